@@ -1,0 +1,204 @@
+"""Decide how the duplicate folders of one application become single folders.
+
+The rule is the one the product's specification gives for the merge. The live root folders of an application are one group, whatever
+their names. Of a group the oldest folder survives, except that one already under the surviving parent goes before one that has to be
+moved there. The survivor takes the children of all members, children of one name are a group again, and so on down.
+
+Pure: no database, no clock, no Django. The order of the input never matters, nothing recurses, the time is near-linear. Every folder
+is in at most one group, so a survivor is never removed. What cannot be reached from a root is never touched.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import attrgetter
+from typing import Literal, get_args
+
+DifferentRoots = Literal["merge", "nest", "refuse"]
+
+# The key only breaks ties, which the database does not produce; it keeps the order of the input from mattering even then.
+_by_age = attrgetter("age", "key")
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRow:
+    """Describe one folder, as far as the merge depends on it.
+
+    `age` is the rank in (created, key) order, nulls last, unique within the application. A folder that is not `live` (soft-deleted)
+    is never in a group, never survives and is never removed; the folders below it are merged among themselves.
+    """
+
+    key: str
+    parent: str | None
+    name: str
+    age: int
+    live: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Name the folders that become one folder.
+
+    `removed` is in survivor order: those already under the surviving parent first, then by age. `parent` is the surviving parent,
+    None for the group of root folders.
+    """
+
+    survivor: str
+    removed: tuple[str, ...]
+    roots: bool
+    parent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Name a folder that stays and gets another parent; `old_parent` is None for a root that is nested."""
+
+    folder: str
+    old_parent: str | None
+    new_parent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Hold all that a merge changes among the folders of one application.
+
+    Groups and moves come parents before children. `left_alone` are the keys, sorted, of the folders that no root of the application
+    leads to: below a missing parent or a parent of another application, or in or below a cycle. `different_roots` tells that the
+    live roots bear different names; `refused` that the plan is empty for that reason. `roots_removed` counts the removed folders
+    that were roots. `removed` maps each removed folder to the one that stays.
+    """
+
+    groups: tuple[Group, ...]
+    moves: tuple[Move, ...]
+    left_alone: tuple[str, ...] = ()
+    different_roots: bool = False
+    refused: bool = False
+    roots_removed: int = 0
+    removed: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        survivors = {key: group.survivor for group in self.groups for key in group.removed}
+        object.__setattr__(self, "removed", survivors)
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether the plan changes nothing."""
+        return not self.groups and not self.moves
+
+    @property
+    def folders_removed(self) -> int:
+        """Count the folders that the plan removes."""
+        return len(self.removed)
+
+    @property
+    def child_folders_merged(self) -> int:
+        """Count the removed folders that were not roots."""
+        return len(self.removed) - self.roots_removed
+
+    @property
+    def digest(self) -> str:
+        """Give the SHA-256, in hexadecimal, of groups and moves; equal digests mean equal changes."""
+        content = (
+            [(group.survivor, group.removed, group.roots, group.parent) for group in self.groups],
+            [(move.folder, move.old_parent, move.new_parent) for move in self.moves],
+        )
+        return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode("ascii")).hexdigest()
+
+
+def plan_merge(rows: Iterable[FolderRow], *, different_roots: DifferentRoots = "merge") -> Plan:
+    """Plan the merge of the folders of one application; `rows` are all of them, in any order.
+
+    Live roots of different names are merged all the same (`merge`), moved under the oldest root with their names kept (`nest`), or
+    a reason for an empty, refused plan (`refuse`).
+
+    Raises ValueError for a key that appears twice and for an unknown `different_roots`.
+    """
+    if different_roots not in get_args(DifferentRoots):
+        raise ValueError(f"different_roots is one of {', '.join(get_args(DifferentRoots))}, not {different_roots!r}")
+    folders = sorted(rows, key=_by_age)
+    if len({folder.key for folder in folders}) != len(folders):
+        raise ValueError("a folder key appears twice")
+    walk = _Walk(folders)
+    walk.merge_roots(nest=different_roots == "nest")
+    walk.descend()
+    if walk.roots_differ and different_roots == "refuse":
+        return Plan((), (), walk.left_alone(), different_roots=True, refused=True)
+    return Plan(
+        tuple(walk.groups),
+        tuple(walk.moves),
+        walk.left_alone(),
+        different_roots=walk.roots_differ,
+        roots_removed=sum(twin.parent is None for twin in chain(*walk.twins.values())),
+    )
+
+
+class _Walk:
+    """Go down from the roots, level by level, and collect what merges and what moves. Every list of folders is in age order."""
+
+    __slots__ = ("children", "folders", "groups", "moves", "nested", "roots_differ", "staying", "top", "twins")
+
+    def __init__(self, folders: list[FolderRow]) -> None:
+        self.folders = folders
+        self.children: dict[str | None, list[FolderRow]] = {}
+        for folder in folders:
+            self.children.setdefault(folder.parent, []).append(folder)
+        self.top: FolderRow | None = None  # the surviving root
+        self.roots_differ = False
+        self.nested: list[FolderRow] = []  # roots that become children of the surviving root
+        self.staying: list[FolderRow] = []  # the queue of the walk
+        self.twins: dict[str, list[FolderRow]] = {}  # survivor -> the folders that merge into it, in survivor order
+        self.groups: list[Group] = []
+        self.moves: list[Move] = []
+
+    def merge_roots(self, *, nest: bool) -> None:
+        roots = self.children.get(None, [])
+        live = [root for root in roots if root.live]
+        self.top = live[0] if live else None
+        self.staying = [root for root in roots if root is self.top or not root.live]
+        if len(live) < 2:
+            return
+        name = live[0].name
+        others = [root for root in live if root.name != name]
+        self.roots_differ = bool(others)
+        if nest:
+            self.nested = others
+        if removed := [root for root in live[1:] if not nest or root.name == name]:
+            self._add_group(live[0].key, removed, None)
+
+    def descend(self) -> None:
+        for folder in self.staying:  # grows as it is walked, hence no recursion
+            arriving = self._arriving(folder)
+            if arriving or folder.key in self.children:
+                self._merge_children(folder.key, chain(self.children.get(folder.key, ()), arriving))
+
+    def left_alone(self) -> tuple[str, ...]:
+        if len(self.staying) + sum(map(len, self.twins.values())) == len(self.folders):
+            return ()
+        reached = {folder.key for folder in chain(self.staying, *self.twins.values())}
+        return tuple(sorted(folder.key for folder in self.folders if folder.key not in reached))
+
+    def _arriving(self, folder: FolderRow) -> list[FolderRow]:
+        nested = self.nested if folder is self.top else []
+        if folder.key not in self.twins:
+            return nested
+        orphaned = chain.from_iterable(self.children.get(twin.key, ()) for twin in self.twins[folder.key])
+        return sorted(chain(orphaned, nested), key=_by_age)
+
+    def _merge_children(self, parent: str, children: Iterable[FolderRow]) -> None:
+        first: dict[str, FolderRow] = {}
+        merging: dict[str, list[FolderRow]] = {}
+        for child in children:
+            if child.live and (survivor := first.setdefault(child.name, child)) is not child:
+                merging.setdefault(survivor.key, []).append(child)
+                continue
+            self.staying.append(child)
+            if child.parent != parent:
+                self.moves.append(Move(child.key, child.parent, parent))
+        for key, removed in merging.items():
+            self._add_group(key, removed, parent)
+
+    def _add_group(self, survivor: str, removed: list[FolderRow], parent: str | None) -> None:
+        self.twins[survivor] = removed
+        self.groups.append(Group(survivor, tuple(folder.key for folder in removed), parent is None, parent))
