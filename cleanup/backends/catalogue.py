@@ -1,0 +1,134 @@
+"""What a database's catalogue says of tables, in one form for every vendor.
+
+Plain data: read by ``postgresql_catalogue`` and ``sqlite_catalogue``, used by everything that writes to tables which
+Django may not know. A table is identified by schema and name; on SQLite the schema is the empty string.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A table by schema (empty on SQLite) and name, unquoted."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; ``type`` is the database's full spelling (``format_type`` on PostgreSQL, as declared on SQLite)."""
+
+    name: str
+    type: str
+    not_null: bool = False
+    generated: bool = False
+    identity: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """A primary key, unique constraint or unique index.
+
+    ``columns`` are all columns it looks at, in key expressions and predicate too; ``parts`` is the SQL of each key
+    part as the database spells it (bare column names, unquoted relation). ``simple``: plain columns, no predicate.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    parts: tuple[str, ...]
+    predicate: str | None = None
+    primary: bool = False
+    simple: bool = True
+    nulls_distinct: bool = True
+    deferrable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key; ``enforced`` is false where its triggers are disabled (or, on SQLite, the pragma is off)."""
+
+    name: str
+    table: TableName
+    columns: tuple[str, ...]
+    target: TableName
+    target_columns: tuple[str, ...]
+    on_delete: Action
+    on_update: Action
+    deferrable: bool = False
+    enforced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger of the host (never one that implements a constraint)."""
+
+    name: str
+    table: TableName
+    events: frozenset[str]
+    """Lower-case: insert, update, delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table, as far as the product must know it."""
+
+    name: TableName
+    columns: tuple[Column, ...]
+    uniques: tuple[UniqueKey, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    indexed_columns: frozenset[str] = frozenset()
+    """Columns that lead some valid, non-partial index."""
+    privileges: frozenset[str] = frozenset({"select", "insert", "update", "delete"})
+    row_security: bool = False
+    """Row level security is on and binds the current role."""
+    inheritance_children: tuple[TableName, ...] = ()
+    """Children by plain inheritance; partitions are not listed."""
+    estimated_rows: int = 0
+    kind: str = "table"
+    """``table``, ``partitioned``, ``view``, ``foreign`` ..."""
+
+    @property
+    def row_key(self) -> tuple[str, ...] | None:
+        """The columns that identify a row: the primary key, else a unique key over columns that are never null."""
+        required = {column.name for column in self.columns if column.not_null}
+        for unique in sorted(self.uniques, key=lambda unique: (not unique.primary, len(unique.columns), unique.name)):
+            if unique.primary or (unique.simple and not unique.deferrable and required.issuperset(unique.columns)):
+                return unique.columns
+        return None
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name. Raises KeyError."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+class Catalogue(Protocol):
+    """Reads one database's catalogue. Every call is one statement or a small constant number of them."""
+
+    def resolve(self, name: str) -> TableName | None:
+        """Return the table that an unquoted ``name`` or ``schema.name`` means to the current role, or None."""
+
+    def foreign_keys_to(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
+        """Return every foreign key, of any schema, that references one of the tables; one per constraint."""
+
+    def foreign_keys_of(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
+        """Return every foreign key that one of the tables owns."""
+
+    def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
+        """Return the tables that exist, by name."""
+
+    def columns_like(self, fragment: str, types: Iterable[str]) -> Sequence[tuple[TableName, Column]]:
+        """Return columns whose name contains the fragment (any case) and whose type is one of the types,
+
+        in ordinary and partitioned tables of all schemas but the system's.
+        """

@@ -1,0 +1,214 @@
+"""Every failure that the product anticipates, one class each.
+
+A class's docstring is its message; ``{fields}`` in it are filled from the keyword arguments, which callers can read
+as attributes. No class carries names of folders, files or people: identifiers and counts only.
+"""
+
+from typing import Any, ClassVar
+
+
+class CleanupError(Exception):
+    """The cleanup could not do what was asked."""
+
+    #: Machine-readable code, the same on the command line, in the API and in stored rows.
+    code: ClassVar[str] = "error"
+    #: What the command line exits with.
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str | None = None, **data: Any) -> None:
+        self.data = data
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()).format(**data))
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["data"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+# Wrong usage: nothing was tried.
+
+
+class UsageError(CleanupError):
+    """The request cannot be understood."""
+
+    code = "usage"
+    exit_status = 2
+
+
+class InvalidKey(UsageError):
+    """{value!r} is not a key of {what}."""
+
+    code = "invalid_key"
+
+
+class UnknownObject(UsageError):
+    """There is no {what} {key}."""
+
+    code = "not_found"
+
+
+class MisconfiguredSetting(UsageError):
+    """{setting} is wrong: {problem}"""
+
+    code = "misconfigured"
+
+
+class DatabaseUnusable(UsageError):
+    """The database cannot be used: {problem} {remedy}"""
+
+    code = "database"
+
+
+# Refused: the request was understood, and something stands in its way.
+
+
+class Refused(CleanupError):
+    """The request was refused."""
+
+    code = "refused"
+    exit_status = 3
+
+
+class Busy(Refused):
+    """Run {run_id} is active on this database. Wait for it, or resume, pause or cancel it by that id."""
+
+    code = "busy"
+
+
+class Frozen(Refused):
+    """All cleaning is frozen ({reason}). Lift it with: manage.py database_cleanup --unfreeze"""
+
+    code = "frozen"
+
+
+class Held(Refused):
+    """Application {application_id} is on hold ({reason}). Include it on purpose with --include-held."""
+
+    code = "held"
+
+
+class PreflightFailed(Refused):
+    """The run was stopped before it started:
+    {problems}"""
+
+    code = "preflight"
+
+    def __init__(self, problems: list[Any]) -> None:
+        self.data = {"problems": problems}
+        Exception.__init__(
+            self, "The run was stopped before it started:\n" + "\n".join(f"  {problem}" for problem in problems)
+        )
+
+
+class StalePlan(Refused):
+    """The folders of application {application_id} have changed since the preview. Look at the new plan first."""
+
+    code = "stale_plan"
+
+
+class AlreadyRolledBack(Refused):
+    """Rollback point {rollback_id} was rolled back before, at {at}. A point is rolled back once."""
+
+    code = "already_rolled_back"
+
+
+class PointExpired(Refused):
+    """Rollback point {rollback_id} has expired and its snapshot rows were purged at {at}."""
+
+    code = "expired"
+
+
+class Superseded(Refused):
+    """Application {application_id} was cleaned again later. Roll back {later_id} first."""
+
+    code = "superseded"
+
+
+class RollbackConflict(Refused):
+    """{count} values were changed since and would be overwritten; nothing was restored. Restore the rest with
+    --skip-conflicts."""
+
+    code = "conflict"
+
+
+class Guarded(Refused):
+    """Guard {guard} forbids what rolling back would bring back. Lift it with: manage.py {command}"""
+
+    code = "guarded"
+
+
+class UnreadableJournal(Refused):
+    """Rollback point {rollback_id} cannot be restored: {problem}"""
+
+    code = "unreadable_journal"
+
+
+class NotResumable(Refused):
+    """Run {run_id} is {status} and cannot go on."""
+
+    code = "not_resumable"
+
+
+class ForeignDatabase(Refused):
+    """Run {run_id} was started on another database than this one (a restored copy?). Adopt it on purpose with
+    --adopt."""
+
+    code = "foreign_database"
+
+
+# What can be wrong with one application while others go on.
+
+
+class ApplicationError(CleanupError):
+    """The application could not be cleaned."""
+
+    code = "application"
+
+
+class DifferentRoots(ApplicationError):
+    """Its root folders bear different names, and CLEANUP_DIFFERENT_ROOTS is "refuse"."""
+
+    code = "different_roots"
+
+
+class DifferingColumns(ApplicationError):
+    """Removed folders differ from their survivors in {columns}, and CLEANUP_DIFFERING_COLUMNS is "refuse"."""
+
+    code = "differing_columns"
+
+
+class Collision(ApplicationError):
+    """{count} rows of {table} would collide in {constraint}. Set CLEANUP_COLLISIONS for this table, or mend them."""
+
+    code = "collision"
+
+
+class TooLarge(ApplicationError):
+    """It has {folders} folders, over the limit of {limit}. Ask for it by name with --include-large."""
+
+    code = "too_large"
+
+
+class UnkeyedRows(ApplicationError):
+    """{count} rows of {table} would have to move and have no key to journal them by. Add a primary key."""
+
+    code = "unkeyed_rows"
+
+
+class ProofFailed(ApplicationError):
+    """{count} rows of {table} still point at folders that were to be removed; the merge was undone."""
+
+    code = "proof_failed"
+
+
+class CountMismatch(ApplicationError):
+    """{moved} rows of {table} were moved but {journaled} were journaled; the merge was undone."""
+
+    code = "count_mismatch"
+
+
+class LeaseLost(ApplicationError):
+    """The lease ran out and another worker has taken over."""
+
+    code = "lease_lost"

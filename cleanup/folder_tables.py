@@ -1,0 +1,153 @@
+"""From the settings to the tables and columns that play the parts of application, folder and file.
+
+The only place that knows how a host's models are named. Keys travel through the product as text: ``KeyColumn`` turns
+them into what the database driver takes, and back, in one spelling per key.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup import conf
+from cleanup.exceptions import InvalidKey, MisconfiguredSetting
+
+
+@dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """A key column: UUID, integer or text."""
+
+    field: models.Field[Any, Any]
+    what: str
+    """Noun for messages: application, folder, file."""
+
+    @property
+    def column(self) -> str:
+        """Name of the column."""
+        return str(self.field.column)
+
+    def text(self, value: Any) -> str:
+        """Spell a key as the product does: canonical for UUIDs, decimal for integers.
+
+        Raises InvalidKey.
+        """
+        try:
+            python = self.field.to_python(value)
+        except (ValidationError, ValueError, TypeError, OverflowError):
+            raise InvalidKey(value=value, what=self.what) from None
+        if python is None or python == "" or (isinstance(python, str) and "\x00" in python):
+            raise InvalidKey(value=value, what=self.what)
+        if isinstance(python, int) and not -(2**63) <= python < 2**63:
+            raise InvalidKey(value=value, what=self.what)
+        return str(python)
+
+    def raw(self, value: Any, *, connection: BaseDatabaseWrapper) -> str:
+        """Spell a key as the text form of what the database holds (on SQLite a UUID has no hyphens)."""
+        prepared = self.field.get_db_prep_value(self.field.to_python(value), connection)
+        return str(prepared)
+
+    @property
+    def is_uuid(self) -> bool:
+        """Tell whether keys are UUIDs."""
+        return isinstance(self.field, models.UUIDField)
+
+    def spellings(self, value: str) -> tuple[str, ...]:
+        """Return the ways in which text columns (generic foreign keys, loose references) may spell this key."""
+        if not self.is_uuid:
+            return (value,)
+        key = uuid.UUID(value)
+        return (str(key), key.hex, str(key).upper(), key.hex.upper())
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTables:
+    """The three models and the columns of their parts."""
+
+    application: type[models.Model]
+    folder: type[models.Model]
+    file: type[models.Model]
+    application_key: KeyColumn
+    folder_key: KeyColumn
+    file_key: KeyColumn
+    folder_parent: str
+    folder_application: str
+    folder_name: str
+    folder_created: str
+    file_folder: str
+    file_application: str
+    file_name: str
+    live: Mapping[str, Any] | None
+    """Column values of a live folder; None: all are live."""
+
+    @property
+    def application_table(self) -> str:
+        """Table of applications, as the model spells it."""
+        return self.application._meta.db_table
+
+    @property
+    def folder_table(self) -> str:
+        """Table of folders, as the model spells it."""
+        return self.folder._meta.db_table
+
+    @property
+    def file_table(self) -> str:
+        """Table of files, as the model spells it."""
+        return self.file._meta.db_table
+
+
+def folder_tables() -> FolderTables:
+    """Resolve the settings. Raises MisconfiguredSetting."""
+    application = _model("CLEANUP_APPLICATION_MODEL", conf.application_model())
+    folder = _model("CLEANUP_FOLDER_MODEL", conf.folder_model())
+    file = _model("CLEANUP_FILE_MODEL", conf.file_model())
+    of_folder, of_file = conf.folder_fields(), conf.file_fields()
+    return FolderTables(
+        application=application,
+        folder=folder,
+        file=file,
+        application_key=KeyColumn(_primary_key(application), "an application"),
+        folder_key=KeyColumn(_primary_key(folder), "a folder"),
+        file_key=KeyColumn(_primary_key(file), "a file"),
+        folder_parent=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["parent"]),
+        folder_application=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["application"]),
+        folder_name=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["name"]),
+        folder_created=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["created"]),
+        file_folder=_column(file, "CLEANUP_FILE_FIELDS", of_file["folder"]),
+        file_application=_column(file, "CLEANUP_FILE_FIELDS", of_file["application"]),
+        file_name=_column(file, "CLEANUP_FILE_FIELDS", of_file["name"]),
+        live=conf.folder_live(),
+    )
+
+
+def _model(setting: str, label: str) -> type[models.Model]:
+    try:
+        return apps.get_model(label, require_ready=False)
+    except (LookupError, ValueError) as error:
+        raise MisconfiguredSetting(setting=setting, problem=f"{label!r} is no installed model ({error}).") from None
+
+
+def _primary_key(model: type[models.Model]) -> models.Field[Any, Any]:
+    key = model._meta.pk
+    while key is not None and key.remote_field is not None:  # a child of multi-table inheritance
+        key = key.target_field
+    allowed = (models.UUIDField, models.IntegerField, models.CharField, models.TextField)
+    if not isinstance(key, allowed):
+        raise MisconfiguredSetting(
+            setting=model._meta.label, problem="its primary key is no UUID, integer or text column."
+        )
+    return key
+
+
+def _column(model: type[models.Model], setting: str, name: str) -> str:
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        raise MisconfiguredSetting(setting=setting, problem=f"{model._meta.label} has no field {name!r}.") from None
+    if not isinstance(field, models.Field) or field.column is None:
+        raise MisconfiguredSetting(setting=setting, problem=f"{model._meta.label}.{name} is no column.")
+    return str(field.column)

@@ -1,0 +1,67 @@
+"""The mapped tables, which another program may own.
+
+They do nothing on delete and carry no constraint beyond their keys: whoever owns the tables decides. No migration
+after 0001 may touch them, since on SQLite Django would rebuild the table and lose what it does not know.
+"""
+
+import uuid
+
+from django.db import models
+
+
+class Application(models.Model):
+    """Whatever owns a folder tree: a loan application, a case, a customer."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+
+    class Meta:
+        db_table = "customer_applications"
+        swappable = "CLEANUP_APPLICATION_MODEL"
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Folder(models.Model):
+    """A folder; without a parent it is a root folder."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    name = models.CharField(max_length=255)
+    parent = models.ForeignKey("self", models.DO_NOTHING, null=True, blank=True, related_name="children")
+    application = models.ForeignKey(
+        "cleanup.Application", models.DO_NOTHING, null=True, blank=True, related_name="folders"
+    )
+    created_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "folders"
+        swappable = "CLEANUP_FOLDER_MODEL"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class File(models.Model):
+    """A file; two of one name may stand in one folder."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    filename = models.CharField(max_length=255)
+    original_filename = models.CharField(max_length=255)
+    display_name = models.CharField(max_length=255, null=True, blank=True)
+    file_path = models.TextField()
+    file_size = models.BigIntegerField()
+    mime_type = models.CharField(max_length=100)
+    uploaded_by = models.UUIDField(null=True, blank=True)
+    application = models.ForeignKey(
+        "cleanup.Application", models.DO_NOTHING, null=True, blank=True, related_name="files"
+    )
+    folder = models.ForeignKey("cleanup.Folder", models.DO_NOTHING, null=True, blank=True, related_name="files")
+    created_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "files"
+        swappable = "CLEANUP_FILE_MODEL"
+
+    def __str__(self) -> str:
+        return self.filename

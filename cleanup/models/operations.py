@@ -1,0 +1,315 @@
+"""The product's own tables: runs, results, rollback points and their snapshot rows, holds, verifications.
+
+They live in the database of the mapped tables, so that one transaction covers both; keys of mapped rows are kept as
+text and no foreign key leads to a mapped table. Rows here are history: nothing but the purge deletes them.
+"""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+KEY_LENGTH = 255
+
+
+class Control(models.Model):
+    """The one row with the freeze switch; ``UPDATE cleanup_control SET frozen = true`` stops all cleaning."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    frozen = models.BooleanField(default=False, db_default=False)
+    reason = models.TextField(blank=True, default="", db_default="")
+    changed_at = models.DateTimeField(null=True, blank=True)
+    changed_by = models.CharField(max_length=255, blank=True, default="", db_default="")
+
+    class Meta:
+        verbose_name = "control"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="cleanup_control_one_row")]
+
+    def __str__(self) -> str:
+        return "frozen" if self.frozen else "not frozen"
+
+
+class Hold(models.Model):
+    """Leave this application alone: nothing is written to it, not even by reference."""
+
+    application_key = models.CharField(max_length=KEY_LENGTH, unique=True)
+    reason = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        verbose_name = "hold"
+
+    def __str__(self) -> str:
+        return self.application_key
+
+
+class Run(models.Model):
+    """A durable worklist over many applications."""
+
+    class Kind(models.TextChoices):
+        CLEANUP = "cleanup", "cleanup"
+        ROLLBACK = "rollback", "rollback"
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "pending"
+        RUNNING = "running", "running"
+        PAUSING = "pausing", "pausing"
+        PAUSED = "paused", "paused"
+        COMPLETED = "completed", "completed"
+        STOPPED = "stopped", "stopped"
+        CANCELLED = "cancelled", "cancelled"
+
+    ACTIVE = (Status.PENDING, Status.RUNNING, Status.PAUSING, Status.PAUSED)
+    RESUMABLE = (*ACTIVE, Status.STOPPED)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=16, choices=Kind)
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    status_reason = models.TextField(blank=True)
+    takes_slot = models.BooleanField(default=True)
+    """False for a single named application, which may be worked beside the active run."""
+    source_run = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="rollbacks")
+    correlation_id = models.CharField(max_length=64)
+    started_by = models.CharField(max_length=255, blank=True)
+    started_how = models.CharField(max_length=16)
+    """shell, service, api, admin or schedule."""
+    reason = models.TextField(blank=True)
+    options = models.JSONField(default=dict)
+    """What was asked for: limit, batch size, included states, conflict handling."""
+    settings = models.JSONField(default=dict)
+    """The settings in force when it started."""
+    code_version = models.CharField(max_length=32)
+    database_identity = models.CharField(max_length=255)
+    total_applications = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    waiting_for = models.TextField(blank=True)
+    """Why it waits, while the database is under pressure."""
+    peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
+    seconds_worked = models.FloatField(default=0)
+
+    class Meta:
+        verbose_name = "run"
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind"],
+                condition=Q(kind="cleanup", takes_slot=True, status__in=["pending", "running", "pausing", "paused"]),
+                name="cleanup_run_one_active",
+            )
+        ]
+        indexes = [models.Index(fields=["-created_at"], name="cleanup_run_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+class Result(models.Model):
+    """One application of a run: the worklist row, and what came of it."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "pending"
+        IN_PROGRESS = "in_progress", "in progress"
+        COMPLETED = "completed", "completed"
+        FAILED = "failed", "failed"
+        SKIPPED = "skipped", "skipped"
+        HELD = "held", "held"
+        ROLLED_BACK = "rolled_back", "rolled back"
+
+    OPEN = (Status.PENDING, Status.IN_PROGRESS)
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(Run, models.CASCADE, related_name="results")
+    application_key = models.CharField(max_length=KEY_LENGTH)
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    folders = models.PositiveIntegerField(default=0)
+    """Folders of the application when the worklist was made."""
+    folders_removed = models.PositiveIntegerField(default=0)
+    files_moved = models.PositiveBigIntegerField(default=0)
+    child_folders_merged = models.PositiveIntegerField(default=0)
+    references_moved = models.PositiveBigIntegerField(default=0)
+    details = models.JSONField(default=dict)
+    """Rows moved by table, rows removed by table; of a rollback: what was restored, and the conflicts."""
+    attempts = models.PositiveSmallIntegerField(default=0)
+    alone = models.BooleanField(default=False)
+    """Its batch failed, or its last attempt did not end: to be claimed without company."""
+    error_code = models.CharField(max_length=64, blank=True)
+    error_class = models.CharField(max_length=16, blank=True)
+    """transient, data or system."""
+    error_message = models.TextField(blank=True)
+    point = models.ForeignKey("RollbackPoint", models.SET_NULL, null=True, blank=True, related_name="results")
+    """Cleanup: the point written. Rollback: the point rolled back."""
+    lease_token = models.UUIDField(null=True, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=255, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "result"
+        constraints = [models.UniqueConstraint(fields=["run", "application_key"], name="cleanup_result_once_per_run")]
+        indexes = [
+            models.Index(fields=["run", "application_key"], condition=Q(status="pending"), name="cleanup_result_open"),
+            models.Index(fields=["application_key", "-id"], name="cleanup_result_application"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.application_key}: {self.status}"
+
+
+class SnapshotLayout(models.Model):
+    """The tables' columns, types and keys as they were, and the format, shared by the points written under them."""
+
+    digest = models.CharField(primary_key=True, max_length=64)
+    format_version = models.PositiveSmallIntegerField()
+    document = models.TextField()
+    """JSON; see the note on the journal's form in ``cleanup.journal``."""
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "snapshot layout"
+
+    def __str__(self) -> str:
+        return self.digest[:12]
+
+
+class RollbackPoint(models.Model):
+    """The header that owns the snapshot rows of one application; ``sequence`` orders the points of an application."""
+
+    class Kind(models.TextChoices):
+        CLEANUP = "cleanup", "cleanup"
+        MANUAL = "manual", "taken by hand"
+
+    class Status(models.TextChoices):
+        LIVE = "live", "live"
+        ROLLED_BACK = "rolled_back", "rolled back"
+        PURGED = "purged", "purged"
+
+    sequence = models.BigAutoField(primary_key=True)
+    id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    application_key = models.CharField(max_length=KEY_LENGTH)
+    kind = models.CharField(max_length=16, choices=Kind)
+    status = models.CharField(max_length=16, choices=Status, default=Status.LIVE)
+    run = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="points")
+    layout = models.ForeignKey(SnapshotLayout, models.PROTECT, related_name="points")
+    folders_removed = models.PositiveIntegerField(default=0)
+    files_moved = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.CharField(max_length=255, blank=True)
+    reason = models.TextField(blank=True)
+    expires_at = models.DateTimeField()
+    verified_at = models.DateTimeField(null=True, blank=True)
+    """When a verification of the application last passed after it was written."""
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_by = models.CharField(max_length=255, blank=True)
+    ended_reason = models.TextField(blank=True)
+    exact = models.BooleanField(null=True, blank=True)
+    """Of a rolled-back point: everything was restored as it was."""
+    outcome = models.JSONField(default=dict)
+    """Of a rolled-back point: counts restored, conflicts skipped."""
+
+    class Meta:
+        verbose_name = "rollback point"
+        ordering = ["-sequence"]
+        indexes = [
+            models.Index(fields=["application_key", "-sequence"], name="cleanup_point_application"),
+            models.Index(fields=["expires_at"], condition=Q(status="live"), name="cleanup_point_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class SnapshotRow(models.Model):
+    """What was there before: rows that moved with one change, or images of rows that were removed."""
+
+    class Kind(models.TextChoices):
+        MOVED = "moved", "moved"
+        REMOVED = "removed", "removed"
+        STRUCTURE = "structure", "structure"
+
+    id = models.BigAutoField(primary_key=True)
+    point = models.ForeignKey(RollbackPoint, models.CASCADE, related_name="rows")
+    kind = models.CharField(max_length=16, choices=Kind)
+    step = models.PositiveSmallIntegerField()
+    """Order of writing within the point; undone in the opposite order."""
+    table = models.CharField(max_length=130)
+    """As the layout names it."""
+    row_count = models.PositiveIntegerField()
+    changes = models.TextField(null=True, blank=True)
+    """Moved: JSON, column -> [old, new]."""
+    keys = models.TextField(null=True, blank=True)
+    """Moved: JSON, key column -> the rows' values before the change, one array per column."""
+    images = models.TextField(null=True, blank=True)
+    """Removed, structure: JSON, one array per row, values in the layout's column order."""
+
+    class Meta:
+        verbose_name = "snapshot row"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.table}: {self.row_count}"
+
+
+class RemovedFolder(models.Model):
+    """Where a removed folder went, for as long as results are kept; old links can follow."""
+
+    id = models.BigAutoField(primary_key=True)
+    folder_key = models.CharField(max_length=KEY_LENGTH)
+    survivor_key = models.CharField(max_length=KEY_LENGTH)
+    point = models.ForeignKey(RollbackPoint, models.CASCADE, related_name="removed_folders")
+
+    class Meta:
+        verbose_name = "removed folder"
+        indexes = [models.Index(fields=["folder_key"], name="cleanup_removedfolder_key")]
+
+    def __str__(self) -> str:
+        return f"{self.folder_key} -> {self.survivor_key}"
+
+
+class Verification(models.Model):
+    """One whole-database integrity verification."""
+
+    id = models.BigAutoField(primary_key=True)
+    started_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True, blank=True)
+    passed = models.BooleanField(null=True, blank=True)
+    counts = models.JSONField(default=dict)
+    """Findings by code, also those beyond the stored ones."""
+    summary = models.JSONField(default=dict)
+    started_by = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        verbose_name = "verification"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"verification {self.pk}"
+
+
+class Finding(models.Model):
+    """One thing that a verification had to say."""
+
+    class Severity(models.TextChoices):
+        ERROR = "error", "error"
+        WARNING = "warning", "warning"
+
+    id = models.BigAutoField(primary_key=True)
+    verification = models.ForeignKey(Verification, models.CASCADE, related_name="findings")
+    code = models.CharField(max_length=64)
+    severity = models.CharField(max_length=8, choices=Severity)
+    table = models.CharField(max_length=130)
+    object_key = models.CharField(max_length=KEY_LENGTH)
+    application_key = models.CharField(max_length=KEY_LENGTH, blank=True)
+    detail = models.JSONField(default=dict)
+    hint = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name = "finding"
+        indexes = [models.Index(fields=["verification", "code"], name="cleanup_finding_code")]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.table} {self.object_key}"
