@@ -1,11 +1,13 @@
 """Decide how the duplicate folders of one application become single folders.
 
-The rule is the one the product's specification gives for the merge. The live root folders of an application are one group, whatever
-their names. Of a group the oldest folder survives, except that one already under the surviving parent goes before one that has to be
-moved there. The survivor takes the children of all members, children of one name are a group again, and so on down.
+The rule is the one the product's specification gives for the merge. The live root folders of an application are one
+group, whatever their names. Of a group the oldest folder survives, except that one already under the surviving parent
+goes before one that has to be moved there. The survivor takes the children of all members, children of one name are a
+group again, and so on down.
 
-Pure: no database, no clock, no Django. The order of the input never matters, nothing recurses, the time is near-linear. Every folder
-is in at most one group, so a survivor is never removed. What cannot be reached from a root is never touched.
+Pure: no database, no clock, no Django. The order of the input never matters, nothing recurses, the time is near-linear.
+Every folder is in at most one group, so a survivor is never removed. What cannot be reached from a root is never
+touched.
 """
 
 import hashlib
@@ -18,7 +20,7 @@ from typing import Literal, get_args
 
 DifferentRoots = Literal["merge", "nest", "refuse"]
 
-# The key only breaks ties, which the database does not produce; it keeps the order of the input from mattering even then.
+# The key only breaks ties. The database produces none, but even then the order of the input must not matter.
 _by_age = attrgetter("age", "key")
 
 
@@ -26,8 +28,9 @@ _by_age = attrgetter("age", "key")
 class FolderRow:
     """Describe one folder, as far as the merge depends on it.
 
-    `age` is the rank in (created, key) order, nulls last, unique within the application. A folder that is not `live` (soft-deleted)
-    is never in a group, never survives and is never removed; the folders below it are merged among themselves.
+    `age` is the rank in (created, key) order, nulls last, unique within the application. A folder that is not `live`
+    (soft-deleted) is never in a group, never survives and is never removed; the folders below it are merged among
+    themselves.
     """
 
     key: str
@@ -41,8 +44,8 @@ class FolderRow:
 class Group:
     """Name the folders that become one folder.
 
-    `removed` is in survivor order: those already under the surviving parent first, then by age. `parent` is the surviving parent,
-    None for the group of root folders.
+    `removed` is in survivor order: those already under the surviving parent first, then by age. `parent` is the
+    surviving parent, None for the group of root folders.
     """
 
     survivor: str
@@ -64,10 +67,11 @@ class Move:
 class Plan:
     """Hold all that a merge changes among the folders of one application.
 
-    Groups and moves come parents before children. `left_alone` are the keys, sorted, of the folders that no root of the application
-    leads to: below a missing parent or a parent of another application, or in or below a cycle. `different_roots` tells that the
-    live roots bear different names; `refused` that the plan is empty for that reason. `roots_removed` counts the removed folders
-    that were roots. `removed` maps each removed folder to the one that stays.
+    Groups and moves come parents before children. `left_alone` are the keys, sorted, of the folders that no root of the
+    application leads to: below a missing parent or a parent of another application, or in or below a cycle.
+    `different_roots` tells that the live roots bear different names; `refused` that the plan is empty for that reason.
+    `roots_removed` counts the removed folders that were roots. `removed` maps each removed folder to the one that
+    stays.
     """
 
     groups: tuple[Group, ...]
@@ -110,8 +114,8 @@ class Plan:
 def plan_merge(rows: Iterable[FolderRow], *, different_roots: DifferentRoots = "merge") -> Plan:
     """Plan the merge of the folders of one application; `rows` are all of them, in any order.
 
-    Live roots of different names are merged all the same (`merge`), moved under the oldest root with their names kept (`nest`), or
-    a reason for an empty, refused plan (`refuse`).
+    Live roots of different names are merged all the same (`merge`), moved under the oldest root with their names kept
+    (`nest`), or a reason for an empty, refused plan (`refuse`).
 
     Raises ValueError for a key that appears twice and for an unknown `different_roots`.
     """
@@ -135,7 +139,7 @@ def plan_merge(rows: Iterable[FolderRow], *, different_roots: DifferentRoots = "
 
 
 class _Walk:
-    """Go down from the roots, level by level, and collect what merges and what moves. Every list of folders is in age order."""
+    """Go down from the roots, level by level, and collect what merges and what moves; lists start in age order."""
 
     __slots__ = ("children", "folders", "groups", "moves", "nested", "roots_differ", "staying", "top", "twins")
 

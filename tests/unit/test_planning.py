@@ -1,0 +1,422 @@
+import copy
+import pickle
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cleanup.planning import DifferentRoots, FolderRow, Group, Move, Plan, plan_merge
+from tests.unit.forests import apply_plan, forests, merge_by_model, random_forest
+
+# A busy machine is no failure of a law.
+unhurried = settings(deadline=None)
+
+POLICIES = st.sampled_from(["merge", "nest", "refuse"])
+
+
+def rows_of(*specifications: str) -> list[FolderRow]:
+    """Make rows of "key parent name" in age order; parent "-" is a root, a key with a "~" before it is not live."""
+    rows = []
+    for age, specification in enumerate(specifications):
+        key, parent, name = specification.split()
+        rows.append(FolderRow(key.lstrip("~"), None if parent == "-" else parent, name, age, not key.startswith("~")))
+    return rows
+
+
+def reachable(rows: list[FolderRow]) -> list[FolderRow]:
+    left_alone = plan_merge(rows).left_alone
+    return [row for row in rows if row.key not in left_alone]
+
+
+class TestEveryPlan:
+    @unhurried
+    @given(forests(), POLICIES)
+    def test_gives_the_tree_of_the_recursive_model(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+        plan = plan_merge(rows, different_roots=policy)
+
+        expected = merge_by_model(rows, different_roots=policy)
+        assert {row.key: row.parent for row in apply_plan(rows, plan)} == expected.parents
+        assert plan.removed == expected.removed
+        assert set(plan.left_alone) == expected.left_alone
+
+    @pytest.mark.parametrize("seed", range(100))
+    def test_gives_the_tree_of_the_recursive_model_for_seeded_forests(self, seed: int) -> None:
+        rows = random_forest(random.Random(seed))
+
+        plan = plan_merge(rows)
+
+        expected = merge_by_model(rows)
+        assert {row.key: row.parent for row in apply_plan(rows, plan)} == expected.parents
+        assert plan.removed == expected.removed
+
+    @unhurried
+    @given(forests(), st.sampled_from(["merge", "nest"]))
+    def test_leaves_one_live_root_and_no_twin_siblings(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+        after = apply_plan(rows, plan_merge(rows, different_roots=policy))
+
+        live = [row for row in reachable(after) if row.live]
+        places = [(row.parent, row.name if row.parent is not None else "") for row in live]
+        assert len(places) == len(set(places))
+
+    @unhurried
+    @given(forests(), POLICIES)
+    def test_is_empty_once_carried_out(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+        after = apply_plan(rows, plan_merge(rows, different_roots=policy))
+
+        assert plan_merge(after, different_roots=policy).empty
+
+    @unhurried
+    @given(forests(), POLICIES, st.randoms(use_true_random=False))
+    def test_does_not_depend_on_the_order_of_the_input(
+        self, rows: list[FolderRow], policy: DifferentRoots, rng: random.Random
+    ) -> None:
+        shuffled = rng.sample(rows, len(rows))
+
+        assert plan_merge(shuffled, different_roots=policy) == plan_merge(rows, different_roots=policy)
+
+    @unhurried
+    @given(forests(), st.randoms(use_true_random=False))
+    def test_does_not_depend_on_the_order_of_the_input_when_ages_repeat(
+        self, rows: list[FolderRow], rng: random.Random
+    ) -> None:
+        same_age = [FolderRow(row.key, row.parent, row.name, 0, row.live) for row in rows]
+
+        assert plan_merge(rng.sample(same_age, len(same_age))) == plan_merge(same_age)
+
+    @unhurried
+    @given(forests(), POLICIES)
+    def test_maps_removed_folders_to_live_folders_that_stay(
+        self, rows: list[FolderRow], policy: DifferentRoots
+    ) -> None:
+        plan = plan_merge(rows, different_roots=policy)
+
+        staying = {row.key for row in rows if row.live} - set(plan.removed)
+        assert set(plan.removed.values()) <= staying
+
+    @unhurried
+    @given(forests(), POLICIES)
+    def test_never_removes_what_is_not_live_or_is_left_alone(
+        self, rows: list[FolderRow], policy: DifferentRoots
+    ) -> None:
+        plan = plan_merge(rows, different_roots=policy)
+
+        touched = {row.key for row in rows if not row.live} | set(plan.left_alone)
+        assert touched.isdisjoint(plan.removed)
+
+    @unhurried
+    @given(forests(), POLICIES)
+    def test_moves_a_folder_once_and_from_where_it_is(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+        plan = plan_merge(rows, different_roots=policy)
+
+        parents = {row.key: row.parent for row in rows}
+        assert len({move.folder for move in plan.moves}) == len(plan.moves)
+        assert all(move.old_parent == parents[move.folder] != move.new_parent for move in plan.moves)
+
+    @unhurried
+    @given(forests(), POLICIES)
+    def test_puts_a_folder_into_one_group_at_most(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+        plan = plan_merge(rows, different_roots=policy)
+
+        members = [key for group in plan.groups for key in (group.survivor, *group.removed)]
+        assert len(members) == len(set(members))
+
+    @unhurried
+    @given(forests(), st.sampled_from(["merge", "nest"]))
+    def test_names_groups_by_their_final_parent_and_parents_first(
+        self, rows: list[FolderRow], policy: DifferentRoots
+    ) -> None:
+        plan = plan_merge(rows, different_roots=policy)
+
+        parents = {row.key: row.parent for row in apply_plan(rows, plan)}
+        place = {group.survivor: number for number, group in enumerate(plan.groups)}
+        for number, group in enumerate(plan.groups):
+            assert group.parent == parents[group.survivor]
+            assert group.roots == (group.parent is None)
+            assert group.parent is None or place.get(group.parent, -1) < number
+
+    @unhurried
+    @given(forests(), POLICIES)
+    def test_counts_what_it_removes(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+        plan = plan_merge(rows, different_roots=policy)
+
+        assert plan.folders_removed == len(rows) - len(apply_plan(rows, plan))
+        assert plan.child_folders_merged == sum(row.parent is not None for row in rows if row.key in plan.removed)
+
+    @unhurried
+    @given(forests(), forests())
+    def test_has_a_digest_that_differs_when_the_changes_do(
+        self, rows: list[FolderRow], others: list[FolderRow]
+    ) -> None:
+        plan, other = plan_merge(rows), plan_merge(others)
+
+        assert (plan.digest == other.digest) == ((plan.groups, plan.moves) == (other.groups, other.moves))
+
+
+class TestRoots:
+    def test_of_one_application_become_the_oldest(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "mid - Root", "new - Root"))
+
+        assert plan == Plan((Group("old", ("mid", "new"), True, None),), (), roots_removed=2)
+
+    def test_of_different_names_are_merged_unless_told_otherwise(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "new - Other"))
+
+        assert plan.removed == {"new": "old"}
+        assert plan.different_roots
+
+    def test_of_one_name_are_no_different_roots(self) -> None:
+        assert not plan_merge(rows_of("old - Root", "new - Root")).different_roots
+
+    def test_of_a_single_root_application_are_left_and_same_named_siblings_merged(self) -> None:
+        plan = plan_merge(rows_of("root - Root", "a root Docs", "b root Docs"))
+
+        assert plan.groups == (Group("a", ("b",), False, "root"),)
+
+    def test_that_are_single_and_clean_give_an_empty_plan(self) -> None:
+        plan = plan_merge(rows_of("root - Root", "a root A", "b root B"))
+
+        assert plan.empty
+        assert plan == Plan((), ())
+
+    def test_may_be_missing_altogether(self) -> None:
+        assert plan_merge([]).empty
+
+
+class TestNesting:
+    def test_moves_a_root_of_another_name_under_the_oldest(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "new - Other"), different_roots="nest")
+
+        assert plan == Plan((), (Move("new", None, "old"),), different_roots=True)
+        assert not plan.empty
+
+    def test_merges_roots_of_the_name_of_the_oldest(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "other - Other", "new - Root"), different_roots="nest")
+
+        assert plan.groups == (Group("old", ("new",), True, None),)
+        assert plan.moves == (Move("other", None, "old"),)
+
+    def test_merges_nested_roots_of_one_name_with_each_other(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "x - Other", "y - Other"), different_roots="nest")
+
+        assert plan.groups == (Group("x", ("y",), False, "old"),)
+        assert plan.moves == (Move("x", None, "old"),)
+
+    def test_prefers_a_folder_already_under_the_oldest_root(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "other - Docs", "docs old Docs"), different_roots="nest")
+
+        assert plan.groups == (Group("docs", ("other",), False, "old"),)
+
+    def test_counts_a_nested_root_that_is_merged_as_a_root(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "other - Docs", "docs old Docs"), different_roots="nest")
+
+        assert (plan.folders_removed, plan.child_folders_merged) == (1, 0)
+
+    def test_carries_the_children_of_a_nested_root_along(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "other - Docs", "docs old Docs", "a other A"), different_roots="nest")
+
+        assert plan.moves == (Move("a", "other", "docs"),)
+
+    def test_orders_nested_roots_and_moved_children_by_age(self) -> None:
+        rows = rows_of("old - Root", "new - Root", "nested - Docs", "child new Docs")
+
+        plan = plan_merge(rows, different_roots="nest")
+
+        assert plan.removed == {"new": "old", "child": "nested"}
+
+
+class TestRefusing:
+    def test_gives_an_empty_plan_that_says_so(self) -> None:
+        rows = rows_of("old - Root", "new - Other", "a old Docs", "b old Docs", "lost gone Docs")
+
+        plan = plan_merge(rows, different_roots="refuse")
+
+        assert plan == Plan((), (), ("lost",), different_roots=True, refused=True)
+        assert plan.empty
+
+    def test_does_not_concern_roots_of_one_name(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "new - Root"), different_roots="refuse")
+
+        assert plan.removed == {"new": "old"}
+        assert not plan.refused
+
+    def test_does_not_concern_roots_that_are_not_live(self) -> None:
+        assert not plan_merge(rows_of("old - Root", "~new - Other"), different_roots="refuse").refused
+
+
+class TestChildren:
+    def test_of_a_new_name_are_moved_to_the_survivor(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "new - Root", "a new A"))
+
+        assert plan.moves == (Move("a", "new", "old"),)
+
+    def test_of_one_name_are_merged_to_any_depth(self) -> None:
+        rows = rows_of("r1 - R", "r2 - R", "a1 r1 A", "a2 r2 A", "b1 a1 B", "b2 a2 B", "c2 b2 C")
+
+        plan = plan_merge(rows)
+
+        assert plan.removed == {"r2": "r1", "a2": "a1", "b2": "b1"}
+        assert plan.moves == (Move("c2", "b2", "b1"),)
+
+    def test_already_under_the_surviving_parent_go_before_older_ones(self) -> None:
+        plan = plan_merge(rows_of("old - R", "new - R", "older new A", "newer old A", "newest old A"))
+
+        assert plan.groups[1] == Group("newer", ("newest", "older"), False, "old")
+
+    def test_that_survive_under_a_removed_parent_are_moved(self) -> None:
+        plan = plan_merge(rows_of("r1 - R", "r2 - R", "r3 - R", "a2 r2 A", "a3 r3 A"))
+
+        assert plan.groups[1] == Group("a2", ("a3",), False, "r1")
+        assert plan.moves == (Move("a2", "r2", "r1"),)
+
+    def test_follow_a_survivor_that_is_moved_itself(self) -> None:
+        plan = plan_merge(rows_of("r1 - R", "r2 - R", "a2 r2 A", "b2 a2 B", "b3 a2 B"))
+
+        assert plan.moves == (Move("a2", "r2", "r1"),)
+        assert plan.groups[1] == Group("b2", ("b3",), False, "a2")
+
+    def test_are_merged_by_exact_name_only(self) -> None:
+        names = ["Caf\u00e9", "Cafe\u0301", "caf\u00e9", "Caf\u00e9 ", "", " "]
+        rows = [FolderRow("root", None, "R", 0)]
+        rows += [FolderRow(str(age), "root", name, age) for age, name in enumerate(names, 1)]
+
+        assert plan_merge(rows).empty
+
+    def test_of_blank_name_are_merged_too(self) -> None:
+        rows = [FolderRow("root", None, "R", 0), FolderRow("a", "root", "", 1), FolderRow("b", "root", "", 2)]
+
+        assert plan_merge(rows).removed == {"b": "a"}
+
+
+class TestFoldersThatAreNotLive:
+    def test_never_join_a_group(self) -> None:
+        assert plan_merge(rows_of("root - R", "~a root A", "b root A", "~c root A", "~other - R")).empty
+
+    def test_move_when_their_parent_is_removed(self) -> None:
+        plan = plan_merge(rows_of("r1 - R", "r2 - R", "a1 r1 A", "~a2 r2 A"))
+
+        assert plan.moves == (Move("a2", "r2", "r1"),)
+        assert plan.removed == {"r2": "r1"}
+
+    def test_hold_duplicates_that_are_merged(self) -> None:
+        plan = plan_merge(rows_of("root - R", "~bin root Bin", "a bin A", "b bin A"))
+
+        assert plan.groups == (Group("a", ("b",), False, "bin"),)
+
+    def test_hold_duplicates_that_are_merged_below_a_root_that_is_not_live(self) -> None:
+        plan = plan_merge(rows_of("~bin - R", "root - R", "a bin A", "b bin A"))
+
+        assert plan.groups == (Group("a", ("b",), False, "bin"),)
+        assert plan.left_alone == ()
+
+    def test_do_not_survive_even_as_the_oldest_root(self) -> None:
+        assert plan_merge(rows_of("~r0 - R", "r1 - R", "r2 - R")).removed == {"r2": "r1"}
+
+    def test_do_not_become_children_by_nesting(self) -> None:
+        assert plan_merge(rows_of("r1 - R", "~r2 - S"), different_roots="nest").empty
+
+
+class TestFoldersLeftAlone:
+    def test_are_those_below_a_missing_parent(self) -> None:
+        plan = plan_merge(rows_of("root - R", "x gone A", "y gone A", "z x B", "zz x B"))
+
+        assert plan == Plan((), (), ("x", "y", "z", "zz"))
+
+    def test_are_those_in_a_cycle_and_below(self) -> None:
+        plan = plan_merge(rows_of("root - R", "x y A", "y x A", "z x B", "zz x B", "self self S"))
+
+        assert plan == Plan((), (), ("self", "x", "y", "z", "zz"))
+
+    def test_do_not_keep_others_from_being_merged(self) -> None:
+        plan = plan_merge(rows_of("r1 - R", "r2 - R", "x gone R"))
+
+        assert plan.removed == {"r2": "r1"}
+        assert plan.left_alone == ("x",)
+
+
+class TestADigest:
+    def test_stays_the_same_from_release_to_release(self) -> None:
+        plan = plan_merge(rows_of("r1 - R", "r2 - R", "a r2 A"))
+
+        assert plan.digest == "9a0baada68a38959a702c4513f6181e5c93fc4887deb43d1be6452cab3b040de"
+
+    def test_tells_a_change_of_survivor(self) -> None:
+        first = Plan((Group("a", ("b",), True, None),), ())
+        second = Plan((Group("b", ("a",), True, None),), ())
+
+        assert first.digest != second.digest
+
+    def test_tells_a_move_from_no_move(self) -> None:
+        assert Plan((), (Move("a", "b", "c"),)).digest != Plan((), ()).digest
+
+    def test_tells_keys_apart_that_look_alike_when_joined(self) -> None:
+        first = Plan((Group("a", ("b", "c"), True, None),), ())
+        second = Plan((Group("a", ('b","c',), True, None),), ())
+
+        assert first.digest != second.digest
+
+    def test_does_not_change_with_folders_that_stay_as_they_are(self) -> None:
+        rows = rows_of("r1 - R", "r2 - R", "a r1 A")
+
+        assert plan_merge(rows).digest == plan_merge(rows[:2]).digest
+
+    @pytest.mark.parametrize("key", ["\u00e9", "\U0001f4c1", "\ud800", "\x00"])
+    def test_takes_any_text_as_a_key(self, key: str) -> None:
+        assert len(Plan((), (Move(key, None, "a"),)).digest) == 64
+
+
+class TestAPlan:
+    def test_survives_copying_and_pickling(self) -> None:
+        plan = plan_merge(rows_of("r1 - R", "r2 - R"))
+
+        restored = pickle.loads(pickle.dumps(copy.deepcopy(plan)))
+
+        assert (restored, restored.removed) == (plan, {"r2": "r1"})
+
+
+class TestBadInput:
+    def test_with_a_key_twice_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match="twice"):
+            plan_merge(rows_of("a - R", "a - R"))
+
+    def test_with_an_unknown_policy_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match="merge, nest, refuse"):
+            plan_merge([], different_roots="ask")  # type: ignore[arg-type]
+
+
+class TestLargeForests:
+    def test_of_ten_thousand_levels_are_merged(self) -> None:
+        rows = [
+            FolderRow(f"{level}.{side}", f"{level - 1}.{side}" if level else None, "same", 2 * level + side)
+            for level in range(10_000)
+            for side in range(2)
+        ]
+
+        plan = plan_merge(rows)
+
+        assert (plan.folders_removed, len(plan.moves)) == (10_000, 0)
+
+    def test_of_ten_thousand_levels_in_one_chain_are_clean(self) -> None:
+        rows = [FolderRow(str(level), str(level - 1) if level else None, "same", level) for level in range(10_000)]
+
+        assert plan_merge(rows).empty
+
+    def test_of_a_hundred_thousand_twin_siblings_are_merged(self) -> None:
+        rows = [FolderRow("root", None, "R", 0)]
+        rows += [FolderRow(str(age), "root", "same", age) for age in range(1, 100_001)]
+
+        assert plan_merge(rows).folders_removed == 99_999
+
+    def test_of_a_hundred_thousand_siblings_over_two_roots_are_merged(self) -> None:
+        rows = [FolderRow("old", None, "R", 0), FolderRow("new", None, "R", 1)]
+        rows += [FolderRow(f"{n}", "old" if n % 4 else "new", f"{n // 3}", n + 2) for n in range(100_000)]
+
+        plan = plan_merge(rows)
+
+        assert plan.folders_removed == 1 + 100_000 - 33_334
+        assert all(move.old_parent == "new" for move in plan.moves)
+
+    def test_of_a_cycle_of_ten_thousand_are_left_alone(self) -> None:
+        rows = [FolderRow(str(n), str((n + 1) % 10_000), "same", n) for n in range(10_000)]
+
+        assert len(plan_merge(rows).left_alone) == 10_000
