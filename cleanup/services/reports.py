@@ -1,0 +1,166 @@
+"""What the services return: plain values, and the one JSON form of each.
+
+The JSON is the same from command line, service and API. Lists are capped; what is left out is counted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderCleanupResult:
+    """What came of one application; of a dry run, what would come."""
+
+    application_id: str
+    status: str
+    """``completed``, ``failed``, ``skipped``, ``held``, ``rolled_back``, ``pending`` or ``in_progress``."""
+    folders_removed: int = 0
+    files_moved: int = 0
+    child_folders_merged: int = 0
+    references_moved: int = 0
+    """Rows of all tables that were re-pointed, files and child folders included."""
+    error_code: str = ""
+    error_message: str = ""
+    rollback_id: UUID | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """``moved`` and ``removed``: rows by table; ``differing_columns``: columns by number of folders (dry run)."""
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {
+            "application_id": self.application_id,
+            "status": self.status,
+            "folders_removed": self.folders_removed,
+            "files_moved": self.files_moved,
+            "child_folders_merged": self.child_folders_merged,
+            "references_moved": self.references_moved,
+            "error_code": self.error_code,
+            "error_message": self.error_message,
+            "rollback_id": None if self.rollback_id is None else str(self.rollback_id),
+            "details": dict(self.details),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupReport:
+    """A run's totals and its results (capped unless all were asked for)."""
+
+    run_id: UUID | None
+    dry_run: bool
+    status: str
+    """The run's status; ``completed`` for a dry run."""
+    status_reason: str
+    total_applications: int
+    successful_cleanups: int
+    failed_cleanups: int
+    """Failed and refused applications."""
+    set_aside: int
+    """Held, skipped or too large."""
+    total_folders_removed: int
+    total_files_moved: int
+    total_child_folders_merged: int
+    start_time: datetime
+    end_time: datetime | None
+    results: tuple[FolderCleanupResult, ...]
+    results_left_out: int = 0
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {
+            "run_id": None if self.run_id is None else str(self.run_id),
+            "dry_run": self.dry_run,
+            "status": self.status,
+            "status_reason": self.status_reason,
+            "total_applications": self.total_applications,
+            "successful_cleanups": self.successful_cleanups,
+            "failed_cleanups": self.failed_cleanups,
+            "set_aside": self.set_aside,
+            "total_folders_removed": self.total_folders_removed,
+            "total_files_moved": self.total_files_moved,
+            "total_child_folders_merged": self.total_child_folders_merged,
+            "start_time": self.start_time.isoformat(),
+            "end_time": None if self.end_time is None else self.end_time.isoformat(),
+            "results": [result.as_json() for result in self.results],
+            "results_left_out": self.results_left_out,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One value that a rollback would have overwritten, or one row that it cannot restore."""
+
+    code: str
+    """``changed``, ``row_missing``, ``row_exists``, ``missing_target``, ``unique_taken`` or ``extra``."""
+    application_id: str
+    table: str
+    key: str
+    column: str = ""
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {
+            "code": self.code,
+            "application_id": self.application_id,
+            "table": self.table,
+            "key": self.key,
+            "column": self.column,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackResult:
+    """What a rollback did; true unless it is a preview or it failed."""
+
+    rollback_id: UUID
+    """The rollback point or the run that was asked for."""
+    status: str
+    """``rolled_back``, ``preview``, ``conflict`` (preview only), or of a run the rollback run's status."""
+    folders_restored: int = 0
+    files_restored: int = 0
+    references_restored: int = 0
+    """Rows of other tables than files."""
+    conflicts: tuple[Conflict, ...] = ()
+    conflicts_left_out: int = 0
+    exact: bool = True
+    run_id: UUID | None = None
+    """The rollback run, where a whole run was rolled back."""
+    total_applications: int = 1
+    successful: int = 0
+    failed: int = 0
+
+    def __bool__(self) -> bool:
+        return self.status in ("rolled_back", "completed") and not self.failed
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {
+            "rollback_id": str(self.rollback_id),
+            "status": self.status,
+            "folders_restored": self.folders_restored,
+            "files_restored": self.files_restored,
+            "references_restored": self.references_restored,
+            "conflicts": [conflict.as_json() for conflict in self.conflicts],
+            "conflicts_left_out": self.conflicts_left_out,
+            "exact": self.exact,
+            "run_id": None if self.run_id is None else str(self.run_id),
+            "total_applications": self.total_applications,
+            "successful": self.successful,
+            "failed": self.failed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A sign of life from a run, for whoever shows it."""
+
+    run_id: UUID | None
+    done: int
+    total: int
+    folders_removed: int
+    files_moved: int
+    failed: int
