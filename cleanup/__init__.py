@@ -1,0 +1,1 @@
+"""Find, merge and prevent duplicate folders in a database, and undo every merge exactly."""

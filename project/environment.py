@@ -1,0 +1,83 @@
+"""Read settings from environment variables, strictly.
+
+Whatever is wrong becomes one sentence (ImproperlyConfigured) that names the variable; a value that may be a secret
+is never part of it.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off", ""}
+
+
+def text(name: str, *, default: str = "") -> str:
+    """Return the variable, without surrounding blanks."""
+    return os.environ.get(name, default).strip()
+
+
+def items(name: str, *, default: str = "") -> list[str]:
+    """Return a comma-separated variable as a list."""
+    return [item.strip() for item in text(name, default=default).split(",") if item.strip()]
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    """Return a yes-or-no variable.
+
+    Raises:
+        ImproperlyConfigured: it is neither yes nor no.
+
+    """
+    value = text(name, default="true" if default else "false").lower()
+    if value in TRUE:
+        return True
+    if value in FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name} must be true or false.")
+
+
+def number(name: str, *, default: int) -> int:
+    """Return a whole number that is not negative.
+
+    Raises:
+        ImproperlyConfigured: it is not such a number.
+
+    """
+    value = text(name) or str(default)
+    if not value.isascii() or not value.isdigit():
+        raise ImproperlyConfigured(f"{name} must be a whole number, 0 or more.")
+    return int(value)
+
+
+def kept_secret(path: Path) -> str:
+    """Return the secret of this installation, made on first use and kept in a file that only its owner can read.
+
+    Processes that start together agree on one: the file appears whole, under its name, or not at all.
+
+    Raises:
+        ImproperlyConfigured: the file can neither be read nor made.
+
+    """
+    try:
+        if not path.exists():
+            draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+            draft.touch(mode=0o600, exist_ok=False)
+            try:
+                draft.write_text(secrets.token_urlsafe(64), encoding="ascii")
+                path.hardlink_to(draft)
+            except FileExistsError:
+                pass  # another process was first; its secret is the one
+            finally:
+                draft.unlink()
+        secret = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ImproperlyConfigured(
+            f"Set DJANGO_SECRET_KEY: no secret can be kept in {path} ({reason})."
+        ) from None
+    if len(secret) < 50:
+        raise ImproperlyConfigured(f"{path} holds no usable secret: delete it, or set DJANGO_SECRET_KEY.")
+    return secret

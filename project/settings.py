@@ -1,0 +1,165 @@
+"""Settings of the ready-to-run project, all from environment variables, safe when nothing is set.
+
+Unset, that is: debug off, answering on this machine only, a secret of its own, an SQLite file beside manage.py.
+README documents every variable.
+"""
+
+import sys
+from pathlib import Path
+
+from project import database, environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Where this installation keeps what it makes: the SQLite file and the secret.
+DATA_DIR = Path(environment.text("DJANGO_DATA_DIR") or BASE_DIR)
+
+# --- Security ---------------------------------------------------------------------------------------------------------
+
+DEBUG = environment.flag("DJANGO_DEBUG")
+# Web servers, clusters and commands of one installation must share the secret (sessions, signed tasks). Where none is
+# given, the first process makes one and keeps it in a git-ignored file. Several machines: set DJANGO_SECRET_KEY.
+SECRET_KEY = environment.text("DJANGO_SECRET_KEY") or environment.kept_secret(DATA_DIR / ".secret_key")
+SECRET_KEY_FALLBACKS = environment.items("DJANGO_SECRET_KEY_FALLBACKS")
+ALLOWED_HOSTS = environment.items("DJANGO_ALLOWED_HOSTS", default="localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = environment.items("DJANGO_CSRF_TRUSTED_ORIGINS")
+
+# On as soon as browsers reach the site by https: redirect, secure cookies, HSTS for this host.
+HTTPS = environment.flag("DJANGO_HTTPS")
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = environment.number("DJANGO_HSTS_SECONDS", default=31_536_000) if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.flag("DJANGO_HSTS_INCLUDE_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = environment.flag("DJANGO_HSTS_PRELOAD")
+# W005, W021: whether HSTS binds other hosts of the domain, and the browsers' built-in list, is its owner's decision.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+# Only behind a proxy that sets this header itself; else anyone could claim to have come by https.
+if environment.flag("DJANGO_BEHIND_PROXY"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+
+# --- Application ------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_q",
+    "cleanup",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "project.urls"
+WSGI_APPLICATION = "project.wsgi.application"
+ASGI_APPLICATION = "project.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+
+REST_FRAMEWORK = {
+    # JSON only, and nothing for strangers: a view that wants less says so itself.
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+}
+
+# --- Database ---------------------------------------------------------------------------------------------------------
+
+# The pool belongs to web servers, whose wsgi or asgi module was imported before this one. A command opens as many
+# connections as it has workers, and a cluster forks: pooled connections would be shared by parent and child.
+SERVING = "project.wsgi" in sys.modules or "project.asgi" in sys.modules
+
+DATABASES = {
+    "default": database.parse_database_url(
+        environment.text("DATABASE_URL"),
+        default_file=DATA_DIR / "db.sqlite3",
+        pool_size=environment.number("DATABASE_POOL_SIZE", default=10) if SERVING else 0,
+        transaction_pooling=environment.flag("DATABASE_TRANSACTION_POOLING"),
+    ),
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Background tasks -------------------------------------------------------------------------------------------------
+
+# The same in every process. A task is a thin tick that may come twice, so: never retried by the cluster itself
+# (max_attempts, ack_failures), not fetched ahead (queue_limit, bulk), no catching up on missed hours (catch_up).
+# `retry` counts from the fetch, so it must outlast `timeout`.
+TASK_TIMEOUT = 300
+Q_CLUSTER = {
+    "name": "cleanup",
+    "orm": "default",
+    "workers": environment.number("DJANGO_Q_WORKERS", default=2),
+    "queue_limit": 1,
+    "bulk": 1,
+    "poll": 1,
+    "guard_cycle": 1,
+    "timeout": TASK_TIMEOUT,
+    "retry": 2 * TASK_TIMEOUT + 60,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": 250,
+    "recycle": 500,
+}
+
+# --- Time, language, static files -------------------------------------------------------------------------------------
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = True
+
+# Served by this process from where the apps keep them: nothing to collect, no second server.
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True
+
+# --- Logging ----------------------------------------------------------------------------------------------------------
+
+# To standard error: standard output belongs to the results of commands.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": environment.text("DJANGO_LOG_LEVEL", default="WARNING").upper()},
+    # Django would add its own console handler while debugging; one is enough.
+    "loggers": {"django": {"handlers": [], "propagate": True}},
+}

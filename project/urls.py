@@ -1,0 +1,10 @@
+"""Where the parts answer: the admin at /admin/, everything else from the app."""
+
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+]

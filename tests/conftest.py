@@ -1,0 +1,114 @@
+"""Fixtures that every test may use. Each gives a database alias, once for SQLite and once for PostgreSQL:
+
+database          the migrated database, shared; its rows are removed after the test, its schema may not change
+scratch_database  a copy of it for this test alone, to make tables, triggers, roles, broken rows at will
+blank_database    a database of its own with nothing in it, to be filled by plain SQL and adopted
+
+All three commit for real, so threads and other processes see the rows (`databases.url_of(alias)` is their
+DATABASE_URL), and a query on any alias but the one given fails. A test that is skipped fails the run.
+"""
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+from django.db import connections
+from django.test import TransactionTestCase
+
+from tests import databases
+
+# What may be skipped, by its reason, outside CI. There, nothing may.
+ALLOWED_SKIPS = ("Chromium is not installed",)
+
+# The same examples every time, so that a failure is about the change; --hypothesis-profile=thorough looks further.
+COMMON = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.function_scoped_fixture]}
+hypothesis.settings.register_profile(
+    "default", max_examples=200, derandomize=True, database=None, print_blob=True, **COMMON
+)
+hypothesis.settings.register_profile("thorough", max_examples=2000, print_blob=True, **COMMON)
+hypothesis.settings.load_profile("default")
+
+BOTH = [
+    pytest.param(alias, id=vendor, marks=pytest.mark.django_db(databases=[alias], transaction=True))
+    for vendor, alias in databases.ALIASES.items()
+]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker) -> None:
+    """Note how the test databases look after migrate."""
+    with django_db_blocker.unblock():
+        for alias in connections:
+            connection = connections[alias]
+            if connection.settings_dict["NAME"] == connection.creation._get_test_db_name():
+                databases.remember(alias)
+
+
+def _return_to_start(test_case: TransactionTestCase) -> None:
+    """Replace Django's flush, which truncates every table and makes all permissions anew: ten times as slow."""
+    for alias in test_case._databases_names(include_mirrors=False):
+        databases.wipe(alias)
+        databases.assert_schema_unchanged(alias)
+
+
+TransactionTestCase._fixture_teardown = _return_to_start
+
+
+@pytest.fixture(params=BOTH)
+def database(request) -> str:
+    """Return the alias of the shared database."""
+    return request.param
+
+
+@pytest.fixture(params=BOTH)
+def scratch_database(request) -> Iterator[str]:
+    """Yield an alias behind which stands a migrated database for this test alone."""
+    with databases.scratch_copy(request.param):
+        yield request.param
+
+
+@pytest.fixture(params=BOTH)
+def blank_database(request) -> Iterator[str]:
+    """Yield an alias behind which stands an empty database for this test alone."""
+    with databases.blank(request.param):
+        yield request.param
+
+
+# --- A skipped test is a failed run -----------------------------------------------------------------------------------
+
+_unexpected_skips: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect tests that were skipped, expected failures included."""
+    if report.skipped:
+        _collect_skip(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Collect modules that were skipped as a whole."""
+    if report.skipped:
+        _collect_skip(report)
+
+
+def _collect_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    allowed = not os.environ.get("CI") and any(known in reason for known in ALLOWED_SKIPS)
+    if not allowed:
+        _unexpected_skips.append(f"{report.nodeid}: {reason}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run for a test that should have run."""
+    if _unexpected_skips and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which test that was."""
+    if _unexpected_skips:
+        terminalreporter.section("skipped, but should have run", red=True)
+        for line in _unexpected_skips:
+            terminalreporter.line(line)
