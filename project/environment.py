@@ -75,9 +75,7 @@ def kept_secret(path: Path) -> str:
         secret = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ImproperlyConfigured(
-            f"Set DJANGO_SECRET_KEY: no secret can be kept in {path} ({reason})."
-        ) from None
+        raise ImproperlyConfigured(f"Set DJANGO_SECRET_KEY: no secret can be kept in {path} ({reason}).") from None
     if len(secret) < 50:
         raise ImproperlyConfigured(f"{path} holds no usable secret: delete it, or set DJANGO_SECRET_KEY.")
     return secret

@@ -195,7 +195,7 @@ def launch(binaries: Path, *, directory: Path, user: User | None) -> Server:
             env=environment,
             # Its own group: Ctrl-C is for the tests, which then stop the server.
             process_group=0,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread of ours runs yet
             **become,
         )
     server = Server(directory=directory, process=process)
