@@ -3,15 +3,21 @@
 The URL may hold a password: no message of this module repeats any part of it but the scheme.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from psycopg import pq
 
 POSTGRESQL = "django.db.backends.postgresql"
 SQLITE = "django.db.backends.sqlite3"
 SCHEMES = "postgresql://user:password@host:5432/name or sqlite:////path/to/file"
+UNREADABLE = (
+    f"DATABASE_URL cannot be read: it must look like {SCHEMES}, "
+    "with characters such as @ : / ? # % in the user name and password percent-encoded."
+)
 
 
 def parse_database_url(
@@ -37,10 +43,7 @@ def parse_database_url(
     except dj_database_url.UnknownSchemeError:
         raise ImproperlyConfigured(f"DATABASE_URL must look like {SCHEMES}.") from None
     except ValueError:
-        raise ImproperlyConfigured(
-            f"DATABASE_URL cannot be read: it must look like {SCHEMES}, "
-            "with characters such as @ : / ? # % in the user name and password percent-encoded."
-        ) from None
+        raise ImproperlyConfigured(UNREADABLE) from None
     options = parsed.get("OPTIONS", {})
     if parsed["ENGINE"] == SQLITE:
         return sqlite(name=parsed["NAME"], options=options)
@@ -56,31 +59,53 @@ def sqlite(*, name: str, options: dict[str, Any]) -> dict[str, Any]:
     IMMEDIATE, because a transaction that reads first and writes later cannot wait for its lock; WAL, so that readers
     and the writer do not wait for each other.
     """
-    return {
-        "ENGINE": SQLITE,
-        "NAME": name,
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
-            **options,
-        },
+    if name == ":memory:":
+        raise ImproperlyConfigured(
+            "DATABASE_URL names an SQLite database in memory, which would be gone when the command ends: "
+            "name a file, as in sqlite:////path/to/file."
+        )
+    tuned = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
     }
+    refuse_unknown(options, known=tuned)
+    return {"ENGINE": SQLITE, "NAME": name, "OPTIONS": tuned | options}
 
 
 def postgresql(parsed: dict[str, Any], *, options: dict[str, Any], pool_size: int) -> dict[str, Any]:
     """Return an entry for PostgreSQL; what the URL asks for (sslmode, options, ...) is passed on to libpq."""
-    if not parsed["NAME"] and "service" not in options:
+    if "@" in parsed["NAME"]:
+        # A slash in a password ends the host part early: what follows it would pass for the database's name.
+        raise ImproperlyConfigured(UNREADABLE)
+    if not parsed["NAME"] and not {"service", "dbname"} & options.keys():
         raise ImproperlyConfigured(f"DATABASE_URL names no database: it must look like {SCHEMES}.")
-    # libpq wants text, and how many connections are kept is this module's to say.
-    passed_on = {key: str(value) for key, value in options.items() if key != "pool"}
-    pool: dict[str, Any] = {"pool": {"min_size": 0, "max_size": pool_size, "timeout": 10}} if pool_size else {}
+    libpq = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    refuse_unknown(options, known=libpq | {"assume_role"})
+    tuned: dict[str, Any] = {
+        "connect_timeout": 10,
+        "application_name": "cleanup",
+        # No prepared statements, which a proxy loses. It is Django's default, said aloud.
+        "prepare_threshold": None,
+    }
+    if pool_size:
+        tuned["pool"] = {"min_size": 0, "max_size": pool_size, "timeout": 10}
     return {
         **parsed,
         "CONN_HEALTH_CHECKS": True,
         # The product pages by key. A server-side cursor outside a transaction breaks behind a proxy.
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        # prepare_threshold None: no prepared statements, which proxies lose. It is Django's default, said aloud.
-        "OPTIONS": {"connect_timeout": "10", "application_name": "cleanup", **passed_on, "prepare_threshold": None}
-        | pool,
+        "OPTIONS": tuned | options,
     }
+
+
+def refuse_unknown(options: dict[str, Any], *, known: Collection[str]) -> None:
+    """Refuse an option that no connection could be made with.
+
+    Raises:
+        ImproperlyConfigured: names the option, not its value.
+
+    """
+    for name in options:
+        if name not in known:
+            raise ImproperlyConfigured(f"DATABASE_URL has the unknown option {name!r}.")

@@ -6,6 +6,7 @@ is never part of it.
 
 import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -37,6 +38,19 @@ def flag(name: str, *, default: bool = False) -> bool:
     if value in FALSE:
         return False
     raise ImproperlyConfigured(f"{name} must be true or false.")
+
+
+def choice(name: str, *, default: str, among: Collection[str]) -> str:
+    """Return a variable that is one of a few words, in upper case.
+
+    Raises:
+        ImproperlyConfigured: it is none of them.
+
+    """
+    value = text(name).upper() or default
+    if value not in among:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(among)}.")
+    return value
 
 
 def number(name: str, *, default: int) -> int:

@@ -12,7 +12,7 @@ from project import database, environment
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # Where this installation keeps what it makes: the SQLite file and the secret.
-DATA_DIR = Path(environment.text("DJANGO_DATA_DIR") or BASE_DIR)
+DATA_DIR = Path(environment.text("DJANGO_DATA_DIR") or BASE_DIR).resolve()
 
 # --- Security ---------------------------------------------------------------------------------------------------------
 
@@ -153,13 +153,20 @@ WHITENOISE_USE_FINDERS = True
 
 # --- Logging ----------------------------------------------------------------------------------------------------------
 
+LOG_LEVEL = environment.choice(
+    "DJANGO_LOG_LEVEL", default="WARNING", among=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+)
 # To standard error: standard output belongs to the results of commands.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": environment.text("DJANGO_LOG_LEVEL", default="WARNING").upper()},
-    # Django would add its own console handler while debugging; one is enough.
-    "loggers": {"django": {"handlers": [], "propagate": True}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # Django would add a console handler of its own while debugging; one is enough.
+        "django": {"handlers": [], "propagate": True},
+        # Any scanner that guesses host names would write a traceback for each; it gets its 400.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
 }

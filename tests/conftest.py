@@ -5,7 +5,8 @@ scratch_database  a copy of it for this test alone, to make tables, triggers, ro
 blank_database    a database of its own with nothing in it, to be filled by plain SQL and adopted
 
 All three commit for real, so threads and other processes see the rows (`databases.url_of(alias)` is their
-DATABASE_URL), and a query on any alias but the one given fails. A test that is skipped fails the run.
+DATABASE_URL), and a query on any alias but the one given fails. What exists on one of them only is marked
+`@pytest.mark.only("postgresql")`, or "sqlite". A test that is skipped fails the run.
 """
 
 import os
@@ -29,10 +30,21 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile("thorough", max_examples=2000, print_blob=True, **COMMON)
 hypothesis.settings.load_profile("default")
 
-BOTH = [
-    pytest.param(alias, id=vendor, marks=pytest.mark.django_db(databases=[alias], transaction=True))
-    for vendor, alias in databases.ALIASES.items()
-]
+DATABASE_FIXTURES = ("database", "scratch_database", "blank_database")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have a test that asks for a database run on both, or on the one it is marked for."""
+    marker = metafunc.definition.get_closest_marker("only")
+    vendors = marker.args if marker else tuple(databases.ALIASES)
+    for fixture in DATABASE_FIXTURES:
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, [_on(vendor) for vendor in vendors], indirect=True)
+
+
+def _on(vendor: str) -> object:
+    alias = databases.ALIASES[vendor]
+    return pytest.param(alias, id=vendor, marks=pytest.mark.django_db(databases=[alias], transaction=True))
 
 
 @pytest.fixture(scope="session")
@@ -55,20 +67,20 @@ def _return_to_start(test_case: TransactionTestCase) -> None:
 TransactionTestCase._fixture_teardown = _return_to_start
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture
 def database(request) -> str:
     """Return the alias of the shared database."""
     return request.param
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture
 def scratch_database(request) -> Iterator[str]:
     """Yield an alias behind which stands a migrated database for this test alone."""
     with databases.scratch_copy(request.param):
         yield request.param
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture
 def blank_database(request) -> Iterator[str]:
     """Yield an alias behind which stands an empty database for this test alone."""
     with databases.blank(request.param):
