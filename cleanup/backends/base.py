@@ -1,0 +1,321 @@
+"""The statements that change mapped tables, and the exact text form of their values, one class per vendor.
+
+Invariants: every method is a constant number of statements whatever the number of folders and rows; every identifier
+is quoted here; every value is a parameter; nothing here opens or ends a transaction.
+
+Note [Cells]. A cell is one column's value as text, from which the same value can be restored: PostgreSQL's own text
+form under pinned settings, on SQLite the storage class and the value. NULL is None. Keys, changes and images in the
+journal are made of cells, and cells are compared as text.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.folder_tables import FolderTables, KeyColumn
+from cleanup.planning import FolderRow
+
+Cell = str | None
+
+#: Rows whose keys share one snapshot row.
+ROWS_PER_SNAPSHOT_ROW = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One change: the cells before and after, in the order of the target's columns."""
+
+    point: int
+    """Sequence of the rollback point that journals it."""
+    old: tuple[str, ...]
+    new: tuple[Cell, ...]
+    rank: int = 0
+    """Place of the removed folder in survivor order, from 1; the survivor has 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Columns of one table that change together from old to new: one reference, as the statements need it."""
+
+    table: Table
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    """The row key; may contain some of ``columns``."""
+    pairs: Sequence[Pair]
+    constant: tuple[str, tuple[int, ...]] | None = None
+    """A column and the integers it must be among (content types)."""
+    spare: Sequence[Cell] = ()
+    """Keys of rows of this table to leave as they are (single-column key): they are about to be removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Rows moved or removed, by rollback point and table."""
+
+    point: int
+    table: TableName
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollidingRow:
+    """A row that would lose a unique place to another one."""
+
+    point: int
+    key: tuple[str, ...]
+    twin: bool
+    """It would equal the row that stays in every column but its own key."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRecord:
+    """A folder as planning wants it, and further columns as cells."""
+
+    row: FolderRow
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoTarget:
+    """Columns of one table whose moves are to be undone."""
+
+    table: Table
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    must_exist: tuple[Table, tuple[str, ...]] | None = None
+    """Table and columns that the old values must be found in, where some of its rows were not restored."""
+
+
+@dataclass(frozen=True, slots=True)
+class StructureTable:
+    """A table whose rows belong to an application by a column of their own."""
+
+    table: Table
+    application: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowConflict:
+    """One row that was not restored, and why (codes of ``reports.Conflict``)."""
+
+    point: int
+    table: TableName
+    code: str
+    key: tuple[Cell, ...]
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What undoing one step did or met."""
+
+    restored: Sequence[Counted]
+    conflicts: Sequence[RowConflict]
+
+
+class Backend(ABC):
+    """One connection's dialect."""
+
+    encoding: ClassVar[str]
+    """Names the form of the cells in a layout."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+
+    # Identifiers and plain execution.
+
+    def quote(self, name: str) -> str:
+        """Quote an identifier; a percent sign is doubled, for the text goes through parameter substitution."""
+        return self._quoted(name).replace("%", "%%")
+
+    def _quoted(self, name: str) -> str:
+        escaped = name.replace('"', '""')
+        return f'"{escaped}"'
+
+    def relation(self, name: TableName) -> str:
+        """Quote a table's name, with its schema where it has one."""
+        return f"{self.quote(name.schema)}.{self.quote(name.name)}" if name.schema else self.quote(name.name)
+
+    def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Execute and return all rows."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, list(params))
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Execute and return the number of rows affected."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, list(params))
+            return int(cursor.rowcount)
+
+    # Transactions.
+
+    @abstractmethod
+    def pin(self, *, session_name: str = "") -> None:
+        """Set, for this transaction alone, timeouts, row security and the text form of values."""
+
+    @abstractmethod
+    def force_constraints(self) -> None:
+        """Check deferred constraints now. Raises IntegrityError."""
+
+    @abstractmethod
+    def identity(self) -> str:
+        """Return what tells this database from a restored copy of it."""
+
+    # Cells.
+
+    @abstractmethod
+    def key_cell(self, key: KeyColumn, value: str) -> str:
+        """Return the cell of a key that is given in the product's spelling."""
+
+    @abstractmethod
+    def cell_text(self, cell: Cell) -> str:
+        """Return a cell readable for people, for messages."""
+
+    # Reading.
+
+    def live_condition(self, tables: FolderTables, *, prefix: str) -> tuple[str, list[Any]]:
+        """Return the condition of a live folder and its parameters; ``prefix`` is an alias and a dot, or empty."""
+        parts, params = [], []
+        for column, value in (tables.live or {}).items():
+            if value is None:
+                parts.append(f"{prefix}{self.quote(column)} IS NULL")
+            else:
+                parts.append(f"{prefix}{self.quote(column)} = %s")
+                params.append(value)
+        return f"({' AND '.join(parts)})" if parts else "(1 = 1)", params
+
+    @abstractmethod
+    def lock_applications(self, tables: FolderTables, keys: Sequence[str], *, lock: bool) -> set[str]:
+        """Return those that exist, locked in key order if asked."""
+
+    @abstractmethod
+    def count_folders(self, tables: FolderTables, keys: Sequence[str]) -> dict[str, int]:
+        """Return the number of folders by application."""
+
+    @abstractmethod
+    def read_folders(
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool, columns: Sequence[str] = ()
+    ) -> dict[str, list[FolderRecord]]:
+        """Read the folders of applications, by application, with further columns as cells; locked in key order."""
+
+    @abstractmethod
+    def count_rows(self, targets: Sequence[Target]) -> list[Counted]:
+        """Count the rows that hold an old value of their target, in one statement."""
+
+    @abstractmethod
+    def colliding_rows(self, target: Target, unique: UniqueKey) -> list[CollidingRow]:
+        """Return the rows that would lose their place in a unique key if the target's rows moved.
+
+        Of rows that would be equal in the key the one of the folder earlier in survivor order stays.
+        """
+
+    @abstractmethod
+    def rows_referencing(
+        self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
+    ) -> int:
+        """Count the rows that reference rows of ``table``, given by key cells, by the foreign keys ``inbound``."""
+
+    @abstractmethod
+    def rows_of_held(
+        self, target: Target, application_column: str, held: Sequence[str], key: KeyColumn
+    ) -> list[Counted]:
+        """Count the target's rows that belong to applications on hold."""
+
+    # Writing, journaled.
+
+    @abstractmethod
+    def move(self, targets: Sequence[Target], *, step: int) -> list[Counted]:
+        """Change the targets' rows and journal them, all in one statement where the database can.
+
+        Raises CountMismatch when rows moved and rows journaled differ.
+        """
+
+    @abstractmethod
+    def nest(
+        self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
+    ) -> list[Counted]:
+        """Put root folders, given as (point, key cell, parent cell), under a parent, journaled.
+
+        Raises CountMismatch.
+        """
+
+    @abstractmethod
+    def remove(
+        self,
+        table: Table,
+        key: tuple[str, ...],
+        rows: Sequence[tuple[int, tuple[str, ...]]],
+        *,
+        step: int,
+        survivors: Sequence[tuple[str, str]] | None = None,
+    ) -> list[Counted]:
+        """Delete rows, given as (point, key cells), and journal their images.
+
+        With ``survivors``, (removed key, survivor key) in the order of ``rows`` and in the product's spelling, the
+        folders' forwarding addresses are recorded too. Raises CountMismatch.
+        """
+
+    @abstractmethod
+    def take_structure(
+        self, structure: StructureTable, *, point: int, application: str, key: KeyColumn, step: int
+    ) -> int:
+        """Store images of the table's rows that belong to the application and return their number."""
+
+    # Undo.
+
+    @abstractmethod
+    def restore_moved(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Restoration:
+        """Undo one step's moves.
+
+        A cell that is what the move made of it gets its old value back; one that is already old is left; any other
+        is a conflict. Raises CountMismatch when a row changed under our hands.
+        """
+
+    @abstractmethod
+    def image_conflicts(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int,
+        foreign_keys: Sequence[ForeignKey],
+        left_out: Collection[tuple[Cell, ...]],
+    ) -> list[RowConflict]:
+        """Return the images that cannot be restored: key or unique place taken, or a foreign key's target missing.
+
+        ``columns`` are the layout's, in its order; images whose key is in ``left_out`` are not looked at.
+        """
+
+    @abstractmethod
+    def restore_images(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int,
+        left_out: Collection[tuple[Cell, ...]],
+    ) -> list[Counted]:
+        """Insert removed rows again, but those whose key is in ``left_out`` or is there already."""
+
+    @abstractmethod
+    def structure_differences(
+        self,
+        structure: StructureTable,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        point: int,
+        application: str,
+        application_key: KeyColumn,
+        limit: int,
+    ) -> list[RowConflict]:
+        """Compare a stored structure with the rows as they are: ``row_missing``, ``changed`` and ``extra``."""

@@ -1,0 +1,670 @@
+"""PostgreSQL: one statement changes rows and journals them; cells are the server's own text form.
+
+Note [Text form]. ``column::text`` under pinned DateStyle, IntervalStyle, bytea_output, extra_float_digits, TimeZone and
+lc_monetary, and ``text::type`` back, is how pg_dump moves values: exact for every type, infinities, json spacing and
+array bounds included. Types are spelled by ``format_type``.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, ClassVar
+
+from cleanup import conf
+from cleanup.backends.base import (
+    ROWS_PER_SNAPSHOT_ROW,
+    Backend,
+    Cell,
+    CollidingRow,
+    Counted,
+    FolderRecord,
+    Restoration,
+    RowConflict,
+    StructureTable,
+    Target,
+    UndoTarget,
+)
+from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
+from cleanup.exceptions import CountMismatch
+from cleanup.folder_tables import FolderTables, KeyColumn
+from cleanup.planning import FolderRow
+
+#: See Note [Text form].
+_PINNED = {
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "timezone": "UTC",
+    "lc_monetary": "C",
+    "row_security": "off",
+}
+
+
+class PostgresBackend(Backend):
+    """PostgreSQL 14 and newer."""
+
+    encoding: ClassVar[str] = "postgresql-text"
+
+    # Transactions.
+
+    def pin(self, *, session_name: str = "") -> None:
+        settings = {
+            **_PINNED,
+            "lock_timeout": f"{conf.lock_timeout_ms()}ms",
+            "statement_timeout": f"{conf.statement_timeout_ms()}ms",
+            "idle_in_transaction_session_timeout": f"{conf.statement_timeout_ms()}ms",
+        }
+        if session_name:
+            settings["application_name"] = session_name[:63]
+        if conf.triggers() == "bypass":
+            settings["session_replication_role"] = "replica"
+        calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
+        self.fetch(f"SELECT {calls}", [part for setting in settings.items() for part in setting])
+
+    def force_constraints(self) -> None:
+        self.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def identity(self) -> str:
+        ((system, database),) = self.fetch(
+            "SELECT (SELECT system_identifier FROM pg_control_system()), oid"
+            " FROM pg_database WHERE datname = current_database()"
+        )
+        return f"postgresql:{system}:{database}"
+
+    # Cells.
+
+    def key_cell(self, key: KeyColumn, value: str) -> str:
+        return value
+
+    def cell_text(self, cell: Cell) -> str:
+        return "NULL" if cell is None else cell
+
+    # Reading.
+
+    def lock_applications(self, tables: FolderTables, keys: Sequence[str], *, lock: bool) -> set[str]:
+        # FOR UPDATE, not FOR NO KEY UPDATE: an insert of a folder or file waits at its foreign key until we are done.
+        key = self.quote(tables.application_key.column)
+        rows = self.fetch(
+            f"SELECT {key}::text FROM {self.quote(tables.application_table)}"
+            f" WHERE {key} = ANY(%s{self._array_cast(tables.application_key)})"
+            f" ORDER BY {key}{' FOR UPDATE' if lock else ''}",
+            [list(keys)],
+        )
+        return {row[0] for row in rows}
+
+    def count_folders(self, tables: FolderTables, keys: Sequence[str]) -> dict[str, int]:
+        application = self.quote(tables.folder_application)
+        return dict(
+            self.fetch(
+                f"SELECT {application}::text, count(*) FROM {self.quote(tables.folder_table)}"
+                f" WHERE {application} = ANY(%s{self._array_cast(tables.application_key)}) GROUP BY 1",
+                [list(keys)],
+            )
+        )
+
+    def read_folders(
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool, columns: Sequence[str] = ()
+    ) -> dict[str, list[FolderRecord]]:
+        # The database ranks ages: "infinity" and dates before Christ are no Python datetimes. The lock is taken in a
+        # subquery since a window function may not stand beside FOR UPDATE.
+        key, parent, application, name, created = (
+            self.quote(column)
+            for column in (
+                tables.folder_key.column,
+                tables.folder_parent,
+                tables.folder_application,
+                tables.folder_name,
+                tables.folder_created,
+            )
+        )
+        order = f'{key} COLLATE "C"' if self._is_text(tables.folder_key) else key
+        live, live_params = self.live_condition(tables, prefix="")
+        extra = "".join(f", {self.quote(column)}::text" for column in columns)
+        rows = self.fetch(
+            f"SELECT {application}::text, {key}::text, {parent}::text, {name}::text,"
+            f" row_number() OVER (ORDER BY {created} NULLS LAST, {order}), {live}{extra}"
+            f" FROM (SELECT * FROM {self.quote(tables.folder_table)}"
+            f" WHERE {application} = ANY(%s{self._array_cast(tables.application_key)})"
+            f" ORDER BY {key}{' FOR UPDATE' if lock else ''}) AS locked",
+            [*live_params, list(keys)],
+        )
+        folders: dict[str, list[FolderRecord]] = {}
+        for application_key, folder_key, parent_key, folder_name, age, is_live, *cells in rows:
+            record = FolderRecord(FolderRow(folder_key, parent_key, folder_name, age, is_live), tuple(cells))
+            folders.setdefault(application_key, []).append(record)
+        return folders
+
+    def count_rows(self, targets: Sequence[Target]) -> list[Counted]:
+        selects, params = [], []
+        for number, target in enumerate(targets):
+            condition, condition_params = self._condition(target)
+            selects.append(
+                f"SELECT {number}, m.point, count(*) FROM {self._pairs(target)} JOIN {self.relation(target.table.name)}"
+                f" AS t ON {condition} GROUP BY m.point"
+            )
+            params += [*self._pair_params(target), *condition_params]
+        if not selects:
+            return []
+        return [
+            Counted(point, targets[number].table.name, rows)
+            for number, point, rows in self.fetch(" UNION ALL ".join(selects), params)
+        ]
+
+    def colliding_rows(self, target: Target, unique: UniqueKey) -> list[CollidingRow]:
+        table = target.table
+        condition, condition_params = self._condition(target)
+        old_key = self._old_key(target)
+        after = ", ".join(
+            f"m.n{target.columns.index(column.name)}::{column.type} AS {self.quote(column.name)}"
+            if column.name in target.columns
+            else f"t.{self.quote(column.name)}"
+            for column in table.columns
+        )
+        staying = " AND ".join(
+            f"t.{self.quote(column)} = m.n{place}::{table.column(column).type}"
+            for place, column in enumerate(target.columns)
+        )
+        if target.constant:
+            staying += f" AND t.{self.quote(target.constant[0])} = ANY(%s)"
+        now = ", ".join(f"t.{self.quote(column.name)}" for column in table.columns)
+        own_key = self._text_array([f"t.{self.quote(column)}" for column in target.key])
+        body = self._text_array(
+            [self.quote(column.name) for column in table.columns if column.name not in target.key] or ["NULL"]
+        )
+        parts = [f"({part})" for part in unique.parts]
+        places = ", ".join(f"__u{place}" for place in range(len(parts)))
+        conditions = [f"({unique.predicate})"] if unique.predicate else []
+        if unique.nulls_distinct:
+            conditions += [f"{part} IS NOT NULL" for part in parts]
+        where = f" WHERE {' AND '.join(conditions).replace('%', '%%')}" if conditions else ""
+        selected = ", ".join(f"{part} AS __u{place}" for place, part in enumerate(parts)).replace("%", "%%")
+        sql = (
+            f"WITH candidates AS ("
+            f"SELECT m.point AS __point, m.rank AS __rank, {old_key} AS __key, {after}"
+            f" FROM {self._pairs(target)} JOIN {self.relation(table.name)} AS t ON {condition}"
+            f" UNION ALL SELECT DISTINCT ON (m.point, {own_key}) m.point, 0, {own_key}, {now}"
+            f" FROM {self._pairs(target)} JOIN {self.relation(table.name)} AS t ON {staying}"
+            f"), places AS (SELECT __point, __rank, __key, {body} AS __body, {selected} FROM candidates{where})"
+            f", ranked AS (SELECT *, row_number() OVER w AS __n, first_value(__body) OVER w AS __first FROM places"
+            f" WINDOW w AS (PARTITION BY {places} ORDER BY __rank, __key))"
+            f" SELECT __point, __key, __body IS NOT DISTINCT FROM __first FROM ranked WHERE __n > 1"
+        )
+        params = [*self._pair_params(target), *condition_params, *self._pair_params(target)]
+        if target.constant:
+            params.append(list(target.constant[1]))
+        return [CollidingRow(point, tuple(key), twin) for point, key, twin in self.fetch(sql, params)]
+
+    def rows_referencing(
+        self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
+    ) -> int:
+        selects = []
+        params: list[Any] = []
+        for foreign_key in inbound:
+            joined = " AND ".join(
+                f"r.{self.quote(own)} = t.{self.quote(other)}"
+                for own, other in zip(foreign_key.columns, foreign_key.target_columns, strict=True)
+            )
+            selects.append(
+                f"SELECT count(*) FROM {self._rows(len(key))} JOIN {self.relation(table.name)} AS t"
+                f" ON {self._key_condition(table, key)} JOIN {self.relation(foreign_key.table)} AS r ON {joined}"
+            )
+            params += [[row[place] for row in rows] for place in range(len(key))]
+        return sum(count for (count,) in self.fetch(" UNION ALL ".join(selects), params)) if selects else 0
+
+    def rows_of_held(
+        self, target: Target, application_column: str, held: Sequence[str], key: KeyColumn
+    ) -> list[Counted]:
+        condition, condition_params = self._condition(target)
+        rows = self.fetch(
+            f"SELECT m.point, count(*) FROM {self._pairs(target)} JOIN {self.relation(target.table.name)} AS t"
+            f" ON {condition} WHERE t.{self.quote(application_column)} = ANY(%s{self._array_cast(key)})"
+            f" GROUP BY m.point",
+            [*self._pair_params(target), *condition_params, list(held)],
+        )
+        return [Counted(point, target.table.name, count) for point, count in rows]
+
+    # Writing, journaled.
+
+    def move(self, targets: Sequence[Target], *, step: int) -> list[Counted]:
+        ctes: list[str] = []
+        selects: list[str] = []
+        params: list[Any] = []
+        for number, target in enumerate(targets):
+            condition, condition_params = self._condition(target)
+            ctes.append(
+                f"moved{number} AS (UPDATE {self.relation(target.table.name)} AS t SET {self._assignments(target)}"
+                f" FROM {self._pairs(target)} WHERE {condition}"
+                f" RETURNING m.*, {self._key_cells(target)})"
+            )
+            params += [*self._pair_params(target), *condition_params]
+            journal, journal_params = self._journal_moves(target, number, step)
+            ctes.append(journal)
+            params += journal_params
+            selects.append(f"SELECT {number}, point_id, sum(row_count)::bigint FROM journaled{number} GROUP BY 2")
+            selects.append(f"SELECT {number}, NULL, count(*) FROM moved{number}")
+        return self._checked(targets, self.fetch(f"WITH {', '.join(ctes)} {' UNION ALL '.join(selects)}", params))
+
+    def _journal_moves(self, target: Target, number: int, step: int) -> tuple[str, list[Any]]:
+        width = len(target.columns)
+        olds_and_news = ", ".join([f"o{place}" for place in range(width)] + [f"n{place}" for place in range(width)])
+        changes = ", ".join(f"%s::text, json_build_array(o{place}, n{place})" for place in range(width))
+        keys = ", ".join(f"%s::text, json_agg(k{place})" for place in range(len(target.key)))
+        sql = (
+            f'journaled{number} AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count,'
+            f" changes, keys) SELECT point, 'moved', %s, %s, count(*), json_build_object({changes})::text,"
+            f" json_build_object({keys})::text"
+            f" FROM (SELECT *, (row_number() OVER (PARTITION BY point, {olds_and_news}) - 1)"
+            f" / {ROWS_PER_SNAPSHOT_ROW} AS chunk FROM moved{number}) AS numbered"
+            f" GROUP BY point, {olds_and_news}, chunk RETURNING point_id, row_count)"
+        )
+        return sql, [step, str(target.table.name), *target.columns, *target.key]
+
+    def _checked(self, targets: Sequence[Target], rows: Iterable[tuple[int, int | None, int]]) -> list[Counted]:
+        moved = dict.fromkeys(range(len(targets)), 0)
+        journaled = dict.fromkeys(range(len(targets)), 0)
+        counted = []
+        for number, point, count in rows:
+            if point is None:
+                moved[number] += count
+            else:
+                journaled[number] += count
+                counted.append(Counted(point, targets[number].table.name, count))
+        for number, target in enumerate(targets):
+            if moved[number] != journaled[number]:
+                raise CountMismatch(table=str(target.table.name), moved=moved[number], journaled=journaled[number])
+        return counted
+
+    def nest(
+        self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
+    ) -> list[Counted]:
+        params = [
+            [point for point, _, _ in rows],
+            [folder for _, folder, _ in rows],
+            [parent for _, _, parent in rows],
+            step,
+            str(table.name),
+            column,
+            key,
+        ]
+        counted = self.fetch(
+            f"WITH moved AS (UPDATE {self.relation(table.name)} AS t"
+            f" SET {self.quote(column)} = m.parent::{table.column(column).type}"
+            f" FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS m(point, folder, parent)"
+            f" WHERE t.{self.quote(key)} = m.folder::{table.column(key).type} AND t.{self.quote(column)} IS NULL"
+            f" RETURNING m.*), journaled AS ("
+            f'INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, keys)'
+            f" SELECT point, 'moved', %s, %s, count(*), json_build_object(%s::text, json_build_array(NULL::text, parent))::text,"
+            f" json_build_object(%s::text, json_agg(folder))::text FROM moved GROUP BY point, parent"
+            f" RETURNING point_id, row_count)"
+            f" SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1",
+            params,
+        )
+        if sum(count for _, count in counted) != len(rows):
+            raise CountMismatch(table=str(table.name), moved=len(rows), journaled=sum(count for _, count in counted))
+        return [Counted(point, table.name, count) for point, count in counted]
+
+    def remove(
+        self,
+        table: Table,
+        key: tuple[str, ...],
+        rows: Sequence[tuple[int, tuple[str, ...]]],
+        *,
+        step: int,
+        survivors: Sequence[tuple[str, str]] | None = None,
+    ) -> list[Counted]:
+        width = len(key)
+        names = ["point", *(f"k{place}" for place in range(width))]
+        arrays = ["%s::bigint[]", *("%s::text[]" for _ in key)]
+        params: list[Any] = [
+            [point for point, _ in rows],
+            *([cells[place] for _, cells in rows] for place in range(width)),
+        ]
+        forwarding = ""
+        if survivors is not None:
+            names += ["removed", "survivor"]
+            arrays += ["%s::text[]", "%s::text[]"]
+            params += [[removed for removed, _ in survivors], [survivor for _, survivor in survivors]]
+            forwarding = (
+                ", forwarded AS (INSERT INTO cleanup_removedfolder (folder_key, survivor_key, point_id)"
+                " SELECT removed, survivor, point FROM gone)"
+            )
+        image = self._text_array([f"t.{self.quote(column.name)}" for column in table.columns if not column.generated])
+        sql = (
+            f"WITH gone AS (DELETE FROM {self.relation(table.name)} AS t"
+            f" USING unnest({', '.join(arrays)}) AS m({', '.join(names)})"
+            f" WHERE {self._key_condition(table, key)} RETURNING m.*, to_json({image}) AS image)"
+            f', journaled AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)'
+            f" SELECT point, 'removed', %s, %s, count(*), json_agg(image)::text"
+            f" FROM (SELECT *, (row_number() OVER (PARTITION BY point) - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
+            f" FROM gone) AS numbered GROUP BY point, chunk RETURNING point_id, row_count){forwarding}"
+            f" SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1"
+        )
+        counted = self.fetch(sql, [*params, step, str(table.name)])
+        if sum(count for _, count in counted) != len(rows):
+            raise CountMismatch(table=str(table.name), moved=len(rows), journaled=sum(count for _, count in counted))
+        return [Counted(point, table.name, count) for point, count in counted]
+
+    def take_structure(
+        self, structure: StructureTable, *, point: int, application: str, key: KeyColumn, step: int
+    ) -> int:
+        table = structure.table
+        image = self._text_array([f"t.{self.quote(column.name)}" for column in table.columns if not column.generated])
+        ((count,),) = self.fetch(
+            f'WITH journaled AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)'
+            f" SELECT %s, 'structure', %s, %s, count(*), json_agg(image)::text"
+            f" FROM (SELECT to_json({image}) AS image, (row_number() OVER () - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
+            f" FROM {self.relation(table.name)} AS t"
+            f" WHERE t.{self.quote(structure.application)} = %s{self._cast(key)}) AS numbered"
+            f" GROUP BY chunk RETURNING row_count) SELECT coalesce(sum(row_count), 0)::bigint FROM journaled",
+            [point, step, str(table.name), application],
+        )
+        return int(count)
+
+    # Undo.
+
+    def restore_moved(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Restoration:
+        ctes: list[str] = []
+        selects: list[str] = []
+        params: list[Any] = []
+        for number, target in enumerate(targets):
+            width = len(target.columns)
+            columns = [self.quote(column) for column in target.columns]
+            olds = ", ".join(f"s.changes::json->%s::text->>0 AS o{place}" for place in range(width))
+            news = ", ".join(f"s.changes::json->%s::text->>1 AS n{place}" for place in range(width))
+            unpacked = ", ".join("json_array_elements_text(s.keys::json->%s::text)" for _ in target.key)
+            keys = ", ".join(f"k{place}" for place in range(len(target.key)))
+            after_key = " AND ".join(
+                f"t.{self.quote(column)} = "
+                + (f"j.n{target.columns.index(column)}" if column in target.columns else f"j.k{place}")
+                + f"::{target.table.column(column).type}"
+                for place, column in enumerate(target.key)
+            )
+            is_new = [f"t.{column}::text IS NOT DISTINCT FROM j.n{place}" for place, column in enumerate(columns)]
+            is_old = [f"t.{column}::text IS NOT DISTINCT FROM j.o{place}" for place, column in enumerate(columns)]
+            either = " AND ".join(f"({new} OR {old})" for new, old in zip(is_new, is_old, strict=True))
+            missing_target = ""
+            if target.must_exist is not None:
+                folders, folder_columns = target.must_exist
+                exists = " AND ".join(
+                    f"f.{self.quote(column)} = j.o{place}::{folders.column(column).type}"
+                    for place, column in enumerate(folder_columns)
+                )
+                missing_target = (
+                    f" WHEN j.o0 IS NOT NULL AND NOT EXISTS (SELECT FROM {self.relation(folders.name)} AS f"
+                    f" WHERE {exists}) THEN 'missing_target'"
+                )
+            relation = self.relation(target.table.name)
+            ctes.append(
+                f"j{number} AS (SELECT s.point_id AS point, {olds}, {news}, k.* FROM cleanup_snapshotrow AS s,"
+                f" ROWS FROM ({unpacked}) AS k({keys}) WHERE s.kind = 'moved' AND s.step = %s"
+                f' AND s."table" = %s AND s.point_id = ANY(%s))'
+            )
+            params += [*target.columns, *target.columns, *target.key, step, str(target.table.name), list(points)]
+            # The key of a row that is there is never null, so a null key says that the row is gone.
+            ctes.append(
+                f"v{number} AS (SELECT j.*, CASE WHEN t.{self.quote(target.key[0])} IS NULL THEN 'row_missing'"
+                f" WHEN {' AND '.join(is_old)} THEN 'same'{missing_target}"
+                f" WHEN {either} THEN 'restore' ELSE 'changed' END AS verdict"
+                f" FROM j{number} AS j LEFT JOIN {relation} AS t ON {after_key})"
+            )
+            # Compared again in the UPDATE itself: a concurrent change makes PostgreSQL look at the newer row.
+            ctes.append(
+                f"u{number} AS (UPDATE {relation} AS t SET "
+                + ", ".join(
+                    f"{column} = j.o{place}::{target.table.column(target.columns[place]).type}"
+                    for place, column in enumerate(columns)
+                )
+                + f" FROM v{number} AS j WHERE j.verdict = 'restore' AND {after_key} AND {either} RETURNING j.point)"
+            )
+            key_array = "ARRAY[" + ", ".join(f"k{place}" for place in range(len(target.key))) + "]"
+            selects += [
+                f"SELECT {number}, 'restored', point, count(*), NULL::text[] FROM u{number} GROUP BY point",
+                f"SELECT {number}, 'expected', NULL, count(*), NULL FROM v{number} WHERE verdict = 'restore'",
+                f"SELECT {number}, verdict, point, 1, {key_array} FROM v{number}"
+                f" WHERE verdict NOT IN ('restore', 'same')",
+            ]
+        rows = self.fetch(f"WITH {', '.join(ctes)} {' UNION ALL '.join(selects)}", params)
+        return self._restoration(targets, rows)
+
+    def _restoration(self, targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]]) -> Restoration:
+        restored, conflicts = [], []
+        balance = dict.fromkeys(range(len(targets)), 0)
+        for number, verdict, point, count, key in rows:
+            table = targets[number].table.name
+            if verdict == "restored":
+                restored.append(Counted(point, table, count))
+                balance[number] -= count
+            elif verdict == "expected":
+                balance[number] += count
+            else:
+                column = "+".join(targets[number].columns) if verdict != "row_missing" else ""
+                conflicts.append(RowConflict(point, table, verdict, tuple(key), column))
+        for number, difference in balance.items():
+            if difference:
+                raise CountMismatch(table=str(targets[number].table.name), moved=-difference, journaled=0)
+        return Restoration(restored, conflicts)
+
+    def image_conflicts(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int,
+        foreign_keys: Sequence[ForeignKey],
+        left_out: Collection[tuple[Cell, ...]],
+    ) -> list[RowConflict]:
+        images, image_params = self._images(table, columns, key, points=points, step=step, left_out=left_out)
+        relation = self.relation(table.name)
+        key_array = self._text_array([f"i.{self.quote(column)}" for column in key])
+        same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
+        differs = " OR ".join(
+            f"t.{self.quote(column)}::text IS DISTINCT FROM i.{self.quote(column)}::text" for column in columns
+        )
+        absent = f"NOT EXISTS (SELECT FROM {relation} AS t WHERE {same_key})"
+        selects = [
+            f"SELECT i.__point, 'row_exists', {key_array}, ''::text FROM images AS i JOIN {relation} AS t ON {same_key}"
+            f" WHERE {differs}"
+        ]
+        params: list[Any] = []
+        for unique in table.uniques:
+            if set(unique.columns) == set(key) or not set(unique.columns) <= set(columns):
+                continue
+            parts = [f"({part})".replace("%", "%%") for part in unique.parts]
+            listed = ", ".join(f"{part} AS __u{place}" for place, part in enumerate(parts))
+            where = f" WHERE ({unique.predicate})".replace("%", "%%") if unique.predicate else ""
+            compare = "=" if unique.nulls_distinct else "IS NOT DISTINCT FROM"
+            equal = " AND ".join(f"a.__u{place} {compare} b.__u{place}" for place in range(len(parts)))
+            own = self._text_array([self.quote(column) for column in key])
+            selects.append(
+                f"SELECT a.__point, 'unique_taken', a.__key, %s::text"
+                f" FROM (SELECT __point, {own} AS __key, {listed} FROM images{where}) AS a"
+                f" JOIN (SELECT {own} AS __key, {listed} FROM {relation}{where}) AS b ON {equal}"
+                f" WHERE a.__key <> b.__key"
+            )
+            params.append("+".join(unique.columns))
+        for foreign_key in foreign_keys:
+            if not set(foreign_key.columns) <= set(columns):
+                continue
+            pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
+            there = " AND ".join(f"f.{self.quote(other)} = i.{self.quote(own)}" for own, other in pairs)
+            given = " AND ".join(f"i.{self.quote(own)} IS NOT NULL" for own, _ in pairs)
+            among = ""
+            if foreign_key.target == table.name and {other for _, other in pairs} <= set(columns):
+                among = f" AND NOT EXISTS (SELECT FROM images AS f WHERE {there})"
+            selects.append(
+                f"SELECT i.__point, 'missing_target', {key_array}, %s::text FROM images AS i WHERE {given} AND {absent}"
+                f" AND NOT EXISTS (SELECT FROM {self.relation(foreign_key.target)} AS f WHERE {there}){among}"
+            )
+            params.append("+".join(foreign_key.columns))
+        rows = self.fetch(f"WITH {images} {' UNION ALL '.join(selects)}", [*image_params, *params])
+        return [RowConflict(point, table.name, code, tuple(cells), column) for point, code, cells, column in rows]
+
+    def restore_images(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int,
+        left_out: Collection[tuple[Cell, ...]],
+    ) -> list[Counted]:
+        images, params = self._images(table, columns, key, points=points, step=step, left_out=left_out)
+        relation = self.relation(table.name)
+        listed = ", ".join(self.quote(column) for column in columns)
+        same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
+        rows = self.fetch(
+            f"WITH {images}, absent AS MATERIALIZED (SELECT i.* FROM images AS i"
+            f" WHERE NOT EXISTS (SELECT FROM {relation} AS t WHERE {same_key}))"
+            f", inserted AS (INSERT INTO {relation} ({listed}) OVERRIDING SYSTEM VALUE SELECT {listed} FROM absent"
+            f" RETURNING 1) SELECT __point, count(*), (SELECT count(*) FROM inserted) FROM absent GROUP BY __point",
+            params,
+        )
+        if rows and sum(count for _, count, _ in rows) != rows[0][2]:
+            raise CountMismatch(table=str(table.name), moved=rows[0][2], journaled=sum(row[1] for row in rows))
+        return [Counted(point, table.name, count) for point, count, _ in rows]
+
+    def structure_differences(
+        self,
+        structure: StructureTable,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        point: int,
+        application: str,
+        application_key: KeyColumn,
+        limit: int,
+    ) -> list[RowConflict]:
+        table = structure.table
+        images, params = self._images(table, columns, key, points=[point], step=None, left_out=())
+        same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
+        differs = " OR ".join(
+            f"t.{self.quote(column)}::text IS DISTINCT FROM i.{self.quote(column)}::text" for column in columns
+        )
+        first = self.quote(key[0])
+        image_key = self._text_array([f"i.{self.quote(column)}" for column in key])
+        row_key = self._text_array([f"t.{self.quote(column)}" for column in key])
+        rows = self.fetch(
+            f"WITH {images} SELECT CASE WHEN t.{first} IS NULL THEN 'row_missing' ELSE 'changed' END, {image_key}"
+            f" FROM images AS i LEFT JOIN {self.relation(table.name)} AS t ON {same_key}"
+            f" WHERE t.{first} IS NULL OR {differs}"
+            f" UNION ALL SELECT 'extra', {row_key} FROM {self.relation(table.name)} AS t"
+            f" WHERE t.{self.quote(structure.application)} = %s{self._cast(application_key)}"
+            f" AND NOT EXISTS (SELECT FROM images AS i WHERE {same_key}) LIMIT %s",
+            [*params, application, limit],
+        )
+        return [RowConflict(point, table.name, code, tuple(cells)) for code, cells in rows]
+
+    # Fragments.
+
+    def _images(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int | None,
+        left_out: Collection[tuple[Cell, ...]],
+    ) -> tuple[str, list[Any]]:
+        """Return the CTE ``images``: the removed rows as rows of the table again, with ``__point``."""
+        listed = ", ".join(
+            f"(e.value->>{place})::{table.column(column).type} AS {self.quote(column)}"
+            for place, column in enumerate(columns)
+        )
+        kind, step_condition = ("'structure'", "") if step is None else ("'removed'", " AND s.step = %s")
+        params: list[Any] = [str(table.name), list(points)]
+        if step is not None:
+            params.append(step)
+        where = ""
+        if left_out:
+            places = [columns.index(column) for column in key]
+            cells = self._text_array([f"e.value->>{place}" for place in places])
+            where = f" AND NOT EXISTS (SELECT FROM {self._rows(len(key))} WHERE {cells} = ARRAY["
+            where += ", ".join(f"m.k{place}" for place in range(len(key))) + "])"
+            params += [[cells[place] for cells in left_out] for place in range(len(key))]
+        sql = (
+            f"images AS MATERIALIZED (SELECT s.point_id AS __point, {listed} FROM cleanup_snapshotrow AS s,"
+            f" json_array_elements(s.images::json) AS e(value) WHERE s.kind = {kind} AND"
+            f' s."table" = %s AND s.point_id = ANY(%s){step_condition}{where})'
+        )
+        return sql, params
+
+    def _pairs(self, target: Target) -> str:
+        width = len(target.columns)
+        arrays = ", ".join(["%s::bigint[]", "%s::int[]", *(["%s::text[]"] * (2 * width))])
+        names = ", ".join(
+            ["point", "rank", *(f"o{place}" for place in range(width)), *(f"n{place}" for place in range(width))]
+        )
+        return f"unnest({arrays}) AS m({names})"
+
+    def _pair_params(self, target: Target) -> list[Any]:
+        width = range(len(target.columns))
+        return [
+            [pair.point for pair in target.pairs],
+            [pair.rank for pair in target.pairs],
+            *([pair.old[place] for pair in target.pairs] for place in width),
+            *([pair.new[place] for pair in target.pairs] for place in width),
+        ]
+
+    def _condition(self, target: Target) -> tuple[str, list[Any]]:
+        parts = [
+            f"t.{self.quote(column)} = m.o{place}::{target.table.column(column).type}"
+            for place, column in enumerate(target.columns)
+        ]
+        params: list[Any] = []
+        if target.constant:
+            parts.append(f"t.{self.quote(target.constant[0])} = ANY(%s)")
+            params.append(list(target.constant[1]))
+        if target.spare:
+            key = target.table.column(target.key[0])
+            parts.append(f"t.{self.quote(key.name)} <> ALL(%s::text[]::{key.type}[])")
+            params.append(list(target.spare))
+        return " AND ".join(parts), params
+
+    def _assignments(self, target: Target) -> str:
+        return ", ".join(
+            f"{self.quote(column)} = m.n{place}::{target.table.column(column).type}"
+            for place, column in enumerate(target.columns)
+        )
+
+    def _old_key(self, target: Target) -> str:
+        return self._text_array(
+            [
+                f"m.o{target.columns.index(column)}" if column in target.columns else f"t.{self.quote(column)}"
+                for column in target.key
+            ]
+            or ["NULL"]
+        )
+
+    def _key_cells(self, target: Target) -> str:
+        return ", ".join(
+            (f"m.o{target.columns.index(column)}" if column in target.columns else f"t.{self.quote(column)}::text")
+            + f" AS k{place}"
+            for place, column in enumerate(target.key)
+        )
+
+    def _rows(self, width: int) -> str:
+        return f"unnest({', '.join(['%s::text[]'] * width)}) AS m({', '.join(f'k{place}' for place in range(width))})"
+
+    def _key_condition(self, table: Table, key: tuple[str, ...]) -> str:
+        return " AND ".join(
+            f"t.{self.quote(column)} = m.k{place}::{table.column(column).type}" for place, column in enumerate(key)
+        )
+
+    def _text_array(self, expressions: Sequence[str]) -> str:
+        # ARRAY[...] rather than json_build_array(...): no limit of a hundred arguments.
+        return "ARRAY[" + ", ".join(f"{expression}::text" for expression in expressions) + "]"
+
+    def _cast(self, key: KeyColumn) -> str:
+        return "::text::" + str(key.field.rel_db_type(self.connection))
+
+    def _array_cast(self, key: KeyColumn) -> str:
+        return f"::text[]::{key.field.rel_db_type(self.connection)}[]"
+
+    def _is_text(self, key: KeyColumn) -> bool:
+        return key.field.get_internal_type() in ("CharField", "TextField", "SlugField")
+
+    def live_condition(self, tables: FolderTables, *, prefix: str) -> tuple[str, list[Any]]:
+        return super().live_condition(tables, prefix=prefix) if tables.live else ("TRUE", [])
