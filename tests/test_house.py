@@ -129,3 +129,23 @@ class TestWheel:
             "rich",
             "whitenoise",
         }
+
+
+class TestSkippedTests:
+    def outcome(self, tmp_path: Path, body: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "test_it.py").write_text(f"import pytest\n\n\ndef test_it():\n    {body}\n", encoding="utf-8")
+        own = ("-p", "tests.conftest", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml")
+        return run(sys.executable, "-m", "pytest", *own, tmp_path, **environment)
+
+    def test_fail_the_run(self, tmp_path):
+        done = self.outcome(tmp_path, "pytest.skip('no time')")
+        assert (done.returncode, "should have run" in done.stdout) == (1, True)
+
+    def test_are_expected_failures_too(self, tmp_path):
+        assert self.outcome(tmp_path, "pytest.xfail('known')").returncode == 1
+
+    def test_may_lack_a_browser_on_a_developers_machine(self, tmp_path):
+        assert self.outcome(tmp_path, "pytest.skip('Chromium is not installed')", CI="").returncode == 0
+
+    def test_may_lack_nothing_in_ci(self, tmp_path):
+        assert self.outcome(tmp_path, "pytest.skip('Chromium is not installed')", CI="true").returncode == 1
