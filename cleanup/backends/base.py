@@ -173,8 +173,33 @@ class Backend(ABC):
         """Return the cell of a key that is given in the product's spelling."""
 
     @abstractmethod
+    def text_cell(self, text: str) -> str:
+        """Return the cell of a text value."""
+
+    @abstractmethod
     def cell_text(self, cell: Cell) -> str:
         """Return a cell readable for people, for messages."""
+
+    # Own tables.
+
+    def update_many(
+        self, table: str, key: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]], *, now: str
+    ) -> None:
+        """Set ``columns`` (name, type) of the rows whose ``key`` is each row's first value, and ``now`` to the time.
+
+        For the product's own tables; here one statement repeated, overridden where one statement can do it at once.
+        """
+        assignments = ", ".join(f"{self.quote(column)} = %s" for column, _ in columns)
+        with self.connection.cursor() as cursor:
+            cursor.executemany(
+                f"UPDATE {self.quote(table)} SET {assignments}, {self.quote(now)} = {self.clock()}"
+                f" WHERE {self.quote(key)} = %s",
+                [[*values, key_value] for key_value, *values in rows],
+            )
+
+    @abstractmethod
+    def clock(self) -> str:
+        """Return the SQL of the database's own time now."""
 
     # Reading.
 

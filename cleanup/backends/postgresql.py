@@ -75,8 +75,28 @@ class PostgresBackend(Backend):
     def key_cell(self, key: KeyColumn, value: str) -> str:
         return value
 
+    def text_cell(self, text: str) -> str:
+        return text
+
     def cell_text(self, cell: Cell) -> str:
         return "NULL" if cell is None else cell
+
+    # Own tables.
+
+    def update_many(
+        self, table: str, key: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]], *, now: str
+    ) -> None:
+        assignments = ", ".join(f"{self.quote(column)} = m.c{place}" for place, (column, _) in enumerate(columns))
+        arrays = ", ".join(["%s::bigint[]", *(f"%s::{kind}[]" for _, kind in columns)])
+        names = ", ".join(["id", *(f"c{place}" for place in range(len(columns)))])
+        self.execute(
+            f"UPDATE {self.quote(table)} AS t SET {assignments}, {self.quote(now)} = {self.clock()}"
+            f" FROM unnest({arrays}) AS m({names}) WHERE t.{self.quote(key)} = m.id",
+            [[row[place] for row in rows] for place in range(len(columns) + 1)],
+        )
+
+    def clock(self) -> str:
+        return "clock_timestamp()"
 
     # Reading.
 

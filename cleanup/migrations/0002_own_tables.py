@@ -142,8 +142,6 @@ class Migration(migrations.Migration):
                         max_length=16,
                     ),
                 ),
-                ("folders_removed", models.PositiveIntegerField(default=0)),
-                ("files_moved", models.PositiveBigIntegerField(default=0)),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("created_by", models.CharField(blank=True, max_length=255)),
                 ("reason", models.TextField(blank=True)),

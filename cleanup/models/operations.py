@@ -196,8 +196,6 @@ class RollbackPoint(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.LIVE)
     run = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="points")
     layout = models.ForeignKey(SnapshotLayout, models.PROTECT, related_name="points")
-    folders_removed = models.PositiveIntegerField(default=0)
-    files_moved = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
     created_by = models.CharField(max_length=255, blank=True)
     reason = models.TextField(blank=True)

@@ -1,13 +1,44 @@
 """The facade: one object per database alias with every verb that a program needs.
 
-It opens no transaction of its own and holds no state but the alias; the verbs it calls say who owns what.
+It holds no state but the alias. A verb that changes something opens its own transaction, or joins the caller's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from cleanup.services.reports import JSON, CleanupReport, FolderCleanupResult, Progress, RollbackResult
+from django.db import transaction
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from cleanup import conf, exceptions, queries
+from cleanup.backends import backend_for
+from cleanup.exceptions import ApplicationError, CleanupError, Held, InvalidKey, UnknownObject, UsageError
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Control, Hold, RemovedFolder, Result, RollbackPoint, Run
+from cleanup.references import discover
+from cleanup.services import integrity, retention, rollback, runs
+from cleanup.services import preflight as preflight_service
+from cleanup.services.consolidation import Consolidation, Inclusion
+from cleanup.services.reports import (
+    JSON,
+    CleanupReport,
+    Conflict,
+    FolderCleanupResult,
+    Progress,
+    RollbackResult,
+)
+
+#: Applications examined together in a dry run.
+PAGE = 200
+
+_ERRORS = {
+    error.code: error
+    for error in vars(exceptions).values()
+    if isinstance(error, type) and issubclass(error, CleanupError)
+}
 
 
 class DatabaseCleanupService:
@@ -16,47 +47,121 @@ class DatabaseCleanupService:
     def __init__(self, *, using: str = "default") -> None:
         self.using = using
 
+    # Looking.
+
     def find_applications_with_duplicate_folders(self) -> Iterator[tuple[str, int]]:
         """Yield (application id, number of live root folders) where there is more than one, in key order, streamed."""
-        raise NotImplementedError
+        return queries.applications_with_duplicate_roots(using=self.using)
 
-    def create_rollback_point(self, application_id: Any, *, reason: str = "", created_by: str = "") -> UUID:
-        """Store the application's whole folder structure and return the id of the point. Raises UnknownObject."""
-        raise NotImplementedError
+    def verify_cleanup_integrity(self, application_id: Any = None, *, started_by: str = "") -> JSON:
+        """Verify one application or the whole database (stored then). Raises UnknownObject and InvalidKey."""
+        return integrity.verify(using=self.using, application_id=application_id, started_by=started_by)
 
-    def rollback_cleanup(
-        self,
-        rollback_id: Any,
-        *,
-        skip_conflicts: bool = False,
-        reason: str = "",
-        started_by: str = "",
-        started_how: str = "service",
-        progress: Callable[[Progress], None] | None = None,
-    ) -> RollbackResult:
-        """Undo a rollback point, or every point of a run; the result is true.
+    def check(self) -> JSON:
+        """Return the consistency check's JSON: duplicates, the latest verification, whether cleanup is needed."""
+        check_time = timezone.now()
+        limit = conf.list_limit()
+        found = 0
+        listed = []
+        for application in queries.affected_applications(using=self.using):
+            found += 1
+            if found <= limit:
+                listed.append(
+                    {
+                        "application_id": application.application_id,
+                        "root_folders": application.roots,
+                        "duplicates": application.duplicates,
+                    }
+                )
+        verification = integrity.latest_verification(using=self.using)
+        if verification is None or check_time - _parsed(verification["verified_at"]) > timedelta(days=1):
+            verification = integrity.verify(using=self.using)
+        return {
+            "check_time": check_time.isoformat(),
+            "duplicate_applications_found": found,
+            "duplicate_applications": listed,
+            "duplicate_applications_left_out": max(0, found - limit),
+            "integrity_verification": verification,
+            "needs_cleanup": found > 0 or not verification["verification_passed"],
+            "alert_threshold_exceeded": found > conf.alert_threshold(),
+        }
 
-        Raises UnknownObject, InvalidKey, AlreadyRolledBack, PointExpired, Superseded, RollbackConflict (with
-        ``.conflicts``), UnreadableJournal, Frozen, Busy.
+    def status(self) -> JSON:
+        """Return the status JSON."""
+        control = Control.objects.using(self.using).filter(frozen=True).first()
+        cleanups = Run.objects.using(self.using).filter(kind=Run.Kind.CLEANUP)
+        counts = cleanups.aggregate(
+            total=Count("pk"),
+            successful=Count("pk", filter=Q(status=Run.Status.COMPLETED)),
+            failed=Count("pk", filter=Q(status__in=[Run.Status.STOPPED, Run.Status.CANCELLED])),
+        )
+        sums = Result.objects.using(self.using).filter(
+            run__kind=Run.Kind.CLEANUP, status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK]
+        ).aggregate(
+            applications=Count("pk", filter=Q(folders_removed__gt=0)),
+            folders=Sum("folders_removed"),
+            files=Sum("files_moved"),
+        )
+        last = cleanups.exclude(started_at=None).order_by("-started_at").first()
+        active = runs.active_cleanup(using=self.using)
+        return {
+            "running": False,
+            "frozen": control is not None,
+            "frozen_reason": control.reason if control else "",
+            "schedules": {},
+            "statistics": {
+                "total_runs": counts["total"],
+                "successful_runs": counts["successful"],
+                "failed_runs": counts["failed"],
+                "applications_cleaned": sums["applications"],
+                "folders_removed": sums["folders"] or 0,
+                "files_moved": sums["files"] or 0,
+                "last_run_time": last.started_at.isoformat() if last and last.started_at else None,
+            },
+            "active_run": self._active(active) if active else None,
+        }
+
+    def _active(self, run: Run) -> JSON:
+        done = runs.results_of(using=self.using, run=run).exclude(status__in=Result.OPEN).count()
+        return {
+            "run_id": str(run.pk),
+            "status": run.status,
+            "status_reason": run.status_reason,
+            "total_applications": run.total_applications,
+            "done_applications": done,
+            "heartbeat_at": run.heartbeat_at.isoformat() if run.heartbeat_at else None,
+        }
+
+    def preflight(self) -> JSON:
+        """Say yes or no before anything is risked: ``ok``, ``problems``, ``identity``, ``estimate`` and details."""
+        return preflight_service.preflight(using=self.using)
+
+    def resolve_folder(self, folder_id: Any) -> str | None:
+        """Return the folder that a removed folder's id leads to now, following later merges; None if unknown.
+
+        Raises InvalidKey.
         """
-        raise NotImplementedError
+        key = folder_tables().folder_key.text(folder_id)
+        target: str | None = None
+        seen = {key}
+        while True:
+            step = (
+                RemovedFolder.objects.using(self.using)
+                .filter(folder_key=target or key)
+                .exclude(point__status=RollbackPoint.Status.ROLLED_BACK)
+                .order_by("-id")
+                .first()
+            )
+            if step is None or step.survivor_key in seen:
+                return target
+            target = step.survivor_key
+            seen.add(target)
 
-    def preview_rollback(self, rollback_id: Any) -> RollbackResult:
-        """Tell what rolling back would restore and its conflicts; changes nothing. Raises as ``rollback_cleanup``."""
-        raise NotImplementedError
-
-    def consolidate_duplicate_folders(
-        self, application_id: Any, *, include_held: bool = False, include_large: bool = True, reason: str = ""
-    ) -> FolderCleanupResult:
-        """Merge one application; zeros where nothing is to do. Raises UnknownObject, InvalidKey, Held, Frozen,
-
-        PreflightFailed and the ApplicationErrors.
-        """
-        raise NotImplementedError
+    # Cleaning.
 
     def cleanup_all_duplicate_folders(
         self,
-        dry_run: bool = False,
+        dry_run: bool = False,  # noqa: FBT001, FBT002  # as first described, callers may pass it by place
         *,
         applications: Sequence[Any] | None = None,
         max_applications: int | None = None,
@@ -72,58 +177,421 @@ class DatabaseCleanupService:
         """Clean up every affected application, or the named ones, or the worst ``max_applications``.
 
         A dry run writes nothing and takes no row lock; its totals are those the cleanup would have.
-        Raises PreflightFailed, Busy, Frozen, UnknownObject, InvalidKey.
+        Raises PreflightFailed, Busy, Frozen, UnknownObject, InvalidKey, UsageError.
         """
-        raise NotImplementedError
+        for name, number in (("max_applications", max_applications), ("batch_size", batch_size)):
+            if number is not None and number < 1:
+                raise UsageError(f"{name} must be at least 1, not {number}.")
+        keys = None if applications is None else tuple(self._existing_application(key) for key in applications)
+        options = runs.Options(
+            applications=keys,
+            max_applications=max_applications,
+            batch_size=batch_size,
+            include_held=include_held,
+            include_large=include_large,
+        )
+        if dry_run:
+            return self._dry_run(options, all_results=all_results, progress=progress)
+        runs.refuse_if_frozen(using=self.using)
+        active = runs.active_cleanup(using=self.using)
+        if active is not None:
+            raise exceptions.Busy(run_id=active.pk)
+        references = runs.ready_references(using=self.using)
+        run = runs.create_cleanup(
+            using=self.using, options=options, actor=runs.Actor(started_by, started_how, reason)
+        )
+        runs.Worker(
+            using=self.using, run=run, references=references, batch_size=batch_size, progress=progress
+        ).work()
+        return self.report(run.pk, all_results=all_results)
+
+    def consolidate_duplicate_folders(
+        self,
+        application_id: Any,
+        *,
+        include_held: bool = False,
+        include_large: bool = True,
+        reason: str = "",
+        started_by: str = "",
+        started_how: str = "service",
+    ) -> FolderCleanupResult:
+        """Merge one application; zeros where nothing is to do.
+
+        Takes no slot: it may run beside the active run, serialised by the application's lock. Raises UnknownObject,
+        InvalidKey, Held, Frozen, PreflightFailed and the ApplicationErrors.
+        """
+        key = self._existing_application(application_id)
+        runs.refuse_if_frozen(using=self.using)
+        references = runs.ready_references(using=self.using)
+        run = runs.create_cleanup(
+            using=self.using,
+            options=runs.Options(applications=(key,), include_held=include_held, include_large=include_large),
+            actor=runs.Actor(started_by, started_how, reason),
+            takes_slot=False,
+        )
+        runs.Worker(using=self.using, run=run, references=references).work()
+        (result,) = self.report(run.pk).results
+        if result.status == Result.Status.HELD:
+            raise Held(result.error_message, application_id=key)
+        if result.status != Result.Status.COMPLETED:
+            raise _ERRORS.get(result.error_code, ApplicationError)(result.error_message, application_id=key)
+        return result
 
     def resume(
         self,
         run_id: Any,
         *,
         retry_failed: bool = False,
+        adopt: bool = False,
         batch_size: int | None = None,
         all_results: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> CleanupReport | RollbackResult:
-        """Go on with a run that was interrupted. Raises UnknownObject, NotResumable, ForeignDatabase, Frozen."""
-        raise NotImplementedError
+        """Go on with a run that was interrupted. Raises UnknownObject, NotResumable, ForeignDatabase, Frozen, Busy.
 
-    def verify_cleanup_integrity(self, application_id: Any = None) -> JSON:
-        """Verify one application or the whole database (stored then)."""
-        raise NotImplementedError
+        ``adopt`` accepts a run that was started on another database, of which this is a copy.
+        """
+        run = self._run(run_id)
+        runs.refuse_if_frozen(using=self.using)
+        references = runs.ready_references(using=self.using)
+        runs.reopen(using=self.using, run=run, retry_failed=retry_failed, adopt=adopt)
+        runs.Worker(
+            using=self.using, run=run, references=references, batch_size=batch_size, progress=progress
+        ).work()
+        if run.kind == Run.Kind.ROLLBACK:
+            return self._rollback_report(run)
+        return self.report(run.pk, all_results=all_results)
 
-    def check(self) -> JSON:
-        """Return the consistency check's JSON: duplicates, the latest verification, whether cleanup is needed."""
-        raise NotImplementedError
+    def report(self, run_id: Any, *, all_results: bool = False) -> CleanupReport:
+        """Return the report of a cleanup run, as far as it has come. Raises UnknownObject and InvalidKey."""
+        run = self._run(run_id)
+        results = runs.results_of(using=self.using, run=run)
+        totals = results.aggregate(
+            successful=Count("pk", filter=Q(status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])),
+            failed=Count("pk", filter=Q(status=Result.Status.FAILED)),
+            aside=Count("pk", filter=Q(status__in=[Result.Status.HELD, Result.Status.SKIPPED])),
+            folders=Sum("folders_removed"),
+            files=Sum("files_moved"),
+            children=Sum("child_folders_merged"),
+        )
+        listed = results.select_related("point").order_by("application_key")
+        if not all_results:
+            listed = listed[: conf.list_limit()]
+        shown = tuple(_as_result(row) for row in listed.iterator(chunk_size=1000))
+        return CleanupReport(
+            run_id=run.pk,
+            dry_run=False,
+            status=run.status,
+            status_reason=run.status_reason,
+            total_applications=run.total_applications,
+            successful_cleanups=totals["successful"],
+            failed_cleanups=totals["failed"],
+            set_aside=totals["aside"],
+            total_folders_removed=totals["folders"] or 0,
+            total_files_moved=totals["files"] or 0,
+            total_child_folders_merged=totals["children"] or 0,
+            start_time=run.started_at or run.created_at,
+            end_time=run.ended_at,
+            results=shown,
+            results_left_out=max(0, run.total_applications - len(shown)),
+        )
 
-    def status(self) -> JSON:
-        """Return the status JSON."""
-        raise NotImplementedError
+    def _dry_run(
+        self, options: runs.Options, *, all_results: bool, progress: Callable[[Progress], None] | None
+    ) -> CleanupReport:
+        start_time = timezone.now()
+        references = runs.ready_references(using=self.using)
+        consolidation = Consolidation(using=self.using, references=references)
+        include = Inclusion(held=options.include_held, large=options.include_large)
+        keys: Iterator[str]
+        if options.applications is not None:
+            keys = iter(sorted(set(options.applications)))
+            total = len(set(options.applications))
+        else:
+            total = queries.count_affected(using=self.using)
+            if options.max_applications is not None:
+                total = min(total, options.max_applications)
+            affected = queries.affected_applications(using=self.using, worst=options.max_applications)
+            keys = (application.application_id for application in affected)
+        tally = _Tally(all_results=all_results)
+        while page := list(islice(keys, PAGE)):
+            with transaction.atomic(using=self.using):
+                consolidation.backend.pin(session_name="cleanup dry run")
+                decisions = consolidation.examine(page, include=include, lock=False, compare=True)
+                for result in consolidation.foresee(decisions):
+                    tally.add(result)
+            if progress is not None:
+                progress(Progress(None, tally.total, total, tally.folders, tally.files, tally.failed))
+        return tally.report(start_time=start_time, end_time=timezone.now())
 
-    def preflight(self) -> JSON:
-        """Say yes or no before anything is risked: ``ok``, ``problems``, ``identity``, ``estimate`` and details."""
-        raise NotImplementedError
+    # Undoing.
+
+    def create_rollback_point(self, application_id: Any, *, reason: str = "", created_by: str = "") -> UUID:
+        """Store the application's whole folder structure and return the id of the point.
+
+        Raises UnknownObject and InvalidKey.
+        """
+        key = self._existing_application(application_id)
+        references = discover(using=self.using)
+        with transaction.atomic(using=self.using):
+            backend_for(using=self.using).pin()
+            point = rollback.take_point(
+                using=self.using,
+                references=references,
+                application_id=key,
+                reason=reason,
+                created_by=created_by,
+                now=timezone.now(),
+            )
+        return point.id
+
+    def rollback_cleanup(
+        self,
+        rollback_id: Any,
+        *,
+        skip_conflicts: bool = False,
+        reason: str = "",
+        started_by: str = "",
+        started_how: str = "service",
+        progress: Callable[[Progress], None] | None = None,
+    ) -> RollbackResult:
+        """Undo a rollback point, or every live point of a cleanup run; the result is true.
+
+        Raises UnknownObject, InvalidKey, AlreadyRolledBack, PointExpired, Superseded, RollbackConflict (with
+        ``.conflicts``), UnreadableJournal, Frozen, PreflightFailed.
+        """
+        key = _uuid(rollback_id)
+        runs.refuse_if_frozen(using=self.using)
+        point = rollback.find_point(using=self.using, rollback_id=key)
+        if point is not None:
+            return self._roll_back_point(point, skip_conflicts=skip_conflicts, reason=reason, by=started_by)
+        source = self._rollback_source(key)
+        references = runs.ready_references(using=self.using)
+        run = runs.create_rollback(
+            using=self.using,
+            source=source,
+            options=runs.Options(skip_conflicts=skip_conflicts),
+            actor=runs.Actor(started_by, started_how, reason),
+        )
+        runs.Worker(using=self.using, run=run, references=references, progress=progress).work()
+        return self._rollback_report(run)
+
+    def preview_rollback(self, rollback_id: Any) -> RollbackResult:
+        """Tell what rolling back would restore and its conflicts; changes nothing. Raises as ``rollback_cleanup``.
+
+        It is the rollback itself in a transaction that is undone, so it takes its locks for a moment. Of a run, each
+        point is looked at by itself.
+        """
+        key = _uuid(rollback_id)
+        point = rollback.find_point(using=self.using, rollback_id=key)
+        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
+        if point is not None:
+            return _as_rollback_result(key, [self._preview(undo, point)], status="preview")
+        source = self._rollback_source(key)
+        outcomes = []
+        points = RollbackPoint.objects.using(self.using).filter(run=source, status=RollbackPoint.Status.LIVE)
+        for live in points.select_related("layout").order_by("sequence").iterator(chunk_size=500):
+            outcomes.append(self._preview(undo, live))
+        return _as_rollback_result(key, outcomes, status="preview")
+
+    def _preview(self, undo: rollback.Undo, point: RollbackPoint) -> rollback.PointOutcome:
+        with transaction.atomic(using=self.using):
+            undo.backend.pin()
+            undo.check([point])
+            outcomes = undo.undo([point], skip_conflicts=True, now=timezone.now())
+            transaction.set_rollback(True, using=self.using)
+        return outcomes[0]
+
+    def _roll_back_point(
+        self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str
+    ) -> RollbackResult:
+        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
+        now = timezone.now()
+        with transaction.atomic(using=self.using):
+            undo.backend.pin(session_name="cleanup rollback")
+            points = undo.lock([point.sequence])
+            undo.check(points)
+            outcomes = undo.undo(points, skip_conflicts=skip_conflicts, now=now)
+            undo.close(outcomes, reason=reason, by=by, now=now)
+        return _as_rollback_result(point.id, outcomes, status="rolled_back")
+
+    def _rollback_source(self, key: UUID) -> Run:
+        source = Run.objects.using(self.using).filter(pk=key, kind=Run.Kind.CLEANUP).first()
+        if source is None:
+            raise UnknownObject(what="rollback point or cleanup run", key=key)
+        points = RollbackPoint.objects.using(self.using).filter(run=source)
+        if not points.filter(status=RollbackPoint.Status.LIVE).exists():
+            last = points.order_by("-ended_at").first()
+            if last is None:
+                raise exceptions.Refused(f"Run {key} has changed nothing that could be rolled back.")
+            if last.status == RollbackPoint.Status.PURGED:
+                raise exceptions.PointExpired(rollback_id=key, at=last.ended_at)
+            raise exceptions.AlreadyRolledBack(rollback_id=key, at=last.ended_at)
+        return source
+
+    def _rollback_report(self, run: Run) -> RollbackResult:
+        results = runs.results_of(using=self.using, run=run)
+        totals = results.aggregate(
+            successful=Count("pk", filter=Q(status=Result.Status.COMPLETED)),
+            failed=Count("pk", filter=Q(status=Result.Status.FAILED)),
+        )
+        folders = files = references = 0
+        conflicts: list[JSON] = []
+        exact = True
+        for details in results.order_by("pk").values_list("details", flat=True).iterator(chunk_size=1000):
+            folders += details.get("folders_restored", 0)
+            files += details.get("files_restored", 0)
+            references += details.get("references_restored", 0)
+            found = details.get("conflicts", [])
+            conflicts += found
+            exact = exact and not found
+        limit = conf.list_limit()
+        return RollbackResult(
+            rollback_id=run.source_run_id or run.pk,
+            status=run.status,
+            folders_restored=folders,
+            files_restored=files,
+            references_restored=references,
+            conflicts=tuple(Conflict(**conflict) for conflict in conflicts[:limit]),
+            conflicts_left_out=max(0, len(conflicts) - limit),
+            exact=exact and not totals["failed"],
+            run_id=run.pk,
+            total_applications=run.total_applications,
+            successful=totals["successful"],
+            failed=totals["failed"],
+        )
+
+    # Keeping.
 
     def purge(self, *, preview: bool = False) -> JSON:
         """Remove the snapshot rows of expired points, in small transactions; a preview only counts."""
-        raise NotImplementedError
+        return retention.purge(using=self.using, preview=preview, now=timezone.now())
 
     def hold(self, application_id: Any, *, reason: str = "", created_by: str = "") -> None:
-        """Leave this application alone from now on."""
-        raise NotImplementedError
+        """Leave this application alone from now on. Raises UnknownObject and InvalidKey."""
+        key = self._existing_application(application_id)
+        Hold.objects.using(self.using).update_or_create(
+            application_key=key, defaults={"reason": reason, "created_by": created_by}
+        )
 
     def release(self, application_id: Any) -> None:
         """End the hold. Raises UnknownObject where there is none."""
-        raise NotImplementedError
+        key = folder_tables().application_key.text(application_id)
+        deleted, _ = Hold.objects.using(self.using).filter(application_key=key).delete()
+        if not deleted:
+            raise UnknownObject(what="hold of application", key=key)
 
     def freeze(self, *, reason: str, changed_by: str = "") -> None:
         """Stop all claiming, enqueueing and inline merging until unfrozen."""
-        raise NotImplementedError
+        self._set_frozen(frozen=True, reason=reason, changed_by=changed_by)
 
     def unfreeze(self, *, changed_by: str = "") -> None:
         """Allow cleaning again."""
-        raise NotImplementedError
+        self._set_frozen(frozen=False, reason="", changed_by=changed_by)
 
-    def resolve_folder(self, folder_id: Any) -> str | None:
-        """Return the folder that a removed folder's id leads to now, following later merges; None if unknown."""
-        raise NotImplementedError
+    def _set_frozen(self, *, frozen: bool, reason: str, changed_by: str) -> None:
+        Control.objects.using(self.using).update_or_create(
+            pk=1,
+            defaults={"frozen": frozen, "reason": reason, "changed_by": changed_by, "changed_at": timezone.now()},
+        )
+
+    # Finding things by id.
+
+    def _existing_application(self, application_id: Any) -> str:
+        key = folder_tables().application_key.text(application_id)
+        if not queries.application_exists(using=self.using, application_id=key):
+            raise UnknownObject(what="application", key=key)
+        return key
+
+    def _run(self, run_id: Any) -> Run:
+        key = _uuid(run_id, what="a run")
+        run = Run.objects.using(self.using).filter(pk=key).first()
+        if run is None:
+            raise UnknownObject(what="run", key=key)
+        return run
+
+
+class _Tally:
+    """The totals of a dry run, and its results up to the cap."""
+
+    def __init__(self, *, all_results: bool) -> None:
+        self.limit = None if all_results else conf.list_limit()
+        self.results: list[FolderCleanupResult] = []
+        self.total = self.successful = self.failed = self.aside = self.folders = self.files = self.children = 0
+
+    def add(self, result: FolderCleanupResult) -> None:
+        self.total += 1
+        self.successful += result.status == Result.Status.COMPLETED
+        self.failed += result.status == Result.Status.FAILED
+        self.aside += result.status in (Result.Status.HELD, Result.Status.SKIPPED)
+        self.folders += result.folders_removed
+        self.files += result.files_moved
+        self.children += result.child_folders_merged
+        if self.limit is None or len(self.results) < self.limit:
+            self.results.append(result)
+
+    def report(self, *, start_time: datetime, end_time: datetime) -> CleanupReport:
+        return CleanupReport(
+            run_id=None,
+            dry_run=True,
+            status=Run.Status.COMPLETED,
+            status_reason="",
+            total_applications=self.total,
+            successful_cleanups=self.successful,
+            failed_cleanups=self.failed,
+            set_aside=self.aside,
+            total_folders_removed=self.folders,
+            total_files_moved=self.files,
+            total_child_folders_merged=self.children,
+            start_time=start_time,
+            end_time=end_time,
+            results=tuple(self.results),
+            results_left_out=self.total - len(self.results),
+        )
+
+
+def _as_result(row: Result) -> FolderCleanupResult:
+    return FolderCleanupResult(
+        application_id=row.application_key,
+        status=row.status,
+        folders_removed=row.folders_removed,
+        files_moved=row.files_moved,
+        child_folders_merged=row.child_folders_merged,
+        references_moved=row.references_moved,
+        error_code=row.error_code,
+        error_message=row.error_message,
+        rollback_id=row.point.id if row.point else None,
+        details=row.details,
+    )
+
+
+def _as_rollback_result(
+    rollback_id: UUID, outcomes: Sequence[rollback.PointOutcome], *, status: str
+) -> RollbackResult:
+    conflicts = [conflict for outcome in outcomes for conflict in (*outcome.conflicts, *outcome.differences)]
+    limit = conf.list_limit()
+    return RollbackResult(
+        rollback_id=rollback_id,
+        status=status,
+        folders_restored=sum(outcome.folders_restored for outcome in outcomes),
+        files_restored=sum(outcome.files_restored for outcome in outcomes),
+        references_restored=sum(outcome.references_restored for outcome in outcomes),
+        conflicts=tuple(conflicts[:limit]),
+        conflicts_left_out=max(0, len(conflicts) - limit),
+        exact=not conflicts,
+        total_applications=len(outcomes),
+        successful=len(outcomes),
+    )
+
+
+def _uuid(value: Any, *, what: str = "a rollback point or run") -> UUID:
+    try:
+        return value if isinstance(value, UUID) else UUID(str(value))
+    except ValueError:
+        raise InvalidKey(value=value, what=what) from None
+
+
+def _parsed(moment: str | datetime) -> datetime:
+    return moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+
+

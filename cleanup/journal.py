@@ -1,0 +1,210 @@
+"""Snapshot rows: what they say, in which order they are written and undone, and the layout they are read by.
+
+Invariants: a point's rows are written in the transaction that changes the rows they describe; the layout names every
+table, column and type that they need, so that an old journal can be read, or refused by name, under a newer schema.
+
+Note [Form of the journal]. A layout is a JSON document: ``format`` (this module's FORMAT_VERSION), ``encoding`` of the
+cells (see Note [Cells] in backends.base), ``tables``: label -> ``schema``, ``name``, ``key`` (columns), ``columns``
+([name, type] of every stored column, generated ones left out), and ``steps``: step -> ``kind`` (moved or removed) and
+``targets`` (label, columns, folder columns). A snapshot row belongs to a step and a table:
+
+- moved: ``changes`` {column: [old, new]} and ``keys`` {key column: [cell of each row, before the change]}. Where a
+  changed column belongs to the key, the key after the change is the key before it with the new value put in.
+- removed: ``images`` [[cell of each of the layout's columns], ...].
+- structure: as removed, but nothing was removed: what a point taken by hand has seen.
+
+Undo goes through the steps from the last to the first: folders come back first, then moves are undone, then rows that
+had to give way to a twin return.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cleanup.backends import Backend
+from cleanup.backends.base import Cell, Counted, RowConflict, UndoTarget
+from cleanup.backends.catalogue import ForeignKey, Table, TableName
+from cleanup.exceptions import UnreadableJournal
+from cleanup.models import SnapshotLayout
+from cleanup.references import Reference, ReferenceMap
+
+FORMAT_VERSION = 1
+
+STRUCTURE_STEP = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a merge, in order."""
+
+    number: int
+    kind: Literal["moved", "removed"]
+    references: tuple[Reference, ...] = ()
+    """Moved: references that change in one statement. Removed: those whose colliding rows give way."""
+
+
+def steps_of(references: ReferenceMap) -> list[Step]:
+    """Return the steps of a merge: for each step of references the rows that give way, then the moves; then the
+
+    root folders that are nested; last the removed folders. The last two have no references.
+    """
+    steps: list[Step] = []
+    by_step: dict[int, list[Reference]] = {}
+    for reference in references.references:
+        by_step.setdefault(reference.step, []).append(reference)
+    for number in sorted(by_step):
+        group = tuple(by_step[number])
+        steps.append(Step(len(steps) + 1, "removed", group))
+        steps.append(Step(len(steps) + 1, "moved", group))
+    steps.append(Step(len(steps) + 1, "moved"))
+    steps.append(Step(len(steps) + 1, "removed"))
+    return steps
+
+
+def row_key(table: Table) -> tuple[str, ...]:
+    """Return the columns that the journal identifies the table's rows by; empty where there are none."""
+    return table.row_key or ()
+
+
+def write_layout(*, using: str, backend: Backend, references: ReferenceMap, parent_column: str) -> SnapshotLayout:
+    """Return the stored layout of the tables as they are now, writing it if it is new."""
+    tables = {}
+    for name, table in sorted(references.tables.items()):
+        tables[str(name)] = {
+            "schema": name.schema,
+            "name": name.name,
+            "key": list(row_key(table)),
+            "columns": [[column.name, column.type] for column in table.columns if not column.generated],
+        }
+    folders = str(references.folders.name)
+    steps: dict[str, Any] = {}
+    for step in steps_of(references):
+        targets = [[str(r.table), list(r.columns), list(r.folder_columns)] for r in step.references]
+        if not step.references:
+            targets = [[folders, [parent_column], [list(row_key(references.folders))[0]]]]
+        steps[str(step.number)] = {"kind": step.kind, "targets": targets}
+    document = json.dumps(
+        {"format": FORMAT_VERSION, "encoding": backend.encoding, "tables": tables, "steps": steps},
+        sort_keys=True,
+        ensure_ascii=False,
+    )
+    layout, _ = SnapshotLayout.objects.using(using).get_or_create(
+        digest=hashlib.sha256(document.encode()).hexdigest(),
+        defaults={"format_version": FORMAT_VERSION, "document": document},
+    )
+    return layout
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What undoing points did, and what stood in its way."""
+
+    returned: tuple[Counted, ...]
+    """Removed rows that are back."""
+    moved: tuple[Counted, ...]
+    """Rows whose old values are back."""
+    conflicts: tuple[RowConflict, ...]
+
+
+class Reader:
+    """Reads and undoes the points of one layout against the tables as they are now."""
+
+    def __init__(self, *, layout: SnapshotLayout, backend: Backend, rollback_id: Any) -> None:
+        """Take a layout. Raises UnreadableJournal for a foreign format or encoding."""
+        self.backend = backend
+        self.rollback_id = rollback_id
+        document = json.loads(layout.document)
+        if document["format"] > FORMAT_VERSION:
+            raise self._unreadable(f"its format {document['format']} is newer than this program's {FORMAT_VERSION}.")
+        if document["encoding"] != backend.encoding:
+            raise self._unreadable(f"it was written on another kind of database ({document['encoding']}).")
+        self._tables: dict[str, dict[str, Any]] = document["tables"]
+        self._steps: list[tuple[int, str, list[tuple[str, tuple[str, ...], tuple[str, ...]]]]] = sorted(
+            (int(number), step["kind"], [(label, tuple(own), tuple(folder)) for label, own, folder in step["targets"]])
+            for number, step in document["steps"].items()
+        )
+
+    def _unreadable(self, problem: str) -> UnreadableJournal:
+        return UnreadableJournal(rollback_id=self.rollback_id, problem=problem)
+
+    def table_name(self, label: str) -> TableName:
+        """Return the table that a label of the layout means."""
+        entry = self._tables[label]
+        return TableName(entry["schema"], entry["name"])
+
+    def columns(self, label: str) -> list[str]:
+        """Return the stored columns of a table in the order of its images."""
+        return [name for name, _ in self._tables[label]["columns"]]
+
+    def key(self, label: str) -> tuple[str, ...]:
+        """Return the key columns of a table."""
+        return tuple(self._tables[label]["key"])
+
+    def undo(
+        self,
+        *,
+        points: Sequence[int],
+        written: Collection[tuple[int, str]],
+        described: dict[TableName, Table],
+        folders: Table,
+        foreign_keys: Sequence[ForeignKey],
+    ) -> Undone:
+        """Undo the points, last step first.
+
+        ``written`` says which (step, table label) have snapshot rows at all; ``described`` are the tables as they
+        are; ``foreign_keys`` those that restored rows must satisfy. What conflicts is left as it is and listed: a
+        caller that wants all or nothing undoes the transaction. Raises UnreadableJournal naming what is gone.
+        """
+        returned: list[Counted] = []
+        moved: list[Counted] = []
+        conflicts: list[RowConflict] = []
+        for number, kind, targets in reversed(self._steps):
+            present = [target for target in targets if (number, target[0]) in written]
+            if kind == "removed":
+                for label in dict.fromkeys(label for label, _, _ in present):
+                    table = self._described(label, self.columns(label), described)
+                    done = self._restore_images(label, table, points=points, step=number, foreign_keys=foreign_keys)
+                    returned += done.returned
+                    conflicts += done.conflicts
+            elif present:
+                undo_targets = []
+                for label, columns, folder_columns in present:
+                    table = self._described(label, [*columns, *self.key(label)], described)
+                    must_exist = (folders, folder_columns) if conflicts else None
+                    undo_targets.append(UndoTarget(table, columns, self.key(label), must_exist))
+                outcome = self.backend.restore_moved(undo_targets, points=points, step=number)
+                moved += outcome.restored
+                conflicts += outcome.conflicts
+        return Undone(tuple(returned), tuple(moved), tuple(conflicts))
+
+    def _described(self, label: str, columns: Sequence[str], described: dict[TableName, Table]) -> Table:
+        table = described.get(self.table_name(label))
+        if table is None:
+            raise self._unreadable(f"table {label} is gone.")
+        present = {column.name for column in table.columns if not column.generated}
+        for column in columns:
+            if column not in present:
+                raise self._unreadable(f"column {label}.{column} is gone or was renamed.")
+        return table
+
+    def _restore_images(
+        self, label: str, table: Table, *, points: Sequence[int], step: int, foreign_keys: Sequence[ForeignKey]
+    ) -> Undone:
+        columns, key = self.columns(label), self.key(label)
+        own_keys = [foreign_key for foreign_key in foreign_keys if foreign_key.table == table.name]
+        conflicts: list[RowConflict] = []
+        left_out: set[tuple[Cell, ...]] = set()
+        while True:
+            # A row that is left out may be the target of others, which are then left out too: until nothing is added.
+            found = self.backend.image_conflicts(
+                table, columns, key, points=points, step=step, foreign_keys=own_keys, left_out=left_out
+            )
+            fresh = [conflict for conflict in found if conflict.key not in left_out]
+            conflicts += fresh
+            left_out |= {conflict.key for conflict in fresh}
+            if not fresh:
+                break
+        returned = self.backend.restore_images(table, columns, key, points=points, step=step, left_out=left_out)
+        return Undone(tuple(returned), (), tuple(conflicts))

@@ -1,0 +1,502 @@
+"""Merge the folders of a batch of applications: examine, then apply.
+
+``examine`` decides for each application what would be done, or why not; it is all that a dry run does. ``apply``
+carries the decisions out. Both run inside the caller's transaction and open none.
+
+Note [One transaction per batch]. What a batch does to its applications, the snapshot rows that undo it and the results
+that report it are one transaction: after a crash every application is as it was or merged, journaled and reported.
+Applications and then folders are locked in key order; plans are made on the locked rows; before the folders are deleted
+it is proved that nothing points at them, by a count where the database itself would not refuse.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from cleanup import conf, journal
+from cleanup.backends import Backend, backend_for
+from cleanup.backends.base import Cell, Counted, FolderRecord, Pair, Target
+from cleanup.exceptions import (
+    ApplicationError,
+    Collision,
+    DifferentRoots,
+    DifferingColumns,
+    ProofFailed,
+    TooLarge,
+    UnkeyedRows,
+)
+from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
+from cleanup.planning import Plan, plan_merge
+from cleanup.references import Reference, ReferenceMap
+from cleanup.services.reports import FolderCleanupResult
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Which applications that are otherwise set aside are wanted all the same."""
+
+    held: bool = False
+    large: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One removed folder of the batch."""
+
+    place: int
+    """Which of the decisions it belongs to."""
+    removed: str
+    survivor: str
+    rank: int
+
+
+@dataclass(slots=True)
+class Decision:
+    """What is to be done with one application, or why it is left alone."""
+
+    application: str
+    plan: Plan | None = None
+    status: str = ""
+    """Empty: go ahead. Otherwise the status of its result."""
+    code: str = ""
+    message: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    records: dict[str, FolderRecord] = field(default_factory=dict)
+    yielding: list[tuple[int, Reference, tuple[str, ...]]] = field(default_factory=list)
+    """Rows that give way to a twin or a survivor's row: step, reference, key cells."""
+
+    @property
+    def goes_ahead(self) -> bool:
+        """Tell whether something is to be done."""
+        return not self.status and self.plan is not None and not self.plan.empty
+
+    def refuse(self, error: ApplicationError) -> None:
+        """Leave the application untouched and say why."""
+        self.status, self.code, self.message = Result.Status.FAILED, error.code, str(error)
+
+    def set_aside(self, status: str, code: str, message: str) -> None:
+        """Leave the application for a person, or because there is nothing to do."""
+        self.status, self.code, self.message = status, code, message
+
+
+class Consolidation:
+    """Examines and merges batches on one database; made once per run, for the references are read once."""
+
+    def __init__(self, *, using: str, references: ReferenceMap) -> None:
+        self.using = using
+        self.references = references
+        self.backend: Backend = backend_for(using=using)
+        self.tables: FolderTables = folder_tables()
+        self.steps = journal.steps_of(references)
+        self.key_column = self.tables.folder_key.column
+        #: Further columns of folders that composite references copy.
+        self.copied_columns = tuple(
+            sorted({c for r in references.references for c in r.folder_columns if c != self.key_column})
+        )
+        self.compared_columns = tuple(
+            column.name
+            for column in references.folders.columns
+            if not column.generated
+            and column.name
+            not in (
+                self.key_column,
+                self.tables.folder_parent,
+                self.tables.folder_application,
+                self.tables.folder_name,
+                self.tables.folder_created,
+            )
+        )
+
+    # Examine.
+
+    def examine(
+        self, applications: Sequence[str], *, include: Inclusion, lock: bool, compare: bool = False
+    ) -> list[Decision]:
+        """Decide about each application, in the order given; reads only, and locks if asked.
+
+        ``compare`` adds to each decision the columns in which removed folders differ from their survivors.
+        """
+        decisions = [Decision(application) for application in applications]
+        self._set_aside_held(decisions, include)
+        self._set_aside_large(decisions, include)
+        open_keys = [decision.application for decision in decisions if not decision.status]
+        existing = self.backend.lock_applications(self.tables, open_keys, lock=lock) if open_keys else set()
+        for decision in decisions:
+            if not decision.status and decision.application not in existing:
+                decision.set_aside(Result.Status.SKIPPED, "application_missing", "The application does not exist.")
+        compare = compare or conf.differing_columns() == "refuse"
+        self._plan(decisions, lock=lock, compare=compare)
+        entries = list(self._entries(decisions))
+        if entries:
+            self._refuse_held_rows(decisions, entries, include)
+            self._refuse_unkeyed(decisions, entries)
+            self._find_collisions(decisions, entries)
+        return decisions
+
+    def _set_aside_held(self, decisions: Sequence[Decision], include: Inclusion) -> None:
+        if include.held:
+            return
+        holds = Hold.objects.using(self.using).filter(application_key__in=[d.application for d in decisions])
+        reasons = dict(holds.values_list("application_key", "reason"))
+        for decision in decisions:
+            if decision.application in reasons:
+                decision.set_aside(
+                    Result.Status.HELD, "held", f"The application is on hold ({reasons[decision.application]})."
+                )
+
+    def _set_aside_large(self, decisions: Sequence[Decision], include: Inclusion) -> None:
+        if include.large:
+            return
+        limit = conf.large_application()
+        counts = self.backend.count_folders(self.tables, [d.application for d in decisions if not d.status])
+        for decision in decisions:
+            folders = counts.get(decision.application, 0)
+            if folders > limit:
+                error = TooLarge(folders=folders, limit=limit)
+                decision.set_aside(Result.Status.SKIPPED, error.code, str(error))
+
+    def _plan(self, decisions: Sequence[Decision], *, lock: bool, compare: bool) -> None:
+        wanted = [decision.application for decision in decisions if not decision.status]
+        if not wanted:
+            return
+        columns = self.copied_columns + (self.compared_columns if compare else ())
+        folders = self.backend.read_folders(self.tables, wanted, lock=lock, columns=columns)
+        for decision in decisions:
+            if decision.status:
+                continue
+            records = folders.get(decision.application, [])
+            decision.plan = plan_merge((r.row for r in records), different_roots=conf.different_roots())
+            if decision.plan.refused:
+                decision.refuse(DifferentRoots())
+                continue
+            if decision.plan.empty:
+                continue
+            if columns:
+                decision.records = {record.row.key: record for record in records}
+            if compare:
+                self._compare(decision)
+
+    def _compare(self, decision: Decision) -> None:
+        assert decision.plan is not None
+        differing: Counter[str] = Counter()
+        start = len(self.copied_columns)
+        for removed, survivor in decision.plan.removed.items():
+            one, other = decision.records[removed], decision.records[survivor]
+            if one.row.name != other.row.name:
+                differing[self.tables.folder_name] += 1
+            for column, left, right in zip(
+                self.compared_columns, one.cells[start:], other.cells[start:], strict=True
+            ):
+                if left != right:
+                    differing[column] += 1
+        if differing:
+            decision.details["differing_columns"] = dict(sorted(differing.items()))
+            if conf.differing_columns() == "refuse":
+                decision.refuse(DifferingColumns(columns=", ".join(sorted(differing))))
+
+    def _entries(self, decisions: Sequence[Decision]) -> Iterable[Entry]:
+        for place, decision in enumerate(decisions):
+            if decision.goes_ahead:
+                assert decision.plan is not None
+                for group in decision.plan.groups:
+                    for rank, removed in enumerate(group.removed, start=1):
+                        yield Entry(place, removed, group.survivor, rank)
+
+    # From entries to what the statements need.
+
+    def _target(self, reference: Reference, entries: Sequence[Entry], decisions: Sequence[Decision]) -> Target:
+        table = self.references.tables[reference.table]
+        spare: list[Cell] = []
+        key = journal.row_key(table)
+        if reference.table == self.references.folders.name:
+            spare = [self._key_cell(entry.removed) for entry in entries]
+        constant = (reference.generic.column, reference.generic.content_types) if reference.generic else None
+        pairs: list[Pair] = []
+        for entry in entries:
+            for old, new in self._values(reference, entry, decisions):
+                pairs.append(Pair(entry.place, old, new, entry.rank))
+        return Target(table, reference.columns, key, pairs, constant, spare)
+
+    def _values(
+        self, reference: Reference, entry: Entry, decisions: Sequence[Decision]
+    ) -> Iterable[tuple[tuple[str, ...], tuple[Cell, ...]]]:
+        if reference.folder_columns == (self.key_column,):
+            if reference.spelled:
+                spell = self.tables.folder_key.spellings
+                for old, new in zip(spell(entry.removed), spell(entry.survivor), strict=True):
+                    yield (self.backend.text_cell(old),), (self.backend.text_cell(new),)
+            else:
+                yield (self._key_cell(entry.removed),), (self._key_cell(entry.survivor),)
+            return
+        records = decisions[entry.place].records
+        old_values = self._copied(records[entry.removed], reference)
+        if None not in old_values:  # a null matches nothing: such a row is not enforced, and not a reference
+            yield tuple(str(value) for value in old_values), self._copied(records[entry.survivor], reference)
+
+    def _copied(self, record: FolderRecord, reference: Reference) -> tuple[Cell, ...]:
+        return tuple(
+            self._key_cell(record.row.key)
+            if column == self.key_column
+            else record.cells[self.copied_columns.index(column)]
+            for column in reference.folder_columns
+        )
+
+    def _key_cell(self, key: str) -> str:
+        return self.backend.key_cell(self.tables.folder_key, key)
+
+    # Refusals that need a look at the rows.
+
+    def _refuse_held_rows(self, decisions: list[Decision], entries: Sequence[Entry], include: Inclusion) -> None:
+        """Refuse applications whose merge would write, by reference, to an application on hold."""
+        if include.held:
+            return
+        held = list(Hold.objects.using(self.using).values_list("application_key", flat=True)[:10_000])
+        if not held:
+            return
+        for reference in self.references.references:
+            if reference.columns == (self.tables.folder_parent,) and reference.table == self.references.folders.name:
+                column = self.tables.folder_application
+            elif reference.columns == (self.tables.file_folder,) and reference.table == self.references.files.name:
+                column = self.tables.file_application
+            else:
+                continue
+            target = self._target(reference, entries, decisions)
+            for counted in self.backend.rows_of_held(target, column, held, self.tables.application_key):
+                decisions[counted.point].set_aside(
+                    Result.Status.HELD,
+                    "held",
+                    f"{counted.rows} rows of {counted.table} belong to an application that is on hold.",
+                )
+
+    def _refuse_unkeyed(self, decisions: list[Decision], entries: Sequence[Entry]) -> None:
+        unkeyed = [r for r in self.references.references if not journal.row_key(self.references.tables[r.table])]
+        for counted in self.backend.count_rows([self._target(r, entries, decisions) for r in unkeyed]):
+            decisions[counted.point].refuse(UnkeyedRows(count=counted.rows, table=str(counted.table)))
+
+    def _find_collisions(self, decisions: list[Decision], entries: Sequence[Entry]) -> None:
+        policies = conf.collisions()
+        for step in self.steps:
+            if step.kind != "removed" or not step.references:
+                continue
+            for reference in step.references:
+                table = self.references.tables[reference.table]
+                uniques = [u for u in table.uniques if set(u.columns) & set(reference.columns)]
+                if not uniques or not journal.row_key(table):
+                    continue
+                target = self._target(reference, entries, decisions)
+                if not target.pairs:
+                    continue
+                policy = policies.get(table.name.name, policies.get(str(table.name), "refuse"))
+                automatic = table.name in self.references.automatic_many_to_many
+                for unique in uniques:
+                    refused: Counter[int] = Counter()
+                    for row in self.backend.colliding_rows(target, unique):
+                        if policy == "keep_survivor" or (automatic and row.twin):
+                            decisions[row.point].yielding.append((step.number, reference, row.key))
+                        else:
+                            refused[row.point] += 1
+                    for place, count in refused.items():
+                        decisions[place].refuse(Collision(count=count, table=str(table.name), constraint=unique.name))
+        self._refuse_referenced_yielding(decisions)
+
+    def _refuse_referenced_yielding(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            decision.yielding = list(dict.fromkeys(decision.yielding))
+            by_reference: dict[Reference, list[tuple[str, ...]]] = {}
+            for _, reference, key in decision.yielding:
+                by_reference.setdefault(reference, []).append(key)
+            for reference, keys in by_reference.items():
+                inbound = self.references.inbound_keys.get(reference.table, ())
+                table = self.references.tables[reference.table]
+                count = self.backend.rows_referencing(table, journal.row_key(table), keys, inbound)
+                if count:
+                    decision.refuse(
+                        Collision(
+                            f"{len(keys)} rows of {table.name} would give way to others, but {count} rows of other "
+                            f"tables reference them. Mend them by hand first."
+                        )
+                    )
+
+    # A dry run's counts.
+
+    def foresee(self, decisions: list[Decision]) -> list[FolderCleanupResult]:
+        """Count what ``apply`` would do."""
+        entries = list(self._entries(decisions))
+        moved: dict[int, Counter[str]] = {}
+        if entries:
+            targets = [self._target(r, entries, decisions) for r in self.references.references]
+            for counted in self.backend.count_rows([target for target in targets if target.pairs]):
+                moved.setdefault(counted.point, Counter())[str(counted.table)] += counted.rows
+        for place, decision in enumerate(decisions):
+            if decision.goes_ahead:
+                assert decision.plan is not None
+                counts = moved.setdefault(place, Counter())
+                nested = sum(1 for move in decision.plan.moves if move.old_parent is None)
+                counts[str(self.references.folders.name)] += nested
+                for _, reference, _ in decision.yielding:
+                    counts[str(reference.table)] -= 1
+        return [self._result(decision, moved.get(place, Counter())) for place, decision in enumerate(decisions)]
+
+    def _result(
+        self, decision: Decision, moved: Mapping[str, int], rollback_id: Any = None
+    ) -> FolderCleanupResult:
+        if not decision.goes_ahead:
+            return FolderCleanupResult(
+                application_id=decision.application,
+                status=decision.status or Result.Status.COMPLETED,
+                error_code=decision.code,
+                error_message=decision.message,
+                details=decision.details,
+            )
+        assert decision.plan is not None
+        yielded = Counter(str(reference.table) for _, reference, _ in decision.yielding)
+        details = {**decision.details, "moved": {table: rows for table, rows in sorted(moved.items()) if rows}}
+        if yielded:
+            details["removed"] = dict(sorted(yielded.items()))
+        return FolderCleanupResult(
+            application_id=decision.application,
+            status=Result.Status.COMPLETED,
+            folders_removed=decision.plan.folders_removed,
+            files_moved=moved.get(str(self.references.files.name), 0),
+            child_folders_merged=decision.plan.child_folders_merged,
+            references_moved=sum(moved.values()),
+            rollback_id=rollback_id,
+            details=details,
+        )
+
+    # Apply.
+
+    def apply(
+        self, decisions: list[Decision], *, layout: SnapshotLayout, run: Run | None, created_by: str, now: datetime
+    ) -> tuple[list[FolderCleanupResult], dict[str, RollbackPoint]]:
+        """Carry the decisions out and return the results in their order, and the points by application.
+
+        Raises CountMismatch, ProofFailed and database errors, upon which the caller's transaction must be undone.
+        """
+        points = self._write_points(decisions, layout=layout, run=run, created_by=created_by, now=now)
+        entries = list(self._entries(decisions))
+        moved: dict[int, Counter[str]] = {place: Counter() for place in points}
+        place_of = {point.sequence: place for place, point in points.items()}
+        if entries:
+            for step in self.steps:
+                if step.references and step.kind == "removed":
+                    self._remove_yielding(step, decisions, points)
+                elif step.references:
+                    self._count(moved, place_of, self._move(step, entries, decisions, points))
+                elif step.kind == "moved":
+                    self._count(moved, place_of, self._nest(step, decisions, points))
+                else:
+                    self._prove(entries, decisions)
+                    self._remove_folders(step, entries, points)
+            self._check_merged(decisions)
+            self.backend.force_constraints()
+        results = [
+            self._result(decision, moved.get(place, Counter()), points[place].id if place in points else None)
+            for place, decision in enumerate(decisions)
+        ]
+        return results, {decisions[place].application: point for place, point in points.items()}
+
+    def _write_points(
+        self, decisions: Sequence[Decision], *, layout: SnapshotLayout, run: Run | None, created_by: str, now: datetime
+    ) -> dict[int, RollbackPoint]:
+        places = [place for place, decision in enumerate(decisions) if decision.goes_ahead]
+        written = RollbackPoint.objects.using(self.using).bulk_create(
+            RollbackPoint(
+                application_key=decisions[place].application,
+                kind=RollbackPoint.Kind.CLEANUP,
+                run=run,
+                layout=layout,
+                created_at=now,
+                created_by=created_by,
+                expires_at=now + timedelta(days=conf.rollback_days()),
+            )
+            for place in places
+        )
+        return dict(zip(places, written, strict=True))
+
+    def _count(self, moved: dict[int, Counter[str]], place_of: Mapping[int, int], rows: Iterable[Counted]) -> None:
+        for counted in rows:
+            moved[place_of[counted.point]][str(counted.table)] += counted.rows
+
+    def _journaled(self, target: Target, points: Mapping[int, RollbackPoint]) -> Target:
+        pairs = [Pair(points[pair.point].sequence, pair.old, pair.new, pair.rank) for pair in target.pairs]
+        return replace(target, pairs=pairs)
+
+    def _move(
+        self,
+        step: journal.Step,
+        entries: Sequence[Entry],
+        decisions: Sequence[Decision],
+        points: Mapping[int, RollbackPoint],
+    ) -> list[Counted]:
+        targets = [self._target(reference, entries, decisions) for reference in step.references]
+        # A table without a key was found to have no row to move.
+        journaled = [self._journaled(target, points) for target in targets if target.pairs and target.key]
+        return self.backend.move(journaled, step=step.number) if journaled else []
+
+    def _nest(
+        self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, RollbackPoint]
+    ) -> list[Counted]:
+        rows = [
+            (points[place].sequence, self._key_cell(move.folder), self._key_cell(move.new_parent))
+            for place, decision in enumerate(decisions)
+            if decision.goes_ahead and decision.plan is not None
+            for move in decision.plan.moves
+            if move.old_parent is None
+        ]
+        if not rows:
+            return []
+        return self.backend.nest(
+            self.references.folders, self.key_column, self.tables.folder_parent, rows, step=step.number
+        )
+
+    def _remove_yielding(
+        self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, RollbackPoint]
+    ) -> None:
+        for reference in step.references:
+            rows = [
+                (points[place].sequence, key)
+                for place, decision in enumerate(decisions)
+                if decision.goes_ahead
+                for number, yielding_reference, key in decision.yielding
+                if number == step.number and yielding_reference == reference
+            ]
+            if rows:
+                table = self.references.tables[reference.table]
+                self.backend.remove(table, journal.row_key(table), rows, step=step.number)
+
+    def _remove_folders(
+        self, step: journal.Step, entries: Sequence[Entry], points: Mapping[int, RollbackPoint]
+    ) -> None:
+        ordered = sorted(entries, key=lambda entry: entry.removed)
+        self.backend.remove(
+            self.references.folders,
+            (self.key_column,),
+            [(points[entry.place].sequence, (self._key_cell(entry.removed),)) for entry in ordered],
+            step=step.number,
+            survivors=[(entry.removed, entry.survivor) for entry in ordered],
+        )
+
+    def _prove(self, entries: Sequence[Entry], decisions: Sequence[Decision]) -> None:
+        """Prove that nothing points at a folder that is about to be deleted.
+
+        Where an enforced foreign key would refuse the DELETE, the database itself is the proof.
+        """
+        unproven = [reference for reference in self.references.references if not reference.proven]
+        targets = [self._target(reference, entries, decisions) for reference in unproven]
+        for counted in self.backend.count_rows([target for target in targets if target.pairs]):
+            raise ProofFailed(count=counted.rows, table=str(counted.table))
+
+    def _check_merged(self, decisions: Sequence[Decision]) -> None:
+        """Plan again on the rows as they are now: nothing may be left to do, and no folder may have come or gone."""
+        merged = {d.application: d for d in decisions if d.goes_ahead}
+        folders = self.backend.read_folders(self.tables, list(merged), lock=False)
+        for application, decision in merged.items():
+            rows = [record.row for record in folders.get(application, [])]
+            if not plan_merge(rows, different_roots=conf.different_roots()).empty:
+                raise ProofFailed(
+                    f"Application {application} would still have duplicates after the merge; the merge was undone."
+                )

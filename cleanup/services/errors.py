@@ -1,0 +1,94 @@
+"""Which errors there are: transient, data and system, from SQLSTATE and exception class; one table.
+
+What is stored and shown of a database error is its SQLSTATE, constraint and table: never its message or DETAIL, which
+may hold the names of folders, files and people.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+
+from cleanup.exceptions import ApplicationError, CleanupError, CountMismatch, LeaseLost, ProofFailed
+
+ErrorClass = Literal["transient", "data", "system"]
+
+#: Classes (two characters) and single SQLSTATEs; the longer one wins. PostgreSQL, appendix A.
+_BY_SQLSTATE: dict[str, ErrorClass] = {
+    "08": "transient",  # connection exception
+    "21": "data",
+    "22": "data",
+    "23": "data",  # integrity constraint violation
+    "25006": "system",  # read-only transaction
+    "25P03": "transient",  # idle-in-transaction timeout
+    "40": "transient",  # serialization failure, deadlock
+    "42501": "system",  # insufficient privilege
+    "42": "system",  # a table or column is gone
+    "44": "data",
+    "53": "system",  # disk full, out of memory, too many connections
+    "54": "data",  # too complex, too many columns
+    "55P03": "transient",  # lock not available
+    "57014": "transient",  # statement timeout or cancelled
+    "57": "transient",  # server shuts down or starts
+    "58": "system",  # I/O error
+    "P0": "data",  # raised by a trigger
+    "XX": "system",
+}
+
+#: SQLite gives no SQLSTATE; its error names are telling.
+_BY_SQLITE_NAME: dict[str, ErrorClass] = {
+    "SQLITE_BUSY": "transient",
+    "SQLITE_LOCKED": "transient",
+    "SQLITE_CONSTRAINT": "data",
+    "SQLITE_FULL": "system",
+    "SQLITE_IOERR": "system",
+    "SQLITE_READONLY": "system",
+    "SQLITE_CORRUPT": "system",
+    "SQLITE_NOMEM": "system",
+    "SQLITE_CANTOPEN": "system",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """An error as it is stored and shown."""
+
+    kind: ErrorClass
+    code: str
+    message: str
+
+
+def classify(error: BaseException) -> Classified:
+    """Classify an exception; one that nobody foresaw counts as a data error of the application at hand."""
+    if isinstance(error, CountMismatch | ProofFailed | LeaseLost):  # somebody wrote meanwhile
+        return Classified("transient", error.code, str(error))
+    if isinstance(error, ApplicationError | CleanupError):
+        return Classified("data", error.code, str(error))
+    if isinstance(error, DatabaseError | InterfaceError):
+        return _classify_database_error(error)
+    if isinstance(error, MemoryError | OSError):
+        return Classified("system", type(error).__name__, f"{type(error).__name__} on this machine.")
+    return Classified("data", "unexpected", f"An unexpected {type(error).__name__}; see the log.")
+
+
+def _classify_database_error(error: DatabaseError | InterfaceError) -> Classified:
+    cause = error.__cause__
+    state = getattr(cause, "sqlstate", None)
+    if state:
+        kind = _BY_SQLSTATE.get(state, _BY_SQLSTATE.get(state[:2], "data"))
+        diagnosis = getattr(cause, "diag", None)
+        parts = [f"The database refused ({type(cause).__name__}, SQLSTATE {state})"]
+        for label in ("constraint_name", "table_name", "column_name"):
+            value = getattr(diagnosis, label, None)
+            if value:
+                parts.append(f"{label.removesuffix('_name')} {value}")
+        return Classified(kind, state, ", ".join(parts) + ".")
+    name = getattr(cause, "sqlite_errorname", None)
+    if name:
+        base = "_".join(name.split("_")[:2])
+        return Classified(_BY_SQLITE_NAME.get(base, "data"), name, f"The database refused ({name}).")
+    if isinstance(error, IntegrityError):
+        return Classified("data", "integrity", "The database refused (integrity).")
+    if isinstance(error, OperationalError | InterfaceError):  # a lost connection has no SQLSTATE
+        return Classified("transient", "connection", "The connection to the database was lost.")
+    return Classified("data", type(error).__name__, f"The database refused ({type(error).__name__}).")

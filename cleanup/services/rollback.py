@@ -1,0 +1,334 @@
+"""Undo points exactly, or say what stands in the way.
+
+``Undo.undo`` runs inside the caller's transaction and opens none. It never overwrites what people did since: each value
+is compared first, and one that is neither what the cleanup made of it nor what it was before is a conflict. A caller
+that does not skip conflicts gets RollbackConflict and must undo its transaction.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from cleanup import conf, journal
+from cleanup.backends import Backend, backend_for
+from cleanup.backends.base import RowConflict, StructureTable
+from cleanup.backends.catalogue import ForeignKey, Table, TableName
+from cleanup.exceptions import AlreadyRolledBack, PointExpired, RollbackConflict, Superseded, UnreadableJournal
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
+from cleanup.references import ReferenceMap, catalogue_for
+from cleanup.services.reports import Conflict
+
+HOLD_REASON = "rolled back"
+
+
+@dataclass(frozen=True, slots=True)
+class PointOutcome:
+    """What undoing one point did."""
+
+    point: RollbackPoint
+    folders_restored: int
+    files_restored: int
+    references_restored: int
+    conflicts: tuple[Conflict, ...]
+    differences: tuple[Conflict, ...] = ()
+    """Of a point taken by hand: how the structure differs from it still."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is kept on the point."""
+        limit = conf.list_limit()
+        return {
+            "folders_restored": self.folders_restored,
+            "files_restored": self.files_restored,
+            "references_restored": self.references_restored,
+            "conflicts": [conflict.as_json() for conflict in (*self.conflicts, *self.differences)[:limit]],
+            "conflicts_left_out": max(0, len(self.conflicts) + len(self.differences) - limit),
+        }
+
+
+class Undo:
+    """Undoes points on one database; made once per run, for the references are read once."""
+
+    def __init__(self, *, using: str, references: ReferenceMap) -> None:
+        self.using = using
+        self.references = references
+        self.backend: Backend = backend_for(using=using)
+        self.catalogue = catalogue_for(using=using)
+        self.tables = folder_tables()
+        self._described: dict[TableName, Table] = dict(references.tables)
+        self._foreign_keys: list[ForeignKey] | None = None
+
+    # What the points are.
+
+    def lock(self, sequences: Sequence[int]) -> list[RollbackPoint]:
+        """Lock points and return them in key order of their applications."""
+        points = (
+            RollbackPoint.objects.using(self.using)
+            .select_for_update(of=("self",))
+            .filter(pk__in=sequences)
+            .select_related("layout")
+            .order_by("application_key", "-sequence")
+        )
+        return list(points)
+
+    def check(self, points: Sequence[RollbackPoint]) -> None:
+        """Raise AlreadyRolledBack, PointExpired or Superseded."""
+        for point in points:
+            if point.status == RollbackPoint.Status.ROLLED_BACK:
+                raise AlreadyRolledBack(rollback_id=point.id, at=_moment(point.ended_at))
+            if point.status == RollbackPoint.Status.PURGED:
+                raise PointExpired(rollback_id=point.id, at=_moment(point.ended_at))
+        newest = _newest([point for point in points if point.kind == RollbackPoint.Kind.CLEANUP])
+        later = (
+            RollbackPoint.objects.using(self.using)
+            .filter(
+                application_key__in=list(newest),
+                status=RollbackPoint.Status.LIVE,
+                kind=RollbackPoint.Kind.CLEANUP,
+                sequence__gt=min(newest.values(), default=0),
+            )
+            .order_by("-sequence")
+        )
+        for other in later:
+            if other.sequence > newest[other.application_key]:
+                raise Superseded(application_id=other.application_key, later_id=other.id)
+
+    def later_cleanups(self, point: RollbackPoint) -> list[RollbackPoint]:
+        """Return the live cleanup points of the application written after a point, newest first."""
+        return list(
+            RollbackPoint.objects.using(self.using)
+            .filter(
+                application_key=point.application_key,
+                status=RollbackPoint.Status.LIVE,
+                kind=RollbackPoint.Kind.CLEANUP,
+                sequence__gt=point.sequence,
+            )
+            .select_related("layout")
+            .order_by("-sequence")
+        )
+
+    # Undoing.
+
+    def undo(self, points: Sequence[RollbackPoint], *, skip_conflicts: bool, now: datetime) -> list[PointOutcome]:
+        """Undo checked points of different applications. Raises RollbackConflict and UnreadableJournal.
+
+        A point taken by hand must come alone.
+        """
+        if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
+            return [self._undo_manual(points[0], skip_conflicts=skip_conflicts, now=now)]
+        self._lock_applications([point.application_key for point in points])
+        outcomes = []
+        by_layout: dict[str, list[RollbackPoint]] = {}
+        for point in points:
+            by_layout.setdefault(point.layout_id, []).append(point)
+        for group in by_layout.values():
+            outcomes += self._undo_group(group)
+        conflicts = [conflict for outcome in outcomes for conflict in outcome.conflicts]
+        if conflicts and not skip_conflicts:
+            raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
+        self.backend.force_constraints()
+        return outcomes
+
+    def _lock_applications(self, keys: Sequence[str]) -> None:
+        ordered = sorted(set(keys))
+        self.backend.lock_applications(self.tables, ordered, lock=True)
+        self.backend.read_folders(self.tables, ordered, lock=True)
+
+    def _undo_group(self, points: Sequence[RollbackPoint]) -> list[PointOutcome]:
+        reader = journal.Reader(layout=points[0].layout, backend=self.backend, rollback_id=points[0].id)
+        sequences = [point.sequence for point in points]
+        written = set(
+            SnapshotRow.objects.using(self.using)
+            .filter(point__in=sequences)
+            .values_list("step", "table")
+            .distinct()
+        )
+        self._describe([reader.table_name(label) for _, label in written])
+        undone = reader.undo(
+            points=sequences,
+            written=written,
+            described=self._described,
+            folders=self.references.folders,
+            foreign_keys=self._required(),
+        )
+        returned = _by_point(undone.returned)
+        moved = _by_point(undone.moved)
+        conflicts: dict[int, list[Conflict]] = {}
+        applications = {point.sequence: point.application_key for point in points}
+        for conflict in undone.conflicts:
+            conflicts.setdefault(conflict.point, []).append(self._conflict(conflict, applications[conflict.point]))
+        folders, files = self.references.folders.name, self.references.files.name
+        return [
+            PointOutcome(
+                point=point,
+                folders_restored=returned[point.sequence][folders],
+                files_restored=moved[point.sequence][files],
+                references_restored=(
+                    moved[point.sequence].total()
+                    - moved[point.sequence][files]
+                    + returned[point.sequence].total()
+                    - returned[point.sequence][folders]
+                ),
+                conflicts=tuple(conflicts.get(point.sequence, ())),
+            )
+            for point in points
+        ]
+
+    def _undo_manual(self, point: RollbackPoint, *, skip_conflicts: bool, now: datetime) -> PointOutcome:
+        folders = files = references = 0
+        conflicts: list[Conflict] = []
+        for later in self.later_cleanups(point):
+            (outcome,) = self.undo([later], skip_conflicts=skip_conflicts, now=now)
+            folders += outcome.folders_restored
+            files += outcome.files_restored
+            references += outcome.references_restored
+            conflicts += outcome.conflicts
+            self.close([outcome], reason=f"rollback of {point.id}", by="", now=now, hold=False)
+        return PointOutcome(point, folders, files, references, tuple(conflicts), tuple(self._differences(point)))
+
+    def _differences(self, point: RollbackPoint) -> list[Conflict]:
+        reader = journal.Reader(layout=point.layout, backend=self.backend, rollback_id=point.id)
+        differences: list[Conflict] = []
+        for structure in structure_tables(self.references, self.tables):
+            label = str(structure.table.name)
+            present = {column.name for column in structure.table.columns}
+            for column in reader.columns(label):
+                if column not in present:
+                    raise UnreadableJournal(
+                        rollback_id=point.id, problem=f"column {label}.{column} is gone or was renamed."
+                    )
+            rows = self.backend.structure_differences(
+                structure,
+                reader.columns(label),
+                reader.key(label),
+                point=point.sequence,
+                application=point.application_key,
+                application_key=self.tables.application_key,
+                limit=conf.finding_limit(),
+            )
+            differences += [self._conflict(row, point.application_key) for row in rows]
+        return differences
+
+    def _describe(self, names: Sequence[TableName]) -> None:
+        unknown = [name for name in set(names) if name not in self._described]
+        if unknown:
+            self._described.update(self.catalogue.describe(unknown))
+
+    def _required(self) -> list[ForeignKey]:
+        """Return the foreign keys that restored rows must satisfy: the catalogue's, and the folder's own two."""
+        if self._foreign_keys is None:
+            folders, applications = self.references.folders.name, self.references.applications.name
+            keys = list(self.catalogue.foreign_keys_of([name for name in self._described]))
+            own = (
+                (self.tables.folder_parent, folders, self.tables.folder_key.column),
+                (self.tables.folder_application, applications, self.tables.application_key.column),
+            )
+            present = {(key.table, key.columns) for key in keys}
+            keys += [
+                ForeignKey("", folders, (column,), target, (other,), "no action", "no action")
+                for column, target, other in own
+                if (folders, (column,)) not in present
+            ]
+            self._foreign_keys = keys
+        return self._foreign_keys
+
+    def _conflict(self, conflict: RowConflict, application: str) -> Conflict:
+        key = ",".join(self.backend.cell_text(cell) for cell in conflict.key)
+        return Conflict(conflict.code, application, str(conflict.table), key, conflict.column)
+
+    # Afterwards.
+
+    def close(
+        self,
+        outcomes: Sequence[PointOutcome],
+        *,
+        reason: str,
+        by: str,
+        now: datetime,
+        hold: bool = True,
+    ) -> None:
+        """Mark the points as rolled back, and put their applications on hold, or the next cleanup would merge again."""
+        for outcome in outcomes:
+            point = outcome.point
+            point.status = RollbackPoint.Status.ROLLED_BACK
+            point.ended_at, point.ended_by, point.ended_reason = now, by, reason
+            point.exact = not outcome.conflicts and not outcome.differences
+            point.outcome = outcome.as_json()
+        points = [outcome.point for outcome in outcomes]
+        RollbackPoint.objects.using(self.using).bulk_update(
+            points, ["status", "ended_at", "ended_by", "ended_reason", "exact", "outcome"]
+        )
+        Result.objects.using(self.using).filter(
+            point__in=[point.sequence for point in points], run__kind=Run.Kind.CLEANUP
+        ).update(status=Result.Status.ROLLED_BACK)
+        if hold:
+            Hold.objects.using(self.using).bulk_create(
+                [
+                    Hold(application_key=point.application_key, reason=reason or HOLD_REASON, created_by=by)
+                    for point in points
+                ],
+                ignore_conflicts=True,
+            )
+
+
+def take_point(
+    *, using: str, references: ReferenceMap, application_id: str, reason: str, created_by: str, now: datetime
+) -> RollbackPoint:
+    """Store an application's whole folder structure. Runs inside the caller's transaction."""
+    backend = backend_for(using=using)
+    tables = folder_tables()
+    layout = journal.write_layout(
+        using=using, backend=backend, references=references, parent_column=tables.folder_parent
+    )
+    point = RollbackPoint.objects.using(using).create(
+        application_key=application_id,
+        kind=RollbackPoint.Kind.MANUAL,
+        layout=layout,
+        created_at=now,
+        created_by=created_by,
+        reason=reason,
+        expires_at=now + timedelta(days=conf.rollback_days()),
+    )
+    for structure in structure_tables(references, tables):
+        backend.take_structure(
+            structure,
+            point=point.sequence,
+            application=application_id,
+            key=tables.application_key,
+            step=journal.STRUCTURE_STEP,
+        )
+    return point
+
+
+def structure_tables(references: ReferenceMap, tables: Any) -> tuple[StructureTable, ...]:
+    """Return the tables that a point taken by hand stores."""
+    return (
+        StructureTable(references.folders, tables.folder_application),
+        StructureTable(references.files, tables.file_application),
+    )
+
+
+def find_point(*, using: str, rollback_id: UUID) -> RollbackPoint | None:
+    """Return the point of that id."""
+    return RollbackPoint.objects.using(using).filter(id=rollback_id).select_related("layout").first()
+
+
+def _newest(points: Sequence[RollbackPoint]) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for point in points:
+        newest[point.application_key] = max(newest.get(point.application_key, 0), point.sequence)
+    return newest
+
+
+def _by_point(rows: Sequence[Any]) -> Mapping[int, Counter[TableName]]:
+    counts: defaultdict[int, Counter[TableName]] = defaultdict(Counter)
+    for counted in rows:
+        counts[counted.point][counted.table] += counted.rows
+    return counts
+
+
+def _moment(at: datetime | None) -> str:
+    return at.isoformat(timespec="seconds") if at else "an unknown time"
