@@ -18,11 +18,11 @@ def _get(name: str, default: Any) -> Any:
     return getattr(settings, name, default)
 
 
-def _choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+def _choice(name: str, default: str, choices: tuple[str, ...]) -> Any:
     value = _get(name, default)
     if value not in choices:
         raise MisconfiguredSetting(setting=name, problem=f"{value!r} is none of {', '.join(choices)}.")
-    return cast(str, value)
+    return value
 
 
 def _positive_number(name: str, default: int | float) -> int | float:
@@ -92,7 +92,7 @@ def folder_live() -> Mapping[str, Any] | None:
     value = _get("CLEANUP_FOLDER_LIVE", None)
     if value is not None and not (isinstance(value, Mapping) and value and all(isinstance(key, str) for key in value)):
         raise MisconfiguredSetting(
-            setting="CLEANUP_FOLDER_LIVE", problem='it maps columns to the value of a live folder, or is None.'
+            setting="CLEANUP_FOLDER_LIVE", problem="it maps columns to the value of a live folder, or is None."
         )
     return cast("Mapping[str, Any] | None", value)
 
@@ -107,17 +107,17 @@ def folder_live_is_set() -> bool:
 
 def different_roots() -> Literal["merge", "nest", "refuse"]:
     """What becomes of an application's root folders of different names."""
-    return cast(Any, _choice("CLEANUP_DIFFERENT_ROOTS", "merge", ("merge", "nest", "refuse")))
+    return _choice("CLEANUP_DIFFERENT_ROOTS", "merge", ("merge", "nest", "refuse"))  # type: ignore[no-any-return]  # one of the choices
 
 
 def differing_columns() -> Literal["report", "refuse"]:
     """Whether a removed folder may differ from its survivor in columns that are not mapped."""
-    return cast(Any, _choice("CLEANUP_DIFFERING_COLUMNS", "report", ("report", "refuse")))
+    return _choice("CLEANUP_DIFFERING_COLUMNS", "report", ("report", "refuse"))  # type: ignore[no-any-return]  # one of the choices
 
 
 def triggers() -> Literal["refuse", "fire", "bypass"]:
     """What becomes of the host's triggers on tables that a run writes."""
-    return cast(Any, _choice("CLEANUP_TRIGGERS", "refuse", ("refuse", "fire", "bypass")))
+    return _choice("CLEANUP_TRIGGERS", "refuse", ("refuse", "fire", "bypass"))  # type: ignore[no-any-return]  # one of the choices
 
 
 def collisions() -> Mapping[str, str]:

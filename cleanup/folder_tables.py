@@ -22,7 +22,7 @@ from cleanup.exceptions import InvalidKey, MisconfiguredSetting
 class KeyColumn:
     """A key column: UUID, integer or text."""
 
-    field: models.Field[Any, Any]
+    field: "models.Field[Any, Any]"
     what: str
     """Noun for messages: application, folder, file."""
 
@@ -131,9 +131,9 @@ def _model(setting: str, label: str) -> type[models.Model]:
         raise MisconfiguredSetting(setting=setting, problem=f"{label!r} is no installed model ({error}).") from None
 
 
-def _primary_key(model: type[models.Model]) -> models.Field[Any, Any]:
+def _primary_key(model: type[models.Model]) -> "models.Field[Any, Any]":
     key = model._meta.pk
-    while key is not None and key.remote_field is not None:  # a child of multi-table inheritance
+    while isinstance(key, models.ForeignKey):  # a child of multi-table inheritance
         key = key.target_field
     allowed = (models.UUIDField, models.IntegerField, models.CharField, models.TextField)
     if not isinstance(key, allowed):

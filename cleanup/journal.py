@@ -68,7 +68,9 @@ def row_key(table: Table) -> tuple[str, ...]:
     return table.row_key or ()
 
 
-def write_layout(*, using: str, backend: Backend, references: ReferenceMap, parent_column: str) -> SnapshotLayout:
+def write_layout(
+    *, using: str, backend: Backend, references: ReferenceMap, parent_column: str, folder_key: str
+) -> SnapshotLayout:
     """Return the stored layout of the tables as they are now, writing it if it is new."""
     tables = {}
     for name, table in sorted(references.tables.items()):
@@ -83,7 +85,7 @@ def write_layout(*, using: str, backend: Backend, references: ReferenceMap, pare
     for step in steps_of(references):
         targets = [[str(r.table), list(r.columns), list(r.folder_columns)] for r in step.references]
         if not step.references:
-            targets = [[folders, [parent_column], [list(row_key(references.folders))[0]]]]
+            targets = [[folders, [parent_column], [folder_key]]]
         steps[str(step.number)] = {"kind": step.kind, "targets": targets}
     document = json.dumps(
         {"format": FORMAT_VERSION, "encoding": backend.encoding, "tables": tables, "steps": steps},

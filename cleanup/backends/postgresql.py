@@ -312,7 +312,8 @@ class PostgresBackend(Backend):
             f" WHERE t.{self.quote(key)} = m.folder::{table.column(key).type} AND t.{self.quote(column)} IS NULL"
             f" RETURNING m.*), journaled AS ("
             f'INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, keys)'
-            f" SELECT point, 'moved', %s, %s, count(*), json_build_object(%s::text, json_build_array(NULL::text, parent))::text,"
+            f" SELECT point, 'moved', %s, %s, count(*),"
+            f" json_build_object(%s::text, json_build_array(NULL::text, parent))::text,"
             f" json_build_object(%s::text, json_agg(folder))::text FROM moved GROUP BY point, parent"
             f" RETURNING point_id, row_count)"
             f" SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1",
@@ -439,8 +440,10 @@ class PostgresBackend(Backend):
             selects += [
                 f"SELECT {number}, 'restored', point, count(*), NULL::text[] FROM u{number} GROUP BY point",
                 f"SELECT {number}, 'expected', NULL, count(*), NULL FROM v{number} WHERE verdict = 'restore'",
-                f"SELECT {number}, verdict, point, 1, {key_array} FROM v{number}"
-                f" WHERE verdict NOT IN ('restore', 'same')",
+                (
+                    f"SELECT {number}, verdict, point, 1, {key_array} FROM v{number}"
+                    f" WHERE verdict NOT IN ('restore', 'same')"
+                ),
             ]
         rows = self.fetch(f"WITH {', '.join(ctes)} {' UNION ALL '.join(selects)}", params)
         return self._restoration(targets, rows)
@@ -483,8 +486,10 @@ class PostgresBackend(Backend):
         )
         absent = f"NOT EXISTS (SELECT FROM {relation} AS t WHERE {same_key})"
         selects = [
-            f"SELECT i.__point, 'row_exists', {key_array}, ''::text FROM images AS i JOIN {relation} AS t ON {same_key}"
-            f" WHERE {differs}"
+            (
+                f"SELECT i.__point, 'row_exists', {key_array}, ''::text FROM images AS i JOIN {relation} AS t ON {same_key}"
+                f" WHERE {differs}"
+            )
         ]
         params: list[Any] = []
         for unique in table.uniques:

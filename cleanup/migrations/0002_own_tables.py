@@ -1,8 +1,9 @@
 """The app's own tables."""
 
+import uuid
+
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import uuid
 from django.db import migrations, models
 
 from cleanup.migrations._operations import create_control_row

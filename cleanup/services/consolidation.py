@@ -53,12 +53,16 @@ class Entry:
     rank: int
 
 
+#: The plan of an application that is left alone.
+NOTHING = plan_merge(())
+
+
 @dataclass(slots=True)
 class Decision:
     """What is to be done with one application, or why it is left alone."""
 
     application: str
-    plan: Plan | None = None
+    plan: Plan = NOTHING
     status: str = ""
     """Empty: go ahead. Otherwise the status of its result."""
     code: str = ""
@@ -71,7 +75,7 @@ class Decision:
     @property
     def goes_ahead(self) -> bool:
         """Tell whether something is to be done."""
-        return not self.status and self.plan is not None and not self.plan.empty
+        return not self.status and not self.plan.empty
 
     def refuse(self, error: ApplicationError) -> None:
         """Leave the application untouched and say why."""
@@ -180,16 +184,13 @@ class Consolidation:
                 self._compare(decision)
 
     def _compare(self, decision: Decision) -> None:
-        assert decision.plan is not None
         differing: Counter[str] = Counter()
         start = len(self.copied_columns)
         for removed, survivor in decision.plan.removed.items():
             one, other = decision.records[removed], decision.records[survivor]
             if one.row.name != other.row.name:
                 differing[self.tables.folder_name] += 1
-            for column, left, right in zip(
-                self.compared_columns, one.cells[start:], other.cells[start:], strict=True
-            ):
+            for column, left, right in zip(self.compared_columns, one.cells[start:], other.cells[start:], strict=True):
                 if left != right:
                     differing[column] += 1
         if differing:
@@ -200,7 +201,6 @@ class Consolidation:
     def _entries(self, decisions: Sequence[Decision]) -> Iterable[Entry]:
         for place, decision in enumerate(decisions):
             if decision.goes_ahead:
-                assert decision.plan is not None
                 for group in decision.plan.groups:
                     for rank, removed in enumerate(group.removed, start=1):
                         yield Entry(place, removed, group.survivor, rank)
@@ -332,7 +332,6 @@ class Consolidation:
                 moved.setdefault(counted.point, Counter())[str(counted.table)] += counted.rows
         for place, decision in enumerate(decisions):
             if decision.goes_ahead:
-                assert decision.plan is not None
                 counts = moved.setdefault(place, Counter())
                 nested = sum(1 for move in decision.plan.moves if move.old_parent is None)
                 counts[str(self.references.folders.name)] += nested
@@ -340,9 +339,7 @@ class Consolidation:
                     counts[str(reference.table)] -= 1
         return [self._result(decision, moved.get(place, Counter())) for place, decision in enumerate(decisions)]
 
-    def _result(
-        self, decision: Decision, moved: Mapping[str, int], rollback_id: Any = None
-    ) -> FolderCleanupResult:
+    def _result(self, decision: Decision, moved: Mapping[str, int], rollback_id: Any = None) -> FolderCleanupResult:
         if not decision.goes_ahead:
             return FolderCleanupResult(
                 application_id=decision.application,
@@ -351,7 +348,6 @@ class Consolidation:
                 error_message=decision.message,
                 details=decision.details,
             )
-        assert decision.plan is not None
         yielded = Counter(str(reference.table) for _, reference, _ in decision.yielding)
         details = {**decision.details, "moved": {table: rows for table, rows in sorted(moved.items()) if rows}}
         if yielded:
@@ -443,7 +439,7 @@ class Consolidation:
         rows = [
             (points[place].sequence, self._key_cell(move.folder), self._key_cell(move.new_parent))
             for place, decision in enumerate(decisions)
-            if decision.goes_ahead and decision.plan is not None
+            if decision.goes_ahead
             for move in decision.plan.moves
             if move.old_parent is None
         ]
@@ -491,10 +487,10 @@ class Consolidation:
             raise ProofFailed(count=counted.rows, table=str(counted.table))
 
     def _check_merged(self, decisions: Sequence[Decision]) -> None:
-        """Plan again on the rows as they are now: nothing may be left to do, and no folder may have come or gone."""
-        merged = {d.application: d for d in decisions if d.goes_ahead}
-        folders = self.backend.read_folders(self.tables, list(merged), lock=False)
-        for application, decision in merged.items():
+        """Plan again on the rows as they are now: nothing may be left to do."""
+        merged = [decision.application for decision in decisions if decision.goes_ahead]
+        folders = self.backend.read_folders(self.tables, merged, lock=False)
+        for application in merged:
             rows = [record.row for record in folders.get(application, [])]
             if not plan_merge(rows, different_roots=conf.different_roots()).empty:
                 raise ProofFailed(

@@ -95,12 +95,14 @@ class DatabaseCleanupService:
             successful=Count("pk", filter=Q(status=Run.Status.COMPLETED)),
             failed=Count("pk", filter=Q(status__in=[Run.Status.STOPPED, Run.Status.CANCELLED])),
         )
-        sums = Result.objects.using(self.using).filter(
-            run__kind=Run.Kind.CLEANUP, status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK]
-        ).aggregate(
-            applications=Count("pk", filter=Q(folders_removed__gt=0)),
-            folders=Sum("folders_removed"),
-            files=Sum("files_moved"),
+        sums = (
+            Result.objects.using(self.using)
+            .filter(run__kind=Run.Kind.CLEANUP, status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])
+            .aggregate(
+                applications=Count("pk", filter=Q(folders_removed__gt=0)),
+                folders=Sum("folders_removed"),
+                files=Sum("files_moved"),
+            )
         )
         last = cleanups.exclude(started_at=None).order_by("-started_at").first()
         active = runs.active_cleanup(using=self.using)
@@ -197,12 +199,8 @@ class DatabaseCleanupService:
         if active is not None:
             raise exceptions.Busy(run_id=active.pk)
         references = runs.ready_references(using=self.using)
-        run = runs.create_cleanup(
-            using=self.using, options=options, actor=runs.Actor(started_by, started_how, reason)
-        )
-        runs.Worker(
-            using=self.using, run=run, references=references, batch_size=batch_size, progress=progress
-        ).work()
+        run = runs.create_cleanup(using=self.using, options=options, actor=runs.Actor(started_by, started_how, reason))
+        runs.Worker(using=self.using, run=run, references=references, batch_size=batch_size, progress=progress).work()
         return self.report(run.pk, all_results=all_results)
 
     def consolidate_duplicate_folders(
@@ -255,9 +253,7 @@ class DatabaseCleanupService:
         runs.refuse_if_frozen(using=self.using)
         references = runs.ready_references(using=self.using)
         runs.reopen(using=self.using, run=run, retry_failed=retry_failed, adopt=adopt)
-        runs.Worker(
-            using=self.using, run=run, references=references, batch_size=batch_size, progress=progress
-        ).work()
+        runs.Worker(using=self.using, run=run, references=references, batch_size=batch_size, progress=progress).work()
         if run.kind == Run.Kind.ROLLBACK:
             return self._rollback_report(run)
         return self.report(run.pk, all_results=all_results)
@@ -305,14 +301,14 @@ class DatabaseCleanupService:
         include = Inclusion(held=options.include_held, large=options.include_large)
         keys: Iterator[str]
         if options.applications is not None:
-            keys = iter(sorted(set(options.applications)))
-            total = len(set(options.applications))
+            named = sorted(set(options.applications))
+            keys, total = iter(named), len(named)
+        elif options.max_applications is not None:
+            worst = queries.worst_applications(using=self.using, limit=options.max_applications)
+            keys, total = iter(worst), len(worst)
         else:
             total = queries.count_affected(using=self.using)
-            if options.max_applications is not None:
-                total = min(total, options.max_applications)
-            affected = queries.affected_applications(using=self.using, worst=options.max_applications)
-            keys = (application.application_id for application in affected)
+            keys = (found.application_id for found in queries.affected_applications(using=self.using))
         tally = _Tally(all_results=all_results)
         while page := list(islice(keys, PAGE)):
             with transaction.atomic(using=self.using):
@@ -388,10 +384,9 @@ class DatabaseCleanupService:
         if point is not None:
             return _as_rollback_result(key, [self._preview(undo, point)], status="preview")
         source = self._rollback_source(key)
-        outcomes = []
         points = RollbackPoint.objects.using(self.using).filter(run=source, status=RollbackPoint.Status.LIVE)
-        for live in points.select_related("layout").order_by("sequence").iterator(chunk_size=500):
-            outcomes.append(self._preview(undo, live))
+        live = points.select_related("layout").order_by("sequence").iterator(chunk_size=500)
+        outcomes = [self._preview(undo, point) for point in live]
         return _as_rollback_result(key, outcomes, status="preview")
 
     def _preview(self, undo: rollback.Undo, point: RollbackPoint) -> rollback.PointOutcome:
@@ -402,9 +397,7 @@ class DatabaseCleanupService:
             transaction.set_rollback(True, using=self.using)
         return outcomes[0]
 
-    def _roll_back_point(
-        self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str
-    ) -> RollbackResult:
+    def _roll_back_point(self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str) -> RollbackResult:
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         now = timezone.now()
         with transaction.atomic(using=self.using):
@@ -565,9 +558,7 @@ def _as_result(row: Result) -> FolderCleanupResult:
     )
 
 
-def _as_rollback_result(
-    rollback_id: UUID, outcomes: Sequence[rollback.PointOutcome], *, status: str
-) -> RollbackResult:
+def _as_rollback_result(rollback_id: UUID, outcomes: Sequence[rollback.PointOutcome], *, status: str) -> RollbackResult:
     conflicts = [conflict for outcome in outcomes for conflict in (*outcome.conflicts, *outcome.differences)]
     limit = conf.list_limit()
     return RollbackResult(
@@ -593,5 +584,3 @@ def _uuid(value: Any, *, what: str = "a rollback point or run") -> UUID:
 
 def _parsed(moment: str | datetime) -> datetime:
     return moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
-
-

@@ -34,7 +34,7 @@ class FolderCleanupResult:
         """Return the JSON form."""
         return {
             "application_id": self.application_id,
-            "status": self.status,
+            "status": str(self.status),
             "folders_removed": self.folders_removed,
             "files_moved": self.files_moved,
             "child_folders_merged": self.child_folders_merged,
@@ -74,7 +74,7 @@ class CleanupReport:
         return {
             "run_id": None if self.run_id is None else str(self.run_id),
             "dry_run": self.dry_run,
-            "status": self.status,
+            "status": str(self.status),
             "status_reason": self.status_reason,
             "total_applications": self.total_applications,
             "successful_cleanups": self.successful_cleanups,
@@ -140,7 +140,7 @@ class RollbackResult:
         """Return the JSON form."""
         return {
             "rollback_id": str(self.rollback_id),
-            "status": self.status,
+            "status": str(self.status),
             "folders_restored": self.folders_restored,
             "files_restored": self.files_restored,
             "references_restored": self.references_restored,

@@ -141,10 +141,7 @@ class Undo:
         reader = journal.Reader(layout=points[0].layout, backend=self.backend, rollback_id=points[0].id)
         sequences = [point.sequence for point in points]
         written = set(
-            SnapshotRow.objects.using(self.using)
-            .filter(point__in=sequences)
-            .values_list("step", "table")
-            .distinct()
+            SnapshotRow.objects.using(self.using).filter(point__in=sequences).values_list("step", "table").distinct()
         )
         self._describe([reader.table_name(label) for _, label in written])
         undone = reader.undo(
@@ -221,7 +218,7 @@ class Undo:
         """Return the foreign keys that restored rows must satisfy: the catalogue's, and the folder's own two."""
         if self._foreign_keys is None:
             folders, applications = self.references.folders.name, self.references.applications.name
-            keys = list(self.catalogue.foreign_keys_of([name for name in self._described]))
+            keys = list(self.catalogue.foreign_keys_of(list(self._described)))
             own = (
                 (self.tables.folder_parent, folders, self.tables.folder_key.column),
                 (self.tables.folder_application, applications, self.tables.application_key.column),
@@ -281,7 +278,11 @@ def take_point(
     backend = backend_for(using=using)
     tables = folder_tables()
     layout = journal.write_layout(
-        using=using, backend=backend, references=references, parent_column=tables.folder_parent
+        using=using,
+        backend=backend,
+        references=references,
+        parent_column=tables.folder_parent,
+        folder_key=tables.folder_key.column,
     )
     point = RollbackPoint.objects.using(using).create(
         application_key=application_id,

@@ -43,7 +43,6 @@ from cleanup.exceptions import (
     PreflightFailed,
     RollbackConflict,
 )
-from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.references import ReferenceMap, blocking_rows, discover
 from cleanup.services.consolidation import Consolidation, Inclusion
@@ -178,24 +177,23 @@ def _fill_worklist(run: Run, *, using: str, options: Options) -> None:
         return
     backend = backend_for(using=using)
     fields = [field for field in Result._meta.concrete_fields if not field.primary_key]
-    constants = {field.column: field.get_default() for field in fields if field.column != "application_key"}
+    constants = {str(field.column): field.get_default() for field in fields if field.column != "application_key"}
     constants["run_id"] = run.pk
-    affected, params = queries.affected_sql(using=using)
+    if options.max_applications is None:
+        affected, params = queries.affected_sql(using=using)
+    else:
+        affected, params = queries.worst_sql(using=using, limit=options.max_applications)
     columns = ", ".join(backend.quote(column) for column in constants)
-    limit = "" if options.max_applications is None else " ORDER BY duplicates DESC, application_key LIMIT %s"
     connection = connections[using]
+    values = [
+        field.get_db_prep_save(constants[str(field.column)], connection)
+        for field in fields
+        if field.column in constants
+    ]
     backend.execute(
         f"INSERT INTO {backend.quote(Result._meta.db_table)} (application_key, {columns})"
-        f" SELECT application_key, {', '.join(['%s'] * len(constants))} FROM ({affected}) AS affected{limit}",
-        [
-            *(
-                field.get_db_prep_save(constants[field.column], connection)
-                for field in fields
-                if field.column in constants
-            ),
-            *params,
-            *([] if options.max_applications is None else [options.max_applications]),
-        ],
+        f" SELECT application_key, {', '.join(['%s'] * len(constants))} FROM ({affected}) AS affected",
+        [*values, *params],
     )
 
 
@@ -319,9 +317,7 @@ class Worker:
             self._finish()
         finally:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-            runs.update(
-                peak_memory_bytes=peak, seconds_worked=F("seconds_worked") + (time.monotonic() - started)
-            )
+            runs.update(peak_memory_bytes=peak, seconds_worked=F("seconds_worked") + (time.monotonic() - started))
             self.run.refresh_from_db(using=self.using)
 
     @contextmanager
@@ -331,7 +327,7 @@ class Worker:
             yield
             return
 
-        def on_signal(number: int, frame: FrameType | None) -> None:
+        def on_signal(number: int, _frame: FrameType | None) -> None:
             if self.stop_reason:
                 raise KeyboardInterrupt
             self.stop_reason = f"interrupted by {signal.Signals(number).name}"
@@ -421,7 +417,7 @@ class Worker:
         began = time.monotonic()
         try:
             outcomes = self._transaction(rows)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the worklist's edge: whatever it is, it is recorded
             self._after_error()
             if len(rows) > 1:
                 logger.warning("run %s: a batch of %d failed and is done one by one", self.run.pk, len(rows))
@@ -440,7 +436,7 @@ class Worker:
     def _work_alone(self, row: Result) -> bool:
         try:
             self._count(self._transaction([row]))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # as above
             self._after_error()
             return self._fail(row, classify(error), error)
         except BaseException:
@@ -476,15 +472,13 @@ class Worker:
             ("references_moved", "references_moved"),
             ("details", "details"),
         )
-        fields = [Result._meta.get_field(name) for name, _ in names]
-        values = [[row.pk, *(getattr(outcome, name) for _, name in names)] for row, outcome in zip(rows, outcomes)]
-        self.backend.update_many(
-            Result._meta.db_table,
-            "id",
-            [(field.column, field.db_type(connections[self.using])) for field in fields],
-            values,
-            now="ended_at",
-        )
+        fields = {field.name: field for field in Result._meta.concrete_fields}
+        columns = [(str(fields[n].column), str(fields[n].db_type(connections[self.using]))) for n, _ in names]
+        values = [
+            [row.pk, *(getattr(outcome, name) for _, name in names)]
+            for row, outcome in zip(rows, outcomes, strict=True)
+        ]
+        self.backend.update_many(Result._meta.db_table, "id", columns, values, now="ended_at")
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
@@ -519,7 +513,9 @@ class Worker:
             pk=row.pk, lease_token=row.lease_token, status=Result.Status.IN_PROGRESS
         )
         description: dict[str, Any] = {
-            "error_code": error.code, "error_class": error.kind, "error_message": error.message
+            "error_code": error.code,
+            "error_class": error.kind,
+            "error_message": error.message,
         }
         if isinstance(exception, RollbackConflict):
             limit = conf.list_limit()
@@ -545,7 +541,7 @@ class Worker:
                 pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token, status=Result.Status.IN_PROGRESS
             ).update(status=Result.Status.PENDING, attempts=F("attempts") - 1)
             self._end(Run.Status.PAUSED, "aborted")
-        except Exception:
+        except Exception:  # noqa: BLE001  # what matters is the abort, which goes on
             logger.warning("run %s: the aborted batch could not be given back; its lease will run out", self.run.pk)
 
     def _end(self, status: str, reason: str) -> None:
@@ -587,14 +583,13 @@ class CleanupTask(Task):
             using=using,
             backend=self.consolidation.backend,
             references=references,
-            parent_column=folder_tables().folder_parent,
+            parent_column=self.consolidation.tables.folder_parent,
+            folder_key=self.consolidation.key_column,
         )
 
     def perform(self, rows: Sequence[Result]) -> list[Outcome]:
         """Merge the applications of the rows."""
-        decisions = self.consolidation.examine(
-            [row.application_key for row in rows], include=self.include, lock=True
-        )
+        decisions = self.consolidation.examine([row.application_key for row in rows], include=self.include, lock=True)
         results, points = self.consolidation.apply(
             decisions, layout=self.layout, run=self.run, created_by=self.run.started_by, now=timezone.now()
         )
@@ -647,4 +642,3 @@ class RollbackTask(Task):
 def results_of(*, using: str, run: Run) -> Any:
     """Return the run's results."""
     return Result.objects.using(using).filter(run=run)
-
