@@ -150,6 +150,12 @@ class NotResumable(Refused):
     code = "not_resumable"
 
 
+class NotPausable(Refused):
+    """Run {run_id} is {status}: there is nothing to pause or cancel."""
+
+    code = "not_active"
+
+
 class ForeignDatabase(Refused):
     """Run {run_id} was started on another database than this one (a restored copy?). Adopt it on purpose with
     --adopt."""

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
@@ -18,7 +18,7 @@ from cleanup.backends import backend_for
 from cleanup.exceptions import ApplicationError, CleanupError, Held, InvalidKey, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Hold, RemovedFolder, Result, RollbackPoint, Run
-from cleanup.references import discover
+from cleanup.references import ReferenceMap, discover
 from cleanup.services import integrity, retention, rollback, runs
 from cleanup.services import preflight as preflight_service
 from cleanup.services.consolidation import Consolidation, Inclusion
@@ -30,6 +30,7 @@ from cleanup.services.reports import (
     Progress,
     RollbackResult,
 )
+from cleanup.services.workers import Team
 
 #: Applications examined together in a dry run.
 PAGE = 200
@@ -129,6 +130,7 @@ class DatabaseCleanupService:
             "run_id": str(run.pk),
             "status": run.status,
             "status_reason": run.status_reason,
+            "worked": runs.alive(using=self.using, run=run),
             "total_applications": run.total_applications,
             "done_applications": done,
             "heartbeat_at": run.heartbeat_at.isoformat() if run.heartbeat_at else None,
@@ -168,6 +170,7 @@ class DatabaseCleanupService:
         applications: Sequence[Any] | None = None,
         max_applications: int | None = None,
         batch_size: int | None = None,
+        workers: int = 1,
         include_held: bool = False,
         include_large: bool = False,
         reason: str = "",
@@ -181,9 +184,7 @@ class DatabaseCleanupService:
         A dry run writes nothing and takes no row lock; its totals are those the cleanup would have.
         Raises PreflightFailed, Busy, Frozen, UnknownObject, InvalidKey, UsageError.
         """
-        for name, number in (("max_applications", max_applications), ("batch_size", batch_size)):
-            if number is not None and number < 1:
-                raise UsageError(f"{name} must be at least 1, not {number}.")
+        self._check_numbers(max_applications=max_applications, batch_size=batch_size, workers=workers)
         keys = None if applications is None else tuple(self._existing_application(key) for key in applications)
         options = runs.Options(
             applications=keys,
@@ -200,7 +201,7 @@ class DatabaseCleanupService:
             raise exceptions.Busy(run_id=active.pk)
         references = runs.ready_references(using=self.using)
         run = runs.create_cleanup(using=self.using, options=options, actor=runs.Actor(started_by, started_how, reason))
-        runs.Worker(using=self.using, run=run, references=references, batch_size=batch_size, progress=progress).work()
+        self._work(run, references, workers=workers, batch_size=batch_size, progress=progress)
         return self.report(run.pk, all_results=all_results)
 
     def consolidate_duplicate_folders(
@@ -227,7 +228,7 @@ class DatabaseCleanupService:
             actor=runs.Actor(started_by, started_how, reason),
             takes_slot=False,
         )
-        runs.Worker(using=self.using, run=run, references=references).work()
+        self._work(run, references)
         (result,) = self.report(run.pk).results
         if result.status == Result.Status.HELD:
             raise Held(result.error_message, application_id=key)
@@ -242,6 +243,7 @@ class DatabaseCleanupService:
         retry_failed: bool = False,
         adopt: bool = False,
         batch_size: int | None = None,
+        workers: int = 1,
         all_results: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> CleanupReport | RollbackResult:
@@ -249,14 +251,68 @@ class DatabaseCleanupService:
 
         ``adopt`` accepts a run that was started on another database, of which this is a copy.
         """
+        self._check_numbers(batch_size=batch_size, workers=workers)
         run = self._run(run_id)
         runs.refuse_if_frozen(using=self.using)
         references = runs.ready_references(using=self.using)
         runs.reopen(using=self.using, run=run, retry_failed=retry_failed, adopt=adopt)
-        runs.Worker(using=self.using, run=run, references=references, batch_size=batch_size, progress=progress).work()
+        self._work(run, references, workers=workers, batch_size=batch_size, progress=progress)
         if run.kind == Run.Kind.ROLLBACK:
             return self._rollback_report(run)
         return self.report(run.pk, all_results=all_results)
+
+    def pause(self, run_id: Any = None, *, reason: str = "") -> JSON:
+        """Ask the workers of the active cleanup run, or of the named run, to stop after their batch.
+
+        Raises UnknownObject, InvalidKey and NotPausable.
+        """
+        run = self._active_or_named(run_id)
+        runs.pause(using=self.using, run=run, reason=reason or "paused by request")
+        return self._active(run)
+
+    def cancel(self, run_id: Any = None, *, reason: str = "") -> JSON:
+        """End the active cleanup run, or the named run, for good; what it has done stays done.
+
+        Raises UnknownObject, InvalidKey and NotPausable.
+        """
+        run = self._active_or_named(run_id)
+        runs.cancel(using=self.using, run=run, reason=reason or "cancelled by request")
+        return self._active(run)
+
+    def _active_or_named(self, run_id: Any) -> Run:
+        if run_id is not None:
+            return self._run(run_id)
+        run = runs.active_cleanup(using=self.using)
+        if run is None:
+            raise UnknownObject("No cleanup run is active.", what="run", key="active")
+        return run
+
+    def _work(
+        self,
+        run: Run,
+        references: ReferenceMap,
+        *,
+        workers: int = 1,
+        batch_size: int | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        Team(
+            using=self.using,
+            run=run,
+            references=references,
+            workers=workers,
+            batch_size=batch_size,
+            progress=progress,
+        ).work()
+
+    def _check_numbers(self, **numbers: int | None) -> None:
+        for name, number in numbers.items():
+            if number is not None and number < 1:
+                raise UsageError(f"{name} must be at least 1, not {number}.")
+        if (numbers.get("workers") or 1) > 1 and connections[self.using].vendor == "sqlite":
+            raise UsageError(
+                "SQLite has one writer at a time: more than one worker would only wait. Leave workers at 1."
+            )
 
     def report(self, run_id: Any, *, all_results: bool = False) -> CleanupReport:
         """Return the report of a cleanup run, as far as it has come. Raises UnknownObject and InvalidKey."""
@@ -346,6 +402,7 @@ class DatabaseCleanupService:
         rollback_id: Any,
         *,
         skip_conflicts: bool = False,
+        workers: int = 1,
         reason: str = "",
         started_by: str = "",
         started_how: str = "service",
@@ -356,6 +413,7 @@ class DatabaseCleanupService:
         Raises UnknownObject, InvalidKey, AlreadyRolledBack, PointExpired, Superseded, RollbackConflict (with
         ``.conflicts``), UnreadableJournal, Frozen, PreflightFailed.
         """
+        self._check_numbers(workers=workers)
         key = _uuid(rollback_id)
         runs.refuse_if_frozen(using=self.using)
         point = rollback.find_point(using=self.using, rollback_id=key)
@@ -369,7 +427,7 @@ class DatabaseCleanupService:
             options=runs.Options(skip_conflicts=skip_conflicts),
             actor=runs.Actor(started_by, started_how, reason),
         )
-        runs.Worker(using=self.using, run=run, references=references, progress=progress).work()
+        self._work(run, references, workers=workers, progress=progress)
         return self._rollback_report(run)
 
     def preview_rollback(self, rollback_id: Any) -> RollbackResult:

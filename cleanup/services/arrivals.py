@@ -1,0 +1,132 @@
+"""Late arrivals: rows that a writer filed into a folder that was removed meanwhile.
+
+Without a foreign key, an INSERT that was open before the merge's lock and is committed after its DELETE leaves a row
+that points at a removed folder. Such rows are moved to where the folder went and journaled under the point that removed
+it, so that undoing the point takes them back with the rest.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from cleanup import journal
+from cleanup.backends import backend_for
+from cleanup.backends.base import Counted, Pair, Target
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
+from cleanup.references import Reference, ReferenceMap
+
+#: Removed folders looked at in one transaction.
+PAGE = 2000
+
+
+class LateArrivals:
+    """Looks for rows that point at removed folders, and re-points them."""
+
+    def __init__(self, *, using: str, references: ReferenceMap) -> None:
+        self.using = using
+        self.references = references
+        self.backend = backend_for(using=using)
+        self.tables = folder_tables()
+        key = (self.tables.folder_key.column,)
+        # Where an enforced foreign key stands, no row can arrive late; composite references always have one.
+        self.steps = [
+            (step.number, [r for r in step.references if not r.proven and r.folder_columns == key])
+            for step in journal.steps_of(references)
+            if step.kind == "moved"
+        ]
+        self.steps = [(number, found) for number, found in self.steps if found]
+
+    def sweep(self, *, run: Run | None = None) -> Counter[str]:
+        """Re-point the late arrivals of a run's removed folders, or of all; return rows moved by table.
+
+        Works in pages, each a transaction of its own.
+        """
+        moved: Counter[str] = Counter()
+        after = 0
+        while self.steps:
+            with transaction.atomic(using=self.using):
+                self.backend.pin(session_name="cleanup late arrivals")
+                page = self._page(run, after)
+                if not page:
+                    break
+                after = page[-1].pk
+                for counted in self._move(page):
+                    moved[str(counted.table)] += counted.rows
+        return moved
+
+    def _page(self, run: Run | None, after: int) -> list[RemovedFolder]:
+        removed = RemovedFolder.objects.using(self.using).filter(
+            pk__gt=after, point__status=RollbackPoint.Status.LIVE, point__kind=RollbackPoint.Kind.CLEANUP
+        )
+        if run is not None:
+            removed = removed.filter(point__run=run)
+        return list(removed.select_related("point").order_by("pk")[:PAGE])
+
+    def _move(self, page: Sequence[RemovedFolder]) -> list[Counted]:
+        settled = self._settled(page)
+        moved: list[Counted] = []
+        for number, references in self.steps:
+            targets = [self._target(reference, settled) for reference in references]
+            targets = [target for target in targets if target.pairs and target.key]
+            if targets:
+                moved += self.backend.move(targets, step=number)
+        for counted in moved:
+            files = counted.rows if counted.table == self.references.files.name else 0
+            Result.objects.using(self.using).filter(point=counted.point, run__kind=Run.Kind.CLEANUP).update(
+                references_moved=F("references_moved") + counted.rows, files_moved=F("files_moved") + files
+            )
+        return moved
+
+    def _settled(self, page: Sequence[RemovedFolder]) -> list[tuple[int, str, str]]:
+        """Return (point, removed, where it went in the end) for folders that are gone still, held ones left out."""
+        held = set(
+            Hold.objects.using(self.using)
+            .filter(application_key__in={row.point.application_key for row in page})
+            .values_list("application_key", flat=True)
+        )
+        candidates = [row for row in page if row.point.application_key not in held]
+        ends = self._ends({row.survivor_key for row in candidates})
+        there = self._existing({row.folder_key for row in candidates} | set(ends.values()))
+        return [
+            (row.point.sequence, row.folder_key, ends[row.survivor_key])
+            for row in candidates
+            if row.folder_key not in there and ends[row.survivor_key] in there
+        ]
+
+    def _ends(self, keys: set[str]) -> dict[str, str]:
+        """Follow survivors that a later cleanup has removed in their turn."""
+        ends = {key: key for key in keys}
+        while True:
+            further: dict[str, str] = dict(
+                RemovedFolder.objects.using(self.using)
+                .filter(folder_key__in=set(ends.values()), point__status=RollbackPoint.Status.LIVE)
+                .values_list("folder_key", "survivor_key")
+            )
+            if not further:
+                return ends
+            ends = {key: further.get(end, end) for key, end in ends.items()}
+
+    def _existing(self, keys: set[str]) -> set[str]:
+        folders: Any = self.tables.folder._base_manager.using(self.using)
+        text = self.tables.folder_key.text
+        return {text(key) for key in folders.filter(pk__in=keys).values_list("pk", flat=True)}
+
+    def _target(self, reference: Reference, settled: Sequence[tuple[int, str, str]]) -> Target:
+        table = self.references.tables[reference.table]
+        constant = (reference.generic.column, reference.generic.content_types) if reference.generic else None
+        pairs = []
+        for point, removed, survivor in settled:
+            for old, new in self._spelled(reference, removed, survivor):
+                pairs.append(Pair(point, (old,), (new,)))
+        return Target(table, reference.columns, journal.row_key(table), pairs, constant)
+
+    def _spelled(self, reference: Reference, removed: str, survivor: str) -> list[tuple[str, str]]:
+        key = self.tables.folder_key
+        if not reference.spelled:
+            return [(self.backend.key_cell(key, removed), self.backend.key_cell(key, survivor))]
+        spellings = zip(key.spellings(removed), key.spellings(survivor), strict=True)
+        return [(self.backend.text_cell(old), self.backend.text_cell(new)) for old, new in spellings]

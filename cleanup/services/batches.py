@@ -1,0 +1,111 @@
+"""What a run does with a batch of claimed results, by the kind of the run.
+
+A task performs inside the worker's transaction and opens none; what it returns is recorded in the same transaction.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.utils import timezone
+
+from cleanup import journal
+from cleanup.models import Result, RollbackPoint, Run, SnapshotLayout
+from cleanup.references import ReferenceMap
+from cleanup.services.consolidation import Consolidation, Inclusion
+from cleanup.services.reports import FolderCleanupResult
+from cleanup.services.rollback import PointOutcome, Undo
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One application's outcome, ready to be recorded."""
+
+    status: str
+    code: str = ""
+    kind: str = ""
+    message: str = ""
+    point: int | None = None
+    folders_removed: int = 0
+    files_moved: int = 0
+    child_folders_merged: int = 0
+    references_moved: int = 0
+    details: str = "{}"
+    """JSON."""
+
+
+class Task(Protocol):
+    """One kind of work on claimed results."""
+
+    def perform(self, rows: Sequence[Result]) -> list[Outcome]:
+        """Do the work and return the outcomes in the order of the rows."""
+
+
+class CleanupTask:
+    """Merges applications."""
+
+    def __init__(self, *, using: str, run: Run, references: ReferenceMap) -> None:
+        self.run = run
+        self.consolidation = Consolidation(using=using, references=references)
+        self.include = Inclusion(
+            held=bool(run.options.get("include_held")), large=bool(run.options.get("include_large"))
+        )
+        self.layout: SnapshotLayout = journal.write_layout(
+            using=using,
+            backend=self.consolidation.backend,
+            references=references,
+            parent_column=self.consolidation.tables.folder_parent,
+            folder_key=self.consolidation.key_column,
+        )
+
+    def perform(self, rows: Sequence[Result]) -> list[Outcome]:
+        """Merge the applications of the rows."""
+        decisions = self.consolidation.examine([row.application_key for row in rows], include=self.include, lock=True)
+        results, points = self.consolidation.apply(
+            decisions, layout=self.layout, run=self.run, created_by=self.run.started_by, now=timezone.now()
+        )
+        return [self._outcome(result, points) for result in results]
+
+    def _outcome(self, result: FolderCleanupResult, points: dict[str, RollbackPoint]) -> Outcome:
+        point = points.get(result.application_id)
+        return Outcome(
+            status=result.status,
+            code=result.error_code,
+            kind="data" if result.status == Result.Status.FAILED else "",
+            message=result.error_message,
+            point=point.sequence if point else None,
+            folders_removed=result.folders_removed,
+            files_moved=result.files_moved,
+            child_folders_merged=result.child_folders_merged,
+            references_moved=result.references_moved,
+            details=json.dumps(dict(result.details)),
+        )
+
+
+class RollbackTask:
+    """Undoes points."""
+
+    def __init__(self, *, using: str, run: Run, references: ReferenceMap) -> None:
+        self.run = run
+        self.undo = Undo(using=using, references=references)
+
+    def perform(self, rows: Sequence[Result]) -> list[Outcome]:
+        """Undo the points of the rows."""
+        points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
+        self.undo.check(points)
+        now = timezone.now()
+        skip = bool(self.run.options.get("skip_conflicts"))
+        outcomes = self.undo.undo(points, skip_conflicts=skip, now=now)
+        self.undo.close(outcomes, reason=self.run.reason, by=self.run.started_by, now=now)
+        by_point = {outcome.point.sequence: outcome for outcome in outcomes}
+        return [self._outcome(by_point[row.point_id]) for row in rows if row.point_id is not None]
+
+    def _outcome(self, outcome: PointOutcome) -> Outcome:
+        return Outcome(
+            status=Result.Status.COMPLETED,
+            point=outcome.point.sequence,
+            references_moved=outcome.references_restored,
+            files_moved=outcome.files_restored,
+            details=json.dumps(outcome.as_json()),
+        )

@@ -1,0 +1,393 @@
+"""Workers: claims under a lease, the work, and how a run ends.
+
+Note [Claim, then work]. A claim is a transaction of its own: it sets lease, token and worker by the database's clock
+and counts the attempt before the work, so that a worker that is killed has been counted. The work is another
+transaction: the results are locked and their token checked, so a task delivered twice does nothing twice. A batch that
+fails is done again one by one; a result whose last attempt did not end is claimed alone; after the last attempt it is
+failed and set aside. Any number of workers, in threads, processes or machines, may share a run.
+"""
+
+import logging
+import os
+import platform
+import random
+import resource
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import Now
+
+from cleanup import conf
+from cleanup.backends import Backend, backend_for
+from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict
+from cleanup.models import Control, Result, Run
+from cleanup.references import ReferenceMap
+from cleanup.services.arrivals import LateArrivals
+from cleanup.services.batches import CleanupTask, Outcome, RollbackTask, Task
+from cleanup.services.errors import Classified, classify
+from cleanup.services.reports import Progress
+from cleanup.services.runs import release_dead, results_of
+
+logger = logging.getLogger(__name__)
+
+#: Applications in a worker's first batch; later ones aim at the target time.
+FIRST_BATCH = 20
+
+#: Seconds between looks at a run whose last applications are being worked elsewhere.
+WAIT_SECONDS = 0.2
+
+
+class Team:
+    """The workers of one process on one run: what they share, and how the run starts and ends for them."""
+
+    def __init__(
+        self,
+        *,
+        using: str,
+        run: Run,
+        references: ReferenceMap,
+        workers: int = 1,
+        batch_size: int | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.using = using
+        self.run = run
+        self.references = references
+        self.workers = workers
+        self.batch_size = batch_size
+        self.progress = progress
+        self.stop_reason = ""
+        self.last = deque[bool](maxlen=conf.failure_window())
+        self.done = self.failed = self.folders = self.files = 0
+        self._lock = threading.Lock()
+        self._errors: list[BaseException] = []
+
+    def work(self) -> None:
+        """Work until nothing is left, the run is paused or cancelled, or a signal asks to stop.
+
+        With several workers each has a thread and a connection of its own; the first one is this thread.
+        """
+        started = time.monotonic()
+        runs = Run.objects.using(self.using).filter(pk=self.run.pk)
+        runs.filter(status=Run.Status.PENDING).update(status=Run.Status.RUNNING)
+        runs.filter(started_at=None).update(started_at=Now())
+        self._recall()
+        threads = [threading.Thread(target=self._in_thread, name=f"worker-{n}") for n in range(1, self.workers)]
+        try:
+            with self._signals():
+                for thread in threads:
+                    thread.start()
+                try:
+                    Worker(self).work()
+                except BaseException:
+                    self.stop_reason = self.stop_reason or "aborted"
+                    raise
+                finally:
+                    for thread in threads:
+                        thread.join()
+            if self._errors:
+                raise self._errors[0]
+            self._finish()
+        finally:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            runs.update(peak_memory_bytes=peak, seconds_worked=F("seconds_worked") + (time.monotonic() - started))
+            self.run.refresh_from_db(using=self.using)
+
+    def _in_thread(self) -> None:
+        try:
+            Worker(self).work()
+        except BaseException as error:  # noqa: BLE001  # raised again by the first thread
+            self.stop_reason = self.stop_reason or "a worker of the same process failed"
+            self._errors.append(error)
+        finally:
+            connections[self.using].close()
+
+    def _recall(self) -> None:
+        """Start from what earlier workers have done."""
+        totals = results_of(using=self.using, run=self.run).aggregate(
+            done=Count("pk", filter=~Q(status__in=Result.OPEN)),
+            failed=Count("pk", filter=Q(status=Result.Status.FAILED)),
+            folders=Sum("folders_removed"),
+            files=Sum("files_moved"),
+        )
+        self.done, self.failed = totals["done"], totals["failed"]
+        self.folders, self.files = totals["folders"] or 0, totals["files"] or 0
+        self._report()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let the first SIGINT or SIGTERM finish the batch and pause, and the second one abort."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def on_signal(number: int, _frame: FrameType | None) -> None:
+            if self.stop_reason:
+                raise KeyboardInterrupt
+            self.stop_reason = f"interrupted by {signal.Signals(number).name}"
+
+        previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def count(self, outcomes: Sequence[Outcome]) -> bool:
+        """Add outcomes to the totals, and tell whether too many of the last ones failed."""
+        with self._lock:
+            for outcome in outcomes:
+                failed = outcome.status == Result.Status.FAILED
+                self.done += 1
+                self.failed += failed
+                self.last.append(failed)
+                self.folders += outcome.folders_removed
+                self.files += outcome.files_moved
+            self._report()
+            return len(self.last) == self.last.maxlen and sum(self.last) * 2 > len(self.last)
+
+    def _report(self) -> None:
+        if self.progress is not None:
+            self.progress(
+                Progress(self.run.pk, self.done, self.run.total_applications, self.folders, self.files, self.failed)
+            )
+
+    def _finish(self) -> None:
+        if results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
+            return
+        runs = Run.objects.using(self.using).filter(pk=self.run.pk, status=Run.Status.RUNNING)
+        if self.run.kind == Run.Kind.CLEANUP and runs.exists():
+            LateArrivals(using=self.using, references=self.references).sweep(run=self.run)
+        runs.update(status=Run.Status.COMPLETED, status_reason="", ended_at=Now())
+
+
+class Worker:
+    """Claims and works batches of one run. One connection, one thread."""
+
+    def __init__(self, team: Team) -> None:
+        self.team = team
+        self.using = team.using
+        self.run = team.run
+        self.backend: Backend = backend_for(using=team.using)
+        self.name = f"{platform.node()}:{os.getpid()}:{threading.get_ident() % 100_000}"
+        self.most = team.batch_size or team.run.options.get("batch_size") or conf.batch_size()
+        self.size = min(FIRST_BATCH, self.most)
+        task = CleanupTask if team.run.kind == Run.Kind.CLEANUP else RollbackTask
+        self.task: Task = task(using=team.using, run=team.run, references=team.references)
+
+    def work(self) -> None:
+        """Work until nothing is left or the run is told to stop; wait for what others still hold."""
+        while (claimed := self._claim()) is not None:
+            if claimed:
+                self._work(claimed)
+            elif results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
+                release_dead(results_of(using=self.using, run=self.run))
+                time.sleep(WAIT_SECONDS)
+            else:
+                return
+
+    # Claim.
+
+    def _claim(self) -> list[Result] | None:
+        """Return the claimed results, none if there is nothing to claim, and None if the run is not to go on."""
+        with transaction.atomic(using=self.using):
+            # Taken first: on SQLite a transaction that writes must not begin by reading.
+            Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now())
+            status, reason = self._ordered()
+            if status is not None:
+                Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
+                    status=status, status_reason=reason
+                )
+                return None
+            return self._claim_rows()
+
+    def _ordered(self) -> tuple[str | None, str]:
+        """Return the status that the run is to take instead of going on, and why."""
+        if self.team.stop_reason:
+            return Run.Status.PAUSED, self.team.stop_reason
+        control = Control.objects.using(self.using).filter(frozen=True).first()
+        if control is not None:
+            return Run.Status.PAUSED, f"frozen: {control.reason}"
+        status, reason = Run.objects.using(self.using).values_list("status", "status_reason").get(pk=self.run.pk)
+        if status == Run.Status.RUNNING:
+            return None, ""
+        return (Run.Status.PAUSED if status == Run.Status.PAUSING else status), reason
+
+    def _claim_rows(self) -> list[Result]:
+        results = results_of(using=self.using, run=self.run).order_by("application_key")
+        if connections[self.using].features.has_select_for_update_skip_locked:
+            results = results.select_for_update(skip_locked=True, of=("self",))
+        pending = results.filter(status=Result.Status.PENDING)
+        rows = list(pending.filter(alone=False)[: self.size]) or list(pending[:1])
+        if not rows:
+            rows = self._expired(results)
+        if not rows:
+            return []
+        token = uuid.uuid4()
+        Result.objects.using(self.using).filter(pk__in=[row.pk for row in rows]).update(
+            status=Result.Status.IN_PROGRESS,
+            lease_token=token,
+            lease_expires_at=Now() + conf.lease(),
+            attempts=F("attempts") + 1,
+            worker=self.name,
+            started_at=Now(),
+        )
+        for row in rows:
+            row.lease_token, row.attempts = token, row.attempts + 1
+        return rows
+
+    def _expired(self, results: Any) -> list[Result]:
+        """Return one result whose worker was lost, and fail those that lost too many."""
+        expired = results.filter(status=Result.Status.IN_PROGRESS, lease_expires_at__lte=Now())
+        exhausted = [row.pk for row in expired.filter(attempts__gte=conf.max_attempts())[:1000]]
+        Result.objects.using(self.using).filter(pk__in=exhausted).update(
+            status=Result.Status.FAILED,
+            error_code="attempts",
+            error_class="data",
+            error_message="Its worker ended before the work did, at every attempt.",
+            ended_at=Now(),
+        )
+        rows = list(expired.exclude(pk__in=exhausted)[:1])
+        for row in rows:
+            row.alone = True
+        Result.objects.using(self.using).filter(pk__in=[row.pk for row in rows]).update(alone=True)
+        return rows
+
+    # Work.
+
+    def _work(self, rows: Sequence[Result]) -> None:
+        began = time.monotonic()
+        try:
+            outcomes = self._transaction(rows)
+        except Exception as error:  # noqa: BLE001  # the worklist's edge: whatever it is, it is recorded
+            self._after_error()
+            if len(rows) > 1:
+                logger.warning("run %s: a batch of %d failed and is done one by one", self.run.pk, len(rows))
+                for row in rows:
+                    if not self._work_alone(row):
+                        break
+                return
+            self._fail(rows[0], classify(error), error)
+            return
+        except BaseException:
+            self._release(rows)
+            raise
+        self._count(outcomes)
+        self._adapt(time.monotonic() - began, len(rows))
+
+    def _work_alone(self, row: Result) -> bool:
+        try:
+            self._count(self._transaction([row]))
+        except Exception as error:  # noqa: BLE001  # as above
+            self._after_error()
+            return self._fail(row, classify(error), error)
+        except BaseException:
+            self._release([row])
+            raise
+        return True
+
+    def _transaction(self, rows: Sequence[Result]) -> list[Outcome]:
+        with transaction.atomic(using=self.using):
+            self.backend.pin(session_name=f"cleanup {str(self.run.pk)[:8]} {self.name}")
+            token = rows[0].lease_token
+            held = (
+                Result.objects.using(self.using)
+                .filter(pk__in=[row.pk for row in rows], lease_token=token, status=Result.Status.IN_PROGRESS)
+                .update(lease_expires_at=Now() + conf.lease())
+            )
+            if held != len(rows):
+                raise LeaseLost
+            outcomes = self.task.perform(rows)
+            self._record(rows, outcomes)
+        return outcomes
+
+    def _record(self, rows: Sequence[Result], outcomes: Sequence[Outcome]) -> None:
+        names = (
+            ("status", "status"),
+            ("error_code", "code"),
+            ("error_class", "kind"),
+            ("error_message", "message"),
+            ("point", "point"),
+            ("folders_removed", "folders_removed"),
+            ("files_moved", "files_moved"),
+            ("child_folders_merged", "child_folders_merged"),
+            ("references_moved", "references_moved"),
+            ("details", "details"),
+        )
+        fields = {field.name: field for field in Result._meta.concrete_fields}
+        columns = [(str(fields[n].column), str(fields[n].db_type(connections[self.using]))) for n, _ in names]
+        values = [
+            [row.pk, *(getattr(outcome, name) for _, name in names)]
+            for row, outcome in zip(rows, outcomes, strict=True)
+        ]
+        self.backend.update_many(Result._meta.db_table, "id", columns, values, now="ended_at")
+
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        if self.team.count(outcomes):
+            last = self.team.last
+            self._end(Run.Status.STOPPED, f"{sum(last)} of the last {len(last)} applications failed")
+
+    def _adapt(self, seconds: float, rows: int) -> None:
+        """Let the next batch take about the target time; doubling at most, since applications differ."""
+        target = conf.target_transaction_ms() / 1000
+        wanted = int(rows * target / max(seconds, 0.001))
+        self.size = max(1, min(self.most, wanted, self.size * 2))
+
+    # When something fails.
+
+    def _after_error(self) -> None:
+        connections[self.using].close_if_unusable_or_obsolete()
+
+    def _fail(self, row: Result, error: Classified, exception: Exception) -> bool:
+        """Record a failed attempt, and tell whether the worker may go on with others."""
+        log = logger.warning if isinstance(exception, CleanupError) else logger.exception
+        log("run %s: application %s: %s", self.run.pk, row.application_key, error.message)
+        own = Result.objects.using(self.using).filter(
+            pk=row.pk, lease_token=row.lease_token, status=Result.Status.IN_PROGRESS
+        )
+        description: dict[str, Any] = {
+            "error_code": error.code,
+            "error_class": error.kind,
+            "error_message": error.message,
+        }
+        if isinstance(exception, RollbackConflict):
+            limit = conf.list_limit()
+            description["details"] = {"conflicts": [conflict.as_json() for conflict in exception.conflicts[:limit]]}
+        if error.kind == "system":
+            own.update(status=Result.Status.PENDING, attempts=F("attempts") - 1, **description)
+            self._end(Run.Status.PAUSED, error.message)
+            return False
+        if error.kind == "transient" and row.attempts < conf.max_attempts():
+            own.update(status=Result.Status.PENDING, alone=True, **description)
+            # Jitter, so that two who collided do not collide again.
+            time.sleep(min(2.0, 0.05 * 2**row.attempts) * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+            return True
+        own.update(status=Result.Status.FAILED, ended_at=Now(), **description)
+        self._count([Outcome(Result.Status.FAILED)])
+        return True
+
+    def _release(self, rows: Sequence[Result]) -> None:
+        """Give the rows back after an abort; if even that fails, their lease runs out."""
+        try:
+            self._after_error()
+            Result.objects.using(self.using).filter(
+                pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token, status=Result.Status.IN_PROGRESS
+            ).update(status=Result.Status.PENDING, attempts=F("attempts") - 1)
+            self._end(Run.Status.PAUSED, "aborted")
+        except Exception:  # noqa: BLE001  # what matters is the abort, which goes on
+            logger.warning("run %s: the aborted batch could not be given back; its lease will run out", self.run.pk)
+
+    def _end(self, status: str, reason: str) -> None:
+        Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
+            status=status, status_reason=reason, ended_at=Now() if status == Run.Status.STOPPED else None
+        )
