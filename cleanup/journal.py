@@ -9,7 +9,8 @@ cells (see Note [Cells] in backends.base), ``tables``: label -> ``schema``, ``na
 ``targets`` (label, columns, folder columns). A snapshot row belongs to a step and a table:
 
 - moved: ``changes`` {column: [old, new]} and ``keys`` {key column: [cell of each row, before the change]}. Where a
-  changed column belongs to the key, the key after the change is the key before it with the new value put in.
+  changed column belongs to the key, the key after the change is the key before it with the new value put in. Where
+  triggers of the host fired, ``images`` has [before, after] of each whole row, for people to look at.
 - removed: ``images`` [[cell of each of the layout's columns], ...].
 - structure: as removed, but nothing was removed: what a point taken by hand has seen.
 

@@ -48,6 +48,8 @@ class Target:
     pairs: Sequence[Pair]
     constant: tuple[str, tuple[int, ...]] | None = None
     """A column and the integers it must be among (content types)."""
+    images: bool = False
+    """Triggers of the host fire on this table: journal the whole rows before and after as well."""
     spare: Sequence[Cell] = ()
     """Keys of rows of this table to leave as they are (single-column key): they are about to be removed."""
 

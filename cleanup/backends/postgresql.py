@@ -250,10 +250,19 @@ class PostgresBackend(Backend):
         params: list[Any] = []
         for number, target in enumerate(targets):
             condition, condition_params = self._condition(target)
+            after = ""
+            if target.images:
+                ctes.append(
+                    f"before{number} AS MATERIALIZED (SELECT {self._key_cells(target)}, {self._image(target)} AS image"
+                    f" FROM {self._pairs(target)} JOIN {self.relation(target.table.name)} AS t ON {condition}"
+                    f" FOR UPDATE OF t)"
+                )
+                params += [*self._pair_params(target), *condition_params]
+                after = f", {self._image(target)} AS after"
             ctes.append(
                 f"moved{number} AS (UPDATE {self.relation(target.table.name)} AS t SET {self._assignments(target)}"
                 f" FROM {self._pairs(target)} WHERE {condition}"
-                f" RETURNING m.*, {self._key_cells(target)})"
+                f" RETURNING m.*, {self._key_cells(target)}{after})"
             )
             params += [*self._pair_params(target), *condition_params]
             journal, journal_params = self._journal_moves(target, number, step)
@@ -268,12 +277,17 @@ class PostgresBackend(Backend):
         olds_and_news = ", ".join([f"o{place}" for place in range(width)] + [f"n{place}" for place in range(width)])
         changes = ", ".join(f"%s::text, json_build_array(o{place}, n{place})" for place in range(width))
         keys = ", ".join(f"%s::text, json_agg(k{place})" for place in range(len(target.key)))
+        images, source = "NULL", f"moved{number}"
+        if target.images:
+            images = "json_agg(json_build_array(image, after))::text"
+            names = ", ".join(f"k{place}" for place in range(len(target.key)))
+            source = f"moved{number} JOIN before{number} USING ({names})"
         sql = (
             f'journaled{number} AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count,'
-            f" changes, keys) SELECT point, 'moved', %s, %s, count(*), json_build_object({changes})::text,"
-            f" json_build_object({keys})::text"
+            f" changes, keys, images) SELECT point, 'moved', %s, %s, count(*), json_build_object({changes})::text,"
+            f" json_build_object({keys})::text, {images}"
             f" FROM (SELECT *, (row_number() OVER (PARTITION BY point, {olds_and_news}) - 1)"
-            f" / {ROWS_PER_SNAPSHOT_ROW} AS chunk FROM moved{number}) AS numbered"
+            f" / {ROWS_PER_SNAPSHOT_ROW} AS chunk FROM {source}) AS numbered"
             f" GROUP BY point, {olds_and_news}, chunk RETURNING point_id, row_count)"
         )
         return sql, [step, str(target.table.name), *target.columns, *target.key]
@@ -662,6 +676,10 @@ class PostgresBackend(Backend):
             ]
             or ["NULL"]
         )
+
+    def _image(self, target: Target) -> str:
+        stored = [f"t.{self.quote(column.name)}" for column in target.table.columns if not column.generated]
+        return f"to_json({self._text_array(stored)})"
 
     def _key_cells(self, target: Target) -> str:
         return ", ".join(

@@ -218,7 +218,8 @@ class Consolidation:
         for entry in entries:
             for old, new in self._values(reference, entry, decisions):
                 pairs.append(Pair(entry.place, old, new, entry.rank))
-        return Target(table, reference.columns, key, pairs, constant, spare)
+        images = bool(table.triggers) and conf.triggers() == "fire"
+        return Target(table, reference.columns, key, pairs, constant, images, spare)
 
     def _values(
         self, reference: Reference, entry: Entry, decisions: Sequence[Decision]
