@@ -254,8 +254,7 @@ class PostgresBackend(Backend):
             if target.images:
                 ctes.append(
                     f"before{number} AS MATERIALIZED (SELECT {self._key_cells(target)}, {self._image(target)} AS image"
-                    f" FROM {self._pairs(target)} JOIN {self.relation(target.table.name)} AS t ON {condition}"
-                    f" FOR UPDATE OF t)"
+                    f" FROM {self._pairs(target)} JOIN {self.relation(target.table.name)} AS t ON {condition})"
                 )
                 params += [*self._pair_params(target), *condition_params]
                 after = f", {self._image(target)} AS after"
