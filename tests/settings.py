@@ -7,7 +7,9 @@ import os
 
 from project import database
 from project.settings import *  # noqa: F403 - settings are a module of names
-from project.settings import DATA_DIR, DATABASES
+from project.settings import DATA_DIR, DATABASES, INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.hostapp"]
 
 # In a file, not in memory: the engine is tested with several connections, threads and processes.
 DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}

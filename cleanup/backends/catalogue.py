@@ -21,6 +21,17 @@ class TableName:
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
+    @property
+    def quoted(self) -> str:
+        """The name as SQL writes it."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}" if self.schema else quoted(self.name)
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -31,6 +42,8 @@ class Column:
     not_null: bool = False
     generated: bool = False
     identity: bool = False
+    updatable: bool = True
+    """The current role may update it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +76,23 @@ class ForeignKey:
     on_delete: Action
     on_update: Action
     deferrable: bool = False
+    """It can be deferred to the end of the transaction (on SQLite every foreign key can)."""
     enforced: bool = True
+    match_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger of the host (never one that implements a constraint)."""
+    """A trigger of the host (never one that implements a constraint), or a rule, then named ``rule X``."""
 
     name: str
     table: TableName
     events: frozenset[str]
     """Lower-case: insert, update, delete."""
+    columns: frozenset[str] = frozenset()
+    """The columns whose update fires it; empty: any update does."""
+    always: bool = False
+    """It fires even where triggers are bypassed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +104,17 @@ class Table:
     uniques: tuple[UniqueKey, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     indexed_columns: frozenset[str] = frozenset()
-    """Columns that lead some valid, non-partial index."""
+    """Columns that lead some valid index which equality on them can use."""
+    indexes: tuple[tuple[str, ...], ...] = ()
+    """The key columns of those indexes, as far as they are plain."""
     privileges: frozenset[str] = frozenset({"select", "insert", "update", "delete"})
+    """What the current role may do; ``update``: with one column at least."""
     row_security: bool = False
     """Row level security is on and binds the current role."""
     inheritance_children: tuple[TableName, ...] = ()
     """Children by plain inheritance; partitions are not listed."""
+    partition_of: TableName | None = None
+    """The topmost partitioned table that this one is a partition of."""
     estimated_rows: int = 0
     kind: str = "table"
     """``table``, ``partitioned``, ``view``, ``foreign`` ..."""
@@ -118,6 +142,21 @@ class Catalogue(Protocol):
     def resolve(self, name: str) -> TableName | None:
         """Return the table that an unquoted ``name`` or ``schema.name`` means to the current role, or None."""
 
+    def resolve_all(self, names: Iterable[str]) -> dict[str, TableName]:
+        """Resolve many names; those that mean no table are missing from the answer."""
+
+    def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
+        """Return the columns of tables: from a spelling as ``column_spelling`` makes it to the database's own."""
+
+    def column_spelling(self, column: str) -> str:
+        """Spell a column so that two spellings of one column are equal (SQLite ignores the case of letters)."""
+
+    def topmost(self, table: TableName) -> TableName:
+        """Return the topmost partitioned table that a table is a partition of, or itself."""
+
+    def foreign_keys(self) -> Sequence[ForeignKey]:
+        """Return every foreign key of the database, one per constraint."""
+
     def foreign_keys_to(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
         """Return every foreign key, of any schema, that references one of the tables; one per constraint."""
 
@@ -130,5 +169,9 @@ class Catalogue(Protocol):
     def columns_like(self, fragment: str, types: Iterable[str]) -> Sequence[tuple[TableName, Column]]:
         """Return columns whose name contains the fragment (any case) and whose type is one of the types,
 
-        in ordinary and partitioned tables of all schemas but the system's.
+        in ordinary and partitioned tables of all schemas but the system's. Types are given without a length, or on
+        SQLite as declared in lower case, without blanks, with or without its length.
         """
+
+    def may_bypass_triggers(self) -> bool:
+        """Tell whether the current role can keep triggers from firing within its own transaction."""

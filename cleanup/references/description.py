@@ -1,12 +1,8 @@
-"""Everything that points at a folder: one description that preflight, merge, journal, undo and verification share.
-
-Discovered from the models and from the database's catalogue, never listed by hand. It fails closed: what cannot be
-moved, or cannot be journaled, is a Problem, and a run with problems does not start.
-"""
+"""What is known of everything that points at a folder, as plain data."""
 
 from dataclasses import dataclass, field
 
-from cleanup.backends.catalogue import Action, Table, TableName
+from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +67,10 @@ class ReferenceMap:
     problems: tuple[Problem, ...] = ()
     automatic_many_to_many: frozenset[TableName] = frozenset()
     """Tables of automatic many-to-many relations: an exact twin may go without asking."""
-    inbound: dict[TableName, int] = field(default_factory=dict)
-    """Tables (other than folders) of the map whose rows are referenced by further foreign keys, with how many."""
+    inbound_keys: dict[TableName, tuple[ForeignKey, ...]] = field(default_factory=dict)
+    """The foreign keys, and relations of models, that reference rows of tables of the map other than folders."""
+
+    @property
+    def inbound(self) -> dict[TableName, int]:
+        """Tables (other than folders) of the map whose rows are referenced by further foreign keys, with how many."""
+        return {table: len(keys) for table, keys in self.inbound_keys.items()}

@@ -1,0 +1,448 @@
+"""PostgreSQL's catalogue, read by oid from pg_catalog: an ordinary role sees there what information_schema hides.
+
+Partitions collapse into the topmost partitioned table: its constraints stand for theirs, its triggers include theirs,
+its row estimate is their sum. A constraint that only a partition has keeps the partition's name.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup.backends.catalogue import Action, Column, ForeignKey, Table, TableName, Trigger, UniqueKey
+
+_ACTIONS: dict[str, Action] = {
+    "a": "no action",
+    "r": "restrict",
+    "c": "cascade",
+    "n": "set null",
+    "d": "set default",
+}
+_KINDS = {"r": "table", "p": "partitioned", "v": "view", "m": "materialized view", "f": "foreign"}
+_EVENTS = {4: "insert", 8: "delete", 16: "update"}
+_MAX_IDENTIFIER_BYTES = 63
+#: A partial index with this predicate serves equality as well as a full one.
+_NOT_NULL = re.compile(r'\(?("?)(?P<column>[^"]+)\1 IS NOT NULL\)?')
+_VARIABLE = re.compile(r":varattno (\d+)")
+
+_RESOLVE = """
+SELECT n.nspname::text, c.relname::text, pg_table_is_visible(c.oid)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND (c.relname::text = ANY(%(names)s) AND pg_table_is_visible(c.oid)
+        OR n.nspname::text || '.' || c.relname::text = ANY(%(names)s))
+"""
+
+_WANTED = """
+wanted AS (
+    SELECT c.oid, n.oid AS schema_oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind
+      FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS w(schema, name)
+      JOIN pg_namespace n ON n.nspname::text = w.schema
+      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname::text = w.name
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+)"""
+
+#: A table and all its partitions, to any depth.
+_FAMILY = """
+family AS (
+    SELECT oid AS root, oid FROM wanted
+    UNION ALL
+    SELECT f.root, i.inhrelid
+      FROM family f JOIN pg_inherits i ON i.inhparent = f.oid
+      JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
+)"""
+
+_COLUMN_NAMES = f"""
+WITH {_WANTED}
+SELECT w.schema, w.name, a.attname::text
+  FROM wanted w JOIN pg_attribute a ON a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+#: Fires in sessions of the current kind; 'A' fires always.
+_FIRES = """(CASE WHEN current_setting('session_replication_role') = 'replica' THEN '{{R,A}}'::text[]
+                  ELSE '{{O,A}}'::text[] END) @> ARRAY[{column}::text]"""
+
+_FOREIGN_KEYS = f"""
+WITH RECURSIVE chain AS (
+    SELECT oid AS root, oid FROM pg_constraint WHERE contype = 'f' AND conparentid = 0
+    UNION ALL
+    SELECT chain.root, c.oid FROM chain JOIN pg_constraint c ON c.conparentid = chain.oid
+), enforced AS (
+    SELECT chain.root, bool_and({_FIRES.format(column="t.tgenabled")}) AS yes
+      FROM chain JOIN pg_trigger t ON t.tgconstraint = chain.oid GROUP BY chain.root
+)
+SELECT k.conname::text, sn.nspname::text, s.relname::text,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS p(number, place)
+               JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.number ORDER BY p.place),
+       tn.nspname::text, t.relname::text,
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS p(number, place)
+               JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = p.number ORDER BY p.place),
+       k.confdeltype::text, k.confupdtype::text, k.condeferrable, coalesce(e.yes, false), k.confmatchtype::text = 'f'
+  FROM pg_constraint k
+  JOIN pg_class s ON s.oid = k.conrelid JOIN pg_namespace sn ON sn.oid = s.relnamespace
+  JOIN pg_class t ON t.oid = k.confrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+  LEFT JOIN enforced e ON e.root = k.oid
+ WHERE k.contype = 'f' AND k.conparentid = 0
+ ORDER BY 2, 3, 1
+"""
+
+_INHERITANCE = """
+SELECT cn.nspname::text, c.relname::text, pn.nspname::text, p.relname::text, c.relispartition
+  FROM pg_inherits i
+  JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace cn ON cn.oid = c.relnamespace
+  JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'f')
+ ORDER BY 1, 2
+"""
+
+# A table that was never analysed (reltuples -1) is guessed from its size, at 100 bytes a row.
+_TABLES = f"""
+WITH RECURSIVE {_WANTED}, {_FAMILY}, estimated AS (
+    SELECT f.root, sum(CASE WHEN c.relkind NOT IN ('r', 'm', 'f') THEN 0 WHEN c.reltuples >= 0 THEN c.reltuples
+                            ELSE coalesce(pg_relation_size(c.oid), 0) / 100 END)::bigint AS rows
+      FROM family f JOIN pg_class c ON c.oid = f.oid GROUP BY f.root
+)
+SELECT w.oid::bigint, w.schema, w.name, w.kind, row_security_active(w.oid), e.rows,
+       has_schema_privilege(w.schema_oid, 'USAGE'),
+       has_table_privilege(w.oid, 'SELECT') OR NOT EXISTS (
+           SELECT FROM pg_attribute a WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped
+              AND NOT has_column_privilege(w.oid, a.attnum, 'SELECT')),
+       has_table_privilege(w.oid, 'INSERT') OR NOT EXISTS (
+           SELECT FROM pg_attribute a WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped
+              AND a.attgenerated = '' AND NOT has_column_privilege(w.oid, a.attnum, 'INSERT')),
+       has_any_column_privilege(w.oid, 'UPDATE'),
+       has_table_privilege(w.oid, 'DELETE')
+  FROM wanted w JOIN estimated e ON e.root = w.oid
+"""
+
+_COLUMNS = """
+SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       a.attgenerated <> '', a.attidentity <> '', has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
+  FROM pg_attribute a
+ WHERE a.attrelid = ANY(%(oids)s::bigint[]::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attrelid, a.attnum
+"""
+
+# pg_get_indexdef of one part leaves its collation out; it is added where it is not the column's own. A unique index
+# that is not valid (a failed CREATE INDEX CONCURRENTLY) still refuses new duplicates.
+_INDEXES = """
+SELECT i.indrelid::bigint, c.relname::text, i.indisunique, i.indisprimary, i.indisvalid,
+       i.indkey::text, i.indnkeyatts, i.indexprs::text, i.indpred::text, pg_get_expr(i.indpred, i.indrelid),
+       ARRAY(SELECT pg_get_indexdef(i.indexrelid, place, true) FROM generate_series(1, i.indnkeyatts) place
+              ORDER BY place),
+       ARRAY(SELECT quote_ident(n.nspname) || '.' || quote_ident(o.collname)
+               FROM generate_series(1, i.indnkeyatts) place
+               LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place - 1]
+               LEFT JOIN pg_collation o ON o.oid = i.indcollation[place - 1] AND o.oid <> a.attcollation
+               LEFT JOIN pg_namespace n ON n.oid = o.collnamespace ORDER BY place),
+       m.amname::text, coalesce(k.condeferrable, false), {nulls_not_distinct}
+  FROM pg_index i
+  JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+  LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
+ WHERE i.indrelid = ANY(%(oids)s::bigint[]::oid[]) AND NOT i.indisexclusion AND i.indisready AND i.indislive
+ ORDER BY i.indrelid, c.relname
+"""
+
+_TRIGGERS = f"""
+WITH RECURSIVE {_WANTED}, {_FAMILY}
+SELECT f.root::bigint, n.nspname::text, c.relname::text, t.tgname::text, t.tgtype::int,
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = t.tgrelid AND a.attnum = ANY(string_to_array(t.tgattr::text, ' ')::int[])),
+       t.tgenabled::text = 'A'
+  FROM family f JOIN pg_trigger t ON t.tgrelid = f.oid
+  JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND {_FIRES.format(column="t.tgenabled")}
+UNION ALL
+SELECT w.oid::bigint, w.schema, w.name, 'rule ' || r.rulename::text,
+       CASE r.ev_type::text WHEN '2' THEN 16 WHEN '3' THEN 4 ELSE 8 END, '{{}}'::text[], r.ev_enabled::text = 'A'
+  FROM wanted w JOIN pg_rewrite r ON r.ev_class = w.oid
+ WHERE r.ev_type IN ('2', '3', '4') AND {_FIRES.format(column="r.ev_enabled")}
+ ORDER BY 1, 2, 3, 4
+"""
+
+_COLUMNS_LIKE = """
+SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       a.attgenerated <> '', a.attidentity <> ''
+  FROM pg_attribute a
+  JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_type t ON t.oid = a.atttypid
+ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+   AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname::text, 'pg_')
+   AND a.attnum > 0 AND NOT a.attisdropped
+   AND position(%(fragment)s IN lower(a.attname::text)) > 0
+   AND format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, NULL) = ANY(%(types)s)
+ ORDER BY 1, 2, a.attnum
+"""
+
+_MAY_BYPASS = "SELECT {allowed} FROM pg_roles WHERE rolname = current_user"
+
+
+@dataclass(frozen=True, slots=True)
+class _Inheritance:
+    root: dict[TableName, TableName]
+    """From a partition to its topmost partitioned table."""
+    children: dict[TableName, tuple[TableName, ...]]
+    """Children that are no partitions."""
+
+
+class PostgresCatalogue:
+    """The catalogue behind one connection to PostgreSQL 14 or newer.
+
+    Foreign keys and inheritance are read once per instance.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+
+    def _fetch(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            return list(cursor.fetchall())
+
+    def resolve(self, name: str) -> TableName | None:
+        """Return the table that an unquoted ``name`` or ``schema.name`` means to the current role, or None."""
+        return self.resolve_all([name]).get(name)
+
+    def resolve_all(self, names: Iterable[str]) -> dict[str, TableName]:
+        """Resolve many names; those that mean no table are missing from the answer."""
+        plain = {name: _plain(name) for name in names}
+        found: dict[str, TableName] = {}
+        for schema, name, visible in self._fetch(_RESOLVE, names=sorted(set(plain.values()))):
+            table = TableName(schema, name)
+            found.setdefault(f"{schema}.{name}", table)
+            if visible:
+                found[name] = table
+        return {name: found[spelling] for name, spelling in plain.items() if spelling in found}
+
+    def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
+        """Return the columns of tables, by name."""
+        names: dict[TableName, dict[str, str]] = {}
+        for schema, name, column in self._fetch(_COLUMN_NAMES, **_arrays(tables)):
+            names.setdefault(TableName(schema, name), {})[column] = column
+        return names
+
+    def column_spelling(self, column: str) -> str:
+        """Spell a column as PostgreSQL stores it, cut to the length of an identifier."""
+        return _cut(column)
+
+    def foreign_keys(self) -> Sequence[ForeignKey]:
+        """Return every foreign key of the database, one per constraint."""
+        return self._foreign_keys
+
+    @cached_property
+    def _foreign_keys(self) -> tuple[ForeignKey, ...]:
+        return tuple(
+            ForeignKey(
+                name=name,
+                table=TableName(schema, table),
+                columns=tuple(columns),
+                target=TableName(target_schema, target),
+                target_columns=tuple(target_columns),
+                on_delete=_ACTIONS[on_delete],
+                on_update=_ACTIONS[on_update],
+                deferrable=deferrable,
+                enforced=enforced,
+                match_full=match_full,
+            )
+            for (
+                name,
+                schema,
+                table,
+                columns,
+                target_schema,
+                target,
+                target_columns,
+                on_delete,
+                on_update,
+                deferrable,
+                enforced,
+                match_full,
+            ) in self._fetch(_FOREIGN_KEYS)
+        )
+
+    @cached_property
+    def _inheritance(self) -> _Inheritance:
+        parents: dict[TableName, TableName] = {}
+        children: dict[TableName, list[TableName]] = {}
+        for child_schema, child, parent_schema, parent, is_partition in self._fetch(_INHERITANCE):
+            if is_partition:
+                parents[TableName(child_schema, child)] = TableName(parent_schema, parent)
+            else:
+                children.setdefault(TableName(parent_schema, parent), []).append(TableName(child_schema, child))
+        roots = {}
+        for child_name in parents:
+            root = child_name
+            while root in parents:
+                root = parents[root]
+            roots[child_name] = root
+        return _Inheritance(root=roots, children={parent: tuple(found) for parent, found in children.items()})
+
+    def topmost(self, table: TableName) -> TableName:
+        """Return the topmost partitioned table that a table is a partition of, or itself."""
+        return self._inheritance.root.get(table, table)
+
+    def foreign_keys_to(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
+        """Return every foreign key that references one of the tables, or a partition of one, as one to the table."""
+        asked = {self.topmost(table): table for table in tables}
+        return tuple(
+            replace(key, target=asked[root])
+            for key in self._foreign_keys
+            if (root := self.topmost(key.target)) in asked
+        )
+
+    def foreign_keys_of(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
+        """Return every foreign key that one of the tables, or a partition of one, owns."""
+        asked = {self.topmost(table) for table in tables}
+        return tuple(key for key in self._foreign_keys if self.topmost(key.table) in asked)
+
+    def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
+        """Return the tables that exist, by name."""
+        wanted = _arrays(tables)
+        rows = self._fetch(_TABLES, **wanted)
+        oids = [row[0] for row in rows]
+        columns: dict[int, dict[int, Column]] = {oid: {} for oid in oids}
+        for oid, number, name, kind, not_null, generated, identity, updatable in self._fetch(_COLUMNS, oids=oids):
+            columns[oid][number] = Column(name, kind, not_null, generated, identity, updatable)
+        uniques: dict[int, list[UniqueKey]] = {oid: [] for oid in oids}
+        indexes: dict[int, list[tuple[str, ...]]] = {oid: [] for oid in oids}
+        for oid, *row in self._fetch(self._indexes_sql, oids=oids):
+            index = _Index({number: column.name for number, column in columns[oid].items()}, *row)
+            if index.unique:
+                uniques[oid].append(index.as_unique_key())
+            if index.serves_equality:
+                indexes[oid].append(index.leading_columns)
+        triggers: dict[int, list[Trigger]] = {oid: [] for oid in oids}
+        for oid, schema, table, name, kinds, of_columns, always in self._fetch(_TRIGGERS, **wanted):
+            events = frozenset(event for bit, event in _EVENTS.items() if kinds & bit)
+            if events:
+                trigger = Trigger(name, TableName(schema, table), events, frozenset(of_columns), always)
+                triggers[oid].append(trigger)
+        described = {}
+        for oid, schema, name, kind, row_security, estimated_rows, usage, *granted in rows:
+            table_name = TableName(schema, name)
+            privileges = zip(("select", "insert", "update", "delete"), granted, strict=True)
+            described[table_name] = Table(
+                name=table_name,
+                columns=tuple(columns[oid].values()),
+                uniques=tuple(uniques[oid]),
+                triggers=tuple(triggers[oid]),
+                indexed_columns=frozenset(index[0] for index in indexes[oid]),
+                indexes=tuple(indexes[oid]),
+                privileges=frozenset(privilege for privilege, yes in privileges if yes and usage),
+                row_security=row_security,
+                inheritance_children=self._inheritance.children.get(table_name, ()),
+                partition_of=self._inheritance.root.get(table_name),
+                estimated_rows=estimated_rows,
+                kind=_KINDS[kind],
+            )
+        return described
+
+    @property
+    def _version(self) -> int:
+        return int(self._connection.pg_version)  # type: ignore[attr-defined]  # of the PostgreSQL wrapper alone
+
+    @property
+    def _indexes_sql(self) -> str:
+        supported = self._version >= 150000
+        return _INDEXES.format(nulls_not_distinct="i.indnullsnotdistinct" if supported else "false")
+
+    def columns_like(self, fragment: str, types: Iterable[str]) -> Sequence[tuple[TableName, Column]]:
+        """Return columns whose name contains the fragment (any case) and whose type is one of the types."""
+        return [
+            (TableName(schema, table), Column(name, kind, not_null, generated, identity))
+            for schema, table, name, kind, not_null, generated, identity in self._fetch(
+                _COLUMNS_LIKE, fragment=fragment.lower(), types=sorted(types)
+            )
+        ]
+
+    def may_bypass_triggers(self) -> bool:
+        """Tell whether the current role may set session_replication_role."""
+        granted = "has_parameter_privilege('session_replication_role', 'SET')" if self._version >= 150000 else "false"
+        ((allowed,),) = self._fetch(_MAY_BYPASS.format(allowed=f"rolsuper OR {granted}"))
+        return bool(allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """A row of ``_INDEXES``; ``names`` are the table's columns by number."""
+
+    names: dict[int, str]
+    name: str
+    unique: bool
+    primary: bool
+    valid: bool
+    key: str
+    parts_count: int
+    expressions: str | None
+    predicate_tree: str | None
+    predicate: str | None
+    definitions: Sequence[str]
+    collations: Sequence[str | None]
+    method: str
+    deferrable: bool
+    nulls_not_distinct: bool
+
+    @property
+    def numbers(self) -> list[int]:
+        """Column numbers of the key parts, 0 for an expression; included columns are no parts."""
+        return [int(number) for number in self.key.split()][: self.parts_count]
+
+    @property
+    def leading_columns(self) -> tuple[str, ...]:
+        """The plain columns before the first expression."""
+        leading: list[str] = []
+        for number in self.numbers:
+            if number not in self.names:
+                break
+            leading.append(self.names[number])
+        return tuple(leading)
+
+    @property
+    def serves_equality(self) -> bool:
+        """Tell whether equality on the leading columns can use this index."""
+        leading = self.leading_columns
+        if not (self.valid and leading and self.method in {"btree", "hash"}):
+            return False
+        if self.predicate is None:
+            return True
+        match = _NOT_NULL.fullmatch(self.predicate)
+        return match is not None and match["column"] == leading[0]
+
+    def as_unique_key(self) -> UniqueKey:
+        """Return it as a unique key, with the columns of expressions and predicate."""
+        numbers = list(self.numbers)
+        for tree in (self.expressions, self.predicate_tree):
+            mentioned = {int(number) for number in _VARIABLE.findall(tree or "")}
+            numbers += sorted(self.names if 0 in mentioned else mentioned)  # 0: the whole row
+        return UniqueKey(
+            name=self.name,
+            columns=tuple(dict.fromkeys(self.names[number] for number in numbers if number in self.names)),
+            parts=tuple(
+                f"{definition} COLLATE {collation}" if collation else definition
+                for definition, collation in zip(self.definitions, self.collations, strict=True)
+            ),
+            predicate=self.predicate,
+            primary=self.primary,
+            simple=self.valid and self.expressions is None and self.predicate is None and not any(self.collations),
+            nulls_distinct=not self.nulls_not_distinct,
+            deferrable=self.deferrable,
+        )
+
+
+def _arrays(tables: Iterable[TableName]) -> dict[str, list[str]]:
+    ordered = sorted(set(tables))
+    return {"schemas": [table.schema for table in ordered], "names": [table.name for table in ordered]}
+
+
+def _plain(name: str) -> str:
+    """Unquote ``"schema"."table"``, the way in which models name a schema, and cut names to their length."""
+    return ".".join(_cut(part.strip('"')) for part in re.split(r'(?<=")\.(?=")', name)) if '"' in name else _cut(name)
+
+
+def _cut(name: str) -> str:
+    if "." in name:
+        return name
+    return name.encode()[:_MAX_IDENTIFIER_BYTES].decode(errors="ignore")

@@ -1,0 +1,20 @@
+"""Everything that points at a folder: one description that preflight, merge, journal, undo and verification share.
+
+Discovered from the models and from the database's catalogue, never listed by hand. It fails closed: what cannot be
+moved, or cannot be journaled, is a Problem, and a run with problems does not start. ``discovery`` reads, ``graph``
+finds what has to change together, ``problems`` says what stands in the way, ``description`` is the result.
+"""
+
+from cleanup.references.description import GenericKey, Problem, Reference, ReferenceMap
+from cleanup.references.discovery import catalogue_for, discover
+from cleanup.references.unkeyed import blocking_rows
+
+__all__ = [
+    "GenericKey",
+    "Problem",
+    "Reference",
+    "ReferenceMap",
+    "blocking_rows",
+    "catalogue_for",
+    "discover",
+]

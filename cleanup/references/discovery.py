@@ -1,0 +1,357 @@
+"""Read from models, settings and the database's catalogue what points at folders.
+
+A constant number of statements, whatever the number of tables; nothing is written and no row of a mapped table is read,
+but one look at how SQLite stores the keys.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from django.db import connections
+
+from cleanup import conf
+from cleanup.backends.catalogue import Action, Catalogue, ForeignKey, Table, TableName
+from cleanup.backends.postgresql_catalogue import PostgresCatalogue
+from cleanup.backends.sqlite_catalogue import SqliteCatalogue
+from cleanup.exceptions import DatabaseUnusable
+from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.references import graph, installed_models, problems
+from cleanup.references.description import GenericKey, Problem, Reference, ReferenceMap
+from cleanup.references.graph import Spot
+from cleanup.references.key_types import can_hold, kind_of
+from cleanup.references.named import NamedColumns
+
+_ADOPT = "Create or adopt the tables with: manage.py migrate --fake-initial"
+
+#: From harmless to destructive; of several foreign keys over one column the worst decides.
+_SEVERITY: tuple[Action, ...] = ("no action", "restrict", "set default", "set null", "cascade")
+_REFUSING: frozenset[Action] = frozenset({"no action", "restrict"})
+
+
+def catalogue_for(*, using: str) -> Catalogue:
+    """Return the catalogue reader of a database alias. Raises DatabaseUnusable for another kind of database."""
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        return PostgresCatalogue(connection)
+    if connection.vendor == "sqlite":
+        return SqliteCatalogue(connection)
+    raise DatabaseUnusable(problem=f"{connection.display_name} is not supported.", remedy="Use PostgreSQL or SQLite.")
+
+
+def discover(*, using: str) -> ReferenceMap:
+    """Return every reference to folders in a database, and what stands in the way of moving them.
+
+    Raises DatabaseUnusable where a mapped table or column is missing, and MisconfiguredSetting.
+    """
+    return _Discovery(using).run()
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known of a direct spot."""
+
+    source: str
+    keys: list[ForeignKey] = field(default_factory=list)
+
+
+class _Discovery:
+    """One pass over one database."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.tables: FolderTables = folder_tables()
+        self.catalogue = catalogue_for(using=using)
+        self.problems: list[Problem] = []
+        self.relations = list(installed_models.relations())
+        self.generic_relations = list(installed_models.generic_relations())
+        self.named = NamedColumns.read()
+        self.names = self.catalogue.resolve_all(self._spelled_names())
+        self.applications = self._mapped_table(self.tables.application_table)
+        self.folders = self._mapped_table(self.tables.folder_table)
+        self.files = self._mapped_table(self.tables.file_table)
+        self.columns = self.catalogue.column_names(set(self.names.values()))
+        self.key = self._mapped_column(self.folders, self.tables.folder_key.column)
+        self.parent = self._mapped_column(self.folders, self.tables.folder_parent)
+        self.application = self._mapped_column(self.folders, self.tables.folder_application)
+        self.file_folder = self._mapped_column(self.files, self.tables.file_folder)
+        self.direct: dict[Spot, _Found] = {}
+        self.to_folders: list[ForeignKey] = []
+
+    def _spelled_names(self) -> set[str]:
+        names = {self.tables.application_table, self.tables.folder_table, self.tables.file_table}
+        names |= {name for relation in self.relations for name in (relation.table, relation.target)}
+        names |= {relation.table for relation in self.generic_relations}
+        names |= installed_models.own_tables(self.tables) | installed_models.automatic_many_to_many()
+        content_types = installed_models.content_type_table()
+        return names | self.named.tables | ({content_types} if content_types else set())
+
+    def _mapped_table(self, name: str) -> TableName:
+        try:
+            return self.names[name]
+        except KeyError:
+            raise DatabaseUnusable(problem=f"there is no table {name}.", remedy=_ADOPT) from None
+
+    def _mapped_column(self, table: TableName, name: str) -> str:
+        column = self._column(table, name)
+        if column is None:
+            raise DatabaseUnusable(
+                problem=f"table {table} has no column {name}.",
+                remedy=f"Name the right one in the settings CLEANUP_*_MODEL and CLEANUP_*_FIELDS. {_ADOPT}",
+            )
+        return column
+
+    def _column(self, table: TableName, name: str) -> str | None:
+        """Return the database's spelling of a column, or None where there is none."""
+        return self.columns.get(table, {}).get(self.catalogue.column_spelling(name))
+
+    def run(self) -> ReferenceMap:
+        """Read, follow, order, describe, check."""
+        self._require_columns()
+        keys = [*self.catalogue.foreign_keys(), *self._keys_of_models()]
+        self._add_mapped()
+        self._add_foreign_keys(keys)
+        self._add_generic()
+        self._add_extra()
+        described = self._describe()
+        self._leave_out(described)
+        self._add_parts_with_nulls(described)
+        derived = graph.derive(
+            self.direct,
+            keys,
+            folders=self.folders,
+            unchanging={self.application},
+            topmost=self.catalogue.topmost,
+        )
+        if missing := {spot.table for spot in derived.spots} - set(described):
+            described.update(self.catalogue.describe(missing))
+        ordered, torn = graph.steps(derived)
+        written = {self.applications, self.folders, self.files, *(spot.table for spot in derived.spots)}
+        found = ReferenceMap(
+            applications=described[self.applications],
+            folders=described[self.folders],
+            files=described[self.files],
+            references=tuple(self._references(derived, ordered, described)),
+            tables={name: table for name, table in described.items() if name in written},
+            automatic_many_to_many=self._automatic_many_to_many() & written,
+            inbound_keys=self._inbound(keys, written),
+        )
+        checks = problems.Checks(
+            using=self.using,
+            tables=self.tables,
+            catalogue=self.catalogue,
+            found=found,
+            named=self.named,
+            names=self.names,
+            columns=self.columns,
+            described=described,
+            linked={(key.table, column) for key in keys for column in key.columns},
+            own={self.names[name] for name in installed_models.own_tables(self.tables) if name in self.names},
+        )
+        return replace(found, problems=(*self.problems, *problems.of_graph(derived, torn), *checks.run()))
+
+    def _require_columns(self) -> None:
+        for table, name in (
+            (self.applications, self.tables.application_key.column),
+            (self.folders, self.tables.folder_name),
+            (self.folders, self.tables.folder_created),
+            (self.files, self.tables.file_key.column),
+            (self.files, self.tables.file_application),
+            (self.files, self.tables.file_name),
+        ):
+            self._mapped_column(table, name)
+
+    # Direct references, from each source.
+
+    def _keys_of_models(self) -> list[ForeignKey]:
+        """Return the models' relations as foreign keys that nothing enforces, where their tables and columns exist."""
+        keys = []
+        for relation in self.relations:
+            table, target = self.names.get(relation.table), self.names.get(relation.target)
+            if table is None or target is None:
+                continue
+            own = [self._column(table, column) for column in relation.columns]
+            other = [self._column(target, column) for column in relation.target_columns]
+            if None in own or None in other:
+                continue
+            keys.append(
+                ForeignKey(
+                    name="",
+                    table=table,
+                    columns=tuple(column for column in own if column),
+                    target=target,
+                    target_columns=tuple(column for column in other if column),
+                    on_delete="no action",
+                    on_update="no action",
+                    deferrable=True,
+                    enforced=False,
+                )
+            )
+        return keys
+
+    def _add(self, spot: Spot, source: str, key: ForeignKey | None = None) -> None:
+        found = self.direct.setdefault(spot, _Found(source))
+        if key is not None:
+            found.keys.append(key)
+            if key.name:
+                found.source = "catalogue"
+
+    def _add_mapped(self) -> None:
+        self._add(Spot(self.folders, (self.parent,), (self.key,)), "model")
+        self._add(Spot(self.files, (self.file_folder,), (self.key,)), "model")
+
+    def _add_foreign_keys(self, keys: Sequence[ForeignKey]) -> None:
+        root = self.catalogue.topmost(self.folders)
+        self.to_folders = [key for key in keys if self.catalogue.topmost(key.target) == root]
+        moving = {
+            own
+            for key in self.to_folders
+            if key.table == self.folders
+            for own, other in zip(key.columns, key.target_columns, strict=True)
+            if other != self.application
+        } | {self.parent}
+        for key in self.to_folders:
+            if moving & set(key.target_columns):
+                self.problems.append(problems.moving_key(key, sorted(moving & set(key.target_columns))))
+                continue
+            # An application's folders stay in the application: its column is the same before and after.
+            pairs = [
+                (own, other)
+                for own, other in zip(key.columns, key.target_columns, strict=True)
+                if other != self.application
+            ]
+            if pairs:
+                self._add(Spot(key.table, *graph.pair_columns(pairs)), "catalogue" if key.name else "model", key)
+
+    def _add_parts_with_nulls(self, described: Mapping[TableName, Table]) -> None:
+        """Add the folder's key alone where a wider foreign key lets it go unchecked: beside a null."""
+        for spot, found in list(self.direct.items()):
+            if len(spot.columns) == 1 or self.key not in spot.folder_columns or spot.table not in described:
+                continue
+            column = spot.columns[spot.folder_columns.index(self.key)]
+            if any(not _refuses_nulls(key, {column}, described[spot.table]) for key in found.keys):
+                self._add(Spot(spot.table, (column,), (self.key,)), found.source)
+
+    def _add_generic(self) -> None:
+        content_types = installed_models.content_type_table()
+        if not self.generic_relations or content_types is None or content_types not in self.names:
+            return
+        types = installed_models.content_types(self.tables.folder, using=self.using)
+        for relation in self.generic_relations if types else ():
+            table = self.names.get(relation.table)
+            type_column = self._column(table, relation.type_column) if table else None
+            key_column = self._column(table, relation.key_column) if table else None
+            if table and type_column and key_column:
+                self._add(Spot(table, (key_column,), (self.key,), GenericKey(type_column, types)), "generic")
+
+    def _add_extra(self) -> None:
+        for entry in self.named.extra_references:
+            table = self.names.get(entry.table)
+            column = self._column(table, entry.column) if table else None
+            if table and column:
+                self._add(Spot(table, (column,), (self.key,)), "setting")
+
+    def _describe(self) -> dict[TableName, Table]:
+        extra = {self.names[entry.table] for entry in self.named.extra_references if entry.table in self.names}
+        wanted = {self.applications, self.folders, self.files, *extra, *(spot.table for spot in self.direct)}
+        return self.catalogue.describe(wanted)
+
+    def _leave_out(self, described: Mapping[TableName, Table]) -> None:
+        """Leave out what only shows rows of other tables, what cannot hold a key, and doubles of partitions."""
+        for spot, found in list(self.direct.items()):
+            whole = replace(spot, table=self.catalogue.topmost(spot.table))
+            table = described.get(spot.table)
+            double = whole.table != spot.table and whole in self.direct
+            if table is None or double or (found.source != "catalogue" and not self._can_refer(spot, table)):
+                del self.direct[spot]
+
+    def _can_refer(self, spot: Spot, table: Table) -> bool:
+        if table.kind == "foreign":
+            self.problems.append(problems.not_a_table(table, spot.columns[0]))
+        if table.kind not in {"table", "partitioned"}:
+            return False
+        return spot.folder_columns != (self.key,) or can_hold(table.column(spot.columns[0]), self.tables.folder_key)
+
+    # The description.
+
+    def _references(
+        self, derived: graph.Graph, ordered: Sequence[Sequence[Spot]], described: Mapping[TableName, Table]
+    ) -> Iterator[Reference]:
+        copies: dict[Spot, list[graph.Connection]] = {}
+        for connection in derived.connections:
+            copies.setdefault(connection.derived, []).append(connection)
+        spelled = self._spelled(derived, described)
+        for step, spots in enumerate(ordered, start=1):
+            for spot in sorted(spots, key=lambda spot: (spot.table, spot.columns)):
+                found = self.direct.get(spot)
+                keys = [key for key in found.keys if key.name] if found else []
+                worst = max(keys, key=lambda key: _SEVERITY.index(key.on_delete), default=None)
+                following = next((c.key.name for c in copies.get(spot, ()) if c.key.name), None)
+                yield Reference(
+                    table=spot.table,
+                    columns=spot.columns,
+                    folder_columns=spot.folder_columns,
+                    step=step,
+                    source=found.source if found else "catalogue" if following else "model",
+                    constraint=worst.name if worst else following,
+                    on_delete=worst.on_delete if worst else None,
+                    proven=found is not None and self._is_proven(spot, found, described[spot.table]),
+                    generic=spot.generic,
+                    spelled=spot in spelled,
+                )
+
+    def _is_proven(self, spot: Spot, found: _Found, table: Table) -> bool:
+        """Tell whether the database refuses to delete a folder that these columns name, in whatever row."""
+        if conf.triggers() == "bypass" or spot.generic is not None:
+            return False
+        # A foreign key that acts on the rows may take them away before another one can refuse.
+        acting = (
+            key
+            for key in self.to_folders
+            if self.catalogue.topmost(key.table) == self.catalogue.topmost(spot.table)
+            and key.on_delete not in _REFUSING
+            and set(key.columns) & set(spot.columns)
+        )
+        refusing = (
+            key
+            for key in found.keys
+            if key.enforced and key.on_delete in _REFUSING and _refuses_nulls(key, set(spot.columns), table)
+        )
+        return any(refusing) and not any(acting)
+
+    def _spelled(self, derived: graph.Graph, described: Mapping[TableName, Table]) -> set[Spot]:
+        """Return the text spots over UUID keys in which no foreign key holds the spelling to one."""
+        if not self.tables.folder_key.is_uuid:
+            return set()
+        texts = {
+            spot
+            for spot in derived.spots
+            if spot.folder_columns == (self.key,) and kind_of(described[spot.table].column(spot.columns[0])) == "text"
+        }
+        if kind_of(described[self.folders].column(self.key)) == "uuid" and connections[self.using].vendor != "sqlite":
+            return texts
+        loose = {"generic", "setting"}
+        spelled = {spot for spot in texts if spot in self.direct and self.direct[spot].source in loose}
+        for connection in derived.connections:  # each comes after the one that it follows
+            if connection.spot in spelled and connection.derived in texts and connection.derived not in self.direct:
+                spelled.add(connection.derived)
+        return spelled
+
+    def _automatic_many_to_many(self) -> frozenset[TableName]:
+        return frozenset(self.names[n] for n in installed_models.automatic_many_to_many() if n in self.names)
+
+    def _inbound(
+        self, keys: Iterable[ForeignKey], written: Iterable[TableName]
+    ) -> dict[TableName, tuple[ForeignKey, ...]]:
+        asked = {self.catalogue.topmost(table): table for table in written if table != self.folders}
+        inbound: dict[TableName, dict[tuple[object, ...], ForeignKey]] = {}
+        for key in keys:
+            table = asked.get(self.catalogue.topmost(key.target))
+            if table is not None:
+                same = (key.table, key.columns, key.target_columns)
+                inbound.setdefault(table, {}).setdefault(same, replace(key, target=table))
+        return {table: tuple(found.values()) for table, found in inbound.items()}
+
+
+def _refuses_nulls(key: ForeignKey, columns: set[str], table: Table) -> bool:
+    """Tell whether the key is checked in every row in which ``columns`` are not null."""
+    return key.match_full or all(table.column(column).not_null for column in set(key.columns) - columns)

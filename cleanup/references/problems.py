@@ -1,0 +1,456 @@
+"""What stands in the way of a run, each with the table, the column and the remedy.
+
+Static: judged by catalogue, models and settings alone; but ``key_storage`` looks for one row.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from django.db import connections
+
+from cleanup import conf
+from cleanup.backends import reference_sql
+from cleanup.backends.catalogue import Catalogue, Column, ForeignKey, Table, TableName, Trigger, quoted
+from cleanup.folder_tables import FolderTables
+from cleanup.references.description import Problem, Reference, ReferenceMap
+from cleanup.references.graph import Graph, Torn
+from cleanup.references.key_types import can_hold, suspect_types
+from cleanup.references.named import NamedColumn, NamedColumns
+
+_PATH_COLUMNS = frozenset(
+    {
+        "path",
+        "paths",
+        "full_path",
+        "fullpath",
+        "folder_path",
+        "tree_path",
+        "treepath",
+        "path_cache",
+        "path_ids",
+        "path_names",
+        "materialized_path",
+        "materialised_path",
+        "mpath",
+        "ltree",
+        "lineage",
+        "ancestors",
+        "ancestor_ids",
+    }
+)
+_NESTED_SETS = (
+    frozenset({"lft", "rght"}),
+    frozenset({"lft", "rgt"}),
+    frozenset({"lft", "tree_id"}),
+    frozenset({"lft", "level"}),
+)
+_SOFT_DELETE = frozenset(
+    f"{prefix}{state}{suffix}"
+    for state in ("deleted", "archived", "trashed", "removed")
+    for prefix, suffix in (("", ""), ("is_", ""), ("", "_at"), ("", "_on"), ("date_", ""), ("", "_date"), ("", "_time"))
+) | {"deletion_date", "deletion_time", "in_trash", "deleted_by_cascade"}
+
+
+def moving_key(key: ForeignKey, columns: Iterable[str]) -> Problem:
+    """Report a foreign key to columns of folders that a merge changes in folders that stay."""
+    moving = ", ".join(columns)
+    return Problem(
+        "moving_key",
+        str(key.table),
+        ", ".join(key.columns),
+        f"Table {key.table} references column {moving} of {key.target} by the foreign key {key.name}, and a merge "
+        f"changes that column in folders that stay. Let the foreign key name the folder's key alone, or drop it: "
+        f"ALTER TABLE {key.table.quoted} DROP CONSTRAINT {quoted(key.name)};",
+    )
+
+
+def not_a_table(table: Table, column: str) -> Problem:
+    """Report a reference in something that cannot be written and journaled."""
+    return Problem(
+        "view" if "view" in table.kind else table.kind,
+        str(table.name),
+        column,
+        f"{table.name}.{column} is a folder reference, but {table.name} is a {table.kind} table, whose rows cannot be "
+        f"moved and journaled here. Name the table behind it in CLEANUP_EXTRA_REFERENCES.",
+    )
+
+
+def of_graph(found: Graph, torn: Iterable[Torn]) -> Iterator[Problem]:
+    """Report keys that cannot be changed together."""
+    for tear in torn:
+        spots, keys = ", ".join(str(spot) for spot in tear.spots), ", ".join(key.name for key in tear.keys)
+        remedy = " ".join(
+            f"ALTER TABLE {key.table.quoted} ALTER CONSTRAINT {quoted(key.name)} DEFERRABLE;" for key in tear.keys
+        )
+        yield Problem(
+            "two_keys",
+            str(tear.spots[0].table),
+            ", ".join(column for spot in tear.spots for column in spot.columns),
+            f"{spots} would have to change in one statement, since the foreign keys {keys} are checked after each. "
+            f"Let them be deferred: {remedy}",
+        )
+    for case in found.unrestricted:
+        yield Problem(
+            "generic_key",
+            str(case.key.table),
+            ", ".join(case.key.columns),
+            f"Table {case.key.table} references {case.spot} by the foreign key {case.key.name} without its content "
+            f"type, so that its rows about folders cannot be told from others. Add the content type to the key.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Every check of one database; ``run`` makes them in the order of their methods."""
+
+    using: str
+    tables: FolderTables
+    catalogue: Catalogue
+    found: ReferenceMap
+    named: NamedColumns
+    names: Mapping[str, TableName]
+    """Tables by their spelling in models and settings."""
+    columns: Mapping[TableName, Mapping[str, str]]
+    described: Mapping[TableName, Table]
+    """The tables of the map, and those that settings name."""
+    linked: Collection[tuple[TableName, str]]
+    """Columns that belong to some foreign key or relation."""
+    own: Collection[TableName]
+    """The product's own tables."""
+
+    def run(self) -> Iterator[Problem]:
+        """Yield every problem."""
+        checks: tuple[Callable[[], Iterator[Problem]], ...] = (
+            self.misconfigured,
+            self.folder_key,
+            self.suspected,
+            self.privilege,
+            self.row_security,
+            self.inheritance,
+            self.path_column,
+            self.soft_delete,
+            self.trigger,
+            self.unindexed,
+            self.key_storage,
+        )
+        for check in checks:
+            yield from check()
+
+    # What the settings name.
+
+    def misconfigured(self) -> Iterator[Problem]:
+        """Report entries of settings that name nothing, or nothing useful."""
+        for entry in (*self.named.extra_references, *self.named.ignored_columns):
+            if problem := self._wrong_entry(entry):
+                yield problem
+        for name in self.named.collisions:
+            if name not in self.names:
+                yield self._misconfigured(name, "", f"CLEANUP_COLLISIONS names {name}, and there is no such table.")
+            elif self._keeps_survivor(name) and self.names[name] in (self.found.folders.name, self.found.files.name):
+                yield self._misconfigured(
+                    name,
+                    "",
+                    f'CLEANUP_COLLISIONS says "keep_survivor" for {name}, but no folder and no file is ever dropped. '
+                    f'Set it to "refuse", or leave the table out.',
+                )
+        for column in conf.folder_live() or {}:
+            if self._spelling(self.found.folders.name, column) is None:
+                yield self._misconfigured(
+                    str(self.found.folders.name),
+                    column,
+                    f"CLEANUP_FOLDER_LIVE names {column}, which is no column of {self.found.folders.name}.",
+                )
+
+    def _misconfigured(self, table: str, column: str, message: str) -> Problem:
+        return Problem("misconfigured", table, column, message)
+
+    def _wrong_entry(self, entry: NamedColumn) -> Problem | None:
+        where = f"{entry.setting} names {entry.table}.{entry.column}, and"
+        table = self.names.get(entry.table)
+        if table is None:
+            message = f"{where} there is no such table; other schemas are named as schema.table.column."
+            return self._misconfigured(entry.table, entry.column, message)
+        described = self.described.get(table)
+        is_reference = entry in self.named.extra_references
+        if is_reference and described is not None and described.kind not in {"table", "partitioned"}:
+            return not_a_table(described, entry.column)
+        column = self._spelling(table, entry.column)
+        if column is None:
+            return self._misconfigured(entry.table, entry.column, f"{where} the table has no such column.")
+        if is_reference and described is not None:
+            kind = described.column(column).type
+            if not can_hold(described.column(column), self.tables.folder_key):
+                message = f"{where} its type {kind} cannot hold a folder's key. Remove the entry."
+                return self._misconfigured(entry.table, entry.column, message)
+        return None
+
+    def _spelling(self, table: TableName, column: str) -> str | None:
+        return self.columns.get(table, {}).get(self.catalogue.column_spelling(column))
+
+    def _keeps_survivor(self, name: str) -> bool:
+        return conf.collisions()[name] == "keep_survivor"
+
+    def _ignored(self) -> set[tuple[TableName, str]]:
+        return {
+            (self.names[entry.table], column)
+            for entry in self.named.ignored_columns
+            if entry.table in self.names and (column := self._spelling(self.names[entry.table], entry.column))
+        }
+
+    # What the tables are like.
+
+    def folder_key(self) -> Iterator[Problem]:
+        """Report a folder table whose key is not unique."""
+        folders, key = self.found.folders, self._folder_column(self.tables.folder_key.column)
+        if not any(unique.columns == (key.name,) and (unique.simple or unique.primary) for unique in folders.uniques):
+            yield Problem(
+                "unkeyed",
+                str(folders.name),
+                key.name,
+                f"Nothing keeps {folders.name}.{key.name} unique. Add a key: "
+                f"CREATE UNIQUE INDEX {self._index_name(folders.name, key.name)} "
+                f"ON {folders.name.quoted} ({quoted(key.name)});",
+            )
+
+    def _folder_column(self, column: str) -> Column:
+        return self.found.folders.column(self._spelling(self.found.folders.name, column) or column)
+
+    def _index_name(self, table: TableName, column: str) -> str:
+        return quoted(f"{table.name}_{column}"[:59] + "_idx")
+
+    def suspected(self) -> Iterator[Problem]:
+        """Report columns that look like folder references and are none that is known."""
+        key = self._folder_column(self.tables.folder_key.column)
+        types = suspect_types(key, self.tables.folder_key, vendor=connections[self.using].vendor)
+        known = {(reference.table, column) for reference in self.found.references for column in reference.columns}
+        known |= set(self.linked) | self._ignored() | self._mapped_columns()
+        for table, column in self.catalogue.columns_like("folder", types):
+            if table not in self.own and (table, column.name) not in known:
+                name = f"{table}.{column.name}"
+                yield Problem(
+                    "suspected",
+                    str(table),
+                    column.name,
+                    f"{name} looks like a folder reference (type {column.type}) but has no foreign key. "
+                    f'Add "{name}" to CLEANUP_EXTRA_REFERENCES if it holds folders, else to CLEANUP_IGNORED_COLUMNS.',
+                )
+
+    def _mapped_columns(self) -> set[tuple[TableName, str]]:
+        tables = self.tables
+        mapped = {
+            self.found.applications.name: (tables.application_key.column,),
+            self.found.folders.name: (
+                tables.folder_key.column,
+                tables.folder_parent,
+                tables.folder_application,
+                tables.folder_name,
+                tables.folder_created,
+            ),
+            self.found.files.name: (
+                tables.file_key.column,
+                tables.file_folder,
+                tables.file_application,
+                tables.file_name,
+            ),
+        }
+        return {(table, self._spelling(table, name) or name) for table, names in mapped.items() for name in names}
+
+    def privilege(self) -> Iterator[Problem]:
+        """Report tables that the current role may not read or write as a run and its undo must."""
+        for table in self._tables():
+            changed = self._changed_columns(table.name)
+            needed = {"select", "update"} | ({"insert", "delete"} if self._loses_rows(table.name) else set())
+            missing = {privilege for privilege in needed if privilege not in table.privileges}
+            fixed = [column for column in sorted(changed) if not table.column(column).updatable]
+            if fixed:
+                missing.add("update")
+            if missing:
+                grants = ", ".join(privilege.upper() for privilege in sorted(missing))
+                schema = (
+                    "" if table.privileges else f"GRANT USAGE ON SCHEMA {quoted(table.name.schema)} TO {self._role}; "
+                )
+                yield Problem(
+                    "privilege",
+                    str(table.name),
+                    ", ".join(fixed or sorted(changed)),
+                    f"The current role may not {' or '.join(sorted(missing))} on {table.name}. Grant it: "
+                    f"{schema}GRANT {grants} ON {table.name.quoted} TO {self._role};",
+                )
+
+    @property
+    def _role(self) -> str:
+        return quoted(str(connections[self.using].settings_dict["USER"] or "CURRENT_USER"))
+
+    def _tables(self) -> list[Table]:
+        return [table for _, table in sorted(self.found.tables.items())]
+
+    def _references_of(self, table: TableName) -> list[Reference]:
+        return [reference for reference in self.found.references if reference.table == table]
+
+    def _changed_columns(self, table: TableName) -> set[str]:
+        return {column for reference in self._references_of(table) for column in reference.columns}
+
+    def _loses_rows(self, table: TableName) -> bool:
+        """Tell whether a run removes rows of the table, so that its undo inserts them."""
+        policies = {
+            self.names[name] for name in self.named.collisions if name in self.names and self._keeps_survivor(name)
+        }
+        return table == self.found.folders.name or table in policies or table in self.found.automatic_many_to_many
+
+    def row_security(self) -> Iterator[Problem]:
+        """Report tables of which the current role might not see every row."""
+        for table in self._tables():
+            if table.row_security:
+                yield Problem(
+                    "row_security",
+                    str(table.name),
+                    "",
+                    f"Row level security of {table.name} binds the current role, which may not see every row. Work as "
+                    f"the table's owner, or let the role pass by: ALTER ROLE {self._role} BYPASSRLS;",
+                )
+
+    def inheritance(self) -> Iterator[Problem]:
+        """Report tables with children by plain inheritance, which no key of the parent covers."""
+        for table in self._tables():
+            if table.inheritance_children:
+                children = ", ".join(str(child) for child in table.inheritance_children)
+                remedy = " ".join(
+                    f"ALTER TABLE {child.quoted} NO INHERIT {table.name.quoted};"
+                    for child in table.inheritance_children
+                )
+                yield Problem(
+                    "inheritance",
+                    str(table.name),
+                    "",
+                    f"{table.name} has inheritance children ({children}), whose rows no key of it covers. "
+                    f"Detach them, or make them partitions: {remedy}",
+                )
+
+    def path_column(self) -> Iterator[Problem]:
+        """Report columns of the folder table that repeat where a folder stands in its tree."""
+        if conf.tree_hook() is not None:
+            return
+        folders = self.found.folders
+        names = {column.name.lower() for column in folders.columns}
+        nested = set().union(*(pair for pair in _NESTED_SETS if pair <= names))
+        ignored, mapped = self._ignored(), self._mapped_columns()
+        for column in folders.columns:
+            place = (folders.name, column.name)
+            is_path = column.name.lower() in _PATH_COLUMNS | nested or column.type.rpartition(".")[2] == "ltree"
+            if is_path and place not in ignored and place not in mapped and not column.generated:
+                yield Problem(
+                    "path_column",
+                    str(folders.name),
+                    column.name,
+                    f"{folders.name}.{column.name} looks like a path in the tree, which a merge would make wrong. Set "
+                    f"CLEANUP_TREE_HOOK to a function that computes it anew, or add "
+                    f'"{folders.name}.{column.name}" to CLEANUP_IGNORED_COLUMNS.',
+                )
+
+    def soft_delete(self) -> Iterator[Problem]:
+        """Report columns by which a host may mark folders as deleted, where it has not said so."""
+        if conf.folder_live_is_set():
+            return
+        folders = self.found.folders
+        for column in folders.columns:
+            if column.name.lower() in _SOFT_DELETE and (folders.name, column.name) not in self._ignored():
+                live = "None" if "bool" not in column.type.lower() else "False"
+                yield Problem(
+                    "soft_delete",
+                    str(folders.name),
+                    column.name,
+                    f"{folders.name}.{column.name} looks like a mark of deleted folders. Say which folders are live: "
+                    f'CLEANUP_FOLDER_LIVE = {{"{column.name}": {live}}}, or CLEANUP_FOLDER_LIVE = None if all are.',
+                )
+
+    def trigger(self) -> Iterator[Problem]:
+        """Report triggers that would fire, as far as the policy does not allow them, or cannot keep them from it."""
+        policy = conf.triggers()
+        if policy == "fire":
+            return
+        bypassing = policy == "bypass" and self.catalogue.may_bypass_triggers()
+        if policy == "bypass" and not bypassing and connections[self.using].vendor == "postgresql":
+            yield Problem(
+                "privilege",
+                str(self.found.folders.name),
+                "",
+                f'CLEANUP_TRIGGERS is "bypass", and the current role may not do that. '
+                f"GRANT SET ON PARAMETER session_replication_role TO {self._role}; (PostgreSQL 15 and newer; before, "
+                f"only a superuser may.)",
+            )
+            return
+        for table in self._tables():
+            for trigger in table.triggers:
+                if self._fires(trigger, table.name) and (trigger.always or not bypassing):
+                    yield self._fired(trigger, table.name)
+
+    def _fires(self, trigger: Trigger, table: TableName) -> bool:
+        changed = self._changed_columns(table)
+        updates = "update" in trigger.events and changed and (not trigger.columns or trigger.columns & changed)
+        return bool(updates or (self._loses_rows(table) and trigger.events & {"insert", "delete"}))
+
+    def _fired(self, trigger: Trigger, table: TableName) -> Problem:
+        kind, _, rule = trigger.name.rpartition("rule ")
+        if connections[self.using].vendor == "sqlite":
+            remedy = f"drop it for the time of the run: DROP TRIGGER {quoted(trigger.name)};"
+            policies = 'CLEANUP_TRIGGERS to "fire"'
+        else:
+            what = f"RULE {quoted(rule)}" if not kind and rule != trigger.name else f"TRIGGER {quoted(trigger.name)}"
+            remedy = f"disable it for the time of the run: ALTER TABLE {trigger.table.quoted} DISABLE {what};"
+            policies = 'CLEANUP_TRIGGERS to "fire"' + ("" if trigger.always else ' or "bypass"')
+        events = ", ".join(sorted(trigger.events))
+        return Problem(
+            "trigger",
+            str(trigger.table),
+            ", ".join(sorted(self._changed_columns(table))),
+            f"{trigger.name} of {trigger.table} would fire ({events}) and may change more than the cleanup can undo. "
+            f"Set {policies}, or {remedy}",
+        )
+
+    def unindexed(self) -> Iterator[Problem]:
+        """Report large tables in which every batch would have to look at every row."""
+        for reference in self.found.references:
+            table = self.found.tables[reference.table]
+            if table.estimated_rows > conf.large_table() and not _is_indexed(table, reference):
+                columns = ", ".join(quoted(column) for column in reference.columns)
+                # A partitioned table cannot be indexed concurrently; on SQLite nothing can.
+                is_plain = table.kind == "table" and connections[self.using].vendor == "postgresql"
+                yield Problem(
+                    "unindexed",
+                    str(table.name),
+                    ", ".join(reference.columns),
+                    f"{reference} has no index, and the table has about {table.estimated_rows} rows. "
+                    f"CREATE INDEX {'CONCURRENTLY ' if is_plain else ''}"
+                    f"{self._index_name(table.name, '_'.join(reference.columns))} ON {table.name.quoted} ({columns});",
+                )
+
+    def key_storage(self) -> Iterator[Problem]:
+        """Report UUID keys that SQLite stores otherwise than Django looks for them."""
+        if connections[self.using].vendor != "sqlite":
+            return
+        for table, key in (
+            (self.found.applications, self.tables.application_key),
+            (self.found.folders, self.tables.folder_key),
+        ):
+            odd = reference_sql.odd_uuids(table, self._spelling(table.name, key.column) or key.column)
+            if key.is_uuid and self._any(f"{odd} LIMIT 1"):
+                yield Problem(
+                    "key_storage",
+                    str(table.name),
+                    key.column,
+                    f"{table.name}.{key.column} holds UUIDs that are not stored as 32 lower-case hexadecimal digits, "
+                    f"so that they cannot be found. See them with: {odd};",
+                )
+
+    def _any(self, sql: str) -> bool:
+        with connections[self.using].cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchone() is not None
+
+
+def _is_indexed(table: Table, reference: Reference) -> bool:
+    if reference.generic is None:
+        return bool(table.indexed_columns & set(reference.columns))
+    (column,) = reference.columns
+    pair = {column, reference.generic.column}
+    return any(index[0] == column or set(index[:2]) == pair for index in table.indexes)

@@ -1,0 +1,74 @@
+"""Tables that point at folders. No column of theirs that lacks a foreign key is named after folders, so that a process
+without these models does not suspect it."""
+
+# ruff: noqa: DJ008 - nobody looks at these rows
+
+import uuid
+
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+
+
+class HiddenManager(models.Manager):
+    """A default manager that shows nothing."""
+
+    def get_queryset(self):
+        return super().get_queryset().none()
+
+
+class Bookmark(models.Model):
+    """Without a way back from the folder, and hidden by its manager."""
+
+    folder = models.ForeignKey("cleanup.Folder", models.CASCADE, related_name="+")
+
+    objects = HiddenManager()
+
+
+class Cover(models.Model):
+    """One to one, and its own key."""
+
+    folder = models.OneToOneField("cleanup.Folder", models.PROTECT, primary_key=True)
+    picture = models.CharField(max_length=100)
+
+
+class Tag(models.Model):
+    """Many to many, by an automatic table."""
+
+    label = models.CharField(max_length=100)
+    folders = models.ManyToManyField("cleanup.Folder", related_name="tags")
+
+
+class Watch(models.Model):
+    """A relation without a foreign key in the database."""
+
+    watched = models.ForeignKey("cleanup.Folder", models.DO_NOTHING, db_constraint=False)
+
+
+class Note(models.Model):
+    """Generic, its key as text."""
+
+    content_type = models.ForeignKey(ContentType, models.CASCADE)
+    object_id = models.CharField(max_length=64)
+    subject = GenericForeignKey("content_type", "object_id")
+    text = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["content_type", "object_id"], name="hostapp_note_subject")]
+
+
+class Scan(models.Model):
+    """Generic, its key as UUID."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    about_type = models.ForeignKey(ContentType, models.CASCADE)
+    about_id = models.UUIDField()
+    about = GenericForeignKey("about_type", "about_id")
+
+
+class Counter(models.Model):
+    """Generic, its key a number: it cannot point at a folder whose key is a UUID."""
+
+    content_type = models.ForeignKey(ContentType, models.CASCADE)
+    object_id = models.IntegerField()
+    counted = GenericForeignKey("content_type", "object_id")
