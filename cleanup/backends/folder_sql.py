@@ -1,0 +1,288 @@
+"""Reads over the mapped tables whose SQL is the same on every database but for a few words: the duplicates.
+
+Invariants: nothing here writes or locks a row; every identifier is quoted; every value is a parameter; a statement
+reads all of its rows at once, so callers keep its scope small.
+
+Note [Climbing]. A folder belongs to the forest of its application when parents of that application lead from it to a
+root. Only the parents of same-named siblings are asked: their ancestors are collected (UNION, so cycles end), then
+walked down again from the roots among them. Both walks are linear in the ancestors, whatever the depth; the forest as
+a whole is never walked.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import IntegerField
+
+from cleanup.backends.base import Backend
+from cleanup.folder_tables import FolderTables, KeyColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A statement, or a part of one, and its parameters in the order of their places."""
+
+    sql: str
+    params: tuple[Any, ...] = ()
+
+    def __add__(self, other: "Query") -> "Query":
+        return Query(self.sql + other.sql, self.params + other.params)
+
+
+def joined(separator: str, parts: Sequence[Query]) -> Query:
+    """Join parts as ``str.join`` does, parameters included."""
+    return Query(separator.join(part.sql for part in parts), tuple(value for part in parts for value in part.params))
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The applications whose rows a statement looks at; without anything said, every row, those of none included.
+
+    ``after`` and ``until`` bound the keys in the database's own order (exclusive, inclusive).
+    """
+
+    keys: tuple[str, ...] | None = None
+    after: str | None = None
+    until: str | None = None
+    without_application: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether every row is meant."""
+        return self == Scope()
+
+
+class FolderSql:
+    """The statements on one connection's mapped tables; what differs between databases is in the subclasses."""
+
+    def __init__(self, backend: Backend, tables: FolderTables) -> None:
+        self.backend = backend
+        self.tables = tables
+        quote = backend.quote
+        self.applications = quote(tables.application_table)
+        self.folders = quote(tables.folder_table)
+        self.files = quote(tables.file_table)
+        self.application_key = quote(tables.application_key.column)
+        self.folder_key = quote(tables.folder_key.column)
+        self.parent = quote(tables.folder_parent)
+        self.owner = quote(tables.folder_application)
+        self.name = quote(tables.folder_name)
+
+    # What differs between databases.
+
+    def text(self, key: KeyColumn, expression: str) -> str:
+        """Spell a key as the product does."""
+        raise NotImplementedError
+
+    def value(self, key: KeyColumn, expression: str) -> str:
+        """Turn a key in the product's spelling into what the key column holds."""
+        raise NotImplementedError
+
+    def among(self, key: KeyColumn, expression: str, keys: Sequence[str]) -> Query:
+        """Test whether a key column is one of ``keys``."""
+        raise NotImplementedError
+
+    def bytewise(self, expression: str) -> str:
+        """Compare, group and sort a text by code point, whatever the column's collation."""
+        raise NotImplementedError
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep what is read within a transaction as short as this block, where one is needed at all."""
+        yield
+
+    # Execution.
+
+    def fetch(self, query: Query) -> list[tuple[Any, ...]]:
+        """Execute and return all rows."""
+        with self.reading():
+            return self.backend.fetch(query.sql, query.params)
+
+    # Fragments.
+
+    def within(self, scope: Scope, expression: str) -> Query:
+        """Test whether a column that holds an application's key lies within the scope."""
+        key = self.tables.application_key
+        if scope.without_application:
+            return Query(f"{expression} IS NULL")
+        parts = []
+        if scope.keys is not None:
+            parts.append(self.among(key, expression, scope.keys))
+        for comparison, bound in ((">", scope.after), ("<=", scope.until)):
+            if bound is not None:
+                parts.append(Query(f"{expression} {comparison} {self.value(key, '%s')}", (bound,)))
+        return joined(" AND ", parts) if parts else Query("1 = 1")
+
+    def live(self, prefix: str) -> Query:
+        """Test whether a folder is live; ``prefix`` is an alias and a dot, or empty."""
+        sql, params = self.backend.live_condition(self.tables, prefix=prefix)
+        return Query(sql, tuple(params))
+
+    def live_roots(self, scope: Scope) -> Query:
+        """Count live root folders by application: CTE ``live_roots(application, folders)``."""
+        return (
+            Query(
+                f"live_roots AS MATERIALIZED (SELECT f.{self.owner} AS application, count(*) AS folders"
+                f" FROM {self.folders} AS f WHERE f.{self.parent} IS NULL AND f.{self.owner} IS NOT NULL AND "
+            )
+            + joined(" AND ", [self.live("f."), self.within(scope, f"f.{self.owner}")])
+            + Query(f" GROUP BY f.{self.owner})")
+        )
+
+    def same_named_siblings(self, scope: Scope) -> Query:
+        """Find the groups that a merge would treat, roots apart, as they are now.
+
+        CTEs, the last of which is ``siblings(application, parent, name, folders)``. See Note [Climbing].
+        """
+        name = self.bytewise(f"f.{self.name}")
+        conditions = [
+            Query(f"f.{self.parent} IS NOT NULL AND f.{self.owner} IS NOT NULL"),
+            self.live("f."),
+            self.within(scope, f"f.{self.owner}"),
+        ]
+        return (
+            Query(
+                f"sibling_groups AS MATERIALIZED (SELECT f.{self.owner} AS application, f.{self.parent} AS parent,"
+                f" {name} AS name, count(*) AS folders FROM {self.folders} AS f WHERE "
+            )
+            + joined(" AND ", conditions)
+            + Query(
+                f" GROUP BY f.{self.owner}, f.{self.parent}, {name} HAVING count(*) > 1)"
+                f", climbed(application, folder, parent) AS ("
+                f"SELECT f.{self.owner}, f.{self.folder_key}, f.{self.parent}"
+                f" FROM (SELECT DISTINCT application, parent FROM sibling_groups) AS g JOIN {self.folders} AS f"
+                f" ON f.{self.folder_key} = g.parent AND f.{self.owner} = g.application"
+                f" UNION SELECT f.{self.owner}, f.{self.folder_key}, f.{self.parent}"
+                f" FROM climbed AS c JOIN {self.folders} AS f"
+                f" ON f.{self.folder_key} = c.parent AND f.{self.owner} = c.application)"
+                # Climbed to the end before anything is walked down.
+                f", ancestors AS MATERIALIZED (SELECT * FROM climbed)"
+                f", rooted(application, folder) AS (SELECT application, folder FROM ancestors WHERE parent IS NULL"
+                f" UNION ALL SELECT a.application, a.folder FROM rooted AS r JOIN ancestors AS a"
+                f" ON a.parent = r.folder AND a.application = r.application)"
+                f", siblings AS (SELECT g.application, g.parent, g.name, g.folders FROM sibling_groups AS g"
+                f" JOIN rooted AS r ON r.folder = g.parent AND r.application = g.application)"
+            )
+        )
+
+    # Statements.
+
+    def affected(self, scope: Scope) -> Query:
+        """Select ``application_key``, ``roots``, ``duplicates`` of the affected applications, in key order."""
+        key = f"a.{self.application_key}"
+        return (
+            Query("WITH RECURSIVE ")
+            + joined(", ", [self.live_roots(scope), self.same_named_siblings(scope)])
+            + Query(
+                f", surplus AS (SELECT application, CAST(sum(folders - 1) AS bigint) AS folders FROM siblings"
+                f" GROUP BY application) SELECT {self.text(self.tables.application_key, key)} AS application_key,"
+                f" coalesce(r.folders, 0) AS roots,"
+                f" CASE WHEN r.folders > 1 THEN r.folders - 1 ELSE 0 END + coalesce(s.folders, 0) AS duplicates"
+                f" FROM {self.applications} AS a LEFT JOIN live_roots AS r ON r.application = {key}"
+                f" LEFT JOIN surplus AS s ON s.application = {key}"
+                f" WHERE r.folders > 1 OR s.folders > 0 ORDER BY {key}"
+            )
+        )
+
+    def worst(self, limit: int) -> Query:
+        """Select as ``affected`` does the applications with the most duplicates, most first."""
+        return (
+            Query("SELECT application_key, roots, duplicates FROM (")
+            + self.affected(Scope())
+            + Query(") AS affected ORDER BY duplicates DESC, application_key LIMIT %s", (limit,))
+        )
+
+    def several_roots(self, scope: Scope) -> Query:
+        """Select key and number of live roots of the applications that have several, in key order."""
+        key = f"a.{self.application_key}"
+        return (
+            Query("WITH ")
+            + self.live_roots(scope)
+            + Query(
+                f" SELECT {self.text(self.tables.application_key, key)}, r.folders FROM live_roots AS r"
+                f" JOIN {self.applications} AS a ON {key} = r.application WHERE r.folders > 1 ORDER BY {key}"
+            )
+        )
+
+    def range_end(self, after: str | None, size: int) -> Query:
+        """Select the key of the ``size``-th application after a key; no row where there are fewer."""
+        key = f"a.{self.application_key}"
+        return (
+            Query(f"SELECT {self.text(self.tables.application_key, key)} FROM {self.applications} AS a WHERE ")
+            + self.within(Scope(after=after), key)
+            + Query(f" ORDER BY {key} LIMIT 1 OFFSET %s", (size - 1,))
+        )
+
+
+class PostgresFolderSql(FolderSql):
+    """PostgreSQL's words."""
+
+    def text(self, key: KeyColumn, expression: str) -> str:
+        return f"{expression}::text"
+
+    def value(self, key: KeyColumn, expression: str) -> str:
+        return f"{expression}::text::{key.field.rel_db_type(self.backend.connection)}"
+
+    def among(self, key: KeyColumn, expression: str, keys: Sequence[str]) -> Query:
+        array = f"%s::text[]::{key.field.rel_db_type(self.backend.connection)}[]"
+        return Query(f"{expression} = ANY({array})", (list(keys),))
+
+    def bytewise(self, expression: str) -> str:
+        # As text, for citext ignores the collation.
+        return f'{expression}::text COLLATE "C"'
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        connection = self.backend.connection
+        if connection.in_atomic_block:  # the caller's transaction, pinned by the caller
+            yield
+            return
+        with transaction.atomic(using=connection.alias):
+            # Row level security would hide rows and call others orphans; off, it is an error that says so.
+            self.backend.fetch("SELECT set_config('row_security', 'off', true)")
+            yield
+
+
+class SqliteFolderSql(FolderSql):
+    """SQLite's words. There is no transaction: a project may have them begin with a write lock."""
+
+    def text(self, key: KeyColumn, expression: str) -> str:
+        if not key.is_uuid:
+            return f"CAST({expression} AS text)"
+        return f"CASE WHEN length({expression}) = 32 THEN {hyphenated(expression)} ELSE {expression} END"
+
+    def value(self, key: KeyColumn, expression: str) -> str:
+        if key.is_uuid:
+            return f"replace({expression}, '-', '')"
+        if isinstance(key.field, IntegerField):
+            return f"CAST({expression} AS integer)"
+        return expression
+
+    def among(self, key: KeyColumn, expression: str, keys: Sequence[str]) -> Query:
+        value = self.value(key, "k.value")
+        return Query(f"{expression} IN (SELECT {value} FROM json_each(%s) AS k)", (json.dumps(list(keys)),))
+
+    def bytewise(self, expression: str) -> str:
+        return f"{expression} COLLATE BINARY"
+
+
+def hyphenated(digits: str) -> str:
+    """Spell the 32 digits of a UUID as the product does."""
+    groups = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    return " || '-' || ".join(f"substr({digits}, {start}, {length})" for start, length in groups)
+
+
+def is_postgresql(connection: BaseDatabaseWrapper) -> bool:
+    """Tell which of the two dialects a connection speaks."""
+    return connection.vendor == "postgresql"
+
+
+def folder_sql(backend: Backend, tables: FolderTables) -> FolderSql:
+    """Return the statements in the backend's dialect."""
+    dialect = PostgresFolderSql if is_postgresql(backend.connection) else SqliteFolderSql
+    return dialect(backend, tables)

@@ -1,0 +1,133 @@
+"""What to run about a finding: a command of ours, or SQL that lists every case, ready to be pasted.
+
+Pure text: nothing here is executed, and nothing has parameters.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cleanup.backends.catalogue import Table
+from cleanup.backends.finding_sql import BLANKS, FindingSql
+from cleanup.backends.folder_sql import is_postgresql
+from cleanup.references import Reference, ReferenceMap
+
+
+class Hints:
+    """The hints of one database."""
+
+    def __init__(self, sql: FindingSql, references: ReferenceMap) -> None:
+        self.sql = sql
+        self.references = references
+        self.connection = sql.backend.connection
+        self.by_code = {code: _pasteable(text) for code, text in self._listings().items()}
+
+    def of(self, code: str, *, application: str | None) -> str:
+        """Return the hint about a finding that the mapped tables alone explain."""
+        if code in ("several_roots", "same_named_siblings"):
+            return f"manage.py database_cleanup --cleanup --application {application}"
+        return self.by_code[code]
+
+    def dangling(self, reference: Reference, *, late: bool) -> str:
+        """List the rows of a reference that name no folder; the late ones name a folder that was merged."""
+        condition = self.sql.names_no_folder(reference, self.references)
+        if late:
+            condition += " AND " + self.sql.names_removed_folder(reference)
+        return _pasteable(f"SELECT x.* FROM {self.sql.backend.relation(reference.table)} AS x WHERE {condition};")
+
+    def children(self, parent: str) -> str:
+        """List the children of a folder."""
+        key = _literal(self.sql.tables.folder_key.raw(parent, connection=self.connection))
+        sql = self.sql
+        return _pasteable(
+            f"SELECT f.* FROM {sql.folders} AS f WHERE f.{sql.parent} = {key.replace('%', '%%')} ORDER BY f.{sql.name};"
+        )
+
+    def grant(self, table: Table) -> str:
+        """Let our role read a table."""
+        role = self.connection.settings_dict["USER"] or "current_user"
+        return _pasteable(f"GRANT SELECT ON {self.sql.backend.relation(table.name)} TO {self.sql.backend.quote(role)};")
+
+    def guard(self, columns: Sequence[str]) -> str:
+        """Make the unique index that forbids further duplicates; it fails while there are some."""
+        sql, postgresql = self.sql, is_postgresql(self.connection)
+        quote = sql.backend.quote
+        conditions = [f"{quote(column)} {_is(value, postgresql)}" for column, value in (sql.tables.live or {}).items()]
+        if columns == [sql.tables.folder_application]:
+            parts, name = [sql.owner], "folders_one_root"
+            conditions.insert(0, f"{sql.parent} IS NULL")
+        else:
+            binary = 'COLLATE "C"' if postgresql else "COLLATE BINARY"
+            parts, name = [sql.parent, f"{sql.name} {binary}", sql.owner], "folders_one_name"
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        how = "CONCURRENTLY " if postgresql else ""
+        return _pasteable(f"CREATE UNIQUE INDEX {how}{name} ON {sql.folders} ({', '.join(parts)}){where};")
+
+    def _listings(self) -> dict[str, str]:
+        sql = self.sql
+        quote = sql.backend.quote
+        file_folder, file_owner = quote(sql.tables.file_folder), quote(sql.tables.file_application)
+        folders, files = f"SELECT f.* FROM {sql.folders} AS f WHERE ", f"SELECT f.* FROM {sql.files} AS f WHERE "
+
+        def no_folder(column: str) -> str:
+            return (
+                f"f.{column} IS NOT NULL"
+                f" AND NOT EXISTS (SELECT 1 FROM {sql.folders} AS p WHERE p.{sql.folder_key} = f.{column});"
+            )
+
+        def no_application(column: str) -> str:
+            return (
+                f"f.{column} IS NOT NULL"
+                f" AND NOT EXISTS (SELECT 1 FROM {sql.applications} AS a WHERE a.{sql.application_key} = f.{column});"
+            )
+
+        def other_application(column: str, owner: str) -> str:
+            return (
+                f"EXISTS (SELECT 1 FROM {sql.folders} AS p WHERE p.{sql.folder_key} = f.{column}"
+                f" AND p.{sql.owner} <> f.{owner});"
+            )
+
+        return {
+            "missing_parent": folders + no_folder(sql.parent),
+            "foreign_parent": folders + other_application(sql.parent, sql.owner),
+            "folder_of_missing_application": folders + no_application(sql.owner),
+            "folder_without_application": folders + f"f.{sql.owner} IS NULL;",
+            "blank_name": folders + f"{self._trimmed(f'f.{sql.name}')} = '';",
+            "cycle": self._cycles(),
+            "file_of_missing_folder": files + no_folder(file_folder),
+            "file_of_missing_application": files + no_application(file_owner),
+            "file_in_other_application": files + other_application(file_folder, file_owner),
+            "file_without_folder": files + f"f.{file_folder} IS NULL AND f.{file_owner} IS NOT NULL;",
+        }
+
+    def _cycles(self) -> str:
+        sql = self.sql
+        return (
+            f"WITH RECURSIVE climb(start, at) AS (SELECT f.{sql.folder_key}, f.{sql.parent} FROM {sql.folders} AS f"
+            f" WHERE f.{sql.parent} IS NOT NULL UNION SELECT c.start, f.{sql.parent} FROM climb AS c"
+            f" JOIN {sql.folders} AS f ON f.{sql.folder_key} = c.at WHERE f.{sql.parent} IS NOT NULL)"
+            f" SELECT f.* FROM {sql.folders} AS f JOIN climb AS c ON c.start = f.{sql.folder_key} AND c.at = c.start;"
+        )
+
+    def _trimmed(self, expression: str) -> str:
+        if is_postgresql(self.connection):
+            blanks = "".join(f"\\u{ord(blank):04X}" for blank in BLANKS)
+            return f"btrim({expression}, E'{blanks}')"
+        return f"trim({expression}, char({', '.join(str(ord(blank)) for blank in BLANKS)}))"
+
+
+def _pasteable(text: str) -> str:
+    """Undo the doubling of percent signs that parameters call for."""
+    return text.replace("%%", "%")
+
+
+def _literal(value: str) -> str:
+    escaped = value.replace("'", "''")
+    return f"'{escaped}'"
+
+
+def _is(value: Any, postgresql: bool) -> str:  # noqa: FBT001
+    if value is None:
+        return "IS NULL"
+    if isinstance(value, bool) and postgresql:
+        return f"= {str(value).lower()}"
+    return f"= {int(value)}" if isinstance(value, bool | int) else f"= {_literal(str(value))}"

@@ -1,0 +1,109 @@
+"""The reads that runs, checks and verification start from: which applications have duplicates, and how many.
+
+Invariants: nothing here writes or locks a row. Whole tables are read in ranges of applications, in key order, each in
+a statement of its own; what a generator holds in memory is one range's answer. An application is affected exactly if
+planning would change it, or refuse to.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cleanup.backends import backend_for
+from cleanup.backends.folder_sql import FolderSql, Query, Scope, folder_sql
+from cleanup.folder_tables import folder_tables
+
+#: Applications in one statement. Where there are no more than these, it reads the tables once from end to end.
+APPLICATIONS_PER_RANGE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedApplication:
+    """An application with something to merge."""
+
+    application_id: str
+    roots: int
+    """Live root folders."""
+    duplicates: int
+    """Folders beyond the first of each group there is now; merging may bring together further ones."""
+
+
+def affected_sql(
+    *, using: str, applications: Sequence[str] | None = None, after: str | None = None, until: str | None = None
+) -> tuple[str, list[Any]]:
+    """Return the SELECT of ``application_key``, ``roots``, ``duplicates`` of affected applications, in key order.
+
+    Fit to stand behind INSERT INTO or in a FROM clause. Only named applications, or keys beyond ``after`` and up to
+    ``until``, are looked at where these are given. Raises InvalidKey.
+    """
+    sql = _folder_sql(using)
+    text = sql.tables.application_key.text
+    keys = None if applications is None else tuple(text(key) for key in applications)
+    query = sql.affected(Scope(keys=keys, after=after, until=until))
+    return query.sql, list(query.params)
+
+
+def worst_sql(*, using: str, limit: int) -> tuple[str, list[Any]]:
+    """Return the SELECT, as ``affected_sql`` does, of the applications with most duplicates, most first."""
+    query = _folder_sql(using).worst(limit)
+    return query.sql, list(query.params)
+
+
+def worst_applications(*, using: str, limit: int) -> list[str]:
+    """Return the keys of the applications with most duplicates, in key order."""
+    sql = _folder_sql(using)
+    return sorted(key for key, _, _ in sql.fetch(sql.worst(limit)))
+
+
+def affected_applications(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -> Iterator[AffectedApplication]:
+    """Yield the affected applications in key order."""
+    sql = _folder_sql(using)
+    for scope in _application_ranges(sql, per_range):
+        for key, roots, duplicates in sql.fetch(sql.affected(scope)):
+            yield AffectedApplication(key, roots, duplicates)
+
+
+def count_affected(*, using: str) -> int:
+    """Count the affected applications."""
+    sql = _folder_sql(using)
+    ((count,),) = sql.fetch(Query("SELECT count(*) FROM (") + sql.affected(Scope()) + Query(") AS affected"))
+    return int(count)
+
+
+def applications_with_duplicate_roots(
+    *, using: str, per_range: int = APPLICATIONS_PER_RANGE
+) -> Iterator[tuple[str, int]]:
+    """Yield key and number of live root folders of each application that has several, in key order."""
+    sql = _folder_sql(using)
+    for scope in _application_ranges(sql, per_range):
+        yield from sql.fetch(sql.several_roots(scope))
+
+
+def application_exists(*, using: str, application_id: Any) -> bool:
+    """Tell whether there is such an application. Raises InvalidKey."""
+    tables = folder_tables()
+    key = tables.application_key.text(application_id)
+    return tables.application._base_manager.using(using).filter(pk=key).exists()
+
+
+def application_ranges(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -> Iterator[Scope]:
+    """Yield scopes, in key order, that together hold every row that names an application, existing or not.
+
+    A single scope, which then holds the rows of no application too, where there are few applications.
+    """
+    return _application_ranges(_folder_sql(using), per_range)
+
+
+def _application_ranges(sql: FolderSql, per_range: int) -> Iterator[Scope]:
+    after: str | None = None
+    while True:
+        end = sql.fetch(sql.range_end(after, per_range))
+        until = end[0][0] if end else None
+        yield Scope(after=after, until=until)
+        if until is None:
+            return
+        after = until
+
+
+def _folder_sql(using: str) -> FolderSql:
+    return folder_sql(backend_for(using=using), folder_tables())
