@@ -1,0 +1,87 @@
+"""A small dirty database, the same at every call, and what can be seen of it without the engine."""
+
+import random
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from django.db import connections
+
+from cleanup.models import Application, File, Folder
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+
+#: Of one application: every mapped row of it, as the database holds it.
+Picture = dict[str, tuple]
+
+
+class Mess:
+    """Makes applications with duplicate roots, duplicate children and files in all of them."""
+
+    def __init__(self, *, seed: int = 1) -> None:
+        self.random = random.Random(seed)
+        self.applications: list[Application] = []
+        self.folders: list[Folder] = []
+        self.files: list[File] = []
+
+    def key(self) -> uuid.UUID:
+        return uuid.UUID(int=self.random.getrandbits(128), version=4)
+
+    def application(self, *, roots: int = 2, children: int = 2, files: int = 2) -> Application:
+        """Add an application: its roots are of one name, and so are their children; each child has files."""
+        application = Application(id=self.key())
+        self.applications.append(application)
+        for _ in range(roots):
+            root = self._folder(application, "Documents", None)
+            for number in range(children):
+                child = self._folder(application, f"Folder {number}", root)
+                self._files(application, child, files)
+        return application
+
+    def _folder(self, application: Application, name: str, parent: Folder | None) -> Folder:
+        created = EPOCH + timedelta(minutes=self.random.randrange(1_000_000))
+        folder = Folder(id=self.key(), name=name, parent=parent, application=application, created_at=created)
+        self.folders.append(folder)
+        return folder
+
+    def _files(self, application: Application, folder: Folder, count: int) -> None:
+        self.files += [
+            File(
+                id=self.key(),
+                filename=f"{number}.pdf",
+                original_filename=f"{number}.pdf",
+                file_path=f"/{number}.pdf",
+                file_size=number,
+                mime_type="application/pdf",
+                application=application,
+                folder=folder,
+            )
+            for number in range(count)
+        ]
+
+    def write(self, using: str) -> list[str]:
+        """Write everything and return the applications' ids in key order."""
+        for model, rows in ((Application, self.applications), (Folder, self.folders), (File, self.files)):
+            model._base_manager.using(using).bulk_create(rows)
+        return sorted(str(application.id) for application in self.applications)
+
+
+def make(using: str, *, applications: int, roots: int = 2, children: int = 2, files: int = 2) -> list[str]:
+    """Fill the database with equal applications and return their ids in key order."""
+    mess = Mess()
+    for _ in range(applications):
+        mess.application(roots=roots, children=children, files=files)
+    return mess.write(using)
+
+
+def picture(using: str) -> Picture:
+    """Return the folders and files of each application, by its key."""
+    rows: dict[str, list] = {
+        str(key): [] for key in Application._base_manager.using(using).values_list("pk", flat=True)
+    }
+    with connections[using].cursor() as cursor:
+        for table in ("folders", "files"):
+            cursor.execute(f"SELECT * FROM {table} ORDER BY id")
+            place = [column.name for column in cursor.description].index("application_id") if cursor.description else 0
+            for row in cursor.fetchall():
+                rows[str(uuid.UUID(str(row[place])))].append((table, *row))
+    return {key: tuple(found) for key, found in rows.items()}

@@ -1,0 +1,159 @@
+"""Kill cleanups and rollbacks at random moments: applications stay whole, and going on ends as if nothing had happened.
+
+Each round kills one cleanup and one rollback. In the even rounds the process kills itself at a statement, just before
+or just after the database has done it; in the odd ones it is killed from outside after some time, mostly in the midst
+of a statement. CLEANUP_TEST_KILLS sets the number of rounds on each database.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from cleanup.models import Result, RollbackPoint, Run
+from cleanup.services import DatabaseCleanupService
+from tests import databases
+from tests.reliability import mess
+from tests.reliability.nursery import Nursery, nursery
+
+ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "10"))
+APPLICATIONS = 60
+#: Small batches, for many moments between them.
+SETTINGS = {"CLEANUP_BATCH_SIZE": 3}
+
+CLEANUP, ROLLBACK = "cleanup_all_duplicate_folders", "rollback_cleanup"
+
+
+@dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """How cleanup and rollback go when nobody is killed."""
+
+    before: mess.Picture
+    after: mess.Picture
+    statements: dict[str, int]
+    seconds: dict[str, float]
+
+
+class Scene:
+    """One database with its nursery, and what is known of it from an undisturbed run."""
+
+    def __init__(self, using: str, processes: Nursery) -> None:
+        self.using = using
+        self.processes = processes
+        self.usual = self._undisturbed()
+
+    def _undisturbed(self) -> Undisturbed:
+        self.set_up()
+        statements, seconds = {}, {}
+        before = mess.picture(self.using)
+        self._measure(CLEANUP, [], statements, seconds)
+        after = mess.picture(self.using)
+        self._measure(ROLLBACK, [Run.objects.using(self.using).get().pk], statements, seconds)
+        assert mess.picture(self.using) == before != after
+        return Undisturbed(before, after, statements, seconds)
+
+    def _measure(self, verb: str, arguments: list[Any], statements: dict[str, int], seconds: dict[str, float]) -> None:
+        started = time.monotonic()
+        child = self.processes.start(verb, *arguments, **SETTINGS)
+        assert child.wait() == 0, self.processes.errors.read_text()
+        statements[verb], seconds[verb] = child.statements, time.monotonic() - started
+
+    def set_up(self) -> None:
+        """Bring the database to where every round starts."""
+        databases.wipe(self.using)
+        mess.make(self.using, applications=APPLICATIONS)
+
+    def kill(self, verb: str, *arguments: Any, chance: random.Random, from_outside: bool) -> None:
+        """Start a process on a verb and kill it at some moment of its work."""
+        if from_outside:
+            child = self.processes.start(verb, *arguments, **SETTINGS)
+            time.sleep(chance.uniform(0, self.usual.seconds[verb]))
+            child.send(signal.SIGKILL)
+        else:
+            child = self.processes.start(
+                verb,
+                *arguments,
+                die_at=chance.randint(1, self.usual.statements[verb]),
+                die_after=chance.random() < 0.5,
+                **SETTINGS,
+            )
+        assert child.wait() in (-signal.SIGKILL, 0), self.processes.errors.read_text()
+        self._let_sessions_end()
+
+    def _let_sessions_end(self) -> None:
+        """Wait for the server to notice: it ends the statement it is at, were it a COMMIT, before it does."""
+        connection = connections[self.using]
+        while connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                )
+                if cursor.fetchone() == (0,):
+                    return
+            time.sleep(0.01)
+
+    def assert_whole(self) -> int:
+        """Assert that each application is exactly as before or as after, and return how many are as after."""
+        now = mess.picture(self.using)
+        torn = [key for key in now if now[key] not in (self.usual.before[key], self.usual.after[key])]
+        assert not torn
+        merged = {key for key in now if now[key] != self.usual.before[key]}
+        points = RollbackPoint.objects.using(self.using).filter(status=RollbackPoint.Status.LIVE)
+        assert {point.application_key for point in points} == merged
+        return len(merged)
+
+    def go_on(self, kind: str, start: Callable[[], Any]) -> Run:
+        """Go on with the run of a kind, or start it if it was killed before there was one; return it, ended."""
+        runs = Run.objects.using(self.using).filter(kind=kind)
+        run = runs.first()
+        if run is None:
+            start()
+        elif run.status != Run.Status.COMPLETED:
+            DatabaseCleanupService(using=self.using).resume(run.pk)
+        run = runs.get()
+        results = Result.objects.using(self.using).filter(run=run)
+        assert run.status == Run.Status.COMPLETED, run.status_reason
+        assert {result.error_message for result in results if result.status == Result.Status.FAILED} == set()
+        assert len(results) == APPLICATIONS
+        return run
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Iterator[Callable[[str], Scene]]:
+    """Yield a function that sets the scene on a database, once for all rounds."""
+    with contextlib.ExitStack() as stack:
+        known: dict[str, Scene] = {}
+
+        def scene(using: str) -> Scene:
+            if using not in known:
+                known[using] = Scene(using, stack.enter_context(nursery(using)))
+            return known[using]
+
+        yield scene
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_a_killed_run_leaves_whole_applications_and_goes_on(database, scenes, settings, number):
+    settings.CLEANUP_BATCH_SIZE = SETTINGS["CLEANUP_BATCH_SIZE"]
+    chance = random.Random(number)
+    scene = scenes(database)
+    service = DatabaseCleanupService(using=database)
+    scene.set_up()
+
+    scene.kill(CLEANUP, chance=chance, from_outside=bool(number % 2))
+    scene.assert_whole()
+    run = scene.go_on(Run.Kind.CLEANUP, service.cleanup_all_duplicate_folders)
+    assert scene.assert_whole() == APPLICATIONS
+
+    scene.kill(ROLLBACK, run.pk, chance=chance, from_outside=bool(number % 2))
+    scene.assert_whole()
+    scene.go_on(Run.Kind.ROLLBACK, lambda: service.rollback_cleanup(run.pk))
+    assert scene.assert_whole() == 0
