@@ -377,7 +377,7 @@ class Consolidation:
         entries = list(self._entries(decisions))
         moved: dict[int, Counter[str]] = {place: Counter() for place in points}
         place_of = {point.sequence: place for place, point in points.items()}
-        if entries:
+        if points:
             for step in self.steps:
                 if step.references and step.kind == "removed":
                     self._remove_yielding(step, decisions, points)
@@ -385,7 +385,7 @@ class Consolidation:
                     self._count(moved, place_of, self._move(step, entries, decisions, points))
                 elif step.kind == "moved":
                     self._count(moved, place_of, self._nest(step, decisions, points))
-                else:
+                elif entries:  # none, where roots are nested and nothing merges
                     self._prove(entries, decisions)
                     self._remove_folders(step, entries, points)
             self._check_merged(decisions)
