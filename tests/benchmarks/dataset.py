@@ -1,0 +1,108 @@
+"""A database of applications of which three in ten have two, three or four folder trees instead of one.
+
+Made inside the database by set-based statements. A tree has a root, five named children, two batches below one of them
+and a batch with scans below another: ten folders of four files each. Rows stand in the order of their creation, as a
+race leaves them: the trees of an application side by side. All keys are random, so key order says nothing about place.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+FILES_PER_FOLDER = 4
+
+#: Place in the tree, place of the parent, name.
+TREE = (
+    (1, None, "Documents"),
+    (2, 1, "Borrower"),
+    (3, 1, "Guarantor"),
+    (4, 1, "Collateral"),
+    (5, 1, "Business"),
+    (6, 1, "Supporting Documents"),
+    (7, 4, "Batch 1"),
+    (8, 4, "Batch 2"),
+    (9, 5, "Batch 1"),
+    (10, 9, "Scans"),
+)
+
+_APPLICATIONS = """
+CREATE TEMPORARY TABLE bench_application AS
+SELECT n, gen_random_uuid() AS id, CASE WHEN n % 10 < 3 THEN 2 + (n / 10) % 3 ELSE 1 END AS trees
+  FROM generate_series(1, {applications}) AS n
+"""
+
+_FOLDERS = """
+CREATE TEMPORARY TABLE bench_folder AS
+SELECT a.n, tree, s.place, s.parent, s.name, gen_random_uuid() AS id, a.id AS application_id,
+       timestamptz '2024-01-01' + n * interval '1 minute' + tree * interval '1 second' + place * interval '1 ms' AS at
+  FROM bench_application AS a, generate_series(1, a.trees) AS tree, (VALUES {tree}) AS s(place, parent, name)
+"""
+
+_FILL = (
+    "INSERT INTO customer_applications (id) SELECT id FROM bench_application ORDER BY n",
+    """
+    INSERT INTO folders (id, name, parent_id, application_id, created_at, updated_at)
+    SELECT f.id, f.name, p.id, f.application_id, f.at, f.at
+      FROM bench_folder AS f LEFT JOIN bench_folder AS p ON (p.n, p.tree, p.place) = (f.n, f.tree, f.parent)
+     ORDER BY f.n, f.tree, f.place
+    """,
+    f"""
+    INSERT INTO files (id, filename, original_filename, display_name, file_path, file_size, mime_type, uploaded_by,
+                       application_id, folder_id, created_at)
+    SELECT gen_random_uuid(), 'scan-' || k || '.pdf', 'Scan ' || k || '.pdf', NULL,
+           'applications/' || n || '/' || f.id || '/scan-' || k || '.pdf', 1000 * n + k, 'application/pdf', NULL,
+           f.application_id, f.id, f.at + k * interval '1 minute'
+      FROM bench_folder AS f, generate_series(1, {FILES_PER_FOLDER}) AS k
+     ORDER BY f.n, f.tree, f.place, k
+    """,
+    "DROP TABLE bench_application, bench_folder",
+)
+
+#: Equal for equal rows, in whatever order they stand.
+_CHECKSUM = "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM {table} AS t"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a dataset holds, and what a cleanup does to it."""
+
+    applications: int
+    affected: int
+    folders: int
+    files: int
+    folders_removed: int
+    files_moved: int
+
+
+def expected(applications: int) -> Expected:
+    """Return the figures of a dataset."""
+    trees = [2 + (n // 10) % 3 if n % 10 < 3 else 1 for n in range(1, applications + 1)]
+    folders, removed = sum(trees) * len(TREE), sum(count - 1 for count in trees) * len(TREE)
+    return Expected(
+        applications=applications,
+        affected=sum(count > 1 for count in trees),
+        folders=folders,
+        files=folders * FILES_PER_FOLDER,
+        folders_removed=removed,
+        files_moved=removed * FILES_PER_FOLDER,
+    )
+
+
+def fill(cursor: Any, *, applications: int) -> None:
+    """Fill the migrated, empty mapped tables; a superuser's connection, for foreign keys need not be checked here."""
+    tree = ", ".join(f"({place}, {parent or 'NULL::int'}, '{name}')" for place, parent, name in TREE)
+    cursor.execute("SET session_replication_role = replica")
+    cursor.execute(_APPLICATIONS.format(applications=int(applications)))
+    cursor.execute(_FOLDERS.format(tree=tree))
+    cursor.execute("ANALYZE bench_folder")
+    for statement in _FILL:
+        cursor.execute(statement)
+    cursor.execute("SET session_replication_role = origin")
+
+
+def checksum(cursor: Any) -> tuple[int, ...]:
+    """Return numbers that are equal exactly when folders and files are equal, row for row, column for column."""
+    numbers: list[int] = []
+    for table in ("folders", "files"):
+        cursor.execute(_CHECKSUM.format(table=table))
+        numbers += map(int, cursor.fetchone())
+    return tuple(numbers)

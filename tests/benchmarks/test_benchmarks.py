@@ -1,0 +1,60 @@
+"""The benchmark measures what it says: its dataset has the promised shape, and its bare SQL merges it."""
+
+import pytest
+from django.db import connections, transaction
+
+from tests.benchmarks import baselines, dataset
+
+APPLICATIONS = 40
+
+COUNTS = """
+SELECT (SELECT count(*) FROM customer_applications), (SELECT count(*) FROM folders), (SELECT count(*) FROM files),
+       (SELECT count(*) FROM files AS f JOIN folders AS d ON (d.id, d.application_id) = (f.folder_id, f.application_id))
+"""
+
+
+@pytest.fixture
+def cursor(database):
+    with connections[database].cursor() as cursor:
+        dataset.fill(cursor, applications=APPLICATIONS)
+        yield cursor
+
+
+def counts(cursor) -> tuple[int, ...]:
+    cursor.execute(COUNTS)
+    return tuple(cursor.fetchone())
+
+
+@pytest.mark.only("postgresql")
+class TestDataset:
+    def test_has_the_promised_shape(self, cursor):
+        promised = dataset.expected(APPLICATIONS)
+        assert counts(cursor) == (promised.applications, promised.folders, promised.files, promised.files)
+
+    def test_has_duplicates_in_three_of_ten_applications(self):
+        promised = dataset.expected(20_000)
+        assert (promised.affected, promised.folders_removed, promised.files_moved) == (6000, 119_990, 479_960)
+
+
+@pytest.mark.only("postgresql")
+class TestCleanup:
+    def test_removes_and_moves_what_is_promised(self, cursor, database):
+        promised = dataset.expected(APPLICATIONS)
+        with transaction.atomic(using=database):
+            baselines.run(cursor, baselines.CLEANUP)
+        folders = promised.folders - promised.folders_removed
+        assert counts(cursor) == (promised.applications, folders, promised.files, promised.files)
+
+    def test_leaves_nothing_to_find(self, cursor, database):
+        with transaction.atomic(using=database):
+            baselines.run(cursor, baselines.CLEANUP)
+        for statement in baselines.CHECK:
+            cursor.execute(statement)
+            assert cursor.fetchall() == []
+
+
+@pytest.mark.only("postgresql")
+class TestReads:
+    @pytest.mark.parametrize("statements", [baselines.CHECK, baselines.DRY_RUN, baselines.VERIFICATION])
+    def test_run(self, cursor, statements):
+        baselines.run(cursor, statements)
