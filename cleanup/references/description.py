@@ -61,7 +61,7 @@ class ReferenceMap:
     folders: Table
     files: Table
     references: tuple[Reference, ...]
-    """In the order of their steps."""
+    """In the order of their steps; within a step, a copy comes before what it copies."""
     tables: dict[TableName, Table] = field(default_factory=dict)
     """Every table that a run may write, described (folders, files and applications too)."""
     problems: tuple[Problem, ...] = ()

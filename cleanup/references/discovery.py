@@ -281,7 +281,7 @@ class _Discovery:
             copies.setdefault(connection.derived, []).append(connection)
         spelled = self._spelled(derived, described)
         for step, spots in enumerate(ordered, start=1):
-            for spot in sorted(spots, key=lambda spot: (spot.table, spot.columns)):
+            for spot in spots:
                 found = self.direct.get(spot)
                 keys = [key for key in found.keys if key.name] if found else []
                 worst = max(keys, key=lambda key: _SEVERITY.index(key.on_delete), default=None)

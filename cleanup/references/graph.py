@@ -7,6 +7,7 @@ there copy the folder too, and so on: derived spots.
 Note [Steps]. A foreign key that is checked at the end of each statement binds the two spots that it connects: they
 change in one statement. Spots that are connected at all share a step, unless one table would then have to change in
 two ways; only then are the connections that the database can defer cut. Where that does not help, the run is refused.
+A copy comes before what it copies: then ON UPDATE CASCADE finds nothing left to change behind our back.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -128,19 +129,21 @@ def _derive(spot: Spot, key: ForeignKey, unchanging: Collection[str]) -> Spot | 
 
 def steps(graph: Graph) -> tuple[list[list[Spot]], list[Torn]]:
     """Group the spots by step, in order, and name what cannot be ordered. See Note [Steps]."""
-    ordered: list[list[Spot]] = []
     torn: list[Torn] = []
-    for together in _components(graph.spots, graph.connections):
+    binding = [connection for connection in graph.connections if connection.binding]
+    # Copies were found after what they copy.
+    last_found_first = {spot: -number for number, spot in enumerate(graph.spots)}
+    ordered: list[list[Spot]] = []
+    for together in sorted(_components(graph.spots, graph.connections), key=_place):
         if not _changes_twice(together):
-            ordered.append(together)
+            ordered.append(sorted(together, key=last_found_first.__getitem__))
             continue
-        binding = [connection for connection in graph.connections if connection.binding]
-        for part in _components(together, binding):
-            ordered.append(part)
+        parts = [sorted(part, key=last_found_first.__getitem__) for part in _components(together, binding)]
+        ordered += sorted(parts, key=lambda part: (-_width(part), last_found_first[part[0]]))
+        for part in parts:
             if twice := _changes_twice(part):
                 concerned = [c.key for c in binding if c.spot in part or c.derived in part]
                 torn.append(Torn(twice, tuple(dict.fromkeys(concerned))))
-    ordered.sort(key=_place)
     return ordered, torn
 
 
@@ -166,6 +169,10 @@ def _changes_twice(spots: Iterable[Spot]) -> tuple[Spot, ...]:
     for spot in spots:
         by_table.setdefault(spot.table, []).append(spot)
     return tuple(spot for group in by_table.values() if len(group) > 1 for spot in group)
+
+
+def _width(spots: Iterable[Spot]) -> int:
+    return max(len(spot.columns) for spot in spots)
 
 
 def _place(spots: Sequence[Spot]) -> tuple[int, TableName, tuple[str, ...]]:

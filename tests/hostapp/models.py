@@ -9,6 +9,8 @@ from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 
+from cleanup.models import Folder
+
 
 class HiddenManager(models.Manager):
     """A default manager that shows nothing."""
@@ -37,6 +39,25 @@ class Tag(models.Model):
 
     label = models.CharField(max_length=100)
     folders = models.ManyToManyField("cleanup.Folder", related_name="tags")
+
+
+class Dossier(Folder):
+    """A proxy, with a content type of its own."""
+
+    class Meta:
+        proxy = True
+
+
+class Contract(Folder):
+    """A child table, whose key is the folder's."""
+
+    title = models.CharField(max_length=100)
+
+
+class Clause(models.Model):
+    """Points at the child, and so copies the folder's key."""
+
+    contract = models.ForeignKey(Contract, models.CASCADE)
 
 
 class Watch(models.Model):

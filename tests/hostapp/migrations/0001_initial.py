@@ -51,6 +51,40 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Dossier",
+            fields=[],
+            options={"proxy": True},
+            bases=("cleanup.folder",),
+        ),
+        migrations.CreateModel(
+            name="Contract",
+            fields=[
+                (
+                    "folder_ptr",
+                    models.OneToOneField(
+                        auto_created=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        parent_link=True,
+                        primary_key=True,
+                        serialize=False,
+                        to="cleanup.folder",
+                    ),
+                ),
+                ("title", models.CharField(max_length=100)),
+            ],
+            bases=("cleanup.folder",),
+        ),
+        migrations.CreateModel(
+            name="Clause",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "contract",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="hostapp.contract"),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
             name="Watch",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
