@@ -5,6 +5,7 @@ lc_monetary, and ``text::type`` back, is how pg_dump moves values: exact for eve
 array bounds included. Types are spelled by ``format_type``.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -37,6 +38,18 @@ _PINNED = {
     "lc_monetary": "C",
     "row_security": "off",
 }
+
+
+_PLAIN_ITEM = re.compile(r"[0-9A-Za-z_-]+").fullmatch
+
+
+def _array_item(value: Cell) -> str:
+    if value is None:
+        return "NULL"
+    if _PLAIN_ITEM(value) and value.upper() != "NULL":
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 class PostgresBackend(Backend):
@@ -227,7 +240,7 @@ class PostgresBackend(Backend):
                 f"SELECT count(*) FROM {self._rows(len(key))} JOIN {self.relation(table.name)} AS t"
                 f" ON {self._key_condition(table, key)} JOIN {self.relation(foreign_key.table)} AS r ON {joined}"
             )
-            params += [[row[place] for row in rows] for place in range(len(key))]
+            params += [self._array([row[place] for row in rows]) for place in range(len(key))]
         return sum(count for (count,) in self.fetch(" UNION ALL ".join(selects), params)) if selects else 0
 
     def rows_of_held(
@@ -310,9 +323,9 @@ class PostgresBackend(Backend):
         self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
     ) -> list[Counted]:
         params = [
-            [point for point, _, _ in rows],
-            [folder for _, folder, _ in rows],
-            [parent for _, _, parent in rows],
+            self._array([str(point) for point, _, _ in rows]),
+            self._array([folder for _, folder, _ in rows]),
+            self._array([parent for _, _, parent in rows]),
             step,
             str(table.name),
             column,
@@ -347,16 +360,19 @@ class PostgresBackend(Backend):
     ) -> list[Counted]:
         width = len(key)
         names = ["point", *(f"k{place}" for place in range(width))]
-        arrays = ["%s::bigint[]", *("%s::text[]" for _ in key)]
+        types = ["bigint", *("text" for _ in key)]
         params: list[Any] = [
-            [point for point, _ in rows],
-            *([cells[place] for _, cells in rows] for place in range(width)),
+            self._array([str(point) for point, _ in rows]),
+            *(self._array([cells[place] for _, cells in rows]) for place in range(width)),
         ]
         forwarding = ""
         if survivors is not None:
             names += ["removed", "survivor"]
-            arrays += ["%s::text[]", "%s::text[]"]
-            params += [[removed for removed, _ in survivors], [survivor for _, survivor in survivors]]
+            types += ["text", "text"]
+            params += [
+                self._array([removed for removed, _ in survivors]),
+                self._array([survivor for _, survivor in survivors]),
+            ]
             forwarding = (
                 ", forwarded AS (INSERT INTO cleanup_removedfolder (folder_key, survivor_key, point_id)"
                 " SELECT removed, survivor, point FROM gone)"
@@ -364,7 +380,7 @@ class PostgresBackend(Backend):
         image = self._text_array([f"t.{self.quote(column.name)}" for column in table.columns if not column.generated])
         sql = (
             f"WITH gone AS (DELETE FROM {self.relation(table.name)} AS t"
-            f" USING unnest({', '.join(arrays)}) AS m({', '.join(names)})"
+            f" USING {self._unnest(types, names)}"
             f" WHERE {self._key_condition(table, key)} RETURNING m.*, to_json({image}) AS image)"
             f', journaled AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)'
             f" SELECT point, 'removed', %s, %s, count(*), json_agg(image)::text"
@@ -621,7 +637,7 @@ class PostgresBackend(Backend):
             cells = self._text_array([f"e.value->>{place}" for place in places])
             where = f" AND NOT EXISTS (SELECT FROM {self._rows(len(key))} WHERE {cells} = ARRAY["
             where += ", ".join(f"m.k{place}" for place in range(len(key))) + "])"
-            params += [[cells[place] for cells in left_out] for place in range(len(key))]
+            params += [self._array([cells[place] for cells in left_out]) for place in range(len(key))]
         sql = (
             f"images AS MATERIALIZED (SELECT s.point_id AS __point, {listed} FROM cleanup_snapshotrow AS s,"
             f" json_array_elements(s.images::json) AS e(value) WHERE s.kind = {kind} AND"
@@ -630,21 +646,27 @@ class PostgresBackend(Backend):
         return sql, params
 
     def _pairs(self, target: Target) -> str:
-        width = len(target.columns)
-        arrays = ", ".join(["%s::bigint[]", "%s::int[]", *(["%s::text[]"] * (2 * width))])
-        names = ", ".join(
-            ["point", "rank", *(f"o{place}" for place in range(width)), *(f"n{place}" for place in range(width))]
-        )
-        return f"unnest({arrays}) AS m({names})"
+        width = range(len(target.columns))
+        names = ["point", "rank", *(f"o{place}" for place in width), *(f"n{place}" for place in width)]
+        return self._unnest(("bigint", "int", *(["text"] * (2 * len(target.columns)))), names)
 
     def _pair_params(self, target: Target) -> list[Any]:
         width = range(len(target.columns))
         return [
-            [pair.point for pair in target.pairs],
-            [pair.rank for pair in target.pairs],
-            *([pair.old[place] for pair in target.pairs] for place in width),
-            *([pair.new[place] for pair in target.pairs] for place in width),
+            self._array([str(pair.point) for pair in target.pairs]),
+            self._array([str(pair.rank) for pair in target.pairs]),
+            *(self._array([pair.old[place] for pair in target.pairs]) for place in width),
+            *(self._array([pair.new[place] for pair in target.pairs]) for place in width),
         ]
+
+    def _unnest(self, types: Sequence[str], names: Sequence[str]) -> str:
+        """Return a relation m of parameters, one ``_array`` a column."""
+        arrays = ", ".join(f"%s::{kind}[]" for kind in types)
+        return f"unnest({arrays}) AS m({', '.join(names)})"
+
+    def _array(self, values: Sequence[Cell]) -> str:
+        """Return the text form of an array (PostgreSQL, 8.15.6): quoted once, many times faster than item by item."""
+        return "{" + ",".join(map(_array_item, values)) + "}"
 
     def _condition(self, target: Target) -> tuple[str, list[Any]]:
         parts = [
@@ -658,7 +680,7 @@ class PostgresBackend(Backend):
         if target.spare:
             key = target.table.column(target.key[0])
             parts.append(f"t.{self.quote(key.name)} <> ALL(%s::text[]::{key.type}[])")
-            params.append(list(target.spare))
+            params.append(self._array(target.spare))
         return " AND ".join(parts), params
 
     def _assignments(self, target: Target) -> str:
@@ -688,7 +710,7 @@ class PostgresBackend(Backend):
         )
 
     def _rows(self, width: int) -> str:
-        return f"unnest({', '.join(['%s::text[]'] * width)}) AS m({', '.join(f'k{place}' for place in range(width))})"
+        return self._unnest(["text"] * width, [f"k{place}" for place in range(width)])
 
     def _key_condition(self, table: Table, key: tuple[str, ...]) -> str:
         return " AND ".join(

@@ -252,7 +252,10 @@ class Migration(migrations.Migration):
                 (
                     "point",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="rows", to="cleanup.rollbackpoint"
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rows",
+                        to="cleanup.rollbackpoint",
                     ),
                 ),
             ],
@@ -291,6 +294,7 @@ class Migration(migrations.Migration):
                 (
                     "point",
                     models.ForeignKey(
+                        db_constraint=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="removed_folders",
                         to="cleanup.rollbackpoint",
