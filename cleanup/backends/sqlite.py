@@ -1,0 +1,912 @@
+"""SQLite: rows are journaled by one statement and changed by the next; cells are storage class and value.
+
+Note [Storage classes]. A cell is ``i:`` and decimal digits, ``r:`` and a hexadecimal float, ``t:`` and the text, ``x:``
+and the bytes of a text that is no valid text or holds NUL, ``b:`` and the bytes of a blob; NULL is None. Two
+functions that are registered on each connection encode and decode; JSON's own numbers and texts lose digits and NULs.
+
+Note [Affinity]. A column may convert what is written to it (42 becomes '42'). Old values are journaled as they were
+found, so that they come back exactly; a new value is recognised in the form it was given in and in the converted one.
+"""
+
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup.backends.base import (
+    ROWS_PER_SNAPSHOT_ROW,
+    Backend,
+    Cell,
+    CollidingRow,
+    Counted,
+    FolderRecord,
+    Restoration,
+    RowConflict,
+    StructureTable,
+    Target,
+    UndoTarget,
+)
+from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
+from cleanup.exceptions import CountMismatch, DatabaseUnusable, UnkeyedRows
+from cleanup.folder_tables import FolderTables, KeyColumn
+from cleanup.planning import FolderRow
+
+#: UPDATE ... FROM of 3.33, RETURNING and MATERIALIZED of 3.35.
+_OLDEST = (3, 35)
+
+#: json_array takes this many arguments at least, however SQLite was built.
+_ARGUMENTS = 100
+
+_COLLATION = re.compile(r"""\sCOLLATE\s+("[^"]+"|\w+)\s*$""", re.IGNORECASE)
+
+#: The connection, by its wrapper, that the functions were last registered on.
+_prepared: "WeakKeyDictionary[BaseDatabaseWrapper, Any]" = WeakKeyDictionary()
+
+
+class SqliteBackend(Backend):
+    """SQLite 3.35 and newer."""
+
+    encoding: ClassVar[str] = "sqlite-class"
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise DatabaseUnusable(
+                problem=f"SQLite {sqlite3.sqlite_version} is too old.", remedy="Use a Python with SQLite 3.35 or newer."
+            )
+        super().__init__(connection)
+
+    def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        self._prepare()
+        return super().fetch(sql, params)
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        # The driver counts the rows of statements that begin with UPDATE or DELETE, not of those that begin with WITH.
+        self._prepare()
+        return super().execute(sql, params)
+
+    def _prepare(self) -> None:
+        self.connection.ensure_connection()
+        raw = self.connection.connection
+        if _prepared.get(self.connection) is raw:
+            return
+        ((encoding,),) = raw.execute("PRAGMA encoding").fetchall()
+        encode, decode = _codec(encoding)
+        raw.create_function("cleanup_encode", 2, encode, deterministic=True)
+        raw.create_function("cleanup_decode", 1, decode, deterministic=True)
+        _prepared[self.connection] = raw
+
+    # Transactions.
+
+    def pin(self, *, session_name: str = "") -> None:
+        # There is one writer, and nothing to set: in an immediate transaction the lock is held already, else the
+        # caller's first write takes it.
+        self._prepare()
+
+    def force_constraints(self) -> None:
+        # Foreign keys that were not checked by their statement are checked by COMMIT; asked for earlier, SQLite would
+        # read whole tables.
+        pass
+
+    def identity(self) -> str:
+        ((file,),) = self.fetch("SELECT file FROM pragma_database_list WHERE name = 'main'")
+        if not file:
+            return f"sqlite:{self.connection.settings_dict['NAME']}"
+        path = Path(file).resolve()
+        return f"sqlite:{path}:{path.stat().st_ino}"
+
+    # Cells.
+
+    def key_cell(self, key: KeyColumn, value: str) -> str:
+        if key.is_uuid:
+            return "t:" + value.replace("-", "").lower()
+        raw = key.raw(value, connection=self.connection)
+        return f"i:{raw}" if isinstance(key.field, models.IntegerField) else self.text_cell(raw)
+
+    def text_cell(self, text: str) -> str:
+        return "x:" + text.encode().hex() if "\x00" in text else "t:" + text
+
+    def cell_text(self, cell: Cell) -> str:
+        if cell is None:
+            return "NULL"
+        return str(float.fromhex(cell[2:])) if cell.startswith("r:") else cell[2:]
+
+    # Own tables.
+
+    def clock(self) -> str:
+        # As Django's Now() does.
+        return "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+
+    # Reading.
+
+    def lock_applications(self, tables: FolderTables, keys: Sequence[str], *, lock: bool) -> set[str]:
+        key = self.quote(tables.application_key.column)
+        rows = self.fetch(
+            f"SELECT {key} FROM {self.quote(tables.application_table)} WHERE {key} IN {_LISTED}",
+            [self._key_list(tables.application_key, keys)],
+        )
+        return {self._spelling(tables.application_key, value) for (value,) in rows}
+
+    def count_folders(self, tables: FolderTables, keys: Sequence[str]) -> dict[str, int]:
+        application = self.quote(tables.folder_application)
+        rows = self.fetch(
+            f"SELECT {application}, count(*) FROM {self.quote(tables.folder_table)}"
+            f" WHERE {application} IN {_LISTED} GROUP BY 1",
+            [self._key_list(tables.application_key, keys)],
+        )
+        return {self._spelling(tables.application_key, value): count for value, count in rows}
+
+    def read_folders(
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool, columns: Sequence[str] = ()
+    ) -> dict[str, list[FolderRecord]]:
+        key, parent, application, name, created = (
+            self.quote(column)
+            for column in (
+                tables.folder_key.column,
+                tables.folder_parent,
+                tables.folder_application,
+                tables.folder_name,
+                tables.folder_created,
+            )
+        )
+        live, live_params = self.live_condition(tables, prefix="")
+        extra = "".join(f", {_encoded(self.quote(column))}" for column in columns)
+        rows = self.fetch(
+            f"SELECT {application}, {key}, {parent}, {_encoded(name)},"
+            f" row_number() OVER (ORDER BY {created} IS NULL, {created} COLLATE BINARY, {key} COLLATE BINARY),"
+            f" {live}{extra} FROM {self.quote(tables.folder_table)} WHERE {application} IN {_LISTED}",
+            [*live_params, self._key_list(tables.application_key, keys)],
+        )
+        folders: dict[str, list[FolderRecord]] = {}
+        of_application, of_folder = tables.application_key, tables.folder_key
+        for application_key, folder_key, parent_key, folder_name, age, is_live, *cells in rows:
+            row = FolderRow(
+                self._spelling(of_folder, folder_key),
+                None if parent_key is None else self._spelling(of_folder, parent_key),
+                _name(folder_name),
+                age,
+                bool(is_live),
+            )
+            record = FolderRecord(row, tuple(cells))
+            folders.setdefault(self._spelling(of_application, application_key), []).append(record)
+        return folders
+
+    def _spelling(self, key: KeyColumn, value: Any) -> str:
+        """Spell a stored key as the product does."""
+        text = str(value)
+        if key.is_uuid and len(text) == 32:
+            text = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}".lower()
+        return text
+
+    def _key_list(self, key: KeyColumn, keys: Iterable[str]) -> str:
+        return _json([self.key_cell(key, value) for value in keys])
+
+    def count_rows(self, targets: Sequence[Target]) -> list[Counted]:
+        selects, params = [], []
+        for number, target in enumerate(targets):
+            matches, match_params = self._matches(target)
+            selects.append(
+                f"SELECT {number}, point, matching FROM (WITH {self._pairs(target)} SELECT m.point AS point,"
+                f" count(*) AS matching FROM {matches} GROUP BY m.point)"
+            )
+            params += [self._pair_list(target), *match_params]
+        if not selects:
+            return []
+        return [
+            Counted(point, targets[number].table.name, rows)
+            for number, point, rows in self.fetch(" UNION ALL ".join(selects), params)
+        ]
+
+    def colliding_rows(self, target: Target, unique: UniqueKey) -> list[CollidingRow]:
+        table = target.table
+        moving, moving_params = self._matches(target)
+        staying, staying_params = self._matches(target, staying=True)
+        key = _json_array([_encoded(f"t.{self.quote(column)}") for column in target.key])
+        after = ", ".join(
+            f"m.e{target.columns.index(column.name)} AS {self.quote(column.name)}"
+            if column.name in target.columns
+            else f"t.{self.quote(column.name)}"
+            for column in table.columns
+        )
+        now = ", ".join(f"t.{self.quote(column.name)}" for column in table.columns)
+        body = _json_array(
+            [_encoded(self.quote(column.name)) for column in table.columns if column.name not in target.key]
+        )
+        parts = [f"({part})".replace("%", "%%") for part in unique.parts]
+        conditions = [f"{part} IS NOT NULL" for part in parts]
+        if unique.predicate:
+            conditions.append(f"({unique.predicate})".replace("%", "%%"))
+        sql = (
+            f"WITH {self._pairs(target)}, candidates AS MATERIALIZED ("
+            f"SELECT m.point AS __point, m.rank AS __rank, {key} AS __key, {after} FROM {moving}"
+            f" UNION ALL SELECT m.point, 0, {key}, {now} FROM {staying}"
+            f"), ranked AS (SELECT __point, __key, {body} AS __body, row_number() OVER w AS __n,"
+            f" first_value({body}) OVER w AS __first FROM candidates WHERE {' AND '.join(conditions)}"
+            f" WINDOW w AS (PARTITION BY {', '.join(parts)} ORDER BY __rank, __key))"
+            f" SELECT __point, __key, __body IS __first FROM ranked WHERE __n > 1"
+        )
+        rows = self.fetch(sql, [self._pair_list(target), *moving_params, *staying_params])
+        return [CollidingRow(point, tuple(json.loads(cells)), bool(twin)) for point, cells, twin in rows]
+
+    def rows_referencing(
+        self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
+    ) -> int:
+        selects = []
+        for foreign_key in inbound:
+            joined = " AND ".join(
+                f"r.{self.quote(own)} = t.{self.quote(other)}"
+                for own, other in zip(foreign_key.columns, foreign_key.target_columns, strict=True)
+            )
+            selects.append(
+                f"SELECT count(*) AS found FROM m CROSS JOIN {self.relation(table.name)} AS t"
+                f" ON {self._same_key(key, 't', 'm')} JOIN {self.relation(foreign_key.table)} AS r ON {joined}"
+            )
+        if not selects:
+            return 0
+        ((count,),) = self.fetch(
+            f"WITH m AS MATERIALIZED ({self._key_rows(table, key)})"
+            f" SELECT sum(found) FROM ({' UNION ALL '.join(selects)})",
+            [_json([[None, *cells] for cells in rows])],
+        )
+        return int(count)
+
+    def rows_of_held(
+        self, target: Target, application_column: str, held: Sequence[str], key: KeyColumn
+    ) -> list[Counted]:
+        matches, match_params = self._matches(target)
+        rows = self.fetch(
+            f"WITH {self._pairs(target)} SELECT m.point, count(*) FROM {matches}"
+            # The plus keeps the planner from starting at the applications.
+            f" WHERE +t.{self.quote(application_column)} IN {_LISTED} GROUP BY m.point",
+            [self._pair_list(target), *match_params, self._key_list(key, held)],
+        )
+        return [Counted(point, target.table.name, count) for point, count in rows]
+
+    # Writing, journaled.
+
+    def move(self, targets: Sequence[Target], *, step: int) -> list[Counted]:
+        for target in targets:
+            self._refuse_null_keys(target)
+        # All is journaled before anything changes: the key of one target may hold the columns of another.
+        counts = [self._journal_moves(target, step) for target in targets]
+        if len(targets) > 1:
+            self._defer_foreign_keys()
+        for number in self._referencing_first([target.table for target in targets]):
+            target, journaled = targets[number], counts[number].total()
+            moved = self._update(target) if journaled else 0
+            if moved != journaled:
+                raise CountMismatch(table=str(target.table.name), moved=moved, journaled=journaled)
+        return [
+            Counted(point, target.table.name, rows)
+            for target, counted in zip(targets, counts, strict=True)
+            for point, rows in counted.items()
+        ]
+
+    def _refuse_null_keys(self, target: Target) -> None:
+        """Refuse rows without a key: a primary key that is not the rowid may hold nulls here."""
+        nullable = [column for column in target.key if not target.table.column(column).not_null]
+        if not nullable:
+            return
+        matches, params = self._matches(target)
+        is_null = " OR ".join(f"t.{self.quote(column)} IS NULL" for column in nullable)
+        ((count,),) = self.fetch(
+            f"WITH {self._pairs(target)} SELECT count(*) FROM {matches} WHERE {is_null}",
+            [self._pair_list(target), *params],
+        )
+        if count:
+            raise UnkeyedRows(count=count, table=str(target.table.name))
+
+    def _journal_moves(self, target: Target, step: int) -> Counter[int]:
+        matches, match_params = self._matches(target)
+        width = range(len(target.columns))
+        # The value that is there, not the one that was looked for: they may differ in their storage class.
+        olds = ", ".join(
+            f"{_encoded(f't.{self.quote(column)}')} AS o{place}" for place, column in enumerate(target.columns)
+        )
+        news = ", ".join(f"m.n{place} AS n{place}" for place in width)
+        keys = ", ".join(
+            f"{_encoded(f't.{self.quote(column)}')} AS k{place}" for place, column in enumerate(target.key)
+        )
+        change = ", ".join(["point", *(f"o{place}" for place in width), *(f"n{place}" for place in width)])
+        changes = ", ".join(f"%s, json_array(o{place}, n{place})" for place in width)
+        key_lists = ", ".join(f"%s, json_group_array(k{place})" for place in range(len(target.key)))
+        return self._journal(
+            f"changes, keys) WITH {self._pairs(target)}, moved AS MATERIALIZED ("
+            f"SELECT m.point AS point, {olds}, {news}, {keys} FROM {matches})"
+            f" SELECT point, 'moved', %s, %s, count(*), json_object({changes}),"
+            f" json_object({key_lists}) FROM (SELECT *, (row_number() OVER (PARTITION BY {change}) - 1)"
+            f" / {ROWS_PER_SNAPSHOT_ROW} AS chunk FROM moved) GROUP BY {change}, chunk",
+            [
+                self._pair_list(target),
+                *match_params,
+                step,
+                str(target.table.name),
+                *target.columns,
+                *target.key,
+            ],
+        )
+
+    def _journal(self, rest: str, params: Sequence[Any]) -> Counter[int]:
+        """Insert snapshot rows, selected from the sixth column on, and return the rows they speak of by point."""
+        counts: Counter[int] = Counter()
+        for point, rows in self.fetch(
+            f'INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, {rest}'
+            f" RETURNING point_id, row_count",
+            params,
+        ):
+            counts[point] += rows
+        return counts
+
+    def _update(self, target: Target) -> int:
+        relation = self.relation(target.table.name)
+        assignments = ", ".join(f"{self.quote(column)} = m.v{place}" for place, column in enumerate(target.columns))
+        news = ", ".join(f"{_decoded(f'm.n{place}')} AS v{place}" for place in range(len(target.columns)))
+        condition, params = self._condition(target)
+        if self._is_indexed(target):
+            source = f"(WITH {self._pairs(target)} SELECT m.*, {news} FROM m) AS m"
+            return self.execute(
+                f"UPDATE {relation} AS t SET {assignments} FROM {source} WHERE {condition}",
+                [self._pair_list(target), *params],
+            )
+        # UPDATE ... FROM lets no one say which table is read first. Without an index that must be the target, or the
+        # whole table is read for every pair; so the rows are found beforehand.
+        matches, params = self._matches(target)
+        keys = ", ".join(f"t.{self.quote(column)} AS d{place}" for place, column in enumerate(target.key))
+        source = f"(WITH {self._pairs(target)} SELECT {keys}, {news} FROM {matches}) AS m"
+        return self.execute(
+            f"UPDATE {relation} AS t SET {assignments} FROM {source} WHERE {self._same_key(target.key, 't', 'm')}",
+            [self._pair_list(target), *params],
+        )
+
+    def _defer_foreign_keys(self) -> None:
+        # Ends with the transaction. Switched off sooner, SQLite would forget the violations that it still has to check.
+        self.execute("PRAGMA defer_foreign_keys = ON")
+
+    def _referencing_first(self, tables: Sequence[Table]) -> list[int]:
+        """Order tables so that ON UPDATE CASCADE finds nothing left to do and the counts stay true."""
+        if len(tables) == 1:
+            return [0]
+        by_name = {table.name.name.lower(): number for number, table in enumerate(tables)}
+        references = {
+            number: {
+                by_name[name.lower()]
+                for (name,) in self.fetch('SELECT "table" FROM pragma_foreign_key_list(%s)', [table.name.name])
+                if by_name.get(name.lower(), number) != number
+            }
+            for number, table in enumerate(tables)
+        }
+        ordered: list[int] = []
+        while references:
+            referenced = set().union(*references.values())
+            chosen = next((number for number in references if number not in referenced), min(references))
+            ordered.append(chosen)
+            del references[chosen]
+        return ordered
+
+    def nest(
+        self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
+    ) -> list[Counted]:
+        folder, parent = f"t.{self.quote(key)}", f"t.{self.quote(column)}"
+        source = (
+            f"(WITH q AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS point,"
+            f" json_extract(value, '$[1]') AS folder, json_extract(value, '$[2]') AS parent FROM json_each(%s))"
+            f" SELECT q.*, {_decoded('q.folder')} AS d0, {_decoded('q.parent')} AS v0 FROM q) AS m"
+        )
+        counts = self._journal(
+            f"changes, keys) SELECT point, 'moved', %s, %s, count(*), json_object(%s, json_array(NULL, parent)),"
+            f" json_object(%s, json_group_array(folder)) FROM (SELECT m.point AS point, m.parent AS parent,"
+            f" {_encoded(folder)} AS folder FROM {source} CROSS JOIN {self.relation(table.name)} AS t"
+            f" ON {folder} = m.d0 AND {parent} IS NULL) GROUP BY point, parent",
+            [step, str(table.name), column, key, _json(rows)],
+        )
+        moved = self.execute(
+            f"UPDATE {self.relation(table.name)} AS t SET {self.quote(column)} = m.v0 FROM {source}"
+            f" WHERE {folder} = m.d0 AND {parent} IS NULL",
+            [_json(rows)],
+        )
+        return self._counted(table, counts, moved, expected=len(rows))
+
+    def _counted(self, table: Table, counts: Counter[int], changed: int, *, expected: int) -> list[Counted]:
+        if not changed == counts.total() == expected:
+            wrong = counts.total() if changed == expected else changed
+            raise CountMismatch(table=str(table.name), moved=expected, journaled=wrong)
+        return [Counted(point, table.name, rows) for point, rows in counts.items()]
+
+    def remove(
+        self,
+        table: Table,
+        key: tuple[str, ...],
+        rows: Sequence[tuple[int, tuple[str, ...]]],
+        *,
+        step: int,
+        survivors: Sequence[tuple[str, str]] | None = None,
+    ) -> list[Counted]:
+        relation = self.relation(table.name)
+        listed = _json([[point, *cells] for point, cells in rows])
+        counts = self._journal(
+            f"images) WITH m AS MATERIALIZED ({self._key_rows(table, key)}), gone AS (SELECT m.point AS point,"
+            f" {self._image(table)} AS image, (row_number() OVER (PARTITION BY m.point) - 1) / {ROWS_PER_SNAPSHOT_ROW}"
+            f" AS chunk FROM m CROSS JOIN {relation} AS t ON {self._same_key(key, 't', 'm')})"
+            f" SELECT point, 'removed', %s, %s, count(*), json_group_array(json(image)) FROM gone"
+            f" GROUP BY point, chunk",
+            [listed, step, str(table.name)],
+        )
+        if survivors is not None:
+            forwarding = [[*pair, point] for pair, (point, _) in zip(survivors, rows, strict=True)]
+            self.execute(
+                "INSERT INTO cleanup_removedfolder (folder_key, survivor_key, point_id)"
+                " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')"
+                " FROM json_each(%s)",
+                [_json(forwarding)],
+            )
+        own = ", ".join(self.quote(column) for column in key)
+        given = ", ".join(f"d{place}" for place in range(len(key)))
+        removed = self.execute(
+            f"DELETE FROM {relation} WHERE ({own}) IN (SELECT {given} FROM ({self._key_rows(table, key)}))", [listed]
+        )
+        return self._counted(table, counts, removed, expected=len(rows))
+
+    def take_structure(
+        self, structure: StructureTable, *, point: int, application: str, key: KeyColumn, step: int
+    ) -> int:
+        table = structure.table
+        return self._journal(
+            f"images) SELECT %s, 'structure', %s, %s, count(*), json_group_array(json(image)) FROM (SELECT"
+            f" {self._image(table)} AS image, (row_number() OVER () - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
+            f" FROM {self.relation(table.name)} AS t WHERE t.{self.quote(structure.application)} = {_decoded('%s')})"
+            f" GROUP BY chunk",
+            [point, step, str(table.name), *[self.key_cell(key, application)] * 3],
+        ).total()
+
+    # Undo.
+
+    def restore_moved(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Restoration:
+        restored: list[Counted] = []
+        conflicts: list[RowConflict] = []
+        expected = []
+        for target in targets:
+            table = target.table.name
+            verdicts, params = self._verdicts(target, points=points, step=step)
+            keys = _json_array([f"k{place}" for place in range(len(target.key))])
+            rows = self.fetch(
+                f"WITH {verdicts} SELECT point, verdict, count(*), NULL FROM v WHERE verdict = 'restore' GROUP BY point"
+                f" UNION ALL SELECT point, verdict, 1, {keys} FROM v WHERE verdict NOT IN ('restore', 'same')",
+                params,
+            )
+            expected.append(sum(count for _, verdict, count, _ in rows if verdict == "restore"))
+            for point, verdict, count, cells in rows:
+                if verdict == "restore":
+                    restored.append(Counted(point, table, count))
+                else:
+                    column = "+".join(target.columns) if verdict != "row_missing" else ""
+                    conflicts.append(RowConflict(point, table, verdict, tuple(json.loads(cells)), column))
+        if len(targets) > 1:
+            self._defer_foreign_keys()
+        for number in self._referencing_first([target.table for target in targets]):
+            if expected[number]:
+                self._restore(targets[number], points=points, step=step, expected=expected[number])
+        return Restoration(restored, conflicts)
+
+    def _restore(self, target: UndoTarget, *, points: Sequence[int], step: int, expected: int) -> None:
+        verdicts, params = self._verdicts(target, points=points, step=step)
+        assignments = ", ".join(f"{self.quote(column)} = m.v{place}" for place, column in enumerate(target.columns))
+        changed = self.execute(
+            f"UPDATE {self.relation(target.table.name)} AS t SET {assignments}"
+            f" FROM (WITH {verdicts} SELECT * FROM v WHERE verdict = 'restore') AS m"
+            f" WHERE {self._same_key(target.key, 't', 'm')}",
+            params,
+        )
+        if changed != expected:
+            raise CountMismatch(table=str(target.table.name), moved=changed, journaled=expected)
+
+    def _verdicts(self, target: UndoTarget, *, points: Sequence[int], step: int) -> tuple[str, list[Any]]:
+        """Return CTEs, the last of which is ``v``: the moved rows, what to do with each and why.
+
+        ``k0`` ... are the journaled key cells, ``d0`` ... the values of the key now, ``v0`` ... the old values.
+        """
+        width = range(len(target.columns))
+        cells = ", ".join(
+            f"{_member('s.changes', place='$[0]')} AS o{place}, {_member('s.changes', place='$[1]')} AS n{place}"
+            for place in width
+        )
+        key_lists = ", ".join(f"{_member('s.keys')} AS keys{place}" for place in range(len(target.key)))
+        # See Note [Affinity]: a new value counts as ours in either form.
+        news = [
+            _applied(_decoded(f"s.n{place}"), target.table.column(column).type)
+            for place, column in enumerate(target.columns)
+        ]
+        values = ", ".join(
+            f"{_decoded(f's.o{place}')} AS v{place}, {_decoded(f's.n{place}')} AS w{place},"
+            f" {_encoded(news[place])} AS x{place}"
+            for place in width
+        )
+        keys = ", ".join(
+            ("e.value" if not place else f"json_extract(c.keys{place}, '$[' || e.key || ']')") + f" AS k{place}"
+            for place in range(len(target.key))
+        )
+        key_values = ", ".join(
+            (f"q.w{target.columns.index(column)}" if column in target.columns else _decoded(f"q.k{place}"))
+            + f" AS d{place}"
+            for place, column in enumerate(target.key)
+        )
+        now = [_encoded(f"t.{self.quote(column)}") for column in target.columns]
+        is_old = [f"{cell} IS j.o{place}" for place, cell in enumerate(now)]
+        either = " AND ".join(
+            f"(coalesce({cell} IN (j.n{place}, j.x{place}, j.o{place}), 0)"
+            f" OR {cell} IS NULL AND (j.n{place} IS NULL OR j.o{place} IS NULL))"
+            for place, cell in enumerate(now)
+        )
+        sql = (
+            f"c AS MATERIALIZED (SELECT s.*, {values} FROM (SELECT s.point_id AS point, {cells}, {key_lists}"
+            f" FROM cleanup_snapshotrow AS s WHERE s.kind = 'moved' AND s.step = %s"
+            f' AND s."table" = %s AND s.point_id IN (SELECT value FROM json_each(%s))) AS s)'
+            f", j AS MATERIALIZED (SELECT q.*, {key_values} FROM (SELECT c.*, {keys} FROM c, json_each(c.keys0) AS e)"
+            f" AS q)"
+            # A key that was journaled is not null, so a null key says that the row is gone.
+            f", v AS MATERIALIZED (SELECT j.*, CASE WHEN t.{self.quote(target.key[0])} IS NULL THEN 'row_missing'"
+            f" WHEN {' AND '.join(is_old)} THEN 'same'{self._missing_target(target)}"
+            f" WHEN {either} THEN 'restore' ELSE 'changed' END AS verdict"
+            f" FROM j LEFT JOIN {self.relation(target.table.name)} AS t ON {self._same_key(target.key, 't', 'j')})"
+        )
+        labels = [column for column in target.columns for _ in range(2)]
+        return sql, [*labels, *target.key, step, str(target.table.name), _json(points)]
+
+    def _missing_target(self, target: UndoTarget) -> str:
+        if target.must_exist is None:
+            return ""
+        folders, columns = target.must_exist
+        exists = " AND ".join(f"f.{self.quote(column)} = j.v{place}" for place, column in enumerate(columns))
+        return (
+            f" WHEN j.o0 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {self.relation(folders.name)} AS f"
+            f" WHERE {exists}) THEN 'missing_target'"
+        )
+
+    def image_conflicts(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int,
+        foreign_keys: Sequence[ForeignKey],
+        left_out: Collection[tuple[Cell, ...]],
+    ) -> list[RowConflict]:
+        images, image_params = self._images(table, columns, key, points=points, step=step, left_out=left_out)
+        selects = [
+            (
+                f"SELECT i.__point, 'row_exists', i.__key, '' FROM images AS i"
+                f" CROSS JOIN {self.relation(table.name)} AS t ON {self._same_columns(key)}"
+                f" WHERE {self._differs(columns)}"
+            )
+        ]
+        params: list[str] = []
+        for unique in table.uniques:
+            if set(unique.columns) != set(key) and set(unique.columns) <= set(columns):
+                selects.append(self._unique_taken(table, key, unique))
+                params.append("+".join(unique.columns))
+        for foreign_key in foreign_keys:
+            if set(foreign_key.columns) <= set(columns):
+                selects.append(self._target_missing(table, columns, key, foreign_key))
+                params.append("+".join(foreign_key.columns))
+        rows = self.fetch(f"WITH {images} {' UNION ALL '.join(selects)}", [*image_params, *params])
+        return [
+            RowConflict(point, table.name, code, tuple(json.loads(cells)), column)
+            for point, code, cells, column in rows
+        ]
+
+    def _unique_taken(self, table: Table, key: tuple[str, ...], unique: UniqueKey) -> str:
+        listed = ", ".join(
+            [
+                *(f"{self.quote(column)} AS __k{place}" for place, column in enumerate(key)),
+                *(f"({part}) AS __u{place}".replace("%", "%%") for place, part in enumerate(unique.parts)),
+            ]
+        )
+        where = f" WHERE ({unique.predicate})".replace("%", "%%") if unique.predicate else ""
+        equal = " AND ".join(
+            f"b.__u{place} = a.__u{place} COLLATE {_collation(part)}" for place, part in enumerate(unique.parts)
+        )
+        itself = " AND ".join(f"b.__k{place} = a.__k{place}" for place in range(len(key)))
+        return (
+            f"SELECT a.__point, 'unique_taken', a.__key, %s FROM (SELECT __point, __key, {listed} FROM images{where})"
+            f" AS a CROSS JOIN (SELECT {listed} FROM {self.relation(table.name)}{where}) AS b"
+            f" ON {equal} AND NOT ({itself})"
+        )
+
+    def _target_missing(
+        self, table: Table, columns: Sequence[str], key: tuple[str, ...], foreign_key: ForeignKey
+    ) -> str:
+        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
+        there = " AND ".join(f"f.{self.quote(other)} = i.{self.quote(own)}" for own, other in pairs)
+        given = " AND ".join(f"i.{self.quote(own)} IS NOT NULL" for own, _ in pairs)
+        among = ""
+        if foreign_key.target == table.name and {other for _, other in pairs} <= set(columns):
+            owns = ", ".join(f"i.{self.quote(own)}" for own, _ in pairs)
+            others = ", ".join(self.quote(other) for _, other in pairs)
+            among = f" AND ({owns}) NOT IN (SELECT {others} FROM images)"
+        return (
+            f"SELECT i.__point, 'missing_target', i.__key, %s FROM images AS i WHERE {given}"
+            f" AND NOT EXISTS (SELECT 1 FROM {self.relation(table.name)} AS t WHERE {self._same_columns(key)})"
+            f" AND NOT EXISTS (SELECT 1 FROM {self.relation(foreign_key.target)} AS f WHERE {there}){among}"
+        )
+
+    def restore_images(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int,
+        left_out: Collection[tuple[Cell, ...]],
+    ) -> list[Counted]:
+        images, params = self._images(table, columns, key, points=points, step=step, left_out=left_out)
+        relation = self.relation(table.name)
+        listed = ", ".join(self.quote(column) for column in columns)
+        absent = f"FROM images AS i WHERE NOT EXISTS (SELECT 1 FROM {relation} AS t WHERE {self._same_columns(key)})"
+        counts = self.fetch(f"WITH {images} SELECT i.__point, count(*) {absent} GROUP BY i.__point", params)
+        expected = sum(count for _, count in counts)
+        inserted = 0
+        if expected:
+            inserted = self.execute(
+                f"INSERT INTO {relation} ({listed}) SELECT {listed} FROM (WITH {images} SELECT i.* {absent})", params
+            )
+        if inserted != expected:
+            raise CountMismatch(table=str(table.name), moved=inserted, journaled=expected)
+        return [Counted(point, table.name, count) for point, count in counts]
+
+    def structure_differences(
+        self,
+        structure: StructureTable,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        point: int,
+        application: str,
+        application_key: KeyColumn,
+        limit: int,
+    ) -> list[RowConflict]:
+        table = structure.table
+        relation = self.relation(table.name)
+        images, params = self._images(table, columns, key, points=[point], step=None, left_out=())
+        first = f"t.{self.quote(key[0])}"
+        row_key = _json_array([_encoded(f"t.{self.quote(column)}") for column in key])
+        own = ", ".join(f"t.{self.quote(column)}" for column in key)
+        stored = ", ".join(self.quote(column) for column in key)
+        rows = self.fetch(
+            f"WITH {images} SELECT CASE WHEN {first} IS NULL THEN 'row_missing' ELSE 'changed' END, i.__key"
+            f" FROM images AS i LEFT JOIN {relation} AS t ON {self._same_columns(key)}"
+            f" WHERE {first} IS NULL OR {self._differs(columns)}"
+            f" UNION ALL SELECT 'extra', {row_key} FROM {relation} AS t"
+            f" WHERE t.{self.quote(structure.application)} = {_decoded('%s')}"
+            f" AND ({own}) NOT IN (SELECT {stored} FROM images) LIMIT %s",
+            [*params, *[self.key_cell(application_key, application)] * 3, limit],
+        )
+        return [RowConflict(point, table.name, code, tuple(json.loads(cells))) for code, cells in rows]
+
+    # Fragments.
+
+    def _images(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int | None,
+        left_out: Collection[tuple[Cell, ...]],
+    ) -> tuple[str, list[Any]]:
+        """Return the CTEs up to ``images``: the removed rows as rows of the table again.
+
+        With ``__point``, ``__image`` (the JSON array of their cells) and ``__key`` (that of their key's cells).
+        """
+        listed = ", ".join(
+            f"{_decoded(f'''json_extract(q.__image, '$[{place}]')''')} AS {self.quote(column)}"
+            for place, column in enumerate(columns)
+        )
+        key_cells = [f"json_extract(e.value, '$[{columns.index(column)}]')" for column in key]
+        kind, step_condition = ("structure", "") if step is None else ("removed", " AND s.step = %s")
+        params: list[Any] = [_json([list(cells) for cells in left_out])] if left_out else []
+        params += [str(table.name), _json(points), *([] if step is None else [step])]
+        leaving = without = ""
+        if left_out:
+            cells = ", ".join(f"json_extract(value, '$[{place}]') AS k{place}" for place in range(len(key)))
+            leaving = f"left_out AS MATERIALIZED (SELECT {cells} FROM json_each(%s)), "
+            same = " AND ".join(f"l.k{place} IS {cell}" for place, cell in enumerate(key_cells))
+            without = f" AND NOT EXISTS (SELECT 1 FROM left_out AS l WHERE {same})"
+        sql = (
+            f"{leaving}images AS MATERIALIZED (SELECT q.*, {listed} FROM (SELECT s.point_id AS __point,"
+            f" e.value AS __image, {_json_array(key_cells)} AS __key FROM cleanup_snapshotrow AS s,"
+            f" json_each(s.images) AS e WHERE s.kind = '{kind}' AND"
+            f' s."table" = %s AND s.point_id IN (SELECT value FROM json_each(%s)){step_condition}{without}) AS q)'
+        )
+        return sql, params
+
+    def _differs(self, columns: Sequence[str]) -> str:
+        return " OR ".join(
+            f"{_encoded(f't.{self.quote(column)}')} IS NOT json_extract(i.__image, '$[{place}]')"
+            for place, column in enumerate(columns)
+        )
+
+    def _same_columns(self, key: tuple[str, ...]) -> str:
+        return " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
+
+    def _same_key(self, key: tuple[str, ...], table: str, rows: str) -> str:
+        return " AND ".join(f"{table}.{self.quote(column)} = {rows}.d{place}" for place, column in enumerate(key))
+
+    def _image(self, table: Table) -> str:
+        return _json_array(
+            [_encoded(f"t.{self.quote(column.name)}") for column in table.columns if not column.generated]
+        )
+
+    def _key_rows(self, table: Table, key: tuple[str, ...]) -> str:
+        """Return the SELECT of ``point`` and the key's values ``d0`` ... from a JSON array of arrays of cells."""
+        values = ", ".join(
+            f"{_decoded(f'''json_extract(value, '$[{place + 1}]')''')} AS d{place}" for place in range(len(key))
+        )
+        return f"SELECT json_extract(value, '$[0]') AS point, {values} FROM json_each(%s)"
+
+    def _pairs(self, target: Target) -> str:
+        """Return the CTE ``m``: point, rank, and for each column ``o`` and ``n``, the old and new cell.
+
+        ``d`` and ``e`` are their values as the column would hold them.
+        """
+        width = len(target.columns)
+        names = ["point", "rank", *(f"o{place}" for place in range(width)), *(f"n{place}" for place in range(width))]
+        cells = ", ".join(f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(names))
+        values = ", ".join(
+            f"{_applied(_decoded(f'q.{cell}{place}'), target.table.column(column).type)} AS {value}{place}"
+            for place, column in enumerate(target.columns)
+            for cell, value in (("o", "d"), ("n", "e"))
+        )
+        return f"m AS MATERIALIZED (SELECT q.*, {values} FROM (SELECT {cells} FROM json_each(%s)) AS q)"
+
+    def _pair_list(self, target: Target) -> str:
+        return _json([[pair.point, pair.rank, *pair.old, *pair.new] for pair in target.pairs])
+
+    def _matches(self, target: Target, *, staying: bool = False) -> tuple[str, list[Any]]:
+        """Return the join of ``m`` with the target's rows ``t`` that hold one of its old values.
+
+        By the index on the column where there is one; otherwise the table is read once, and the pairs by an index
+        that SQLite makes for the statement, which it can only where the column's affinity is out of the way.
+        ``staying``: the rows that hold one of the new values, each once although several old ones become new.
+        """
+        condition, params = self._condition(target, staying=staying)
+        news = ", ".join(f"e{place}" for place in range(len(target.columns)))
+        pairs = f"(SELECT DISTINCT point, {news} FROM m) AS m" if staying else "m"
+        relation = f"{self.relation(target.table.name)} AS t"
+        first, second = (pairs, relation) if self._is_indexed(target) else (relation, pairs)
+        return f"{first} CROSS JOIN {second} ON {condition}", params
+
+    def _is_indexed(self, target: Target) -> bool:
+        constant = target.constant[0] if target.constant else None
+        return any(
+            index[0] in target.columns or (index[0] == constant and len(index) > 1 and index[1] in target.columns)
+            for index in target.table.indexes
+        )
+
+    def _condition(self, target: Target, *, staying: bool = False) -> tuple[str, list[Any]]:
+        value, plus = "e" if staying else "d", "" if self._is_indexed(target) else "+"
+        parts = [
+            f"{plus}t.{self.quote(column)} = m.{value}{place} COLLATE BINARY"
+            for place, column in enumerate(target.columns)
+        ]
+        params: list[Any] = []
+        if target.constant:
+            column, values = target.constant
+            parts.append(f"t.{self.quote(column)} IN ({', '.join(['%s'] * len(values))})")
+            params += values
+        if target.spare and not staying:
+            parts.append(f"t.{self.quote(target.key[0])} NOT IN {_LISTED}")
+            params.append(_json(target.spare))
+        return " AND ".join(parts), params
+
+
+def _codec(encoding: str) -> tuple[Callable[[str, Any], Cell], Callable[[Cell], Any]]:
+    """Return the functions that encode and decode cells in a database of that text encoding."""
+    codec = {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}.get(encoding, "utf-8")
+
+    def encode(storage_class: str, value: Any) -> Cell:
+        if value is None:
+            return None
+        if storage_class == "text":
+            try:
+                text = value.decode(codec)
+            except UnicodeDecodeError:
+                return "x:" + str(value.hex())
+            return "x:" + str(value.hex()) if "\x00" in text else "t:" + str(text)
+        if storage_class == "integer":
+            return f"i:{value}"
+        return "r:" + float(value).hex() if storage_class == "real" else "b:" + bytes(value).hex()
+
+    def decode(cell: Cell) -> Any:
+        if cell is None:
+            return None
+        storage_class, value = cell[:2], cell[2:]
+        if storage_class == "t:":
+            return value
+        if storage_class == "i:":
+            return int(value)
+        return float.fromhex(value) if storage_class == "r:" else bytes.fromhex(value)
+
+    return encode, decode
+
+
+def _encoded(value: str) -> str:
+    """Return the cell of a value; a text goes over as its bytes, for it may be no valid text."""
+    return (
+        f"cleanup_encode(typeof({value}), CASE typeof({value}) WHEN 'text' THEN CAST({value} AS BLOB) ELSE {value} END)"
+    )
+
+
+def _decoded(cell: str) -> str:
+    """Return the value of a cell. A placeholder stands three times in it."""
+    return (
+        f"CASE substr({cell}, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode({cell}) AS TEXT) ELSE cleanup_decode({cell}) END"
+    )
+
+
+#: The values of a JSON array of cells.
+_LISTED = f"(SELECT {_decoded('value')} FROM json_each(%s))"
+
+
+def _applied(value: str, declared: str) -> str:
+    """Return a value as a column of that declared type would hold it: SQLite's rules of affinity.
+
+    A comparison with CAST(x AS NUMERIC) tells whether the whole text is a number.
+    """
+    kind = declared.upper()
+    if "INT" in kind:
+        number = "NUMERIC"
+    elif any(word in kind for word in ("CHAR", "CLOB", "TEXT")):
+        return (
+            f"(SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END"
+            f" FROM (SELECT {value} AS a))"
+        )
+    elif "BLOB" in kind or not kind:
+        return value
+    else:
+        number = "REAL" if any(word in kind for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
+    return (
+        f"(SELECT CASE WHEN typeof(a) IN ('text', 'integer') AND CAST(a AS {number}) = a THEN CAST(a AS {number})"
+        f" ELSE a END FROM (SELECT {value} AS a))"
+    )
+
+
+def _member(document: str, *, place: str | None = None) -> str:
+    """Return a member of a JSON object by a name given as parameter (a path could not hold every name)."""
+    value = "c.value" if place is None else f"json_extract(c.value, '{place}')"
+    return f"(SELECT {value} FROM json_each({document}) AS c WHERE c.key = %s)"
+
+
+def _json_array(cells: Sequence[str]) -> str:
+    """Return the JSON array of cells, however many there are."""
+    if len(cells) <= _ARGUMENTS:
+        return f"json_array({', '.join(cells)})"
+    parts = [
+        # Cells are quoted texts or null, so brackets are at the ends alone.
+        f"trim(json_array({', '.join(cells[start : start + _ARGUMENTS])}), '[]')"
+        for start in range(0, len(cells), _ARGUMENTS)
+    ]
+    return "('[' || " + " || ',' || ".join(parts) + " || ']')"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _name(cell: Cell) -> str:
+    """Return a folder's name from its cell; one that is no text gets a name that no text has."""
+    return cell[2:] if cell is not None and cell.startswith("t:") else "\x00" + (cell or "")
+
+
+def _collation(part: str) -> str:
+    """Return the collation that a part of a unique key names at its end."""
+    named = _COLLATION.search(part)
+    return named[1] if named else "BINARY"
