@@ -1,0 +1,154 @@
+"""What is measured. A measure yields the figures of one round: ours, what it is compared with, and a limit."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.benchmarks import baselines, dataset
+from tests.benchmarks.stage import ROOT, Child, Stage
+from tests.benchmarks.writer import filing
+
+_COMMAND = ROOT / "cleanup" / "management" / "commands" / "database_cleanup.py"
+_CHILD = [sys.executable, "-m", "tests.benchmarks.child"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One round's figure."""
+
+    name: str
+    ours: float
+    base: float
+    limit: float | None = None
+    """Of ours to base, as a ratio; none: shown, not judged."""
+    unit: str = "s"
+
+
+def _run(stage: Stage, database: str, *arguments: str) -> Child:
+    return stage.child([*_CHILD, *arguments], database=database)
+
+
+def _seconds(child: Child) -> float:
+    return float(json.loads(child.output)["seconds"])
+
+
+def clean_up(stage: Stage, database: str, *, workers: int = 1) -> Child:
+    """Clean up as an operator would."""
+    if _COMMAND.exists():
+        command = [sys.executable, "manage.py", "database_cleanup", "--cleanup", "--no-input", "--json"]
+        return stage.child([*command, "--workers", str(workers)], database=database)
+    return _run(stage, database, "cleanup", str(workers))
+
+
+def _roll_back(stage: Stage, database: str) -> Child:
+    with stage.connect(database) as connection:
+        ((run,),) = connection.execute("SELECT id::text FROM cleanup_run WHERE kind = 'cleanup'").fetchall()
+    if _COMMAND.exists():
+        command = [sys.executable, "manage.py", "database_cleanup", "--rollback", run, "--no-input", "--json"]
+        return stage.child(command, database=database)
+    return _run(stage, database, "rollback", run)
+
+
+def _bare(stage: Stage, database: str, statements: tuple[str, ...]) -> float:
+    with stage.connect(database) as connection:
+        started = time.perf_counter()
+        with connection.transaction(), connection.cursor() as cursor:
+            baselines.run(cursor, statements)
+        return time.perf_counter() - started
+
+
+def _checksum(stage: Stage, database: str) -> tuple[int, ...]:
+    with stage.connect(database) as connection, connection.cursor() as cursor:
+        return dataset.checksum(cursor)
+
+
+def _require(*, same: bool, what: str) -> None:
+    if not same:
+        raise AssertionError(f"{what}: the figures mean nothing, for the rows are not what they must be.")
+
+
+class Measures:
+    """The measures on one stage; what one bare-SQL cleanup leaves is remembered, for ours must leave the same."""
+
+    NAMES = ("cleanup", "reads", "writer")
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._merged: tuple[int, ...] | None = None
+
+    # Cleanup, two workers, rollback.
+
+    def cleanup(self, number: int) -> Iterator[Figure]:
+        """Compare whole processes with one bare transaction, and undoing with doing."""
+        # Turn about, for the machine may be slower at one time than at another.
+        parts = [self._bare_cleanup, self._one_worker, self._two_workers]
+        parts = parts[number % 3 :] + parts[: number % 3]
+        seconds: dict[str, float] = {}
+        peaks: dict[str, int] = {}
+        for part in parts:
+            part(seconds, peaks)
+        base = seconds["bare"]
+        yield Figure(name="cleanup with undo : bare SQL without", ours=seconds["cleanup"], base=base, limit=1.3)
+        if "two workers" in seconds:
+            yield Figure(name="the same, two workers", ours=seconds["two workers"], base=base, limit=0.9)
+        yield Figure(name="rollback : its cleanup", ours=seconds["rollback"], base=seconds["cleanup"], limit=1.0)
+        for name, peak in peaks.items():
+            yield Figure(name=f"peak memory, {name}", ours=peak / 1e6, base=150.0, limit=1.0, unit="MB")
+
+    def _bare_cleanup(self, seconds: dict[str, float], _peaks: dict[str, int]) -> None:
+        with self.stage.copy("bare") as database:
+            seconds["bare"] = _bare(self.stage, database, baselines.CLEANUP)
+            self._require_merged(database, what="bare SQL")
+
+    def _one_worker(self, seconds: dict[str, float], peaks: dict[str, int]) -> None:
+        with self.stage.copy("cleanup") as database:
+            done = clean_up(self.stage, database)
+            seconds["cleanup"], peaks["cleanup"] = done.seconds, done.peak_bytes
+            self._require_merged(database, what="cleanup")
+            self.stage.settle()
+            undone = _roll_back(self.stage, database)
+            seconds["rollback"], peaks["rollback"] = undone.seconds, undone.peak_bytes
+            _require(same=_checksum(self.stage, database) == self.stage.checksum, what="rollback")
+
+    def _two_workers(self, seconds: dict[str, float], _peaks: dict[str, int]) -> None:
+        with self.stage.copy("workers") as database:
+            seconds["two workers"] = clean_up(self.stage, database, workers=2).seconds
+            self._require_merged(database, what="cleanup by two workers")
+
+    def _require_merged(self, database: str, *, what: str) -> None:
+        found = _checksum(self.stage, database)
+        self._merged = self._merged or found
+        _require(same=found == self._merged, what=what)
+
+    # Reads.
+
+    def reads(self, _number: int) -> Iterator[Figure]:
+        """Compare verification, check and dry run with bare SQL that answers the same; the verbs alone."""
+        with self.stage.copy("reads") as database:
+            for name, verb, statements, limit in (
+                ("verification : its anti-joins", "verify", baselines.VERIFICATION, 1.2),
+                # The check tells of the verification just made, as every hour's check but one a week does.
+                ("check : its two GROUP BYs", "check", baselines.CHECK, 1.2),
+                ("dry run : its recursive CTE", "dry-run", baselines.DRY_RUN, 1.2),
+            ):
+                base = _bare(self.stage, database, statements)
+                yield Figure(name=name, ours=_seconds(_run(self.stage, database, verb)), base=base, limit=limit)
+
+    # A foreground writer.
+
+    def writer(self, _number: int) -> Iterator[Figure]:
+        """Compare a clerk's waits while a cleanup runs with those while none does."""
+        with self.stage.copy("writer") as database, self.stage.connect(database) as connection:
+            with filing(connection) as alone:
+                time.sleep(10)
+            with filing(connection) as beside:
+                clean_up(self.stage, database)
+        for name, ours, base in (
+            ("p95", beside.p95, alone.p95),
+            ("longest wait", max(beside.waits), max(alone.waits)),
+        ):
+            yield Figure(
+                name=f"a writer's {name} beside a cleanup : alone", ours=ours * 1000, base=base * 1000, unit="ms"
+            )
