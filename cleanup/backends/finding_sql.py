@@ -409,11 +409,11 @@ class FindingSql(FolderSql):
         """Select key, parent and application of those folders."""
         return (
             self._walk()
-            + Query(" SELECT ")
+            + Query(", walked AS MATERIALIZED (SELECT folder FROM walk) SELECT ")
             + self._edge("i.folder", "i.parent", "i.application")
             + Query(
-                " FROM inner_folders AS i WHERE NOT EXISTS (SELECT 1 FROM walk AS w WHERE w.folder = i.folder)"
-                " ORDER BY 1"
+                " FROM inner_folders AS i LEFT JOIN walked AS w ON w.folder = i.folder"
+                " WHERE w.folder IS NULL ORDER BY 1"
             )
         )
 
@@ -491,7 +491,7 @@ _LOWER_UNLIKE_FOLDED = ("\u00df", "ss", "\u03c2", "\u03c3")
 
 #: Conditions on the CTE ``told``.
 _MISSING_TARGET = "target IS NOT NULL AND found IS NULL AND survivor IS NULL"
-_OTHER_APPLICATION = "application <> target_application"
+_OTHER_APPLICATION = "application <> target_application AND no_application = 0"
 _MISSING_APPLICATION = "application IS NOT NULL AND no_application = 1"
 
 

@@ -160,9 +160,11 @@ class FolderSql:
                 f" UNION SELECT f.{self.owner}, f.{self.folder_key}, f.{self.parent}"
                 f" FROM climbed AS c JOIN {self.folders} AS f"
                 f" ON f.{self.folder_key} = c.parent AND f.{self.owner} = c.application)"
-                # Climbed to the end before anything is walked down.
                 f", ancestors AS MATERIALIZED (SELECT * FROM climbed)"
-                f", rooted(application, folder) AS (SELECT application, folder FROM ancestors WHERE parent IS NULL"
+                # A roundabout way to say that parent is null: PostgreSQL takes it to be true of many, and so hashes the
+                # ancestors, once, rather than each level of the walk.
+                f", rooted(application, folder) AS (SELECT application, folder FROM ancestors"
+                f" WHERE CASE WHEN parent IS NULL THEN 1 ELSE 0 END > 0"
                 f" UNION ALL SELECT a.application, a.folder FROM rooted AS r JOIN ancestors AS a"
                 f" ON a.parent = r.folder AND a.application = r.application)"
                 f", siblings AS (SELECT g.application, g.parent, g.name, g.folders FROM sibling_groups AS g"

@@ -1,0 +1,272 @@
+import random
+import uuid
+from collections import Counter
+
+import pytest
+
+from cleanup import queries
+from cleanup.backends import backend_for
+from cleanup.exceptions import InvalidKey
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Application, Folder
+from cleanup.planning import FolderRow, plan_merge
+from tests.integration.trees import execute, fetch, tree, unchecked
+from tests.unit.forests import PLAIN_NAMES, random_folders, ranked
+
+
+def affected(database: str, **options) -> dict[str, tuple[int, int]]:
+    return {
+        found.application_id: (found.roots, found.duplicates)
+        for found in queries.affected_applications(using=database, **options)
+    }
+
+
+class TestAffectedApplications:
+    def test_are_none_in_an_empty_database(self, database):
+        assert affected(database) == {}
+
+    def test_are_none_where_all_is_well(self, database):
+        tree(database, "Loan/{Docs/A, Photos/A}")
+
+        assert affected(database) == {}
+
+    def test_have_several_roots_whatever_their_names(self, database):
+        loan = tree(database, "Loan, Loan, Other")
+
+        assert affected(database) == {loan.application: (3, 2)}
+
+    def test_have_same_named_siblings_below_a_single_root(self, database):
+        loan = tree(database, "Loan/{Docs*3, Photos/Docs*2}")
+
+        assert affected(database) == {loan.application: (1, 3)}
+
+    def test_count_the_duplicates_that_are_there_now(self, database):
+        loan = tree(database, "Loan/Docs, Loan/Docs")
+
+        assert affected(database) == {loan.application: (2, 1)}
+
+    def test_tell_names_apart_by_code_point(self, database):
+        tree(database, 'Loan/{Docs, docs, "Docs ", "Caf\u00e9", "Cafe\u0301"}')
+
+        assert affected(database) == {}
+
+    def test_look_at_an_application_by_itself(self, database):
+        first = tree(database, "Loan/Docs")
+        second = tree(database, "top:Loan/Docs")
+        Folder.objects.using(database).filter(parent=second["top"]).update(application_id=first.application)
+
+        assert affected(database) == {}
+
+    def test_leave_out_siblings_under_a_missing_parent(self, database):
+        loan = tree(database, "Loan/gone:Lost/Docs*2")
+        with unchecked(database):
+            Folder.objects.using(database).filter(pk=loan["gone"]).delete()
+
+        assert affected(database) == {}
+
+    def test_leave_out_siblings_below_a_folder_under_a_parent_of_another_application(self, database):
+        other = tree(database, "top:Loan")
+        loan = tree(database, "Loan/moved:Docs/A/B*2")
+        Folder.objects.using(database).filter(pk=loan["moved"]).update(parent_id=other["top"])
+
+        assert affected(database) == {}
+
+    def test_leave_out_siblings_below_a_cycle(self, database):
+        loan = tree(database, "Loan/a:A/b:B/C*2")
+        Folder.objects.using(database).filter(pk=loan["a"]).update(parent_id=loan["b"])
+
+        assert affected(database) == {}
+
+    def test_leave_out_folders_of_no_or_a_missing_application(self, database):
+        orphan, ownerless = tree(database, "Loan*2"), tree(database, "Loan*2")
+        Folder.objects.using(database).filter(application=ownerless.application).update(application_id=None)
+        with unchecked(database):
+            Application.objects.using(database).filter(pk=orphan.application).delete()
+
+        assert affected(database) == {}
+
+    def test_come_in_key_order_whatever_the_range(self, database):
+        keys = [tree(database, "Loan*2" if number % 3 else "Loan").application for number in range(10)]
+
+        found = list(affected(database, per_range=2))
+
+        assert found == sorted(key for number, key in enumerate(keys) if number % 3)
+
+    @pytest.mark.parametrize("different_roots", ["merge", "nest", "refuse"])
+    def test_are_affected_by_different_roots_under_every_setting(self, database, settings, different_roots):
+        settings.CLEANUP_DIFFERENT_ROOTS = different_roots
+        loan = tree(database, "Loan, Other")
+
+        assert affected(database) == {loan.application: (2, 1)}
+
+
+class TestAffectedSql:
+    def test_stands_behind_an_insert(self, database):
+        loan = tree(database, "Loan*2/Docs*2")
+        execute(database, "CREATE TEMPORARY TABLE worklist (k varchar(64), roots integer, duplicates integer)")
+
+        sql, params = queries.affected_sql(using=database)
+        execute(database, f"INSERT INTO worklist {sql}", *params)
+
+        assert fetch(database, "SELECT * FROM worklist") == [(loan.application, 2, 3)]
+        execute(database, "DROP TABLE worklist")
+
+    def test_stands_in_a_from_clause(self, database):
+        tree(database, "Loan*2")
+
+        sql, params = queries.affected_sql(using=database)
+
+        assert fetch(database, f"SELECT count(*) FROM ({sql}) AS a", *params) == [(1,)]
+
+    def test_looks_at_named_applications_only(self, database):
+        first, _ = tree(database, "Loan*2"), tree(database, "Loan*2")
+
+        sql, params = queries.affected_sql(using=database, applications=[first.application.upper()])
+
+        assert fetch(database, sql, *params) == [(first.application, 2, 1)]
+
+    def test_looks_at_a_range_of_keys_only(self, database):
+        first, second, third, _ = [tree(database, "Loan*2").application for _ in range(4)]
+
+        sql, params = queries.affected_sql(using=database, after=first, until=third)
+
+        assert [row[0] for row in fetch(database, sql, *params)] == [second, third]
+
+    def test_refuses_a_malformed_key(self, database):
+        with pytest.raises(InvalidKey):
+            queries.affected_sql(using=database, applications=["17"])
+
+
+class TestWorstApplications:
+    def test_have_most_duplicates(self, database):
+        keys = [tree(database, f"Loan*{number}").application for number in (2, 5, 1, 3)]
+
+        assert queries.worst_applications(using=database, limit=2) == [keys[1], keys[3]]
+
+    def test_come_from_the_select_worst_first(self, database):
+        keys = [tree(database, f"Loan*{number}").application for number in (2, 5, 1, 3)]
+
+        sql, params = queries.worst_sql(using=database, limit=2)
+
+        assert fetch(database, sql, *params) == [(keys[1], 5, 4), (keys[3], 3, 2)]
+
+
+class TestSmallReads:
+    def test_duplicate_roots_come_with_their_number_in_key_order(self, database):
+        first, _, third = tree(database, "Loan*2"), tree(database, "Loan/Docs*2"), tree(database, "A, B, C")
+
+        found = list(queries.applications_with_duplicate_roots(using=database, per_range=1))
+
+        assert found == [(first.application, 2), (third.application, 3)]
+
+    def test_affected_applications_are_counted(self, database):
+        tree(database, "Loan*2")
+        tree(database, "Loan/Docs*2")
+
+        assert queries.count_affected(using=database) == 2
+
+    def test_an_application_exists(self, database):
+        assert queries.application_exists(using=database, application_id=tree(database, "Loan").application)
+
+    def test_an_application_does_not_exist(self, database):
+        assert not queries.application_exists(using=database, application_id=uuid.uuid4())
+
+    def test_a_malformed_key_is_refused(self, database):
+        with pytest.raises(InvalidKey):
+            queries.application_exists(using=database, application_id="nobody")
+
+
+class TestLiveFolders:
+    @pytest.fixture
+    def trashed(self, scratch_database, settings):
+        settings.CLEANUP_FOLDER_LIVE = {"trashed": 0}
+        execute(scratch_database, "ALTER TABLE folders ADD COLUMN trashed integer NOT NULL DEFAULT 0")
+        return scratch_database
+
+    def trash(self, database: str, key: str) -> None:
+        raw = folder_tables().folder_key.raw(key, connection=backend_for(using=database).connection)
+        execute(database, "UPDATE folders SET trashed = 1 WHERE id = %s", raw)
+
+    def test_alone_are_duplicates(self, trashed):
+        loan = tree(trashed, "Loan/{Docs, old:Docs}, spare:Loan")
+        self.trash(trashed, loan["old"])
+        self.trash(trashed, loan["spare"])
+
+        assert affected(trashed) == {}
+
+    def test_may_be_duplicates_below_a_trashed_root(self, trashed):
+        loan = tree(trashed, "spare:Loan/Docs*2")
+        self.trash(trashed, loan["spare"])
+
+        assert affected(trashed) == {loan.application: (0, 1)}
+
+
+class TestAgreementWithPlanning:
+    @pytest.mark.parametrize("different_roots", ["merge", "nest", "refuse"])
+    @pytest.mark.parametrize("broken", [0.0, 0.15])
+    def test_on_random_forests(self, scratch_database, settings, different_roots, broken):
+        settings.CLEANUP_DIFFERENT_ROOTS = different_roots
+        settings.CLEANUP_FOLDER_LIVE = {"live": 1}
+        execute(scratch_database, "ALTER TABLE folders ADD COLUMN live integer NOT NULL DEFAULT 1")
+        forests = random_forests(random.Random(f"{different_roots} {broken}"), broken=broken)
+        fill(scratch_database, forests)
+
+        found = affected(scratch_database, per_range=30)
+
+        assert found == {
+            application: (roots(rows), duplicates(rows))
+            for application, rows in forests.items()
+            if (plan := plan_merge(rows, different_roots=different_roots)).refused or not plan.empty
+        }
+
+
+def random_forests(rng: random.Random, *, broken: float) -> dict[str, list[FolderRow]]:
+    forests: dict[str, list[FolderRow]] = {}
+    foreign: list[str] = []
+    for _ in range(120):
+        names = rng.choice([PLAIN_NAMES, PLAIN_NAMES[:2], [f"Folder {number}" for number in range(40)]])
+        folders = random_folders(
+            rng,
+            size=rng.randint(0, 15),
+            roots=rng.choice((1, 1, 1, 2)),
+            names=names,
+            broken=broken,
+            dead=0.1,
+            foreign=foreign,
+        )
+        application = str(uuid.UUID(int=rng.getrandbits(128), version=4))
+        forests[application] = ranked(folders)
+        foreign += [folder.key for folder in folders]
+    return dict(sorted(forests.items()))
+
+
+def fill(database: str, forests: dict[str, list[FolderRow]]) -> None:
+    Application.objects.using(database).bulk_create(Application(pk=key) for key in forests)
+    with unchecked(database):
+        Folder.objects.using(database).bulk_create(
+            Folder(pk=row.key, name=row.name, parent_id=row.parent, application_id=application)
+            for application, rows in forests.items()
+            for row in rows
+        )
+    key = folder_tables().folder_key
+    connection = backend_for(using=database).connection
+    for rows in forests.values():
+        for row in rows:
+            if not row.live:
+                execute(database, "UPDATE folders SET live = 0 WHERE id = %s", key.raw(row.key, connection=connection))
+
+
+def roots(rows: list[FolderRow]) -> int:
+    return sum(row.live and row.parent is None for row in rows)
+
+
+def duplicates(rows: list[FolderRow]) -> int:
+    """Count folders beyond the first of each group there is now, by walking down from the roots."""
+    surplus = max(0, roots(rows) - 1)
+    level = [row for row in rows if row.parent is None]
+    while level:
+        keys = {row.key for row in level}
+        level = [row for row in rows if row.parent in keys]
+        groups = Counter((row.parent, row.name) for row in level if row.live)
+        surplus += sum(number - 1 for number in groups.values())
+    return surplus
