@@ -1,0 +1,348 @@
+"""Say yes or no before anything is risked, with everything that the answer rests on.
+
+Invariants: nothing is written and no row is locked; where the role may not look, the answer is "unknown" instead of a
+failure; with a yes, nothing but another run or the freeze switch (both are warnings) keeps a run from starting.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.db import DatabaseError, connections
+from django.db.migrations.loader import MigrationLoader
+
+from cleanup import conf
+from cleanup.backends import backend_for
+from cleanup.backends.catalogue import Table, TableName, quoted
+from cleanup.backends.server import Collation, contained, server_of
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Control, Run
+from cleanup.references import Problem, ReferenceMap, blocking_rows, catalogue_for, discover
+from cleanup.references.installed_models import own_tables
+from cleanup.services import inventory, runs
+from cleanup.services.estimate import estimate
+from cleanup.services.reports import JSON
+
+UNKNOWN = "unknown"
+
+#: What a run on SQLite needs beside its journal: the write-ahead log, pages that are split.
+_SPARE_BYTES = 50 * 1024 * 1024
+
+_PERMISSION_DENIED = "42501"
+
+_SETTINGS: Mapping[str, Callable[[], Any]] = {
+    "CLEANUP_APPLICATION_MODEL": conf.application_model,
+    "CLEANUP_FOLDER_MODEL": conf.folder_model,
+    "CLEANUP_FILE_MODEL": conf.file_model,
+    "CLEANUP_FOLDER_FIELDS": conf.folder_fields,
+    "CLEANUP_FILE_FIELDS": conf.file_fields,
+    "CLEANUP_FOLDER_LIVE": conf.folder_live,
+    "CLEANUP_DIFFERENT_ROOTS": conf.different_roots,
+    "CLEANUP_DIFFERING_COLUMNS": conf.differing_columns,
+    "CLEANUP_TRIGGERS": conf.triggers,
+    "CLEANUP_COLLISIONS": conf.collisions,
+    "CLEANUP_EXTRA_REFERENCES": conf.extra_references,
+    "CLEANUP_IGNORED_COLUMNS": conf.ignored_columns,
+    "CLEANUP_TREE_HOOK": conf.tree_hook,
+    "CLEANUP_TARGET_TRANSACTION_MS": conf.target_transaction_ms,
+    "CLEANUP_BATCH_SIZE": conf.batch_size,
+    "CLEANUP_MAX_ATTEMPTS": conf.max_attempts,
+    "CLEANUP_LEASE_SECONDS": conf.lease,
+    "CLEANUP_LARGE_APPLICATION": conf.large_application,
+    "CLEANUP_LARGE_TABLE": conf.large_table,
+    "CLEANUP_LOCK_TIMEOUT_MS": conf.lock_timeout_ms,
+    "CLEANUP_STATEMENT_TIMEOUT_MS": conf.statement_timeout_ms,
+    "CLEANUP_FAILURE_WINDOW": conf.failure_window,
+    "CLEANUP_ROLLBACK_DAYS": conf.rollback_days,
+    "CLEANUP_FINDING_LIMIT": conf.finding_limit,
+    "CLEANUP_ALERT_THRESHOLD": conf.alert_threshold,
+}
+
+T = TypeVar("T")
+
+
+def preflight(*, using: str) -> JSON:
+    """Return ``ok``, ``problems`` and ``warnings`` (of code, table, column, message) and what they rest on.
+
+    Raises DatabaseUnusable where a mapped table or column is missing, and MisconfiguredSetting.
+    """
+    return _Preflight(using).answer()
+
+
+class _Preflight:
+    """One look at one database."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.connection = connections[using]
+        self.catalogue = catalogue_for(using=using)
+        self.server = server_of(backend_for(using=using))
+        self.identity = self.server.identity()
+        self.role = self.server.role()
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+
+    def answer(self) -> JSON:
+        """Ask everything, then judge."""
+        found = self._allowed(lambda: discover(using=self.using))
+        settings = {name: _plain(read()) for name, read in _SETTINGS.items()}
+        answer: JSON = {
+            "identity": self._identity(),
+            "role": {**self._told(asdict(self.role)), "grants": UNKNOWN},
+            "foreign_keys": UNKNOWN,
+            "indexes": UNKNOWN,
+            "references": UNKNOWN,
+            "triggers": UNKNOWN,
+            "row_security": UNKNOWN,
+            "collations": UNKNOWN,
+            "suspected": UNKNOWN,
+            "settings": settings,
+            "estimate": UNKNOWN,
+        }
+        self.problems += self._server_problems()
+        self.problems += self._migration_problems()
+        if found is not None:
+            answer |= self._of_references(found)
+        return {
+            "ok": not self.problems,
+            "problems": [_as_json(problem) for problem in self.problems],
+            "warnings": [_as_json(warning) for warning in self.warnings],
+            **answer,
+        }
+
+    def _allowed(self, ask: Callable[[], T]) -> T | None:
+        """Ask; where the role may not look, return None and report it."""
+        try:
+            with contained(self.connection):
+                return ask()
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", None) != _PERMISSION_DENIED:
+                raise
+            told = str(getattr(getattr(error.__cause__, "diag", None), "message_primary", "permission denied"))
+            message = f"The current role may not look at everything that a run needs ({told}). Grant it that."
+            if not any(problem.code == "privilege" for problem in self.problems):
+                self.problems.append(Problem("privilege", "", "", message))
+            return None
+
+    def _told(self, facts: Mapping[str, Any]) -> JSON:
+        """Return what the server told; what it kept to itself is unknown, what SQLite does not have is null."""
+        silence = None if self.connection.vendor == "sqlite" else UNKNOWN
+        return {name: silence if value is None else value for name, value in facts.items()}
+
+    # The server.
+
+    def _identity(self) -> JSON:
+        return {
+            "vendor": self.connection.vendor,
+            **self._told(asdict(self.identity)),
+            "settings": self._told(self.server.settings()),
+        }
+
+    def _server_problems(self) -> Iterator[Problem]:
+        if self.server.version() < self.server.minimum:
+            oldest = ".".join(str(part) for part in self.server.minimum)
+            yield _about_server(
+                "server_version",
+                f"The server is {self.connection.display_name} {self.identity.version}; {oldest} or newer is needed. "
+                f"Upgrade it.",
+            )
+        if self.identity.key is None:
+            role = quoted(self.role.name or "CURRENT_USER")
+            yield _about_server(
+                "identity",
+                "The current role may not read what tells this database from a copy of it. Grant it: "
+                f"GRANT EXECUTE ON FUNCTION pg_control_system() TO {role};",
+            )
+        if self.identity.read_only or self.identity.in_recovery:
+            why = "is a standby in recovery" if self.identity.in_recovery else "is read-only for the current role"
+            yield _about_server("read_only", f"The database {why}: nothing can be written. Connect to the primary.")
+        yield from self._lock_timeout_problems()
+
+    def _lock_timeout_problems(self) -> Iterator[Problem]:
+        deadlock, ours = self.server.deadlock_timeout_ms(), conf.lock_timeout_ms()
+        if deadlock is None:
+            self.warnings.append(
+                _about_server(
+                    "lock_timeout",
+                    f"The server's deadlock_timeout cannot be read. CLEANUP_LOCK_TIMEOUT_MS ({ours}) must be under it.",
+                )
+            )
+        elif 0 < deadlock <= ours:
+            yield _about_server(
+                "lock_timeout",
+                f"CLEANUP_LOCK_TIMEOUT_MS is {ours} and the server's deadlock_timeout {deadlock} ms: in a conflict the "
+                f"host would lose, and not the cleanup. Set CLEANUP_LOCK_TIMEOUT_MS under {deadlock}.",
+            )
+
+    def _migration_problems(self) -> Iterator[Problem]:
+        loader = self._allowed(lambda: MigrationLoader(self.connection))
+        if loader is None:
+            return
+        missing = sorted(
+            name
+            for label, name in loader.graph.nodes
+            if label == "cleanup" and (label, name) not in loader.applied_migrations
+        )
+        if missing:
+            yield _about_server(
+                "migrations",
+                f"Migrations of cleanup are not applied ({', '.join(missing)}). "
+                f"Apply them with: manage.py migrate --fake-initial",
+            )
+
+    # What points at folders.
+
+    def _of_references(self, found: ReferenceMap) -> JSON:
+        self.problems[:0] = found.problems
+        self.problems += self._allowed(lambda: blocking_rows(using=self.using, references=found)) or []
+        own = self._own_tables()
+        grants = inventory.grants(found, own.values())
+        self.problems += self._own_grant_problems(grants, own)
+        collation = self.server.collation(found.folders.name, folder_tables().folder_name)
+        self._warn_of_collation(found, collation)
+        self._warn_of_references(found)
+        self._warn_of_control(own)
+        foreseen = self._estimate(found)
+        return {
+            "role": {**self._told(asdict(self.role)), "grants": grants},
+            "foreign_keys": inventory.foreign_keys(found, self.catalogue),
+            "indexes": inventory.indexes(found),
+            "references": inventory.references(found),
+            "triggers": {
+                "policy": conf.triggers(),
+                "may_bypass": self.catalogue.may_bypass_triggers(),
+                "found": inventory.triggers(found),
+            },
+            "row_security": [str(table.name) for table in inventory.tables_of(found) if table.row_security],
+            "collations": [
+                {
+                    "table": str(found.folders.name),
+                    "column": folder_tables().folder_name,
+                    **self._told(asdict(collation)),
+                }
+            ],
+            "suspected": [
+                {"table": problem.table, "column": problem.column}
+                for problem in found.problems
+                if problem.code == "suspected"
+            ],
+            "estimate": foreseen,
+        }
+
+    def _own_tables(self) -> dict[TableName, Table]:
+        names = own_tables(folder_tables())
+        return self.catalogue.describe(set(self.catalogue.resolve_all(names).values()))
+
+    def _own_grant_problems(self, grants: list[JSON], own: Mapping[TableName, Table]) -> Iterator[Problem]:
+        role = quoted(self.role.name or "CURRENT_USER")
+        labels = {str(name): name for name in own}
+        for grant in grants:
+            if grant["missing"] and grant["table"] in labels:
+                missing = ", ".join(privilege.upper() for privilege in grant["missing"])
+                yield Problem(
+                    "privilege",
+                    grant["table"],
+                    "",
+                    f"The current role may not {' or '.join(grant['missing'])} on {grant['table']}. Grant it: "
+                    f"GRANT {missing} ON {labels[grant['table']].quoted} TO {role};",
+                )
+
+    def _warn_of_collation(self, found: ReferenceMap, collation: Collation) -> None:
+        if collation.deterministic is False or collation.ignores_case:
+            self.warnings.append(
+                Problem(
+                    "collation",
+                    str(found.folders.name),
+                    folder_tables().folder_name,
+                    f"The collation {collation.name} of {found.folders.name}.{folder_tables().folder_name} takes "
+                    f"different names for equal. The cleanup does not: names are compared by code point, so that Docs "
+                    f"and docs stay two folders.",
+                )
+            )
+
+    def _warn_of_references(self, found: ReferenceMap) -> None:
+        for reference in found.references:
+            enforced = reference.constraint is not None
+            if not enforced and reference.generic is None:
+                self.warnings.append(
+                    Problem(
+                        "no_foreign_key",
+                        str(reference.table),
+                        ", ".join(reference.columns),
+                        f"No foreign key stands behind {reference}: a program that writes during the run may name a "
+                        f"folder that is removed. The run's last step, and the hourly check, move such rows along.",
+                    )
+                )
+        if conf.triggers() == "fire" and any(table.triggers for table in found.tables.values()):
+            self.warnings.append(
+                _about_server(
+                    "triggers_fire",
+                    'CLEANUP_TRIGGERS is "fire": what the host\'s triggers write is not promised to be undone.',
+                )
+            )
+
+    def _warn_of_control(self, own: Mapping[TableName, Table]) -> None:
+        """Say what keeps a run from starting at this moment: the freeze switch, or another run."""
+        readable = {name.name for name, table in own.items() if "select" in table.privileges}
+        if not {Control._meta.db_table, Run._meta.db_table} <= readable:
+            return
+        if Control.objects.using(self.using).filter(frozen=True).exists():
+            self.warnings.append(
+                _about_server("frozen", "All cleaning is frozen. Lift it with: manage.py database_cleanup --unfreeze")
+            )
+        active = runs.active_cleanup(using=self.using)
+        if active is not None:
+            self.warnings.append(
+                _about_server("active_run", f"Run {active.pk} is active: resume, pause or cancel it by that id.")
+            )
+
+    # How much it would do.
+
+    def _estimate(self, found: ReferenceMap) -> JSON | str:
+        if any(problem.code in {"migrations", "privilege"} for problem in self.problems):
+            return UNKNOWN
+        foreseen = estimate(using=self.using, references=found)
+        free = self.server.free_bytes()
+        needed = foreseen["journal_bytes"] + (foreseen["wal_bytes"] or 0) + _SPARE_BYTES
+        if free is not None and free < needed:
+            self.problems.append(
+                _about_server(
+                    "disk",
+                    f"The disk has {free:,} bytes free and the cleanup may need {needed:,}. Make room, or clean up a "
+                    f"part with --max-applications.",
+                )
+            )
+        if foreseen["too_large_applications"]:
+            self.warnings.append(
+                _about_server(
+                    "too_large",
+                    f"{foreseen['too_large_applications']} affected applications have more than "
+                    f"{conf.large_application()} folders and will be set aside. Include them with --include-large.",
+                )
+            )
+        return {**foreseen, "free_bytes": UNKNOWN if free is None else free}
+
+
+def _about_server(code: str, message: str) -> Problem:
+    return Problem(code, "", "", message)
+
+
+def _as_json(problem: Problem) -> JSON:
+    return {
+        "code": problem.code,
+        "table": problem.table,
+        "column": problem.column,
+        "message": problem.message,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting's value as JSON knows it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value if value is None or isinstance(value, str | int | float) else str(value)
