@@ -93,3 +93,34 @@ class Counter(models.Model):
     content_type = models.ForeignKey(ContentType, models.CASCADE)
     object_id = models.IntegerField()
     counted = GenericForeignKey("content_type", "object_id")
+
+
+class Case(models.Model):
+    """Owns sections: a host's own application model, with a number for its key."""
+
+
+class Section(models.Model):
+    """A host's own folder model."""
+
+    title = models.CharField(max_length=100)
+    above = models.ForeignKey("self", models.CASCADE, null=True)
+    case = models.ForeignKey(Case, models.CASCADE, null=True)
+    made_at = models.DateTimeField(null=True)
+
+
+class Document(models.Model):
+    """A host's own file model."""
+
+    title = models.CharField(max_length=100)
+    section = models.ForeignKey(Section, models.CASCADE, null=True)
+    case = models.ForeignKey(Case, models.CASCADE, null=True)
+
+
+# The settings that let them play the parts.
+OWN_MODELS = {
+    "CLEANUP_APPLICATION_MODEL": "hostapp.Case",
+    "CLEANUP_FOLDER_MODEL": "hostapp.Section",
+    "CLEANUP_FILE_MODEL": "hostapp.Document",
+    "CLEANUP_FOLDER_FIELDS": {"parent": "above", "application": "case", "name": "title", "created": "made_at"},
+    "CLEANUP_FILE_FIELDS": {"folder": "section", "application": "case", "name": "title"},
+}

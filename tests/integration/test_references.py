@@ -2,12 +2,13 @@ import uuid
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
-from django.db import connections
+from django.db import IntegrityError, connections
 from django.test.utils import CaptureQueriesContext
 
 from cleanup.backends.catalogue import TableName
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.references import Reference, blocking_rows, catalogue_for, discover
+from tests.hostapp.models import OWN_MODELS
 
 KEYS = {"postgresql": "uuid", "sqlite": "char(32)"}
 
@@ -248,6 +249,39 @@ class TestReferencesOfTheCatalogue:
         assert discover(using=scratch_database).problems == ()
 
 
+class TestOwnModels:
+    @pytest.fixture(autouse=True)
+    def own_models(self, settings):
+        for name, value in OWN_MODELS.items():
+            setattr(settings, name, value)
+
+    def test_have_no_problem(self, database):
+        assert discover(using=database).problems == ()
+
+    def test_are_the_mapped_tables(self, database):
+        found = discover(using=database)
+        names = [table.name.name for table in (found.applications, found.folders, found.files)]
+        assert names == ["hostapp_case", "hostapp_section", "hostapp_document"]
+
+    def test_are_referenced_by_their_numbers(self, database):
+        found = {(r.table.name, r.columns[0], r.spelled) for r in discover(using=database).references}
+        assert found == {
+            ("hostapp_section", "above_id", False),
+            ("hostapp_document", "section_id", False),
+            ("hostapp_note", "object_id", False),
+            ("hostapp_counter", "object_id", False),
+        }
+
+    def test_make_columns_of_any_width_suspect(self, scratch_database):
+        run_sql(scratch_database, "CREATE TABLE shelf (id int PRIMARY KEY, folder_no smallint, folder_name text)")
+        assert problems(scratch_database, "suspected") == [("shelf", "folder_no")]
+
+    def test_that_lack_a_table_make_the_database_unusable(self, scratch_database):
+        run_sql(scratch_database, "DROP TABLE hostapp_document")
+        with pytest.raises(DatabaseUnusable, match="hostapp_document"):
+            discover(using=scratch_database)
+
+
 class TestCompositeKeys:
     def test_leave_the_application_out_for_it_never_changes(self, scratch_database):
         run_sql(
@@ -469,6 +503,11 @@ class TestTheFolderTable:
     def test_with_a_path_is_refused(self, scratch_database, column):
         run_sql(scratch_database, f"ALTER TABLE folders ADD COLUMN {column} text NULL")
         assert problems(scratch_database, "path_column") == [("folders", column)]
+
+    @pytest.mark.only("postgresql")
+    def test_with_a_column_of_type_ltree_is_refused(self, scratch_database):
+        run_sql(scratch_database, "CREATE DOMAIN ltree AS text", "ALTER TABLE folders ADD COLUMN spot ltree")
+        assert problems(scratch_database, "path_column") == [("folders", "spot")]
 
     def test_with_nested_sets_is_refused(self, scratch_database):
         run_sql(
@@ -869,6 +908,18 @@ class TestUniqueKeys:
                 return
         unique = self.unique(scratch_database, "CREATE UNIQUE INDEX u ON shelf (place) NULLS NOT DISTINCT")
         assert not unique.nulls_distinct
+
+    @pytest.mark.only("postgresql")
+    def test_that_failed_to_build_identify_nothing(self, scratch_database):
+        run_sql(
+            scratch_database,
+            "CREATE TABLE shelf (place int NOT NULL)",
+            "INSERT INTO shelf VALUES (1), (1)",
+        )
+        with pytest.raises(IntegrityError):
+            run_sql(scratch_database, "CREATE UNIQUE INDEX CONCURRENTLY u ON shelf (place)")
+        table = table_of(scratch_database, "shelf")
+        assert (table.row_key, table.indexes) == (None, ())
 
     @pytest.mark.only("postgresql")
     def test_that_can_be_deferred(self, scratch_database):

@@ -133,4 +133,41 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
+        migrations.CreateModel(
+            name="Case",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Section",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(max_length=100)),
+                ("made_at", models.DateTimeField(null=True)),
+                (
+                    "above",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to="hostapp.section"),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to="hostapp.case"),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Document",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(max_length=100)),
+                (
+                    "section",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to="hostapp.section"),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to="hostapp.case"),
+                ),
+            ],
+        ),
     ]
