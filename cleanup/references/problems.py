@@ -54,23 +54,26 @@ _SOFT_DELETE = frozenset(
 def moving_key(key: ForeignKey, columns: Iterable[str]) -> Problem:
     """Report a foreign key to columns of folders that a merge changes in folders that stay."""
     moving = ", ".join(columns)
+    remedy = "make the table anew without it (SQLite cannot drop it)."
+    if key.table.schema:
+        remedy = f"drop it: ALTER TABLE {key.table.quoted} DROP CONSTRAINT {quoted(key.name)};"
     return Problem(
         "moving_key",
         str(key.table),
         ", ".join(key.columns),
         f"Table {key.table} references column {moving} of {key.target} by the foreign key {key.name}, and a merge "
-        f"changes that column in folders that stay. Let the foreign key name the folder's key alone, or drop it: "
-        f"ALTER TABLE {key.table.quoted} DROP CONSTRAINT {quoted(key.name)};",
+        f"changes that column in folders that stay. Let the foreign key name the folder's key alone, or {remedy}",
     )
 
 
 def not_a_table(table: Table, column: str) -> Problem:
     """Report a reference in something that cannot be written and journaled."""
+    kind = table.kind if "view" in table.kind else f"{table.kind} table"
     return Problem(
         "view" if "view" in table.kind else table.kind,
         str(table.name),
         column,
-        f"{table.name}.{column} is a folder reference, but {table.name} is a {table.kind} table, whose rows cannot be "
+        f"{table.name}.{column} is a folder reference, but {table.name} is a {kind}, whose rows cannot be "
         f"moved and journaled here. Name the table behind it in CLEANUP_EXTRA_REFERENCES.",
     )
 
