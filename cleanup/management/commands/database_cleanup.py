@@ -1,0 +1,357 @@
+"""The operator's command: one verb, one call of the service, one report.
+
+Standard output holds the report, or with --json one JSON document; everything else (which database it is, questions,
+progress, failures) goes to standard error.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.management.base import CommandParser
+from rich.console import Console
+
+from cleanup import queries
+from cleanup.exceptions import Refused, UsageError
+from cleanup.management import rendering
+from cleanup.management.failures import Failure
+from cleanup.management.shell import DONE, FOUND, REFUSED, ShellCommand, operator
+from cleanup.management.terminal import asks_a_person, confirm, counted, say
+from cleanup.models import Run
+from cleanup.services import CleanupReport, RollbackResult
+from cleanup.services.reports import JSON
+
+VERBS = (
+    "preflight",
+    "check",
+    "dry_run",
+    "cleanup",
+    "verify",
+    "status",
+    "rollback",
+    "resume",
+    "pause",
+    "cancel",
+    "freeze",
+    "unfreeze",
+    "purge",
+    "start",
+    "stop",
+)
+
+#: Options that later versions bring; until then they are understood and refused.
+LATER = {
+    "start": "schedules",
+    "stop": "schedules",
+    "background": "schedules",
+    "as_copies": "guards",
+}
+
+#: Which verbs an option goes with; an option that is not here goes with all.
+GOES_WITH = {
+    "applications": ("dry_run", "cleanup", "verify"),
+    "max_applications": ("dry_run", "cleanup"),
+    "batch_size": ("dry_run", "cleanup", "resume"),
+    "workers": ("dry_run", "cleanup", "rollback", "resume"),
+    "include_held": ("dry_run", "cleanup"),
+    "include_large": ("dry_run", "cleanup"),
+    "reason": ("dry_run", "cleanup", "rollback", "pause", "cancel", "freeze"),
+    "all_results": ("dry_run", "cleanup", "resume"),
+    "retry_failed": ("resume",),
+    "adopt": ("resume",),
+    "skip_conflicts": ("rollback",),
+    "as_copies": ("rollback",),
+    "background": ("cleanup", "rollback", "resume"),
+    "preview": ("rollback", "purge"),
+}
+
+FLAGS = {"applications": "--application"}
+
+
+def flag(name: str) -> str:
+    """Spell an option as it is typed."""
+    return FLAGS.get(name, "--" + name.replace("_", "-"))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a verb came to: its JSON, how to show it, what to exit with, and a last word for standard error."""
+
+    document: JSON
+    show: Callable[[Console], None]
+    exit_status: int = DONE
+    last_word: str = ""
+
+
+class Command(ShellCommand):
+    """Find, merge, undo and verify."""
+
+    help = "Find, merge, undo and verify duplicate folders. Give one verb; see README for the whole story."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare verbs and options."""
+        super().add_arguments(parser)
+        self._add_verbs(parser)
+        work = parser.add_argument_group("what to work on, and how")
+        work.add_argument(
+            "--application", dest="applications", action="append", metavar="ID", help="this one only; repeatable"
+        )
+        work.add_argument("--max-applications", type=int, metavar="N", help="the N applications with most duplicates")
+        work.add_argument("--batch-size", type=int, metavar="N", help="at most N applications in one transaction")
+        work.add_argument("--workers", type=int, metavar="N", help="N connections at work (PostgreSQL; default 1)")
+        work.add_argument("--background", action="store_true", help="not available in this version")
+        work.add_argument("--retry-failed", action="store_true", help="with --resume: failed applications, too")
+        work.add_argument(
+            "--adopt", action="store_true", help="with --resume: a run begun on the original of this copy"
+        )
+        work.add_argument("--skip-conflicts", action="store_true", help="with --rollback: restore the rest")
+        work.add_argument("--as-copies", action="store_true", help="not available in this version")
+        work.add_argument("--include-held", action="store_true", help="applications on hold, too")
+        work.add_argument("--include-large", action="store_true", help="applications over the size limit, too")
+        work.add_argument("--preview", action="store_true", help="with --rollback or --purge: only tell")
+        work.add_argument("--reason", default="", metavar="TEXT", help="kept with what is done")
+        work.add_argument(
+            "--no-input", "--noinput", "--force", dest="interactive", action="store_false", help="ask nothing"
+        )
+        work.add_argument("--json", action="store_true", help="one JSON document on standard output")
+        work.add_argument("--all-results", action="store_true", help="list all results, not the first 100")
+
+    def _add_verbs(self, parser: CommandParser) -> None:
+        verbs = parser.add_argument_group("verbs, of which one")
+        verbs.add_argument("--preflight", action="store_true", help="could a cleanup run? yes or no, why, how much")
+        verbs.add_argument("--check", action="store_true", help="which applications have duplicates")
+        verbs.add_argument("--dry-run", action="store_true", help="what a cleanup would do; changes nothing")
+        verbs.add_argument("--cleanup", action="store_true", help="merge duplicates")
+        verbs.add_argument("--verify", action="store_true", help="verify integrity")
+        verbs.add_argument("--status", action="store_true", help="what is going on, and what was done")
+        verbs.add_argument("--rollback", metavar="ID", help="undo a rollback point, or a whole run")
+        verbs.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
+        verbs.add_argument("--pause", nargs="?", const=True, metavar="RUN", help="pause the active run, or the named")
+        verbs.add_argument("--cancel", nargs="?", const=True, metavar="RUN", help="end the active run, or the named")
+        verbs.add_argument("--freeze", action="store_true", help="stop all cleaning until unfrozen")
+        verbs.add_argument("--unfreeze", action="store_true", help="allow cleaning again")
+        verbs.add_argument("--purge", action="store_true", help="remove expired rollback points")
+        verbs.add_argument("--start", action="store_true", help="not available in this version")
+        verbs.add_argument("--stop", action="store_true", help="not available in this version")
+
+    def perform(self) -> int:
+        """Carry out the verb."""
+        verb = chosen_verb(self.options)
+        refuse_contradictions(verb, self.options)
+        self.connect()
+        act: Callable[[], Outcome] = getattr(self, f"_{verb}")
+        outcome = act()
+        if self.options["json"]:
+            self._write_json(outcome.document)
+        else:
+            outcome.show(self.out)
+        self.stdout.flush()
+        if outcome.last_word:
+            say(self.err, outcome.last_word)
+        return outcome.exit_status
+
+    # Telling.
+
+    def _write_json(self, document: JSON) -> None:
+        # ASCII only: control and direction characters in names are escaped by that, too.
+        self.stdout.write(json.dumps(document, indent=2, default=str))
+
+    def tell_failure(self, failure: Failure, *, cause: Exception) -> None:
+        """Write the failure's JSON, or list the conflicts."""
+        if self.options["json"]:
+            self._write_json(failure.as_json())
+        elif conflicts := getattr(cause, "conflicts", ()):
+            rendering.show_conflicts(self.out, conflicts)
+
+    def _ask(self, question: str) -> None:
+        """Go on only if a person agrees. Raises Refused."""
+        if not confirm(self.stderr, question):
+            raise Refused("Nothing was changed.")
+
+    def _asks(self) -> bool:
+        """Tell whether to ask. Raises UsageError where there is nobody to be asked."""
+        if not self.options["interactive"]:
+            return False
+        if not asks_a_person():
+            raise UsageError("There is no terminal to ask on: add --no-input to go ahead without a question.")
+        return True
+
+    # The verbs.
+
+    def _preflight(self) -> Outcome:
+        with self.waiting("Looking at the database"):
+            answer = self.service.preflight()
+        return Outcome(answer, lambda to: rendering.show_preflight(to, answer), DONE if answer["ok"] else REFUSED)
+
+    def _check(self) -> Outcome:
+        with self.waiting("Checking"):
+            answer = self.service.check()
+        status = FOUND if answer["needs_cleanup"] else DONE
+        return Outcome(answer, lambda to: rendering.show_check(to, answer), status)
+
+    def _verify(self) -> Outcome:
+        (application,) = self.options["applications"] or (None,)
+        with self.waiting("Verifying"):
+            answer = self.service.verify_cleanup_integrity(application, started_by=operator())
+        status = DONE if answer["verification_passed"] else FOUND
+        return Outcome(answer, lambda to: rendering.show_verification(to, answer), status)
+
+    def _status(self) -> Outcome:
+        answer = self.service.status()
+        return Outcome(answer, lambda to: rendering.show_status(to, answer))
+
+    def _dry_run(self) -> Outcome:
+        with self.reporting("Dry run") as progress:
+            report = self.service.cleanup_all_duplicate_folders(dry_run=True, **self._scope(), progress=progress)
+        return self._run_outcome(report)
+
+    def _cleanup(self) -> Outcome:
+        if self._asks():
+            number = self._applications_to_clean()
+            if number:
+                self._ask(f"Merge the duplicate folders of {counted(number, 'application')}?")
+        with self.reporting("Cleanup") as progress:
+            report = self.service.cleanup_all_duplicate_folders(
+                **self._scope(), **self._actor(), reason=self.options["reason"], progress=progress
+            )
+        return self._run_outcome(report)
+
+    def _applications_to_clean(self) -> int:
+        if self.options["applications"]:
+            return len(set(self.options["applications"]))
+        affected = queries.count_affected(using=self.options["database"])
+        return min(affected, self.options["max_applications"] or affected)
+
+    def _rollback(self) -> Outcome:
+        rollback_id = self.options["rollback"]
+        if self.options["preview"]:
+            preview = self.service.preview_rollback(rollback_id)
+            return Outcome(preview.as_json(), lambda to: rendering.show_rollback(to, preview))
+        if self._asks():
+            rendering.show_rollback(self.err, self.service.preview_rollback(rollback_id))
+            self._ask("Roll back?")
+        with self.reporting("Rollback") as progress:
+            result = self.service.rollback_cleanup(
+                rollback_id,
+                skip_conflicts=self.options["skip_conflicts"],
+                workers=self.options["workers"] or 1,
+                reason=self.options["reason"],
+                **self._actor(),
+                progress=progress,
+            )
+        return self._rollback_outcome(result)
+
+    def _resume(self) -> Outcome:
+        with self.reporting("Resumed run") as progress:
+            report = self.service.resume(
+                self.options["resume"],
+                retry_failed=self.options["retry_failed"],
+                adopt=self.options["adopt"],
+                batch_size=self.options["batch_size"],
+                workers=self.options["workers"] or 1,
+                all_results=self.options["all_results"],
+                progress=progress,
+            )
+        return self._run_outcome(report) if isinstance(report, CleanupReport) else self._rollback_outcome(report)
+
+    def _pause(self) -> Outcome:
+        run = self.service.pause(self._named("pause"), reason=self.options["reason"])
+        return Outcome(run, lambda to: rendering.show_run(to, run))
+
+    def _cancel(self) -> Outcome:
+        run = self.service.cancel(self._named("cancel"), reason=self.options["reason"])
+        return Outcome(run, lambda to: rendering.show_run(to, run))
+
+    def _named(self, verb: str) -> str | None:
+        named: str | bool = self.options[verb]
+        return None if named is True else str(named)
+
+    def _freeze(self) -> Outcome:
+        self.service.freeze(reason=self.options["reason"], changed_by=operator())
+        return self._status()
+
+    def _unfreeze(self) -> Outcome:
+        self.service.unfreeze(changed_by=operator())
+        return self._status()
+
+    def _purge(self) -> Outcome:
+        preview = self.options["preview"]
+        if not preview and self._asks():
+            coming = self.service.purge(preview=True)
+            rendering.show_purge(self.err, coming)
+            if coming["points"]:
+                self._ask("Purge?")
+        answer = self.service.purge(preview=preview)
+        return Outcome(answer, lambda to: rendering.show_purge(to, answer))
+
+    # What runs have in common.
+
+    def _scope(self) -> dict[str, Any]:
+        names = ("applications", "max_applications", "batch_size", "include_held", "include_large", "all_results")
+        return {name: self.options[name] for name in names} | {"workers": self.options["workers"] or 1}
+
+    def _actor(self) -> dict[str, Any]:
+        return {"started_by": operator(), "started_how": "shell"}
+
+    def _run_outcome(self, report: CleanupReport) -> Outcome:
+        # An application that was asked for by name and set aside was refused; of many, it waits for a person.
+        refused = report.failed_cleanups or (self.options["applications"] and report.set_aside)
+        status, word = self._end_of(report.run_id, report.status, report.status_reason)
+        return Outcome(
+            report.as_json(),
+            lambda to: rendering.show_cleanup(to, report),
+            status or (FOUND if refused else DONE),
+            word,
+        )
+
+    def _rollback_outcome(self, result: RollbackResult) -> Outcome:
+        status, word = DONE, ""
+        if result.run_id is not None:
+            status, word = self._end_of(result.run_id, result.status, "")
+        return Outcome(
+            result.as_json(),
+            lambda to: rendering.show_rollback(to, result),
+            status or (DONE if result else FOUND),
+            word,
+        )
+
+    def _end_of(self, run: object, status: str, reason: str) -> tuple[int, str]:
+        """Return exit status and last word for a run that did not come to its end."""
+        if status == Run.Status.COMPLETED:
+            return DONE, ""
+        because = f" ({reason})" if reason else ""
+        how = "" if status == Run.Status.CANCELLED else f" {self.how_to_resume(run)}"
+        return REFUSED, f"Run {run} is {status}{because}.{how}"
+
+
+def chosen_verb(options: Mapping[str, Any]) -> str:
+    """Return the one verb that was given. Raises UsageError."""
+    verbs = [verb for verb in VERBS if options[verb] is not None and options[verb] is not False]
+    if len(verbs) == 1:
+        return verbs[0]
+    if not verbs:
+        raise UsageError(f"Say what to do, with one of {', '.join(map(flag, VERBS))}.")
+    raise UsageError(f"{' and '.join(map(flag, verbs))} contradict each other: give one of them.")
+
+
+def refuse_contradictions(verb: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that this version lacks, that do not go with the verb, or that exclude each other."""
+    given = [name for name in GOES_WITH if options[name]] + [name for name in _NUMBERS if options[name] == 0]
+    for name in (verb, *given):
+        if name in LATER:
+            raise UsageError(f"{flag(name)} is not available in this version: it comes with {LATER[name]}.")
+    for name in given:
+        if verb not in GOES_WITH[name]:
+            verbs = " or ".join(map(flag, GOES_WITH[name]))
+            raise UsageError(f"{flag(name)} does not go with {flag(verb)}, only with {verbs}.")
+    for name in _NUMBERS:
+        if options[name] is not None and options[name] < 1:
+            raise UsageError(f"{flag(name)} must be at least 1, not {options[name]}.")
+    if options["applications"] and options["max_applications"]:
+        raise UsageError("--application and --max-applications exclude each other: name applications, or limit them.")
+    if verb == "verify" and len(options["applications"] or ()) > 1:
+        raise UsageError("--verify takes one --application, or none for the whole database.")
+
+
+_NUMBERS = ("max_applications", "batch_size", "workers")

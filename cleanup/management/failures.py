@@ -1,0 +1,73 @@
+"""From an exception to the one sentence that a person at a shell gets, and the exit status.
+
+PostgreSQL's DETAIL and the values in a message may hold names of people and files; only the primary message of errors
+that are about tables and privileges is shown, and of all others what the engine itself would store.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import Error as DatabaseFailure
+from django.db import OperationalError
+
+from cleanup.exceptions import CleanupError
+from cleanup.services.errors import classify
+
+#: What the shell gets for wrong usage, unknown ids and databases that cannot be worked with.
+WRONG_USAGE = 2
+
+MIGRATE = "manage.py migrate --fake-initial"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is told of a failure."""
+
+    code: str
+    message: str
+    exit_status: int
+    data: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"error": {"code": self.code, "message": self.message, **self.data}}
+
+
+def failure_of(error: CleanupError | DatabaseFailure) -> Failure:
+    """Describe an exception."""
+    if isinstance(error, CleanupError):
+        data = {name: _plain(value) for name, value in error.data.items()}
+        return Failure(error.code, str(error), error.exit_status, data)
+    return Failure("database", _database_sentence(error), WRONG_USAGE, {})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if hasattr(value, "as_json"):
+        return value.as_json()
+    return value if isinstance(value, int | str | bool | None) else str(value)
+
+
+def _database_sentence(error: DatabaseFailure) -> str:
+    cause = error.__cause__
+    state = getattr(cause, "sqlstate", None) or ""
+    name = getattr(cause, "sqlite_errorname", None) or ""
+    # The primary message of these names tables, columns and roles, and no values.
+    primary = str(getattr(getattr(cause, "diag", None), "message_primary", None) or "")
+    told = " ".join((primary or str(error)).split())
+    if cause is None and not isinstance(error, OperationalError):  # raised by a migration of ours
+        return told
+    if state in ("42P01", "42703", "3F000") or told.startswith(("no such table", "no such column")):
+        sentence = f"The database lacks what the cleanup needs ({told}). Create or adopt its tables with: {MIGRATE}"
+    elif state == "42501":
+        sentence = f"The database role may not do that ({told}). See the grants it needs with --preflight."
+    elif state == "25006" or name.startswith("SQLITE_READONLY"):
+        sentence = "The database is read-only. Work on the primary, or make the file writable."
+    elif name in ("SQLITE_CANTOPEN", "SQLITE_NOTADB"):
+        sentence = f"The database cannot be opened ({told})."
+    elif not state and not name and isinstance(error, OperationalError):
+        sentence = f"The database cannot be reached: {told}"
+    else:
+        sentence = classify(error).message
+    return sentence

@@ -1,0 +1,256 @@
+"""The reports of the services as tables and sentences. Whatever comes from the database passes through ``safe``."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from cleanup.management.terminal import add_row, counted, safe, say, table
+from cleanup.models import Result
+from cleanup.services import CleanupReport, RollbackResult
+from cleanup.services.reports import JSON, Conflict, FolderCleanupResult
+
+BAD, GOOD, WARN = "bold red", "green", "yellow"
+
+
+def show_cleanup(to: Console, report: CleanupReport) -> None:
+    """Show what a run did, or what a dry run says that it would do."""
+    _show_results(to, report)
+    would = "would be " if report.dry_run else ""
+    merged, files = report.total_child_folders_merged, report.total_files_moved
+    say(
+        to,
+        f"{counted(report.total_applications, 'application')}: {report.successful_cleanups:,} {would}cleaned up, "
+        f"{report.failed_cleanups:,} {'would be refused' if report.dry_run else 'failed or refused'}, "
+        f"{report.set_aside:,} set aside.",
+        f"{counted(report.total_folders_removed, 'folder')} {would}removed, {merged:,} of them child folders; "
+        f"{counted(files, 'file')} {would}moved.",
+    )
+    if report.dry_run:
+        say(to, "Nothing was changed. Clean up with: manage.py database_cleanup --cleanup")
+    elif report.run_id is not None and report.total_folders_removed:
+        say(to, f"Undo all of it with: manage.py database_cleanup --rollback {report.run_id}")
+
+
+def _show_results(to: Console, report: CleanupReport) -> None:
+    if not report.results:
+        return
+    columns = ["Application", "Status", "#Folders", "#Files", "#References"]
+    rows = table(*columns, *([] if report.dry_run else ["Rollback point"]))
+    for result in report.results:
+        cells: list[object] = [
+            result.application_id,
+            _status(result, dry_run=report.dry_run),
+            result.folders_removed,
+            result.files_moved,
+            result.references_moved,
+        ]
+        if not report.dry_run:
+            cells.append(result.rollback_id or "")
+        add_row(rows, *cells, style=BAD if result.status == Result.Status.FAILED else None)
+    to.print(rows)
+    _left_out(to, report.results_left_out, "--all-results lists all.")
+    differing: Counter[str] = Counter()
+    for result in report.results:
+        differing.update(result.details.get("differing_columns", {}))
+        if result.error_message:
+            say(to, f"{safe(result.application_id)}: {safe(result.error_message)}", style=WARN)
+    if differing:
+        columns = [f"{safe(column)} ({counted(number, 'folder')})" for column, number in sorted(differing.items())]
+        say(to, f"Removed folders differ from those that stay in {', '.join(columns)}.")
+
+
+def _status(result: FolderCleanupResult, *, dry_run: bool) -> str:
+    if not dry_run:
+        return str(result.status).replace("_", " ")
+    return {"completed": "would merge", "failed": "would refuse"}.get(result.status, str(result.status))
+
+
+def _left_out(to: Console, number: int, remedy: str = "") -> None:
+    if number:
+        say(to, f"... and {number:,} more. {remedy}".rstrip())
+
+
+def show_rollback(to: Console, result: RollbackResult) -> None:
+    """Show what a rollback restored, or would restore, and what stood in its way."""
+    would = result.status == "preview"
+    folders, files = counted(result.folders_restored, "folder"), counted(result.files_restored, "file")
+    rows = counted(result.references_restored, "other reference")
+    verb = "would be restored" if would else "restored"
+    say(to, f"{folders}, {files} and {rows} {verb}, in {_applications(result)}.")
+    if result.conflicts:
+        conflicts = counted(len(result.conflicts) + result.conflicts_left_out, "conflict")
+        say(to, f"{conflicts}: what people did since stays as it is.", style=WARN)
+        show_conflicts(to, result.conflicts)
+        _left_out(to, result.conflicts_left_out)
+    if would:
+        return
+    if result.failed:
+        say(to, f"{counted(result.failed, 'application')} could not be rolled back.", style=BAD)
+    if result:
+        say(to, "Everything is as it was before." if result.exact else "The rest is as it was before.", style=GOOD)
+        say(to, "What was rolled back is on hold: the next cleanup leaves it alone, unless run with --include-held.")
+
+
+def _applications(result: RollbackResult) -> str:
+    if result.status == "preview" or result.run_id is None:
+        return counted(result.total_applications, "application")
+    return f"{result.successful:,} of {counted(result.total_applications, 'application')}"
+
+
+def show_conflicts(to: Console, conflicts: Sequence[Conflict]) -> None:
+    """Show each conflict with the object that it is about."""
+    rows = table("Conflict", "Table", "Key", "Column", "Application")
+    for conflict in conflicts:
+        add_row(rows, conflict.code, conflict.table, conflict.key, conflict.column, conflict.application_id)
+    to.print(rows)
+
+
+def show_check(to: Console, check: JSON) -> None:
+    """Show the consistency check."""
+    found = check["duplicate_applications_found"]
+    if found:
+        rows = table("Application", "#Root folders", "#Duplicates")
+        for entry in check["duplicate_applications"]:
+            add_row(rows, entry["application_id"], entry["root_folders"], entry["duplicates"])
+        to.print(rows)
+        _left_out(to, check["duplicate_applications_left_out"])
+    verb = "has" if found == 1 else "have"
+    say(to, f"{counted(found, 'application')} {verb} duplicate folders.", style=WARN if found else GOOD)
+    if check["alert_threshold_exceeded"]:
+        say(to, "That is more than CLEANUP_ALERT_THRESHOLD.", style=WARN)
+    verification = check["integrity_verification"]
+    said = "passed" if verification["verification_passed"] else "found errors"
+    say(to, f"The latest verification, of {verification['verified_at']}, {said}.")
+    if check["needs_cleanup"]:
+        say(to, "See what would be done with: manage.py database_cleanup --dry-run")
+
+
+def show_verification(to: Console, verification: JSON) -> None:
+    """Show the findings, each code with its hint."""
+    findings = verification["findings"]
+    if findings:
+        rows = table("Finding", "Severity", "Table", "Object", "Application", "Detail")
+        for found in findings:
+            detail = ", ".join(f"{name}={_value(value)}" for name, value in found["detail"].items())
+            cells = (found["code"], found["severity"], found["table"], found["object_key"])
+            style = BAD if found["severity"] == "error" else None
+            add_row(rows, *cells, found["application_id"] or "", detail, style=style)
+        to.print(rows)
+        _left_out(to, verification["findings_left_out"])
+        for code, hint in {found["code"]: found["hint"] for found in reversed(findings) if found["hint"]}.items():
+            say(to, f"{code}: {safe(hint)}")
+        to.print()
+    for code, number in verification.get("counts", {}).items():
+        say(to, f"{number:,} x {code}")
+    if verification["verification_passed"]:
+        say(to, "The verification passed: no errors.", style=GOOD)
+    else:
+        applications = len(verification["inconsistent_applications"])
+        applications += verification.get("inconsistent_applications_left_out", 0)
+        say(to, f"The verification found errors in {counted(applications, 'application')}.", style=BAD)
+
+
+def show_status(to: Console, status: JSON) -> None:
+    """Show whether something is going on, and what has been done so far."""
+    frozen = f"frozen ({safe(status.get('frozen_reason') or 'no reason given')})" if status["frozen"] else "not frozen"
+    say(to, f"Cleaning is {frozen}.", style=WARN if status["frozen"] else "")
+    run = status["active_run"]
+    if run is None:
+        say(to, "No cleanup run is active.")
+    else:
+        show_run(to, run)
+    _show_mapping(to, status["statistics"], title="Statistics")
+
+
+def show_run(to: Console, run: JSON) -> None:
+    """Show the state of a run."""
+    reason = f" ({safe(run['status_reason'])})" if run.get("status_reason") else ""
+    done = f"{run['done_applications']:,} of {counted(run['total_applications'], 'application')} done"
+    say(to, f"Run {run['run_id']} is {run['status']}{reason}: {done}.")
+    if run["status"] in ("pending", "paused", "stopped") or not run.get("worked", True):
+        say(to, f"Nobody works on it. Go on with: manage.py database_cleanup --resume {run['run_id']}")
+
+
+def show_purge(to: Console, purge: JSON) -> None:
+    """Show which rollback points have expired."""
+    verb = "would be purged" if purge["preview"] else "purged"
+    points, applications = purge["points"], purge["applications"]
+    say(
+        to,
+        f"{counted(points, 'expired rollback point')} of {counted(applications, 'application')} {verb}, with "
+        f"{counted(purge['snapshot_rows'], 'snapshot row')}.",
+    )
+    if purge["preview"] and points:
+        say(to, "What they would undo can then no longer be undone.")
+    if purge.get("kept_unverified"):
+        kept = counted(purge["kept_unverified"], "expired point")
+        say(to, f"{kept} kept: the newest of an application that no verification has passed since.")
+
+
+def show_preflight(to: Console, preflight: JSON) -> None:
+    """Show the answer, the reasons, and then everything that was looked at."""
+    for name, value in preflight.items():
+        if name not in ("ok", "problems", "warnings") and value not in (None, [], {}):
+            _show_section(to, name, value)
+    for name, style in (("warnings", WARN), ("problems", BAD)):
+        entries = preflight.get(name) or []
+        if entries:
+            say(to, name.capitalize(), style="bold")
+        for entry in entries:
+            told = f"{entry['code']}: {entry['message']}" if isinstance(entry, Mapping) else entry
+            say(to, f"  {safe(told)}", style=style)
+    if preflight["ok"]:
+        say(to, "Yes: a cleanup can run.", style=GOOD)
+    else:
+        say(to, "No: a cleanup would stop before it starts. Mend the problems above first.", style=BAD)
+
+
+def _show_section(to: Console, name: str, value: Any) -> None:
+    if isinstance(value, Mapping):
+        _show_mapping(to, value, title=_spoken(name))
+    elif _is_table(value):
+        columns = list(dict.fromkeys(column for entry in value for column in entry))
+        rows = table(*map(_spoken, columns), title=_spoken(name))
+        for entry in value:
+            add_row(rows, *(_value(entry.get(column, "")) for column in columns))
+        to.print(rows)
+    else:
+        say(to, f"{_spoken(name)}: {_value(value)}")
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(entry, Mapping) for entry in value)
+
+
+def _spoken(name: str) -> str:
+    """Return a field's name as a title; a setting's name stays as it is."""
+    return name if name.isupper() else name.replace("_", " ").capitalize()
+
+
+def _show_mapping(to: Console, mapping: Mapping[str, Any], *, title: str) -> None:
+    rows = table("", "", title=title)
+    rows.show_header = False
+    for name, value in mapping.items():
+        if not _is_table(value):
+            add_row(rows, _spoken(name), _value(value))
+    to.print(rows)
+    for name, value in mapping.items():
+        if _is_table(value):
+            _show_section(to, f"{title}: {name}", value)
+
+
+def _value(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "yes", False: "no"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, str):
+        return safe(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(entry) for entry in value) or "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{safe(name)}: {_value(entry)}" for name, entry in value.items()) or "-"
+    return safe(json.dumps(value, default=str))

@@ -1,0 +1,117 @@
+"""What the commands have in common: consoles, exit statuses, and how failures, interrupts and closed pipes end.
+
+Exit statuses: 0 done; 1 something was found or failed; 2 wrong usage or no database; 3 busy or refused; and as shells
+report it, 130 for an interrupt and 141 for a reader that went away.
+"""
+
+import getpass
+import os
+import signal
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import Error as DatabaseFailure
+from rich.text import Text
+
+from cleanup.exceptions import CleanupError, UsageError
+from cleanup.management.failures import Failure, failure_of
+from cleanup.management.location import location
+from cleanup.management.terminal import RunProgress, console, safe, say
+from cleanup.services import DatabaseCleanupService
+
+DONE, FOUND, REFUSED = 0, 1, 3
+INTERRUPTED, PIPE_CLOSED = 128 + signal.SIGINT, 128 + signal.SIGPIPE
+
+
+class ShellCommand(BaseCommand):
+    """A command that reports on standard output and says everything else on standard error."""
+
+    requires_migrations_checks = False
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Keep usage to a line, and take no abbreviations: half a word is not consent."""
+        usage = f"{os.path.basename(prog_name)} {subcommand} [OPTION ...]"  # noqa: PTH119  # a name, not a path
+        return super().create_parser(prog_name, subcommand, usage=usage, allow_abbrev=False, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare what every command takes."""
+        parser.add_argument("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the database to work on")
+
+    def handle(self, **options: Any) -> None:
+        """Carry the command out; ends by SystemExit or CommandError where its status is not 0."""
+        color = True if options["force_color"] else False if options["no_color"] else None
+        self.options = options
+        self.out = console(self.stdout, color=color)
+        self.err = console(self.stderr, color=color)
+        self.progress: RunProgress | None = None
+        try:
+            status = self.perform()
+            self.stdout.flush()
+        except BrokenPipeError:
+            self._leave_quietly()
+        except (CleanupError, DatabaseFailure) as error:
+            self._fail(failure_of(error), cause=error)
+        except KeyboardInterrupt as interrupt:
+            run = self.progress.run_id if self.progress else None
+            more = f"What is finished stays so. {self.how_to_resume(run)}" if run else "Nothing was changed."
+            raise CommandError(f"Interrupted. {more}", returncode=INTERRUPTED) from interrupt
+        if status:
+            sys.exit(status)
+
+    def perform(self) -> int:
+        """Do the work and return the exit status. Raises CleanupError."""
+        raise NotImplementedError
+
+    def tell_failure(self, failure: Failure, *, cause: Exception) -> None:
+        """Report a failure on standard output, where there is more to it than the sentence."""
+
+    def connect(self) -> None:
+        """Say which database it is, and make its service. Raises UsageError."""
+        alias = self.options["database"]
+        if alias not in connections:
+            raise UsageError(f"There is no database {alias!r} in DATABASES; there is {', '.join(connections)}.")
+        say(self.err, f"Database: {location(using=alias)}")
+        self.service = DatabaseCleanupService(using=alias)
+
+    def reporting(self, title: str) -> RunProgress:
+        """Return what shows the progress of a run."""
+        self.progress = RunProgress(self.err, title=title, quiet=self.options["verbosity"] == 0)
+        return self.progress
+
+    def waiting(self, title: str) -> AbstractContextManager[object]:
+        """Return what shows a person that something is going on."""
+        if self.options["verbosity"] == 0 or not self.err.is_terminal:
+            return nullcontext()
+        return self.err.status(Text(title))
+
+    def how_to_resume(self, run: object) -> str:
+        """Name the command that goes on with a run."""
+        alias = self.options["database"]
+        on = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
+        return f"Go on with: manage.py database_cleanup --resume {run}{on}"
+
+    def _fail(self, failure: Failure, *, cause: Exception) -> NoReturn:
+        try:
+            self.tell_failure(failure, cause=cause)
+            self.stdout.flush()
+        except BrokenPipeError:
+            self._leave_quietly()
+        told = "\n".join(map(safe, failure.message.splitlines()))
+        raise CommandError(told, returncode=failure.exit_status) from cause
+
+    def _leave_quietly(self) -> NoReturn:
+        """Exit as if by SIGPIPE; the interpreter's own flush at exit must not find the closed pipe again."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        sys.exit(PIPE_CLOSED)
+
+
+def operator() -> str:
+    """Return the name of the operating system's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"

@@ -1,0 +1,183 @@
+"""What commands need to talk to a terminal, or to something that is none.
+
+Names come from the database, and anybody may have typed them: ``safe`` is the only way they reach a screen. Rich never
+interprets them either: the consoles made here know no markup, and text is handed over as ``Text``.
+"""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from django.core.management.base import OutputWrapper
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from cleanup.services import Progress as Step
+
+#: Columns where there is no terminal: wide enough for most lines to stay whole.
+PLAIN_WIDTH = 250
+
+#: Seconds between progress lines where there is no terminal.
+PLAIN_INTERVAL = 5.0
+
+
+def safe(value: object) -> str:
+    """Return a value with control, direction and other invisible characters escaped, as Python writes them."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in str(value)
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun in the right form, as in ``1 folder`` and ``1,200 folders``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+class Channel:
+    """A command's stream in the form that Rich writes to."""
+
+    def __init__(self, stream: OutputWrapper) -> None:
+        self.stream = stream
+        self.encoding: str = getattr(stream, "encoding", None) or "utf-8"
+
+    def write(self, text: str) -> int:
+        """Write as is, what the encoding lacks escaped; the blanks that pad tables only go to terminals."""
+        if not self.isatty():
+            text = "\n".join(line.rstrip(" ") for line in text.split("\n"))
+        known = text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+        self.stream.write(known, style_func=str, ending="")
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what is buffered."""
+        self.stream.flush()
+
+    def isatty(self) -> bool:
+        """Tell whether a person is looking."""
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor, as far as there is one."""
+        return int(self.stream.fileno())
+
+
+def console(stream: OutputWrapper, *, color: bool | None = None) -> Console:
+    """Return a console on a command's stream; ``color`` forces colours on or off."""
+    channel: Any = Channel(stream)
+    return Console(
+        file=channel,
+        width=None if channel.isatty() else PLAIN_WIDTH,
+        force_terminal=color or None,
+        no_color=True if color is False else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def say(to: Console, *lines: object, style: str = "") -> None:
+    """Print lines that are not broken, so that commands and SQL in them can be copied."""
+    for line in lines:
+        to.print(Text(str(line), style=style), soft_wrap=True)
+
+
+def table(*columns: str, title: str = "") -> Table:
+    """Return a table; columns whose title begins with ``#`` hold numbers."""
+    made = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(
+            Text(column.lstrip("#")), justify="right" if column.startswith("#") else "left", overflow="fold"
+        )
+    return made
+
+
+def add_row(to: Table, *cells: object, style: str | None = None) -> None:
+    """Add a row whose cells are made safe; numbers get separators."""
+    shown = (f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else safe(cell) for cell in cells)
+    to.add_row(*(Text(cell) for cell in shown), style=style)
+
+
+def asks_a_person() -> bool:
+    """Tell whether standard input is a terminal, so that somebody can be asked."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+def confirm(stream: OutputWrapper, question: str) -> bool:
+    """Ask on the given stream, which is not standard output; only ``yes`` and ``y`` are a yes."""
+    stream.write(f"{question} [y/N] ", style_func=str, ending="")
+    stream.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+class RunProgress:
+    """Shows how a run gets on: a bar on a terminal, a line every few seconds elsewhere, nothing if quiet.
+
+    Whoever reads may go away at any time; that never disturbs the run.
+    """
+
+    def __init__(self, to: Console, *, title: str, quiet: bool = False) -> None:
+        self.to = to
+        self.title = title
+        self.quiet = quiet
+        self.run_id: object = None
+        self._bar: Progress | None = None
+        self._began = self._told = time.monotonic()
+        self._first: int | None = None
+
+    def __enter__(self) -> "RunProgress":
+        if self.to.is_terminal and not self.quiet:
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[sums]}", markup=False),
+                TimeRemainingColumn(),
+                console=self.to,
+            )
+            self._task = self._bar.add_task(self.title, total=None, sums="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            try:
+                self._bar.stop()
+            except OSError:
+                self.quiet = True
+
+    def __call__(self, step: Step) -> None:
+        """Take a sign of life from the run."""
+        self.run_id = step.run_id or self.run_id
+        if self._first is None:
+            self._first = step.done
+        if self.quiet:
+            return
+        try:
+            self._show(step)
+        except OSError:
+            self.quiet = True
+
+    def _show(self, step: Step) -> None:
+        sums = f"{counted(step.folders_removed, 'folder')}, {counted(step.files_moved, 'file')}"
+        if step.failed:
+            sums += f", {step.failed:,} failed"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step.done, total=step.total, sums=sums)
+            return
+        now = time.monotonic()
+        if now - self._told < PLAIN_INTERVAL:
+            return
+        self._told = now
+        rate = (step.done - (self._first or 0)) / (now - self._began)
+        left = f", about {(step.total - step.done) / rate:,.0f} s left" if rate else ""
+        say(
+            self.to,
+            f"{self.title}: {step.done:,} of {counted(step.total, 'application')}, {sums}, {rate:,.1f} a second{left}",
+        )
