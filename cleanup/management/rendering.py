@@ -20,11 +20,13 @@ def show_cleanup(to: Console, report: CleanupReport) -> None:
     _show_results(to, report)
     would = "would be " if report.dry_run else ""
     merged, files = report.total_child_folders_merged, report.total_files_moved
+    ended = report.successful_cleanups + report.failed_cleanups + report.set_aside
+    not_yet = f", {report.total_applications - ended:,} not yet done" if ended < report.total_applications else ""
     say(
         to,
         f"{counted(report.total_applications, 'application')}: {report.successful_cleanups:,} {would}cleaned up, "
         f"{report.failed_cleanups:,} {'would be refused' if report.dry_run else 'failed or refused'}, "
-        f"{report.set_aside:,} set aside.",
+        f"{report.set_aside:,} set aside{not_yet}.",
         f"{counted(report.total_folders_removed, 'folder')} {would}removed, {merged:,} of them child folders; "
         f"{counted(files, 'file')} {would}moved.",
     )

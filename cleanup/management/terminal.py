@@ -66,10 +66,18 @@ class Channel:
         return int(self.stream.fileno())
 
 
+class PlainConsole(Console):
+    """A console that leaves it to the command what a closed pipe means; Rich's own would exit with status 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError."""
+        raise BrokenPipeError
+
+
 def console(stream: OutputWrapper, *, color: bool | None = None) -> Console:
     """Return a console on a command's stream; ``color`` forces colours on or off."""
     channel: Any = Channel(stream)
-    return Console(
+    return PlainConsole(
         file=channel,
         width=None if channel.isatty() else PLAIN_WIDTH,
         force_terminal=color or None,
