@@ -32,7 +32,8 @@ def purge(*, using: str, preview: bool, now: datetime, include_unverified: bool 
 
     Returned: ``points``, their ``applications``, ``snapshot_rows``, ``rows_described`` (rows of other tables that these
     could have restored), ``oldest`` and ``newest`` (when points were written, or None), and ``kept_unverified``, the
-    expired points that are kept; with ``include_unverified`` there are none of these.
+    expired points that are kept; with ``include_unverified`` there are none of these. ``now`` is stamped on the points,
+    and by this stamp they are counted: two purges have two times.
     """
     expired = _expired(using, now)
     kept = 0 if include_unverified else expired.filter(_UNVERIFIED).count()
@@ -40,7 +41,7 @@ def purge(*, using: str, preview: bool, now: datetime, include_unverified: bool 
     if preview:
         return _answer(purgeable, _rows_of(using, purgeable), preview=True, kept=kept)
     rows = described = 0
-    for page in _pages(purgeable):
+    for page in _pages(purgeable, size=POINTS_PER_PAGE):
         for group in _groups(using, page):
             gone, gone_described = _purge_together(purgeable, group, using=using, now=now)
             rows += gone
@@ -58,7 +59,10 @@ def mark_verified(*, using: str, application_ids: Sequence[str] | None, now: dat
     open_points = _points(using).filter(status=RollbackPoint.Status.LIVE, verified_at=None, created_at__lte=now)
     if application_ids is not None:
         open_points = open_points.filter(application_key__in=application_ids)
-    return sum(open_points.filter(pk__in=page).update(verified_at=now) for page in _pages(open_points, size=1000))
+    return sum(
+        open_points.filter(pk__in=page).update(verified_at=now)
+        for page in _pages(open_points, size=ROWS_PER_TRANSACTION)
+    )
 
 
 def _points(using: str) -> "QuerySet[RollbackPoint]":
@@ -103,7 +107,7 @@ def _answer(points: "QuerySet[RollbackPoint]", rows: dict[str, Any], *, preview:
     }
 
 
-def _pages(points: "QuerySet[RollbackPoint]", *, size: int = POINTS_PER_PAGE) -> Iterator[list[int]]:
+def _pages(points: "QuerySet[RollbackPoint]", *, size: int) -> Iterator[list[int]]:
     """Yield the points' sequences, oldest first: a point is newest of its application only when older ones are gone."""
     after = 0
     while page := list(points.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:size]):
