@@ -12,6 +12,7 @@ up one by one, so that a pass over few applications reads nothing else.
 from collections.abc import Callable, Sequence
 
 from cleanup.backends.base import Backend
+from cleanup.backends.catalogue import Column
 from cleanup.backends.folder_sql import (
     FolderSql,
     PostgresFolderSql,
@@ -50,8 +51,8 @@ class FindingSql(FolderSql):
         """Test whether a text is empty or nothing but white space."""
         raise NotImplementedError
 
-    def row_text(self, expressions: Sequence[str]) -> str:
-        """Spell a row key."""
+    def row_text(self, columns: Sequence[Column]) -> str:
+        """Spell what these columns of row ``x`` hold, UUIDs as the product does."""
         raise NotImplementedError
 
     def matches(self, reference: Reference, references: ReferenceMap) -> str:
@@ -266,15 +267,14 @@ class FindingSql(FolderSql):
         With an application, only for those that name a folder which a live rollback point of it removed.
         """
         table = references.tables[reference.table]
-        columns = [f"x.{self.backend.quote(column)}" for column in reference.columns]
         conditions = [Query(self.names_no_folder(reference, references))]
         target = self._target(reference)
         if application is not None:
             conditions.append(self._removed_from(application, reference, references))
-        target_text = target or self.row_text(columns)
+        target_text = target or self.row_text([table.column(column) for column in reference.columns])
         survivor = self._forwarding("c.target", "survivor_key") if target else "CAST(NULL AS text)"
         merged = self._forwarding("c.target", "point") if target else "CAST(NULL AS text)"
-        row_key = [f"x.{self.backend.quote(column)}" for column in table.row_key or ()]
+        row_key = [table.column(column) for column in table.row_key or ()]
         return [
             Query(
                 f"candidates AS MATERIALIZED (SELECT {self.row_text(row_key)} AS object, {target_text} AS target"
@@ -483,6 +483,9 @@ class FindingSql(FolderSql):
         )
 
 
+#: As columns of UUIDs are declared on SQLite.
+_UUID_TYPES = ("char(32)", "uuid")
+
 #: The first that is there is used.
 _UNICODE_COLLATIONS = ("und-x-icu", "pg_c_utf8")
 
@@ -529,10 +532,10 @@ class PostgresFindingSql(PostgresFolderSql, FindingSql):
         # Without any of them (a server before 17 built without ICU) the database's own rules decide.
         return bool(unicode), next((name for name in _UNICODE_COLLATIONS if name in collations), "")
 
-    def row_text(self, expressions: Sequence[str]) -> str:
-        return (
-            f"concat_ws(',', {', '.join(f'{expression}::text' for expression in expressions)})" if expressions else "''"
-        )
+    def row_text(self, columns: Sequence[Column]) -> str:
+        if not columns:
+            return "''"
+        return f"concat_ws(',', {', '.join(f'x.{self.backend.quote(column.name)}::text' for column in columns)})"
 
     def same_key(self, loose: str, key: str, *, spelled: bool, same_type: bool) -> str:
         if same_type:
@@ -555,8 +558,14 @@ class SqliteFindingSql(SqliteFolderSql, FindingSql):
     def fold(self, expression: str, *, unicode: bool, collation: str) -> Query:
         return Query(f"cleanup_looks({expression})")
 
-    def row_text(self, expressions: Sequence[str]) -> str:
-        return " || ',' || ".join(f"CAST({expression} AS text)" for expression in expressions) or "''"
+    def row_text(self, columns: Sequence[Column]) -> str:
+        return " || ',' || ".join(self._cell_text(column) for column in columns) or "''"
+
+    def _cell_text(self, column: Column) -> str:
+        cell = f"x.{self.backend.quote(column.name)}"
+        if column.type.replace(" ", "").lower() not in _UUID_TYPES:
+            return f"CAST({cell} AS text)"
+        return f"CASE WHEN length({cell}) = 32 THEN {hyphenated(cell)} ELSE {cell} END"
 
     def same_key(self, loose: str, key: str, *, spelled: bool, same_type: bool) -> str:
         if spelled and self.tables.folder_key.is_uuid:

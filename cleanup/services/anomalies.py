@@ -24,7 +24,7 @@ def alike(names: Iterable[str]) -> Iterator[list[str]]:
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         groups[looks(name)].append(name)
-    for group in groups.values():
+    for _, group in sorted(groups.items()):
         if len(set(group)) > 1:
             yield sorted(group)
 
@@ -72,7 +72,7 @@ def missing_guards(tables: FolderTables, uniques: Sequence[UniqueKey]) -> Iterat
 
 def _one_root(tables: FolderTables, unique: UniqueKey) -> bool:
     columns = set(unique.columns)
-    if len(unique.parts) != 1 or tables.folder_application not in columns:
+    if len(unique.parts) != 1 or not _is_keyed(unique, tables.folder_application):
         return False
     if unique.predicate is None:
         return columns == {tables.folder_application}
@@ -82,5 +82,10 @@ def _one_root(tables: FolderTables, unique: UniqueKey) -> bool:
 
 def _one_name(tables: FolderTables, unique: UniqueKey) -> bool:
     needed = {tables.folder_parent, tables.folder_name}
-    allowed = {*needed, tables.folder_application, *(tables.live or ())}
-    return needed <= set(unique.columns) <= allowed and len(unique.parts) in (2, 3)
+    keyed = {column for column in unique.columns if _is_keyed(unique, column)}
+    beside = set(unique.columns) - keyed
+    return needed <= keyed <= {*needed, tables.folder_application} and beside <= set(tables.live or ())
+
+
+def _is_keyed(unique: UniqueKey, column: str) -> bool:
+    return any(re.search(rf"(?<!\w){re.escape(column)}(?!\w)", part) for part in unique.parts)
