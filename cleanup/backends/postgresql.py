@@ -634,7 +634,7 @@ class PostgresBackend(Backend):
         where = ""
         if left_out:
             places = [columns.index(column) for column in key]
-            cells = self._text_array([f"e.value->>{place}" for place in places])
+            cells = self._text_array([f"(e.value->>{place})" for place in places])
             where = f" AND NOT EXISTS (SELECT FROM {self._rows(len(key))} WHERE {cells} = ARRAY["
             where += ", ".join(f"m.k{place}" for place in range(len(key))) + "])"
             params += [self._array([cells[place] for cells in left_out]) for place in range(len(key))]

@@ -1,7 +1,7 @@
 """Merge the folders of a batch of applications: examine, then apply.
 
 ``examine`` decides for each application what would be done, or why not; it is all that a dry run does. ``apply``
-carries the decisions out. Both run inside the caller's transaction and open none.
+carries the decisions out. Both run inside the caller's transaction and open none; ``looking`` opens a dry run's.
 
 Note [One transaction per batch]. What a batch does to its applications, the snapshot rows that undo it and the results
 that report it are one transaction: after a crash every application is as it was or merged, journaled and reported.
@@ -10,10 +10,13 @@ it is proved that nothing points at them, by a count where the database itself w
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.db import transaction
 
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
@@ -321,7 +324,20 @@ class Consolidation:
                         )
                     )
 
-    # A dry run's counts.
+    # A dry run.
+
+    @contextmanager
+    def looking(self, *, session_name: str) -> Iterator[None]:
+        """Pin the form of values for a moment, in a transaction that only reads.
+
+        On SQLite nothing is pinned, and there is no transaction: a project may have them begin with the write lock.
+        """
+        if self.backend.connection.vendor == "sqlite":
+            yield
+            return
+        with transaction.atomic(using=self.using):
+            self.backend.pin(session_name=session_name)
+            yield
 
     def foresee(self, decisions: list[Decision]) -> list[FolderCleanupResult]:
         """Count what ``apply`` would do."""

@@ -4,12 +4,13 @@ It holds no state but the alias. A verb that changes something opens its own tra
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
@@ -22,6 +23,7 @@ from cleanup.references import ReferenceMap, discover
 from cleanup.services import integrity, retention, rollback, runs
 from cleanup.services import preflight as preflight_service
 from cleanup.services.consolidation import Consolidation, Inclusion
+from cleanup.services.errors import classify
 from cleanup.services.reports import (
     JSON,
     CleanupReport,
@@ -367,8 +369,7 @@ class DatabaseCleanupService:
             keys = (found.application_id for found in queries.affected_applications(using=self.using))
         tally = _Tally(all_results=all_results)
         while page := list(islice(keys, PAGE)):
-            with transaction.atomic(using=self.using):
-                consolidation.backend.pin(session_name="cleanup dry run")
+            with consolidation.looking(session_name="cleanup dry run"):
                 decisions = consolidation.examine(page, include=include, lock=False, compare=True)
                 for result in consolidation.foresee(decisions):
                     tally.add(result)
@@ -448,7 +449,7 @@ class DatabaseCleanupService:
         return _as_rollback_result(key, outcomes, status="preview")
 
     def _preview(self, undo: rollback.Undo, point: RollbackPoint) -> rollback.PointOutcome:
-        with transaction.atomic(using=self.using):
+        with _forbidden_as_conflict(), transaction.atomic(using=self.using):
             undo.backend.pin()
             undo.check([point])
             outcomes = undo.undo([point], skip_conflicts=True, now=timezone.now())
@@ -458,11 +459,11 @@ class DatabaseCleanupService:
     def _roll_back_point(self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str) -> RollbackResult:
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         now = timezone.now()
-        with transaction.atomic(using=self.using):
+        with _forbidden_as_conflict(), transaction.atomic(using=self.using):
             undo.backend.pin(session_name="cleanup rollback")
             points = undo.lock([point.sequence])
             undo.check(points)
-            outcomes = undo.undo(points, skip_conflicts=skip_conflicts, now=now)
+            outcomes = undo.undo(points, skip_conflicts=skip_conflicts, now=now, by=by)
             undo.close(outcomes, reason=reason, by=by, now=now)
         return _as_rollback_result(point.id, outcomes, status="rolled_back")
 
@@ -599,6 +600,16 @@ class _Tally:
             results=tuple(self.results),
             results_left_out=self.total - len(self.results),
         )
+
+
+@contextmanager
+def _forbidden_as_conflict() -> Iterator[None]:
+    """Tell of a constraint that forbids what was to be restored, and that no comparison had foreseen, as a conflict."""
+    try:
+        yield
+    except IntegrityError as error:
+        message = f"{classify(error).message} Nothing was restored."
+        raise exceptions.RollbackConflict(message, count=1, conflicts=()) from error
 
 
 def _as_result(row: Result) -> FolderCleanupResult:

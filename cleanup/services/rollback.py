@@ -7,6 +7,7 @@ that does not skip conflicts gets RollbackConflict and must undo its transaction
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,14 @@ from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
 from cleanup.backends.base import RowConflict, StructureTable
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
-from cleanup.exceptions import AlreadyRolledBack, PointExpired, RollbackConflict, Superseded, UnreadableJournal
+from cleanup.exceptions import (
+    AlreadyRolledBack,
+    InvalidKey,
+    PointExpired,
+    RollbackConflict,
+    Superseded,
+    UnreadableJournal,
+)
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
 from cleanup.references import ReferenceMap, catalogue_for
@@ -97,9 +105,10 @@ class Undo:
                 raise Superseded(application_id=other.application_key, later_id=other.id)
 
     def later_cleanups(self, point: RollbackPoint) -> list[RollbackPoint]:
-        """Return the live cleanup points of the application written after a point, newest first."""
+        """Return the live cleanup points of the application written after a point, newest first, locked."""
         return list(
             RollbackPoint.objects.using(self.using)
+            .select_for_update(of=("self",))
             .filter(
                 application_key=point.application_key,
                 status=RollbackPoint.Status.LIVE,
@@ -112,14 +121,17 @@ class Undo:
 
     # Undoing.
 
-    def undo(self, points: Sequence[RollbackPoint], *, skip_conflicts: bool, now: datetime) -> list[PointOutcome]:
+    def undo(
+        self, points: Sequence[RollbackPoint], *, skip_conflicts: bool, now: datetime, by: str = ""
+    ) -> list[PointOutcome]:
         """Undo checked points of different applications. Raises RollbackConflict and UnreadableJournal.
 
         A point taken by hand must come alone.
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
-            return [self._undo_manual(points[0], skip_conflicts=skip_conflicts, now=now)]
+            return [self._undo_manual(points[0], skip_conflicts=skip_conflicts, now=now, by=by)]
         self._lock_applications([point.application_key for point in points])
+        self.check(points)  # again: a cleanup may have been committed while we waited for the lock
         outcomes = []
         by_layout: dict[str, list[RollbackPoint]] = {}
         for point in points:
@@ -174,7 +186,7 @@ class Undo:
             for point in points
         ]
 
-    def _undo_manual(self, point: RollbackPoint, *, skip_conflicts: bool, now: datetime) -> PointOutcome:
+    def _undo_manual(self, point: RollbackPoint, *, skip_conflicts: bool, now: datetime, by: str) -> PointOutcome:
         folders = files = references = 0
         conflicts: list[Conflict] = []
         for later in self.later_cleanups(point):
@@ -183,7 +195,7 @@ class Undo:
             files += outcome.files_restored
             references += outcome.references_restored
             conflicts += outcome.conflicts
-            self.close([outcome], reason=f"rollback of {point.id}", by="", now=now, hold=False)
+            self.close([outcome], reason=f"rollback of {point.id}", by=by, now=now, hold=False)
         return PointOutcome(point, folders, files, references, tuple(conflicts), tuple(self._differences(point)))
 
     def _differences(self, point: RollbackPoint) -> list[Conflict]:
@@ -234,6 +246,10 @@ class Undo:
 
     def _conflict(self, conflict: RowConflict, application: str) -> Conflict:
         key = ",".join(self.backend.cell_text(cell) for cell in conflict.key)
+        ours = {self.references.folders.name: self.tables.folder_key, self.references.files.name: self.tables.file_key}
+        if conflict.table in ours:
+            with suppress(InvalidKey):  # a key of some other form is named as it is stored
+                key = ours[conflict.table].text(key)
         return Conflict(conflict.code, application, str(conflict.table), key, conflict.column)
 
     # Afterwards.
