@@ -25,7 +25,7 @@ class CreateMappedTable(migrations.CreateModel):
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         table = model._meta.db_table
-        if table in schema_editor.connection.introspection.table_names():
+        if not schema_editor.collect_sql and _exists(schema_editor, table):
             raise ProgrammingError(
                 f"Table {table} exists already. To adopt the tables of another program, which must have all three, "
                 f"run: manage.py migrate --fake-initial"
@@ -46,6 +46,13 @@ class CreateMappedTable(migrations.CreateModel):
         model = from_state.apps.get_model(app_label, self.name)
         if _is_marked(schema_editor, model):
             super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
+def _exists(schema_editor: BaseDatabaseSchemaEditor, table: str) -> bool:
+    names = schema_editor.connection.introspection.table_names()
+    if schema_editor.connection.vendor == "sqlite":  # where Folders and folders are one table
+        return table.lower() in {name.lower() for name in names}
+    return table in names
 
 
 def _is_marked(schema_editor: BaseDatabaseSchemaEditor, model: Any) -> bool:

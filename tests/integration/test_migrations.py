@@ -1,0 +1,389 @@
+"""Adopting tables that another program made, and leaving them as they were.
+
+Plain SQL makes them with what no model knows: a column with data, an index, a trigger, rows that no constraint admits.
+"""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import ProgrammingError, connections
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
+
+from cleanup.models import Application, File, Folder
+from cleanup.services import DatabaseCleanupService
+from project.database import parse_database_url
+from tests import databases
+from tests.integration.trees import dump, execute, fetch, is_postgresql, raw
+
+MAPPED = ("customer_applications", "folders", "files")
+
+TABLES = {
+    "customer_applications": "CREATE TABLE customer_applications (id KEYTYPE PRIMARY KEY, note text DEFAULT 'new')",
+    "folders": """
+        CREATE TABLE folders (
+            id KEYTYPE PRIMARY KEY, name varchar(255) NOT NULL, parent_id KEYTYPE, application_id KEYTYPE,
+            created_at TIMETYPE, updated_at TIMETYPE, color varchar(20) DEFAULT 'blue' CHECK (color <> ''))""",
+    "files": """
+        CREATE TABLE files (
+            id KEYTYPE PRIMARY KEY, filename varchar(255) NOT NULL, original_filename varchar(255) NOT NULL,
+            display_name varchar(255), file_path text NOT NULL, file_size bigint NOT NULL,
+            mime_type varchar(100) NOT NULL, uploaded_by KEYTYPE, application_id KEYTYPE, folder_id KEYTYPE,
+            created_at TIMETYPE, checksum BYTESTYPE)""",
+}
+
+EXTRAS = (
+    "CREATE INDEX folders_by_color ON folders (color, name)",
+    "CREATE INDEX folders_by_application ON folders (application_id) WHERE parent_id IS NULL",
+    "CREATE TABLE folder_log (what text)",
+)
+
+TRIGGERS = {
+    "sqlite": (
+        "CREATE TRIGGER folders_logged AFTER DELETE ON folders BEGIN INSERT INTO folder_log VALUES (OLD.id); END",
+    ),
+    "postgresql": (
+        """
+        CREATE FUNCTION log_folder() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN INSERT INTO folder_log VALUES (OLD.id); RETURN OLD; END $$""",
+        "CREATE TRIGGER folders_logged AFTER DELETE ON folders FOR EACH ROW EXECUTE FUNCTION log_folder()",
+        "COMMENT ON TABLE folders IS 'whose folders these are'",
+    ),
+}
+
+SCHEMA = {
+    "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name IN {tables} ORDER BY type, name",
+    # The file's number changes when a table is written anew.
+    "postgresql": """
+        WITH mapped AS (SELECT * FROM pg_class WHERE oid IN (SELECT unnest(ARRAY{regclasses})))
+        SELECT 'table', c.oid::text, format('%%s %%s', pg_relation_filenode(c.oid), obj_description(c.oid, 'pg_class'))
+          FROM mapped c
+        UNION ALL
+        SELECT c.relname || ' column', a.attnum::text,
+               format('%%I %%s %%s %%s', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+                      pg_get_expr(d.adbin, d.adrelid))
+          FROM mapped c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+          LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+        UNION ALL
+        SELECT c.relname || ' constraint', k.conname, pg_get_constraintdef(k.oid)
+          FROM mapped c JOIN pg_constraint k ON k.conrelid = c.oid
+        UNION ALL
+        SELECT c.relname || ' index', i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
+          FROM mapped c JOIN pg_index i ON i.indrelid = c.oid
+        UNION ALL
+        SELECT c.relname || ' trigger', t.tgname, pg_get_triggerdef(t.oid)
+          FROM mapped c JOIN pg_trigger t ON t.tgrelid = c.oid WHERE NOT t.tgisinternal
+         ORDER BY 1, 2, 3""",
+}
+
+
+def create(database: str, *tables: str) -> None:
+    """Make some of the three tables by plain SQL."""
+    postgresql = is_postgresql(database)
+    types = {
+        "KEYTYPE": "uuid" if postgresql else "char(32)",
+        "TIMETYPE": "timestamptz" if postgresql else "datetime",
+        "BYTESTYPE": "bytea" if postgresql else "blob",
+    }
+    for table in tables:
+        sql = TABLES[table]
+        for name, spelling in types.items():
+            sql = sql.replace(name, spelling)
+        execute(database, sql)
+
+
+def fill(database: str) -> str:
+    """Write rows as they are in the wild, some of which nothing would admit, and return an application's key."""
+    application, *folders = (str(uuid.UUID(int=number)) for number in range(1, 8))
+    key = {number: raw(database, folder) for number, folder in enumerate(folders)}
+    execute(database, "INSERT INTO customer_applications VALUES (%s, 'it''s 100%%')", raw(database, application))
+    rows = (
+        (key[0], "Loan", None, "2020-01-01 00:00:00.000001+00:00", "red"),
+        (key[1], "Loan", None, None, "green"),
+        (key[2], "Docs", key[0], "2020-01-02 00:00:00+00:00", "blue"),
+        (key[3], "Docs", key[1], "2020-01-03 00:00:00+00:00", None),
+        (key[4], "no \x1b[31mparent", key[5], None, "blue"),
+    )
+    for folder, name, parent, created, color in rows:
+        execute(
+            database,
+            "INSERT INTO folders (id, name, parent_id, application_id, created_at, color)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            *(folder, name, parent, raw(database, application), created, color),
+        )
+    for number in range(4):
+        execute(
+            database,
+            "INSERT INTO files VALUES (%s, 'a', 'a', NULL, '/a', 1, 'text/plain', NULL, %s, %s, NULL, %s)",
+            *(raw(database, str(uuid.UUID(int=100 + number))), raw(database, application), key[number], b"\x00\xff"),
+        )
+    return application
+
+
+def make_wild(database: str) -> str:
+    """Make the three tables as another program would have, filled, and return an application's key."""
+    create(database, *MAPPED)
+    application = fill(database)
+    for statement in (*EXTRAS, *TRIGGERS[connections[database].vendor]):
+        execute(database, statement)
+    return application
+
+
+def schema(database: str) -> list[tuple]:
+    """Return everything that the catalogue says of the mapped tables."""
+    regclasses = [f"'{table}'::regclass" for table in MAPPED]
+    sql = SCHEMA[connections[database].vendor]
+    return fetch(database, sql.format(tables=MAPPED, regclasses=f"[{', '.join(regclasses)}]"))
+
+
+def rows(database: str) -> dict[str, list[str]]:
+    """Return every row of the mapped tables, to the byte."""
+    return {table: found for table, found in dump(database).items() if table in MAPPED}
+
+
+def migrate(database: str, *target: str, **options: object) -> None:
+    call_command("migrate", *target, database=database, verbosity=0, interactive=False, **options)
+
+
+def tables(database: str) -> set[str]:
+    return set(connections[database].introspection.table_names())
+
+
+class TestAdoption:
+    @pytest.fixture
+    def wild(self, blank_database) -> str:
+        self.application = make_wild(blank_database)
+        self.before = (schema(blank_database), rows(blank_database))
+        return blank_database
+
+    def assert_untouched(self, database: str) -> None:
+        assert (schema(database), rows(database)) == self.before
+
+    def test_leaves_schema_and_rows_as_they_were(self, wild):
+        migrate(wild, fake_initial=True)
+        self.assert_untouched(wild)
+
+    def test_brings_the_tables_of_every_app_with_one_command(self, wild):
+        migrate(wild, fake_initial=True)
+        assert {"cleanup_run", "auth_user", "django_content_type", "django_q_schedule"} <= tables(wild)
+
+    def test_can_be_taken_back(self, wild):
+        migrate(wild, fake_initial=True)
+        migrate(wild, "cleanup", "zero")
+        self.assert_untouched(wild)
+        assert not [table for table in tables(wild) if table.startswith("cleanup_")]
+
+    def test_can_be_taken_back_again_and_again(self, wild):
+        for _ in range(2):
+            migrate(wild, fake_initial=True)
+            self.assert_untouched(wild)
+            migrate(wild, "cleanup", "zero")
+            self.assert_untouched(wild)
+
+    def test_finds_every_migration_applied_the_second_time(self, wild, capsys):
+        migrate(wild, fake_initial=True)
+        call_command("migrate", database=wild, check_unapplied=True, interactive=False)
+        self.assert_untouched(wild)
+
+    def test_says_how_where_migrate_is_run_without_the_option(self, wild):
+        with pytest.raises(ProgrammingError, match="migrate --fake-initial"):
+            migrate(wild, "cleanup")
+        self.assert_untouched(wild)
+
+    def test_makes_a_database_that_can_be_cleaned_and_restored(self, wild, settings):
+        settings.CLEANUP_TRIGGERS = "fire"
+        migrate(wild, fake_initial=True)
+        service = DatabaseCleanupService(using=wild)
+        result = service.consolidate_duplicate_folders(self.application)
+        assert (result.folders_removed, result.files_moved) == (2, 2)
+        service.rollback_cleanup(result.rollback_id)
+        self.assert_untouched(wild)
+
+
+class TestPartOfTheTables:
+    @pytest.mark.parametrize("present", MAPPED)
+    def test_is_refused_naming_the_table_and_the_remedy(self, blank_database, present):
+        create(blank_database, present)
+        with pytest.raises(ProgrammingError, match=f"Table {present} exists already.*all three.*--fake-initial"):
+            migrate(blank_database, "cleanup", fake_initial=True)
+
+    @pytest.mark.parametrize("present", MAPPED)
+    def test_is_left_as_it_is(self, blank_database, present):
+        create(blank_database, present)
+        with pytest.raises(ProgrammingError):
+            migrate(blank_database, "cleanup", fake_initial=True)
+        assert tables(blank_database) & set(MAPPED) == {present}
+
+    @pytest.mark.only("sqlite")
+    def test_is_recognised_in_another_spelling(self, blank_database):
+        execute(blank_database, "CREATE TABLE Folders (id char(32) PRIMARY KEY)")
+        with pytest.raises(ProgrammingError, match="Table folders exists already"):
+            migrate(blank_database, "cleanup", fake_initial=True)
+
+
+class TestFreshTables:
+    def test_are_made_on_an_empty_database(self, blank_database):
+        migrate(blank_database, "cleanup")
+        assert set(MAPPED) <= tables(blank_database)
+
+    def test_are_dropped_again_by_whoever_made_them(self, blank_database):
+        migrate(blank_database, "cleanup")
+        migrate(blank_database, "cleanup", "zero")
+        assert tables(blank_database) <= {"django_migrations"}
+
+    def test_are_made_the_same_the_second_time(self, blank_database):
+        migrate(blank_database, "cleanup")
+        before = databases.schema(blank_database)
+        migrate(blank_database, "cleanup", "zero")
+        migrate(blank_database, "cleanup")
+        assert databases.schema(blank_database) == before
+
+    @pytest.mark.only("postgresql")
+    @pytest.mark.parametrize(
+        ("table", "columns"),
+        [
+            ("customer_applications", [("id", "uuid", True)]),
+            (
+                "folders",
+                [
+                    ("id", "uuid", True),
+                    ("name", "character varying(255)", True),
+                    ("parent_id", "uuid", False),
+                    ("application_id", "uuid", False),
+                    ("created_at", "timestamp with time zone", False),
+                    ("updated_at", "timestamp with time zone", False),
+                ],
+            ),
+            (
+                "files",
+                [
+                    ("id", "uuid", True),
+                    ("filename", "character varying(255)", True),
+                    ("original_filename", "character varying(255)", True),
+                    ("display_name", "character varying(255)", False),
+                    ("file_path", "text", True),
+                    ("file_size", "bigint", True),
+                    ("mime_type", "character varying(100)", True),
+                    ("uploaded_by", "uuid", False),
+                    ("application_id", "uuid", False),
+                    ("folder_id", "uuid", False),
+                    ("created_at", "timestamp with time zone", False),
+                ],
+            ),
+        ],
+    )
+    def test_have_exactly_the_specified_columns(self, database, table, columns):
+        found = fetch(
+            database,
+            "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
+            " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+            table,
+        )
+        assert sorted(found) == sorted(columns)
+
+    @pytest.mark.only("postgresql")
+    def test_refer_to_each_other(self, database):
+        found = fetch(
+            database,
+            "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE contype = 'f' AND conrelid = ANY(ARRAY['folders'::regclass, 'files'::regclass])",
+        )
+        deferred = "DEFERRABLE INITIALLY DEFERRED"
+        assert sorted(found) == [
+            ("files", f"FOREIGN KEY (application_id) REFERENCES customer_applications(id) {deferred}"),
+            ("files", f"FOREIGN KEY (folder_id) REFERENCES folders(id) {deferred}"),
+            ("folders", f"FOREIGN KEY (application_id) REFERENCES customer_applications(id) {deferred}"),
+            ("folders", f"FOREIGN KEY (parent_id) REFERENCES folders(id) {deferred}"),
+        ]
+
+
+class TestMigrations:
+    def test_say_all_that_the_models_say(self):
+        loader = MigrationLoader(None)
+        changes = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps)).changes(loader.graph)
+        assert {label: [str(migration) for migration in found] for label, found in changes.items()} == {}
+
+    def test_can_be_shown_as_sql_where_they_are_applied(self, database, capsys):
+        call_command("sqlmigrate", "cleanup", "0001", database=database)
+        shown = capsys.readouterr().out
+        assert [table for table in MAPPED if f'CREATE TABLE "{table}"' in shown] == list(MAPPED)
+
+    def test_never_touch_a_mapped_table_after_the_first(self):
+        mapped = {model._meta.model_name for model in (Application, Folder, File)}
+        later = [
+            operation
+            for (label, name), migration in MigrationLoader(None).disk_migrations.items()
+            if label == "cleanup" and not name.startswith("0001")
+            for operation in migration.operations
+        ]
+        touched = {str(getattr(operation, "model_name", getattr(operation, "name", ""))).lower() for operation in later}
+        assert later
+        assert touched & mapped == set()
+
+
+@pytest.mark.only("postgresql")
+class TestSchemaOfItsOwn:
+    """Own tables in a schema of their own, by the search path; the mapped tables stay where they are."""
+
+    @pytest.fixture(params=["role", "url"])
+    def separate(self, blank_database, request) -> Iterator[str]:
+        connection = connections[blank_database]
+        parameters = connection.settings_dict
+        usual = parameters["OPTIONS"]
+        self.application = make_wild(blank_database)
+        execute(blank_database, "CREATE SCHEMA own")
+        if request.param == "role":
+            name = connection.ops.quote_name(parameters["NAME"])
+            execute(blank_database, f"ALTER ROLE CURRENT_USER IN DATABASE {name} SET search_path = own, public")
+        else:
+            url = f"{databases.url_of(blank_database)}?options=-c%20search_path%3Down,public"
+            asked_for = parse_database_url(url, default_file=None)["OPTIONS"]["options"]
+            parameters["OPTIONS"] = {**usual, "options": asked_for}
+        connection.close()
+        self.before = (schema(blank_database), rows(blank_database))
+        try:
+            migrate(blank_database, fake_initial=True)
+            yield blank_database
+        finally:
+            connection.close()
+            parameters["OPTIONS"] = usual
+
+    def places(self, database: str, pattern: str) -> set[str]:
+        found = fetch(
+            database,
+            "SELECT relnamespace::regnamespace::text FROM pg_class WHERE relkind = 'r' AND relname ~ %s",
+            pattern,
+        )
+        return {schema for (schema,) in found}
+
+    def test_holds_the_own_tables(self, separate):
+        assert self.places(separate, "^cleanup_") == {"own"}
+
+    def test_holds_no_mapped_table(self, separate):
+        assert self.places(separate, f"^({'|'.join(MAPPED)})$") == {"public"}
+
+    def test_leaves_the_mapped_tables_as_they_were(self, separate):
+        assert (schema(separate), rows(separate)) == self.before
+
+    def test_passes_the_preflight(self, separate, settings):
+        settings.CLEANUP_TRIGGERS = "fire"
+        answer = DatabaseCleanupService(using=separate).preflight()
+        assert (answer["problems"], answer["identity"]["schema"]) == ([], "own")
+
+    def test_serves_cleanup_verification_and_rollback(self, separate, settings):
+        settings.CLEANUP_TRIGGERS = "fire"
+        service = DatabaseCleanupService(using=separate)
+        report = service.cleanup_all_duplicate_folders()
+        assert (report.successful_cleanups, report.total_folders_removed) == (1, 2)
+        assert "several_roots" not in service.verify_cleanup_integrity()["counts"]
+        assert service.rollback_cleanup(report.run_id)
+        assert (schema(separate), rows(separate)) == self.before
+
+    def test_can_be_taken_back(self, separate):
+        migrate(separate, "cleanup", "zero")
+        assert self.places(separate, "^cleanup_") == set()
+        assert (schema(separate), rows(separate)) == self.before
