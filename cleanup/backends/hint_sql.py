@@ -44,8 +44,9 @@ class Hints:
 
     def grant(self, table: Table) -> str:
         """Let our role read a table."""
-        role = self.connection.settings_dict["USER"] or "current_user"
-        return _pasteable(f"GRANT SELECT ON {self.sql.backend.relation(table.name)} TO {self.sql.backend.quote(role)};")
+        user = self.connection.settings_dict["USER"]
+        role = self.sql.backend.quote(user) if user else "CURRENT_USER"
+        return _pasteable(f"GRANT SELECT ON {self.sql.backend.relation(table.name)} TO {role};")
 
     def guard(self, columns: Sequence[str]) -> str:
         """Make the unique index that forbids further duplicates; it fails while there are some."""
