@@ -562,6 +562,9 @@ class SqliteBackend(Backend):
             return ""
         folders, columns = target.must_exist
         exists = " AND ".join(f"f.{self.quote(column)} = j.v{place}" for place, column in enumerate(columns))
+        if len(columns) == 1 and folders.column(columns[0]).type.lower() in {"char(32)", "uuid"}:
+            # A generic foreign key may spell it otherwise than the folder itself.
+            exists = f"f.{self.quote(columns[0])} IN (j.v0, lower(replace(j.v0, '-', '')))"
         return (
             f" WHEN j.o0 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {self.relation(folders.name)} AS f"
             f" WHERE {exists}) THEN 'missing_target'"

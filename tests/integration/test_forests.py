@@ -1,4 +1,4 @@
-"""Random forests in real tables: no row is lost, the result is the recursive model's, undo restores every table exactly.
+"""Random forests in real tables: no row is lost, the result is the recursive model's, undo restores all exactly.
 
 A case is the forest of one application; ten of them share a database, and hang into each other where they are broken.
 There are as many cases as hypothesis' profile says: 200 on each database, 2,000 with --hypothesis-profile=thorough. A

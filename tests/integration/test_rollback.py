@@ -375,6 +375,20 @@ class TestConflict:
         undo(database, point, skip_conflicts=True)
         assert_tree(database, made, "stays:A, gone:A(x.pdf)")
 
+    def test_leaves_the_rest_restored_in_every_spelling(self, database):
+        made = tree(database, "A/aside:C, gone:A(x.pdf)")
+        of_folders = ContentType.objects.db_manager(database).get_for_model(Folder)
+        gone = made["gone"]
+        spellings = [gone, gone.upper(), gone.replace("-", ""), gone.replace("-", "").upper()]
+        for spelling in spellings:
+            Note.objects.using(database).create(content_type=of_folders, object_id=spelling, text="x")
+        point = clean(database, made)
+        File.objects.using(database).update(folder=made["aside"])
+        result = undo(database, point, skip_conflicts=True)
+        assert [c.key for c in result.conflicts] == [made["x.pdf"]]
+        notes = Note.objects.using(database).order_by("pk").values_list("object_id", flat=True)
+        assert list(notes) == spellings
+
     def test_is_kept_on_the_point(self, database):
         made = tree(database, "A/aside:C, A(x.pdf)")
         point = clean(database, made)
