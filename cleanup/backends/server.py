@@ -58,7 +58,7 @@ class Role:
 class Collation:
     """How a text column compares, outside the product."""
 
-    name: str | None
+    collation: str | None
     deterministic: bool | None = None
     ignores_case: bool | None = None
 

@@ -4,6 +4,7 @@ Invariants: nothing is written and no row is locked; where the role may not look
 failure; with a yes, nothing but another run or the freeze switch (both are warnings) keeps a run from starting.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import timedelta
@@ -30,6 +31,10 @@ UNKNOWN = "unknown"
 _SPARE_BYTES = 50 * 1024 * 1024
 
 _PERMISSION_DENIED = "42501"
+_DENIED_TABLE = re.compile(r"permission denied for (?:table|view|relation) (.+)")
+
+#: Problems that say what the role lacks. What it may not look at cannot be estimated.
+_LACKS = frozenset({"privilege", "row_security"})
 
 _SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_APPLICATION_MODEL": conf.application_model,
@@ -112,18 +117,31 @@ class _Preflight:
         }
 
     def _allowed(self, ask: Callable[[], T]) -> T | None:
-        """Ask; where the role may not look, return None and report it."""
+        """Ask; where the role may not look, return None and report that, unless some lack is reported already."""
         try:
             with contained(self.connection):
                 return ask()
         except DatabaseError as error:
             if getattr(error.__cause__, "sqlstate", None) != _PERMISSION_DENIED:
                 raise
-            told = str(getattr(getattr(error.__cause__, "diag", None), "message_primary", "permission denied"))
-            message = f"The current role may not look at everything that a run needs ({told}). Grant it that."
-            if not any(problem.code == "privilege" for problem in self.problems):
-                self.problems.append(Problem("privilege", "", "", message))
+            if not any(problem.code in _LACKS for problem in self.problems):
+                self.problems.append(self._denied(error))
             return None
+
+    def _denied(self, error: DatabaseError) -> Problem:
+        told = str(getattr(getattr(error.__cause__, "diag", None), "message_primary", "permission denied"))
+        table = _DENIED_TABLE.search(told)
+        remedy = f"GRANT SELECT ON {quoted(table[1])} TO {self._role_quoted};" if table else "See the manual's grants."
+        return Problem(
+            "privilege",
+            table[1] if table else "",
+            "",
+            f"The current role may not look at all that a run needs ({told}). Grant it: {remedy}",
+        )
+
+    @property
+    def _role_quoted(self) -> str:
+        return quoted(self.role.name or "CURRENT_USER")
 
     def _told(self, facts: Mapping[str, Any]) -> JSON:
         """Return what the server told; what it kept to itself is unknown, what SQLite does not have is null."""
@@ -148,11 +166,10 @@ class _Preflight:
                 f"Upgrade it.",
             )
         if self.identity.key is None:
-            role = quoted(self.role.name or "CURRENT_USER")
             yield _about_server(
                 "identity",
                 "The current role may not read what tells this database from a copy of it. Grant it: "
-                f"GRANT EXECUTE ON FUNCTION pg_control_system() TO {role};",
+                f"GRANT EXECUTE ON FUNCTION pg_control_system() TO {self._role_quoted};",
             )
         if self.identity.read_only or self.identity.in_recovery:
             why = "is a standby in recovery" if self.identity.in_recovery else "is read-only for the current role"
@@ -211,7 +228,7 @@ class _Preflight:
             "references": inventory.references(found),
             "triggers": {
                 "policy": conf.triggers(),
-                "may_bypass": self.catalogue.may_bypass_triggers(),
+                "may_bypass": self._may_bypass_triggers(),
                 "found": inventory.triggers(found),
             },
             "row_security": [str(table.name) for table in inventory.tables_of(found) if table.row_security],
@@ -230,12 +247,18 @@ class _Preflight:
             "estimate": foreseen,
         }
 
+    def _may_bypass_triggers(self) -> bool | str:
+        try:
+            with contained(self.connection):
+                return self.catalogue.may_bypass_triggers()
+        except DatabaseError:
+            return UNKNOWN
+
     def _own_tables(self) -> dict[TableName, Table]:
         names = own_tables(folder_tables())
         return self.catalogue.describe(set(self.catalogue.resolve_all(names).values()))
 
     def _own_grant_problems(self, grants: list[JSON], own: Mapping[TableName, Table]) -> Iterator[Problem]:
-        role = quoted(self.role.name or "CURRENT_USER")
         labels = {str(name): name for name in own}
         for grant in grants:
             if grant["missing"] and grant["table"] in labels:
@@ -245,7 +268,7 @@ class _Preflight:
                     grant["table"],
                     "",
                     f"The current role may not {' or '.join(grant['missing'])} on {grant['table']}. Grant it: "
-                    f"GRANT {missing} ON {labels[grant['table']].quoted} TO {role};",
+                    f"GRANT {missing} ON {labels[grant['table']].quoted} TO {self._role_quoted};",
                 )
 
     def _warn_of_collation(self, found: ReferenceMap, collation: Collation) -> None:
@@ -255,7 +278,7 @@ class _Preflight:
                     "collation",
                     str(found.folders.name),
                     folder_tables().folder_name,
-                    f"The collation {collation.name} of {found.folders.name}.{folder_tables().folder_name} takes "
+                    f"The collation {collation.collation} of {found.folders.name}.{folder_tables().folder_name} takes "
                     f"different names for equal. The cleanup does not: names are compared by code point, so that Docs "
                     f"and docs stay two folders.",
                 )
@@ -300,9 +323,11 @@ class _Preflight:
     # How much it would do.
 
     def _estimate(self, found: ReferenceMap) -> JSON | str:
-        if any(problem.code in {"migrations", "privilege"} for problem in self.problems):
+        if any(problem.code in {*_LACKS, "migrations"} for problem in self.problems):
             return UNKNOWN
-        foreseen = estimate(using=self.using, references=found)
+        foreseen = self._allowed(lambda: estimate(using=self.using, references=found))
+        if foreseen is None:
+            return UNKNOWN
         free = self.server.free_bytes()
         needed = foreseen["journal_bytes"] + (foreseen["wal_bytes"] or 0) + _SPARE_BYTES
         if free is not None and free < needed:
