@@ -19,11 +19,11 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Now
 
@@ -45,6 +45,11 @@ FIRST_BATCH = 20
 
 #: Seconds between looks at a run whose last applications are being worked elsewhere.
 WAIT_SECONDS = 0.2
+
+#: Times that a claim, or the record of a failure, is tried again: about ten seconds.
+PATIENCE = 9
+
+T = TypeVar("T")
 
 
 class Team:
@@ -91,6 +96,7 @@ class Team:
                     Worker(self).work()
                 except BaseException:
                     self.stop_reason = self.stop_reason or "aborted"
+                    self._abort()
                     raise
                 finally:
                     for thread in threads:
@@ -100,8 +106,19 @@ class Team:
             self._finish()
         finally:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-            runs.update(peak_memory_bytes=peak, seconds_worked=F("seconds_worked") + (time.monotonic() - started))
-            self.run.refresh_from_db(using=self.using)
+            with suppress(DatabaseError, InterfaceError):  # it must not hide what has ended the work
+                runs.update(peak_memory_bytes=peak, seconds_worked=F("seconds_worked") + (time.monotonic() - started))
+                self.run.refresh_from_db(using=self.using)
+
+    def _abort(self) -> None:
+        """Say on the run that nobody works it, if the database can still be told."""
+        try:
+            connections[self.using].close_if_unusable_or_obsolete()
+            Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
+                status=Run.Status.PAUSED, status_reason="aborted"
+            )
+        except (DatabaseError, InterfaceError):
+            logger.warning("run %s: could not be marked as paused; it can be resumed all the same", self.run.pk)
 
     def _in_thread(self) -> None:
         try:
@@ -165,7 +182,9 @@ class Team:
     def _finish(self) -> None:
         if results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
             return
-        runs = Run.objects.using(self.using).filter(pk=self.run.pk, status=Run.Status.RUNNING)
+        # Pending: somebody was about to join.
+        going_on = (Run.Status.RUNNING, Run.Status.PENDING)
+        runs = Run.objects.using(self.using).filter(pk=self.run.pk, status__in=going_on)
         if self.run.kind == Run.Kind.CLEANUP and runs.exists():
             LateArrivals(using=self.using, references=self.references).sweep(run=self.run)
         runs.update(status=Run.Status.COMPLETED, status_reason="", ended_at=Now())
@@ -187,7 +206,7 @@ class Worker:
 
     def work(self) -> None:
         """Work until nothing is left or the run is told to stop; wait for what others still hold."""
-        while (claimed := self._claim()) is not None:
+        while (claimed := self._patiently(self._claim)) is not None:
             if claimed:
                 self._work(claimed)
             elif results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
@@ -219,7 +238,7 @@ class Worker:
         if control is not None:
             return Run.Status.PAUSED, f"frozen: {control.reason}"
         status, reason = Run.objects.using(self.using).values_list("status", "status_reason").get(pk=self.run.pk)
-        if status == Run.Status.RUNNING:
+        if status in (Run.Status.RUNNING, Run.Status.PENDING):  # pending: somebody is about to join
             return None, ""
         return (Run.Status.PAUSED if status == Run.Status.PAUSING else status), reason
 
@@ -272,29 +291,31 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # the worklist's edge: whatever it is, it is recorded
             self._after_error()
             if len(rows) > 1:
-                logger.warning("run %s: a batch of %d failed and is done one by one", self.run.pk, len(rows))
-                for row in rows:
-                    if not self._work_alone(row):
-                        break
-                return
-            self._fail(rows[0], classify(error), error)
+                self._one_by_one(rows)
+            else:
+                self._fail(rows[0], classify(error), error)
             return
         except BaseException:
-            self._release(rows)
+            self._give_back(rows)
             raise
         self._count(outcomes)
         self._adapt(time.monotonic() - began, len(rows))
 
-    def _work_alone(self, row: Result) -> bool:
+    def _one_by_one(self, rows: Sequence[Result]) -> None:
+        logger.warning("run %s: a batch of %d failed and is done one by one", self.run.pk, len(rows))
         try:
-            self._count(self._transaction([row]))
-        except Exception as error:  # noqa: BLE001  # as above
-            self._after_error()
-            return self._fail(row, classify(error), error)
-        except BaseException:
-            self._release([row])
-            raise
-        return True
+            for row in rows:
+                if self._patiently(self._ordered)[0] is not None:
+                    break
+                try:
+                    outcomes = self._transaction([row])
+                except Exception as error:  # noqa: BLE001  # as above
+                    self._after_error()
+                    self._fail(row, classify(error), error)
+                else:
+                    self._count(outcomes)
+        finally:
+            self._give_back(rows)  # those that were not got to
 
     def _transaction(self, rows: Sequence[Result]) -> list[Outcome]:
         with transaction.atomic(using=self.using):
@@ -348,13 +369,27 @@ class Worker:
     def _after_error(self) -> None:
         connections[self.using].close_if_unusable_or_obsolete()
 
-    def _fail(self, row: Result, error: Classified, exception: Exception) -> bool:
-        """Record a failed attempt, and tell whether the worker may go on with others."""
-        log = logger.warning if isinstance(exception, CleanupError) else logger.exception
+    def _patiently(self, action: Callable[[], T]) -> T:
+        """Do again, after growing pauses, what fails for a moment: a lost connection, a busy file."""
+        for attempt in range(PATIENCE):
+            try:
+                return action()
+            except (DatabaseError, InterfaceError) as error:
+                if classify(error).kind != "transient":
+                    raise
+                logger.warning("run %s: %s", self.run.pk, classify(error).message)
+                self._after_error()
+            _back_off(attempt)
+        return action()
+
+    def _fail(self, row: Result, error: Classified, exception: Exception) -> None:
+        """Record a failed attempt."""
+        # The traceback of a database error quotes rows.
+        foreseen = isinstance(exception, CleanupError | DatabaseError | InterfaceError)
+        log = logger.warning if foreseen else logger.exception
         log("run %s: application %s: %s", self.run.pk, row.application_key, error.message)
-        own = Result.objects.using(self.using).filter(
-            pk=row.pk, lease_token=row.lease_token, status=Result.Status.IN_PROGRESS
-        )
+        if isinstance(exception, LeaseLost):  # somebody else does it, and records what comes of it
+            return
         description: dict[str, Any] = {
             "error_code": error.code,
             "error_class": error.kind,
@@ -364,30 +399,37 @@ class Worker:
             limit = conf.list_limit()
             description["details"] = {"conflicts": [conflict.as_json() for conflict in exception.conflicts[:limit]]}
         if error.kind == "system":
-            own.update(status=Result.Status.PENDING, attempts=F("attempts") - 1, **description)
+            self._return(row, status=Result.Status.PENDING, attempts=F("attempts") - 1, **description)
             self._end(Run.Status.PAUSED, error.message)
-            return False
-        if error.kind == "transient" and row.attempts < conf.max_attempts():
-            own.update(status=Result.Status.PENDING, alone=True, **description)
-            # Jitter, so that two who collided do not collide again.
-            time.sleep(min(2.0, 0.05 * 2**row.attempts) * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
-            return True
-        own.update(status=Result.Status.FAILED, ended_at=Now(), **description)
-        self._count([Outcome(Result.Status.FAILED)])
-        return True
+        elif error.kind == "transient" and row.attempts < conf.max_attempts():
+            self._return(row, status=Result.Status.PENDING, alone=True, **description)
+            _back_off(row.attempts)
+        elif self._return(row, status=Result.Status.FAILED, ended_at=Now(), **description):
+            self._count([Outcome(Result.Status.FAILED)])
 
-    def _release(self, rows: Sequence[Result]) -> None:
-        """Give the rows back after an abort; if even that fails, their lease runs out."""
+    def _return(self, row: Result, **changes: Any) -> int:
+        """End our lease of a result, if it is ours still; return whether it was."""
+        own = Result.objects.using(self.using).filter(
+            pk=row.pk, lease_token=row.lease_token, status=Result.Status.IN_PROGRESS
+        )
+        return self._patiently(lambda: own.update(**changes))
+
+    def _give_back(self, rows: Sequence[Result]) -> None:
+        """Let others claim what is ours still, uncharged; if even that fails, the lease runs out."""
         try:
             self._after_error()
             Result.objects.using(self.using).filter(
                 pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token, status=Result.Status.IN_PROGRESS
             ).update(status=Result.Status.PENDING, attempts=F("attempts") - 1)
-            self._end(Run.Status.PAUSED, "aborted")
-        except Exception:  # noqa: BLE001  # what matters is the abort, which goes on
+        except (DatabaseError, InterfaceError):  # what matters is the abort, which goes on
             logger.warning("run %s: the aborted batch could not be given back; its lease will run out", self.run.pk)
 
     def _end(self, status: str, reason: str) -> None:
         Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
             status=status, status_reason=reason, ended_at=Now() if status == Run.Status.STOPPED else None
         )
+
+
+def _back_off(attempt: int) -> None:
+    """Sleep longer at each attempt, with jitter, so that two who collided do not collide again."""
+    time.sleep(min(2.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.5))  # noqa: S311  # no secret

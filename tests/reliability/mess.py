@@ -81,7 +81,15 @@ def picture(using: str) -> Picture:
     with connections[using].cursor() as cursor:
         for table in ("folders", "files"):
             cursor.execute(f"SELECT * FROM {table} ORDER BY id")
-            place = [column.name for column in cursor.description].index("application_id") if cursor.description else 0
+            place = [column[0] for column in cursor.description].index("application_id")
             for row in cursor.fetchall():
                 rows[str(uuid.UUID(str(row[place])))].append((table, *row))
     return {key: tuple(found) for key, found in rows.items()}
+
+
+def make_clean(using: str, *, applications: int) -> list[str]:
+    """Add applications with nothing to merge and return their ids in key order."""
+    some = Mess(seed=2)
+    for _ in range(applications):
+        some.application(roots=1)
+    return some.write(using)
