@@ -132,6 +132,13 @@ class RollbackConflict(Refused):
     code = "conflict"
 
 
+class WouldDetach(Refused):
+    """Rolling back would leave {count} folders of application {application_id} without a way to a root folder, folder
+    {folder_id} among them, because folders were moved since. Nothing was restored. Move them back first."""
+
+    code = "would_detach"
+
+
 class Guarded(Refused):
     """Guard {guard} forbids what rolling back would bring back. Lift it with: manage.py {command}"""
 

@@ -504,12 +504,13 @@ class Consolidation:
             raise ProofFailed(count=counted.rows, table=str(counted.table))
 
     def _check_merged(self, decisions: Sequence[Decision]) -> None:
-        """Plan again on the rows as they are now: nothing may be left to do."""
-        merged = [decision.application for decision in decisions if decision.goes_ahead]
-        folders = self.backend.read_folders(self.tables, merged, lock=False)
-        for application in merged:
-            rows = [record.row for record in folders.get(application, [])]
-            if not plan_merge(rows, different_roots=conf.different_roots()).empty:
+        """Plan again on the rows as they are now: nothing may be left to do, or newly out of reach of a root."""
+        merged = {decision.application: decision.plan for decision in decisions if decision.goes_ahead}
+        folders = self.backend.read_folders(self.tables, list(merged), lock=False)
+        for application, before in merged.items():
+            rows = (record.row for record in folders.get(application, ()))
+            after = plan_merge(rows, different_roots=conf.different_roots())
+            if not after.empty or after.left_alone != before.left_alone:
                 raise ProofFailed(
-                    f"Application {application} would still have duplicates after the merge; the merge was undone."
+                    f"Application {application} would not be as planned after the merge; the merge was undone."
                 )

@@ -24,9 +24,11 @@ from cleanup.exceptions import (
     RollbackConflict,
     Superseded,
     UnreadableJournal,
+    WouldDetach,
 )
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
+from cleanup.planning import plan_merge
 from cleanup.references import ReferenceMap, catalogue_for
 from cleanup.services.reports import Conflict
 
@@ -130,7 +132,7 @@ class Undo:
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
             return [self._undo_manual(points[0], skip_conflicts=skip_conflicts, now=now, by=by)]
-        self._lock_applications([point.application_key for point in points])
+        detached = self._lock_applications([point.application_key for point in points])
         self.check(points)  # again: a cleanup may have been committed while we waited for the lock
         outcomes = []
         by_layout: dict[str, list[RollbackPoint]] = {}
@@ -142,12 +144,32 @@ class Undo:
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
         self.backend.force_constraints()
+        self._verify(detached)
         return outcomes
 
-    def _lock_applications(self, keys: Sequence[str]) -> None:
+    def _lock_applications(self, keys: Sequence[str]) -> dict[str, set[str]]:
+        """Lock applications and folders, and return the folders that no root leads to, by application."""
         ordered = sorted(set(keys))
         self.backend.lock_applications(self.tables, ordered, lock=True)
-        self.backend.read_folders(self.tables, ordered, lock=True)
+        return self._detached(ordered, lock=True)
+
+    def _detached(self, applications: Sequence[str], *, lock: bool) -> dict[str, set[str]]:
+        folders = self.backend.read_folders(self.tables, applications, lock=lock)
+        return {
+            application: set(plan_merge(record.row for record in folders.get(application, ())).left_alone)
+            for application in applications
+        }
+
+    def _verify(self, before: Mapping[str, set[str]]) -> None:
+        """Raise WouldDetach if a folder that a root led to would now hang in the air.
+
+        A missing parent, a cycle, a parent in another application: what people moved since can bring these about, and
+        no foreign key forbids them all.
+        """
+        for application, detached in self._detached(list(before), lock=False).items():
+            fresh = detached - before[application]
+            if fresh:
+                raise WouldDetach(count=len(fresh), application_id=application, folder_id=min(fresh))
 
     def _undo_group(self, points: Sequence[RollbackPoint]) -> list[PointOutcome]:
         reader = journal.Reader(layout=points[0].layout, backend=self.backend, rollback_id=points[0].id)

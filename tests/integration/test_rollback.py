@@ -399,6 +399,22 @@ class TestConflict:
         assert [(c["code"], c["key"]) for c in stored.outcome["conflicts"]] == [("changed", made["x.pdf"])]
 
 
+class TestMovesThatWouldCloseACycle:
+    def test_make_the_rollback_refuse(self, database):
+        made = tree(database, "root:R/mid:M/{stays:B, gone:B/below:C}")
+        point = clean(database, made)
+        folders = Folder.objects.using(database)
+        folders.filter(pk=made["stays"]).update(parent=made["root"])
+        folders.filter(pk=made["mid"]).update(parent=made["below"])
+        before = dump(database, own=True)
+        with pytest.raises(exceptions.WouldDetach, match=made.application):
+            undo(database, point, skip_conflicts=True)
+        assert dump(database, own=True) == before
+
+        folders.filter(pk=made["mid"]).update(parent=made["root"])
+        assert undo(database, point)
+
+
 class TestOnceAndInOrder:
     def test_a_point_is_rolled_back_once(self, database):
         point = clean(database, tree(database, "A, A"))
