@@ -518,8 +518,8 @@ class PostgresBackend(Backend):
         absent = f"NOT EXISTS (SELECT FROM {relation} AS t WHERE {same_key})"
         selects = [
             (
-                f"SELECT i.__point, 'row_exists', {key_array}, ''::text FROM images AS i JOIN {relation} AS t ON {same_key}"
-                f" WHERE {differs}"
+                f"SELECT i.__point, 'row_exists', {key_array}, ''::text FROM images AS i"
+                f" JOIN {relation} AS t ON {same_key} WHERE {differs}"
             )
         ]
         params: list[Any] = []

@@ -535,9 +535,7 @@ class TestTheFolderTable:
         run_sql(scratch_database, "ALTER TABLE folders DROP CONSTRAINT folders_pkey CASCADE")
         assert problems(scratch_database, "unkeyed") == [("folders", "id")]
 
-    @pytest.mark.parametrize(
-        "spelling", ["d2719c5e-0f9a-4f59-8f3c-3a1f6c3f8f10", "D2719C5E0F9A4F598F3C3A1F6C3F8F10"]
-    )
+    @pytest.mark.parametrize("spelling", ["d2719c5e-0f9a-4f59-8f3c-3a1f6c3f8f10", "D2719C5E0F9A4F598F3C3A1F6C3F8F10"])
     @pytest.mark.only("sqlite")
     def test_with_keys_that_django_would_not_find_is_refused(self, scratch_database, spelling):
         run_sql(scratch_database, f"INSERT INTO folders (id, name) VALUES ('{spelling}', 'x')")
