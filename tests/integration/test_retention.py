@@ -317,3 +317,24 @@ class TestMarkVerified:
         cleaned(database)
         points(database).update(status="rolled_back")
         assert retention.mark_verified(using=database, application_ids=None, now=datetime.now(UTC)) == 0
+
+
+class TestVerification:
+    """A verification that passes makes the points before it fit to be purged."""
+
+    def test_of_everything_verifies_every_point(self, database):
+        cleaned(database)
+        DatabaseCleanupService(using=database).verify_cleanup_integrity()
+        assert purge(database)["points"] == 1
+
+    def test_of_one_application_verifies_its_points(self, database):
+        made = cleaned(database)
+        cleaned(database)
+        DatabaseCleanupService(using=database).verify_cleanup_integrity(made.application)
+        assert purge(database)["points"] == 1
+
+    def test_that_fails_verifies_none(self, database):
+        cleaned(database)
+        tree(database, "A, A")
+        DatabaseCleanupService(using=database).verify_cleanup_integrity()
+        assert purge(database)["kept_unverified"] == 1
