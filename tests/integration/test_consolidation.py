@@ -778,6 +778,23 @@ class TestOneApplication:
         with pytest.raises(exceptions.Busy, match=str(active.pk)):
             DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
 
+    def test_is_done_once_if_two_do_it_at_once(self, database):
+        made = tree(database, "A/B(1), A/B(1), A/C")
+        start, results = threading.Barrier(2), []
+
+        def work() -> None:
+            start.wait(20)
+            results.append(consolidated(database, made))
+            connections[database].close()
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(result.folders_removed for result in results) == [0, 3]
+        assert_tree(database, made, "A/{B(2), C}")
+
     def test_must_exist(self, database):
         with pytest.raises(exceptions.UnknownObject):
             DatabaseCleanupService(using=database).consolidate_duplicate_folders(new_key())

@@ -440,6 +440,22 @@ class TestOnceAndInOrder:
         Folder.objects.using(database).filter(name="B").delete()
         assert dump(database) == was
 
+    def test_a_cleanup_that_came_while_we_waited_for_the_lock_goes_first_too(self, database, monkeypatch):
+        made = tree(database, "A@5(1), A@6(1)")
+        first = clean(database, made)
+        lock = rollback.Undo._lock_applications
+
+        def late(self, keys):
+            point = RollbackPoint.objects.using(database).get(id=first)
+            later = {"application_key": made.application, "kind": "cleanup", "expires_at": point.expires_at}
+            RollbackPoint.objects.using(database).create(layout=point.layout, **later)
+            return lock(self, keys)
+
+        monkeypatch.setattr(rollback.Undo, "_lock_applications", late)
+        with pytest.raises(exceptions.Superseded):
+            undo(database, first)
+        assert made.folders == 1
+
     def test_a_purged_point_has_expired(self, database):
         point = clean(database, tree(database, "A, A"))
         RollbackPoint.objects.using(database).update(status=RollbackPoint.Status.PURGED, ended_at=timezone.now())
