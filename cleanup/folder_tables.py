@@ -40,7 +40,7 @@ class KeyColumn:
             python = self.field.to_python(value)
         except (ValidationError, ValueError, TypeError, OverflowError):
             raise InvalidKey(value=value, what=self.what) from None
-        if python is None or python == "" or (isinstance(python, str) and "\x00" in python):
+        if python is None or (isinstance(python, str) and not _is_storable(python)):
             raise InvalidKey(value=value, what=self.what)
         if isinstance(python, int) and not -(2**63) <= python < 2**63:
             raise InvalidKey(value=value, what=self.what)
@@ -122,6 +122,15 @@ def folder_tables() -> FolderTables:
         file_name=_column(file, "CLEANUP_FILE_FIELDS", of_file["name"]),
         live=conf.folder_live(),
     )
+
+
+def _is_storable(text: str) -> bool:
+    """Tell whether a database can hold the text: no NUL, no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
 
 
 def _model(setting: str, label: str) -> type[models.Model]:

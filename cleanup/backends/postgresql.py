@@ -52,6 +52,15 @@ def _array_item(value: Cell) -> str:
     return f'"{escaped}"'
 
 
+#: An explicit cast to these cuts or rounds a value to its length, and says nothing; an assignment refuses.
+_LENGTHS = re.compile(r"^(character varying|character|numeric)\(\d+(?:,-?\d+)?\)")
+
+
+def _bare(type_name: str) -> str:
+    """Return a type as values are cast to it: without its length ("character" alone would mean one character)."""
+    return _LENGTHS.sub(lambda match: {"character": "bpchar"}.get(match[1], match[1]), type_name)
+
+
 class PostgresBackend(Backend):
     """PostgreSQL 14 and newer."""
 
@@ -189,13 +198,13 @@ class PostgresBackend(Backend):
         condition, condition_params = self._condition(target)
         old_key = self._old_key(target)
         after = ", ".join(
-            f"m.n{target.columns.index(column.name)}::{column.type} AS {self.quote(column.name)}"
+            f"m.n{target.columns.index(column.name)}::{_bare(column.type)} AS {self.quote(column.name)}"
             if column.name in target.columns
             else f"t.{self.quote(column.name)}"
             for column in table.columns
         )
         staying = " AND ".join(
-            f"t.{self.quote(column)} = m.n{place}::{table.column(column).type}"
+            f"t.{self.quote(column)} = m.n{place}::{_bare(table.column(column).type)}"
             for place, column in enumerate(target.columns)
         )
         if target.constant:
@@ -335,9 +344,9 @@ class PostgresBackend(Backend):
         ]
         counted = self.fetch(
             f"WITH moved AS (UPDATE {self.relation(table.name)} AS t"
-            f" SET {self.quote(column)} = m.parent::{table.column(column).type}"
+            f" SET {self.quote(column)} = m.parent::{_bare(table.column(column).type)}"
             f" FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS m(point, folder, parent)"
-            f" WHERE t.{self.quote(key)} = m.folder::{table.column(key).type} AND t.{self.quote(column)} IS NULL"
+            f" WHERE t.{self.quote(key)} = m.folder::{_bare(table.column(key).type)} AND t.{self.quote(column)} IS NULL"
             f" RETURNING m.*), journaled AS ("
             f'INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, keys)'
             f" SELECT point, 'moved', %s, %s, count(*),"
@@ -427,7 +436,7 @@ class PostgresBackend(Backend):
             after_key = " AND ".join(
                 f"t.{self.quote(column)} = "
                 + (f"j.n{target.columns.index(column)}" if column in target.columns else f"j.k{place}")
-                + f"::{target.table.column(column).type}"
+                + f"::{_bare(target.table.column(column).type)}"
                 for place, column in enumerate(target.key)
             )
             is_new = [f"t.{column}::text IS NOT DISTINCT FROM j.n{place}" for place, column in enumerate(columns)]
@@ -437,7 +446,7 @@ class PostgresBackend(Backend):
             if target.must_exist is not None:
                 folders, folder_columns = target.must_exist
                 exists = " AND ".join(
-                    f"f.{self.quote(column)} = j.o{place}::{folders.column(column).type}"
+                    f"f.{self.quote(column)} = j.o{place}::{_bare(folders.column(column).type)}"
                     for place, column in enumerate(folder_columns)
                 )
                 missing_target = (
@@ -462,7 +471,7 @@ class PostgresBackend(Backend):
             ctes.append(
                 f"u{number} AS (UPDATE {relation} AS t SET "
                 + ", ".join(
-                    f"{column} = j.o{place}::{target.table.column(target.columns[place]).type}"
+                    f"{column} = j.o{place}::{_bare(target.table.column(target.columns[place]).type)}"
                     for place, column in enumerate(columns)
                 )
                 + f" FROM v{number} AS j WHERE j.verdict = 'restore' AND {after_key} AND {either} RETURNING j.point)"
@@ -626,7 +635,7 @@ class PostgresBackend(Backend):
     ) -> tuple[str, list[Any]]:
         """Return the CTE ``images``: the removed rows as rows of the table again, with ``__point``."""
         listed = ", ".join(
-            f"(e.value->>{place})::{table.column(column).type} AS {self.quote(column)}"
+            f"(e.value->>{place})::{_bare(table.column(column).type)} AS {self.quote(column)}"
             for place, column in enumerate(columns)
         )
         kind, step_condition = ("'structure'", "") if step is None else ("'removed'", " AND s.step = %s")
@@ -672,7 +681,7 @@ class PostgresBackend(Backend):
 
     def _condition(self, target: Target) -> tuple[str, list[Any]]:
         parts = [
-            f"t.{self.quote(column)} = m.o{place}::{target.table.column(column).type}"
+            f"t.{self.quote(column)} = m.o{place}::{_bare(target.table.column(column).type)}"
             for place, column in enumerate(target.columns)
         ]
         params: list[Any] = []
@@ -681,13 +690,13 @@ class PostgresBackend(Backend):
             params.append(list(target.constant[1]))
         if target.spare:
             key = target.table.column(target.key[0])
-            parts.append(f"t.{self.quote(key.name)} <> ALL(%s::text[]::{key.type}[])")
+            parts.append(f"t.{self.quote(key.name)} <> ALL(%s::text[]::{_bare(key.type)}[])")
             params.append(self._array(target.spare))
         return " AND ".join(parts), params
 
     def _assignments(self, target: Target) -> str:
         return ", ".join(
-            f"{self.quote(column)} = m.n{place}::{target.table.column(column).type}"
+            f"{self.quote(column)} = m.n{place}::{_bare(target.table.column(column).type)}"
             for place, column in enumerate(target.columns)
         )
 
@@ -716,7 +725,8 @@ class PostgresBackend(Backend):
 
     def _key_condition(self, table: Table, key: tuple[str, ...]) -> str:
         return " AND ".join(
-            f"t.{self.quote(column)} = m.k{place}::{table.column(column).type}" for place, column in enumerate(key)
+            f"t.{self.quote(column)} = m.k{place}::{_bare(table.column(column).type)}"
+            for place, column in enumerate(key)
         )
 
     def _text_array(self, expressions: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ from cleanup.backends.base import (
     Target,
     UndoTarget,
 )
-from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
 from cleanup.exceptions import CountMismatch, DatabaseUnusable, UnkeyedRows
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
@@ -81,6 +81,10 @@ class SqliteBackend(Backend):
         raw.create_function("cleanup_encode", 2, encode, deterministic=True)
         raw.create_function("cleanup_decode", 1, decode, deterministic=True)
         _prepared[self.connection] = raw
+
+    def relation(self, name: TableName) -> str:
+        """Quote a table's name with its schema, or a table that is named like one of our CTEs would be hidden by it."""
+        return f'"main".{self.quote(name.name)}'
 
     # Transactions.
 

@@ -235,11 +235,15 @@ class SqliteCatalogue:
             )
         return indexes
 
-    def _uniques(self, table: TableName, indexes: Iterable["_Index"]) -> Iterator[UniqueKey]:
+    def _uniques(self, table: TableName, indexes: Sequence["_Index"]) -> Iterator[UniqueKey]:
         columns = self._columns.get(table, [])
         primary = tuple(column.name for column, place in sorted(columns, key=_place) if place)
         if primary:
-            yield UniqueKey(f"{table.name}_pkey", primary, tuple(quoted(column) for column in primary), primary=True)
+            key = UniqueKey(f"{table.name}_pkey", primary, tuple(quoted(column) for column in primary), primary=True)
+            index = next((index for index in indexes if index.primary), None)
+            if index is not None and set(index.collations) != {"BINARY"}:
+                key = replace(index.as_unique_key(primary), name=key.name, primary=True)
+            yield key
         for index in indexes:
             if index.unique and not index.primary:
                 yield index.as_unique_key([column.name for column, _ in columns])

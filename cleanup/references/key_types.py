@@ -34,7 +34,9 @@ def can_hold(column: Column, key: KeyColumn) -> bool:
     kind = kind_of(column)
     if key.is_uuid:
         return kind in {"uuid", "text"}
-    return kind in ({"integer", "text"} if isinstance(key.field, models.IntegerField) else {"text", "uuid"})
+    if isinstance(key.field, models.IntegerField):
+        return kind in {"integer", "text"}
+    return kind == "text" or column.type.lower() == "char(32)"
 
 
 def suspect_types(column: Column, key: KeyColumn, *, vendor: str) -> set[str]:

@@ -203,7 +203,7 @@ class Checks:
     # What the tables are like.
 
     def folder_key(self) -> Iterator[Problem]:
-        """Report a folder table whose key is not unique."""
+        """Report a folder table whose key is not unique, or is compared otherwise than byte by byte."""
         folders, key = self.found.folders, self._folder_column(self.tables.folder_key.column)
         if not any(unique.columns == (key.name,) and (unique.simple or unique.primary) for unique in folders.uniques):
             yield Problem(
@@ -214,6 +214,16 @@ class Checks:
                 f"CREATE UNIQUE INDEX {self._index_name(folders.name, key.name)} "
                 f"ON {folders.name.quoted} ({quoted(key.name)});",
             )
+
+        for unique in folders.uniques:
+            if unique.columns == (key.name,) and not unique.simple and unique.predicate is None:
+                yield Problem(
+                    "collation",
+                    str(folders.name),
+                    key.name,
+                    f"{folders.name}.{key.name} is compared by a collation of its own ({unique.parts[0]}): a reference "
+                    f"may spell a key in another way, and would be missed. Give the column a binary collation.",
+                )
 
     def _folder_column(self, column: str) -> Column:
         return self.found.folders.column(self._spelling(self.found.folders.name, column) or column)

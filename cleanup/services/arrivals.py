@@ -7,20 +7,25 @@ it, so that undoing the point takes them back with the rest.
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 
 from cleanup import journal
 from cleanup.backends import backend_for
 from cleanup.backends.base import Counted, Pair, Target
+from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.references import Reference, ReferenceMap
 
 #: Removed folders looked at in one transaction.
 PAGE = 2000
+
+#: What a row's own values bring about.
+DATA_ERRORS = (DataError, IntegrityError, CountMismatch)
 
 
 class LateArrivals:
@@ -47,15 +52,23 @@ class LateArrivals:
         """
         moved: Counter[str] = Counter()
         after = 0
-        while self.steps:
-            with transaction.atomic(using=self.using):
-                self.backend.pin(session_name="cleanup late arrivals")
-                page = self._page(run, after)
-                if not page:
-                    break
-                after = page[-1].pk
-                for counted in self._move(page):
-                    moved[str(counted.table)] += counted.rows
+        while self.steps and (page := self._page(run, after)):
+            after = page[-1].pk
+            try:
+                moved += self._move_together(page)
+            except DATA_ERRORS:
+                # One of them collides with a unique key, say. It stays where it is, and is a finding.
+                for row in page:
+                    with suppress(*DATA_ERRORS):
+                        moved += self._move_together([row])
+        return moved
+
+    def _move_together(self, page: Sequence[RemovedFolder]) -> Counter[str]:
+        moved: Counter[str] = Counter()
+        with transaction.atomic(using=self.using):
+            self.backend.pin(session_name="cleanup late arrivals")
+            for counted in self._move(page):
+                moved[str(counted.table)] += counted.rows
         return moved
 
     def _page(self, run: Run | None, after: int) -> list[RemovedFolder]:

@@ -62,7 +62,7 @@ class DatabaseCleanupService:
         Rollback points that were written before a verification that passes count as verified.
         """
         begun = timezone.now()
-        answer = integrity.verify(using=self.using, application_id=application_id, started_by=started_by)
+        answer = integrity.verify(using=self.using, application_id=application_id, started_by=_name(started_by))
         if answer["verification_passed"]:
             keys = None if application_id is None else [folder_tables().application_key.text(application_id)]
             retention.mark_verified(using=self.using, application_ids=keys, now=begun)
@@ -210,7 +210,7 @@ class DatabaseCleanupService:
         if active is not None:
             raise exceptions.Busy(run_id=active.pk)
         references = runs.ready_references(using=self.using)
-        run = runs.create_cleanup(using=self.using, options=options, actor=runs.Actor(started_by, started_how, reason))
+        run = runs.create_cleanup(using=self.using, options=options, actor=_actor(started_by, started_how, reason))
         self._work(run, references, workers=workers, batch_size=batch_size, progress=progress)
         return self.report(run.pk, all_results=all_results)
 
@@ -235,7 +235,7 @@ class DatabaseCleanupService:
         run = runs.create_cleanup(
             using=self.using,
             options=runs.Options(applications=(key,), include_held=include_held, include_large=include_large),
-            actor=runs.Actor(started_by, started_how, reason),
+            actor=_actor(started_by, started_how, reason),
             takes_slot=False,
         )
         self._work(run, references)
@@ -277,7 +277,7 @@ class DatabaseCleanupService:
         Raises UnknownObject, InvalidKey and NotPausable.
         """
         run = self._active_or_named(run_id)
-        runs.pause(using=self.using, run=run, reason=reason or "paused by request")
+        runs.pause(using=self.using, run=run, reason=_storable(reason) or "paused by request")
         return self._active(run)
 
     def cancel(self, run_id: Any = None, *, reason: str = "") -> JSON:
@@ -286,7 +286,7 @@ class DatabaseCleanupService:
         Raises UnknownObject, InvalidKey and NotPausable.
         """
         run = self._active_or_named(run_id)
-        runs.cancel(using=self.using, run=run, reason=reason or "cancelled by request")
+        runs.cancel(using=self.using, run=run, reason=_storable(reason) or "cancelled by request")
         return self._active(run)
 
     def _active_or_named(self, run_id: Any) -> Run:
@@ -400,8 +400,8 @@ class DatabaseCleanupService:
                 using=self.using,
                 references=references,
                 application_id=key,
-                reason=reason,
-                created_by=created_by,
+                reason=_storable(reason),
+                created_by=_name(created_by),
                 now=timezone.now(),
             )
         return point.id
@@ -434,7 +434,7 @@ class DatabaseCleanupService:
             using=self.using,
             source=source,
             options=runs.Options(skip_conflicts=skip_conflicts),
-            actor=runs.Actor(started_by, started_how, reason),
+            actor=_actor(started_by, started_how, reason),
         )
         self._work(run, references, workers=workers, progress=progress)
         return self._rollback_report(run)
@@ -472,7 +472,7 @@ class DatabaseCleanupService:
             points = undo.lock([point.sequence])
             undo.check(points)
             outcomes = undo.undo(points, skip_conflicts=skip_conflicts, now=now, by=by)
-            undo.close(outcomes, reason=reason, by=by, now=now)
+            undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)
         return _as_rollback_result(point.id, outcomes, status="rolled_back")
 
     def _rollback_source(self, key: UUID) -> Run:
@@ -531,7 +531,7 @@ class DatabaseCleanupService:
         """Leave this application alone from now on. Raises UnknownObject and InvalidKey."""
         key = self._existing_application(application_id)
         Hold.objects.using(self.using).update_or_create(
-            application_key=key, defaults={"reason": reason, "created_by": created_by}
+            application_key=key, defaults={"reason": _storable(reason), "created_by": _name(created_by)}
         )
 
     def release(self, application_id: Any) -> None:
@@ -552,7 +552,12 @@ class DatabaseCleanupService:
     def _set_frozen(self, *, frozen: bool, reason: str, changed_by: str) -> None:
         Control.objects.using(self.using).update_or_create(
             pk=1,
-            defaults={"frozen": frozen, "reason": reason, "changed_by": changed_by, "changed_at": timezone.now()},
+            defaults={
+                "frozen": frozen,
+                "reason": _storable(reason),
+                "changed_by": _name(changed_by),
+                "changed_at": timezone.now(),
+            },
         )
 
     # Finding things by id.
@@ -650,6 +655,20 @@ def _as_rollback_result(rollback_id: UUID, outcomes: Sequence[rollback.PointOutc
         total_applications=len(outcomes),
         successful=len(outcomes),
     )
+
+
+def _storable(text: str) -> str:
+    """Replace what no database can hold: NUL, and halves of surrogate pairs."""
+    return text.encode(errors="replace").decode().replace("\x00", "?")
+
+
+def _name(text: str) -> str:
+    """Return a person's name as it fits the columns for it."""
+    return _storable(text)[:255]
+
+
+def _actor(name: str, how: str, reason: str) -> runs.Actor:
+    return runs.Actor(_name(name), how, _storable(reason))
 
 
 def _uuid(value: Any, *, what: str = "a rollback point or run") -> UUID:

@@ -243,7 +243,9 @@ class Worker:
         return (Run.Status.PAUSED if status == Run.Status.PAUSING else status), reason
 
     def _claim_rows(self) -> list[Result]:
-        results = results_of(using=self.using, run=self.run).order_by("application_key")
+        # In key order, for locality; undone the other way round, for an image may name a folder that went after it.
+        order = "application_key" if self.run.kind == Run.Kind.CLEANUP else "-application_key"
+        results = results_of(using=self.using, run=self.run).order_by(order)
         if connections[self.using].features.has_select_for_update_skip_locked:
             results = results.select_for_update(skip_locked=True, of=("self",))
         pending = results.filter(status=Result.Status.PENDING)
