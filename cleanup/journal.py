@@ -10,7 +10,8 @@ cells (see Note [Cells] in backends.base), ``tables``: label -> ``schema``, ``na
 
 - moved: ``changes`` {column: [old, new]} and ``keys`` {key column: [cell of each row, before the change]}. Where a
   changed column belongs to the key, the key after the change is the key before it with the new value put in. Where
-  triggers of the host fired, ``images`` has [before, after] of each whole row, for people to look at.
+  triggers of the host fired, ``images`` has [before, after] of each whole row, for people to look at (SQLite: null
+  for after).
 - removed: ``images`` [[cell of each of the layout's columns], ...].
 - structure: as removed, but nothing was removed: what a point taken by hand has seen.
 

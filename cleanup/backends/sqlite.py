@@ -320,11 +320,15 @@ class SqliteBackend(Backend):
         change = ", ".join(["point", *(f"o{place}" for place in width), *(f"n{place}" for place in width)])
         changes = ", ".join(f"%s, json_array(o{place}, n{place})" for place in width)
         key_lists = ", ".join(f"%s, json_group_array(k{place})" for place in range(len(target.key)))
+        # The row as a trigger leaves it is not read back: what is before is what counts for looking things up.
+        image, images = "", "NULL"
+        if target.images:
+            image, images = f", {self._image(target.table)} AS image", "json_group_array(json_array(json(image), NULL))"
         return self._journal(
-            f"changes, keys) WITH {self._pairs(target)}, moved AS MATERIALIZED ("
-            f"SELECT m.point AS point, {olds}, {news}, {keys} FROM {matches})"
+            f"changes, keys, images) WITH {self._pairs(target)}, moved AS MATERIALIZED ("
+            f"SELECT m.point AS point, {olds}, {news}, {keys}{image} FROM {matches})"
             f" SELECT point, 'moved', %s, %s, count(*), json_object({changes}),"
-            f" json_object({key_lists}) FROM (SELECT *, (row_number() OVER (PARTITION BY {change}) - 1)"
+            f" json_object({key_lists}), {images} FROM (SELECT *, (row_number() OVER (PARTITION BY {change}) - 1)"
             f" / {ROWS_PER_SNAPSHOT_ROW} AS chunk FROM moved) GROUP BY {change}, chunk",
             [
                 self._pair_list(target),

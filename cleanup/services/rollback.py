@@ -47,6 +47,11 @@ class PointOutcome:
     differences: tuple[Conflict, ...] = ()
     """Of a point taken by hand: how the structure differs from it still."""
 
+    @property
+    def exact(self) -> bool:
+        """Tell whether everything is as it was."""
+        return not self.conflicts and not self.differences
+
     def as_json(self) -> dict[str, Any]:
         """Return what is kept on the point."""
         limit = conf.list_limit()
@@ -70,6 +75,7 @@ class Undo:
         self.tables = folder_tables()
         self._described: dict[TableName, Table] = dict(references.tables)
         self._foreign_keys: list[ForeignKey] | None = None
+        self._triggers_fire = conf.triggers() == "fire" and any(t.triggers for t in references.tables.values())
 
     # What the points are.
 
@@ -290,7 +296,7 @@ class Undo:
             point = outcome.point
             point.status = RollbackPoint.Status.ROLLED_BACK
             point.ended_at, point.ended_by, point.ended_reason = now, by, reason
-            point.exact = not outcome.conflicts and not outcome.differences
+            point.exact = outcome.exact and not self._triggers_fire
             point.outcome = outcome.as_json()
         points = [outcome.point for outcome in outcomes]
         RollbackPoint.objects.using(self.using).bulk_update(

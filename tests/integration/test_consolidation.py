@@ -1,5 +1,6 @@
 """What a merge does to an application, what it leaves alone, and what it refuses."""
 
+import json
 import threading
 from collections import Counter
 from datetime import UTC, datetime
@@ -889,3 +890,31 @@ class TestForwardingAddress:
     def test_is_refused_to_a_malformed_id(self, database):
         with pytest.raises(exceptions.InvalidKey):
             DatabaseCleanupService(using=database).resolve_folder("not-a-key")
+
+
+class TestTriggersThatFire:
+    BODY = "NEW.filename := NEW.filename || '!'; RETURN NEW;"
+    SQL = {
+        "sqlite": (
+            (
+                "CREATE TRIGGER shout AFTER UPDATE OF folder_id ON files BEGIN"
+                " UPDATE files SET filename = filename || '!' WHERE id = NEW.id; END"
+            ),
+        ),
+        "postgresql": (
+            f"CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {BODY} END $$",
+            "CREATE TRIGGER shout BEFORE UPDATE ON files FOR EACH ROW EXECUTE FUNCTION shout()",
+        ),
+    }
+
+    def test_leave_an_image_of_the_row_before(self, scratch_database, settings):
+        settings.CLEANUP_TRIGGERS = "fire"
+        for statement in self.SQL[connections[scratch_database].vendor]:
+            execute(scratch_database, statement)
+        made = tree(scratch_database, "A, A(letter.txt)")
+        service = DatabaseCleanupService(using=scratch_database)
+        point = service.consolidate_duplicate_folders(made.application).rollback_id
+        row = SnapshotRow.objects.using(scratch_database).get(point__id=point, kind="moved")
+        ((before, _),) = json.loads(row.images)
+        assert "letter.txt" in " ".join(cell or "" for cell in before)
+        assert File.objects.using(scratch_database).get().filename == "letter.txt!"
