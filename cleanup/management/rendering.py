@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cleanup.management.terminal import add_row, counted, safe, say, table
+from cleanup.management.terminal import Rows, counted, safe, say
 from cleanup.models import Result
 from cleanup.services import CleanupReport, RollbackResult
 from cleanup.services.reports import JSON, Conflict, FolderCleanupResult
@@ -40,7 +40,7 @@ def _show_results(to: Console, report: CleanupReport) -> None:
     if not report.results:
         return
     columns = ["Application", "Status", "#Folders", "#Files", "#References"]
-    rows = table(*columns, *([] if report.dry_run else ["Rollback point"]))
+    rows = Rows(*columns, *([] if report.dry_run else ["Rollback point"]))
     for result in report.results:
         cells: list[object] = [
             result.application_id,
@@ -51,8 +51,8 @@ def _show_results(to: Console, report: CleanupReport) -> None:
         ]
         if not report.dry_run:
             cells.append(result.rollback_id or "")
-        add_row(rows, *cells, style=BAD if result.status == Result.Status.FAILED else None)
-    to.print(rows)
+        rows.add(*cells, style=BAD if result.status == Result.Status.FAILED else "")
+    rows.show(to)
     _left_out(to, report.results_left_out, "--all-results lists all.")
     differing: Counter[str] = Counter()
     for result in report.results:
@@ -104,20 +104,20 @@ def _applications(result: RollbackResult) -> str:
 
 def show_conflicts(to: Console, conflicts: Sequence[Conflict]) -> None:
     """Show each conflict with the object that it is about."""
-    rows = table("Conflict", "Table", "Key", "Column", "Application")
+    rows = Rows("Conflict", "Table", "Key", "Column", "Application")
     for conflict in conflicts:
-        add_row(rows, conflict.code, conflict.table, conflict.key, conflict.column, conflict.application_id)
-    to.print(rows)
+        rows.add(conflict.code, conflict.table, conflict.key, conflict.column, conflict.application_id)
+    rows.show(to)
 
 
 def show_check(to: Console, check: JSON) -> None:
     """Show the consistency check."""
     found = check["duplicate_applications_found"]
     if found:
-        rows = table("Application", "#Root folders", "#Duplicates")
+        rows = Rows("Application", "#Root folders", "#Duplicates")
         for entry in check["duplicate_applications"]:
-            add_row(rows, entry["application_id"], entry["root_folders"], entry["duplicates"])
-        to.print(rows)
+            rows.add(entry["application_id"], entry["root_folders"], entry["duplicates"])
+        rows.show(to)
         _left_out(to, check["duplicate_applications_left_out"])
     verb = "has" if found == 1 else "have"
     say(to, f"{counted(found, 'application')} {verb} duplicate folders.", style=WARN if found else GOOD)
@@ -134,13 +134,13 @@ def show_verification(to: Console, verification: JSON) -> None:
     """Show the findings, each code with its hint."""
     findings = verification["findings"]
     if findings:
-        rows = table("Finding", "Severity", "Table", "Object", "Application", "Detail")
+        rows = Rows("Finding", "Severity", "Table", "Object", "Application", "Detail")
         for found in findings:
             detail = ", ".join(f"{name}={_value(value)}" for name, value in found["detail"].items())
             cells = (found["code"], found["severity"], found["table"], found["object_key"])
-            style = BAD if found["severity"] == "error" else None
-            add_row(rows, *cells, found["application_id"] or "", detail, style=style)
-        to.print(rows)
+            style = BAD if found["severity"] == "error" else ""
+            rows.add(*cells, found["application_id"] or "", detail, style=style)
+        rows.show(to)
         _left_out(to, verification["findings_left_out"])
         for code, hint in {found["code"]: found["hint"] for found in reversed(findings) if found["hint"]}.items():
             say(to, f"{code}: {safe(hint)}")
@@ -215,10 +215,10 @@ def _show_section(to: Console, name: str, value: Any) -> None:
         _show_mapping(to, value, title=_spoken(name))
     elif _is_table(value):
         columns = list(dict.fromkeys(column for entry in value for column in entry))
-        rows = table(*map(_spoken, columns), title=_spoken(name))
+        rows = Rows(*map(_spoken, columns), title=_spoken(name))
         for entry in value:
-            add_row(rows, *(_value(entry.get(column, "")) for column in columns))
-        to.print(rows)
+            rows.add(*(_value(entry.get(column, "")) for column in columns))
+        rows.show(to)
     else:
         say(to, f"{_spoken(name)}: {_value(value)}")
 
@@ -233,12 +233,11 @@ def _spoken(name: str) -> str:
 
 
 def _show_mapping(to: Console, mapping: Mapping[str, Any], *, title: str) -> None:
-    rows = table("", "", title=title)
-    rows.show_header = False
+    rows = Rows("", "", title=title)
     for name, value in mapping.items():
         if not _is_table(value):
-            add_row(rows, _spoken(name), _value(value))
-    to.print(rows)
+            rows.add(_spoken(name), _value(value))
+    rows.show(to)
     for name, value in mapping.items():
         if _is_table(value):
             _show_section(to, f"{title}: {name}", value)

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -94,20 +95,48 @@ def say(to: Console, *lines: object, style: str = "") -> None:
         to.print(Text(str(line), style=style), soft_wrap=True)
 
 
-def table(*columns: str, title: str = "") -> Table:
-    """Return a table; columns whose title begins with ``#`` hold numbers."""
-    made = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        made.add_column(
-            Text(column.lstrip("#")), justify="right" if column.startswith("#") else "left", overflow="fold"
-        )
-    return made
+class Rows:
+    """Rows to be shown as a table, or where that is too wide for the terminal, as lines that keep every cell whole."""
 
+    def __init__(self, *columns: str, title: str = "") -> None:
+        """Take the columns' titles; those that begin with ``#`` hold numbers."""
+        self.columns = [column.lstrip("#") for column in columns]
+        self.numeric = [column.startswith("#") for column in columns]
+        self.title = title
+        self.rows: list[tuple[list[str], str]] = []
 
-def add_row(to: Table, *cells: object, style: str | None = None) -> None:
-    """Add a row whose cells are made safe; numbers get separators."""
-    shown = (f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else safe(cell) for cell in cells)
-    to.add_row(*(Text(cell) for cell in shown), style=style)
+    def add(self, *cells: object, style: str = "") -> None:
+        """Add a row; its cells are made safe, and numbers get separators."""
+        shown = [f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else safe(cell) for cell in cells]
+        self.rows.append((shown, style))
+
+    def show(self, to: Console) -> None:
+        """Print them. Without titles of columns it is a table in any case."""
+        if self._width() <= to.width or not any(self.columns):
+            to.print(self._table())
+            return
+        say(to, *([self.title] if self.title else ()), style="italic")
+        for cells, style in self.rows:
+            told = [
+                f"{column}: {cell}" if place else cell
+                for place, (column, cell) in enumerate(zip(self.columns, cells, strict=True))
+                if cell
+            ]
+            say(to, "  ".join(told), style=style)
+
+    def _width(self) -> int:
+        lines = [self.columns, *(cells for cells, _ in self.rows)]
+        return sum(3 + max(cell_len(line[place]) for line in lines) for place in range(len(self.columns)))
+
+    def _table(self) -> Table:
+        title = Text(self.title, style="italic") if self.title else None
+        made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        made.show_header = any(self.columns)
+        for column, is_number in zip(self.columns, self.numeric, strict=True):
+            made.add_column(Text(column), justify="right" if is_number else "left", overflow="fold")
+        for cells, style in self.rows:
+            made.add_row(*map(Text, cells), style=style)
+        return made
 
 
 def asks_a_person() -> bool:

@@ -5,15 +5,14 @@ from django.core.management.base import OutputWrapper
 
 from cleanup.management.terminal import (
     PLAIN_INTERVAL,
+    Rows,
     RunProgress,
-    add_row,
     asks_a_person,
     confirm,
     console,
     counted,
     safe,
     say,
-    table,
 )
 from cleanup.services import Progress
 
@@ -71,21 +70,6 @@ class TestConsole:
     def test_escapes_what_the_encoding_lacks(self):
         assert printed("Ünder 文", encoding="latin-1") == "Ünder \\u6587\n"
 
-    def test_shows_names_in_tables_as_they_are(self):
-        stream = io.StringIO()
-        rows = table("Name", "#Files")
-        add_row(rows, "[red]x\x1b[0m", 1234)
-        console(OutputWrapper(stream)).print(rows)
-        assert "[red]x\\x1b[0m" in stream.getvalue()
-        assert "1,234" in stream.getvalue()
-
-    def test_leaves_no_blanks_at_the_ends_of_plain_lines(self):
-        stream = io.StringIO()
-        rows = table("Name", "Status")
-        add_row(rows, "a", "")
-        console(OutputWrapper(stream)).print(rows)
-        assert [line for line in stream.getvalue().split("\n") if line.endswith(" ")] == []
-
     def test_colours_only_terminals(self):
         streams = io.StringIO(), Terminal()
         for stream in streams:
@@ -96,6 +80,33 @@ class TestConsole:
         stream = Terminal()
         say(console(OutputWrapper(stream), color=False), "bad", style="red")
         assert "\x1b[31m" not in stream.getvalue()
+
+
+class TestRows:
+    def shown(self, stream: io.StringIO, *columns: str, rows: list[tuple]) -> str:
+        made = Rows(*columns)
+        for row in rows:
+            made.add(*row)
+        made.show(console(OutputWrapper(stream), color=False))
+        return stream.getvalue()
+
+    def test_show_names_as_they_are(self):
+        shown = self.shown(io.StringIO(), "Name", "#Files", rows=[("[red]x\x1b[0m", 1234)])
+        assert "[red]x\\x1b[0m" in shown
+        assert "1,234" in shown
+
+    def test_leave_no_blanks_at_the_ends_of_plain_lines(self):
+        shown = self.shown(io.StringIO(), "Name", "Status", rows=[("a", "")])
+        assert [line for line in shown.split("\n") if line.endswith(" ")] == []
+
+    def test_are_a_table_where_it_fits(self, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")
+        assert "──" in self.shown(Terminal(), "Key", "State", rows=[("k" * 36, "done")])
+
+    def test_keep_keys_whole_on_a_narrow_terminal(self, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")
+        shown = self.shown(Terminal(), "Key", "State", "Point", rows=[("k" * 36, "", "p" * 36)])
+        assert shown == f"{'k' * 36}  Point: {'p' * 36}\n"
 
 
 class TestConfirm:

@@ -14,7 +14,7 @@ from cleanup.exceptions import Refused, UsageError
 from cleanup.management import rendering
 from cleanup.management.demo_data import Filled, fill, messes
 from cleanup.management.shell import DONE, FOUND, REFUSED, ShellCommand, operator
-from cleanup.management.terminal import add_row, counted, safe, say, table
+from cleanup.management.terminal import Rows, counted, safe, say
 from cleanup.management.trees import content, folder_tree
 from cleanup.models import Application, File, Folder, RollbackPoint, Run
 from cleanup.services import CleanupReport
@@ -92,20 +92,20 @@ class Command(ShellCommand):
             "Requests that raced for the first folder of an application, imports, and no constraints to stop them.",
         )
         filled = fill(messes(applications=self.options["applications"], seed=self.options["seed"]), using=self.using)
-        rows = table("#Applications", "#Folders", "#Files")
-        add_row(rows, filled.applications, filled.folders, filled.files)
-        self.out.print(rows)
+        rows = Rows("#Applications", "#Folders", "#Files")
+        rows.add(filled.applications, filled.folders, filled.files)
+        rows.show(self.out)
         return filled
 
     def _check(self) -> None:
         self._heading("Check", "$ manage.py database_cleanup --check")
         check = self.service.check()
-        rows = table("Question", "Answer")
-        add_row(rows, "applications with duplicate folders", check["duplicate_applications_found"])
+        rows = Rows("Question", "Answer")
+        rows.add("applications with duplicate folders", check["duplicate_applications_found"])
         for code, number in check["integrity_verification"]["counts"].items():
-            add_row(rows, f"finding: {code.replace('_', ' ')}", number)
-        add_row(rows, "needs cleanup", "yes" if check["needs_cleanup"] else "no")
-        self.out.print(rows)
+            rows.add(f"finding: {code.replace('_', ' ')}", number)
+        rows.add("needs cleanup", "yes" if check["needs_cleanup"] else "no")
+        rows.show(self.out)
 
     def _show_tree(self, title: str, application: str) -> None:
         self._heading(title)
@@ -128,16 +128,15 @@ class Command(ShellCommand):
         return report
 
     def _show_totals(self, report: CleanupReport) -> None:
-        rows = table("#Applications", "#Folders removed", "#Of them child folders", "#Files moved", "#Failed")
-        add_row(
-            rows,
+        rows = Rows("#Applications", "#Folders removed", "#Of them child folders", "#Files moved", "#Failed")
+        rows.add(
             report.total_applications,
             report.total_folders_removed,
             report.total_child_folders_merged,
             report.total_files_moved,
             report.failed_cleanups,
         )
-        self.out.print(rows)
+        rows.show(self.out)
 
     def _verify(self) -> bool:
         self._heading("Verify that everything is consistent", "$ manage.py database_cleanup --verify")
