@@ -3,11 +3,12 @@
 A wrong value raises MisconfiguredSetting, which names the setting and the remedy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Literal, cast
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from cleanup.exceptions import MisconfiguredSetting
 
@@ -140,12 +141,23 @@ def ignored_columns() -> tuple[str, ...]:
     return _names("CLEANUP_IGNORED_COLUMNS")
 
 
-def tree_hook() -> str | None:
-    """Dotted path of a function that recomputes path columns (ltree, nested sets) after a merge and after a rollback.
+def tree_hook() -> Callable[..., None] | None:
+    """Function, set by dotted path, that computes path columns (ltree, nested sets) anew.
 
-    It is called inside the transaction as ``hook(using=alias, application_ids=[...])``.
+    It is called inside the transaction, after a merge and after a rollback, as ``hook(using=alias,
+    application_ids=[...])``, and must leave the columns as they belong to the tree that is there. Raises
+    MisconfiguredSetting.
     """
-    return cast("str | None", _get("CLEANUP_TREE_HOOK", None))
+    path = _get("CLEANUP_TREE_HOOK", None)
+    if path is None:
+        return None
+    try:
+        hook = import_string(path)
+    except (ImportError, TypeError, AttributeError):
+        hook = None
+    if not callable(hook):
+        raise MisconfiguredSetting(setting="CLEANUP_TREE_HOOK", problem=f"{path!r} is no dotted path of a function.")
+    return cast("Callable[..., None]", hook)
 
 
 # Runs.

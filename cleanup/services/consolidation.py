@@ -404,6 +404,9 @@ class Consolidation:
                 elif entries:  # none, where roots are nested and nothing merges
                     self._prove(entries, decisions)
                     self._remove_folders(step, entries, points)
+            if (hook := conf.tree_hook()) is not None:
+                merged = [decision.application for decision in decisions if decision.goes_ahead]
+                hook(using=self.using, application_ids=merged)
             self._check_merged(decisions)
             self.backend.force_constraints()
         results = [

@@ -49,7 +49,7 @@ _SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_COLLISIONS": conf.collisions,
     "CLEANUP_EXTRA_REFERENCES": conf.extra_references,
     "CLEANUP_IGNORED_COLUMNS": conf.ignored_columns,
-    "CLEANUP_TREE_HOOK": conf.tree_hook,
+    "CLEANUP_TREE_HOOK": lambda: getattr(conf.tree_hook(), "__qualname__", None),
     "CLEANUP_TARGET_TRANSACTION_MS": conf.target_transaction_ms,
     "CLEANUP_BATCH_SIZE": conf.batch_size,
     "CLEANUP_MAX_ATTEMPTS": conf.max_attempts,

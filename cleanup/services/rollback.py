@@ -149,6 +149,8 @@ class Undo:
         conflicts = [conflict for outcome in outcomes for conflict in outcome.conflicts]
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
+        if (hook := conf.tree_hook()) is not None:
+            hook(using=self.using, application_ids=list(detached))
         self.backend.force_constraints()
         self._verify(detached)
         return outcomes

@@ -518,7 +518,7 @@ class TestTheFolderTable:
         assert problems(scratch_database, "path_column") == [("folders", "lft"), ("folders", "rght")]
 
     def test_with_a_path_is_accepted_with_a_hook(self, scratch_database, settings):
-        settings.CLEANUP_TREE_HOOK = "host.tree.rebuild"
+        settings.CLEANUP_TREE_HOOK = "tests.hostapp.paths.rebuild"
         run_sql(scratch_database, "ALTER TABLE folders ADD COLUMN path text NULL")
         assert discover(using=scratch_database).problems == ()
 

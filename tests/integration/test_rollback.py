@@ -9,6 +9,7 @@ from django.utils import timezone
 from cleanup import exceptions
 from cleanup.models import Application, File, Folder, Hold, Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService, rollback
+from tests.hostapp import paths
 from tests.hostapp.models import Bookmark, Cover, Note, Scan, Tag, Watch
 from tests.integration.trees import (
     Tree,
@@ -777,3 +778,24 @@ def test_a_point_describes_itself(database):
     point = rollback.find_point(using=database, rollback_id=clean(database, made))
     assert (point.application_key, point.kind, point.status) == (made.application, "cleanup", "live")
     assert timedelta(days=89) < point.expires_at - datetime.now(UTC) < timedelta(days=91)
+
+
+class TestPathColumns:
+    def test_are_computed_anew_by_the_hosts_hook(self, scratch_database, settings):
+        settings.CLEANUP_TREE_HOOK = "tests.hostapp.paths.rebuild"
+        execute(scratch_database, "ALTER TABLE folders ADD COLUMN path text")
+        made = tree(scratch_database, "A/B, Z/{C, D}")
+        paths.rebuild(using=scratch_database, application_ids=[made.application])
+        before = dump(scratch_database)
+        point = clean(scratch_database, made)
+        found = fetch(scratch_database, "SELECT path FROM folders ORDER BY path")
+        assert found == [("A",), ("A/B",), ("A/C",), ("A/D",)]
+
+        undo(scratch_database, point)
+        assert dump(scratch_database) == before
+
+    def test_stop_the_run_where_the_hook_is_none(self, scratch_database, settings):
+        settings.CLEANUP_TREE_HOOK = "tests.hostapp.paths.missing"
+        execute(scratch_database, "ALTER TABLE folders ADD COLUMN path text")
+        with pytest.raises(exceptions.MisconfiguredSetting):
+            clean(scratch_database, tree(scratch_database, "A, A"))
