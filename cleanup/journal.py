@@ -8,10 +8,12 @@ cells (see Note [Cells] in backends.base), ``tables``: label -> ``schema``, ``na
 ([name, type] of every stored column, generated ones left out), and ``steps``: step -> ``kind`` (moved or removed) and
 ``targets`` (label, columns, folder columns). A snapshot row belongs to a step and a table:
 
-- moved: ``changes`` {column: [old, new]} and ``keys`` {key column: [cell of each row, before the change]}. Where a
-  changed column belongs to the key, the key after the change is the key before it with the new value put in. Where
-  triggers of the host fired, ``images`` has [before, after] of each whole row, for people to look at (SQLite: null
-  for after).
+- moved: ``changes`` [{"from": [old cells], "to": [new cells], "keys": [[first key cell of each row], ...]}, ...], the
+  cells in the order of the target's columns and the table's key, the keys as before the change; at most a thousand rows
+  share a snapshot row. Where a changed column belongs to the key, the key after the change is the key before it with
+  the new value put in. Where triggers of the host fired, ``images`` has, for each change, [before, after] of each whole
+  row, for people to look at (SQLite: null for after). Format 1 had one change a snapshot row: ``changes`` {column:
+  [old, new]} and ``keys`` {key column: [cell of each row]}; it can be undone still.
 - removed: ``images`` [[cell of each of the layout's columns], ...].
 - structure: as removed, but nothing was removed: what a point taken by hand has seen.
 
@@ -32,7 +34,7 @@ from cleanup.exceptions import UnreadableJournal
 from cleanup.models import SnapshotLayout
 from cleanup.references import Reference, ReferenceMap
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 STRUCTURE_STEP = 0
 
@@ -124,6 +126,7 @@ class Reader:
             raise self._unreadable(f"its format {document['format']} is newer than this program's {FORMAT_VERSION}.")
         if document["encoding"] != backend.encoding:
             raise self._unreadable(f"it was written on another kind of database ({document['encoding']}).")
+        self._format: int = document["format"]
         self._tables: dict[str, dict[str, Any]] = document["tables"]
         self._steps: list[tuple[int, str, list[tuple[str, tuple[str, ...], tuple[str, ...]]]]] = sorted(
             (int(number), step["kind"], [(label, tuple(own), tuple(folder)) for label, own, folder in step["targets"]])
@@ -177,7 +180,7 @@ class Reader:
                 for label, columns, folder_columns in present:
                     table = self._described(label, [*columns, *self.key(label)], described)
                     must_exist = (folders, folder_columns) if conflicts else None
-                    undo_targets.append(UndoTarget(table, columns, self.key(label), must_exist))
+                    undo_targets.append(UndoTarget(table, columns, self.key(label), must_exist, self._format))
                 outcome = self.backend.restore_moved(undo_targets, points=points, step=number)
                 moved += outcome.restored
                 conflicts += outcome.conflicts

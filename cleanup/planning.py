@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 DifferentRoots = Literal["merge", "nest", "refuse"]
 
@@ -24,8 +24,7 @@ DifferentRoots = Literal["merge", "nest", "refuse"]
 _by_age = attrgetter("age", "key")
 
 
-@dataclass(frozen=True, slots=True)
-class FolderRow:
+class FolderRow(NamedTuple):
     """Describe one folder, as far as the merge depends on it.
 
     `age` is the rank in (created, key) order, nulls last, unique within the application. A folder that is not `live`

@@ -11,7 +11,7 @@ journal are made of cells, and cells are compared as text.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -25,8 +25,7 @@ Cell = str | None
 ROWS_PER_SNAPSHOT_ROW = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """One change: the cells before and after, in the order of the target's columns."""
 
     point: int
@@ -73,8 +72,7 @@ class CollidingRow:
     """It would equal the row that stays in every column but its own key."""
 
 
-@dataclass(frozen=True, slots=True)
-class FolderRecord:
+class FolderRecord(NamedTuple):
     """A folder as planning wants it, and further columns as cells."""
 
     row: FolderRow
@@ -90,6 +88,8 @@ class UndoTarget:
     key: tuple[str, ...]
     must_exist: tuple[Table, tuple[str, ...]] | None = None
     """Table and columns that the old values must be found in, where some of its rows were not restored."""
+    form: int = 2
+    """Format of the snapshot rows; see Note [Form of the journal] in ``cleanup.journal``."""
 
 
 @dataclass(frozen=True, slots=True)

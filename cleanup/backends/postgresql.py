@@ -7,6 +7,7 @@ array bounds included. Types are spelled by ``format_type``.
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from cleanup import conf
@@ -43,14 +44,13 @@ _PINNED = {
 }
 
 
-_PLAIN_ITEM = re.compile(r"[0-9A-Za-z_-]+").fullmatch
+#: Keys in most databases; a comma in one of them shows in the number of commas.
+_PLAIN_ITEMS = re.compile(r"[0-9A-Za-z_-]+(?:,[0-9A-Za-z_-]+)*").fullmatch
 
 
 def _array_item(value: Cell) -> str:
     if value is None:
         return "NULL"
-    if _PLAIN_ITEM(value) and value.upper() != "NULL":
-        return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -119,7 +119,10 @@ class PostgresBackend(Backend):
         self.execute(
             f"UPDATE {self.quote(table)} AS t SET {assignments}, {self.quote(now)} = {self.clock()}"
             f" FROM unnest({arrays}) AS m({names}) WHERE t.{self.quote(key)} = m.id",
-            [[row[place] for row in rows] for place in range(len(columns) + 1)],
+            [
+                self._array([None if row[place] is None else str(row[place]) for row in rows])
+                for place in range(len(columns) + 1)
+            ],
         )
 
     def clock(self) -> str:
@@ -134,7 +137,7 @@ class PostgresBackend(Backend):
             f"SELECT {key}::text FROM {self.quote(tables.application_table)}"
             f" WHERE {key} = ANY(%s{self._array_cast(tables.application_key)})"
             f" ORDER BY {key}{' FOR UPDATE' if lock else ''}",
-            [list(keys)],
+            [self._array(keys)],
         )
         return {row[0] for row in rows}
 
@@ -144,7 +147,7 @@ class PostgresBackend(Backend):
             self.fetch(
                 f"SELECT {application}::text, count(*) FROM {self.quote(tables.folder_table)}"
                 f" WHERE {application} = ANY(%s{self._array_cast(tables.application_key)}) GROUP BY 1",
-                [list(keys)],
+                [self._array(keys)],
             )
         )
 
@@ -172,12 +175,11 @@ class PostgresBackend(Backend):
             f" FROM (SELECT * FROM {self.quote(tables.folder_table)}"
             f" WHERE {application} = ANY(%s{self._array_cast(tables.application_key)})"
             f" ORDER BY {key}{' FOR UPDATE' if lock else ''}) AS locked",
-            [*live_params, list(keys)],
+            [*live_params, self._array(keys)],
         )
         folders: dict[str, list[FolderRecord]] = {}
-        for application_key, folder_key, parent_key, folder_name, age, is_live, *cells in rows:
-            record = FolderRecord(FolderRow(folder_key, parent_key, folder_name, age, is_live), tuple(cells))
-            folders.setdefault(application_key, []).append(record)
+        for row in rows:
+            folders.setdefault(row[0], []).append(FolderRecord(FolderRow._make(row[1:6]), row[6:]))
         return folders
 
     def count_rows(self, targets: Sequence[Target]) -> list[Counted]:
@@ -286,11 +288,16 @@ class PostgresBackend(Backend):
                 params += [*self._pair_params(target), *condition_params]
                 after = f", {self._image(target)} AS after"
             ctes.append(
-                f"moved{number} AS (UPDATE {self.relation(target.table.name)} AS t SET {self._assignments(target)}"
-                f" FROM {self._pairs(target)} WHERE {condition}"
-                f" RETURNING m.*, {self._key_cells(target)}{after})"
+                f"changes{number} AS MATERIALIZED (SELECT m.*, row_number() OVER () AS change"
+                f" FROM {self._pairs(target)})"
             )
-            params += [*self._pair_params(target), *condition_params]
+            params += self._pair_params(target)
+            ctes.append(
+                f"moved{number} AS (UPDATE {self.relation(target.table.name)} AS t SET {self._assignments(target)}"
+                f" FROM changes{number} AS m WHERE {condition}"
+                f" RETURNING m.change, m.point, {self._key_cells(target)}{after})"
+            )
+            params += condition_params
             journal, journal_params = self._journal_moves(target, number, step)
             ctes.append(journal)
             params += journal_params
@@ -299,24 +306,28 @@ class PostgresBackend(Backend):
         return self._checked(targets, self.fetch(f"WITH {', '.join(ctes)} {' UNION ALL '.join(selects)}", params))
 
     def _journal_moves(self, target: Target, number: int, step: int) -> tuple[str, list[Any]]:
-        width = len(target.columns)
-        olds_and_news = ", ".join([f"o{place}" for place in range(width)] + [f"n{place}" for place in range(width)])
-        changes = ", ".join(f"%s::text, json_build_array(o{place}, n{place})" for place in range(width))
-        keys = ", ".join(f"%s::text, json_agg(k{place})" for place in range(len(target.key)))
+        width = range(len(target.columns))
+        olds = ", ".join(f"c.o{place}" for place in width)
+        news = ", ".join(f"c.n{place}" for place in width)
+        keys = [f"k{place}" for place in range(len(target.key))]
+        lists = ", ".join(f"json_agg({key}) AS {key}" for key in keys)
         images, source = "NULL", f"moved{number}"
         if target.images:
-            images = "json_agg(json_build_array(image, after))::text"
-            names = ", ".join(f"k{place}" for place in range(len(target.key)))
-            source = f"moved{number} JOIN before{number} USING ({names})"
+            lists += ", json_agg(json_build_array(image, after)) AS images"
+            images = "json_agg(g.images)::text"
+            source = f"moved{number} JOIN before{number} USING ({', '.join(keys)})"
+        # Twice aggregated: the rows of one change, then the changes of one point.
         sql = (
             f'journaled{number} AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count,'
-            f" changes, keys, images) SELECT point, 'moved', %s, %s, count(*), json_build_object({changes})::text,"
-            f" json_build_object({keys})::text, {images}"
-            f" FROM (SELECT *, (row_number() OVER (PARTITION BY point, {olds_and_news}) - 1)"
-            f" / {ROWS_PER_SNAPSHOT_ROW} AS chunk FROM {source}) AS numbered"
-            f" GROUP BY point, {olds_and_news}, chunk RETURNING point_id, row_count)"
+            f" changes, images) SELECT g.point, 'moved', %s, %s, sum(g.row_count), json_agg(json_build_object("
+            f"'from', json_build_array({olds}), 'to', json_build_array({news}),"
+            f" 'keys', json_build_array({', '.join(f'g.{key}' for key in keys)})))::text, {images}"
+            f" FROM (SELECT point, chunk, change, count(*) AS row_count, {lists} FROM (SELECT *,"
+            f" (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
+            f" FROM {source}) AS numbered GROUP BY point, chunk, change) AS g"
+            f" JOIN changes{number} AS c USING (change) GROUP BY g.point, g.chunk RETURNING point_id, row_count)"
         )
-        return sql, [step, str(target.table.name), *target.columns, *target.key]
+        return sql, [step, str(target.table.name)]
 
     def _checked(self, targets: Sequence[Target], rows: Iterable[tuple[int, int | None, int]]) -> list[Counted]:
         moved = dict.fromkeys(range(len(targets)), 0)
@@ -342,8 +353,6 @@ class PostgresBackend(Backend):
             self._array([parent for _, _, parent in rows]),
             step,
             str(table.name),
-            column,
-            key,
         ]
         counted = self.fetch(
             f"WITH moved AS (UPDATE {self.relation(table.name)} AS t"
@@ -351,10 +360,10 @@ class PostgresBackend(Backend):
             f" FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS m(point, folder, parent)"
             f" WHERE t.{self.quote(key)} = m.folder::{_bare(table.column(key).type)} AND t.{self.quote(column)} IS NULL"
             f" RETURNING m.*), journaled AS ("
-            f'INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, keys)'
-            f" SELECT point, 'moved', %s, %s, count(*),"
-            f" json_build_object(%s::text, json_build_array(NULL::text, parent))::text,"
-            f" json_build_object(%s::text, json_agg(folder))::text FROM moved GROUP BY point, parent"
+            f'INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes)'
+            f" SELECT point, 'moved', %s, %s, count(*), json_build_array(json_build_object("
+            f"'from', json_build_array(NULL::text), 'to', json_build_array(parent),"
+            f" 'keys', json_build_array(json_agg(folder))))::text FROM moved GROUP BY point, parent"
             f" RETURNING point_id, row_count)"
             f" SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1",
             params,
@@ -430,12 +439,14 @@ class PostgresBackend(Backend):
         selects: list[str] = []
         params: list[Any] = []
         for number, target in enumerate(targets):
-            width = len(target.columns)
             columns = [self.quote(column) for column in target.columns]
-            olds = ", ".join(f"s.changes::json->%s::text->>0 AS o{place}" for place in range(width))
-            news = ", ".join(f"s.changes::json->%s::text->>1 AS n{place}" for place in range(width))
-            unpacked = ", ".join("json_array_elements_text(s.keys::json->%s::text)" for _ in target.key)
-            keys = ", ".join(f"k{place}" for place in range(len(target.key)))
+            cells = ", ".join(
+                f"c.change->'from'->>{place} AS o{place}, c.change->'to'->>{place} AS n{place}"
+                for place in range(len(columns))
+            )
+            width = range(len(target.key))
+            unpacked = ", ".join(f"json_array_elements_text(c.change->'keys'->{place})" for place in width)
+            keys = ", ".join(f"k{place}" for place in width)
             after_key = " AND ".join(
                 f"t.{self.quote(column)} = "
                 + (f"j.n{target.columns.index(column)}" if column in target.columns else f"j.k{place}")
@@ -445,69 +456,75 @@ class PostgresBackend(Backend):
             is_new = [f"t.{column}::text IS NOT DISTINCT FROM j.n{place}" for place, column in enumerate(columns)]
             is_old = [f"t.{column}::text IS NOT DISTINCT FROM j.o{place}" for place, column in enumerate(columns)]
             either = " AND ".join(f"({new} OR {old})" for new, old in zip(is_new, is_old, strict=True))
-            missing_target = ""
+            same = " AND ".join(is_old)
+            may, missing_target = f"{either} AND NOT ({same})", ""
             if target.must_exist is not None:
                 folders, folder_columns = target.must_exist
                 exists = " AND ".join(
                     f"f.{self.quote(column)} = j.o{place}::{_bare(folders.column(column).type)}"
                     for place, column in enumerate(folder_columns)
                 )
-                missing_target = (
-                    f" WHEN j.o0 IS NOT NULL AND NOT EXISTS (SELECT FROM {self.relation(folders.name)} AS f"
-                    f" WHERE {exists}) THEN 'missing_target'"
-                )
+                there = f"EXISTS (SELECT FROM {self.relation(folders.name)} AS f WHERE {exists})"
+                may += f" AND (j.o0 IS NULL OR {there})"
+                missing_target = f" WHEN j.o0 IS NOT NULL AND NOT {there} THEN 'missing_target'"
             relation = self.relation(target.table.name)
+            changes, change_params = self._changes(target)
             ctes.append(
-                f"j{number} AS (SELECT s.point_id AS point, {olds}, {news}, k.* FROM cleanup_snapshotrow AS s,"
+                f"j{number} AS MATERIALIZED (SELECT s.point_id AS point, row_number() OVER () AS number, {cells}, k.*"
+                f" FROM cleanup_snapshotrow AS s, json_array_elements({changes}) AS c(change),"
                 f" ROWS FROM ({unpacked}) AS k({keys}) WHERE s.kind = 'moved' AND s.step = %s"
                 f' AND s."table" = %s AND s.point_id = ANY(%s))'
             )
-            params += [*target.columns, *target.columns, *target.key, step, str(target.table.name), list(points)]
-            # The key of a row that is there is never null, so a null key says that the row is gone.
-            ctes.append(
-                f"v{number} AS (SELECT j.*, CASE WHEN t.{self.quote(target.key[0])} IS NULL THEN 'row_missing'"
-                f" WHEN {' AND '.join(is_old)} THEN 'same'{missing_target}"
-                f" WHEN {either} THEN 'restore' ELSE 'changed' END AS verdict"
-                f" FROM j{number} AS j LEFT JOIN {relation} AS t ON {after_key})"
-            )
-            # Compared again in the UPDATE itself: a concurrent change makes PostgreSQL look at the newer row.
+            params += [*change_params, step, str(target.table.name), list(points)]
+            # Compared in the UPDATE itself: a concurrent change makes PostgreSQL look at the newer row.
             ctes.append(
                 f"u{number} AS (UPDATE {relation} AS t SET "
                 + ", ".join(
                     f"{column} = j.o{place}::{_bare(target.table.column(target.columns[place]).type)}"
                     for place, column in enumerate(columns)
                 )
-                + f" FROM v{number} AS j WHERE j.verdict = 'restore' AND {after_key} AND {either} RETURNING j.point)"
+                + f" FROM j{number} AS j WHERE {after_key} AND {may} RETURNING j.point, j.number)"
             )
-            key_array = "ARRAY[" + ", ".join(f"k{place}" for place in range(len(target.key))) + "]"
+            # Why the others were not restored, by the rows as they were before. The key of a row that is there is
+            # never null, so a null key says that the row is gone.
+            ctes.append(
+                f"v{number} AS (SELECT j.*, CASE WHEN t.{self.quote(target.key[0])} IS NULL THEN 'row_missing'"
+                f" WHEN {same} THEN 'same'{missing_target} WHEN {either} THEN 'restore' ELSE 'changed' END AS verdict"
+                f" FROM (SELECT * FROM j{number} WHERE number NOT IN (SELECT number FROM u{number})) AS j"
+                f" LEFT JOIN {relation} AS t ON {after_key})"
+            )
+            key_array = "ARRAY[" + ", ".join(f"k{place}" for place in width) + "]"
             selects += [
                 f"SELECT {number}, 'restored', point, count(*), NULL::text[] FROM u{number} GROUP BY point",
-                f"SELECT {number}, 'expected', NULL, count(*), NULL FROM v{number} WHERE verdict = 'restore'",
-                (
-                    f"SELECT {number}, verdict, point, 1, {key_array} FROM v{number}"
-                    f" WHERE verdict NOT IN ('restore', 'same')"
-                ),
+                f"SELECT {number}, verdict, point, 1, {key_array} FROM v{number} WHERE verdict <> 'same'",
             ]
         rows = self.fetch(f"WITH {', '.join(ctes)} {' UNION ALL '.join(selects)}", params)
         return self._restoration(targets, rows)
 
     def _restoration(self, targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]]) -> Restoration:
         restored, conflicts = [], []
-        balance = dict.fromkeys(range(len(targets)), 0)
         for number, verdict, point, count, key in rows:
             table = targets[number].table.name
             if verdict == "restored":
                 restored.append(Counted(point, table, count))
-                balance[number] -= count
-            elif verdict == "expected":
-                balance[number] += count
+            elif verdict == "restore":  # it could have been: somebody changed it under our hands
+                raise CountMismatch(table=str(table), moved=0, journaled=count)
             else:
                 column = "+".join(targets[number].columns) if verdict != "row_missing" else ""
                 conflicts.append(RowConflict(point, table, verdict, tuple(key), column))
-        for number, difference in balance.items():
-            if difference:
-                raise CountMismatch(table=str(targets[number].table.name), moved=-difference, journaled=0)
         return Restoration(restored, conflicts)
+
+    def _changes(self, target: UndoTarget) -> tuple[str, list[Any]]:
+        """Return the JSON array of a snapshot row's changes; the first format had one change a row, by column."""
+        if target.form > 1:
+            return "s.changes::json", []
+        before, after = (", ".join(f"s.changes::json->%s::text->{side}" for _ in target.columns) for side in (0, 1))
+        keys = ", ".join("s.keys::json->%s::text" for _ in target.key)
+        sql = (
+            f"json_build_array(json_build_object('from', json_build_array({before}),"
+            f" 'to', json_build_array({after}), 'keys', json_build_array({keys})))"
+        )
+        return sql, [*target.columns, *target.columns, *target.key]
 
     def image_conflicts(
         self,
@@ -680,6 +697,10 @@ class PostgresBackend(Backend):
 
     def _array(self, values: Sequence[Cell]) -> str:
         """Return the text form of an array (PostgreSQL, 8.15.6): quoted once, many times faster than item by item."""
+        with suppress(TypeError):  # a null among them
+            joined = ",".join(values)  # type: ignore[arg-type]
+            if _PLAIN_ITEMS(joined) and joined.count(",") == len(values) - 1 and "null" not in joined.lower():
+                return "{" + joined + "}"
         return "{" + ",".join(map(_array_item, values)) + "}"
 
     def _condition(self, target: Target) -> tuple[str, list[Any]]:
@@ -693,7 +714,11 @@ class PostgresBackend(Backend):
             params.append(list(target.constant[1]))
         if target.spare:
             key = target.table.column(target.key[0])
-            parts.append(f"t.{self.quote(key.name)} <> ALL(%s::text[]::{_bare(key.type)}[])")
+            # Hashed, where "<> ALL" would compare every row with every key.
+            parts.append(
+                f"NOT EXISTS (SELECT FROM unnest(%s::text[]::{_bare(key.type)}[]) AS spare(key)"
+                f" WHERE spare.key = t.{self.quote(key.name)})"
+            )
             params.append(self._array(target.spare))
         return " AND ".join(parts), params
 

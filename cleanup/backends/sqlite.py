@@ -318,26 +318,25 @@ class SqliteBackend(Backend):
             f"{_encoded(f't.{self.quote(column)}')} AS k{place}" for place, column in enumerate(target.key)
         )
         change = ", ".join(["point", *(f"o{place}" for place in width), *(f"n{place}" for place in width)])
-        changes = ", ".join(f"%s, json_array(o{place}, n{place})" for place in width)
-        key_lists = ", ".join(f"%s, json_group_array(k{place})" for place in range(len(target.key)))
+        first, second = ([f"{cell}{place}" for place in width] for cell in ("o", "n"))
+        lists = ", ".join(f"json_group_array(k{place}) AS k{place}" for place in range(len(target.key)))
+        key_lists = _json_array([f"json(k{place})" for place in range(len(target.key))])
         # The row as a trigger leaves it is not read back: what is before is what counts for looking things up.
         image, images = "", "NULL"
         if target.images:
-            image, images = f", {self._image(target.table)} AS image", "json_group_array(json_array(json(image), NULL))"
+            image = f", {self._image(target.table)} AS image"
+            lists += ", json_group_array(json_array(json(image), NULL)) AS images"
+            images = "json_group_array(json(images))"
+        # Twice aggregated: the rows of one change, then the changes of one point.
         return self._journal(
-            f"changes, keys, images) WITH {self._pairs(target)}, moved AS MATERIALIZED ("
+            f"changes, images) WITH {self._pairs(target)}, moved AS MATERIALIZED ("
             f"SELECT m.point AS point, {olds}, {news}, {keys}{image} FROM {matches})"
-            f" SELECT point, 'moved', %s, %s, count(*), json_object({changes}),"
-            f" json_object({key_lists}), {images} FROM (SELECT *, (row_number() OVER (PARTITION BY {change}) - 1)"
-            f" / {ROWS_PER_SNAPSHOT_ROW} AS chunk FROM moved) GROUP BY {change}, chunk",
-            [
-                self._pair_list(target),
-                *match_params,
-                step,
-                str(target.table.name),
-                *target.columns,
-                *target.key,
-            ],
+            f" SELECT point, 'moved', %s, %s, sum(row_count), json_group_array(json_object("
+            f"'from', {_json_array(first)}, 'to', {_json_array(second)}, 'keys', {key_lists})), {images}"
+            f" FROM (SELECT {change}, chunk, count(*) AS row_count, {lists} FROM (SELECT *,"
+            f" (row_number() OVER (PARTITION BY point ORDER BY {change}) - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
+            f" FROM moved) GROUP BY {change}, chunk) GROUP BY point, chunk",
+            [self._pair_list(target), *match_params, step, str(target.table.name)],
         )
 
     def _journal(self, rest: str, params: Sequence[Any]) -> Counter[int]:
@@ -407,11 +406,12 @@ class SqliteBackend(Backend):
             f" SELECT q.*, {_decoded('q.folder')} AS d0, {_decoded('q.parent')} AS v0 FROM q) AS m"
         )
         counts = self._journal(
-            f"changes, keys) SELECT point, 'moved', %s, %s, count(*), json_object(%s, json_array(NULL, parent)),"
-            f" json_object(%s, json_group_array(folder)) FROM (SELECT m.point AS point, m.parent AS parent,"
+            f"changes) SELECT point, 'moved', %s, %s, count(*), json_array(json_object('from', json_array(NULL), 'to',"
+            f" json_array(parent), 'keys', json_array(json_group_array(folder))))"
+            f" FROM (SELECT m.point AS point, m.parent AS parent,"
             f" {_encoded(folder)} AS folder FROM {source} CROSS JOIN {self.relation(table.name)} AS t"
             f" ON {folder} = m.d0 AND {parent} IS NULL) GROUP BY point, parent",
-            [step, str(table.name), column, key, _json(rows)],
+            [step, str(table.name), _json(rows)],
         )
         moved = self.execute(
             f"UPDATE {self.relation(table.name)} AS t SET {self.quote(column)} = m.v0 FROM {source}"
@@ -519,11 +519,14 @@ class SqliteBackend(Backend):
         ``k0`` ... are the journaled key cells, ``d0`` ... the values of the key now, ``v0`` ... the old values.
         """
         width = range(len(target.columns))
+        changes, change_params = self._changes(target)
         cells = ", ".join(
-            f"{_member('s.changes', place='$[0]')} AS o{place}, {_member('s.changes', place='$[1]')} AS n{place}"
+            f"json_extract(e.value, '$.from[{place}]') AS o{place}, json_extract(e.value, '$.to[{place}]') AS n{place}"
             for place in width
         )
-        key_lists = ", ".join(f"{_member('s.keys')} AS keys{place}" for place in range(len(target.key)))
+        key_lists = ", ".join(
+            f"json_extract(e.value, '$.keys[{place}]') AS keys{place}" for place in range(len(target.key))
+        )
         # See Note [Affinity]: a new value counts as ours in either form.
         news = [
             _applied(_decoded(f"s.n{place}"), target.table.column(column).type)
@@ -552,7 +555,7 @@ class SqliteBackend(Backend):
         )
         sql = (
             f"c AS MATERIALIZED (SELECT s.*, {values} FROM (SELECT s.point_id AS point, {cells}, {key_lists}"
-            f" FROM cleanup_snapshotrow AS s WHERE s.kind = 'moved' AND s.step = %s"
+            f" FROM cleanup_snapshotrow AS s, json_each({changes}) AS e WHERE s.kind = 'moved' AND s.step = %s"
             f' AND s."table" = %s AND s.point_id IN (SELECT value FROM json_each(%s))) AS s)'
             f", j AS MATERIALIZED (SELECT q.*, {key_values} FROM (SELECT c.*, {keys} FROM c, json_each(c.keys0) AS e)"
             f" AS q)"
@@ -562,8 +565,19 @@ class SqliteBackend(Backend):
             f" WHEN {either} THEN 'restore' ELSE 'changed' END AS verdict"
             f" FROM j LEFT JOIN {self.relation(target.table.name)} AS t ON {self._same_key(target.key, 't', 'j')})"
         )
-        labels = [column for column in target.columns for _ in range(2)]
-        return sql, [*labels, *target.key, step, str(target.table.name), _json(points)]
+        return sql, [*change_params, step, str(target.table.name), _json(points)]
+
+    def _changes(self, target: UndoTarget) -> tuple[str, list[Any]]:
+        """Return the JSON array of a snapshot row's changes; the first format had one change a row, by column."""
+        if target.form > 1:
+            return "s.changes", []
+        before, after = (", ".join(_member("s.changes", place=f"$[{side}]") for _ in target.columns) for side in (0, 1))
+        keys = ", ".join(f"json({_member('s.keys')})" for _ in target.key)
+        sql = (
+            f"json_array(json_object('from', json_array({before}), 'to', json_array({after}),"
+            f" 'keys', json_array({keys})))"
+        )
+        return sql, [*target.columns, *target.columns, *target.key]
 
     def _missing_target(self, target: UndoTarget) -> str:
         if target.must_exist is None:

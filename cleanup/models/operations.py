@@ -240,9 +240,9 @@ class SnapshotRow(models.Model):
     """As the layout names it."""
     row_count = models.PositiveIntegerField()
     changes = models.TextField(null=True, blank=True)
-    """Moved: JSON, column -> [old, new]."""
+    """Moved: JSON; see the note on the journal's form in ``cleanup.journal``."""
     keys = models.TextField(null=True, blank=True)
-    """Moved: JSON, key column -> the rows' values before the change, one array per column."""
+    """Moved, in the first format alone: JSON, key column -> the rows' values before the change."""
     images = models.TextField(null=True, blank=True)
     """Removed, structure: JSON, one array per row, values in the layout's column order."""
 

@@ -12,9 +12,10 @@ it is proved that nothing points at them, by a count where the database itself w
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
@@ -45,8 +46,7 @@ class Inclusion:
     large: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One removed folder of the batch."""
 
     place: int
@@ -87,6 +87,22 @@ class Decision:
     def set_aside(self, status: str, code: str, message: str) -> None:
         """Leave the application for a person, or because there is nothing to do."""
         self.status, self.code, self.message = status, code, message
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The removed folders of decisions, and what the statements are told of them, made once for all references."""
+
+    decisions: Sequence[Decision]
+    entries: Sequence[Entry]
+    points: Mapping[int, RollbackPoint] | None = None
+    """By place. None while nothing is journaled: rows are then counted by place instead of by point."""
+    pairs: dict[tuple[tuple[str, ...], bool], list[Pair]] = field(default_factory=dict)
+    """By the folder columns that a reference copies, and whether it may be spelled in several ways."""
+
+    def number(self, place: int) -> int:
+        """Return what the rows of a decision are counted by."""
+        return place if self.points is None else self.points[place].sequence
 
 
 class Consolidation:
@@ -136,11 +152,11 @@ class Consolidation:
                 decision.set_aside(Result.Status.SKIPPED, "application_missing", "The application does not exist.")
         compare = compare or conf.differing_columns() == "refuse"
         self._plan(decisions, lock=lock, compare=compare)
-        entries = list(self._entries(decisions))
-        if entries:
-            self._refuse_held_rows(decisions, entries, include)
-            self._refuse_unkeyed(decisions, entries)
-            self._find_collisions(decisions, entries)
+        batch = self._batch(decisions)
+        if batch.entries:
+            self._refuse_held_rows(decisions, batch, include)
+            self._refuse_unkeyed(decisions, batch)
+            self._find_collisions(decisions, batch)
         return decisions
 
     def _set_aside_held(self, decisions: Sequence[Decision], include: Inclusion) -> None:
@@ -201,44 +217,47 @@ class Consolidation:
             if conf.differing_columns() == "refuse":
                 decision.refuse(DifferingColumns(columns=", ".join(sorted(differing))))
 
-    def _entries(self, decisions: Sequence[Decision]) -> Iterable[Entry]:
-        for place, decision in enumerate(decisions):
-            if decision.goes_ahead:
-                for group in decision.plan.groups:
-                    for rank, removed in enumerate(group.removed, start=1):
-                        yield Entry(place, removed, group.survivor, rank)
+    def _batch(self, decisions: Sequence[Decision], points: Mapping[int, RollbackPoint] | None = None) -> Batch:
+        entries = [
+            Entry(place, removed, group.survivor, rank)
+            for place, decision in enumerate(decisions)
+            if decision.goes_ahead
+            for group in decision.plan.groups
+            for rank, removed in enumerate(group.removed, start=1)
+        ]
+        return Batch(decisions, entries, points)
 
     # From entries to what the statements need.
 
-    def _target(self, reference: Reference, entries: Sequence[Entry], decisions: Sequence[Decision]) -> Target:
+    def _target(self, reference: Reference, batch: Batch) -> Target:
         table = self.references.tables[reference.table]
         spare: list[Cell] = []
-        key = journal.row_key(table)
         if reference.table == self.references.folders.name:
-            spare = [self._key_cell(entry.removed) for entry in entries]
+            spare = [self._key_cell(entry.removed) for entry in batch.entries]
         constant = (reference.generic.column, reference.generic.content_types) if reference.generic else None
-        pairs: list[Pair] = []
-        for entry in entries:
-            for old, new in self._values(reference, entry, decisions):
-                pairs.append(Pair(entry.place, old, new, entry.rank))
+        kind = (reference.folder_columns, reference.spelled)
+        if kind not in batch.pairs:
+            batch.pairs[kind] = list(self._pairs(reference, batch))
         images = bool(table.triggers) and conf.triggers() == "fire"
-        return Target(table, reference.columns, key, pairs, constant, images, spare)
+        return Target(table, reference.columns, journal.row_key(table), batch.pairs[kind], constant, images, spare)
 
-    def _values(
-        self, reference: Reference, entry: Entry, decisions: Sequence[Decision]
-    ) -> Iterable[tuple[tuple[str, ...], tuple[Cell, ...]]]:
-        if reference.folder_columns == (self.key_column,):
-            if reference.spelled:
+    def _pairs(self, reference: Reference, batch: Batch) -> Iterator[Pair]:
+        simple = reference.folder_columns == (self.key_column,)
+        number = [batch.number(place) if decision.goes_ahead else 0 for place, decision in enumerate(batch.decisions)]
+        cell = self._key_cell
+        for place, removed, survivor, rank in batch.entries:
+            if simple and reference.spelled:
                 spell = self.tables.folder_key.spellings
-                for old, new in zip(spell(entry.removed), spell(entry.survivor), strict=True):
-                    yield (self.backend.text_cell(old),), (self.backend.text_cell(new),)
+                for old, new in zip(spell(removed), spell(survivor), strict=True):
+                    yield Pair(number[place], (self.backend.text_cell(old),), (self.backend.text_cell(new),), rank)
+            elif simple:
+                yield Pair(number[place], (cell(removed),), (cell(survivor),), rank)
             else:
-                yield (self._key_cell(entry.removed),), (self._key_cell(entry.survivor),)
-            return
-        records = decisions[entry.place].records
-        old_values = self._copied(records[entry.removed], reference)
-        if None not in old_values:  # a null matches nothing: such a row is not enforced, and not a reference
-            yield tuple(str(value) for value in old_values), self._copied(records[entry.survivor], reference)
+                records = batch.decisions[place].records
+                old_values = self._copied(records[removed], reference)
+                if None not in old_values:  # a null matches nothing: such a row is not enforced, and not a reference
+                    new_values = self._copied(records[survivor], reference)
+                    yield Pair(number[place], tuple(str(value) for value in old_values), new_values, rank)
 
     def _copied(self, record: FolderRecord, reference: Reference) -> tuple[Cell, ...]:
         return tuple(
@@ -253,7 +272,7 @@ class Consolidation:
 
     # Refusals that need a look at the rows.
 
-    def _refuse_held_rows(self, decisions: list[Decision], entries: Sequence[Entry], include: Inclusion) -> None:
+    def _refuse_held_rows(self, decisions: list[Decision], batch: Batch, include: Inclusion) -> None:
         """Refuse applications whose merge would write, by reference, to an application on hold."""
         if include.held:
             return
@@ -267,7 +286,7 @@ class Consolidation:
                 column = self.tables.file_application
             else:
                 continue
-            target = self._target(reference, entries, decisions)
+            target = self._target(reference, batch)
             for counted in self.backend.rows_of_held(target, column, held, self.tables.application_key):
                 decisions[counted.point].set_aside(
                     Result.Status.HELD,
@@ -275,12 +294,12 @@ class Consolidation:
                     f"{counted.rows} rows of {counted.table} belong to an application that is on hold.",
                 )
 
-    def _refuse_unkeyed(self, decisions: list[Decision], entries: Sequence[Entry]) -> None:
+    def _refuse_unkeyed(self, decisions: list[Decision], batch: Batch) -> None:
         unkeyed = [r for r in self.references.references if not journal.row_key(self.references.tables[r.table])]
-        for counted in self.backend.count_rows([self._target(r, entries, decisions) for r in unkeyed]):
+        for counted in self.backend.count_rows([self._target(r, batch) for r in unkeyed]):
             decisions[counted.point].refuse(UnkeyedRows(count=counted.rows, table=str(counted.table)))
 
-    def _find_collisions(self, decisions: list[Decision], entries: Sequence[Entry]) -> None:
+    def _find_collisions(self, decisions: list[Decision], batch: Batch) -> None:
         policies = conf.collisions()
         for step in self.steps:
             if step.kind != "removed" or not step.references:
@@ -290,7 +309,7 @@ class Consolidation:
                 uniques = [u for u in table.uniques if set(u.columns) & set(reference.columns)]
                 if not uniques or not journal.row_key(table):
                     continue
-                target = self._target(reference, entries, decisions)
+                target = self._target(reference, batch)
                 if not target.pairs:
                     continue
                 policy = policies.get(table.name.name, policies.get(str(table.name), "refuse"))
@@ -341,10 +360,10 @@ class Consolidation:
 
     def foresee(self, decisions: list[Decision]) -> list[FolderCleanupResult]:
         """Count what ``apply`` would do."""
-        entries = list(self._entries(decisions))
+        batch = self._batch(decisions)
         moved: dict[int, Counter[str]] = {}
-        if entries:
-            targets = [self._target(r, entries, decisions) for r in self.references.references]
+        if batch.entries:
+            targets = [self._target(r, batch) for r in self.references.references]
             for counted in self.backend.count_rows([target for target in targets if target.pairs]):
                 moved.setdefault(counted.point, Counter())[str(counted.table)] += counted.rows
         for place, decision in enumerate(decisions):
@@ -390,7 +409,7 @@ class Consolidation:
         Raises CountMismatch, ProofFailed and database errors, upon which the caller's transaction must be undone.
         """
         points = self._write_points(decisions, layout=layout, run=run, created_by=created_by, now=now)
-        entries = list(self._entries(decisions))
+        batch = self._batch(decisions, points)
         moved: dict[int, Counter[str]] = {place: Counter() for place in points}
         place_of = {point.sequence: place for place, point in points.items()}
         if points:
@@ -398,12 +417,12 @@ class Consolidation:
                 if step.references and step.kind == "removed":
                     self._remove_yielding(step, decisions, points)
                 elif step.references:
-                    self._count(moved, place_of, self._move(step, entries, decisions, points))
+                    self._count(moved, place_of, self._move(step, batch))
                 elif step.kind == "moved":
                     self._count(moved, place_of, self._nest(step, decisions, points))
-                elif entries:  # none, where roots are nested and nothing merges
-                    self._prove(entries, decisions)
-                    self._remove_folders(step, entries, points)
+                elif batch.entries:  # none, where roots are nested and nothing merges
+                    self._prove(batch)
+                    self._remove_folders(step, batch)
             if (hook := conf.tree_hook()) is not None:
                 merged = [decision.application for decision in decisions if decision.goes_ahead]
                 hook(using=self.using, application_ids=merged)
@@ -437,21 +456,11 @@ class Consolidation:
         for counted in rows:
             moved[place_of[counted.point]][str(counted.table)] += counted.rows
 
-    def _journaled(self, target: Target, points: Mapping[int, RollbackPoint]) -> Target:
-        pairs = [Pair(points[pair.point].sequence, pair.old, pair.new, pair.rank) for pair in target.pairs]
-        return replace(target, pairs=pairs)
-
-    def _move(
-        self,
-        step: journal.Step,
-        entries: Sequence[Entry],
-        decisions: Sequence[Decision],
-        points: Mapping[int, RollbackPoint],
-    ) -> list[Counted]:
-        targets = [self._target(reference, entries, decisions) for reference in step.references]
+    def _move(self, step: journal.Step, batch: Batch) -> list[Counted]:
+        targets = [self._target(reference, batch) for reference in step.references]
         # A table without a key was found to have no row to move.
-        journaled = [self._journaled(target, points) for target in targets if target.pairs and target.key]
-        return self.backend.move(journaled, step=step.number) if journaled else []
+        moving = [target for target in targets if target.pairs and target.key]
+        return self.backend.move(moving, step=step.number) if moving else []
 
     def _nest(
         self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, RollbackPoint]
@@ -484,25 +493,23 @@ class Consolidation:
                 table = self.references.tables[reference.table]
                 self.backend.remove(table, journal.row_key(table), rows, step=step.number)
 
-    def _remove_folders(
-        self, step: journal.Step, entries: Sequence[Entry], points: Mapping[int, RollbackPoint]
-    ) -> None:
-        ordered = sorted(entries, key=lambda entry: entry.removed)
+    def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
+        ordered = sorted(batch.entries, key=attrgetter("removed"))
         self.backend.remove(
             self.references.folders,
             (self.key_column,),
-            [(points[entry.place].sequence, (self._key_cell(entry.removed),)) for entry in ordered],
+            [(batch.number(entry.place), (self._key_cell(entry.removed),)) for entry in ordered],
             step=step.number,
             survivors=[(entry.removed, entry.survivor) for entry in ordered],
         )
 
-    def _prove(self, entries: Sequence[Entry], decisions: Sequence[Decision]) -> None:
+    def _prove(self, batch: Batch) -> None:
         """Prove that nothing points at a folder that is about to be deleted.
 
         Where an enforced foreign key would refuse the DELETE, the database itself is the proof.
         """
         unproven = [reference for reference in self.references.references if not reference.proven]
-        targets = [self._target(reference, entries, decisions) for reference in unproven]
+        targets = [self._target(reference, batch) for reference in unproven]
         for counted in self.backend.count_rows([target for target in targets if target.pairs]):
             raise ProofFailed(count=counted.rows, table=str(counted.table))
 

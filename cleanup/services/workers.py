@@ -201,6 +201,7 @@ class Worker:
         self.name = f"{platform.node()}:{os.getpid()}:{threading.get_ident() % 100_000}"
         self.most = team.batch_size or team.run.options.get("batch_size") or conf.batch_size()
         self.size = min(FIRST_BATCH, self.most)
+        self.last_key: str | None = None
         task = CleanupTask if team.run.kind == Run.Kind.CLEANUP else RollbackTask
         self.task: Task = task(using=team.using, run=team.run, references=team.references)
 
@@ -244,16 +245,22 @@ class Worker:
 
     def _claim_rows(self) -> list[Result]:
         # In key order, for locality; undone the other way round, for an image may name a folder that went after it.
-        order = "application_key" if self.run.kind == Run.Kind.CLEANUP else "-application_key"
-        results = results_of(using=self.using, run=self.run).order_by(order)
+        order, beyond = ("", "gt") if self.run.kind == Run.Kind.CLEANUP else ("-", "lt")
+        results = results_of(using=self.using, run=self.run).order_by(f"{order}application_key")
         if connections[self.using].features.has_select_for_update_skip_locked:
             results = results.select_for_update(skip_locked=True, of=("self",))
         pending = results.filter(status=Result.Status.PENDING)
-        rows = list(pending.filter(alone=False)[: self.size]) or list(pending[:1])
+        rows: list[Result] = []
+        if self.last_key is not None:
+            # From where we were: the index entries of what is done already are skipped, not read again at each claim.
+            ahead = pending.filter(**{f"application_key__{beyond}": self.last_key}, alone=False)
+            rows = list(ahead[: self.size])
+        rows = rows or list(pending.filter(alone=False)[: self.size]) or list(pending[:1])
         if not rows:
             rows = self._expired(results)
         if not rows:
             return []
+        self.last_key = rows[-1].application_key
         token = uuid.uuid4()
         Result.objects.using(self.using).filter(pk__in=[row.pk for row in rows]).update(
             status=Result.Status.IN_PROGRESS,
@@ -322,13 +329,11 @@ class Worker:
     def _transaction(self, rows: Sequence[Result]) -> list[Outcome]:
         with transaction.atomic(using=self.using):
             self.backend.pin(session_name=f"cleanup {str(self.run.pk)[:8]} {self.name}")
-            token = rows[0].lease_token
-            held = (
-                Result.objects.using(self.using)
-                .filter(pk__in=[row.pk for row in rows], lease_token=token, status=Result.Status.IN_PROGRESS)
-                .update(lease_expires_at=Now() + conf.lease())
+            # Locked until the work is committed, they cannot be claimed meanwhile, even if the lease runs out.
+            held = Result.objects.using(self.using).filter(
+                pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token, status=Result.Status.IN_PROGRESS
             )
-            if held != len(rows):
+            if len(held.select_for_update(of=("self",)).order_by("pk").values_list("pk")) != len(rows):
                 raise LeaseLost
             outcomes = self.task.perform(rows)
             self._record(rows, outcomes)

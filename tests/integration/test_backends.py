@@ -214,13 +214,29 @@ class TestMove:
         assert sorted((c.point, c.rows) for c in moved) == [(one, 2), (two, 1)]
         assert fetch(bench.alias, "SELECT folder, count(*) FROM notes GROUP BY 1 ORDER BY 2") == [(None, 1), ("s", 4)]
 
-    def test_writes_one_snapshot_row_for_each_change(self, bench, notes):
+    def test_writes_one_snapshot_row_for_the_changes_of_a_point(self, bench, notes):
         self.moved(bench, notes, bench.point())
-        rows = SnapshotRow.objects.using(bench.alias).order_by("-row_count").values_list("row_count", "changes", "keys")
-        assert [(count, json.loads(changes), json.loads(keys)) for count, changes, keys in rows] == [
-            (2, {"folder": [bench.text("a"), bench.text("s")]}, {"id": [bench.number(1), bench.number(2)]}),
-            (1, {"folder": [bench.text("b"), bench.text("s")]}, {"id": [bench.number(3)]}),
+        ((count, changes),) = SnapshotRow.objects.using(bench.alias).values_list("row_count", "changes")
+        to = [bench.text("s")]
+        assert count == 3
+        assert json.loads(changes) == [
+            {"from": [bench.text("a")], "to": to, "keys": [[bench.number(1), bench.number(2)]]},
+            {"from": [bench.text("b")], "to": to, "keys": [[bench.number(3)]]},
         ]
+
+    def test_writes_at_most_a_thousand_rows_into_a_snapshot_row(self, bench, notes):
+        execute(
+            bench.alias,
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
+            " INSERT INTO notes (folder) SELECT CASE WHEN i > 500 THEN 'a' ELSE 'b' END FROM n",
+        )
+        point = bench.point()
+        target = self.moved(bench, notes, point)
+        rows = SnapshotRow.objects.using(bench.alias).order_by("-row_count").values_list("row_count", "changes")
+        assert [count for count, _ in rows] == [1000, 503]
+        assert [len(change["keys"][0]) for _, changes in rows for change in json.loads(changes)] == [1000, 2, 501]
+        undone = bench.undo(target, points=[point])
+        assert ([c.rows for c in undone.restored], undone.conflicts) == ([1503], [])
 
     def test_does_nothing_where_nothing_matches(self, bench, notes):
         before = bench.rows(notes)
@@ -403,6 +419,30 @@ class TestRestoreMoved:
         done = bench.undo(target, points=[other])
         assert [(c.point, c.rows) for c in done.restored] == [(other, 3)]
         assert fetch(bench.alias, "SELECT DISTINCT folder FROM notes") == [("s",)]
+
+    def test_the_first_format_can_be_read_still(self, bench):
+        """One change a row, by column; here the changed column is part of the key."""
+        bench.make(
+            "CREATE TABLE links (slot integer NOT NULL, folder text NOT NULL, tenant integer,"
+            " PRIMARY KEY (slot, folder))",
+            "INSERT INTO links VALUES (1, 's', 2), (2, 's', 2), (3, 's', 5)",
+        )
+        point = bench.point()
+        text, number = bench.text, bench.number
+        SnapshotRow.objects.using(bench.alias).create(
+            point_id=point,
+            kind="moved",
+            step=STEP,
+            table=str(bench.table("links").name),
+            row_count=3,
+            changes=json.dumps({"folder": [text("a"), text("s")], "tenant": [None, number(2)]}),
+            keys=json.dumps({"slot": [number(1), number(2), number(3)], "folder": [text("a")] * 3}),
+        )
+        target = UndoTarget(bench.table("links"), ("folder", "tenant"), ("slot", "folder"), form=1)
+        undone = bench.undo(target, points=[point])
+        assert [c.rows for c in undone.restored] == [2]
+        assert [(c.code, c.key) for c in undone.conflicts] == [("changed", (number(3), text("a")))]
+        assert fetch(bench.alias, "SELECT * FROM links ORDER BY slot") == [(1, "a", None), (2, "a", None), (3, "s", 5)]
 
     def test_a_column_that_had_the_other_value_already_is_restored_with_it(self, bench):
         bench.make(

@@ -838,10 +838,10 @@ class TestOneApplication:
         Watch.objects.using(database).create(watched_id=made["gone"])
         move = consolidation.Consolidation._move
 
-        def forgetful(self, step, entries, decisions, points):
+        def forgetful(self, step, batch):
             if any(reference.table.name == "hostapp_watch" for reference in step.references):
                 return []
-            return move(self, step, entries, decisions, points)
+            return move(self, step, batch)
 
         monkeypatch.setattr(consolidation.Consolidation, "_move", forgetful)
         before = dump(database)
@@ -915,6 +915,6 @@ class TestTriggersThatFire:
         service = DatabaseCleanupService(using=scratch_database)
         point = service.consolidate_duplicate_folders(made.application).rollback_id
         row = SnapshotRow.objects.using(scratch_database).get(point__id=point, kind="moved")
-        ((before, _),) = json.loads(row.images)
+        (((before, _),),) = json.loads(row.images)
         assert "letter.txt" in " ".join(cell or "" for cell in before)
         assert File.objects.using(scratch_database).get().filename == "letter.txt!"

@@ -7,6 +7,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 
 from cleanup import exceptions
+from cleanup.journal import FORMAT_VERSION
 from cleanup.models import Application, File, Folder, Hold, Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService, rollback
 from tests.hostapp import paths
@@ -767,7 +768,7 @@ class TestChangedSchema:
     def test_a_newer_format_is_refused(self, database):
         point = clean(database, tree(database, "A, A"))
         layout = RollbackPoint.objects.using(database).get(id=point).layout
-        layout.document = layout.document.replace('"format": 1', '"format": 99')
+        layout.document = layout.document.replace(f'"format": {FORMAT_VERSION}', '"format": 99')
         layout.save(using=database)
         with pytest.raises(exceptions.UnreadableJournal, match="99"):
             undo(database, point)

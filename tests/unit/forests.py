@@ -8,7 +8,7 @@ characters).
 import random
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
@@ -101,7 +101,7 @@ def _merge(group: list[_Tree], parent: str | None, merged: Merged) -> None:
 def apply_plan(rows: Iterable[FolderRow], plan: Plan) -> list[FolderRow]:
     """Give the folders as they are once the plan has been carried out."""
     parents = {move.folder: move.new_parent for move in plan.moves}
-    return [replace(row, parent=parents.get(row.key, row.parent)) for row in rows if row.key not in plan.removed]
+    return [row._replace(parent=parents.get(row.key, row.parent)) for row in rows if row.key not in plan.removed]
 
 
 # --- forests for hypothesis
