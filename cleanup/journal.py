@@ -205,13 +205,10 @@ class Reader:
         left_out: set[tuple[Cell, ...]] = set()
         while True:
             # A row that is left out may be the target of others, which are then left out too: until nothing is added.
-            found = self.backend.image_conflicts(
+            done = self.backend.restore_images(
                 table, columns, key, points=points, step=step, foreign_keys=own_keys, left_out=left_out
             )
-            fresh = [conflict for conflict in found if conflict.key not in left_out]
-            conflicts += fresh
-            left_out |= {conflict.key for conflict in fresh}
-            if not fresh:
-                break
-        returned = self.backend.restore_images(table, columns, key, points=points, step=step, left_out=left_out)
-        return Undone(tuple(returned), (), tuple(conflicts))
+            if not done.conflicts:
+                return Undone(tuple(done.restored), (), tuple(conflicts))
+            conflicts += done.conflicts
+            left_out |= {conflict.key for conflict in done.conflicts}

@@ -137,6 +137,19 @@ def plan_merge(rows: Iterable[FolderRow], *, different_roots: DifferentRoots = "
     )
 
 
+def detached(parents: Iterable[tuple[str, str | None]]) -> set[str]:
+    """Return the folders that no root leads to; `parents` are the folders of one application with their parents."""
+    children: dict[str | None, list[str]] = {}
+    left = set()
+    for key, parent in parents:
+        children.setdefault(parent, []).append(key)
+        left.add(key)
+    reached = children.get(None, [])
+    for key in reached:  # grows as it is walked
+        reached += children.get(key, ())
+    return left.difference(reached)
+
+
 class _Walk:
     """Go down from the roots, level by level, and collect what merges and what moves; lists start in age order."""
 

@@ -161,6 +161,10 @@ class Backend(ABC):
         """Set, for this transaction alone, timeouts, row security and the text form of values."""
 
     @abstractmethod
+    def commit_lazily(self) -> None:
+        """Let this transaction's commit not wait for the disk; what is committed later brings it there too."""
+
+    @abstractmethod
     def force_constraints(self) -> None:
         """Check deferred constraints now. Raises IntegrityError."""
 
@@ -225,6 +229,12 @@ class Backend(ABC):
         """Return the number of folders by application."""
 
     @abstractmethod
+    def read_parents(
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool
+    ) -> dict[str, list[tuple[str, str | None]]]:
+        """Read (folder, parent) of applications, by application; locked in key order."""
+
+    @abstractmethod
     def read_folders(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool, columns: Sequence[str] = ()
     ) -> dict[str, list[FolderRecord]]:
@@ -248,10 +258,8 @@ class Backend(ABC):
         """Count the rows that reference rows of ``table``, given by key cells, by the foreign keys ``inbound``."""
 
     @abstractmethod
-    def rows_of_held(
-        self, target: Target, application_column: str, held: Sequence[str], key: KeyColumn
-    ) -> list[Counted]:
-        """Count the target's rows that belong to applications on hold."""
+    def owners(self, target: Target, application_column: str, key: KeyColumn) -> list[tuple[int, str, int]]:
+        """Return (point, application, rows) of the applications that the target's rows belong to."""
 
     # Writing, journaled.
 
@@ -304,7 +312,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def image_conflicts(
+    def restore_images(
         self,
         table: Table,
         columns: Sequence[str],
@@ -314,24 +322,12 @@ class Backend(ABC):
         step: int,
         foreign_keys: Sequence[ForeignKey],
         left_out: Collection[tuple[Cell, ...]],
-    ) -> list[RowConflict]:
-        """Return the images that cannot be restored: key or unique place taken, or a foreign key's target missing.
+    ) -> Restoration:
+        """Insert removed rows again, but those whose key is in ``left_out`` or that are there already.
 
-        ``columns`` are the layout's, in its order; images whose key is in ``left_out`` are not looked at.
+        Where one cannot be restored, nothing is inserted and the conflicts are returned: key or unique place taken, or
+        a foreign key's target missing. ``columns`` are the layout's, in its order. Raises CountMismatch.
         """
-
-    @abstractmethod
-    def restore_images(
-        self,
-        table: Table,
-        columns: Sequence[str],
-        key: tuple[str, ...],
-        *,
-        points: Sequence[int],
-        step: int,
-        left_out: Collection[tuple[Cell, ...]],
-    ) -> list[Counted]:
-        """Insert removed rows again, but those whose key is in ``left_out`` or is there already."""
 
     @abstractmethod
     def structure_differences(

@@ -87,6 +87,9 @@ class PostgresBackend(Backend):
         # A table that changes in two ways by keys of each other is consistent only in the end.
         self.execute("SET CONSTRAINTS ALL DEFERRED")
 
+    def commit_lazily(self) -> None:
+        self.execute("SET LOCAL synchronous_commit = off")
+
     def force_constraints(self) -> None:
         self.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -150,6 +153,22 @@ class PostgresBackend(Backend):
                 [self._array(keys)],
             )
         )
+
+    def read_parents(
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool
+    ) -> dict[str, list[tuple[str, str | None]]]:
+        key, parent, application = (
+            self.quote(column) for column in (tables.folder_key.column, tables.folder_parent, tables.folder_application)
+        )
+        folders: dict[str, list[tuple[str, str | None]]] = {}
+        for owner, *pair in self.fetch(
+            f"SELECT {application}::text, {key}::text, {parent}::text FROM {self.quote(tables.folder_table)}"
+            f" WHERE {application} = ANY(%s{self._array_cast(tables.application_key)})"
+            f"{f' ORDER BY {key} FOR UPDATE' if lock else ''}",
+            [self._array(keys)],
+        ):
+            folders.setdefault(owner, []).append((pair[0], pair[1]))
+        return folders
 
     def read_folders(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool, columns: Sequence[str] = ()
@@ -259,17 +278,15 @@ class PostgresBackend(Backend):
             params += [self._array([row[place] for row in rows]) for place in range(len(key))]
         return sum(count for (count,) in self.fetch(" UNION ALL ".join(selects), params)) if selects else 0
 
-    def rows_of_held(
-        self, target: Target, application_column: str, held: Sequence[str], key: KeyColumn
-    ) -> list[Counted]:
+    def owners(self, target: Target, application_column: str, key: KeyColumn) -> list[tuple[int, str, int]]:
         condition, condition_params = self._condition(target)
-        rows = self.fetch(
-            f"SELECT m.point, count(*) FROM {self._pairs(target)} JOIN {self.relation(target.table.name)} AS t"
-            f" ON {condition} WHERE t.{self.quote(application_column)} = ANY(%s{self._array_cast(key)})"
-            f" GROUP BY m.point",
-            [*self._pair_params(target), *condition_params, list(held)],
+        application = f"t.{self.quote(application_column)}"
+        return self.fetch(
+            f"SELECT m.point, {application}::text, count(*) FROM {self._pairs(target)}"
+            f" JOIN {self.relation(target.table.name)} AS t ON {condition}"
+            f" WHERE {application} IS NOT NULL GROUP BY 1, 2",
+            [*self._pair_params(target), *condition_params],
         )
-        return [Counted(point, target.table.name, count) for point, count in rows]
 
     # Writing, journaled.
 
@@ -526,7 +543,7 @@ class PostgresBackend(Backend):
         )
         return sql, [*target.columns, *target.columns, *target.key]
 
-    def image_conflicts(
+    def restore_images(
         self,
         table: Table,
         columns: Sequence[str],
@@ -536,7 +553,7 @@ class PostgresBackend(Backend):
         step: int,
         foreign_keys: Sequence[ForeignKey],
         left_out: Collection[tuple[Cell, ...]],
-    ) -> list[RowConflict]:
+    ) -> Restoration:
         images, image_params = self._images(table, columns, key, points=points, step=step, left_out=left_out)
         relation = self.relation(table.name)
         key_array = self._text_array([f"i.{self.quote(column)}" for column in key])
@@ -582,33 +599,27 @@ class PostgresBackend(Backend):
                 f" AND NOT EXISTS (SELECT FROM {self.relation(foreign_key.target)} AS f WHERE {there}){among}"
             )
             params.append("+".join(foreign_key.columns))
-        rows = self.fetch(f"WITH {images} {' UNION ALL '.join(selects)}", [*image_params, *params])
-        return [RowConflict(point, table.name, code, tuple(cells), column) for point, code, cells, column in rows]
-
-    def restore_images(
-        self,
-        table: Table,
-        columns: Sequence[str],
-        key: tuple[str, ...],
-        *,
-        points: Sequence[int],
-        step: int,
-        left_out: Collection[tuple[Cell, ...]],
-    ) -> list[Counted]:
-        images, params = self._images(table, columns, key, points=points, step=step, left_out=left_out)
-        relation = self.relation(table.name)
         listed = ", ".join(self.quote(column) for column in columns)
-        same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
         rows = self.fetch(
-            f"WITH {images}, absent AS MATERIALIZED (SELECT i.* FROM images AS i"
-            f" WHERE NOT EXISTS (SELECT FROM {relation} AS t WHERE {same_key}))"
+            f"WITH {images}, problems(point, code, key, columns) AS MATERIALIZED ({' UNION ALL '.join(selects)})"
+            f", absent AS MATERIALIZED (SELECT i.* FROM images AS i WHERE {absent})"
             f", inserted AS (INSERT INTO {relation} ({listed}) OVERRIDING SYSTEM VALUE SELECT {listed} FROM absent"
-            f" RETURNING 1) SELECT __point, count(*), (SELECT count(*) FROM inserted) FROM absent GROUP BY __point",
-            params,
+            f" WHERE NOT EXISTS (SELECT FROM problems) RETURNING 1)"
+            f" SELECT point, code, key, columns, 0, 0 FROM problems UNION ALL"
+            f" SELECT __point, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)"
+            f" FROM absent GROUP BY __point",
+            [*image_params, *params],
         )
-        if rows and sum(count for _, count, _ in rows) != rows[0][2]:
-            raise CountMismatch(table=str(table.name), moved=rows[0][2], journaled=sum(row[1] for row in rows))
-        return [Counted(point, table.name, count) for point, count, _ in rows]
+        conflicts = [
+            RowConflict(point, table.name, code, tuple(cells), column)
+            for point, code, cells, column, *_ in rows
+            if code
+        ]
+        if conflicts:
+            return Restoration([], conflicts)
+        if rows and sum(row[4] for row in rows) != rows[0][5]:
+            raise CountMismatch(table=str(table.name), moved=rows[0][5], journaled=sum(row[4] for row in rows))
+        return Restoration([Counted(row[0], table.name, row[4]) for row in rows], [])
 
     def structure_differences(
         self,

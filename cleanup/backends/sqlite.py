@@ -93,6 +93,9 @@ class SqliteBackend(Backend):
         # caller's first write takes it.
         self._prepare()
 
+    def commit_lazily(self) -> None:
+        pass  # PRAGMA synchronous is the connection's, and cannot change within a transaction
+
     def force_constraints(self) -> None:
         # Foreign keys that were not checked by their statement are checked by COMMIT; asked for earlier, SQLite would
         # read whole tables.
@@ -145,6 +148,23 @@ class SqliteBackend(Backend):
             [self._key_list(tables.application_key, keys)],
         )
         return {self._spelling(tables.application_key, value): count for value, count in rows}
+
+    def read_parents(
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool
+    ) -> dict[str, list[tuple[str, str | None]]]:
+        key, parent, application = (
+            self.quote(column) for column in (tables.folder_key.column, tables.folder_parent, tables.folder_application)
+        )
+        folders: dict[str, list[tuple[str, str | None]]] = {}
+        of_application, of_folder = tables.application_key, tables.folder_key
+        for owner, folder, above in self.fetch(
+            f"SELECT {application}, {key}, {parent} FROM {self.quote(tables.folder_table)}"
+            f" WHERE {application} IN {_LISTED}",
+            [self._key_list(of_application, keys)],
+        ):
+            pair = self._spelling(of_folder, folder), None if above is None else self._spelling(of_folder, above)
+            folders.setdefault(self._spelling(of_application, owner), []).append(pair)
+        return folders
 
     def read_folders(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool, columns: Sequence[str] = ()
@@ -260,17 +280,15 @@ class SqliteBackend(Backend):
         )
         return int(count)
 
-    def rows_of_held(
-        self, target: Target, application_column: str, held: Sequence[str], key: KeyColumn
-    ) -> list[Counted]:
+    def owners(self, target: Target, application_column: str, key: KeyColumn) -> list[tuple[int, str, int]]:
         matches, match_params = self._matches(target)
+        application = f"t.{self.quote(application_column)}"
         rows = self.fetch(
-            f"WITH {self._pairs(target)} SELECT m.point, count(*) FROM {matches}"
-            # The plus keeps the planner from starting at the applications.
-            f" WHERE +t.{self.quote(application_column)} IN {_LISTED} GROUP BY m.point",
-            [self._pair_list(target), *match_params, self._key_list(key, held)],
+            f"WITH {self._pairs(target)} SELECT m.point, {application}, count(*) FROM {matches}"
+            f" WHERE {application} IS NOT NULL GROUP BY 1, 2",
+            [self._pair_list(target), *match_params],
         )
-        return [Counted(point, target.table.name, count) for point, count in rows]
+        return [(point, self._spelling(key, value), count) for point, value, count in rows]
 
     # Writing, journaled.
 
@@ -592,7 +610,7 @@ class SqliteBackend(Backend):
             f" WHERE {exists}) THEN 'missing_target'"
         )
 
-    def image_conflicts(
+    def _image_conflicts(
         self,
         table: Table,
         columns: Sequence[str],
@@ -669,8 +687,14 @@ class SqliteBackend(Backend):
         *,
         points: Sequence[int],
         step: int,
+        foreign_keys: Sequence[ForeignKey],
         left_out: Collection[tuple[Cell, ...]],
-    ) -> list[Counted]:
+    ) -> Restoration:
+        conflicts = self._image_conflicts(
+            table, columns, key, points=points, step=step, foreign_keys=foreign_keys, left_out=left_out
+        )
+        if conflicts:
+            return Restoration([], conflicts)
         images, params = self._images(table, columns, key, points=points, step=step, left_out=left_out)
         relation = self.relation(table.name)
         listed = ", ".join(self.quote(column) for column in columns)
@@ -684,7 +708,7 @@ class SqliteBackend(Backend):
             )
         if inserted != expected:
             raise CountMismatch(table=str(table.name), moved=inserted, journaled=expected)
-        return [Counted(point, table.name, count) for point, count in counts]
+        return Restoration([Counted(point, table.name, count) for point, count in counts], [])
 
     def structure_differences(
         self,

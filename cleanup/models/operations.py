@@ -83,6 +83,14 @@ class Run(models.Model):
     code_version = models.CharField(max_length=32)
     database_identity = models.CharField(max_length=255)
     total_applications = models.PositiveIntegerField(default=0)
+    # Progress. Added to at each claim; counted anew when the run starts, resumes and ends.
+    done_applications = models.PositiveIntegerField(default=0)
+    failed_applications = models.PositiveIntegerField(default=0)
+    folders_removed = models.PositiveBigIntegerField(default=0)
+    files_moved = models.PositiveBigIntegerField(default=0)
+    resumed_at = models.DateTimeField(null=True, blank=True)
+    """When it last began to run."""
+    done_when_resumed = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -106,6 +114,20 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
+
+    @property
+    def applications_per_second(self) -> float | None:
+        """Rate since the run last began, by the database's clock; None before there is one."""
+        if self.resumed_at is None or self.heartbeat_at is None:
+            return None
+        seconds = (self.heartbeat_at - self.resumed_at).total_seconds()
+        return (self.done_applications - self.done_when_resumed) / seconds if seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> int | None:
+        """Remaining time at that rate; None where it cannot be said."""
+        rate = self.applications_per_second
+        return round((self.total_applications - self.done_applications) / rate) if rate else None
 
 
 class Result(models.Model):

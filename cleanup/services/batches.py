@@ -93,7 +93,6 @@ class RollbackTask:
     def perform(self, rows: Sequence[Result]) -> list[Outcome]:
         """Undo the points of the rows."""
         points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
-        self.undo.check(points)
         now = timezone.now()
         skip = bool(self.run.options.get("skip_conflicts"))
         outcomes = self.undo.undo(points, skip_conflicts=skip, now=now)

@@ -276,8 +276,8 @@ class Consolidation:
         """Refuse applications whose merge would write, by reference, to an application on hold."""
         if include.held:
             return
-        held = list(Hold.objects.using(self.using).values_list("application_key", flat=True)[:10_000])
-        if not held:
+        holds = Hold.objects.using(self.using)
+        if not holds.exists():
             return
         for reference in self.references.references:
             if reference.columns == (self.tables.folder_parent,) and reference.table == self.references.folders.name:
@@ -287,12 +287,23 @@ class Consolidation:
             else:
                 continue
             target = self._target(reference, batch)
-            for counted in self.backend.rows_of_held(target, column, held, self.tables.application_key):
-                decisions[counted.point].set_aside(
-                    Result.Status.HELD,
-                    "held",
-                    f"{counted.rows} rows of {counted.table} belong to an application that is on hold.",
+            found = [
+                owner
+                for owner in self.backend.owners(target, column, self.tables.application_key)
+                if owner[1] != decisions[owner[0]].application
+            ]
+            held = set(
+                holds.filter(application_key__in={owner for _, owner, _ in found}).values_list(
+                    "application_key", flat=True
                 )
+            )
+            for place, owner, rows in found:
+                if owner in held:
+                    decisions[place].set_aside(
+                        Result.Status.HELD,
+                        "held",
+                        f"{rows} rows of {reference.table} belong to {owner}, which is on hold.",
+                    )
 
     def _refuse_unkeyed(self, decisions: list[Decision], batch: Batch) -> None:
         unkeyed = [r for r in self.references.references if not journal.row_key(self.references.tables[r.table])]

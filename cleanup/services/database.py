@@ -135,14 +135,19 @@ class DatabaseCleanupService:
         }
 
     def _active(self, run: Run) -> JSON:
-        done = runs.results_of(using=self.using, run=run).exclude(status__in=Result.OPEN).count()
+        rate = run.applications_per_second
         return {
             "run_id": str(run.pk),
             "status": run.status,
             "status_reason": run.status_reason,
             "worked": runs.alive(using=self.using, run=run),
             "total_applications": run.total_applications,
-            "done_applications": done,
+            "done_applications": run.done_applications,
+            "failed_applications": run.failed_applications,
+            "folders_removed": run.folders_removed,
+            "files_moved": run.files_moved,
+            "applications_per_second": None if rate is None else round(rate, 2),
+            "seconds_left": run.seconds_left,
             "heartbeat_at": run.heartbeat_at.isoformat() if run.heartbeat_at else None,
         }
 
@@ -459,7 +464,6 @@ class DatabaseCleanupService:
     def _preview(self, undo: rollback.Undo, point: RollbackPoint) -> rollback.PointOutcome:
         with _forbidden_as_conflict(), transaction.atomic(using=self.using):
             undo.backend.pin()
-            undo.check([point])
             outcomes = undo.undo([point], skip_conflicts=True, now=timezone.now())
             transaction.set_rollback(True, using=self.using)
         return outcomes[0]
@@ -470,7 +474,6 @@ class DatabaseCleanupService:
         with _forbidden_as_conflict(), transaction.atomic(using=self.using):
             undo.backend.pin(session_name="cleanup rollback")
             points = undo.lock([point.sequence])
-            undo.check(points)
             outcomes = undo.undo(points, skip_conflicts=skip_conflicts, now=now, by=by)
             undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)
         return _as_rollback_result(point.id, outcomes, status="rolled_back")

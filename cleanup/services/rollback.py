@@ -5,6 +5,7 @@ is compared first, and one that is neither what the cleanup made of it nor what 
 that does not skip conflicts gets RollbackConflict and must undo its transaction.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +29,7 @@ from cleanup.exceptions import (
 )
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
-from cleanup.planning import plan_merge
+from cleanup.planning import detached
 from cleanup.references import ReferenceMap, catalogue_for
 from cleanup.services.reports import Conflict
 
@@ -132,14 +133,16 @@ class Undo:
     def undo(
         self, points: Sequence[RollbackPoint], *, skip_conflicts: bool, now: datetime, by: str = ""
     ) -> list[PointOutcome]:
-        """Undo checked points of different applications. Raises RollbackConflict and UnreadableJournal.
+        """Undo locked points of different applications.
 
-        A point taken by hand must come alone.
+        A point taken by hand must come alone. Raises AlreadyRolledBack, PointExpired, Superseded, RollbackConflict,
+        WouldDetach and UnreadableJournal.
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
+            self.check(points)
             return [self._undo_manual(points[0], skip_conflicts=skip_conflicts, now=now, by=by)]
-        detached = self._lock_applications([point.application_key for point in points])
-        self.check(points)  # again: a cleanup may have been committed while we waited for the lock
+        hanging = self._lock_applications([point.application_key for point in points])
+        self.check(points)  # not sooner: a cleanup may have been committed while we waited for the lock
         outcomes = []
         by_layout: dict[str, list[RollbackPoint]] = {}
         for point in points:
@@ -150,9 +153,9 @@ class Undo:
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
         if (hook := conf.tree_hook()) is not None:
-            hook(using=self.using, application_ids=list(detached))
+            hook(using=self.using, application_ids=list(hanging))
         self.backend.force_constraints()
-        self._verify(detached)
+        self._verify(hanging)
         return outcomes
 
     def _lock_applications(self, keys: Sequence[str]) -> dict[str, set[str]]:
@@ -162,11 +165,8 @@ class Undo:
         return self._detached(ordered, lock=True)
 
     def _detached(self, applications: Sequence[str], *, lock: bool) -> dict[str, set[str]]:
-        folders = self.backend.read_folders(self.tables, applications, lock=lock)
-        return {
-            application: set(plan_merge(record.row for record in folders.get(application, ())).left_alone)
-            for application in applications
-        }
+        folders = self.backend.read_parents(self.tables, applications, lock=lock)
+        return {application: detached(folders.get(application, ())) for application in applications}
 
     def _verify(self, before: Mapping[str, set[str]]) -> None:
         """Raise WouldDetach if a folder that a root led to would now hang in the air.
@@ -174,8 +174,8 @@ class Undo:
         A missing parent, a cycle, a parent in another application: what people moved since can bring these about, and
         no foreign key forbids them all.
         """
-        for application, detached in self._detached(list(before), lock=False).items():
-            fresh = detached - before[application]
+        for application, now in self._detached(list(before), lock=False).items():
+            fresh = now - before[application]
             if fresh:
                 raise WouldDetach(count=len(fresh), application_id=application, folder_id=min(fresh))
 
@@ -301,9 +301,7 @@ class Undo:
             point.exact = outcome.exact and not self._triggers_fire
             point.outcome = outcome.as_json()
         points = [outcome.point for outcome in outcomes]
-        RollbackPoint.objects.using(self.using).bulk_update(
-            points, ["status", "ended_at", "ended_by", "ended_reason", "exact", "outcome"]
-        )
+        self._store(points)
         Result.objects.using(self.using).filter(
             point__in=[point.sequence for point in points], run__kind=Run.Kind.CLEANUP
         ).update(status=Result.Status.ROLLED_BACK)
@@ -315,6 +313,27 @@ class Undo:
                 ],
                 ignore_conflicts=True,
             )
+
+    def _store(self, points: Sequence[RollbackPoint]) -> None:
+        names = ("status", "ended_by", "ended_reason", "exact", "outcome")
+        fields = {field.name: field for field in RollbackPoint._meta.concrete_fields}
+        connection = self.backend.connection
+        self.backend.update_many(
+            RollbackPoint._meta.db_table,
+            "sequence",
+            [(str(fields[name].column), str(fields[name].db_type(connection))) for name in names],
+            [
+                [
+                    point.sequence,
+                    *(
+                        json.dumps(value) if isinstance(value := getattr(point, name), dict) else value
+                        for name in names
+                    ),
+                ]
+                for point in points
+            ],
+            now="ended_at",
+        )
 
 
 def take_point(

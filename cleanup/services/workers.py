@@ -17,14 +17,14 @@ import sys
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Q, Subquery, Sum
 from django.db.models.functions import Now
 
 from cleanup import conf
@@ -84,9 +84,11 @@ class Team:
         """
         started = time.monotonic()
         runs = Run.objects.using(self.using).filter(pk=self.run.pk)
-        runs.filter(status=Run.Status.PENDING).update(status=Run.Status.RUNNING)
+        began = runs.filter(status=Run.Status.PENDING).update(status=Run.Status.RUNNING)
         runs.filter(started_at=None).update(started_at=Now())
         self._recall()
+        if began:
+            runs.update(**self._progress(), resumed_at=Now(), heartbeat_at=Now(), done_when_resumed=self.done)
         threads = [threading.Thread(target=self._in_thread, name=f"worker-{n}") for n in range(1, self.workers)]
         try:
             with self._signals():
@@ -128,6 +130,14 @@ class Team:
             self._errors.append(error)
         finally:
             connections[self.using].close()
+
+    def _progress(self) -> dict[str, int]:
+        return {
+            "done_applications": self.done,
+            "failed_applications": self.failed,
+            "folders_removed": self.folders,
+            "files_moved": self.files,
+        }
 
     def _recall(self) -> None:
         """Start from what earlier workers have done."""
@@ -187,7 +197,8 @@ class Team:
         runs = Run.objects.using(self.using).filter(pk=self.run.pk, status__in=going_on)
         if self.run.kind == Run.Kind.CLEANUP and runs.exists():
             LateArrivals(using=self.using, references=self.references).sweep(run=self.run)
-        runs.update(status=Run.Status.COMPLETED, status_reason="", ended_at=Now())
+        self._recall()  # of all processes; what each has added up may have gaps, where one was killed
+        runs.update(**self._progress(), status=Run.Status.COMPLETED, status_reason="", ended_at=Now())
 
 
 class Worker:
@@ -202,6 +213,8 @@ class Worker:
         self.most = team.batch_size or team.run.options.get("batch_size") or conf.batch_size()
         self.size = min(FIRST_BATCH, self.most)
         self.last_key: str | None = None
+        self.unreported: Counter[str] = Counter()
+        """Progress that the run has not been told of."""
         task = CleanupTask if team.run.kind == Run.Kind.CLEANUP else RollbackTask
         self.task: Task = task(using=team.using, run=team.run, references=team.references)
 
@@ -221,24 +234,30 @@ class Worker:
     def _claim(self) -> list[Result] | None:
         """Return the claimed results, none if there is nothing to claim, and None if the run is not to go on."""
         with transaction.atomic(using=self.using):
+            # A claim that a crash of the server undoes was of work that it undoes as well.
+            self.backend.commit_lazily()
             # Taken first: on SQLite a transaction that writes must not begin by reading.
-            Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now())
+            progress = {name: F(name) + number for name, number in self.unreported.items()}
+            Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now(), **progress)
             status, reason = self._ordered()
             if status is not None:
                 Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
                     status=status, status_reason=reason
                 )
-                return None
-            return self._claim_rows()
+            rows = self._claim_rows() if status is None else None
+        self.unreported.clear()
+        return rows
 
     def _ordered(self) -> tuple[str | None, str]:
         """Return the status that the run is to take instead of going on, and why."""
         if self.team.stop_reason:
             return Run.Status.PAUSED, self.team.stop_reason
-        control = Control.objects.using(self.using).filter(frozen=True).first()
-        if control is not None:
-            return Run.Status.PAUSED, f"frozen: {control.reason}"
-        status, reason = Run.objects.using(self.using).values_list("status", "status_reason").get(pk=self.run.pk)
+        frozen = Control.objects.filter(frozen=True).values("reason")[:1]
+        status, reason, why = (
+            Run.objects.using(self.using).values_list("status", "status_reason", Subquery(frozen)).get(pk=self.run.pk)
+        )
+        if why is not None:
+            return Run.Status.PAUSED, f"frozen: {why}"
         if status in (Run.Status.RUNNING, Run.Status.PENDING):  # pending: somebody is about to join
             return None, ""
         return (Run.Status.PAUSED if status == Run.Status.PAUSING else status), reason
@@ -361,6 +380,12 @@ class Worker:
         self.backend.update_many(Result._meta.db_table, "id", columns, values, now="ended_at")
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
+        self.unreported.update(
+            done_applications=len(outcomes),
+            failed_applications=sum(outcome.status == Result.Status.FAILED for outcome in outcomes),
+            folders_removed=sum(outcome.folders_removed for outcome in outcomes),
+            files_moved=sum(outcome.files_moved for outcome in outcomes),
+        )
         if self.team.count(outcomes):
             last = self.team.last
             self._end(Run.Status.STOPPED, f"{sum(last)} of the last {len(last)} applications failed")

@@ -121,7 +121,7 @@ class Workbench:
         table = self.table(name)
         with transaction.atomic(using=self.alias):
             self.backend.pin()
-            return self.backend.image_conflicts(
+            done = self.backend.restore_images(
                 table,
                 self.stored_columns(table),
                 table.row_key,
@@ -130,16 +130,26 @@ class Workbench:
                 foreign_keys=self.foreign_keys(name),
                 left_out=left_out,
             )
+            assert not (done.conflicts and done.restored)
+            transaction.set_rollback(True, using=self.alias)
+        return list(done.conflicts)
 
     def restore(self, name: str, *, points: Sequence[int], step: int = STEP, left_out=()) -> list[Counted]:
         table = self.table(name)
         with transaction.atomic(using=self.alias):
             self.backend.pin()
-            restored = self.backend.restore_images(
-                table, self.stored_columns(table), table.row_key, points=points, step=step, left_out=left_out
+            done = self.backend.restore_images(
+                table,
+                self.stored_columns(table),
+                table.row_key,
+                points=points,
+                step=step,
+                foreign_keys=(),
+                left_out=left_out,
             )
             self.backend.force_constraints()
-        return restored
+        assert not done.conflicts
+        return list(done.restored)
 
     def removed(self, name: str, *rows: int) -> int:
         """Remove rows by their number, and return the point that has them."""
@@ -234,7 +244,8 @@ class TestMove:
         target = self.moved(bench, notes, point)
         rows = SnapshotRow.objects.using(bench.alias).order_by("-row_count").values_list("row_count", "changes")
         assert [count for count, _ in rows] == [1000, 503]
-        assert [len(change["keys"][0]) for _, changes in rows for change in json.loads(changes)] == [1000, 2, 501]
+        lengths = [sorted(len(change["keys"][0]) for change in json.loads(changes)) for _, changes in rows]
+        assert lengths == [[1000], [2, 501]]
         undone = bench.undo(target, points=[point])
         assert ([c.rows for c in undone.restored], undone.conflicts) == ([1503], [])
 
@@ -916,7 +927,8 @@ class TestImageConflicts:
 
     @pytest.mark.only("sqlite")
     def test_unique_places_are_looked_up_by_their_index(self, bench, cards):
-        bench.make("CREATE UNIQUE INDEX one ON cards (folder, code)")
+        # The second, for the foreign key's own look at the table when a row is inserted.
+        bench.make("CREATE UNIQUE INDEX one ON cards (folder, code)", "CREATE INDEX two ON cards (parent)")
         point = bench.removed(cards, 3)
         plans = bench.plans(lambda: bench.conflicts(cards, points=[point]))
         assert [line for plan in plans for line in plan if line.startswith("SCAN cards")] == []
@@ -1102,7 +1114,7 @@ class TestFolders:
         counts = bench.backend.count_folders(folder_tables(), [one.application, two.application, str(new_key())])
         assert counts == {one.application: 3}
 
-    def test_of_a_held_application(self, bench):
+    def test_know_the_applications_of_their_files(self, bench):
         one, two = tree(bench.alias, "a:A(2), b:B(1)"), tree(bench.alias, "")
         execute(
             bench.alias,
@@ -1113,9 +1125,7 @@ class TestFolders:
         tables = folder_tables()
         pairs = [self.change(bench, 5, one["a"], one["b"])]
         target = bench.target("files", "folder_id", *pairs)
-        held = [two.application, str(new_key())]
-        counted = bench.backend.rows_of_held(target, "application_id", held, tables.application_key)
-        assert [(c.point, c.table.name, c.rows) for c in counted] == [(5, "files", 2)]
+        assert bench.backend.owners(target, "application_id", tables.application_key) == [(5, two.application, 2)]
 
     def change(self, bench, point: int, old: str, new: str) -> Pair:
         key = folder_tables().folder_key

@@ -26,6 +26,6 @@ def restore(_apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("cleanup", "0002_own_tables")]
+    dependencies = [("cleanup", "0003_run_progress")]
 
     operations = [migrations.RunPython(tune, restore)]
