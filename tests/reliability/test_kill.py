@@ -23,7 +23,7 @@ from tests import databases
 from tests.reliability import mess
 from tests.reliability.nursery import Nursery, nursery
 
-ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "10"))
+ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "30"))
 APPLICATIONS = 60
 #: Small batches, for many moments between them.
 SETTINGS = {"CLEANUP_BATCH_SIZE": 3}
@@ -157,3 +157,25 @@ def test_a_killed_run_leaves_whole_applications_and_goes_on(database, scenes, se
     scene.assert_whole()
     scene.go_on(Run.Kind.ROLLBACK, lambda: service.rollback_cleanup(run.pk))
     assert scene.assert_whole() == 0
+
+
+@pytest.mark.only("postgresql")
+class TestTwoProcessesOnOneRun:
+    def test_one_is_killed_and_the_other_finishes(self, database):
+        databases.wipe(database)
+        mess.make(database, applications=APPLICATIONS)
+        with nursery(database) as first, nursery(database) as second:
+            killed = first.start(CLEANUP, **SETTINGS)
+            killed.wait_for(done=1)
+            run = Run.objects.using(database).get()
+            survivor = second.start("resume", run.pk, **SETTINGS)
+            survivor.wait_for(done=6)
+            killed.send(signal.SIGKILL)
+            assert killed.wait() == -signal.SIGKILL
+            assert survivor.wait() == 0, second.errors.read_text()
+        run.refresh_from_db(using=database)
+        results = Result.objects.using(database).filter(run=run)
+        assert (run.status, run.done_applications) == (Run.Status.COMPLETED, APPLICATIONS)
+        assert results.filter(status=Result.Status.COMPLETED).count() == APPLICATIONS
+        assert len(set(results.values_list("worker", flat=True))) == 2
+        assert RollbackPoint.objects.using(database).count() == APPLICATIONS
