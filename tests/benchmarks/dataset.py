@@ -99,6 +99,40 @@ def fill(cursor: Any, *, applications: int) -> None:
     cursor.execute("SET session_replication_role = origin")
 
 
+#: One application whose younger root has very many files, and one with very many folders, two of each name.
+_EXTREMES = (
+    "CREATE TEMPORARY TABLE extreme AS SELECT k, gen_random_uuid() AS id FROM generate_series(1, 2) AS k",
+    "INSERT INTO customer_applications (id) SELECT id FROM extreme",
+    """
+    CREATE TEMPORARY TABLE extreme_root AS
+    SELECT k, n, gen_random_uuid() AS id, e.id AS application_id FROM extreme AS e, generate_series(1, 3 - k) AS n
+    """,
+    """
+    INSERT INTO folders (id, name, application_id, created_at)
+    SELECT id, 'Documents', application_id, timestamptz '2024-01-01' + n * interval '1 day' FROM extreme_root
+    """,
+    """
+    INSERT INTO folders (id, name, parent_id, application_id, created_at)
+    SELECT gen_random_uuid(), 'Folder ' || n / 2, id, application_id, timestamptz '2024-01-01'
+      FROM (SELECT id, application_id FROM extreme_root WHERE k = 2) AS root, generate_series(1, {folders}) AS n
+    """,
+    """
+    INSERT INTO files (id, filename, original_filename, file_path, file_size, mime_type, application_id, folder_id)
+    SELECT gen_random_uuid(), n || '.pdf', n || '.pdf', n || '.pdf', n, 'application/pdf', application_id, id
+      FROM (SELECT id, application_id FROM extreme_root WHERE (k, extreme_root.n) = (1, 2)) AS root,
+           generate_series(1, {files}) AS n
+    """,
+    "DROP TABLE extreme, extreme_root",
+)
+
+
+def add_extremes(cursor: Any, *, files: int, folders: int) -> None:
+    """Add an application with a folder of so many files, and one of so many folders, of which half are duplicates."""
+    for statement in _EXTREMES:
+        cursor.execute(statement.format(files=files, folders=folders))
+    cursor.execute("ANALYZE folders, files")
+
+
 def checksum(cursor: Any) -> tuple[int, ...]:
     """Return numbers that are equal exactly when folders and files are equal, row for row, column for column."""
     numbers: list[int] = []

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.benchmarks import baselines, dataset
-from tests.benchmarks.stage import ROOT, Child, Stage
+from tests.benchmarks.stage import Child, Stage
 from tests.benchmarks.writer import filing
 
-_COMMAND = ROOT / "cleanup" / "management" / "commands" / "database_cleanup.py"
 _CHILD = [sys.executable, "-m", "tests.benchmarks.child"]
 
 
@@ -34,21 +33,17 @@ def _seconds(child: Child) -> float:
     return float(json.loads(child.output)["seconds"])
 
 
-def clean_up(stage: Stage, database: str, *, workers: int = 1) -> Child:
+def clean_up(stage: Stage, database: str, *options: str, workers: int = 1) -> Child:
     """Clean up as an operator would."""
-    if _COMMAND.exists():
-        command = [sys.executable, "manage.py", "database_cleanup", "--cleanup", "--no-input", "--json"]
-        return stage.child([*command, "--workers", str(workers)], database=database)
-    return _run(stage, database, "cleanup", str(workers))
+    command = [sys.executable, "manage.py", "database_cleanup", "--cleanup", "--no-input", "--json"]
+    return stage.child([*command, "--workers", str(workers), *options], database=database)
 
 
 def _roll_back(stage: Stage, database: str) -> Child:
     with stage.connect(database) as connection:
         ((run,),) = connection.execute("SELECT id::text FROM cleanup_run WHERE kind = 'cleanup'").fetchall()
-    if _COMMAND.exists():
-        command = [sys.executable, "manage.py", "database_cleanup", "--rollback", run, "--no-input", "--json"]
-        return stage.child(command, database=database)
-    return _run(stage, database, "rollback", run)
+    command = [sys.executable, "manage.py", "database_cleanup", "--rollback", run, "--no-input", "--json"]
+    return stage.child(command, database=database)
 
 
 def _bare(stage: Stage, database: str, statements: tuple[str, ...]) -> float:
@@ -72,7 +67,7 @@ def _require(*, same: bool, what: str) -> None:
 class Measures:
     """The measures on one stage; what one bare-SQL cleanup leaves is remembered, for ours must leave the same."""
 
-    NAMES = ("cleanup", "reads", "writer")
+    NAMES = ("cleanup", "reads", "writer", "extremes")
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -152,3 +147,21 @@ class Measures:
             yield Figure(
                 name=f"a writer's {name} beside a cleanup : alone", ours=ours * 1000, base=base * 1000, unit="ms"
             )
+
+    # What is largest.
+
+    def extremes(self, _number: int) -> Iterator[Figure]:
+        """Measure the memory for a folder of a million files and an application of a hundred thousand folders."""
+        with self.stage.copy("extremes") as database:
+            with self.stage.connect(database) as connection, connection.cursor() as cursor:
+                dataset.add_extremes(cursor, files=1_000_000, folders=100_000)
+            before = _checksum(self.stage, database)
+            done = clean_up(self.stage, database, "--include-large")
+            report = json.loads(done.output)
+            if report["failed_cleanups"]:
+                raise AssertionError(report["results"])
+            undone = _roll_back(self.stage, database)
+            _require(same=_checksum(self.stage, database) == before, what="rollback")
+        for name, child in (("cleanup", done), ("rollback", undone)):
+            peak = child.peak_bytes / 1e6
+            yield Figure(name=f"peak memory of the extremes' {name}", ours=peak, base=150.0, limit=1.0, unit="MB")
