@@ -59,6 +59,7 @@ _SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_LOCK_TIMEOUT_MS": conf.lock_timeout_ms,
     "CLEANUP_STATEMENT_TIMEOUT_MS": conf.statement_timeout_ms,
     "CLEANUP_FAILURE_WINDOW": conf.failure_window,
+    "CLEANUP_GUARD_WAIT_SECONDS": conf.guard_wait,
     "CLEANUP_ROLLBACK_DAYS": conf.rollback_days,
     "CLEANUP_FINDING_LIMIT": conf.finding_limit,
     "CLEANUP_ALERT_THRESHOLD": conf.alert_threshold,
