@@ -29,7 +29,7 @@ from cleanup.backends import Backend
 from cleanup.backends.base import Cell, Counted, RowConflict, UndoTarget
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.exceptions import UnreadableJournal
-from cleanup.models import SnapshotLayout
+from cleanup.models import SnapshotLayout, SnapshotRow
 from cleanup.references import Reference, ReferenceMap
 
 FORMAT_VERSION = 1
@@ -145,6 +145,26 @@ class Reader:
     def key(self, label: str) -> tuple[str, ...]:
         """Return the key columns of a table."""
         return tuple(self._tables[label]["key"])
+
+    def before(
+        self, *, using: str, points: Sequence[int], label: str, column: str
+    ) -> tuple[dict[Cell, Cell], list[dict[str, Cell]]]:
+        """Return what undoing brings back in a table with a key of one column.
+
+        The old value of a column by the key of each row that moved, and the removed rows, by column.
+        """
+        moved: dict[Cell, Cell] = {}
+        removed: list[dict[str, Cell]] = []
+        columns = self.columns(label)
+        (key,) = self.key(label)
+        rows = SnapshotRow.objects.using(using).filter(point__in=points, table=label).order_by("step", "pk")
+        for row in rows.iterator(chunk_size=500):
+            if row.kind == SnapshotRow.Kind.REMOVED:
+                removed += [dict(zip(columns, image, strict=True)) for image in json.loads(row.images or "[]")]
+            elif row.kind == SnapshotRow.Kind.MOVED and column in (changes := json.loads(row.changes or "{}")):
+                for cell in json.loads(row.keys or "{}")[key]:
+                    moved.setdefault(cell, changes[column][0])  # of several moves, the first
+        return moved, removed
 
     def undo(
         self,

@@ -71,6 +71,9 @@ class Enforcement:
 
     # The work.
 
+    def refuse_unsuitable_tables(self, guard: str) -> None:
+        """Raise GuardForbidden where the tables are of a kind, or of an owner, that allows no guard."""
+
     def make_supporting(self) -> None:
         """Make the supporting indexes that nothing stands for. Raises GuardBlocked."""
         raise NotImplementedError
@@ -208,7 +211,7 @@ class PostgresEnforcement(Enforcement):
 
     @contextmanager
     def _turn(self, guard: str) -> Iterator[None]:
-        self._refuse_unsuitable_tables(guard)
+        self.refuse_unsuitable_tables(guard)
         if not self.sessions.take_turn():
             raise GuardForbidden(guard=guard, problem="another migration of guards is at work on this database.")
         try:
@@ -220,7 +223,7 @@ class PostgresEnforcement(Enforcement):
         finally:
             self.sessions.end_turn()
 
-    def _refuse_unsuitable_tables(self, guard: str) -> None:
+    def refuse_unsuitable_tables(self, guard: str) -> None:
         for table in (self.sql.folder_table, self.sql.file_table):
             ((kind, owned),) = self.sql.backend.fetch(
                 "SELECT relkind::text, pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(%s)",
@@ -276,18 +279,14 @@ def applied_migrations(*, using: str) -> set[str]:
     return {name for label, name in applied if label == APP_LABEL}
 
 
-def _is_checked_trigger(sql: GuardSql, standing: Standing, migration: str | None, applied: Collection[str]) -> bool:
-    return isinstance(sql, SqliteGuardSql) and standing.usable and migration in applied
-
-
 def standings(sql: GuardSql, *, applied: Collection[str]) -> dict[Guard, Standing]:
     """Return what stands for each guard; that triggers hold for older rows, too, only the migrations can tell."""
-    return {
-        guard: replace(standing, whole=True)
-        if _is_checked_trigger(sql, standing, VALIDATED_BY.get(guard), applied)
-        else standing
-        for guard, standing in sql.standing().items()
-    }
+    found = sql.standing()
+    if isinstance(sql, SqliteGuardSql):
+        for guard, migration in VALIDATED_BY.items():
+            if guard in found and found[guard].usable and migration in applied:
+                found[guard] = replace(found[guard], whole=True)
+    return found
 
 
 def installed(*, using: str) -> bool:

@@ -20,7 +20,7 @@ from django.db.migrations import Migration
 from cleanup.exceptions import CleanupError, GuardForbidden
 from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, putting
 from cleanup.guards.checks import is_lost
-from cleanup.guards.enforcement import applied_migrations, enforcement, guard_sql_of, installed, standings
+from cleanup.guards.enforcement import applied_migrations, enforcement, installed, standings
 from cleanup.guards.obstacles import obstacle, points_bound_by, told_points
 from cleanup.guards.operations import PutGuard, ValidateGuard
 
@@ -40,6 +40,8 @@ def look_ahead(sender: AppConfig, using: str, plan: list[tuple[Migration, bool]]
         if not installed(using=using):
             return
         place, refusal = _first_forbidden(ours, using=using, told=_teller(kwargs))
+    except GuardForbidden as unsuitable:
+        place, refusal = 0, unsuitable
     except (CleanupError, DatabaseError):  # a table that is not yet as it will be: the operations will see
         return
     if refusal is not None and len(ours) < len(plan):
@@ -49,7 +51,10 @@ def look_ahead(sender: AppConfig, using: str, plan: list[tuple[Migration, bool]]
 
 
 def _first_forbidden(ours: list[Migration], *, using: str, told: Any) -> tuple[int, GuardForbidden | None]:
-    sql = guard_sql_of(using=using)
+    """Return the place of the first migration that is refused, and why. Raises GuardForbidden where none can be."""
+    work = enforcement(using=using)
+    work.refuse_unsuitable_tables("supporting indexes")
+    sql = work.sql
     there = standings(sql, applied=applied_migrations(using=using))
     for place, migration in enumerate(ours):
         for operation in migration.operations:

@@ -30,6 +30,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
 from cleanup.planning import plan_merge
 from cleanup.references import ReferenceMap, catalogue_for
+from cleanup.services.guarded import GuardsInForce
 from cleanup.services.reports import Conflict
 
 HOLD_REASON = "rolled back"
@@ -75,6 +76,9 @@ class Undo:
         self.tables = folder_tables()
         self._described: dict[TableName, Table] = dict(references.tables)
         self._foreign_keys: list[ForeignKey] | None = None
+        self.guards = GuardsInForce(
+            using=using, backend=self.backend, tables=self.tables, folders=str(references.folders.name)
+        )
         self._triggers_fire = conf.triggers() == "fire" and any(t.triggers for t in references.tables.values())
 
     # What the points are.
@@ -132,7 +136,7 @@ class Undo:
     def undo(
         self, points: Sequence[RollbackPoint], *, skip_conflicts: bool, now: datetime, by: str = ""
     ) -> list[PointOutcome]:
-        """Undo checked points of different applications. Raises RollbackConflict and UnreadableJournal.
+        """Undo checked points of different applications. Raises RollbackConflict, Guarded and UnreadableJournal.
 
         A point taken by hand must come alone.
         """
@@ -140,6 +144,7 @@ class Undo:
             return [self._undo_manual(points[0], skip_conflicts=skip_conflicts, now=now, by=by)]
         detached = self._lock_applications([point.application_key for point in points])
         self.check(points)  # again: a cleanup may have been committed while we waited for the lock
+        self.guards.refuse(points)
         outcomes = []
         by_layout: dict[str, list[RollbackPoint]] = {}
         for point in points:

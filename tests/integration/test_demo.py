@@ -113,7 +113,7 @@ class TestRefusal:
     def test_of_empty_tables_of_another_program_names_the_command(self, blank_database):
         execute(blank_database, "CREATE TABLE folders (id integer, name text)")
         error = refused(blank_database)
-        assert (error.returncode, "migrate --fake-initial" in str(error)) == (2, True)
+        assert (error.returncode, "migrate cleanup --fake-initial" in str(error)) == (2, True)
 
     def test_of_a_project_with_folders_of_its_own(self, database, settings):
         settings.CLEANUP_FOLDER_MODEL = "auth.Group"

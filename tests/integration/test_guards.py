@@ -4,21 +4,25 @@ The shared database stands without guards; tests put them in place in a copy of 
 """
 
 import io
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import IntegrityError, connections, transaction
-from django.db.migrations.recorder import MigrationRecorder
 
-from cleanup.guard_names import MADE_BY, Guard
+from cleanup.exceptions import Guarded
+from cleanup.guard_names import FOLDER_KEY, MADE_BY, Guard
 from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standings
-from cleanup.models import Application, File, Folder
+from cleanup.models import Application, File, Folder, RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from tests import databases
-from tests.integration.trees import START, Tree, dump, execute, new_key, tree
-
-LAST = "0008_name_not_blank"
+from tests.integration.test_migrations import make_wild
+from tests.integration.trees import START, Tree, dump, execute, fetch, is_postgresql, new_key, tree
 
 
 def migrate(database: str, *target: str) -> str:
@@ -39,8 +43,7 @@ def standing(database: str) -> set[str]:
 
 
 def applied(database: str) -> list[str]:
-    found = MigrationRecorder(connections[database]).applied_migrations()
-    return sorted(name[:4] for label, name in found if label == "cleanup_guards")
+    return sorted(name[:4] for name in applied_migrations(using=database))
 
 
 def folder(database: str, application: str | None, name: str = "Docs", parent: str | None = None) -> Folder:
@@ -243,3 +246,115 @@ class TestSecondTry:
         execute(scratch_database, f"DROP INDEX {Guard.ONE_ROOT}")
         migrate(scratch_database, "cleanup_guards", "zero")
         assert standing(scratch_database) == set()
+
+
+class TestRollback:
+    """One that would bring forbidden duplicates back says so first, and works exactly once the guard is lifted."""
+
+    TREES = {
+        Guard.ONE_ROOT: "Loan/{Docs(2), a:A}, Loan/Docs(1)",
+        Guard.ONE_NAME: "Loan/{Docs(2), Docs(1)/B, A}",
+    }
+
+    @pytest.fixture(params=list(TREES))
+    def merged(self, request, scratch_database):
+        self.guard = request.param
+        loan = tree(scratch_database, self.TREES[self.guard])
+        self.before = dump(scratch_database)
+        self.service = DatabaseCleanupService(using=scratch_database)
+        self.report = self.service.cleanup_all_duplicate_folders()
+        self.point = RollbackPoint.objects.using(scratch_database).get(application_key=loan.application).id
+        migrate(scratch_database)
+        self.after = dump(scratch_database, own=True)
+        self.before["django_migrations"] = self.after["django_migrations"]
+        return scratch_database
+
+    def refusal(self, database: str, verb: str) -> Guarded:
+        act = {
+            "point": lambda: self.service.rollback_cleanup(self.point),
+            "skipping": lambda: self.service.rollback_cleanup(self.point, skip_conflicts=True),
+            "run": lambda: self.service.rollback_cleanup(self.report.run_id),
+            "preview": lambda: self.service.preview_rollback(self.point),
+            "preview of run": lambda: self.service.preview_rollback(self.report.run_id),
+        }[verb]
+        with pytest.raises(Guarded) as caught:
+            act()
+        return caught.value
+
+    @pytest.mark.parametrize("verb", ["point", "skipping", "run", "preview", "preview of run"])
+    def test_is_refused_naming_guard_and_command(self, merged, verb):
+        error = self.refusal(merged, verb)
+        number = f"{int(MADE_BY[self.guard][:4]) - 1:04}"
+        on = "" if merged == "default" else f" --database {merged}"
+        assert (error.guard, error.exit_status) == (self.guard, 3)
+        assert error.command == f"manage.py migrate cleanup_guards {number}{on}"
+        assert dump(merged, own=True) == self.after
+
+    @pytest.mark.parametrize("verb", ["point", "run"])
+    def test_works_exactly_after_lifting(self, merged, verb):
+        migrate(merged, *self.refusal(merged, "point").command.split(" --")[0].split()[2:])
+        result = self.service.rollback_cleanup(self.point if verb == "point" else self.report.run_id)
+        self.before.pop("django_migrations")
+        after = dump(merged)
+        after.pop("django_migrations")
+        assert (result.exact, after) == (True, self.before)
+
+    def test_names_a_constraint_that_is_not_ours(self, merged):
+        migrate(merged, "cleanup_guards", "zero")
+        columns = {
+            Guard.ONE_ROOT: "(application_id) WHERE parent_id IS NULL",
+            Guard.ONE_NAME: "(parent_id, name)",
+        }
+        execute(merged, f"CREATE UNIQUE INDEX of_the_host ON folders {columns[self.guard]}")
+        self.after = dump(merged, own=True)
+        error = self.refusal(merged, "point")
+        assert (error.guard, "DROP INDEX" in error.command) == ("of_the_host", True)
+
+
+class TestRollbackUnderGuards:
+    def test_works_where_nothing_forbidden_returns(self, scratch_database):
+        """What was a second root has become a child since, by hand: so no second root returns."""
+        loan = tree(scratch_database, "Loan/A, Loan/B")
+        service = DatabaseCleanupService(using=scratch_database)
+        service.consolidate_duplicate_folders(loan.application)
+        point = service.create_rollback_point(loan.application)
+        migrate(scratch_database)
+        assert service.rollback_cleanup(point)
+
+    def test_cleanup_and_rollback_work_beside_the_other_guards(self, scratch_database):
+        migrate(scratch_database)
+        for guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+            execute(scratch_database, f"DROP INDEX {guard}")
+        loan = tree(scratch_database, "Loan/{Docs(2)/X, A, A(1)}, Loan/{Docs(1)/{X, Y}, B}, Loan")
+        before = dump(scratch_database)
+        service = DatabaseCleanupService(using=scratch_database)
+        assert service.preflight()["problems"] == []
+        result = service.consolidate_duplicate_folders(loan.application)
+        assert (result.status, result.folders_removed) == ("completed", 5)
+        assert service.verify_cleanup_integrity(loan.application)["verification_passed"]
+        assert service.rollback_cleanup(result.rollback_id).exact
+        assert dump(scratch_database) == before
+
+
+class TestVerification:
+    def missing(self, database: str) -> set[str]:
+        report = DatabaseCleanupService(using=database).verify_cleanup_integrity()
+        return {f["object_key"] for f in report["findings"] if f["code"] == "guards_missing"}
+
+    def test_lists_all_where_there_are_none(self, database):
+        assert self.missing(database) == set(Guard)
+
+    def test_lists_none_where_all_are_there(self, scratch_database):
+        migrate(scratch_database)
+        assert self.missing(scratch_database) == set()
+
+    def test_lists_those_that_do_not_hold_for_older_rows(self, scratch_database):
+        migrate(scratch_database, "cleanup_guards", "0005")
+        fk = {Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION}
+        assert self.missing(scratch_database) == fk | {Guard.OWN_PARENT, Guard.BLANK_NAME}
+
+    def test_goes_with_a_word_of_the_preflight(self, scratch_database):
+        service = DatabaseCleanupService(using=scratch_database)
+        assert "guards" in {warning["code"] for warning in service.preflight()["warnings"]}
+        migrate(scratch_database)
+        assert "guards" not in {warning["code"] for warning in service.preflight()["warnings"]}

@@ -190,7 +190,7 @@ class TestAdoption:
         self.assert_untouched(wild)
 
     def test_says_how_where_migrate_is_run_without_the_option(self, wild):
-        with pytest.raises(ProgrammingError, match="migrate --fake-initial"):
+        with pytest.raises(ProgrammingError, match="migrate cleanup --fake-initial"):
             migrate(wild, "cleanup")
         self.assert_untouched(wild)
 

@@ -232,11 +232,11 @@ class TestGrants:
     def granted(self, blank_database):
         """The database of another program, adopted with the roles of README."""
         (statements,) = blocks("sql")
-        before, after = statements.split("-- now, as cleanup_migrate: manage.py migrate --fake-initial\n")
+        before, after = statements.split("-- now, as cleanup_migrate: manage.py migrate cleanup --fake-initial\n")
         execute(blank_database, HOST_TABLES)
         try:
             execute(blank_database, before)
-            done = self.run_as(blank_database, "cleanup_migrate", "migrate --fake-initial -v0")
+            done = self.run_as(blank_database, "cleanup_migrate", "migrate cleanup --fake-initial -v0")
             assert done.returncode == 0, done.stderr
             execute(blank_database, after)
             yield blank_database
