@@ -19,7 +19,7 @@ LOCK_TIMEOUT_MS = 300
 _PAUSE_SECONDS = 0.5
 _LOCK_NOT_AVAILABLE = frozenset({"55P03", "40P01"})
 #: Advisory lock of the database, so that two migrations do not clear away each other's unfinished indexes.
-_ONE_AT_A_TIME = 0x636C65616E7570
+ONE_AT_A_TIME = 0x636C65616E7570
 
 #: Whoever holds one of our tables in one of the modes, or, if asked, a snapshot.
 _SESSIONS = """
@@ -127,7 +127,7 @@ class Sessions:
 
     def take_turn(self) -> bool:
         """Take the database's one place for such work, until ``end_turn``; tell whether it was free."""
-        ((taken,),) = self.backend.fetch("SELECT pg_try_advisory_lock(%s)", [_ONE_AT_A_TIME])
+        ((taken,),) = self.backend.fetch("SELECT pg_try_advisory_lock(%s)", [ONE_AT_A_TIME])
         if taken:
             # A concurrent build waits as long as it must: cut short, it leaves an invalid index behind.
             self.backend.execute("SET lock_timeout = 0")
@@ -138,4 +138,4 @@ class Sessions:
         """Give the place back."""
         self.backend.execute("RESET statement_timeout")
         self.backend.execute("RESET lock_timeout")
-        self.backend.fetch("SELECT pg_advisory_unlock(%s)", [_ONE_AT_A_TIME])
+        self.backend.fetch("SELECT pg_advisory_unlock(%s)", [ONE_AT_A_TIME])

@@ -127,6 +127,16 @@ def _spelled(sql: str) -> Iterator[str]:
             yield "<>" if text == "!=" else text
 
 
+def _predicate_of(create_index: str) -> str | None:
+    """Return what follows WHERE in a CREATE INDEX statement."""
+    depth = 0
+    for match in _TOKEN.finditer(create_index):
+        depth += {"(": 1, ")": -1}.get(match.group(), 0)
+        if match.lastgroup == "word" and match.group().lower() == "where" and not depth:
+            return create_index[match.end() :]
+    return None
+
+
 def _column_of(part: str) -> str | None:
     """Return the column that a key part is, its cast and collation apart; None for any other expression."""
     tokens = list(_spelled(part))
@@ -469,7 +479,6 @@ SELECT m.name, k.id, k."table", k."from", k."to"
   FROM sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS k
  WHERE m.type = 'table' AND m.name IN (%s, %s) ORDER BY m.name, k.id, k.seq
 """
-_WHERE = re.compile(r"\)\s*WHERE\s+(.*)\Z", re.IGNORECASE | re.DOTALL)
 
 
 class SqliteGuardSql(SqliteFolderSql, GuardSql):
@@ -544,10 +553,9 @@ class SqliteGuardSql(SqliteFolderSql, GuardSql):
         indexes: dict[tuple[str, str], _Index] = {}
         tables = [self.folder_table.name, self.file_table.name]
         for table, name, unique, column, _, sql in self.backend.fetch(_SQLITE_INDEXES, tables):
-            where = _WHERE.search(sql or "")
             before = indexes.get((table, name))
             parts = (*(before.parts if before else ()), quoted(column) if column else "")
-            predicate = where[1] if where else None
+            predicate = _predicate_of(sql or "")
             indexes[table, name] = _Index(
                 TableName("", table), name, bool(unique), valid=True, parts=parts, predicate=predicate
             )

@@ -6,7 +6,8 @@ taken out of the plan, and the command ends with the refusal once all else is do
 data all the same refuses by itself.
 
 Note [Rebuilt tables]. Whoever alters a table on SQLite writes it anew, and what Django's models do not know is lost:
-our triggers and indexes. After every migrate, what is recorded as applied is made again where the data allows it.
+our triggers and indexes. And it cannot be done at all while the triggers of another table mention that one. So those
+are lifted before a migrate of other apps; after it, what is recorded as applied is made again where the data allows it.
 """
 
 import sys
@@ -33,6 +34,8 @@ def look_ahead(sender: AppConfig, using: str, plan: list[tuple[Migration, bool]]
     if sender.label != "cleanup":  # once per migrate
         return
     _refusals.pop(using, None)
+    if connections[using].vendor == "sqlite" and any(migration.app_label != APP_LABEL for migration, _ in plan):
+        _make_way(using=using)
     ours = [migration for migration, backwards in plan if migration.app_label == APP_LABEL and not backwards]
     if not ours or not router.allow_migrate(using, APP_LABEL):
         return
@@ -48,6 +51,12 @@ def look_ahead(sender: AppConfig, using: str, plan: list[tuple[Migration, bool]]
         _refusals[using] = refusal
         forbidden = ours[place:]
         plan[:] = [(migration, backwards) for migration, backwards in plan if migration not in forbidden]
+
+
+def _make_way(*, using: str) -> None:
+    """Lift the triggers that would keep a table from being written anew. See Note [Rebuilt tables]."""
+    if applied_migrations(using=using) and installed(using=using):
+        enforcement(using=using).lift(Guard.FILE_APPLICATION)
 
 
 def _first_forbidden(ours: list[Migration], *, using: str, told: Any) -> tuple[int, GuardForbidden | None]:

@@ -72,7 +72,7 @@ def _require(*, same: bool, what: str) -> None:
 class Measures:
     """The measures on one stage; what one bare-SQL cleanup leaves is remembered, for ours must leave the same."""
 
-    NAMES = ("cleanup", "reads", "writer")
+    NAMES = ("cleanup", "reads", "writer", "guards")
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -152,3 +152,28 @@ class Measures:
             yield Figure(
                 name=f"a writer's {name} beside a cleanup : alone", ours=ours * 1000, base=base * 1000, unit="ms"
             )
+
+    # The same writer beside migrations.
+
+    def guards(self, _number: int) -> Iterator[Figure]:
+        """Compare a clerk's longest wait, while the guards are put in place and lifted, with a second.
+
+        A million folders are there with ``--applications 100000``.
+        """
+        with self.stage.copy("guards") as database, self.stage.connect(database) as connection:
+            _bare(self.stage, database, baselines.CLEANUP)
+            connection.execute("VACUUM ANALYZE")
+            ((folders,),) = connection.execute("SELECT count(*) FROM folders").fetchall()
+            for what, target in (("put in place", ()), ("lifted", ("zero",))):
+                with filing(connection, touching=True) as beside:
+                    command = [sys.executable, "manage.py", "migrate", "cleanup_guards", *target]
+                    seconds = self.stage.child(command, database=database).seconds
+                yield Figure(
+                    name=f"a writer's longest wait while guards of {folders:,} folders are {what}",
+                    ours=max(beside.waits) * 1000,
+                    base=1000.0,
+                    limit=1.0,
+                    unit="ms",
+                )
+                _require(same=not beside.failures, what=f"guards {what}")
+                yield Figure(name=f"guards of {folders:,} folders {what}", ours=seconds, base=seconds)
