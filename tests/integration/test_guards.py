@@ -324,6 +324,17 @@ class TestRollbackUnderGuards:
         migrate(scratch_database)
         assert service.rollback_cleanup(point)
 
+    def test_cleanup_and_rollback_work_beside_the_one_against_same_names(self, scratch_database):
+        migrate(scratch_database)
+        execute(scratch_database, f"DROP INDEX {Guard.ONE_ROOT}")
+        loan = tree(scratch_database, "Loan/{Docs(2)/X, A}, Loan/{Docs(1)/{X, Y}, B}, Loan/Docs")
+        before = dump(scratch_database)
+        service = DatabaseCleanupService(using=scratch_database)
+        result = service.consolidate_duplicate_folders(loan.application)
+        assert (result.status, result.folders_removed) == ("completed", 5)
+        assert service.rollback_cleanup(result.rollback_id).exact
+        assert dump(scratch_database) == before
+
     def test_cleanup_and_rollback_work_beside_the_other_guards(self, scratch_database):
         migrate(scratch_database)
         for guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
