@@ -208,6 +208,14 @@ def failure_window() -> int:
     return _positive_integer("CLEANUP_FAILURE_WINDOW", 50)
 
 
+# Guards.
+
+
+def guard_wait() -> timedelta:
+    """How long the migration of a guard waits for old transactions and for a lock before it gives up."""
+    return timedelta(seconds=_positive_number("CLEANUP_GUARD_WAIT_SECONDS", 30))
+
+
 # Undo and history.
 
 

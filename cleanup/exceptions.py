@@ -140,9 +140,22 @@ class WouldDetach(Refused):
 
 
 class Guarded(Refused):
-    """Guard {guard} forbids what rolling back would bring back. Lift it with: manage.py {command}"""
+    """Guard {guard} forbids what rolling back would bring back. Nothing was restored. Lift it with: {command}"""
 
     code = "guarded"
+
+
+class GuardForbidden(Refused):
+    """Guard {guard} cannot be put in place: {problem} Nothing was changed."""
+
+    code = "guard_forbidden"
+
+
+class GuardBlocked(Refused):
+    """Guard {guard} has to wait for other sessions, and gave up after {seconds} seconds: {sessions}. Have them end
+    their transactions, or end them, and run the same command again."""
+
+    code = "guard_blocked"
 
 
 class UnreadableJournal(Refused):

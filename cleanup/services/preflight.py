@@ -18,6 +18,8 @@ from cleanup.backends import backend_for
 from cleanup.backends.catalogue import Table, TableName, quoted
 from cleanup.backends.server import Collation, contained, server_of
 from cleanup.folder_tables import folder_tables
+from cleanup.guard_names import Guard, putting
+from cleanup.guards.enforcement import guard_sql_of
 from cleanup.models import Control, Run
 from cleanup.references import Problem, ReferenceMap, blocking_rows, catalogue_for, discover
 from cleanup.references.installed_models import own_tables
@@ -59,6 +61,7 @@ _SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_LOCK_TIMEOUT_MS": conf.lock_timeout_ms,
     "CLEANUP_STATEMENT_TIMEOUT_MS": conf.statement_timeout_ms,
     "CLEANUP_FAILURE_WINDOW": conf.failure_window,
+    "CLEANUP_GUARD_WAIT_SECONDS": conf.guard_wait,
     "CLEANUP_ROLLBACK_DAYS": conf.rollback_days,
     "CLEANUP_FINDING_LIMIT": conf.finding_limit,
     "CLEANUP_ALERT_THRESHOLD": conf.alert_threshold,
@@ -205,7 +208,7 @@ class _Preflight:
             yield _about_server(
                 "migrations",
                 f"Migrations of cleanup are not applied ({', '.join(missing)}). "
-                f"Apply them with: manage.py migrate --fake-initial",
+                f"Apply them with: manage.py migrate cleanup --fake-initial",
             )
 
     # What points at folders.
@@ -220,6 +223,7 @@ class _Preflight:
         self._warn_of_collation(found, collation)
         self._warn_of_references(found)
         self._warn_of_control(own)
+        self._warn_of_guards()
         foreseen = self._estimate(found)
         return {
             "role": {**self._told(asdict(self.role)), "grants": grants},
@@ -318,6 +322,18 @@ class _Preflight:
         if active is not None:
             self.warnings.append(
                 _about_server("active_run", f"Run {active.pk} is active: resume, pause or cancel it by that id.")
+            )
+
+    def _warn_of_guards(self) -> None:
+        there = self._allowed(lambda: guard_sql_of(using=self.using).standing())
+        missing = [guard for guard in Guard if there is not None and guard not in there]
+        if missing:
+            self.warnings.append(
+                _about_server(
+                    "guards",
+                    f"Nothing keeps duplicates from coming back ({', '.join(missing)}). After the cleanup: "
+                    f"{putting(using=self.using)}",
+                )
             )
 
     # How much it would do.

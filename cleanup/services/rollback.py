@@ -31,6 +31,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
 from cleanup.planning import detached
 from cleanup.references import ReferenceMap, catalogue_for
+from cleanup.services.guarded import GuardsInForce
 from cleanup.services.reports import Conflict
 
 HOLD_REASON = "rolled back"
@@ -76,6 +77,9 @@ class Undo:
         self.tables = folder_tables()
         self._described: dict[TableName, Table] = dict(references.tables)
         self._foreign_keys: list[ForeignKey] | None = None
+        self.guards = GuardsInForce(
+            using=using, backend=self.backend, tables=self.tables, folders=str(references.folders.name)
+        )
         self._triggers_fire = conf.triggers() == "fire" and any(t.triggers for t in references.tables.values())
 
     # What the points are.
@@ -135,14 +139,15 @@ class Undo:
     ) -> list[PointOutcome]:
         """Undo locked points of different applications.
 
-        A point taken by hand must come alone. Raises AlreadyRolledBack, PointExpired, Superseded, RollbackConflict,
-        WouldDetach and UnreadableJournal.
+        A point taken by hand must come alone. Raises AlreadyRolledBack, PointExpired, Superseded, Guarded,
+        RollbackConflict, WouldDetach and UnreadableJournal.
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
             self.check(points)
             return [self._undo_manual(points[0], skip_conflicts=skip_conflicts, now=now, by=by)]
         hanging = self._lock_applications([point.application_key for point in points])
         self.check(points)  # not sooner: a cleanup may have been committed while we waited for the lock
+        self.guards.refuse(points)
         outcomes = []
         by_layout: dict[str, list[RollbackPoint]] = {}
         for point in points:
