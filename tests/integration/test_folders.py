@@ -749,6 +749,18 @@ class TestMetOnTheWay:
         assert structure(database, loan).rollback_id is not None
         assert_tree(database, loan, f"old:Application/{{Borrower(2), {', '.join(NAMES[1:])}}}")
 
+    def test_who_files_something_is_not_waited_for(self, database, loan):
+        with transaction.atomic(using=database):
+            hold_key(database, loan)
+            self.in_another_session(database, lambda: structure(database, loan))
+        assert_tree(database, loan, STANDARD)
+
+    def test_a_cleanup_is_not_waited_for_when_all_is_there(self, database, loan):
+        structure(database, loan)
+        with transaction.atomic(using=database):
+            fetch(database, "SELECT 1 FROM customer_applications WHERE id = %s FOR UPDATE", loan.application)
+            self.in_another_session(database, lambda: structure(database, loan))
+
     def test_folders_out_of_reach_of_a_root_are_left(self, database):
         loan = tree(database, "")
         with unchecked(database):
