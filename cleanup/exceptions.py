@@ -54,6 +54,34 @@ class MisconfiguredSetting(UsageError):
     code = "misconfigured"
 
 
+class UnknownModel(MisconfiguredSetting):
+    """{setting} is wrong: {problem}"""
+
+
+class UnknownField(MisconfiguredSetting):
+    """{setting} is wrong: {problem}"""
+
+
+class UnsupportedKey(MisconfiguredSetting):
+    """{setting} is wrong: {problem}"""
+
+
+class UnusableHook(MisconfiguredSetting):
+    """{setting} is wrong: {problem}"""
+
+
+class InvalidName(UsageError):
+    """The name of the folder cannot be used: {problem}."""
+
+    code = "invalid_name"
+
+
+class ForeignParent(UsageError):
+    """Folder {folder_id} is no live folder of application {application_id}."""
+
+    code = "foreign_parent"
+
+
 class DatabaseUnusable(UsageError):
     """The database cannot be used: {problem} {remedy}"""
 
@@ -181,6 +209,12 @@ class ForeignDatabase(Refused):
     --adopt."""
 
     code = "foreign_database"
+
+
+class FolderNotCreated(Refused):
+    """A folder of application {application_id} could not be created. {problem}"""
+
+    code = "folder_not_created"
 
 
 # What can be wrong with one application while others go on.

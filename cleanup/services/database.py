@@ -18,12 +18,13 @@ from cleanup import conf, exceptions, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import ApplicationError, CleanupError, Held, InvalidKey, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Control, Hold, RemovedFolder, Result, RollbackPoint, Run
+from cleanup.models import Control, Hold, Result, RollbackPoint, Run
 from cleanup.references import ReferenceMap, discover
-from cleanup.services import integrity, retention, rollback, runs
+from cleanup.services import folders, integrity, retention, rollback, runs
 from cleanup.services import preflight as preflight_service
 from cleanup.services.consolidation import Consolidation, Inclusion
 from cleanup.services.errors import broken_guard, classify
+from cleanup.services.folders import FolderPlace, FolderStructure
 from cleanup.services.reports import (
     JSON,
     CleanupReport,
@@ -160,21 +161,25 @@ class DatabaseCleanupService:
 
         Raises InvalidKey.
         """
-        key = folder_tables().folder_key.text(folder_id)
-        target: str | None = None
-        seen = {key}
-        while True:
-            step = (
-                RemovedFolder.objects.using(self.using)
-                .filter(folder_key=target or key)
-                .exclude(point__status=RollbackPoint.Status.ROLLED_BACK)
-                .order_by("-id")
-                .first()
-            )
-            if step is None or step.survivor_key in seen:
-                return target
-            target = step.survivor_key
-            seen.add(target)
+        return folders.resolve_folder(using=self.using, folder_id=folder_id)
+
+    # Making.
+
+    def get_or_create_folder_structure(self, application_id: Any) -> FolderStructure:
+        """Give an application its root folder and its standard folders; joins the caller's transaction.
+
+        Raises as ``folders.get_or_create_folder_structure`` does.
+        """
+        return folders.get_or_create_folder_structure(using=self.using, application_id=application_id)
+
+    def get_or_create_folder(self, application_id: Any, name: str, *, parent_id: Any = None) -> FolderPlace:
+        """Give an application the folder of that name in a folder of its own, or in its root folder.
+
+        Raises as ``folders.get_or_create_folder`` does.
+        """
+        return folders.get_or_create_folder(
+            using=self.using, application_id=application_id, name=name, parent_id=parent_id
+        )
 
     # Cleaning.
 

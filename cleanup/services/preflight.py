@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import timedelta
+from types import FunctionType
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, connections
@@ -38,35 +39,6 @@ _DENIED_TABLE = re.compile(r"permission denied for (?:table|view|relation) (.+)"
 #: Problems that say what the role lacks. What it may not look at cannot be estimated.
 _LACKS = frozenset({"privilege", "row_security"})
 
-_SETTINGS: Mapping[str, Callable[[], Any]] = {
-    "CLEANUP_APPLICATION_MODEL": conf.application_model,
-    "CLEANUP_FOLDER_MODEL": conf.folder_model,
-    "CLEANUP_FILE_MODEL": conf.file_model,
-    "CLEANUP_FOLDER_FIELDS": conf.folder_fields,
-    "CLEANUP_FILE_FIELDS": conf.file_fields,
-    "CLEANUP_FOLDER_LIVE": conf.folder_live,
-    "CLEANUP_DIFFERENT_ROOTS": conf.different_roots,
-    "CLEANUP_DIFFERING_COLUMNS": conf.differing_columns,
-    "CLEANUP_TRIGGERS": conf.triggers,
-    "CLEANUP_COLLISIONS": conf.collisions,
-    "CLEANUP_EXTRA_REFERENCES": conf.extra_references,
-    "CLEANUP_IGNORED_COLUMNS": conf.ignored_columns,
-    "CLEANUP_TREE_HOOK": lambda: getattr(conf.tree_hook(), "__qualname__", None),
-    "CLEANUP_TARGET_TRANSACTION_MS": conf.target_transaction_ms,
-    "CLEANUP_BATCH_SIZE": conf.batch_size,
-    "CLEANUP_MAX_ATTEMPTS": conf.max_attempts,
-    "CLEANUP_LEASE_SECONDS": conf.lease,
-    "CLEANUP_LARGE_APPLICATION": conf.large_application,
-    "CLEANUP_LARGE_TABLE": conf.large_table,
-    "CLEANUP_LOCK_TIMEOUT_MS": conf.lock_timeout_ms,
-    "CLEANUP_STATEMENT_TIMEOUT_MS": conf.statement_timeout_ms,
-    "CLEANUP_FAILURE_WINDOW": conf.failure_window,
-    "CLEANUP_GUARD_WAIT_SECONDS": conf.guard_wait,
-    "CLEANUP_ROLLBACK_DAYS": conf.rollback_days,
-    "CLEANUP_FINDING_LIMIT": conf.finding_limit,
-    "CLEANUP_ALERT_THRESHOLD": conf.alert_threshold,
-}
-
 T = TypeVar("T")
 
 
@@ -94,7 +66,7 @@ class _Preflight:
     def answer(self) -> JSON:
         """Ask everything, then judge."""
         found = self._allowed(lambda: discover(using=self.using))
-        settings = {name: _plain(read()) for name, read in _SETTINGS.items()}
+        settings = {name: _plain(read()) for name, read in conf.SETTINGS.items()}
         answer: JSON = {
             "identity": self._identity(),
             "role": {**self._told(asdict(self.role)), "grants": UNKNOWN},
@@ -386,4 +358,6 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     if isinstance(value, timedelta):
         return value.total_seconds()
+    if isinstance(value, FunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
     return value if value is None or isinstance(value, str | int | float) else str(value)

@@ -7,6 +7,6 @@ class Migration(migrations.Migration):
     # Concurrent builds and bounded lock waits need transactions of their own.
     atomic = False
 
-    dependencies = [("cleanup", "0002_own_tables")]
+    dependencies = [("cleanup", "0005_queue_and_structure_lock")]
 
     operations = [MakeSupportingIndexes()]
