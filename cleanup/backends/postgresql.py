@@ -507,7 +507,8 @@ class PostgresBackend(Backend):
             ctes.append(
                 f"v{number} AS (SELECT j.*, CASE WHEN t.{self.quote(target.key[0])} IS NULL THEN 'row_missing'"
                 f" WHEN {same} THEN 'same'{missing_target} WHEN {either} THEN 'restore' ELSE 'changed' END AS verdict"
-                f" FROM (SELECT * FROM j{number} AS j WHERE NOT EXISTS (SELECT FROM u{number} AS u WHERE u.number = j.number)) AS j"
+                f" FROM (SELECT * FROM j{number} AS j WHERE NOT EXISTS"
+                f" (SELECT FROM u{number} AS u WHERE u.number = j.number)) AS j"
                 f" LEFT JOIN {relation} AS t ON {after_key})"
             )
             key_array = "ARRAY[" + ", ".join(f"k{place}" for place in width) + "]"
