@@ -244,7 +244,9 @@ def main() -> None:
         server = start()
     except NoPostgreSQLError as error:
         sys.exit(str(error))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: a shell ignores it for what it starts in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         print(f"DATABASE_URL={server.url}", flush=True)
         server.process.wait()
