@@ -426,14 +426,14 @@ class TestPreflight:
         assert "Yes: a cleanup can run." in done.out
 
     def test_says_no_with_the_reason(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN deleted_at timestamp")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN deleted_at timestamp")
         done = run_command(scratch_database, "--preflight")
         assert done.status == 3
         assert "deleted_at" in done.out
         assert "No: a cleanup would stop" in done.out
 
     def test_is_what_stops_a_cleanup(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN deleted_at timestamp")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN deleted_at timestamp")
         loan = tree(scratch_database, MESS)
         done = run_command(scratch_database, "--cleanup", "--no-input")
         assert (done.status, "deleted_at" in done.err) == (3, True)
@@ -488,7 +488,7 @@ class TestRollback:
 
     def test_refuses_conflicts_and_names_them(self, database, loan, cleaned):
         point = RollbackPoint.objects.using(database).get()
-        execute(database, "UPDATE files SET folder_id = NULL WHERE id = %s", raw(database, loan["a.txt"]))
+        execute(database, "UPDATE :files SET folder_id = NULL WHERE id = %s", raw(database, loan["a.txt"]))
         done = run_command(database, "--rollback", str(point.id), "--no-input")
         assert done.status == 3
         assert "--skip-conflicts" in done.err

@@ -11,11 +11,11 @@ from django.db import connections, transaction
 from cleanup import conf
 from cleanup.backends.server import PostgresServer, SqliteServer
 from cleanup.exceptions import DatabaseUnusable
-from cleanup.models import Application
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.estimate import estimate
-from tests.integration.trees import dump, execute, fetch, is_postgresql, label, raw, tree, unchecked, uuid_type
+from tests.integration.trees import dump, execute, fetch, is_postgresql, key_type, label, raw, tree, unchecked
+from tests.parts import Application
 
 MESS = "Loan@1/{Docs@1(2), Tax@2(1)}, Loan@2/{Docs@3(3), Docs@4, Tax@5}"
 
@@ -122,7 +122,7 @@ def writing_elsewhere(database: str) -> Iterator[None]:
                     cursor.execute(f"SELECT FROM {table} FOR UPDATE")
             else:
                 cursor.execute("BEGIN IMMEDIATE")
-                cursor.execute("UPDATE folders SET name = name")
+                cursor.execute("UPDATE :folders SET name = name")
             yield
             cursor.execute("ROLLBACK")
     finally:
@@ -171,11 +171,11 @@ class TestIdentity:
 
 class TestReferences:
     def test_are_listed_with_what_matters_of_them(self, database):
-        (found,) = (r for r in preflight(database)["references"] if r["table"] == label(database, "files"))
+        (found,) = (r for r in preflight(database)["references"] if r["table"] == label(database, ":files"))
         step, rows, constraint = (found.pop(name) for name in ("step", "estimated_rows", "constraint"))
         assert (isinstance(step, int), rows, bool(constraint)) == (True, 0, True)
         assert found == {
-            "table": label(database, "files"),
+            "table": label(database, ":files"),
             "columns": ["folder_id"],
             "folder_columns": ["id"],
             "source": "catalogue",
@@ -188,14 +188,14 @@ class TestReferences:
 
     def test_are_listed_with_their_foreign_keys(self, database):
         keys = [(k["table"], k["columns"], k["target"]) for k in preflight(database)["foreign_keys"]]
-        folders = label(database, "folders")
+        folders = label(database, ":folders")
         assert (folders, ["parent_id"], folders) in keys
         assert (label(database, "hostapp_clause"), ["contract_id"], label(database, "hostapp_contract")) in keys
 
     def test_are_listed_with_their_indexes(self, database):
         found = [(i["table"], i["columns"], i["unique"]) for i in preflight(database)["indexes"]]
-        assert (label(database, "folders"), ["parent_id"], False) in found
-        assert (label(database, "folders"), ["id"], True) in found
+        assert (label(database, ":folders"), ["parent_id"], False) in found
+        assert (label(database, ":folders"), ["id"], True) in found
 
     def test_tell_whether_a_generic_key_has_an_index(self, database):
         found = {r["table"]: r["indexed"] for r in preflight(database)["references"] if r["source"] == "generic"}
@@ -214,8 +214,10 @@ class TestTheNameColumn:
 
     @pytest.mark.only("sqlite")
     def test_that_ignores_case_is_pointed_out(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders RENAME COLUMN name TO old_name")
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN name varchar(255) NOT NULL DEFAULT '' COLLATE NOCASE")
+        execute(scratch_database, "ALTER TABLE :folders RENAME COLUMN name TO old_name")
+        execute(
+            scratch_database, "ALTER TABLE :folders ADD COLUMN name varchar(255) NOT NULL DEFAULT '' COLLATE NOCASE"
+        )
         (found,) = preflight(scratch_database)["collations"]
         assert (found["collation"], found["ignores_case"]) == ("NOCASE", True)
         assert "collation" in warnings(scratch_database)
@@ -224,7 +226,7 @@ class TestTheNameColumn:
     def test_that_takes_different_names_for_equal_is_pointed_out(self, scratch_database):
         # As the extension's type, which need not be there.
         execute(scratch_database, "CREATE DOMAIN citext AS text")
-        execute(scratch_database, "ALTER TABLE folders ALTER COLUMN name TYPE citext")
+        execute(scratch_database, "ALTER TABLE :folders ALTER COLUMN name TYPE citext")
         (found,) = preflight(scratch_database)["collations"]
         assert found["ignores_case"] is True
         assert "collation" in warnings(scratch_database)
@@ -246,7 +248,7 @@ class TestTheEstimate:
 
     def test_counts_rows_by_table(self, database):
         tree(database, MESS)
-        assert preflight(database)["estimate"]["rows_by_table"] == {label(database, "files"): 3}
+        assert preflight(database)["estimate"]["rows_by_table"] == {label(database, ":files"): 3}
 
     def test_of_many_applications_is_scaled_from_a_sample(self, database):
         for _ in range(10):
@@ -304,7 +306,7 @@ class TestProblems:
     """Each kind is seen in the answer; what finds them is tested with discovery."""
 
     def test_of_suspected_columns(self, scratch_database):
-        execute(scratch_database, f"CREATE TABLE shelf (id integer PRIMARY KEY, folder {uuid_type(scratch_database)})")
+        execute(scratch_database, f"CREATE TABLE shelf (id integer PRIMARY KEY, folder {key_type(scratch_database)})")
         assert problems(scratch_database) == [("suspected", "shelf", "folder")]
         assert preflight(scratch_database)["suspected"] == [
             {"table": label(scratch_database, "shelf"), "column": "folder"}
@@ -315,7 +317,7 @@ class TestProblems:
         (found,) = problems(scratch_database)
         assert found[:2] == ("trigger", "folders")
         assert preflight(scratch_database)["triggers"]["found"] == [
-            {"name": "watched", "table": label(scratch_database, "folders"), "events": ["update"], "columns": []}
+            {"name": "watched", "table": label(scratch_database, ":folders"), "events": ["update"], "columns": []}
         ]
 
     def test_of_triggers_become_a_warning_where_they_may_fire(self, scratch_database, settings):
@@ -326,11 +328,11 @@ class TestProblems:
         assert "triggers_fire" in [warning["code"] for warning in answer["warnings"]]
 
     def test_of_marks_of_deletion(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN is_deleted boolean")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN is_deleted boolean")
         assert problems(scratch_database) == [("soft_delete", "folders", "is_deleted")]
 
     def test_of_path_columns(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN full_path text")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN full_path text")
         assert problems(scratch_database) == [("path_column", "folders", "full_path")]
 
     def test_of_large_tables_without_an_index(self, scratch_database, settings):
@@ -341,12 +343,15 @@ class TestProblems:
         )
         execute(scratch_database, f'DROP INDEX "{index[0]}"')
         if is_postgresql(scratch_database):
-            execute(scratch_database, "ANALYZE files")
+            execute(scratch_database, "ANALYZE :files")
         assert ("unindexed", "files", "folder_id") in problems(scratch_database)
 
     def test_of_rows_without_key(self, scratch_database):
         made = tree(scratch_database, "gone:Loan@2, Loan@1")
-        execute(scratch_database, f"CREATE TABLE pin (place {uuid_type(scratch_database)} REFERENCES folders (id))")
+        execute(
+            scratch_database,
+            f"CREATE TABLE pin (place {key_type(scratch_database)} REFERENCES :folders)",
+        )
         execute(scratch_database, "INSERT INTO pin VALUES (%s)", raw(scratch_database, made["gone"]))
         assert problems(scratch_database) == [("unkeyed", "pin", "place")]
 
@@ -356,7 +361,7 @@ class TestProblems:
 
     @pytest.mark.only("sqlite")
     def test_of_keys_that_cannot_be_found(self, scratch_database):
-        execute(scratch_database, "INSERT INTO customer_applications VALUES (%s)", str(uuid.uuid4()))
+        execute(scratch_database, "INSERT INTO :applications VALUES (%s)", str(uuid.uuid4()))
         assert ("key_storage", "customer_applications", "id") in problems(scratch_database)
 
     @pytest.mark.only("postgresql")
@@ -367,12 +372,12 @@ class TestProblems:
     @pytest.mark.only("postgresql")
     def test_of_a_view_that_is_named_as_a_reference(self, scratch_database, settings):
         settings.CLEANUP_EXTRA_REFERENCES = ["filed.folder_id"]
-        execute(scratch_database, "CREATE VIEW filed AS SELECT id, folder_id FROM files")
+        execute(scratch_database, "CREATE VIEW filed AS SELECT id, folder_id FROM :files")
         assert problems(scratch_database) == [("view", "filed", "folder_id")]
 
     @pytest.mark.only("postgresql")
     def test_of_keys_that_cannot_change_together(self, scratch_database):
-        shelf = "CREATE TABLE shelf (folder uuid REFERENCES folders (id), label text, PRIMARY KEY (folder, label))"
+        shelf = "CREATE TABLE shelf (folder uuid REFERENCES :folders, label text, PRIMARY KEY (folder, label))"
         book = """
             CREATE TABLE book (
                 id integer PRIMARY KEY, folder uuid REFERENCES folders (id), other_folder uuid, label text,
@@ -416,9 +421,9 @@ class TestProblems:
 def make_trigger(database: str) -> None:
     if is_postgresql(database):
         execute(database, "CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$")
-        execute(database, "CREATE TRIGGER watched BEFORE UPDATE ON folders FOR EACH ROW EXECUTE FUNCTION watch()")
+        execute(database, "CREATE TRIGGER watched BEFORE UPDATE ON :folders FOR EACH ROW EXECUTE FUNCTION watch()")
     else:
-        execute(database, "CREATE TRIGGER watched AFTER UPDATE ON folders BEGIN SELECT 1; END")
+        execute(database, "CREATE TRIGGER watched AFTER UPDATE ON :folders BEGIN SELECT 1; END")
 
 
 def indexes_of(database: str, table: str) -> list[tuple[str, str]]:
@@ -576,7 +581,7 @@ class TestTheRole:
     def test_that_row_security_binds_is_told(self, scratch_database, clerk):
         tree(scratch_database, MESS)
         grant_work(scratch_database, clerk)
-        execute(scratch_database, "ALTER TABLE files ENABLE ROW LEVEL SECURITY")
+        execute(scratch_database, "ALTER TABLE :files ENABLE ROW LEVEL SECURITY")
         become(scratch_database, clerk)
         answer = preflight(scratch_database)
         assert answer["row_security"] == ["public.files"]
@@ -597,7 +602,7 @@ class TestRowsThatNothingWouldAdmit:
         with unchecked(database):
             execute(
                 database,
-                "INSERT INTO folders (id, name, parent_id, application_id) VALUES (%s, 'a', %s, %s)",
+                "INSERT INTO :folders (id, name, parent_id, application_id) VALUES (%s, 'a', %s, %s)",
                 *(raw(database, str(uuid.uuid4())) for _ in range(3)),
             )
         assert preflight(database)["ok"]

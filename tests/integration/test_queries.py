@@ -8,9 +8,9 @@ from cleanup import queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Application, Folder
 from cleanup.planning import FolderRow, plan_merge
 from tests.integration.trees import execute, fetch, tree, unchecked
+from tests.parts import Application, Folder
 from tests.unit.forests import PLAIN_NAMES, random_folders, ranked
 
 
@@ -180,12 +180,12 @@ class TestLiveFolders:
     @pytest.fixture
     def trashed(self, scratch_database, settings):
         settings.CLEANUP_FOLDER_LIVE = {"trashed": 0}
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN trashed integer NOT NULL DEFAULT 0")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN trashed integer NOT NULL DEFAULT 0")
         return scratch_database
 
     def trash(self, database: str, key: str) -> None:
         raw = folder_tables().folder_key.raw(key, connection=backend_for(using=database).connection)
-        execute(database, "UPDATE folders SET trashed = 1 WHERE id = %s", raw)
+        execute(database, "UPDATE :folders SET trashed = 1 WHERE :folders.key = %s", raw)
 
     def test_alone_are_duplicates(self, trashed):
         loan = tree(trashed, "Loan/{Docs, old:Docs}, spare:Loan")
@@ -207,7 +207,7 @@ class TestAgreementWithPlanning:
     def test_on_random_forests(self, scratch_database, settings, different_roots, broken):
         settings.CLEANUP_DIFFERENT_ROOTS = different_roots
         settings.CLEANUP_FOLDER_LIVE = {"live": 1}
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN live integer NOT NULL DEFAULT 1")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN live integer NOT NULL DEFAULT 1")
         forests = random_forests(random.Random(f"{different_roots} {broken}"), broken=broken)
         fill(scratch_database, forests)
 
@@ -253,7 +253,11 @@ def fill(database: str, forests: dict[str, list[FolderRow]]) -> None:
     for rows in forests.values():
         for row in rows:
             if not row.live:
-                execute(database, "UPDATE folders SET live = 0 WHERE id = %s", key.raw(row.key, connection=connection))
+                execute(
+                    database,
+                    "UPDATE :folders SET live = 0 WHERE :folders.key = %s",
+                    key.raw(row.key, connection=connection),
+                )
 
 
 def roots(rows: list[FolderRow]) -> int:

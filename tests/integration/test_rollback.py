@@ -1,5 +1,6 @@
 """Undo: everything as it was, nothing that a person did since is overwritten, and each conflict names its object."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 
 from cleanup import exceptions
-from cleanup.models import Application, File, Folder, Hold, Result, RollbackPoint, Run
+from cleanup.models import Hold, Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService, rollback
 from tests.hostapp import paths
 from tests.hostapp.models import Bookmark, Cover, Note, Scan, Tag, Watch
@@ -17,12 +18,15 @@ from tests.integration.trees import (
     dump,
     execute,
     fetch,
+    key_type,
     label,
+    named,
     new_key,
     raw,
+    spellings,
     tree,
-    uuid_type,
 )
+from tests.parts import Application, File, Folder
 
 
 def clean(database: str, made: Tree):
@@ -78,13 +82,13 @@ class TestUndo:
     def test_restores_every_kind_of_reference(self, database):
         made = tree(database, "stays:A, gone:A/B, A/B")
         gone = made["gone"]
-        of_folders = ContentType.objects.db_manager(database).get_for_model(Folder)
+        of_folders = ContentType.objects.db_manager(database).get_for_model(Folder.model)
         Bookmark._base_manager.using(database).create(folder_id=gone)
         Cover.objects.using(database).create(folder_id=gone, picture="x")
         Tag.objects.using(database).create(label="urgent").folders.set([gone, made["stays"]])
         Tag.objects.using(database).create(label="late").folders.set([gone])
         Watch.objects.using(database).create(watched_id=gone)
-        for spelling in (gone, gone.upper(), gone.replace("-", "")):
+        for spelling in spellings(gone):
             Note.objects.using(database).create(content_type=of_folders, object_id=spelling, text="x")
         Scan.objects.using(database).create(about_type=of_folders, about_id=gone)
         was = dump(database)
@@ -102,12 +106,12 @@ class TestUndo:
         assert dump(database) == was
 
     def test_restores_columns_unknown_to_django(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN colour text DEFAULT 'red'")
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN weight double precision")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN colour text DEFAULT 'red'")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN weight double precision")
         made = tree(scratch_database, "A, gone:A")
         execute(
             scratch_database,
-            "UPDATE folders SET colour = %s, weight = %s WHERE id = %s",
+            "UPDATE :folders SET colour = %s, weight = %s WHERE :folders.key = %s",
             'it\'s "so"\n',
             0.1 + 0.2,
             raw(scratch_database, made["gone"]),
@@ -151,7 +155,7 @@ class TestUndo:
 
     def test_needs_an_id_that_is_known(self, database):
         with pytest.raises(exceptions.UnknownObject):
-            undo(database, new_key())
+            undo(database, uuid.uuid4())
 
     def test_needs_an_id(self, database):
         with pytest.raises(exceptions.InvalidKey):
@@ -180,7 +184,7 @@ class TestWhatPeopleDidSince:
         made = tree(database, "stays:A(1), gone:A(1)")
         point = clean(database, made)
         File.objects.using(database).create(
-            id=new_key(), filename="new", file_size=1, folder_id=made["stays"], application_id=made.application
+            id=new_key(File), filename="new", file_size=1, folder_id=made["stays"], application_id=made.application
         )
         undo(database, point)
         assert_tree(database, made, "stays:A(2), gone:A(1)")
@@ -221,7 +225,9 @@ class TestConflict:
         made = tree(database, "stays:A/aside:C, gone:A(x.pdf, y.pdf)")
         point = clean(database, made)
         File.objects.using(database).filter(pk=made["x.pdf"]).update(folder=made["aside"])
-        assert refused(database, point) == [("changed", label(database, "files"), made["x.pdf"], "folder_id")]
+        assert refused(database, point) == [
+            ("changed", label(database, ":files"), made["x.pdf"], named(":files.folder"))
+        ]
 
         result = undo(database, point, skip_conflicts=True)
         assert_tree(database, made, "stays:A/aside:C(x.pdf), gone:A(y.pdf)")
@@ -231,7 +237,9 @@ class TestConflict:
         made = tree(database, "A, A(x.pdf)")
         point = clean(database, made)
         File.objects.using(database).update(folder=None)
-        assert refused(database, point) == [("changed", label(database, "files"), made["x.pdf"], "folder_id")]
+        assert refused(database, point) == [
+            ("changed", label(database, ":files"), made["x.pdf"], named(":files.folder"))
+        ]
 
         undo(database, point, skip_conflicts=True)
         assert File.objects.using(database).get().folder_id is None
@@ -240,7 +248,9 @@ class TestConflict:
         made = tree(database, "stays:A/C, gone:A/moved:B")
         point = clean(database, made)
         Folder.objects.using(database).filter(pk=made["moved"]).update(parent=None)
-        assert refused(database, point) == [("changed", label(database, "folders"), made["moved"], "parent_id")]
+        assert refused(database, point) == [
+            ("changed", label(database, ":folders"), made["moved"], named(":folders.parent"))
+        ]
 
         undo(database, point, skip_conflicts=True)
         assert_tree(database, made, "stays:A/C, gone:A, moved:B")
@@ -249,7 +259,7 @@ class TestConflict:
         made = tree(database, "A, gone:A(x.pdf, y.pdf)")
         point = clean(database, made)
         File.objects.using(database).filter(pk=made["x.pdf"]).delete()
-        assert refused(database, point) == [("row_missing", label(database, "files"), made["x.pdf"], "")]
+        assert refused(database, point) == [("row_missing", label(database, ":files"), made["x.pdf"], "")]
 
         undo(database, point, skip_conflicts=True)
         assert_tree(database, made, "A, gone:A(y.pdf)")
@@ -258,7 +268,7 @@ class TestConflict:
         made = tree(database, "A(x.pdf), gone:A(y.pdf)")
         point = clean(database, made)
         Folder.objects.using(database).create(id=made["gone"], name="Imported", application_id=made.application)
-        assert refused(database, point) == [("row_exists", label(database, "folders"), made["gone"], "")]
+        assert refused(database, point) == [("row_exists", label(database, ":folders"), made["gone"], "")]
 
         undo(database, point, skip_conflicts=True)
         assert_tree(database, made, "A(x.pdf), gone:Imported(y.pdf)")
@@ -277,11 +287,11 @@ class TestConflict:
         point = clean(database, made)
         Folder.objects.using(database).filter(pk=made["stays"]).update(parent=made["top"])
         Folder.objects.using(database).filter(pk=made["mid"]).delete()
-        folders, files = label(database, "folders"), label(database, "files")
+        folders, files = label(database, ":folders"), label(database, ":files")
         assert set(refused(database, point)) == {
-            ("missing_target", files, made["x.pdf"], "folder_id"),
-            ("missing_target", folders, made["below"], "parent_id"),
-            ("missing_target", folders, made["gone"], "parent_id"),
+            ("missing_target", files, made["x.pdf"], named(":files.folder")),
+            ("missing_target", folders, made["below"], named(":folders.parent")),
+            ("missing_target", folders, made["gone"], named(":folders.parent")),
         }
 
         undo(database, point, skip_conflicts=True)
@@ -304,22 +314,22 @@ class TestConflict:
         Folder.objects.using(database).all().delete()
         Application.objects.using(database).all().delete()
         assert refused(database, point) == [
-            ("missing_target", label(database, "folders"), made["gone"], "application_id")
+            ("missing_target", label(database, ":folders"), made["gone"], named(":folders.application"))
         ]
 
         undo(database, point, skip_conflicts=True)
         assert not Folder.objects.using(database).exists()
 
     def test_a_unique_value_was_taken(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN slug varchar(20)")
-        execute(scratch_database, "CREATE UNIQUE INDEX folders_slug ON folders (slug)")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN slug varchar(20)")
+        execute(scratch_database, "CREATE UNIQUE INDEX folders_slug ON :folders (slug)")
         made = tree(scratch_database, "stays:A, gone:A")
-        slug = "UPDATE folders SET slug = 'mine' WHERE id = %s"
+        slug = "UPDATE :folders SET slug = 'mine' WHERE :folders.key = %s"
         execute(scratch_database, slug, raw(scratch_database, made["gone"]))
         point = clean(scratch_database, made)
         execute(scratch_database, slug, raw(scratch_database, made["stays"]))
         assert refused(scratch_database, point) == [
-            ("unique_taken", label(scratch_database, "folders"), made["gone"], "slug")
+            ("unique_taken", label(scratch_database, ":folders"), made["gone"], "slug")
         ]
 
         undo(scratch_database, point, skip_conflicts=True)
@@ -330,7 +340,7 @@ class TestConflict:
         settings.CLEANUP_EXTRA_REFERENCES = ["slot.subject"]
         execute(
             scratch_database,
-            f"CREATE TABLE slot (id integer PRIMARY KEY, subject {uuid_type(scratch_database)} UNIQUE)",
+            f"CREATE TABLE slot (id integer PRIMARY KEY, subject {key_type(scratch_database)} UNIQUE)",
         )
         made = tree(scratch_database, "stays:A, gone:A(x.pdf)")
         gone = raw(scratch_database, made["gone"])
@@ -346,7 +356,7 @@ class TestConflict:
     def test_an_index_made_since_forbids_twins(self, scratch_database):
         made = tree(scratch_database, "A/{B, gone:B(x.pdf), also:B}")
         point = clean(scratch_database, made)
-        execute(scratch_database, "CREATE UNIQUE INDEX one_name ON folders (parent_id, name)")
+        execute(scratch_database, "CREATE UNIQUE INDEX one_name ON :folders (:folders.parent, :folders.name)")
         found = {(code, key) for code, table, key, _ in refused(scratch_database, point)}
         assert {("unique_taken", made["gone"]), ("unique_taken", made["also"])} <= found
 
@@ -356,7 +366,7 @@ class TestConflict:
     def test_twins_that_are_both_gone_are_forbidden_too(self, scratch_database):
         made = tree(scratch_database, "A/B, gone:A/{one:B, two:B}")
         point = clean(scratch_database, made)
-        execute(scratch_database, "CREATE UNIQUE INDEX one_name ON folders (parent_id, name)")
+        execute(scratch_database, "CREATE UNIQUE INDEX one_name ON :folders (:folders.parent, :folders.name)")
         was = dump(scratch_database)
         with pytest.raises(exceptions.RollbackConflict, match=r"one_name|UNIQUE"):
             undo(scratch_database, point)
@@ -378,7 +388,7 @@ class TestConflict:
 
     def test_leaves_the_rest_restored_in_every_spelling(self, database):
         made = tree(database, "A/aside:C, gone:A(x.pdf)")
-        of_folders = ContentType.objects.db_manager(database).get_for_model(Folder)
+        of_folders = ContentType.objects.db_manager(database).get_for_model(Folder.model)
         gone = made["gone"]
         spellings = [gone, gone.upper(), gone.replace("-", ""), gone.replace("-", "").upper()]
         for spelling in spellings:
@@ -586,10 +596,10 @@ class TestPointTakenByHand:
         File.objects.using(database).filter(pk=made["x.pdf"]).delete()
         added = tree(database, "", application=made.application)
         new = File.objects.using(database).create(
-            id=new_key(), filename="new", file_size=1, application_id=added.application
+            id=new_key(File), filename="new", file_size=1, application_id=added.application
         )
         result = undo(database, point)
-        folders, files = label(database, "folders"), label(database, "files")
+        folders, files = label(database, ":folders"), label(database, ":files")
         assert sorted((c.code, c.table, c.key) for c in result.conflicts) == [
             ("changed", folders, made["renamed"]),
             ("extra", files, str(new.pk)),
@@ -644,7 +654,7 @@ class TestPointTakenByHand:
 
     def test_needs_an_application_that_exists(self, database):
         with pytest.raises(exceptions.UnknownObject):
-            DatabaseCleanupService(using=database).create_rollback_point(new_key())
+            DatabaseCleanupService(using=database).create_rollback_point(new_key(Application))
 
 
 class TestWholeRun:
@@ -738,15 +748,15 @@ class TestChangedSchema:
     def test_a_new_column_is_no_obstacle(self, scratch_database):
         made = tree(scratch_database, "A(1), A(1)")
         point = clean(scratch_database, made)
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN colour text DEFAULT 'red'")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN colour text DEFAULT 'red'")
         assert undo(scratch_database, point).exact
-        assert fetch(scratch_database, "SELECT colour FROM folders") == [("red",), ("red",)]
+        assert fetch(scratch_database, "SELECT colour FROM :folders") == [("red",), ("red",)]
 
     def test_a_column_that_is_gone_is_named(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN colour text DEFAULT 'red'")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN colour text DEFAULT 'red'")
         made = tree(scratch_database, "A(1), A(1)")
         point = clean(scratch_database, made)
-        execute(scratch_database, "ALTER TABLE folders RENAME COLUMN colour TO shade")
+        execute(scratch_database, "ALTER TABLE :folders RENAME COLUMN colour TO shade")
         with pytest.raises(exceptions.UnreadableJournal, match="colour"):
             undo(scratch_database, point)
         assert made.folders == 1
@@ -754,8 +764,7 @@ class TestChangedSchema:
     def test_a_table_that_is_gone_is_named(self, scratch_database):
         execute(
             scratch_database,
-            f"CREATE TABLE audit (id integer PRIMARY KEY,"
-            f" subject {uuid_type(scratch_database)} REFERENCES folders (id))",
+            f"CREATE TABLE audit (id integer PRIMARY KEY, subject {key_type(scratch_database)} REFERENCES :folders)",
         )
         made = tree(scratch_database, "A, gone:A")
         execute(scratch_database, "INSERT INTO audit VALUES (1, %s)", raw(scratch_database, made["gone"]))
@@ -783,12 +792,12 @@ def test_a_point_describes_itself(database):
 class TestPathColumns:
     def test_are_computed_anew_by_the_hosts_hook(self, scratch_database, settings):
         settings.CLEANUP_TREE_HOOK = "tests.hostapp.paths.rebuild"
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN path text")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN path text")
         made = tree(scratch_database, "A/B, Z/{C, D}")
         paths.rebuild(using=scratch_database, application_ids=[made.application])
         before = dump(scratch_database)
         point = clean(scratch_database, made)
-        found = fetch(scratch_database, "SELECT path FROM folders ORDER BY path")
+        found = fetch(scratch_database, "SELECT path FROM :folders ORDER BY path")
         assert found == [("A",), ("A/B",), ("A/C",), ("A/D",)]
 
         undo(scratch_database, point)
@@ -796,6 +805,6 @@ class TestPathColumns:
 
     def test_stop_the_run_where_the_hook_is_none(self, scratch_database, settings):
         settings.CLEANUP_TREE_HOOK = "tests.hostapp.paths.missing"
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN path text")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN path text")
         with pytest.raises(exceptions.MisconfiguredSetting):
             clean(scratch_database, tree(scratch_database, "A, A"))
