@@ -51,6 +51,9 @@ class Rows(models.QuerySet):
     def create(self, **values):
         return super().create(**self._own(values))
 
+    def get_or_create(self, defaults, **values):
+        return super().get_or_create(self._own(defaults), **self._own(values))
+
     def values_list(self, *names, **options):
         return super().values_list(*(own(self.model, name) for name in names), **options)
 
@@ -83,3 +86,5 @@ WORDS = _words()
 Application, Folder, File = (Part(model) for model in WORDS)
 #: Whether other models than the mapped ones play.
 OTHERS = Folder.model._meta.label != "cleanup.Folder"
+#: Settings with which a process of its own works on a test's database.
+SETTINGS_MODULE = "tests.settings_own_models" if OTHERS else "project.settings"

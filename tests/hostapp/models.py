@@ -52,6 +52,10 @@ class Tag(models.Model):
     folders = models.ManyToManyField(FOLDER, related_name="tags")
 
 
+#: What the automatic table calls its folder.
+TAGGED = Tag.folders.field.m2m_reverse_field_name()
+
+
 class Dossier(Folder):
     """A proxy, with a content type of its own."""
 

@@ -70,6 +70,7 @@ def text_keys(monkeypatch):
     of_file = {"folder": "drawer", "application": "client", "name": "name"}
     monkeypatch.setattr(folder_tables.conf, "folder_fields", lambda: of_folder)
     monkeypatch.setattr(folder_tables.conf, "file_fields", lambda: of_file)
+    monkeypatch.setattr(folder_tables.conf, "folder_live", lambda: None)
 
     def make(database, key="text", reference="text", action=""):
         time = "timestamptz" if is_postgresql(database) else "datetime"

@@ -25,6 +25,7 @@ from tests.integration.trees import (
     named,
     new_key,
     raw,
+    spellings,
     tree,
     unchecked,
 )
@@ -237,7 +238,9 @@ class TestTrashedFolders:
         cleaned(scratch_database)
         assert_tree(scratch_database, made, "A/{dead:B(1), live:B(2)}")
 
-    def test_without_the_setting_stop_the_run_naming_the_column(self, scratch_database):
+    def test_without_the_setting_stop_the_run_naming_the_column(self, scratch_database, settings):
+        settings.CLEANUP_FOLDER_LIVE = None
+        del settings.CLEANUP_FOLDER_LIVE
         execute(scratch_database, "ALTER TABLE :folders ADD COLUMN deleted_at timestamp")
         made = tree(scratch_database, "A, A")
         with pytest.raises(exceptions.PreflightFailed, match="deleted_at"):
@@ -531,11 +534,11 @@ class TestReferences:
         made = tree(database, "stays:A, gone:A")
         of_folders = ContentType.objects.db_manager(database).get_for_model(Folder.model)
         gone, stays = made["gone"], made["stays"]
-        for spelling in (gone, gone.upper(), gone.replace("-", ""), gone.replace("-", "").upper()):
+        for spelling in spellings(gone):
             Note.objects.using(database).create(content_type=of_folders, object_id=spelling, text="x")
         cleaned(database)
         notes = list(Note.objects.using(database).order_by("pk").values_list("object_id", flat=True))
-        assert notes == [stays, stays.upper(), stays.replace("-", ""), stays.replace("-", "").upper()]
+        assert tuple(notes) == spellings(stays)
 
     def test_by_a_generic_key_of_another_type_stay(self, database):
         made = tree(database, "stays:A, gone:A")
@@ -556,8 +559,9 @@ class TestReferences:
         other = tree(database, "B(theirs.pdf)")
         File.objects.using(database).filter(pk=other["theirs.pdf"]).update(folder=made["gone"])
         cleaned(database)
-        moved = File.objects.using(database).get(pk=other["theirs.pdf"])
-        assert (str(moved.folder_id), str(moved.application_id)) == (made["stays"], other.application)
+        files = File.objects.using(database).filter(pk=other["theirs.pdf"])
+        ((folder, application),) = files.values_list("folder", "application")
+        assert (str(folder), str(application)) == (made["stays"], other.application)
 
 
 def _keys(database: str, sql: str) -> list[str]:
@@ -872,7 +876,7 @@ class TestForwardingAddress:
         made = tree(database, "stays:A, gone:A")
         cleaned(database)
         resolve = DatabaseCleanupService(using=database).resolve_folder
-        assert resolve(made["gone"].replace("-", "").upper()) == made["stays"]
+        assert {resolve(spelling) for spelling in spellings(made["gone"])} == {made["stays"]}
 
     def test_is_none_for_a_folder_that_stands(self, database):
         made = tree(database, "stays:A, gone:A")
@@ -891,7 +895,7 @@ class TestForwardingAddress:
 
     def test_is_refused_to_a_malformed_id(self, database):
         with pytest.raises(exceptions.InvalidKey):
-            DatabaseCleanupService(using=database).resolve_folder("not-a-key")
+            DatabaseCleanupService(using=database).resolve_folder("not\0a key")
 
 
 class TestTriggersThatFire:
@@ -919,4 +923,4 @@ class TestTriggersThatFire:
         row = SnapshotRow.objects.using(scratch_database).get(point__id=point, kind="moved")
         ((before, _),) = json.loads(row.images)
         assert "letter.txt" in " ".join(cell or "" for cell in before)
-        assert File.objects.using(scratch_database).get().filename == "letter.txt!"
+        assert File.objects.using(scratch_database).values_list("filename", flat=True).get() == "letter.txt!"

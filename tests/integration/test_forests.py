@@ -19,7 +19,7 @@ from cleanup.exceptions import RollbackConflict, WouldDetach
 from cleanup.models import Hold, RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from tests import databases
-from tests.hostapp.models import Bookmark, Note, Tag, Watch
+from tests.hostapp.models import TAGGED, Bookmark, Note, Tag, Watch
 from tests.integration.trees import START, dump, execute, new_key, raw, spellings, unchecked
 from tests.parts import Application, File, Folder
 from tests.unit import forests
@@ -124,7 +124,7 @@ def referenced(made: Round) -> dict:
         "bookmarks": dict(Bookmark._base_manager.using(database).values_list("pk", "folder")),
         "watches": dict(Watch.objects.using(database).values_list("pk", "watched")),
         "notes": {pk: _plain(key) for pk, key in Note.objects.using(database).values_list("pk", "object_id")},
-        "tags": {(tag, str(folder)) for tag, folder in links.values_list("tag", "folder")},
+        "tags": {(tag, str(folder)) for tag, folder in links.values_list("tag", TAGGED)},
     }
 
 

@@ -30,6 +30,7 @@ from tests.integration.trees import (
     new_key,
     raw,
     spellings,
+    sql,
     tree,
     unchecked,
 )
@@ -57,21 +58,19 @@ def found(report: dict) -> list[tuple[str, str, str | None]]:
 def drop_foreign_keys(database: str) -> None:
     """Make the mapped tables as another program might have: with no foreign key."""
     if is_postgresql(database):
-        for table, name in fetch(
-            database,
-            "SELECT conrelid::regclass::text, conname FROM pg_constraint"
-            " WHERE contype = 'f' AND conrelid::regclass::text IN ('folders', 'files')",
-        ):
-            execute(database, f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
+        for table in (":files", ":folders"):
+            keys = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = %s::regclass"
+            for (name,) in fetch(database, keys, sql(database, table)):
+                execute(database, f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
         return
     with connections[database].constraint_checks_disabled():
-        for table in ("files", "folders"):
-            made = [
-                sql for (sql,) in fetch(database, "SELECT sql FROM sqlite_master WHERE tbl_name = %s", table) if sql
-            ]
+        for table in (":files", ":folders"):
+            made = fetch(database, "SELECT sql FROM sqlite_master WHERE tbl_name = %s AND sql <> ''", named(table))
             execute(database, f"DROP TABLE {table}")
-            for sql in made:
-                execute(database, re.sub(r' REFERENCES "\w+" \("id"\) DEFERRABLE INITIALLY DEFERRED', "", sql))
+            for (statement,) in made:
+                execute(
+                    database, re.sub(r' REFERENCES "[^"]+" \("[^"]+"\) DEFERRABLE INITIALLY DEFERRED', "", statement)
+                )
 
 
 def merge_away(database: str, loan: Tree, *, removed: str, survivor: str, status: str = "live") -> None:
@@ -437,7 +436,7 @@ class TestReport:
         tree(database, "Loan/Docs*4")
         orphan = tree(database, "Loan/lost:Docs(a, b)")
         with unchecked(database):
-            Folder.objects.using(database).filter(pk=orphan["lost"]).delete()
+            execute(database, "DELETE FROM :folders WHERE :folders.key = %s", raw(database, orphan["lost"]))
             Folder.objects.using(database).create(id=new_key(), name="Lost", parent_id=MISSING, application_id=NOBODY)
 
         report = integrity.verify(using=database)
@@ -519,7 +518,7 @@ class TestReport:
 
     def test_refuses_a_malformed_application(self, database):
         with pytest.raises(InvalidKey):
-            integrity.verify(using=database, application_id="17")
+            integrity.verify(using=database, application_id="x17")
 
     def test_refuses_an_unknown_application(self, database):
         with pytest.raises(UnknownObject):

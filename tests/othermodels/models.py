@@ -43,4 +43,4 @@ class Paper(models.Model):
     file_size = models.IntegerField(db_default=1)
 
     class Meta:
-        db_table = "order"
+        db_table = "group"

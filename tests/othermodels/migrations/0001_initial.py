@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "db_table": "order",
+                "db_table": "group",
             },
         ),
     ]
