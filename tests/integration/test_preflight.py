@@ -357,9 +357,9 @@ class TestProblems:
         settings.CLEANUP_LARGE_TABLE = 1
         tree(scratch_database, "Loan/Docs(5)")
         folder = named(":files.folder")
-        found = indexes_of(scratch_database, named(":files"))
-        (index,) = (name for name, text in found if re.search(rf'\("?{folder}"?\)', text))
-        execute(scratch_database, f'DROP INDEX "{index}"')
+        for index, text in indexes_of(scratch_database, named(":files")):
+            if re.search(rf'\("?{folder}"?[ )]', text):
+                execute(scratch_database, f'DROP INDEX "{index}"')
         if is_postgresql(scratch_database):
             execute(scratch_database, "ANALYZE :files")
         assert ("unindexed", named(":files"), folder) in problems(scratch_database)
