@@ -29,10 +29,7 @@ class Mess:
         field = part.model._meta.pk
         if isinstance(field, models.UUIDField):
             return uuid.UUID(int=self.random.getrandbits(128), version=4)
-        number = self.random.choice(
-            [n for n in (self.random.randrange(1, 2**31) for _ in range(9)) if n not in self.used]
-        )
-        self.used.add(number)
+        number = self.random.getrandbits(31)
         return number if isinstance(field, models.IntegerField) else f"No {number:010}"
 
     def application(self, *, roots: int = 2, children: int = 2, files: int = 2) -> models.Model:
