@@ -248,7 +248,7 @@ class TestAdoption:
     def test_goes_as_shown(self, dirty):
         shown = examples("Adopting an existing database")
         assert_happen(shown, environment_of(databases.url_of(dirty)))
-        assert fetch(dirty, "SELECT count(*) FROM folders") == [(6,)]
+        assert fetch(dirty, "SELECT count(*) FROM folders") == [(7,)]
 
 
 class TestYourOwnModels:
