@@ -113,7 +113,7 @@ class TestWorklist:
         affected = mess.make(database, applications=5)
         mess.make_clean(database, applications=3)
         report = service_of(database).cleanup_all_duplicate_folders()
-        assert [result.application_id for result in report.results] == affected
+        assert [result.application_id for result in report.results] == sorted(affected)
         assert report.total_applications == 5
 
     def test_is_empty_where_nothing_is_to_do(self, database):
@@ -137,7 +137,7 @@ class TestWorklist:
 
     def test_of_a_limited_run_holds_the_worst(self, database):
         some = mess.Mess()
-        sizes = {str(some.application(roots=roots).id): roots for roots in (2, 5, 3, 2, 4)}
+        sizes = {str(some.application(roots=roots).pk): roots for roots in (2, 5, 3, 2, 4)}
         some.write(database)
         report = service_of(database).cleanup_all_duplicate_folders(max_applications=2)
         assert sorted(sizes[result.application_id] for result in report.results) == [4, 5]
