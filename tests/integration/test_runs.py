@@ -113,7 +113,7 @@ class TestWorklist:
         affected = mess.make(database, applications=5)
         mess.make_clean(database, applications=3)
         report = service_of(database).cleanup_all_duplicate_folders()
-        assert [result.application_id for result in report.results] == sorted(affected)
+        assert [result.application_id for result in report.results] == affected
         assert report.total_applications == 5
 
     def test_is_empty_where_nothing_is_to_do(self, database):

@@ -29,7 +29,7 @@ class Mess:
         field = part.model._meta.pk
         if isinstance(field, models.UUIDField):
             return uuid.UUID(int=self.random.getrandbits(128), version=4)
-        number = self.random.getrandbits(31)
+        number = 2**30 + self.random.getrandbits(30)  # ten digits: a worklist goes by keys as text
         return number if isinstance(field, models.IntegerField) else f"No {number:010}"
 
     def application(self, *, roots: int = 2, children: int = 2, files: int = 2) -> models.Model:
