@@ -243,21 +243,20 @@ class Consolidation:
 
     def _pairs(self, reference: Reference, batch: Batch) -> Iterator[Pair]:
         simple = reference.folder_columns == (self.key_column,)
-        number = [batch.number(place) if decision.goes_ahead else 0 for place, decision in enumerate(batch.decisions)]
-        cell = self._key_cell
+        number, cell = batch.number, self._key_cell
         for place, removed, survivor, rank in batch.entries:
             if simple and reference.spelled:
                 spell = self.tables.folder_key.spellings
                 for old, new in zip(spell(removed), spell(survivor), strict=True):
-                    yield Pair(number[place], (self.backend.text_cell(old),), (self.backend.text_cell(new),), rank)
+                    yield Pair(number(place), (self.backend.text_cell(old),), (self.backend.text_cell(new),), rank)
             elif simple:
-                yield Pair(number[place], (cell(removed),), (cell(survivor),), rank)
+                yield Pair(number(place), (cell(removed),), (cell(survivor),), rank)
             else:
                 records = batch.decisions[place].records
                 old_values = self._copied(records[removed], reference)
                 if None not in old_values:  # a null matches nothing: such a row is not enforced, and not a reference
                     new_values = self._copied(records[survivor], reference)
-                    yield Pair(number[place], tuple(str(value) for value in old_values), new_values, rank)
+                    yield Pair(number(place), tuple(str(value) for value in old_values), new_values, rank)
 
     def _copied(self, record: FolderRecord, reference: Reference) -> tuple[Cell, ...]:
         return tuple(

@@ -918,3 +918,25 @@ class TestTriggersThatFire:
         (((before, _),),) = json.loads(row.images)
         assert "letter.txt" in " ".join(cell or "" for cell in before)
         assert File.objects.using(scratch_database).get().filename == "letter.txt!"
+
+
+class TestABatch:
+    def test_does_not_take_what_is_wrong_with_one_application_for_another(self, scratch_database):
+        """One is held by a file that it holds for another, and has a collision besides; its neighbour is merged."""
+        database = scratch_database
+        execute(database, "CREATE UNIQUE INDEX one ON hostapp_note (content_type_id, object_id)")
+        first, second, other = (
+            tree(database, "A, A(x.pdf)"),
+            tree(database, "kept:A, gone:A(y.pdf)"),
+            tree(database, ""),
+        )
+        folders = ContentType.objects.db_manager(database).get_for_model(Folder)
+        for place in ("kept", "gone"):
+            Note.objects.using(database).create(content_type=folders, object_id=second[place], text="")
+        File.objects.using(database).filter(filename="y.pdf").update(application_id=other.application)
+        service = DatabaseCleanupService(using=database)
+        service.hold(other.application)
+        report = service.cleanup_all_duplicate_folders()
+        statuses = {result.application_id: result.status for result in report.results}
+        assert statuses[first.application] == "completed"
+        assert statuses[second.application] != "completed"
