@@ -7,7 +7,6 @@ array bounds included. Types are spelled by ``format_type``.
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from typing import Any, ClassVar
 
 from cleanup import conf
@@ -709,10 +708,11 @@ class PostgresBackend(Backend):
 
     def _array(self, values: Sequence[Cell]) -> str:
         """Return the text form of an array (PostgreSQL, 8.15.6): quoted once, many times faster than item by item."""
-        with suppress(TypeError):  # a null among them
-            joined = ",".join(values)  # type: ignore[arg-type]
-            if _PLAIN_ITEMS(joined) and joined.count(",") == len(values) - 1 and "null" not in joined.lower():
-                return "{" + joined + "}"
+        present = [value for value in values if value is not None]
+        joined = ",".join(present)
+        plain = len(present) == len(values) and joined.count(",") == len(values) - 1
+        if plain and _PLAIN_ITEMS(joined) and "null" not in joined.lower():
+            return "{" + joined + "}"
         return "{" + ",".join(map(_array_item, values)) + "}"
 
     def _condition(self, target: Target) -> tuple[str, list[Any]]:

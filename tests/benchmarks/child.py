@@ -1,4 +1,4 @@
-"""One verb of the facade in a process of its own: ``python -m tests.benchmarks.child VERB [ARGUMENT...]``.
+"""One verb of the facade in a process of its own: ``python -m tests.benchmarks.child VERB``.
 
 Prints JSON: ``seconds`` of the verb alone, without the start of the interpreter and of Django, and its ``answer``.
 """
@@ -11,7 +11,7 @@ import django
 from django.db import connection
 
 
-def main(verb: str, *arguments: str) -> None:
+def main(verb: str) -> None:
     """Perform the verb."""
     django.setup()
     # Now the settings are there.
@@ -20,13 +20,11 @@ def main(verb: str, *arguments: str) -> None:
     connection.ensure_connection()
     verbs = {
         "check": cleanup_service.check,
-        "cleanup": lambda workers: cleanup_service.cleanup_all_duplicate_folders(workers=int(workers)),
         "dry-run": lambda: cleanup_service.cleanup_all_duplicate_folders(dry_run=True),
-        "rollback": cleanup_service.rollback_cleanup,
         "verify": cleanup_service.verify_cleanup_integrity,
     }
     started = time.perf_counter()
-    answer = verbs[verb](*arguments)
+    answer = verbs[verb]()
     seconds = time.perf_counter() - started
     print(json.dumps({"seconds": seconds, "answer": answer if isinstance(answer, dict) else answer.as_json()}))
 

@@ -25,8 +25,8 @@ class Figure:
     unit: str = "s"
 
 
-def _run(stage: Stage, database: str, *arguments: str) -> Child:
-    return stage.child([*_CHILD, *arguments], database=database)
+def _run(stage: Stage, database: str, verb: str) -> Child:
+    return stage.child([*_CHILD, verb], database=database)
 
 
 def _seconds(child: Child) -> float:

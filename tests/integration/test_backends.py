@@ -15,6 +15,7 @@ from cleanup.backends import backend_for
 from cleanup.backends.base import (
     Counted,
     Pair,
+    Restoration,
     RowConflict,
     StructureTable,
     Target,
@@ -118,38 +119,25 @@ class Workbench:
         return [column.name for column in table.columns if not column.generated]
 
     def conflicts(self, name: str, *, points: Sequence[int], step: int = STEP, left_out=()) -> list[RowConflict]:
-        table = self.table(name)
         with transaction.atomic(using=self.alias):
-            self.backend.pin()
-            done = self.backend.restore_images(
-                table,
-                self.stored_columns(table),
-                table.row_key,
-                points=points,
-                step=step,
-                foreign_keys=self.foreign_keys(name),
-                left_out=left_out,
+            done = self._restore(
+                name, foreign_keys=self.foreign_keys(name), points=points, step=step, left_out=left_out
             )
             assert not (done.conflicts and done.restored)
             transaction.set_rollback(True, using=self.alias)
         return list(done.conflicts)
 
     def restore(self, name: str, *, points: Sequence[int], step: int = STEP, left_out=()) -> list[Counted]:
-        table = self.table(name)
         with transaction.atomic(using=self.alias):
-            self.backend.pin()
-            done = self.backend.restore_images(
-                table,
-                self.stored_columns(table),
-                table.row_key,
-                points=points,
-                step=step,
-                foreign_keys=(),
-                left_out=left_out,
-            )
+            done = self._restore(name, foreign_keys=(), points=points, step=step, left_out=left_out)
             self.backend.force_constraints()
         assert not done.conflicts
         return list(done.restored)
+
+    def _restore(self, name: str, **options) -> Restoration:
+        table = self.table(name)
+        self.backend.pin()
+        return self.backend.restore_images(table, self.stored_columns(table), table.row_key, **options)
 
     def removed(self, name: str, *rows: int) -> int:
         """Remove rows by their number, and return the point that has them."""
