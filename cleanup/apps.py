@@ -25,3 +25,7 @@ class CleanupConfig(AppConfig):
         ):
             if not hasattr(settings, name):
                 setattr(settings, name, value)
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from cleanup import checks  # noqa: F401, PLC0415  # it looks at models, which are there only now

@@ -3,14 +3,15 @@
 A wrong value raises MisconfiguredSetting, which names the setting and the remedy.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any, Literal, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from cleanup.exceptions import MisconfiguredSetting
+from cleanup.exceptions import MisconfiguredSetting, UnknownModel, UnusableHook
+from cleanup.names import fault_of_name
 
 _MISSING = object()
 
@@ -42,9 +43,27 @@ def _positive_integer(name: str, default: int) -> int:
 
 def _names(name: str) -> tuple[str, ...]:
     value = _get(name, ())
-    if isinstance(value, str) or not all(isinstance(entry, str) and "." in entry for entry in value):
+    is_list = isinstance(value, Collection) and not isinstance(value, str)
+    if not is_list or not all(isinstance(entry, str) and "." in entry for entry in value):
         raise MisconfiguredSetting(setting=name, problem='it is a list of "table.column" or "schema.table.column".')
     return tuple(value)
+
+
+def _label(name: str, default: str) -> str:
+    value = _get(name, default)
+    if not isinstance(value, str) or value.count(".") != 1:
+        raise UnknownModel(setting=name, problem=f'{value!r} does not name a model as "app.Model".', value=value)
+    return value
+
+
+def _function(name: str, path: Any) -> Callable[..., Any]:
+    try:
+        function = import_string(path)
+    except (ImportError, TypeError, AttributeError):
+        function = None
+    if not callable(function):
+        raise UnusableHook(setting=name, problem=f"{path!r} is no dotted path of a function.")
+    return cast("Callable[..., Any]", function)
 
 
 # Which models and columns play the parts.
@@ -52,17 +71,17 @@ def _names(name: str) -> tuple[str, ...]:
 
 def application_model() -> str:
     """Label of the model that owns folder trees."""
-    return cast(str, _get("CLEANUP_APPLICATION_MODEL", "cleanup.Application"))
+    return _label("CLEANUP_APPLICATION_MODEL", "cleanup.Application")
 
 
 def folder_model() -> str:
     """Label of the folder model."""
-    return cast(str, _get("CLEANUP_FOLDER_MODEL", "cleanup.Folder"))
+    return _label("CLEANUP_FOLDER_MODEL", "cleanup.Folder")
 
 
 def file_model() -> str:
     """Label of the file model."""
-    return cast(str, _get("CLEANUP_FILE_MODEL", "cleanup.File"))
+    return _label("CLEANUP_FILE_MODEL", "cleanup.File")
 
 
 def folder_fields() -> Mapping[str, str]:
@@ -124,7 +143,7 @@ def triggers() -> Literal["refuse", "fire", "bypass"]:
 def collisions() -> Mapping[str, str]:
     """Policy by table (``table`` or ``schema.table``): ``refuse`` (the default) or ``keep_survivor``."""
     value = _get("CLEANUP_COLLISIONS", {})
-    if not isinstance(value, Mapping) or not set(value.values()) <= {"refuse", "keep_survivor"}:
+    if not isinstance(value, Mapping) or not all(policy in ("refuse", "keep_survivor") for policy in value.values()):
         raise MisconfiguredSetting(
             setting="CLEANUP_COLLISIONS", problem='it maps table names to "refuse" or "keep_survivor".'
         )
@@ -149,15 +168,45 @@ def tree_hook() -> Callable[..., None] | None:
     MisconfiguredSetting.
     """
     path = _get("CLEANUP_TREE_HOOK", None)
-    if path is None:
-        return None
-    try:
-        hook = import_string(path)
-    except (ImportError, TypeError, AttributeError):
-        hook = None
-    if not callable(hook):
-        raise MisconfiguredSetting(setting="CLEANUP_TREE_HOOK", problem=f"{path!r} is no dotted path of a function.")
-    return cast("Callable[..., None]", hook)
+    return None if path is None else _function("CLEANUP_TREE_HOOK", path)
+
+
+# Folders that are made.
+
+
+def root_folder() -> str:
+    """Name of a root folder that is made."""
+    value = _get("CLEANUP_ROOT_FOLDER", "Application")
+    if fault := fault_of_name(value):
+        raise MisconfiguredSetting(setting="CLEANUP_ROOT_FOLDER", problem=f"{fault}.")
+    return cast(str, value)
+
+
+def standard_folders() -> tuple[str, ...]:
+    """Names of the folders that every application has in its root folder."""
+    value = _get(
+        "CLEANUP_STANDARD_FOLDERS", ("Borrower", "Guarantor", "Collateral", "Business", "Supporting Documents")
+    )
+    if not isinstance(value, list | tuple):
+        raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem="it is a list of names.")
+    for place, name in enumerate(value, start=1):
+        if fault := fault_of_name(name):
+            raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem=f"of name {place}, {fault}.")
+    if len(set(value)) != len(value):
+        raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem="it holds a name twice.")
+    return tuple(value)
+
+
+def folder_defaults() -> Mapping[str, Any] | Callable[..., Mapping[str, Any]]:
+    """Further field values of folders that are made, or a function, set by dotted path, that returns them.
+
+    It is called as ``hook(using=alias, application_id=..., name=..., parent_id=...)``, ids as text, the parent None for
+    a root folder, which it may give another name. Raises MisconfiguredSetting.
+    """
+    value = _get("CLEANUP_FOLDER_DEFAULTS", {})
+    if isinstance(value, Mapping):
+        return value
+    return _function("CLEANUP_FOLDER_DEFAULTS", value)
 
 
 # Runs.
@@ -208,6 +257,14 @@ def failure_window() -> int:
     return _positive_integer("CLEANUP_FAILURE_WINDOW", 50)
 
 
+# Guards.
+
+
+def guard_wait() -> timedelta:
+    """How long the migration of a guard waits for old transactions and for a lock before it gives up."""
+    return timedelta(seconds=_positive_number("CLEANUP_GUARD_WAIT_SECONDS", 30))
+
+
 # Undo and history.
 
 
@@ -229,3 +286,37 @@ def finding_limit() -> int:
 def alert_threshold() -> int:
     """Applications with duplicates beyond which a check raises the alert flag."""
     return _positive_integer("CLEANUP_ALERT_THRESHOLD", 5)
+
+
+#: All of them, with the functions above, each of which raises MisconfiguredSetting where its setting is wrong.
+SETTINGS: Mapping[str, Callable[[], Any]] = {
+    "CLEANUP_APPLICATION_MODEL": application_model,
+    "CLEANUP_FOLDER_MODEL": folder_model,
+    "CLEANUP_FILE_MODEL": file_model,
+    "CLEANUP_FOLDER_FIELDS": folder_fields,
+    "CLEANUP_FILE_FIELDS": file_fields,
+    "CLEANUP_FOLDER_LIVE": folder_live,
+    "CLEANUP_DIFFERENT_ROOTS": different_roots,
+    "CLEANUP_DIFFERING_COLUMNS": differing_columns,
+    "CLEANUP_TRIGGERS": triggers,
+    "CLEANUP_COLLISIONS": collisions,
+    "CLEANUP_EXTRA_REFERENCES": extra_references,
+    "CLEANUP_IGNORED_COLUMNS": ignored_columns,
+    "CLEANUP_TREE_HOOK": tree_hook,
+    "CLEANUP_ROOT_FOLDER": root_folder,
+    "CLEANUP_STANDARD_FOLDERS": standard_folders,
+    "CLEANUP_FOLDER_DEFAULTS": folder_defaults,
+    "CLEANUP_TARGET_TRANSACTION_MS": target_transaction_ms,
+    "CLEANUP_BATCH_SIZE": batch_size,
+    "CLEANUP_MAX_ATTEMPTS": max_attempts,
+    "CLEANUP_LEASE_SECONDS": lease,
+    "CLEANUP_LARGE_APPLICATION": large_application,
+    "CLEANUP_LARGE_TABLE": large_table,
+    "CLEANUP_LOCK_TIMEOUT_MS": lock_timeout_ms,
+    "CLEANUP_STATEMENT_TIMEOUT_MS": statement_timeout_ms,
+    "CLEANUP_FAILURE_WINDOW": failure_window,
+    "CLEANUP_GUARD_WAIT_SECONDS": guard_wait,
+    "CLEANUP_ROLLBACK_DAYS": rollback_days,
+    "CLEANUP_FINDING_LIMIT": finding_limit,
+    "CLEANUP_ALERT_THRESHOLD": alert_threshold,
+}

@@ -54,6 +54,34 @@ class MisconfiguredSetting(UsageError):
     code = "misconfigured"
 
 
+class UnknownModel(MisconfiguredSetting):
+    """{setting} is wrong: {problem}"""
+
+
+class UnknownField(MisconfiguredSetting):
+    """{setting} is wrong: {problem}"""
+
+
+class UnsupportedKey(MisconfiguredSetting):
+    """{setting} is wrong: {problem}"""
+
+
+class UnusableHook(MisconfiguredSetting):
+    """{setting} is wrong: {problem}"""
+
+
+class InvalidName(UsageError):
+    """The name of the folder cannot be used: {problem}."""
+
+    code = "invalid_name"
+
+
+class ForeignParent(UsageError):
+    """Folder {folder_id} is no live folder of application {application_id}."""
+
+    code = "foreign_parent"
+
+
 class DatabaseUnusable(UsageError):
     """The database cannot be used: {problem} {remedy}"""
 
@@ -140,9 +168,22 @@ class WouldDetach(Refused):
 
 
 class Guarded(Refused):
-    """Guard {guard} forbids what rolling back would bring back. Lift it with: manage.py {command}"""
+    """Guard {guard} forbids what rolling back would bring back. Nothing was restored. Lift it with: {command}"""
 
     code = "guarded"
+
+
+class GuardForbidden(Refused):
+    """Guard {guard} cannot be put in place: {problem} Nothing was changed."""
+
+    code = "guard_forbidden"
+
+
+class GuardBlocked(Refused):
+    """Guard {guard} has to wait for other sessions, and gave up after {seconds} seconds: {sessions}. Have them end
+    their transactions, or end them, and run the same command again."""
+
+    code = "guard_blocked"
 
 
 class UnreadableJournal(Refused):
@@ -168,6 +209,12 @@ class ForeignDatabase(Refused):
     --adopt."""
 
     code = "foreign_database"
+
+
+class FolderNotCreated(Refused):
+    """A folder of application {application_id} could not be created. {problem}"""
+
+    code = "folder_not_created"
 
 
 # What can be wrong with one application while others go on.

@@ -5,8 +5,9 @@ them into what the database driver takes, and back, in one spelling per key.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.apps import apps
@@ -15,7 +16,8 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
-from cleanup.exceptions import InvalidKey, MisconfiguredSetting
+from cleanup.exceptions import InvalidKey, MisconfiguredSetting, UnknownField, UnknownModel, UnsupportedKey
+from cleanup.names import is_storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class KeyColumn:
             python = self.field.to_python(value)
         except (ValidationError, ValueError, TypeError, OverflowError):
             raise InvalidKey(value=value, what=self.what) from None
-        if python is None or (isinstance(python, str) and not _is_storable(python)):
+        if python is None or (isinstance(python, str) and not is_storable(python)):
             raise InvalidKey(value=value, what=self.what)
         if isinstance(python, int) and not -(2**63) <= python < 2**63:
             raise InvalidKey(value=value, what=self.what)
@@ -110,9 +112,9 @@ def folder_tables() -> FolderTables:
         application=application,
         folder=folder,
         file=file,
-        application_key=KeyColumn(_primary_key(application), "an application"),
-        folder_key=KeyColumn(_primary_key(folder), "a folder"),
-        file_key=KeyColumn(_primary_key(file), "a file"),
+        application_key=KeyColumn(_primary_key(application, "CLEANUP_APPLICATION_MODEL"), "an application"),
+        folder_key=KeyColumn(_primary_key(folder, "CLEANUP_FOLDER_MODEL"), "a folder"),
+        file_key=KeyColumn(_primary_key(file, "CLEANUP_FILE_MODEL"), "a file"),
         folder_parent=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["parent"]),
         folder_application=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["application"]),
         folder_name=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["name"]),
@@ -124,31 +126,94 @@ def folder_tables() -> FolderTables:
     )
 
 
-def _is_storable(text: str) -> bool:
-    """Tell whether a database can hold the text: no NUL, no half of a surrogate pair."""
+def misconfigurations() -> Iterator[MisconfiguredSetting]:
+    """Yield all that is wrong with the settings that name models and fields, where ``folder_tables`` raises the first.
+
+    What is wrong with the form of a setting is left to whoever reads it by itself.
+    """
+    folder_fields = _named("CLEANUP_FOLDER_FIELDS", lambda: conf.folder_fields().values())
+    file_fields = _named("CLEANUP_FILE_FIELDS", lambda: conf.file_fields().values())
+    defaults = _named("CLEANUP_FOLDER_DEFAULTS", _constant_defaults)
+    parts: tuple[tuple[str, Callable[[], str], list[tuple[str, str]]], ...] = (
+        ("CLEANUP_APPLICATION_MODEL", conf.application_model, []),
+        ("CLEANUP_FOLDER_MODEL", conf.folder_model, folder_fields + defaults),
+        ("CLEANUP_FILE_MODEL", conf.file_model, file_fields),
+    )
+    for setting, label, fields in parts:
+        try:
+            model = _model(setting, label())
+        except MisconfiguredSetting as error:
+            yield error
+            continue
+        checks: list[Callable[[], object]] = [
+            partial(_primary_key, model, setting),
+            *(partial(_column, model, *field) for field in fields),
+        ]
+        for check in checks:
+            try:
+                check()
+            except MisconfiguredSetting as error:
+                yield error
+
+
+def _named(setting: str, read: Callable[[], Iterable[str]]) -> list[tuple[str, str]]:
+    """Return the setting with each field that it names; none where it cannot be read."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\x00" not in text
+        return [(setting, field) for field in read()]
+    except MisconfiguredSetting:
+        return []
+
+
+def _constant_defaults() -> Mapping[str, Any]:
+    defaults = conf.folder_defaults()
+    return defaults if isinstance(defaults, Mapping) else {}
+
+
+def fields_to_provide() -> tuple[str, ...]:
+    """Return the fields of the folder model that a new folder needs, and neither model nor product has a value for.
+
+    CLEANUP_FOLDER_DEFAULTS must give them. Raises MisconfiguredSetting.
+    """
+    tables = folder_tables()
+    of_role = conf.folder_fields().values()
+    columns = set(tables.live or ())
+    return tuple(
+        field.name
+        for field in tables.folder._meta.concrete_fields
+        if field.name not in of_role and field.column not in columns and not _gets_value(field)
+    )
+
+
+def _gets_value(field: "models.Field[Any, Any]") -> bool:
+    return bool(
+        field.null
+        or field.blank
+        or field.has_default()
+        or field.db_default is not models.NOT_PROVIDED
+        or field.generated
+        or getattr(field, "auto_now", False)
+        or getattr(field, "auto_now_add", False)
+        or (field.remote_field is not None and getattr(field.remote_field, "parent_link", False))
+    )
 
 
 def _model(setting: str, label: str) -> type[models.Model]:
     try:
         return apps.get_model(label, require_ready=False)
     except (LookupError, ValueError) as error:
-        raise MisconfiguredSetting(setting=setting, problem=f"{label!r} is no installed model ({error}).") from None
+        problem = f"{label!r} is no installed model ({error})."
+        raise UnknownModel(setting=setting, problem=problem, value=label) from None
 
 
-def _primary_key(model: type[models.Model]) -> "models.Field[Any, Any]":
+def _primary_key(model: type[models.Model], setting: str) -> "models.Field[Any, Any]":
     key = model._meta.pk
     while isinstance(key, models.ForeignKey):  # a child of multi-table inheritance
         key = key.target_field
     allowed = (models.UUIDField, models.IntegerField, models.CharField, models.TextField)
     if not isinstance(key, allowed):
-        raise MisconfiguredSetting(
-            setting=model._meta.label, problem="its primary key is no UUID, integer or text column."
-        )
+        kind = type(key).__name__
+        problem = f"the primary key of {model._meta.label}, {kind}, is no UUID, integer or text column."
+        raise UnsupportedKey(setting=setting, problem=problem)
     return key
 
 
@@ -156,7 +221,9 @@ def _column(model: type[models.Model], setting: str, name: str) -> str:
     try:
         field = model._meta.get_field(name)
     except FieldDoesNotExist:
-        raise MisconfiguredSetting(setting=setting, problem=f"{model._meta.label} has no field {name!r}.") from None
+        problem = f"{model._meta.label} has no field {name!r}."
+        raise UnknownField(setting=setting, problem=problem, value=name, model=model) from None
     if not isinstance(field, models.Field) or field.column is None:
-        raise MisconfiguredSetting(setting=setting, problem=f"{model._meta.label}.{name} is no column.")
+        problem = f"{model._meta.label}.{name} is no column."
+        raise UnknownField(setting=setting, problem=problem, value=name, model=model)
     return str(field.column)

@@ -23,7 +23,7 @@ had to give way to a twin return.
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ from cleanup.backends import Backend
 from cleanup.backends.base import Cell, Counted, RowConflict, UndoTarget
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.exceptions import UnreadableJournal
-from cleanup.models import SnapshotLayout
+from cleanup.models import SnapshotLayout, SnapshotRow
 from cleanup.references import Reference, ReferenceMap
 
 FORMAT_VERSION = 2
@@ -148,6 +148,40 @@ class Reader:
     def key(self, label: str) -> tuple[str, ...]:
         """Return the key columns of a table."""
         return tuple(self._tables[label]["key"])
+
+    def before(
+        self, *, using: str, points: Sequence[int], label: str, column: str
+    ) -> tuple[dict[Cell, Cell], list[dict[str, Cell]]]:
+        """Return what undoing brings back in a table with a key of one column.
+
+        The old value of a column by the key of each row that moved, and the removed rows, by column.
+        """
+        moved: dict[Cell, Cell] = {}
+        removed: list[dict[str, Cell]] = []
+        columns = self.columns(label)
+        (key,) = self.key(label)
+        rows = SnapshotRow.objects.using(using).filter(point__in=points, table=label).order_by("step", "pk")
+        for row in rows.iterator(chunk_size=500):
+            if row.kind == SnapshotRow.Kind.REMOVED:
+                removed += [dict(zip(columns, image, strict=True)) for image in json.loads(row.images or "[]")]
+            elif row.kind == SnapshotRow.Kind.MOVED:
+                for olds, keys in self._changes(row):
+                    if column in olds:
+                        for cell in keys[key]:
+                            moved.setdefault(cell, olds[column])  # of several moves, the first
+        return moved, removed
+
+    def _changes(self, row: SnapshotRow) -> Iterator[tuple[dict[str, Cell], dict[str, list[Cell]]]]:
+        """Yield the changes of a snapshot row, of either format: old cells by column, key cells by key column."""
+        changes = json.loads(row.changes or "[]")
+        if self._format == 1:
+            yield {column: old for column, (old, _) in changes.items()}, json.loads(row.keys or "{}")
+            return
+        targets = next(targets for number, _, targets in self._steps if number == row.step)
+        columns = next(columns for label, columns, _ in targets if label == row.table)
+        for change in changes:
+            keys = dict(zip(self.key(row.table), change["keys"], strict=True))
+            yield dict(zip(columns, change["from"], strict=True)), keys
 
     def undo(
         self,

@@ -44,13 +44,13 @@ def affected_sql(
 
 
 def worst_sql(*, using: str, limit: int) -> tuple[str, list[Any]]:
-    """Return the SELECT, as ``affected_sql`` does, of the applications with most duplicates, most first."""
+    """Return the SELECT, as ``affected_sql`` does, of applications that are queued, then of the worst."""
     query = _folder_sql(using).worst(limit)
     return query.sql, list(query.params)
 
 
 def worst_applications(*, using: str, limit: int) -> list[str]:
-    """Return the keys of the applications with most duplicates, in key order."""
+    """Return the keys of the applications that are queued, or have most duplicates, in key order."""
     sql = _folder_sql(using)
     return sorted(key for key, _, _ in sql.fetch(sql.worst(limit)))
 

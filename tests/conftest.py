@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+from django.core.management import call_command
 from django.db import connections
 from django.test import TransactionTestCase
 
@@ -49,11 +50,12 @@ def _on(vendor: str) -> object:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker) -> None:
-    """Note how the test databases look after migrate."""
+    """Lift the guards, for nearly all tests make duplicates, and note how the test databases look then."""
     with django_db_blocker.unblock():
         for alias in connections:
             connection = connections[alias]
             if connection.settings_dict["NAME"] == connection.creation._get_test_db_name():
+                call_command("migrate", "cleanup_guards", "zero", database=alias, verbosity=0)
                 databases.remember(alias)
 
 

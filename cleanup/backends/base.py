@@ -9,7 +9,8 @@ journal are made of cells, and cells are compared as text.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -160,6 +161,23 @@ class Backend(ABC):
     def pin(self, *, session_name: str = "") -> None:
         """Set, for this transaction alone, timeouts, row security and the text form of values."""
 
+    @contextmanager
+    def pinned(self, *, session_name: str = "") -> Iterator[None]:
+        """Pin within a transaction of somebody else, who gets back what it had set.
+
+        Where the block raises, that is left to the savepoint around it. Here nothing is set, so nothing is restored.
+        """
+        self.pin(session_name=session_name)
+        yield
+
+    @abstractmethod
+    def serialize(self, tables: FolderTables, application: str) -> None:
+        """Let one transaction after the other make folders of an application, and after a merge, not within one.
+
+        A transaction that goes on with an older snapshot than what the one before it did (REPEATABLE READ) fails here
+        with a serialization failure, since it would not see those folders. Writers of files are not waited for.
+        """
+
     @abstractmethod
     def commit_lazily(self) -> None:
         """Let this transaction's commit not wait for the disk; what is committed later brings it there too."""
@@ -236,9 +254,18 @@ class Backend(ABC):
 
     @abstractmethod
     def read_folders(
-        self, tables: FolderTables, keys: Sequence[str], *, lock: bool, columns: Sequence[str] = ()
+        self,
+        tables: FolderTables,
+        keys: Sequence[str],
+        *,
+        lock: bool,
+        columns: Sequence[str] = (),
+        near: Sequence[str] | None = None,
     ) -> dict[str, list[FolderRecord]]:
-        """Read the folders of applications, by application, with further columns as cells; locked in key order."""
+        """Read the folders of applications, by application, with further columns as cells; locked in key order.
+
+        With ``near`` only root folders, the folders so named by their keys, and what lies directly in any of these.
+        """
 
     @abstractmethod
     def count_rows(self, targets: Sequence[Target]) -> list[Counted]:

@@ -192,11 +192,15 @@ class FolderSql:
         )
 
     def worst(self, limit: int) -> Query:
-        """Select as ``affected`` does the applications with the most duplicates, most first."""
+        """Select as ``affected`` does the applications with the most duplicates, most first, after those queued."""
         return (
             Query("SELECT application_key, roots, duplicates FROM (")
             + self.affected(Scope())
-            + Query(") AS affected ORDER BY duplicates DESC, application_key LIMIT %s", (limit,))
+            + Query(
+                ") AS affected ORDER BY application_key IN (SELECT q.application_key FROM cleanup_queuedapplication"
+                " AS q) DESC, duplicates DESC, application_key LIMIT %s",
+                (limit,),
+            )
         )
 
     def several_roots(self, scope: Scope) -> Query:

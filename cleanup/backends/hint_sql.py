@@ -3,12 +3,12 @@
 Pure text: nothing here is executed, and nothing has parameters.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from django.apps import apps
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.finding_sql import BLANKS, FindingSql
 from cleanup.backends.folder_sql import is_postgresql
+from cleanup.guard_names import putting
 from cleanup.references import Reference, ReferenceMap
 
 
@@ -48,20 +48,10 @@ class Hints:
         role = self.sql.backend.quote(user) if user else "CURRENT_USER"
         return _pasteable(f"GRANT SELECT ON {self.sql.backend.relation(table.name)} TO {role};")
 
-    def guard(self, columns: Sequence[str]) -> str:
-        """Make the unique index that forbids further duplicates; it fails while there are some."""
-        sql, postgresql = self.sql, is_postgresql(self.connection)
-        quote = sql.backend.quote
-        conditions = [f"{quote(column)} {_is(value, postgresql)}" for column, value in (sql.tables.live or {}).items()]
-        if columns == [sql.tables.folder_application]:
-            parts, name = [sql.owner], "folders_one_root"
-            conditions.insert(0, f"{sql.parent} IS NULL")
-        else:
-            binary = 'COLLATE "C"' if postgresql else "COLLATE BINARY"
-            parts, name = [sql.parent, f"{sql.name} {binary}", sql.owner], "folders_one_name"
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        how = "CONCURRENTLY " if postgresql else ""
-        return _pasteable(f"CREATE UNIQUE INDEX {how}{name} ON {sql.folders} ({', '.join(parts)}){where};")
+    def guards(self) -> str:
+        """Put the guards in place."""
+        command = putting(using=self.connection.alias)
+        return command if apps.is_installed("cleanup.guards") else f'Add "cleanup.guards" to INSTALLED_APPS; {command}'
 
     def _listings(self) -> dict[str, str]:
         sql = self.sql
@@ -124,11 +114,3 @@ def _pasteable(text: str) -> str:
 def _literal(value: str) -> str:
     escaped = value.replace("'", "''")
     return f"'{escaped}'"
-
-
-def _is(value: Any, postgresql: bool) -> str:  # noqa: FBT001
-    if value is None:
-        return "IS NULL"
-    if isinstance(value, bool) and postgresql:
-        return f"= {str(value).lower()}"
-    return f"= {int(value)}" if isinstance(value, bool | int) else f"= {_literal(str(value))}"

@@ -6,7 +6,8 @@ array bounds included. Types are spelled by ``format_type``.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 from cleanup import conf
@@ -71,6 +72,27 @@ class PostgresBackend(Backend):
     # Transactions.
 
     def pin(self, *, session_name: str = "") -> None:
+        self._set_locally(self._settings(session_name))
+        # A table that changes in two ways by keys of each other is consistent only in the end.
+        self.execute("SET CONSTRAINTS ALL DEFERRED")
+
+    @contextmanager
+    def pinned(self, *, session_name: str = "") -> Iterator[None]:
+        names = list(self._settings(session_name))
+        before = self.fetch("SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", [names])
+        self.pin(session_name=session_name)
+        yield
+        self._set_locally(dict(before))
+        # As each constraint was declared; what the transaction itself had said of them cannot be known.
+        self.execute("SET CONSTRAINTS ALL DEFERRED")
+        immediate = self.fetch(
+            "SELECT string_agg(DISTINCT format('%%I.%%I', nspname, conname), ', ') FROM pg_constraint AS c"
+            " JOIN pg_namespace AS n ON n.oid = c.connamespace WHERE c.condeferrable AND NOT c.condeferred"
+        )[0][0]
+        if immediate:
+            self.execute(f"SET CONSTRAINTS {immediate.replace('%', '%%')} IMMEDIATE")
+
+    def _settings(self, session_name: str) -> dict[str, str]:
         settings = {
             **_PINNED,
             "lock_timeout": f"{conf.lock_timeout_ms()}ms",
@@ -81,10 +103,28 @@ class PostgresBackend(Backend):
             settings["application_name"] = session_name[:63]
         if conf.triggers() == "bypass":
             settings["session_replication_role"] = "replica"
+        return settings
+
+    def _set_locally(self, settings: Mapping[str, str]) -> None:
         calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
         self.fetch(f"SELECT {calls}", [part for setting in settings.items() for part in setting])
-        # A table that changes in two ways by keys of each other is consistent only in the end.
-        self.execute("SET CONSTRAINTS ALL DEFERRED")
+
+    def serialize(self, tables: FolderTables, application: str) -> None:
+        # Not FOR UPDATE: two callers that have both filed something for the application, and so hold its key, would
+        # wait for each other.
+        key = self.quote(tables.application_key.column)
+        self.execute(
+            f"SELECT FROM {self.quote(tables.application_table)}"
+            f" WHERE {key} = ANY(%s{self._array_cast(tables.application_key)}) FOR NO KEY UPDATE",
+            [[application]],
+        )
+        # A lock is no change, and so escapes an older snapshot; this row does not. Whatever the isolation of this
+        # transaction, that of the next one may be another.
+        self.execute(
+            "INSERT INTO cleanup_structurelock (application_key, taken_at) VALUES (%s, clock_timestamp())"
+            " ON CONFLICT (application_key) DO UPDATE SET taken_at = excluded.taken_at",
+            [application],
+        )
 
     def commit_lazily(self) -> None:
         self.execute("SET LOCAL synchronous_commit = off")
@@ -170,7 +210,13 @@ class PostgresBackend(Backend):
         return folders
 
     def read_folders(
-        self, tables: FolderTables, keys: Sequence[str], *, lock: bool, columns: Sequence[str] = ()
+        self,
+        tables: FolderTables,
+        keys: Sequence[str],
+        *,
+        lock: bool,
+        columns: Sequence[str] = (),
+        near: Sequence[str] | None = None,
     ) -> dict[str, list[FolderRecord]]:
         # The database ranks ages: "infinity" and dates before Christ are no Python datetimes. The lock is taken in a
         # subquery since a window function may not stand beside FOR UPDATE.
@@ -187,13 +233,23 @@ class PostgresBackend(Backend):
         order = f'{key} COLLATE "C"' if self._is_text(tables.folder_key) else key
         live, live_params = self.live_condition(tables, prefix="")
         extra = "".join(f", {self.quote(column)}::text" for column in columns)
+        within, nearby = f"{application} = ANY(%s{self._array_cast(tables.application_key)})", ""
+        if near is not None:
+            named = f"ANY(%s{self._array_cast(tables.folder_key)})"
+            nearby = (
+                f" AND ({parent} IS NULL OR {key} = {named} OR {parent} = {named} OR {parent} IN"
+                f" (SELECT {key} FROM {self.quote(tables.folder_table)} WHERE {within} AND {parent} IS NULL))"
+            )
         rows = self.fetch(
             f"SELECT {application}::text, {key}::text, {parent}::text, {name}::text,"
             f" row_number() OVER (ORDER BY {created} NULLS LAST, {order}), {live}{extra}"
-            f" FROM (SELECT * FROM {self.quote(tables.folder_table)}"
-            f" WHERE {application} = ANY(%s{self._array_cast(tables.application_key)})"
+            f" FROM (SELECT * FROM {self.quote(tables.folder_table)} WHERE {within}{nearby}"
             f" ORDER BY {key}{' FOR UPDATE' if lock else ''}) AS locked",
-            [*live_params, self._array(keys)],
+            [
+                *live_params,
+                self._array(keys),
+                *([] if near is None else [self._array(near), self._array(near), self._array(keys)]),
+            ],
         )
         folders: dict[str, list[FolderRecord]] = {}
         for row in rows:

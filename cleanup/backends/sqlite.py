@@ -96,6 +96,10 @@ class SqliteBackend(Backend):
     def commit_lazily(self) -> None:
         pass  # PRAGMA synchronous is the connection's, and cannot change within a transaction
 
+    def serialize(self, tables: FolderTables, application: str) -> None:
+        # There is one writer, and this changes nothing but to become it, now: after a look it would be too late.
+        self.execute("UPDATE cleanup_structurelock SET taken_at = taken_at WHERE application_key = %s", [application])
+
     def force_constraints(self) -> None:
         # Foreign keys that were not checked by their statement are checked by COMMIT; asked for earlier, SQLite would
         # read whole tables.
@@ -167,7 +171,13 @@ class SqliteBackend(Backend):
         return folders
 
     def read_folders(
-        self, tables: FolderTables, keys: Sequence[str], *, lock: bool, columns: Sequence[str] = ()
+        self,
+        tables: FolderTables,
+        keys: Sequence[str],
+        *,
+        lock: bool,
+        columns: Sequence[str] = (),
+        near: Sequence[str] | None = None,
     ) -> dict[str, list[FolderRecord]]:
         key, parent, application, name, created = (
             self.quote(column)
@@ -181,11 +191,18 @@ class SqliteBackend(Backend):
         )
         live, live_params = self.live_condition(tables, prefix="")
         extra = "".join(f", {_encoded(self.quote(column))}" for column in columns)
+        within, nearby = f"{application} IN {_LISTED}", ""
+        listed, around = self._key_list(tables.application_key, keys), self._key_list(tables.folder_key, near or ())
+        if near is not None:
+            nearby = (
+                f" AND ({parent} IS NULL OR {key} IN {_LISTED} OR {parent} IN {_LISTED} OR {parent} IN"
+                f" (SELECT {key} FROM {self.quote(tables.folder_table)} WHERE {within} AND {parent} IS NULL))"
+            )
         rows = self.fetch(
             f"SELECT {application}, {key}, {parent}, {_encoded(name)},"
             f" row_number() OVER (ORDER BY {created} IS NULL, {created} COLLATE BINARY, {key} COLLATE BINARY),"
-            f" {live}{extra} FROM {self.quote(tables.folder_table)} WHERE {application} IN {_LISTED}",
-            [*live_params, self._key_list(tables.application_key, keys)],
+            f" {live}{extra} FROM {self.quote(tables.folder_table)} WHERE {within}{nearby}",
+            [*live_params, *([listed] if near is None else [listed, around, around, listed])],
         )
         folders: dict[str, list[FolderRecord]] = {}
         of_application, of_folder = tables.application_key, tables.folder_key

@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
 from cleanup.backends.catalogue import Action, Column, ForeignKey, Table, TableName, Trigger, UniqueKey, quoted
+from cleanup.guard_names import TRIGGERS
 
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 
@@ -250,7 +251,8 @@ class SqliteCatalogue:
 
     def _triggers(self, table: TableName) -> Iterator[Trigger]:
         for kind, name, table_name, sql in self._schema:
-            if kind == "trigger" and _fold(table_name) == _fold(table.name):
+            # Our guards are constraints in all but form.
+            if kind == "trigger" and name not in TRIGGERS and _fold(table_name) == _fold(table.name):
                 event, columns = _trigger_event(sql or "")
                 spelled = {_fold(column.name): column.name for column, _ in self._columns.get(table, ())}
                 yield Trigger(

@@ -16,7 +16,7 @@ from cleanup.services.errors import classify
 #: What the shell gets for wrong usage, unknown ids and databases that cannot be worked with.
 WRONG_USAGE = 2
 
-MIGRATE = "manage.py migrate --fake-initial"
+MIGRATE = "manage.py migrate cleanup --fake-initial"
 
 
 @dataclass(frozen=True, slots=True)

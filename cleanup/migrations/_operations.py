@@ -28,7 +28,7 @@ class CreateMappedTable(migrations.CreateModel):
         if not schema_editor.collect_sql and _exists(schema_editor, table):
             raise ProgrammingError(
                 f"Table {table} exists already. To adopt the tables of another program, which must have all three, "
-                f"run: manage.py migrate --fake-initial"
+                f"run: manage.py migrate cleanup --fake-initial"
             )
         if schema_editor.connection.vendor == "sqlite":
             # SQLite has no comments on tables, but keeps the text of CREATE TABLE, comment and all.

@@ -5,12 +5,14 @@ from cleanup.models.operations import (
     Control,
     Finding,
     Hold,
+    QueuedApplication,
     RemovedFolder,
     Result,
     RollbackPoint,
     Run,
     SnapshotLayout,
     SnapshotRow,
+    StructureLock,
     Verification,
 )
 
@@ -21,11 +23,13 @@ __all__ = [
     "Finding",
     "Folder",
     "Hold",
+    "QueuedApplication",
     "RemovedFolder",
     "Result",
     "RollbackPoint",
     "Run",
     "SnapshotLayout",
     "SnapshotRow",
+    "StructureLock",
     "Verification",
 ]

@@ -45,6 +45,37 @@ class Hold(models.Model):
         return self.application_key
 
 
+class QueuedApplication(models.Model):
+    """Duplicates that the folder service met and left: a cleanup run with a limit takes these applications first."""
+
+    application_key = models.CharField(max_length=KEY_LENGTH, primary_key=True)
+    code = models.CharField(max_length=64)
+    """Why they were left: frozen, held, too_large, or the code of the failure."""
+    message = models.TextField(blank=True)
+    refused = models.BooleanField(default=False)
+    """Merging was tried and will not do better by itself: it is not tried again before a run."""
+    queued_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "queued application"
+
+    def __str__(self) -> str:
+        return f"{self.application_key}: {self.code}"
+
+
+class StructureLock(models.Model):
+    """Written by each transaction that makes folders of an application; see the backends' ``serialize``."""
+
+    application_key = models.CharField(max_length=KEY_LENGTH, primary_key=True)
+    taken_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "structure lock"
+
+    def __str__(self) -> str:
+        return self.application_key
+
+
 class Run(models.Model):
     """A durable worklist over many applications."""
 

@@ -21,7 +21,7 @@ from cleanup.references.graph import Spot
 from cleanup.references.key_types import can_hold, kind_of
 from cleanup.references.named import NamedColumns
 
-_ADOPT = "Create or adopt the tables with: manage.py migrate --fake-initial"
+_ADOPT = "Create or adopt the tables with: manage.py migrate cleanup --fake-initial"
 
 #: From harmless to destructive; of several foreign keys over one column the worst decides.
 _SEVERITY: tuple[Action, ...] = ("no action", "restrict", "set default", "set null", "cascade")

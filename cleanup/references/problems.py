@@ -51,6 +51,20 @@ _SOFT_DELETE = frozenset(
 ) | {"deletion_date", "deletion_time", "in_trash", "deleted_by_cascade"}
 
 
+def marks_deleted(column: str) -> bool:
+    """Tell whether a column is named like a mark of deleted rows."""
+    return column.lower() in _SOFT_DELETE
+
+
+def live_setting(column: str, *, boolean: bool) -> str:
+    """Return the setting to decide by, for a column that may mark folders as deleted."""
+    live = "False" if boolean else "None"
+    return (
+        f'Say which folders are live: CLEANUP_FOLDER_LIVE = {{"{column}": {live}}}, '
+        f"or CLEANUP_FOLDER_LIVE = None if all are."
+    )
+
+
 def moving_key(key: ForeignKey, columns: Iterable[str]) -> Problem:
     """Report a foreign key to columns of folders that a merge changes in folders that stay."""
     moving = ", ".join(columns)
@@ -366,14 +380,13 @@ class Checks:
             return
         folders = self.found.folders
         for column in folders.columns:
-            if column.name.lower() in _SOFT_DELETE and (folders.name, column.name) not in self._ignored():
-                live = "None" if "bool" not in column.type.lower() else "False"
+            if marks_deleted(column.name) and (folders.name, column.name) not in self._ignored():
+                remedy = live_setting(column.name, boolean="bool" in column.type.lower())
                 yield Problem(
                     "soft_delete",
                     str(folders.name),
                     column.name,
-                    f"{folders.name}.{column.name} looks like a mark of deleted folders. Say which folders are live: "
-                    f'CLEANUP_FOLDER_LIVE = {{"{column.name}": {live}}}, or CLEANUP_FOLDER_LIVE = None if all are.',
+                    f"{folders.name}.{column.name} looks like a mark of deleted folders. {remedy}",
                 )
 
     def trigger(self) -> Iterator[Problem]:

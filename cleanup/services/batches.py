@@ -16,6 +16,7 @@ from cleanup.references import ReferenceMap
 from cleanup.services.consolidation import Consolidation, Inclusion
 from cleanup.services.reports import FolderCleanupResult
 from cleanup.services.rollback import PointOutcome, Undo
+from cleanup.signals import Event, folders_merged, send_after_commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,14 @@ class CleanupTask:
         decisions = self.consolidation.examine([row.application_key for row in rows], include=self.include, lock=True)
         results, points = self.consolidation.apply(
             decisions, layout=self.layout, run=self.run, created_by=self.run.started_by, now=timezone.now()
+        )
+        merged = (
+            Event(decision.application, points[decision.application].id, decision.plan.removed)
+            for decision in decisions
+            if decision.application in points
+        )
+        send_after_commit(
+            folders_merged, merged, sender=self.consolidation.tables.folder, using=self.consolidation.using
         )
         return [self._outcome(result, points) for result in results]
 

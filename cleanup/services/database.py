@@ -18,12 +18,13 @@ from cleanup import conf, exceptions, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import ApplicationError, CleanupError, Held, InvalidKey, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Control, Hold, RemovedFolder, Result, RollbackPoint, Run
+from cleanup.models import Control, Hold, Result, RollbackPoint, Run
 from cleanup.references import ReferenceMap, discover
-from cleanup.services import integrity, retention, rollback, runs
+from cleanup.services import folders, integrity, retention, rollback, runs
 from cleanup.services import preflight as preflight_service
 from cleanup.services.consolidation import Consolidation, Inclusion
-from cleanup.services.errors import classify
+from cleanup.services.errors import broken_guard, classify
+from cleanup.services.folders import FolderPlace, FolderStructure
 from cleanup.services.reports import (
     JSON,
     CleanupReport,
@@ -160,21 +161,25 @@ class DatabaseCleanupService:
 
         Raises InvalidKey.
         """
-        key = folder_tables().folder_key.text(folder_id)
-        target: str | None = None
-        seen = {key}
-        while True:
-            step = (
-                RemovedFolder.objects.using(self.using)
-                .filter(folder_key=target or key)
-                .exclude(point__status=RollbackPoint.Status.ROLLED_BACK)
-                .order_by("-id")
-                .first()
-            )
-            if step is None or step.survivor_key in seen:
-                return target
-            target = step.survivor_key
-            seen.add(target)
+        return folders.resolve_folder(using=self.using, folder_id=folder_id)
+
+    # Making.
+
+    def get_or_create_folder_structure(self, application_id: Any) -> FolderStructure:
+        """Give an application its root folder and its standard folders; joins the caller's transaction.
+
+        Raises as ``folders.get_or_create_folder_structure`` does.
+        """
+        return folders.get_or_create_folder_structure(using=self.using, application_id=application_id)
+
+    def get_or_create_folder(self, application_id: Any, name: str, *, parent_id: Any = None) -> FolderPlace:
+        """Give an application the folder of that name in a folder of its own, or in its root folder.
+
+        Raises as ``folders.get_or_create_folder`` does.
+        """
+        return folders.get_or_create_folder(
+            using=self.using, application_id=application_id, name=name, parent_id=parent_id
+        )
 
     # Cleaning.
 
@@ -425,7 +430,7 @@ class DatabaseCleanupService:
         """Undo a rollback point, or every live point of a cleanup run; the result is true.
 
         Raises UnknownObject, InvalidKey, AlreadyRolledBack, PointExpired, Superseded, RollbackConflict (with
-        ``.conflicts``), UnreadableJournal, Frozen, PreflightFailed.
+        ``.conflicts``), Guarded, UnreadableJournal, Frozen, PreflightFailed.
         """
         self._check_numbers(workers=workers)
         key = _uuid(rollback_id)
@@ -435,6 +440,9 @@ class DatabaseCleanupService:
             return self._roll_back_point(point, skip_conflicts=skip_conflicts, reason=reason, by=started_by)
         source = self._rollback_source(key)
         references = runs.ready_references(using=self.using)
+        undo = rollback.Undo(using=self.using, references=references)
+        for live in self._live_points(source):
+            undo.guards.refuse([live])
         run = runs.create_rollback(
             using=self.using,
             source=source,
@@ -455,14 +463,19 @@ class DatabaseCleanupService:
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         if point is not None:
             return _as_rollback_result(key, [self._preview(undo, point)], status="preview")
-        source = self._rollback_source(key)
-        points = RollbackPoint.objects.using(self.using).filter(run=source, status=RollbackPoint.Status.LIVE)
-        live = points.select_related("layout").order_by("sequence").iterator(chunk_size=500)
-        outcomes = [self._preview(undo, point) for point in live]
+        outcomes = [self._preview(undo, live) for live in self._live_points(self._rollback_source(key))]
         return _as_rollback_result(key, outcomes, status="preview")
 
+    def _live_points(self, source: Run) -> Iterator[RollbackPoint]:
+        points = RollbackPoint.objects.using(self.using).filter(run=source, status=RollbackPoint.Status.LIVE)
+        points = points.select_related("layout").order_by("sequence")
+        after = 0
+        while page := list(points.filter(sequence__gt=after)[:PAGE]):
+            yield from page
+            after = page[-1].sequence
+
     def _preview(self, undo: rollback.Undo, point: RollbackPoint) -> rollback.PointOutcome:
-        with _forbidden_as_conflict(), transaction.atomic(using=self.using):
+        with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
             undo.backend.pin()
             outcomes = undo.undo([point], skip_conflicts=True, now=timezone.now())
             transaction.set_rollback(True, using=self.using)
@@ -471,7 +484,7 @@ class DatabaseCleanupService:
     def _roll_back_point(self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str) -> RollbackResult:
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         now = timezone.now()
-        with _forbidden_as_conflict(), transaction.atomic(using=self.using):
+        with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
             undo.backend.pin(session_name="cleanup rollback")
             points = undo.lock([point.sequence])
             outcomes = undo.undo(points, skip_conflicts=skip_conflicts, now=now, by=by)
@@ -619,11 +632,17 @@ class _Tally:
 
 
 @contextmanager
-def _forbidden_as_conflict() -> Iterator[None]:
-    """Tell of a constraint that forbids what was to be restored, and that no comparison had foreseen, as a conflict."""
+def _forbidden_as_conflict(undo: rollback.Undo) -> Iterator[None]:
+    """Tell of a constraint that forbids what was to be restored, and that no comparison had foreseen, as a conflict.
+
+    Raises Guarded where it is a guard.
+    """
     try:
         yield
     except IntegrityError as error:
+        guard = broken_guard(error)
+        if guard is not None:
+            raise undo.guards.refusal(guard) from error
         message = f"{classify(error).message} Nothing was restored."
         raise exceptions.RollbackConflict(message, count=1, conflicts=()) from error
 

@@ -10,6 +10,8 @@ from typing import Literal
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
 from cleanup.exceptions import ApplicationError, CleanupError, CountMismatch, LeaseLost, ProofFailed
+from cleanup.folder_tables import folder_tables
+from cleanup.guard_names import Guard
 
 ErrorClass = Literal["transient", "data", "system"]
 
@@ -56,6 +58,23 @@ class Classified:
     kind: ErrorClass
     code: str
     message: str
+
+
+def broken_guard(error: IntegrityError) -> Guard | None:
+    """Return the guard of our own name that a row violated, None for another constraint."""
+    name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or str(error)
+    if name in set(Guard):
+        return Guard(name)
+    # Of a unique index, SQLite names the columns instead.
+    tables = folder_tables()
+    unique = {
+        (tables.folder_application,): Guard.ONE_ROOT,
+        (tables.folder_parent, tables.folder_application, tables.folder_name): Guard.ONE_NAME,
+    }
+    for columns, guard in unique.items():
+        if name == f"UNIQUE constraint failed: {', '.join(f'{tables.folder_table}.{column}' for column in columns)}":
+            return guard
+    return None
 
 
 def classify(error: BaseException) -> Classified:

@@ -29,10 +29,12 @@ from cleanup.backends.folder_sql import Query, Scope
 from cleanup.backends.hint_sql import Hints
 from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
+from cleanup.guard_names import Guard
+from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standings
 from cleanup.models import Verification
 from cleanup.queries import application_exists, application_ranges
 from cleanup.references import ReferenceMap, discover
-from cleanup.services.anomalies import Edge, alike, in_cycles, looks, missing_guards
+from cleanup.services.anomalies import Edge, alike, in_cycles, looks
 from cleanup.services.findings import ERRORS, Found, Tally
 from cleanup.services.reports import JSON
 
@@ -289,8 +291,12 @@ class _Examiner:
             self._step(steps)
 
     def _examine_guards(self) -> None:
-        for name, columns in missing_guards(self.sql.tables, self.references.folders.uniques):
-            self._add_one("guards_missing", self.folders, name, {"columns": columns}, self.hints.guard(columns))
+        there = standings(guard_sql_of(using=self.using), applied=applied_migrations(using=self.using))
+        for guard in Guard:
+            standing = there.get(guard)
+            if standing is None or not standing.whole:
+                detail = {"validated": False} if standing is not None and standing.usable else {}
+                self._add_one("guards_missing", self.folders, guard, detail, self.hints.guards())
 
     def _add_one(self, code: str, table: str, object_key: str, detail: JSON, hint: str) -> None:
         self.tally.counts[code] += 1

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import timedelta
+from types import FunctionType
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, connections
@@ -18,6 +19,8 @@ from cleanup.backends import backend_for
 from cleanup.backends.catalogue import Table, TableName, quoted
 from cleanup.backends.server import Collation, contained, server_of
 from cleanup.folder_tables import folder_tables
+from cleanup.guard_names import Guard, putting
+from cleanup.guards.enforcement import guard_sql_of
 from cleanup.models import Control, Run
 from cleanup.references import Problem, ReferenceMap, blocking_rows, catalogue_for, discover
 from cleanup.references.installed_models import own_tables
@@ -35,34 +38,6 @@ _DENIED_TABLE = re.compile(r"permission denied for (?:table|view|relation) (.+)"
 
 #: Problems that say what the role lacks. What it may not look at cannot be estimated.
 _LACKS = frozenset({"privilege", "row_security"})
-
-_SETTINGS: Mapping[str, Callable[[], Any]] = {
-    "CLEANUP_APPLICATION_MODEL": conf.application_model,
-    "CLEANUP_FOLDER_MODEL": conf.folder_model,
-    "CLEANUP_FILE_MODEL": conf.file_model,
-    "CLEANUP_FOLDER_FIELDS": conf.folder_fields,
-    "CLEANUP_FILE_FIELDS": conf.file_fields,
-    "CLEANUP_FOLDER_LIVE": conf.folder_live,
-    "CLEANUP_DIFFERENT_ROOTS": conf.different_roots,
-    "CLEANUP_DIFFERING_COLUMNS": conf.differing_columns,
-    "CLEANUP_TRIGGERS": conf.triggers,
-    "CLEANUP_COLLISIONS": conf.collisions,
-    "CLEANUP_EXTRA_REFERENCES": conf.extra_references,
-    "CLEANUP_IGNORED_COLUMNS": conf.ignored_columns,
-    "CLEANUP_TREE_HOOK": lambda: getattr(conf.tree_hook(), "__qualname__", None),
-    "CLEANUP_TARGET_TRANSACTION_MS": conf.target_transaction_ms,
-    "CLEANUP_BATCH_SIZE": conf.batch_size,
-    "CLEANUP_MAX_ATTEMPTS": conf.max_attempts,
-    "CLEANUP_LEASE_SECONDS": conf.lease,
-    "CLEANUP_LARGE_APPLICATION": conf.large_application,
-    "CLEANUP_LARGE_TABLE": conf.large_table,
-    "CLEANUP_LOCK_TIMEOUT_MS": conf.lock_timeout_ms,
-    "CLEANUP_STATEMENT_TIMEOUT_MS": conf.statement_timeout_ms,
-    "CLEANUP_FAILURE_WINDOW": conf.failure_window,
-    "CLEANUP_ROLLBACK_DAYS": conf.rollback_days,
-    "CLEANUP_FINDING_LIMIT": conf.finding_limit,
-    "CLEANUP_ALERT_THRESHOLD": conf.alert_threshold,
-}
 
 T = TypeVar("T")
 
@@ -91,7 +66,7 @@ class _Preflight:
     def answer(self) -> JSON:
         """Ask everything, then judge."""
         found = self._allowed(lambda: discover(using=self.using))
-        settings = {name: _plain(read()) for name, read in _SETTINGS.items()}
+        settings = {name: _plain(read()) for name, read in conf.SETTINGS.items()}
         answer: JSON = {
             "identity": self._identity(),
             "role": {**self._told(asdict(self.role)), "grants": UNKNOWN},
@@ -205,7 +180,7 @@ class _Preflight:
             yield _about_server(
                 "migrations",
                 f"Migrations of cleanup are not applied ({', '.join(missing)}). "
-                f"Apply them with: manage.py migrate --fake-initial",
+                f"Apply them with: manage.py migrate cleanup --fake-initial",
             )
 
     # What points at folders.
@@ -220,6 +195,7 @@ class _Preflight:
         self._warn_of_collation(found, collation)
         self._warn_of_references(found)
         self._warn_of_control(own)
+        self._warn_of_guards()
         foreseen = self._estimate(found)
         return {
             "role": {**self._told(asdict(self.role)), "grants": grants},
@@ -320,6 +296,18 @@ class _Preflight:
                 _about_server("active_run", f"Run {active.pk} is active: resume, pause or cancel it by that id.")
             )
 
+    def _warn_of_guards(self) -> None:
+        there = self._allowed(lambda: guard_sql_of(using=self.using).standing())
+        missing = [guard for guard in Guard if there is not None and guard not in there]
+        if missing:
+            self.warnings.append(
+                _about_server(
+                    "guards",
+                    f"Nothing keeps duplicates from coming back ({', '.join(missing)}). After the cleanup: "
+                    f"{putting(using=self.using)}",
+                )
+            )
+
     # How much it would do.
 
     def _estimate(self, found: ReferenceMap) -> JSON | str:
@@ -370,4 +358,6 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     if isinstance(value, timedelta):
         return value.total_seconds()
+    if isinstance(value, FunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
     return value if value is None or isinstance(value, str | int | float) else str(value)

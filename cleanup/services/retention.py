@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
 
-from cleanup.models import RollbackPoint, Run, SnapshotLayout, SnapshotRow
+from cleanup.models import RollbackPoint, Run, SnapshotLayout, SnapshotRow, StructureLock
 from cleanup.services.reports import JSON
 
 #: Points looked at together.
@@ -21,8 +21,8 @@ POINTS_PER_PAGE = 100
 #: Snapshot rows deleted in one transaction, unless a single point has more.
 ROWS_PER_TRANSACTION = 1000
 
-#: A run writes its layout some time before the first point that needs it.
-_LAYOUT_GRACE = timedelta(days=1)
+#: No run and no transaction is as old: a run writes its layout some time before the first point that needs it.
+_GRACE = timedelta(days=1)
 
 _REASON = "expired"
 
@@ -47,6 +47,7 @@ def purge(*, using: str, preview: bool, now: datetime, include_unverified: bool 
             rows += gone
             described += gone_described
     _remove_unused_layouts(using, now)
+    _remove_old_locks(using, now)
     purged = _points(using).filter(status=RollbackPoint.Status.PURGED, ended_at=now)
     return _answer(purged, {"rows": rows, "described": described}, preview=False, kept=kept)
 
@@ -159,5 +160,12 @@ def _remove_unused_layouts(using: str, now: datetime) -> None:
     """Remove layouts that no point was ever written under, unless a run may be about to write one."""
     if Run.objects.using(using).filter(status__in=Run.ACTIVE).exists():
         return
-    unused = SnapshotLayout.objects.using(using).filter(points=None, created_at__lte=now - _LAYOUT_GRACE)
+    unused = SnapshotLayout.objects.using(using).filter(points=None, created_at__lte=now - _GRACE)
     unused.delete()
+
+
+def _remove_old_locks(using: str, now: datetime) -> None:
+    """Remove what the folder service keeps for transactions with an older snapshot: none is as old as that."""
+    old = StructureLock.objects.using(using).filter(taken_at__lte=now - _GRACE)
+    while page := list(old.values_list("pk", flat=True)[:ROWS_PER_TRANSACTION]):
+        old.filter(pk__in=page).delete()

@@ -7,7 +7,7 @@ that does not skip conflicts gets RollbackConflict and must undo its transaction
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,10 +28,12 @@ from cleanup.exceptions import (
     WouldDetach,
 )
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
+from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, SnapshotRow
 from cleanup.planning import detached
 from cleanup.references import ReferenceMap, catalogue_for
+from cleanup.services.guarded import GuardsInForce
 from cleanup.services.reports import Conflict
+from cleanup.signals import Event, merge_undone, send_after_commit
 
 HOLD_REASON = "rolled back"
 
@@ -76,6 +78,9 @@ class Undo:
         self.tables = folder_tables()
         self._described: dict[TableName, Table] = dict(references.tables)
         self._foreign_keys: list[ForeignKey] | None = None
+        self.guards = GuardsInForce(
+            using=using, backend=self.backend, tables=self.tables, folders=str(references.folders.name)
+        )
         self._triggers_fire = conf.triggers() == "fire" and any(t.triggers for t in references.tables.values())
 
     # What the points are.
@@ -135,14 +140,15 @@ class Undo:
     ) -> list[PointOutcome]:
         """Undo locked points of different applications.
 
-        A point taken by hand must come alone. Raises AlreadyRolledBack, PointExpired, Superseded, RollbackConflict,
-        WouldDetach and UnreadableJournal.
+        A point taken by hand must come alone. Raises AlreadyRolledBack, PointExpired, Superseded, Guarded,
+        RollbackConflict, WouldDetach and UnreadableJournal.
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
             self.check(points)
             return [self._undo_manual(points[0], skip_conflicts=skip_conflicts, now=now, by=by)]
         hanging = self._lock_applications([point.application_key for point in points])
         self.check(points)  # not sooner: a cleanup may have been committed while we waited for the lock
+        self.guards.refuse(points)
         outcomes = []
         by_layout: dict[str, list[RollbackPoint]] = {}
         for point in points:
@@ -305,6 +311,7 @@ class Undo:
         Result.objects.using(self.using).filter(
             point__in=[point.sequence for point in points], run__kind=Run.Kind.CLEANUP
         ).update(status=Result.Status.ROLLED_BACK)
+        send_after_commit(merge_undone, self._undone(points), sender=self.tables.folder, using=self.using)
         if hold:
             Hold.objects.using(self.using).bulk_create(
                 [
@@ -334,6 +341,15 @@ class Undo:
             ],
             now="ended_at",
         )
+
+    def _undone(self, points: Sequence[RollbackPoint]) -> Iterator[Event]:
+        removed: defaultdict[int, dict[str, str]] = defaultdict(dict)
+        rows = RemovedFolder.objects.using(self.using).filter(point__in=[point.sequence for point in points])
+        for sequence, folder, survivor in rows.values_list("point_id", "folder_key", "survivor_key"):
+            removed[sequence][folder] = survivor
+        for point in points:
+            if point.kind == RollbackPoint.Kind.CLEANUP:  # one taken by hand has removed nothing
+                yield Event(point.application_key, point.id, removed[point.sequence])
 
 
 def take_point(

@@ -17,7 +17,7 @@ import cleanup
 from cleanup import conf, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
-from cleanup.models import Control, Result, RollbackPoint, Run
+from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
 from cleanup.references import ReferenceMap, blocking_rows, discover
 
 
@@ -68,6 +68,8 @@ def create_cleanup(*, using: str, options: Options, actor: Actor, takes_slot: bo
             run = _create(using=using, kind=Run.Kind.CLEANUP, options=options, actor=actor, takes_slot=takes_slot)
             _fill_worklist(run, using=using, options=options)
             _count_worklist(run, using=using)
+            taken = Result.objects.using(using).filter(run=run).values("application_key")
+            QueuedApplication.objects.using(using).filter(application_key__in=taken).delete()
     except IntegrityError:
         active = active_cleanup(using=using)
         if active is None:

@@ -10,7 +10,6 @@ failed and set aside. Any number of workers, in threads, processes or machines, 
 import logging
 import os
 import platform
-import random
 import resource
 import signal
 import sys
@@ -36,6 +35,7 @@ from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import CleanupTask, Outcome, RollbackTask, Task
 from cleanup.services.errors import Classified, classify
 from cleanup.services.reports import Progress
+from cleanup.services.retries import back_off
 from cleanup.services.runs import release_dead, results_of
 
 logger = logging.getLogger(__name__)
@@ -411,7 +411,7 @@ class Worker:
                     raise
                 logger.warning("run %s: %s", self.run.pk, classify(error).message)
                 self._after_error()
-            _back_off(attempt)
+            back_off(attempt)
         return action()
 
     def _fail(self, row: Result, error: Classified, exception: Exception) -> None:
@@ -435,7 +435,7 @@ class Worker:
             self._end(Run.Status.PAUSED, error.message)
         elif error.kind == "transient" and row.attempts < conf.max_attempts():
             self._return(row, status=Result.Status.PENDING, alone=True, **description)
-            _back_off(row.attempts)
+            back_off(row.attempts)
         elif self._return(row, status=Result.Status.FAILED, ended_at=Now(), **description):
             self._count([Outcome(Result.Status.FAILED)])
 
@@ -460,8 +460,3 @@ class Worker:
         Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
             status=status, status_reason=reason, ended_at=Now() if status == Run.Status.STOPPED else None
         )
-
-
-def _back_off(attempt: int) -> None:
-    """Sleep longer at each attempt, with jitter, so that two who collided do not collide again."""
-    time.sleep(min(2.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.5))  # noqa: S311  # no secret

@@ -14,7 +14,7 @@ def adopted(blank_database) -> str:
     wild.create(blank_database)
     wild.fill(blank_database)
     untouched = dump(blank_database)
-    call_command("migrate", database=blank_database, fake_initial=True, verbosity=0)
+    call_command("migrate", "cleanup", database=blank_database, fake_initial=True, verbosity=0)
     assert {name: dump(blank_database)[name] for name in untouched} == untouched
     return blank_database
 

@@ -26,7 +26,7 @@ TREE = (
 
 _APPLICATIONS = """
 CREATE TEMPORARY TABLE bench_application AS
-SELECT n, gen_random_uuid() AS id, CASE WHEN n % 10 < 3 THEN 2 + (n / 10) % 3 ELSE 1 END AS trees
+SELECT n, gen_random_uuid() AS id, {trees} AS trees
   FROM generate_series(1, {applications}) AS n
 """
 
@@ -37,6 +37,9 @@ SELECT a.n, tree, s.place, s.parent, s.name, gen_random_uuid() AS id, a.id AS ap
   FROM bench_application AS a, generate_series(1, a.trees) AS tree, (VALUES {tree}) AS s(place, parent, name)
 """
 
+#: Three in ten have duplicates.
+_TREES = "CASE WHEN n % 10 < 3 THEN 2 + (n / 10) % 3 ELSE 1 END"
+
 _FILL = (
     "INSERT INTO customer_applications (id) SELECT id FROM bench_application ORDER BY n",
     """
@@ -45,13 +48,13 @@ _FILL = (
       FROM bench_folder AS f LEFT JOIN bench_folder AS p ON (p.n, p.tree, p.place) = (f.n, f.tree, f.parent)
      ORDER BY f.n, f.tree, f.place
     """,
-    f"""
+    """
     INSERT INTO files (id, filename, original_filename, display_name, file_path, file_size, mime_type, uploaded_by,
                        application_id, folder_id, created_at)
     SELECT gen_random_uuid(), 'scan-' || k || '.pdf', 'Scan ' || k || '.pdf', NULL,
            'applications/' || n || '/' || f.id || '/scan-' || k || '.pdf', 1000 * n + k, 'application/pdf', NULL,
            f.application_id, f.id, f.at + k * interval '1 minute'
-      FROM bench_folder AS f, generate_series(1, {FILES_PER_FOLDER}) AS k
+      FROM bench_folder AS f, generate_series(1, {files}) AS k
      ORDER BY f.n, f.tree, f.place, k
     """,
     "DROP TABLE bench_application, bench_folder",
@@ -87,15 +90,18 @@ def expected(applications: int) -> Expected:
     )
 
 
-def fill(cursor: Any, *, applications: int) -> None:
-    """Fill the migrated, empty mapped tables; a superuser's connection, for foreign keys need not be checked here."""
+def fill(cursor: Any, *, applications: int, clean: bool = False) -> None:
+    """Fill the migrated, empty mapped tables; a superuser's connection, for foreign keys need not be checked here.
+
+    A clean database has no duplicates, and a file in each folder.
+    """
     tree = ", ".join(f"({place}, {parent or 'NULL::int'}, '{name}')" for place, parent, name in TREE)
     cursor.execute("SET session_replication_role = replica")
-    cursor.execute(_APPLICATIONS.format(applications=int(applications)))
+    cursor.execute(_APPLICATIONS.format(applications=int(applications), trees="1" if clean else _TREES))
     cursor.execute(_FOLDERS.format(tree=tree))
     cursor.execute("ANALYZE bench_folder")
     for statement in _FILL:
-        cursor.execute(statement)
+        cursor.execute(statement.format(files=1 if clean else FILES_PER_FOLDER))
     cursor.execute("SET session_replication_role = origin")
 
 

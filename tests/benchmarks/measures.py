@@ -12,6 +12,9 @@ from tests.benchmarks.writer import filing
 
 _CHILD = [sys.executable, "-m", "tests.benchmarks.child"]
 
+#: Of ten folders each.
+_GUARDED_APPLICATIONS = 100_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -67,7 +70,7 @@ def _require(*, same: bool, what: str) -> None:
 class Measures:
     """The measures on one stage; what one bare-SQL cleanup leaves is remembered, for ours must leave the same."""
 
-    NAMES = ("cleanup", "reads", "writer", "extremes")
+    NAMES = ("cleanup", "reads", "writer", "extremes", "guards")
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -165,3 +168,29 @@ class Measures:
         for name, child in (("cleanup", done), ("rollback", undone)):
             peak = child.peak_bytes / 1e6
             yield Figure(name=f"peak memory of the extremes' {name}", ours=peak, base=150.0, limit=1.0, unit="MB")
+
+    # The same writer beside migrations.
+
+    def guards(self, _number: int) -> Iterator[Figure]:
+        """Compare a clerk's longest wait, while the guards are put in place and lifted, with a second.
+
+        In a database of its own: a million folders, and nothing to clean.
+        """
+        with self.stage.copy("guards") as database, self.stage.connect(database) as connection:
+            connection.execute("TRUNCATE customer_applications, folders, files CASCADE")
+            dataset.fill(connection.cursor(), applications=_GUARDED_APPLICATIONS, clean=True)
+            connection.execute("VACUUM ANALYZE")
+            ((folders,),) = connection.execute("SELECT count(*) FROM folders").fetchall()
+            for what, target in (("put in place", ()), ("lifted", ("zero",))):
+                with filing(connection, touching=True) as beside:
+                    command = [sys.executable, "manage.py", "migrate", "cleanup_guards", *target]
+                    seconds = self.stage.child(command, database=database).seconds
+                yield Figure(
+                    name=f"a writer's longest wait while guards of {folders:,} folders are {what}",
+                    ours=max(beside.waits) * 1000,
+                    base=1000.0,
+                    limit=1.0,
+                    unit="ms",
+                )
+                _require(same=not beside.failures, what=f"guards {what}")
+                yield Figure(name=f"guards of {folders:,} folders {what}", ours=seconds, base=seconds)

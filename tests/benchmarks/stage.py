@@ -84,7 +84,8 @@ class Stage:
 
     def _make_pristine(self) -> None:
         self._admin.execute(f"CREATE DATABASE {PRISTINE}")
-        self.child([sys.executable, "manage.py", "migrate", "--verbosity", "0"], database=PRISTINE)
+        for target in ((), ("cleanup_guards", "zero")):
+            self.child([sys.executable, "manage.py", "migrate", *target, "--verbosity", "0"], database=PRISTINE)
         with self.connect(PRISTINE) as connection, connection.cursor() as cursor:
             dataset.fill(cursor, applications=self.applications)
             # Hint bits and statistics are nobody's work but the database's own.

@@ -21,6 +21,7 @@ INSERT INTO files (id, filename, original_filename, file_path, file_size, mime_t
                    created_at)
 VALUES (gen_random_uuid(), 'filed.pdf', 'filed.pdf', 'filed.pdf', 1, 'application/pdf', %s, %s, now())
 """
+_TOUCH = "UPDATE folders SET updated_at = now() WHERE id = %s"
 
 
 @dataclass(slots=True)
@@ -39,8 +40,8 @@ class Filing:
 
 
 @contextlib.contextmanager
-def filing(connection: psycopg.Connection) -> Iterator[Filing]:
-    """File scans into random applications until the block ends."""
+def filing(connection: psycopg.Connection, *, touching: bool = False) -> Iterator[Filing]:
+    """File scans into random applications until the block ends, and write to the folder, too, if asked."""
     applications = [key for (key,) in connection.execute("SELECT id FROM customer_applications")]
     chosen = random.Random(1)
     filed = Filing()
@@ -55,6 +56,8 @@ def filing(connection: psycopg.Connection) -> Iterator[Filing]:
                 with connection.transaction():
                     (folder,) = connection.execute(_FIND, [application]).fetchone()
                     connection.execute(_FILE, [application, folder])
+                    if touching:
+                        connection.execute(_TOUCH, [folder])
             except psycopg.Error:
                 filed.failures += 1
             filed.waits.append(time.perf_counter() - started)

@@ -69,6 +69,12 @@ class TestFromNothing:
         assert "1. Make the tables" in out
         assert Application.objects.using(blank_database).count() == 5
 
+    def test_lifts_the_guards_of_a_database_that_was_migrated(self, scratch_database):
+        call_command("migrate", database=scratch_database, verbosity=0)
+        out = demo(scratch_database, "--applications", "5")
+        assert "1. Lift the guards" in out
+        assert "every value is what it was" in out
+
     def test_says_how_to_start_again(self, blank_database):
         out = demo(blank_database, "--applications", "5")
         name = connections[blank_database].settings_dict["NAME"]
@@ -113,7 +119,7 @@ class TestRefusal:
     def test_of_empty_tables_of_another_program_names_the_command(self, blank_database):
         execute(blank_database, "CREATE TABLE folders (id integer, name text)")
         error = refused(blank_database)
-        assert (error.returncode, "migrate --fake-initial" in str(error)) == (2, True)
+        assert (error.returncode, "migrate cleanup --fake-initial" in str(error)) == (2, True)
 
     def test_of_a_project_with_folders_of_its_own(self, database, settings):
         settings.CLEANUP_FOLDER_MODEL = "auth.Group"

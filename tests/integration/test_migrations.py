@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from django.apps import apps
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import ProgrammingError, connections
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
@@ -164,39 +165,40 @@ class TestAdoption:
         assert (schema(database), rows(database)) == self.before
 
     def test_leaves_schema_and_rows_as_they_were(self, wild):
-        migrate(wild, fake_initial=True)
+        migrate(wild, "cleanup", fake_initial=True)
         self.assert_untouched(wild)
 
-    def test_brings_the_tables_of_every_app_with_one_command(self, wild):
-        migrate(wild, fake_initial=True)
+    def test_brings_the_tables_of_every_app_with_one_command_that_ends_at_the_guards(self, wild):
+        with pytest.raises(CommandError, match="All other apps are migrated"):
+            migrate(wild, fake_initial=True)
         assert {"cleanup_run", "auth_user", "django_content_type", "django_q_schedule"} <= tables(wild)
 
     def test_can_be_taken_back(self, wild):
-        migrate(wild, fake_initial=True)
+        migrate(wild, "cleanup", fake_initial=True)
         migrate(wild, "cleanup", "zero")
         self.assert_untouched(wild)
         assert not [table for table in tables(wild) if table.startswith("cleanup_")]
 
     def test_can_be_taken_back_again_and_again(self, wild):
         for _ in range(2):
-            migrate(wild, fake_initial=True)
+            migrate(wild, "cleanup", fake_initial=True)
             self.assert_untouched(wild)
             migrate(wild, "cleanup", "zero")
             self.assert_untouched(wild)
 
     def test_finds_every_migration_applied_the_second_time(self, wild, capsys):
-        migrate(wild, fake_initial=True)
-        call_command("migrate", database=wild, check_unapplied=True, interactive=False)
+        migrate(wild, "cleanup", fake_initial=True)
+        call_command("migrate", "cleanup", database=wild, check_unapplied=True, interactive=False)
         self.assert_untouched(wild)
 
     def test_says_how_where_migrate_is_run_without_the_option(self, wild):
-        with pytest.raises(ProgrammingError, match="migrate --fake-initial"):
+        with pytest.raises(ProgrammingError, match="migrate cleanup --fake-initial"):
             migrate(wild, "cleanup")
         self.assert_untouched(wild)
 
     def test_makes_a_database_that_can_be_cleaned_and_restored(self, wild, settings):
         settings.CLEANUP_TRIGGERS = "fire"
-        migrate(wild, fake_initial=True)
+        migrate(wild, "cleanup", fake_initial=True)
         service = DatabaseCleanupService(using=wild)
         result = service.consolidate_duplicate_folders(self.application)
         assert (result.folders_removed, result.files_moved) == (2, 2)
@@ -346,7 +348,7 @@ class TestSchemaOfItsOwn:
         connection.close()
         self.before = (schema(blank_database), rows(blank_database))
         try:
-            migrate(blank_database, fake_initial=True)
+            migrate(blank_database, "cleanup", fake_initial=True)
             yield blank_database
         finally:
             connection.close()

@@ -101,7 +101,7 @@ class TestTheAnswer:
         cascade = " CASCADE" if is_postgresql(scratch_database) else ""
         with connections[scratch_database].constraint_checks_disabled():
             execute(scratch_database, f"DROP TABLE {table}{cascade}")
-            with pytest.raises(DatabaseUnusable, match=f"no table {table}.*migrate --fake-initial"):
+            with pytest.raises(DatabaseUnusable, match=f"no table {table}.*migrate cleanup --fake-initial"):
                 preflight(scratch_database)
 
     def test_waits_for_nobody(self, database):
@@ -384,7 +384,7 @@ class TestProblems:
     def test_of_migrations_that_are_not_applied(self, scratch_database):
         execute(scratch_database, "DELETE FROM django_migrations WHERE app = 'cleanup' AND name LIKE '0002%%'")
         assert problems(scratch_database) == [("migrations", "", "")]
-        assert "manage.py migrate --fake-initial" in message(scratch_database, "migrations")
+        assert "manage.py migrate cleanup --fake-initial" in message(scratch_database, "migrations")
 
     def test_of_a_server_that_is_too_old(self, database, monkeypatch):
         monkeypatch.setattr(PostgresServer, "minimum", (99,))

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.core.management import BaseCommand, load_command_class
+from django.dispatch import Signal
 
 from cleanup import conf, exceptions
+from cleanup import signals as signals_of_cleanup
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.findings import CODES
 from tests import databases
@@ -82,6 +84,14 @@ class TestEverythingStandsInIt:
 
     def test_every_finding(self):
         assert missing(CODES, section("Integrity verification")) == []
+
+    def test_every_system_check(self):
+        ids = re.findall(r'"(cleanup\.[EW]\d+)"', sources("cleanup/checks.py"))
+        assert missing(ids, section("System checks")) == []
+
+    def test_every_signal(self):
+        signals = [name for name, value in vars(signals_of_cleanup).items() if isinstance(value, Signal)]
+        assert missing(signals, section("Signals")) == []
 
     def test_every_error_code(self):
         kinds = [kind for kind in vars(exceptions).values() if isinstance(kind, type)]
@@ -200,8 +210,7 @@ class TestExamples:
             assert re.fullmatch(as_pattern(example.output), done.stdout), f"$ {command}\n{done.stdout}"
 
     def test_in_python_run(self, demonstrated):
-        (block,) = blocks("python")
-        script = f"import django\ndjango.setup()\n{block}"
+        script = "\n".join(["import django\ndjango.setup()", *blocks("python")])  # one story
         done = subprocess.run(
             [sys.executable, "-c", script], check=False, capture_output=True, text=True, cwd=ROOT, env=demonstrated
         )
@@ -232,12 +241,13 @@ class TestGrants:
     def granted(self, blank_database):
         """The database of another program, adopted with the roles of README."""
         (statements,) = blocks("sql")
-        before, after = statements.split("-- now, as cleanup_migrate: manage.py migrate --fake-initial\n")
+        before, after = re.split(r"^-- now, as cleanup_migrate: .*\n", statements, flags=re.MULTILINE)
         execute(blank_database, HOST_TABLES)
         try:
             execute(blank_database, before)
-            done = self.run_as(blank_database, "cleanup_migrate", "migrate --fake-initial -v0")
-            assert done.returncode == 0, done.stderr
+            for command in re.findall(r"manage.py (.*?)(?=;|$)", statements, flags=re.MULTILINE):
+                done = self.run_as(blank_database, "cleanup_migrate", command)
+                assert done.returncode == 0, done.stderr
             execute(blank_database, after)
             yield blank_database
         finally:

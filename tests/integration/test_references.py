@@ -552,7 +552,7 @@ class TestTheFolderTable:
         run_sql(scratch_database, statement)
         with pytest.raises(DatabaseUnusable, match=missing) as caught:
             discover(using=scratch_database)
-        assert "manage.py migrate --fake-initial" in str(caught.value)
+        assert "manage.py migrate cleanup --fake-initial" in str(caught.value)
 
 
 TRIGGERS = {

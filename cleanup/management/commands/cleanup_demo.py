@@ -11,6 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from cleanup import conf
 from cleanup.exceptions import Refused, UsageError
+from cleanup.guard_names import APP_LABEL
 from cleanup.management import rendering
 from cleanup.management.demo_data import Filled, fill, messes
 from cleanup.management.shell import DONE, FOUND, REFUSED, ShellCommand, operator
@@ -82,9 +83,17 @@ class Command(ShellCommand):
 
     def _make_tables(self) -> None:
         executor = MigrationExecutor(connections[self.using])
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            self._heading("Make the tables", "As manage.py migrate does.")
-            call_command("migrate", database=self.using, verbosity=0, interactive=False)
+        if any(label == APP_LABEL for label, _ in executor.loader.applied_migrations):
+            self._heading("Lift the guards", f"$ manage.py migrate {APP_LABEL} zero", "They would allow no mess.")
+            self._migrate(APP_LABEL, "zero")
+        others = [node for node in executor.loader.graph.leaf_nodes() if node[0] != APP_LABEL]
+        if executor.migration_plan(others):
+            self._heading("Make the tables", "As manage.py migrate does, less the guards: they would allow no mess.")
+            for label, _ in others:
+                self._migrate(label)
+
+    def _migrate(self, *target: str) -> None:
+        call_command("migrate", *target, database=self.using, verbosity=0, interactive=False)
 
     def _fill(self) -> Filled:
         self._heading(

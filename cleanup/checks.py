@@ -1,0 +1,164 @@
+"""What ``manage.py check`` says of the settings, without asking any database; what a database is like, preflight says.
+
+An id, once given, keeps its meaning. A hint is the setting or the command to use.
+"""
+
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, register
+from django.db import connections, router
+
+from cleanup import conf
+from cleanup.exceptions import MisconfiguredSetting, UnknownField, UnknownModel, UnsupportedKey, UnusableHook
+from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables, misconfigurations
+from cleanup.models import Run
+from cleanup.references.problems import live_setting, marks_deleted
+
+TAG = "cleanup"
+
+_IDS: dict[type[MisconfiguredSetting], str] = {
+    MisconfiguredSetting: "cleanup.E001",
+    UnknownModel: "cleanup.E002",
+    UnknownField: "cleanup.E003",
+    UnsupportedKey: "cleanup.E004",
+    UnusableHook: "cleanup.E005",
+}
+
+
+@register(TAG)
+def check_values(**_: Any) -> list[CheckMessage]:
+    """Report each setting whose value cannot be understood: E001, E002 and E005."""
+    found = []
+    for read in conf.SETTINGS.values():
+        try:
+            read()
+        except MisconfiguredSetting as error:
+            found.append(_as_message(error))
+    return found
+
+
+@register(TAG)
+def check_models(**_: Any) -> list[CheckMessage]:
+    """Report models, fields and keys that cannot play their parts: E002, E003 and E004."""
+    unread = {message.msg for message in check_values()}
+    messages = [_as_message(error) for error in misconfigurations()]
+    return [message for message in messages if message.msg not in unread]
+
+
+@register(TAG)
+def check_tables(**_: Any) -> list[CheckMessage]:
+    """Report what models that could play their parts leave open: E006, E007 and W003."""
+    try:
+        tables = folder_tables()
+        return [*_soft_deletion(tables), *_databases(tables), *_required_fields(tables)]
+    except MisconfiguredSetting:  # reported by the others
+        return []
+
+
+@register(TAG)
+def check_names(**_: Any) -> list[CheckMessage]:
+    """Report settings that nobody reads: W001."""
+    return [
+        checks.Warning(
+            f"There is no setting {name}.",
+            hint=_nearest(name, conf.SETTINGS, "Did you mean {}?") or "Remove it.",
+            obj=name,
+            id="cleanup.W001",
+        )
+        for name in sorted(dir(settings))
+        if name.startswith("CLEANUP_") and name not in conf.SETTINGS
+    ]
+
+
+@register(TAG)
+def check_requests(**_: Any) -> list[CheckMessage]:
+    """Report databases on which each request is one transaction: W002."""
+    return [
+        checks.Warning(
+            f"Each request is one transaction on database {alias!r}: what a cleanup does in a request would keep its "
+            f"locks until the response, and be undone with it.",
+            hint=f'Set DATABASES["{alias}"]["ATOMIC_REQUESTS"] = False, and use transaction.atomic() where it matters.',
+            obj=alias,
+            id="cleanup.W002",
+        )
+        for alias in connections
+        if connections[alias].settings_dict["ATOMIC_REQUESTS"]
+    ]
+
+
+def _as_message(error: MisconfiguredSetting) -> CheckMessage:
+    return checks.Error(str(error), hint=_hint(error), obj=error.setting, id=_IDS[type(error)])
+
+
+def _hint(error: MisconfiguredSetting) -> str:
+    if isinstance(error, UnknownModel):
+        labels = [model._meta.label for model in apps.get_models()]
+        nearest = _nearest(str(error.value), labels, f'Set {error.setting} = "{{}}".')
+        return nearest or f'Set {error.setting} = "app.Model", and have that app in INSTALLED_APPS.'
+    if isinstance(error, UnknownField):
+        fields = [field.name for field in error.model._meta.concrete_fields]
+        return f"Name one of {', '.join(fields)} in {error.setting}."
+    if isinstance(error, UnsupportedKey):
+        return f"Name another model in {error.setting}, or give this one a UUID, integer or text key."
+    if isinstance(error, UnusableHook):
+        return f'Set {error.setting} = "package.module.function".'
+    return f"Set {error.setting} as the manual says, or remove it to have the default."
+
+
+def _nearest(name: str, known: Iterable[str], sentence: str) -> str | None:
+    lower = {candidate.lower(): candidate for candidate in known}
+    close = get_close_matches(name.lower(), lower, n=1)
+    return sentence.format(lower[close[0]]) if close else None
+
+
+def _soft_deletion(tables: FolderTables) -> Iterator[CheckMessage]:
+    if conf.folder_live_is_set():
+        return
+    ignored = {name.rpartition(".")[2] for name in conf.ignored_columns() if _table_of(name) == tables.folder_table}
+    for field in tables.folder._meta.concrete_fields:
+        column = str(field.column)
+        if marks_deleted(column) and column not in ignored:
+            yield checks.Error(
+                f"{tables.folder._meta.label}.{field.name} looks like a mark of deleted folders.",
+                hint=live_setting(column, boolean=field.get_internal_type() == "BooleanField"),
+                obj=tables.folder,
+                id="cleanup.E006",
+            )
+
+
+def _table_of(name: str) -> str:
+    return name.rpartition(".")[0].rpartition(".")[2]
+
+
+def _databases(tables: FolderTables) -> Iterator[CheckMessage]:
+    own = router.db_for_write(Run)
+    for model in (tables.application, tables.folder, tables.file):
+        alias = router.db_for_write(model)
+        if alias != own:
+            yield checks.Error(
+                f"{model._meta.label} is written to database {alias!r}, and the cleanup's own tables to {own!r}: one "
+                f"transaction cannot cover both.",
+                hint=f'Let db_for_write() of the router return "{alias}" for the app "cleanup".',
+                obj=model,
+                id="cleanup.E007",
+            )
+
+
+def _required_fields(tables: FolderTables) -> Iterator[CheckMessage]:
+    defaults = conf.folder_defaults()
+    if callable(defaults):
+        return
+    for name in fields_to_provide():
+        if name not in defaults and f"{name}_id" not in defaults:
+            yield checks.Warning(
+                f"{tables.folder._meta.label}.{name} is required and has no default, so that no folder can be made "
+                f"by get_or_create_folder_structure.",
+                hint=f'Set CLEANUP_FOLDER_DEFAULTS = {{"{name}": ...}}, or to the dotted path of a function.',
+                obj=tables.folder,
+                id="cleanup.W003",
+            )

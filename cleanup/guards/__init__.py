@@ -1,0 +1,1 @@
+"""The constraints that keep duplicates from coming back: an app whose migrations hold nothing else."""

@@ -1,0 +1,23 @@
+"""The app's configuration."""
+
+from django.apps import AppConfig
+from django.core import checks
+from django.db.models.signals import post_migrate, pre_migrate
+
+
+class GuardsConfig(AppConfig):
+    """Keeps folder trees in order."""
+
+    name = "cleanup.guards"
+    label = "cleanup_guards"
+    verbose_name = "Folder cleanup: guards"
+
+    def ready(self) -> None:
+        """Look at the data when it is checked and before it is migrated, and mend what a rebuilt table has lost."""
+        # They lead to models, which are not there before now.
+        from cleanup.guards.checks import check_guards  # noqa: PLC0415
+        from cleanup.guards.migrating import complete, look_ahead  # noqa: PLC0415
+
+        checks.register(check_guards, checks.Tags.database)
+        pre_migrate.connect(look_ahead, dispatch_uid="cleanup_guards.look_ahead")
+        post_migrate.connect(complete, dispatch_uid="cleanup_guards.complete")

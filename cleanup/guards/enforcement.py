@@ -1,0 +1,299 @@
+"""Putting guards in place, and lifting them. Frozen in what it does: migrations rely on it.
+
+Invariants: data that forbids a guard stops it before anything is changed. What is there already, ours or not, is left;
+what is lifted bears our name. Every step can be taken again after a failure at any point: what is there is looked up
+in the catalogue, not remembered. On PostgreSQL nobody else waits longer than a moment, and whoever makes us wait too
+long is named.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from django.db import IntegrityError, connections, transaction
+from django.db.migrations.recorder import MigrationRecorder
+
+from cleanup import conf
+from cleanup.backends import backend_for
+from cleanup.backends.catalogue import TableName
+from cleanup.backends.guard_sessions import Sessions, StillHeld
+from cleanup.backends.guard_sql import GuardSql, PostgresGuardSql, SqliteGuardSql, Standing, guard_sql
+from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
+from cleanup.folder_tables import folder_tables
+from cleanup.guard_names import APP_LABEL, VALIDATED_BY, Guard
+from cleanup.guards.obstacles import obstacle, points_bound_by, told_points
+from cleanup.references import catalogue_for
+
+_ADOPT = "Create or adopt the tables first: manage.py migrate cleanup --fake-initial"
+
+
+def guard_sql_of(*, using: str) -> GuardSql:
+    """Return the statements on the mapped tables of a database. Raises DatabaseUnusable where they are not there."""
+    tables = folder_tables()
+    catalogue = catalogue_for(using=using)
+    found = catalogue.resolve_all([tables.folder_table, tables.file_table])
+    for name in (tables.folder_table, tables.file_table):
+        if name not in found:
+            raise DatabaseUnusable(problem=f"there is no table {name}.", remedy=_ADOPT)
+    folders, files = found[tables.folder_table], found[tables.file_table]
+    return guard_sql(backend_for(using=using), tables, folders=folders, files=files)
+
+
+class Enforcement:
+    """The work on one database; each method is one migration operation."""
+
+    def __init__(self, sql: GuardSql) -> None:
+        self.sql = sql
+        self.using = sql.backend.connection.alias
+
+    # For sqlmigrate.
+
+    def statements(self, guard: Guard, *, backwards: bool) -> list[str]:
+        """Return a guard's DDL."""
+        return _shown(self.sql.drop(guard) if backwards else self.sql.make(guard))
+
+    def supporting_statements(self, *, backwards: bool) -> list[str]:
+        """Return the DDL of the supporting indexes."""
+        names = self.sql.supporting()
+        return _shown([self._drop_support(name) if backwards else self._create_support(name) for name in names])
+
+    def validation_statements(self, guard: Guard) -> list[str]:
+        """Return what validates a guard."""
+        return _shown(self.sql.validate(guard)) if isinstance(self.sql, PostgresGuardSql) else []
+
+    def _create_support(self, name: str) -> str:
+        table, columns, unique = self.sql.supporting()[name]
+        listed = ", ".join(map(self.sql.backend.quote, columns))
+        return self.sql.create_index(name, table, listed, unique=unique)
+
+    def _drop_support(self, name: str) -> str:
+        return self.sql.drop_index(self.sql.supporting()[name][0], name)
+
+    # The work.
+
+    def refuse_unsuitable_tables(self, guard: str) -> None:
+        """Raise GuardForbidden where the tables are of a kind, or of an owner, that allows no guard."""
+
+    def make_supporting(self) -> None:
+        """Make the supporting indexes that nothing stands for. Raises GuardBlocked."""
+        raise NotImplementedError
+
+    def drop_supporting(self) -> None:
+        """Drop the supporting indexes of our names. Raises GuardBlocked."""
+        raise NotImplementedError
+
+    def put(self, guard: Guard) -> None:
+        """Put a guard in place, unless something stands for it. Raises GuardForbidden and GuardBlocked."""
+        raise NotImplementedError
+
+    def lift(self, guard: Guard) -> None:
+        """Drop what bears the guard's name. Raises GuardBlocked."""
+        raise NotImplementedError
+
+    def validate(self, guard: Guard) -> None:
+        """Have the guard hold for the rows that are there. Raises GuardForbidden and GuardBlocked."""
+        raise NotImplementedError
+
+    def _refuse_forbidden(self, guard: Guard) -> None:
+        found = obstacle(self.sql, guard)
+        if found is not None:
+            told = told_points(points_bound_by(self.sql, guard))
+            problem = f"{found} {told}".strip()
+            raise GuardForbidden(guard=guard, problem=problem, count=found.number, examples=found.examples)
+
+
+class SqliteEnforcement(Enforcement):
+    """One transaction for each step; the file has one writer, so nothing comes between the look and the DDL."""
+
+    def make_supporting(self) -> None:
+        with transaction.atomic(using=self.using):
+            for name in self.sql.supporting().keys() - self.sql.support_standing().keys():
+                self.sql.backend.execute(self._create_support(name))
+
+    def drop_supporting(self) -> None:
+        with transaction.atomic(using=self.using):
+            for name, standing in self.sql.support_standing().items():
+                if standing.ours:
+                    self.sql.backend.execute(self._drop_support(name))
+
+    def put(self, guard: Guard) -> None:
+        with transaction.atomic(using=self.using):
+            standing = self.sql.standing().get(guard)
+            if standing is not None and standing.usable:
+                return
+            if guard not in VALIDATED_BY:
+                self._refuse_forbidden(guard)
+            if standing is not None:
+                self._execute_all(self.sql.drop(guard))
+            self._execute_all(self.sql.make(guard))
+
+    def lift(self, guard: Guard) -> None:
+        with transaction.atomic(using=self.using):
+            standing = self.sql.standing().get(guard)
+            if standing is not None and standing.ours:
+                self._execute_all(self.sql.drop(guard))
+
+    def validate(self, guard: Guard) -> None:
+        self._refuse_forbidden(guard)
+
+    def _execute_all(self, statements: list[str]) -> None:
+        for statement in statements:
+            self.sql.backend.execute(statement)
+
+
+class PostgresEnforcement(Enforcement):
+    """Indexes are built concurrently, other constraints added under a lock that is waited for in short attempts."""
+
+    sql: PostgresGuardSql
+
+    def __init__(self, sql: PostgresGuardSql) -> None:
+        super().__init__(sql)
+        wait = conf.guard_wait().total_seconds()
+        self.sessions = Sessions(sql.backend, tables=(sql.folder_table, sql.file_table), seconds=wait)
+
+    def make_supporting(self) -> None:
+        with self._turn("supporting indexes"):
+            found = self.sql.support_standing()
+            for name, (table, _, _) in self.sql.supporting().items():
+                standing = found.get(name)
+                if standing is None or not standing.whole:
+                    self._build(name, table, self._create_support(name), leftover=standing)
+
+    def drop_supporting(self) -> None:
+        with self._turn("supporting indexes"):
+            for name, standing in self.sql.support_standing().items():
+                if standing.ours:
+                    self._drop_index(standing.table, name)
+
+    def put(self, guard: Guard) -> None:
+        with self._turn(guard):
+            standing = self.sql.standing().get(guard)
+            is_index = guard in (Guard.ONE_ROOT, Guard.ONE_NAME)
+            if standing is not None and standing.usable and (standing.whole or guard in VALIDATED_BY):
+                return
+            if guard not in VALIDATED_BY:
+                self._refuse_forbidden(guard)
+            statements = self.sql.make(guard)
+            if is_index:
+                self._build(guard, self.sql.folder_table, *statements, leftover=standing)
+                return
+            if standing is not None:  # a check that was added and not validated
+                statements = self.sql.validate(guard) if standing.ours else statements
+            for statement in statements:
+                self._alter(guard, statement)
+
+    def lift(self, guard: Guard) -> None:
+        with self._turn(guard):
+            standing = self.sql.standing().get(guard)
+            if standing is None or not standing.ours:
+                return
+            if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+                self._drop_index(standing.table, guard)
+            else:
+                for statement in self.sql.drop(guard):
+                    self._alter(guard, statement)
+
+    def validate(self, guard: Guard) -> None:
+        with self._turn(guard):
+            standing = self.sql.standing().get(guard)
+            if standing is not None and standing.whole:
+                return
+            self._refuse_forbidden(guard)
+            if standing is None:
+                raise GuardForbidden(guard=guard, problem="it is not there to be validated, somebody dropped it.")
+            statement = self.sql.validate(guard)[0]
+            if not standing.ours:
+                name = self.sql.backend.quote(standing.name)
+                statement = f"ALTER TABLE {self.sql.backend.relation(standing.table)} VALIDATE CONSTRAINT {name}"
+            self._alter(guard, statement)
+
+    # How.
+
+    @contextmanager
+    def _turn(self, guard: str) -> Iterator[None]:
+        self.refuse_unsuitable_tables(guard)
+        if not self.sessions.take_turn():
+            raise GuardForbidden(guard=guard, problem="another migration of guards is at work on this database.")
+        try:
+            yield
+        except StillHeld as held:
+            raise GuardBlocked(
+                guard=guard, seconds=round(self.sessions.seconds), sessions=str(held), held_by=held.sessions
+            ) from held
+        finally:
+            self.sessions.end_turn()
+
+    def refuse_unsuitable_tables(self, guard: str) -> None:
+        for table in (self.sql.folder_table, self.sql.file_table):
+            ((kind, owned),) = self.sql.backend.fetch(
+                "SELECT relkind::text, pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(%s)",
+                [table.quoted],
+            )
+            if kind != "r":
+                what = "partitioned" if kind == "p" else "no ordinary table"
+                problem = f"{table} is {what}, and that cannot be done without holding up writers."
+                raise GuardForbidden(guard=guard, problem=problem)
+            if not owned:
+                problem = f"only the owner of {table} may do that: migrate as that role."
+                raise GuardForbidden(guard=guard, problem=problem)
+
+    def _build(self, name: str, table: TableName, statement: str, *, leftover: Standing | None) -> None:
+        """Build an index concurrently, after clearing away an invalid or outdated one of its name."""
+        if leftover is not None and leftover.ours:
+            self._drop_index(table, name)
+        self.sessions.wait_for_old_transactions()
+        try:
+            self.sql.backend.execute(statement)
+        except IntegrityError as error:
+            # An invalid unique index still refuses rows.
+            self._drop_index(table, name)
+            problem = "duplicates came about while it was built. Run the same command again."
+            raise GuardForbidden(guard=name, problem=problem) from error
+
+    def _drop_index(self, table: TableName, name: str) -> None:
+        self.sessions.wait_for_old_transactions()
+        self.sql.backend.execute(self.sql.drop_index(table, name))
+
+    def _alter(self, guard: Guard, statement: str) -> None:
+        try:
+            self.sessions.execute_patiently(statement)
+        except IntegrityError as error:
+            problem = "rows that it forbids came about meanwhile. Run the same command again."
+            raise GuardForbidden(guard=guard, problem=problem) from error
+
+
+def _shown(statements: list[str]) -> list[str]:
+    """Undo the doubling of percent signs that parameters call for, and end the statements."""
+    return [f"{statement.replace('%%', '%')};" for statement in statements]
+
+
+def enforcement(*, using: str) -> Enforcement:
+    """Return the work on a database. Raises DatabaseUnusable."""
+    sql = guard_sql_of(using=using)
+    return PostgresEnforcement(sql) if isinstance(sql, PostgresGuardSql) else SqliteEnforcement(sql)
+
+
+def applied_migrations(*, using: str) -> set[str]:
+    """Return the names of the guards' migrations that are recorded as applied."""
+    applied = MigrationRecorder(connections[using]).applied_migrations()
+    return {name for label, name in applied if label == APP_LABEL}
+
+
+def standings(sql: GuardSql, *, applied: Collection[str]) -> dict[Guard, Standing]:
+    """Return what stands for each guard; that triggers hold for older rows, too, only the migrations can tell."""
+    found = sql.standing()
+    if isinstance(sql, SqliteGuardSql):
+        for guard, migration in VALIDATED_BY.items():
+            if guard in found and found[guard].usable and migration in applied:
+                found[guard] = replace(found[guard], whole=True)
+    return found
+
+
+def installed(*, using: str) -> bool:
+    """Tell whether the mapped tables are there at all."""
+    tables = folder_tables()
+    found = catalogue_for(using=using).resolve_all([tables.folder_table, tables.file_table])
+    return len(found) == len({tables.folder_table, tables.file_table}) and connections[using].vendor in _VENDORS
+
+
+_VENDORS = ("postgresql", "sqlite")

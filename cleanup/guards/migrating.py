@@ -1,0 +1,123 @@
+"""What happens around ``migrate``: guards that the data forbids stop no other app, and SQLite's guards survive.
+
+Note [Looking ahead]. Migrations run in the order of their apps' names, and one that fails stops all that come after.
+So before a migrate that brings other apps, the data is asked; from the first guard on that it forbids, the guards are
+taken out of the plan, and the command ends with the refusal once all else is done. An operation that meets forbidden
+data all the same refuses by itself.
+
+Note [Rebuilt tables]. Whoever alters a table on SQLite writes it anew, and what Django's models do not know is lost:
+our triggers and indexes. And it cannot be done at all while the triggers of another table mention that one. So those
+are lifted before a migrate of other apps; after it, what is recorded as applied is made again where the data allows it.
+"""
+
+import sys
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.core.management.base import CommandError
+from django.db import DatabaseError, connections, router
+from django.db.migrations import Migration
+
+from cleanup.exceptions import CleanupError, GuardForbidden
+from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, putting
+from cleanup.guards.checks import is_lost
+from cleanup.guards.enforcement import applied_migrations, enforcement, installed, standings
+from cleanup.guards.obstacles import obstacle, points_bound_by, told_points
+from cleanup.guards.operations import PutGuard, ValidateGuard
+
+#: By database: what a migrate that is going on has to say at its end.
+_refusals: dict[str, GuardForbidden] = {}
+
+
+def look_ahead(sender: AppConfig, using: str, plan: list[tuple[Migration, bool]], **kwargs: Any) -> None:
+    """Take the guards that the data forbids out of the plan, if there is anything else in it."""
+    if sender.label != "cleanup":  # once per migrate
+        return
+    _refusals.pop(using, None)
+    if connections[using].vendor == "sqlite" and any(migration.app_label != APP_LABEL for migration, _ in plan):
+        _make_way(using=using)
+    ours = [migration for migration, backwards in plan if migration.app_label == APP_LABEL and not backwards]
+    if not ours or not router.allow_migrate(using, APP_LABEL):
+        return
+    try:
+        if not installed(using=using):
+            return
+        place, refusal = _first_forbidden(ours, using=using, told=_teller(kwargs))
+    except GuardForbidden as unsuitable:
+        place, refusal = 0, unsuitable
+    except (CleanupError, DatabaseError):  # a table that is not yet as it will be: the operations will see
+        return
+    if refusal is not None and len(ours) < len(plan):
+        _refusals[using] = refusal
+        forbidden = ours[place:]
+        plan[:] = [(migration, backwards) for migration, backwards in plan if migration not in forbidden]
+
+
+def _make_way(*, using: str) -> None:
+    """Lift the triggers that would keep a table from being written anew. See Note [Rebuilt tables]."""
+    if applied_migrations(using=using) and installed(using=using):
+        enforcement(using=using).lift(Guard.FILE_APPLICATION)
+
+
+def _first_forbidden(ours: list[Migration], *, using: str, told: Any) -> tuple[int, GuardForbidden | None]:
+    """Return the place of the first migration that is refused, and why. Raises GuardForbidden where none can be."""
+    work = enforcement(using=using)
+    work.refuse_unsuitable_tables("supporting indexes")
+    sql = work.sql
+    there = standings(sql, applied=applied_migrations(using=using))
+    for place, migration in enumerate(ours):
+        for operation in migration.operations:
+            if not isinstance(operation, PutGuard | ValidateGuard):
+                continue
+            standing = there.get(operation.guard)
+            if standing is not None and standing.whole:
+                continue
+            sentence = told_points(points_bound_by(sql, operation.guard))
+            if isinstance(operation, PutGuard) and operation.validated_later:
+                continue
+            found = obstacle(sql, operation.guard)
+            if found is not None:
+                problem = f"{found} {sentence}".strip()
+                return place, GuardForbidden(
+                    guard=operation.guard, problem=problem, count=found.number, examples=found.examples
+                )
+            if sentence:
+                told(f"Guard {operation.guard}: {sentence}")
+    return len(ours), None
+
+
+def _teller(kwargs: dict[str, Any]) -> Any:
+    if kwargs.get("verbosity", 1) < 1:
+        return lambda _: None
+    stdout = kwargs.get("stdout") or sys.stdout
+    return lambda sentence: stdout.write(f"{sentence}\n")
+
+
+def complete(sender: AppConfig, using: str, **_kwargs: Any) -> None:
+    """Make again what a rebuilt table has lost; at the very end, tell the refusal. Raises CommandError."""
+    if sender.label == "cleanup" and connections[using].vendor == "sqlite" and router.allow_migrate(using, APP_LABEL):
+        _restore_lost(using=using)
+    if sender is _last_sender() and (refusal := _refusals.pop(using, None)) is not None:
+        raise CommandError(
+            f"{refusal} All other apps are migrated. When the data is mended: {putting(using=using)}",
+            returncode=refusal.exit_status,
+        )
+
+
+def _last_sender() -> AppConfig:
+    return [config for config in apps.get_app_configs() if config.models_module is not None][-1]
+
+
+def _restore_lost(*, using: str) -> None:
+    applied = applied_migrations(using=using)
+    if not applied or not installed(using=using):
+        return
+    work = enforcement(using=using)
+    work.make_supporting()
+    there = standings(work.sql, applied=applied)
+    for guard in Guard:
+        if MADE_BY[guard] in applied and is_lost(guard, there.get(guard), applied):
+            try:
+                work.put(guard)
+            except CleanupError:  # the system check tells of it
+                continue

@@ -1,0 +1,13 @@
+from django.db import migrations
+
+from cleanup.guard_names import Guard
+from cleanup.guards.operations import PutGuard
+
+
+class Migration(migrations.Migration):
+    # Concurrent builds and bounded lock waits need transactions of their own.
+    atomic = False
+
+    dependencies = [("cleanup_guards", "0003_one_name_per_parent")]
+
+    operations = [PutGuard(Guard.PARENT_APPLICATION)]

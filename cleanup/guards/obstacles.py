@@ -1,0 +1,108 @@
+"""What the data says against a guard: counted, with examples and the command that mends it.
+
+Reads only. Keys and numbers, never names.
+"""
+
+from dataclasses import dataclass
+
+from django.db.models import F
+
+from cleanup.backends.folder_sql import Query
+from cleanup.backends.guard_sql import LONGEST_NAME_BYTES, GuardSql
+from cleanup.guard_names import Guard, on
+from cleanup.models import Result, RollbackPoint
+
+EXAMPLES = 3
+
+#: Of one, of several.
+_PROBLEMS = {
+    Guard.ONE_ROOT: ("application has several root folders", "applications have several root folders"),
+    Guard.ONE_NAME: (
+        "application has same-named folders side by side",
+        "applications have same-named folders side by side",
+    ),
+    Guard.PARENT_APPLICATION: (
+        "folder has a parent that is missing or of another application",
+        "folders have a parent that is missing or of another application",
+    ),
+    Guard.FILE_APPLICATION: (
+        "file is in a folder that is missing or of another application",
+        "files are in a folder that is missing or of another application",
+    ),
+    Guard.OWN_PARENT: ("folder is its own parent", "folders are their own parents"),
+    Guard.BLANK_NAME: ("folder has a blank name", "folders have blank names"),
+}
+
+_CLEAN_UP = "manage.py database_cleanup --cleanup{alias}"
+_VERIFY = "manage.py database_cleanup --verify{alias}"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a guard cannot be put in place."""
+
+    guard: Guard
+    problem: str
+    number: int
+    examples: tuple[str, ...]
+    command: str
+    advice: str
+
+    def __str__(self) -> str:
+        some = "for example " if self.number > len(self.examples) else ""
+        return f"{self.number:,} {self.problem} ({some}{', '.join(self.examples)}). {self.advice}"
+
+
+def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
+    """Return what the data says against a guard, None if nothing."""
+    alias = on(sql.backend.connection.alias)
+    number, examples = _count(sql, sql.offenders(guard))
+    if number:
+        problem = _PROBLEMS[guard][number != 1]
+        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+            command = _CLEAN_UP.format(alias=alias)
+            advice = f"Merge them with: {command} (what it leaves alone, {_VERIFY.format(alias=alias)} lists)."
+        else:
+            command = _VERIFY.format(alias=alias)
+            advice = f"Mend them by hand; all are listed by: {command} ."
+        return Obstacle(guard, problem, number, examples, command, advice)
+    too_long = sql.too_long_names() if guard == Guard.ONE_NAME else None
+    if too_long is not None:
+        number, examples = _count(sql, too_long)
+        if number:
+            problem = f"{'folder has a name' if number == 1 else 'folders have names'} of over {LONGEST_NAME_BYTES:,}"
+            advice = "No index of PostgreSQL can hold these: shorten them, or leave this guard and those after it out."
+            return Obstacle(guard, f"{problem} bytes", number, examples, _VERIFY.format(alias=alias), advice)
+    return None
+
+
+def _count(sql: GuardSql, offenders: Query) -> tuple[int, tuple[str, ...]]:
+    """Return the number of offenders and the first of them."""
+    ((number,),) = sql.fetch(Query("SELECT count(*) FROM (") + offenders + Query(") AS o"))
+    if not number:
+        return 0, ()
+    some = sql.fetch(Query("SELECT offender FROM (") + offenders + Query(") AS o ORDER BY 1 LIMIT %s", (EXAMPLES,)))
+    return number, tuple(str(key) for (key,) in some)
+
+
+def points_bound_by(sql: GuardSql, guard: Guard) -> int:
+    """Count the live rollback points whose undoing the guard forbids, or of same-named folders may forbid."""
+    connection = sql.backend.connection
+    if RollbackPoint._meta.db_table not in connection.introspection.table_names():  # before the first migrate
+        return 0
+    merged = Result.objects.using(connection.alias).filter(
+        point__status=RollbackPoint.Status.LIVE, point__kind=RollbackPoint.Kind.CLEANUP
+    )
+    if guard == Guard.ONE_ROOT:
+        return merged.filter(folders_removed__gt=F("child_folders_merged")).count()
+    if guard == Guard.ONE_NAME:
+        return merged.filter(child_folders_merged__gt=0).count()
+    return 0
+
+
+def told_points(number: int) -> str:
+    """Say what becomes of rollback points, in a sentence; empty where there are none."""
+    if not number:
+        return ""
+    points = "1 live rollback point" if number == 1 else f"{number:,} live rollback points"
+    return f"With the guard, {points} can be undone only after lifting it."

@@ -1,0 +1,165 @@
+"""The migration operations of the guards. Frozen: migrations import them.
+
+They touch no model state and never a schema editor's way of changing tables, which on SQLite writes a table anew.
+What they do is resolved from the settings when they run.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.management.base import CommandError
+from django.db import router
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+
+from cleanup.exceptions import CleanupError
+from cleanup.guard_names import VALIDATED_BY, Guard
+from cleanup.guards.enforcement import Enforcement, enforcement
+
+
+@contextmanager
+def _as_command_error() -> Iterator[None]:
+    """Let ``migrate`` tell a refusal as a sentence, not as a traceback."""
+    try:
+        yield
+    except CleanupError as error:
+        raise CommandError(str(error), returncode=error.exit_status) from error
+
+
+class _GuardOperation(Operation):
+    """Changes constraints of the mapped tables, and nothing in Django's state."""
+
+    reduces_to_sql = True
+    reversible = True
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Change nothing."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,  # noqa: ARG002
+        to_state: ProjectState,  # noqa: ARG002
+    ) -> None:
+        """Put in place. Raises CommandError where the data or another session does not allow it."""
+        self._perform(app_label, schema_editor, backwards=False)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,  # noqa: ARG002
+        to_state: ProjectState,  # noqa: ARG002
+    ) -> None:
+        """Take away what is ours."""
+        self._perform(app_label, schema_editor, backwards=True)
+
+    def _perform(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, *, backwards: bool) -> None:
+        using = schema_editor.connection.alias
+        if not router.allow_migrate(using, app_label):
+            return
+        with _as_command_error():
+            work = enforcement(using=using)
+            if schema_editor.collect_sql:
+                for statement in self.statements(work, backwards=backwards):
+                    schema_editor.execute(statement, params=None)
+            elif backwards:
+                self.undo(work)
+            else:
+                self.do(work)
+
+    def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
+        """Return what would be executed where nothing is in place, or everything is."""
+        raise NotImplementedError
+
+    def do(self, work: Enforcement) -> None:
+        """Put in place."""
+        raise NotImplementedError
+
+    def undo(self, work: Enforcement) -> None:
+        """Take away."""
+        raise NotImplementedError
+
+
+class MakeSupportingIndexes(_GuardOperation):
+    """Make the indexes that the guards and the cleanup need and that are not there; no data forbids them."""
+
+    migration_name_fragment = "supporting_indexes"
+
+    def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
+        """Return the CREATE or DROP INDEX statements."""
+        return work.supporting_statements(backwards=backwards)
+
+    def do(self, work: Enforcement) -> None:
+        """Make those that are missing."""
+        work.make_supporting()
+
+    def undo(self, work: Enforcement) -> None:
+        """Drop those of our names."""
+        work.drop_supporting()
+
+    def describe(self) -> str:
+        """Say what it does."""
+        return "Make the indexes that the guards stand on"
+
+
+class PutGuard(_GuardOperation):
+    """Put one guard in place; on PostgreSQL foreign keys are left to be validated."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """Name the guard."""
+        return self.guard.removeprefix("cleanup_")
+
+    @property
+    def validated_later(self) -> bool:
+        """Tell whether a later migration holds the rows that are there to it."""
+        return self.guard in VALIDATED_BY
+
+    def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
+        """Return the guard's DDL."""
+        return work.statements(self.guard, backwards=backwards)
+
+    def do(self, work: Enforcement) -> None:
+        """Put it in place."""
+        work.put(self.guard)
+
+    def undo(self, work: Enforcement) -> None:
+        """Lift it."""
+        work.lift(self.guard)
+
+    def describe(self) -> str:
+        """Say what it does."""
+        return f"Put guard {self.guard} in place"
+
+
+class ValidateGuard(_GuardOperation):
+    """Have a guard hold for the rows that were there before it, too. Reversing leaves that proof as it is."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """Name the guard."""
+        return f"validate_{self.guard.removeprefix('cleanup_')}"
+
+    def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
+        """Return the guard's validation."""
+        return [] if backwards else work.validation_statements(self.guard)
+
+    def do(self, work: Enforcement) -> None:
+        """Validate."""
+        work.validate(self.guard)
+
+    def undo(self, work: Enforcement) -> None:
+        """Change nothing."""
+
+    def describe(self) -> str:
+        """Say what it does."""
+        return f"Validate guard {self.guard}"

@@ -1,0 +1,26 @@
+"""What a folder may be called. Pure: no Django, no database.
+
+The merge takes names as they are; only folders that are made here have to have good ones.
+"""
+
+
+def fault_of_name(name: object) -> str | None:
+    """Say what keeps a value from being a folder's name; None if it is one. The name itself is not repeated."""
+    if not isinstance(name, str):
+        return f"it is of type {type(name).__name__}, not text"
+    if not name.strip():
+        return "it is blank"
+    if name != name.strip():
+        return "it begins or ends with a blank"
+    if not is_storable(name):
+        return "it holds NUL or half of a surrogate pair, which no database stores"
+    return None
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether a database can hold the text: no NUL, no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text

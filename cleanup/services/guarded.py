@@ -1,0 +1,100 @@
+"""Foresee whether a guard that is in force forbids what undoing a point would bring back.
+
+Reads only: the folders as they are, and the journal. Whether a guard is in force is what the catalogue says.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cleanup import journal
+from cleanup.backends import Backend
+from cleanup.backends.base import Cell
+from cleanup.backends.catalogue import quoted
+from cleanup.backends.folder_sql import is_postgresql
+from cleanup.backends.guard_sql import Standing
+from cleanup.exceptions import Guarded
+from cleanup.folder_tables import FolderTables
+from cleanup.guard_names import Guard, lifting
+from cleanup.guards.enforcement import guard_sql_of
+from cleanup.models import RollbackPoint
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a live folder stands."""
+
+    parent: str | None
+    name: Cell
+
+
+class GuardsInForce:
+    """The guards of one database, looked up once, against the points that are to be undone."""
+
+    def __init__(self, *, using: str, backend: Backend, tables: FolderTables, folders: str) -> None:
+        self.using = using
+        self.backend = backend
+        self.tables = tables
+        self.folders = folders
+        """Label of the folder table in the journal."""
+        self._standing = {g: s for g, s in guard_sql_of(using=using).standing().items() if s.usable}
+
+    def refuse(self, points: Sequence[RollbackPoint]) -> None:
+        """Raise Guarded for a point whose undoing a guard forbids; it names the one that is lifted first."""
+        if not self._standing.keys() & {Guard.ONE_ROOT, Guard.ONE_NAME, Guard.BLANK_NAME}:
+            return
+        for point in points:
+            if point.kind != RollbackPoint.Kind.CLEANUP:
+                continue
+            forbidden = set(self._forbidden(point))
+            for guard in Guard:  # lifting a guard lifts those after it
+                if guard in forbidden:
+                    raise self.refusal(guard)
+
+    def refusal(self, guard: Guard) -> Guarded:
+        """Return the refusal that names a guard and what lifts it."""
+        standing = self._standing.get(guard)
+        if standing is None or standing.ours:
+            return Guarded(guard=guard, command=lifting(guard, using=self.using))
+        return Guarded(guard=standing.name, command=self._drop(standing))
+
+    def _drop(self, standing: Standing) -> str:
+        """Say how to drop what is not ours, but stands for a guard."""
+        name = f"{quoted(standing.table.schema)}.{quoted(standing.name)}" if standing.table.schema else standing.name
+        concurrently = "CONCURRENTLY " if is_postgresql(self.backend.connection) else ""
+        return f"DROP INDEX {concurrently}{name}; (or, of a constraint, ALTER TABLE ... DROP CONSTRAINT)"
+
+    def _forbidden(self, point: RollbackPoint) -> Iterator[Guard]:
+        reader = journal.Reader(layout=point.layout, backend=self.backend, rollback_id=point.id)
+        moved, removed = reader.before(
+            using=self.using, points=[point.sequence], label=self.folders, column=self.tables.folder_parent
+        )
+        if not moved and not removed:
+            return
+        names = [image[self.tables.folder_name] for image in removed]
+        if Guard.BLANK_NAME in self._standing and any(not self.backend.cell_text(name).strip() for name in names):
+            yield Guard.BLANK_NAME
+        places = self._places_after(point, moved, removed)
+        if Guard.ONE_ROOT in self._standing and sum(place.parent is None for place in places) > 1:
+            yield Guard.ONE_ROOT
+        siblings = Counter(place for place in places if place.parent is not None)
+        if Guard.ONE_NAME in self._standing and any(number > 1 for number in siblings.values()):
+            yield Guard.ONE_NAME
+
+    def _places_after(
+        self, point: RollbackPoint, moved: dict[Cell, Cell], removed: list[dict[str, Cell]]
+    ) -> list[_Place]:
+        """Return where the application's live folders would stand."""
+        tables, application = self.tables, point.application_key
+        now = self.backend.read_folders(tables, [application], lock=False).get(application, ())
+        back = {self._key(cell): cell for cell in moved}
+        places = []
+        for record in now:
+            if record.row.live:
+                cell = back.get(record.row.key)
+                parent = record.row.parent if cell is None else self._key(moved[cell])
+                places.append(_Place(parent, self.backend.text_cell(record.row.name)))
+        return places + [_Place(self._key(image[tables.folder_parent]), image[tables.folder_name]) for image in removed]
+
+    def _key(self, cell: Cell) -> str | None:
+        return None if cell is None else self.tables.folder_key.text(self.backend.cell_text(cell))

@@ -1,0 +1,44 @@
+"""What hosts are told once it is committed, for their search indexes and caches.
+
+Receivers get ``using``, ``application_id``, ``rollback_id`` and ``removed_to_survivor``, ids as text; the sender is the
+folder model. Events are computed and kept for one transaction, and only if somebody listens; a receiver that raises is
+logged and hinders nobody.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.dispatch import Signal
+
+#: Folders of one application were merged: each removed folder is now its survivor.
+folders_merged = Signal()
+
+#: A merge was rolled back: the folders that it had removed are there again, and nobody's survivor.
+merge_undone = Signal()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened to one application."""
+
+    application_id: str
+    rollback_id: UUID
+    removed_to_survivor: Mapping[str, str]
+
+
+def send_after_commit(signal: Signal, events: Iterable[Event], *, sender: type[Any], using: str) -> None:
+    """Send the events once the transaction, the caller's included, has committed; never if it does not.
+
+    ``events`` is not iterated over where nobody listens.
+    """
+    if signal.has_listeners(sender) and (happened := list(events)):
+        transaction.on_commit(partial(_send, signal, happened, sender=sender, using=using), using=using, robust=True)
+
+
+def _send(signal: Signal, events: list[Event], *, sender: type[Any], using: str) -> None:
+    for event in events:
+        signal.send_robust(sender, using=using, **asdict(event))  # logs what receivers raise

@@ -1,0 +1,191 @@
+"""System checks: each by its id, with the hint that is the way out."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import connections
+
+from cleanup import checks, conf
+from cleanup.models import Folder
+from tests.hostapp.models import OWN_MODELS
+
+IDS = {f"cleanup.{name}" for name in ["E001", "E002", "E003", "E004", "E005", "E006", "E007", "W001", "W002", "W003"]}
+
+
+def found() -> list:
+    return [message for message in run_checks(tags=[checks.TAG]) if message.id.startswith("cleanup.")]
+
+
+def only() -> tuple[str, str, str]:
+    """Return id, message and hint of the one thing that is found."""
+    (message,) = found()
+    return message.id, message.msg, message.hint
+
+
+class TestSettings:
+    def test_that_are_right_are_silent(self):
+        assert found() == []
+
+    def test_of_a_host_with_models_of_its_own_are_silent(self, settings):
+        for name, value in OWN_MODELS.items():
+            setattr(settings, name, value)
+        assert found() == []
+
+    @pytest.mark.parametrize(
+        ("setting", "value"),
+        [
+            ("CLEANUP_DIFFERENT_ROOTS", "keep"),
+            ("CLEANUP_DIFFERING_COLUMNS", None),
+            ("CLEANUP_TRIGGERS", "disable"),
+            ("CLEANUP_COLLISIONS", {"files": "drop"}),
+            ("CLEANUP_COLLISIONS", {"files": []}),
+            ("CLEANUP_COLLISIONS", "refuse"),
+            ("CLEANUP_EXTRA_REFERENCES", "notes.folder"),
+            ("CLEANUP_IGNORED_COLUMNS", ["folder"]),
+            ("CLEANUP_IGNORED_COLUMNS", 7),
+            ("CLEANUP_FOLDER_LIVE", "deleted_at"),
+            ("CLEANUP_FOLDER_FIELDS", {"above": "parent"}),
+            ("CLEANUP_BATCH_SIZE", 0),
+            ("CLEANUP_BATCH_SIZE", 2.5),
+            ("CLEANUP_LEASE_SECONDS", "120"),
+            ("CLEANUP_ROOT_FOLDER", " "),
+            ("CLEANUP_STANDARD_FOLDERS", "Borrower"),
+            ("CLEANUP_STANDARD_FOLDERS", ["Borrower", ""]),
+            ("CLEANUP_STANDARD_FOLDERS", ["Borrower", "Borrower"]),
+        ],
+    )
+    def test_with_a_value_that_means_nothing_are_e001(self, settings, setting, value):
+        setattr(settings, setting, value)
+        code, message, hint = only()
+        assert code == "cleanup.E001"
+        assert message.startswith(setting)
+        assert setting in hint
+
+    def test_that_name_no_model_are_e002(self, settings):
+        settings.CLEANUP_FOLDER_MODEL = "hostapp.Sektion"
+        code, message, hint = only()
+        assert (code, hint) == ("cleanup.E002", 'Set CLEANUP_FOLDER_MODEL = "hostapp.Section".')
+        assert "hostapp.Sektion" in message
+
+    def test_that_name_a_model_of_no_installed_app_are_e002(self, settings):
+        settings.CLEANUP_FILE_MODEL = "warehouse.Pallet"
+        code, _, hint = only()
+        assert code == "cleanup.E002"
+        assert "INSTALLED_APPS" in hint
+
+    @pytest.mark.parametrize("value", ["Section", "tests.hostapp.models.Section", None])
+    def test_that_name_a_model_in_another_way_are_e002(self, settings, value, monkeypatch):
+        # Django itself reads the setting wherever models are looked at, and fails on such a value.
+        monkeypatch.setattr(conf, "folder_model", lambda: conf._label("CLEANUP_ANY_MODEL", ""))
+        settings.CLEANUP_ANY_MODEL = value
+        assert "cleanup.E002" in {message.id for message in checks.check_models()}
+
+    @pytest.mark.parametrize(
+        ("setting", "value"),
+        [
+            ("CLEANUP_FOLDER_FIELDS", {"created": "created"}),
+            ("CLEANUP_FOLDER_FIELDS", {"parent": "children"}),
+            ("CLEANUP_FILE_FIELDS", {"folder": "directory"}),
+            ("CLEANUP_FOLDER_DEFAULTS", {"colour": "blue"}),
+        ],
+    )
+    def test_that_name_no_field_are_e003(self, settings, setting, value):
+        setattr(settings, setting, value)
+        code, message, hint = only()
+        assert code == "cleanup.E003"
+        assert message.startswith(setting)
+        assert re.match(r"Name one of id, \w+, ", hint)
+
+    def test_that_name_two_wrong_fields_are_told_at_once(self, settings):
+        settings.CLEANUP_FOLDER_FIELDS = {"created": "made", "name": "title"}
+        assert [message.id for message in found()] == ["cleanup.E003"] * 2
+
+    def test_that_name_a_model_with_another_kind_of_key_are_e004(self, settings, monkeypatch):
+        monkeypatch.setattr(Folder._meta, "pk", Folder._meta.get_field("created_at"))
+        code, message, _ = only()
+        assert code == "cleanup.E004"
+        assert "DateTimeField" in message
+
+    @pytest.mark.parametrize("setting", ["CLEANUP_TREE_HOOK", "CLEANUP_FOLDER_DEFAULTS"])
+    @pytest.mark.parametrize("value", ["no.such.hook", "tests.hostapp.paths", "tests.hostapp.models.OWN_MODELS", 7])
+    def test_that_name_no_function_are_e005(self, settings, setting, value):
+        setattr(settings, setting, value)
+        code, _, hint = only()
+        assert (code, hint) == ("cleanup.E005", f'Set {setting} = "package.module.function".')
+
+
+class TestFolderModel:
+    @pytest.fixture
+    def archived(self, monkeypatch):
+        monkeypatch.setattr(Folder._meta.get_field("updated_at"), "column", "archived_at")
+
+    def test_with_a_mark_of_deleted_folders_is_e006(self, archived):
+        code, _, hint = only()
+        assert code == "cleanup.E006"
+        assert 'CLEANUP_FOLDER_LIVE = {"archived_at": None}' in hint
+
+    def test_is_silent_once_the_host_has_decided(self, archived, settings):
+        settings.CLEANUP_FOLDER_LIVE = None
+        assert found() == []
+
+    def test_is_silent_where_the_column_is_ignored(self, archived, settings):
+        settings.CLEANUP_IGNORED_COLUMNS = ["folders.archived_at"]
+        assert found() == []
+
+    def test_in_another_database_than_the_own_tables_is_e007(self, settings):
+        settings.DATABASE_ROUTERS = ["tests.integration.test_checks.Apart"]
+        messages = found()
+        assert {message.id for message in messages} == {"cleanup.E007"}
+        assert 'return "postgresql" for the app "cleanup"' in messages[0].hint
+
+    def test_with_a_required_field_is_w003(self, settings, monkeypatch):
+        field = Folder._meta.get_field("updated_at")
+        monkeypatch.setattr(field, "null", False)
+        monkeypatch.setattr(field, "blank", False)
+        code, _, hint = only()
+        assert code == "cleanup.W003"
+        assert hint.startswith('Set CLEANUP_FOLDER_DEFAULTS = {"updated_at": ...}')
+        settings.CLEANUP_FOLDER_DEFAULTS = {"updated_at": None}
+        assert found() == []
+
+
+class Apart:
+    """A router that parts the mapped models from the others."""
+
+    def db_for_write(self, model, **_):
+        return "postgresql" if model is Folder else None
+
+
+class TestProject:
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [("CLEANUP_DIFERENT_ROOTS", "CLEANUP_DIFFERENT_ROOTS"), ("CLEANUP_LOCK_TIMEOUT", "CLEANUP_LOCK_TIMEOUT_MS")],
+    )
+    def test_with_a_misspelt_setting_is_w001(self, settings, name, meant):
+        setattr(settings, name, 1)
+        assert only() == ("cleanup.W001", f"There is no setting {name}.", f"Did you mean {meant}?")
+
+    def test_with_a_setting_like_no_other_is_w001(self, settings):
+        settings.CLEANUP_XYZZY = 1
+        assert only()[::2] == ("cleanup.W001", "Remove it.")
+
+    def test_with_a_transaction_for_each_request_is_w002(self, monkeypatch):
+        monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
+        code, _, hint = only()
+        assert code == "cleanup.W002"
+        assert 'DATABASES["default"]["ATOMIC_REQUESTS"] = False' in hint
+
+    def test_is_told_by_the_command(self, settings):
+        settings.CLEANUP_TRIGGERS = "disable"
+        with pytest.raises(SystemCheckError, match=r"cleanup\.E001"):
+            call_command("check")
+
+
+class TestIds:
+    def test_are_these(self):
+        source = Path(checks.__file__).read_text(encoding="utf-8")
+        assert set(re.findall(r'"(cleanup\.[EW]\d+)"', source)) == IDS

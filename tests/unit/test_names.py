@@ -1,0 +1,24 @@
+import pytest
+
+from cleanup.names import fault_of_name, is_storable
+
+
+class TestFaultOfName:
+    @pytest.mark.parametrize("name", ["Borrower", "a b", "Caf\u00e9", "..", "a/b", "x" * 10_000, "\u202egnp"])
+    def test_is_none_for_a_name(self, name):
+        assert fault_of_name(name) is None
+
+    @pytest.mark.parametrize(
+        "name", ["", " ", "\u00a0", " a", "a ", "a\n", "\ta", "a\x00b", "\udfff", None, 5, b"a", ["a"], True]
+    )
+    def test_tells_what_is_wrong(self, name):
+        assert fault_of_name(name)
+
+    def test_does_not_repeat_the_name(self):
+        assert "Smith" not in fault_of_name(" Smith")
+
+
+class TestIsStorable:
+    @pytest.mark.parametrize(("text", "storable"), [("a", True), ("", True), ("\x00", False), ("\ud800", False)])
+    def test_tells(self, text, storable):
+        assert is_storable(text) is storable
