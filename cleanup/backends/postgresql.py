@@ -7,7 +7,7 @@ array bounds included. Types are spelled by ``format_type``.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from cleanup import conf
