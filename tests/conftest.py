@@ -7,8 +7,11 @@ blank_database    a database of its own with nothing in it, to be filled by plai
 All three commit for real, so threads and other processes see the rows (`databases.url_of(alias)` is their
 DATABASE_URL), and a query on any alias but the one given fails. What exists on one of them only is marked
 `@pytest.mark.only("postgresql")`, or "sqlite". A test that is skipped fails the run.
+
+With --one-database-each a test runs on one of the two, and the next one on the other: half the time.
 """
 
+import itertools
 import os
 from collections.abc import Iterator
 
@@ -28,16 +31,27 @@ COMMON = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.fun
 hypothesis.settings.register_profile(
     "default", max_examples=200, derandomize=True, database=None, print_blob=True, **COMMON
 )
+hypothesis.settings.register_profile("few", max_examples=50, derandomize=True, database=None, print_blob=True, **COMMON)
 hypothesis.settings.register_profile("thorough", max_examples=2000, print_blob=True, **COMMON)
 hypothesis.settings.load_profile("default")
 
 DATABASE_FIXTURES = ("database", "scratch_database", "blank_database")
 
 
+_turns = itertools.cycle([0, 1])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our own option."""
+    parser.addoption("--one-database-each", action="store_true", help="run each test on one of the two databases")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Have a test that asks for a database run on both, or on the one it is marked for."""
     marker = metafunc.definition.get_closest_marker("only")
     vendors = marker.args if marker else tuple(databases.ALIASES)
+    if len(vendors) > 1 and metafunc.config.getoption("one_database_each"):
+        vendors = (vendors[next(_turns)],)
     for fixture in DATABASE_FIXTURES:
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, [_on(vendor) for vendor in vendors], indirect=True)

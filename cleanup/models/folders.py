@@ -1,12 +1,15 @@
 """The mapped tables, which another program may own.
 
 They do nothing on delete and carry no constraint beyond their keys: whoever owns the tables decides. No migration
-after 0001 may touch them, since on SQLite Django would rebuild the table and lose what it does not know.
+after 0001 may touch them, since on SQLite Django would rebuild the table and lose what it does not know. Where the
+settings name a host's models, relations point at those, as in migration 0001: else Django would want a new migration.
 """
 
 import uuid
 
 from django.db import models
+
+from cleanup import conf
 
 
 class Application(models.Model):
@@ -27,9 +30,9 @@ class Folder(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     name = models.CharField(max_length=255)
-    parent = models.ForeignKey("self", models.DO_NOTHING, null=True, blank=True, related_name="children")
+    parent = models.ForeignKey(conf.folder_model(), models.DO_NOTHING, null=True, blank=True, related_name="children")
     application = models.ForeignKey(
-        "cleanup.Application", models.DO_NOTHING, null=True, blank=True, related_name="folders"
+        conf.application_model(), models.DO_NOTHING, null=True, blank=True, related_name="folders"
     )
     created_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(null=True, blank=True)
@@ -54,9 +57,9 @@ class File(models.Model):
     mime_type = models.CharField(max_length=100)
     uploaded_by = models.UUIDField(null=True, blank=True)
     application = models.ForeignKey(
-        "cleanup.Application", models.DO_NOTHING, null=True, blank=True, related_name="files"
+        conf.application_model(), models.DO_NOTHING, null=True, blank=True, related_name="files"
     )
-    folder = models.ForeignKey("cleanup.Folder", models.DO_NOTHING, null=True, blank=True, related_name="files")
+    folder = models.ForeignKey(conf.folder_model(), models.DO_NOTHING, null=True, blank=True, related_name="files")
     created_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -5,11 +5,22 @@ without these models does not suspect it."""
 
 import uuid
 
+from django.apps import apps
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 
-from cleanup.models import Folder
+from cleanup import conf
+
+# The folders are those of the settings; apps whose models play a part stand before this one.
+FOLDER = conf.folder_model()
+Folder = apps.get_model(FOLDER, require_ready=False)
+
+
+def copy_of_key(model):
+    """Return a field that holds keys of the model."""
+    key = model._meta.pk
+    return type(key)(max_length=key.max_length)
 
 
 class HiddenManager(models.Manager):
@@ -22,7 +33,7 @@ class HiddenManager(models.Manager):
 class Bookmark(models.Model):
     """Without a way back from the folder, and hidden by its manager."""
 
-    folder = models.ForeignKey("cleanup.Folder", models.CASCADE, related_name="+")
+    folder = models.ForeignKey(FOLDER, models.CASCADE, related_name="+")
 
     objects = HiddenManager()
 
@@ -30,7 +41,7 @@ class Bookmark(models.Model):
 class Cover(models.Model):
     """One to one, and its own key."""
 
-    folder = models.OneToOneField("cleanup.Folder", models.PROTECT, primary_key=True)
+    folder = models.OneToOneField(FOLDER, models.PROTECT, primary_key=True)
     picture = models.CharField(max_length=100)
 
 
@@ -38,7 +49,11 @@ class Tag(models.Model):
     """Many to many, by an automatic table."""
 
     label = models.CharField(max_length=100)
-    folders = models.ManyToManyField("cleanup.Folder", related_name="tags")
+    folders = models.ManyToManyField(FOLDER, related_name="tags")
+
+
+#: What the automatic table calls its folder.
+TAGGED = Tag.folders.field.m2m_reverse_field_name()
 
 
 class Dossier(Folder):
@@ -51,6 +66,7 @@ class Dossier(Folder):
 class Contract(Folder):
     """A child table, whose key is the folder's."""
 
+    folder_ptr = models.OneToOneField(FOLDER, models.CASCADE, parent_link=True, primary_key=True)
     title = models.CharField(max_length=100)
 
 
@@ -63,7 +79,7 @@ class Clause(models.Model):
 class Watch(models.Model):
     """A relation without a foreign key in the database."""
 
-    watched = models.ForeignKey("cleanup.Folder", models.DO_NOTHING, db_constraint=False)
+    watched = models.ForeignKey(FOLDER, models.DO_NOTHING, db_constraint=False)
 
 
 class Note(models.Model):
@@ -79,11 +95,11 @@ class Note(models.Model):
 
 
 class Scan(models.Model):
-    """Generic, its key as UUID."""
+    """Generic, its key of the type that the folder's is."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     about_type = models.ForeignKey(ContentType, models.CASCADE)
-    about_id = models.UUIDField()
+    about_id = copy_of_key(Folder)
     about = GenericForeignKey("about_type", "about_id")
 
 

@@ -7,7 +7,7 @@ from django.test.utils import isolate_apps
 from cleanup import exceptions, folder_tables
 from cleanup.models import Run
 from cleanup.services import DatabaseCleanupService, arrivals, workers
-from tests.integration.trees import dump, execute, fetch, is_postgresql, raw, tree, uuid_type
+from tests.integration.trees import dump, execute, fetch, is_postgresql, key_type, raw, tree
 
 
 def clean(database, made):
@@ -70,6 +70,7 @@ def text_keys(monkeypatch):
     of_file = {"folder": "drawer", "application": "client", "name": "name"}
     monkeypatch.setattr(folder_tables.conf, "folder_fields", lambda: of_folder)
     monkeypatch.setattr(folder_tables.conf, "file_fields", lambda: of_file)
+    monkeypatch.setattr(folder_tables.conf, "folder_live", lambda: None)
 
     def make(database, key="text", reference="text", action=""):
         time = "timestamptz" if is_postgresql(database) else "datetime"
@@ -170,7 +171,7 @@ COLUMNS += ["image", "chunk", "a", "b", "f", "r", "j", "Upper", '100% "c"']
 def test_a_table_of_any_name_is_moved_and_restored(scratch_database, settings, table):
     settings.CLEANUP_COLLISIONS = {table: "keep_survivor"}
     name, *columns = ('"' + name.replace('"', '""').replace("%", "%%") + '"' for name in (table, *COLUMNS))
-    subject = f"subject {uuid_type(scratch_database)} UNIQUE REFERENCES folders (id) ON DELETE CASCADE"
+    subject = f"subject {key_type(scratch_database)} UNIQUE REFERENCES :folders ON DELETE CASCADE"
     texts = ", ".join(f"{column} text" for column in columns)
     execute(scratch_database, f"CREATE TABLE {name} (id integer PRIMARY KEY, {subject}, {texts})")
     made = tree(scratch_database, "stays:A, gone:A, other:A")
@@ -186,11 +187,11 @@ class TestRollbackOfARun:
     def test_undoes_the_newest_first(self, scratch_database, monkeypatch):
         """What was removed first may name a folder that was removed after it."""
         monkeypatch.setattr(workers, "FIRST_BATCH", 1)
-        column = f"template {uuid_type(scratch_database)} REFERENCES folders (id)"
-        execute(scratch_database, f"ALTER TABLE folders ADD COLUMN {column}")
+        column = f"template {key_type(scratch_database)} REFERENCES :folders"
+        execute(scratch_database, f"ALTER TABLE :folders ADD COLUMN {column}")
         first, second = tree(scratch_database, "A, gone:A"), tree(scratch_database, "A, gone:A")
         ends = (raw(scratch_database, second["gone"]), raw(scratch_database, first["gone"]))
-        execute(scratch_database, "UPDATE folders SET template = %s WHERE id = %s", *ends)
+        execute(scratch_database, "UPDATE :folders SET template = %s WHERE :folders.key = %s", *ends)
         before = dump(scratch_database)
         service = DatabaseCleanupService(using=scratch_database)
         result = service.rollback_cleanup(service.cleanup_all_duplicate_folders(batch_size=1).run_id)
@@ -204,7 +205,7 @@ class TestTwoReferencesOfOneUniqueKey:
     @pytest.mark.parametrize("policy", ["refuse", "keep_survivor"])
     def test_leave_the_application_untouched(self, scratch_database, settings, policy):
         settings.CLEANUP_COLLISIONS = {"link": policy}
-        key = f"{uuid_type(scratch_database)} NOT NULL REFERENCES folders (id)"
+        key = f"{key_type(scratch_database)} NOT NULL REFERENCES :folders"
         execute(scratch_database, f"CREATE TABLE link (id integer PRIMARY KEY, a {key}, b {key}, UNIQUE (a, b))")
         made = tree(scratch_database, "A/{s1:B, r1:B, s2:C, r2:C}")
         keys = [raw(scratch_database, made[label]) for label in ("s1", "s2", "r1", "r2")]
@@ -226,7 +227,7 @@ def test_a_reason_may_be_anything(database, reason):
 class TestLateArrival:
     def test_that_collides_does_not_keep_the_run_from_ending(self, scratch_database, settings, monkeypatch):
         settings.CLEANUP_EXTRA_REFERENCES = ["memo.folder"]
-        unique = f"folder {uuid_type(scratch_database)} UNIQUE"
+        unique = f"folder {key_type(scratch_database)} UNIQUE"
         execute(scratch_database, f"CREATE TABLE memo (id integer PRIMARY KEY, {unique})")
         made = tree(scratch_database, "stays:A, gone:A")
         execute(scratch_database, "INSERT INTO memo VALUES (1, %s)", raw(scratch_database, made["stays"]))

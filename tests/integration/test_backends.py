@@ -26,7 +26,7 @@ from cleanup.exceptions import CountMismatch, UnkeyedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
 from cleanup.references import catalogue_for
-from tests.integration.trees import assert_tree, dump, execute, fetch, is_postgresql, new_key, raw, tree, uuid_type
+from tests.integration.trees import assert_tree, dump, execute, fetch, is_postgresql, key_type, new_key, raw, tree
 
 STEP = 3
 
@@ -44,7 +44,7 @@ class Workbench:
         for statement in statements:
             execute(
                 self.alias,
-                statement.replace("$uuid", uuid_type(self.alias))
+                statement.replace("$uuid", key_type(self.alias))
                 .replace("$serial", "bigserial PRIMARY KEY" if self.postgresql else "integer PRIMARY KEY")
                 .replace("$deferred", "DEFERRABLE INITIALLY DEFERRED"),
             )

@@ -19,7 +19,8 @@ from django.utils import timezone
 from cleanup.models import Control, Hold, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
 from tests import databases
-from tests.integration.trees import assert_tree, dump, execute, is_postgresql, raw, tree
+from tests.integration.trees import assert_tree, dump, execute, is_postgresql, tree
+from tests.parts import SETTINGS_MODULE, File
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -61,7 +62,7 @@ def run_command(database: str, *arguments: str) -> Done:
 
 
 def environment(database: str) -> dict[str, str]:
-    own = {"DJANGO_SETTINGS_MODULE": "project.settings", "DATABASE_URL": databases.url_of(database)}
+    own = {"DJANGO_SETTINGS_MODULE": SETTINGS_MODULE, "DATABASE_URL": databases.url_of(database)}
     return {**os.environ, **own, "TERM": "xterm", "COLUMNS": "200"}
 
 
@@ -425,15 +426,20 @@ class TestPreflight:
         assert done.status == 0
         assert "Yes: a cleanup can run." in done.out
 
-    def test_says_no_with_the_reason(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN deleted_at timestamp")
+    @pytest.fixture
+    def trashed(self, scratch_database, settings):
+        """A column for soft deletion that no setting speaks of."""
+        settings.CLEANUP_FOLDER_LIVE = None
+        del settings.CLEANUP_FOLDER_LIVE
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN deleted_at timestamp")
+
+    def test_says_no_with_the_reason(self, scratch_database, trashed):
         done = run_command(scratch_database, "--preflight")
         assert done.status == 3
         assert "deleted_at" in done.out
         assert "No: a cleanup would stop" in done.out
 
-    def test_is_what_stops_a_cleanup(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN deleted_at timestamp")
+    def test_is_what_stops_a_cleanup(self, scratch_database, trashed):
         loan = tree(scratch_database, MESS)
         done = run_command(scratch_database, "--cleanup", "--no-input")
         assert (done.status, "deleted_at" in done.err) == (3, True)
@@ -488,7 +494,7 @@ class TestRollback:
 
     def test_refuses_conflicts_and_names_them(self, database, loan, cleaned):
         point = RollbackPoint.objects.using(database).get()
-        execute(database, "UPDATE files SET folder_id = NULL WHERE id = %s", raw(database, loan["a.txt"]))
+        File.objects.using(database).filter(pk=loan["a.txt"]).update(folder=None)
         done = run_command(database, "--rollback", str(point.id), "--no-input")
         assert done.status == 3
         assert "--skip-conflicts" in done.err

@@ -16,11 +16,12 @@ import pytest
 from django.contrib.contenttypes.models import ContentType
 
 from cleanup.exceptions import RollbackConflict, WouldDetach
-from cleanup.models import Application, File, Folder, Hold, RollbackPoint
+from cleanup.models import Hold, RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from tests import databases
-from tests.hostapp.models import Bookmark, Note, Tag, Watch
-from tests.integration.trees import START, dump, execute, new_key, raw, unchecked
+from tests.hostapp.models import TAGGED, Bookmark, Note, Tag, Watch
+from tests.integration.trees import START, dump, execute, new_key, raw, spellings, unchecked
+from tests.parts import Application, File, Folder
 from tests.unit import forests
 
 CASES_PER_ROUND = 10
@@ -65,7 +66,7 @@ def sown(database: str, rng: random.Random, *, broken: float, dead: float = 0.0)
     made = Round(database, rng)
     for _ in range(CASES_PER_ROUND):
         folders = forests.random_folders(rng, broken=broken, dead=dead, foreign=[f.key for f in made.folders])
-        made.applications[str(new_key())] = folders
+        made.applications[str(new_key(Application))] = folders
     # Some are of no application at all.
     strays = forests.random_folders(rng, size=3, roots=1, foreign=[f.key for f in made.folders], broken=broken)
     with unchecked(database):
@@ -84,7 +85,7 @@ def sown(database: str, rng: random.Random, *, broken: float, dead: float = 0.0)
     keys = [folder.key for folder in made.folders]
     File.objects.using(database).bulk_create(
         File(
-            id=new_key(),
+            id=new_key(File),
             filename=rng.choice(["a.pdf", "b.pdf", "100% {0}.pdf"]),
             file_size=number,
             folder_id=rng.choice([*keys, None]),
@@ -101,10 +102,9 @@ def _sow_host_rows(made: Round, keys: list[str]) -> None:
     some = [rng.choice(keys) for _ in range(len(keys) // 3)]
     Bookmark._base_manager.using(database).bulk_create(Bookmark(folder_id=key) for key in some)
     Watch.objects.using(database).bulk_create(Watch(watched_id=key) for key in some)
-    of_folders = ContentType.objects.db_manager(database).get_for_model(Folder)
+    of_folders = ContentType.objects.db_manager(database).get_for_model(Folder.model)
     Note.objects.using(database).bulk_create(
-        Note(content_type=of_folders, object_id=rng.choice([key, key.replace("-", ""), key.upper()]), text="")
-        for key in some
+        Note(content_type=of_folders, object_id=rng.choice(spellings(key)), text="") for key in some
     )
     for number in range(5):
         Tag.objects.using(database).create(label=str(number)).folders.set(rng.sample(keys, k=len(keys) // 4))
@@ -124,7 +124,7 @@ def referenced(made: Round) -> dict:
         "bookmarks": dict(Bookmark._base_manager.using(database).values_list("pk", "folder")),
         "watches": dict(Watch.objects.using(database).values_list("pk", "watched")),
         "notes": {pk: _plain(key) for pk, key in Note.objects.using(database).values_list("pk", "object_id")},
-        "tags": {(tag, str(folder)) for tag, folder in links.values_list("tag", "folder")},
+        "tags": {(tag, str(folder)) for tag, folder in links.values_list("tag", TAGGED)},
     }
 
 
@@ -190,12 +190,12 @@ def test_is_merged_as_the_model_says_and_restored_exactly(database, settings, se
 def test_is_merged_as_the_model_says_where_some_are_trashed(scratch_database, settings, seed):
     rng = random.Random(f"trash {seed}")
     settings.CLEANUP_FOLDER_LIVE = {"deleted_at": None}
-    execute(scratch_database, "ALTER TABLE folders ADD COLUMN deleted_at timestamp")
+    execute(scratch_database, "ALTER TABLE :folders ADD COLUMN deleted_at timestamp")
     made = sown(scratch_database, rng, broken=rng.choice(BROKEN), dead=0.2)
     for folder in made.folders:
         if not folder.live:
             key = raw(scratch_database, folder.key)
-            execute(scratch_database, "UPDATE folders SET deleted_at = '2024-01-01' WHERE id = %s", key)
+            execute(scratch_database, "UPDATE :folders SET deleted_at = '2024-01-01' WHERE :folders.key = %s", key)
     made.foretell("merge")
     was, files, host = dump(scratch_database), filed(made), referenced(made)
     service = DatabaseCleanupService(using=scratch_database)
@@ -269,7 +269,9 @@ class People:
         parent = self._any(Folder)
         folder = Folder.objects.using(self.made.database).create(id=new_key(), name="New", parent_id=parent)
         self.parents[str(folder.pk)], self.names[str(folder.pk)] = parent, "New"
-        file = File.objects.using(self.made.database).create(id=new_key(), filename="new", file_size=1, folder=folder)
+        file = File.objects.using(self.made.database).create(
+            id=new_key(File), filename="new", file_size=1, folder=folder
+        )
         self.files[str(file.pk)] = str(folder.pk)
 
     def make_anew(self) -> None:

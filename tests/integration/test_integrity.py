@@ -15,32 +15,31 @@ from django.test.utils import CaptureQueriesContext
 
 from cleanup import queries
 from cleanup.exceptions import InvalidKey, UnknownObject
-from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard
-from cleanup.models import (
-    File,
-    Finding,
-    Folder,
-    RemovedFolder,
-    RollbackPoint,
-    SnapshotLayout,
-    Verification,
-)
+from cleanup.models import Finding, RemovedFolder, RollbackPoint, SnapshotLayout, Verification
 from cleanup.services import integrity
 from cleanup.services.anomalies import Edge, alike, in_cycles
 from tests.hostapp.models import Bookmark, Note, Scan, Watch
-from tests.integration.trees import Tree, dump, execute, fetch, new_key, tree, unchecked
+from tests.integration.trees import (
+    Tree,
+    dump,
+    execute,
+    fetch,
+    is_postgresql,
+    key_type,
+    missing_key,
+    named,
+    new_key,
+    raw,
+    spellings,
+    sql,
+    tree,
+    unchecked,
+)
+from tests.parts import Application, File, Folder
 
-MISSING = "99999999-9999-4999-8999-999999999999"
+MISSING, NOBODY = missing_key(Folder), missing_key(Application)
 GUARDS = {"guards_missing"}
-
-
-def is_postgresql(database: str) -> bool:
-    return connections[database].vendor == "postgresql"
-
-
-def raw(database: str, key: str) -> str:
-    return folder_tables().folder_key.raw(key, connection=connections[database])
 
 
 def change(database: str, model, key: str, **values) -> None:
@@ -61,21 +60,19 @@ def found(report: dict) -> list[tuple[str, str, str | None]]:
 def drop_foreign_keys(database: str) -> None:
     """Make the mapped tables as another program might have: with no foreign key."""
     if is_postgresql(database):
-        for table, name in fetch(
-            database,
-            "SELECT conrelid::regclass::text, conname FROM pg_constraint"
-            " WHERE contype = 'f' AND conrelid::regclass::text IN ('folders', 'files')",
-        ):
-            execute(database, f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
+        for table in (":files", ":folders"):
+            keys = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = %s::regclass"
+            for (name,) in fetch(database, keys, sql(database, table)):
+                execute(database, f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
         return
     with connections[database].constraint_checks_disabled():
-        for table in ("files", "folders"):
-            made = [
-                sql for (sql,) in fetch(database, "SELECT sql FROM sqlite_master WHERE tbl_name = %s", table) if sql
-            ]
+        for table in (":files", ":folders"):
+            made = fetch(database, "SELECT sql FROM sqlite_master WHERE tbl_name = %s AND sql <> ''", named(table))
             execute(database, f"DROP TABLE {table}")
-            for sql in made:
-                execute(database, re.sub(r' REFERENCES "\w+" \("id"\) DEFERRABLE INITIALLY DEFERRED', "", sql))
+            for (statement,) in made:
+                execute(
+                    database, re.sub(r' REFERENCES "[^"]+" \("[^"]+"\) DEFERRABLE INITIALLY DEFERRED', "", statement)
+                )
 
 
 def merge_away(database: str, loan: Tree, *, removed: str, survivor: str, status: str = "live") -> None:
@@ -163,7 +160,7 @@ class Corruption(Expectation):
 
         finding = expect("missing_parent", loan["photos"], loan.application)
 
-        assert finding["detail"] == {"column": "parent_id", "folder": MISSING}
+        assert finding["detail"] == {"column": named(":folders.parent"), "folder": MISSING}
 
     def test_missing_parent_hides_the_groups_below_it(self, alias, loan, expect):
         tree_below = [Folder(pk=new_key(), name="Twin", parent_id=loan["photos"], application_id=loan.application)] * 1
@@ -179,7 +176,9 @@ class Corruption(Expectation):
         expect("cycle", loan["photos"], loan.application)
 
     def test_cycle_names_its_members_and_not_what_hangs_below(self, alias, loan):
-        Folder.objects.using(alias).create(name="Deep", parent_id=loan["old"], application_id=loan.application)
+        Folder.objects.using(alias).create(
+            id=new_key(), name="Deep", parent_id=loan["old"], application_id=loan.application
+        )
         change(alias, Folder, loan["photos"], parent_id=loan["old"])
 
         expected = sorted(("cycle", loan[label], loan.application) for label in ("photos", "old"))
@@ -203,26 +202,26 @@ class Corruption(Expectation):
 
     def test_folder_of_missing_application(self, alias, loan, expect):
         with unchecked(alias):
-            Folder.objects.using(alias).create(pk=MISSING, name="Lost", application_id=MISSING)
+            Folder.objects.using(alias).create(pk=MISSING, name="Lost", application_id=NOBODY)
 
-        expect("folder_of_missing_application", MISSING, MISSING)
+        expect("folder_of_missing_application", MISSING, NOBODY)
 
     def test_folder_of_missing_application_under_a_sound_parent(self, alias, loan, expect):
-        change(alias, Folder, loan["old"], application_id=MISSING)
+        change(alias, Folder, loan["old"], application_id=NOBODY)
 
-        expect("folder_of_missing_application", loan["old"], MISSING)
+        expect("folder_of_missing_application", loan["old"], NOBODY)
 
     def test_file_of_missing_application(self, alias, loan, expect):
-        change(alias, File, loan["a.txt"], application_id=MISSING)
+        change(alias, File, loan["a.txt"], application_id=NOBODY)
 
-        expect("file_of_missing_application", loan["a.txt"], MISSING)
+        expect("file_of_missing_application", loan["a.txt"], NOBODY)
 
     def test_file_of_missing_folder(self, alias, loan, expect):
         change(alias, File, loan["a.txt"], folder_id=MISSING)
 
         finding = expect("file_of_missing_folder", loan["a.txt"], loan.application)
 
-        assert finding["detail"] == {"column": "folder_id", "folder": MISSING}
+        assert finding["detail"] == {"column": named(":files.folder"), "folder": MISSING}
 
     def test_file_of_missing_folder_and_of_no_application(self, alias, loan, expect):
         change(alias, File, loan["a.txt"], folder_id=MISSING, application_id=None)
@@ -237,14 +236,14 @@ class Corruption(Expectation):
     @pytest.mark.parametrize("points", ["at a folder", "at nothing"])
     @pytest.mark.parametrize("model", ["foreign key", "no foreign key", "generic text", "generic uuid"])
     def test_dangling_reference(self, alias, loan, expect, model, points):
-        folder = uuid.UUID(loan["photos"] if points == "at a folder" else MISSING)
-        type_of_folder = ContentType.objects.db_manager(alias).get_for_model(Folder)
+        folder = loan["photos"] if points == "at a folder" else MISSING
+        type_of_folder = ContentType.objects.db_manager(alias).get_for_model(Folder.model)
         with unchecked(alias):
             make = {
                 "foreign key": lambda: Bookmark._base_manager.using(alias).create(folder_id=folder),
                 "no foreign key": lambda: Watch.objects.using(alias).create(watched_id=folder),
                 "generic text": lambda: Note.objects.using(alias).create(
-                    content_type=type_of_folder, object_id=folder.hex.upper(), text=""
+                    content_type=type_of_folder, object_id=spellings(folder)[-1], text=""
                 ),
                 "generic uuid": lambda: Scan.objects.using(alias).create(about_type=type_of_folder, about_id=folder),
             }
@@ -282,7 +281,7 @@ class Corruption(Expectation):
 
         finding = expect("late_arrival", loan["a.txt"], loan.application)
 
-        assert finding["detail"] == {"column": "folder_id", "folder": MISSING, "survivor": loan["docs"]}
+        assert finding["detail"] == {"column": named(":files.folder"), "folder": MISSING, "survivor": loan["docs"]}
 
     def test_late_arrival_of_a_file_of_no_application(self, alias, loan, expect):
         merge_away(alias, loan, removed=MISSING, survivor=loan["docs"])
@@ -296,10 +295,10 @@ class Corruption(Expectation):
 
         expect("late_arrival", loan["photos"], loan.application)
 
-    @pytest.mark.parametrize("spelling", [MISSING, MISSING.replace("-", "").upper()])
+    @pytest.mark.parametrize("spelling", spellings(MISSING))
     def test_late_arrival_of_another_row(self, alias, loan, expect, spelling):
         merge_away(alias, loan, removed=MISSING, survivor=loan["docs"])
-        type_of_folder = ContentType.objects.db_manager(alias).get_for_model(Folder)
+        type_of_folder = ContentType.objects.db_manager(alias).get_for_model(Folder.model)
         note = Note.objects.using(alias).create(content_type=type_of_folder, object_id=spelling, text="")
 
         expect("late_arrival", str(note.pk), loan.application)
@@ -393,8 +392,12 @@ class TestGuardsMissing:
         assert self.hints(scratch_database) == {}
 
     def test_are_not_stood_for_by_another_kind(self, scratch_database):
-        execute(scratch_database, "CREATE UNIQUE INDEX one ON folders (application_id, name) WHERE parent_id IS NULL")
-        execute(scratch_database, "CREATE UNIQUE INDEX two ON folders (parent_id, name, created_at)")
+        execute(
+            scratch_database,
+            "CREATE UNIQUE INDEX one ON :folders (:folders.application, :folders.name) WHERE :folders.parent IS NULL",
+        )
+        two = "CREATE UNIQUE INDEX two ON :folders (:folders.parent, :folders.name, :folders.created)"
+        execute(scratch_database, two)
 
         assert set(self.hints(scratch_database)) == set(Guard)
 
@@ -403,18 +406,18 @@ class TestTableWithACompositeKey:
     def test_reports_a_row_once(self, scratch_database):
         database = scratch_database
         loan = tree(database, "top:Loan")
-        column = "uuid" if is_postgresql(database) else "char(32)"
-        execute(database, "CREATE UNIQUE INDEX both_keys ON folders (id, application_id)")
+        execute(database, "CREATE UNIQUE INDEX both_keys ON :folders (:folders.key, :folders.application)")
         execute(
             database,
-            f"CREATE TABLE pages (folder_id {column} NOT NULL REFERENCES folders (id),"
-            f" application_id {column} NOT NULL, number integer NOT NULL, PRIMARY KEY (folder_id, number),"
-            " FOREIGN KEY (folder_id, application_id) REFERENCES folders (id, application_id))",
+            f"CREATE TABLE pages (folder_id {key_type(database)} NOT NULL REFERENCES :folders,"
+            f" application_id {key_type(database, Application)} NOT NULL, number integer NOT NULL,"
+            " PRIMARY KEY (folder_id, number),"
+            " FOREIGN KEY (folder_id, application_id) REFERENCES :folders (:folders.key, :folders.application))",
         )
         insert = "INSERT INTO pages VALUES (%s, %s, %s)"
         with unchecked(database):
-            execute(database, insert, raw(database, loan["top"]), raw(database, loan.application), 1)
-            execute(database, insert, raw(database, MISSING), raw(database, loan.application), 2)
+            execute(database, insert, raw(database, loan["top"]), raw(database, loan.application, Application), 1)
+            execute(database, insert, raw(database, MISSING), raw(database, loan.application, Application), 2)
 
         report = integrity.verify(using=database)
 
@@ -427,8 +430,8 @@ class TestReport:
         tree(database, "Loan/Docs*4")
         orphan = tree(database, "Loan/lost:Docs(a, b)")
         with unchecked(database):
-            Folder.objects.using(database).filter(pk=orphan["lost"]).delete()
-            Folder.objects.using(database).create(name="Lost", parent_id=MISSING, application_id=MISSING)
+            execute(database, "DELETE FROM :folders WHERE :folders.key = %s", raw(database, orphan["lost"]))
+            Folder.objects.using(database).create(id=new_key(), name="Lost", parent_id=MISSING, application_id=NOBODY)
 
         report = integrity.verify(using=database)
 
@@ -465,7 +468,7 @@ class TestReport:
         change(database, Folder, trees[3]["docs"], application_id=None)
         change(database, File, trees[3]["b"], folder_id=trees[4]["docs"])
         change(database, File, trees[4]["a"], folder_id=MISSING, application_id=None)
-        change(database, File, trees[5]["a"], application_id=MISSING)
+        change(database, File, trees[5]["a"], application_id=NOBODY)
         change(database, Folder, trees[6]["docs"], name="photos ")
 
     def test_lists_each_application_with_an_error_once(self, database):
@@ -509,11 +512,11 @@ class TestReport:
 
     def test_refuses_a_malformed_application(self, database):
         with pytest.raises(InvalidKey):
-            integrity.verify(using=database, application_id="17")
+            integrity.verify(using=database, application_id="x17")
 
     def test_refuses_an_unknown_application(self, database):
         with pytest.raises(UnknownObject):
-            integrity.verify(using=database, application_id=MISSING)
+            integrity.verify(using=database, application_id=NOBODY)
 
     def test_changes_no_mapped_row(self, database):
         tree(database, "Loan*2/Docs*2(a)")
@@ -642,7 +645,7 @@ class TestRole:
     def test_that_row_security_binds_gets_an_error_and_no_half_truth(self, scratch_database, role):
         if role is None:
             return
-        execute(scratch_database, "ALTER TABLE folders ENABLE ROW LEVEL SECURITY")
+        execute(scratch_database, "ALTER TABLE :folders ENABLE ROW LEVEL SECURITY")
         execute(scratch_database, f"SET ROLE {role}")
 
         with pytest.raises(Exception, match="row-level security"):

@@ -1,16 +1,13 @@
 import random
-import uuid
 from collections import Counter
 
 import pytest
 
 from cleanup import queries
-from cleanup.backends import backend_for
 from cleanup.exceptions import InvalidKey
-from cleanup.folder_tables import folder_tables
-from cleanup.models import Application, Folder
 from cleanup.planning import FolderRow, plan_merge
-from tests.integration.trees import execute, fetch, tree, unchecked
+from tests.integration.trees import execute, fetch, new_key, raw, tree, unchecked
+from tests.parts import Application, Folder
 from tests.unit.forests import PLAIN_NAMES, random_folders, ranked
 
 
@@ -134,7 +131,7 @@ class TestAffectedSql:
 
     def test_refuses_a_malformed_key(self, database):
         with pytest.raises(InvalidKey):
-            queries.affected_sql(using=database, applications=["17"])
+            queries.affected_sql(using=database, applications=["x17"])
 
 
 class TestWorstApplications:
@@ -169,7 +166,7 @@ class TestSmallReads:
         assert queries.application_exists(using=database, application_id=tree(database, "Loan").application)
 
     def test_an_application_does_not_exist(self, database):
-        assert not queries.application_exists(using=database, application_id=uuid.uuid4())
+        assert not queries.application_exists(using=database, application_id=new_key(Application))
 
     def test_a_malformed_key_is_refused(self, database):
         with pytest.raises(InvalidKey):
@@ -180,12 +177,11 @@ class TestLiveFolders:
     @pytest.fixture
     def trashed(self, scratch_database, settings):
         settings.CLEANUP_FOLDER_LIVE = {"trashed": 0}
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN trashed integer NOT NULL DEFAULT 0")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN trashed integer NOT NULL DEFAULT 0")
         return scratch_database
 
     def trash(self, database: str, key: str) -> None:
-        raw = folder_tables().folder_key.raw(key, connection=backend_for(using=database).connection)
-        execute(database, "UPDATE folders SET trashed = 1 WHERE id = %s", raw)
+        execute(database, "UPDATE :folders SET trashed = 1 WHERE :folders.key = %s", raw(database, key))
 
     def test_alone_are_duplicates(self, trashed):
         loan = tree(trashed, "Loan/{Docs, old:Docs}, spare:Loan")
@@ -207,7 +203,7 @@ class TestAgreementWithPlanning:
     def test_on_random_forests(self, scratch_database, settings, different_roots, broken):
         settings.CLEANUP_DIFFERENT_ROOTS = different_roots
         settings.CLEANUP_FOLDER_LIVE = {"live": 1}
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN live integer NOT NULL DEFAULT 1")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN live integer NOT NULL DEFAULT 1")
         forests = random_forests(random.Random(f"{different_roots} {broken}"), broken=broken)
         fill(scratch_database, forests)
 
@@ -234,7 +230,7 @@ def random_forests(rng: random.Random, *, broken: float) -> dict[str, list[Folde
             dead=0.1,
             foreign=foreign,
         )
-        application = str(uuid.UUID(int=rng.getrandbits(128), version=4))
+        application = str(new_key(Application))
         forests[application] = ranked(folders)
         foreign += [folder.key for folder in folders]
     return dict(sorted(forests.items()))
@@ -248,12 +244,10 @@ def fill(database: str, forests: dict[str, list[FolderRow]]) -> None:
             for application, rows in forests.items()
             for row in rows
         )
-    key = folder_tables().folder_key
-    connection = backend_for(using=database).connection
     for rows in forests.values():
         for row in rows:
             if not row.live:
-                execute(database, "UPDATE folders SET live = 0 WHERE id = %s", key.raw(row.key, connection=connection))
+                execute(database, "UPDATE :folders SET live = 0 WHERE :folders.key = %s", raw(database, row.key))
 
 
 def roots(rows: list[FolderRow]) -> int:

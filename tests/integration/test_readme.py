@@ -17,14 +17,14 @@ from cleanup import signals as signals_of_cleanup
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.findings import CODES
 from tests import databases
-from tests.integration.trees import execute, fetch, tree
+from tests.integration.trees import execute, fetch, is_postgresql, tree
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def section(title: str) -> str:
@@ -149,9 +149,9 @@ class Example:
     output: str
 
 
-def examples() -> list[Example]:
+def examples(title: str) -> list[Example]:
     found = []
-    for block in blocks("console"):
+    for block in blocks("console", section(title)):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             found.append(Example(command, output))
@@ -167,21 +167,21 @@ def as_pattern(output: str) -> str:
     return "".join(lines)
 
 
-def last_run(environment: dict[str, str]) -> str:
+def last_run(environment: dict[str, str], cwd: Path) -> str:
     script = (
         "import django; django.setup(); from cleanup.models import Run; "
         "print(Run.objects.filter(kind='cleanup').order_by('-created_at').first().pk)"
     )
-    return shell(f'python -c "{script}"', environment).stdout.strip()
+    return shell(f'python -c "{script}"', environment, cwd).stdout.strip()
 
 
-def shell(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def shell(command: str, environment: dict[str, str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", command],
         check=False,
         capture_output=True,
         text=True,
-        cwd=ROOT,
+        cwd=cwd,
         env=environment,
         stdin=subprocess.DEVNULL,
     )
@@ -190,6 +190,20 @@ def shell(command: str, environment: dict[str, str]) -> subprocess.CompletedProc
 def environment_of(url: str) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "DJANGO_SETTINGS_MODULE": "project.settings", "DATABASE_URL": url, "PATH": path}
+
+
+def assert_happen(shown: list[Example], environment: dict[str, str], cwd: Path = ROOT) -> None:
+    """Execute commands one after the other, and see that each prints what is shown."""
+    for example in shown:
+        command = example.command
+        if "RUN" in command:
+            command = command.replace("RUN", last_run(environment, cwd))
+        done = shell(command, environment, cwd)
+        assert done.returncode in (0, 1), f"$ {command}\n{done.stderr}"
+        assert re.fullmatch(as_pattern(example.output), done.stdout), f"$ {command}\n{done.stdout}"
+
+
+STORY = ("Python", "Making folders", "Signals")  # their examples in Python are one program
 
 
 class TestExamples:
@@ -201,16 +215,17 @@ class TestExamples:
         return environment
 
     def test_on_the_console_happen_as_shown(self, demonstrated):
-        for example in examples():
-            command = example.command
-            if "RUN" in command:
-                command = command.replace("RUN", last_run(demonstrated))
-            done = shell(command, demonstrated)
-            assert done.returncode in (0, 1), f"$ {command}\n{done.stderr}"
-            assert re.fullmatch(as_pattern(example.output), done.stdout), f"$ {command}\n{done.stdout}"
+        assert_happen(examples("The command"), demonstrated)
+
+    def test_stand_in_a_section_that_is_executed(self):
+        shown = ("Adopting an existing database", "Your own models", "The command")
+        assert sum(len(blocks("console", section(title))) for title in shown) == len(blocks("console"))
+        written = ("Your own models", *STORY)
+        assert sum(len(blocks("python", section(title))) for title in written) == len(blocks("python"))
 
     def test_in_python_run(self, demonstrated):
-        script = "\n".join(["import django\ndjango.setup()", *blocks("python")])  # one story
+        story = [block for title in STORY for block in blocks("python", section(title))]
+        script = "\n".join(["import django\ndjango.setup()", *story])
         done = subprocess.run(
             [sys.executable, "-c", script], check=False, capture_output=True, text=True, cwd=ROOT, env=demonstrated
         )
@@ -231,6 +246,72 @@ CREATE TABLE files (
     created_at timestamptz
 );
 """
+
+
+class TestAdoption:
+    @pytest.fixture
+    def dirty(self, blank_database) -> str:
+        """Make the database of another program, with duplicates."""
+        for statement in HOST_TABLES.split(";\n")[:-1]:
+            sqlite = statement.replace("timestamptz", "datetime").replace("uuid", "char(32)")
+            execute(blank_database, statement if is_postgresql(blank_database) else sqlite)
+        tree(blank_database, "Loan/Docs(2), Loan/{Docs(1), Photos(1)}, Archive/Docs(1)")
+        tree(blank_database, "Loan/{Docs(1), Docs(1)}")
+        tree(blank_database, "Loan/Docs(1)")
+        return blank_database
+
+    def test_goes_as_shown(self, dirty):
+        shown = examples("Adopting an existing database")
+        assert_happen(shown, environment_of(databases.url_of(dirty)))
+        assert fetch(dirty, "SELECT count(*) FROM folders") == [(7,)]
+
+
+class TestYourOwnModels:
+    """A project made of what README shows: its models, filled, and then its settings."""
+
+    SETTINGS = """
+import dj_database_url, os
+
+SECRET_KEY = "only for a test"
+INSTALLED_APPS = ["django.contrib.contenttypes", "archive"]
+DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+"""
+    FILL = """
+import django; django.setup()
+from archive.models import Case, Document, Section
+for reference in ("2023-0001", "2023-0002"):
+    case = Case.objects.create(reference=reference)
+    for _ in range(2):
+        root = Section.objects.create(title="Loan", case=case)
+        child = Section.objects.create(title="Borrower", case=case, inside=root)
+        Document.objects.create(heading="passport.pdf", section=child, case=case)
+"""
+
+    @pytest.fixture
+    def environment(self, blank_database) -> dict[str, str]:
+        return {**environment_of(databases.url_of(blank_database)), "DJANGO_SETTINGS_MODULE": "mysite.settings"}
+
+    @pytest.fixture
+    def host(self, environment, tmp_path) -> Path:
+        models, settings = blocks("python", section("Your own models"))
+        files = {"archive/models.py": models, "mysite/settings.py": self.SETTINGS, "fill.py": self.FILL}
+        files["manage.py"] = (ROOT / "manage.py").read_text(encoding="utf-8")
+        for name, text in {**files, "archive/__init__.py": "", "mysite/__init__.py": ""}.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        made = "python manage.py makemigrations archive -v0 && python manage.py migrate -v0 && python fill.py"
+        done = shell(made, environment, tmp_path)
+        assert done.returncode == 0, done.stderr
+        (tmp_path / "mysite/settings.py").write_text(self.SETTINGS + settings, encoding="utf-8")
+        return tmp_path
+
+    def test_go_as_shown(self, host, environment):
+        assert_happen(examples("Your own models"), environment, host)
+
+    def test_leave_no_migration_to_make(self, host, environment):
+        done = shell("python manage.py makemigrations --check --dry-run", environment, host)
+        assert (done.returncode, done.stdout) == (0, "No changes detected\n")
 
 
 @pytest.mark.only("postgresql")

@@ -1,5 +1,6 @@
 """Undo: everything as it was, nothing that a person did since is overwritten, and each conflict names its object."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,22 +9,25 @@ from django.utils import timezone
 
 from cleanup import exceptions
 from cleanup.journal import FORMAT_VERSION
-from cleanup.models import Application, File, Folder, Hold, Result, RollbackPoint, Run
+from cleanup.models import Hold, Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService, rollback
 from tests.hostapp import paths
-from tests.hostapp.models import Bookmark, Cover, Note, Scan, Tag, Watch
+from tests.hostapp.models import TAGGED, Bookmark, Cover, Note, Scan, Tag, Watch
 from tests.integration.trees import (
     Tree,
     assert_tree,
     dump,
     execute,
     fetch,
+    key_type,
     label,
+    named,
     new_key,
     raw,
+    spellings,
     tree,
-    uuid_type,
 )
+from tests.parts import Application, File, Folder
 
 
 def clean(database: str, made: Tree):
@@ -79,13 +83,13 @@ class TestUndo:
     def test_restores_every_kind_of_reference(self, database):
         made = tree(database, "stays:A, gone:A/B, A/B")
         gone = made["gone"]
-        of_folders = ContentType.objects.db_manager(database).get_for_model(Folder)
+        of_folders = ContentType.objects.db_manager(database).get_for_model(Folder.model)
         Bookmark._base_manager.using(database).create(folder_id=gone)
         Cover.objects.using(database).create(folder_id=gone, picture="x")
         Tag.objects.using(database).create(label="urgent").folders.set([gone, made["stays"]])
         Tag.objects.using(database).create(label="late").folders.set([gone])
         Watch.objects.using(database).create(watched_id=gone)
-        for spelling in (gone, gone.upper(), gone.replace("-", "")):
+        for spelling in spellings(gone):
             Note.objects.using(database).create(content_type=of_folders, object_id=spelling, text="x")
         Scan.objects.using(database).create(about_type=of_folders, about_id=gone)
         was = dump(database)
@@ -103,12 +107,12 @@ class TestUndo:
         assert dump(database) == was
 
     def test_restores_columns_unknown_to_django(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN colour text DEFAULT 'red'")
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN weight double precision")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN colour text DEFAULT 'red'")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN weight double precision")
         made = tree(scratch_database, "A, gone:A")
         execute(
             scratch_database,
-            "UPDATE folders SET colour = %s, weight = %s WHERE id = %s",
+            "UPDATE :folders SET colour = %s, weight = %s WHERE :folders.key = %s",
             'it\'s "so"\n',
             0.1 + 0.2,
             raw(scratch_database, made["gone"]),
@@ -152,7 +156,7 @@ class TestUndo:
 
     def test_needs_an_id_that_is_known(self, database):
         with pytest.raises(exceptions.UnknownObject):
-            undo(database, new_key())
+            undo(database, uuid.uuid4())
 
     def test_needs_an_id(self, database):
         with pytest.raises(exceptions.InvalidKey):
@@ -181,7 +185,7 @@ class TestWhatPeopleDidSince:
         made = tree(database, "stays:A(1), gone:A(1)")
         point = clean(database, made)
         File.objects.using(database).create(
-            id=new_key(), filename="new", file_size=1, folder_id=made["stays"], application_id=made.application
+            id=new_key(File), filename="new", file_size=1, folder_id=made["stays"], application_id=made.application
         )
         undo(database, point)
         assert_tree(database, made, "stays:A(2), gone:A(1)")
@@ -208,11 +212,14 @@ class TestWhatPeopleDidSince:
         made = tree(database, "A/aside:C, A(x.pdf)")
         was = dump(database)
         point = clean(database, made)
-        file = File.objects.using(database).get(pk=made["x.pdf"])
-        for folder in (made["aside"], file.folder_id):
-            File.objects.using(database).filter(pk=file.pk).update(folder=folder)
+        file = File.objects.using(database).filter(pk=made["x.pdf"])
+        for folder in (made["aside"], file.values_list("folder_id", flat=True).get()):
+            file.update(folder=folder)
         assert undo(database, point).exact
         assert dump(database) == was
+
+
+ONE_NAME = "CREATE UNIQUE INDEX one_name ON :folders (:folders.parent, :folders.name) WHERE :folders.name = 'B'"
 
 
 class TestConflict:
@@ -222,7 +229,9 @@ class TestConflict:
         made = tree(database, "stays:A/aside:C, gone:A(x.pdf, y.pdf)")
         point = clean(database, made)
         File.objects.using(database).filter(pk=made["x.pdf"]).update(folder=made["aside"])
-        assert refused(database, point) == [("changed", label(database, "files"), made["x.pdf"], "folder_id")]
+        assert refused(database, point) == [
+            ("changed", label(database, ":files"), made["x.pdf"], named(":files.folder"))
+        ]
 
         result = undo(database, point, skip_conflicts=True)
         assert_tree(database, made, "stays:A/aside:C(x.pdf), gone:A(y.pdf)")
@@ -232,16 +241,20 @@ class TestConflict:
         made = tree(database, "A, A(x.pdf)")
         point = clean(database, made)
         File.objects.using(database).update(folder=None)
-        assert refused(database, point) == [("changed", label(database, "files"), made["x.pdf"], "folder_id")]
+        assert refused(database, point) == [
+            ("changed", label(database, ":files"), made["x.pdf"], named(":files.folder"))
+        ]
 
         undo(database, point, skip_conflicts=True)
-        assert File.objects.using(database).get().folder_id is None
+        assert File.objects.using(database).get(folder=None)
 
     def test_a_folder_was_moved(self, database):
         made = tree(database, "stays:A/C, gone:A/moved:B")
         point = clean(database, made)
         Folder.objects.using(database).filter(pk=made["moved"]).update(parent=None)
-        assert refused(database, point) == [("changed", label(database, "folders"), made["moved"], "parent_id")]
+        assert refused(database, point) == [
+            ("changed", label(database, ":folders"), made["moved"], named(":folders.parent"))
+        ]
 
         undo(database, point, skip_conflicts=True)
         assert_tree(database, made, "stays:A/C, gone:A, moved:B")
@@ -250,7 +263,7 @@ class TestConflict:
         made = tree(database, "A, gone:A(x.pdf, y.pdf)")
         point = clean(database, made)
         File.objects.using(database).filter(pk=made["x.pdf"]).delete()
-        assert refused(database, point) == [("row_missing", label(database, "files"), made["x.pdf"], "")]
+        assert refused(database, point) == [("row_missing", label(database, ":files"), made["x.pdf"], "")]
 
         undo(database, point, skip_conflicts=True)
         assert_tree(database, made, "A, gone:A(y.pdf)")
@@ -259,7 +272,7 @@ class TestConflict:
         made = tree(database, "A(x.pdf), gone:A(y.pdf)")
         point = clean(database, made)
         Folder.objects.using(database).create(id=made["gone"], name="Imported", application_id=made.application)
-        assert refused(database, point) == [("row_exists", label(database, "folders"), made["gone"], "")]
+        assert refused(database, point) == [("row_exists", label(database, ":folders"), made["gone"], "")]
 
         undo(database, point, skip_conflicts=True)
         assert_tree(database, made, "A(x.pdf), gone:Imported(y.pdf)")
@@ -278,11 +291,11 @@ class TestConflict:
         point = clean(database, made)
         Folder.objects.using(database).filter(pk=made["stays"]).update(parent=made["top"])
         Folder.objects.using(database).filter(pk=made["mid"]).delete()
-        folders, files = label(database, "folders"), label(database, "files")
+        folders, files = label(database, ":folders"), label(database, ":files")
         assert set(refused(database, point)) == {
-            ("missing_target", files, made["x.pdf"], "folder_id"),
-            ("missing_target", folders, made["below"], "parent_id"),
-            ("missing_target", folders, made["gone"], "parent_id"),
+            ("missing_target", files, made["x.pdf"], named(":files.folder")),
+            ("missing_target", folders, made["below"], named(":folders.parent")),
+            ("missing_target", folders, made["gone"], named(":folders.parent")),
         }
 
         undo(database, point, skip_conflicts=True)
@@ -305,22 +318,22 @@ class TestConflict:
         Folder.objects.using(database).all().delete()
         Application.objects.using(database).all().delete()
         assert refused(database, point) == [
-            ("missing_target", label(database, "folders"), made["gone"], "application_id")
+            ("missing_target", label(database, ":folders"), made["gone"], named(":folders.application"))
         ]
 
         undo(database, point, skip_conflicts=True)
         assert not Folder.objects.using(database).exists()
 
     def test_a_unique_value_was_taken(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN slug varchar(20)")
-        execute(scratch_database, "CREATE UNIQUE INDEX folders_slug ON folders (slug)")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN slug varchar(20)")
+        execute(scratch_database, "CREATE UNIQUE INDEX folders_slug ON :folders (slug)")
         made = tree(scratch_database, "stays:A, gone:A")
-        slug = "UPDATE folders SET slug = 'mine' WHERE id = %s"
+        slug = "UPDATE :folders SET slug = 'mine' WHERE :folders.key = %s"
         execute(scratch_database, slug, raw(scratch_database, made["gone"]))
         point = clean(scratch_database, made)
         execute(scratch_database, slug, raw(scratch_database, made["stays"]))
         assert refused(scratch_database, point) == [
-            ("unique_taken", label(scratch_database, "folders"), made["gone"], "slug")
+            ("unique_taken", label(scratch_database, ":folders"), made["gone"], "slug")
         ]
 
         undo(scratch_database, point, skip_conflicts=True)
@@ -331,7 +344,7 @@ class TestConflict:
         settings.CLEANUP_EXTRA_REFERENCES = ["slot.subject"]
         execute(
             scratch_database,
-            f"CREATE TABLE slot (id integer PRIMARY KEY, subject {uuid_type(scratch_database)} UNIQUE)",
+            f"CREATE TABLE slot (id integer PRIMARY KEY, subject {key_type(scratch_database)} UNIQUE)",
         )
         made = tree(scratch_database, "stays:A, gone:A(x.pdf)")
         gone = raw(scratch_database, made["gone"])
@@ -347,7 +360,10 @@ class TestConflict:
     def test_an_index_made_since_forbids_twins(self, scratch_database):
         made = tree(scratch_database, "A/{B, gone:B(x.pdf), also:B}")
         point = clean(scratch_database, made)
-        execute(scratch_database, "CREATE UNIQUE INDEX one_name ON folders (parent_id, name) WHERE name = 'B'")
+        execute(
+            scratch_database,
+            "CREATE UNIQUE INDEX one_name ON :folders (:folders.parent, :folders.name) WHERE :folders.name = 'B'",
+        )
         found = {(code, key) for code, table, key, _ in refused(scratch_database, point)}
         assert {("unique_taken", made["gone"]), ("unique_taken", made["also"])} <= found
 
@@ -357,7 +373,10 @@ class TestConflict:
     def test_twins_that_are_both_gone_are_forbidden_too(self, scratch_database):
         made = tree(scratch_database, "A/B, gone:A/{one:B, two:B}")
         point = clean(scratch_database, made)
-        execute(scratch_database, "CREATE UNIQUE INDEX one_name ON folders (parent_id, name) WHERE name = 'B'")
+        execute(
+            scratch_database,
+            "CREATE UNIQUE INDEX one_name ON :folders (:folders.parent, :folders.name) WHERE :folders.name = 'B'",
+        )
         was = dump(scratch_database)
         with pytest.raises(exceptions.RollbackConflict, match=r"one_name|UNIQUE"):
             undo(scratch_database, point)
@@ -367,7 +386,7 @@ class TestConflict:
         made = tree(database, "stays:A, gone:A(x.pdf)")
         tag = Tag.objects.using(database).create(label="urgent")
         tag.folders.set([made["stays"], made["gone"]])
-        twin = Tag.folders.through.objects.using(database).get(folder=made["gone"]).pk
+        twin = Tag.folders.through.objects.using(database).get(**{TAGGED: made["gone"]}).pk
         point = clean(database, made)
         tag.delete()
         assert refused(database, point) == [
@@ -379,17 +398,16 @@ class TestConflict:
 
     def test_leaves_the_rest_restored_in_every_spelling(self, database):
         made = tree(database, "A/aside:C, gone:A(x.pdf)")
-        of_folders = ContentType.objects.db_manager(database).get_for_model(Folder)
-        gone = made["gone"]
-        spellings = [gone, gone.upper(), gone.replace("-", ""), gone.replace("-", "").upper()]
-        for spelling in spellings:
+        of_folders = ContentType.objects.db_manager(database).get_for_model(Folder.model)
+        ways = spellings(made["gone"])
+        for spelling in ways:
             Note.objects.using(database).create(content_type=of_folders, object_id=spelling, text="x")
         point = clean(database, made)
         File.objects.using(database).update(folder=made["aside"])
         result = undo(database, point, skip_conflicts=True)
         assert [c.key for c in result.conflicts] == [made["x.pdf"]]
         notes = Note.objects.using(database).order_by("pk").values_list("object_id", flat=True)
-        assert list(notes) == spellings
+        assert tuple(notes) == ways
 
     def test_is_kept_on_the_point(self, database):
         made = tree(database, "A/aside:C, A(x.pdf)")
@@ -564,8 +582,8 @@ class TestPointTakenByHand:
         result = undo(database, point)
         assert (result.folders_restored, result.files_restored) == (4, 5)
         File.objects.using(database).filter(pk__in=[pk for name, pk in later.keys.items()]).delete()
-        extra = [conflict.key for conflict in result.conflicts]
-        File.objects.using(database).filter(pk__in=extra).delete()
+        extra = [conflict.key for conflict in result.conflicts if conflict.table == label(database, ":folders")]
+        File.objects.using(database).filter(folder__in=extra).delete()
         Folder.objects.using(database).filter(pk__in=extra, name="B").delete()
         Folder.objects.using(database).filter(pk__in=extra).delete()
         assert dump(database) == was
@@ -587,10 +605,10 @@ class TestPointTakenByHand:
         File.objects.using(database).filter(pk=made["x.pdf"]).delete()
         added = tree(database, "", application=made.application)
         new = File.objects.using(database).create(
-            id=new_key(), filename="new", file_size=1, application_id=added.application
+            id=new_key(File), filename="new", file_size=1, application_id=added.application
         )
         result = undo(database, point)
-        folders, files = label(database, "folders"), label(database, "files")
+        folders, files = label(database, ":folders"), label(database, ":files")
         assert sorted((c.code, c.table, c.key) for c in result.conflicts) == [
             ("changed", folders, made["renamed"]),
             ("extra", files, str(new.pk)),
@@ -645,7 +663,7 @@ class TestPointTakenByHand:
 
     def test_needs_an_application_that_exists(self, database):
         with pytest.raises(exceptions.UnknownObject):
-            DatabaseCleanupService(using=database).create_rollback_point(new_key())
+            DatabaseCleanupService(using=database).create_rollback_point(new_key(Application))
 
 
 class TestWholeRun:
@@ -739,15 +757,15 @@ class TestChangedSchema:
     def test_a_new_column_is_no_obstacle(self, scratch_database):
         made = tree(scratch_database, "A(1), A(1)")
         point = clean(scratch_database, made)
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN colour text DEFAULT 'red'")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN colour text DEFAULT 'red'")
         assert undo(scratch_database, point).exact
-        assert fetch(scratch_database, "SELECT colour FROM folders") == [("red",), ("red",)]
+        assert fetch(scratch_database, "SELECT colour FROM :folders") == [("red",), ("red",)]
 
     def test_a_column_that_is_gone_is_named(self, scratch_database):
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN colour text DEFAULT 'red'")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN colour text DEFAULT 'red'")
         made = tree(scratch_database, "A(1), A(1)")
         point = clean(scratch_database, made)
-        execute(scratch_database, "ALTER TABLE folders RENAME COLUMN colour TO shade")
+        execute(scratch_database, "ALTER TABLE :folders RENAME COLUMN colour TO shade")
         with pytest.raises(exceptions.UnreadableJournal, match="colour"):
             undo(scratch_database, point)
         assert made.folders == 1
@@ -755,8 +773,7 @@ class TestChangedSchema:
     def test_a_table_that_is_gone_is_named(self, scratch_database):
         execute(
             scratch_database,
-            f"CREATE TABLE audit (id integer PRIMARY KEY,"
-            f" subject {uuid_type(scratch_database)} REFERENCES folders (id))",
+            f"CREATE TABLE audit (id integer PRIMARY KEY, subject {key_type(scratch_database)} REFERENCES :folders)",
         )
         made = tree(scratch_database, "A, gone:A")
         execute(scratch_database, "INSERT INTO audit VALUES (1, %s)", raw(scratch_database, made["gone"]))
@@ -784,12 +801,12 @@ def test_a_point_describes_itself(database):
 class TestPathColumns:
     def test_are_computed_anew_by_the_hosts_hook(self, scratch_database, settings):
         settings.CLEANUP_TREE_HOOK = "tests.hostapp.paths.rebuild"
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN path text")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN path text")
         made = tree(scratch_database, "A/B, Z/{C, D}")
         paths.rebuild(using=scratch_database, application_ids=[made.application])
         before = dump(scratch_database)
         point = clean(scratch_database, made)
-        found = fetch(scratch_database, "SELECT path FROM folders ORDER BY path")
+        found = fetch(scratch_database, "SELECT path FROM :folders ORDER BY path")
         assert found == [("A",), ("A/B",), ("A/C",), ("A/D",)]
 
         undo(scratch_database, point)
@@ -797,6 +814,6 @@ class TestPathColumns:
 
     def test_stop_the_run_where_the_hook_is_none(self, scratch_database, settings):
         settings.CLEANUP_TREE_HOOK = "tests.hostapp.paths.missing"
-        execute(scratch_database, "ALTER TABLE folders ADD COLUMN path text")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN path text")
         with pytest.raises(exceptions.MisconfiguredSetting):
             clean(scratch_database, tree(scratch_database, "A, A"))

@@ -19,12 +19,14 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, InvalidKey, NotResumable, UnknownObject, UsageError
-from cleanup.models import File, Folder, Hold, Result, RollbackPoint, Run
+from cleanup.models import Hold, Result, RollbackPoint, Run
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService, runs
 from cleanup.services.errors import classify
 from cleanup.services.workers import Team, Worker
 from tests import databases
+from tests.integration.trees import named, sql
+from tests.parts import File, Folder
 from tests.reliability import mess
 from tests.reliability.nursery import nursery
 
@@ -47,7 +49,7 @@ def statuses(using: str) -> dict[str, int]:
 def execute(using: str, *statements: str) -> None:
     with connections[using].cursor() as cursor:
         for statement in statements:
-            cursor.execute(statement)
+            cursor.execute(sql(using, statement))
 
 
 def once(action: Callable[[], object]) -> Callable[[object], None]:
@@ -66,34 +68,34 @@ def add_trigger(using: str, *, body: str) -> None:
     if connections[using].vendor == "sqlite":
         execute(
             using,
-            "CREATE TRIGGER stubborn BEFORE UPDATE OF folder_id ON files"
-            f" WHEN OLD.filename = '{SECRET}' BEGIN {body} END",
+            "CREATE TRIGGER stubborn BEFORE UPDATE OF :files.folder ON :files"
+            f" WHEN OLD.:files.name = '{SECRET}' BEGIN {body} END",
         )
         return
     execute(
         using,
         f"CREATE FUNCTION stubborn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NEW; END $$",
-        "CREATE TRIGGER stubborn BEFORE UPDATE OF folder_id ON files FOR EACH ROW"
-        f" WHEN (OLD.filename = '{SECRET}') EXECUTE FUNCTION stubborn()",
+        "CREATE TRIGGER stubborn BEFORE UPDATE OF :files.folder ON :files FOR EACH ROW"
+        f" WHEN (OLD.:files.name = '{SECRET}') EXECUTE FUNCTION stubborn()",
     )
 
 
 def drop_trigger(using: str) -> None:
-    execute(using, "DROP TRIGGER stubborn" + (" ON files" if connections[using].vendor == "postgresql" else ""))
+    execute(using, "DROP TRIGGER stubborn" + (" ON :files" if connections[using].vendor == "postgresql" else ""))
 
 
 def refusing_body(using: str, *, state: str = "23514") -> str:
     if connections[using].vendor == "sqlite":
         return f"SELECT RAISE(ABORT, '{SECRET} stays here');"
-    return f"RAISE EXCEPTION '% stays here', OLD.filename USING ERRCODE = '{state}', DETAIL = OLD.filename;"
+    return f"RAISE EXCEPTION '% stays here', OLD.:files.name USING ERRCODE = '{state}', DETAIL = OLD.:files.name;"
 
 
 def make_stubborn(using: str, *applications: str) -> None:
     """Name a file stubborn in each application that has to be moved."""
     for application in applications:
-        removed = Folder._base_manager.using(using).filter(application=application, parent=None).order_by("-created_at")
-        file = File._base_manager.using(using).filter(folder__parent=removed[0]).first()
-        File._base_manager.using(using).filter(pk=file.pk).update(filename=SECRET)
+        removed = Folder.objects.using(using).filter(application=application, parent=None).order_by("-created_at")
+        file = File.objects.using(using).filter(folder__parent=removed[0]).first()
+        File.objects.using(using).filter(pk=file.pk).update(filename=SECRET)
 
 
 @pytest.fixture
@@ -135,7 +137,7 @@ class TestWorklist:
 
     def test_of_a_limited_run_holds_the_worst(self, database):
         some = mess.Mess()
-        sizes = {str(some.application(roots=roots).id): roots for roots in (2, 5, 3, 2, 4)}
+        sizes = {str(some.application(roots=roots).pk): roots for roots in (2, 5, 3, 2, 4)}
         some.write(database)
         report = service_of(database).cleanup_all_duplicate_folders(max_applications=2)
         assert sorted(sizes[result.application_id] for result in report.results) == [4, 5]
@@ -178,10 +180,10 @@ class TestReport:
 
     def test_totals_are_what_happened_in_the_tables(self, database):
         mess.make(database, applications=6, roots=3, children=2, files=2)
-        folders = Folder._base_manager.using(database)
-        before = folders.count(), dict(File._base_manager.using(database).values_list("pk", "folder_id"))
+        folders = Folder.objects.using(database)
+        before = folders.count(), dict(File.objects.using(database).values_list("pk", "folder_id"))
         report = service_of(database).cleanup_all_duplicate_folders()
-        after = folders.count(), dict(File._base_manager.using(database).values_list("pk", "folder_id"))
+        after = folders.count(), dict(File.objects.using(database).values_list("pk", "folder_id"))
         assert report.total_folders_removed == before[0] - after[0]
         assert report.total_files_moved == sum(before[1][key] != after[1][key] for key in after[1])
 
@@ -633,8 +635,8 @@ class TestRollbackRuns:
         keys = mess.make(database, applications=5)
         service = service_of(database)
         cleaned = service.cleanup_all_duplicate_folders()
-        moved = File._base_manager.using(database).filter(application=keys[2])
-        elsewhere = Folder._base_manager.using(database).filter(application=keys[2], parent=None).get()
+        moved = File.objects.using(database).filter(application=keys[2])
+        elsewhere = Folder.objects.using(database).filter(application=keys[2], parent=None).get()
         moved.update(folder=elsewhere)
         undone = service.rollback_cleanup(cleaned.run_id)
         assert (bool(undone), undone.successful, undone.failed) == (False, 4, 1)
@@ -648,7 +650,7 @@ class TestRollbackRuns:
 def locked_application(using: str, key: str):
     """Hold the lock of an application in a session of its own, and give it."""
     with psycopg.connect(databases.url_of(using)) as session:
-        session.execute("SELECT FROM customer_applications WHERE id = %s FOR UPDATE", [key])
+        session.execute(sql(using, "SELECT FROM :applications WHERE :applications.key = %s FOR UPDATE"), [key])
         yield session
 
 
@@ -701,15 +703,18 @@ class TestTransientErrors:
         settings.CLEANUP_LOCK_TIMEOUT_MS = 20_000
         mess.make(database, applications=1)
         execute(database, "SET deadlock_timeout = '100ms'")
-        moving = File._base_manager.using(database).exclude(folder__parent__in=first_root(database))
+        moving = File.objects.using(database).exclude(folder__parent__in=first_root(database))
         outcome = []
         with psycopg.connect(databases.url_of(database)) as host:
             host.execute("SET deadlock_timeout = '20s'")
-            host.execute("UPDATE files SET file_size = 1 WHERE id = ANY(%s)", [[file.pk for file in moving]])
+            host.execute(
+                sql(database, "UPDATE :files SET file_size = 1 WHERE :files.key = ANY(%s)"),
+                [[file.pk for file in moving]],
+            )
 
             def cross() -> None:
                 wait_for_waiter(host)
-                host.execute("UPDATE folders SET updated_at = now()")
+                host.execute(sql(database, "UPDATE :folders SET updated_at = now()"))
                 host.commit()
                 outcome.append("the host was let through")
 
@@ -734,7 +739,7 @@ class TestTransientErrors:
         [
             pytest.param('UPDATE "cleanup_run" SET "heartbeat_at"', id="in the claim"),
             pytest.param("set_config", id="at the start of the work"),
-            pytest.param('"files" AS t SET', id="in the work"),
+            pytest.param(named('":files" AS t SET'), id="in the work"),
             pytest.param('UPDATE "cleanup_result" AS t', id="at the end of the work"),
         ],
     )
@@ -755,7 +760,7 @@ class TestTransientErrors:
 
 
 def first_root(using: str) -> list[uuid.UUID]:
-    return [Folder._base_manager.using(using).filter(parent=None).earliest("created_at").pk]
+    return [Folder.objects.using(using).filter(parent=None).earliest("created_at").pk]
 
 
 class TestSystemErrors:
@@ -846,5 +851,5 @@ class TestErrorClasses:
 
     def test_a_read_only_transaction_is_the_systems(self, database):
         with pytest.raises(Exception, match="read-only") as caught, transaction.atomic(using=database):
-            execute(database, "SET TRANSACTION READ ONLY", "DELETE FROM files")
+            execute(database, "SET TRANSACTION READ ONLY", "DELETE FROM :files")
         assert classify(caught.value).kind == "system"

@@ -12,14 +12,15 @@ import itertools
 import re
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from django.db import connections, transaction
+from django.db import connections, models, transaction
 
-from cleanup.models import Application, File, Folder
+from cleanup.folder_tables import KeyColumn, folder_tables
+from tests.parts import Application, File, Folder, Part
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -28,9 +29,20 @@ TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[,/(){}*@:]|[^,/(){}*@:"]+)')
 _numbers = itertools.count(1)
 
 
-def new_key() -> uuid.UUID:
-    """Return a key greater than all before it."""
-    return uuid.UUID(int=0xF01DE50A_1B2C_4D3E_8F00_000000000000 + next(_numbers))
+def new_key(part: Part = Folder) -> uuid.UUID | int | str:
+    """Return a key of the part, greater than all before it."""
+    number, field = next(_numbers), part.model._meta.pk
+    if isinstance(field, models.UUIDField):
+        return uuid.UUID(int=0xF01DE50A_1B2C_4D3E_8F00_000000000000 + number)
+    return number if isinstance(field, models.IntegerField) else f"No {number:08}"
+
+
+def missing_key(part: Part) -> str:
+    """Return a key that no row has."""
+    field = part.model._meta.pk
+    if isinstance(field, models.UUIDField):
+        return "99999999-9999-4999-8999-999999999999"
+    return "999999999" if isinstance(field, models.IntegerField) else "No way"
 
 
 @dataclass(slots=True)
@@ -162,10 +174,10 @@ class Tree:
 def tree(database: str, text: str, *, application: str | None = None) -> Tree:
     """Make folders and files of a new application, or further ones of a given one."""
     if application is None:
-        application = str(Application.objects.using(database).create(id=new_key()).pk)
+        application = str(Application.objects.using(database).create(id=new_key(Application)).pk)
     keys: dict[str, str] = {}
-    folders: list[Folder] = []
-    files: list[File] = []
+    folders: list[models.Model] = []
+    files: list[models.Model] = []
     for root in parsed(text):
         _collect(root, None, application=application, keys=keys, folders=folders, files=files)
     Folder.objects.using(database).bulk_create(folders)
@@ -175,12 +187,12 @@ def tree(database: str, text: str, *, application: str | None = None) -> Tree:
 
 def _collect(
     node: Node,
-    parent: Folder | None,
+    parent: models.Model | None,
     *,
     application: str,
     keys: dict[str, str],
-    folders: list[Folder],
-    files: list[File],
+    folders: list[models.Model],
+    files: list[models.Model],
 ) -> None:
     minute = node.created or str(len(folders) + 1)
     folder = Folder(
@@ -196,7 +208,7 @@ def _collect(
         keys[node.label] = str(folder.pk)
     for name in node.files or [f"file {len(files) + number}.pdf" for number in range(node.file_count)]:
         file = File(
-            id=new_key(),
+            id=new_key(File),
             filename=name,
             original_filename=name,
             file_path=f"/files/{name}",
@@ -305,29 +317,62 @@ def unchecked(database: str) -> Iterator[None]:
             yield
 
 
-def execute(database: str, sql: str, *params: object) -> None:
+# --- SQL about tables of any name
+
+
+_NAMED = re.compile(r"(?<!:):(applications|folders|files)(?:\.(\w+))?\b")
+
+
+def named(text: str, quote: Callable[[str], str] = str) -> str:
+    """Put in the names of tables and columns, as psql puts in variables.
+
+    ``:folders`` is a table, ``:folders.parent`` its column (without the table); the parts of columns are key, parent,
+    application, name, created, and of files folder.
+    """
+
+    def name(found: re.Match) -> str:
+        tables, part, column = folder_tables(), found[1].removesuffix("s"), found[2]
+        if column is None:
+            return quote(getattr(tables, f"{part}_table"))
+        known = getattr(tables, f"{part}_{column}")
+        return quote(known.column if isinstance(known, KeyColumn) else known)
+
+    return _NAMED.sub(name, text)
+
+
+def sql(database: str, text: str) -> str:
+    """Put in the names as ``named`` does, quoted."""
+    return named(text, connections[database].ops.quote_name)
+
+
+def execute(database: str, statement: str, *params: object) -> None:
     """Execute one statement."""
     with connections[database].cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(sql(database, statement), params)
 
 
-def fetch(database: str, sql: str, *params: object) -> list[tuple]:
+def fetch(database: str, query: str, *params: object) -> list[tuple]:
     """Execute one SELECT."""
     with connections[database].cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(sql(database, query), params)
         return cursor.fetchall()
 
 
-def raw(database: str, key: str) -> str:
+def raw(database: str, key: object, part: Part = Folder) -> str:
     """Spell a key as SQL sees it stored."""
-    return key if is_postgresql(database) else key.replace("-", "")
+    return KeyColumn(part.model._meta.pk, "a key").raw(key, connection=connections[database])
 
 
-def uuid_type(database: str) -> str:
-    """Return the column type of keys."""
-    return "uuid" if is_postgresql(database) else "char(32)"
+def spellings(key: str) -> tuple[str, ...]:
+    """Return the ways to spell a folder's key in a text column."""
+    return folder_tables().folder_key.spellings(key)
+
+
+def key_type(database: str, part: Part = Folder) -> str:
+    """Return the column type of foreign keys to the part."""
+    return part.model._meta.pk.rel_db_type(connections[database])
 
 
 def label(database: str, table: str) -> str:
     """Return a table's name as reports spell it."""
-    return f"public.{table}" if is_postgresql(database) else table
+    return f"public.{named(table)}" if is_postgresql(database) else named(table)

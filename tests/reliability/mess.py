@@ -4,9 +4,11 @@ import random
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from django.db import connections
+from django.db import connections, models
 
-from cleanup.models import Application, File, Folder
+from cleanup.folder_tables import folder_tables
+from tests.integration.trees import named, sql
+from tests.parts import Application, File, Folder, Part
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -19,16 +21,20 @@ class Mess:
 
     def __init__(self, *, seed: int = 1) -> None:
         self.random = random.Random(seed)
-        self.applications: list[Application] = []
-        self.folders: list[Folder] = []
-        self.files: list[File] = []
+        self.applications: list[models.Model] = []
+        self.folders: list[models.Model] = []
+        self.files: list[models.Model] = []
 
-    def key(self) -> uuid.UUID:
-        return uuid.UUID(int=self.random.getrandbits(128), version=4)
+    def key(self, part: Part) -> uuid.UUID | int | str:
+        field = part.model._meta.pk
+        if isinstance(field, models.UUIDField):
+            return uuid.UUID(int=self.random.getrandbits(128), version=4)
+        number = 2**30 + self.random.getrandbits(30)  # ten digits: a worklist goes by keys as text
+        return number if isinstance(field, models.IntegerField) else f"No {number:010}"
 
-    def application(self, *, roots: int = 2, children: int = 2, files: int = 2) -> Application:
+    def application(self, *, roots: int = 2, children: int = 2, files: int = 2) -> models.Model:
         """Add an application: its roots are of one name, and so are their children; each child has files."""
-        application = Application(id=self.key())
+        application = Application(id=self.key(Application))
         self.applications.append(application)
         for _ in range(roots):
             root = self._folder(application, "Documents", None)
@@ -37,16 +43,16 @@ class Mess:
                 self._files(application, child, files)
         return application
 
-    def _folder(self, application: Application, name: str, parent: Folder | None) -> Folder:
+    def _folder(self, application: models.Model, name: str, parent: models.Model | None) -> models.Model:
         created = EPOCH + timedelta(minutes=self.random.randrange(1_000_000))
-        folder = Folder(id=self.key(), name=name, parent=parent, application=application, created_at=created)
+        folder = Folder(id=self.key(Folder), name=name, parent=parent, application=application, created_at=created)
         self.folders.append(folder)
         return folder
 
-    def _files(self, application: Application, folder: Folder, count: int) -> None:
+    def _files(self, application: models.Model, folder: models.Model, count: int) -> None:
         self.files += [
             File(
-                id=self.key(),
+                id=self.key(File),
                 filename=f"{number}.pdf",
                 original_filename=f"{number}.pdf",
                 file_path=f"/{number}.pdf",
@@ -60,9 +66,9 @@ class Mess:
 
     def write(self, using: str) -> list[str]:
         """Write everything and return the applications' ids in key order."""
-        for model, rows in ((Application, self.applications), (Folder, self.folders), (File, self.files)):
-            model._base_manager.using(using).bulk_create(rows)
-        return sorted(str(application.id) for application in self.applications)
+        for part, rows in ((Application, self.applications), (Folder, self.folders), (File, self.files)):
+            part.objects.using(using).bulk_create(rows)
+        return [str(key) for key in sorted(application.pk for application in self.applications)]
 
 
 def make(using: str, *, applications: int, roots: int = 2, children: int = 2, files: int = 2) -> list[str]:
@@ -75,15 +81,14 @@ def make(using: str, *, applications: int, roots: int = 2, children: int = 2, fi
 
 def picture(using: str) -> Picture:
     """Return the folders and files of each application, by its key."""
-    rows: dict[str, list] = {
-        str(key): [] for key in Application._base_manager.using(using).values_list("pk", flat=True)
-    }
+    rows: dict[str, list] = {str(key): [] for key in Application.objects.using(using).values_list("pk", flat=True)}
     with connections[using].cursor() as cursor:
+        key = folder_tables().application_key
         for table in ("folders", "files"):
-            cursor.execute(f"SELECT * FROM {table} ORDER BY id")
-            place = [column[0] for column in cursor.description].index("application_id")
+            cursor.execute(sql(using, f"SELECT * FROM :{table} ORDER BY :{table}.key"))
+            place = [column[0] for column in cursor.description].index(named(f":{table}.application"))
             for row in cursor.fetchall():
-                rows[str(uuid.UUID(str(row[place])))].append((table, *row))
+                rows[key.text(row[place])].append((table, *row))
     return {key: tuple(found) for key, found in rows.items()}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import databases
+from tests.parts import SETTINGS_MODULE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -135,7 +136,7 @@ def nursery(using: str) -> Iterator[Nursery]:
     with tempfile.NamedTemporaryFile("w+", suffix=".log") as errors:
         environment = {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DJANGO_SETTINGS_MODULE": SETTINGS_MODULE,
             "DATABASE_URL": databases.url_of(using),
             "DJANGO_LOG_LEVEL": "CRITICAL",
         }

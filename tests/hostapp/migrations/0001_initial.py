@@ -3,7 +3,11 @@
 import uuid
 
 import django.db.models.deletion
+from django.apps import apps
 from django.db import migrations, models
+
+from cleanup import conf
+from tests.hostapp.models import copy_of_key
 
 
 class Migration(migrations.Migration):
@@ -11,6 +15,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("cleanup", "0001_mapped_tables"),
+        migrations.swappable_dependency(conf.folder_model()),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
 
@@ -22,7 +27,7 @@ class Migration(migrations.Migration):
                 (
                     "folder",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="cleanup.folder"
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=conf.folder_model()
                     ),
                 ),
             ],
@@ -36,7 +41,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         primary_key=True,
                         serialize=False,
-                        to="cleanup.folder",
+                        to=conf.folder_model(),
                     ),
                 ),
                 ("picture", models.CharField(max_length=100)),
@@ -47,14 +52,14 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("label", models.CharField(max_length=100)),
-                ("folders", models.ManyToManyField(related_name="tags", to="cleanup.folder")),
+                ("folders", models.ManyToManyField(related_name="tags", to=conf.folder_model())),
             ],
         ),
         migrations.CreateModel(
             name="Dossier",
             fields=[],
             options={"proxy": True},
-            bases=("cleanup.folder",),
+            bases=(conf.folder_model().lower(),),
         ),
         migrations.CreateModel(
             name="Contract",
@@ -62,17 +67,16 @@ class Migration(migrations.Migration):
                 (
                     "folder_ptr",
                     models.OneToOneField(
-                        auto_created=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         parent_link=True,
                         primary_key=True,
                         serialize=False,
-                        to="cleanup.folder",
+                        to=conf.folder_model(),
                     ),
                 ),
                 ("title", models.CharField(max_length=100)),
             ],
-            bases=("cleanup.folder",),
+            bases=(conf.folder_model().lower(),),
         ),
         migrations.CreateModel(
             name="Clause",
@@ -91,7 +95,7 @@ class Migration(migrations.Migration):
                 (
                     "watched",
                     models.ForeignKey(
-                        db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, to="cleanup.folder"
+                        db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, to=conf.folder_model()
                     ),
                 ),
             ],
@@ -115,7 +119,7 @@ class Migration(migrations.Migration):
             name="Scan",
             fields=[
                 ("id", models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
-                ("about_id", models.UUIDField()),
+                ("about_id", copy_of_key(apps.get_model(conf.folder_model()))),
                 (
                     "about_type",
                     models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="contenttypes.contenttype"),

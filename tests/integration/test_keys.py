@@ -1,0 +1,133 @@
+"""Keys of any type, of application, folder and file alike: merged, resolved, verified, restored."""
+
+# ruff: noqa: DJ008 - nobody looks at these rows
+
+import uuid
+
+import pytest
+from django.db import connections, models
+from django.test.utils import isolate_apps
+
+from cleanup import folder_tables
+from cleanup.services import DatabaseCleanupService
+from tests.integration.trees import dump
+
+FIELDS = {
+    "uuid": lambda: models.UUIDField(primary_key=True),
+    "integer": lambda: models.IntegerField(primary_key=True),
+    "bigint": lambda: models.BigIntegerField(primary_key=True),
+    "text": lambda: models.CharField(primary_key=True, max_length=40),
+}
+
+# Of application, folder and file.
+MIXTURES = [
+    ("uuid", "uuid", "uuid"),
+    ("bigint", "bigint", "bigint"),
+    ("text", "text", "text"),
+    ("integer", "uuid", "text"),
+    ("uuid", "text", "integer"),
+    ("text", "integer", "uuid"),
+]
+
+FOLDER_FIELDS = {"parent": "above", "application": "owner", "name": "title", "created": "made"}
+FILE_FIELDS = {"folder": "inside", "application": "owner", "name": "title"}
+
+
+def key(kind: str, number: int) -> uuid.UUID | int | str:
+    """Return a key; those of numbers and of text differ in order and in length."""
+    if kind == "uuid":
+        return uuid.UUID(int=number << 64)
+    return f"{number}/ö'%s" if kind == "text" else number
+
+
+@pytest.fixture(params=MIXTURES, ids="-".join)
+def kinds(request, scratch_database, monkeypatch) -> tuple[str, str, str]:
+    """Make tables with these keys, and let their models play the parts."""
+    application, folder, file = request.param
+    with isolate_apps("tests.hostapp"):
+
+        class Owner(models.Model):
+            number = FIELDS[application]()
+
+            class Meta:
+                app_label = "hostapp"
+                db_table = "owner"
+
+        class Box(models.Model):
+            number = FIELDS[folder]()
+            title = models.CharField(max_length=100)
+            above = models.ForeignKey("self", models.CASCADE, null=True)
+            owner = models.ForeignKey(Owner, models.CASCADE)
+            made = models.DateTimeField(null=True)
+
+            class Meta:
+                app_label = "hostapp"
+                db_table = "box"
+
+        class Sheet(models.Model):
+            number = FIELDS[file]()
+            title = models.CharField(max_length=100)
+            inside = models.ForeignKey(Box, models.CASCADE)
+            owner = models.ForeignKey(Owner, models.CASCADE)
+
+            class Meta:
+                app_label = "hostapp"
+                db_table = "sheet"
+
+    roles = dict(zip(("APPLICATION", "FOLDER", "FILE"), (Owner, Box, Sheet), strict=True))
+    monkeypatch.setattr(folder_tables, "_model", lambda setting, label: roles[setting.split("_")[1]])
+    monkeypatch.setattr(folder_tables.conf, "folder_fields", lambda: FOLDER_FIELDS)
+    monkeypatch.setattr(folder_tables.conf, "file_fields", lambda: FILE_FIELDS)
+    monkeypatch.setattr(folder_tables.conf, "folder_live", lambda: None)
+    with connections[scratch_database].schema_editor() as editor:
+        for model in roles.values():
+            editor.create_model(model)
+    return request.param
+
+
+@pytest.fixture
+def folders(scratch_database, kinds) -> list:
+    """Make, for each of three owners, three roots with a child of one name, and a file in each; return the roots."""
+    tables = folder_tables.folder_tables()
+    parts = (tables.application, tables.folder, tables.file)
+    owners, boxes, sheets = (model._base_manager.using(scratch_database) for model in parts)
+    roots = []
+    for number in (9, 10, 11):
+        owner = owners.create(number=key(kinds[0], number))
+        for place in range(3):
+            root = boxes.create(number=key(kinds[1], 3 * number + place), title="A", owner=owner)
+            child = boxes.create(number=key(kinds[1], 3 * number + place + 90), title="B", owner=owner, above=root)
+            roots.append(root.pk)
+            for folder in (root, child):
+                sheets.create(number=key(kinds[2], len(roots) + 90 * (folder is child)), inside=folder, owner=owner)
+    return roots
+
+
+def test_of_any_type_are_merged_and_restored(scratch_database, kinds, folders):
+    before = dump(scratch_database)
+    service = DatabaseCleanupService(using=scratch_database)
+
+    report = service.cleanup_all_duplicate_folders()
+
+    assert (report.successful_cleanups, report.total_folders_removed, report.total_files_moved) == (3, 12, 12)
+    assert {result.application_id for result in report.results} == {str(key(kinds[0], n)) for n in (9, 10, 11)}
+    assert service.verify_cleanup_integrity()["verification_passed"]
+    assert service.rollback_cleanup(report.run_id).exact
+    assert dump(scratch_database) == before
+
+
+def test_of_any_type_are_taken_as_they_are_and_as_text(scratch_database, kinds, folders):
+    service = DatabaseCleanupService(using=scratch_database)
+    owner = key(kinds[0], 10)
+
+    result = service.consolidate_duplicate_folders(owner)
+
+    survivor = min(folders[3:6])
+    gone = [folder for folder in folders[3:6] if folder != survivor]
+    assert result.folders_removed == 4
+    assert {service.resolve_folder(folder) for folder in gone} == {str(survivor)}
+    assert {service.resolve_folder(str(folder)) for folder in gone} == {str(survivor)}
+    assert service.verify_cleanup_integrity(owner)["verification_passed"]
+    assert service.consolidate_duplicate_folders(str(owner)).folders_removed == 0
+    service.hold(owner)
+    service.release(str(owner))

@@ -1,0 +1,55 @@
+"""The tests of the engine once more, with other models in the parts: `tests/othermodels` instead of the mapped tables.
+
+Each file is a pytest of its own, since a process has one set of settings. By turns a test runs on one database or the
+other; on both it does with
+
+    .venv/bin/pytest --ds=tests.settings_own_models -m "not mapped_models" tests/integration/test_rollback.py
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_house import ROOT, assert_passes, run
+
+FILES = (
+    "tests/integration/test_adversary.py",
+    "tests/integration/test_command.py",
+    "tests/integration/test_consolidation.py",
+    "tests/integration/test_forests.py",
+    "tests/integration/test_integrity.py",
+    "tests/integration/test_preflight.py",
+    "tests/integration/test_queries.py",
+    "tests/integration/test_retention.py",
+    "tests/integration/test_rollback.py",
+    "tests/integration/test_runs.py",
+    "tests/reliability/test_kill.py",
+)
+OPTIONS = ("-n", "0", "-q", "-p", "no:cacheprovider", "-m", "not mapped_models", "--ds=tests.settings_own_models")
+SHORT = ("--one-database-each", "--hypothesis-profile=few")
+
+#: Tests that are about the mapped tables themselves, by file. Whoever adds one says so here.
+MAPPED_ONLY = {"tests/integration/test_preflight.py": 1}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("file", FILES)
+def test_pass(file, monkeypatch):
+    # Not a worker of this pytest: it makes databases and a directory of its own, on the same server.
+    for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+        monkeypatch.delenv(name)
+    assert_passes(run(sys.executable, "-m", "pytest", *OPTIONS, *SHORT, file, DJANGO_SETTINGS_MODULE=""))
+
+
+def test_are_left_out_of_few_tests():
+    texts = {file: Path(ROOT / file).read_text(encoding="utf-8") for file in FILES}
+    found = {file: len(re.findall(r"mapped_models\(", text)) for file, text in texts.items()}
+    assert {file: number for file, number in found.items() if number} == MAPPED_ONLY
+
+
+def test_need_no_migration():
+    command = ("manage.py", "makemigrations", "--check", "--dry-run")
+    assert_passes(run(sys.executable, *command, DJANGO_SETTINGS_MODULE="tests.settings_own_models"))
