@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from cleanup.permissions import DESCRIPTIONS
+
 KEY_LENGTH = 255
 
 
@@ -24,6 +26,8 @@ class Control(models.Model):
 
     class Meta:
         verbose_name = "control"
+        default_permissions = ()
+        permissions = [(permission.codename, text) for permission, text in DESCRIPTIONS.items()]
         constraints = [models.CheckConstraint(condition=Q(id=1), name="cleanup_control_one_row")]
 
     def __str__(self) -> str:
