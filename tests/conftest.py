@@ -29,7 +29,7 @@ ALLOWED_SKIPS = ("Chromium is not installed",)
 # The same examples every time, so that a failure is about the change; --hypothesis-profile=thorough looks further.
 COMMON = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.function_scoped_fixture]}
 hypothesis.settings.register_profile(
-    "default", max_examples=200, derandomize=True, database=None, print_blob=True, **COMMON
+    "default", max_examples=100, derandomize=True, database=None, print_blob=True, **COMMON
 )
 hypothesis.settings.register_profile("few", max_examples=50, derandomize=True, database=None, print_blob=True, **COMMON)
 hypothesis.settings.register_profile("thorough", max_examples=2000, print_blob=True, **COMMON)

@@ -89,7 +89,9 @@ def wipe(using: str) -> None:
         if postgresql:
             # A connection that a test forgot in a transaction is an error, not a hang.
             cursor.execute("SET LOCAL lock_timeout = '10s'")
-            cursor.execute(f"TRUNCATE {', '.join(map(quoted, tables))} CASCADE")
+            # Deleting a few rows takes a twentieth of what truncating takes; a replica checks no foreign keys.
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            cursor.execute("; ".join(f"DELETE FROM {quoted(table)}" for table in tables))
         else:
             for table in tables:
                 cursor.execute(f"DELETE FROM {quoted(table)}")

@@ -7,7 +7,7 @@ tables and columns are compared without regard to the case of ASCII letters, as 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any, cast
 
@@ -364,9 +364,10 @@ def _place(entry: tuple[Column, int]) -> int:
     return entry[1]
 
 
-def _tokens(sql: str) -> list[tuple[int, str]]:
+@lru_cache(maxsize=1024)  # the same few definitions are read over and over
+def _tokens(sql: str) -> tuple[tuple[int, str], ...]:
     """Split SQL into tokens with their positions, without blanks and comments."""
-    return [(match.start(), match.group()) for match in _TOKEN.finditer(sql) if match.lastgroup != "blank"]
+    return tuple((match.start(), match.group()) for match in _TOKEN.finditer(sql) if match.lastgroup != "blank")
 
 
 def _words(sql: str, *, after_last: str = "") -> list[str]:

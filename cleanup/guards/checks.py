@@ -8,7 +8,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004  # Django's name for it
-from django.db import DatabaseError, router
+from django.db import DatabaseError, connections, router
 
 from cleanup.backends.guard_sql import Standing
 from cleanup.exceptions import CleanupError
@@ -28,6 +28,7 @@ def check_guards(
     for using in databases or ():
         if not router.allow_migrate(using, APP_LABEL):
             continue
+        connections[using].ensure_connection()  # with no database there is nothing to say: whoever asked says so
         try:
             messages += _about(using) if installed(using=using) else ()
         except (CleanupError, DatabaseError):

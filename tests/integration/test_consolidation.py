@@ -936,10 +936,14 @@ class TestABatch:
             tree(database, "kept:A, gone:A(y.pdf)"),
             tree(database, ""),
         )
-        folders = ContentType.objects.db_manager(database).get_for_model(Folder)
+        folders = ContentType.objects.db_manager(database).get_for_model(Folder.model)
         for place in ("kept", "gone"):
             Note.objects.using(database).create(content_type=folders, object_id=second[place], text="")
-        File.objects.using(database).filter(filename="y.pdf").update(application_id=other.application)
+        execute(
+            database,
+            "UPDATE :files SET :files.application = %s WHERE :files.name = 'y.pdf'",
+            raw(database, other.application, Application),
+        )
         service = DatabaseCleanupService(using=database)
         service.hold(other.application)
         report = service.cleanup_all_duplicate_folders()

@@ -24,7 +24,7 @@ from tests.reliability import mess
 from tests.reliability.nursery import Nursery, nursery
 
 ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "30"))
-APPLICATIONS = 60
+APPLICATIONS = 30
 #: Small batches, for many moments between them.
 SETTINGS = {"CLEANUP_BATCH_SIZE": 3}
 
