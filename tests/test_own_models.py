@@ -41,7 +41,8 @@ def test_pass(file, monkeypatch):
     # Not a worker of this pytest: it makes databases and a directory of its own, on the same server.
     for name in [name for name in os.environ if name.startswith("PYTEST_")]:
         monkeypatch.delenv(name)
-    assert_passes(run(sys.executable, "-m", "pytest", *OPTIONS, *SHORT, file, DJANGO_SETTINGS_MODULE=""))
+    few = {"DJANGO_SETTINGS_MODULE": "", "CLEANUP_TEST_KILLS": "6"}
+    assert_passes(run(sys.executable, "-m", "pytest", *OPTIONS, *SHORT, file, **few))
 
 
 def test_are_left_out_of_few_tests():

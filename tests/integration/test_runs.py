@@ -352,6 +352,35 @@ class TestFailureRatio:
         assert (report.status, report.successful_cleanups) == ("completed", 20)
 
 
+class TestControlFromAnotherProcess:
+    """A process works; here is another one. What it is told, it heeds after the batch that it is at."""
+
+    FREEZE = "UPDATE cleanup_control SET frozen = true, reason = 'stop everything'"
+
+    @pytest.mark.parametrize(
+        ("order", "status", "reason"),
+        [
+            (lambda database, run: execute(database, TestControlFromAnotherProcess.FREEZE), "paused", "frozen: "),
+            (lambda database, run: service_of(database).pause(run.pk, reason="lunch"), "paused", "lunch"),
+            (lambda database, run: service_of(database).cancel(run.pk, reason="wrong one"), "cancelled", "wrong one"),
+        ],
+        ids=["frozen by plain SQL", "paused", "cancelled"],
+    )
+    def test_is_heeded(self, database, order, status, reason):
+        mess.make(database, applications=60)
+        with nursery(database) as processes:
+            child = processes.start("cleanup_all_duplicate_folders", CLEANUP_BATCH_SIZE=2)
+            child.wait_for(done=2)
+            order(database, only_run(database))
+            told = statuses(database)["completed"]
+            assert child.wait() == 0
+        run = only_run(database)
+        assert run.status == status
+        assert run.status_reason.startswith(reason)
+        assert set(statuses(database)) == {"completed", "pending"}
+        assert statuses(database)["completed"] <= told + 2
+
+
 class TestPausing:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_by_a_signal_finishes_the_batch_and_says_why(self, database, number):
