@@ -367,7 +367,7 @@ class TestControlFromAnotherProcess:
         ids=["frozen by plain SQL", "paused", "cancelled"],
     )
     def test_is_heeded(self, database, order, status, reason):
-        mess.make(database, applications=60)
+        mess.make(database, applications=200)  # SQLite may keep a second writer waiting for a while
         with nursery(database) as processes:
             child = processes.start("cleanup_all_duplicate_folders", CLEANUP_BATCH_SIZE=2)
             child.wait_for(done=2)
