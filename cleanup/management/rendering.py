@@ -89,7 +89,7 @@ def show_rollback(to: Console, result: RollbackResult) -> None:
         _left_out(to, result.conflicts_left_out)
     if result.copies:
         copies = counted(len(result.copies) + result.copies_left_out, "folder")
-        say(to, f"{copies} {'would come' if would else 'came'} back as copies, so that nothing is a duplicate:")
+        say(to, f"{'Would come' if would else 'Came'} back as copies, not to be duplicates: {copies}.", style=WARN)
         _show_copies(to, result.copies)
         _left_out(to, result.copies_left_out)
     if would:
