@@ -168,7 +168,8 @@ class WouldDetach(Refused):
 
 
 class Guarded(Refused):
-    """Guard {guard} forbids what rolling back would bring back. Nothing was restored. Lift it with: {command}"""
+    """Guard {guard} forbids what rolling back would bring back. Nothing was restored. Have the duplicates come back
+    under other names with --as-copies, or lift the guard with: {command}"""
 
     code = "guarded"
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cleanup.backends import Backend
-from cleanup.backends.base import Cell, Counted, RowConflict, UndoTarget
+from cleanup.backends.base import NOTHING_INSTEAD, Cell, Counted, Instead, RowConflict, UndoTarget
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.exceptions import UnreadableJournal
 from cleanup.models import SnapshotLayout, SnapshotRow
@@ -191,22 +191,30 @@ class Reader:
         described: dict[TableName, Table],
         folders: Table,
         foreign_keys: Sequence[ForeignKey],
+        instead: Instead = NOTHING_INSTEAD,
+        nested: Collection[int] = (),
     ) -> Undone:
         """Undo the points, last step first.
 
         ``written`` says which (step, table label) have snapshot rows at all; ``described`` are the tables as they
-        are; ``foreign_keys`` those that restored rows must satisfy. What conflicts is left as it is and listed: a
-        caller that wants all or nothing undoes the transaction. Raises UnreadableJournal naming what is gone.
+        are; ``foreign_keys`` those that restored rows must satisfy; ``instead`` the removed folders that do not come
+        back as they were; ``nested`` the points whose nested root folders stay nested. What conflicts is left as it is
+        and listed: a caller that wants all or nothing undoes the transaction. Raises UnreadableJournal naming what is
+        gone.
         """
         returned: list[Counted] = []
         moved: list[Counted] = []
         conflicts: list[RowConflict] = []
+        nesting = self._steps[-2][0]
         for number, kind, targets in reversed(self._steps):
             present = [target for target in targets if (number, target[0]) in written]
             if kind == "removed":
                 for label in dict.fromkeys(label for label, _, _ in present):
                     table = self._described(label, self.columns(label), described)
-                    done = self._restore_images(label, table, points=points, step=number, foreign_keys=foreign_keys)
+                    own = instead if table.name == folders.name else NOTHING_INSTEAD
+                    done = self._restore_images(
+                        label, table, points=points, step=number, foreign_keys=foreign_keys, instead=own
+                    )
                     returned += done.returned
                     conflicts += done.conflicts
             elif present:
@@ -215,7 +223,8 @@ class Reader:
                     table = self._described(label, [*columns, *self.key(label)], described)
                     must_exist = (folders, folder_columns) if conflicts else None
                     undo_targets.append(UndoTarget(table, columns, self.key(label), must_exist, self._format))
-                outcome = self.backend.restore_moved(undo_targets, points=points, step=number)
+                moving = [point for point in points if point not in nested] if number == nesting else points
+                outcome = self.backend.restore_moved(undo_targets, points=moving, step=number)
                 moved += outcome.restored
                 conflicts += outcome.conflicts
         return Undone(tuple(returned), tuple(moved), tuple(conflicts))
@@ -231,7 +240,14 @@ class Reader:
         return table
 
     def _restore_images(
-        self, label: str, table: Table, *, points: Sequence[int], step: int, foreign_keys: Sequence[ForeignKey]
+        self,
+        label: str,
+        table: Table,
+        *,
+        points: Sequence[int],
+        step: int,
+        foreign_keys: Sequence[ForeignKey],
+        instead: Instead,
     ) -> Undone:
         columns, key = self.columns(label), self.key(label)
         own_keys = [foreign_key for foreign_key in foreign_keys if foreign_key.table == table.name]
@@ -240,7 +256,14 @@ class Reader:
         while True:
             # A row that is left out may be the target of others, which are then left out too: until nothing is added.
             done = self.backend.restore_images(
-                table, columns, key, points=points, step=step, foreign_keys=own_keys, left_out=left_out
+                table,
+                columns,
+                key,
+                points=points,
+                step=step,
+                foreign_keys=own_keys,
+                left_out=left_out,
+                instead=instead,
             )
             if not done.conflicts:
                 return Undone(tuple(done.restored), (), tuple(conflicts))

@@ -19,6 +19,7 @@ FILES = (
     "tests/integration/test_adversary.py",
     "tests/integration/test_command.py",
     "tests/integration/test_consolidation.py",
+    "tests/integration/test_copies.py",
     "tests/integration/test_forests.py",
     "tests/integration/test_integrity.py",
     "tests/integration/test_preflight.py",

@@ -9,9 +9,9 @@ journal are made of cells, and cells are compared as text.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -91,6 +91,19 @@ class UndoTarget:
     """Table and columns that the old values must be found in, where some of its rows were not restored."""
     form: int = 2
     """Format of the snapshot rows; see Note [Form of the journal] in ``cleanup.journal``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """Cells that removed rows come back with in place of their own, in a table with a key of one column."""
+
+    columns: tuple[str, ...] = ()
+    cells: Mapping[Cell, tuple[Cell, ...]] = field(default_factory=dict)
+    """By key cell, in the order of ``columns``."""
+
+
+#: Every row comes back as it was.
+NOTHING_INSTEAD = Instead()
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,11 +362,13 @@ class Backend(ABC):
         step: int,
         foreign_keys: Sequence[ForeignKey],
         left_out: Collection[tuple[Cell, ...]],
+        instead: Instead,
     ) -> Restoration:
         """Insert removed rows again, but those whose key is in ``left_out`` or that are there already.
 
-        Where one cannot be restored, nothing is inserted and the conflicts are returned: key or unique place taken, or
-        a foreign key's target missing. ``columns`` are the layout's, in its order. Raises CountMismatch.
+        A row that ``instead`` knows gets its cells. Where one cannot be restored, nothing is inserted and the
+        conflicts are returned: key or unique place taken, or a foreign key's target missing. ``columns`` are the
+        layout's, in its order. Raises CountMismatch.
         """
 
     @abstractmethod

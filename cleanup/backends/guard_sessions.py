@@ -91,13 +91,13 @@ class Sessions:
         sql = _SESSIONS.format(modes=listed, snapshots=str(snapshots).lower())
         return [Session(*row) for row in self.backend.fetch(sql, [table.quoted for table in self.tables])]
 
-    def wait_for_old_transactions(self) -> None:
+    def wait_for_old_transactions(self, *, readers: bool = False) -> None:
         """Wait until all transactions that a concurrent build would wait for, and began before now, have ended.
 
-        Raises StillHeld. Later ones do not matter here: they are short, or the build waits, and holds up nobody.
+        With ``readers`` those that an ALTER TABLE would wait for, too. Raises StillHeld. Later ones do not matter here:
+        they are short, or the build waits, and holds up nobody.
         """
-        # All but those that readers take.
-        modes = _EVERY_MODE[:6]
+        modes = _EVERY_MODE if readers else _EVERY_MODE[:6]
         old = self._found(modes, snapshots=True)
         deadline = time.monotonic() + self.seconds
         while old:

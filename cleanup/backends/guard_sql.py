@@ -256,9 +256,10 @@ class GuardSql(FolderSql):
 
     concurrently = ""
 
-    def drop_index(self, table: TableName, name: str) -> str:
+    def drop_index(self, table: TableName, name: str, *, if_exists: bool = False) -> str:
         """Return a DROP INDEX statement; an index lies in its table's schema."""
-        return f"DROP INDEX {self.concurrently}{self.relation(TableName(table.schema, name))}"
+        existing = "IF EXISTS " if if_exists else ""
+        return f"DROP INDEX {self.concurrently}{existing}{self.relation(TableName(table.schema, name))}"
 
     def support_standing(self) -> dict[str, Standing]:
         """Return what stands for each supporting index, if anything does."""

@@ -12,12 +12,14 @@ from typing import Any, ClassVar
 
 from cleanup import conf
 from cleanup.backends.base import (
+    NOTHING_INSTEAD,
     ROWS_PER_SNAPSHOT_ROW,
     Backend,
     Cell,
     CollidingRow,
     Counted,
     FolderRecord,
+    Instead,
     Restoration,
     RowConflict,
     StructureTable,
@@ -609,8 +611,11 @@ class PostgresBackend(Backend):
         step: int,
         foreign_keys: Sequence[ForeignKey],
         left_out: Collection[tuple[Cell, ...]],
+        instead: Instead,
     ) -> Restoration:
-        images, image_params = self._images(table, columns, key, points=points, step=step, left_out=left_out)
+        images, image_params = self._images(
+            table, columns, key, points=points, step=step, left_out=left_out, instead=instead
+        )
         relation = self.relation(table.name)
         key_array = self._text_array([f"i.{self.quote(column)}" for column in key])
         same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
@@ -719,14 +724,24 @@ class PostgresBackend(Backend):
         points: Sequence[int],
         step: int | None,
         left_out: Collection[tuple[Cell, ...]],
+        instead: Instead = NOTHING_INSTEAD,
     ) -> tuple[str, list[Any]]:
         """Return the CTE ``images``: the removed rows as rows of the table again, with ``__point``."""
+        found = {column: f"e.value->>{place}" for place, column in enumerate(columns)}
+        others = ""
+        params: list[Any] = []
+        if instead.cells:
+            names = ["k", *(f"c{place}" for place in range(len(instead.columns)))]
+            given = self._unnest(["text"] * len(names), names)
+            others = f" LEFT JOIN (SELECT * FROM {given}) AS w ON w.k = {found[key[0]]}"
+            params += [self._array(list(instead.cells)), *map(self._array, zip(*instead.cells.values(), strict=True))]
+            for place, column in enumerate(instead.columns):
+                found[column] = f"CASE WHEN w.k IS NULL THEN {found[column]} ELSE w.c{place} END"
         listed = ", ".join(
-            f"(e.value->>{place})::{_bare(table.column(column).type)} AS {self.quote(column)}"
-            for place, column in enumerate(columns)
+            f"({cell})::{_bare(table.column(column).type)} AS {self.quote(column)}" for column, cell in found.items()
         )
         kind, step_condition = ("'structure'", "") if step is None else ("'removed'", " AND s.step = %s")
-        params: list[Any] = [str(table.name), list(points)]
+        params += [str(table.name), list(points)]
         if step is not None:
             params.append(step)
         where = ""
@@ -738,7 +753,7 @@ class PostgresBackend(Backend):
             params += [self._array([cells[place] for cells in left_out]) for place in range(len(key))]
         sql = (
             f"images AS MATERIALIZED (SELECT s.point_id AS __point, {listed} FROM cleanup_snapshotrow AS s,"
-            f" json_array_elements(s.images::json) AS e(value) WHERE s.kind = {kind} AND"
+            f" json_array_elements(s.images::json) AS e(value){others} WHERE s.kind = {kind} AND"
             f' s."table" = %s AND s.point_id = ANY(%s){step_condition}{where})'
         )
         return sql, params

@@ -21,12 +21,14 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup.backends.base import (
+    NOTHING_INSTEAD,
     ROWS_PER_SNAPSHOT_ROW,
     Backend,
     Cell,
     CollidingRow,
     Counted,
     FolderRecord,
+    Instead,
     Restoration,
     RowConflict,
     StructureTable,
@@ -637,8 +639,11 @@ class SqliteBackend(Backend):
         step: int,
         foreign_keys: Sequence[ForeignKey],
         left_out: Collection[tuple[Cell, ...]],
+        instead: Instead,
     ) -> list[RowConflict]:
-        images, image_params = self._images(table, columns, key, points=points, step=step, left_out=left_out)
+        images, image_params = self._images(
+            table, columns, key, points=points, step=step, left_out=left_out, instead=instead
+        )
         selects = [
             (
                 f"SELECT i.__point, 'row_exists', i.__key, '' FROM images AS i"
@@ -706,13 +711,14 @@ class SqliteBackend(Backend):
         step: int,
         foreign_keys: Sequence[ForeignKey],
         left_out: Collection[tuple[Cell, ...]],
+        instead: Instead,
     ) -> Restoration:
         conflicts = self._image_conflicts(
-            table, columns, key, points=points, step=step, foreign_keys=foreign_keys, left_out=left_out
+            table, columns, key, points=points, step=step, foreign_keys=foreign_keys, left_out=left_out, instead=instead
         )
         if conflicts:
             return Restoration([], conflicts)
-        images, params = self._images(table, columns, key, points=points, step=step, left_out=left_out)
+        images, params = self._images(table, columns, key, points=points, step=step, left_out=left_out, instead=instead)
         relation = self.relation(table.name)
         listed = ", ".join(self.quote(column) for column in columns)
         absent = f"FROM images AS i WHERE NOT EXISTS (SELECT 1 FROM {relation} AS t WHERE {self._same_columns(key)})"
@@ -767,6 +773,7 @@ class SqliteBackend(Backend):
         points: Sequence[int],
         step: int | None,
         left_out: Collection[tuple[Cell, ...]],
+        instead: Instead = NOTHING_INSTEAD,
     ) -> tuple[str, list[Any]]:
         """Return the CTEs up to ``images``: the removed rows as rows of the table again.
 
@@ -780,7 +787,16 @@ class SqliteBackend(Backend):
         kind, step_condition = ("structure", "") if step is None else ("removed", " AND s.step = %s")
         params: list[Any] = [_json([list(cells) for cells in left_out])] if left_out else []
         params += [str(table.name), _json(points), *([] if step is None else [step])]
-        leaving = without = ""
+        leaving = without = others = ""
+        image = "e.value"
+        if instead.cells:
+            changes = "".join(
+                f", '$[{columns.index(column)}]', json_extract(w.value, '$[{place + 1}]')"
+                for place, column in enumerate(instead.columns)
+            )
+            others = f" LEFT JOIN json_each(%s) AS w ON json_extract(w.value, '$[0]') = {key_cells[0]}"
+            image = f"CASE WHEN w.value IS NULL THEN e.value ELSE json_set(e.value{changes}) END"
+            params.insert(1 if left_out else 0, _json([[own, *cells] for own, cells in instead.cells.items()]))
         if left_out:
             cells = ", ".join(f"json_extract(value, '$[{place}]') AS k{place}" for place in range(len(key)))
             leaving = f"left_out AS MATERIALIZED (SELECT {cells} FROM json_each(%s)), "
@@ -788,8 +804,8 @@ class SqliteBackend(Backend):
             without = f" AND NOT EXISTS (SELECT 1 FROM left_out AS l WHERE {same})"
         sql = (
             f"{leaving}images AS MATERIALIZED (SELECT q.*, {listed} FROM (SELECT s.point_id AS __point,"
-            f" e.value AS __image, {_json_array(key_cells)} AS __key FROM cleanup_snapshotrow AS s,"
-            f" json_each(s.images) AS e WHERE s.kind = '{kind}' AND"
+            f" {image} AS __image, {_json_array(key_cells)} AS __key FROM cleanup_snapshotrow AS s,"
+            f" json_each(s.images) AS e{others} WHERE s.kind = '{kind}' AND"
             f' s."table" = %s AND s.point_id IN (SELECT value FROM json_each(%s)){step_condition}{without}) AS q)'
         )
         return sql, params

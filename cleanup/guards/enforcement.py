@@ -6,9 +6,10 @@ in the catalogue, not remembered. On PostgreSQL nobody else waits longer than a 
 long is named.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from django.db import IntegrityError, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
@@ -73,6 +74,9 @@ class Enforcement:
 
     def refuse_unsuitable_tables(self, guard: str) -> None:
         """Raise GuardForbidden where the tables are of a kind, or of an owner, that allows no guard."""
+
+    def refuse_blocked(self, guard: str) -> None:
+        """Raise GuardBlocked where other sessions hold up whatever is put in place, and go on doing so."""
 
     def make_supporting(self) -> None:
         """Make the supporting indexes that nothing stands for. Raises GuardBlocked."""
@@ -157,7 +161,7 @@ class PostgresEnforcement(Enforcement):
             for name, (table, _, _) in self.sql.supporting().items():
                 standing = found.get(name)
                 if standing is None or not standing.whole:
-                    self._build(name, table, self._create_support(name), leftover=standing)
+                    self._build(name, table, self._create_support(name), self.sql.support_standing)
 
     def drop_supporting(self) -> None:
         with self._turn("supporting indexes"):
@@ -175,7 +179,7 @@ class PostgresEnforcement(Enforcement):
                 self._refuse_forbidden(guard)
             statements = self.sql.make(guard)
             if is_index:
-                self._build(guard, self.sql.folder_table, *statements, leftover=standing)
+                self._build(guard, self.sql.folder_table, statements[0], self.sql.standing)
                 return
             if standing is not None:  # a check that was added and not validated
                 statements = self.sql.validate(guard) if standing.ours else statements
@@ -215,13 +219,23 @@ class PostgresEnforcement(Enforcement):
         if not self.sessions.take_turn():
             raise GuardForbidden(guard=guard, problem="another migration of guards is at work on this database.")
         try:
+            with self._naming_sessions(guard):
+                yield
+        finally:
+            self.sessions.end_turn()
+
+    @contextmanager
+    def _naming_sessions(self, guard: str) -> Iterator[None]:
+        try:
             yield
         except StillHeld as held:
             raise GuardBlocked(
                 guard=guard, seconds=round(self.sessions.seconds), sessions=str(held), held_by=held.sessions
             ) from held
-        finally:
-            self.sessions.end_turn()
+
+    def refuse_blocked(self, guard: str) -> None:
+        with self._naming_sessions(guard):
+            self.sessions.wait_for_old_transactions(readers=True)
 
     def refuse_unsuitable_tables(self, guard: str) -> None:
         for table in (self.sql.folder_table, self.sql.file_table):
@@ -237,11 +251,19 @@ class PostgresEnforcement(Enforcement):
                 problem = f"only the owner of {table} may do that: migrate as that role."
                 raise GuardForbidden(guard=guard, problem=problem)
 
-    def _build(self, name: str, table: TableName, statement: str, *, leftover: Standing | None) -> None:
-        """Build an index concurrently, after clearing away an invalid or outdated one of its name."""
+    def _build(self, name: str, table: TableName, statement: str, look: Callable[[], Mapping[Any, Standing]]) -> None:
+        """Build an index concurrently, after clearing away an invalid or outdated one of its name.
+
+        What there is, is looked up after the wait: an invalid index may be one that somebody else is building, or is
+        clearing away.
+        """
+        self.sessions.wait_for_old_transactions()
+        leftover = look().get(name)
+        if leftover is not None and leftover.whole:
+            return
         if leftover is not None and leftover.ours:
             self._drop_index(table, name)
-        self.sessions.wait_for_old_transactions()
+            self.sessions.wait_for_old_transactions()
         try:
             self.sql.backend.execute(statement)
         except IntegrityError as error:
@@ -252,7 +274,7 @@ class PostgresEnforcement(Enforcement):
 
     def _drop_index(self, table: TableName, name: str) -> None:
         self.sessions.wait_for_old_transactions()
-        self.sql.backend.execute(self.sql.drop_index(table, name))
+        self.sql.backend.execute(self.sql.drop_index(table, name, if_exists=True))
 
     def _alter(self, guard: Guard, statement: str) -> None:
         try:

@@ -2,8 +2,9 @@
 
 Note [Looking ahead]. Migrations run in the order of their apps' names, and one that fails stops all that come after.
 So before a migrate that brings other apps, the data is asked; from the first guard on that it forbids, the guards are
-taken out of the plan, and the command ends with the refusal once all else is done. An operation that meets forbidden
-data all the same refuses by itself.
+taken out of the plan, and the command ends with the refusal once all else is done. So are all of them where sessions of
+other programs hold the tables, and do not let go in time. An operation that meets forbidden data or such a session all
+the same refuses by itself, and then the apps behind it in the alphabet wait for the next migrate.
 
 Note [Rebuilt tables]. Whoever alters a table on SQLite writes it anew, and what Django's models do not know is lost:
 our triggers and indexes. And it cannot be done at all while the triggers of another table mention that one. So those
@@ -18,15 +19,17 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, connections, router
 from django.db.migrations import Migration
 
-from cleanup.exceptions import CleanupError, GuardForbidden
+from cleanup.exceptions import CleanupError, GuardBlocked, GuardForbidden
 from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, putting
 from cleanup.guards.checks import is_lost
 from cleanup.guards.enforcement import applied_migrations, enforcement, installed, standings
 from cleanup.guards.obstacles import obstacle, points_bound_by, told_points
 from cleanup.guards.operations import PutGuard, ValidateGuard
 
+_MADE_IN: dict[str, str] = {migration: guard for guard, migration in MADE_BY.items()}
+
 #: By database: what a migrate that is going on has to say at its end.
-_refusals: dict[str, GuardForbidden] = {}
+_refusals: dict[str, GuardForbidden | GuardBlocked] = {}
 
 
 def look_ahead(sender: AppConfig, using: str, plan: list[tuple[Migration, bool]], **kwargs: Any) -> None:
@@ -39,11 +42,15 @@ def look_ahead(sender: AppConfig, using: str, plan: list[tuple[Migration, bool]]
     ours = [migration for migration, backwards in plan if migration.app_label == APP_LABEL and not backwards]
     if not ours or not router.allow_migrate(using, APP_LABEL):
         return
+    place: int
+    refusal: GuardForbidden | GuardBlocked | None
     try:
         if not installed(using=using):
             return
         place, refusal = _first_forbidden(ours, using=using, told=_teller(kwargs))
-    except GuardForbidden as unsuitable:
+        if place and len(ours) < len(plan):
+            enforcement(using=using).refuse_blocked(_MADE_IN.get(ours[0].name, "supporting indexes"))
+    except (GuardForbidden, GuardBlocked) as unsuitable:
         place, refusal = 0, unsuitable
     except (CleanupError, DatabaseError):  # a table that is not yet as it will be: the operations will see
         return
@@ -99,7 +106,7 @@ def complete(sender: AppConfig, using: str, **_kwargs: Any) -> None:
         _restore_lost(using=using)
     if sender is _last_sender() and (refusal := _refusals.pop(using, None)) is not None:
         raise CommandError(
-            f"{refusal} All other apps are migrated. When the data is mended: {putting(using=using)}",
+            f"{refusal} All other apps are migrated. When that is mended: {putting(using=using)}",
             returncode=refusal.exit_status,
         )
 

@@ -105,4 +105,4 @@ def told_points(number: int) -> str:
     if not number:
         return ""
     points = "1 live rollback point" if number == 1 else f"{number:,} live rollback points"
-    return f"With the guard, {points} can be undone only after lifting it."
+    return f"With the guard, {points} can be undone only as copies, or after lifting it."

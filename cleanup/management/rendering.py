@@ -10,7 +10,7 @@ from rich.console import Console
 from cleanup.management.terminal import Rows, counted, safe, say
 from cleanup.models import Result
 from cleanup.services import CleanupReport, RollbackResult
-from cleanup.services.reports import JSON, Conflict, FolderCleanupResult
+from cleanup.services.reports import JSON, Conflict, Copy, FolderCleanupResult
 
 BAD, GOOD, WARN = "bold red", "green", "yellow"
 
@@ -87,6 +87,11 @@ def show_rollback(to: Console, result: RollbackResult) -> None:
         say(to, f"{conflicts}: what people did since stays as it is.", style=WARN)
         show_conflicts(to, result.conflicts)
         _left_out(to, result.conflicts_left_out)
+    if result.copies:
+        copies = counted(len(result.copies) + result.copies_left_out, "folder")
+        say(to, f"{'Would come' if would else 'Came'} back as copies, not to be duplicates: {copies}.", style=WARN)
+        _show_copies(to, result.copies)
+        _left_out(to, result.copies_left_out)
     if would:
         return
     if result.failed:
@@ -94,6 +99,15 @@ def show_rollback(to: Console, result: RollbackResult) -> None:
     if result:
         say(to, "Everything is as it was before." if result.exact else "The rest is as it was before.", style=GOOD)
         say(to, "What was rolled back is on hold: the next cleanup leaves it alone, unless run with --include-held.")
+
+
+def _show_copies(to: Console, copies: Sequence[Copy]) -> None:
+    """Show each folder that is not as it was, and in what."""
+    rows = Rows("Folder", "Name", "Lies in", "Application")
+    for copy in copies:
+        name = 'with "(restored)"' if copy.renamed else "as it is"
+        rows.add(copy.folder_id, name, copy.parent_id or "its place", copy.application_id)
+    rows.show(to)
 
 
 def _applications(result: RollbackResult) -> str:

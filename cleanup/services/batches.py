@@ -103,8 +103,8 @@ class RollbackTask:
         """Undo the points of the rows."""
         points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
         now = timezone.now()
-        skip = bool(self.run.options.get("skip_conflicts"))
-        outcomes = self.undo.undo(points, skip_conflicts=skip, now=now)
+        skip, as_copies = (bool(self.run.options.get(name)) for name in ("skip_conflicts", "as_copies"))
+        outcomes = self.undo.undo(points, skip_conflicts=skip, as_copies=as_copies, now=now)
         self.undo.close(outcomes, reason=self.run.reason, by=self.run.started_by, now=now)
         by_point = {outcome.point.sequence: outcome for outcome in outcomes}
         return [self._outcome(by_point[row.point_id]) for row in rows if row.point_id is not None]

@@ -29,6 +29,7 @@ from cleanup.services.reports import (
     JSON,
     CleanupReport,
     Conflict,
+    Copy,
     FolderCleanupResult,
     Progress,
     RollbackResult,
@@ -421,6 +422,7 @@ class DatabaseCleanupService:
         rollback_id: Any,
         *,
         skip_conflicts: bool = False,
+        as_copies: bool = False,
         workers: int = 1,
         reason: str = "",
         started_by: str = "",
@@ -429,6 +431,7 @@ class DatabaseCleanupService:
     ) -> RollbackResult:
         """Undo a rollback point, or every live point of a cleanup run; the result is true.
 
+        With ``as_copies`` folders that would be duplicates again, which guards forbid, come back under other names.
         Raises UnknownObject, InvalidKey, AlreadyRolledBack, PointExpired, Superseded, RollbackConflict (with
         ``.conflicts``), Guarded, UnreadableJournal, Frozen, PreflightFailed.
         """
@@ -437,23 +440,28 @@ class DatabaseCleanupService:
         runs.refuse_if_frozen(using=self.using)
         point = rollback.find_point(using=self.using, rollback_id=key)
         if point is not None:
-            return self._roll_back_point(point, skip_conflicts=skip_conflicts, reason=reason, by=started_by)
+            return self._roll_back_point(
+                point, skip_conflicts=skip_conflicts, as_copies=as_copies, reason=reason, by=started_by
+            )
         source = self._rollback_source(key)
         references = runs.ready_references(using=self.using)
-        undo = rollback.Undo(using=self.using, references=references)
-        for live in self._live_points(source):
-            undo.guards.refuse([live])
+        if not as_copies:
+            undo = rollback.Undo(using=self.using, references=references)
+            for live in self._live_points(source):
+                undo.guards.refuse([live])
         run = runs.create_rollback(
             using=self.using,
             source=source,
-            options=runs.Options(skip_conflicts=skip_conflicts),
+            options=runs.Options(skip_conflicts=skip_conflicts, as_copies=as_copies),
             actor=_actor(started_by, started_how, reason),
         )
         self._work(run, references, workers=workers, progress=progress)
         return self._rollback_report(run)
 
-    def preview_rollback(self, rollback_id: Any) -> RollbackResult:
-        """Tell what rolling back would restore and its conflicts; changes nothing. Raises as ``rollback_cleanup``.
+    def preview_rollback(self, rollback_id: Any, *, as_copies: bool = False) -> RollbackResult:
+        """Tell what rolling back would restore, its conflicts, and what would come back as a copy.
+
+        Changes nothing. Raises as ``rollback_cleanup``.
 
         It is the rollback itself in a transaction that is undone, so it takes its locks for a moment. Of a run, each
         point is looked at by itself.
@@ -462,8 +470,9 @@ class DatabaseCleanupService:
         point = rollback.find_point(using=self.using, rollback_id=key)
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         if point is not None:
-            return _as_rollback_result(key, [self._preview(undo, point)], status="preview")
-        outcomes = [self._preview(undo, live) for live in self._live_points(self._rollback_source(key))]
+            return _as_rollback_result(key, [self._preview(undo, point, as_copies=as_copies)], status="preview")
+        points = self._live_points(self._rollback_source(key))
+        outcomes = [self._preview(undo, live, as_copies=as_copies) for live in points]
         return _as_rollback_result(key, outcomes, status="preview")
 
     def _live_points(self, source: Run) -> Iterator[RollbackPoint]:
@@ -474,20 +483,22 @@ class DatabaseCleanupService:
             yield from page
             after = page[-1].sequence
 
-    def _preview(self, undo: rollback.Undo, point: RollbackPoint) -> rollback.PointOutcome:
+    def _preview(self, undo: rollback.Undo, point: RollbackPoint, *, as_copies: bool) -> rollback.PointOutcome:
         with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
             undo.backend.pin()
-            outcomes = undo.undo([point], skip_conflicts=True, now=timezone.now())
+            outcomes = undo.undo([point], skip_conflicts=True, as_copies=as_copies, now=timezone.now())
             transaction.set_rollback(True, using=self.using)
         return outcomes[0]
 
-    def _roll_back_point(self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str) -> RollbackResult:
+    def _roll_back_point(
+        self, point: RollbackPoint, *, skip_conflicts: bool, as_copies: bool, reason: str, by: str
+    ) -> RollbackResult:
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         now = timezone.now()
         with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
             undo.backend.pin(session_name="cleanup rollback")
             points = undo.lock([point.sequence])
-            outcomes = undo.undo(points, skip_conflicts=skip_conflicts, now=now, by=by)
+            outcomes = undo.undo(points, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now, by=by)
             undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)
         return _as_rollback_result(point.id, outcomes, status="rolled_back")
 
@@ -513,6 +524,8 @@ class DatabaseCleanupService:
         )
         folders = files = references = 0
         conflicts: list[JSON] = []
+        copies: list[JSON] = []
+        copied = 0
         exact = True
         for details in results.order_by("pk").values_list("details", flat=True).iterator(chunk_size=1000):
             folders += details.get("folders_restored", 0)
@@ -520,7 +533,10 @@ class DatabaseCleanupService:
             references += details.get("references_restored", 0)
             found = details.get("conflicts", [])
             conflicts += found
-            exact = exact and not found
+            as_copies = details.get("copies", [])
+            copied += len(as_copies) + details.get("copies_left_out", 0)
+            copies += as_copies[: max(0, conf.list_limit() - len(copies))]
+            exact = exact and not found and not as_copies
         limit = conf.list_limit()
         return RollbackResult(
             rollback_id=run.source_run_id or run.pk,
@@ -530,6 +546,8 @@ class DatabaseCleanupService:
             references_restored=references,
             conflicts=tuple(Conflict(**conflict) for conflict in conflicts[:limit]),
             conflicts_left_out=max(0, len(conflicts) - limit),
+            copies=tuple(Copy(**copy) for copy in copies),
+            copies_left_out=copied - len(copies),
             exact=exact and not totals["failed"],
             run_id=run.pk,
             total_applications=run.total_applications,
@@ -664,6 +682,7 @@ def _as_result(row: Result) -> FolderCleanupResult:
 
 def _as_rollback_result(rollback_id: UUID, outcomes: Sequence[rollback.PointOutcome], *, status: str) -> RollbackResult:
     conflicts = [conflict for outcome in outcomes for conflict in (*outcome.conflicts, *outcome.differences)]
+    copies = [copy for outcome in outcomes for copy in outcome.copies]
     limit = conf.list_limit()
     return RollbackResult(
         rollback_id=rollback_id,
@@ -673,7 +692,9 @@ def _as_rollback_result(rollback_id: UUID, outcomes: Sequence[rollback.PointOutc
         references_restored=sum(outcome.references_restored for outcome in outcomes),
         conflicts=tuple(conflicts[:limit]),
         conflicts_left_out=max(0, len(conflicts) - limit),
-        exact=not conflicts,
+        copies=tuple(copies[:limit]),
+        copies_left_out=max(0, len(copies) - limit),
+        exact=not conflicts and not copies,
         total_applications=len(outcomes),
         successful=len(outcomes),
     )

@@ -113,6 +113,27 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """One folder that did not come back as it was, because it would have been a duplicate."""
+
+    application_id: str
+    folder_id: str
+    renamed: bool
+    """It bears another name than before; which one is left to the folder itself."""
+    parent_id: str | None = None
+    """The folder that it lies in, where that is another one than before."""
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {
+            "application_id": self.application_id,
+            "folder_id": self.folder_id,
+            "renamed": self.renamed,
+            "parent_id": self.parent_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class RollbackResult:
     """What a rollback did; true unless it is a preview or it failed."""
 
@@ -126,6 +147,9 @@ class RollbackResult:
     """Rows of other tables than files."""
     conflicts: tuple[Conflict, ...] = ()
     conflicts_left_out: int = 0
+    copies: tuple[Copy, ...] = ()
+    """Folders that came back as copies."""
+    copies_left_out: int = 0
     exact: bool = True
     run_id: UUID | None = None
     """The rollback run, where a whole run was rolled back."""
@@ -146,6 +170,8 @@ class RollbackResult:
             "references_restored": self.references_restored,
             "conflicts": [conflict.as_json() for conflict in self.conflicts],
             "conflicts_left_out": self.conflicts_left_out,
+            "copies": [copy.as_json() for copy in self.copies],
+            "copies_left_out": self.copies_left_out,
             "exact": self.exact,
             "run_id": None if self.run_id is None else str(self.run_id),
             "total_applications": self.total_applications,

@@ -7,10 +7,11 @@ that does not skip conflicts gets RollbackConflict and must undo its transaction
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -31,8 +32,9 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, SnapshotRow
 from cleanup.planning import detached
 from cleanup.references import ReferenceMap, catalogue_for
+from cleanup.services.copies import Copies, Copying
 from cleanup.services.guarded import GuardsInForce
-from cleanup.services.reports import Conflict
+from cleanup.services.reports import Conflict, Copy
 from cleanup.signals import Event, merge_undone, send_after_commit
 
 HOLD_REASON = "rolled back"
@@ -49,11 +51,13 @@ class PointOutcome:
     conflicts: tuple[Conflict, ...]
     differences: tuple[Conflict, ...] = ()
     """Of a point taken by hand: how the structure differs from it still."""
+    copies: tuple[Copy, ...] = ()
+    """Folders that did not come back as they were, but as copies."""
 
     @property
     def exact(self) -> bool:
         """Tell whether everything is as it was."""
-        return not self.conflicts and not self.differences
+        return not self.conflicts and not self.differences and not self.copies
 
     def as_json(self) -> dict[str, Any]:
         """Return what is kept on the point."""
@@ -64,6 +68,8 @@ class PointOutcome:
             "references_restored": self.references_restored,
             "conflicts": [conflict.as_json() for conflict in (*self.conflicts, *self.differences)[:limit]],
             "conflicts_left_out": max(0, len(self.conflicts) + len(self.differences) - limit),
+            "copies": [copy.as_json() for copy in self.copies[:limit]],
+            "copies_left_out": max(0, len(self.copies) - limit),
         }
 
 
@@ -81,6 +87,7 @@ class Undo:
         self.guards = GuardsInForce(
             using=using, backend=self.backend, tables=self.tables, folders=str(references.folders.name)
         )
+        self.copies = Copies(using=using, backend=self.backend, tables=self.tables, folders=references.folders)
         self._triggers_fire = conf.triggers() == "fire" and any(t.triggers for t in references.tables.values())
 
     # What the points are.
@@ -136,25 +143,33 @@ class Undo:
     # Undoing.
 
     def undo(
-        self, points: Sequence[RollbackPoint], *, skip_conflicts: bool, now: datetime, by: str = ""
+        self,
+        points: Sequence[RollbackPoint],
+        *,
+        skip_conflicts: bool,
+        now: datetime,
+        as_copies: bool = False,
+        by: str = "",
     ) -> list[PointOutcome]:
         """Undo locked points of different applications.
 
-        A point taken by hand must come alone. Raises AlreadyRolledBack, PointExpired, Superseded, Guarded,
-        RollbackConflict, WouldDetach and UnreadableJournal.
+        A point taken by hand must come alone. For ``as_copies`` see ``cleanup.services.copies``. Raises
+        AlreadyRolledBack, PointExpired, Superseded, Guarded, RollbackConflict, WouldDetach and UnreadableJournal.
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
             self.check(points)
-            return [self._undo_manual(points[0], skip_conflicts=skip_conflicts, now=now, by=by)]
+            undo = partial(self.undo, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now)
+            return [self._undo_manual(points[0], undo, now=now, by=by)]
         hanging = self._lock_applications([point.application_key for point in points])
         self.check(points)  # not sooner: a cleanup may have been committed while we waited for the lock
-        self.guards.refuse(points)
+        if not as_copies:
+            self.guards.refuse(points)
         outcomes = []
         by_layout: dict[str, list[RollbackPoint]] = {}
         for point in points:
             by_layout.setdefault(point.layout_id, []).append(point)
         for group in by_layout.values():
-            outcomes += self._undo_group(group)
+            outcomes += self._undo_group(group, as_copies=as_copies)
         conflicts = [conflict for outcome in outcomes for conflict in outcome.conflicts]
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
@@ -185,19 +200,22 @@ class Undo:
             if fresh:
                 raise WouldDetach(count=len(fresh), application_id=application, folder_id=min(fresh))
 
-    def _undo_group(self, points: Sequence[RollbackPoint]) -> list[PointOutcome]:
+    def _undo_group(self, points: Sequence[RollbackPoint], *, as_copies: bool) -> list[PointOutcome]:
         reader = journal.Reader(layout=points[0].layout, backend=self.backend, rollback_id=points[0].id)
         sequences = [point.sequence for point in points]
         written = set(
             SnapshotRow.objects.using(self.using).filter(point__in=sequences).values_list("step", "table").distinct()
         )
         self._describe([reader.table_name(label) for _, label in written])
+        copying = self.copies.plan(points, reader=reader) if as_copies else Copying()
         undone = reader.undo(
             points=sequences,
             written=written,
             described=self._described,
             folders=self.references.folders,
             foreign_keys=self._required(),
+            instead=copying.instead,
+            nested=copying.nested,
         )
         returned = _by_point(undone.returned)
         moved = _by_point(undone.moved)
@@ -206,6 +224,7 @@ class Undo:
         for conflict in undone.conflicts:
             conflicts.setdefault(conflict.point, []).append(self._conflict(conflict, applications[conflict.point]))
         folders, files = self.references.folders.name, self.references.files.name
+        missing = {c.key for several in conflicts.values() for c in several if c.table == str(folders)}
         return [
             PointOutcome(
                 point=point,
@@ -218,21 +237,40 @@ class Undo:
                     - returned[point.sequence][folders]
                 ),
                 conflicts=tuple(conflicts.get(point.sequence, ())),
+                copies=tuple(copy for copy in copying.of(point) if copy.folder_id not in missing),
             )
             for point in points
         ]
 
-    def _undo_manual(self, point: RollbackPoint, *, skip_conflicts: bool, now: datetime, by: str) -> PointOutcome:
+    def _undo_manual(
+        self,
+        point: RollbackPoint,
+        undo: Callable[[Sequence[RollbackPoint]], list[PointOutcome]],
+        *,
+        now: datetime,
+        by: str,
+    ) -> PointOutcome:
         folders = files = references = 0
         conflicts: list[Conflict] = []
+        copies: dict[str, Copy] = {}
         for later in self.later_cleanups(point):
-            (outcome,) = self.undo([later], skip_conflicts=skip_conflicts, now=now)
+            (outcome,) = undo([later])
             folders += outcome.folders_restored
             files += outcome.files_restored
             references += outcome.references_restored
             conflicts += outcome.conflicts
+            copies |= {copy.folder_id: copy for copy in outcome.copies}
             self.close([outcome], reason=f"rollback of {point.id}", by=by, now=now, hold=False)
-        return PointOutcome(point, folders, files, references, tuple(conflicts), tuple(self._differences(point)))
+        label = str(self.references.folders.name)
+        differences = [
+            found
+            for found in self._differences(point)
+            # That a copy is not what it was is told already.
+            if (found.code, found.table) != ("changed", label) or found.key not in copies
+        ]
+        return PointOutcome(
+            point, folders, files, references, tuple(conflicts), tuple(differences), tuple(copies.values())
+        )
 
     def _differences(self, point: RollbackPoint) -> list[Conflict]:
         reader = journal.Reader(layout=point.layout, backend=self.backend, rollback_id=point.id)

@@ -31,6 +31,7 @@ class Options:
     include_held: bool = False
     include_large: bool = False
     skip_conflicts: bool = False
+    as_copies: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from cleanup.models import Control, Hold, RollbackPoint, Run
+from cleanup.models import Control, Hold, RemovedFolder, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
 from tests import databases
 from tests.integration.trees import assert_tree, dump, execute, is_postgresql, tree
@@ -169,7 +169,7 @@ class TestVerbs:
 
     @pytest.mark.parametrize(
         "arguments",
-        [["--start"], ["--stop"], ["--cleanup", "--background"], ["--rollback", UNKNOWN, "--as-copies"]],
+        [["--start"], ["--stop"], ["--cleanup", "--background"]],
     )
     def test_of_later_versions_say_so(self, database, arguments):
         done = run_command(database, *arguments)
@@ -502,6 +502,28 @@ class TestRollback:
         skipped = run_command(database, "--rollback", str(point.id), "--no-input", "--skip-conflicts")
         assert skipped.status == 0
         assert "The rest is as it was before." in skipped.out
+
+    def test_as_copies_shows_what_is_not_as_it_was(self, database, cleaned):
+        run, (copied, *_) = str(cleaned.run_id), RemovedFolder.objects.using(database).order_by("pk")
+        told = run_command(database, "--rollback", run, "--as-copies", "--preview")
+        assert (told.status, "Would come back as copies, not to be duplicates: " in told.out) == (0, True)
+        done = run_command(database, "--rollback", run, "--as-copies", "--no-input")
+        assert (done.status, "Came back as copies, not to be duplicates: " in done.out) == (0, True)
+        assert copied.folder_key in told.out
+        assert copied.folder_key in done.out
+        assert "The rest is as it was before." in done.out
+
+    def test_as_copies_is_in_the_question(self, database, loan, cleaned, answering):
+        answering("n")
+        done = run_command(database, "--rollback", str(cleaned.run_id), "--as-copies")
+        assert (done.status, "Would come back as copies" in done.err) == (3, True)
+        assert_tree(database, loan, MERGED)
+
+    def test_as_copies_tells_the_machine_too(self, database, cleaned):
+        done = run_command(database, "--rollback", str(cleaned.run_id), "--as-copies", "--no-input", "--json")
+        document = json.loads(done.out)
+        assert (document["exact"], document["copies_left_out"]) == (False, 0)
+        assert {tuple(copy) for copy in document["copies"]} == {("application_id", "folder_id", "renamed", "parent_id")}
 
     def test_of_an_expired_point_is_refused(self, database, cleaned):
         RollbackPoint.objects.using(database).update(status="purged", ended_at=timezone.now())

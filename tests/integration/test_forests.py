@@ -18,6 +18,7 @@ from django.contrib.contenttypes.models import ContentType
 from cleanup.exceptions import RollbackConflict, WouldDetach
 from cleanup.models import Hold, RollbackPoint
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.findings import ERRORS
 from tests import databases
 from tests.hostapp.models import TAGGED, Bookmark, Note, Tag, Watch
 from tests.integration.trees import START, dump, execute, new_key, raw, spellings, unchecked
@@ -326,7 +327,7 @@ def test_nothing_that_people_did_is_overwritten(database, seed):
                 service.rollback_cleanup(point)
     assert dump(database) == before
 
-    undo(made, service, run, skip_conflicts=True)
+    undo(made, service, run, skip_conflicts=True, as_copies=bool(seed % 2))
     people.assert_undisturbed()
     for model, keys in kept.items():
         assert keys <= {pk for (pk,) in model.objects.using(database).values_list("pk")}
@@ -334,6 +335,34 @@ def test_nothing_that_people_did_is_overwritten(database, seed):
         File.objects.using(database).exclude(folder=None).exclude(folder__in=Folder.objects.using(database).all())
     )
     assert not dangling.exists()
+
+
+@pytest.mark.parametrize("seed", range(max(1, ROUNDS // 5)))
+def test_copies_are_no_duplicates_and_all_else_is_as_it_was(database, settings, monkeypatch, seed):
+    rng = random.Random(f"copies {seed}")
+    settings.CLEANUP_DIFFERENT_ROOTS = rng.choice(["merge", "merge", "nest"])
+    made = sown(database, rng, broken=rng.choice(BROKEN))
+    parents, names = _values(made, Folder, "parent"), _values(made, Folder, "name")
+    files, host = filed(made), referenced(made)
+    service = DatabaseCleanupService(using=database)
+    run = service.cleanup_all_duplicate_folders().run_id
+    errors = error_counts(service)
+
+    monkeypatch.setattr("cleanup.conf.list_limit", lambda: 10_000)
+    result = service.rollback_cleanup(run, as_copies=True)
+
+    assert error_counts(service) == errors
+    assert service.cleanup_all_duplicate_folders(dry_run=True).total_applications == 0
+    assert (filed(made), referenced(made)) == (files, host)
+    moved = {copy.folder_id: copy.parent_id for copy in result.copies if copy.parent_id}
+    renamed = {copy.folder_id for copy in result.copies if copy.renamed}
+    assert _values(made, Folder, "parent") == parents | moved
+    assert {key for key, name in _values(made, Folder, "name").items() if name != names[key]} == renamed
+
+
+def error_counts(service: DatabaseCleanupService) -> dict[str, int]:
+    counts = service.verify_cleanup_integrity()["counts"]
+    return {code: number for code, number in counts.items() if code in ERRORS}
 
 
 def test_a_second_undo_is_as_exact_as_the_first(database):

@@ -17,7 +17,7 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError, connections, transaction
 from django.db.models.signals import pre_migrate
 
-from cleanup.backends.guard_sessions import ONE_AT_A_TIME
+from cleanup.backends.guard_sessions import ONE_AT_A_TIME, Sessions
 from cleanup.exceptions import Guarded
 from cleanup.guard_names import FOLDER_KEY, MADE_BY, Guard
 from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standings
@@ -25,7 +25,7 @@ from cleanup.models import Application, File, Folder, RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from tests import databases
 from tests.integration.test_migrations import make_wild
-from tests.integration.trees import START, Tree, dump, execute, new_key, tree
+from tests.integration.trees import START, Tree, assert_tree, dump, execute, new_key, tree
 
 
 def migrate(database: str, *target: str) -> str:
@@ -223,18 +223,66 @@ class TestSecondTry:
         service = DatabaseCleanupService(using=scratch_database)
         service.consolidate_duplicate_folders(first.application)
         tree(scratch_database, "Loan*2")
-        assert "1 live rollback point can be undone only after lifting it" in str(refused(scratch_database))
+        assert "1 live rollback point can be undone only as copies, or after lifting it" in str(
+            refused(scratch_database)
+        )
+
+    def fail_to_build(self, database: str, loan: Tree) -> None:
+        """Leave an invalid index behind, and no duplicate."""
+        columns = "folders (application_id) WHERE parent_id IS NULL"
+        with pytest.raises(IntegrityError):
+            execute(database, f"CREATE UNIQUE INDEX CONCURRENTLY {Guard.ONE_ROOT} ON {columns}")
+        Folder.objects.using(database).filter(pk=loan["second"]).delete()
+
+    @pytest.mark.only("postgresql")
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            f"DROP INDEX {Guard.ONE_ROOT}",
+            f"REINDEX INDEX {Guard.ONE_ROOT}",
+            f"DROP INDEX {Guard.ONE_ROOT}; CREATE UNIQUE INDEX o ON folders (application_id) WHERE parent_id IS NULL",
+        ],
+        ids=["dropped", "rebuilt", "replaced"],
+    )
+    def test_meets_what_somebody_else_has_done_with_the_leftover_meanwhile(self, scratch_database, statement):
+        self.fail_to_build(scratch_database, tree(scratch_database, "Loan, second:Loan"))
+        migrate(scratch_database, "cleanup_guards", "0001")
+        url = databases.url_of(scratch_database)
+        with psycopg.connect(url, autocommit=True) as other, psycopg.connect(url) as blocking:
+            blocking.execute("UPDATE files SET file_size = 1")
+
+            def end() -> None:
+                other.execute(statement)
+                blocking.rollback()
+
+            ending = threading.Timer(1, end)
+            ending.start()
+            migrate(scratch_database)
+            ending.join()
+        assert standing(scratch_database) == set(Guard)
+
+    @pytest.mark.only("postgresql")
+    def test_passes_after_duplicates_came_about_while_it_was_built(self, scratch_database, monkeypatch):
+        loan = tree(scratch_database, "Loan")
+        migrate(scratch_database, "cleanup_guards", "0001")
+
+        def build_late(sessions, **options) -> None:
+            if not Folder.objects.using(scratch_database).filter(name="Late").exists():
+                folder(scratch_database, loan.application, "Late")
+            wait(sessions, **options)
+
+        wait = Sessions.wait_for_old_transactions
+        monkeypatch.setattr(Sessions, "wait_for_old_transactions", build_late)
+        assert "duplicates came about while it was built" in str(refused(scratch_database))
+        assert not [name for name in databases.schema(scratch_database) if name.endswith(Guard.ONE_ROOT)]
+        folder(scratch_database, loan.application, "Not refused")
+        DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
+        migrate(scratch_database)
+        assert standing(scratch_database) == set(Guard)
 
     @pytest.mark.only("postgresql")
     def test_clears_what_a_failed_build_left(self, scratch_database):
-        loan = tree(scratch_database, "Loan, second:Loan")
-        with pytest.raises(IntegrityError):
-            execute(
-                scratch_database,
-                f"CREATE UNIQUE INDEX CONCURRENTLY {Guard.ONE_ROOT} ON folders (application_id)"
-                " WHERE parent_id IS NULL",
-            )
-        Folder.objects.using(scratch_database).filter(pk=loan["second"]).delete()
+        self.fail_to_build(scratch_database, tree(scratch_database, "Loan, second:Loan"))
         migrate(scratch_database)
         assert standing(scratch_database) == set(Guard)
 
@@ -400,6 +448,21 @@ class TestPlainMigrate:
         migrate(blank_database)
         assert standing(blank_database) == set(Guard)
 
+    @pytest.mark.only("postgresql")
+    def test_migrates_all_else_where_another_session_is_in_the_way(self, blank_database, settings):
+        settings.CLEANUP_GUARD_WAIT_SECONDS = 1
+        migrate(blank_database, "cleanup")
+        with psycopg.connect(databases.url_of(blank_database)) as other:
+            other.execute("SELECT count(*) FROM folders")
+            named = rf"pid {other.info.backend_pid}\b.*All other apps are migrated"
+            with pytest.raises(CommandError, match=named) as caught:
+                call_command("migrate", database=blank_database, verbosity=0)
+        assert caught.value.returncode == 3
+        assert {"django_session", "django_q_task"} <= set(connections[blank_database].introspection.table_names())
+        assert applied(blank_database) == []
+        call_command("migrate", database=blank_database, verbosity=0)
+        assert standing(blank_database) == set(Guard)
+
     def test_of_one_app_says_nothing_of_guards(self, scratch_database):
         tree(scratch_database, "Loan*2")
         migrate(scratch_database, "auth")
@@ -521,14 +584,27 @@ class TestNames:
         assert "1 folder has a name of over 2,600 bytes" in str(refused(scratch_database))
         assert applied(scratch_database) == ["0001", "0002"]
 
-    def test_that_differ_in_case_are_two_whatever_the_collation(self, scratch_database):
-        execute(
-            scratch_database,
-            "CREATE FUNCTION folded(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)'",
-        )
+    def test_that_differ_in_case_are_two_whatever_the_type(self, scratch_database):
+        execute(scratch_database, "CREATE EXTENSION citext")
+        execute(scratch_database, "ALTER TABLE folders ALTER COLUMN name TYPE citext")
         loan = tree(scratch_database, "root:Loan/{Docs, docs}")
         migrate(scratch_database)
+        assert standing(scratch_database) == set(Guard)
         folder(scratch_database, loan.application, "DOCS", loan["root"])
+        for name in ("Docs", " \t"):
+            with pytest.raises(IntegrityError):
+                folder(scratch_database, loan.application, name, loan["root"])
+
+    def test_that_are_twins_come_back_as_copies_whatever_the_type(self, scratch_database):
+        execute(scratch_database, "CREATE EXTENSION citext")
+        execute(scratch_database, "ALTER TABLE folders ALTER COLUMN name TYPE citext")
+        loan = tree(scratch_database, "Loan/{Docs(1), gone:Docs(2), docs, DOCS, DOCS}")
+        service = DatabaseCleanupService(using=scratch_database)
+        result = service.consolidate_duplicate_folders(loan.application)
+        migrate(scratch_database)
+        service.rollback_cleanup(result.rollback_id, as_copies=True)
+        copies = '"Docs (restored)"(2), docs, DOCS, "DOCS (restored 2)"'
+        assert_tree(scratch_database, loan, f"Loan/{{Docs(1), gone:{copies}}}")
 
 
 @pytest.mark.only("sqlite")

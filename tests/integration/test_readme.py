@@ -130,6 +130,8 @@ class TestJson:
             service.verify_cleanup_integrity(),
             report.as_json(),
             report.results[0].as_json(),
+            service.preview_rollback(report.run_id, as_copies=True).as_json(),
+            service.preview_rollback(report.run_id, as_copies=True).copies[0].as_json(),
             service.rollback_cleanup(report.run_id).as_json(),
             service.status(),
             service.status()["statistics"],
@@ -263,7 +265,7 @@ class TestAdoption:
     def test_goes_as_shown(self, dirty):
         shown = examples("Adopting an existing database")
         assert_happen(shown, environment_of(databases.url_of(dirty)))
-        assert fetch(dirty, "SELECT count(*) FROM folders") == [(7,)]
+        assert fetch(dirty, "SELECT count(*) FROM folders") == [(8,)]
 
 
 class TestYourOwnModels:

@@ -45,7 +45,6 @@ LATER = {
     "start": "schedules",
     "stop": "schedules",
     "background": "schedules",
-    "as_copies": "guards",
 }
 
 #: Which verbs an option goes with; an option that is not here goes with all.
@@ -106,7 +105,7 @@ class Command(ShellCommand):
             "--adopt", action="store_true", help="with --resume: a run begun on the original of this copy"
         )
         work.add_argument("--skip-conflicts", action="store_true", help="with --rollback: restore the rest")
-        work.add_argument("--as-copies", action="store_true", help="not available in this version")
+        work.add_argument("--as-copies", action="store_true", help="with --rollback: would-be duplicates, renamed")
         work.add_argument("--include-held", action="store_true", help="applications on hold, too")
         work.add_argument("--include-large", action="store_true", help="applications over the size limit, too")
         work.add_argument("--preview", action="store_true", help="with --rollback or --purge: only tell")
@@ -225,16 +224,18 @@ class Command(ShellCommand):
 
     def _rollback(self) -> Outcome:
         rollback_id = self.options["rollback"]
+        as_copies = self.options["as_copies"]
         if self.options["preview"]:
-            preview = self.service.preview_rollback(rollback_id)
+            preview = self.service.preview_rollback(rollback_id, as_copies=as_copies)
             return Outcome(preview.as_json(), lambda to: rendering.show_rollback(to, preview))
         if self._asks():
-            rendering.show_rollback(self.err, self.service.preview_rollback(rollback_id))
+            rendering.show_rollback(self.err, self.service.preview_rollback(rollback_id, as_copies=as_copies))
             self._ask("Roll back?")
         with self.reporting("Rollback") as progress:
             result = self.service.rollback_cleanup(
                 rollback_id,
                 skip_conflicts=self.options["skip_conflicts"],
+                as_copies=as_copies,
                 workers=self.options["workers"] or 1,
                 reason=self.options["reason"],
                 **self._actor(),
