@@ -55,7 +55,7 @@ class Cause:
     @property
     def fingerprint(self) -> str:
         """The code, and what it is about."""
-        return f"{self.code}:{self.subject}" if self.subject else self.code
+        return f"{self.code}:{self.subject}"[:128] if self.subject else self.code
 
 
 def causes(*, using: str) -> Iterator[Cause]:
