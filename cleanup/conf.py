@@ -265,6 +265,60 @@ def failure_window() -> int:
     return _positive_integer("CLEANUP_FAILURE_WINDOW", 50)
 
 
+# Throttling.
+
+_LIMITS: Mapping[str, float] = {
+    "lock_waiters": 5,
+    "active_connections": 50,
+    "connections_percent": 90,
+    "replica_lag_seconds": 30,
+    "replica_lag_mb": 1024,
+    "retained_wal_mb": 10_240,
+    "free_disk_mb": 100,
+}
+
+
+def throttle_limits() -> Mapping[str, float | None]:
+    """What the database may bear before a run waits; None: not looked at."""
+    value = _get("CLEANUP_THROTTLE_LIMITS", {})
+    if not isinstance(value, Mapping) or not set(value) <= set(_LIMITS) or not all(map(_is_limit, value.values())):
+        raise MisconfiguredSetting(
+            setting="CLEANUP_THROTTLE_LIMITS", problem=f"it maps some of {', '.join(_LIMITS)} to numbers or None."
+        )
+    return {**_LIMITS, **value}
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0)
+
+
+def throttle() -> Callable[..., str | None] | None:
+    """Function, set by dotted path, that says why a run has to wait, or None.
+
+    It is called between batches as ``hook(using=alias, run_id=...)``. Raises MisconfiguredSetting.
+    """
+    path = _get("CLEANUP_THROTTLE", None)
+    return None if path is None else _function("CLEANUP_THROTTLE", path)
+
+
+def throttle_interval() -> timedelta:
+    """Least time between two looks at the database."""
+    return timedelta(seconds=_positive_number("CLEANUP_THROTTLE_SECONDS", 2))
+
+
+def throttle_patience() -> timedelta:
+    """How long a run waits before it is paused."""
+    return timedelta(seconds=_positive_number("CLEANUP_THROTTLE_PATIENCE_SECONDS", 3600))
+
+
+def duty_cycle() -> float:
+    """Share of the time that a worker works; the rest it leaves to others."""
+    value = _positive_number("CLEANUP_DUTY_CYCLE", 1)
+    if value > 1:
+        raise MisconfiguredSetting(setting="CLEANUP_DUTY_CYCLE", problem=f"{value!r} is more than 1, which is always.")
+    return float(value)
+
+
 # Guards.
 
 
@@ -356,6 +410,11 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_LOCK_TIMEOUT_MS": lock_timeout_ms,
     "CLEANUP_STATEMENT_TIMEOUT_MS": statement_timeout_ms,
     "CLEANUP_FAILURE_WINDOW": failure_window,
+    "CLEANUP_THROTTLE_LIMITS": throttle_limits,
+    "CLEANUP_THROTTLE": throttle,
+    "CLEANUP_THROTTLE_SECONDS": throttle_interval,
+    "CLEANUP_THROTTLE_PATIENCE_SECONDS": throttle_patience,
+    "CLEANUP_DUTY_CYCLE": duty_cycle,
     "CLEANUP_GUARD_WAIT_SECONDS": guard_wait,
     "CLEANUP_ROLLBACK_DAYS": rollback_days,
     "CLEANUP_FINDING_LIMIT": finding_limit,

@@ -18,6 +18,9 @@ from cleanup.services.findings import ERRORS
 #: Reason of a run whose workers ended by an error of their own.
 ABORTED = "aborted"
 
+#: How the reason of a run begins that waited for the database longer than it may.
+TOO_LONG = "the database has been under pressure for too long"
+
 #: Failures of an application that will not go away by themselves: somebody has to decide.
 DECISIONS = frozenset(
     kind.code
@@ -102,7 +105,9 @@ def _paused(using: str, run: Run) -> Cause | None:
     broken = Result.objects.using(using).filter(run=run, error_class="system", status__in=Result.OPEN).first()
     if broken is not None:  # not the run's reason, which may be a person's words by now
         return _about(run, "run_paused", f"is paused: {broken.error_message}", error_code=broken.error_code)
-    return _about(run, "run_paused", "was aborted") if run.status_reason == ABORTED else None
+    if run.status_reason == ABORTED or run.status_reason.startswith(TOO_LONG):
+        return _about(run, "run_paused", f"is paused: {run.status_reason.partition(':')[0]}")
+    return None
 
 
 def _active(using: str, run: Run) -> Cause | None:
