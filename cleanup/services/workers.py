@@ -36,7 +36,7 @@ from cleanup.services.batches import CleanupTask, Outcome, RollbackTask, Task
 from cleanup.services.causes import ABORTED, TOO_LONG
 from cleanup.services.errors import Classified, classify
 from cleanup.services.reports import Progress
-from cleanup.services.retries import back_off
+from cleanup.services.retries import back_off, patiently
 from cleanup.services.runs import release_dead, results_of
 from cleanup.services.throttling import Throttle
 
@@ -453,17 +453,8 @@ class Worker:
         connections[self.using].close_if_unusable_or_obsolete()
 
     def _patiently(self, action: Callable[[], T]) -> T:
-        """Do again, after growing pauses, what fails for a moment: a lost connection, a busy file."""
-        for attempt in range(PATIENCE):
-            try:
-                return action()
-            except (DatabaseError, InterfaceError) as error:
-                if classify(error).kind != "transient":
-                    raise
-                logger.warning("run %s: %s", self.run.pk, classify(error).message)
-                self._after_error()
-            back_off(attempt)
-        return action()
+        """Do again what fails for a moment."""
+        return patiently(action, attempts=PATIENCE + 1, mend=self._after_error, about=f"run {self.run.pk}")
 
     def _fail(self, row: Result, error: Classified, exception: Exception) -> None:
         """Record a failed attempt."""
