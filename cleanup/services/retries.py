@@ -29,16 +29,26 @@ def is_passing(error: BaseException) -> bool:
     return found.kind == "transient" or found.code == _NO_CONNECTION
 
 
-def patiently(action: Callable[[], T], *, attempts: int, mend: Callable[[], object], about: str) -> T:
+def patiently(action: Callable[[], T], *, attempts: int, mend: Callable[[], object]) -> T:
     """Do again, after growing pauses, what fails for a moment: a lost connection, a busy file.
 
-    ``mend`` is called after each failure; ``about`` begins the line that is logged. Raises what the last attempt did.
+    ``mend`` is called after each failure. Raises what the last attempt did.
     """
 
     def after_failure(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if error is not None:
-            logger.warning("%s: %s", about, classify(error).message)
+            found = classify(error)
+            logger.warning(
+                "tried again: %s",
+                found.message,
+                extra={
+                    "event": "tried_again",
+                    "code": found.code,
+                    "error_class": found.kind,
+                    "attempt": state.attempt_number,
+                },
+            )
         mend()
 
     retrying = Retrying(

@@ -6,7 +6,6 @@ refuses a second one. Control is a row that workers read before each claim.
 
 import os
 import platform
-import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models.functions import Now
 
 import cleanup
-from cleanup import conf, queries
+from cleanup import conf, correlation, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
@@ -106,7 +105,7 @@ def _create(
         kind=kind,
         takes_slot=takes_slot,
         source_run=source,
-        correlation_id=uuid.uuid4().hex,
+        correlation_id=correlation.current() or correlation.new(),
         started_by=actor.name,
         started_how=actor.how,
         reason=actor.reason,

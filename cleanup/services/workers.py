@@ -19,6 +19,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import Count, F, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 
-from cleanup import conf
+from cleanup import conf, correlation
 from cleanup.backends import Backend, backend_for
 from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict
 from cleanup.models import Control, Result, Run
@@ -85,6 +86,10 @@ class Team:
 
         With several workers each has a thread and a connection of its own; the first one is this thread.
         """
+        with correlation.bound(correlation_id=self.run.correlation_id, run=str(self.run.pk)):
+            self._work()
+
+    def _work(self) -> None:
         started = time.monotonic()
         runs = Run.objects.using(self.using).filter(pk=self.run.pk)
         began = runs.filter(status=Run.Status.PENDING).update(status=Run.Status.RUNNING)
@@ -92,7 +97,16 @@ class Team:
         self._recall()
         if began:
             runs.update(**self._progress(), resumed_at=Now(), heartbeat_at=Now(), done_when_resumed=self.done)
-        threads = [threading.Thread(target=self._in_thread, name=f"worker-{n}") for n in range(1, self.workers)]
+        logger.info(
+            "a %s of %d applications is worked",
+            self.run.kind,
+            self.run.total_applications,
+            extra={"event": "run_worked"},
+        )
+        threads = [
+            threading.Thread(target=copy_context().run, args=(self._in_thread,), name=f"worker-{n}")
+            for n in range(1, self.workers)
+        ]
         try:
             with self._signals():
                 for thread in threads:
@@ -114,6 +128,25 @@ class Team:
             with suppress(DatabaseError, InterfaceError):  # it must not hide what has ended the work
                 runs.update(peak_memory_bytes=peak, seconds_worked=F("seconds_worked") + (time.monotonic() - started))
                 self.run.refresh_from_db(using=self.using)
+            self._log_end(time.monotonic() - started)
+
+    def _log_end(self, seconds: float) -> None:
+        logger.info(
+            "the run is %s: %d of %d applications done, %d failed",
+            self.run.status,
+            self.done,
+            self.run.total_applications,
+            self.failed,
+            extra={
+                "event": "run_left",
+                "status": self.run.status,
+                "applications": self.done,
+                "failed": self.failed,
+                "folders_removed": self.folders,
+                "files_moved": self.files,
+                "seconds": round(seconds, 3),
+            },
+        )
 
     def _abort(self) -> None:
         """Say on the run that nobody works it, if the database can still be told."""
@@ -123,7 +156,7 @@ class Team:
                 status=Run.Status.PAUSED, status_reason=ABORTED
             )
         except (DatabaseError, InterfaceError):
-            logger.warning("run %s: could not be marked as paused; it can be resumed all the same", self.run.pk)
+            logger.warning("the run could not be marked as paused; it can be resumed all the same")
 
     def _in_thread(self) -> None:
         try:
@@ -223,6 +256,10 @@ class Worker:
 
     def work(self) -> None:
         """Work until nothing is left or the run is told to stop; wait for what others still hold."""
+        with correlation.bound(worker=self.name):
+            self._work_on()
+
+    def _work_on(self) -> None:
         while True:
             self._yield_way()
             claimed = self._patiently(self._claim)
@@ -377,11 +414,20 @@ class Worker:
             raise
         self._count(outcomes)
         seconds = time.monotonic() - began
+        logger.debug(
+            "a batch of %d applications is done",
+            len(rows),
+            extra={"event": "batch_done", "applications": len(rows), "seconds": round(seconds, 3)},
+        )
         self._adapt(seconds, len(rows))
         self._pace(seconds)
 
     def _one_by_one(self, rows: Sequence[Result]) -> None:
-        logger.warning("run %s: a batch of %d failed and is done one by one", self.run.pk, len(rows))
+        logger.warning(
+            "a batch of %d failed and is done one by one",
+            len(rows),
+            extra={"event": "batch_failed", "applications": len(rows)},
+        )
         try:
             for row in rows:
                 if self._patiently(self._ordered)[0] is not None:
@@ -454,14 +500,26 @@ class Worker:
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """Do again what fails for a moment."""
-        return patiently(action, attempts=PATIENCE + 1, mend=self._after_error, about=f"run {self.run.pk}")
+        return patiently(action, attempts=PATIENCE + 1, mend=self._after_error)
 
     def _fail(self, row: Result, error: Classified, exception: Exception) -> None:
         """Record a failed attempt."""
         # The traceback of a database error quotes rows.
         foreseen = isinstance(exception, CleanupError | DatabaseError | InterfaceError)
         log = logger.warning if foreseen else logger.exception
-        log("run %s: application %s: %s", self.run.pk, row.application_key, error.message)
+        log(
+            "application %s: %s",
+            row.application_key,
+            error.message,
+            extra={
+                "event": "application_failed",
+                "application": row.application_key,
+                "code": error.code,
+                "sqlstate": getattr(exception.__cause__, "sqlstate", None),
+                "error_class": error.kind,
+                "attempt": row.attempts,
+            },
+        )
         if isinstance(exception, LeaseLost):  # somebody else does it, and records what comes of it
             return
         description: dict[str, Any] = {
@@ -496,7 +554,7 @@ class Worker:
                 pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token, status=Result.Status.IN_PROGRESS
             ).update(status=Result.Status.PENDING, attempts=F("attempts") - 1)
         except (DatabaseError, InterfaceError):  # what matters is the abort, which goes on
-            logger.warning("run %s: the aborted batch could not be given back; its lease will run out", self.run.pk)
+            logger.warning("the aborted batch could not be given back; its lease will run out")
 
     def _end(self, status: str, reason: str) -> None:
         Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(

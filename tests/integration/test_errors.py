@@ -162,7 +162,7 @@ class TestTooManyConnections:
         def make_room() -> None:
             execute(scratch_database, "ALTER ROLE crowded CONNECTION LIMIT 1")
 
-        assert patiently(connect, attempts=3, mend=make_room, about="test") == "crowded"
+        assert patiently(connect, attempts=3, mend=make_room) == "crowded"
 
 
 class TestPatience:
@@ -175,7 +175,7 @@ class TestPatience:
             execute(database, "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '55P03'; END $$")
 
         with pytest.raises(DatabaseError):
-            patiently(action, attempts=3, mend=lambda: None, about="test")
+            patiently(action, attempts=3, mend=lambda: None)
         assert len(tried) == 3
 
     def test_is_not_for_what_stays_wrong(self, database):
@@ -186,7 +186,7 @@ class TestPatience:
             execute(database, "SELECT * FROM no_such_table")
 
         with pytest.raises(DatabaseError):
-            patiently(action, attempts=3, mend=lambda: None, about="test")
+            patiently(action, attempts=3, mend=lambda: None)
         assert len(tried) == 1
 
 
