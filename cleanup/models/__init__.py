@@ -1,5 +1,6 @@
-"""The mapped tables (``folders``) and the product's own tables (``operations``)."""
+"""The mapped tables (``folders``) and the product's own tables (``operations``, ``automation``)."""
 
+from cleanup.models.automation import ConsistencyCheck, Heartbeat, Schedule, ScheduledRun, Service, Tick
 from cleanup.models.folders import Application, File, Folder
 from cleanup.models.operations import (
     Control,
@@ -18,18 +19,24 @@ from cleanup.models.operations import (
 
 __all__ = [
     "Application",
+    "ConsistencyCheck",
     "Control",
     "File",
     "Finding",
     "Folder",
+    "Heartbeat",
     "Hold",
     "QueuedApplication",
     "RemovedFolder",
     "Result",
     "RollbackPoint",
     "Run",
+    "Schedule",
+    "ScheduledRun",
+    "Service",
     "SnapshotLayout",
     "SnapshotRow",
     "StructureLock",
+    "Tick",
     "Verification",
 ]
