@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cleanup", "0007_alerts"),
+        ("cleanup", "0008_alerts"),
     ]
 
     operations = [
