@@ -1,12 +1,8 @@
 """Real clusters on PostgreSQL, killed in part and whole: what was started ends, and each application is cleaned once."""
 
-import os
-import signal
-
 import pytest
 
-from cleanup.models import Heartbeat, Result, RollbackPoint, Run, Tick
-from tests import databases
+from cleanup.models import Heartbeat, Result, RollbackPoint, Run
 from tests.reliability import mess
 from tests.reliability.clusters import Fleet, fleet
 
