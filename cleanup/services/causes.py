@@ -95,7 +95,7 @@ def _duplicates(using: str) -> Iterator[Cause]:
 
 
 def _verification_errors(using: str) -> Iterator[Cause]:
-    latest = Verification.objects.using(using).exclude(ended_at=None).order_by("-id").first()
+    latest = Verification.objects.using(using).exclude(passed=None).defer("summary").order_by("-id").first()
     if latest is None or latest.passed is not False:
         return
     counts = {code: count for code, count in latest.counts.items() if code in ERRORS and count}
