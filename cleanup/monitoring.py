@@ -11,6 +11,7 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import re_path
 from django.utils.crypto import constant_time_compare
 from prometheus_client.exposition import choose_encoder
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request

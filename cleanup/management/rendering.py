@@ -205,6 +205,10 @@ def show_purge(to: Console, purge: JSON) -> None:
         f"{counted(points, 'expired rollback point')} of {counted(applications, 'application')} {verb}, with "
         f"{counted(purge['snapshot_rows'], 'snapshot row')}.",
     )
+    gone = [
+        counted(number, name[:-1].replace("_", " ")) for name, number in purge["history"].items() if name != "before"
+    ]
+    say(to, f"History that ended before {purge['history']['before'][:10]}: {', '.join(gone)} {verb}.")
     if purge["preview"] and points:
         say(to, "What they would undo can then no longer be undone.")
     if purge.get("kept_unverified"):

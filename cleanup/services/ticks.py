@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import F, Model, QuerySet
@@ -86,7 +86,11 @@ def _patience() -> timedelta:
 def lost(*, using: str) -> list[Tick]:
     """Return the seats whose delivery or worker is lost."""
     seats = Tick.objects.using(using).filter(ended_at=None).annotate(now=Now()).order_by("pk")
-    return [seat for seat in seats if seat.lease_expires_at <= seat.now or worker_is_gone(seat.worker)]
+    return [seat for seat in seats if _is_lost(seat, now=seat.now)]
+
+
+def _is_lost(seat: Tick, *, now: datetime) -> bool:
+    return seat.lease_expires_at <= now or worker_is_gone(seat.worker)
 
 
 def take(*, using: str, tick_id: int, token: str) -> "Seat | None":
@@ -119,15 +123,16 @@ class Seat:
         self._looked = time.monotonic()
 
     def look(self) -> None:
-        """Between batches, every few seconds: renew the lease, and have seats delivered again that nobody takes."""
+        """Between batches, every few seconds: renew the lease, and have seats handed out again that nobody works in."""
         if time.monotonic() - self._looked < LOOK_EVERY:
             return
         self._looked = time.monotonic()
         with transaction.atomic(using=self.using):
             self._renew()
             clusters.beat(using=self.using)
-            for other in self._others().filter(taken_at=None, deliveries__lt=DELIVERIES).annotate(now=Now()):
-                if other.now - other.issued_at >= timedelta(seconds=2**other.deliveries):
+            for other in self._others().filter(deliveries__lt=DELIVERIES).annotate(now=Now()):
+                waits = other.taken_at is None and other.now - other.issued_at >= timedelta(seconds=2**other.deliveries)
+                if waits or _is_lost(other, now=other.now):
                     reissue(other, using=self.using)
 
     @contextmanager
@@ -153,7 +158,8 @@ class Seat:
 
     def is_shared(self) -> bool:
         """Tell whether somebody else works at the same."""
-        return self._others().filter(lease_expires_at__gt=Now()).exclude(taken_at=None).exists()
+        others = self._others().exclude(taken_at=None).annotate(now=Now())
+        return any(not _is_lost(other, now=other.now) for other in others)
 
     def hand_on(self) -> None:
         """Have the work go on with another delivery."""
