@@ -1,9 +1,8 @@
 """What machines are told: metrics that are right from any process, and health that tells strangers nothing."""
 
-import re
+import logging.config
 from datetime import timedelta
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission as PermissionRow
@@ -13,15 +12,16 @@ from django.db.models.functions import Now
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from cleanup.logs import ContextFilter, JsonFormatter
 from cleanup.metrics import registry
 from cleanup.models import Alert, ConsistencyCheck, Heartbeat, Run, Schedule, Service
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.automation import AutomatedCleanupService
 from cleanup.services.health import health
+from tests.integration.test_readme import blocks, section
 from tests.integration.trees import tree
 
 TOKEN = "a token of sixteen or more"
-README = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
 NAME = "Ms Example"
 
 
@@ -98,7 +98,7 @@ class TestMetrics:
         ConsistencyCheck.objects.using(database).create(ended_at=Now(), duplicate_applications=0)
         DatabaseCleanupService(using=database).verify_cleanup_integrity()
         names = {family.name for family in registry(using=database).collect()}
-        assert {name for name in names if f"`{name}`" not in README} == set()
+        assert {name for name in names if f"`{name}`" not in section("Monitoring")} == set()
 
     def test_are_written_to_a_file_for_a_textfile_collector(self, database, tmp_path):
         call_command("cleanup_metrics", database=database, output=str(tmp_path / "cleanup.prom"), stderr=StringIO())
@@ -109,18 +109,23 @@ class TestMetrics:
             list(registry(using=database).collect())
 
 
-class TestSnippet:
-    def test_of_the_manual_collects_metrics(self, database):
+def example(word: str) -> str:
+    """Return the one example in Python of the manual's section that holds the word."""
+    (found,) = [block for block in blocks("python", section("Monitoring")) if word in block]
+    return found
+
+
+class TestExamples:
+    def test_collect_metrics(self, database):
         tree(database, "Loan/Docs(2), Loan/Docs(1)")
         DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
-        (code,) = re.findall(r"```python\n((?:(?!```).)*def collect_cleanup_metrics.*?)```", README, re.DOTALL)
         gauges: dict[str, float] = {}
 
         class Metrics:
             gauge = staticmethod(gauges.__setitem__)
 
         space = {"metrics": Metrics}
-        exec(code, space)
+        exec(example("collect_cleanup_metrics"), space)
         space["automated_cleanup_service"] = AutomatedCleanupService(using=database)
         space["collect_cleanup_metrics"]()
         assert gauges == {
@@ -128,6 +133,19 @@ class TestSnippet:
             "cleanup.folders_removed": 2,
             "cleanup.success_rate": 1.0,
         }
+
+    def test_hold_a_run_back(self):
+        space: dict = {}
+        exec(example("CLEANUP_THROTTLE"), space)
+        assert space["busy"](using="default", run_id="1") in (None, "office hours")
+
+    def test_configure_logs(self):
+        space: dict = {}
+        exec(example("LOGGING"), space)
+        configurator = logging.config.DictConfigurator(space["LOGGING"])
+        made = configurator.configure_formatter(space["LOGGING"]["formatters"]["json"])
+        assert isinstance(made, JsonFormatter)
+        assert isinstance(configurator.configure_filter(space["LOGGING"]["filters"]["context"]), ContextFilter)
 
 
 @pytest.fixture
