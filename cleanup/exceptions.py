@@ -116,6 +116,12 @@ class Held(Refused):
     code = "held"
 
 
+class NoCluster(Refused):
+    """No cluster is alive to do this in the background. Start one with: manage.py qcluster"""
+
+    code = "no_cluster"
+
+
 class PreflightFailed(Refused):
     """The run was stopped before it started:
     {problems}"""
@@ -127,6 +133,12 @@ class PreflightFailed(Refused):
         Exception.__init__(
             self, "The run was stopped before it started:\n" + "\n".join(f"  {problem}" for problem in problems)
         )
+
+
+class ChannelFailed(CleanupError):
+    """Notifications do not go by {channel}: {problem}."""
+
+    code = "channel_failed"
 
 
 class StalePlan(Refused):

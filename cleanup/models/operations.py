@@ -132,6 +132,9 @@ class Run(models.Model):
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     waiting_for = models.TextField(blank=True)
     """Why it waits, while the database is under pressure."""
+    waiting_since = models.DateTimeField(null=True, blank=True)
+    probes = models.JSONField(default=dict)
+    """What the throttle last saw: figures, or "unknown" where it cannot measure."""
     peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
     seconds_worked = models.FloatField(default=0)
 
@@ -337,6 +340,8 @@ class Verification(models.Model):
     """Findings by code, also those beyond the stored ones."""
     summary = models.JSONField(default=dict)
     started_by = models.CharField(max_length=255, blank=True)
+    error = models.TextField(blank=True, default="", db_default="")
+    """Why it ended without an answer; ``passed`` is None then."""
 
     class Meta:
         verbose_name = "verification"

@@ -6,7 +6,6 @@ refuses a second one. Control is a row that workers read before each claim.
 
 import os
 import platform
-import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models.functions import Now
 
 import cleanup
-from cleanup import conf, queries
+from cleanup import conf, correlation, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
@@ -41,6 +40,9 @@ class Actor:
     name: str = ""
     how: str = "service"
     reason: str = ""
+
+
+_REOPENED = ("status", "status_reason", "ended_at", "database_identity", "waiting_for", "waiting_since")
 
 
 # Starting.
@@ -79,12 +81,18 @@ def create_cleanup(*, using: str, options: Options, actor: Actor, takes_slot: bo
     return run
 
 
-def create_rollback(*, using: str, source: Run, options: Options, actor: Actor) -> Run:
-    """Write a run that rolls back every live point of another run."""
+def create_rollback(
+    *, using: str, source: Run | None, options: Options, actor: Actor, point: RollbackPoint | None = None
+) -> Run:
+    """Write a run that rolls back every live point of another run, or a single point."""
     with transaction.atomic(using=using):
         run = _create(
             using=using, kind=Run.Kind.ROLLBACK, options=options, actor=actor, takes_slot=False, source=source
         )
+        if point is not None:
+            Result.objects.using(using).create(run=run, application_key=point.application_key, point=point)
+            _count_worklist(run, using=using)
+            return run
         points = RollbackPoint.objects.using(using).filter(run=source, status=RollbackPoint.Status.LIVE)
         # Pages by key: a run may hold a million points.
         after = 0
@@ -104,7 +112,7 @@ def _create(
         kind=kind,
         takes_slot=takes_slot,
         source_run=source,
-        correlation_id=uuid.uuid4().hex,
+        correlation_id=correlation.current() or correlation.new(),
         started_by=actor.name,
         started_how=actor.how,
         reason=actor.reason,
@@ -183,9 +191,10 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
             )
         release_dead(results)
         run.status, run.status_reason, run.ended_at = Run.Status.PENDING, "", None
+        run.waiting_for, run.waiting_since = "", None
         try:
             with transaction.atomic(using=using):
-                run.save(using=using, update_fields=["status", "status_reason", "ended_at", "database_identity"])
+                run.save(using=using, update_fields=_REOPENED)
         except IntegrityError:
             active = active_cleanup(using=using)
             raise Busy(run_id=active.pk if active else run.pk) from None
@@ -220,6 +229,14 @@ def cancel(*, using: str, run: Run, reason: str) -> None:
     run.refresh_from_db(using=using)
 
 
+def halt(*, using: str, run: Run, reason: str) -> None:
+    """Pause a run that cannot go on, and say why."""
+    Run.objects.using(using).filter(pk=run.pk, status__in=Run.ACTIVE).update(
+        status=Run.Status.PAUSED, status_reason=reason
+    )
+    run.refresh_from_db(using=using)
+
+
 def alive(*, using: str, run: Run) -> bool:
     """Tell whether some worker holds a lease on a part of the run."""
     results = results_of(using=using, run=run)
@@ -230,10 +247,15 @@ def alive(*, using: str, run: Run) -> bool:
 def release_dead(results: Any) -> None:
     """End the leases of workers of this machine whose process is gone; others run out by themselves."""
     for worker in results.filter(status=Result.Status.IN_PROGRESS).values_list("worker", flat=True).distinct():
-        host, _, rest = worker.partition(":")
-        process = rest.partition(":")[0]
-        if host == platform.node() and process.isdigit() and not _is_alive(int(process)):
+        if worker_is_gone(worker):
             results.filter(status=Result.Status.IN_PROGRESS, worker=worker).update(lease_expires_at=Now())
+
+
+def worker_is_gone(worker: str) -> bool:
+    """Tell whether a worker, named as ``host:pid...``, was a process of this machine that has ended."""
+    host, _, rest = worker.partition(":")
+    process = rest.partition(":")[0]
+    return host == platform.node() and process.isdigit() and not _is_alive(int(process))
 
 
 def _is_alive(process: int) -> bool:

@@ -167,15 +167,6 @@ class TestVerbs:
         assert (done.status, done.out) == (2, "")
         assert named in done.sentence
 
-    @pytest.mark.parametrize(
-        "arguments",
-        [["--start"], ["--stop"], ["--cleanup", "--background"]],
-    )
-    def test_of_later_versions_say_so(self, database, arguments):
-        done = run_command(database, *arguments)
-        assert done.status == 2
-        assert f"{arguments[-1]} is not available in this version" in done.sentence
-
     @pytest.mark.parametrize("arguments", [["--nonsense"], ["--clean"], ["--cleanup", "--batch-size", "many"]])
     def test_that_do_not_exist_are_refused_without_a_traceback(self, database, arguments):
         done = run_process(database, *arguments)
