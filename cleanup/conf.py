@@ -3,6 +3,7 @@
 A wrong value raises MisconfiguredSetting, which names the setting and the remedy.
 """
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any, Literal, cast
@@ -24,6 +25,13 @@ def _choice(name: str, default: str, choices: tuple[str, ...]) -> Any:
     value = _get(name, default)
     if value not in choices:
         raise MisconfiguredSetting(setting=name, problem=f"{value!r} is none of {', '.join(choices)}.")
+    return value
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    value = _get(name, default)
+    if not isinstance(value, bool):
+        raise MisconfiguredSetting(setting=name, problem=f"{value!r} is neither True nor False.")
     return value
 
 
@@ -288,6 +296,39 @@ def alert_threshold() -> int:
     return _positive_integer("CLEANUP_ALERT_THRESHOLD", 5)
 
 
+# Alerts.
+
+
+def alert_repeat() -> timedelta:
+    """How long an alert stays silent before it is sent again."""
+    return timedelta(hours=_positive_number("CLEANUP_ALERT_REPEAT_HOURS", 24))
+
+
+def alert_escalation() -> timedelta:
+    """How long a warning may persist before it becomes critical."""
+    return timedelta(hours=_positive_number("CLEANUP_ALERT_ESCALATION_HOURS", 48))
+
+
+def alert_emails() -> tuple[str, ...]:
+    """Who is written to."""
+    value = _get("CLEANUP_ALERT_EMAILS", ())
+    if not isinstance(value, list | tuple) or not all(isinstance(entry, str) and "@" in entry for entry in value):
+        raise MisconfiguredSetting(setting="CLEANUP_ALERT_EMAILS", problem="it is a list of addresses.")
+    return tuple(value)
+
+
+def alert_private_addresses() -> bool:
+    """Whether notifications may be sent to addresses inside the network."""
+    return _flag("CLEANUP_ALERT_PRIVATE_ADDRESSES", default=False)
+
+
+def alert_urls() -> tuple[str, ...]:
+    """Apprise URLs, separated by blanks in the environment; they hold secrets and stand nowhere else."""
+    if hasattr(settings, "CLEANUP_ALERT_URLS"):
+        raise MisconfiguredSetting(setting="CLEANUP_ALERT_URLS", problem="it is read from the environment alone.")
+    return tuple(os.environ.get("CLEANUP_ALERT_URLS", "").split())
+
+
 #: All of them, with the functions above, each of which raises MisconfiguredSetting where its setting is wrong.
 SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_APPLICATION_MODEL": application_model,
@@ -319,4 +360,9 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_ROLLBACK_DAYS": rollback_days,
     "CLEANUP_FINDING_LIMIT": finding_limit,
     "CLEANUP_ALERT_THRESHOLD": alert_threshold,
+    "CLEANUP_ALERT_REPEAT_HOURS": alert_repeat,
+    "CLEANUP_ALERT_ESCALATION_HOURS": alert_escalation,
+    "CLEANUP_ALERT_EMAILS": alert_emails,
+    "CLEANUP_ALERT_PRIVATE_ADDRESSES": alert_private_addresses,
+    "CLEANUP_ALERT_URLS": alert_urls,
 }
