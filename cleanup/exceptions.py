@@ -116,6 +116,24 @@ class Held(Refused):
     code = "held"
 
 
+class NoCluster(Refused):
+    """No cluster is alive to do this in the background. Start one with: manage.py qcluster"""
+
+    code = "no_cluster"
+
+
+class TooManyToWait(UsageError):
+    """There are {count} applications to work at, and no request waits for more than {limit}. Leave out wait=true."""
+
+    code = "too_many_to_wait"
+
+
+class KeyReused(UsageError):
+    """This Idempotency-Key was sent before with another request. Every request has a key of its own."""
+
+    code = "key_reused"
+
+
 class PreflightFailed(Refused):
     """The run was stopped before it started:
     {problems}"""

@@ -1,4 +1,4 @@
-"""The mapped tables (``folders``) and the product's own tables (``operations``, ``alerts``)."""
+"""The mapped tables (``folders``) and the product's own tables (``operations``, ``alerts``, ``requests``)."""
 
 from cleanup.models.alerts import Alert
 from cleanup.models.folders import Application, File, Folder
@@ -16,6 +16,7 @@ from cleanup.models.operations import (
     StructureLock,
     Verification,
 )
+from cleanup.models.requests import RequestKey
 
 __all__ = [
     "Alert",
@@ -27,6 +28,7 @@ __all__ = [
     "Hold",
     "QueuedApplication",
     "RemovedFolder",
+    "RequestKey",
     "Result",
     "RollbackPoint",
     "Run",

@@ -230,21 +230,25 @@ class DatabaseCleanupService:
         *,
         include_held: bool = False,
         include_large: bool = True,
+        plan_hash: str | None = None,
         reason: str = "",
         started_by: str = "",
         started_how: str = "service",
     ) -> FolderCleanupResult:
         """Merge one application; zeros where nothing is to do.
 
-        Takes no slot: it may run beside the active run, serialised by the application's lock. Raises UnknownObject,
-        InvalidKey, Held, Frozen, PreflightFailed and the ApplicationErrors.
+        ``plan_hash`` is that of the preview that was confirmed: another plan is not carried out. Takes no slot: it may
+        run beside the active run, serialised by the application's lock. Raises UnknownObject, InvalidKey, Held, Frozen,
+        StalePlan, PreflightFailed and the ApplicationErrors.
         """
         key = self._existing_application(application_id)
         runs.refuse_if_frozen(using=self.using)
         references = runs.ready_references(using=self.using)
         run = runs.create_cleanup(
             using=self.using,
-            options=runs.Options(applications=(key,), include_held=include_held, include_large=include_large),
+            options=runs.Options(
+                applications=(key,), include_held=include_held, include_large=include_large, plan_hash=plan_hash
+            ),
             actor=_actor(started_by, started_how, reason),
             takes_slot=False,
         )
