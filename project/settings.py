@@ -105,6 +105,13 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
 
+# For the command "spectacular"; the API's own page brings its settings along.
+SPECTACULAR_SETTINGS = {
+    "PREPROCESSING_HOOKS": ["cleanup.api.schema.without_twins"],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
 # --- Database ---------------------------------------------------------------------------------------------------------
 
 # The pool belongs to web servers, whose wsgi or asgi module was imported before this one. A command opens as many

@@ -5,6 +5,7 @@ went out.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 from django.core import signing
@@ -29,6 +30,7 @@ class Page(Input):
     cursor = serializers.CharField(required=False, max_length=2000, help_text="From ``next`` of the page before.")
 
 
+@cache
 def page_of(row: type[serializers.Serializer[Any]], name: str) -> type[serializers.Serializer[Any]]:
     """Return the serializer that describes a page of such rows."""
     fields = {

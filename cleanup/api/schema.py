@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
@@ -124,14 +125,21 @@ def described(
     found += WITH_BODY if body else ()
     found += ("invalid",) if query else ()
     found += ("throttled",) if limited else ()
-    return extend_schema(
+    extend = extend_schema(
         summary=summary,
+        operation_id=summary.lower().replace(" ", "_").replace("'", ""),
         request=body,
         parameters=[*parameters, *([query] if query else [])],
         responses={**answers, **problems(found)},
         examples=list(examples),
         **more,
     )
+
+    def describe(method: F) -> F:
+        method.schema = AutoSchema  # type: ignore[attr-defined]  # else it is taken from the host's settings
+        return extend(method)
+
+    return describe
 
 
 def path_id(name: str, what: str, *, form: str | None = "uuid") -> OpenApiParameter:
@@ -161,7 +169,16 @@ SETTINGS: Mapping[str, Any] = {
     "PREPROCESSING_HOOKS": ["cleanup.api.schema.without_twins"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "RunKind": "cleanup.models.operations.Run.Kind",
+        "RunStatus": "cleanup.models.operations.Run.Status",
+        "ResultStatus": "cleanup.models.operations.Result.Status",
+        "PointKind": "cleanup.models.operations.RollbackPoint.Kind",
+        "PointStatus": "cleanup.models.operations.RollbackPoint.Status",
+        "SnapshotRowKind": "cleanup.models.operations.SnapshotRow.Kind",
+        "FindingSeverity": "cleanup.models.operations.Finding.Severity",
+        "AlertSeverity": "cleanup.models.alerts.Alert.Severity",
+    },
     "SERVERS": [],
     "SECURITY": [],
     "APPEND_COMPONENTS": {},

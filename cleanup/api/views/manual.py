@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.mixins import LoginRequiredMixin, PermissionRequiredMixin
 from django.http import HttpRequest, HttpResponseBase
 from django.views.generic import TemplateView
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup.api.endpoint import Endpoint
-from cleanup.api.schema import SETTINGS
+from cleanup.api.schema import SETTINGS, described
 from cleanup.permissions import Permission
 
 
@@ -28,7 +28,7 @@ class Schema(SpectacularAPIView, Endpoint):
     serve_public = True
     asks = {"GET": (Permission.LOOK,)}
 
-    @extend_schema(exclude=True)
+    @described("Get this schema", {200: OpenApiTypes.OBJECT})
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return the schema, as YAML, or as JSON where that is asked for."""
         response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
