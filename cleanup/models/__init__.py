@@ -1,6 +1,7 @@
-"""The mapped tables (``folders``) and the product's own tables (``operations``, ``alerts``, ``requests``)."""
+"""The mapped tables (``folders``) and the product's own tables (the other modules)."""
 
 from cleanup.models.alerts import Alert
+from cleanup.models.automation import ConsistencyCheck, Heartbeat, Schedule, ScheduledRun, Service, Tick
 from cleanup.models.folders import Application, File, Folder
 from cleanup.models.operations import (
     Control,
@@ -21,10 +22,12 @@ from cleanup.models.requests import RequestKey
 __all__ = [
     "Alert",
     "Application",
+    "ConsistencyCheck",
     "Control",
     "File",
     "Finding",
     "Folder",
+    "Heartbeat",
     "Hold",
     "QueuedApplication",
     "RemovedFolder",
@@ -32,8 +35,12 @@ __all__ = [
     "Result",
     "RollbackPoint",
     "Run",
+    "Schedule",
+    "ScheduledRun",
+    "Service",
     "SnapshotLayout",
     "SnapshotRow",
     "StructureLock",
+    "Tick",
     "Verification",
 ]
