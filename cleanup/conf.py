@@ -270,7 +270,7 @@ def failure_window() -> int:
 
 
 def database() -> str:
-    """Alias of the database that API works on; commands take ``--database``."""
+    """Alias of the database that the API works on; commands take ``--database``."""
     value = _get("CLEANUP_DATABASE", "default")
     if value not in settings.DATABASES:
         raise MisconfiguredSetting(setting="CLEANUP_DATABASE", problem=f"{value!r} is no alias of DATABASES.")

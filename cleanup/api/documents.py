@@ -20,6 +20,12 @@ class DuplicateApplication(Any_):
     duplicates = serializers.IntegerField(help_text="Folders beyond the first of each group.")
 
 
+class CheckedApplication(DuplicateApplication):
+    """An application with duplicates, as a check lists it."""
+
+    waiting_for_decision = serializers.BooleanField(help_text="On hold, refused or too large.")
+
+
 class FindingDocument(Any_):
     """One thing that a verification has to say."""
 
@@ -54,8 +60,10 @@ class CheckDocument(Any_):
 
     check_time = serializers.DateTimeField()
     duplicate_applications_found = serializers.IntegerField()
-    duplicate_applications = DuplicateApplication(many=True)
+    duplicate_applications = CheckedApplication(many=True)
     duplicate_applications_left_out = serializers.IntegerField()
+    waiting_for_decision = serializers.IntegerField(help_text="Applications among them.")
+    late_arrivals = serializers.IntegerField(help_text="Rows that were re-pointed.")
     integrity_verification = VerificationDocument()
     needs_cleanup = serializers.BooleanField()
     alert_threshold_exceeded = serializers.BooleanField()
@@ -142,14 +150,41 @@ class ActiveRun(Any_):
     heartbeat_at = serializers.DateTimeField(allow_null=True)
 
 
+class ScheduleStatus(Any_):
+    """A schedule, in the status."""
+
+    enabled = serializers.BooleanField()
+    schedule_type = serializers.CharField()
+    last_run = serializers.DateTimeField(allow_null=True)
+    next_run = serializers.DateTimeField(allow_null=True)
+    overdue = serializers.BooleanField()
+    max_applications_per_run = serializers.IntegerField(allow_null=True)
+    alert_threshold = serializers.IntegerField()
+    dry_run_first = serializers.BooleanField()
+
+
+class Statistics(Any_):
+    """What was done so far."""
+
+    total_runs = serializers.IntegerField()
+    successful_runs = serializers.IntegerField()
+    failed_runs = serializers.IntegerField()
+    applications_cleaned = serializers.IntegerField()
+    folders_removed = serializers.IntegerField()
+    files_moved = serializers.IntegerField()
+    last_run_time = serializers.DateTimeField(allow_null=True)
+
+
 class StatusDocument(Any_):
     """What the service is doing."""
 
-    running = serializers.BooleanField()
+    running = serializers.BooleanField(help_text="Started, and a cluster is alive.")
+    started = serializers.BooleanField()
     frozen = serializers.BooleanField()
     frozen_reason = serializers.CharField(allow_blank=True)
-    schedules = serializers.DictField(child=serializers.DictField())
-    statistics = serializers.DictField()
+    heartbeat_at = serializers.DateTimeField(allow_null=True)
+    schedules = serializers.DictField(child=ScheduleStatus(), help_text="By name.")
+    statistics = Statistics()
     active_run = ActiveRun(allow_null=True)
 
 

@@ -25,7 +25,7 @@ from cleanup.api.throttles import Limit
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.permissions import Permission
-from cleanup.services import DatabaseCleanupService
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 
 
 class Negotiation(DefaultContentNegotiation):
@@ -61,6 +61,11 @@ class Endpoint(APIView):
     def service(self) -> DatabaseCleanupService:
         """Return the service of that database."""
         return DatabaseCleanupService(using=self.using)
+
+    @property
+    def automation(self) -> AutomatedCleanupService:
+        """Return the automated service of that database."""
+        return AutomatedCleanupService(using=self.using)
 
     @property
     def account(self) -> str:

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from cleanup import conf
 from cleanup.api.fields import Flag, Input, Key, Number, QueryFlag, Text
+from cleanup.models import Schedule
 
 #: Applications that can be named in one request.
 MOST_NAMED = 1000
@@ -80,6 +81,19 @@ class FreezeBody(Input):
     """Why."""
 
     reason = Text(max_length=2000)
+
+
+class ScheduleBody(Input):
+    """What of a schedule changes."""
+
+    enabled = Flag(required=False)
+    schedule_type = serializers.ChoiceField(Schedule.Cadence.choices, required=False)
+    weekday = Number(required=False, min_value=0, max_value=6, help_text="Monday is 0; of a weekly schedule.")
+    hour = Number(required=False, min_value=0, max_value=23, help_text="UTC; of a daily or weekly schedule.")
+    minute = Number(required=False, min_value=0, max_value=59)
+    max_applications = Number(required=False, min_value=1, max_value=2**31 - 1, allow_null=True)
+    alert_threshold = Number(required=False, min_value=0, max_value=2**31 - 1)
+    dry_run_first = Flag(required=False, help_text="The next run only plans.")
 
 
 class PointBody(Input):

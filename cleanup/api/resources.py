@@ -5,7 +5,19 @@ from typing import Any
 from django.urls import reverse
 from rest_framework import serializers
 
-from cleanup.models import Alert, Finding, Hold, Result, RollbackPoint, Run, SnapshotRow, Verification
+from cleanup.models import (
+    Alert,
+    ConsistencyCheck,
+    Finding,
+    Hold,
+    Result,
+    RollbackPoint,
+    Run,
+    Schedule,
+    ScheduledRun,
+    SnapshotRow,
+    Verification,
+)
 
 
 class RunResource(serializers.ModelSerializer[Run]):
@@ -211,6 +223,61 @@ class HoldResource(serializers.ModelSerializer[Hold]):
     class Meta:
         model = Hold
         fields = ["application_id", "reason", "created_at", "created_by"]
+
+
+class ScheduleResource(serializers.ModelSerializer[Schedule]):
+    """A schedule."""
+
+    class Meta:
+        model = Schedule
+        fields = [
+            "name",
+            "enabled",
+            "schedule_type",
+            "weekday",
+            "hour",
+            "minute",
+            "max_applications",
+            "alert_threshold",
+            "dry_run_first",
+            "planned_at",
+            "last_run",
+            "next_run",
+        ]
+
+
+class ScheduledRunResource(serializers.ModelSerializer[ScheduledRun]):
+    """One time that a schedule was done, and what came of it."""
+
+    scheduled_run_id = serializers.IntegerField(source="id")
+    schedule = serializers.CharField(source="schedule_id")
+    run_id = serializers.UUIDField(allow_null=True)
+
+    class Meta:
+        model = ScheduledRun
+        fields = ["scheduled_run_id", "schedule", "due_at", "started_at", "ended_at", "status", "reason", "run_id"]
+
+
+class CheckResource(serializers.ModelSerializer[ConsistencyCheck]):
+    """A stored consistency check."""
+
+    check_id = serializers.IntegerField(source="id")
+
+    class Meta:
+        model = ConsistencyCheck
+        fields = [
+            "check_id",
+            "started_at",
+            "ended_at",
+            "started_by",
+            "started_how",
+            "duplicate_applications",
+            "waiting_applications",
+            "late_arrivals",
+            "needs_cleanup",
+            "alert_threshold_exceeded",
+            "error",
+        ]
 
 
 class TokenResource(serializers.Serializer[Any]):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from cleanup.api.views import alerts, applications, findings, holds, manual, operations, points, runs, tokens
+from cleanup.api.views import alerts, applications, findings, holds, manual, operations, points, runs, schedules, tokens
 
 #: Route, view, name.
 ROUTES: tuple[tuple[str, Any, str], ...] = (
@@ -37,9 +37,15 @@ ROUTES: tuple[tuple[str, Any, str], ...] = (
     ("verifications", findings.Verifications, "verifications"),
     ("verifications/<int:verification_id>", findings.OneVerification, "verification"),
     ("findings", findings.Findings, "findings"),
+    ("checks", findings.Checks, "checks"),
     ("alerts", alerts.Alerts, "alerts"),
     ("alerts/<int:alert_id>", alerts.OneAlert, "alert"),
     ("alerts/<int:alert_id>/acknowledge", alerts.AcknowledgeAlert, "alert-acknowledge"),
+    ("service/start", schedules.Start, "service-start"),
+    ("service/stop", schedules.Stop, "service-stop"),
+    ("schedules", schedules.Schedules, "schedules"),
+    ("schedules/<str:name>", schedules.OneSchedule, "schedule"),
+    ("schedules/<str:name>/run", schedules.RunSchedule, "schedule-run"),
     ("holds", holds.Holds, "holds"),
     ("holds/<str:application_id>", holds.OneHold, "hold"),
     ("tokens", tokens.Tokens, "tokens"),

@@ -177,6 +177,7 @@ SETTINGS: Mapping[str, Any] = {
         "PointStatus": "cleanup.models.operations.RollbackPoint.Status",
         "SnapshotRowKind": "cleanup.models.operations.SnapshotRow.Kind",
         "FindingSeverity": "cleanup.models.operations.Finding.Severity",
+        "Cadence": "cleanup.models.automation.Schedule.Cadence",
         "AlertSeverity": "cleanup.models.alerts.Alert.Severity",
     },
     "SERVERS": [],

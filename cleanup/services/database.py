@@ -341,10 +341,11 @@ class DatabaseCleanupService:
         reason: str = "",
         started_by: str = "",
         started_how: str = "service",
+        in_background: bool = True,
     ) -> Run:
         """Write a cleanup run as ``cleanup_all_duplicate_folders`` does, and have it worked by the clusters.
 
-        Raises NoCluster, PreflightFailed, Busy, Frozen, UnknownObject, InvalidKey, UsageError.
+        Not ``in_background``, it waits for ``resume``, and no cluster is needed. Raises NoCluster, PreflightFailed, Busy, Frozen, UnknownObject, InvalidKey, UsageError.
         """
         self._check_numbers(max_applications=max_applications, batch_size=batch_size)
         keys = None if applications is None else tuple(self._existing_application(key) for key in applications)
@@ -359,11 +360,11 @@ class DatabaseCleanupService:
         active = runs.active_cleanup(using=self.using)
         if active is not None:
             raise exceptions.Busy(run_id=active.pk)
-        clusters.require_alive(using=self.using)
+        if in_background:
+            clusters.require_alive(using=self.using)
         runs.ready_references(using=self.using)
-        return background.start_cleanup(
-            using=self.using, options=options, actor=_actor(started_by, started_how, reason)
-        )
+        start = background.start_cleanup if in_background else runs.create_cleanup
+        return start(using=self.using, options=options, actor=_actor(started_by, started_how, reason))
 
     def start_rollback(
         self,
@@ -374,10 +375,12 @@ class DatabaseCleanupService:
         reason: str = "",
         started_by: str = "",
         started_how: str = "service",
+        in_background: bool = True,
     ) -> Run:
         """Write a run that undoes a rollback point, or every live point of a run; have it worked by the clusters.
 
-        What a single point would conflict with is told at once. Raises NoCluster, and as ``rollback_cleanup``.
+        Not ``in_background``, it waits for ``resume``, and no cluster is needed. What a single point would conflict
+        with is told at once. Raises NoCluster, and as ``rollback_cleanup``.
         """
         if as_copies:
             raise UsageError("Rolling back as copies is not available in this version.")
@@ -385,7 +388,8 @@ class DatabaseCleanupService:
         runs.refuse_if_frozen(using=self.using)
         point = rollback.find_point(using=self.using, rollback_id=key)
         source = None if point else self._rollback_source(key)
-        clusters.require_alive(using=self.using)
+        if in_background:
+            clusters.require_alive(using=self.using)
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         if point is not None:
             conflicts = self._preview(undo, point).conflicts
@@ -394,7 +398,8 @@ class DatabaseCleanupService:
         elif source is not None:
             for live in self._live_points(source):
                 undo.guards.refuse([live])
-        return background.start_rollback(
+        start = background.start_rollback if in_background else runs.create_rollback
+        return start(
             using=self.using,
             source=source,
             point=point,
@@ -532,6 +537,10 @@ class DatabaseCleanupService:
                 raise exceptions.PointExpired(rollback_id=key, at=last.ended_at)
             raise exceptions.AlreadyRolledBack(rollback_id=key, at=last.ended_at)
         return source
+
+    def rollback_report(self, run_id: Any) -> RollbackResult:
+        """Return the report of a rollback run, as far as it has come. Raises UnknownObject and InvalidKey."""
+        return self._rollback_report(self._run(run_id))
 
     def _rollback_report(self, run: Run) -> RollbackResult:
         results = runs.results_of(using=self.using, run=run)

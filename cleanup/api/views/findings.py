@@ -12,10 +12,10 @@ from cleanup.api import inputs
 from cleanup.api.endpoint import Endpoint
 from cleanup.api.fields import Key
 from cleanup.api.pages import Listing, Page, page_of
-from cleanup.api.resources import FindingResource, VerificationResource
+from cleanup.api.resources import CheckResource, FindingResource, VerificationResource
 from cleanup.api.schema import described
 from cleanup.exceptions import UnknownObject
-from cleanup.models import Finding, Verification
+from cleanup.models import ConsistencyCheck, Finding, Verification
 from cleanup.permissions import Permission
 from cleanup.services.findings import CODES
 
@@ -44,6 +44,30 @@ class Verifications(Listing):
         """Return the verifications that are asked for."""
         found = Verification.objects.using(self.using).defer("summary")
         return found.filter(**inputs.given(dict(query), "passed"))
+
+
+class ChecksQuery(Page):
+    """Which checks."""
+
+    ordering = serializers.ChoiceField(["-check_id", "check_id"], default="-check_id")
+
+
+class Checks(Listing):
+    """The stored consistency checks."""
+
+    asks = {"GET": (Permission.LOOK,)}
+    filters = ChecksQuery
+    row = CheckResource
+    orders = {"-check_id": ("-id",), "check_id": ("id",)}
+
+    @described("List checks", {200: page_of(CheckResource, "Check")}, query=ChecksQuery)
+    def get(self, request: Request) -> Response:
+        """List the stored consistency checks, the newest first: duplicates over time."""
+        return self.answer(request)
+
+    def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
+        """Return the checks."""
+        return ConsistencyCheck.objects.using(self.using).defer("summary")
 
 
 class OneVerification(Endpoint):

@@ -41,12 +41,12 @@ class Check(Endpoint):
 
     @described("Run a consistency check", {200: documents.CheckDocument}, codes=["invalid"], limited=True)
     def post(self, request: Request) -> Response:
-        """Find the applications with duplicates; changes nothing.
+        """Find the applications with duplicates, and store the check.
 
-        Where the latest verification of the whole database is older than a day, it is done anew, which takes a while.
+        Changes nothing but rows that were filed into removed folders: these are re-pointed. Where the latest verification of the whole database is older than a day, it is done anew, which takes a while.
         """
         self.body(inputs.Nothing)
-        return Response(self.service.check())
+        return Response(self.automation.run_consistency_check(started_by=self.account, started_how="api"))
 
 
 class Verify(Endpoint):
