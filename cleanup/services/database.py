@@ -345,7 +345,8 @@ class DatabaseCleanupService:
     ) -> Run:
         """Write a cleanup run as ``cleanup_all_duplicate_folders`` does, and have it worked by the clusters.
 
-        Not ``in_background``, it waits for ``resume``, and no cluster is needed. Raises NoCluster, PreflightFailed, Busy, Frozen, UnknownObject, InvalidKey, UsageError.
+        Not ``in_background``, it waits for ``resume``, and no cluster is needed. Raises NoCluster, PreflightFailed,
+        Busy, Frozen, UnknownObject, InvalidKey, UsageError.
         """
         self._check_numbers(max_applications=max_applications, batch_size=batch_size)
         keys = None if applications is None else tuple(self._existing_application(key) for key in applications)

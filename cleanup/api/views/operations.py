@@ -43,7 +43,8 @@ class Check(Endpoint):
     def post(self, request: Request) -> Response:
         """Find the applications with duplicates, and store the check.
 
-        Changes nothing but rows that were filed into removed folders: these are re-pointed. Where the latest verification of the whole database is older than a day, it is done anew, which takes a while.
+        Changes nothing but rows that were filed into removed folders: these are re-pointed. Where
+        the latest verification of the whole database is older than a day, it is done anew, which takes a while.
         """
         self.body(inputs.Nothing)
         return Response(self.automation.run_consistency_check(started_by=self.account, started_how="api"))
