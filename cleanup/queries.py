@@ -16,6 +16,9 @@ from cleanup.folder_tables import folder_tables
 #: Applications in one statement. Where there are no more than these, it reads the tables once from end to end.
 APPLICATIONS_PER_RANGE = 20_000
 
+#: Applications looked at first for a page.
+_FIRST_RANGE = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class AffectedApplication:
@@ -61,6 +64,23 @@ def affected_applications(*, using: str, per_range: int = APPLICATIONS_PER_RANGE
     for scope in _application_ranges(sql, per_range):
         for key, roots, duplicates in sql.fetch(sql.affected(scope)):
             yield AffectedApplication(key, roots, duplicates)
+
+
+def affected_page(*, using: str, after: str | None, limit: int) -> list[AffectedApplication]:
+    """Return the first affected applications behind a key, in key order.
+
+    Looks at growing ranges, so that a page costs little where duplicates are frequent, and five statements at most.
+    """
+    sql = _folder_sql(using)
+    found: list[AffectedApplication] = []
+    for applications in (max(_FIRST_RANGE, limit), APPLICATIONS_PER_RANGE, None):
+        end = sql.fetch(sql.range_end(after, applications)) if applications else []
+        until = end[0][0] if end else None
+        found += [AffectedApplication(*row) for row in sql.fetch(sql.affected(Scope(after=after, until=until)))]
+        if until is None or len(found) >= limit:
+            break
+        after = until
+    return found[:limit]
 
 
 def count_affected(*, using: str) -> int:

@@ -215,6 +215,11 @@ class Result(models.Model):
         indexes = [
             models.Index(fields=["run", "application_key"], condition=Q(status="pending"), name="cleanup_result_open"),
             models.Index(fields=["application_key", "-id"], name="cleanup_result_application"),
+            models.Index(
+                fields=["run", "status", "application_key"],
+                condition=Q(status__in=["failed", "skipped", "held"]),
+                name="cleanup_result_unusual",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -31,6 +31,8 @@ class Options:
     include_large: bool = False
     skip_conflicts: bool = False
     as_copies: bool = False
+    plan_hash: str | None = None
+    """Of a single application: the plan that somebody has seen; another one is not carried out."""
 
 
 @dataclass(frozen=True, slots=True)
