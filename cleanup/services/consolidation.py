@@ -12,7 +12,7 @@ it is proved that nothing points at them, by a count where the database itself w
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -185,37 +185,38 @@ class Consolidation:
         wanted = [decision.application for decision in decisions if not decision.status]
         if not wanted:
             return
-        columns = self.copied_columns + (self.compared_columns if compare else ())
+        columns = self.copied_columns
+        if compare:
+            columns += (*self.compared_columns, self.tables.folder_created)
         folders = self.backend.read_folders(self.tables, wanted, lock=lock, columns=columns)
         for decision in decisions:
             if decision.status:
                 continue
             records = folders.get(decision.application, [])
             decision.plan = plan_merge((r.row for r in records), different_roots=conf.different_roots())
-            if decision.plan.refused:
-                decision.refuse(DifferentRoots())
-                continue
-            if decision.plan.empty:
-                continue
             if columns:
                 decision.records = {record.row.key: record for record in records}
-            if compare:
+            if decision.plan.refused:
+                decision.refuse(DifferentRoots())
+            elif compare and not decision.plan.empty:
                 self._compare(decision)
 
     def _compare(self, decision: Decision) -> None:
         differing: Counter[str] = Counter()
-        start = len(self.copied_columns)
-        for removed, survivor in decision.plan.removed.items():
-            one, other = decision.records[removed], decision.records[survivor]
-            if one.row.name != other.row.name:
-                differing[self.tables.folder_name] += 1
-            for column, left, right in zip(self.compared_columns, one.cells[start:], other.cells[start:], strict=True):
-                if left != right:
-                    differing[column] += 1
+        for removed in decision.plan.removed:
+            differing.update(self.differences(decision, removed))
         if differing:
             decision.details["differing_columns"] = dict(sorted(differing.items()))
             if conf.differing_columns() == "refuse":
                 decision.refuse(DifferingColumns(columns=", ".join(sorted(differing))))
+
+    def differences(self, decision: Decision, removed: str) -> list[str]:
+        """Return the columns in which a removed folder differs from its survivor; ``examine`` must have compared."""
+        one, other = decision.records[removed], decision.records[decision.plan.removed[removed]]
+        differing = [self.tables.folder_name] if one.row.name != other.row.name else []
+        start, end = len(self.copied_columns), len(self.copied_columns) + len(self.compared_columns)
+        cells = zip(self.compared_columns, one.cells[start:end], other.cells[start:end], strict=True)
+        return differing + [column for column, left, right in cells if left != right]
 
     def _batch(self, decisions: Sequence[Decision], points: Mapping[int, RollbackPoint] | None = None) -> Batch:
         entries = [
@@ -384,6 +385,25 @@ class Consolidation:
                 for _, reference, _ in decision.yielding:
                     counts[str(reference.table)] -= 1
         return [self._result(decision, moved.get(place, Counter())) for place, decision in enumerate(decisions)]
+
+    def rows_by_folder(self, decision: Decision) -> dict[str, Counter[str]]:
+        """Count the rows that point at each folder of an application that was compared, by folder and table.
+
+        Folders that lie in folders are left out.
+        """
+        keys = list(decision.records)
+        entries = [Entry(place, key, key, 1) for place, key in enumerate(keys)]
+        batch = Batch([decision] * len(keys), entries)
+        tree = (self.references.folders.name, (self.tables.folder_parent,))
+        targets = [
+            replace(self._target(reference, batch), spare=())
+            for reference in self.references.references
+            if (reference.table, reference.columns) != tree
+        ]
+        rows: dict[str, Counter[str]] = {}
+        for counted in self.backend.count_rows([target for target in targets if target.pairs]):
+            rows.setdefault(keys[counted.point], Counter())[str(counted.table)] += counted.rows
+        return rows
 
     def _result(self, decision: Decision, moved: Mapping[str, int], rollback_id: Any = None) -> FolderCleanupResult:
         if not decision.goes_ahead:

@@ -1,0 +1,130 @@
+import pytest
+
+from cleanup.exceptions import InvalidKey, StalePlan, UnknownObject
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.previews import Fate, Reason, preview, refuse_if_stale
+from tests.integration.trees import dump, missing_key, tree
+from tests.parts import Application, Folder
+
+
+def drawn(lines, found) -> list[str]:
+    return ["  " * line.depth + found.folders[line.folder_id].name for line in lines]
+
+
+class TestPreview:
+    @pytest.fixture
+    def application(self, database):
+        return tree(database, "old:Loan/docs:Docs(2), young:Loan/{twin:Docs(1)/deep:Scans, Photos(3)}")
+
+    @pytest.fixture
+    def found(self, database, application):
+        return preview(using=database, application_id=application.application)
+
+    def test_draws_the_tree_before(self, found):
+        assert drawn(found.before, found) == ["Loan", "  Docs", "Loan", "  Docs", "    Scans", "  Photos"]
+
+    def test_draws_the_tree_after(self, found):
+        assert drawn(found.after, found) == ["Loan", "  Docs", "    Scans", "  Photos"]
+
+    def test_tells_which_folder_stays(self, found, application):
+        folder = found.folders[application["old"]]
+        assert (folder.fate, folder.reasons) == (Fate.SURVIVOR, (Reason.OLDEST,))
+
+    def test_tells_into_which_folder_another_merges(self, found, application):
+        folder = found.folders[application["twin"]]
+        assert (folder.fate, folder.into, folder.reasons) == (Fate.MERGED, application["docs"], (Reason.SAME_NAME,))
+
+    def test_tells_what_moves(self, found, application):
+        folder = found.folders[application["deep"]]
+        assert (folder.fate, folder.parent_id, folder.parent_after) == (
+            Fate.MOVED,
+            application["twin"],
+            application["docs"],
+        )
+
+    def test_counts_files_before_and_after(self, found, application):
+        folder = found.folders[application["docs"]]
+        assert (folder.files, folder.files_after) == (2, 3)
+
+    def test_has_the_totals_that_the_cleanup_will_have(self, found, application, database):
+        result = DatabaseCleanupService(using=database).consolidate_duplicate_folders(application.application)
+        assert (found.folders_removed, found.files_moved, sum(found.references_moved.values())) == (
+            result.folders_removed,
+            result.files_moved,
+            result.references_moved,
+        )
+
+    def test_tells_what_each_group_brings_together(self, found, application):
+        roots, docs = found.groups
+        assert (roots.removed, docs.removed, docs.files_moved) == ((application["young"],), (application["twin"],), 1)
+
+    def test_changes_nothing(self, database, application):
+        before = dump(database, own=True)
+        preview(using=database, application_id=application.application)
+        assert dump(database, own=True) == before
+
+    def test_tells_when_folders_were_made(self, found, application, database):
+        assert found.folders[application["old"]].created_at.year == 2020
+
+    def test_counts_linked_records(self, database, application):
+        from tests.hostapp.models import Tag
+
+        Tag.objects.using(database).create(label="red").folders.add(application["twin"])
+        found = preview(using=database, application_id=application.application)
+        ((table, rows),) = found.folders[application["twin"]].linked_records.items()
+        assert (table.removeprefix("public."), rows) == ("hostapp_tag_folders", 1)
+
+
+class TestPreviewOfOddApplications:
+    def test_of_one_without_duplicates_is_empty(self, database):
+        found = preview(using=database, application_id=tree(database, "Loan/Docs(1)").application)
+        assert (found.empty, drawn(found.after, found)) == (True, ["Loan", "  Docs"])
+
+    def test_of_one_without_folders_is_empty(self, database):
+        found = preview(using=database, application_id=tree(database, "").application)
+        assert (found.empty, found.before) == (True, ())
+
+    def test_of_a_missing_one_is_refused(self, database):
+        with pytest.raises(UnknownObject):
+            preview(using=database, application_id=missing_key(Application))
+
+    @pytest.mark.mapped_models("a text key may be anything")
+    def test_of_nonsense_is_refused(self, database):
+        with pytest.raises(InvalidKey):
+            preview(using=database, application_id="nonsense")
+
+    def test_names_the_hold_and_shows_the_plan_all_the_same(self, database):
+        application = tree(database, "Loan, Loan").application
+        DatabaseCleanupService(using=database).hold(application, reason="audit")
+        found = preview(using=database, application_id=application)
+        assert ([obstacle.code for obstacle in found.obstacles], found.folders_removed) == (["held"], 1)
+
+    def test_names_what_is_too_large(self, database, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        found = preview(using=database, application_id=tree(database, "Loan, Loan").application)
+        assert [obstacle.code for obstacle in found.obstacles] == ["too_large"]
+
+    def test_names_roots_that_may_not_merge(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "refuse"
+        found = preview(using=database, application_id=tree(database, "Loan, Other").application)
+        assert [obstacle.code for obstacle in found.obstacles] == ["different_roots"]
+
+    def test_shows_what_no_root_leads_to(self, database):
+        made = tree(database, "Loan/a:A/b:B")
+        Folder.objects.using(database).filter(pk=made["a"]).update(parent_id=made["b"])
+        found = preview(using=database, application_id=made.application)
+        assert {found.folders[made[label]].fate for label in "ab"} == {Fate.LEFT_ALONE}
+
+
+class TestPlanHash:
+    def test_is_the_same_while_nothing_changes(self, database):
+        application = tree(database, "Loan, Loan").application
+        shown = preview(using=database, application_id=application)
+        refuse_if_stale(using=database, application_id=application, plan_hash=shown.plan_hash)
+
+    def test_is_stale_once_a_folder_came(self, database):
+        application = tree(database, "Loan, Loan").application
+        shown = preview(using=database, application_id=application)
+        tree(database, "Loan", application=application)
+        with pytest.raises(StalePlan):
+            refuse_if_stale(using=database, application_id=application, plan_hash=shown.plan_hash)
