@@ -8,20 +8,20 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.contrib import messages
-from django.contrib.admin import AdminSite
+from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import models, router
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from cleanup.admin import sentences
 from cleanup.exceptions import CleanupError
-from cleanup.models import Run
+from cleanup.models import Control, Run
 from cleanup.permissions import Permission
 from cleanup.services import DatabaseCleanupService
 
@@ -98,6 +98,37 @@ def actor(request: HttpRequest) -> dict[str, str]:
     return {"started_by": request.user.get_username(), "started_how": "admin"}
 
 
-def page(site: AdminSite, route: str, view: View, name: str) -> URLPattern:
+def page(site: admin.AdminSite, route: str, view: View, name: str) -> URLPattern:
     """Return a page of the admin: signed in as staff, protected against forged requests, never cached."""
     return path(route, site.admin_view(view), name=f"cleanup_{name}")
+
+
+class Pages:
+    """Some pages that are no register; their addresses are below that of ``Control``."""
+
+    section = ""
+
+    def __init__(self, site: admin.AdminSite) -> None:
+        self.site = site
+
+    def urls(self) -> list[URLPattern]:
+        """Return the addresses."""
+        raise NotImplementedError
+
+    def render(
+        self, request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any
+    ) -> TemplateResponse:
+        """Render a page in the admin's frame."""
+        return TemplateResponse(
+            request,
+            f"admin/cleanup/{template}.html",
+            {
+                **self.site.each_context(request),
+                "title": title,
+                "opts": Control._meta,
+                "may": permissions_of(request),
+                "section": self.section,
+                **context,
+            },
+            status=status,
+        )

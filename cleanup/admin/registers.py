@@ -104,7 +104,7 @@ class Register(admin.ModelAdmin):
 
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what every page of ours shows."""
-        return {"may": doors.permissions_of(request), "section": self.opts.model_name}
+        return {"may": doors.permissions_of(request), "section": self.opts.model_name, "most_listed": MOST_LISTED}
 
     def time(self, moment: datetime | None) -> str:
         """Tell a time in the person's zone."""

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from cleanup.exceptions import CleanupError
-from cleanup.models import Result, RollbackPoint, Run
+from cleanup.models import ConsistencyCheck, Result, RollbackPoint, Run, Schedule, Verification
 from cleanup.names import safe
+from cleanup.services.folder_history import FolderEvent
+from cleanup.services.previews import Fate, FolderPreview, GroupPreview, Preview, Reason
 
 NOTHING_DELETED = "Nothing is deleted from any file."
 
@@ -352,3 +354,147 @@ _FINDINGS = {
 def finding(code: str) -> str:
     """Tell what a finding's code means."""
     return _FINDINGS.get(code, safe(code).replace("_", " ").capitalize())
+
+
+# What merging an application would do.
+
+
+def folder_name(name: str) -> str:
+    """Return a folder's name as it can be shown; a blank one is said to be blank."""
+    return safe(name) if name.strip() else "(no name)"
+
+
+_REASONS = {
+    Reason.OLDEST: "it is the oldest",
+    Reason.ALREADY_THERE: "it is the oldest that already lies in the folder that stays",
+    Reason.ANOTHER_ROOT: "an application has one top folder",
+    Reason.SAME_NAME: "they have the same name",
+    Reason.PARENT_MERGED: "the folder that it lies in is merged",
+    Reason.NESTED: "it is a top folder with another name",
+    Reason.UNREACHABLE: "no top folder leads to it",
+    Reason.NOT_LIVE: "it is in the trash",
+}
+
+
+def group(found: GroupPreview) -> str:
+    """Tell what becomes of folders that become one: ``3 folders named Documents become 1. 14 files move.``"""
+    number = len(found.removed) + 1
+    name = folder_name(found.name)
+    if found.roots:
+        first = f"{counted(number, 'top folder')} become 1: “{name}” stays, because {_REASONS[found.reason]}."
+    else:
+        first = f"{counted(number, 'folder')} named {name} become 1: {_stays(found.reason)}."
+    parts = [first]
+    if found.files_moved:
+        parts.append(f"{counted(found.files_moved, 'file')} {'moves' if found.files_moved == 1 else 'move'}.")
+    if found.linked_records_moved:
+        linked = counted(found.linked_records_moved, "other linked record")
+        parts.append(f"{linked} {'follows' if found.linked_records_moved == 1 else 'follow'}.")
+    return " ".join(parts)
+
+
+def _stays(reason: Reason) -> str:
+    return "the oldest stays" if reason == Reason.OLDEST else "the one that is already in the right place stays"
+
+
+def totals(found: Preview, *, days: int) -> str:
+    """Tell in all what merging an application would do."""
+    if found.empty:
+        return "There is nothing to do: this application has no duplicates."
+    parts = [merged(found.folders_removed, found.files_moved)]
+    if found.folders_moved:
+        parts.append(f"{counted(found.folders_moved, 'folder')} {'moves' if found.folders_moved == 1 else 'move'}.")
+    if found.rows_removed:
+        rows = sum(found.rows_removed.values())
+        parts.append(f"{counted(rows, 'linked record')} that would be there twice {'is' if rows == 1 else 'are'} kept in the undo record.")
+    return " ".join([*parts, NOTHING_DELETED, undo_for(days, now=found.made_at)])
+
+
+def fate_before(folder: FolderPreview, found: Preview) -> str:
+    """Tell in words what becomes of a folder, and why."""
+    why = f", because {_REASONS[folder.reasons[0]]}" if folder.reasons else ""
+    if folder.fate == Fate.SURVIVOR:
+        return f"stays{why}"
+    if folder.fate == Fate.MERGED:
+        into = found.folders.get(folder.into or "")
+        where = f" into “{folder_name(into.name)}”" if into else ""
+        differs = f"; differs in {listed(map(safe, folder.differing_columns))}" if folder.differing_columns else ""
+        return f"merges{where}{why}{differs}"
+    if folder.fate == Fate.MOVED:
+        return f"moves{why}"
+    if folder.fate == Fate.LEFT_ALONE:
+        return f"is not touched{why}"
+    return f"is not touched{why}" if folder.reasons else ""
+
+
+def fate_after(folder: FolderPreview) -> str:
+    """Tell in words what has become of a folder."""
+    if folder.fate == Fate.MOVED:
+        return "moved here"
+    gained = folder.files_after - folder.files
+    return f"merged, {counted(gained, 'file')} more" if gained else "merged"
+
+
+def obstacle(code: str) -> str:
+    """Tell what keeps an application from being cleaned up, and the next step."""
+    found = advice(code)
+    return f"{found.what} {found.next_step}"
+
+
+# What happened to a folder.
+
+
+def folder_event(event: FolderEvent) -> str:
+    """Tell what became of a folder."""
+    name = folder_name(event.name) if event.name else safe(event.folder_id)
+    into = f"“{folder_name(event.survivor_name)}”" if event.survivor_name is not None else "a folder that is gone since"
+    if event.undone:
+        return f"The folder “{name}” was merged into {into}; that was undone, and it came back."
+    later = f" That folder was merged later, too: all of it is now in folder {event.now_in_id}." if event.now_in_id else ""
+    return f"The folder “{name}” was merged into {into}. Its files went with it.{later}"
+
+
+# Checks and schedules.
+
+
+def last_check(check: ConsistencyCheck | None) -> str:
+    """Tell what the last check found, and when."""
+    if check is None or check.duplicate_applications is None:
+        return "Not checked yet."
+    number = check.duplicate_applications
+    found = f"{counted(number, 'application')} {'has' if number == 1 else 'have'} duplicates" if number else "No duplicates"
+    waiting = check.waiting_applications or 0
+    aside = f"; {waiting:,} of them {'waits' if waiting == 1 else 'wait'} for a decision" if waiting else ""
+    return f"{found}{aside}. Checked {moment_text(check.ended_at)}."
+
+
+def last_verification(verification: Verification | None) -> str:
+    """Tell what the last verification found, and when."""
+    if verification is None:
+        return "Not verified yet."
+    number = sum(verification.counts.values())
+    outcome = "No errors" if verification.passed else "Errors were found"
+    problems = f" ({counted(number, 'problem')} in all)" if number else ""
+    return f"{outcome}{problems}. Verified {moment_text(verification.ended_at)}."
+
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def cadence(schedule: Schedule) -> str:
+    """Tell how often a schedule fires, in the zone that it is kept in."""
+    if schedule.schedule_type == Schedule.Cadence.HOURLY:
+        return f"every hour, at minute {schedule.minute}"
+    at = f"at {schedule.hour:02}:{schedule.minute:02} UTC"
+    if schedule.schedule_type == Schedule.Cadence.DAILY:
+        return f"every day {at}"
+    return f"every {_WEEKDAYS[schedule.weekday]} {at}"
+
+
+def schedule_state(*, enabled: bool, started: bool, overdue: bool) -> str:
+    """Tell whether a schedule fires."""
+    if not enabled:
+        return "switched off"
+    if not started:
+        return "waits until the schedules are started"
+    return "overdue" if overdue else "on"
