@@ -3,6 +3,7 @@
 A wrong value raises MisconfiguredSetting, which names the setting and the remedy.
 """
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any, Literal, cast
@@ -24,6 +25,13 @@ def _choice(name: str, default: str, choices: tuple[str, ...]) -> Any:
     value = _get(name, default)
     if value not in choices:
         raise MisconfiguredSetting(setting=name, problem=f"{value!r} is none of {', '.join(choices)}.")
+    return value
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    value = _get(name, default)
+    if not isinstance(value, bool):
+        raise MisconfiguredSetting(setting=name, problem=f"{value!r} is neither True nor False.")
     return value
 
 
@@ -268,6 +276,60 @@ def failure_window() -> int:
     return _positive_integer("CLEANUP_FAILURE_WINDOW", 50)
 
 
+# Throttling.
+
+_LIMITS: Mapping[str, float] = {
+    "lock_waiters": 5,
+    "active_connections": 50,
+    "connections_percent": 90,
+    "replica_lag_seconds": 30,
+    "replica_lag_mb": 1024,
+    "retained_wal_mb": 10_240,
+    "free_disk_mb": 100,
+}
+
+
+def throttle_limits() -> Mapping[str, float | None]:
+    """What the database may bear before a run waits; None: not looked at."""
+    value = _get("CLEANUP_THROTTLE_LIMITS", {})
+    if not isinstance(value, Mapping) or not set(value) <= set(_LIMITS) or not all(map(_is_limit, value.values())):
+        raise MisconfiguredSetting(
+            setting="CLEANUP_THROTTLE_LIMITS", problem=f"it maps some of {', '.join(_LIMITS)} to numbers or None."
+        )
+    return {**_LIMITS, **value}
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0)
+
+
+def throttle() -> Callable[..., str | None] | None:
+    """Function, set by dotted path, that says why a run has to wait, or None.
+
+    It is called between batches as ``hook(using=alias, run_id=...)``. Raises MisconfiguredSetting.
+    """
+    path = _get("CLEANUP_THROTTLE", None)
+    return None if path is None else _function("CLEANUP_THROTTLE", path)
+
+
+def throttle_interval() -> timedelta:
+    """Least time between two looks at the database."""
+    return timedelta(seconds=_positive_number("CLEANUP_THROTTLE_SECONDS", 2))
+
+
+def throttle_patience() -> timedelta:
+    """How long a run waits before it is paused."""
+    return timedelta(seconds=_positive_number("CLEANUP_THROTTLE_PATIENCE_SECONDS", 3600))
+
+
+def duty_cycle() -> float:
+    """Share of the time that a worker works; the rest it leaves to others."""
+    value = _positive_number("CLEANUP_DUTY_CYCLE", 1)
+    if value > 1:
+        raise MisconfiguredSetting(setting="CLEANUP_DUTY_CYCLE", problem=f"{value!r} is more than 1, which is always.")
+    return float(value)
+
+
 # Guards.
 
 
@@ -299,6 +361,39 @@ def alert_threshold() -> int:
     return _positive_integer("CLEANUP_ALERT_THRESHOLD", 5)
 
 
+# Alerts.
+
+
+def alert_repeat() -> timedelta:
+    """How long an alert stays silent before it is sent again."""
+    return timedelta(hours=_positive_number("CLEANUP_ALERT_REPEAT_HOURS", 24))
+
+
+def alert_escalation() -> timedelta:
+    """How long a warning may persist before it becomes critical."""
+    return timedelta(hours=_positive_number("CLEANUP_ALERT_ESCALATION_HOURS", 48))
+
+
+def alert_emails() -> tuple[str, ...]:
+    """Who is written to."""
+    value = _get("CLEANUP_ALERT_EMAILS", ())
+    if not isinstance(value, list | tuple) or not all(isinstance(entry, str) and "@" in entry for entry in value):
+        raise MisconfiguredSetting(setting="CLEANUP_ALERT_EMAILS", problem="it is a list of addresses.")
+    return tuple(value)
+
+
+def alert_private_addresses() -> bool:
+    """Whether notifications may be sent to addresses inside the network."""
+    return _flag("CLEANUP_ALERT_PRIVATE_ADDRESSES", default=False)
+
+
+def alert_urls() -> tuple[str, ...]:
+    """Apprise URLs, separated by blanks in the environment; they hold secrets and stand nowhere else."""
+    if hasattr(settings, "CLEANUP_ALERT_URLS"):
+        raise MisconfiguredSetting(setting="CLEANUP_ALERT_URLS", problem="it is read from the environment alone.")
+    return tuple(os.environ.get("CLEANUP_ALERT_URLS", "").split())
+
+
 #: All of them, with the functions above, each of which raises MisconfiguredSetting where its setting is wrong.
 SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_APPLICATION_MODEL": application_model,
@@ -327,8 +422,18 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_LOCK_TIMEOUT_MS": lock_timeout_ms,
     "CLEANUP_STATEMENT_TIMEOUT_MS": statement_timeout_ms,
     "CLEANUP_FAILURE_WINDOW": failure_window,
+    "CLEANUP_THROTTLE_LIMITS": throttle_limits,
+    "CLEANUP_THROTTLE": throttle,
+    "CLEANUP_THROTTLE_SECONDS": throttle_interval,
+    "CLEANUP_THROTTLE_PATIENCE_SECONDS": throttle_patience,
+    "CLEANUP_DUTY_CYCLE": duty_cycle,
     "CLEANUP_GUARD_WAIT_SECONDS": guard_wait,
     "CLEANUP_ROLLBACK_DAYS": rollback_days,
     "CLEANUP_FINDING_LIMIT": finding_limit,
     "CLEANUP_ALERT_THRESHOLD": alert_threshold,
+    "CLEANUP_ALERT_REPEAT_HOURS": alert_repeat,
+    "CLEANUP_ALERT_ESCALATION_HOURS": alert_escalation,
+    "CLEANUP_ALERT_EMAILS": alert_emails,
+    "CLEANUP_ALERT_PRIVATE_ADDRESSES": alert_private_addresses,
+    "CLEANUP_ALERT_URLS": alert_urls,
 }

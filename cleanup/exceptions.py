@@ -129,6 +129,12 @@ class PreflightFailed(Refused):
         )
 
 
+class ChannelFailed(CleanupError):
+    """Notifications do not go by {channel}: {problem}."""
+
+    code = "channel_failed"
+
+
 class StalePlan(Refused):
     """The folders of application {application_id} have changed since the preview. Look at the new plan first."""
 

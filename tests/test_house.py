@@ -121,12 +121,15 @@ class TestWheel:
         requirements = re.findall(r"^Requires-Dist: (.*)$", wheel.read(name).decode(), re.MULTILINE)
         needed = {re.split(r"[^a-z0-9-]", line)[0] for line in requirements if "extra ==" not in line}
         assert needed == {
+            "apprise",
             "dj-database-url",
             "django",
             "django-q2",
             "djangorestframework",
+            "prometheus-client",
             "psycopg",
             "rich",
+            "tenacity",
             "whitenoise",
         }
 

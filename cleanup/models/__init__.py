@@ -1,5 +1,6 @@
-"""The mapped tables (``folders``) and the product's own tables (``operations``)."""
+"""The mapped tables (``folders``) and the product's own tables (``operations``, ``alerts``)."""
 
+from cleanup.models.alerts import Alert
 from cleanup.models.folders import Application, File, Folder
 from cleanup.models.operations import (
     Control,
@@ -17,6 +18,7 @@ from cleanup.models.operations import (
 )
 
 __all__ = [
+    "Alert",
     "Application",
     "Control",
     "File",

@@ -42,6 +42,9 @@ class Actor:
     reason: str = ""
 
 
+_REOPENED = ("status", "status_reason", "ended_at", "database_identity", "waiting_for", "waiting_since")
+
+
 # Starting.
 
 
@@ -182,9 +185,10 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
             )
         release_dead(results)
         run.status, run.status_reason, run.ended_at = Run.Status.PENDING, "", None
+        run.waiting_for, run.waiting_since = "", None
         try:
             with transaction.atomic(using=using):
-                run.save(using=using, update_fields=["status", "status_reason", "ended_at", "database_identity"])
+                run.save(using=using, update_fields=_REOPENED)
         except IntegrityError:
             active = active_cleanup(using=using)
             raise Busy(run_id=active.pk if active else run.pk) from None

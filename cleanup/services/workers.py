@@ -23,8 +23,8 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.db.models import Count, F, Q, Subquery, Sum
-from django.db.models.functions import Now
+from django.db.models import Count, F, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, Now
 
 from cleanup import conf
 from cleanup.backends import Backend, backend_for
@@ -33,10 +33,12 @@ from cleanup.models import Control, Result, Run
 from cleanup.references import ReferenceMap
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import CleanupTask, Outcome, RollbackTask, Task
+from cleanup.services.causes import ABORTED, TOO_LONG
 from cleanup.services.errors import Classified, classify
 from cleanup.services.reports import Progress
 from cleanup.services.retries import back_off
 from cleanup.services.runs import release_dead, results_of
+from cleanup.services.throttling import Throttle
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ class Team:
         self.batch_size = batch_size
         self.progress = progress
         self.stop_reason = ""
+        self.throttle = Throttle(using=using, run_id=run.pk)
         self.last = deque[bool](maxlen=conf.failure_window())
         self.done = self.failed = self.folders = self.files = 0
         self._lock = threading.Lock()
@@ -97,7 +100,7 @@ class Team:
                 try:
                     Worker(self).work()
                 except BaseException:
-                    self.stop_reason = self.stop_reason or "aborted"
+                    self.stop_reason = self.stop_reason or ABORTED
                     self._abort()
                     raise
                 finally:
@@ -117,7 +120,7 @@ class Team:
         try:
             connections[self.using].close_if_unusable_or_obsolete()
             Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
-                status=Run.Status.PAUSED, status_reason="aborted"
+                status=Run.Status.PAUSED, status_reason=ABORTED
             )
         except (DatabaseError, InterfaceError):
             logger.warning("run %s: could not be marked as paused; it can be resumed all the same", self.run.pk)
@@ -220,7 +223,11 @@ class Worker:
 
     def work(self) -> None:
         """Work until nothing is left or the run is told to stop; wait for what others still hold."""
-        while (claimed := self._patiently(self._claim)) is not None:
+        while True:
+            self._yield_way()
+            claimed = self._patiently(self._claim)
+            if claimed is None:
+                return
             if claimed:
                 self._work(claimed)
             elif results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
@@ -228,6 +235,48 @@ class Worker:
                 time.sleep(WAIT_SECONDS)
             else:
                 return
+
+    # Yielding.
+
+    def _yield_way(self) -> None:
+        """Wait, holding nothing, while the database is under pressure; pause the run when that takes too long."""
+        runs = Run.objects.using(self.using).filter(pk=self.run.pk)
+        throttle = self.team.throttle
+        waiting = False
+        while True:
+            if self._patiently(lambda: throttle.look(self.backend)):
+                self._patiently(lambda: self._tell_pressure(runs))
+            if not throttle.reason:
+                break
+            waiting = True
+            if self._patiently(self._ordered)[0] is not None or self._patiently(lambda: self._lost_patience(runs)):
+                break
+            time.sleep(WAIT_SECONDS)
+        if waiting and throttle.reason:
+            runs.update(waiting_for="")
+
+    def _tell_pressure(self, runs: QuerySet[Run]) -> None:
+        """Write to the run what was seen, where that is news, and that its worker lives."""
+        reason, probes = self.team.throttle.reason, self.team.throttle.probes
+        since = Coalesce("waiting_since", Now()) if reason else None
+        runs.update(probes=probes, heartbeat_at=Now(), waiting_for=reason, waiting_since=since)
+
+    def _lost_patience(self, runs: QuerySet[Run]) -> bool:
+        impatient = runs.filter(waiting_since__lte=Now() - conf.throttle_patience(), status__in=Run.ACTIVE)
+        return bool(
+            impatient.update(
+                status=Run.Status.PAUSED,
+                status_reason=f"{TOO_LONG}: {self.team.throttle.reason}",
+                waiting_since=None,
+            )
+        )
+
+    def _pace(self, seconds: float) -> None:
+        """Leave the rest of the time to others, after so many seconds of work; a request to stop ends the rest."""
+        share = conf.duty_cycle()
+        until = time.monotonic() + seconds * (1 / share - 1)
+        while not self.team.stop_reason and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, WAIT_SECONDS))
 
     # Claim.
 
@@ -327,7 +376,9 @@ class Worker:
             self._give_back(rows)
             raise
         self._count(outcomes)
-        self._adapt(time.monotonic() - began, len(rows))
+        seconds = time.monotonic() - began
+        self._adapt(seconds, len(rows))
+        self._pace(seconds)
 
     def _one_by_one(self, rows: Sequence[Result]) -> None:
         logger.warning("run %s: a batch of %d failed and is done one by one", self.run.pk, len(rows))

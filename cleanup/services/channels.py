@@ -1,0 +1,146 @@
+"""The ways a notification goes: e-mail by Django's settings, and Apprise by URLs from the environment alone.
+
+Invariants: an Apprise URL is a secret, so what is shown, stored and logged of it is its scheme, and its host where that
+is a host; nothing is sent to an address inside the network unless a setting allows it, not by a redirect either.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+
+from cleanup import conf
+from cleanup.exceptions import ChannelFailed, MisconfiguredSetting
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+#: Seconds that a mail server may take, where the project says nothing.
+_PATIENCE = 10
+
+
+class Channel(Protocol):
+    """One way."""
+
+    @property
+    def label(self) -> str:
+        """What it is called; two have not the same label."""
+
+    def send(self, *, subject: str, body: str, critical: bool) -> None:
+        """Send a text. Raises ChannelFailed."""
+
+
+def channels() -> Sequence[Channel]:
+    """Return the ways that are set up. Raises MisconfiguredSetting."""
+    found: list[Channel] = [AppriseChannel(label, url) for label, url in _labelled(conf.alert_urls())]
+    if recipients := conf.alert_emails():
+        found.insert(0, EmailChannel(recipients))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class EmailChannel:
+    """Mail by the project's mail settings."""
+
+    recipients: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """E-mail has no secret, and its recipients stand nowhere but in the setting."""
+        return "email"
+
+    def send(self, *, subject: str, body: str, critical: bool) -> None:
+        """Send one mail to all recipients. Raises ChannelFailed."""
+        headers = {"Importance": "high"} if critical else {}
+        try:
+            with get_connection(timeout=settings.EMAIL_TIMEOUT or _PATIENCE) as connection:
+                sent = EmailMessage(subject, body, to=self.recipients, headers=headers, connection=connection).send()
+        except Exception as error:  # a backend may raise anything
+            # Its text may quote addresses.
+            raise ChannelFailed(channel=self.label, problem=type(error).__name__) from error
+        if not sent:
+            raise ChannelFailed(channel=self.label, problem="not accepted")
+
+
+@dataclass(frozen=True, slots=True)
+class AppriseChannel:
+    """One Apprise URL."""
+
+    label: str
+    url: str
+
+    def send(self, *, subject: str, body: str, critical: bool) -> None:
+        """Send a text. Raises ChannelFailed."""
+        import apprise  # noqa: PLC0415  # slow to import, and seldom needed
+
+        plugin = _plugin(self.url)
+        if plugin is None:
+            raise ChannelFailed(channel=self.label, problem="not a URL that Apprise knows")
+        if not conf.alert_private_addresses():
+            plugin.redirects = False
+            for host in _hosts(plugin):
+                self._refuse_private(host)
+        kind = apprise.NotifyType.FAILURE if critical else apprise.NotifyType.WARNING
+        try:
+            sent = plugin.notify(body=body, title=subject, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
+        except Exception as error:  # a plugin may raise anything
+            raise ChannelFailed(channel=self.label, problem=type(error).__name__) from error
+        if not sent:
+            raise ChannelFailed(channel=self.label, problem="not accepted")
+
+    def _refuse_private(self, host: str) -> None:
+        try:
+            addresses = list(_addresses(host))
+        except (OSError, UnicodeError):
+            raise ChannelFailed(channel=self.label, problem="its host has no address") from None
+        if not all(address.is_global and not address.is_multicast for address in addresses):
+            raise ChannelFailed(
+                channel=self.label,
+                problem="its host is inside the network, which CLEANUP_ALERT_PRIVATE_ADDRESSES does not allow",
+            )
+
+
+def _plugin(url: str) -> "NotifyBase | None":
+    import apprise  # noqa: PLC0415  # as above
+
+    plugin: NotifyBase | None = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    return plugin
+
+
+def _hosts(plugin: "NotifyBase") -> Iterator[str]:
+    """Yield the hosts that the URL itself names; the others are those of the public service."""
+    templates: tuple[str, ...] = plugin.templates
+    if any("{host}" in template for template in templates):
+        for host in {plugin.host, getattr(plugin, "smtp_host", None)}:
+            if host:
+                yield str(host).strip("[]")
+
+
+def _addresses(host: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    for _, _, _, _, place in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
+        address = ipaddress.ip_address(str(place[0]).partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        yield mapped or address
+
+
+def _labelled(urls: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield label and URL, the label numbered where several would be the same."""
+    labels: dict[str, int] = {}
+    for url in urls:
+        label = _shown(url)
+        labels[label] = labels.get(label, 0) + 1
+        yield (label if labels[label] == 1 else f"{label} ({labels[label]})"), url
+
+
+def _shown(url: str) -> str:
+    """Return scheme and host; of many services, what stands in the place of the host is a token."""
+    scheme = url.partition("://")[0]
+    if not scheme.isalnum() or len(scheme) > 20:
+        raise MisconfiguredSetting(setting="CLEANUP_ALERT_URLS", problem="it holds something that is no URL.")
+    plugin = _plugin(url)
+    host = None if plugin is None else next(_hosts(plugin), None)
+    return f"{scheme.lower()}://{host or ''}"
