@@ -1,9 +1,12 @@
 """The app's configuration."""
 
 from types import ModuleType
+from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.db import connections, router
+from django.db.models.signals import post_migrate
 
 from cleanup import conf
 
@@ -27,5 +30,17 @@ class CleanupConfig(AppConfig):
                 setattr(settings, name, value)
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and have migrate install the schedules."""
         from cleanup import checks  # noqa: F401, PLC0415  # it looks at models, which are there only now
+
+        post_migrate.connect(_install, sender=self)
+
+
+def _install(*, using: str, **_: Any) -> None:
+    """Install the schedules in a database that has the tables for them."""
+    from cleanup.models import Schedule  # noqa: PLC0415  # as above
+    from cleanup.services import automation  # noqa: PLC0415
+
+    is_here = router.allow_migrate_model(using, Schedule)
+    if is_here and Schedule._meta.db_table in connections[using].introspection.table_names():
+        automation.install(using=using)

@@ -330,6 +330,29 @@ def duty_cycle() -> float:
     return float(value)
 
 
+# In the background.
+
+
+def tick() -> timedelta:
+    """How long a task of a cluster works at a run before it hands on; keep it well under the tasks' timeout."""
+    return timedelta(seconds=_positive_number("CLEANUP_TICK_SECONDS", 20))
+
+
+def background_workers() -> int:
+    """Tasks that work at one run at a time, over all clusters; SQLite has one."""
+    return _positive_integer("CLEANUP_BACKGROUND_WORKERS", 2)
+
+
+def heartbeat_patience() -> timedelta:
+    """Age of the last sign of life beyond which a cluster counts as dead."""
+    return timedelta(seconds=_positive_number("CLEANUP_HEARTBEAT_SECONDS", 180))
+
+
+def overdue_after() -> timedelta:
+    """Delay beyond which a schedule counts as overdue."""
+    return timedelta(seconds=_positive_number("CLEANUP_OVERDUE_SECONDS", 600))
+
+
 # Guards.
 
 
@@ -339,6 +362,11 @@ def guard_wait() -> timedelta:
 
 
 # Undo and history.
+
+
+def history_days() -> int:
+    """Days until runs, checks, verifications and resolved alerts are purged, if no live rollback point needs them."""
+    return _positive_integer("CLEANUP_HISTORY_DAYS", 365)
 
 
 def rollback_days() -> int:
@@ -427,8 +455,13 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_THROTTLE_SECONDS": throttle_interval,
     "CLEANUP_THROTTLE_PATIENCE_SECONDS": throttle_patience,
     "CLEANUP_DUTY_CYCLE": duty_cycle,
+    "CLEANUP_TICK_SECONDS": tick,
+    "CLEANUP_BACKGROUND_WORKERS": background_workers,
+    "CLEANUP_HEARTBEAT_SECONDS": heartbeat_patience,
+    "CLEANUP_OVERDUE_SECONDS": overdue_after,
     "CLEANUP_GUARD_WAIT_SECONDS": guard_wait,
     "CLEANUP_ROLLBACK_DAYS": rollback_days,
+    "CLEANUP_HISTORY_DAYS": history_days,
     "CLEANUP_FINDING_LIMIT": finding_limit,
     "CLEANUP_ALERT_THRESHOLD": alert_threshold,
     "CLEANUP_ALERT_REPEAT_HOURS": alert_repeat,

@@ -116,6 +116,12 @@ class Held(Refused):
     code = "held"
 
 
+class NoCluster(Refused):
+    """No cluster is alive to do this in the background. Start one with: manage.py qcluster"""
+
+    code = "no_cluster"
+
+
 class PreflightFailed(Refused):
     """The run was stopped before it started:
     {problems}"""

@@ -164,7 +164,27 @@ def show_status(to: Console, status: JSON) -> None:
         say(to, "No cleanup run is active.")
     else:
         show_run(to, run)
+    show_service(to, status)
     _show_mapping(to, status["statistics"], title="Statistics")
+
+
+def show_service(to: Console, status: JSON) -> None:
+    """Show whether the schedules are on, whether anybody would do what they want, and when they are due."""
+    if status["running"]:
+        say(to, "The automated service is running.", style=GOOD)
+    elif status["started"]:
+        seen = f"the last sign of life is of {status['heartbeat_at']}" if status["heartbeat_at"] else "none was ever"
+        say(to, f"The automated service is started, but no cluster is alive: {seen}.", style=BAD)
+        say(to, "Start one with: manage.py qcluster")
+    else:
+        say(to, "The automated service is stopped.")
+    rows = Rows("Schedule", "On", "How often", "Last run", "Next run", "#Limit", title="Schedules")
+    for name, schedule in status["schedules"].items():
+        due = f"{schedule['next_run']} (overdue)" if schedule["overdue"] else schedule["next_run"] or "-"
+        limit = schedule["max_applications_per_run"] or "-"
+        cells = (_spoken(name), _value(schedule["enabled"]), schedule["schedule_type"], schedule["last_run"] or "-")
+        rows.add(*cells, due, limit, style=BAD if schedule["overdue"] else "")
+    rows.show(to)
 
 
 def show_run(to: Console, run: JSON) -> None:

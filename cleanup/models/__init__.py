@@ -1,6 +1,7 @@
-"""The mapped tables (``folders``) and the product's own tables (``operations``, ``alerts``)."""
+"""The mapped tables (``folders``) and the product's own tables (``operations``, ``automation``, ``alerts``)."""
 
 from cleanup.models.alerts import Alert
+from cleanup.models.automation import ConsistencyCheck, Heartbeat, Schedule, ScheduledRun, Service, Tick
 from cleanup.models.folders import Application, File, Folder
 from cleanup.models.operations import (
     Control,
@@ -20,18 +21,24 @@ from cleanup.models.operations import (
 __all__ = [
     "Alert",
     "Application",
+    "ConsistencyCheck",
     "Control",
     "File",
     "Finding",
     "Folder",
+    "Heartbeat",
     "Hold",
     "QueuedApplication",
     "RemovedFolder",
     "Result",
     "RollbackPoint",
     "Run",
+    "Schedule",
+    "ScheduledRun",
+    "Service",
     "SnapshotLayout",
     "SnapshotRow",
     "StructureLock",
+    "Tick",
     "Verification",
 ]

@@ -354,6 +354,8 @@ class Verification(models.Model):
     """Findings by code, also those beyond the stored ones."""
     summary = models.JSONField(default=dict)
     started_by = models.CharField(max_length=255, blank=True)
+    error = models.TextField(blank=True, default="", db_default="")
+    """Why it ended without an answer; ``passed`` is None then."""
 
     class Meta:
         verbose_name = "verification"

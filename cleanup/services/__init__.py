@@ -1,5 +1,6 @@
-"""The public services: ``cleanup_service`` for the default database, and the types they speak in."""
+"""The public services of the default database, and the types they speak in."""
 
+from cleanup.services.automation import AutomatedCleanupService
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.folders import FolderPlace, FolderStructure
 from cleanup.services.reports import CleanupReport, Conflict, FolderCleanupResult, Progress, RollbackResult
@@ -7,7 +8,11 @@ from cleanup.services.reports import CleanupReport, Conflict, FolderCleanupResul
 #: The service of the default database; ``DatabaseCleanupService(using=alias)`` serves another.
 cleanup_service = DatabaseCleanupService()
 
+#: What is done by itself on the default database; ``AutomatedCleanupService(using=alias)`` serves another.
+automated_cleanup_service = AutomatedCleanupService()
+
 __all__ = [
+    "AutomatedCleanupService",
     "CleanupReport",
     "Conflict",
     "DatabaseCleanupService",
@@ -16,5 +21,6 @@ __all__ = [
     "FolderStructure",
     "Progress",
     "RollbackResult",
+    "automated_cleanup_service",
     "cleanup_service",
 ]

@@ -5,7 +5,7 @@ It holds no state but the alias. A verb that changes something opens its own tra
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -18,9 +18,20 @@ from cleanup import conf, exceptions, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import ApplicationError, CleanupError, Held, InvalidKey, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Control, Hold, Result, RollbackPoint, Run
+from cleanup.models import ConsistencyCheck, Control, Hold, Result, RollbackPoint, Run, Verification
 from cleanup.references import ReferenceMap, discover
-from cleanup.services import alerts, folders, integrity, retention, rollback, runs
+from cleanup.services import (
+    alerts,
+    background,
+    checking,
+    clusters,
+    folders,
+    integrity,
+    retention,
+    rollback,
+    runs,
+    status,
+)
 from cleanup.services import preflight as preflight_service
 from cleanup.services.consolidation import Consolidation, Inclusion
 from cleanup.services.errors import broken_guard, classify
@@ -73,86 +84,11 @@ class DatabaseCleanupService:
 
     def check(self) -> JSON:
         """Return the consistency check's JSON: duplicates, the latest verification, whether cleanup is needed."""
-        check_time = timezone.now()
-        limit = conf.list_limit()
-        found = 0
-        listed = []
-        for application in queries.affected_applications(using=self.using):
-            found += 1
-            if found <= limit:
-                listed.append(
-                    {
-                        "application_id": application.application_id,
-                        "root_folders": application.roots,
-                        "duplicates": application.duplicates,
-                    }
-                )
-        verification = integrity.latest_verification(using=self.using)
-        if verification is None or check_time - _parsed(verification["verified_at"]) > timedelta(days=1):
-            verification = self.verify_cleanup_integrity()
-        return {
-            "check_time": check_time.isoformat(),
-            "duplicate_applications_found": found,
-            "duplicate_applications": listed,
-            "duplicate_applications_left_out": max(0, found - limit),
-            "integrity_verification": verification,
-            "needs_cleanup": found > 0 or not verification["verification_passed"],
-            "alert_threshold_exceeded": found > conf.alert_threshold(),
-        }
+        return checking.examine(using=self.using, now=timezone.now(), verify=self.verify_cleanup_integrity)
 
     def status(self) -> JSON:
         """Return the status JSON."""
-        control = Control.objects.using(self.using).filter(frozen=True).first()
-        cleanups = Run.objects.using(self.using).filter(kind=Run.Kind.CLEANUP)
-        counts = cleanups.aggregate(
-            total=Count("pk"),
-            successful=Count("pk", filter=Q(status=Run.Status.COMPLETED)),
-            failed=Count("pk", filter=Q(status__in=[Run.Status.STOPPED, Run.Status.CANCELLED])),
-        )
-        sums = (
-            Result.objects.using(self.using)
-            .filter(run__kind=Run.Kind.CLEANUP, status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])
-            .aggregate(
-                applications=Count("pk", filter=Q(folders_removed__gt=0)),
-                folders=Sum("folders_removed"),
-                files=Sum("files_moved"),
-            )
-        )
-        last = cleanups.exclude(started_at=None).order_by("-started_at").first()
-        active = runs.active_cleanup(using=self.using)
-        return {
-            "running": False,
-            "frozen": control is not None,
-            "frozen_reason": control.reason if control else "",
-            "schedules": {},
-            "statistics": {
-                "total_runs": counts["total"],
-                "successful_runs": counts["successful"],
-                "failed_runs": counts["failed"],
-                "applications_cleaned": sums["applications"],
-                "folders_removed": sums["folders"] or 0,
-                "files_moved": sums["files"] or 0,
-                "last_run_time": last.started_at.isoformat() if last and last.started_at else None,
-            },
-            "active_run": self._active(active) if active else None,
-        }
-
-    def _active(self, run: Run) -> JSON:
-        rate = run.applications_per_second
-        return {
-            "run_id": str(run.pk),
-            "status": run.status,
-            "status_reason": run.status_reason,
-            "worked": runs.alive(using=self.using, run=run),
-            "total_applications": run.total_applications,
-            "done_applications": run.done_applications,
-            "failed_applications": run.failed_applications,
-            "folders_removed": run.folders_removed,
-            "files_moved": run.files_moved,
-            "applications_per_second": None if rate is None else round(rate, 2),
-            "seconds_left": run.seconds_left,
-            "heartbeat_at": run.heartbeat_at.isoformat() if run.heartbeat_at else None,
-        }
+        return status.status(using=self.using)
 
     def preflight(self) -> JSON:
         """Say yes or no before anything is risked: ``ok``, ``problems``, ``identity``, ``estimate`` and details."""
@@ -290,7 +226,7 @@ class DatabaseCleanupService:
         """
         run = self._active_or_named(run_id)
         runs.pause(using=self.using, run=run, reason=_storable(reason) or "paused by request")
-        return self._active(run)
+        return status.progress_of(run, worked=runs.alive(using=self.using, run=run))
 
     def cancel(self, run_id: Any = None, *, reason: str = "") -> JSON:
         """End the active cleanup run, or the named run, for good; what it has done stays done.
@@ -299,7 +235,7 @@ class DatabaseCleanupService:
         """
         run = self._active_or_named(run_id)
         runs.cancel(using=self.using, run=run, reason=_storable(reason) or "cancelled by request")
-        return self._active(run)
+        return status.progress_of(run, worked=runs.alive(using=self.using, run=run))
 
     def _active_or_named(self, run_id: Any) -> Run:
         if run_id is not None:
@@ -401,6 +337,105 @@ class DatabaseCleanupService:
             if progress is not None:
                 progress(Progress(None, tally.total, total, tally.folders, tally.files, tally.failed))
         return tally.report(start_time=start_time, end_time=timezone.now())
+
+    # In the background.
+
+    def cluster_alive(self) -> bool:
+        """Tell whether a cluster is there to work in the background: one of its workers has done a task of late."""
+        return clusters.alive(using=self.using)
+
+    def start_cleanup(
+        self,
+        *,
+        applications: Sequence[Any] | None = None,
+        max_applications: int | None = None,
+        batch_size: int | None = None,
+        include_held: bool = False,
+        include_large: bool = False,
+        reason: str = "",
+        started_by: str = "",
+        started_how: str = "service",
+    ) -> Run:
+        """Write a cleanup run as ``cleanup_all_duplicate_folders`` does, and have it worked by the clusters.
+
+        Raises NoCluster, PreflightFailed, Busy, Frozen, UnknownObject, InvalidKey, UsageError.
+        """
+        self._check_numbers(max_applications=max_applications, batch_size=batch_size)
+        keys = None if applications is None else tuple(self._existing_application(key) for key in applications)
+        options = runs.Options(
+            applications=keys,
+            max_applications=max_applications,
+            batch_size=batch_size,
+            include_held=include_held,
+            include_large=include_large,
+        )
+        runs.refuse_if_frozen(using=self.using)
+        active = runs.active_cleanup(using=self.using)
+        if active is not None:
+            raise exceptions.Busy(run_id=active.pk)
+        clusters.require_alive(using=self.using)
+        runs.ready_references(using=self.using)
+        return background.start_cleanup(
+            using=self.using, options=options, actor=_actor(started_by, started_how, reason)
+        )
+
+    def start_rollback(
+        self,
+        rollback_id: Any,
+        *,
+        skip_conflicts: bool = False,
+        as_copies: bool = False,
+        reason: str = "",
+        started_by: str = "",
+        started_how: str = "service",
+    ) -> Run:
+        """Write a run that undoes a rollback point, or every live point of a run; have it worked by the clusters.
+
+        What a single point would conflict with is told at once. Raises NoCluster, and as ``rollback_cleanup``.
+        """
+        if as_copies:
+            raise UsageError("Rolling back as copies is not available in this version.")
+        key = _uuid(rollback_id)
+        runs.refuse_if_frozen(using=self.using)
+        point = rollback.find_point(using=self.using, rollback_id=key)
+        source = None if point else self._rollback_source(key)
+        clusters.require_alive(using=self.using)
+        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
+        if point is not None:
+            conflicts = self._preview(undo, point).conflicts
+            if conflicts and not skip_conflicts:
+                raise exceptions.RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
+        elif source is not None:
+            for live in self._live_points(source):
+                undo.guards.refuse([live])
+        return background.start_rollback(
+            using=self.using,
+            source=source,
+            point=point,
+            options=runs.Options(skip_conflicts=skip_conflicts),
+            actor=_actor(started_by, started_how, reason),
+        )
+
+    def start_resume(
+        self, run_id: Any, *, retry_failed: bool = False, adopt: bool = False, started_by: str = ""
+    ) -> Run:
+        """Have the clusters go on with a run that was interrupted. Raises NoCluster, and as ``resume``."""
+        run = self._run(run_id)
+        runs.refuse_if_frozen(using=self.using)
+        clusters.require_alive(using=self.using)
+        runs.ready_references(using=self.using)
+        background.start_resume(run, using=self.using, retry_failed=retry_failed, adopt=adopt, by=_name(started_by))
+        return run
+
+    def start_check(self, *, started_by: str = "", started_how: str = "service") -> ConsistencyCheck:
+        """Write a consistency check that is still to be done, and have a cluster do it. Raises NoCluster."""
+        clusters.require_alive(using=self.using)
+        return background.start_check(using=self.using, actor=_actor(started_by, started_how, ""))
+
+    def start_verification(self, *, started_by: str = "") -> Verification:
+        """Write a verification that is still to be done, and have a cluster do it. Raises NoCluster."""
+        clusters.require_alive(using=self.using)
+        return background.start_verification(using=self.using, actor=_actor(started_by, "service", ""))
 
     # Undoing.
 
@@ -705,7 +740,3 @@ def _uuid(value: Any, *, what: str = "a rollback point or run") -> UUID:
         return value if isinstance(value, UUID) else UUID(str(value))
     except ValueError:
         raise InvalidKey(value=value, what=what) from None
-
-
-def _parsed(moment: str | datetime) -> datetime:
-    return moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)

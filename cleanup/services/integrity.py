@@ -48,8 +48,11 @@ def verify(
     application_id: Any = None,
     progress: Callable[[int, int], None] | None = None,
     started_by: str = "",
+    verification: Verification | None = None,
 ) -> JSON:
     """Verify the whole database, or one application, and return the verification's JSON.
+
+    ``verification`` is the row to store it in, where it was written beforehand.
 
     ``progress`` is called with the number of steps done and of all steps. Raises UnknownObject, InvalidKey,
     DatabaseUnusable.
@@ -61,7 +64,8 @@ def verify(
     if key is not None:
         examiner.examine_application(key)
         return examiner.tally.as_json()
-    verification = Verification.objects.using(using).create(started_by=started_by)
+    if verification is None:
+        verification = Verification.objects.using(using).create(started_by=started_by)
     examiner.tally.verification = verification
     examiner.examine_everything()
     answer = examiner.tally.as_json()
@@ -73,7 +77,7 @@ def verify(
 
 def latest_verification(*, using: str) -> JSON | None:
     """Return the JSON of the latest verification of the whole database, or None."""
-    latest = Verification.objects.using(using).exclude(ended_at=None).order_by("-id").first()
+    latest = Verification.objects.using(using).exclude(ended_at=None).exclude(passed=None).order_by("-id").first()
     return None if latest is None else {**latest.summary, "verified_at": _ended_at(using, latest.pk)}
 
 

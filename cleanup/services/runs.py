@@ -81,12 +81,18 @@ def create_cleanup(*, using: str, options: Options, actor: Actor, takes_slot: bo
     return run
 
 
-def create_rollback(*, using: str, source: Run, options: Options, actor: Actor) -> Run:
-    """Write a run that rolls back every live point of another run."""
+def create_rollback(
+    *, using: str, source: Run | None, options: Options, actor: Actor, point: RollbackPoint | None = None
+) -> Run:
+    """Write a run that rolls back every live point of another run, or a single point."""
     with transaction.atomic(using=using):
         run = _create(
             using=using, kind=Run.Kind.ROLLBACK, options=options, actor=actor, takes_slot=False, source=source
         )
+        if point is not None:
+            Result.objects.using(using).create(run=run, application_key=point.application_key, point=point)
+            _count_worklist(run, using=using)
+            return run
         points = RollbackPoint.objects.using(using).filter(run=source, status=RollbackPoint.Status.LIVE)
         # Pages by key: a run may hold a million points.
         after = 0
@@ -223,6 +229,14 @@ def cancel(*, using: str, run: Run, reason: str) -> None:
     run.refresh_from_db(using=using)
 
 
+def halt(*, using: str, run: Run, reason: str) -> None:
+    """Pause a run that cannot go on, and say why."""
+    Run.objects.using(using).filter(pk=run.pk, status__in=Run.ACTIVE).update(
+        status=Run.Status.PAUSED, status_reason=reason
+    )
+    run.refresh_from_db(using=using)
+
+
 def alive(*, using: str, run: Run) -> bool:
     """Tell whether some worker holds a lease on a part of the run."""
     results = results_of(using=using, run=run)
@@ -233,10 +247,15 @@ def alive(*, using: str, run: Run) -> bool:
 def release_dead(results: Any) -> None:
     """End the leases of workers of this machine whose process is gone; others run out by themselves."""
     for worker in results.filter(status=Result.Status.IN_PROGRESS).values_list("worker", flat=True).distinct():
-        host, _, rest = worker.partition(":")
-        process = rest.partition(":")[0]
-        if host == platform.node() and process.isdigit() and not _is_alive(int(process)):
+        if worker_is_gone(worker):
             results.filter(status=Result.Status.IN_PROGRESS, worker=worker).update(lease_expires_at=Now())
+
+
+def worker_is_gone(worker: str) -> bool:
+    """Tell whether a worker, named as ``host:pid...``, was a process of this machine that has ended."""
+    host, _, rest = worker.partition(":")
+    process = rest.partition(":")[0]
+    return host == platform.node() and process.isdigit() and not _is_alive(int(process))
 
 
 def _is_alive(process: int) -> bool:

@@ -17,10 +17,10 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import Count, F, Q, QuerySet, Subquery, Sum
@@ -54,6 +54,19 @@ PATIENCE = 9
 T = TypeVar("T")
 
 
+class Piece(Protocol):
+    """A part of a run that a team works at, when others go on with the rest; asked in the first worker's thread."""
+
+    def goes_on(self) -> bool:
+        """Tell whether to claim another batch."""
+
+    def waits(self) -> bool:
+        """Tell whether to wait for what others hold; pauses before it says yes."""
+
+    def stop(self) -> None:
+        """End it after the batch, for a signal says so."""
+
+
 class Team:
     """The workers of one process on one run: what they share, and how the run starts and ends for them."""
 
@@ -66,9 +79,11 @@ class Team:
         workers: int = 1,
         batch_size: int | None = None,
         progress: Callable[[Progress], None] | None = None,
+        piece: Piece | None = None,
     ) -> None:
         self.using = using
         self.run = run
+        self.piece = piece
         self.references = references
         self.workers = workers
         self.batch_size = batch_size
@@ -92,6 +107,8 @@ class Team:
         self._recall()
         if began:
             runs.update(**self._progress(), resumed_at=Now(), heartbeat_at=Now(), done_when_resumed=self.done)
+        elif self.piece is not None:
+            self._recall_last()
         threads = [threading.Thread(target=self._in_thread, name=f"worker-{n}") for n in range(1, self.workers)]
         try:
             with self._signals():
@@ -101,7 +118,8 @@ class Team:
                     Worker(self).work()
                 except BaseException:
                     self.stop_reason = self.stop_reason or ABORTED
-                    self._abort()
+                    if self.piece is None:
+                        self._abort()
                     raise
                 finally:
                     for thread in threads:
@@ -154,6 +172,13 @@ class Team:
         self.folders, self.files = totals["folders"] or 0, totals["files"] or 0
         self._report()
 
+    def _recall_last(self) -> None:
+        """Take over what the failure ratio is taken of: a piece may be too short to fill it."""
+        ended = results_of(using=self.using, run=self.run).filter(ended_at__gte=F("run__resumed_at"))
+        ended = ended.order_by("-ended_at")
+        statuses = list(ended.values_list("status", flat=True)[: self.last.maxlen])
+        self.last.extend(status == Result.Status.FAILED for status in reversed(statuses))
+
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """Let the first SIGINT or SIGTERM finish the batch and pause, and the second one abort."""
@@ -162,6 +187,9 @@ class Team:
             return
 
         def on_signal(number: int, _frame: FrameType | None) -> None:
+            if self.piece is not None:
+                self.piece.stop()
+                return
             if self.stop_reason:
                 raise KeyboardInterrupt
             self.stop_reason = f"interrupted by {signal.Signals(number).name}"
@@ -223,18 +251,35 @@ class Worker:
 
     def work(self) -> None:
         """Work until nothing is left or the run is told to stop; wait for what others still hold."""
-        while True:
+        while self._goes_on():
             self._yield_way()
-            claimed = self._patiently(self._claim)
-            if claimed is None:
-                return
+            if not self._goes_on() or (claimed := self._patiently(self._claim)) is None:
+                break
             if claimed:
                 self._work(claimed)
-            elif results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
+            elif not results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
+                return
+            elif self._waits():
                 release_dead(results_of(using=self.using, run=self.run))
-                time.sleep(WAIT_SECONDS)
             else:
                 return
+        if +self.unreported:
+            self._patiently(lambda: self._tell(self.unreported))
+            self.unreported.clear()
+
+    def _goes_on(self) -> bool:
+        return self.team.piece is None or self.team.piece.goes_on()
+
+    def _waits(self) -> bool:
+        if self.team.piece is not None:
+            return self.team.piece.waits()
+        time.sleep(WAIT_SECONDS)
+        return True
+
+    def _tell(self, done: Mapping[str, int]) -> None:
+        """Add what was done to the run's progress, and give a sign of life."""
+        progress = {name: F(name) + number for name, number in done.items()}
+        Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now(), **progress)
 
     # Yielding.
 
@@ -251,6 +296,8 @@ class Worker:
             waiting = True
             if self._patiently(self._ordered)[0] is not None or self._patiently(lambda: self._lost_patience(runs)):
                 break
+            if not self._goes_on():  # a tick hands on; the next one looks again
+                return
             time.sleep(WAIT_SECONDS)
         if waiting and throttle.reason:
             runs.update(waiting_for="")
@@ -286,8 +333,7 @@ class Worker:
             # A claim that a crash of the server undoes was of work that it undoes as well.
             self.backend.commit_lazily()
             # Taken first: on SQLite a transaction that writes must not begin by reading.
-            progress = {name: F(name) + number for name, number in self.unreported.items()}
-            Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now(), **progress)
+            self._tell(self.unreported)
             status, reason = self._ordered()
             if status is not None:
                 Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
@@ -384,7 +430,7 @@ class Worker:
         logger.warning("run %s: a batch of %d failed and is done one by one", self.run.pk, len(rows))
         try:
             for row in rows:
-                if self._patiently(self._ordered)[0] is not None:
+                if not self._goes_on() or self._patiently(self._ordered)[0] is not None:
                     break
                 try:
                     outcomes = self._transaction([row])

@@ -169,7 +169,7 @@ class TestVerbs:
 
     @pytest.mark.parametrize(
         "arguments",
-        [["--start"], ["--stop"], ["--cleanup", "--background"], ["--rollback", UNKNOWN, "--as-copies"]],
+        [["--rollback", UNKNOWN, "--as-copies"]],
     )
     def test_of_later_versions_say_so(self, database, arguments):
         done = run_command(database, *arguments)

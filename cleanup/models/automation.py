@@ -1,0 +1,208 @@
+"""The automation's own tables: service switch, signs of life, schedules and what came of them, checks, and ticks.
+
+Whether something is late, alive or due is told from these rows by the database's clock, so that a dead cluster is seen
+without its help. Rows here are history: nothing but the purge deletes them.
+"""
+
+import uuid
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from cleanup.models.operations import Run, Verification
+
+
+class Service(models.Model):
+    """The one row that says whether schedules are on."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    started = models.BooleanField(default=False, db_default=False)
+    changed_at = models.DateTimeField(null=True, blank=True)
+    changed_by = models.CharField(max_length=255, blank=True, default="", db_default="")
+
+    class Meta:
+        verbose_name = "service"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="cleanup_service_one_row")]
+
+    def __str__(self) -> str:
+        return "started" if self.started else "stopped"
+
+
+class Heartbeat(models.Model):
+    """A cluster's last sign of life, written by a task that one of its workers did."""
+
+    cluster = models.CharField(max_length=255, primary_key=True)
+    """Machine and process of the cluster, as ``host:pid``."""
+    host = models.CharField(max_length=255)
+    beat_at = models.DateTimeField(db_default=Now())
+    first_beat_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "heartbeat"
+
+    def __str__(self) -> str:
+        return self.cluster
+
+
+class Schedule(models.Model):
+    """What is done by itself, how often, and within which limits; times of day are UTC."""
+
+    class Name(models.TextChoices):
+        CONSISTENCY_CHECK = "consistency_check", "consistency check"
+        FULL_CLEANUP = "full_cleanup", "full cleanup"
+        INTEGRITY_VERIFICATION = "integrity_verification", "integrity verification"
+        RETENTION = "retention", "retention"
+
+    class Cadence(models.TextChoices):
+        HOURLY = "hourly", "hourly"
+        DAILY = "daily", "daily"
+        WEEKLY = "weekly", "weekly"
+
+    class Weekday(models.IntegerChoices):
+        MONDAY = 0
+        TUESDAY = 1
+        WEDNESDAY = 2
+        THURSDAY = 3
+        FRIDAY = 4
+        SATURDAY = 5
+        SUNDAY = 6
+
+    name = models.CharField(max_length=32, primary_key=True, choices=Name)
+    enabled = models.BooleanField(default=True)
+    schedule_type = models.CharField(max_length=8, choices=Cadence)
+    weekday = models.PositiveSmallIntegerField(default=Weekday.SUNDAY, choices=Weekday)
+    """Of a weekly schedule."""
+    hour = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(23)])
+    """Of a daily or weekly schedule, UTC."""
+    minute = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(59)])
+    max_applications = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    """Cleanup: applications in a run. Check: applications that it lists. None: no limit."""
+    alert_threshold = models.PositiveIntegerField(default=5)
+    dry_run_first = models.BooleanField(default=True)
+    """The first run only plans."""
+    planned_at = models.DateTimeField(null=True, blank=True)
+    """When that first run has planned; None: it is still to come."""
+    last_run = models.DateTimeField(null=True, blank=True)
+    next_run = models.DateTimeField(null=True, blank=True)
+    """None while it is disabled or the service is stopped."""
+
+    class Meta:
+        verbose_name = "schedule"
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(hour__lte=23, minute__lte=59, weekday__lte=6), name="cleanup_schedule_time_of_day"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.get_name_display()
+
+
+class ConsistencyCheck(models.Model):
+    """One stored consistency check: the points of the chart of duplicates over time."""
+
+    id = models.BigAutoField(primary_key=True)
+    started_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True, blank=True)
+    started_by = models.CharField(max_length=255, blank=True)
+    started_how = models.CharField(max_length=16, default="service")
+    """shell, service, api, admin or schedule."""
+    duplicate_applications = models.PositiveIntegerField(null=True, blank=True)
+    waiting_applications = models.PositiveIntegerField(null=True, blank=True)
+    """Of these, the ones that wait for a person's decision: held, refused, too large."""
+    late_arrivals = models.PositiveIntegerField(default=0)
+    """Rows that were filed into removed folders and have been re-pointed."""
+    needs_cleanup = models.BooleanField(null=True, blank=True)
+    alert_threshold_exceeded = models.BooleanField(null=True, blank=True)
+    summary = models.JSONField(default=dict)
+    """The check's JSON."""
+    error = models.TextField(blank=True)
+    """Why it ended without an answer."""
+
+    class Meta:
+        verbose_name = "consistency check"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["-started_at"], name="cleanup_check_newest")]
+
+    def __str__(self) -> str:
+        return f"check {self.pk}"
+
+
+class ScheduledRun(models.Model):
+    """One time that a schedule was due, and what came of it."""
+
+    class Status(models.TextChoices):
+        STARTED = "started", "started"
+        COMPLETED = "completed", "completed"
+        PLANNED = "planned", "planned"
+        SKIPPED = "skipped", "skipped"
+        FAILED = "failed", "failed"
+
+    id = models.BigAutoField(primary_key=True)
+    schedule = models.ForeignKey(Schedule, models.CASCADE, related_name="runs")
+    due_at = models.DateTimeField()
+    started_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True, blank=True)
+    status = models.CharField(max_length=16, choices=Status, default=Status.STARTED)
+    reason = models.TextField(blank=True)
+    """Why it was skipped or failed."""
+    run = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="scheduled")
+    check_done = models.ForeignKey(ConsistencyCheck, models.SET_NULL, null=True, blank=True, related_name="scheduled")
+    verification = models.ForeignKey(Verification, models.SET_NULL, null=True, blank=True, related_name="scheduled")
+    outcome = models.JSONField(default=dict)
+    """Of a plan: the totals of the dry run. Of retention: what was purged."""
+
+    class Meta:
+        verbose_name = "scheduled run"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["schedule", "-id"], name="cleanup_scheduledrun_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.schedule_id}: {self.status}"
+
+
+class Tick(models.Model):
+    """A seat at some background work: who may work at it now, until when, and which delivery is expected.
+
+    See the note in ``cleanup.services.ticks``.
+    """
+
+    class Kind(models.TextChoices):
+        RUN = "run", "run"
+        CHECK = "check", "check"
+        VERIFICATION = "verification", "verification"
+        SCHEDULED = "scheduled", "scheduled run"
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=16, choices=Kind)
+    target = models.CharField(max_length=64)
+    """Id of the run, check, verification or scheduled run."""
+    run = models.ForeignKey(Run, models.CASCADE, null=True, blank=True, related_name="ticks")
+    """Of a tick at a run."""
+    seat = models.PositiveSmallIntegerField(default=0)
+    """Several may work at one run."""
+    token = models.UUIDField(default=uuid.uuid4)
+    """Of the delivery that is expected, or being worked; each is good for once."""
+    attempts = models.PositiveSmallIntegerField(default=0)
+    """Times that it was begun since it last came to an end."""
+    deliveries = models.PositiveSmallIntegerField(default=1)
+    """Tasks enqueued since it was last begun."""
+    issued_at = models.DateTimeField(db_default=Now())
+    taken_at = models.DateTimeField(null=True, blank=True)
+    """None while it waits in the queue."""
+    lease_expires_at = models.DateTimeField()
+    worker = models.CharField(max_length=255, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "tick"
+        constraints = [models.UniqueConstraint(fields=["kind", "target", "seat"], name="cleanup_tick_one_per_seat")]
+        indexes = [
+            models.Index(fields=["lease_expires_at"], condition=Q(ended_at=None), name="cleanup_tick_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target} seat {self.seat}"

@@ -1,0 +1,83 @@
+"""The automated service: what a program, the command, the API and the admin say to the schedules.
+
+It holds no state but the alias. Nothing runs by itself until it is started; starting and stopping are rows, so they
+hold for every process, and for those that come later.
+"""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from cleanup.models import ConsistencyCheck, Schedule, Service
+from cleanup.services import checking, clusters, errands, schedules, status
+from cleanup.services.database import DatabaseCleanupService
+from cleanup.services.reports import JSON
+from cleanup.services.schedules import Schedules
+
+
+class AutomatedCleanupService:
+    """Start, stop, look at and change what is done by itself on one database alias."""
+
+    def __init__(self, *, using: str = "default") -> None:
+        self.using = using
+
+    @property
+    def schedules(self) -> Schedules:
+        """Return the schedules by name; assigning an attribute of one writes it down."""
+        return Schedules(using=self.using)
+
+    def start_automated_service(self, *, started_by: str = "") -> JSON:
+        """Let the schedules fire from now on; what is started already stays as it is. Returns the status."""
+        return self._switch(started=True, by=started_by)
+
+    def stop_automated_service(self, *, stopped_by: str = "") -> JSON:
+        """Let no schedule fire any more; what they have begun goes on to its end. Returns the status."""
+        return self._switch(started=False, by=stopped_by)
+
+    def _switch(self, *, started: bool, by: str) -> JSON:
+        install(using=self.using)
+        with transaction.atomic(using=self.using):
+            changed = (
+                Service.objects.using(self.using)
+                .filter(pk=1)
+                .exclude(started=started)
+                .update(started=started, changed_at=Now(), changed_by=by[:255])
+            )
+            if changed:
+                schedules.arrange(using=self.using)
+            if started:
+                clusters.wake(using=self.using)
+        return self.get_service_status()
+
+    def get_service_status(self) -> JSON:
+        """Return the status JSON, in five queries."""
+        return status.status(using=self.using)
+
+    def update_schedule(self, name: str, **changes: Any) -> Schedule:
+        """Change ``enabled``, ``schedule_type``, ``weekday``, ``hour``, ``minute``, limits or ``dry_run_first``.
+
+        Raises UnknownObject, and UsageError for anything else.
+        """
+        return schedules.update(using=self.using, name=name, **changes)
+
+    def run_consistency_check(self, *, started_by: str = "", started_how: str = "service") -> JSON:
+        """Check now, in this process; the check is stored. Returns the check's JSON."""
+        checks = ConsistencyCheck.objects.using(self.using)
+        check = checks.create(started_by=started_by[:255], started_how=started_how)
+        verify = DatabaseCleanupService(using=self.using).verify_cleanup_integrity
+        try:
+            answer = checking.perform(check, using=self.using, now=timezone.now(), verify=verify)
+        except Exception as error:
+            checks.filter(pk=check.pk).update(ended_at=Now(), error=type(error).__name__)
+            raise
+        errands.settle(using=self.using)
+        return answer
+
+
+def install(*, using: str) -> None:
+    """Make the rows that the service stands on, where they are not there yet; what is there stays as it is."""
+    Service.objects.using(using).bulk_create([Service(pk=1)], ignore_conflicts=True)
+    schedules.install(using=using)
+    clusters.schedule_heartbeat(using=using)

@@ -1,0 +1,103 @@
+"""The consistency check: which applications have duplicates, and which of these wait for a person's decision.
+
+Reads only, but for the late arrivals that a stored check sees to.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Now
+
+from cleanup import conf, queries
+from cleanup.exceptions import TooLarge
+from cleanup.models import ConsistencyCheck, Control, Hold, QueuedApplication, Result, Run, Schedule
+from cleanup.queries import AffectedApplication
+from cleanup.references import discover
+from cleanup.services import integrity
+from cleanup.services.arrivals import LateArrivals
+from cleanup.services.reports import JSON
+
+#: Applications looked up together.
+PAGE = 500
+
+#: Age beyond which the latest verification says too little.
+STALE = timedelta(days=1)
+
+
+def examine(*, using: str, now: datetime, verify: Callable[[], JSON], at_most: int | None = None) -> JSON:
+    """Return the check's JSON, with ``at_most`` so many applications listed.
+
+    ``verify`` makes a verification where there is none younger than a day.
+    """
+    schedule = Schedule.objects.using(using).filter(pk=Schedule.Name.CONSISTENCY_CHECK).first()
+    threshold = conf.alert_threshold() if schedule is None else schedule.alert_threshold
+    limit = min(conf.list_limit(), at_most or conf.list_limit())
+    found = waiting = 0
+    listed: list[JSON] = []
+    affected = queries.affected_applications(using=using)
+    while page := list(islice(affected, PAGE)):
+        left = _waiting(using, page)
+        found += len(page)
+        waiting += len(left)
+        listed += [_as_json(application, left) for application in page[: limit - len(listed)]]
+    verification = integrity.latest_verification(using=using)
+    if verification is None or now - datetime.fromisoformat(verification["verified_at"]) > STALE:
+        verification = verify()
+    return {
+        "check_time": now.isoformat(),
+        "duplicate_applications_found": found,
+        "duplicate_applications": listed,
+        "duplicate_applications_left_out": max(0, found - limit),
+        "waiting_for_decision": waiting,
+        "integrity_verification": verification,
+        "needs_cleanup": found > 0 or not verification["verification_passed"],
+        "alert_threshold_exceeded": found - waiting > threshold,
+    }
+
+
+def _as_json(application: AffectedApplication, waiting: set[str]) -> JSON:
+    return {
+        "application_id": application.application_id,
+        "root_folders": application.roots,
+        "duplicates": application.duplicates,
+        "waiting_for_decision": application.application_id in waiting,
+    }
+
+
+def _waiting(using: str, page: Sequence[AffectedApplication]) -> set[str]:
+    """Return the applications that a cleanup would leave: on hold, refused or too large when last tried."""
+    keys = [application.application_id for application in page]
+    held = Hold.objects.using(using).filter(application_key__in=keys)
+    queued = QueuedApplication.objects.using(using).filter(application_key__in=keys, refused=True)
+    newest = Result.objects.filter(application_key=OuterRef("application_key"), run__kind=Run.Kind.CLEANUP)
+    refused = (
+        Result.objects.using(using)
+        .filter(application_key__in=keys, run__kind=Run.Kind.CLEANUP)
+        .filter(Q(status=Result.Status.FAILED, error_class="data") | Q(error_code=TooLarge.code))
+        .annotate(newest=Subquery(newest.order_by("-id").values("pk")[:1]))
+        .filter(pk=F("newest"))
+    )
+    return {key for rows in (held, queued, refused) for key in rows.values_list("application_key", flat=True)}
+
+
+def perform(check: ConsistencyCheck, *, using: str, now: datetime, verify: Callable[[], JSON]) -> JSON:
+    """Do a stored check: re-point late arrivals, unless all cleaning is frozen, and keep the answer."""
+    arrived = 0
+    if not Control.objects.using(using).filter(frozen=True).exists():
+        arrived = sum(LateArrivals(using=using, references=discover(using=using)).sweep().values())
+    at_most = None
+    if check.started_how == "schedule":
+        at_most = Schedule.objects.using(using).get(pk=Schedule.Name.CONSISTENCY_CHECK).max_applications
+    answer = examine(using=using, now=now, verify=verify, at_most=at_most) | {"late_arrivals": arrived}
+    ConsistencyCheck.objects.using(using).filter(pk=check.pk).update(
+        ended_at=Now(),
+        duplicate_applications=answer["duplicate_applications_found"],
+        waiting_applications=answer["waiting_for_decision"],
+        late_arrivals=arrived,
+        needs_cleanup=answer["needs_cleanup"],
+        alert_threshold_exceeded=answer["alert_threshold_exceeded"],
+        summary=answer,
+    )
+    return answer

@@ -1,0 +1,169 @@
+"""What we know of django-q2's clusters, and how work is handed to them.
+
+django-q2 only wakes us. It delivers at least once, counts no attempts when a worker is killed, and may look alive while
+it hangs; so a cluster is alive if one of its workers has done a task of ours of late, by the database's clock, and
+nothing here depends on a delivery's coming once, or coming at all. A project without django-q2 among its apps has no
+clusters, and can do all else.
+"""
+
+import ast
+import logging
+import multiprocessing
+import os
+import platform
+from collections.abc import Iterator
+from datetime import timedelta
+from importlib.util import find_spec
+from typing import Any
+
+from django.apps import apps
+from django.db import connections, router, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from cleanup import conf
+from cleanup.exceptions import NoCluster
+from cleanup.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+#: The tasks, by dotted path: services lie below them.
+TICK = "cleanup.tasks.tick"
+HEARTBEAT = "cleanup.tasks.heartbeat"
+
+#: How old a cluster's own sign of life gets before a task writes another one.
+BEAT_EVERY = timedelta(seconds=5)
+
+
+def enqueue(task: str, *arguments: Any, using: str, timeout: int | None = None) -> None:
+    """Hand a task to the clusters as soon as what is written is committed.
+
+    If that fails, or the process ends in between, the heartbeat finds what was not handed over. ``timeout``, in
+    seconds, replaces the cluster's own.
+    """
+    options: dict[str, Any] = {"save": False, "ack_failure": True, "group": "cleanup"}
+    if timeout is not None:
+        options["timeout"] = timeout
+    transaction.on_commit(lambda: _hand_over(task, arguments, options), using=using)
+
+
+def _hand_over(task: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+    try:
+        import_string("django_q.tasks.async_task")(task, *arguments, q_options=options)
+    except Exception:  # whatever the broker raises: the work itself is in the database, and found there
+        logger.exception("a task could not be handed to the clusters; the heartbeat will hand it over again")
+
+
+def alive(*, using: str) -> bool:
+    """Tell whether a cluster has given a sign of life of late."""
+    return Heartbeat.objects.using(using).filter(beat_at__gt=Now() - conf.heartbeat_patience()).exists()
+
+
+def require_alive(*, using: str) -> None:
+    """Raise NoCluster where nobody would do what is enqueued."""
+    if not alive(using=using):
+        raise NoCluster
+
+
+def beat(*, using: str) -> None:
+    """Write the sign of life of the cluster whose worker this process is; elsewhere there is nothing to tell."""
+    if multiprocessing.parent_process() is None:
+        return
+    cluster = this_cluster()
+    beats = Heartbeat.objects.using(using)
+    own = beats.filter(pk=cluster)
+    if own.filter(beat_at__lte=Now() - BEAT_EVERY).update(beat_at=Now()) or own.exists():
+        return
+    beats.bulk_create([Heartbeat(cluster=cluster, host=platform.node())], ignore_conflicts=True)
+
+
+def this_cluster() -> str:
+    """Name the cluster of which this process is a worker: its parent guards it."""
+    return f"{platform.node()}:{os.getppid()}"
+
+
+def this_worker() -> str:
+    """Name this process."""
+    return f"{platform.node()}:{os.getpid()}"
+
+
+def forget_dead(*, using: str) -> None:
+    """Remove the signs of life of clusters that have been gone for a day."""
+    Heartbeat.objects.using(using).filter(beat_at__lte=Now() - timedelta(days=1)).delete()
+
+
+# django-q2's own schedules, of which one is ours.
+
+
+def wake(*, using: str) -> None:
+    """Have a cluster do the heartbeat now, and once a minute from now on."""
+    schedule_heartbeat(using=using)
+    if apps.is_installed("django_q"):
+        enqueue(HEARTBEAT, using, using=using)
+
+
+def schedule_heartbeat(*, using: str) -> None:
+    """Make, or mend, the one row of django-q2's schedules on which everything depends; without its table, nothing."""
+    schedules = _cluster_schedules()
+    if schedules is None:
+        return
+    wanted = {
+        "func": HEARTBEAT,
+        "args": f"{using!r},",
+        "kwargs": "q_options={'save': False, 'ack_failure': True, 'group': 'cleanup'}",
+        "schedule_type": "I",
+        "minutes": 1,
+        "repeats": -1,
+    }
+    rows = list(schedules.filter(name=_heartbeat_name(using)).order_by("pk"))
+    if not rows:
+        schedules.create(name=_heartbeat_name(using), next_run=timezone.now(), **wanted)
+        return
+    schedules.filter(pk__in=[row.pk for row in rows[1:]]).delete()
+    if rows[0].next_run is None:
+        wanted["next_run"] = timezone.now()
+    if any(getattr(rows[0], name) != value for name, value in wanted.items()):
+        schedules.filter(pk=rows[0].pk).update(**wanted)
+
+
+def unreadable_schedules() -> list[int]:
+    """Return the ids of django-q2's schedules that its scheduler stumbles over: after one of them it does none."""
+    schedules = _cluster_schedules()
+    return [] if schedules is None else list(_unreadable(schedules.exclude(repeats=0).exclude(next_run=None)))
+
+
+def _unreadable(rows: Any) -> Iterator[int]:
+    for row in rows:
+        try:
+            ast.literal_eval(row.args or "()")
+            kwargs = ast.literal_eval(row.kwargs) if row.kwargs else {}
+            readable = isinstance(kwargs, dict)
+        except (SyntaxError, ValueError, TypeError, MemoryError):
+            # Of keyword arguments it reads another form, too, and forgives the rest.
+            readable = _reads(row.args)
+        if not readable or (row.schedule_type == "C" and find_spec("croniter") is None):
+            yield row.pk
+
+
+def _reads(args: str | None) -> bool:
+    try:
+        ast.literal_eval(args or "()")
+    except (SyntaxError, ValueError, TypeError, MemoryError):
+        return False
+    return True
+
+
+def _heartbeat_name(using: str) -> str:
+    return f"cleanup heartbeat ({using})"
+
+
+def _cluster_schedules() -> Any:
+    """Return django-q2's schedules, or None where it has no table."""
+    if not apps.is_installed("django_q"):
+        return None
+    model = apps.get_model("django_q", "Schedule")
+    alias = router.db_for_write(model)
+    if model._meta.db_table not in connections[alias].introspection.table_names():
+        return None
+    return model._base_manager.using(alias)

@@ -1,0 +1,83 @@
+"""The heartbeat: once a minute, by one of the clusters, a sign of life, and a look at what is due or left behind.
+
+It is the one thing that django-q2 has to do on time; all else follows from rows. It may be late, doubled or lost: a
+schedule fires by a conditional UPDATE of the time when it is next due, so once, and what was missed meanwhile collapses
+into that. It costs four queries where there is nothing to do.
+"""
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Exists
+from django.db.models.functions import Now
+
+from cleanup.models import Control, Schedule, ScheduledRun, Service, Tick
+from cleanup.services import background, clusters, errands, runs, ticks
+from cleanup.services.schedules import next_time
+
+logger = logging.getLogger(__name__)
+
+
+def heartbeat(*, using: str) -> None:
+    """Give a sign of life, pick up what was left behind, and fire the schedules that are due."""
+    clusters.beat(using=using)
+    for seat in ticks.lost(using=using):
+        logger.warning("%s: its worker or its delivery was lost, and it is handed out again", seat)
+        with transaction.atomic(using=using):
+            ticks.reissue(seat, using=using)
+    for run in background.abandoned(using=using):
+        logger.warning("run %s: nobody works at it, and it is handed out again", run.pk)
+        with transaction.atomic(using=using):
+            background.issue(run, using=using)
+    started = Service.objects.filter(started=True)
+    schedules = Schedule.objects.using(using).filter(Exists(started), enabled=True, next_run__lte=Now())
+    for schedule in schedules.annotate(now=Now()):
+        if schedule.next_run is not None:
+            with transaction.atomic(using=using):
+                fire(schedule, using=using, due=schedule.next_run, now=schedule.now)
+
+
+def fire(schedule: Schedule, *, using: str, due: datetime, now: datetime) -> None:
+    """Have done what a schedule is for, unless another heartbeat was first, or the last time is not over yet."""
+    claimed = (
+        Schedule.objects.using(using)
+        .filter(pk=schedule.pk, next_run=due)
+        .update(next_run=next_time(schedule, after=now))
+    )
+    if not claimed:
+        return
+    errands.settle(using=using)
+    earlier = schedule.runs.filter(status=ScheduledRun.Status.STARTED).first()
+    row = ScheduledRun.objects.using(using).create(schedule=schedule, due_at=due)
+    reason = _obstacle(schedule, earlier, using=using)
+    if reason:
+        row.status, row.reason, row.ended_at = ScheduledRun.Status.SKIPPED, reason, Now()
+        row.save(using=using)
+        return
+    Schedule.objects.using(using).filter(pk=schedule.pk).update(last_run=Now())
+    _begin(row, using=using)
+
+
+def _obstacle(schedule: Schedule, earlier: ScheduledRun | None, *, using: str) -> str:
+    """Return why it is not done this time."""
+    if earlier is not None:
+        return f"The one of {earlier.due_at.isoformat(timespec='minutes')} is not over yet."
+    if schedule.name == Schedule.Name.FULL_CLEANUP:
+        active = runs.active_cleanup(using=using)
+        if active is not None:
+            return f"Run {active.pk} is active."
+        if Control.objects.using(using).filter(frozen=True).exists():
+            return "All cleaning is frozen."
+    return ""
+
+
+def _begin(row: ScheduledRun, *, using: str) -> None:
+    if row.schedule_id == Schedule.Name.CONSISTENCY_CHECK:
+        row.check_done = background.start_check(using=using, actor=runs.Actor(how="schedule"))
+    elif row.schedule_id == Schedule.Name.INTEGRITY_VERIFICATION:
+        row.verification = background.start_verification(using=using, actor=runs.Actor(how="schedule"))
+    else:
+        ticks.issue(using=using, kind=Tick.Kind.SCHEDULED, target=row)
+        return
+    row.save(using=using, update_fields=["check_done", "verification"])
