@@ -56,7 +56,8 @@ class DecisionPages(Pages):
 def _decision(row: decisions.Decision, label: str) -> dict[str, Any]:
     advice = sentences.advice(row.code)
     result = reverse("admin:cleanup_result_change", args=[row.result.pk]) if row.result else ""
-    undo = reverse("admin:cleanup_undo_record", args=[row.result.point.pk]) if row.undo and row.result.point else ""
+    point = row.result.point if row.undo and row.result else None
+    undo = reverse("admin:cleanup_undo_record", args=[point.pk]) if point else ""
     reason = safe(row.hold.reason) if row.hold and row.hold.reason else ""
     return {
         "id": safe(row.application_id),

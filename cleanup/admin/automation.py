@@ -1,6 +1,6 @@
 """Schedules, which can be changed; alerts, which can be acknowledged; checks, which are history."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -21,7 +21,13 @@ from cleanup.services import schedules as schedule_service
 _CHANGEABLE = schedule_service.CHANGEABLE
 
 
-class ScheduleForm(forms.ModelForm):
+if TYPE_CHECKING:
+    FormBase = forms.ModelForm[Schedule]
+else:
+    FormBase = forms.ModelForm
+
+
+class ScheduleForm(FormBase):
     """What can be changed about a schedule, in the words of the screens."""
 
     hour = forms.IntegerField(min_value=0, max_value=23, label="Hour (UTC)")
@@ -137,11 +143,11 @@ class AlertAdmin(Register):
 
     @admin.display(description="next step")
     def next_step(self, alert: Alert) -> str:
-        return safe(alert.hint) or "–"
+        return safe(alert.hint) or "—"
 
     @admin.display(description="run")
     def of_run(self, alert: Alert) -> Any:
-        return link(alert.run, "the run") if alert.run else "–"
+        return link(alert.run, "the run") if alert.run else "—"
 
     @admin.display(description="first seen")
     def since(self, alert: Alert) -> str:

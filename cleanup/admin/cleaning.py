@@ -4,7 +4,7 @@ Invariant: nothing starts that was not shown. A confirmation carries the hash of
 new plans are shown and nothing is done.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.admin.utils import quote, unquote
@@ -135,7 +135,7 @@ class CleaningPages(Pages):
             found = previews.preview(using=doors.database(), application_id=unquote(key))
         except CleanupError:
             raise Http404 from None
-        drawn = self._drawing(found, side).part(folder=folder, start=int(start))
+        drawn = self._drawing(found, cast("Side", side)).part(folder=folder, start=int(start))
         if request.headers.get("x-requested-with") == "XMLHttpRequest":
             return HttpResponse(drawn)
         name = sentences.folder_name(found.folders[folder].name) if folder in found.folders else "Top folders"
@@ -217,9 +217,7 @@ class CleaningPages(Pages):
         using = doors.database()
 
         def start() -> Run:
-            now = confirmations.prospects(
-                using=using, applications=keys, include=Inclusion(held=held, large=large)
-            )
+            now = confirmations.prospects(using=using, applications=keys, include=Inclusion(held=held, large=large))
             confirmations.refuse_if_stale(now=now, confirmed=dict(zip(keys, hashes, strict=False)))
             return doors.service().start_cleanup(
                 applications=[prospect.application_id for prospect in now],
@@ -249,7 +247,7 @@ class CleaningPages(Pages):
         """Ask for the number of applications to be typed in; start a cleanup of all when it is right."""
         check = overview.latest_check(using=doors.database())
         total = check.duplicate_applications if check else None
-        if total is None:
+        if check is None or total is None:
             messages.warning(request, "Check first: nothing is known about duplicates yet.")
             return redirect("admin:cleanup_control_changelist")
         wrong = False

@@ -98,9 +98,7 @@ class ControlAdmin(Register):
     @doors.deed(Permission.MANAGE_SCHEDULES)
     def start_view(self, request: HttpRequest) -> HttpResponse:
         """Let the schedules fire."""
-        AutomatedCleanupService(using=doors.database()).start_automated_service(
-            started_by=request.user.get_username()
-        )
+        AutomatedCleanupService(using=doors.database()).start_automated_service(started_by=request.user.get_username())
         doors.log(request, Control(pk=1), "Started the schedules.")
         messages.success(request, "The schedules are on.")
         return redirect(HOME)
@@ -165,7 +163,7 @@ def _schedule(schedule: Schedule, found: overview.Overview) -> dict[str, Any]:
         "name": sentences.schedule_name(schedule.name).capitalize(),
         "cadence": sentences.cadence(schedule),
         "last": sentences.moment_text(schedule.last_run),
-        "next": sentences.moment_text(schedule.next_run, otherwise="–"),
+        "next": sentences.moment_text(schedule.next_run, otherwise="—"),
         "state": sentences.schedule_state(
             enabled=schedule.enabled, started=found.started, overdue=schedule.name in found.overdue
         ),

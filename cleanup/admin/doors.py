@@ -6,7 +6,7 @@ the service refuses becomes a sentence. Custom addresses, since Django's own cha
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -24,6 +24,14 @@ from cleanup.exceptions import CleanupError
 from cleanup.models import Control, Run
 from cleanup.permissions import Permission
 from cleanup.services import DatabaseCleanupService
+
+
+class Actor(TypedDict):
+    """Who starts something, and how, as the services take it."""
+
+    started_by: str
+    started_how: str
+
 
 View = Callable[..., HttpResponse]
 
@@ -84,7 +92,7 @@ def attempt(request: HttpRequest, do: Callable[[], Any]) -> Any:
 def log(request: HttpRequest, what: models.Model, message: str) -> None:
     """Leave an entry in the admin's log."""
     LogEntry.objects.create(
-        user_id=request.user.pk,
+        user_id=cast("int", request.user.pk),
         content_type_id=ContentType.objects.get_for_model(what, for_concrete_model=False).pk,
         object_id=str(what.pk),
         object_repr=str(what)[:200],
@@ -93,7 +101,7 @@ def log(request: HttpRequest, what: models.Model, message: str) -> None:
     )
 
 
-def actor(request: HttpRequest) -> dict[str, str]:
+def actor(request: HttpRequest) -> Actor:
     """Return what the services want to know about who starts something, and how."""
     return {"started_by": request.user.get_username(), "started_how": "admin"}
 

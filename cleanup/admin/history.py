@@ -42,11 +42,11 @@ class RollbackPointAdmin(Register):
 
     @admin.display(description="reason")
     def why(self, point: RollbackPoint) -> str:
-        return " / ".join(filter(None, [safe(point.reason), safe(point.ended_reason)])) or "–"
+        return " / ".join(filter(None, [safe(point.reason), safe(point.ended_reason)])) or "—"
 
     @admin.display(description="run")
     def of_run(self, point: RollbackPoint) -> str:
-        return link(point.run, "the run") if point.run else "–"
+        return link(point.run, "the run") if point.run else "—"
 
     @admin.display(description="entries")
     def rows(self, point: RollbackPoint) -> str:
@@ -67,9 +67,9 @@ class RollbackPointAdmin(Register):
 
     @admin.display(description="kept as people have changed it")
     def conflicts(self, point: RollbackPoint) -> str:
-        return " ".join(sentences.conflict(found) for found in point.outcome.get("conflicts", ())) or "–"
+        return " ".join(sentences.conflict(found) for found in point.outcome.get("conflicts", ())) or "—"
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""
         return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
 
@@ -111,6 +111,6 @@ class SnapshotRowAdmin(Register):
         more = f"\n… and {left_out:,} more characters" if left_out > 0 else ""
         return format_html("<pre>{}{}</pre>", safe(text[:MOST_SHOWN]), more)
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""
         return lookup == "point__sequence__exact" or super().lookup_allowed(lookup, value, request)

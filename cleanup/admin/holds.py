@@ -63,10 +63,8 @@ class HoldAdmin(Register):
         if doors.attempt(request, release):
             doors.log(request, held, "Released the application.")
             messages.success(request, "The application was released: cleanups may touch it again.")
-        return redirect(request.POST.get("next") == "decisions" and "admin:cleanup_decisions" or self._list())
-
-    def _list(self) -> str:
-        return "admin:cleanup_hold_changelist"
+        back = "decisions" if request.POST.get("next") == "decisions" else "hold_changelist"
+        return redirect(f"admin:cleanup_{back}")
 
     @admin.display(description="application")
     def who(self, hold: Hold) -> Any:
@@ -74,11 +72,11 @@ class HoldAdmin(Register):
 
     @admin.display(description="reason")
     def why(self, hold: Hold) -> str:
-        return safe(hold.reason) or "–"
+        return safe(hold.reason) or "—"
 
     @admin.display(description="by")
     def by(self, hold: Hold) -> str:
-        return safe(hold.created_by) or "–"
+        return safe(hold.created_by) or "—"
 
     @admin.display(description="since")
     def since(self, hold: Hold) -> str:

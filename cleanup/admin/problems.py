@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from cleanup.admin import doors, sentences
@@ -45,7 +45,7 @@ class VerificationAdmin(Register):
 
     @admin.display(description="started by")
     def who(self, verification: Verification) -> str:
-        return safe(verification.started_by) or "–"
+        return safe(verification.started_by) or "—"
 
 
 class ProblemKind(admin.SimpleListFilter):
@@ -58,7 +58,7 @@ class ProblemKind(admin.SimpleListFilter):
         """Return the kinds."""
         return [(code, sentences.finding(code)) for code in CODES]
 
-    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Finding]") -> "models.QuerySet[Finding]":
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
         """Return the problems of the chosen kind."""
         return queryset.filter(code=self.value()) if self.value() in CODES else queryset
 
@@ -75,7 +75,7 @@ class FindingAdmin(Register):
     search_help_text = "Application: its name or its id"
     fields = ["problem", "how_bad", "who", "where", "hint_text", "of_verification"]
 
-    def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Finding]":
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
         """Return the latest verification's findings where a list says nothing else."""
         findings = super().get_queryset(request)
         listing = request.resolver_match is not None and request.resolver_match.url_name == "cleanup_finding_changelist"
@@ -108,6 +108,6 @@ class FindingAdmin(Register):
     def of_verification(self, found: Finding) -> Any:
         return link(found.verification)
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""
         return lookup == "verification__id__exact" or super().lookup_allowed(lookup, value, request)

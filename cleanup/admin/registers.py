@@ -5,11 +5,12 @@ at a cap; further entries are found by a filter or by the search.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -25,16 +26,24 @@ from cleanup.services import applications
 MOST_LISTED = 5_000
 
 
-class CappedPaginator(Paginator):
+if TYPE_CHECKING:
+    RegisterBase = admin.ModelAdmin[Any]
+    PaginatorBase = Paginator[Any]
+else:
+    RegisterBase, PaginatorBase = admin.ModelAdmin, Paginator
+
+
+class CappedPaginator(PaginatorBase):
     """Counts no further than it can be paged, so that a list of a million costs what one of thousands does."""
 
     @cached_property
     def count(self) -> int:
         """Return the number of entries, or the cap."""
-        return self.object_list.order_by()[:MOST_LISTED].values("pk").count()
+        entries = cast("QuerySet[Any]", self.object_list)
+        return entries.order_by()[:MOST_LISTED].values("pk").count()
 
 
-class Register(admin.ModelAdmin):
+class Register(RegisterBase):
     """A read-only list of one model, for whoever may look."""
 
     list_per_page = 50
@@ -69,8 +78,8 @@ class Register(admin.ModelAdmin):
         return self.search_fields or ((self.application_field,) if self.application_field else ())
 
     def get_search_results(
-        self, request: HttpRequest, queryset: "models.QuerySet[Any]", search_term: str
-    ) -> "tuple[models.QuerySet[Any], bool]":
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
         """Find by the application's name or id, where this is a list about applications; uses the index on its key."""
         if not self.application_field or not search_term:
             return super().get_search_results(request, queryset, search_term)
@@ -108,13 +117,13 @@ class Register(admin.ModelAdmin):
 
     def time(self, moment: datetime | None) -> str:
         """Tell a time in the person's zone."""
-        return sentences.moment_text(moment, otherwise="–")
+        return sentences.moment_text(moment, otherwise="—")
 
 
 def application(row: Any, key: str) -> SafeString | str:
     """Show an application by its label, its id small beneath, as a link to its folders."""
     if not key:
-        return "–"
+        return "—"
     label = getattr(row, "application_label", "") or ""
     address = reverse("admin:cleanup_preview", args=[admin.utils.quote(key)])
     if not label:
@@ -127,7 +136,7 @@ def application(row: Any, key: str) -> SafeString | str:
 def link(target: models.Model | None, text: str = "") -> SafeString | str:
     """Show a link to another register's entry."""
     if target is None:
-        return "–"
+        return "—"
     address = reverse(f"admin:cleanup_{target._meta.model_name}_change", args=[target.pk])
     return format_html('<a href="{}">{}</a>', address, text or str(target))
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern
@@ -81,9 +81,10 @@ class RunAdmin(Register):
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
         retry = bool(request.POST.get("retry_failed"))
         by = request.user.get_username()
-        if doors.attempt(
-            request, lambda: doors.service().start_resume(run.pk, retry_failed=retry, started_by=by)
-        ) is not None:
+        if (
+            doors.attempt(request, lambda: doors.service().start_resume(run.pk, retry_failed=retry, started_by=by))
+            is not None
+        ):
             doors.log(request, run, "Let the run go on.")
             messages.success(request, "The run goes on.")
         return _back(run)
@@ -121,7 +122,7 @@ class RunAdmin(Register):
 
     @admin.display(description="what it changed")
     def outcome(self, run: Run) -> str:
-        return sentences.run_outcome(run) or "–"
+        return sentences.run_outcome(run) or "—"
 
     @admin.display(description="started by")
     def who(self, run: Run) -> str:
@@ -129,7 +130,7 @@ class RunAdmin(Register):
 
     @admin.display(description="reason")
     def why(self, run: Run) -> str:
-        return safe(run.reason) or "–"
+        return safe(run.reason) or "—"
 
     @admin.display(description="undoes")
     def undoes(self, run: Run) -> str:
@@ -147,7 +148,7 @@ class RunAdmin(Register):
     def undo_records(self, run: Run) -> str:
         return list_link(RollbackPoint, "undo records of this run", run__id__exact=run.pk)
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""
         return lookup == "source_run__id__exact" or super().lookup_allowed(lookup, value, request)
 
@@ -162,7 +163,7 @@ class ResultState(admin.SimpleListFilter):
         """Return the states in the words of the screens."""
         return [(status.value, sentences.result_status(status)) for status in Result.Status]
 
-    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Result]") -> "models.QuerySet[Result]":
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Result]) -> QuerySet[Result]:
         """Return the results in the chosen state."""
         return queryset.filter(status=self.value()) if self.value() in Result.Status.values else queryset
 
@@ -190,19 +191,19 @@ class ResultAdmin(Register):
 
     @admin.display(description="what it changed")
     def outcome(self, result: Result) -> str:
-        return sentences.result_outcome(result) or "–"
+        return sentences.result_outcome(result) or "—"
 
     @admin.display(description="why")
     def why(self, result: Result) -> str:
-        return sentences.advice(result.error_code).what if result.error_code else "–"
+        return sentences.advice(result.error_code).what if result.error_code else "—"
 
     @admin.display(description="next step")
     def next_step(self, result: Result) -> str:
-        return sentences.advice(result.error_code).next_step if result.error_code else "–"
+        return sentences.advice(result.error_code).next_step if result.error_code else "—"
 
     @admin.display(description="kept as people have changed it")
     def conflicts(self, result: Result) -> str:
-        return " ".join(sentences.conflict(found) for found in result.details.get("conflicts", ())) or "–"
+        return " ".join(sentences.conflict(found) for found in result.details.get("conflicts", ())) or "—"
 
     @admin.display(description="run")
     def of_run(self, result: Result) -> str:
@@ -210,13 +211,13 @@ class ResultAdmin(Register):
 
     @admin.display(description="undo record")
     def undo_record(self, result: Result) -> str:
-        return link(result.point, sentences.point_status(result.point)) if result.point else "–"
+        return link(result.point, sentences.point_status(result.point)) if result.point else "—"
 
     @admin.display(description="ended")
     def when(self, result: Result) -> str:
         return self.time(result.ended_at)
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""
         return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
 

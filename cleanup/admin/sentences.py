@@ -289,7 +289,9 @@ _ADVICE = {
     ),
     "too_large": Advice("The application is very large.", "Clean it up by itself, at a quiet time."),
     "different_roots": Advice("Its top folders have different names.", "Rename them alike, or leave it as it is."),
-    "differing_columns": Advice("Its duplicates differ in more than their place.", "Compare them, then make them alike."),
+    "differing_columns": Advice(
+        "Its duplicates differ in more than their place.", "Compare them, then make them alike."
+    ),
     "collision": Advice(
         "Linked records would collide, so it was left untouched.",
         "Remove one of the records that collide, or ask for a rule for them.",
@@ -406,7 +408,10 @@ def totals(found: Preview, *, days: int) -> str:
         parts.append(f"{counted(found.folders_moved, 'folder')} {'moves' if found.folders_moved == 1 else 'move'}.")
     if found.rows_removed:
         rows = sum(found.rows_removed.values())
-        parts.append(f"{counted(rows, 'linked record')} that would be there twice {'is' if rows == 1 else 'are'} kept in the undo record.")
+        parts.append(
+            f"{counted(rows, 'linked record')} that would be there twice"
+            f" {'is' if rows == 1 else 'are'} kept in the undo record."
+        )
     return " ".join([*parts, NOTHING_DELETED, undo_for(days, now=found.made_at)])
 
 
@@ -450,7 +455,9 @@ def folder_event(event: FolderEvent) -> str:
     into = f"“{folder_name(event.survivor_name)}”" if event.survivor_name is not None else "a folder that is gone since"
     if event.undone:
         return f"The folder “{name}” was merged into {into}; that was undone, and it came back."
-    later = f" That folder was merged later, too: all of it is now in folder {event.now_in_id}." if event.now_in_id else ""
+    later = (
+        f" That folder was merged later, too: all of it is now in folder {event.now_in_id}." if event.now_in_id else ""
+    )
     return f"The folder “{name}” was merged into {into}. Its files went with it.{later}"
 
 
@@ -462,7 +469,8 @@ def last_check(check: ConsistencyCheck | None) -> str:
     if check is None or check.duplicate_applications is None:
         return "Not checked yet."
     number = check.duplicate_applications
-    found = f"{counted(number, 'application')} {'has' if number == 1 else 'have'} duplicates" if number else "No duplicates"
+    found = f"{counted(number, 'application')} {'has' if number == 1 else 'have'} duplicates"
+    found = found if number else "No duplicates"
     waiting = check.waiting_applications or 0
     aside = f"; {waiting:,} of them {'waits' if waiting == 1 else 'wait'} for a decision" if waiting else ""
     return f"{found}{aside}. Checked {moment_text(check.ended_at)}."

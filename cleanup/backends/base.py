@@ -318,8 +318,8 @@ class Backend(ABC):
     ) -> list[Counted]:
         """Delete rows, given as (point, key cells), and journal their images.
 
-        With ``survivors``, (removed key, survivor key, removed name) in the order of ``rows`` and in the product's spelling, the
-        folders' forwarding addresses are recorded too. Raises CountMismatch.
+        With ``survivors``, (removed key, survivor key, name) in the order of ``rows`` and in the product's spelling,
+        the folders' forwarding addresses are recorded too. Raises CountMismatch.
         """
 
     @abstractmethod

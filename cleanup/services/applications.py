@@ -3,6 +3,7 @@
 Reads only. What is read is bounded: a page of labels, a page of matches, and of a search for duplicates a time.
 """
 
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,10 +42,8 @@ def find(*, using: str, text: str, limit: int = MOST_FOUND) -> list[str]:
     tables = folder_tables()
     text = text.strip()
     keys: dict[str, None] = {}
-    try:
+    with contextlib.suppress(InvalidKey):
         keys[tables.application_key.text(text)] = None  # also one that is gone: its history is still there
-    except InvalidKey:
-        pass
     fields = conf.application_label()
     if fields and text and "\x00" not in text:
         condition = Q()

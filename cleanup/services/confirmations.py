@@ -34,9 +34,7 @@ class Prospect:
         return not self.obstacle and self.folders_removed > 0
 
 
-def prospects(
-    *, using: str, applications: Sequence[str], include: Inclusion = NONE_ON_PURPOSE
-) -> tuple[Prospect, ...]:
+def prospects(*, using: str, applications: Sequence[str], include: Inclusion = NONE_ON_PURPOSE) -> tuple[Prospect, ...]:
     """Return what would come of each application, in the order given. Raises InvalidKey and PreflightFailed."""
     text = folder_tables().application_key.text
     keys = list(dict.fromkeys(text(key) for key in applications))[:MOST]

@@ -40,9 +40,7 @@ def decisions(*, using: str) -> tuple[Decision, ...]:
         found.setdefault(queued.application_key, Decision(queued.application_key, queued.code))
     for hold in Hold.objects.using(using).order_by("-id")[:MOST_LISTED]:
         earlier = found.pop(hold.application_key, None)
-        found[hold.application_key] = Decision(
-            hold.application_key, "held", earlier.result if earlier else None, hold
-        )
+        found[hold.application_key] = Decision(hold.application_key, "held", earlier.result if earlier else None, hold)
     return tuple(found.values())
 
 

@@ -87,7 +87,8 @@ def _names(*, using: str, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
     wanted: Sequence[Any] = [key for key in keys if _is_key(key)]
     rows = tables.folder._base_manager.using(using).filter(pk__in=wanted)
     values = rows.values_list("pk", fields[tables.folder_name], fields[tables.folder_application])
-    return {tables.folder_key.text(key): (str(name), "" if owner is None else str(owner)) for key, name, owner in values}
+    text = tables.folder_key.text
+    return {text(key): (str(name), "" if owner is None else str(owner)) for key, name, owner in values}
 
 
 def _is_key(text: str) -> bool:

@@ -53,11 +53,7 @@ class Overview:
 
 def overview(*, using: str) -> Overview:
     """Read how things are."""
-    checks = tuple(
-        ConsistencyCheck.objects.using(using)
-        .defer("summary")
-        .order_by("-id")[:CHECKS]
-    )
+    checks = tuple(ConsistencyCheck.objects.using(using).defer("summary").order_by("-id")[:CHECKS])
     verifications = tuple(Verification.objects.using(using).order_by("-id")[:2])
     all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
     recent = tuple(Run.objects.using(using).order_by("-created_at")[:LISTED])

@@ -28,7 +28,9 @@ class TestTimes:
         assert sentences.moment_text(None) == "never"
 
     def test_leave_out_the_year_while_it_is_this_one(self):
-        assert sentences.undo_until(datetime(2026, 2, 21, 12, tzinfo=UTC), now=NOW) == "Undo possible until 21 February."
+        assert (
+            sentences.undo_until(datetime(2026, 2, 21, 12, tzinfo=UTC), now=NOW) == "Undo possible until 21 February."
+        )
 
     def test_name_another_year(self):
         assert sentences.day(datetime(2027, 2, 21, tzinfo=UTC), now=NOW) == "21 February 2027"
@@ -95,7 +97,9 @@ class TestGroups:
 
 class TestRuns:
     def run(self, **values) -> Run:
-        return Run(**{"kind": "cleanup", "status": "running", "total_applications": 40, "done_applications": 12, **values})
+        return Run(
+            **{"kind": "cleanup", "status": "running", "total_applications": 40, "done_applications": 12, **values}
+        )
 
     def test_tell_how_far_they_are(self):
         assert sentences.run_progress(self.run()) == "12 of 40 applications cleaned up."
