@@ -128,6 +128,17 @@ def folder_live() -> Mapping[str, Any] | None:
     return cast("Mapping[str, Any] | None", value)
 
 
+def application_label() -> tuple[str, ...]:
+    """Fields of the application model that make its readable label, and that people search by; none by default."""
+    value = _get("CLEANUP_APPLICATION_LABEL", ())
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+        raise MisconfiguredSetting(
+            setting="CLEANUP_APPLICATION_LABEL", problem="it is the name of a field, or a list of names."
+        )
+    return tuple(names)
+
+
 def folder_live_is_set() -> bool:
     """Tell whether the host decided about soft deletion, even if by an explicit None."""
     return _get("CLEANUP_FOLDER_LIVE", _MISSING) is not _MISSING
@@ -468,6 +479,7 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_FOLDER_FIELDS": folder_fields,
     "CLEANUP_FILE_FIELDS": file_fields,
     "CLEANUP_FOLDER_LIVE": folder_live,
+    "CLEANUP_APPLICATION_LABEL": application_label,
     "CLEANUP_DIFFERENT_ROOTS": different_roots,
     "CLEANUP_DIFFERING_COLUMNS": differing_columns,
     "CLEANUP_TRIGGERS": triggers,

@@ -134,8 +134,9 @@ def misconfigurations() -> Iterator[MisconfiguredSetting]:
     folder_fields = _named("CLEANUP_FOLDER_FIELDS", lambda: conf.folder_fields().values())
     file_fields = _named("CLEANUP_FILE_FIELDS", lambda: conf.file_fields().values())
     defaults = _named("CLEANUP_FOLDER_DEFAULTS", _constant_defaults)
+    labels = _named("CLEANUP_APPLICATION_LABEL", conf.application_label)
     parts: tuple[tuple[str, Callable[[], str], list[tuple[str, str]]], ...] = (
-        ("CLEANUP_APPLICATION_MODEL", conf.application_model, []),
+        ("CLEANUP_APPLICATION_MODEL", conf.application_model, labels),
         ("CLEANUP_FOLDER_MODEL", conf.folder_model, folder_fields + defaults),
         ("CLEANUP_FILE_MODEL", conf.file_model, file_fields),
     )

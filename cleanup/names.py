@@ -1,4 +1,4 @@
-"""What a folder may be called. Pure: no Django, no database.
+"""What a folder may be called, and how a name is shown. Pure: no Django, no database.
 
 The merge takes names as they are; only folders that are made here have to have good ones.
 """
@@ -24,3 +24,11 @@ def is_storable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\x00" not in text
+
+
+def safe(value: object) -> str:
+    """Return a value with control, direction and other invisible characters escaped, as Python writes them."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in str(value)
+    )

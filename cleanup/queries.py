@@ -90,6 +90,25 @@ def count_affected(*, using: str) -> int:
     return int(count)
 
 
+def affected_in_range(*, using: str, after: str | None, until: str | None) -> list[AffectedApplication]:
+    """Return the affected applications with keys beyond ``after`` and up to ``until``, in key order."""
+    sql = _folder_sql(using)
+    return [AffectedApplication(*row) for row in sql.fetch(sql.affected(Scope(after=after, until=until)))]
+
+
+def affected_named(*, using: str, keys: Sequence[str]) -> list[AffectedApplication]:
+    """Return those of the named applications that are affected, in key order."""
+    sql = _folder_sql(using)
+    return [AffectedApplication(*row) for row in sql.fetch(sql.affected(Scope(keys=tuple(keys))))]
+
+
+def range_end(*, using: str, after: str | None, size: int) -> str | None:
+    """Return the key of the ``size``-th application after a key; None where there are fewer."""
+    sql = _folder_sql(using)
+    end = sql.fetch(sql.range_end(after, size))
+    return str(end[0][0]) if end else None
+
+
 def applications_with_duplicate_roots(
     *, using: str, per_range: int = APPLICATIONS_PER_RANGE
 ) -> Iterator[tuple[str, int]]:

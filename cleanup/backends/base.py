@@ -327,12 +327,12 @@ class Backend(ABC):
         rows: Sequence[tuple[int, tuple[str, ...]]],
         *,
         step: int,
-        survivors: Sequence[tuple[str, str]] | None = None,
+        survivors: Sequence[tuple[str, str, str]] | None = None,
     ) -> list[Counted]:
         """Delete rows, given as (point, key cells), and journal their images.
 
-        With ``survivors``, (removed key, survivor key) in the order of ``rows`` and in the product's spelling, the
-        folders' forwarding addresses are recorded too. Raises CountMismatch.
+        With ``survivors``, (removed key, survivor key, name) in the order of ``rows`` and in the product's spelling,
+        the folders' forwarding addresses are recorded too. Raises CountMismatch.
         """
 
     @abstractmethod

@@ -453,7 +453,7 @@ class PostgresBackend(Backend):
         rows: Sequence[tuple[int, tuple[str, ...]]],
         *,
         step: int,
-        survivors: Sequence[tuple[str, str]] | None = None,
+        survivors: Sequence[tuple[str, str, str]] | None = None,
     ) -> list[Counted]:
         width = len(key)
         names = ["point", *(f"k{place}" for place in range(width))]
@@ -464,15 +464,12 @@ class PostgresBackend(Backend):
         ]
         forwarding = ""
         if survivors is not None:
-            names += ["removed", "survivor"]
-            types += ["text", "text"]
-            params += [
-                self._array([removed for removed, _ in survivors]),
-                self._array([survivor for _, survivor in survivors]),
-            ]
+            names += ["removed", "survivor", "name"]
+            types += ["text", "text", "text"]
+            params += [self._array([row[place] for row in survivors]) for place in range(3)]
             forwarding = (
-                ", forwarded AS (INSERT INTO cleanup_removedfolder (folder_key, survivor_key, point_id)"
-                " SELECT removed, survivor, point FROM gone)"
+                ", forwarded AS (INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)"
+                " SELECT removed, survivor, name, point FROM gone)"
             )
         image = self._text_array([f"t.{self.quote(column.name)}" for column in table.columns if not column.generated])
         sql = (

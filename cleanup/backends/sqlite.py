@@ -470,7 +470,7 @@ class SqliteBackend(Backend):
         rows: Sequence[tuple[int, tuple[str, ...]]],
         *,
         step: int,
-        survivors: Sequence[tuple[str, str]] | None = None,
+        survivors: Sequence[tuple[str, str, str]] | None = None,
     ) -> list[Counted]:
         relation = self.relation(table.name)
         listed = _json([[point, *cells] for point, cells in rows])
@@ -485,8 +485,9 @@ class SqliteBackend(Backend):
         if survivors is not None:
             forwarding = [[*pair, point] for pair, (point, _) in zip(survivors, rows, strict=True)]
             self.execute(
-                "INSERT INTO cleanup_removedfolder (folder_key, survivor_key, point_id)"
-                " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')"
+                "INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)"
+                " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),"
+                " json_extract(value, '$[3]')"
                 " FROM json_each(%s)",
                 [_json(forwarding)],
             )

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from django.db import connections
 
-from cleanup.management.terminal import safe
+from cleanup.names import safe
 
 _SCHEMES = {"postgresql": "postgresql", "sqlite": "sqlite"}
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from cleanup.management.terminal import Rows, counted, safe, say
+from cleanup.management.terminal import Rows, counted, say
 from cleanup.models import Result
+from cleanup.names import safe
 from cleanup.services import CleanupReport, RollbackResult
 from cleanup.services.reports import JSON, Conflict, Copy, FolderCleanupResult
 

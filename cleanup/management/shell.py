@@ -19,7 +19,8 @@ from rich.text import Text
 from cleanup.exceptions import CleanupError, UsageError
 from cleanup.management.failures import Failure, failure_of
 from cleanup.management.location import location
-from cleanup.management.terminal import RunProgress, console, safe, say
+from cleanup.management.terminal import RunProgress, console, say
+from cleanup.names import safe
 from cleanup.services import DatabaseCleanupService
 
 DONE, FOUND, REFUSED = 0, 1, 3

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from cleanup.names import safe
 from cleanup.services import Progress as Step
 
 #: Columns where there is no terminal: wide enough for most lines to stay whole.
@@ -24,14 +25,6 @@ PLAIN_WIDTH = 250
 
 #: Seconds between progress lines where there is no terminal.
 PLAIN_INTERVAL = 5.0
-
-
-def safe(value: object) -> str:
-    """Return a value with control, direction and other invisible characters escaped, as Python writes them."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in str(value)
-    )
 
 
 def counted(number: int, noun: str) -> str:

@@ -7,7 +7,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from cleanup.folder_tables import folder_tables
-from cleanup.management.terminal import counted, safe
+from cleanup.management.terminal import counted
+from cleanup.names import safe
 
 # Enough for a screen; the rest is counted.
 MOST_FOLDERS = 200

@@ -4,9 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [
-        ("cleanup", "0005_queue_and_structure_lock"),
-    ]
+    dependencies = [("cleanup", "0005_queue_and_structure_lock")]
 
     operations = [
         migrations.AlterModelOptions(

@@ -6,9 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [
-        ("cleanup", "0007_automation"),
-    ]
+    dependencies = [("cleanup", "0007_automation")]
 
     operations = [
         migrations.CreateModel(

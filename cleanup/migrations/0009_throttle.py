@@ -4,9 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [
-        ("cleanup", "0008_alerts"),
-    ]
+    dependencies = [("cleanup", "0008_alerts")]
 
     operations = [
         migrations.AddField(

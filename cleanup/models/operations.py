@@ -13,6 +13,8 @@ from django.db.models.functions import Now
 from cleanup.permissions import DESCRIPTIONS
 
 KEY_LENGTH = 255
+#: Of a folder's name, as far as it is searched by: an index takes it, however long the host's names are.
+NAME_LENGTH = 255
 
 
 class Control(models.Model):
@@ -25,7 +27,8 @@ class Control(models.Model):
     changed_by = models.CharField(max_length=255, blank=True, default="", db_default="")
 
     class Meta:
-        verbose_name = "control"
+        verbose_name = "cleanup page"
+        verbose_name_plural = "cleanup page"
         default_permissions = ()
         permissions = [(permission.codename, text) for permission, text in DESCRIPTIONS.items()]
         constraints = [models.CheckConstraint(condition=Q(id=1), name="cleanup_control_one_row")]
@@ -43,7 +46,8 @@ class Hold(models.Model):
     created_by = models.CharField(max_length=255, blank=True)
 
     class Meta:
-        verbose_name = "hold"
+        verbose_name = "application not to touch"
+        verbose_name_plural = "applications not to touch"
 
     def __str__(self) -> str:
         return self.application_key
@@ -220,6 +224,9 @@ class Result(models.Model):
                 condition=Q(status__in=["failed", "skipped", "held"]),
                 name="cleanup_result_unusual",
             ),
+            models.Index(
+                fields=["-id"], condition=Q(status__in=["failed", "skipped", "held"]), name="cleanup_result_decision"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -276,7 +283,8 @@ class RollbackPoint(models.Model):
     """Of a rolled-back point: counts restored, conflicts skipped."""
 
     class Meta:
-        verbose_name = "rollback point"
+        verbose_name = "undo record"
+        verbose_name_plural = "undo records"
         ordering = ["-sequence"]
         indexes = [
             models.Index(fields=["application_key", "-sequence"], name="cleanup_point_application"),
@@ -312,7 +320,8 @@ class SnapshotRow(models.Model):
     """Removed, structure: JSON, one array per row, values in the layout's column order."""
 
     class Meta:
-        verbose_name = "snapshot row"
+        verbose_name = "entry of an undo record"
+        verbose_name_plural = "entries of undo records"
 
     def __str__(self) -> str:
         return f"{self.kind} {self.table}: {self.row_count}"
@@ -324,11 +333,16 @@ class RemovedFolder(models.Model):
     id = models.BigAutoField(primary_key=True)
     folder_key = models.CharField(max_length=KEY_LENGTH)
     survivor_key = models.CharField(max_length=KEY_LENGTH)
+    name = models.CharField(max_length=NAME_LENGTH, blank=True, db_default="")
+    """The beginning of the name it had, to be found by; its image in the snapshot row has the whole."""
     point = models.ForeignKey(RollbackPoint, models.CASCADE, related_name="removed_folders", db_constraint=False)
 
     class Meta:
         verbose_name = "removed folder"
-        indexes = [models.Index(fields=["folder_key"], name="cleanup_removedfolder_key")]
+        indexes = [
+            models.Index(fields=["folder_key"], name="cleanup_removedfolder_key"),
+            models.Index(fields=["name", "-id"], name="cleanup_removedfolder_name"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.folder_key} -> {self.survivor_key}"
@@ -374,7 +388,8 @@ class Finding(models.Model):
     hint = models.TextField(blank=True)
 
     class Meta:
-        verbose_name = "finding"
+        verbose_name = "problem found"
+        verbose_name_plural = "problems found"
         indexes = [models.Index(fields=["verification", "code"], name="cleanup_finding_code")]
 
     def __str__(self) -> str:

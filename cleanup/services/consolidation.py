@@ -33,6 +33,7 @@ from cleanup.exceptions import (
 )
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
+from cleanup.models.operations import NAME_LENGTH
 from cleanup.planning import Plan, plan_merge
 from cleanup.references import Reference, ReferenceMap
 from cleanup.services.reports import FolderCleanupResult
@@ -103,6 +104,10 @@ class Batch:
     def number(self, place: int) -> int:
         """Return what the rows of a decision are counted by."""
         return place if self.points is None else self.points[place].sequence
+
+    def name(self, entry: Entry) -> str:
+        """Return the beginning of the removed folder's name, as far as it is searched by."""
+        return self.decisions[entry.place].records[entry.removed].row.name[:NAME_LENGTH]
 
 
 class Consolidation:
@@ -530,7 +535,7 @@ class Consolidation:
             (self.key_column,),
             [(batch.number(entry.place), (self._key_cell(entry.removed),)) for entry in ordered],
             step=step.number,
-            survivors=[(entry.removed, entry.survivor) for entry in ordered],
+            survivors=[(entry.removed, entry.survivor, batch.name(entry)) for entry in ordered],
         )
 
     def _prove(self, batch: Batch) -> None:

@@ -290,8 +290,7 @@ class Worker:
     def _work_on(self) -> None:
         while self._goes_on():
             self._yield_way()
-            claimed = self._patiently(self._claim)
-            if claimed is None:
+            if not self._goes_on() or (claimed := self._patiently(self._claim)) is None:
                 break
             if claimed:
                 self._work(claimed)
@@ -334,7 +333,7 @@ class Worker:
             waiting = True
             if self._patiently(self._ordered)[0] is not None or self._patiently(lambda: self._lost_patience(runs)):
                 break
-            if not self._goes_on():
+            if not self._goes_on():  # a tick hands on; the next one looks again
                 return
             time.sleep(WAIT_SECONDS)
         if waiting and throttle.reason:

@@ -782,9 +782,9 @@ class TestRemove:
 
     def test_records_where_folders_went(self, bench, cards):
         point = bench.point()
-        keys = str(new_key()), str(new_key())
+        keys = str(new_key()), str(new_key()), "Docs"
         bench.remove(cards, [(point, (bench.number(4),))], survivors=[keys])
-        found = RemovedFolder.objects.using(bench.alias).values_list("folder_key", "survivor_key", "point")
+        found = RemovedFolder.objects.using(bench.alias).values_list("folder_key", "survivor_key", "name", "point")
         assert list(found) == [(*keys, point)]
 
     def test_more_than_a_thousand_rows(self, bench):

@@ -15,9 +15,10 @@ from cleanup.guard_names import APP_LABEL
 from cleanup.management import rendering
 from cleanup.management.demo_data import Filled, fill, messes
 from cleanup.management.shell import DONE, FOUND, REFUSED, ShellCommand, operator
-from cleanup.management.terminal import Rows, counted, safe, say
+from cleanup.management.terminal import Rows, counted, say
 from cleanup.management.trees import content, folder_tree
 from cleanup.models import Application, File, Folder, RollbackPoint, Run
+from cleanup.names import safe
 from cleanup.services import CleanupReport
 
 

@@ -1,0 +1,196 @@
+"""Schedules, which can be changed; alerts, which can be acknowledged; checks, which are history."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern
+
+from cleanup.admin import doors, sentences
+from cleanup.admin.registers import Register, link
+from cleanup.exceptions import CleanupError
+from cleanup.models import Alert, ConsistencyCheck, Schedule
+from cleanup.names import safe
+from cleanup.permissions import Permission
+from cleanup.services import alerts
+from cleanup.services import schedules as schedule_service
+
+_CHANGEABLE = schedule_service.CHANGEABLE
+
+
+if TYPE_CHECKING:
+    FormBase = forms.ModelForm[Schedule]
+else:
+    FormBase = forms.ModelForm
+
+
+class ScheduleForm(FormBase):
+    """What can be changed about a schedule, in the words of the screens."""
+
+    hour = forms.IntegerField(min_value=0, max_value=23, label="Hour (UTC)")
+    minute = forms.IntegerField(min_value=0, max_value=59)
+
+    class Meta:
+        model = Schedule
+        fields = list(_CHANGEABLE)
+        labels = {
+            "schedule_type": "How often",
+            "weekday": "Weekday (of a weekly schedule)",
+            "max_applications": "Applications at most",
+            "alert_threshold": "Alert when more applications than this have duplicates",
+            "dry_run_first": "The first time, only plan",
+        }
+        help_texts = {"max_applications": "Empty: no limit."}
+
+    def clean_max_applications(self) -> int | None:
+        """Refuse a limit that would let nothing through."""
+        limit = self.cleaned_data["max_applications"]
+        if limit == 0:
+            raise ValidationError("At least 1, or empty for no limit.")
+        return None if limit is None else int(limit)
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(Register):
+    """Schedules: the one register that can be changed."""
+
+    form = ScheduleForm
+    list_display = ["what", "how_often", "state", "last", "next"]
+    ordering = ["name"]
+    sortable_by = ()
+    readonly_fields = ["what", "last", "next"]
+    fields = ["what", *_CHANGEABLE, "last", "next"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether the person may change schedules."""
+        return doors.may(request, Permission.LOOK) and doors.may(request, Permission.MANAGE_SCHEDULES)
+
+    def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:  # noqa: FBT001  # Django's signature
+        """Change the schedule by its service, which says when it is next due."""
+        changes = {name: form.cleaned_data[name] for name in form.changed_data if name in _CHANGEABLE}
+        try:
+            schedule_service.update(using=doors.database(), name=obj.pk, **changes)
+        except CleanupError as error:
+            messages.error(request, str(error))
+
+    @admin.display(description="schedule")
+    def what(self, schedule: Schedule) -> str:
+        return sentences.schedule_name(schedule.name).capitalize()
+
+    @admin.display(description="how often")
+    def how_often(self, schedule: Schedule) -> str:
+        return sentences.cadence(schedule)
+
+    @admin.display(description="state")
+    def state(self, schedule: Schedule) -> str:
+        return "on" if schedule.enabled else "switched off"
+
+    @admin.display(description="last")
+    def last(self, schedule: Schedule) -> str:
+        return self.time(schedule.last_run)
+
+    @admin.display(description="next")
+    def next(self, schedule: Schedule) -> str:
+        return self.time(schedule.next_run)
+
+
+@admin.register(Alert)
+class AlertAdmin(Register):
+    """Alerts: what is wrong, or was."""
+
+    list_display = ["what", "how_bad", "state_text", "since", "last"]
+    list_filter = ["state", "severity"]
+    ordering = ["-id"]
+    sortable_by = ()
+    fields = ["what", "how_bad", "state_text", "next_step", "of_run", "since", "last", "known", "gone"]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address of the one deed."""
+        return [
+            doors.page(self.admin_site, "<int:alert_id>/acknowledge/", self.acknowledge_view, "acknowledge"),
+            *super().get_urls(),
+        ]
+
+    @doors.deed(Permission.MANAGE_SCHEDULES)
+    def acknowledge_view(self, request: HttpRequest, alert_id: int) -> HttpResponse:
+        """Note that somebody knows."""
+        alert = get_object_or_404(self.get_queryset(request), pk=alert_id)
+        by = request.user.get_username()
+
+        def acknowledge() -> bool:
+            alerts.acknowledge(using=doors.database(), alert_id=alert.pk, by=by)
+            return True
+
+        if doors.attempt(request, acknowledge):
+            doors.log(request, alert, "Acknowledged the alert.")
+            messages.success(request, "Noted that you know. It is closed by itself when its cause is gone.")
+        return redirect("admin:cleanup_alert_change", alert.pk)
+
+    @admin.display(description="alert")
+    def what(self, alert: Alert) -> str:
+        return safe(alert.message)
+
+    @admin.display(description="how bad")
+    def how_bad(self, alert: Alert) -> str:
+        return alert.get_severity_display()
+
+    @admin.display(description="state")
+    def state_text(self, alert: Alert) -> str:
+        return {"open": "open", "acknowledged": "somebody knows", "resolved": "over"}[alert.state]
+
+    @admin.display(description="next step")
+    def next_step(self, alert: Alert) -> str:
+        return safe(alert.hint) or "—"
+
+    @admin.display(description="run")
+    def of_run(self, alert: Alert) -> Any:
+        return link(alert.run, "the run") if alert.run else "—"
+
+    @admin.display(description="first seen")
+    def since(self, alert: Alert) -> str:
+        return self.time(alert.first_seen)
+
+    @admin.display(description="last seen")
+    def last(self, alert: Alert) -> str:
+        return self.time(alert.last_seen)
+
+    @admin.display(description="known to")
+    def known(self, alert: Alert) -> str:
+        if alert.acknowledged_at is None:
+            return "nobody yet"
+        return f"{safe(alert.acknowledged_by)}, since {self.time(alert.acknowledged_at)}"
+
+    @admin.display(description="over since")
+    def gone(self, alert: Alert) -> str:
+        return self.time(alert.resolved_at)
+
+
+@admin.register(ConsistencyCheck)
+class ConsistencyCheckAdmin(Register):
+    """Checks: how many applications had duplicates, and when."""
+
+    list_display = ["when", "found", "who"]
+    ordering = ["-id"]
+    sortable_by = ()
+    fields = ["when", "found", "late", "who"]
+
+    @admin.display(description="started")
+    def when(self, check: ConsistencyCheck) -> str:
+        return self.time(check.started_at)
+
+    @admin.display(description="outcome")
+    def found(self, check: ConsistencyCheck) -> str:
+        if check.ended_at is None:
+            return "not finished"
+        return "It failed." if check.duplicate_applications is None else sentences.last_check(check)
+
+    @admin.display(description="records filed late, put right")
+    def late(self, check: ConsistencyCheck) -> str:
+        return f"{check.late_arrivals:,}"
+
+    @admin.display(description="started by")
+    def who(self, check: ConsistencyCheck) -> str:
+        return sentences.started(check.started_by, check.started_how)

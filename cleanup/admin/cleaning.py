@@ -1,0 +1,285 @@
+"""From the list of applications with duplicates, over the preview, to the confirmation that starts a cleanup.
+
+Invariant: nothing starts that was not shown. A confirmation carries the hash of each plan; where one has changed, the
+new plans are shown and nothing is done.
+"""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.admin.utils import quote, unquote
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, reverse
+from django.utils import timezone
+
+from cleanup import conf
+from cleanup.admin import doors, sentences
+from cleanup.admin.doors import Pages, page
+from cleanup.admin.drawing import Drawing, Side
+from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, UnknownObject
+from cleanup.models import Run
+from cleanup.names import safe
+from cleanup.permissions import Permission
+from cleanup.services import applications, confirmations, overview, previews
+from cleanup.services.consolidation import Inclusion
+
+#: "Clean up" without a selection means the first so many.
+FIRST = 10
+
+
+class CleaningPages(Pages):
+    """Applications with duplicates, their previews, and the two confirmations."""
+
+    section = "applications"
+
+    def urls(self) -> list[URLPattern]:
+        """Return the addresses."""
+        site = self.site
+        return [
+            page(site, "applications/", self.applications, "applications"),
+            page(site, "applications/<str:key>/part/", self.part, "preview_part"),
+            page(site, "applications/<str:key>/", self.preview, "preview"),
+            page(site, "clean-up/", self.clean_up, "clean_up"),
+            page(site, "dry-run/", self.dry_run, "dry_run"),
+            page(site, "clean-up-everything/", self.clean_up_everything, "clean_up_everything"),
+        ]
+
+    # Looking.
+
+    @doors.needs(Permission.LOOK)
+    def applications(self, request: HttpRequest) -> HttpResponse:
+        """List the applications with duplicates, page by page, or those that a search finds."""
+        using, text, after = doors.database(), request.GET.get("q", ""), request.GET.get("after") or None
+        if text.strip():
+            found = applications.affected_among(using=using, keys=applications.find(using=using, text=text))
+            following = None
+        else:
+            try:
+                listed = applications.affected_page(using=using, after=after)
+            except InvalidKey:
+                return redirect("admin:cleanup_applications")
+            found, following = listed.rows, listed.after
+        labels = applications.labels(using=using, keys=[row.application_id for row in found])
+        rows = [
+            {
+                "key": row.application_id,
+                "id": safe(row.application_id),
+                "label": safe(labels.get(row.application_id, "")),
+                "address": reverse("admin:cleanup_preview", args=[quote(row.application_id)]),
+                "roots": sentences.counted(row.roots, "top folder"),
+                "duplicates": sentences.counted(row.duplicates, "duplicate"),
+            }
+            for row in found
+        ]
+        return self.render(
+            request,
+            "applications",
+            title="Applications with duplicates",
+            rows=rows,
+            text=text,
+            after=after,
+            following=following,
+        )
+
+    @doors.needs(Permission.LOOK)
+    def preview(self, request: HttpRequest, key: str) -> HttpResponse:
+        """Show one application's folders before and after, and what merges into what and why."""
+        return self._preview(request, unquote(key))
+
+    def _preview(self, request: HttpRequest, key: str, *, status: int = 200) -> HttpResponse:
+        try:
+            found = previews.preview(using=doors.database(), application_id=key)
+        except (InvalidKey, UnknownObject):
+            raise Http404 from None
+        except CleanupError as error:
+            messages.error(request, sentences.refusal(error))
+            return redirect("admin:cleanup_applications")
+        codes = [obstacle.code for obstacle in found.obstacles]
+        label = applications.labels(using=doors.database(), keys=[key]).get(found.application_id, "")
+        return self.render(
+            request,
+            "preview",
+            title=f"Folders of {safe(label) or 'an application'}",
+            status=status,
+            key=found.application_id,
+            shown_key=safe(found.application_id),
+            label=safe(label),
+            preview=found,
+            totals=sentences.totals(found, days=conf.rollback_days()),
+            groups=[sentences.group(group) for group in found.groups[:100]],
+            groups_left_out=max(0, len(found.groups) - 100),
+            linked=[
+                f"{safe(table)}: {sentences.counted(rows, 'record')}"
+                for table, rows in sorted(found.references_moved.items())
+            ],
+            obstacles=[sentences.obstacle(code) for code in codes],
+            held="held" in codes,
+            large="too_large" in codes,
+            blocked=[code for code in codes if code not in ("held", "too_large")],
+            before=self._drawing(found, "before").part(),
+            after=self._drawing(found, "after").part(),
+            before_count=sentences.counted(len(found.before), "folder"),
+            after_count=sentences.counted(len(found.after), "folder"),
+            history=reverse("admin:cleanup_rollbackpoint_changelist", query={"q": found.application_id}),
+        )
+
+    @doors.needs(Permission.LOOK)
+    def part(self, request: HttpRequest, key: str) -> HttpResponse:
+        """Show a part of a tree: within the page where a script asks, else as a page of its own."""
+        side, folder = request.GET.get("side"), request.GET.get("folder", "")
+        start = request.GET.get("start", "0")
+        if side not in ("before", "after") or not start.isdecimal() or len(start) > 9:
+            raise Http404
+        try:
+            found = previews.preview(using=doors.database(), application_id=unquote(key))
+        except CleanupError:
+            raise Http404 from None
+        drawn = self._drawing(found, cast("Side", side)).part(folder=folder, start=int(start))
+        if request.headers.get("x-requested-with") == "XMLHttpRequest":
+            return HttpResponse(drawn)
+        name = sentences.folder_name(found.folders[folder].name) if folder in found.folders else "Top folders"
+        return self.render(
+            request,
+            "part",
+            title=f"{name}, {side} the cleanup",
+            drawn=drawn,
+            back=reverse("admin:cleanup_preview", args=[key]),
+        )
+
+    def _drawing(self, found: previews.Preview, side: Side) -> Drawing:
+        def part(**parameters: Any) -> str:
+            return reverse("admin:cleanup_preview_part", args=[quote(found.application_id)], query=parameters)
+
+        return Drawing(found, side, part)
+
+    # Confirming.
+
+    @doors.needs(Permission.CLEAN)
+    def clean_up(self, request: HttpRequest) -> HttpResponse:
+        """Show what a cleanup of the selected applications, or of the first ten, would do; start it when confirmed."""
+        if request.method == "POST":
+            return self._start(request)
+        return self._confirmation(request, request.GET.getlist("application") or self._first())
+
+    @doors.needs(Permission.CHECK)
+    def dry_run(self, request: HttpRequest) -> HttpResponse:
+        """Show what a cleanup of the first ten would do, and nothing else."""
+        return self._confirmation(request, self._first(), dry_run=True)
+
+    def _first(self) -> list[str]:
+        listed = applications.affected_page(using=doors.database(), size=FIRST)
+        return [row.application_id for row in listed.rows]
+
+    def _confirmation(
+        self, request: HttpRequest, keys: list[str], *, status: int = 200, dry_run: bool = False
+    ) -> HttpResponse:
+        using = doors.database()
+        found = doors.attempt(request, lambda: confirmations.prospects(using=using, applications=keys))
+        if found is None:
+            return redirect("admin:cleanup_applications")
+        labels = applications.labels(using=using, keys=[row.application_id for row in found])
+        rows = [
+            {
+                "key": row.application_id,
+                "id": safe(row.application_id),
+                "label": safe(labels.get(row.application_id, "")),
+                "hash": row.plan_hash,
+                "goes_ahead": row.goes_ahead,
+                "sentence": _prospect(row),
+                "address": reverse("admin:cleanup_preview", args=[quote(row.application_id)]),
+            }
+            for row in found
+        ]
+        ahead = [row for row in found if row.goes_ahead]
+        folders, files = sum(row.folders_removed for row in ahead), sum(row.files_moved for row in ahead)
+        totals = [
+            f"{sentences.counted(len(ahead), 'application')} will be cleaned up.",
+            sentences.merged(folders, files),
+            sentences.NOTHING_DELETED,
+            sentences.undo_for(conf.rollback_days(), now=timezone.now()),
+        ]
+        return self.render(
+            request,
+            "clean_up",
+            title="What a cleanup would do" if dry_run else "Clean up these applications?",
+            dry_run=dry_run,
+            status=status,
+            rows=rows,
+            ahead=len(ahead),
+            totals=" ".join(totals),
+        )
+
+    def _start(self, request: HttpRequest) -> HttpResponse:
+        keys, hashes = request.POST.getlist("application"), request.POST.getlist("plan_hash")
+        held, large = bool(request.POST.get("include_held")), bool(request.POST.get("include_large"))
+        one = request.POST.get("from") == "preview" and len(keys) == 1
+        using = doors.database()
+
+        def start() -> Run:
+            now = confirmations.prospects(using=using, applications=keys, include=Inclusion(held=held, large=large))
+            confirmations.refuse_if_stale(now=now, confirmed=dict(zip(keys, hashes, strict=False)))
+            return doors.service().start_cleanup(
+                applications=[prospect.application_id for prospect in now],
+                include_held=held,
+                include_large=large,
+                reason=request.POST.get("reason", ""),
+                **doors.actor(request),
+            )
+
+        if not keys:
+            messages.warning(request, "No application was selected.")
+            return redirect("admin:cleanup_applications")
+        try:
+            run = start()
+        except StalePlan as error:
+            messages.error(request, sentences.refusal(error))
+            return self._preview(request, keys[0], status=409) if one else self._confirmation(request, keys, status=409)
+        except CleanupError as error:
+            messages.error(request, sentences.refusal(error))
+            return redirect("admin:cleanup_control_changelist")
+        doors.log(request, run, f"Started a cleanup of {sentences.counted(len(keys), 'application')}.")
+        messages.success(request, "The cleanup has started. This page follows it.")
+        return redirect("admin:cleanup_run_change", run.pk)
+
+    @doors.needs(Permission.CLEAN_EVERYTHING)
+    def clean_up_everything(self, request: HttpRequest) -> HttpResponse:
+        """Ask for the number of applications to be typed in; start a cleanup of all when it is right."""
+        check = overview.latest_check(using=doors.database())
+        total = check.duplicate_applications if check else None
+        if check is None or total is None:
+            messages.warning(request, "Check first: nothing is known about duplicates yet.")
+            return redirect("admin:cleanup_control_changelist")
+        wrong = False
+        if request.method == "POST":
+            typed = request.POST.get("total", "").strip().replace(",", "").replace(" ", "")
+            wrong = typed != str(total)
+            if not wrong:
+                return self._start_everything(request, total)
+        return self.render(
+            request,
+            "clean_up_everything",
+            title="Clean up everything?",
+            total=total,
+            total_text=sentences.counted(total, "application"),
+            checked=sentences.moment_text(check.ended_at),
+            undo=sentences.undo_for(conf.rollback_days(), now=timezone.now()),
+            nothing_deleted=sentences.NOTHING_DELETED,
+            wrong=wrong,
+            status=422 if wrong else 200,
+        )
+
+    def _start_everything(self, request: HttpRequest, total: int) -> HttpResponse:
+        reason = request.POST.get("reason", "")
+        run = doors.attempt(request, lambda: doors.service().start_cleanup(reason=reason, **doors.actor(request)))
+        if run is None:
+            return redirect("admin:cleanup_control_changelist")
+        doors.log(request, run, f"Started a cleanup of everything ({sentences.counted(total, 'application')}).")
+        messages.success(request, "The cleanup has started. This page follows it.")
+        return redirect("admin:cleanup_run_change", run.pk)
+
+
+def _prospect(row: confirmations.Prospect) -> str:
+    if row.obstacle:
+        return sentences.obstacle(row.obstacle)
+    return sentences.merged(row.folders_removed, row.files_moved) if row.folders_removed else "There is nothing to do."

@@ -1,0 +1,181 @@
+"""The cleanup page, which stands where ``Control`` would have a register, and the deeds behind its buttons."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern
+
+from cleanup.admin import doors, sentences
+from cleanup.admin.answers import DecisionPages, FolderPages
+from cleanup.admin.chart import chart
+from cleanup.admin.cleaning import CleaningPages
+from cleanup.admin.registers import Register
+from cleanup.admin.runs import live
+from cleanup.admin.undo import UndoPages
+from cleanup.models import Alert, Control, Run, Schedule
+from cleanup.names import safe
+from cleanup.permissions import Permission
+from cleanup.services import AutomatedCleanupService, overview
+
+HOME = "admin:cleanup_control_changelist"
+
+
+@admin.register(Control)
+class ControlAdmin(Register):
+    """The cleanup page and, below its address, all pages that are no register."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the addresses of deeds and pages."""
+        site = self.admin_site
+        pages = (CleaningPages(site), UndoPages(site), DecisionPages(site), FolderPages(site))
+        return [
+            doors.page(site, "check/", self.check_view, "check"),
+            doors.page(site, "verify/", self.verify_view, "verify"),
+            doors.page(site, "stop-everything/", self.freeze_view, "freeze"),
+            doors.page(site, "let-it-go-on/", self.unfreeze_view, "unfreeze"),
+            doors.page(site, "start-service/", self.start_view, "start_service"),
+            doors.page(site, "stop-service/", self.stop_view, "stop_service"),
+            *(url for group in pages for url in group.urls()),
+            *super().get_urls(),
+        ]
+
+    @doors.needs(Permission.LOOK)
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show how things are."""
+        found = overview.overview(using=doors.database())
+        return TemplateResponse(
+            request,
+            "admin/cleanup/control.html",
+            {
+                **self.admin_site.each_context(request),
+                **self.context(request),
+                "title": "Cleanup",
+                "opts": self.opts,
+                **_shown(found),
+                **(extra_context or {}),
+            },
+        )
+
+    @doors.deed(Permission.CHECK)
+    def check_view(self, request: HttpRequest) -> HttpResponse:
+        """Have a cluster count the duplicates."""
+        check = doors.attempt(request, lambda: doors.service().start_check(**doors.actor(request)))
+        if check is not None:
+            doors.log(request, check, "Started a check.")
+            messages.success(request, "The check has started. Its outcome appears on this page.")
+        return redirect(HOME)
+
+    @doors.deed(Permission.CHECK)
+    def verify_view(self, request: HttpRequest) -> HttpResponse:
+        """Have a cluster verify the database."""
+        by = request.user.get_username()
+        verification = doors.attempt(request, lambda: doors.service().start_verification(started_by=by))
+        if verification is not None:
+            doors.log(request, verification, "Started a verification.")
+            messages.success(request, "The verification has started. Its outcome appears on this page.")
+        return redirect(HOME)
+
+    @doors.deed(Permission.FREEZE)
+    def freeze_view(self, request: HttpRequest) -> HttpResponse:
+        """Stop everything."""
+        reason = request.POST.get("reason", "").strip() or "stopped in the admin"
+        doors.service().freeze(reason=reason, changed_by=request.user.get_username())
+        doors.log(request, Control(pk=1, frozen=True), "Stopped everything.")
+        messages.warning(request, "Everything is stopped. What was being worked on is finished; nothing new begins.")
+        return redirect(HOME)
+
+    @doors.deed(Permission.FREEZE)
+    def unfreeze_view(self, request: HttpRequest) -> HttpResponse:
+        """Let it go on."""
+        doors.service().unfreeze(changed_by=request.user.get_username())
+        doors.log(request, Control(pk=1), "Let it go on.")
+        messages.success(request, "Cleaning up is possible again.")
+        return redirect(HOME)
+
+    @doors.deed(Permission.MANAGE_SCHEDULES)
+    def start_view(self, request: HttpRequest) -> HttpResponse:
+        """Let the schedules fire."""
+        AutomatedCleanupService(using=doors.database()).start_automated_service(started_by=request.user.get_username())
+        doors.log(request, Control(pk=1), "Started the schedules.")
+        messages.success(request, "The schedules are on.")
+        return redirect(HOME)
+
+    @doors.deed(Permission.MANAGE_SCHEDULES)
+    def stop_view(self, request: HttpRequest) -> HttpResponse:
+        """Let no schedule fire."""
+        AutomatedCleanupService(using=doors.database()).stop_automated_service(stopped_by=request.user.get_username())
+        doors.log(request, Control(pk=1), "Stopped the schedules.")
+        messages.success(request, "The schedules are off. What has begun goes on to its end.")
+        return redirect(HOME)
+
+
+def _shown(found: overview.Overview) -> dict[str, Any]:
+    verification = found.verification
+    latest = next((run for run in found.recent if run.kind == Run.Kind.CLEANUP), None)
+    return {
+        "health": sentences.health(
+            frozen=found.frozen,
+            duplicates=found.check.duplicate_applications if found.check else None,
+            verification_passed=verification.passed if verification else None,
+            alerts=found.open_alerts,
+            overdue=found.overdue,
+            stopped=latest is not None and latest.status == Run.Status.STOPPED,
+        ),
+        "frozen": found.frozen,
+        "frozen_reason": safe(found.control.reason) if found.control else "",
+        "frozen_since": sentences.moment_text(found.control.changed_at) if found.control else "",
+        "cluster_alive": found.cluster_alive,
+        "service_started": found.started,
+        "check_text": sentences.last_check(found.check),
+        "checking": found.checking is not None and found.cluster_alive,
+        "verification_text": sentences.last_verification(verification),
+        "verification": verification,
+        "verifying": found.verifying is not None and found.cluster_alive,
+        "duplicates": found.check.duplicate_applications if found.check else None,
+        "chart": chart(found.history),
+        "run": found.active,
+        **(live(found.active) if found.active else {}),
+        "recent": [_run(run) for run in found.recent],
+        "schedules": [_schedule(schedule, found) for schedule in found.schedules],
+        "alerts": [_alert(alert) for alert in found.alerts],
+        "more_alerts": max(0, found.open_alerts - len(found.alerts)),
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "pk": run.pk,
+        "what": "Cleanup" if run.kind == Run.Kind.CLEANUP else "Undo",
+        "state": sentences.run_status(run.status),
+        "progress": sentences.run_progress(run),
+        "outcome": sentences.run_outcome(run),
+        "when": sentences.moment_text(run.started_at or run.created_at),
+        "who": sentences.started(run.started_by, run.started_how),
+    }
+
+
+def _schedule(schedule: Schedule, found: overview.Overview) -> dict[str, Any]:
+    return {
+        "pk": schedule.pk,
+        "name": sentences.schedule_name(schedule.name).capitalize(),
+        "cadence": sentences.cadence(schedule),
+        "last": sentences.moment_text(schedule.last_run),
+        "next": sentences.moment_text(schedule.next_run, otherwise="—"),
+        "state": sentences.schedule_state(
+            enabled=schedule.enabled, started=found.started, overdue=schedule.name in found.overdue
+        ),
+        "overdue": schedule.name in found.overdue,
+    }
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "pk": alert.pk,
+        "severity": alert.get_severity_display(),
+        "message": safe(alert.message),
+        "since": sentences.moment_text(alert.first_seen),
+        "acknowledged": alert.state == Alert.State.ACKNOWLEDGED,
+    }

@@ -1,0 +1,142 @@
+"""Who may do what, how a deed is done, and where: what every page of ours goes through.
+
+A deed is a POST that asks for its permission, calls one service, leaves an entry in the admin's log and redirects. What
+the service refuses becomes a sentence. Custom addresses, since Django's own change views run in a transaction.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypedDict, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db import models, router
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST
+
+from cleanup.admin import sentences
+from cleanup.exceptions import CleanupError
+from cleanup.models import Control, Run
+from cleanup.permissions import Permission
+from cleanup.services import DatabaseCleanupService
+
+
+class Actor(TypedDict):
+    """Who starts something, and how, as the services take it."""
+
+    started_by: str
+    started_how: str
+
+
+View = Callable[..., HttpResponse]
+
+
+def database() -> str:
+    """Return the alias of the database that the product's own tables live in, and so the mapped ones."""
+    return router.db_for_write(Run)
+
+
+def service() -> DatabaseCleanupService:
+    """Return the service of that database."""
+    return DatabaseCleanupService(using=database())
+
+
+def may(request: HttpRequest, permission: Permission) -> bool:
+    """Tell whether the person may do this."""
+    return request.user.is_active and request.user.has_perm(permission)
+
+
+def permissions_of(request: HttpRequest) -> dict[str, bool]:
+    """Return what the person may do, by the permission's codename, for templates."""
+    return {permission.codename: may(request, permission) for permission in Permission}
+
+
+def needs(permission: Permission) -> Callable[[View], View]:
+    """Refuse whoever lacks the permission, and who may not look at all."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not (may(request, Permission.LOOK) and may(request, permission)):
+                raise PermissionDenied
+            return view(self, request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def deed(permission: Permission) -> Callable[[View], View]:
+    """As ``needs``, and refuse all but a POST; for views that change something."""
+
+    def decorate(view: View) -> View:
+        return method_decorator(require_POST)(needs(permission)(view))
+
+    return decorate
+
+
+def attempt(request: HttpRequest, do: Callable[[], Any]) -> Any:
+    """Do it; a refusal becomes a message on the next page, and None is returned."""
+    try:
+        return do()
+    except CleanupError as error:
+        messages.error(request, sentences.refusal(error))
+        return None
+
+
+def log(request: HttpRequest, what: models.Model, message: str) -> None:
+    """Leave an entry in the admin's log."""
+    LogEntry.objects.create(
+        user_id=cast("int", request.user.pk),
+        content_type_id=ContentType.objects.get_for_model(what, for_concrete_model=False).pk,
+        object_id=str(what.pk),
+        object_repr=str(what)[:200],
+        action_flag=CHANGE,
+        change_message=message,
+    )
+
+
+def actor(request: HttpRequest) -> Actor:
+    """Return what the services want to know about who starts something, and how."""
+    return {"started_by": request.user.get_username(), "started_how": "admin"}
+
+
+def page(site: admin.AdminSite, route: str, view: View, name: str) -> URLPattern:
+    """Return a page of the admin: signed in as staff, protected against forged requests, never cached."""
+    return path(route, site.admin_view(view), name=f"cleanup_{name}")
+
+
+class Pages:
+    """Some pages that are no register; their addresses are below that of ``Control``."""
+
+    section = ""
+
+    def __init__(self, site: admin.AdminSite) -> None:
+        self.site = site
+
+    def urls(self) -> list[URLPattern]:
+        """Return the addresses."""
+        raise NotImplementedError
+
+    def render(
+        self, request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any
+    ) -> TemplateResponse:
+        """Render a page in the admin's frame."""
+        return TemplateResponse(
+            request,
+            f"admin/cleanup/{template}.html",
+            {
+                **self.site.each_context(request),
+                "title": title,
+                "opts": Control._meta,
+                "may": permissions_of(request),
+                "section": self.section,
+                **context,
+            },
+            status=status,
+        )

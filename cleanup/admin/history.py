@@ -1,0 +1,116 @@
+"""Registers of undo records and of the rows in them."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from cleanup.admin import sentences
+from cleanup.admin.registers import Register, application, link, list_link
+from cleanup.models import RollbackPoint, SnapshotRow
+from cleanup.names import safe
+
+#: Characters of a snapshot row's text that a page shows.
+MOST_SHOWN = 20_000
+
+
+@admin.register(RollbackPoint)
+class RollbackPointAdmin(Register):
+    """Undo records: what one cleanup of one application changed."""
+
+    list_display = ["who", "state", "what", "of_run", "when"]
+    list_filter = ["status", "kind"]
+    list_select_related = ["run"]
+    ordering = ["-sequence"]
+    sortable_by = ()
+    application_field = "application_key"
+    search_help_text = "Application: its name or its id"
+    fields = ["who", "state", "what", "why", "of_run", "rows", "when", "expires", "ended", "conflicts", "id"]
+
+    @admin.display(description="application")
+    def who(self, point: RollbackPoint) -> str:
+        return application(point, point.application_key)
+
+    @admin.display(description="state")
+    def state(self, point: RollbackPoint) -> str:
+        return sentences.point_status(point)
+
+    @admin.display(description="what")
+    def what(self, point: RollbackPoint) -> str:
+        return "A cleanup" if point.kind == RollbackPoint.Kind.CLEANUP else "Taken by hand"
+
+    @admin.display(description="reason")
+    def why(self, point: RollbackPoint) -> str:
+        return " / ".join(filter(None, [safe(point.reason), safe(point.ended_reason)])) or "—"
+
+    @admin.display(description="run")
+    def of_run(self, point: RollbackPoint) -> str:
+        return link(point.run, "the run") if point.run else "—"
+
+    @admin.display(description="entries")
+    def rows(self, point: RollbackPoint) -> str:
+        return list_link(SnapshotRow, "entries of this undo record", point__sequence__exact=point.pk)
+
+    @admin.display(description="written")
+    def when(self, point: RollbackPoint) -> str:
+        return self.time(point.created_at)
+
+    @admin.display(description="expires")
+    def expires(self, point: RollbackPoint) -> str:
+        return self.time(point.expires_at)
+
+    @admin.display(description="undone")
+    def ended(self, point: RollbackPoint) -> str:
+        by = f", by {safe(point.ended_by)}" if point.ended_by else ""
+        return f"{self.time(point.ended_at)}{by}"
+
+    @admin.display(description="kept as people have changed it")
+    def conflicts(self, point: RollbackPoint) -> str:
+        return " ".join(sentences.conflict(found) for found in point.outcome.get("conflicts", ())) or "—"
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow the links between registers."""
+        return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
+
+
+@admin.register(SnapshotRow)
+class SnapshotRowAdmin(Register):
+    """The rows in undo records: what moved and what was removed."""
+
+    list_display = ["number", "what", "table_name", "row_count", "record"]
+    list_select_related = ["point"]
+    ordering = ["-id"]
+    sortable_by = ()
+    fields = ["what", "table_name", "row_count", "record", "content"]
+
+    @admin.display(description="entry")
+    def number(self, row: SnapshotRow) -> str:
+        return f"{row.pk}"
+
+    @admin.display(description="what")
+    def what(self, row: SnapshotRow) -> str:
+        return {
+            SnapshotRow.Kind.MOVED: "moved",
+            SnapshotRow.Kind.REMOVED: "removed",
+            SnapshotRow.Kind.STRUCTURE: "as it was",
+        }[SnapshotRow.Kind(row.kind)]
+
+    @admin.display(description="table")
+    def table_name(self, row: SnapshotRow) -> str:
+        return safe(row.table)
+
+    @admin.display(description="undo record")
+    def record(self, row: SnapshotRow) -> Any:
+        return link(row.point, safe(row.point.application_key))
+
+    @admin.display(description="content")
+    def content(self, row: SnapshotRow) -> Any:
+        text = "\n".join(filter(None, [row.changes, row.keys, row.images]))
+        left_out = len(text) - MOST_SHOWN
+        more = f"\n… and {left_out:,} more characters" if left_out > 0 else ""
+        return format_html("<pre>{}{}</pre>", safe(text[:MOST_SHOWN]), more)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow the links between registers."""
+        return lookup == "point__sequence__exact" or super().lookup_allowed(lookup, value, request)

@@ -1,0 +1,83 @@
+"""The register of applications that are not to be touched, and the two deeds: hold and release."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern
+
+from cleanup.admin import doors
+from cleanup.admin.registers import Register, application
+from cleanup.models import Hold
+from cleanup.names import safe
+from cleanup.permissions import Permission
+
+
+@admin.register(Hold)
+class HoldAdmin(Register):
+    """Applications that no cleanup touches."""
+
+    list_display = ["who", "why", "by", "since"]
+    ordering = ["-id"]
+    sortable_by = ()
+    application_field = "application_key"
+    search_help_text = "Application: its name or its id"
+    fields = ["who", "why", "by", "since"]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the addresses of the two deeds."""
+        site = self.admin_site
+        return [
+            doors.page(site, "hold/", self.hold_view, "hold"),
+            doors.page(site, "<int:hold_id>/release/", self.release_view, "release"),
+            *super().get_urls(),
+        ]
+
+    @doors.deed(Permission.CLEAN)
+    def hold_view(self, request: HttpRequest) -> HttpResponse:
+        """Mark an application as not to be touched."""
+        key = request.POST.get("application", "")
+        reason = request.POST.get("reason", "")
+        by = request.user.get_username()
+
+        def hold() -> Hold:
+            doors.service().hold(key, reason=reason, created_by=by)
+            return Hold.objects.using(doors.database()).get(application_key=key)
+
+        held = doors.attempt(request, hold)
+        if held is not None:
+            doors.log(request, held, "Marked the application “do not touch”.")
+            messages.success(request, "No cleanup touches this application until you release it.")
+        return redirect("admin:cleanup_hold_changelist")
+
+    @doors.deed(Permission.CLEAN)
+    def release_view(self, request: HttpRequest, hold_id: int) -> HttpResponse:
+        """Let cleanups touch an application again."""
+        held = get_object_or_404(self.get_queryset(request), pk=hold_id)
+
+        def release() -> bool:
+            doors.service().release(held.application_key)
+            return True
+
+        if doors.attempt(request, release):
+            doors.log(request, held, "Released the application.")
+            messages.success(request, "The application was released: cleanups may touch it again.")
+        back = "decisions" if request.POST.get("next") == "decisions" else "hold_changelist"
+        return redirect(f"admin:cleanup_{back}")
+
+    @admin.display(description="application")
+    def who(self, hold: Hold) -> Any:
+        return application(hold, hold.application_key)
+
+    @admin.display(description="reason")
+    def why(self, hold: Hold) -> str:
+        return safe(hold.reason) or "—"
+
+    @admin.display(description="by")
+    def by(self, hold: Hold) -> str:
+        return safe(hold.created_by) or "—"
+
+    @admin.display(description="since")
+    def since(self, hold: Hold) -> str:
+        return self.time(hold.created_at)

@@ -1,0 +1,113 @@
+"""Registers of verifications and of the problems they found."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from cleanup.admin import doors, sentences
+from cleanup.admin.registers import Register, application, link, list_link
+from cleanup.models import Finding, Verification
+from cleanup.names import safe
+from cleanup.services.findings import CODES
+
+
+@admin.register(Verification)
+class VerificationAdmin(Register):
+    """Verifications of the whole database."""
+
+    list_display = ["when", "outcome", "found", "who"]
+    ordering = ["-id"]
+    sortable_by = ()
+    fields = ["when", "ended", "outcome", "found", "who"]
+
+    @admin.display(description="started")
+    def when(self, verification: Verification) -> str:
+        return self.time(verification.started_at)
+
+    @admin.display(description="ended")
+    def ended(self, verification: Verification) -> str:
+        return self.time(verification.ended_at)
+
+    @admin.display(description="outcome")
+    def outcome(self, verification: Verification) -> str:
+        if verification.ended_at is None:
+            return "not finished"
+        return "passed: no errors" if verification.passed else "errors were found"
+
+    @admin.display(description="problems found")
+    def found(self, verification: Verification) -> Any:
+        total = sum(verification.counts.values())
+        if not total:
+            return "none"
+        return list_link(Finding, sentences.counted(total, "problem"), verification__id__exact=verification.pk)
+
+    @admin.display(description="started by")
+    def who(self, verification: Verification) -> str:
+        return safe(verification.started_by) or "—"
+
+
+class ProblemKind(admin.SimpleListFilter):
+    """Problems by kind, in the words of the screens."""
+
+    title = "problem"
+    parameter_name = "code"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the kinds."""
+        return [(code, sentences.finding(code)) for code in CODES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
+        """Return the problems of the chosen kind."""
+        return queryset.filter(code=self.value()) if self.value() in CODES else queryset
+
+
+@admin.register(Finding)
+class FindingAdmin(Register):
+    """Problems found: of the latest verification, unless another one is asked for."""
+
+    list_display = ["problem", "how_bad", "who", "where", "hint_text"]
+    list_filter = [ProblemKind, "severity"]
+    ordering = ["id"]
+    sortable_by = ()
+    application_field = "application_key"
+    search_help_text = "Application: its name or its id"
+    fields = ["problem", "how_bad", "who", "where", "hint_text", "of_verification"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
+        """Return the latest verification's findings where a list says nothing else."""
+        findings = super().get_queryset(request)
+        listing = request.resolver_match is not None and request.resolver_match.url_name == "cleanup_finding_changelist"
+        if not listing or "verification__id__exact" in request.GET:
+            return findings
+        latest = Verification.objects.using(doors.database()).filter(ended_at__isnull=False).order_by("-id")
+        return findings.filter(verification__in=latest.values("pk")[:1])
+
+    @admin.display(description="problem")
+    def problem(self, found: Finding) -> str:
+        return sentences.finding(found.code)
+
+    @admin.display(description="how bad")
+    def how_bad(self, found: Finding) -> str:
+        return "error" if found.severity == Finding.Severity.ERROR else "warning"
+
+    @admin.display(description="application")
+    def who(self, found: Finding) -> str:
+        return application(found, found.application_key)
+
+    @admin.display(description="where")
+    def where(self, found: Finding) -> str:
+        return f"{safe(found.table)} {safe(found.object_key)}"
+
+    @admin.display(description="next step")
+    def hint_text(self, found: Finding) -> str:
+        return safe(found.hint)
+
+    @admin.display(description="verification")
+    def of_verification(self, found: Finding) -> Any:
+        return link(found.verification)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow the links between registers."""
+        return lookup == "verification__id__exact" or super().lookup_allowed(lookup, value, request)

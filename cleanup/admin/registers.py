@@ -1,0 +1,147 @@
+"""Registers: lists of what is history, to be looked at and never to be edited.
+
+Invariant: no register counts or sorts a table of millions. Lists go by a key that has an index, and a page count stops
+at a cap; further entries are found by a filter or by the search.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from cleanup.admin import doors, sentences
+from cleanup.names import safe
+from cleanup.permissions import Permission
+from cleanup.services import applications
+
+#: Entries that a list can be paged through.
+MOST_LISTED = 5_000
+
+
+if TYPE_CHECKING:
+    RegisterBase = admin.ModelAdmin[Any]
+    PaginatorBase = Paginator[Any]
+else:
+    RegisterBase, PaginatorBase = admin.ModelAdmin, Paginator
+
+
+class CappedPaginator(PaginatorBase):
+    """Counts no further than it can be paged, so that a list of a million costs what one of thousands does."""
+
+    @cached_property
+    def count(self) -> int:
+        """Return the number of entries, or the cap."""
+        entries = cast("QuerySet[Any]", self.object_list)
+        return entries.order_by()[:MOST_LISTED].values("pk").count()
+
+
+class Register(RegisterBase):
+    """A read-only list of one model, for whoever may look."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = CappedPaginator
+    actions = None
+    application_field = ""
+    """The field that holds an application's key, which the search looks through by the application's name or id."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the person may look."""
+        return doors.may(request, Permission.LOOK)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether the person may look."""
+        return doors.may(request, Permission.LOOK)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """History is not added by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """History is not changed."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """History is not deleted."""
+        return False
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        """Offer the search wherever there is something to search by."""
+        return self.search_fields or ((self.application_field,) if self.application_field else ())
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find by the application's name or id, where this is a list about applications; uses the index on its key."""
+        if not self.application_field or not search_term:
+            return super().get_search_results(request, queryset, search_term)
+        keys = applications.find(using=doors.database(), text=search_term)
+        return queryset.filter(**{f"{self.application_field}__in": keys}), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the list, with our pages one click away."""
+        response = super().changelist_view(request, {**self.context(request), **(extra_context or {})})
+        changelist = getattr(response, "context_data", {}).get("cl")
+        if changelist is not None and self.application_field:
+            rows = changelist.result_list
+            labels = applications.labels(
+                using=doors.database(), keys={getattr(row, self.application_field) for row in rows}
+            )
+            for row in rows:
+                row.application_label = labels.get(getattr(row, self.application_field), "")
+        return response
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show one entry, with our pages one click away."""
+        return super().change_view(
+            request, object_id, form_url, {**self.context(request), **(extra_context or {}), "title": self.title()}
+        )
+
+    def title(self) -> str:
+        """Return what a single entry's page is called."""
+        return str(self.opts.verbose_name).capitalize()
+
+    def context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what every page of ours shows."""
+        return {"may": doors.permissions_of(request), "section": self.opts.model_name, "most_listed": MOST_LISTED}
+
+    def time(self, moment: datetime | None) -> str:
+        """Tell a time in the person's zone."""
+        return sentences.moment_text(moment, otherwise="—")
+
+
+def application(row: Any, key: str) -> SafeString | str:
+    """Show an application by its label, its id small beneath, as a link to its folders."""
+    if not key:
+        return "—"
+    label = getattr(row, "application_label", "") or ""
+    address = reverse("admin:cleanup_preview", args=[admin.utils.quote(key)])
+    if not label:
+        return format_html('<a href="{}"><bdi>{}</bdi></a>', address, safe(key))
+    return format_html(
+        '<a href="{}"><bdi>{}</bdi></a><br><small class="quiet">{}</small>', address, safe(label), safe(key)
+    )
+
+
+def link(target: models.Model | None, text: str = "") -> SafeString | str:
+    """Show a link to another register's entry."""
+    if target is None:
+        return "—"
+    address = reverse(f"admin:cleanup_{target._meta.model_name}_change", args=[target.pk])
+    return format_html('<a href="{}">{}</a>', address, text or str(target))
+
+
+def list_link(model: type[models.Model], text: str, **filters: Any) -> SafeString:
+    """Show a link to another register, filtered."""
+    address = reverse(f"admin:cleanup_{model._meta.model_name}_changelist", query=filters)
+    return format_html('<a href="{}">{}</a>', address, text)

@@ -1,0 +1,247 @@
+"""Registers of runs and of their results, the live page of a run, and what can be done to it."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern
+
+from cleanup.admin import doors, sentences
+from cleanup.admin.registers import Register, application, link, list_link
+from cleanup.models import Result, RollbackPoint, Run
+from cleanup.names import safe
+from cleanup.permissions import Permission
+
+
+@admin.register(Run)
+class RunAdmin(Register):
+    """Runs: what was done, or is being done, over many applications."""
+
+    list_display = ["when", "what", "state", "progress", "outcome", "who"]
+    list_filter = ["kind", "status", "started_how"]
+    search_fields = ["id__iexact", "started_by__istartswith", "reason__icontains", "correlation_id__iexact"]
+    search_help_text = "Id, who started it, or words of the reason"
+    fields = [
+        "what",
+        "state",
+        "progress",
+        "outcome",
+        "when",
+        "ended",
+        "who",
+        "why",
+        "undoes",
+        "undone_by",
+        "applications",
+        "undo_records",
+        "id",
+        "correlation_id",
+        "code_version",
+    ]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the addresses of what can be done to a run."""
+        site = self.admin_site
+        return [
+            doors.page(site, "<uuid:run_id>/progress/", self.progress_view, "run_progress"),
+            doors.page(site, "<uuid:run_id>/pause/", self.pause_view, "run_pause"),
+            doors.page(site, "<uuid:run_id>/resume/", self.resume_view, "run_resume"),
+            doors.page(site, "<uuid:run_id>/cancel/", self.cancel_view, "run_cancel"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show a run, live while it is at work."""
+        run = self.get_object(request, object_id)
+        extra = {} if run is None else {"run": run, **live(run)}
+        return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
+
+    @doors.needs(Permission.LOOK)
+    def progress_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
+        """Return the part of a page that shows how far a run has come; the page asks for it again and again."""
+        run = get_object_or_404(self.get_queryset(request), pk=run_id)
+        return render(request, "admin/cleanup/progress.html", {"run": run, **live(run)})
+
+    @doors.deed(Permission.CLEAN)
+    def pause_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
+        """Ask the run to pause after its batch."""
+        run = get_object_or_404(self.get_queryset(request), pk=run_id)
+        if doors.attempt(request, lambda: doors.service().pause(run.pk, reason=_by(request, "paused"))) is not None:
+            doors.log(request, run, "Paused the run.")
+            messages.success(request, "It pauses as soon as what it has begun is finished.")
+        return _back(run)
+
+    @doors.deed(Permission.CLEAN)
+    def resume_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
+        """Go on with a run; its failures are tried again if the person says so."""
+        run = get_object_or_404(self.get_queryset(request), pk=run_id)
+        retry = bool(request.POST.get("retry_failed"))
+        by = request.user.get_username()
+        if (
+            doors.attempt(request, lambda: doors.service().start_resume(run.pk, retry_failed=retry, started_by=by))
+            is not None
+        ):
+            doors.log(request, run, "Let the run go on.")
+            messages.success(request, "The run goes on.")
+        return _back(run)
+
+    @doors.deed(Permission.CLEAN)
+    def cancel_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
+        """End the run for good; what it has done stays done."""
+        run = get_object_or_404(self.get_queryset(request), pk=run_id)
+        if doors.attempt(request, lambda: doors.service().cancel(run.pk, reason=_by(request, "cancelled"))) is not None:
+            doors.log(request, run, "Cancelled the run.")
+            messages.success(request, "The run was cancelled. What it has done stays done, and can be undone.")
+        return _back(run)
+
+    @admin.display(description="started", ordering="created_at")
+    def when(self, run: Run) -> str:
+        return self.time(run.started_at or run.created_at)
+
+    @admin.display(description="ended")
+    def ended(self, run: Run) -> str:
+        return self.time(run.ended_at)
+
+    @admin.display(description="what", ordering="kind")
+    def what(self, run: Run) -> str:
+        return "Cleanup" if run.kind == Run.Kind.CLEANUP else "Undo"
+
+    @admin.display(description="state", ordering="status")
+    def state(self, run: Run) -> str:
+        reason = f" ({safe(run.status_reason)})" if run.status_reason else ""
+        waiting = f"; waiting: {safe(run.waiting_for)}" if run.waiting_for else ""
+        return f"{sentences.run_status(run.status)}{reason}{waiting}"
+
+    @admin.display(description="progress")
+    def progress(self, run: Run) -> str:
+        return sentences.run_progress(run)
+
+    @admin.display(description="what it changed")
+    def outcome(self, run: Run) -> str:
+        return sentences.run_outcome(run) or "—"
+
+    @admin.display(description="started by")
+    def who(self, run: Run) -> str:
+        return sentences.started(run.started_by, run.started_how)
+
+    @admin.display(description="reason")
+    def why(self, run: Run) -> str:
+        return safe(run.reason) or "—"
+
+    @admin.display(description="undoes")
+    def undoes(self, run: Run) -> str:
+        return link(run.source_run, "the cleanup that it undoes")
+
+    @admin.display(description="undone by")
+    def undone_by(self, run: Run) -> str:
+        return list_link(Run, "runs that undo this one", source_run__id__exact=run.pk)
+
+    @admin.display(description="applications")
+    def applications(self, run: Run) -> str:
+        return list_link(Result, sentences.counted(run.total_applications, "result"), run__id__exact=run.pk)
+
+    @admin.display(description="undo records")
+    def undo_records(self, run: Run) -> str:
+        return list_link(RollbackPoint, "undo records of this run", run__id__exact=run.pk)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow the links between registers."""
+        return lookup == "source_run__id__exact" or super().lookup_allowed(lookup, value, request)
+
+
+class ResultState(admin.SimpleListFilter):
+    """Results by state; those that want a person have an index of their own."""
+
+    title = "state"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the states in the words of the screens."""
+        return [(status.value, sentences.result_status(status)) for status in Result.Status]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Result]) -> QuerySet[Result]:
+        """Return the results in the chosen state."""
+        return queryset.filter(status=self.value()) if self.value() in Result.Status.values else queryset
+
+
+@admin.register(Result)
+class ResultAdmin(Register):
+    """Results: what came of one application in one run."""
+
+    list_display = ["who", "state", "outcome", "why", "of_run", "undo_record", "when"]
+    list_filter = [ResultState]
+    list_select_related = ["run", "point"]
+    ordering = ["-id"]
+    sortable_by = ()
+    application_field = "application_key"
+    search_help_text = "Application: its name or its id"
+    fields = ["who", "state", "outcome", "why", "next_step", "conflicts", "of_run", "undo_record", "when"]
+
+    @admin.display(description="application")
+    def who(self, result: Result) -> str:
+        return application(result, result.application_key)
+
+    @admin.display(description="state")
+    def state(self, result: Result) -> str:
+        return sentences.result_status(result.status)
+
+    @admin.display(description="what it changed")
+    def outcome(self, result: Result) -> str:
+        return sentences.result_outcome(result) or "—"
+
+    @admin.display(description="why")
+    def why(self, result: Result) -> str:
+        return sentences.advice(result.error_code).what if result.error_code else "—"
+
+    @admin.display(description="next step")
+    def next_step(self, result: Result) -> str:
+        return sentences.advice(result.error_code).next_step if result.error_code else "—"
+
+    @admin.display(description="kept as people have changed it")
+    def conflicts(self, result: Result) -> str:
+        return " ".join(sentences.conflict(found) for found in result.details.get("conflicts", ())) or "—"
+
+    @admin.display(description="run")
+    def of_run(self, result: Result) -> str:
+        return link(result.run, "the run")
+
+    @admin.display(description="undo record")
+    def undo_record(self, result: Result) -> str:
+        return link(result.point, sentences.point_status(result.point)) if result.point else "—"
+
+    @admin.display(description="ended")
+    def when(self, result: Result) -> str:
+        return self.time(result.ended_at)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow the links between registers."""
+        return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
+
+
+def live(run: Run) -> dict[str, Any]:
+    """Return what the live part of a page shows about a run."""
+    return {
+        "run_state": sentences.run_status(run.status).capitalize(),
+        "run_reason": safe(run.status_reason),
+        "run_waiting_for": safe(run.waiting_for),
+        "run_progress": sentences.run_progress(run),
+        "run_outcome": sentences.run_outcome(run),
+        "run_active": run.status in (Run.Status.PENDING, Run.Status.RUNNING, Run.Status.PAUSING),
+        "run_can_pause": run.status in (Run.Status.PENDING, Run.Status.RUNNING),
+        "run_can_resume": run.status in (Run.Status.PAUSED, Run.Status.STOPPED)
+        or (run.status == Run.Status.COMPLETED and run.failed_applications > 0),
+        "run_can_cancel": run.status in Run.RESUMABLE,
+        "run_can_undo": run.kind == Run.Kind.CLEANUP and run.status not in Run.ACTIVE and run.done_applications > 0,
+    }
+
+
+def _by(request: HttpRequest, what: str) -> str:
+    return f"{what} by {request.user.get_username()}"
+
+
+def _back(run: Run) -> HttpResponse:
+    return redirect("admin:cleanup_run_change", run.pk)

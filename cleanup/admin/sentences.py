@@ -1,0 +1,508 @@
+"""What the administrator's screens say: one place for every sentence, so that they agree and can be tested.
+
+Pure but for the person's time zone, which the middleware has made the current one. No sentence holds markup; names in
+them are data, with control and direction characters escaped.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.utils import timezone
+
+from cleanup.exceptions import CleanupError
+from cleanup.models import ConsistencyCheck, Result, RollbackPoint, Run, Schedule, Verification
+from cleanup.names import safe
+from cleanup.services.folder_history import FolderEvent
+from cleanup.services.previews import Fate, FolderPreview, GroupPreview, Preview, Reason
+
+NOTHING_DELETED = "Nothing is deleted from any file."
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun in the right form, as in ``1 folder`` and ``1,200 folders``."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Join parts as a person would: ``a, b and c``."""
+    *most, last = list(parts) or [""]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+# Times.
+
+
+def day(moment: datetime, *, now: datetime | None = None) -> str:
+    """Name a day, as in ``21 February``; with the year where it is another one."""
+    there, here = timezone.localtime(moment), timezone.localtime(now or timezone.now())
+    return f"{there.day} {there:%B}" if there.year == here.year else f"{there.day} {there:%B %Y}"
+
+
+def moment_text(moment: datetime | None, *, otherwise: str = "never") -> str:
+    """Tell a time in the person's zone with its name, as in ``21 February 2026, 14:05 CET``."""
+    if moment is None:
+        return otherwise
+    there = timezone.localtime(moment)
+    return f"{there.day} {there:%B %Y, %H:%M} {zone_name(there)}"
+
+
+def zone_name(moment: datetime) -> str:
+    """Return the short name of the zone, or its offset where it has none but digits."""
+    name, offset = moment.tzname() or "", f"{moment:%z}"
+    return name if name[:1].isalpha() else f"UTC{offset[:3]}:{offset[3:]}"
+
+
+def duration(seconds: float | None) -> str:
+    """Tell a span of time roughly; empty where it is unknown."""
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return counted(max(1, round(seconds)), "second")
+    if seconds < 5400:
+        return counted(round(seconds / 60), "minute")
+    return counted(round(seconds / 3600), "hour") if seconds < 172_800 else counted(round(seconds / 86_400), "day")
+
+
+def undo_until(expires_at: datetime, *, now: datetime | None = None) -> str:
+    """Tell how long something can be undone."""
+    return f"Undo possible until {day(expires_at, now=now)}."
+
+
+def undo_for(days: int, *, now: datetime) -> str:
+    """Tell how long something that is done now can be undone."""
+    return undo_until(now + timedelta(days=days), now=now)
+
+
+# Is all well?
+
+
+class Health(NamedTuple):
+    """What the cleanup page says first."""
+
+    level: str
+    """``good``, ``attention`` or ``unknown``; shown as a word and a colour."""
+    sentence: str
+
+
+def health(
+    *,
+    frozen: bool,
+    duplicates: int | None,
+    verification_passed: bool | None,
+    alerts: int = 0,
+    overdue: Iterable[str] = (),
+    stopped: bool = False,
+) -> Health:
+    """Say in one sentence whether all is well, and if not, what is not."""
+    troubles = []
+    if frozen:
+        troubles.append("everything is stopped")
+    if stopped:
+        troubles.append("the last cleanup stopped before its end")
+    if duplicates:
+        troubles.append(f"{counted(duplicates, 'application')} {'has' if duplicates == 1 else 'have'} duplicates")
+    if verification_passed is False:
+        troubles.append("the last verification found errors")
+    if alerts:
+        troubles.append(f"{counted(alerts, 'alert')} {'is' if alerts == 1 else 'are'} open")
+    late = list(overdue)
+    if late:
+        troubles.append(f"{listed(map(schedule_name, late))} {'is' if len(late) == 1 else 'are'} overdue")
+    if troubles:
+        return Health("attention", f"Not all is well: {listed(troubles)}.")
+    if duplicates is None:
+        return Health("unknown", "Nothing has been checked yet. Press “Check now” to see how things are.")
+    return Health("good", "All is well: no application has duplicates.")
+
+
+_SCHEDULES = {
+    "consistency_check": "consistency check",
+    "full_cleanup": "full cleanup",
+    "integrity_verification": "integrity verification",
+}
+
+
+def schedule_name(name: str) -> str:
+    """Return what people call a schedule."""
+    return _SCHEDULES.get(name, name.replace("_", " "))
+
+
+# Runs and results.
+
+_HOW = {
+    "shell": "at the command line",
+    "service": "by a program",
+    "api": "through the API",
+    "admin": "here",
+    "schedule": "by its schedule",
+}
+
+
+def started(by: str, how: str) -> str:
+    """Tell who started something, and how."""
+    place = _HOW.get(how, safe(how))
+    return f"by {safe(by)}, {place}" if by else place
+
+
+_RUN_STATUS = {
+    Run.Status.PENDING: "waiting to start",
+    Run.Status.RUNNING: "at work",
+    Run.Status.PAUSING: "about to pause",
+    Run.Status.PAUSED: "paused",
+    Run.Status.COMPLETED: "finished",
+    Run.Status.STOPPED: "stopped before its end",
+    Run.Status.CANCELLED: "cancelled",
+}
+
+
+def run_status(status: str) -> str:
+    """Tell how a run stands."""
+    return _RUN_STATUS[Run.Status(status)]
+
+
+def run_progress(run: Run) -> str:
+    """Tell how far a run has come."""
+    verb = "cleaned up" if run.kind == Run.Kind.CLEANUP else "rolled back"
+    total = counted(run.total_applications, "application")
+    text = f"{run.done_applications:,} of {total} {verb}"
+    left = duration(run.seconds_left) if run.status == Run.Status.RUNNING and run.seconds_left else ""
+    parts = [text, f"about {left} left" if left else ""]
+    if run.failed_applications:
+        parts.append(f"{run.failed_applications:,} could not be")
+    return f"{'; '.join(part for part in parts if part)}."
+
+
+def run_outcome(run: Run) -> str:
+    """Tell what a run has changed so far."""
+    if run.kind == Run.Kind.ROLLBACK:
+        return ""
+    return (
+        f"{counted(run.folders_removed, 'duplicate folder')} merged, {counted(run.files_moved, 'file')} moved."
+        f" {NOTHING_DELETED}"
+    )
+
+
+_RESULT_STATUS = {
+    Result.Status.PENDING: "waiting its turn",
+    Result.Status.IN_PROGRESS: "being worked on",
+    Result.Status.COMPLETED: "done",
+    Result.Status.FAILED: "could not be done",
+    Result.Status.SKIPPED: "set aside",
+    Result.Status.HELD: "do not touch",
+    Result.Status.ROLLED_BACK: "undone",
+}
+
+
+def result_status(status: str) -> str:
+    """Tell how an application of a run stands."""
+    return _RESULT_STATUS[Result.Status(status)]
+
+
+def result_outcome(result: Result) -> str:
+    """Tell what came of an application."""
+    if result.run.kind == Run.Kind.ROLLBACK:
+        restored = result.details
+        if "folders_restored" not in restored:
+            return ""
+        return restored_text(
+            restored["folders_restored"], restored.get("files_restored", 0), restored.get("references_restored", 0)
+        )
+    return merged(result.folders_removed, result.files_moved) if result.folders_removed else ""
+
+
+def merged(folders: int, files: int) -> str:
+    """Tell what a merge does in all."""
+    moved = f"{counted(files, 'file')} {'moves' if files == 1 else 'move'}" if files else "No file moves"
+    return f"{counted(folders, 'duplicate folder')} {'is' if folders == 1 else 'are'} merged. {moved}."
+
+
+def restored_text(folders: int, files: int, references: int) -> str:
+    """Tell what an undo does in all."""
+    return (
+        f"{counted(folders, 'folder')} {'comes' if folders == 1 else 'come'} back."
+        f" {counted(files, 'file')} {'goes' if files == 1 else 'go'} back to where"
+        f" {'it was' if files == 1 else 'they were'}."
+        f" {counted(references, 'other linked record')} {'points' if references == 1 else 'point'} back."
+    )
+
+
+_POINT_STATUS = {
+    RollbackPoint.Status.LIVE: "can be undone",
+    RollbackPoint.Status.ROLLED_BACK: "undone",
+    RollbackPoint.Status.PURGED: "expired",
+}
+
+
+def point_status(point: RollbackPoint, *, now: datetime | None = None) -> str:
+    """Tell what can be done with an undo record."""
+    if point.status == RollbackPoint.Status.LIVE:
+        return undo_until(point.expires_at, now=now)
+    inexact = " (not exactly as before)" if point.exact is False else ""
+    return f"{_POINT_STATUS[RollbackPoint.Status(point.status)]}{inexact}".capitalize() + "."
+
+
+# Refusals, conflicts, decisions.
+
+
+class Advice(NamedTuple):
+    """What happened, and the next step."""
+
+    what: str
+    next_step: str
+
+
+_ADVICE = {
+    "busy": Advice("Another cleanup is at work.", "Wait for it, or pause or cancel it."),
+    "frozen": Advice("Everything is stopped.", "Let it go on first: “Let it go on” on the cleanup page."),
+    "held": Advice("The application is marked “do not touch”.", "Release it if it may be cleaned up."),
+    "no_cluster": Advice(
+        "Nothing was started, because no worker is alive to do it.",
+        "Ask whoever runs this installation to start one: python manage.py qcluster",
+    ),
+    "stale_plan": Advice(
+        "The folders have changed since you looked, so nothing was done.", "Look at the new plan, then confirm it."
+    ),
+    "already_rolled_back": Advice("This was undone before.", "There is nothing left to do."),
+    "expired": Advice("The undo record has expired.", "It can no longer be undone here; ask for a backup."),
+    "superseded": Advice("The application was cleaned up again later.", "Undo the later cleanup first."),
+    "conflict": Advice(
+        "People have changed some of it since, so nothing was undone.",
+        "Look at the conflicts, then undo the rest and keep the newer values.",
+    ),
+    "would_detach": Advice(
+        "Folders were moved since, and would be left without a top folder.", "Move them back first."
+    ),
+    "guarded": Advice(
+        "A guard forbids the duplicates that would return, so nothing was undone.",
+        "Undo it as copies, or ask whoever runs this installation to lift the guard.",
+    ),
+    "not_resumable": Advice("This run has ended.", "Start a new one."),
+    "not_active": Advice("This run has ended.", "There is nothing to pause or cancel."),
+    "foreign_database": Advice(
+        "This run was started on another database, of which this one seems to be a copy.",
+        "Ask whoever runs this installation to adopt it at the command line.",
+    ),
+    "preflight": Advice(
+        "It was stopped before it started: not every linked record could be moved safely.",
+        "Ask whoever runs this installation to run: python manage.py database_cleanup --preflight",
+    ),
+    "too_large": Advice("The application is very large.", "Clean it up by itself, at a quiet time."),
+    "different_roots": Advice("Its top folders have different names.", "Rename them alike, or leave it as it is."),
+    "differing_columns": Advice(
+        "Its duplicates differ in more than their place.", "Compare them, then make them alike."
+    ),
+    "collision": Advice(
+        "Linked records would collide, so it was left untouched.",
+        "Remove one of the records that collide, or ask for a rule for them.",
+    ),
+    "unkeyed_rows": Advice("Some linked records have no key to note them by.", "Ask for a primary key on that table."),
+    "lease_lost": Advice("Its worker disappeared.", "Try again."),
+    "not_found": Advice("It is not there any more.", "Look again from the list."),
+}
+
+
+def advice(code: str) -> Advice:
+    """Return what a code means to a person, and the next step."""
+    return _ADVICE.get(code, Advice("It could not be done.", "Try again; if it stays so, ask for help."))
+
+
+def refusal(error: CleanupError) -> str:
+    """Turn a refusal into what the screen says."""
+    found = advice(error.code)
+    run = error.data.get("run_id")
+    detail = f" (run {run})" if run else ""
+    return f"{found.what}{detail} {found.next_step}"
+
+
+_CONFLICTS = {
+    "changed": "was changed since; the newer value stays",
+    "row_missing": "is gone since and is not brought back",
+    "row_exists": "is there already",
+    "missing_target": "would point at something that is not there",
+    "unique_taken": "has a value that something else has taken meanwhile",
+    "extra": "differs from what it was",
+}
+
+
+def conflict(found: Mapping[str, Any]) -> str:
+    """Tell one conflict, given in its JSON form."""
+    column = f", {safe(found['column'])}," if found.get("column") else ""
+    reason = _CONFLICTS.get(found["code"], "stands in the way")
+    return f"{safe(found['table'])} {safe(found['key'])}{column} {reason}."
+
+
+_FINDINGS = {
+    "several_roots": "An application has several top folders",
+    "same_named_siblings": "Folders of one name stand side by side",
+    "missing_parent": "A folder lies in a folder that is not there",
+    "cycle": "Folders lie in each other",
+    "foreign_parent": "A folder lies in a folder of another application",
+    "folder_of_missing_application": "A folder belongs to an application that is not there",
+    "file_of_missing_application": "A file belongs to an application that is not there",
+    "file_of_missing_folder": "A file lies in a folder that is not there",
+    "file_in_other_application": "A file lies in a folder of another application",
+    "dangling_reference": "A linked record points at a folder that is not there",
+    "late_arrival": "Something was filed into a folder while it was being merged",
+    "folder_without_application": "A folder belongs to no application",
+    "file_without_folder": "A file lies in no folder",
+    "names_alike": "Names differ only in case, form or blanks",
+    "blank_name": "A folder has no name",
+    "guards_missing": "The guards against new duplicates are not in place",
+    "not_checked": "Something could not be checked",
+}
+
+
+def finding(code: str) -> str:
+    """Tell what a finding's code means."""
+    return _FINDINGS.get(code, safe(code).replace("_", " ").capitalize())
+
+
+# What merging an application would do.
+
+
+def folder_name(name: str) -> str:
+    """Return a folder's name as it can be shown; a blank one is said to be blank."""
+    return safe(name) if name.strip() else "(no name)"
+
+
+_REASONS = {
+    Reason.OLDEST: "it is the oldest",
+    Reason.ALREADY_THERE: "it is the oldest that already lies in the folder that stays",
+    Reason.ANOTHER_ROOT: "an application has one top folder",
+    Reason.SAME_NAME: "they have the same name",
+    Reason.PARENT_MERGED: "the folder that it lies in is merged",
+    Reason.NESTED: "it is a top folder with another name",
+    Reason.UNREACHABLE: "no top folder leads to it",
+    Reason.NOT_LIVE: "it is in the trash",
+}
+
+
+def group(found: GroupPreview) -> str:
+    """Tell what becomes of folders that become one: ``3 folders named Documents become 1. 14 files move.``"""
+    number = len(found.removed) + 1
+    name = folder_name(found.name)
+    if found.roots:
+        first = f"{counted(number, 'top folder')} become 1: “{name}” stays, because {_REASONS[found.reason]}."
+    else:
+        first = f"{counted(number, 'folder')} named {name} become 1: {_stays(found.reason)}."
+    parts = [first]
+    if found.files_moved:
+        parts.append(f"{counted(found.files_moved, 'file')} {'moves' if found.files_moved == 1 else 'move'}.")
+    if found.linked_records_moved:
+        linked = counted(found.linked_records_moved, "other linked record")
+        parts.append(f"{linked} {'follows' if found.linked_records_moved == 1 else 'follow'}.")
+    return " ".join(parts)
+
+
+def _stays(reason: Reason) -> str:
+    return "the oldest stays" if reason == Reason.OLDEST else "the one that is already in the right place stays"
+
+
+def totals(found: Preview, *, days: int) -> str:
+    """Tell in all what merging an application would do."""
+    if found.empty:
+        return "There is nothing to do: this application has no duplicates."
+    parts = [merged(found.folders_removed, found.files_moved)]
+    if found.folders_moved:
+        parts.append(f"{counted(found.folders_moved, 'folder')} {'moves' if found.folders_moved == 1 else 'move'}.")
+    if found.rows_removed:
+        rows = sum(found.rows_removed.values())
+        parts.append(
+            f"{counted(rows, 'linked record')} that would be there twice"
+            f" {'is' if rows == 1 else 'are'} kept in the undo record."
+        )
+    return " ".join([*parts, NOTHING_DELETED, undo_for(days, now=found.made_at)])
+
+
+def fate_before(folder: FolderPreview, found: Preview) -> str:
+    """Tell in words what becomes of a folder, and why."""
+    why = f", because {_REASONS[folder.reasons[0]]}" if folder.reasons else ""
+    if folder.fate == Fate.SURVIVOR:
+        return f"stays{why}"
+    if folder.fate == Fate.MERGED:
+        into = found.folders.get(folder.into or "")
+        where = f" into “{folder_name(into.name)}”" if into else ""
+        differs = f"; differs in {listed(map(safe, folder.differing_columns))}" if folder.differing_columns else ""
+        return f"merges{where}{why}{differs}"
+    if folder.fate == Fate.MOVED:
+        return f"moves{why}"
+    if folder.fate == Fate.LEFT_ALONE:
+        return f"is not touched{why}"
+    return f"is not touched{why}" if folder.reasons else ""
+
+
+def fate_after(folder: FolderPreview) -> str:
+    """Tell in words what has become of a folder."""
+    if folder.fate == Fate.MOVED:
+        return "moved here"
+    gained = folder.files_after - folder.files
+    return f"merged, {counted(gained, 'file')} more" if gained else "merged"
+
+
+def obstacle(code: str) -> str:
+    """Tell what keeps an application from being cleaned up, and the next step."""
+    found = advice(code)
+    return f"{found.what} {found.next_step}"
+
+
+# What happened to a folder.
+
+
+def folder_event(event: FolderEvent) -> str:
+    """Tell what became of a folder."""
+    name = folder_name(event.name) if event.name else safe(event.folder_id)
+    into = f"“{folder_name(event.survivor_name)}”" if event.survivor_name is not None else "a folder that is gone since"
+    if event.undone:
+        return f"The folder “{name}” was merged into {into}; that was undone, and it came back."
+    later = (
+        f" That folder was merged later, too: all of it is now in folder {event.now_in_id}." if event.now_in_id else ""
+    )
+    return f"The folder “{name}” was merged into {into}. Its files went with it.{later}"
+
+
+# Checks and schedules.
+
+
+def last_check(check: ConsistencyCheck | None) -> str:
+    """Tell what the last check found, and when."""
+    if check is None or check.duplicate_applications is None:
+        return "Not checked yet."
+    number = check.duplicate_applications
+    found = f"{counted(number, 'application')} {'has' if number == 1 else 'have'} duplicates"
+    found = found if number else "No duplicates"
+    waiting = check.waiting_applications or 0
+    aside = f"; {waiting:,} of them {'waits' if waiting == 1 else 'wait'} for a decision" if waiting else ""
+    return f"{found}{aside}. Checked {moment_text(check.ended_at)}."
+
+
+def last_verification(verification: Verification | None) -> str:
+    """Tell what the last verification found, and when."""
+    if verification is None:
+        return "Not verified yet."
+    number = sum(verification.counts.values())
+    outcome = "No errors" if verification.passed else "Errors were found"
+    problems = f" ({counted(number, 'problem')} in all)" if number else ""
+    return f"{outcome}{problems}. Verified {moment_text(verification.ended_at)}."
+
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def cadence(schedule: Schedule) -> str:
+    """Tell how often a schedule fires, in the zone that it is kept in."""
+    if schedule.schedule_type == Schedule.Cadence.HOURLY:
+        return f"every hour, at minute {schedule.minute}"
+    at = f"at {schedule.hour:02}:{schedule.minute:02} UTC"
+    if schedule.schedule_type == Schedule.Cadence.DAILY:
+        return f"every day {at}"
+    return f"every {_WEEKDAYS[schedule.weekday]} {at}"
+
+
+def schedule_state(*, enabled: bool, started: bool, overdue: bool) -> str:
+    """Tell whether a schedule fires."""
+    if not enabled:
+        return "switched off"
+    if not started:
+        return "waits until the schedules are started"
+    return "overdue" if overdue else "on"

@@ -1,0 +1,132 @@
+"""Undo: a confirmation that says what comes back and what people have changed since, then the start of the undo."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, reverse
+
+from cleanup.admin import doors, sentences
+from cleanup.admin.doors import Pages, page
+from cleanup.exceptions import CleanupError
+from cleanup.models import Result, RollbackPoint, Run
+from cleanup.names import safe
+from cleanup.permissions import Permission
+from cleanup.services import applications
+from cleanup.services.reports import RollbackResult
+
+#: Undo records of a run that a confirmation looks into one by one; of more, it tells the totals.
+MOST_LOOKED_INTO = 20
+
+
+class UndoPages(Pages):
+    """The confirmations behind the undo buttons of run, result and undo record."""
+
+    section = "rollbackpoint"
+
+    def urls(self) -> list[URLPattern]:
+        """Return the addresses."""
+        site = self.site
+        return [
+            page(site, "undo/run/<uuid:run_id>/", self.run, "undo_run"),
+            page(site, "undo/result/<int:result_id>/", self.result, "undo_result"),
+            page(site, "undo/record/<int:sequence>/", self.record, "undo_record"),
+        ]
+
+    @doors.needs(Permission.ROLL_BACK)
+    def run(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+        """Undo all that a run has done."""
+        run = get_object_or_404(Run.objects.using(doors.database()), pk=run_id, kind=Run.Kind.CLEANUP)
+        back = reverse("admin:cleanup_run_change", args=[run.pk])
+        if request.method == "POST":
+            return self._start(request, run, run.pk, back)
+        points = RollbackPoint.objects.using(doors.database()).filter(run=run, status=RollbackPoint.Status.LIVE)
+        number = points[: MOST_LOOKED_INTO + 1].count()
+        what = f"everything that this cleanup of {sentences.counted(run.total_applications, 'application')} changed"
+        if number > MOST_LOOKED_INTO:
+            known = [
+                f"{sentences.counted(run.folders_removed, 'folder')} come back.",
+                f"{sentences.counted(run.files_moved, 'file')} go back to where they were.",
+                "Where people have changed something since, the application is left as it is, and listed.",
+            ]
+            return self._page(request, what, " ".join(known), None, back)
+        return self._looked_into(request, what, run.pk, back)
+
+    @doors.needs(Permission.ROLL_BACK)
+    def result(self, request: HttpRequest, result_id: int) -> HttpResponse:
+        """Undo one application of a run."""
+        result = get_object_or_404(
+            Result.objects.using(doors.database()).select_related("point"), pk=result_id, run__kind=Run.Kind.CLEANUP
+        )
+        if result.point is None:
+            raise Http404
+        return self._record(request, result.point, reverse("admin:cleanup_result_change", args=[result.pk]))
+
+    @doors.needs(Permission.ROLL_BACK)
+    def record(self, request: HttpRequest, sequence: int) -> HttpResponse:
+        """Undo what an undo record holds."""
+        point = get_object_or_404(RollbackPoint.objects.using(doors.database()), pk=sequence)
+        return self._record(request, point, reverse("admin:cleanup_rollbackpoint_change", args=[point.pk]))
+
+    def _record(self, request: HttpRequest, point: RollbackPoint, back: str) -> HttpResponse:
+        if request.method == "POST":
+            return self._start(request, point, point.id, back)
+        labels = applications.labels(using=doors.database(), keys=[point.application_key])
+        name = safe(labels.get(point.application_key, "") or point.application_key)
+        return self._looked_into(request, f"the cleanup of {name}", point.id, back)
+
+    def _looked_into(self, request: HttpRequest, what: str, rollback_id: UUID, back: str) -> HttpResponse:
+        try:
+            found = doors.service().preview_rollback(rollback_id)
+        except CleanupError as error:
+            guarded = error.code == "guarded"
+            return self._page(request, what, sentences.refusal(error), None, back, refused=not guarded, guarded=guarded)
+        effects = sentences.restored_text(found.folders_restored, found.files_restored, found.references_restored)
+        return self._page(request, what, effects, found, back)
+
+    def _page(
+        self,
+        request: HttpRequest,
+        what: str,
+        effects: str,
+        found: RollbackResult | None,
+        back: str,
+        *,
+        refused: bool = False,
+        guarded: bool = False,
+    ) -> HttpResponse:
+        conflicts = [sentences.conflict(conflict.as_json()) for conflict in found.conflicts] if found else []
+        return self.render(
+            request,
+            "undo",
+            title="Undo?",
+            what=what,
+            effects=effects,
+            conflicts=conflicts,
+            conflicts_left_out=found.conflicts_left_out if found else 0,
+            unknown=found is None and not refused and not guarded,
+            refused=refused,
+            guarded=guarded,
+            back=back,
+        )
+
+    def _start(self, request: HttpRequest, target: Any, rollback_id: UUID, back: str) -> HttpResponse:
+        skip, copies = bool(request.POST.get("skip_conflicts")), bool(request.POST.get("as_copies"))
+        run = doors.attempt(
+            request,
+            lambda: doors.service().start_rollback(
+                rollback_id,
+                skip_conflicts=skip,
+                as_copies=copies,
+                reason=request.POST.get("reason", ""),
+                **doors.actor(request),
+            ),
+        )
+        if run is None:
+            return redirect(back)
+        how = " keeping what people have changed since" if skip else ""
+        doors.log(request, target, f"Started the undo{how}{' as copies' if copies else ''}.")
+        messages.success(request, "The undo has started. This page follows it.")
+        return redirect("admin:cleanup_run_change", run.pk)

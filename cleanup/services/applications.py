@@ -1,0 +1,103 @@
+"""Applications as people know them: readable labels, search by label or id, and the affected ones page by page.
+
+Reads only. What is read is bounded: a page of labels, a page of matches, and of a search for duplicates a time.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+
+from cleanup import conf, queries
+from cleanup.exceptions import InvalidKey
+from cleanup.folder_tables import folder_tables
+
+#: Matches of a search.
+MOST_FOUND = 100
+#: Applications looked through in one step, at first; steps grow while little is found.
+FIRST_STEP = 500
+#: Longest step.
+LAST_STEP = 20_000
+
+
+def labels(*, using: str, keys: Iterable[str]) -> dict[str, str]:
+    """Return the readable label of each application that has one (CLEANUP_APPLICATION_LABEL), by key."""
+    fields = conf.application_label()
+    wanted = list(dict.fromkeys(keys))
+    if not fields or not wanted:
+        return {}
+    tables = folder_tables()
+    rows = tables.application._base_manager.using(using).filter(pk__in=_valid(wanted)).values_list("pk", *fields)
+    return {
+        tables.application_key.text(key): " ".join(str(value) for value in values if value not in (None, ""))
+        for key, *values in rows
+    }
+
+
+def find(*, using: str, text: str, limit: int = MOST_FOUND) -> list[str]:
+    """Return keys of applications whose label begins with the text, or contains it, or whose id it is."""
+    tables = folder_tables()
+    text = text.strip()
+    keys: dict[str, None] = {}
+    with contextlib.suppress(InvalidKey):
+        keys[tables.application_key.text(text)] = None  # also one that is gone: its history is still there
+    fields = conf.application_label()
+    if fields and text and "\x00" not in text:
+        condition = Q()
+        for field in fields:
+            condition |= Q(**{f"{field}__icontains": text})
+        rows = tables.application._base_manager.using(using).filter(condition).order_by("pk")
+        keys |= {tables.application_key.text(key): None for key in rows.values_list("pk", flat=True)[:limit]}
+    return list(keys)[:limit]
+
+
+def _valid(keys: Sequence[str]) -> list[Any]:
+    key = folder_tables().application_key
+    valid = []
+    for text in keys:
+        try:
+            valid.append(key.text(text))
+        except InvalidKey:  # kept from a time when applications had other keys
+            continue
+    return valid
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedPage:
+    """Some of the affected applications, in key order."""
+
+    rows: tuple[queries.AffectedApplication, ...]
+    after: str | None
+    """Go on behind this key; None at the end."""
+
+
+def affected_page(*, using: str, after: str | None = None, size: int = 50, seconds: float = 0.15) -> AffectedPage:
+    """Return the affected applications that follow a key: a page, or what was found in the time.
+
+    A page may hold fewer and still not be the last. Raises InvalidKey.
+    """
+    found: list[queries.AffectedApplication] = []
+    deadline = time.monotonic() + seconds
+    step = FIRST_STEP
+    if after is not None:
+        after = folder_tables().application_key.text(after)
+    while True:
+        until = queries.range_end(using=using, after=after, size=step)
+        found += queries.affected_in_range(using=using, after=after, until=until)
+        if len(found) > size:
+            return AffectedPage(tuple(found[:size]), found[size - 1].application_id)
+        if until is None or len(found) == size:
+            return AffectedPage(tuple(found), until)
+        after = until
+        if time.monotonic() > deadline:
+            return AffectedPage(tuple(found), after)
+        step = min(LAST_STEP, step * 2)
+
+
+def affected_among(*, using: str, keys: Sequence[str]) -> tuple[queries.AffectedApplication, ...]:
+    """Return those of the named applications that are affected, in key order."""
+    valid = _valid(keys)
+    return tuple(queries.affected_named(using=using, keys=valid)) if valid else ()

@@ -1,0 +1,63 @@
+"""What a person confirms: the applications of a cleanup that is about to start, each with its plan's hash.
+
+Invariants: nothing is written and no row is locked. Many applications cost the statements of a batch, not of each.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cleanup.exceptions import StalePlan
+from cleanup.folder_tables import folder_tables
+from cleanup.services import runs
+from cleanup.services.consolidation import Consolidation, Inclusion
+
+#: Applications confirmed together.
+MOST = 100
+
+NONE_ON_PURPOSE = Inclusion()
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What would come of one application."""
+
+    application_id: str
+    plan_hash: str
+    folders_removed: int
+    files_moved: int
+    obstacle: str
+    """Code of what keeps it from being cleaned up; empty where nothing does."""
+
+    @property
+    def goes_ahead(self) -> bool:
+        """Tell whether the cleanup would change it."""
+        return not self.obstacle and self.folders_removed > 0
+
+
+def prospects(*, using: str, applications: Sequence[str], include: Inclusion = NONE_ON_PURPOSE) -> tuple[Prospect, ...]:
+    """Return what would come of each application, in the order given. Raises InvalidKey and PreflightFailed."""
+    text = folder_tables().application_key.text
+    keys = list(dict.fromkeys(text(key) for key in applications))[:MOST]
+    if not keys:
+        return ()
+    consolidation = Consolidation(using=using, references=runs.ready_references(using=using))
+    with consolidation.looking(session_name="cleanup preview"):
+        decisions = consolidation.examine(keys, include=include, lock=False)
+        foreseen = consolidation.foresee(decisions)
+    return tuple(
+        Prospect(
+            application_id=decision.application,
+            plan_hash=decision.plan.digest,
+            folders_removed=result.folders_removed,
+            files_moved=result.files_moved,
+            obstacle=decision.code,
+        )
+        for decision, result in zip(decisions, foreseen, strict=True)
+    )
+
+
+def refuse_if_stale(*, now: Sequence[Prospect], confirmed: Mapping[str, str]) -> None:
+    """Raise StalePlan where an application's plan is another than the one that was confirmed, by application."""
+    for prospect in now:
+        if confirmed.get(prospect.application_id) != prospect.plan_hash:
+            raise StalePlan(application_id=prospect.application_id)

@@ -1,0 +1,99 @@
+"""What happened to a folder: which cleanup merged it, into which folder, whether that was undone, where it is now."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cleanup.exceptions import InvalidKey
+from cleanup.folder_tables import folder_tables
+from cleanup.models import RemovedFolder, RollbackPoint
+from cleanup.models.operations import NAME_LENGTH
+from cleanup.services.folders import resolve_folder
+
+#: Events of a search.
+MOST_FOUND = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FolderEvent:
+    """One merge of one folder into another."""
+
+    folder_id: str
+    name: str
+    survivor_id: str
+    survivor_name: str | None
+    """None: it is not there any more."""
+    now_in_id: str | None
+    """Where later merges led; None where they led nowhere else, or it was undone."""
+    point: RollbackPoint
+
+    @property
+    def undone(self) -> bool:
+        """Tell whether the folder came back."""
+        return self.point.status == RollbackPoint.Status.ROLLED_BACK
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFolder:
+    """A folder that is there."""
+
+    folder_id: str
+    name: str
+    application_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderHistory:
+    """What is known about an id or a name."""
+
+    present: LiveFolder | None
+    """The folder of that id, where it is there."""
+    events: tuple[FolderEvent, ...]
+    """Newest first."""
+
+
+def folder_history(*, using: str, text: str) -> FolderHistory:
+    """Return what is known about a folder's old id, or about folders that bore that name."""
+    text = text.strip()
+    removed = RemovedFolder.objects.using(using).select_related("point", "point__run").order_by("-id")
+    try:
+        key = folder_tables().folder_key.text(text)
+    except InvalidKey:
+        key = ""
+    by_id = list(removed.filter(folder_key=key)[:MOST_FOUND]) if key else []
+    found = by_id or list(removed.filter(name=text[:NAME_LENGTH])[:MOST_FOUND]) if "\x00" not in text else []
+    names = _names(using=using, keys={row.survivor_key for row in found} | ({key} if key else set()))
+    present = LiveFolder(key, *names[key]) if key in names else None
+    return FolderHistory(present, tuple(_event(row, names, using=using) for row in found))
+
+
+def _event(row: RemovedFolder, names: dict[str, tuple[str, str]], *, using: str) -> FolderEvent:
+    undone = row.point.status == RollbackPoint.Status.ROLLED_BACK
+    now_in = None if undone else resolve_folder(using=using, folder_id=row.folder_key)
+    return FolderEvent(
+        folder_id=row.folder_key,
+        name=row.name,
+        survivor_id=row.survivor_key,
+        survivor_name=names[row.survivor_key][0] if row.survivor_key in names else None,
+        now_in_id=now_in if now_in != row.survivor_key else None,
+        point=row.point,
+    )
+
+
+def _names(*, using: str, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return name and application of folders that are there, by key."""
+    tables = folder_tables()
+    fields = {field.column: field.attname for field in tables.folder._meta.concrete_fields}
+    wanted: Sequence[Any] = [key for key in keys if _is_key(key)]
+    rows = tables.folder._base_manager.using(using).filter(pk__in=wanted)
+    values = rows.values_list("pk", fields[tables.folder_name], fields[tables.folder_application])
+    text = tables.folder_key.text
+    return {text(key): (str(name), "" if owner is None else str(owner)) for key, name, owner in values}
+
+
+def _is_key(text: str) -> bool:
+    try:
+        folder_tables().folder_key.text(text)
+    except InvalidKey:
+        return False
+    return True

@@ -1,0 +1,176 @@
+"""What the administrator's screens say."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.utils import timezone
+
+from cleanup import exceptions
+from cleanup.admin import sentences
+from cleanup.models import Result, RollbackPoint, Run, Schedule
+from cleanup.services.findings import CODES
+from cleanup.services.previews import GroupPreview, Reason
+
+NOW = datetime(2026, 1, 20, 23, 30, tzinfo=UTC)
+
+
+class TestTimes:
+    def test_are_told_in_the_persons_zone_with_its_name(self):
+        with timezone.override(ZoneInfo("Europe/Berlin")):
+            assert sentences.moment_text(NOW) == "21 January 2026, 00:30 CET"
+
+    def test_have_an_offset_where_the_zone_has_no_name(self):
+        with timezone.override(ZoneInfo("America/Sao_Paulo")):
+            assert sentences.moment_text(NOW) == "20 January 2026, 20:30 UTC-03:00"
+
+    def test_that_never_were_are_said_to_be_so(self):
+        assert sentences.moment_text(None) == "never"
+
+    def test_leave_out_the_year_while_it_is_this_one(self):
+        assert (
+            sentences.undo_until(datetime(2026, 2, 21, 12, tzinfo=UTC), now=NOW) == "Undo possible until 21 February."
+        )
+
+    def test_name_another_year(self):
+        assert sentences.day(datetime(2027, 2, 21, tzinfo=UTC), now=NOW) == "21 February 2027"
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(0.2, "1 second"), (61, "61 seconds"), (600, "10 minutes"), (7200, "2 hours"), (864_000, "10 days")],
+    )
+    def test_spans_are_told_roughly(self, seconds, text):
+        assert sentences.duration(seconds) == text
+
+
+class TestHealth:
+    def told(self, **found) -> sentences.Health:
+        return sentences.health(**{"frozen": False, "duplicates": 0, "verification_passed": True, **found})
+
+    def test_is_good(self):
+        assert self.told() == ("good", "All is well: no application has duplicates.")
+
+    def test_is_unknown_before_the_first_check(self):
+        assert self.told(duplicates=None).level == "unknown"
+
+    def test_names_one_trouble(self):
+        assert self.told(duplicates=1) == ("attention", "Not all is well: 1 application has duplicates.")
+
+    def test_names_all_troubles_in_one_sentence(self):
+        found = self.told(frozen=True, duplicates=1200, alerts=2, overdue=["full_cleanup"])
+        assert found.sentence == (
+            "Not all is well: everything is stopped, 1,200 applications have duplicates, 2 alerts are open"
+            " and full cleanup is overdue."
+        )
+
+
+class TestGroups:
+    def told(self, **values) -> str:
+        defaults = {
+            "survivor_id": "1",
+            "name": "Documents",
+            "roots": False,
+            "parent_id": "0",
+            "removed": ("2", "3"),
+            "files_moved": 14,
+            "linked_records_moved": 0,
+            "reason": Reason.OLDEST,
+        }
+        return sentences.group(GroupPreview(**{**defaults, **values}))
+
+    def test_of_one_name_become_one(self):
+        assert self.told() == "3 folders named Documents become 1: the oldest stays. 14 files move."
+
+    def test_of_top_folders_name_the_one_that_stays_and_why(self):
+        told = self.told(roots=True, name="Loan", removed=("2",), files_moved=0)
+        assert told == "2 top folders become 1: “Loan” stays, because it is the oldest."
+
+    def test_count_one_file_as_one(self):
+        assert self.told(files_moved=1).endswith("1 file moves.")
+
+    def test_show_what_cannot_be_seen(self):
+        assert "named a\\u202eb become" in self.told(name="a\u202eb")
+
+    def test_without_a_name_are_said_to_have_none(self):
+        assert "named (no name) become" in self.told(name="  ")
+
+
+class TestRuns:
+    def run(self, **values) -> Run:
+        return Run(
+            **{"kind": "cleanup", "status": "running", "total_applications": 40, "done_applications": 12, **values}
+        )
+
+    def test_tell_how_far_they_are(self):
+        assert sentences.run_progress(self.run()) == "12 of 40 applications cleaned up."
+
+    def test_tell_how_long_they_will_take(self):
+        begun = {"resumed_at": NOW, "heartbeat_at": NOW + timedelta(seconds=60)}
+        assert "about 2 minutes left" in sentences.run_progress(self.run(**begun))
+
+    def test_tell_what_failed(self):
+        assert sentences.run_progress(self.run(failed_applications=2)).endswith("2 could not be.")
+
+    @pytest.mark.parametrize("status", Run.Status)
+    def test_have_a_word_for_every_status(self, status):
+        assert sentences.run_status(status)
+
+    @pytest.mark.parametrize("status", Result.Status)
+    def test_have_a_word_for_every_status_of_a_result(self, status):
+        assert sentences.result_status(status)
+
+
+class TestUndoRecords:
+    def test_tell_until_when(self):
+        point = RollbackPoint(status="live", expires_at=NOW + timedelta(days=32))
+        assert sentences.point_status(point, now=NOW) == "Undo possible until 21 February."
+
+    def test_tell_that_they_were_undone_not_exactly(self):
+        assert sentences.point_status(RollbackPoint(status="rolled_back", exact=False)) == (
+            "Undone (not exactly as before)."
+        )
+
+
+class TestRefusals:
+    REFUSALS = [
+        kind
+        for kind in vars(exceptions).values()
+        if isinstance(kind, type)
+        and issubclass(kind, exceptions.Refused | exceptions.ApplicationError)
+        and kind.code not in {"refused", "application"}
+    ]
+    AT_THE_SHELL = {"guard_forbidden", "guard_blocked", "folder_not_created"}
+    INTERNAL = {"proof_failed", "count_mismatch", "unreadable_journal"}
+
+    @pytest.mark.parametrize("kind", REFUSALS, ids=lambda kind: kind.code)
+    def test_have_words_and_a_next_step(self, kind):
+        known = sentences.advice(kind.code) != sentences.advice("no such code")
+        assert known or kind.code in self.AT_THE_SHELL | self.INTERNAL
+
+    def test_name_the_run_in_the_way(self):
+        assert sentences.refusal(exceptions.Busy(run_id="r-1")).startswith("Another cleanup is at work. (run r-1)")
+
+
+class TestProblems:
+    @pytest.mark.parametrize("code", CODES)
+    def test_have_words(self, code):
+        assert "_" not in sentences.finding(code)
+
+
+class TestConflicts:
+    def test_say_that_the_newer_value_stays(self):
+        found = {"code": "changed", "table": "files", "key": "7", "column": "folder_id"}
+        assert sentences.conflict(found) == "files 7, folder_id, was changed since; the newer value stays."
+
+
+class TestSchedules:
+    @pytest.mark.parametrize(
+        ("values", "text"),
+        [
+            ({"schedule_type": "hourly", "minute": 5}, "every hour, at minute 5"),
+            ({"schedule_type": "daily", "hour": 2, "minute": 0}, "every day at 02:00 UTC"),
+            ({"schedule_type": "weekly", "hour": 3, "minute": 30, "weekday": 6}, "every Sunday at 03:30 UTC"),
+        ],
+    )
+    def test_tell_how_often(self, values, text):
+        assert sentences.cadence(Schedule(**values)) == text
