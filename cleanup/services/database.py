@@ -542,7 +542,7 @@ class DatabaseCleanupService:
         return outcomes[0]
 
     def _roll_back_point(
-        self, point: RollbackPoint, *, skip_conflicts: bool, as_copies: bool, reason: str, by: str
+        self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str, as_copies: bool = False
     ) -> RollbackResult:
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         now = timezone.now()
