@@ -115,10 +115,12 @@ class SqliteCatalogue:
 
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
         """Return the columns of tables, from their lower-case spelling to the database's own."""
+        return {table: self._spelled[table] for table in tables if table in self._spelled}
+
+    @cached_property
+    def _spelled(self) -> dict[TableName, dict[str, str]]:
         return {
-            table: {_fold(column.name): column.name for column, _ in self._columns[table]}
-            for table in tables
-            if table in self._columns
+            table: {_fold(column.name): column.name for column, _ in columns} for table, columns in self._columns.items()
         }
 
     def column_spelling(self, column: str) -> str:
@@ -351,6 +353,8 @@ class _Index:
 
 def _fold(name: str) -> str:
     """Lower ASCII letters, and only those, as SQLite does when it compares names."""
+    if name.isascii():
+        return name.lower()
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
