@@ -120,7 +120,8 @@ class SqliteCatalogue:
     @cached_property
     def _spelled(self) -> dict[TableName, dict[str, str]]:
         return {
-            table: {_fold(column.name): column.name for column, _ in columns} for table, columns in self._columns.items()
+            table: {_fold(column.name): column.name for column, _ in columns}
+            for table, columns in self._columns.items()
         }
 
     def column_spelling(self, column: str) -> str:
