@@ -180,7 +180,9 @@ def person(browser, site) -> Iterator[Callable[..., Person]]:
         user = User.objects.db_manager(ALIAS).create_user(f"p-{uuid.uuid4().hex[:8]}", is_staff=True)
         codenames = [permission.codename for permission in permissions or Permission]
         user.user_permissions.set(AuthPermission.objects.using(ALIAS).filter(codename__in=codenames))
-        context = browser.new_context(timezone_id="Europe/Berlin", **{"viewport": {"width": 1280, "height": 900}, **options})
+        context = browser.new_context(
+            timezone_id="Europe/Berlin", **{"viewport": {"width": 1280, "height": 900}, **options}
+        )
         contexts.append(context)
         known = Client()
         known.force_login(user)
