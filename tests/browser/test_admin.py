@@ -30,7 +30,8 @@ def address(name: str, *args) -> str:
 
 
 class TestSigningIn:
-    def test_leads_to_the_cleanup_page(self, browser, site):
+    def test_leads_to_the_cleanup_page(self, browser, site, settings):
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # as the server's
         User.objects.db_manager(ALIAS).create_superuser("ann", password="correct horse")
         page = browser.new_page()
         page.goto(f"{site}{address('control_changelist')}")
