@@ -170,7 +170,7 @@ class Measures:
         yield Figure(name=name, ours=beside.p95 * 1000, base=Filing(waits).p95 * 1000, limit=1.1, unit="ms")
         name = f"applications cleaned in a second, at a duty cycle of {_GENTLE}"
         rate = _GENTLE_APPLICATIONS / done.seconds
-        yield Figure(name=name, ours=rate, base=rate, unit="")
+        yield Figure(name=name, ours=rate, base=rate, unit="a/s")
 
     # What is largest.
 
