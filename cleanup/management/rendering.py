@@ -173,8 +173,9 @@ def show_service(to: Console, status: JSON) -> None:
     if status["running"]:
         say(to, "The automated service is running.", style=GOOD)
     elif status["started"]:
-        seen = f"the last sign of life is of {status['heartbeat_at']}" if status["heartbeat_at"] else "none was ever"
-        say(to, f"The automated service is started, but no cluster is alive: {seen}.", style=BAD)
+        seen = status["heartbeat_at"]
+        dead = f"is alive: the last sign of life is of {seen}" if seen else "has given a sign of life yet"
+        say(to, f"The automated service is started, but no cluster {dead}.", style=BAD)
         say(to, "Start one with: manage.py qcluster")
     else:
         say(to, "The automated service is stopped.")

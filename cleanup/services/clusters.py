@@ -98,16 +98,15 @@ def forget_dead(*, using: str) -> None:
 
 def wake(*, using: str) -> None:
     """Have a cluster do the heartbeat now, and once a minute from now on."""
-    schedule_heartbeat(using=using)
-    if apps.is_installed("django_q"):
+    if schedule_heartbeat(using=using):
         enqueue(HEARTBEAT, using, using=using)
 
 
-def schedule_heartbeat(*, using: str) -> None:
-    """Make, or mend, the one row of django-q2's schedules on which everything depends; without its table, nothing."""
+def schedule_heartbeat(*, using: str) -> bool:
+    """Make, or mend, the one row of django-q2's schedules on which everything depends; False without its table."""
     schedules = _cluster_schedules()
     if schedules is None:
-        return
+        return False
     wanted = {
         "func": HEARTBEAT,
         "args": f"{using!r},",
@@ -119,12 +118,13 @@ def schedule_heartbeat(*, using: str) -> None:
     rows = list(schedules.filter(name=_heartbeat_name(using)).order_by("pk"))
     if not rows:
         schedules.create(name=_heartbeat_name(using), next_run=timezone.now(), **wanted)
-        return
+        return True
     schedules.filter(pk__in=[row.pk for row in rows[1:]]).delete()
     if rows[0].next_run is None:
         wanted["next_run"] = timezone.now()
     if any(getattr(rows[0], name) != value for name, value in wanted.items()):
         schedules.filter(pk=rows[0].pk).update(**wanted)
+    return True
 
 
 def unreadable_schedules() -> list[int]:

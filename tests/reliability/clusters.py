@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from django_q.conf import Conf
 
 from cleanup.models import Heartbeat
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from tests import databases
+from tests.queues import queue_in
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -130,10 +130,9 @@ def fleet(using: str, **settings: Any) -> Iterator[Fleet]:
             "CLEANUP_TEST_SETTINGS": json.dumps(SETTINGS | settings),
         }
         made = Fleet(using, environment, Path(directory))
-        usual, Conf.ORM = Conf.ORM, using  # the tests hand out tasks themselves
         try:
-            yield made
+            with queue_in(using):  # the tests hand out tasks themselves
+                yield made
         finally:
-            Conf.ORM = usual
             for cluster in made.clusters:
                 cluster.kill()

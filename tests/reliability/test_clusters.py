@@ -1,8 +1,14 @@
 """Real clusters on PostgreSQL, killed in part and whole: runs come to their end, and applications are cleaned once."""
 
-import pytest
+import os
+import signal
+import time
+from datetime import timedelta
 
-from cleanup.models import Result, RollbackPoint, Run
+import pytest
+from django.db.models.functions import Now
+
+from cleanup.models import Heartbeat, Result, RollbackPoint, Run
 from tests.integration.trees import execute
 from tests.parts import Application
 from tests.reliability import mess
@@ -83,6 +89,32 @@ class TestARunInTheBackground:
         assert (ran.status, ran.done_applications, ran.failed_applications) == ("completed", APPLICATIONS, 1)
         assert (aside.status, aside.attempts, aside.error_code) == ("failed", 3, "attempts")
         assert results.filter(status="completed").count() == APPLICATIONS - 1
+
+
+class TestAClusterThatOnlyLooksAlive:
+    """Its idle worker was killed with the lock of its queue, and the new one waits for that lock for ever."""
+
+    def test_is_told_by_the_probe_and_its_restart_takes_up_what_was_left(self, database, clusters):
+        hung = clusters.start()
+        clusters.wake()
+        assert clusters.run("cleanup_probe")["alive"] is True
+        (idle,) = hung.workers(1)
+        os.kill(idle, signal.SIGKILL)
+        clusters.wait_until(lambda: hung.workers(1) not in ([], [idle]))
+        run = clusters.cleanup()
+        beats = Heartbeat.objects.using(database)
+        clusters.wait_until(lambda: beats.filter(beat_at__lte=Now() - timedelta(seconds=5)).exists())
+        assert hung.process.poll() is None
+        assert clusters.run("cleanup_probe", "--max-age", 5, status=1)["alive"] is False
+        assert Run.objects.using(database).get(pk=run).done_applications == 0
+
+        hung.kill()
+        restarted = time.monotonic()
+        clusters.start()
+        clusters.wait_until(lambda: ended(database, run), seconds=120)
+        assert_each_cleaned_once(database, run)
+        assert time.monotonic() - restarted < 120
+        assert clusters.run("cleanup_probe")["alive"] is True
 
 
 class TestEveryTaskDeliveredFiveTimes:
