@@ -193,6 +193,8 @@ def show_run(to: Console, run: JSON) -> None:
     reason = f" ({safe(run['status_reason'])})" if run.get("status_reason") else ""
     done = f"{run['done_applications']:,} of {counted(run['total_applications'], 'application')} done"
     say(to, f"Run {run['run_id']} is {run['status']}{reason}: {done}.")
+    if run.get("waiting_for"):
+        say(to, f"It waits for the database: {safe(run['waiting_for'])}.", style=WARN)
     if run["status"] in ("pending", "paused", "stopped") or not run.get("worked", True):
         say(to, f"Nobody works on it. Go on with: manage.py database_cleanup --resume {run['run_id']}")
 

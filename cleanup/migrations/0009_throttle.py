@@ -1,4 +1,4 @@
-"""What a run waits for, since when, and what it saw."""
+"""What a run waits for, since when, what it saw, and whether it was halted by what went wrong."""
 
 from django.db import migrations, models
 
@@ -9,6 +9,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="run",
+            name="halted",
+            field=models.BooleanField(default=False),
+        ),
         migrations.AddField(
             model_name="run",
             name="probes",
