@@ -158,8 +158,9 @@ class TestCauses:
         tree(database, "Loan, Loan")
         service = DatabaseCleanupService(using=database)
 
-        def interrupt(_) -> None:
-            raise KeyboardInterrupt
+        def interrupt(state) -> None:
+            if state.done:
+                raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             service.cleanup_all_duplicate_folders(progress=interrupt)
