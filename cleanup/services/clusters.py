@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import platform
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib.util import find_spec
@@ -31,6 +32,13 @@ logger = logging.getLogger(__name__)
 #: The tasks, by dotted path: services lie below them.
 TICK = "cleanup.tasks.tick"
 HEARTBEAT = "cleanup.tasks.heartbeat"
+SIGN_OF_LIFE = "cleanup.tasks.sign_of_life"
+
+#: Clusters that a request for a sign of life may come to, before it gives up finding the one that it is meant for.
+HOPS = 20
+
+#: Rest before each of these hops.
+HOP_SECONDS = 1.0
 
 #: How old a cluster's own sign of life gets before a task writes another one.
 BEAT_EVERY = timedelta(seconds=5)
@@ -76,6 +84,23 @@ def beat(*, using: str) -> None:
     if own.filter(beat_at__lte=Now() - BEAT_EVERY).update(beat_at=Now()) or own.exists():
         return
     beats.bulk_create([Heartbeat(cluster=cluster, host=platform.node())], ignore_conflicts=True)
+
+
+def ask_others(*, using: str) -> None:
+    """Ask the other clusters that were alive of late for a sign of life: the heartbeat comes to any one of them."""
+    beats = Heartbeat.objects.using(using).filter(beat_at__gt=Now() - 2 * conf.heartbeat_patience())
+    quiet = beats.filter(beat_at__lte=Now() - BEAT_EVERY).exclude(pk=this_cluster())
+    for cluster in quiet.values_list("pk", flat=True):
+        enqueue(SIGN_OF_LIFE, using, cluster, HOPS, using=using)
+
+
+def answer(*, using: str, cluster: str, hops: int) -> None:
+    """Give the sign of life that a cluster was asked for, or pass the request on: nobody can be addressed."""
+    if cluster == this_cluster():
+        beat(using=using)
+    elif hops > 1:
+        time.sleep(HOP_SECONDS)  # or this cluster would be the next to get it, being awake
+        enqueue(SIGN_OF_LIFE, using, cluster, hops - 1, using=using)
 
 
 def this_cluster() -> str:
