@@ -16,6 +16,8 @@ from cleanup.names import fault_of_name
 
 _MISSING = object()
 
+_TOKEN_LENGTH = 16
+
 
 def _get(name: str, default: Any) -> Any:
     return getattr(settings, name, default)
@@ -422,6 +424,18 @@ def alert_urls() -> tuple[str, ...]:
     return tuple(os.environ.get("CLEANUP_ALERT_URLS", "").split())
 
 
+def metrics_token() -> str:
+    """Bearer token with which metrics can be read, from the environment; empty: none."""
+    if hasattr(settings, "CLEANUP_METRICS_TOKEN"):
+        raise MisconfiguredSetting(setting="CLEANUP_METRICS_TOKEN", problem="it is read from the environment alone.")
+    token = os.environ.get("CLEANUP_METRICS_TOKEN", "").strip()
+    if token and len(token) < _TOKEN_LENGTH:
+        raise MisconfiguredSetting(
+            setting="CLEANUP_METRICS_TOKEN", problem=f"it has fewer than {_TOKEN_LENGTH} characters."
+        )
+    return token
+
+
 #: All of them, with the functions above, each of which raises MisconfiguredSetting where its setting is wrong.
 SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_APPLICATION_MODEL": application_model,
@@ -469,4 +483,5 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_ALERT_EMAILS": alert_emails,
     "CLEANUP_ALERT_PRIVATE_ADDRESSES": alert_private_addresses,
     "CLEANUP_ALERT_URLS": alert_urls,
+    "CLEANUP_METRICS_TOKEN": metrics_token,
 }

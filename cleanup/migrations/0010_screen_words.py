@@ -3,7 +3,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cleanup", "0009_automation"),
+        ("cleanup", "0009_throttle"),
     ]
 
     operations = [

@@ -107,6 +107,8 @@ class Run(models.Model):
     kind = models.CharField(max_length=16, choices=Kind)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     status_reason = models.TextField(blank=True)
+    halted = models.BooleanField(default=False)
+    """It was paused by what went wrong, not by a person."""
     takes_slot = models.BooleanField(default=True)
     """False for a single named application, which may be worked beside the active run."""
     source_run = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="rollbacks")

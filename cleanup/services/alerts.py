@@ -79,8 +79,18 @@ def _quietly(action: Callable[..., object], *, using: str) -> None:
     try:
         with transaction.atomic(using=using) if connections[using].in_atomic_block else nullcontext():
             action(using=using)
-    except (CleanupError, DatabaseError, InterfaceError) as error:
-        logger.warning("alerts: %s", classify(error).message)
+    except Exception as error:  # whatever it is, it must not fail what it is about
+        # The traceback of a database error quotes rows.
+        foreseen = isinstance(error, CleanupError | DatabaseError | InterfaceError)
+        logger.warning("alerts: %s", classify(error).message, exc_info=None if foreseen else error)
+
+
+def _log(level: int, event: str, code: str, text: str, **fields: str) -> None:
+    logger.log(level, "alert %s: %s", code, text, extra={"event": event, "alert": code, **fields})
+
+
+def _run_of(cause: Cause) -> dict[str, str]:
+    return {"run": str(cause.run.pk), "correlation_id": cause.run.correlation_id} if cause.run else {}
 
 
 def _unresolved(using: str) -> QuerySet[Alert]:
@@ -104,7 +114,7 @@ def _open(cause: Cause, *, using: str) -> None:
             )
     except IntegrityError:  # somebody else evaluates too, and has opened it
         return
-    logger.warning("alert %s: %s", cause.code, cause.message)
+    _log(logging.WARNING, "alert_opened", cause.code, cause.message, **_run_of(cause))
 
 
 def _seen(cause: Cause) -> dict[str, object]:
@@ -127,7 +137,7 @@ def _see_again(alert: Alert, cause: Cause, *, using: str) -> None:
         **_owing(Alert.Notice.ESCALATED),
     )
     if escalated:
-        logger.error("alert %s has become critical: %s", cause.code, cause.message)
+        _log(logging.ERROR, "alert_escalated", cause.code, f"has become critical: {cause.message}", **_run_of(cause))
 
 
 def _resolve(alert: Alert) -> None:
@@ -137,7 +147,7 @@ def _resolve(alert: Alert) -> None:
     Alert.objects.using(alert._state.db).filter(pk=alert.pk, state__in=Alert.UNRESOLVED).update(
         state=Alert.State.RESOLVED, resolved_at=Now(), **changes
     )
-    logger.info("alert %s is resolved", alert.code)
+    _log(logging.INFO, "alert_resolved", alert.code, "resolved")
 
 
 def _repeat(using: str) -> None:
@@ -215,7 +225,7 @@ def _tell(way: Channel, alert: Alert, *, using: str) -> bool:
             subject=_subject(alert), body=_body(alert, using=using), critical=alert.severity == Alert.Severity.CRITICAL
         )
     except ChannelFailed as error:
-        logger.warning("alert %s: %s", alert.code, error)
+        _log(logging.WARNING, "channel_failed", alert.code, str(error), channel=way.label)
         _channel_failed(way, error, using=using)
         return False
     _works(way, using=using)

@@ -26,6 +26,7 @@ from cleanup.services import (
     checking,
     clusters,
     folders,
+    history,
     integrity,
     retention,
     rollback,
@@ -582,8 +583,10 @@ class DatabaseCleanupService:
     # Keeping.
 
     def purge(self, *, preview: bool = False) -> JSON:
-        """Remove the snapshot rows of expired points, in small transactions; a preview only counts."""
-        return retention.purge(using=self.using, preview=preview, now=timezone.now())
+        """Remove the snapshot rows of expired points, and old history, in small transactions; a preview only counts."""
+        now = timezone.now()
+        purged = retention.purge(using=self.using, preview=preview, now=now)
+        return {**purged, "history": history.purge(using=self.using, preview=preview, now=now)}
 
     def hold(self, application_id: Any, *, reason: str = "", created_by: str = "") -> None:
         """Leave this application alone from now on. Raises UnknownObject and InvalidKey."""

@@ -6,7 +6,6 @@ refuses a second one. Control is a row that workers read before each claim.
 
 import os
 import platform
-import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models.functions import Now
 
 import cleanup
-from cleanup import conf, queries
+from cleanup import conf, correlation, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
@@ -42,7 +41,7 @@ class Actor:
     reason: str = ""
 
 
-_REOPENED = ("status", "status_reason", "ended_at", "database_identity", "waiting_for", "waiting_since")
+_REOPENED = ("status", "status_reason", "halted", "ended_at", "database_identity", "waiting_for", "waiting_since")
 
 
 # Starting.
@@ -112,7 +111,7 @@ def _create(
         kind=kind,
         takes_slot=takes_slot,
         source_run=source,
-        correlation_id=uuid.uuid4().hex,
+        correlation_id=correlation.current() or correlation.new(),
         started_by=actor.name,
         started_how=actor.how,
         reason=actor.reason,
@@ -191,7 +190,7 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
             )
         release_dead(results)
         run.status, run.status_reason, run.ended_at = Run.Status.PENDING, "", None
-        run.waiting_for, run.waiting_since = "", None
+        run.halted, run.waiting_for, run.waiting_since = False, "", None
         try:
             with transaction.atomic(using=using):
                 run.save(using=using, update_fields=_REOPENED)
@@ -232,7 +231,7 @@ def cancel(*, using: str, run: Run, reason: str) -> None:
 def halt(*, using: str, run: Run, reason: str) -> None:
     """Pause a run that cannot go on, and say why."""
     Run.objects.using(using).filter(pk=run.pk, status__in=Run.ACTIVE).update(
-        status=Run.Status.PAUSED, status_reason=reason
+        status=Run.Status.PAUSED, status_reason=reason, halted=True
     )
     run.refresh_from_db(using=using)
 

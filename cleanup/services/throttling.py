@@ -55,10 +55,19 @@ class Throttle:
                 return False
             limits = {name: limit for name, limit in conf.throttle_limits().items() if limit is not None}
             self.probes = {}
+            before = self.reason
             reasons = [*self._of_database(backend, limits), *self._of_host()] if limits else [*self._of_host()]
             self.reason = "; ".join(reasons)[:_REASON_LENGTH]
+            if bool(before) != bool(self.reason):
+                self._log()
             self._due = time.monotonic() + conf.throttle_interval().total_seconds()
             return True
+
+    def _log(self) -> None:
+        if self.reason:
+            logger.info("the run waits: %s", self.reason, extra={"event": "waiting"})
+        else:
+            logger.info("the run goes on", extra={"event": "going_on"})
 
     def _of_database(self, backend: Backend, limits: dict[str, float]) -> Iterator[str]:
         for name, figure in asdict(load_of(backend)).items():
@@ -75,7 +84,7 @@ class Throttle:
         try:
             reason = hook(using=self.using, run_id=str(self.run_id))
         except Exception as error:  # noqa: BLE001  # the host's own code
-            logger.warning("run %s: CLEANUP_THROTTLE failed (%s)", self.run_id, type(error).__name__)
+            logger.warning("CLEANUP_THROTTLE failed (%s)", type(error).__name__, extra={"event": "hook_failed"})
             self.probes[_HOOK] = "unknown"
             return
         self.probes[_HOOK] = bool(reason)

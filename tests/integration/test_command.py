@@ -47,12 +47,12 @@ class Done:
         return lines[0]
 
 
-def run_command(database: str, *arguments: str) -> Done:
+def run_command(database: str, *arguments: str, command: str = "database_cleanup") -> Done:
     """Run the command in this process."""
     out, err = io.StringIO(), io.StringIO()
     status = 0
     try:
-        call_command("database_cleanup", *arguments, database=database, stdout=out, stderr=err)
+        call_command(command, *arguments, database=database, stdout=out, stderr=err)
     except SystemExit as exit_:
         status = exit_.code
     except CommandError as error:

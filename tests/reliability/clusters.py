@@ -15,7 +15,10 @@ from typing import Any
 
 import psutil
 
+from cleanup.models import Heartbeat
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from tests import databases
+from tests.queues import queue_in
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -24,7 +27,7 @@ SETTINGS = {
     "CLEANUP_TICK_SECONDS": 1,
     "CLEANUP_LEASE_SECONDS": 3,
     "CLEANUP_BATCH_SIZE": 3,
-    "CLEANUP_HEARTBEAT_SECONDS": 60,
+    "CLEANUP_TREE_HOOK": "tests.reliability.hooks.slow",
 }
 
 
@@ -63,6 +66,7 @@ class Cluster:
 class Fleet:
     """The clusters of a test, and a shell beside them."""
 
+    using: str
     environment: dict[str, str]
     directory: Path
     clusters: list[Cluster] = field(default_factory=list)
@@ -91,9 +95,16 @@ class Fleet:
         assert done.returncode == status, f"{done.stdout}{done.stderr}{self.logs()}"
         return json.loads(done.stdout)
 
-    def cleanup(self, *options: str, status: int = 0) -> dict[str, Any]:
-        """Start a cleanup in the background."""
-        return self.run("database_cleanup", "--cleanup", "--background", "--no-input", *options, status=status)
+    def wake(self) -> None:
+        """Start the service, and wait for a sign of life."""
+        beats = Heartbeat.objects.using(self.using)
+        beats.all().delete()
+        AutomatedCleanupService(using=self.using).start_automated_service()
+        self.wait_until(beats.exists)
+
+    def cleanup(self) -> Any:
+        """Start a cleanup in the background, and return the id of its run."""
+        return DatabaseCleanupService(using=self.using).start_cleanup().pk
 
     def logs(self) -> str:
         """Return what the clusters said."""
@@ -118,9 +129,10 @@ def fleet(using: str, **settings: Any) -> Iterator[Fleet]:
             "DATABASE_URL": databases.url_of(using),
             "CLEANUP_TEST_SETTINGS": json.dumps(SETTINGS | settings),
         }
-        made = Fleet(environment, Path(directory))
+        made = Fleet(using, environment, Path(directory))
         try:
-            yield made
+            with queue_in(using):  # the tests hand out tasks themselves
+                yield made
         finally:
             for cluster in made.clusters:
                 cluster.kill()

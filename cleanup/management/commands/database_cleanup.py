@@ -303,7 +303,7 @@ class Command(ShellCommand):
         if not preview and self._asks():
             coming = self.service.purge(preview=True)
             rendering.show_purge(self.err, coming)
-            if coming["points"]:
+            if coming["points"] or any(coming["history"][name] for name in coming["history"] if name != "before"):
                 self._ask("Purge?")
         answer = self.service.purge(preview=preview)
         return Outcome(answer, lambda to: rendering.show_purge(to, answer))

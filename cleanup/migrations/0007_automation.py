@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cleanup", "0008_throttle"),
+        ("cleanup", "0006_permissions"),
     ]
 
     operations = [
