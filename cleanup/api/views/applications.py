@@ -38,10 +38,10 @@ class Applications(Endpoint):
     def get(self, request: Request) -> Response:
         """List them by id. Each page looks at the folders as they are now."""
         query = self.query(Page)
-        after = unseal(query["cursor"], parts=1)[0] if "cursor" in query else None
+        after = unseal(query["cursor"], parts=2)[1] if "cursor" in query else None
         found = queries.affected_page(using=self.using, after=after, limit=query["limit"] + 1)
         rows = found[: query["limit"]]
-        cursor = seal([rows[-1].application_id]) if len(found) > len(rows) else None
+        cursor = seal(["Applications", rows[-1].application_id]) if len(found) > len(rows) else None
         results = [
             {"application_id": row.application_id, "root_folders": row.roots, "duplicates": row.duplicates}
             for row in rows
