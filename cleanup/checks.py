@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, register
 from django.db import connections, router
+from django.utils.module_loading import import_string
 
 from cleanup import conf
 from cleanup.exceptions import MisconfiguredSetting, UnknownField, UnknownModel, UnsupportedKey, UnusableHook
@@ -89,6 +90,56 @@ def check_requests(**_: Any) -> list[CheckMessage]:
         for alias in connections
         if connections[alias].settings_dict["ATOMIC_REQUESTS"]
     ]
+
+
+@register(TAG)
+def check_clusters(**_: Any) -> list[CheckMessage]:
+    """Report settings of django-q2 under which background work goes wrong: W004 to W007."""
+    if not apps.is_installed("django_q"):
+        return []
+    conf_of_clusters = import_string("django_q.conf.Conf")
+    return list(_clusters(conf_of_clusters))
+
+
+def _clusters(clusters: Any) -> Iterator[CheckMessage]:
+    timeout, retry, tick = clusters.TIMEOUT, clusters.RETRY, _tick_seconds()
+    if not timeout or retry <= timeout:
+        yield checks.Warning(
+            f"django-q2 hands a task out again after {retry} s, but lets it work for {timeout or 'any number of'} s: "
+            f"it would be worked twice at a time.",
+            hint='Set "timeout" in Q_CLUSTER, and "retry" to more than that.',
+            obj="Q_CLUSTER",
+            id="cleanup.W004",
+        )
+    if timeout and timeout < 2 * tick:
+        yield checks.Warning(
+            f"django-q2 ends a task after {timeout} s, and a run is worked for CLEANUP_TICK_SECONDS = {tick:g} s "
+            f"at a time, and a batch more.",
+            hint=f"Set CLEANUP_TICK_SECONDS = {max(1, timeout // 4)}, or a longer timeout in Q_CLUSTER.",
+            obj="Q_CLUSTER",
+            id="cleanup.W005",
+        )
+    if not clusters.ACK_FAILURES and not clusters.MAX_ATTEMPTS:
+        yield checks.Warning(
+            "django-q2 hands a task that fails out again, for ever.",
+            hint='Set "ack_failures": True or "max_attempts": 1 in Q_CLUSTER. Tasks of the cleanup bring their own.',
+            obj="Q_CLUSTER",
+            id="cleanup.W006",
+        )
+    if clusters.SYNC:
+        yield checks.Warning(
+            "django-q2 does tasks at once, in the process that asks for them: nothing runs in the background.",
+            hint='Remove "sync" from Q_CLUSTER, except in tests.',
+            obj="Q_CLUSTER",
+            id="cleanup.W007",
+        )
+
+
+def _tick_seconds() -> float:
+    try:
+        return conf.tick().total_seconds()
+    except MisconfiguredSetting:  # reported by another
+        return 0
 
 
 def _as_message(error: MisconfiguredSetting) -> CheckMessage:

@@ -164,7 +164,28 @@ def show_status(to: Console, status: JSON) -> None:
         say(to, "No cleanup run is active.")
     else:
         show_run(to, run)
+    show_service(to, status)
     _show_mapping(to, status["statistics"], title="Statistics")
+
+
+def show_service(to: Console, status: JSON) -> None:
+    """Show whether the schedules are on, whether anybody would do what they want, and when they are due."""
+    if status["running"]:
+        say(to, "The automated service is running.", style=GOOD)
+    elif status["started"]:
+        seen = status["heartbeat_at"]
+        dead = f"is alive: the last sign of life is of {seen}" if seen else "has given a sign of life yet"
+        say(to, f"The automated service is started, but no cluster {dead}.", style=BAD)
+        say(to, "Start one with: manage.py qcluster")
+    else:
+        say(to, "The automated service is stopped.")
+    rows = Rows("Schedule", "On", "How often", "Last run", "Next run", "#Limit", title="Schedules")
+    for name, schedule in status["schedules"].items():
+        due = f"{schedule['next_run']} (overdue)" if schedule["overdue"] else schedule["next_run"] or "-"
+        limit = schedule["max_applications_per_run"] or "-"
+        cells = (_spoken(name), _value(schedule["enabled"]), schedule["schedule_type"], schedule["last_run"] or "-")
+        rows.add(*cells, due, limit, style=BAD if schedule["overdue"] else "")
+    rows.show(to)
 
 
 def show_run(to: Console, run: JSON) -> None:
@@ -185,6 +206,10 @@ def show_purge(to: Console, purge: JSON) -> None:
         f"{counted(points, 'expired rollback point')} of {counted(applications, 'application')} {verb}, with "
         f"{counted(purge['snapshot_rows'], 'snapshot row')}.",
     )
+    gone = [
+        counted(number, name[:-1].replace("_", " ")) for name, number in purge["history"].items() if name != "before"
+    ]
+    say(to, f"History that ended before {purge['history']['before'][:10]}: {', '.join(gone)} {verb}.")
     if purge["preview"] and points:
         say(to, "What they would undo can then no longer be undone.")
     if purge.get("kept_unverified"):

@@ -20,7 +20,18 @@ from cleanup.exceptions import ApplicationError, CleanupError, Held, InvalidKey,
 from cleanup.folder_tables import folder_tables
 from cleanup.models import ConsistencyCheck, Control, Hold, Result, RollbackPoint, Run, Verification
 from cleanup.references import ReferenceMap, discover
-from cleanup.services import background, checking, clusters, folders, integrity, retention, rollback, runs, status
+from cleanup.services import (
+    background,
+    checking,
+    clusters,
+    folders,
+    history,
+    integrity,
+    retention,
+    rollback,
+    runs,
+    status,
+)
 from cleanup.services import preflight as preflight_service
 from cleanup.services.consolidation import Consolidation, Inclusion
 from cleanup.services.errors import broken_guard, classify
@@ -578,8 +589,10 @@ class DatabaseCleanupService:
     # Keeping.
 
     def purge(self, *, preview: bool = False) -> JSON:
-        """Remove the snapshot rows of expired points, in small transactions; a preview only counts."""
-        return retention.purge(using=self.using, preview=preview, now=timezone.now())
+        """Remove the snapshot rows of expired points, and old history, in small transactions; a preview only counts."""
+        now = timezone.now()
+        purged = retention.purge(using=self.using, preview=preview, now=now)
+        return {**purged, "history": history.purge(using=self.using, preview=preview, now=now)}
 
     def hold(self, application_id: Any, *, reason: str = "", created_by: str = "") -> None:
         """Leave this application alone from now on. Raises UnknownObject and InvalidKey."""

@@ -109,7 +109,7 @@ def _clean(row: ScheduledRun, *, using: str) -> dict[str, Any]:
 
 def _purge(*, using: str) -> dict[str, Any]:
     clusters.forget_dead(using=using)
-    outcome = retention.purge(using=using, preview=False, now=timezone.now())
+    outcome = DatabaseCleanupService(using=using).purge()
     return {"status": ScheduledRun.Status.COMPLETED, "outcome": outcome}
 
 

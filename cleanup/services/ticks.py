@@ -17,10 +17,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.db.models.functions import Now
 
 from cleanup import conf
@@ -83,10 +83,22 @@ def _patience() -> timedelta:
     return conf.tick() * 2
 
 
-def lost(*, using: str) -> list[Tick]:
-    """Return the seats whose delivery or worker is lost."""
-    seats = Tick.objects.using(using).filter(ended_at=None).annotate(now=Now()).order_by("pk")
-    return [seat for seat in seats if seat.lease_expires_at <= seat.now or worker_is_gone(seat.worker)]
+def left_behind(*, using: str) -> tuple[list[Tick], list[Run]]:
+    """Return the seats whose delivery or worker is lost, and the runs that ought to go on and have no seat left.
+
+    In one query. Of runs, those count that were begun in the background.
+    """
+    going_on = Q(run__status__in=[Run.Status.PENDING, Run.Status.RUNNING])
+    seats = Tick.objects.using(using).filter(going_on | Q(ended_at=None)).select_related("run").annotate(now=Now())
+    found = list(seats.order_by("pk"))
+    lost: list[Tick] = [seat for seat in found if seat.ended_at is None and _is_lost(seat, now=seat.now)]
+    seated = {seat.run_id for seat in found if seat.ended_at is None}
+    abandoned = {seat.run.pk: seat.run for seat in found if seat.run is not None and seat.run_id not in seated}
+    return lost, list(abandoned.values())
+
+
+def _is_lost(seat: Tick, *, now: datetime) -> bool:
+    return seat.lease_expires_at <= now or worker_is_gone(seat.worker)
 
 
 def take(*, using: str, tick_id: int, token: str) -> "Seat | None":
@@ -119,15 +131,16 @@ class Seat:
         self._looked = time.monotonic()
 
     def look(self) -> None:
-        """Between batches, every few seconds: renew the lease, and have seats delivered again that nobody takes."""
+        """Between batches, every few seconds: renew the lease, and have seats handed out again that nobody works in."""
         if time.monotonic() - self._looked < LOOK_EVERY:
             return
         self._looked = time.monotonic()
         with transaction.atomic(using=self.using):
             self._renew()
             clusters.beat(using=self.using)
-            for other in self._others().filter(taken_at=None, deliveries__lt=DELIVERIES).annotate(now=Now()):
-                if other.now - other.issued_at >= timedelta(seconds=2**other.deliveries):
+            for other in self._others().filter(deliveries__lt=DELIVERIES).annotate(now=Now()):
+                waits = other.taken_at is None and other.now - other.issued_at >= timedelta(seconds=2**other.deliveries)
+                if waits or _is_lost(other, now=other.now):
                     reissue(other, using=self.using)
 
     @contextmanager
@@ -153,7 +166,8 @@ class Seat:
 
     def is_shared(self) -> bool:
         """Tell whether somebody else works at the same."""
-        return self._others().filter(lease_expires_at__gt=Now()).exclude(taken_at=None).exists()
+        others = self._others().exclude(taken_at=None).annotate(now=Now())
+        return any(not _is_lost(other, now=other.now) for other in others)
 
     def hand_on(self) -> None:
         """Have the work go on with another delivery."""

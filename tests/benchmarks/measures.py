@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.benchmarks import baselines, dataset
+from tests.benchmarks.clusters import clusters, seconds_in_background
 from tests.benchmarks.stage import Child, Stage
 from tests.benchmarks.writer import filing
 
@@ -70,7 +71,7 @@ def _require(*, same: bool, what: str) -> None:
 class Measures:
     """The measures on one stage; what one bare-SQL cleanup leaves is remembered, for ours must leave the same."""
 
-    NAMES = ("cleanup", "reads", "writer", "extremes", "guards")
+    NAMES = ("cleanup", "reads", "writer", "extremes", "guards", "clusters")
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -94,6 +95,16 @@ class Measures:
         yield Figure(name="rollback : its cleanup", ours=seconds["rollback"], base=seconds["cleanup"], limit=1.0)
         for name, peak in peaks.items():
             yield Figure(name=f"peak memory, {name}", ours=peak / 1e6, base=150.0, limit=1.0, unit="MB")
+
+    def clusters(self, number: int) -> Iterator[Figure]:
+        """Compare two clusters of one process each with one such cluster."""
+        seconds = {}
+        for clusters_at_work in (1, 2) if number % 2 == 0 else (2, 1):
+            with self.stage.copy("clusters") as database:
+                with clusters(self.stage, database, number=clusters_at_work):
+                    seconds[clusters_at_work] = seconds_in_background(self.stage, database)
+                self._require_merged(database, what=f"{clusters_at_work} clusters")
+        yield Figure(name="two clusters : one cluster, in the background", ours=seconds[2], base=seconds[1], limit=0.75)
 
     def _bare_cleanup(self, seconds: dict[str, float], _peaks: dict[str, int]) -> None:
         with self.stage.copy("bare") as database:

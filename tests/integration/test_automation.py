@@ -1,30 +1,55 @@
 """The automated service, its schedules and its heartbeat, with the deliveries of the clusters made by hand."""
 
-from datetime import timedelta
+import json
+import platform
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connections
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 from django.utils.module_loading import import_string
+from django_q.models import Schedule as ClusterSchedule
 
-from cleanup.exceptions import Busy, Frozen, NoCluster
+from cleanup.exceptions import Busy, Frozen, NoCluster, PreflightFailed, UnknownObject, UsageError
 from cleanup.models import (
+    ConsistencyCheck,
     Heartbeat,
     Result,
     RollbackPoint,
     Run,
     Schedule,
+    ScheduledRun,
     Service,
+    Tick,
+    Verification,
 )
-from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, clusters
+from cleanup.services import (
+    AutomatedCleanupService,
+    DatabaseCleanupService,
+    automation,
+    background,
+    clusters,
+    errands,
+    heartbeat,
+    schedules,
+    ticks,
+)
+from tests.integration.test_command import run_command
 from tests.integration.trees import assert_tree, tree
+from tests.queues import queue_in
 
 
 @pytest.fixture(autouse=True)
-def queue(monkeypatch) -> list:
+def queue(request, monkeypatch):
     """Keep deliveries instead of sending them to a broker that no cluster asks: [task, arguments]."""
     kept = []
     monkeypatch.setattr(clusters, "_hand_over", lambda task, arguments, options: kept.append((task, arguments)))
-    return kept
+    if "database" not in request.fixturenames:
+        yield kept
+        return
+    with queue_in(request.getfixturevalue("database")):
+        yield kept
 
 
 @pytest.fixture
@@ -47,6 +72,11 @@ def deliver(queue, *, times: int = 1) -> None:
         for _ in range(times):
             import_string(task)(*arguments)
     pytest.fail("the deliveries do not come to an end")
+
+
+def cluster_schedules(database):
+    """Return the rows by which django-q2 wakes us; its table on SQLite has that of the other database, too."""
+    return ClusterSchedule.objects.filter(name=f"cleanup heartbeat ({database})")
 
 
 def make_due(database, name, *, ago=timedelta(minutes=1)) -> None:
@@ -131,3 +161,438 @@ class TestARunInTheBackground:
         run.refresh_from_db()
         assert run.status == "completed"
         assert_tree(database, made, "Loan")
+
+
+class TestTheService:
+    def test_is_idle_until_it_is_started(self, database, automated, queue):
+        status = automated.get_service_status()
+        assert (status["running"], status["started"]) == (False, False)
+        assert {schedule["next_run"] for schedule in status["schedules"].values()} == {None}
+        heartbeat.heartbeat(using=database)
+        assert queue == []
+
+    def test_has_the_schedules_of_the_manual(self, database):
+        rows = Schedule.objects.using(database).values_list(
+            "name", "schedule_type", "weekday", "hour", "max_applications", "alert_threshold", "dry_run_first"
+        )
+        assert set(rows) == {
+            ("consistency_check", "hourly", 6, 0, 5, 5, True),
+            ("full_cleanup", "daily", 6, 2, 20, 5, True),
+            ("integrity_verification", "weekly", 6, 3, None, 5, False),
+            ("retention", "daily", 6, 4, None, 5, False),
+        }
+
+    def test_wakes_a_cluster_when_it_is_started(self, database, automated, queue):
+        automated.start_automated_service(started_by="ann")
+        assert queue == [("cleanup.tasks.heartbeat", (database,))]
+        row = cluster_schedules(database).get()
+        assert (row.func, row.args, row.minutes, row.repeats) == ("cleanup.tasks.heartbeat", f"{database!r},", 1, -1)
+
+    def test_says_when_each_schedule_is_next_due(self, database, automated):
+        status = automated.start_automated_service()
+        due = {name: datetime.fromisoformat(row["next_run"]) for name, row in status["schedules"].items()}
+        now = datetime.now(UTC)
+        assert now < due["consistency_check"] <= now + timedelta(hours=1)
+        assert (due["full_cleanup"].hour, due["full_cleanup"].minute) == (2, 0)
+        assert (due["integrity_verification"].weekday(), due["integrity_verification"].hour) == (6, 3)
+
+    def test_is_started_once_however_often_it_is_asked(self, database, automated):
+        first = automated.start_automated_service(started_by="ann")
+        second = automated.start_automated_service(started_by="bob")
+        assert first["schedules"] == second["schedules"]
+        assert Service.objects.using(database).get().changed_by == "ann"
+        assert cluster_schedules(database).count() == 1
+
+    def test_is_running_only_while_a_cluster_gives_signs_of_life(self, database, automated):
+        assert automated.start_automated_service()["running"] is False
+        Heartbeat.objects.using(database).create(cluster="here:1", host="here")
+        assert automated.get_service_status()["running"] is True
+        Heartbeat.objects.using(database).update(beat_at=Now() - timedelta(minutes=4))
+        assert automated.get_service_status()["running"] is False
+
+    def test_fires_nothing_once_it_is_stopped(self, database, automated, queue):
+        automated.start_automated_service()
+        status = automated.stop_automated_service()
+        assert (status["started"], {row["next_run"] for row in status["schedules"].values()}) == (False, {None})
+        queue.clear()
+        heartbeat.heartbeat(using=database)
+        assert queue == []
+
+    def test_tells_its_status_in_five_queries(self, database, automated, service):
+        tree(database, "Loan, Loan")
+        service.start_cleanup()
+        with CaptureQueriesContext(connections[database]) as queries:
+            assert automated.get_service_status()["active_run"]["total_applications"] == 1
+        assert len(queries) <= 5
+
+    def test_mends_the_row_that_django_q_wakes_it_by(self, database, automated):
+        automated.start_automated_service()
+        cluster_schedules(database).update(repeats=0, minutes=60, next_run=None)
+        automated.start_automated_service()
+        row = cluster_schedules(database).get()
+        assert (row.repeats, row.minutes, row.next_run is None) == (-1, 1, False)
+
+    def test_names_tasks_that_are_there(self):
+        assert callable(import_string(clusters.TICK))
+        assert callable(import_string(clusters.HEARTBEAT))
+        assert callable(import_string(clusters.SIGN_OF_LIFE))
+
+
+class TestASchedule:
+    def test_is_changed_by_name(self, database, automated):
+        automated.start_automated_service()
+        changed = automated.update_schedule("full_cleanup", enabled=True, max_applications=50, hour=23, minute=30)
+        assert (changed.max_applications, changed.next_run.hour, changed.next_run.minute) == (50, 23, 30)
+
+    def test_is_changed_by_assignment(self, database, automated):
+        schedule = automated.schedules["consistency_check"]
+        schedule.alert_threshold = 10
+        schedule.dry_run_first = False
+        row = Schedule.objects.using(database).get(pk="consistency_check")
+        assert (row.alert_threshold, row.dry_run_first, schedule.alert_threshold) == (10, False, 10)
+
+    def test_keeps_what_an_operator_changed_when_migrate_runs_again(self, database, automated):
+        automated.update_schedule("full_cleanup", max_applications=50, enabled=False)
+        automation.install(using=database)
+        row = Schedule.objects.using(database).get(pk="full_cleanup")
+        assert (row.max_applications, row.enabled) == (50, False)
+
+    def test_is_not_due_while_it_is_disabled(self, automated):
+        automated.start_automated_service()
+        assert automated.update_schedule("full_cleanup", enabled=False).next_run is None
+        assert automated.update_schedule("full_cleanup", enabled=True).next_run is not None
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"hour": 24}, {"minute": 60}, {"max_applications": 0}, {"schedule_type": "yearly"}, {"last_run": None}],
+    )
+    def test_refuses_what_makes_no_sense(self, automated, change):
+        with pytest.raises(UsageError):
+            automated.update_schedule("full_cleanup", **change)
+
+    def test_is_one_of_four(self, automated):
+        assert list(automated.schedules) == list(Schedule.Name.values)
+        with pytest.raises(UnknownObject):
+            automated.update_schedule("hourly_cleanup", enabled=True)
+        with pytest.raises(KeyError):
+            automated.schedules["hourly_cleanup"]
+
+
+class TestWhenItIsNextDue:
+    """By an example each; the clock is UTC, so no day is longer than another."""
+
+    @pytest.mark.parametrize(
+        ("cadence", "after", "due"),
+        [
+            ("hourly", "2026-03-29T01:00", "2026-03-29T02:00"),
+            ("hourly", "2026-03-29T01:59", "2026-03-29T02:00"),
+            ("daily", "2026-03-29T01:59", "2026-03-29T02:00"),
+            ("daily", "2026-03-29T02:00", "2026-03-30T02:00"),
+            ("daily", "2026-12-31T03:00", "2027-01-01T02:00"),
+            ("weekly", "2026-11-25T14:00", "2026-11-29T02:00"),
+            ("weekly", "2026-11-29T02:00", "2026-12-06T02:00"),
+            ("weekly", "2026-11-29T01:00", "2026-11-29T02:00"),
+        ],
+    )
+    def test_is_the_first_time_ahead(self, cadence, after, due):
+        schedule = Schedule(name="full_cleanup", schedule_type=cadence, weekday=6, hour=2, minute=0)
+        moment = datetime.fromisoformat(after).replace(tzinfo=UTC)
+        assert schedules.next_time(schedule, after=moment) == datetime.fromisoformat(due).replace(tzinfo=UTC)
+
+    def test_is_the_same_in_any_zone(self):
+        schedule = Schedule(name="full_cleanup", schedule_type="daily", hour=2)
+        moment = datetime.fromisoformat("2026-03-29T03:30+02:00")
+        assert schedules.next_time(schedule, after=moment) == datetime(2026, 3, 29, 2, tzinfo=UTC)
+
+
+class TestASchedulesTime:
+    def test_comes_once_however_many_were_missed(self, database, service, automated, queue):
+        make_due(database, "consistency_check", ago=timedelta(hours=5, minutes=3))
+        for _ in range(5):
+            heartbeat.heartbeat(using=database)
+        deliver(queue, times=5)
+        run = ScheduledRun.objects.using(database).get()
+        assert (run.schedule_id, run.status) == ("consistency_check", "completed")
+        assert ConsistencyCheck.objects.using(database).count() == 1
+        assert Schedule.objects.using(database).get(pk="consistency_check").next_run > datetime.now(UTC)
+
+    def test_is_skipped_while_the_last_one_is_not_over(self, database, queue):
+        for _ in range(2):
+            make_due(database, "integrity_verification")
+            heartbeat.heartbeat(using=database)
+        first, second = ScheduledRun.objects.using(database).order_by("pk")
+        assert (first.status, second.status, "not over yet" in second.reason) == ("started", "skipped", True)
+        assert len(queue) == 1
+
+    def test_is_skipped_while_another_cleanup_is_active(self, database, service, queue):
+        tree(database, "Loan, Loan")
+        run = service.start_cleanup()
+        queue.clear()
+        make_due(database, "full_cleanup")
+        heartbeat.heartbeat(using=database)
+        skipped = ScheduledRun.objects.using(database).get()
+        assert (skipped.status, skipped.reason) == ("skipped", f"Run {run.pk} is active.")
+
+    def test_is_skipped_while_all_cleaning_is_frozen(self, database, service):
+        service.freeze(reason="year end")
+        make_due(database, "full_cleanup")
+        heartbeat.heartbeat(using=database)
+        assert ScheduledRun.objects.using(database).get().reason == "All cleaning is frozen."
+
+    def test_only_plans_the_first_time(self, database, service, queue):
+        made = tree(database, "Loan/Docs(1), Loan/Docs(1)")
+        make_due(database, "full_cleanup")
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        planned = ScheduledRun.objects.using(database).get()
+        assert (planned.status, planned.outcome["total_applications"], planned.run) == ("planned", 1, None)
+        assert_tree(database, made, "Loan/Docs(1), Loan/Docs(1)")
+        make_due(database, "full_cleanup")
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        cleaned = ScheduledRun.objects.using(database).first()
+        assert (cleaned.status, cleaned.run.started_how, cleaned.run.status) == ("completed", "schedule", "completed")
+        assert_tree(database, made, "Loan/Docs(2)")
+
+    def test_takes_no_more_applications_than_the_schedule_says(self, database, service, automated, queue):
+        for _ in range(3):
+            tree(database, "Loan, Loan")
+        automated.update_schedule("full_cleanup", max_applications=2, dry_run_first=False)
+        make_due(database, "full_cleanup")
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        assert Run.objects.using(database).get().total_applications == 2
+
+    def test_verifies_the_whole_database(self, database, queue):
+        make_due(database, "integrity_verification")
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        run = ScheduledRun.objects.using(database).get()
+        assert (run.status, run.verification.passed) == ("completed", True)
+
+    def test_purges_what_has_expired(self, database, service, queue):
+        made = tree(database, "Loan, Loan")
+        service.consolidate_duplicate_folders(made.application)
+        service.verify_cleanup_integrity()
+        RollbackPoint.objects.using(database).update(expires_at=Now() - timedelta(days=1))
+        make_due(database, "retention")
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        assert ScheduledRun.objects.using(database).get().outcome["points"] == 1
+        assert RollbackPoint.objects.using(database).get().status == "purged"
+
+    def test_is_overdue_when_no_cluster_sees_to_it(self, database, automated):
+        make_due(database, "consistency_check", ago=timedelta(minutes=11))
+        status = automated.get_service_status()
+        assert (status["running"], status["schedules"]["consistency_check"]["overdue"]) == (False, True)
+        assert status["schedules"]["full_cleanup"]["overdue"] is False
+
+    def test_records_why_it_failed(self, database, queue, monkeypatch):
+        monkeypatch.setattr(errands.integrity, "verify", lambda **_: 1 / 0)
+        make_due(database, "integrity_verification")
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        run = ScheduledRun.objects.using(database).get()
+        assert (run.status, run.reason != "") == ("failed", True)
+        assert Verification.objects.using(database).get().passed is None
+
+
+class TestACheck:
+    def test_is_stored(self, database, service, queue):
+        tree(database, "Loan, Loan")
+        check = service.start_check(started_by="ann")
+        deliver(queue)
+        check.refresh_from_db()
+        assert (check.duplicate_applications, check.needs_cleanup, check.started_by) == (1, True, "ann")
+        assert check.summary["duplicate_applications_found"] == 1
+
+    def test_is_done_at_once_by_the_service(self, database, automated):
+        assert automated.run_consistency_check()["needs_cleanup"] is False
+        assert ConsistencyCheck.objects.using(database).get().duplicate_applications == 0
+
+    def test_counts_those_apart_that_wait_for_a_person(self, database, service, automated):
+        automated.update_schedule("consistency_check", alert_threshold=1)
+        trees = [tree(database, "Loan, Loan") for _ in range(3)]
+        assert service.check()["alert_threshold_exceeded"] is True
+        service.hold(trees[0].application)
+        service.hold(trees[1].application)
+        answer = service.check()
+        assert (answer["duplicate_applications_found"], answer["waiting_for_decision"]) == (3, 2)
+        assert answer["alert_threshold_exceeded"] is False
+
+    def test_counts_refused_ones_among_them(self, database, service, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "refuse"
+        tree(database, "Loan, Other")
+        service.cleanup_all_duplicate_folders()
+        assert service.check()["waiting_for_decision"] == 1
+
+    def test_is_given_up_when_its_worker_is_lost_again_and_again(self, database, service, queue):
+        check = service.start_check()
+        for _ in range(4):
+            (_, arguments) = queue.pop()
+            ticks.take(using=database, tick_id=arguments[1], token=arguments[2])  # and the worker is gone
+            Tick.objects.using(database).update(lease_expires_at=Now())
+            heartbeat.heartbeat(using=database)
+        deliver(queue)
+        check.refresh_from_db()
+        assert (check.error, check.duplicate_applications) == ("Its worker was lost 3 times.", None)
+
+
+class TestTheHeartbeat:
+    def test_costs_less_than_five_queries_where_nothing_is_to_do(self, database, automated):
+        automated.start_automated_service()
+        with CaptureQueriesContext(connections[database]) as queries:
+            heartbeat.heartbeat(using=database)
+        assert len(queries) < 5
+
+    def test_and_so_does_a_tick_that_comes_too_late(self, database, service, queue):
+        tree(database, "Loan, Loan")
+        service.start_cleanup()
+        (task, arguments), *_ = queue
+        deliver(queue)
+        with CaptureQueriesContext(connections[database]) as queries:
+            import_string(task)(*arguments)
+        assert len(queries) < 5
+
+    def test_asks_the_other_clusters_for_a_sign_of_life(self, database, service, queue, monkeypatch):
+        monkeypatch.setattr(clusters, "HOP_SECONDS", 0)
+        monkeypatch.setattr(clusters.multiprocessing, "parent_process", lambda: self)
+        beats = Heartbeat.objects.using(database)
+        beats.update(beat_at=Now() - timedelta(minutes=1))
+        heartbeat.heartbeat(using=database)
+        ((task, arguments),) = queue
+        import_string(task)(*arguments)
+        (passed_on,) = queue[1:]
+        assert (arguments[1:], passed_on[1][1:]) == (("elsewhere:1", 20), ("elsewhere:1", 19))
+        monkeypatch.setattr(clusters, "this_cluster", lambda: "elsewhere:1")
+        import_string(passed_on[0])(*passed_on[1])
+        assert not beats.filter(beat_at__lte=Now() - timedelta(seconds=30)).exists()
+        assert len(queue) == 2
+
+    def test_forgets_a_cluster_that_is_gone(self, database, service, queue):
+        Heartbeat.objects.using(database).update(beat_at=Now() - timedelta(minutes=7))
+        heartbeat.heartbeat(using=database)
+        assert queue == []
+
+    def test_hands_out_again_what_was_lost_in_the_queue(self, database, service, queue):
+        tree(database, "Loan, Loan")
+        run = service.start_cleanup()
+        queue.clear()
+        heartbeat.heartbeat(using=database)
+        assert queue == []
+        Tick.objects.using(database).update(lease_expires_at=Now())
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        run.refresh_from_db()
+        assert run.status == "completed"
+
+    def test_hands_out_again_a_run_that_nobody_sits_at(self, database, service, queue):
+        tree(database, "Loan, Loan")
+        run = service.start_cleanup()
+        queue.clear()
+        Tick.objects.using(database).update(ended_at=Now())
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        run.refresh_from_db()
+        assert run.status == "completed"
+
+    def test_leaves_a_run_alone_that_was_started_in_a_shell(self, database, queue):
+        tree(database, "Loan, Loan")
+        DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
+        Run.objects.using(database).update(status="running", ended_at=None)
+        heartbeat.heartbeat(using=database)
+        assert queue == []
+
+
+class TestABackgroundRunThatCannotGoOn:
+    def test_is_paused_with_the_reason(self, database, service, queue, monkeypatch):
+        tree(database, "Loan, Loan")
+        run = service.start_cleanup()
+
+        def refuse(**_):
+            raise PreflightFailed(["no index"])
+
+        monkeypatch.setattr(background.runs, "ready_references", refuse)
+        deliver(queue)
+        run.refresh_from_db()
+        assert (run.status, "no index" in run.status_reason) == ("paused", True)
+
+    def test_is_paused_when_its_workers_are_lost_again_and_again(self, database, service, queue):
+        tree(database, "Loan, Loan")
+        run = service.start_cleanup()
+        Tick.objects.using(database).update(attempts=background.LOSSES)
+        deliver(queue)
+        run.refresh_from_db()
+        assert (run.status, "lost" in run.status_reason) == ("paused", True)
+
+    def test_is_paused_by_the_freeze(self, database, service, queue):
+        tree(database, "Loan, Loan")
+        run = service.start_cleanup()
+        service.freeze(reason="year end")
+        deliver(queue)
+        run.refresh_from_db()
+        assert (run.status, run.status_reason) == ("paused", "frozen: year end")
+
+
+class TestTheProbe:
+    def probe(self, database, *options):
+        return run_command(database, *options, command="cleanup_probe")
+
+    def test_is_well_while_a_cluster_gives_signs_of_life(self, database, service):
+        done = self.probe(database)
+        assert (done.status, done.out.startswith("Alive: the last sign of life was ")) == (0, True)
+
+    def test_is_not_well_without_any(self, database):
+        done = self.probe(database)
+        assert (done.status, done.out) == (1, "No cluster has given a sign of life.\n")
+
+    def test_is_not_well_when_the_last_one_is_old(self, database, service):
+        Heartbeat.objects.using(database).update(beat_at=Now() - timedelta(minutes=4))
+        assert self.probe(database).status == 1
+        assert self.probe(database, "--max-age", "300").status == 0
+
+    def test_looks_at_this_machine_where_that_is_asked(self, database, service):
+        assert self.probe(database, "--here").status == 1
+        Heartbeat.objects.using(database).create(cluster="x", host=platform.node())
+        assert self.probe(database, "--here").status == 0
+
+    def test_tells_what_is_overdue(self, database, service):
+        make_due(database, "full_cleanup", ago=timedelta(hours=1))
+        done = self.probe(database, "--json")
+        assert (done.status, json.loads(done.out)["overdue"]) == (0, ["full_cleanup"])
+        assert self.probe(database, "--fail-on-overdue").status == 1
+
+    @pytest.mark.parametrize("broken", [{"args": "(1,"}, {"schedule_type": "C", "cron": "* * * * *"}])
+    def test_names_a_schedule_of_others_that_silences_ours(self, database, automated, broken):
+        automated.start_automated_service()
+        (row,) = ClusterSchedule.objects.bulk_create([ClusterSchedule(name="theirs", func="theirs.task", **broken)])
+        done = self.probe(database)
+        assert (done.status, f"cannot read its schedules {row.pk} " in done.out) == (1, True)
+
+
+class TestHistory:
+    def old(self, rows) -> None:
+        rows.update(ended_at=Now() - timedelta(days=366))
+
+    def test_goes_after_a_year(self, database, service, automated):
+        made = tree(database, "Loan, Loan")
+        report = service.cleanup_all_duplicate_folders()
+        service.rollback_cleanup(report.run_id)
+        for _ in range(2):
+            automated.run_consistency_check()
+            service.verify_cleanup_integrity()
+        for model in (Run, ConsistencyCheck, Verification):
+            self.old(model.objects.using(database))
+        counts = service.purge(preview=True)["history"]
+        assert (counts["runs"], counts["checks"]) == (2, 1)
+        assert Run.objects.using(database).count() == 2
+        service.purge()
+        left = [model.objects.using(database).count() for model in (Run, Result, ConsistencyCheck, Verification)]
+        assert left == [0, 0, 1, 1]
+        assert RollbackPoint.objects.using(database).filter(application_key=made.application).exists()
+
+    def test_stays_while_it_can_be_undone(self, database, service):
+        tree(database, "Loan, Loan")
+        service.cleanup_all_duplicate_folders()
+        self.old(Run.objects.using(database))
+        assert service.purge()["history"]["runs"] == 0

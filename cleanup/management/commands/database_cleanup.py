@@ -19,7 +19,7 @@ from cleanup.management.failures import Failure
 from cleanup.management.shell import DONE, FOUND, REFUSED, ShellCommand, operator
 from cleanup.management.terminal import asks_a_person, confirm, counted, say
 from cleanup.models import Run
-from cleanup.services import CleanupReport, RollbackResult
+from cleanup.services import AutomatedCleanupService, CleanupReport, RollbackResult
 from cleanup.services.reports import JSON
 
 VERBS = (
@@ -42,9 +42,6 @@ VERBS = (
 
 #: Options that later versions bring; until then they are understood and refused.
 LATER = {
-    "start": "schedules",
-    "stop": "schedules",
-    "background": "schedules",
     "as_copies": "guards",
 }
 
@@ -62,7 +59,7 @@ GOES_WITH = {
     "adopt": ("resume",),
     "skip_conflicts": ("rollback",),
     "as_copies": ("rollback",),
-    "background": ("cleanup", "rollback", "resume"),
+    "background": ("cleanup", "rollback", "resume", "verify", "check"),
     "preview": ("rollback", "purge"),
 }
 
@@ -100,7 +97,7 @@ class Command(ShellCommand):
         work.add_argument("--max-applications", type=int, metavar="N", help="the N applications with most duplicates")
         work.add_argument("--batch-size", type=int, metavar="N", help="at most N applications in one transaction")
         work.add_argument("--workers", type=int, metavar="N", help="N connections at work (PostgreSQL; default 1)")
-        work.add_argument("--background", action="store_true", help="not available in this version")
+        work.add_argument("--background", action="store_true", help="have the clusters do it, and return")
         work.add_argument("--retry-failed", action="store_true", help="with --resume: failed applications, too")
         work.add_argument(
             "--adopt", action="store_true", help="with --resume: a run begun on the original of this copy"
@@ -131,9 +128,9 @@ class Command(ShellCommand):
         verbs.add_argument("--cancel", nargs="?", const=True, metavar="RUN", help="end the active run, or the named")
         verbs.add_argument("--freeze", action="store_true", help="stop all cleaning until unfrozen")
         verbs.add_argument("--unfreeze", action="store_true", help="allow cleaning again")
-        verbs.add_argument("--purge", action="store_true", help="remove expired rollback points")
-        verbs.add_argument("--start", action="store_true", help="not available in this version")
-        verbs.add_argument("--stop", action="store_true", help="not available in this version")
+        verbs.add_argument("--purge", action="store_true", help="remove expired rollback points and old history")
+        verbs.add_argument("--start", action="store_true", help="let the schedules fire from now on")
+        verbs.add_argument("--stop", action="store_true", help="let no schedule fire any more")
 
     def perform(self) -> int:
         """Carry out the verb."""
@@ -185,6 +182,9 @@ class Command(ShellCommand):
         return Outcome(answer, lambda to: rendering.show_preflight(to, answer), DONE if answer["ok"] else REFUSED)
 
     def _check(self) -> Outcome:
+        if self.options["background"]:
+            check = self.service.start_check(**self._actor())
+            return self._enqueued({"check_id": check.pk}, "Check", check.pk)
         with self.waiting("Checking"):
             answer = self.service.check()
         status = FOUND if answer["needs_cleanup"] else DONE
@@ -192,6 +192,9 @@ class Command(ShellCommand):
 
     def _verify(self) -> Outcome:
         (application,) = self.options["applications"] or (None,)
+        if self.options["background"]:
+            verification = self.service.start_verification(started_by=operator())
+            return self._enqueued({"verification_id": verification.pk}, "Verification", verification.pk)
         with self.waiting("Verifying"):
             answer = self.service.verify_cleanup_integrity(application, started_by=operator())
         status = DONE if answer["verification_passed"] else FOUND
@@ -211,6 +214,10 @@ class Command(ShellCommand):
             number = self._applications_to_clean()
             if number:
                 self._ask(f"Merge the duplicate folders of {counted(number, 'application')}?")
+        if self.options["background"]:
+            scope = {name: value for name, value in self._scope().items() if name not in ("workers", "all_results")}
+            run = self.service.start_cleanup(**scope, **self._actor(), reason=self.options["reason"])
+            return self._enqueued_run(run)
         with self.reporting("Cleanup") as progress:
             report = self.service.cleanup_all_duplicate_folders(
                 **self._scope(), **self._actor(), reason=self.options["reason"], progress=progress
@@ -231,6 +238,14 @@ class Command(ShellCommand):
         if self._asks():
             rendering.show_rollback(self.err, self.service.preview_rollback(rollback_id))
             self._ask("Roll back?")
+        if self.options["background"]:
+            run = self.service.start_rollback(
+                rollback_id,
+                skip_conflicts=self.options["skip_conflicts"],
+                reason=self.options["reason"],
+                **self._actor(),
+            )
+            return self._enqueued_run(run)
         with self.reporting("Rollback") as progress:
             result = self.service.rollback_cleanup(
                 rollback_id,
@@ -243,6 +258,14 @@ class Command(ShellCommand):
         return self._rollback_outcome(result)
 
     def _resume(self) -> Outcome:
+        if self.options["background"]:
+            run = self.service.start_resume(
+                self.options["resume"],
+                retry_failed=self.options["retry_failed"],
+                adopt=self.options["adopt"],
+                started_by=operator(),
+            )
+            return self._enqueued_run(run)
         with self.reporting("Resumed run") as progress:
             report = self.service.resume(
                 self.options["resume"],
@@ -280,12 +303,37 @@ class Command(ShellCommand):
         if not preview and self._asks():
             coming = self.service.purge(preview=True)
             rendering.show_purge(self.err, coming)
-            if coming["points"]:
+            if coming["points"] or any(coming["history"][name] for name in coming["history"] if name != "before"):
                 self._ask("Purge?")
         answer = self.service.purge(preview=preview)
         return Outcome(answer, lambda to: rendering.show_purge(to, answer))
 
+    def _start(self) -> Outcome:
+        return self._switched(self._automated().start_automated_service(started_by=operator()))
+
+    def _stop(self) -> Outcome:
+        return self._switched(self._automated().stop_automated_service(stopped_by=operator()))
+
+    def _automated(self) -> AutomatedCleanupService:
+        return AutomatedCleanupService(using=self.options["database"])
+
+    def _switched(self, status: JSON) -> Outcome:
+        return Outcome(status, lambda to: rendering.show_service(to, status))
+
     # What runs have in common.
+
+    def _enqueued_run(self, run: Run) -> Outcome:
+        document = {
+            "run_id": str(run.pk),
+            "kind": run.kind,
+            "status": run.status,
+            "total_applications": run.total_applications,
+        }
+        return self._enqueued(document, "Run", run.pk)
+
+    def _enqueued(self, document: JSON, what: str, key: object) -> Outcome:
+        told = f"{what} {key} is handed to the clusters. Look at it with: manage.py database_cleanup --status"
+        return Outcome({"status": "pending"} | document, lambda to: say(to, told))
 
     def _scope(self) -> dict[str, Any]:
         names = ("applications", "max_applications", "batch_size", "include_held", "include_large", "all_results")
@@ -350,8 +398,21 @@ def refuse_contradictions(verb: str, options: Mapping[str, Any]) -> None:
             raise UsageError(f"{flag(name)} must be at least 1, not {options[name]}.")
     if options["applications"] and options["max_applications"]:
         raise UsageError("--application and --max-applications exclude each other: name applications, or limit them.")
+    if options["background"]:
+        refuse_beside_background(verb, options)
     if verb == "verify" and len(options["applications"] or ()) > 1:
         raise UsageError("--verify takes one --application, or none for the whole database.")
+
+
+def refuse_beside_background(verb: str, options: Mapping[str, Any]) -> None:
+    """Refuse what the clusters decide, or do not do. Raises UsageError."""
+    if options["workers"] or options["all_results"] or options["preview"]:
+        names = [flag(name) for name in ("workers", "all_results", "preview") if options[name]]
+        raise UsageError(f"{' and '.join(names)} do not go with --background.")
+    if verb == "verify" and options["applications"]:
+        raise UsageError("One application is verified in a moment: --background is for the whole database.")
+    if verb == "resume" and options["batch_size"]:
+        raise UsageError("--batch-size does not go with --resume --background.")
 
 
 _NUMBERS = ("max_applications", "batch_size", "workers")

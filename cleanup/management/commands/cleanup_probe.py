@@ -1,0 +1,41 @@
+"""The liveness probe: exit status 0 while a cluster does its work, 1 when it does not."""
+
+import json
+import platform
+
+from django.core.management.base import CommandParser
+
+from cleanup.management.shell import DONE, FOUND, ShellCommand
+from cleanup.management.terminal import say
+from cleanup.services import liveness
+
+
+class Command(ShellCommand):
+    """Tell whether a cluster is alive, from the last task that it did."""
+
+    help = "Exit with 0 while a cluster does its work, with 1 when it does not; for systemd, containers, Kubernetes."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        super().add_arguments(parser)
+        parser.add_argument("--here", action="store_true", help="a cluster of this machine, not of any")
+        parser.add_argument(
+            "--max-age", type=float, metavar="SECONDS", help="age of the last sign of life that is still well"
+        )
+        parser.add_argument("--fail-on-overdue", action="store_true", help="overdue schedules are not well, either")
+        parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+    def perform(self) -> int:
+        """Look, say, and judge."""
+        self.connect()
+        found = liveness.probe(
+            using=self.options["database"],
+            host=platform.node() if self.options["here"] else "",
+            max_age=self.options["max_age"],
+        )
+        if self.options["json"]:
+            self.stdout.write(json.dumps(found.as_json(), indent=2))
+        else:
+            say(self.out, found.sentence)
+        well = found.alive and not (self.options["fail_on_overdue"] and found.overdue)
+        return DONE if well else FOUND
