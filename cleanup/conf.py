@@ -17,6 +17,8 @@ from cleanup.names import fault_of_name
 
 _MISSING = object()
 
+_TOKEN_LENGTH = 16
+
 
 def _get(name: str, default: Any) -> Any:
     return getattr(settings, name, default)
@@ -300,6 +302,60 @@ def api_token_hours() -> int:
     return _positive_integer("CLEANUP_API_TOKEN_HOURS", 2160)
 
 
+# Throttling.
+
+_LIMITS: Mapping[str, float] = {
+    "lock_waiters": 5,
+    "active_connections": 50,
+    "connections_percent": 90,
+    "replica_lag_seconds": 30,
+    "replica_lag_mb": 1024,
+    "retained_wal_mb": 10_240,
+    "free_disk_mb": 100,
+}
+
+
+def throttle_limits() -> Mapping[str, float | None]:
+    """What the database may bear before a run waits; None: not looked at."""
+    value = _get("CLEANUP_THROTTLE_LIMITS", {})
+    if not isinstance(value, Mapping) or not set(value) <= set(_LIMITS) or not all(map(_is_limit, value.values())):
+        raise MisconfiguredSetting(
+            setting="CLEANUP_THROTTLE_LIMITS", problem=f"it maps some of {', '.join(_LIMITS)} to numbers or None."
+        )
+    return {**_LIMITS, **value}
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0)
+
+
+def throttle() -> Callable[..., str | None] | None:
+    """Function, set by dotted path, that says why a run has to wait, or None.
+
+    It is called between batches as ``hook(using=alias, run_id=...)``. Raises MisconfiguredSetting.
+    """
+    path = _get("CLEANUP_THROTTLE", None)
+    return None if path is None else _function("CLEANUP_THROTTLE", path)
+
+
+def throttle_interval() -> timedelta:
+    """Least time between two looks at the database."""
+    return timedelta(seconds=_positive_number("CLEANUP_THROTTLE_SECONDS", 2))
+
+
+def throttle_patience() -> timedelta:
+    """How long a run waits before it is paused."""
+    return timedelta(seconds=_positive_number("CLEANUP_THROTTLE_PATIENCE_SECONDS", 3600))
+
+
+def duty_cycle() -> float:
+    """Share of the time that a worker works; the rest it leaves to others."""
+    value = _positive_number("CLEANUP_DUTY_CYCLE", 1)
+    if value > 1:
+        raise MisconfiguredSetting(setting="CLEANUP_DUTY_CYCLE", problem=f"{value!r} is more than 1, which is always.")
+    return float(value)
+
+
 # In the background.
 
 
@@ -392,6 +448,18 @@ def alert_urls() -> tuple[str, ...]:
     return tuple(os.environ.get("CLEANUP_ALERT_URLS", "").split())
 
 
+def metrics_token() -> str:
+    """Bearer token with which metrics can be read, from the environment; empty: none."""
+    if hasattr(settings, "CLEANUP_METRICS_TOKEN"):
+        raise MisconfiguredSetting(setting="CLEANUP_METRICS_TOKEN", problem="it is read from the environment alone.")
+    token = os.environ.get("CLEANUP_METRICS_TOKEN", "").strip()
+    if token and len(token) < _TOKEN_LENGTH:
+        raise MisconfiguredSetting(
+            setting="CLEANUP_METRICS_TOKEN", problem=f"it has fewer than {_TOKEN_LENGTH} characters."
+        )
+    return token
+
+
 #: All of them, with the functions above, each of which raises MisconfiguredSetting where its setting is wrong.
 SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_APPLICATION_MODEL": application_model,
@@ -423,6 +491,11 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_API_RATES": api_rates,
     "CLEANUP_API_WAIT_APPLICATIONS": api_wait_applications,
     "CLEANUP_API_TOKEN_HOURS": api_token_hours,
+    "CLEANUP_THROTTLE_LIMITS": throttle_limits,
+    "CLEANUP_THROTTLE": throttle,
+    "CLEANUP_THROTTLE_SECONDS": throttle_interval,
+    "CLEANUP_THROTTLE_PATIENCE_SECONDS": throttle_patience,
+    "CLEANUP_DUTY_CYCLE": duty_cycle,
     "CLEANUP_TICK_SECONDS": tick,
     "CLEANUP_BACKGROUND_WORKERS": background_workers,
     "CLEANUP_HEARTBEAT_SECONDS": heartbeat_patience,
@@ -437,4 +510,5 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_ALERT_EMAILS": alert_emails,
     "CLEANUP_ALERT_PRIVATE_ADDRESSES": alert_private_addresses,
     "CLEANUP_ALERT_URLS": alert_urls,
+    "CLEANUP_METRICS_TOKEN": metrics_token,
 }

@@ -58,6 +58,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First, so that every line of a request's log bears its id.
+    "cleanup.middleware.correlation_id_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -167,17 +169,43 @@ WHITENOISE_USE_FINDERS = True
 LOG_LEVEL = environment.choice(
     "DJANGO_LOG_LEVEL", default="WARNING", among=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 )
+LOG_FORMAT = environment.choice("DJANGO_LOG_FORMAT", default="LINE", among=("LINE", "JSON"))
 # To standard error: standard output belongs to the results of commands.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"context": {"()": "cleanup.logs.ContextFilter"}},
+    "formatters": {
+        "line": {"()": "cleanup.logs.LineFormatter", "format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "cleanup.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT.lower(), "filters": ["context"]},
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         # Django would add a console handler of its own while debugging; one is enough.
         "django": {"handlers": [], "propagate": True},
+        # Statements with their values, which are names of people, folders and files.
+        "django.db.backends": {"level": "INFO"},
         # Any scanner that guesses host names would write a traceback for each; it gets its 400.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }
+
+# --- Cleanup ----------------------------------------------------------------------------------------------------------
+
+CLEANUP_DUTY_CYCLE = environment.share("CLEANUP_DUTY_CYCLE", default=1)
+
+# --- Mail -------------------------------------------------------------------------------------------------------------
+
+# For alerts alone.
+EMAIL_HOST = environment.text("DJANGO_EMAIL_HOST", default="localhost")
+EMAIL_PORT = environment.number("DJANGO_EMAIL_PORT", default=25)
+EMAIL_HOST_USER = environment.text("DJANGO_EMAIL_USER")
+EMAIL_HOST_PASSWORD = environment.text("DJANGO_EMAIL_PASSWORD")
+EMAIL_USE_TLS = environment.flag("DJANGO_EMAIL_TLS")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = environment.text("DJANGO_EMAIL_FROM", default="cleanup@localhost")
+CLEANUP_ALERT_EMAILS = environment.items("CLEANUP_ALERT_EMAILS")
+CLEANUP_ALERT_PRIVATE_ADDRESSES = environment.flag("CLEANUP_ALERT_PRIVATE_ADDRESSES")

@@ -132,6 +132,9 @@ class Run(models.Model):
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     waiting_for = models.TextField(blank=True)
     """Why it waits, while the database is under pressure."""
+    waiting_since = models.DateTimeField(null=True, blank=True)
+    probes = models.JSONField(default=dict)
+    """What the throttle last saw: figures, or "unknown" where it cannot measure."""
     peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
     seconds_worked = models.FloatField(default=0)
 

@@ -6,7 +6,7 @@ again. What is owed stands in the rows: a process that dies while it sends leave
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import PurePath
@@ -83,6 +83,14 @@ def _quietly(action: Callable[..., object], *, using: str) -> None:
         logger.warning("alerts: %s", classify(error).message)
 
 
+def _log(level: int, event: str, code: str, text: str, **fields: str) -> None:
+    logger.log(level, "alert %s: %s", code, text, extra={"event": event, "alert": code, **fields})
+
+
+def _run_of(cause: Cause) -> dict[str, str]:
+    return {"run": str(cause.run.pk), "correlation_id": cause.run.correlation_id} if cause.run else {}
+
+
 def _unresolved(using: str) -> QuerySet[Alert]:
     return Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED)
 
@@ -104,7 +112,7 @@ def _open(cause: Cause, *, using: str) -> None:
             )
     except IntegrityError:  # somebody else evaluates too, and has opened it
         return
-    logger.warning("alert %s: %s", cause.code, cause.message)
+    _log(logging.WARNING, "alert_opened", cause.code, cause.message, **_run_of(cause))
 
 
 def _seen(cause: Cause) -> dict[str, object]:
@@ -127,7 +135,7 @@ def _see_again(alert: Alert, cause: Cause, *, using: str) -> None:
         **_owing(Alert.Notice.ESCALATED),
     )
     if escalated:
-        logger.error("alert %s has become critical: %s", cause.code, cause.message)
+        _log(logging.ERROR, "alert_escalated", cause.code, f"has become critical: {cause.message}", **_run_of(cause))
 
 
 def _resolve(alert: Alert) -> None:
@@ -137,7 +145,7 @@ def _resolve(alert: Alert) -> None:
     Alert.objects.using(alert._state.db).filter(pk=alert.pk, state__in=Alert.UNRESOLVED).update(
         state=Alert.State.RESOLVED, resolved_at=Now(), **changes
     )
-    logger.info("alert %s is resolved", alert.code)
+    _log(logging.INFO, "alert_resolved", alert.code, "resolved")
 
 
 def _repeat(using: str) -> None:
@@ -168,19 +176,36 @@ def deliver(*, using: str) -> int:
         return 0
     taken = 0
     tried: set[int] = set()
+    down: set[str] = set()
     while batch := list(owed.exclude(pk__in=tried)):  # again: a channel that fails opens an alert
         tried.update(alert.pk for alert in batch)
-        taken += sum(_send(alert, ways, using=using) for alert in batch)
+        taken += sum(_send(alert, ways, down, using=using) for alert in batch)
     return taken
 
 
-def _send(alert: Alert, ways: Collection[Channel], *, using: str) -> bool:
+def try_channels(*, using: str) -> Mapping[str, str]:
+    """Send a test by every channel, and return what is wrong with each, by its label; empty: it works."""
+    outcome: dict[str, str] = {}
+    body = f"This is a test, of {_database(using)}. Nothing is wrong.\n"
+    for way in channels():
+        try:
+            way.send(subject="[cleanup] test", body=body, critical=False)
+        except ChannelFailed as error:
+            outcome[way.label] = error.problem
+        else:
+            outcome[way.label] = ""
+            _works(way, using=using)
+    return outcome
+
+
+def _send(alert: Alert, ways: Collection[Channel], down: set[str], *, using: str) -> bool:
     row = Alert.objects.using(using).filter(pk=alert.pk, owed=True, notices=alert.notices)
     free = Q(sending_until=None) | Q(sending_until__lte=Now())
     if not row.filter(free).update(sending_until=Now() + _SENDING):
         return False
     wanted = [way for way in ways if not alert.owed_to or way.label in alert.owed_to]
-    failed = [way.label for way in wanted if not _tell(way, alert, using=using)]
+    down.update(way.label for way in wanted if way.label not in down and not _tell(way, alert, using=using))
+    failed = [way.label for way in wanted if way.label in down]
     taken = len(failed) < len(wanted)
     row.update(
         owed=bool(failed),
@@ -198,16 +223,16 @@ def _tell(way: Channel, alert: Alert, *, using: str) -> bool:
             subject=_subject(alert), body=_body(alert, using=using), critical=alert.severity == Alert.Severity.CRITICAL
         )
     except ChannelFailed as error:
-        logger.warning("alert %s: %s", alert.code, error)
+        _log(logging.WARNING, "channel_failed", alert.code, str(error), channel=way.label)
         _channel_failed(way, error, using=using)
         return False
-    for failure in _unresolved(using).filter(fingerprint=_fingerprint(way)):
-        _resolve(failure)
+    _works(way, using=using)
     return True
 
 
-def _fingerprint(way: Channel) -> str:
-    return f"{CHANNEL_FAILED}:{way.label}"[:128]
+def _works(way: Channel, *, using: str) -> None:
+    for failure in _unresolved(using).filter(code=CHANNEL_FAILED, detail__channel=way.label):
+        _resolve(failure)
 
 
 def _channel_failed(way: Channel, error: ChannelFailed, *, using: str) -> None:
@@ -225,9 +250,14 @@ def _channel_failed(way: Channel, error: ChannelFailed, *, using: str) -> None:
         _see_again(alert, cause, using=using)
 
 
+def _database(using: str) -> str:
+    """Name the database, without the way to its file."""
+    return PurePath(str(connections[using].settings_dict["NAME"])).name
+
+
 def _subject(alert: Alert) -> str:
     what = Alert.Notice.RESOLVED if alert.notice == Alert.Notice.RESOLVED else alert.severity
-    return f"[cleanup] {what}: {alert.message}"
+    return " ".join(f"[cleanup] {what}: {alert.message}".split())
 
 
 def _body(alert: Alert, *, using: str) -> str:
@@ -238,7 +268,7 @@ def _body(alert: Alert, *, using: str) -> str:
         lines += ["What to do:", f"  {alert.hint}", ""]
     facts = {
         "Alert": f"{alert.pk} ({alert.code}, {alert.severity}, {alert.notice})",
-        "Database": PurePath(str(connections[using].settings_dict["NAME"])).name,
+        "Database": _database(using),
         "First seen": alert.first_seen.isoformat(timespec="seconds"),
         "Last seen": alert.last_seen.isoformat(timespec="seconds"),
         "Run": str(alert.run_id or ""),

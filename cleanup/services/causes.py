@@ -8,15 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Case, Count, Exists, OuterRef, Q, Subquery, When
 from django.db.models.functions import Now
 
 from cleanup import conf, exceptions
-from cleanup.models import Result, Run, Verification
+from cleanup.models import ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
 from cleanup.services.findings import ERRORS
 
 #: Reason of a run whose workers ended by an error of their own.
 ABORTED = "aborted"
+
+#: How the reason of a run begins that waited for the database longer than it may.
+TOO_LONG = "the database has been under pressure for too long"
 
 #: Failures of an application that will not go away by themselves: somebody has to decide.
 DECISIONS = frozenset(
@@ -55,17 +58,44 @@ class Cause:
     @property
     def fingerprint(self) -> str:
         """The code, and what it is about."""
-        return f"{self.code}:{self.subject}" if self.subject else self.code
+        return f"{self.code}:{self.subject}"[:128] if self.subject else self.code
 
 
 def causes(*, using: str) -> Iterator[Cause]:
     """Yield what is wrong now."""
+    yield from _duplicates(using)
     yield from _verification_errors(using)
+    yield from _schedules(using)
     yield from _runs(using)
 
 
+def _duplicates(using: str) -> Iterator[Cause]:
+    """Compare the latest check with the threshold of its schedule, as it is now."""
+    checks = ConsistencyCheck.objects.using(using).exclude(duplicate_applications=None)
+    latest = checks.defer("summary").order_by("-id").first()
+    if latest is None or latest.duplicate_applications is None:
+        return
+    waiting = latest.waiting_applications or 0
+    number = latest.duplicate_applications - waiting
+    schedule = Schedule.objects.using(using).filter(pk=Schedule.Name.CONSISTENCY_CHECK).first()
+    threshold = schedule.alert_threshold if schedule else conf.alert_threshold()
+    if number > threshold:
+        yield Cause(
+            "duplicates",
+            f"{_number(number, 'application')} with duplicate folders, more than the threshold of {threshold:,}.",
+            "manage.py database_cleanup --dry-run",
+            size=number,
+            detail={
+                "check": latest.pk,
+                "applications": number,
+                "waiting_for_decision": waiting,
+                "threshold": threshold,
+            },
+        )
+
+
 def _verification_errors(using: str) -> Iterator[Cause]:
-    latest = Verification.objects.using(using).exclude(ended_at=None).order_by("-id").first()
+    latest = Verification.objects.using(using).exclude(passed=None).defer("summary").order_by("-id").first()
     if latest is None or latest.passed is not False:
         return
     counts = {code: count for code, count in latest.counts.items() if code in ERRORS and count}
@@ -77,6 +107,37 @@ def _verification_errors(using: str) -> Iterator[Cause]:
         size=errors,
         detail={"verification": latest.pk, "counts": counts},
     )
+
+
+def _schedules(using: str) -> Iterator[Cause]:
+    """Find what is late, which a dead cluster cannot tell itself, and what went wrong the last time."""
+    started = Exists(Service.objects.filter(started=True))
+    newest = ScheduledRun.objects.filter(schedule=OuterRef("pk")).exclude(status=ScheduledRun.Status.SKIPPED)
+    failed = ScheduledRun.objects.filter(pk=OuterRef("newest"), status=ScheduledRun.Status.FAILED, run=None)
+    schedules = Schedule.objects.using(using).filter(started, enabled=True)
+    schedules = schedules.annotate(newest=Subquery(newest.order_by("-id").values("pk")[:1]))
+    for schedule in schedules.annotate(
+        late=Case(When(next_run__lt=Now() - conf.overdue_after(), then=True), default=False),
+        failure=Subquery(failed.values("reason")[:1]),
+    ):
+        name = schedule.name
+        if schedule.late and schedule.next_run:
+            due = schedule.next_run.isoformat(timespec="minutes")
+            yield Cause(
+                "schedule_overdue",
+                f"The schedule {name} has been due since {due}.",
+                "manage.py database_cleanup --status",
+                subject=name,
+                detail={"schedule": name, "due": due},
+            )
+        if schedule.failure is not None:
+            yield Cause(
+                "schedule_failed",
+                f"The schedule {name} failed: {schedule.failure}",
+                "manage.py database_cleanup --preflight",
+                subject=name,
+                detail={"schedule": name},
+            )
 
 
 def _runs(using: str) -> Iterator[Cause]:
@@ -102,7 +163,9 @@ def _paused(using: str, run: Run) -> Cause | None:
     broken = Result.objects.using(using).filter(run=run, error_class="system", status__in=Result.OPEN).first()
     if broken is not None:  # not the run's reason, which may be a person's words by now
         return _about(run, "run_paused", f"is paused: {broken.error_message}", error_code=broken.error_code)
-    return _about(run, "run_paused", "was aborted") if run.status_reason == ABORTED else None
+    if run.status_reason == ABORTED or run.status_reason.startswith(TOO_LONG):
+        return _about(run, "run_paused", f"is paused: {run.status_reason.partition(':')[0]}")
+    return None
 
 
 def _active(using: str, run: Run) -> Cause | None:

@@ -21,6 +21,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import ConsistencyCheck, Control, Hold, Result, RollbackPoint, Run, Verification
 from cleanup.references import ReferenceMap, discover
 from cleanup.services import (
+    alerts,
     background,
     checking,
     clusters,
@@ -78,6 +79,8 @@ class DatabaseCleanupService:
         if answer["verification_passed"]:
             keys = None if application_id is None else [folder_tables().application_key.text(application_id)]
             retention.mark_verified(using=self.using, application_ids=keys, now=begun)
+        if application_id is None:
+            alerts.evaluate_quietly(using=self.using)
         return answer
 
     def check(self) -> JSON:
@@ -256,14 +259,19 @@ class DatabaseCleanupService:
         batch_size: int | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        Team(
+        team = Team(
             using=self.using,
             run=run,
             references=references,
             workers=workers,
             batch_size=batch_size,
             progress=progress,
-        ).work()
+        )
+        try:
+            team.work()
+        finally:
+            if run.takes_slot or run.kind == Run.Kind.ROLLBACK:  # nobody waits for news of a single application
+                alerts.evaluate_quietly(using=self.using)
 
     def _check_numbers(self, **numbers: int | None) -> None:
         for name, number in numbers.items():

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from cleanup.exceptions import Busy, CleanupError, Frozen
 from cleanup.models import ConsistencyCheck, Run, Schedule, ScheduledRun, Tick, Verification
-from cleanup.services import background, checking, clusters, integrity, retention, ticks
+from cleanup.services import alerts, background, checking, clusters, integrity, retention, ticks
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.errors import classify
 from cleanup.services.ticks import Seat
@@ -41,6 +41,7 @@ def work(*, using: str, tick_id: int, token: str) -> None:
             _ERRANDS[Tick.Kind(seat.tick.kind)](seat)
         seat.end()
     settle(using=using)
+    alerts.evaluate_quietly(using=using)
 
 
 def check(seat: Seat) -> None:

@@ -4,6 +4,7 @@ What is stored and shown of a database error is its SQLSTATE, constraint and tab
 may hold the names of folders, files and people.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +50,9 @@ _BY_SQLITE_NAME: dict[str, ErrorClass] = {
     "SQLITE_NOMEM": "system",
     "SQLITE_CANTOPEN": "system",
 }
+
+#: What a server says that has no connection left, or not for this role or database; in English, as nearly all do.
+_NO_CONNECTION_LEFT = re.compile("too many (clients|connections)|remaining connection slots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,8 @@ def _classify_database_error(error: DatabaseError | InterfaceError) -> Classifie
         return Classified(_BY_SQLITE_NAME.get(base, "data"), name, f"The database refused ({name}).")
     if isinstance(error, IntegrityError):
         return Classified("data", "integrity", "The database refused (integrity).")
-    if isinstance(error, OperationalError | InterfaceError):  # a lost connection has no SQLSTATE
+    if isinstance(error, OperationalError | InterfaceError):  # a connection that is lost, or not made, has no SQLSTATE
+        if _NO_CONNECTION_LEFT.search(str(cause)):
+            return Classified("system", "53300", "The database admits no further connection (SQLSTATE 53300).")
         return Classified("transient", "connection", "The connection to the database was lost.")
     return Classified("data", type(error).__name__, f"The database refused ({type(error).__name__}).")

@@ -1,9 +1,68 @@
-"""How long to wait before something that failed for a moment is tried again."""
+"""Trying again what failed for a moment: how often, and how long to wait before."""
 
-import random
+import logging
 import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import DatabaseError, InterfaceError
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
+
+from cleanup.services.errors import classify
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Longer at each attempt, with jitter, so that two who collided do not collide again.
+_WAIT = wait_exponential(multiplier=0.05, max=2) + wait_random(0, 0.1)
+
+#: Not transient, for it may last; but while it lasts, nothing else could be done either.
+_NO_CONNECTION = "53300"
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether the same statement may succeed in a moment."""
+    if not isinstance(error, DatabaseError | InterfaceError):
+        return False
+    found = classify(error)
+    return found.kind == "transient" or found.code == _NO_CONNECTION
+
+
+def patiently(action: Callable[[], T], *, attempts: int, mend: Callable[[], object]) -> T:
+    """Do again, after growing pauses, what fails for a moment: a lost connection, a busy file.
+
+    ``mend`` is called after each failure. Raises what the last attempt did.
+    """
+
+    def after_failure(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if error is not None:
+            found = classify(error)
+            logger.warning(
+                "tried again: %s",
+                found.message,
+                extra={
+                    "event": "tried_again",
+                    "code": found.code,
+                    "error_class": found.kind,
+                    "attempt": state.attempt_number,
+                },
+            )
+        mend()
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_passing),
+        wait=_WAIT,
+        stop=stop_after_attempt(attempts),
+        before_sleep=after_failure,
+        reraise=True,
+    )
+    return retrying(action)
 
 
 def back_off(attempt: int) -> None:
-    """Sleep longer at each attempt, with jitter, so that two who collided do not collide again."""
-    time.sleep(min(2.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+    """Wait as before a further attempt, where somebody else makes it."""
+    state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
+    state.attempt_number = attempt + 1
+    time.sleep(_WAIT(state))

@@ -6,7 +6,6 @@ refuses a second one. Control is a row that workers read before each claim.
 
 import os
 import platform
-import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models.functions import Now
 
 import cleanup
-from cleanup import conf, queries
+from cleanup import conf, correlation, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
@@ -42,6 +41,9 @@ class Actor:
     name: str = ""
     how: str = "service"
     reason: str = ""
+
+
+_REOPENED = ("status", "status_reason", "ended_at", "database_identity", "waiting_for", "waiting_since")
 
 
 # Starting.
@@ -111,7 +113,7 @@ def _create(
         kind=kind,
         takes_slot=takes_slot,
         source_run=source,
-        correlation_id=uuid.uuid4().hex,
+        correlation_id=correlation.current() or correlation.new(),
         started_by=actor.name,
         started_how=actor.how,
         reason=actor.reason,
@@ -190,9 +192,10 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
             )
         release_dead(results)
         run.status, run.status_reason, run.ended_at = Run.Status.PENDING, "", None
+        run.waiting_for, run.waiting_since = "", None
         try:
             with transaction.atomic(using=using):
-                run.save(using=using, update_fields=["status", "status_reason", "ended_at", "database_identity"])
+                run.save(using=using, update_fields=_REOPENED)
         except IntegrityError:
             active = active_cleanup(using=using)
             raise Busy(run_id=active.pk if active else run.pk) from None

@@ -19,24 +19,27 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.db.models import Count, F, Q, Subquery, Sum
-from django.db.models.functions import Now
+from django.db.models import Count, F, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, Now
 
-from cleanup import conf
+from cleanup import conf, correlation
 from cleanup.backends import Backend, backend_for
 from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict
 from cleanup.models import Control, Result, Run
 from cleanup.references import ReferenceMap
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import CleanupTask, Outcome, RollbackTask, Task
+from cleanup.services.causes import ABORTED, TOO_LONG
 from cleanup.services.errors import Classified, classify
 from cleanup.services.reports import Progress
-from cleanup.services.retries import back_off
+from cleanup.services.retries import back_off, patiently
 from cleanup.services.runs import release_dead, results_of
+from cleanup.services.throttling import Throttle
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +90,7 @@ class Team:
         self.batch_size = batch_size
         self.progress = progress
         self.stop_reason = ""
+        self.throttle = Throttle(using=using, run_id=run.pk)
         self.last = deque[bool](maxlen=conf.failure_window())
         self.done = self.failed = self.folders = self.files = 0
         self._lock = threading.Lock()
@@ -97,6 +101,10 @@ class Team:
 
         With several workers each has a thread and a connection of its own; the first one is this thread.
         """
+        with correlation.bound(correlation_id=self.run.correlation_id, run=str(self.run.pk)):
+            self._work()
+
+    def _work(self) -> None:
         started = time.monotonic()
         runs = Run.objects.using(self.using).filter(pk=self.run.pk)
         began = runs.filter(status=Run.Status.PENDING).update(status=Run.Status.RUNNING)
@@ -106,7 +114,16 @@ class Team:
             runs.update(**self._progress(), resumed_at=Now(), heartbeat_at=Now(), done_when_resumed=self.done)
         elif self.piece is not None:
             self._recall_last()
-        threads = [threading.Thread(target=self._in_thread, name=f"worker-{n}") for n in range(1, self.workers)]
+        logger.info(
+            "a %s of %d applications is worked",
+            self.run.kind,
+            self.run.total_applications,
+            extra={"event": "run_worked"},
+        )
+        threads = [
+            threading.Thread(target=copy_context().run, args=(self._in_thread,), name=f"worker-{n}")
+            for n in range(1, self.workers)
+        ]
         try:
             with self._signals():
                 for thread in threads:
@@ -114,7 +131,7 @@ class Team:
                 try:
                     Worker(self).work()
                 except BaseException:
-                    self.stop_reason = self.stop_reason or "aborted"
+                    self.stop_reason = self.stop_reason or ABORTED
                     if self.piece is None:
                         self._abort()
                     raise
@@ -129,16 +146,35 @@ class Team:
             with suppress(DatabaseError, InterfaceError):  # it must not hide what has ended the work
                 runs.update(peak_memory_bytes=peak, seconds_worked=F("seconds_worked") + (time.monotonic() - started))
                 self.run.refresh_from_db(using=self.using)
+            self._log_end(time.monotonic() - started)
+
+    def _log_end(self, seconds: float) -> None:
+        logger.info(
+            "the run is %s: %d of %d applications done, %d failed",
+            self.run.status,
+            self.done,
+            self.run.total_applications,
+            self.failed,
+            extra={
+                "event": "run_left",
+                "status": self.run.status,
+                "applications": self.done,
+                "failed": self.failed,
+                "folders_removed": self.folders,
+                "files_moved": self.files,
+                "seconds": round(seconds, 3),
+            },
+        )
 
     def _abort(self) -> None:
         """Say on the run that nobody works it, if the database can still be told."""
         try:
             connections[self.using].close_if_unusable_or_obsolete()
             Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
-                status=Run.Status.PAUSED, status_reason="aborted"
+                status=Run.Status.PAUSED, status_reason=ABORTED
             )
         except (DatabaseError, InterfaceError):
-            logger.warning("run %s: could not be marked as paused; it can be resumed all the same", self.run.pk)
+            logger.warning("the run could not be marked as paused; it can be resumed all the same")
 
     def _in_thread(self) -> None:
         try:
@@ -248,7 +284,15 @@ class Worker:
 
     def work(self) -> None:
         """Work until nothing is left or the run is told to stop; wait for what others still hold."""
-        while self._goes_on() and (claimed := self._patiently(self._claim)) is not None:
+        with correlation.bound(worker=self.name):
+            self._work_on()
+
+    def _work_on(self) -> None:
+        while self._goes_on():
+            self._yield_way()
+            claimed = self._patiently(self._claim)
+            if claimed is None:
+                break
             if claimed:
                 self._work(claimed)
             elif not results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
@@ -274,6 +318,50 @@ class Worker:
         """Add what was done to the run's progress, and give a sign of life."""
         progress = {name: F(name) + number for name, number in done.items()}
         Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now(), **progress)
+
+    # Yielding.
+
+    def _yield_way(self) -> None:
+        """Wait, holding nothing, while the database is under pressure; pause the run when that takes too long."""
+        runs = Run.objects.using(self.using).filter(pk=self.run.pk)
+        throttle = self.team.throttle
+        waiting = False
+        while True:
+            if self._patiently(lambda: throttle.look(self.backend)):
+                self._patiently(lambda: self._tell_pressure(runs))
+            if not throttle.reason:
+                break
+            waiting = True
+            if self._patiently(self._ordered)[0] is not None or self._patiently(lambda: self._lost_patience(runs)):
+                break
+            if not self._goes_on():
+                return
+            time.sleep(WAIT_SECONDS)
+        if waiting and throttle.reason:
+            runs.update(waiting_for="")
+
+    def _tell_pressure(self, runs: QuerySet[Run]) -> None:
+        """Write to the run what was seen, where that is news, and that its worker lives."""
+        reason, probes = self.team.throttle.reason, self.team.throttle.probes
+        since = Coalesce("waiting_since", Now()) if reason else None
+        runs.update(probes=probes, heartbeat_at=Now(), waiting_for=reason, waiting_since=since)
+
+    def _lost_patience(self, runs: QuerySet[Run]) -> bool:
+        impatient = runs.filter(waiting_since__lte=Now() - conf.throttle_patience(), status__in=Run.ACTIVE)
+        return bool(
+            impatient.update(
+                status=Run.Status.PAUSED,
+                status_reason=f"{TOO_LONG}: {self.team.throttle.reason}",
+                waiting_since=None,
+            )
+        )
+
+    def _pace(self, seconds: float) -> None:
+        """Leave the rest of the time to others, after so many seconds of work; a request to stop ends the rest."""
+        share = conf.duty_cycle()
+        until = time.monotonic() + seconds * (1 / share - 1)
+        while not self.team.stop_reason and self._goes_on() and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, WAIT_SECONDS))
 
     # Claim.
 
@@ -372,10 +460,21 @@ class Worker:
             self._give_back(rows)
             raise
         self._count(outcomes)
-        self._adapt(time.monotonic() - began, len(rows))
+        seconds = time.monotonic() - began
+        logger.debug(
+            "a batch of %d applications is done",
+            len(rows),
+            extra={"event": "batch_done", "applications": len(rows), "seconds": round(seconds, 3)},
+        )
+        self._adapt(seconds, len(rows))
+        self._pace(seconds)
 
     def _one_by_one(self, rows: Sequence[Result]) -> None:
-        logger.warning("run %s: a batch of %d failed and is done one by one", self.run.pk, len(rows))
+        logger.warning(
+            "a batch of %d failed and is done one by one",
+            len(rows),
+            extra={"event": "batch_failed", "applications": len(rows)},
+        )
         try:
             for row in rows:
                 if not self._goes_on() or self._patiently(self._ordered)[0] is not None:
@@ -447,24 +546,27 @@ class Worker:
         connections[self.using].close_if_unusable_or_obsolete()
 
     def _patiently(self, action: Callable[[], T]) -> T:
-        """Do again, after growing pauses, what fails for a moment: a lost connection, a busy file."""
-        for attempt in range(PATIENCE):
-            try:
-                return action()
-            except (DatabaseError, InterfaceError) as error:
-                if classify(error).kind != "transient":
-                    raise
-                logger.warning("run %s: %s", self.run.pk, classify(error).message)
-                self._after_error()
-            back_off(attempt)
-        return action()
+        """Do again what fails for a moment."""
+        return patiently(action, attempts=PATIENCE + 1, mend=self._after_error)
 
     def _fail(self, row: Result, error: Classified, exception: Exception) -> None:
         """Record a failed attempt."""
         # The traceback of a database error quotes rows.
         foreseen = isinstance(exception, CleanupError | DatabaseError | InterfaceError)
         log = logger.warning if foreseen else logger.exception
-        log("run %s: application %s: %s", self.run.pk, row.application_key, error.message)
+        log(
+            "application %s: %s",
+            row.application_key,
+            error.message,
+            extra={
+                "event": "application_failed",
+                "application": row.application_key,
+                "code": error.code,
+                "sqlstate": getattr(exception.__cause__, "sqlstate", None),
+                "error_class": error.kind,
+                "attempt": row.attempts,
+            },
+        )
         if isinstance(exception, LeaseLost):  # somebody else does it, and records what comes of it
             return
         description: dict[str, Any] = {
@@ -499,7 +601,7 @@ class Worker:
                 pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token, status=Result.Status.IN_PROGRESS
             ).update(status=Result.Status.PENDING, attempts=F("attempts") - 1)
         except (DatabaseError, InterfaceError):  # what matters is the abort, which goes on
-            logger.warning("run %s: the aborted batch could not be given back; its lease will run out", self.run.pk)
+            logger.warning("the aborted batch could not be given back; its lease will run out")
 
     def _end(self, status: str, reason: str) -> None:
         Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(

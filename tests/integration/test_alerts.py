@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from cleanup.exceptions import UnknownObject
-from cleanup.models import Alert, Result, Run, Verification
+from cleanup.models import Alert, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
 from cleanup.services import alerts
 from cleanup.services.database import DatabaseCleanupService
 from tests.integration.trees import tree
@@ -36,6 +36,14 @@ def stored_verification(using: str, **counts: int) -> Verification:
 def stored_run(using: str, *, status: str, **values) -> Run:
     defaults = {"kind": "cleanup", "correlation_id": "c0ffee", "status": status, "code_version": "0"}
     return Run.objects.using(using).create(**defaults | values)
+
+
+def switch(using: str, *, started: bool) -> None:
+    Service.objects.using(using).update_or_create(id=1, defaults={"started": started})
+
+
+def schedule(using: str, name: str, **values) -> None:
+    Schedule.objects.using(using).update_or_create(name=name, defaults={"schedule_type": "daily", **values})
 
 
 def evaluate(using: str) -> list[str]:
@@ -70,6 +78,51 @@ class TestCauses:
         tree(database, f"{NAME}, {NAME}")
         DatabaseCleanupService(using=database).verify_cleanup_integrity()
         assert evaluate(database) == ["verification_errors"]
+
+    def test_are_more_applications_than_the_threshold(self, database):
+        ConsistencyCheck.objects.using(database).create(
+            ended_at=Now(), duplicate_applications=6, waiting_applications=0
+        )
+        assert evaluate(database) == ["duplicates"]
+
+    def test_are_not_as_many_as_the_threshold(self, database):
+        ConsistencyCheck.objects.using(database).create(
+            ended_at=Now(), duplicate_applications=5, waiting_applications=0
+        )
+        assert evaluate(database) == []
+
+    def test_leave_out_what_waits_for_a_decision(self, database):
+        ConsistencyCheck.objects.using(database).create(
+            ended_at=Now(), duplicate_applications=90, waiting_applications=85
+        )
+        assert evaluate(database) == []
+
+    def test_follow_the_threshold_of_the_schedule(self, database):
+        schedule(database, "consistency_check", alert_threshold=100)
+        ConsistencyCheck.objects.using(database).create(
+            ended_at=Now(), duplicate_applications=90, waiting_applications=0
+        )
+        assert evaluate(database) == []
+
+    def test_are_schedules_that_are_overdue(self, database):
+        switch(database, started=True)
+        schedule(database, "full_cleanup", next_run=Now() - timedelta(hours=1))
+        assert evaluate(database) == ["schedule_overdue"]
+        assert only_alert(database).fingerprint == "schedule_overdue:full_cleanup"
+
+    def test_are_not_schedules_of_a_service_that_is_stopped(self, database):
+        switch(database, started=True)
+        schedule(database, "full_cleanup", next_run=Now() - timedelta(hours=1))
+        switch(database, started=False)
+        assert evaluate(database) == []
+
+    def test_are_schedules_that_failed(self, database):
+        switch(database, started=True)
+        schedule(database, "full_cleanup")
+        ScheduledRun.objects.using(database).create(
+            schedule_id="full_cleanup", due_at=Now(), status="failed", reason="The database refused (SQLSTATE 42501)."
+        )
+        assert evaluate(database) == ["schedule_failed"]
 
     @pytest.mark.parametrize(
         ("status", "reason", "codes"),

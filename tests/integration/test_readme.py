@@ -53,7 +53,9 @@ class TestFirstBlocks:
 
 
 class TestEverythingStandsInIt:
-    @pytest.mark.parametrize("command", ["database_cleanup", "cleanup_demo", "cleanup_probe"])
+    @pytest.mark.parametrize(
+        "command", ["database_cleanup", "cleanup_alerts", "cleanup_demo", "cleanup_metrics", "cleanup_probe"]
+    )
     def test_every_flag(self, command):
         own, of_django = (
             {option for action in made.create_parser("manage.py", command)._actions for option in action.option_strings}
@@ -217,10 +219,13 @@ class TestExamples:
     def test_on_the_console_happen_as_shown(self, demonstrated):
         assert_happen(examples("The command"), demonstrated)
 
+    def test_of_monitoring_happen_as_shown(self, demonstrated):
+        assert_happen(examples("Monitoring"), demonstrated)
+
     def test_stand_in_a_section_that_is_executed(self):
-        shown = ("Adopting an existing database", "Your own models", "The command")
+        shown = ("Adopting an existing database", "Your own models", "The command", "Monitoring")
         assert sum(len(blocks("console", section(title))) for title in shown) == len(blocks("console"))
-        written = ("Your own models", *STORY)
+        written = ("Your own models", "Monitoring", *STORY)
         assert sum(len(blocks("python", section(title))) for title in written) == len(blocks("python"))
 
     def test_in_python_run(self, demonstrated):

@@ -7,8 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cleanup", "0007_alerts"),
-        ("cleanup", "0007_automation"),
+        ("cleanup", "0009_throttle"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cleanup", "0008_request_keys"),
+        ("cleanup", "0010_request_keys"),
     ]
 
     operations = [

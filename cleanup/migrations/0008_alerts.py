@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cleanup", "0006_permissions"),
+        ("cleanup", "0007_automation"),
     ]
 
     operations = [

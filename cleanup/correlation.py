@@ -1,0 +1,49 @@
+"""What belongs together: the correlation id of a request, a task or a run, and which run and worker are at it.
+
+Invariant: it is the context of a thread or an asynchronous task; a thread that is to share it is started in a copy of
+the context.
+"""
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+
+#: The header that brings an id and takes it back.
+HEADER = "X-Correlation-ID"
+
+_VALID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+_context: ContextVar[Mapping[str, str]] = ContextVar("cleanup_correlation", default=MappingProxyType({}))
+
+
+def new() -> str:
+    """Return an id that nobody has used."""
+    return uuid.uuid4().hex
+
+
+def accepted(text: str) -> str | None:
+    """Return an id that came from outside, if it can be one: it goes into logs and rows as it is."""
+    return text if _VALID.fullmatch(text) else None
+
+
+def current() -> str:
+    """Return the id of what is going on here; empty: nothing has one."""
+    return _context.get().get("correlation_id", "")
+
+
+def context() -> Mapping[str, str]:
+    """Return what is known of what is going on here: ``correlation_id``, ``run``, ``worker``."""
+    return _context.get()
+
+
+@contextmanager
+def bound(**fields: str) -> Iterator[None]:
+    """Let this be known until the block ends."""
+    token = _context.set({**_context.get(), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(token)

@@ -1,0 +1,22 @@
+"""What a run waits for, since when, and what it saw."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("cleanup", "0008_alerts"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="run",
+            name="probes",
+            field=models.JSONField(default=dict),
+        ),
+        migrations.AddField(
+            model_name="run",
+            name="waiting_since",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+    ]

@@ -1,0 +1,38 @@
+"""Whether all is well, told from rows, so that a dead cluster is seen without its help."""
+
+import logging
+
+from django.db import DatabaseError, InterfaceError
+
+from cleanup.models import Alert
+from cleanup.services.database import DatabaseCleanupService
+from cleanup.services.errors import classify
+from cleanup.services.reports import JSON
+
+logger = logging.getLogger(__name__)
+
+
+def health(*, using: str) -> JSON:
+    """Return ``ok`` and why: the database answers, and if the service is started, a cluster works and nothing is late.
+
+    Alerts are told of, and change nothing: they are about the data, not about the service.
+    """
+    try:
+        status = DatabaseCleanupService(using=using).status()
+        alerts = Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED)
+        critical = alerts.filter(severity=Alert.Severity.CRITICAL).count()
+    except (DatabaseError, InterfaceError) as error:
+        found = classify(error)
+        logger.error("unhealthy: %s", found.message, extra={"event": "unhealthy", "code": found.code})  # noqa: TRY400  # its text quotes what it may not
+        return {"ok": False, "database": found.code}
+    overdue = sorted(name for name, schedule in status["schedules"].items() if schedule["overdue"])
+    return {
+        "ok": (status["running"] or not status["started"]) and not overdue,
+        "database": "ok",
+        "started": status["started"],
+        "running": status["running"],
+        "frozen": status["frozen"],
+        "heartbeat_at": status["heartbeat_at"],
+        "overdue": overdue,
+        "critical_alerts": critical,
+    }
