@@ -403,7 +403,7 @@ class DatabaseCleanupService:
         with is told at once. Raises NoCluster, and as ``rollback_cleanup``.
         """
         if as_copies:
-            raise UsageError("Rolling back as copies is not available in this version.")
+            raise exceptions.Refused("Rolling back as copies is not available in this version.")
         key = _uuid(rollback_id)
         runs.refuse_if_frozen(using=self.using)
         point = rollback.find_point(using=self.using, rollback_id=key)
