@@ -122,6 +122,18 @@ class NoCluster(Refused):
     code = "no_cluster"
 
 
+class TooManyToWait(UsageError):
+    """There are {count} applications to work at, and no request waits for more than {limit}. Leave out wait=true."""
+
+    code = "too_many_to_wait"
+
+
+class KeyReused(Refused):
+    """This Idempotency-Key was sent before with another request. Every request has a key of its own."""
+
+    code = "key_reused"
+
+
 class PreflightFailed(Refused):
     """The run was stopped before it started:
     {problems}"""

@@ -1,4 +1,4 @@
-"""The mapped tables (``folders``) and the product's own tables (``operations``, ``automation``, ``alerts``)."""
+"""The mapped tables (``folders``) and the product's own tables (the other modules)."""
 
 from cleanup.models.alerts import Alert
 from cleanup.models.automation import ConsistencyCheck, Heartbeat, Schedule, ScheduledRun, Service, Tick
@@ -17,6 +17,7 @@ from cleanup.models.operations import (
     StructureLock,
     Verification,
 )
+from cleanup.models.requests import RequestKey
 
 __all__ = [
     "Alert",
@@ -30,6 +31,7 @@ __all__ = [
     "Hold",
     "QueuedApplication",
     "RemovedFolder",
+    "RequestKey",
     "Result",
     "RollbackPoint",
     "Run",

@@ -224,6 +224,11 @@ class Result(models.Model):
             models.Index(
                 fields=["-id"], condition=Q(status__in=["failed", "skipped", "held"]), name="cleanup_result_decision"
             ),
+            models.Index(
+                fields=["run", "status", "application_key"],
+                condition=Q(status__in=["failed", "skipped", "held"]),
+                name="cleanup_result_unusual",
+            ),
         ]
 
     def __str__(self) -> str:

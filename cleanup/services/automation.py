@@ -10,8 +10,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cleanup.models import ConsistencyCheck, Schedule, Service
-from cleanup.services import checking, clusters, errands, schedules, status
+from cleanup.models import ConsistencyCheck, Schedule, ScheduledRun, Service
+from cleanup.services import checking, clusters, errands, heartbeat, schedules, status
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.reports import JSON
 from cleanup.services.schedules import Schedules
@@ -61,6 +61,10 @@ class AutomatedCleanupService:
         Raises UnknownObject, and UsageError for anything else.
         """
         return schedules.update(using=self.using, name=name, **changes)
+
+    def run_schedule(self, name: str) -> ScheduledRun:
+        """Have a cluster do now what a schedule is for. Raises UnknownObject and NoCluster."""
+        return heartbeat.run_now(using=self.using, name=name)
 
     def run_consistency_check(self, *, started_by: str = "", started_how: str = "service") -> JSON:
         """Check now, in this process; the check is stored. Returns the check's JSON."""

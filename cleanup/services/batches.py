@@ -11,9 +11,10 @@ from typing import Protocol
 from django.utils import timezone
 
 from cleanup import journal
+from cleanup.exceptions import StalePlan
 from cleanup.models import Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.references import ReferenceMap
-from cleanup.services.consolidation import Consolidation, Inclusion
+from cleanup.services.consolidation import Consolidation, Decision, Inclusion
 from cleanup.services.reports import FolderCleanupResult
 from cleanup.services.rollback import PointOutcome, Undo
 from cleanup.signals import Event, folders_merged, send_after_commit
@@ -63,6 +64,7 @@ class CleanupTask:
     def perform(self, rows: Sequence[Result]) -> list[Outcome]:
         """Merge the applications of the rows."""
         decisions = self.consolidation.examine([row.application_key for row in rows], include=self.include, lock=True)
+        self._refuse_stale(decisions)
         results, points = self.consolidation.apply(
             decisions, layout=self.layout, run=self.run, created_by=self.run.started_by, now=timezone.now()
         )
@@ -75,6 +77,14 @@ class CleanupTask:
             folders_merged, merged, sender=self.consolidation.tables.folder, using=self.consolidation.using
         )
         return [self._outcome(result, points) for result in results]
+
+    def _refuse_stale(self, decisions: Sequence[Decision]) -> None:
+        """Compare the plans, made on locked rows, with the one that somebody has seen and confirmed."""
+        seen = self.run.options.get("plan_hash")
+        for decision in decisions:
+            if seen and not decision.status and decision.plan.digest != seen:
+                stale = StalePlan(application_id=decision.application)
+                decision.set_aside(Result.Status.FAILED, stale.code, str(stale))
 
     def _outcome(self, result: FolderCleanupResult, points: dict[str, RollbackPoint]) -> Outcome:
         point = points.get(result.application_id)

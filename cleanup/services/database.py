@@ -169,21 +169,25 @@ class DatabaseCleanupService:
         *,
         include_held: bool = False,
         include_large: bool = True,
+        plan_hash: str | None = None,
         reason: str = "",
         started_by: str = "",
         started_how: str = "service",
     ) -> FolderCleanupResult:
         """Merge one application; zeros where nothing is to do.
 
-        Takes no slot: it may run beside the active run, serialised by the application's lock. Raises UnknownObject,
-        InvalidKey, Held, Frozen, PreflightFailed and the ApplicationErrors.
+        ``plan_hash`` is that of the preview that was confirmed: another plan is not carried out. Takes no slot: it may
+        run beside the active run, serialised by the application's lock. Raises UnknownObject, InvalidKey, Held, Frozen,
+        StalePlan, PreflightFailed and the ApplicationErrors.
         """
         key = self._existing_application(application_id)
         runs.refuse_if_frozen(using=self.using)
         references = runs.ready_references(using=self.using)
         run = runs.create_cleanup(
             using=self.using,
-            options=runs.Options(applications=(key,), include_held=include_held, include_large=include_large),
+            options=runs.Options(
+                applications=(key,), include_held=include_held, include_large=include_large, plan_hash=plan_hash
+            ),
             actor=_actor(started_by, started_how, reason),
             takes_slot=False,
         )
@@ -356,10 +360,12 @@ class DatabaseCleanupService:
         reason: str = "",
         started_by: str = "",
         started_how: str = "service",
+        in_background: bool = True,
     ) -> Run:
         """Write a cleanup run as ``cleanup_all_duplicate_folders`` does, and have it worked by the clusters.
 
-        Raises NoCluster, PreflightFailed, Busy, Frozen, UnknownObject, InvalidKey, UsageError.
+        Not ``in_background``, it waits for ``resume``, and no cluster is needed. Raises NoCluster, PreflightFailed,
+        Busy, Frozen, UnknownObject, InvalidKey, UsageError.
         """
         self._check_numbers(max_applications=max_applications, batch_size=batch_size)
         keys = None if applications is None else tuple(self._existing_application(key) for key in applications)
@@ -374,11 +380,11 @@ class DatabaseCleanupService:
         active = runs.active_cleanup(using=self.using)
         if active is not None:
             raise exceptions.Busy(run_id=active.pk)
-        clusters.require_alive(using=self.using)
+        if in_background:
+            clusters.require_alive(using=self.using)
         runs.ready_references(using=self.using)
-        return background.start_cleanup(
-            using=self.using, options=options, actor=_actor(started_by, started_how, reason)
-        )
+        start = background.start_cleanup if in_background else runs.create_cleanup
+        return start(using=self.using, options=options, actor=_actor(started_by, started_how, reason))
 
     def start_rollback(
         self,
@@ -389,18 +395,21 @@ class DatabaseCleanupService:
         reason: str = "",
         started_by: str = "",
         started_how: str = "service",
+        in_background: bool = True,
     ) -> Run:
         """Write a run that undoes a rollback point, or every live point of a run; have it worked by the clusters.
 
-        What a single point would conflict with is told at once. Raises NoCluster, and as ``rollback_cleanup``.
+        Not ``in_background``, it waits for ``resume``, and no cluster is needed. What a single point would conflict
+        with is told at once. Raises NoCluster, and as ``rollback_cleanup``.
         """
         if as_copies:
-            raise UsageError("Rolling back as copies is not available in this version.")
+            raise exceptions.Refused("Rolling back as copies is not available in this version.")
         key = _uuid(rollback_id)
         runs.refuse_if_frozen(using=self.using)
         point = rollback.find_point(using=self.using, rollback_id=key)
         source = None if point else self._rollback_source(key)
-        clusters.require_alive(using=self.using)
+        if in_background:
+            clusters.require_alive(using=self.using)
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         if point is not None:
             conflicts = self._preview(undo, point).conflicts
@@ -409,7 +418,8 @@ class DatabaseCleanupService:
         elif source is not None:
             for live in self._live_points(source):
                 undo.guards.refuse([live])
-        return background.start_rollback(
+        start = background.start_rollback if in_background else runs.create_rollback
+        return start(
             using=self.using,
             source=source,
             point=point,
@@ -547,6 +557,10 @@ class DatabaseCleanupService:
                 raise exceptions.PointExpired(rollback_id=key, at=last.ended_at)
             raise exceptions.AlreadyRolledBack(rollback_id=key, at=last.ended_at)
         return source
+
+    def rollback_report(self, run_id: Any) -> RollbackResult:
+        """Return the report of a rollback run, as far as it has come. Raises UnknownObject and InvalidKey."""
+        return self._rollback_report(self._run(run_id))
 
     def _rollback_report(self, run: Run) -> RollbackResult:
         results = runs.results_of(using=self.using, run=run)

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Exists
 from django.db.models.functions import Now
 
+from cleanup.exceptions import UnknownObject
 from cleanup.models import Control, Schedule, ScheduledRun, Service, Tick
 from cleanup.services import background, clusters, errands, runs, ticks
 from cleanup.services.schedules import next_time
@@ -47,8 +48,24 @@ def fire(schedule: Schedule, *, using: str, due: datetime, now: datetime) -> Non
         .filter(pk=schedule.pk, next_run=due)
         .update(next_run=next_time(schedule, after=now))
     )
-    if not claimed:
-        return
+    if claimed:
+        _do(schedule, using=using, due=due)
+
+
+def run_now(*, using: str, name: str) -> ScheduledRun:
+    """Have done now what a schedule is for, whether it is enabled or not; when it is next due stays as it is.
+
+    Returns what came of it, which may be that it was skipped, with the reason. Raises UnknownObject and NoCluster.
+    """
+    clusters.require_alive(using=using)
+    with transaction.atomic(using=using):
+        schedule = Schedule.objects.using(using).select_for_update().annotate(now=Now()).filter(pk=name).first()
+        if schedule is None:
+            raise UnknownObject(what="schedule", key=name)
+        return _do(schedule, using=using, due=schedule.now)
+
+
+def _do(schedule: Schedule, *, using: str, due: datetime) -> ScheduledRun:
     errands.settle(using=using)
     earlier = schedule.runs.filter(status=ScheduledRun.Status.STARTED).first()
     row = ScheduledRun.objects.using(using).create(schedule=schedule, due_at=due)
@@ -56,9 +73,11 @@ def fire(schedule: Schedule, *, using: str, due: datetime, now: datetime) -> Non
     if reason:
         row.status, row.reason, row.ended_at = ScheduledRun.Status.SKIPPED, reason, Now()
         row.save(using=using)
-        return
+        row.refresh_from_db(using=using)
+        return row
     Schedule.objects.using(using).filter(pk=schedule.pk).update(last_run=Now())
     _begin(row, using=using)
+    return row
 
 
 def _obstacle(schedule: Schedule, earlier: ScheduledRun | None, *, using: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from django.utils import timezone
 
 from cleanup import conf
-from cleanup.exceptions import StalePlan, TooLarge, UnknownObject
+from cleanup.exceptions import TooLarge, UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result
 from cleanup.planning import Group
@@ -220,13 +220,6 @@ def preview(*, using: str, application_id: Any) -> Preview:
         removed=foreseen.details.get("removed", {}),
         made_at=timezone.now(),
     )
-
-
-def refuse_if_stale(*, using: str, application_id: Any, plan_hash: str) -> None:
-    """Raise StalePlan where the plan is no longer the one that was shown. Raises as ``preview`` does."""
-    now = preview(using=using, application_id=application_id)
-    if now.plan_hash != plan_hash:
-        raise StalePlan(application_id=now.application_id, plan_hash=now.plan_hash)
 
 
 def _obstacles(decision: Decision, hold: Hold | None) -> Iterable[Obstacle]:

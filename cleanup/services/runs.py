@@ -30,6 +30,8 @@ class Options:
     include_held: bool = False
     include_large: bool = False
     skip_conflicts: bool = False
+    plan_hash: str | None = None
+    """Of a single application: the plan that somebody has seen; another one is not carried out."""
 
 
 @dataclass(frozen=True, slots=True)

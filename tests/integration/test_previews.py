@@ -2,7 +2,7 @@ import pytest
 
 from cleanup.exceptions import InvalidKey, StalePlan, UnknownObject
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.previews import Fate, Reason, preview, refuse_if_stale
+from cleanup.services.previews import Fate, Reason, preview
 from tests.integration.trees import dump, missing_key, tree
 from tests.parts import Application, Folder
 
@@ -117,14 +117,16 @@ class TestPreviewOfOddApplications:
 
 
 class TestPlanHash:
-    def test_is_the_same_while_nothing_changes(self, database):
-        application = tree(database, "Loan, Loan").application
+    def test_is_carried_out_while_nothing_changes(self, database):
+        service, application = DatabaseCleanupService(using=database), tree(database, "Loan, Loan").application
         shown = preview(using=database, application_id=application)
-        refuse_if_stale(using=database, application_id=application, plan_hash=shown.plan_hash)
+        done = service.consolidate_duplicate_folders(application, plan_hash=shown.plan_hash)
+        assert done.folders_removed == 1
 
     def test_is_stale_once_a_folder_came(self, database):
-        application = tree(database, "Loan, Loan").application
-        shown = preview(using=database, application_id=application)
-        tree(database, "Loan", application=application)
+        service, made = DatabaseCleanupService(using=database), tree(database, "Loan, Loan")
+        shown = preview(using=database, application_id=made.application)
+        tree(database, "Loan", application=made.application)
         with pytest.raises(StalePlan):
-            refuse_if_stale(using=database, application_id=application, plan_hash=shown.plan_hash)
+            service.consolidate_duplicate_folders(made.application, plan_hash=shown.plan_hash)
+        assert made.folders == 3

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cleanup", "0010_screen_words"),
+        ("cleanup", "0012_screen_words"),
     ]
 
     operations = [

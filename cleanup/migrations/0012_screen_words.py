@@ -3,7 +3,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cleanup", "0009_throttle"),
+        ("cleanup", "0011_unusual_results"),
     ]
 
     operations = [

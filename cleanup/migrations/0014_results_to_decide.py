@@ -4,7 +4,7 @@ from django.db.models import Q
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cleanup", "0011_removed_folder_name"),
+        ("cleanup", "0013_removed_folder_name"),
     ]
 
     operations = [

@@ -1,0 +1,262 @@
+"""The JSON that the services return, described for the schema; nothing is rendered with these.
+
+The fields, and what they mean, stand in the manual under JSON.
+"""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from cleanup.api.fields import Key
+
+Any_ = serializers.Serializer[Any]
+
+
+class DuplicateApplication(Any_):
+    """An application with duplicates."""
+
+    application_id = Key(of="application")
+    root_folders = serializers.IntegerField(help_text="Live root folders.")
+    duplicates = serializers.IntegerField(help_text="Folders beyond the first of each group.")
+
+
+class CheckedApplication(DuplicateApplication):
+    """An application with duplicates, as a check lists it."""
+
+    waiting_for_decision = serializers.BooleanField(help_text="On hold, refused or too large.")
+
+
+class FindingDocument(Any_):
+    """One thing that a verification has to say."""
+
+    code = serializers.CharField()
+    severity = serializers.CharField(help_text="error or warning")
+    table = serializers.CharField()
+    object_key = serializers.CharField()
+    application_id = serializers.CharField(allow_null=True)
+    detail = serializers.DictField()
+    hint = serializers.CharField(help_text="A command, or the SELECT that lists all.")
+
+
+class VerificationDocument(Any_):
+    """An integrity verification."""
+
+    verification_id = serializers.IntegerField(allow_null=True, help_text="Null for one application.")
+    verification_passed = serializers.BooleanField()
+    duplicate_parent_folders = serializers.IntegerField(help_text="Applications with several roots.")
+    duplicate_child_folders = serializers.IntegerField(help_text="Same-named folders beyond the first of each group.")
+    orphaned_files = serializers.IntegerField()
+    orphaned_folders = serializers.IntegerField()
+    inconsistent_applications = serializers.ListField(child=serializers.CharField())
+    inconsistent_applications_left_out = serializers.IntegerField()
+    findings = FindingDocument(many=True)
+    findings_left_out = serializers.IntegerField()
+    counts = serializers.DictField(child=serializers.IntegerField(), help_text="Findings by code.")
+    verified_at = serializers.DateTimeField(required=False, help_text="Of the whole database.")
+
+
+class CheckDocument(Any_):
+    """A consistency check."""
+
+    check_time = serializers.DateTimeField()
+    duplicate_applications_found = serializers.IntegerField()
+    duplicate_applications = CheckedApplication(many=True)
+    duplicate_applications_left_out = serializers.IntegerField()
+    waiting_for_decision = serializers.IntegerField(help_text="Applications among them.")
+    late_arrivals = serializers.IntegerField(help_text="Rows that were re-pointed.")
+    integrity_verification = VerificationDocument()
+    needs_cleanup = serializers.BooleanField()
+    alert_threshold_exceeded = serializers.BooleanField()
+
+
+class ResultDocument(Any_):
+    """What came of one application."""
+
+    application_id = serializers.CharField()
+    status = serializers.CharField()
+    folders_removed = serializers.IntegerField()
+    files_moved = serializers.IntegerField()
+    child_folders_merged = serializers.IntegerField()
+    references_moved = serializers.IntegerField()
+    error_code = serializers.CharField()
+    error_message = serializers.CharField()
+    rollback_id = serializers.UUIDField(allow_null=True)
+    details = serializers.DictField()
+
+
+class CleanupDocument(Any_):
+    """A cleanup, as far as it has come."""
+
+    run_id = serializers.UUIDField(allow_null=True, help_text="Null for a dry run.")
+    dry_run = serializers.BooleanField()
+    status = serializers.CharField()
+    status_reason = serializers.CharField()
+    total_applications = serializers.IntegerField()
+    successful_cleanups = serializers.IntegerField()
+    failed_cleanups = serializers.IntegerField()
+    set_aside = serializers.IntegerField()
+    total_folders_removed = serializers.IntegerField()
+    total_files_moved = serializers.IntegerField()
+    total_child_folders_merged = serializers.IntegerField()
+    start_time = serializers.DateTimeField()
+    end_time = serializers.DateTimeField(allow_null=True)
+    results = ResultDocument(many=True)
+    results_left_out = serializers.IntegerField()
+    url = serializers.CharField(required=False, help_text="Of the run.")
+
+
+class ConflictDocument(Any_):
+    """One value that a rollback would overwrite, or a row that it cannot restore."""
+
+    code = serializers.CharField()
+    application_id = serializers.CharField()
+    table = serializers.CharField()
+    key = serializers.CharField()
+    column = serializers.CharField(allow_blank=True)
+
+
+class RollbackDocument(Any_):
+    """What a rollback did, or would do."""
+
+    rollback_id = serializers.UUIDField()
+    status = serializers.CharField()
+    folders_restored = serializers.IntegerField()
+    files_restored = serializers.IntegerField()
+    references_restored = serializers.IntegerField()
+    conflicts = ConflictDocument(many=True)
+    conflicts_left_out = serializers.IntegerField()
+    exact = serializers.BooleanField()
+    run_id = serializers.UUIDField(allow_null=True)
+    total_applications = serializers.IntegerField()
+    successful = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    url = serializers.CharField(required=False, help_text="Of the rollback run.")
+
+
+class ActiveRun(Any_):
+    """A run at work."""
+
+    run_id = serializers.UUIDField()
+    status = serializers.CharField()
+    status_reason = serializers.CharField()
+    worked = serializers.BooleanField()
+    total_applications = serializers.IntegerField()
+    done_applications = serializers.IntegerField()
+    failed_applications = serializers.IntegerField()
+    folders_removed = serializers.IntegerField()
+    files_moved = serializers.IntegerField()
+    applications_per_second = serializers.FloatField(allow_null=True)
+    seconds_left = serializers.IntegerField(allow_null=True)
+    heartbeat_at = serializers.DateTimeField(allow_null=True)
+
+
+class ScheduleStatus(Any_):
+    """A schedule, in the status."""
+
+    enabled = serializers.BooleanField()
+    schedule_type = serializers.CharField()
+    last_run = serializers.DateTimeField(allow_null=True)
+    next_run = serializers.DateTimeField(allow_null=True)
+    overdue = serializers.BooleanField()
+    max_applications_per_run = serializers.IntegerField(allow_null=True)
+    alert_threshold = serializers.IntegerField()
+    dry_run_first = serializers.BooleanField()
+
+
+class Statistics(Any_):
+    """What was done so far."""
+
+    total_runs = serializers.IntegerField()
+    successful_runs = serializers.IntegerField()
+    failed_runs = serializers.IntegerField()
+    applications_cleaned = serializers.IntegerField()
+    folders_removed = serializers.IntegerField()
+    files_moved = serializers.IntegerField()
+    last_run_time = serializers.DateTimeField(allow_null=True)
+
+
+class StatusDocument(Any_):
+    """What the service is doing."""
+
+    running = serializers.BooleanField(help_text="Started, and a cluster is alive.")
+    started = serializers.BooleanField()
+    frozen = serializers.BooleanField()
+    frozen_reason = serializers.CharField(allow_blank=True)
+    heartbeat_at = serializers.DateTimeField(allow_null=True)
+    schedules = serializers.DictField(child=ScheduleStatus(), help_text="By name.")
+    statistics = Statistics()
+    active_run = ActiveRun(allow_null=True)
+
+
+class PreflightDocument(Any_):
+    """Whether a cleanup can run, and what the answer rests on."""
+
+    ok = serializers.BooleanField()
+    problems = serializers.ListField(child=serializers.DictField())
+    warnings = serializers.ListField(child=serializers.DictField())
+
+
+class FolderDocument(Any_):
+    """One folder, before and after."""
+
+    folder_id = serializers.CharField()
+    name = serializers.CharField()
+    created_at = serializers.DateTimeField(allow_null=True)
+    live = serializers.BooleanField()
+    parent_id = serializers.CharField(allow_null=True)
+    fate = serializers.CharField(help_text="survivor, merged, moved, kept or left_alone")
+    reasons = serializers.ListField(child=serializers.CharField())
+    into = serializers.CharField(allow_null=True)
+    parent_after = serializers.CharField(allow_null=True)
+    files = serializers.IntegerField()
+    files_after = serializers.IntegerField()
+    linked_records = serializers.DictField(child=serializers.IntegerField())
+    differing_columns = serializers.ListField(child=serializers.CharField())
+
+
+class LineDocument(Any_):
+    """A line of a drawn tree."""
+
+    folder_id = serializers.CharField()
+    depth = serializers.IntegerField()
+
+
+class GroupDocument(Any_):
+    """Folders that become one."""
+
+    survivor_id = serializers.CharField()
+    name = serializers.CharField()
+    roots = serializers.BooleanField()
+    parent_id = serializers.CharField(allow_null=True)
+    removed = serializers.ListField(child=serializers.CharField())
+    files_moved = serializers.IntegerField()
+    linked_records_moved = serializers.IntegerField()
+    reason = serializers.CharField(help_text="oldest or already_there")
+
+
+class ObstacleDocument(Any_):
+    """Why a cleanup would leave the application alone."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class PreviewDocument(Any_):
+    """What merging one application would do."""
+
+    application_id = serializers.CharField()
+    plan_hash = serializers.CharField()
+    made_at = serializers.DateTimeField()
+    obstacles = ObstacleDocument(many=True)
+    folders_removed = serializers.IntegerField()
+    child_folders_merged = serializers.IntegerField()
+    folders_moved = serializers.IntegerField()
+    files_moved = serializers.IntegerField()
+    references_moved = serializers.DictField(child=serializers.IntegerField())
+    rows_removed = serializers.DictField(child=serializers.IntegerField())
+    groups = GroupDocument(many=True)
+    groups_left_out = serializers.IntegerField()
+    folders = FolderDocument(many=True)
+    folders_left_out = serializers.IntegerField()
+    before = LineDocument(many=True)
+    after = LineDocument(many=True)

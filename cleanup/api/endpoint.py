@@ -1,0 +1,121 @@
+"""The one base of all views: who may, how often, what comes in, and how an error goes out.
+
+A view parses, asks for the permission, makes one call of a service, and renders. It depends on none of the host's
+settings of Django REST framework.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from uuid import UUID
+
+from drf_spectacular.openapi import AutoSchema
+from rest_framework import serializers
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import JSONParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cleanup import conf
+from cleanup.api.authentication import AUTHENTICATION
+from cleanup.api.permissions import Asks
+from cleanup.api.problems import ProblemRenderer, answer
+from cleanup.api.throttles import Limit
+from cleanup.exceptions import InvalidKey, UnknownObject
+from cleanup.folder_tables import folder_tables
+from cleanup.permissions import Permission
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+
+
+class Negotiation(DefaultContentNegotiation):
+    """JSON, whatever is asked for: an error must not hide another one."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        """Take the first renderer."""
+        return renderers[0], renderers[0].media_type
+
+
+class Endpoint(APIView):
+    """One route."""
+
+    authentication_classes = AUTHENTICATION
+    permission_classes = (Asks,)
+    throttle_classes = (Limit,)
+    parser_classes = (JSONParser,)
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = Negotiation
+    schema = AutoSchema()
+
+    asks: ClassVar[Mapping[str, tuple[Permission, ...]]] = {}
+    """By method, the permissions of which one is needed."""
+    limits: ClassVar[Mapping[str, str]] = {}
+    """By method, the key of ``CLEANUP_API_RATES`` that it counts under."""
+
+    @property
+    def using(self) -> str:
+        """Name the database that the API works on."""
+        return conf.database()
+
+    @property
+    def service(self) -> DatabaseCleanupService:
+        """Return the service of that database."""
+        return DatabaseCleanupService(using=self.using)
+
+    @property
+    def automation(self) -> AutomatedCleanupService:
+        """Return the automated service of that database."""
+        return AutomatedCleanupService(using=self.using)
+
+    @property
+    def account(self) -> str:
+        """Name who asks, for the history."""
+        return str(self.request.user.get_username())
+
+    def get_exception_handler(self) -> Any:
+        """Answer errors in the one format, whatever the host's settings say."""
+        return answer
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        """Forbid caches to keep what is current for a moment, and only for one account."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if response.content_type == ProblemRenderer.media_type:
+            response.accepted_renderer = ProblemRenderer()
+            response.accepted_media_type = ProblemRenderer.media_type
+        final.headers.setdefault("Cache-Control", "no-store")
+        return final
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # as DRF does
+        """Tell which methods there are."""
+        return Response(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+
+    def uuid(self, value: str, *, what: str) -> UUID:
+        """Return an id from the path. Raises UnknownObject: what is no id is the id of nothing."""
+        try:
+            return UUID(value)
+        except ValueError:
+            raise UnknownObject(what=what, key=value) from None
+
+    def key(self, value: str, *, of: str) -> str:
+        """Return an application's or a folder's key from the path. Raises UnknownObject."""
+        tables = folder_tables()
+        column = {"application": tables.application_key, "folder": tables.folder_key}[of]
+        try:
+            return column.text(value)
+        except InvalidKey:
+            raise UnknownObject(what=of, key=value) from None
+
+    def query(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+        """Return the query parameters. Raises ValidationError, for unknown ones too: ``dryrun=true`` is no dry run."""
+        given = {name: values[-1] for name, values in self.request.query_params.lists()}
+        return self._checked(kind, given)
+
+    def body(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+        """Return the fields of the body; an empty body has none. Raises ValidationError."""
+        return self._checked(kind, self.request.data)
+
+    def _checked(self, kind: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+        # A form's empty data, which is what an empty body is read as, is no dict.
+        serializer = kind(data=data if data or not hasattr(data, "lists") else {})
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)

@@ -1,0 +1,39 @@
+"""What each method of each route asks for: exactly one of the product's permissions, said on the view."""
+
+from typing import Any
+
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.exceptions import PermissionDenied as FrameworkPermissionDenied
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from cleanup.permissions import DESCRIPTIONS, Permission
+
+
+class Denied(FrameworkPermissionDenied):
+    """The account lacks a permission."""
+
+    def __init__(self, *permissions: Permission) -> None:
+        wanted = " or ".join(f"{permission} ({DESCRIPTIONS[permission].lower()})" for permission in permissions)
+        super().__init__(f"This asks for the permission {wanted}.")
+        self.told = {"permission": str(permissions[0])}
+
+
+def demand(request: Request, *permissions: Permission) -> None:
+    """Raise Denied unless the account has one of the permissions."""
+    if not any(request.user.has_perm(permission) for permission in permissions):
+        raise Denied(*permissions)
+
+
+class Asks(BasePermission):
+    """Ask for the permissions that the view names for the method, any of which will do."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Let those pass who may. Raises NotAuthenticated and Denied."""
+        if not request.user.is_authenticated:
+            raise NotAuthenticated
+        method = "GET" if request.method == "HEAD" else request.method
+        permissions = view.asks.get(method, ())  # no such method: the view says so itself
+        if permissions:
+            demand(request, *permissions)
+        return True

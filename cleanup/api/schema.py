@@ -1,0 +1,189 @@
+"""How the views describe themselves: the problems that each may answer with, examples, and the schema's settings."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+
+import cleanup
+from cleanup import exceptions
+from cleanup.api.pages import Page
+from cleanup.api.problems import TYPE, ProblemRenderer, status_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: The framework's own problems: status and detail.
+_OF_FRAMEWORK: Mapping[str, tuple[HTTPStatus, str]] = {
+    "parse_error": (HTTPStatus.BAD_REQUEST, "JSON parse error - Expecting value: line 1 column 1 (char 0)"),
+    "not_authenticated": (HTTPStatus.UNAUTHORIZED, "Authentication credentials were not provided."),
+    "authentication_failed": (HTTPStatus.UNAUTHORIZED, "The token is unknown or has expired."),
+    "permission_denied": (HTTPStatus.FORBIDDEN, "This asks for the permission cleanup.look."),
+    "unsupported_media_type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, 'Unsupported media type "text/plain" in request.'),
+    "invalid": (HTTPStatus.UNPROCESSABLE_ENTITY, "Something in the request is not allowed."),
+    "throttled": (HTTPStatus.TOO_MANY_REQUESTS, "Request was throttled. Expected available in 12 seconds."),
+    "try_again": (HTTPStatus.SERVICE_UNAVAILABLE, "The database refused (LockNotAvailable, SQLSTATE 55P03)."),
+    "session_needed": (HTTPStatus.FORBIDDEN, "Log in by a browser, or send a token that lives longer."),
+}
+
+_OF_PRODUCT: Mapping[str, type[exceptions.CleanupError]] = {
+    kind.code: kind
+    for kind in reversed(list(vars(exceptions).values()))  # the first of a code says it best
+    if inspect.isclass(kind) and issubclass(kind, exceptions.CleanupError)
+}
+
+ALWAYS = ("not_authenticated", "authentication_failed", "permission_denied", "try_again")
+WITH_BODY = ("parse_error", "unsupported_media_type", "invalid")
+#: What keeps a run from starting.
+STARTING = ("busy", "frozen", "preflight", "no_cluster")
+#: What keeps a rollback from being done.
+UNDOING = (
+    "frozen",
+    "preflight",
+    "already_rolled_back",
+    "expired",
+    "superseded",
+    "conflict",
+    "would_detach",
+    "guarded",
+    "unreadable_journal",
+)
+
+
+class FieldProblem(serializers.Serializer[Any]):
+    """What is wrong with one field."""
+
+    field = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class Problem(serializers.Serializer[Any]):
+    """An error, as RFC 9457 has it; ``code`` is for programs, ``detail`` for people."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]  # a field of that name, as in the RFC
+    permission = serializers.CharField(required=False)
+    run_id = serializers.CharField(required=False)
+    conflicts = serializers.ListField(required=False)
+    problems = serializers.ListField(required=False)
+    plan_hash = serializers.CharField(required=False)
+    plan = serializers.DictField(required=False)
+
+
+def example_of(code: str) -> dict[str, Any]:
+    """Return a problem of a code, as an example."""
+    status, detail = _status_and_detail(code)
+    return {"type": f"{TYPE}{code}", "title": status.phrase, "status": int(status), "detail": detail, "code": code}
+
+
+def _status_and_detail(code: str) -> tuple[HTTPStatus, str]:
+    if code in _OF_FRAMEWORK:
+        return _OF_FRAMEWORK[code]
+    kind = _OF_PRODUCT[code]
+    return status_of(kind), " ".join((kind.__doc__ or "").split())
+
+
+def problems(codes: Iterable[str]) -> dict[Any, OpenApiResponse]:
+    """Return the responses that tell of these codes, by status, each with an example."""
+    by_status: dict[int, list[str]] = {}
+    for code in dict.fromkeys(codes):
+        by_status.setdefault(int(_status_and_detail(code)[0]), []).append(code)
+    return {
+        (status, ProblemRenderer.media_type): OpenApiResponse(
+            Problem,
+            description=", ".join(found),
+            examples=[
+                OpenApiExample(code, example_of(code), media_type=ProblemRenderer.media_type, status_codes=[status])
+                for code in found
+            ],
+        )
+        for status, found in sorted(by_status.items())
+    }
+
+
+def described(
+    summary: str,
+    answers: Mapping[int, Any],
+    *,
+    codes: Iterable[str] = (),
+    query: type[serializers.Serializer[Any]] | None = None,
+    body: type[serializers.Serializer[Any]] | None = None,
+    parameters: Sequence[OpenApiParameter] = (),
+    examples: Sequence[OpenApiExample] = (),
+    limited: bool = False,
+    **more: Any,
+) -> Callable[[F], F]:
+    """Describe a method of a view: what it takes, what it answers, and every problem."""
+    found = [*ALWAYS, *codes]
+    found += WITH_BODY if body else ()
+    found += ("invalid",) if query else ()
+    found += ("not_found",) if query and issubclass(query, Page) else ()
+    found += ("throttled",) if limited else ()
+    extend = extend_schema(
+        summary=summary,
+        operation_id=summary.lower().replace(" ", "_").replace("'", ""),
+        request=body,
+        parameters=[*parameters, *([query] if query else [])],
+        responses={**answers, **problems(found)},
+        examples=list(examples),
+        **more,
+    )
+
+    def describe(method: F) -> F:
+        method.schema = AutoSchema  # type: ignore[attr-defined]  # else it is taken from the host's settings
+        return extend(method)
+
+    return describe
+
+
+def path_id(name: str, what: str, *, form: str | None = "uuid") -> OpenApiParameter:
+    """Describe an id in the path."""
+    schema = {"type": "string", **({"format": form} if form else {})}
+    return OpenApiParameter(name, schema, OpenApiParameter.PATH, required=True, description=what)
+
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]{1,255}$"},
+    OpenApiParameter.HEADER,
+    description="A random text. The same request with the same key is answered with the same run.",
+)
+
+
+def without_twins(endpoints: Iterable[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
+    """Leave out the routes with a trailing slash, which are there beside those without."""
+    return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
+
+
+#: For drf-spectacular, whatever the host's own settings for it are.
+SETTINGS: Mapping[str, Any] = {
+    "TITLE": "cleanup",
+    "DESCRIPTION": "Find, merge and prevent duplicate folders, and undo every merge exactly.",
+    "VERSION": cleanup.__version__,
+    "PREPROCESSING_HOOKS": ["cleanup.api.schema.without_twins"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "RunKind": "cleanup.models.operations.Run.Kind",
+        "RunStatus": "cleanup.models.operations.Run.Status",
+        "ResultStatus": "cleanup.models.operations.Result.Status",
+        "PointKind": "cleanup.models.operations.RollbackPoint.Kind",
+        "PointStatus": "cleanup.models.operations.RollbackPoint.Status",
+        "SnapshotRowKind": "cleanup.models.operations.SnapshotRow.Kind",
+        "FindingSeverity": "cleanup.models.operations.Finding.Severity",
+        "Cadence": "cleanup.models.automation.Schedule.Cadence",
+        "AlertSeverity": "cleanup.models.alerts.Alert.Severity",
+    },
+    "SERVERS": [],
+    "SECURITY": [],
+    "APPEND_COMPONENTS": {},
+    "SCHEMA_PATH_PREFIX": "/api/cleanup",
+}

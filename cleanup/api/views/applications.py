@@ -1,0 +1,131 @@
+"""Applications with duplicates, the plan for each, and where removed folders went."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cleanup import queries
+from cleanup.api import documents, inputs
+from cleanup.api.endpoint import Endpoint
+from cleanup.api.fields import Key
+from cleanup.api.pages import Page, next_url, page_of, seal, unseal
+from cleanup.api.schema import described, path_id
+from cleanup.api.views.operations import CLEANING
+from cleanup.exceptions import StalePlan, UnknownObject
+from cleanup.permissions import Permission
+from cleanup.services import previews
+
+#: Folders that a plan lists; beyond these, they are counted.
+MOST_FOLDERS = 2000
+
+APPLICATION_ID = path_id("application_id", "An application.", form=None)
+
+
+class Applications(Endpoint):
+    """The applications with duplicates."""
+
+    asks = {"GET": (Permission.LOOK,)}
+    limits = {"GET": "check"}
+
+    @described(
+        "List applications with duplicates",
+        {200: page_of(documents.DuplicateApplication, "DuplicateApplication")},
+        query=Page,
+        limited=True,
+    )
+    def get(self, request: Request) -> Response:
+        """List them by id, as their folders are now.
+
+        A page looks at some thousand applications, so it may hold fewer rows than the limit, even none, and not be the
+        last: that is the one where ``next`` is null.
+        """
+        query = self.query(Page)
+        after = unseal(query["cursor"], parts=2)[1] if "cursor" in query else None
+        rows, until = queries.affected_page(using=self.using, after=after, limit=query["limit"])
+        cursor = None if until is None else seal(["Applications", until])
+        results = [
+            {"application_id": row.application_id, "root_folders": row.roots, "duplicates": row.duplicates}
+            for row in rows
+        ]
+        return Response({"next": next_url(request, cursor), "results": results})
+
+
+class OneApplication(Endpoint):
+    """The plan for an application."""
+
+    asks = {"GET": (Permission.LOOK,)}
+    limits = {"GET": "check"}
+
+    @described(
+        "Get the plan for an application",
+        {200: documents.PreviewDocument},
+        parameters=[APPLICATION_ID],
+        codes=["not_found", "preflight"],
+        limited=True,
+    )
+    def get(self, request: Request, application_id: str) -> Response:
+        """Show the tree before and after, what becomes of each folder and why, and what stands in the way.
+
+        ``plan_hash`` confirms the plan when it is carried out.
+        """
+        key = self.key(application_id, of="application")
+        return Response(previews.preview(using=self.using, application_id=key).as_json(limit=MOST_FOLDERS))
+
+
+class CleanupApplication(Endpoint):
+    """The cleanup of one application."""
+
+    asks = {"POST": CLEANING}
+    limits = {"POST": "clean"}
+
+    @described(
+        "Clean up one application",
+        {200: documents.ResultDocument},
+        body=inputs.ConsolidateBody,
+        parameters=[APPLICATION_ID],
+        codes=["not_found", "frozen", "preflight", "held", "stale_plan", "too_large", "collision", "different_roots"],
+        limited=True,
+    )
+    def post(self, request: Request, application_id: str) -> Response:
+        """Merge one application in this request, beside whatever run is active.
+
+        With ``plan_hash``, nothing but the plan that was looked at is carried out; where it has changed, the answer is
+        409 ``stale_plan`` with the new one.
+        """
+        body, key = self.body(inputs.ConsolidateBody), self.key(application_id, of="application")
+        try:
+            result = self.service.consolidate_duplicate_folders(key, **body, started_by=self.account, started_how="api")
+        except StalePlan as error:
+            plan = previews.preview(using=self.using, application_id=key)
+            error.data |= {"plan_hash": plan.plan_hash, "plan": plan.as_json(limit=MOST_FOLDERS)}
+            raise
+        return Response(result.as_json())
+
+
+class SurvivorDocument(serializers.Serializer[Any]):
+    """Where a folder went."""
+
+    folder_id = Key(of="folder")
+    survivor_id = Key(of="folder", help_text="The folder that it leads to now.")
+
+
+class Survivor(Endpoint):
+    """Where a removed folder went."""
+
+    asks = {"GET": (Permission.LOOK,)}
+
+    @described(
+        "Follow a removed folder",
+        {200: SurvivorDocument},
+        parameters=[path_id("folder_id", "A folder that was removed.", form=None)],
+        codes=["not_found"],
+    )
+    def get(self, request: Request, folder_id: str) -> Response:
+        """Tell which folder a removed folder's id leads to now, so that old links can follow; 404 if unknown."""
+        key = self.key(folder_id, of="folder")
+        survivor = self.service.resolve_folder(key)
+        if survivor is None:
+            raise UnknownObject(what="removed folder", key=key)
+        return Response({"folder_id": key, "survivor_id": survivor})

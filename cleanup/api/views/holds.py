@@ -1,0 +1,74 @@
+"""Holds: applications that are left alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cleanup.api import inputs
+from cleanup.api.endpoint import Endpoint
+from cleanup.api.pages import Listing, Page, page_of
+from cleanup.api.resources import HoldResource
+from cleanup.api.schema import described, path_id
+from cleanup.api.views.operations import CLEANING
+from cleanup.exceptions import UnknownObject
+from cleanup.models import Hold
+from cleanup.permissions import Permission
+
+APPLICATION_ID = path_id("application_id", "An application.", form=None)
+
+
+class Holds(Listing):
+    """The holds."""
+
+    asks = {"GET": (Permission.LOOK,)}
+    filters = Page
+    row = HoldResource
+    orders = {"application_id": ("application_key",)}
+
+    @described("List holds", {200: page_of(HoldResource, "Hold")}, query=Page)
+    def get(self, request: Request) -> Response:
+        """List the applications that are left alone, by id."""
+        return self.answer(request)
+
+    def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
+        """Return the holds."""
+        return Hold.objects.using(self.using).all()
+
+
+class OneHold(Endpoint):
+    """The hold of an application."""
+
+    asks = {"GET": (Permission.LOOK,), "PUT": CLEANING, "DELETE": CLEANING}
+
+    @described("Get a hold", {200: HoldResource}, parameters=[APPLICATION_ID], codes=["not_found"])
+    def get(self, request: Request, application_id: str) -> Response:
+        """Tell since when and why the application is left alone; 404 where it is not."""
+        return Response(HoldResource(self._find(self.key(application_id, of="application"))).data)
+
+    @described(
+        "Hold an application",
+        {200: HoldResource},
+        body=inputs.ReasonBody,
+        parameters=[APPLICATION_ID],
+        codes=["not_found"],
+    )
+    def put(self, request: Request, application_id: str) -> Response:
+        """Leave the application alone from now on."""
+        body, key = self.body(inputs.ReasonBody), self.key(application_id, of="application")
+        self.service.hold(key, reason=body.get("reason", ""), created_by=self.account)
+        return Response(HoldResource(self._find(key)).data)
+
+    @described("Release an application", {204: None}, parameters=[APPLICATION_ID], codes=["not_found"])
+    def delete(self, request: Request, application_id: str) -> Response:
+        """End the hold."""
+        self.service.release(self.key(application_id, of="application"))
+        return Response(status=204)
+
+    def _find(self, key: str) -> Hold:
+        hold = Hold.objects.using(self.using).filter(application_key=key).first()
+        if hold is None:
+            raise UnknownObject(what="hold of application", key=key)
+        return hold

@@ -1,0 +1,72 @@
+"""The API's own description: the OpenAPI schema, and a page to read and try it, which needs no other server."""
+
+from typing import Any
+
+from django.contrib.auth.mixins import LoginRequiredMixin, PermissionRequiredMixin
+from django.http import HttpRequest, HttpResponseBase
+from django.views.generic import TemplateView
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.exceptions import NotFound
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cleanup.api.endpoint import Endpoint
+from cleanup.api.schema import SETTINGS, described
+from cleanup.permissions import Permission
+
+
+class Schema(SpectacularAPIView, Endpoint):
+    """The OpenAPI schema."""
+
+    authentication_classes = Endpoint.authentication_classes
+    permission_classes = Endpoint.permission_classes
+    renderer_classes = SpectacularAPIView.renderer_classes  # type: ignore[assignment]  # the right ones
+    content_negotiation_class = DefaultContentNegotiation  # type: ignore[assignment]  # YAML or JSON, as is asked for
+    custom_settings = dict(SETTINGS)
+    serve_public = True
+    asks = {"GET": (Permission.LOOK,)}
+
+    @described("Get this schema", {200: OpenApiTypes.OBJECT})
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Return the schema, as YAML, or as JSON where that is asked for."""
+        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        return response
+
+
+class Nowhere(Endpoint):
+    """All paths that are none."""
+
+    schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Tell whoever may know, in the one format. Raises NotFound."""
+        super().initial(request, *args, **kwargs)
+        raise NotFound("There is no such path.")
+
+
+class TryIt(LoginRequiredMixin, PermissionRequiredMixin, TemplateView):
+    """The page, for people who have logged in; a POST from it carries their session's CSRF token."""
+
+    template_name = "cleanup/api/try_it.html"
+    permission_required = str(Permission.LOOK)
+    http_method_names = ["get", "head", "options"]
+
+    #: Nothing from anywhere else. The page sets styles on elements, and draws its signs from data URLs.
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+    def handle_no_permission(self) -> Any:
+        """Send strangers to the login, and refuse others."""
+        self.raise_exception = self.request.user.is_authenticated
+        return super().handle_no_permission()
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Add the policy."""
+        response = super().dispatch(request, *args, **kwargs)
+        response.headers["Content-Security-Policy"] = self.policy
+        response.headers["Cache-Control"] = "no-store"
+        return response

@@ -1,0 +1,225 @@
+"""The five operations that the API began with, the preflight, and the freeze switch."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cleanup.api import documents, inputs
+from cleanup.api.endpoint import Endpoint
+from cleanup.api.permissions import demand
+from cleanup.api.schema import IDEMPOTENCY_KEY, STARTING, UNDOING, described, path_id
+from cleanup.api.starting import accepted, key_of, started
+from cleanup.models import RollbackPoint
+from cleanup.permissions import Permission
+from cleanup.services import waiting
+
+#: Applications that somebody may clean up who may not clean up everything, without naming them.
+FEW = 10
+
+CLEANING = (Permission.CLEAN, Permission.CLEAN_EVERYTHING)
+
+
+class Status(Endpoint):
+    """What the service is doing."""
+
+    asks = {"GET": (Permission.LOOK,)}
+
+    @described("Get the service's status", {200: documents.StatusDocument})
+    def get(self, request: Request) -> Response:
+        """Tell whether it runs, what is scheduled, the statistics, and the active run."""
+        return Response(self.service.status())
+
+
+class Check(Endpoint):
+    """The consistency check."""
+
+    asks = {"POST": (Permission.CHECK,)}
+    limits = {"POST": "check"}
+
+    @described("Run a consistency check", {200: documents.CheckDocument}, codes=["invalid"], limited=True)
+    def post(self, request: Request) -> Response:
+        """Find the applications with duplicates, and store the check.
+
+        Changes nothing but rows that were filed into removed folders: these are re-pointed. Where
+        the latest verification of the whole database is older than a day, it is done anew, which takes a while.
+        """
+        self.body(inputs.Nothing)
+        return Response(self.automation.run_consistency_check(started_by=self.account, started_how="api"))
+
+
+class Verify(Endpoint):
+    """The integrity verification."""
+
+    asks = {"POST": (Permission.CHECK,)}
+    limits = {"POST": "check"}
+
+    @described(
+        "Verify the database's integrity",
+        {200: documents.VerificationDocument},
+        query=inputs.VerifyQuery,
+        codes=["not_found"],
+        limited=True,
+    )
+    def post(self, request: Request) -> Response:
+        """Verify one application, or the whole database, whose findings are stored; changes nothing."""
+        query = self.query(inputs.VerifyQuery)
+        self.body(inputs.Nothing)
+        return Response(self.service.verify_cleanup_integrity(query.get("application_id"), started_by=self.account))
+
+
+class Preflight(Endpoint):
+    """The question whether a cleanup can run."""
+
+    asks = {"POST": (Permission.CHECK,)}
+    limits = {"POST": "check"}
+
+    @described("Ask whether a cleanup can run", {200: documents.PreflightDocument}, codes=["invalid"], limited=True)
+    def post(self, request: Request) -> Response:
+        """Say yes or no before anything is risked, what the answer rests on, and an estimate; changes nothing."""
+        self.body(inputs.Nothing)
+        return Response(self.service.preflight())
+
+
+class Cleanup(Endpoint):
+    """The cleanup."""
+
+    asks = {"POST": (*CLEANING, Permission.CHECK)}
+    limits = {"POST": "clean"}
+
+    @described(
+        "Clean up",
+        {200: documents.CleanupDocument, 202: documents.CleanupDocument},
+        query=inputs.CleanupQuery,
+        body=inputs.CleanupBody,
+        parameters=[IDEMPOTENCY_KEY],
+        codes=[*STARTING, "not_found", "key_reused", "too_many_to_wait"],
+        limited=True,
+        examples=[
+            OpenApiExample("Everything that is affected", {}, request_only=True),
+            OpenApiExample("The ten worst", {"max_applications": 10, "reason": "first try"}, request_only=True),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Merge duplicate folders, reversibly.
+
+        Answers 202 with the run, which the cluster works; ``Location`` is where its progress is told. 200 with the
+        report of a dry run, which asks for the permission to check, and of ``wait=true``. Named applications, and up
+        to ten of the worst, ask for the permission to clean up selected applications; more for that to clean up
+        everything.
+        """
+        query, body = self.query(inputs.CleanupQuery), self.body(inputs.CleanupBody)
+        demand(request, *self._permissions(query, body))
+        key_of(request)  # a wrong one is told, also where it is not needed
+        if query["dry_run"]:
+            return Response(self.service.cleanup_all_duplicate_folders(dry_run=True, **body_of(body)).as_json())
+        if query["wait"]:
+            waiting.refuse_if_too_many(using=self.using, **inputs.given(body, "applications", "max_applications"))
+        run, new = started(
+            request,
+            using=self.using,
+            asked={**query, **body},
+            start=lambda: self.service.start_cleanup(
+                **body, in_background=not query["wait"], started_by=self.account, started_how="api"
+            ),
+        )
+        if query["wait"] and new:
+            self.service.resume(run.pk)
+            run.refresh_from_db(using=self.using)
+        return accepted(run, self.service.report(run.pk).as_json())
+
+    def _permissions(self, query: dict[str, Any], body: dict[str, Any]) -> tuple[Permission, ...]:
+        if query["dry_run"]:
+            return (Permission.CHECK, *CLEANING)
+        few = "applications" in body or body.get("max_applications", FEW + 1) <= FEW
+        return CLEANING if few else (Permission.CLEAN_EVERYTHING,)
+
+
+def body_of(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what a dry run takes; it is not in the history, and has no batches."""
+    return {name: value for name, value in body.items() if name not in ("reason", "batch_size")}
+
+
+class Rollback(Endpoint):
+    """The rollback of a rollback point or a run."""
+
+    asks = {"POST": (Permission.ROLL_BACK,)}
+    limits = {"POST": "clean"}
+
+    @described(
+        "Roll back",
+        {200: documents.RollbackDocument, 202: documents.RollbackDocument},
+        query=inputs.RollbackQuery,
+        body=inputs.RollbackBody,
+        parameters=[path_id("rollback_id", "A rollback point, or a run."), IDEMPOTENCY_KEY],
+        codes=[*UNDOING, "not_found", "refused", "no_cluster", "key_reused", "too_many_to_wait"],
+        limited=True,
+    )
+    def post(self, request: Request, rollback_id: str) -> Response:
+        """Restore what was there before.
+
+        A rollback point is rolled back in this request (200), a run by the cluster (202). Where people have changed
+        since what would be restored, nothing is, and the conflicts are listed (409).
+        """
+        return roll_back(self, request, self.uuid(rollback_id, what="rollback point or cleanup run"))
+
+
+def roll_back(view: Endpoint, request: Request, key: Any) -> Response:
+    """Roll back a point or a run, as the request's query and body say."""
+    query, body = view.query(inputs.RollbackQuery), view.body(inputs.RollbackBody)
+    key_of(request)
+    actor: dict[str, Any] = {"started_by": view.account, "started_how": "api"}
+    point = RollbackPoint.objects.using(view.using).filter(id=key).exists()
+    wait = query.get("wait", point)
+    if wait and point:
+        return Response(view.service.rollback_cleanup(key, **given_copies(body), **actor).as_json())
+    if wait:
+        waiting.refuse_if_too_many_points(using=view.using, run_id=key)
+    run, new = started(
+        request,
+        using=view.using,
+        asked={"wait": wait, **body},
+        start=lambda: view.service.start_rollback(key, **body, in_background=not wait, **actor),
+    )
+    if wait and new:
+        view.service.resume(run.pk)
+        run.refresh_from_db(using=view.using)
+    return accepted(run, view.service.rollback_report(run.pk).as_json())
+
+
+def given_copies(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was not asked for."""
+    return {name: value for name, value in body.items() if name != "as_copies" or value}
+
+
+class FreezeDocument(serializers.Serializer[Any]):
+    """The switch."""
+
+    frozen = serializers.BooleanField()
+
+
+class Freeze(Endpoint):
+    """The switch that stops everything."""
+
+    asks = {"POST": (Permission.FREEZE,)}
+
+    @described("Stop everything", {200: FreezeDocument}, body=inputs.FreezeBody)
+    def post(self, request: Request) -> Response:
+        """Stop all claiming, enqueueing and inline merging until it is lifted; batches at work are finished."""
+        self.service.freeze(reason=self.body(inputs.FreezeBody)["reason"], changed_by=self.account)
+        return Response({"frozen": True})
+
+
+class Unfreeze(Endpoint):
+    """The way back."""
+
+    asks = {"POST": (Permission.FREEZE,)}
+
+    @described("Let everything go on", {200: FreezeDocument}, codes=["invalid"])
+    def post(self, request: Request) -> Response:
+        """Allow cleaning again."""
+        self.body(inputs.Nothing)
+        self.service.unfreeze(changed_by=self.account)
+        return Response({"frozen": False})

@@ -1,0 +1,155 @@
+"""Rollback points."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cleanup.api import documents, inputs
+from cleanup.api.endpoint import Endpoint
+from cleanup.api.fields import Key
+from cleanup.api.pages import Listing, Page, page_of
+from cleanup.api.resources import PointResource, SnapshotRowResource
+from cleanup.api.schema import IDEMPOTENCY_KEY, UNDOING, described, path_id
+from cleanup.api.views.operations import CLEANING, roll_back
+from cleanup.exceptions import UnknownObject
+from cleanup.models import RollbackPoint, SnapshotRow
+from cleanup.permissions import Permission
+
+POINT_ID = path_id("rollback_id", "A rollback point.")
+
+
+class PointEndpoint(Endpoint):
+    """One point."""
+
+    def find(self, rollback_id: str) -> RollbackPoint:
+        """Return the point. Raises UnknownObject."""
+        key = self.uuid(rollback_id, what="rollback point")
+        point = RollbackPoint.objects.using(self.using).filter(id=key).first()
+        if point is None:
+            raise UnknownObject(what="rollback point", key=key)
+        return point
+
+
+class PointsQuery(Page):
+    """Which points."""
+
+    application_id = Key(of="application", required=False)
+    run_id = serializers.UUIDField(required=False)
+    kind = serializers.ChoiceField(RollbackPoint.Kind.choices, required=False)
+    status = serializers.ChoiceField(RollbackPoint.Status.choices, required=False)
+    ordering = serializers.ChoiceField(["-created_at", "created_at"], default="-created_at")
+
+
+class Points(Listing):
+    """The rollback points."""
+
+    asks = {"GET": (Permission.LOOK,), "POST": CLEANING}
+    filters = PointsQuery
+    row = PointResource
+    orders = {"-created_at": ("-sequence",), "created_at": ("sequence",)}
+
+    @described("List rollback points", {200: page_of(PointResource, "RollbackPoint")}, query=PointsQuery)
+    def get(self, request: Request) -> Response:
+        """List rollback points, the newest first."""
+        return self.answer(request)
+
+    def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
+        """Return the points that are asked for."""
+        found = RollbackPoint.objects.using(self.using)
+        if "application_id" in query:
+            found = found.filter(application_key=query["application_id"])
+        return found.filter(**inputs.given(dict(query), "run_id", "kind", "status"))
+
+    @described(
+        "Take a rollback point", {201: PointResource}, body=inputs.PointBody, codes=["not_found", "misconfigured"]
+    )
+    def post(self, request: Request) -> Response:
+        """Store an application's whole folder structure; rolling it back undoes the cleanups since."""
+        body = self.body(inputs.PointBody)
+        key = self.service.create_rollback_point(
+            body["application_id"], reason=body.get("reason", ""), created_by=self.account
+        )
+        point = RollbackPoint.objects.using(self.using).get(id=key)
+        return Response(PointResource(point).data, status=201)
+
+
+class OnePoint(PointEndpoint):
+    """A rollback point."""
+
+    asks = {"GET": (Permission.LOOK,)}
+
+    @described("Get a rollback point", {200: PointResource}, parameters=[POINT_ID], codes=["not_found"])
+    def get(self, request: Request, rollback_id: str) -> Response:
+        """Tell what it is of, until when it is kept, and what came of it."""
+        return Response(PointResource(self.find(rollback_id)).data)
+
+
+class RowsOfPoint(Listing, PointEndpoint):
+    """A point's snapshot rows."""
+
+    asks = {"GET": (Permission.LOOK,)}
+    filters = Page
+    row = SnapshotRowResource
+    orders = {"snapshot_row_id": ("id",)}
+
+    @described(
+        "List a point's snapshot rows",
+        {200: page_of(SnapshotRowResource, "SnapshotRow")},
+        query=Page,
+        parameters=[POINT_ID],
+        codes=["not_found"],
+    )
+    def get(self, request: Request, rollback_id: str) -> Response:
+        """List what was there before, in the order of writing."""
+        return self.answer(request, point=self.find(rollback_id))
+
+    def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
+        """Return the rows of the point."""
+        return SnapshotRow.objects.using(self.using).filter(point=path["point"])
+
+
+class PreviewPoint(PointEndpoint):
+    """What a rollback would do."""
+
+    asks = {"POST": (Permission.ROLL_BACK,)}
+    limits = {"POST": "check"}
+
+    @described(
+        "Preview a rollback",
+        {200: documents.RollbackDocument},
+        parameters=[POINT_ID],
+        codes=["invalid", "not_found", *UNDOING],
+        limited=True,
+    )
+    def post(self, request: Request, rollback_id: str) -> Response:
+        """Tell what would be restored, and the conflicts.
+
+        It is the rollback itself in a transaction that is undone: nothing stays changed, but locks are taken for a
+        moment. Therefore it is a POST, and asks for the permission to roll back.
+        """
+        self.body(inputs.Nothing)
+        return Response(self.service.preview_rollback(self.find(rollback_id).id).as_json())
+
+
+class RollbackPointNow(PointEndpoint):
+    """The rollback of a point."""
+
+    asks = {"POST": (Permission.ROLL_BACK,)}
+    limits = {"POST": "clean"}
+
+    @described(
+        "Roll back a point",
+        {200: documents.RollbackDocument, 202: documents.RollbackDocument},
+        query=inputs.RollbackQuery,
+        body=inputs.RollbackBody,
+        parameters=[POINT_ID, IDEMPOTENCY_KEY],
+        codes=[*UNDOING, "not_found", "no_cluster", "key_reused"],
+        limited=True,
+    )
+    def post(self, request: Request, rollback_id: str) -> Response:
+        """Restore what the point holds, in this request, or with ``wait=false`` by the cluster."""
+        return roll_back(self, request, self.find(rollback_id).id)

@@ -1,0 +1,230 @@
+"""Runs and their results."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cleanup.api import documents, inputs
+from cleanup.api.endpoint import Endpoint
+from cleanup.api.fields import Key
+from cleanup.api.pages import Listing, Page, page_of
+from cleanup.api.permissions import demand
+from cleanup.api.resources import ResultResource, RunDetail, RunResource
+from cleanup.api.schema import IDEMPOTENCY_KEY, UNDOING, described, path_id
+from cleanup.api.views.operations import CLEANING, FEW, roll_back
+from cleanup.exceptions import UnknownObject
+from cleanup.models import Result, Run
+from cleanup.permissions import Permission
+
+RUN_ID = path_id("run_id", "A run.")
+
+
+class RunsQuery(Page):
+    """Which runs."""
+
+    kind = serializers.ChoiceField(Run.Kind.choices, required=False)
+    status = serializers.ChoiceField(Run.Status.choices, required=False)
+    started_how = serializers.ChoiceField(["shell", "service", "api", "admin", "schedule"], required=False)
+    ordering = serializers.ChoiceField(["-created_at", "created_at"], default="-created_at")
+
+
+class Runs(Listing):
+    """The runs."""
+
+    asks = {"GET": (Permission.LOOK,)}
+    filters = RunsQuery
+    row = RunResource
+    orders = {"-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id")}
+
+    @described("List runs", {200: page_of(RunResource, "Run")}, query=RunsQuery)
+    def get(self, request: Request) -> Response:
+        """List cleanups and rollbacks, the newest first."""
+        return self.answer(request)
+
+    def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
+        """Return the runs that are asked for."""
+        return Run.objects.using(self.using).filter(**inputs.given(dict(query), "kind", "status", "started_how"))
+
+
+class RunEndpoint(Endpoint):
+    """One run."""
+
+    def find(self, run_id: str) -> Run:
+        """Return the run. Raises UnknownObject."""
+        key = self.uuid(run_id, what="run")
+        run = Run.objects.using(self.using).filter(pk=key).first()
+        if run is None:
+            raise UnknownObject(what="run", key=key)
+        return run
+
+    def may_control(self, run: Run) -> None:
+        """Ask for what starting such a run asks for. Raises Denied."""
+        if run.kind == Run.Kind.ROLLBACK:
+            demand(self.request, Permission.ROLL_BACK)
+            return
+        few = run.options.get("applications") or (run.options.get("max_applications") or FEW + 1) <= FEW
+        demand(self.request, *(CLEANING if few else (Permission.CLEAN_EVERYTHING,)))
+
+    def detail(self, run: Run, *, status: int = 200) -> Response:
+        """Return the run as it is now."""
+        run.refresh_from_db(using=self.using)
+        return Response(RunDetail(run).data, status=status)
+
+
+class OneRun(RunEndpoint):
+    """A run."""
+
+    asks = {"GET": (Permission.LOOK,)}
+
+    @described("Get a run", {200: RunDetail}, parameters=[RUN_ID], codes=["not_found"])
+    def get(self, request: Request, run_id: str) -> Response:
+        """Tell how far it has come, and under which settings it was started."""
+        return Response(RunDetail(self.find(run_id)).data)
+
+
+_CONTROL = (*CLEANING, Permission.ROLL_BACK)
+
+
+class PauseRun(RunEndpoint):
+    """The pause of a run."""
+
+    asks = {"POST": _CONTROL}
+
+    @described(
+        "Pause a run",
+        {200: RunDetail},
+        body=inputs.ReasonBody,
+        parameters=[RUN_ID],
+        codes=["not_found", "not_active"],
+    )
+    def post(self, request: Request, run_id: str) -> Response:
+        """Ask its workers to stop after their batch; it can be resumed."""
+        body, run = self.body(inputs.ReasonBody), self.find(run_id)
+        self.may_control(run)
+        self.service.pause(run.pk, reason=body.get("reason", ""))
+        return self.detail(run)
+
+
+class CancelRun(RunEndpoint):
+    """The end of a run."""
+
+    asks = {"POST": _CONTROL}
+
+    @described(
+        "Cancel a run",
+        {200: RunDetail},
+        body=inputs.ReasonBody,
+        parameters=[RUN_ID],
+        codes=["not_found", "not_active"],
+    )
+    def post(self, request: Request, run_id: str) -> Response:
+        """End it for good; what it has done stays done, and can be rolled back."""
+        body, run = self.body(inputs.ReasonBody), self.find(run_id)
+        self.may_control(run)
+        self.service.cancel(run.pk, reason=body.get("reason", ""))
+        return self.detail(run)
+
+
+class ResumeRun(RunEndpoint):
+    """The way on."""
+
+    asks = {"POST": _CONTROL}
+    limits = {"POST": "clean"}
+
+    @described(
+        "Resume a run",
+        {202: RunDetail},
+        body=inputs.ResumeBody,
+        parameters=[RUN_ID],
+        codes=["not_found", "not_resumable", "foreign_database", "busy", "frozen", "preflight", "no_cluster"],
+        limited=True,
+    )
+    def post(self, request: Request, run_id: str) -> Response:
+        """Have the cluster go on with a run that was paused or stopped."""
+        body, run = self.body(inputs.ResumeBody), self.find(run_id)
+        self.may_control(run)
+        self.service.start_resume(run.pk, retry_failed=body["retry_failed"], started_by=self.account)
+        return self.detail(run, status=202)
+
+
+class RollbackRun(RunEndpoint):
+    """The rollback of a run."""
+
+    asks = {"POST": (Permission.ROLL_BACK,)}
+    limits = {"POST": "clean"}
+
+    @described(
+        "Roll back a run",
+        {200: documents.RollbackDocument, 202: documents.RollbackDocument},
+        query=inputs.RollbackQuery,
+        body=inputs.RollbackBody,
+        parameters=[RUN_ID, IDEMPOTENCY_KEY],
+        codes=[*UNDOING, "not_found", "refused", "no_cluster", "key_reused", "too_many_to_wait"],
+        limited=True,
+    )
+    def post(self, request: Request, run_id: str) -> Response:
+        """Undo every application of the run that has not been rolled back yet, as a run of its own."""
+        return roll_back(self, request, self.find(run_id).pk)
+
+
+class ResultsQuery(Page):
+    """Which results."""
+
+    status = serializers.ChoiceField(Result.Status.choices, required=False)
+
+
+class ResultsOfRun(Listing, RunEndpoint):
+    """A run's results."""
+
+    asks = {"GET": (Permission.LOOK,)}
+    filters = ResultsQuery
+    row = ResultResource
+    orders = {"application_id": ("application_key",)}
+
+    @described(
+        "List a run's results",
+        {200: page_of(ResultResource, "Result")},
+        query=ResultsQuery,
+        parameters=[RUN_ID],
+        codes=["not_found"],
+    )
+    def get(self, request: Request, run_id: str) -> Response:
+        """List the run's applications, by id, and what came of each."""
+        return self.answer(request, run=self.find(run_id))
+
+    def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
+        """Return the results of the run."""
+        found = Result.objects.using(self.using).select_related("point").filter(run=path["run"])
+        return found.filter(**inputs.given(dict(query), "status"))
+
+
+class AllResultsQuery(ResultsQuery):
+    """Which results."""
+
+    application_id = Key(of="application", required=False)
+    ordering = serializers.ChoiceField(["-result_id", "result_id"], default="-result_id")
+
+
+class Results(Listing):
+    """Results of all runs."""
+
+    asks = {"GET": (Permission.LOOK,)}
+    filters = AllResultsQuery
+    row = ResultResource
+    orders = {"-result_id": ("-id",), "result_id": ("id",)}
+
+    @described("List results", {200: page_of(ResultResource, "Result")}, query=AllResultsQuery)
+    def get(self, request: Request) -> Response:
+        """List what came of applications, over all runs, the newest first."""
+        return self.answer(request)
+
+    def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
+        """Return the results that are asked for."""
+        found = Result.objects.using(self.using).select_related("point")
+        if "application_id" in query:
+            found = found.filter(application_key=query["application_id"])
+        return found.filter(**inputs.given(dict(query), "status"))

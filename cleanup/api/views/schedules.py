@@ -1,0 +1,111 @@
+"""Schedules, and the service that fires them."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cleanup.api import documents, inputs
+from cleanup.api.endpoint import Endpoint
+from cleanup.api.resources import ScheduledRunResource, ScheduleResource
+from cleanup.api.schema import described, path_id
+from cleanup.exceptions import UnknownObject
+from cleanup.models import Schedule
+from cleanup.permissions import Permission
+
+NAME = path_id("name", "A schedule.", form=None)
+
+
+class ScheduleList(serializers.Serializer[Any]):
+    """The schedules."""
+
+    results = ScheduleResource(many=True)
+
+
+class Schedules(Endpoint):
+    """The schedules; there is a handful."""
+
+    asks = {"GET": (Permission.LOOK,)}
+
+    @described("List schedules", {200: ScheduleList})
+    def get(self, request: Request) -> Response:
+        """List what is done by itself, how often, and within which limits; none before the service was started."""
+        rows = Schedule.objects.using(self.using).order_by("name")
+        return Response({"results": ScheduleResource(rows, many=True).data})
+
+
+class OneSchedule(Endpoint):
+    """A schedule."""
+
+    asks = {"GET": (Permission.LOOK,), "PATCH": (Permission.MANAGE_SCHEDULES,)}
+
+    @described("Get a schedule", {200: ScheduleResource}, parameters=[NAME], codes=["not_found"])
+    def get(self, request: Request, name: str) -> Response:
+        """Tell how often it is done, within which limits, and when it is next due."""
+        found = Schedule.objects.using(self.using).filter(pk=self.name(name)).first()
+        if found is None:
+            raise UnknownObject(what="schedule", key=name)
+        return Response(ScheduleResource(found).data)
+
+    @described(
+        "Change a schedule",
+        {200: ScheduleResource},
+        body=inputs.ScheduleBody,
+        parameters=[NAME],
+        codes=["not_found", "usage"],
+    )
+    def patch(self, request: Request, name: str) -> Response:
+        """Change what is given; the rest stays as it is."""
+        body = self.body(inputs.ScheduleBody)
+        return Response(ScheduleResource(self.automation.update_schedule(self.name(name), **body)).data)
+
+    def name(self, name: str) -> str:
+        """Return the name, if it is one. Raises UnknownObject."""
+        if name not in Schedule.Name.values:
+            raise UnknownObject(what="schedule", key=name)
+        return name
+
+
+class RunSchedule(OneSchedule):
+    """The schedule, now."""
+
+    asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
+    limits = {"POST": "clean"}
+    http_method_names = ["post", "options"]
+
+    @described(
+        "Run a schedule now",
+        {202: ScheduledRunResource},
+        parameters=[NAME],
+        codes=["invalid", "not_found", "no_cluster"],
+        limited=True,
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Have a cluster do now what it is for; ``status`` may be ``skipped``, with the reason."""
+        self.body(inputs.Nothing)
+        return Response(ScheduledRunResource(self.automation.run_schedule(self.name(name))).data, status=202)
+
+
+class Start(Endpoint):
+    """The service's beginning."""
+
+    asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
+
+    @described("Start the service", {200: documents.StatusDocument}, codes=["invalid"])
+    def post(self, request: Request) -> Response:
+        """Let the schedules fire from now on; where it is started already, nothing changes."""
+        self.body(inputs.Nothing)
+        return Response(self.automation.start_automated_service(started_by=self.account))
+
+
+class Stop(Endpoint):
+    """The service's end."""
+
+    asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
+
+    @described("Stop the service", {200: documents.StatusDocument}, codes=["invalid"])
+    def post(self, request: Request) -> Response:
+        """Let no schedule fire any more; what they have begun goes on to its end."""
+        self.body(inputs.Nothing)
+        return Response(self.automation.stop_automated_service(stopped_by=self.account))

@@ -1,0 +1,26 @@
+"""What clients of the API have asked for, as far as a repeated request must not do it again."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from cleanup.models.operations import Run
+
+
+class RequestKey(models.Model):
+    """An Idempotency-Key, and the run that the request with it has started; it goes with the run."""
+
+    id = models.BigAutoField(primary_key=True)
+    account = models.CharField(max_length=255)
+    """Key of the user, as text."""
+    key = models.CharField(max_length=255)
+    digest = models.CharField(max_length=64)
+    """Of the request: the same key with another request is a mistake."""
+    run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="request_keys")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "request key"
+        constraints = [models.UniqueConstraint(fields=["account", "key"], name="cleanup_requestkey_once")]
+
+    def __str__(self) -> str:
+        return self.key
