@@ -279,6 +279,40 @@ def failure_window() -> int:
     return _positive_integer("CLEANUP_FAILURE_WINDOW", 50)
 
 
+# The API.
+
+
+def database() -> str:
+    """Alias of the database that the API works on; commands take ``--database``."""
+    value = _get("CLEANUP_DATABASE", "default")
+    if value not in settings.DATABASES:
+        raise MisconfiguredSetting(setting="CLEANUP_DATABASE", problem=f"{value!r} is no alias of DATABASES.")
+    return cast(str, value)
+
+
+def api_rates() -> Mapping[str, str | None]:
+    """Calls that an account may make, by kind: ``30/min`` (s, min, hour, day), or None for any number."""
+    default = {"check": "30/min", "clean": "60/min", "tokens": "10/min"}
+    value = _get("CLEANUP_API_RATES", {})
+    if not isinstance(value, Mapping) or not set(value) <= set(default):
+        problem = f"it maps some of {', '.join(default)} to rates."
+        raise MisconfiguredSetting(setting="CLEANUP_API_RATES", problem=problem)
+    for rate in value.values():
+        if rate is not None and not re.fullmatch(r"[1-9]\d*/(s|sec|m|min|h|hour|d|day)", str(rate)):
+            raise MisconfiguredSetting(setting="CLEANUP_API_RATES", problem=f"{rate!r} is no rate such as 30/min.")
+    return {**default, **value}
+
+
+def api_wait_applications() -> int:
+    """Applications beyond which ``wait=true`` is refused: a request is no place for a long run."""
+    return _positive_integer("CLEANUP_API_WAIT_APPLICATIONS", 100)
+
+
+def api_token_hours() -> int:
+    """Longest life of a token of the API, in hours."""
+    return _positive_integer("CLEANUP_API_TOKEN_HOURS", 2160)
+
+
 # Throttling.
 
 _LIMITS: Mapping[str, float] = {
@@ -331,40 +365,6 @@ def duty_cycle() -> float:
     if value > 1:
         raise MisconfiguredSetting(setting="CLEANUP_DUTY_CYCLE", problem=f"{value!r} is more than 1, which is always.")
     return float(value)
-
-
-# The API.
-
-
-def database() -> str:
-    """Alias of the database that the API works on; commands take ``--database``."""
-    value = _get("CLEANUP_DATABASE", "default")
-    if value not in settings.DATABASES:
-        raise MisconfiguredSetting(setting="CLEANUP_DATABASE", problem=f"{value!r} is no alias of DATABASES.")
-    return cast(str, value)
-
-
-def api_rates() -> Mapping[str, str | None]:
-    """Calls that an account may make, by kind: ``30/min`` (s, min, hour, day), or None for any number."""
-    default = {"check": "30/min", "clean": "60/min", "tokens": "10/min"}
-    value = _get("CLEANUP_API_RATES", {})
-    if not isinstance(value, Mapping) or not set(value) <= set(default):
-        problem = f"it maps some of {', '.join(default)} to rates."
-        raise MisconfiguredSetting(setting="CLEANUP_API_RATES", problem=problem)
-    for rate in value.values():
-        if rate is not None and not re.fullmatch(r"[1-9]\d*/(s|sec|m|min|h|hour|d|day)", str(rate)):
-            raise MisconfiguredSetting(setting="CLEANUP_API_RATES", problem=f"{rate!r} is no rate such as 30/min.")
-    return {**default, **value}
-
-
-def api_wait_applications() -> int:
-    """Applications beyond which ``wait=true`` is refused: a request is no place for a long run."""
-    return _positive_integer("CLEANUP_API_WAIT_APPLICATIONS", 100)
-
-
-def api_token_hours() -> int:
-    """Longest life of a token of the API, in hours."""
-    return _positive_integer("CLEANUP_API_TOKEN_HOURS", 2160)
 
 
 # In the background.
@@ -499,15 +499,15 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_LOCK_TIMEOUT_MS": lock_timeout_ms,
     "CLEANUP_STATEMENT_TIMEOUT_MS": statement_timeout_ms,
     "CLEANUP_FAILURE_WINDOW": failure_window,
+    "CLEANUP_DATABASE": database,
+    "CLEANUP_API_RATES": api_rates,
+    "CLEANUP_API_WAIT_APPLICATIONS": api_wait_applications,
+    "CLEANUP_API_TOKEN_HOURS": api_token_hours,
     "CLEANUP_THROTTLE_LIMITS": throttle_limits,
     "CLEANUP_THROTTLE": throttle,
     "CLEANUP_THROTTLE_SECONDS": throttle_interval,
     "CLEANUP_THROTTLE_PATIENCE_SECONDS": throttle_patience,
     "CLEANUP_DUTY_CYCLE": duty_cycle,
-    "CLEANUP_DATABASE": database,
-    "CLEANUP_API_RATES": api_rates,
-    "CLEANUP_API_WAIT_APPLICATIONS": api_wait_applications,
-    "CLEANUP_API_TOKEN_HOURS": api_token_hours,
     "CLEANUP_TICK_SECONDS": tick,
     "CLEANUP_BACKGROUND_WORKERS": background_workers,
     "CLEANUP_HEARTBEAT_SECONDS": heartbeat_patience,

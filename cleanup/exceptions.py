@@ -128,7 +128,7 @@ class TooManyToWait(UsageError):
     code = "too_many_to_wait"
 
 
-class KeyReused(UsageError):
+class KeyReused(Refused):
     """This Idempotency-Key was sent before with another request. Every request has a key of its own."""
 
     code = "key_reused"

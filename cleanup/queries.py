@@ -16,8 +16,8 @@ from cleanup.folder_tables import folder_tables
 #: Applications in one statement. Where there are no more than these, it reads the tables once from end to end.
 APPLICATIONS_PER_RANGE = 20_000
 
-#: Applications looked at first for a page.
-_FIRST_RANGE = 1_000
+#: Applications looked at for a page.
+APPLICATIONS_PER_PAGE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +66,21 @@ def affected_applications(*, using: str, per_range: int = APPLICATIONS_PER_RANGE
             yield AffectedApplication(key, roots, duplicates)
 
 
-def affected_page(*, using: str, after: str | None, limit: int) -> list[AffectedApplication]:
-    """Return the first affected applications behind a key, in key order.
+def affected_page(*, using: str, after: str | None, limit: int) -> tuple[list[AffectedApplication], str | None]:
+    """Return affected applications behind a key, in key order, and the key behind which the next page begins.
 
-    Looks at growing ranges, so that a page costs little where duplicates are frequent, and five statements at most.
+    Looks at one short range of applications, so that a page costs the same whatever the size of the tables: it may hold
+    fewer than ``limit``, even none, and not be the last. None behind the last.
     """
     sql = _folder_sql(using)
-    found: list[AffectedApplication] = []
-    for applications in (max(_FIRST_RANGE, limit), APPLICATIONS_PER_RANGE, None):
-        end = sql.fetch(sql.range_end(after, applications)) if applications else []
+    with sql.reading():
+        end = sql.fetch(sql.range_end(after, APPLICATIONS_PER_PAGE))
         until = end[0][0] if end else None
-        found += [AffectedApplication(*row) for row in sql.fetch(sql.affected(Scope(after=after, until=until)))]
-        if until is None or len(found) >= limit:
-            break
-        after = until
-    return found[:limit]
+        found = [AffectedApplication(*row) for row in sql.fetch(sql.affected(Scope(after=after, until=until)))]
+    if len(found) > limit:
+        found = found[:limit]
+        until = found[-1].application_id
+    return found, until
 
 
 def count_affected(*, using: str) -> int:

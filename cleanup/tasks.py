@@ -1,6 +1,6 @@
 """What clusters call: thin, and safe to be delivered any number of times."""
 
-from cleanup.services import errands
+from cleanup.services import clusters, errands
 from cleanup.services import heartbeat as heartbeats
 
 
@@ -12,3 +12,8 @@ def tick(using: str, tick_id: int, token: str) -> None:
 def heartbeat(using: str) -> None:
     """Give a sign of life, and see to what is due or was left behind."""
     heartbeats.heartbeat(using=using)
+
+
+def sign_of_life(using: str, cluster: str, hops: int) -> None:
+    """Give a sign of life, if this is the cluster that was asked for one."""
+    clusters.answer(using=using, cluster=cluster, hops=hops)

@@ -66,6 +66,22 @@ def number(name: str, *, default: int) -> int:
     return int(value)
 
 
+def share(name: str, *, default: float) -> float:
+    """Return a number above 0, at most 1.
+
+    Raises:
+        ImproperlyConfigured: it is not such a number.
+
+    """
+    try:
+        value = float(text(name) or default)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise ImproperlyConfigured(f"{name} must be a number above 0, at most 1.")
+    return value
+
+
 def kept_secret(path: Path) -> str:
     """Return the secret of this installation, made on first use and kept in a file that only its owner can read.
 

@@ -127,7 +127,7 @@ def scratch_copy(using: str) -> Iterator[None]:
             cursor.execute("VACUUM INTO %s", [name])
     else:
         name = _create_postgresql_database(using, template=connection.settings_dict["NAME"])
-    with _swapped_in(using, name=name):
+    with swapped_in(using, name=name):
         yield
 
 
@@ -138,7 +138,7 @@ def blank(using: str) -> Iterator[None]:
         name = _sqlite_name()
     else:
         name = _create_postgresql_database(using, template="template0")
-    with _swapped_in(using, name=name):
+    with swapped_in(using, name=name):
         yield
 
 
@@ -168,7 +168,8 @@ def _create_postgresql_database(using: str, *, template: str) -> str:
 
 
 @contextlib.contextmanager
-def _swapped_in(using: str, *, name: str) -> Iterator[None]:
+def swapped_in(using: str, *, name: str) -> Iterator[None]:
+    """Put the database of that name behind the alias, and remove it in the end."""
     connection = connections[using]
     # This one dictionary serves the connections of all threads.
     parameters = connection.settings_dict

@@ -20,6 +20,7 @@ class RollbackPointAdmin(Register):
     """Undo records: what one cleanup of one application changed."""
 
     list_display = ["who", "state", "what", "of_run", "when"]
+    list_display_links = ["state"]
     list_filter = ["status", "kind"]
     list_select_related = ["run"]
     ordering = ["-sequence"]

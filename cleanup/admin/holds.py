@@ -19,6 +19,7 @@ class HoldAdmin(Register):
     """Applications that no cleanup touches."""
 
     list_display = ["who", "why", "by", "since"]
+    list_display_links = ["why"]
     ordering = ["-id"]
     sortable_by = ()
     application_field = "application_key"

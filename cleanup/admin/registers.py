@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import QuerySet
+from django.forms import Media
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -50,6 +51,9 @@ class Register(RegisterBase):
     show_full_result_count = False
     paginator = CappedPaginator
     actions = None
+    show_facets = admin.ShowFacets.NEVER
+    #: None of the admin's own scripts: nothing here needs them.
+    media = Media()
     application_field = ""
     """The field that holds an application's key, which the search looks through by the application's name or id."""
 
@@ -88,7 +92,8 @@ class Register(RegisterBase):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list, with our pages one click away."""
-        response = super().changelist_view(request, {**self.context(request), **(extra_context or {})})
+        title = str(self.opts.verbose_name_plural).capitalize()
+        response = super().changelist_view(request, {**self.context(request), "title": title, **(extra_context or {})})
         changelist = getattr(response, "context_data", {}).get("cl")
         if changelist is not None and self.application_field:
             rows = changelist.result_list
@@ -104,7 +109,10 @@ class Register(RegisterBase):
     ) -> Any:
         """Show one entry, with our pages one click away."""
         return super().change_view(
-            request, object_id, form_url, {**self.context(request), **(extra_context or {}), "title": self.title()}
+            request,
+            object_id,
+            form_url,
+            {**self.context(request), "title": self.title(), "subtitle": None, **(extra_context or {})},
         )
 
     def title(self) -> str:

@@ -173,6 +173,7 @@ class ResultAdmin(Register):
     """Results: what came of one application in one run."""
 
     list_display = ["who", "state", "outcome", "why", "of_run", "undo_record", "when"]
+    list_display_links = ["state"]
     list_filter = [ResultState]
     list_select_related = ["run", "point"]
     ordering = ["-id"]

@@ -134,7 +134,7 @@ _HOW = {
     "shell": "at the command line",
     "service": "by a program",
     "api": "through the API",
-    "admin": "here",
+    "admin": "in the admin",
     "schedule": "by its schedule",
 }
 

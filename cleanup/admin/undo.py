@@ -97,7 +97,10 @@ class UndoPages(Pages):
         refused: bool = False,
         guarded: bool = False,
     ) -> HttpResponse:
-        conflicts = [sentences.conflict(conflict.as_json()) for conflict in found.conflicts] if found else []
+        # A preview is false: it has not rolled anything back.
+        conflicts = (
+            [sentences.conflict(conflict.as_json()) for conflict in found.conflicts] if found is not None else []
+        )
         return self.render(
             request,
             "undo",
@@ -105,7 +108,7 @@ class UndoPages(Pages):
             what=what,
             effects=effects,
             conflicts=conflicts,
-            conflicts_left_out=found.conflicts_left_out if found else 0,
+            conflicts_left_out=found.conflicts_left_out if found is not None else 0,
             unknown=found is None and not refused and not guarded,
             refused=refused,
             guarded=guarded,

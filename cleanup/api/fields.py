@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from rest_framework import serializers
 
 from cleanup.exceptions import InvalidKey
@@ -92,6 +92,17 @@ class KeySchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-cal
         return key_schema(self.target.column)
 
 
+class TextSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # it registers itself
+    """Say in the schema what no database can hold."""
+
+    target_class = Text
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        """Return the OpenAPI form."""
+        described = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        return {**described, "pattern": r"^[^\u0000]*$"}
+
+
 def key_schema(column: KeyColumn) -> dict[str, Any]:
     """Return the OpenAPI form of a key."""
     if column.is_uuid:
@@ -107,3 +118,15 @@ class Input(serializers.Serializer[Any]):
         if isinstance(data, dict) and (unknown := data.keys() - self.fields.keys()):
             raise serializers.ValidationError(dict.fromkeys(sorted(map(str, unknown)), "There is no such field."))
         return super().to_internal_value(data)
+
+
+class InputSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # it registers itself
+    """Say in the schema that unknown fields are refused."""
+
+    target_class = Input
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        """Return the OpenAPI form."""
+        described = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**described, "additionalProperties": False}

@@ -115,13 +115,14 @@ class ConsolidateBody(Input):
 class TokenBody(Input):
     """For how long."""
 
-    hours = Number(required=False, default=24, min_value=1, max_value=100_000, help_text="Until it expires.")
-
-    def validate_hours(self, value: int) -> int:
-        """Refuse more than the setting allows. Raises ValidationError."""
-        if value > conf.api_token_hours():
-            raise serializers.ValidationError(f"A token lives for {conf.api_token_hours()} hours at most.")
-        return value
+    def get_fields(self) -> dict[str, Any]:
+        """Return the one field, within what the setting allows at this moment."""
+        most = conf.api_token_hours()
+        return {
+            "hours": Number(
+                required=False, default=min(24, most), min_value=1, max_value=most, help_text="Until it expires."
+            )
+        }
 
 
 def given(values: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from cleanup.api.endpoint import Endpoint
 from cleanup.api.fields import Input
-from cleanup.api.problems import Invalid
+from cleanup.exceptions import UnknownObject
 
 _SALT = "cleanup.api.pages"
 
@@ -46,13 +46,13 @@ def seal(values: Sequence[Any]) -> str:
 
 
 def unseal(cursor: str, *, parts: int) -> list[str]:
-    """Return the values of a cursor. Raises Invalid."""
+    """Return the values of a cursor. Raises UnknownObject."""
     try:
         values = signing.loads(cursor, salt=_SALT)
     except signing.BadSignature:
         values = []
     if len(values) != parts:
-        raise Invalid({"cursor": "It does not come from a page of this list."})
+        raise UnknownObject(what="page", key=cursor)
     return [str(value) for value in values]
 
 
@@ -87,14 +87,18 @@ class Listing(Endpoint):
         rows = list(found[: query["limit"] + 1])
         more = len(rows) > query["limit"]
         rows = rows[: query["limit"]]
-        cursor = seal([",".join(order), getattr(rows[-1], order[-1].lstrip("-"))]) if more else None
+        cursor = seal([self._name(order), getattr(rows[-1], order[-1].lstrip("-"))]) if more else None
         results = self.row(rows, many=True, context={"using": self.using}).data
         return Response({"next": next_url(request, cursor), "results": results})
 
+    def _name(self, order: Sequence[str]) -> str:
+        """Name the list and the order that a cursor belongs to."""
+        return ",".join([type(self).__name__, *order])
+
     def _behind(self, order: Sequence[str], sealed: Sequence[str]) -> Q:
-        """Return the condition of rows behind the one that a cursor names. Raises Invalid."""
-        if sealed[0] != ",".join(order):
-            raise Invalid({"cursor": "It belongs to another ordering."})
+        """Return the condition of rows behind the one that a cursor names. Raises UnknownObject."""
+        if sealed[0] != self._name(order):
+            raise UnknownObject(what="page of this list, in this order,", key="")
         *before, last = [column.lstrip("-") for column in order]
         side = "lt" if order[-1].startswith("-") else "gt"
         model = self.row.Meta.model  # type: ignore[attr-defined]  # rows are rendered by model serializers
@@ -104,7 +108,7 @@ class Listing(Endpoint):
         # The database compares what it holds: on SQLite, a time that went through Python is spelled otherwise.
         named = model._base_manager.using(self.using).filter(**{last: value})
         if not named.exists():
-            raise Invalid({"cursor": "The row that it names is gone."})
+            raise UnknownObject(what="row any more where this page begins:", key=value)
         first = Subquery(named.values(before[0]))
         # The first condition is what an index can start from.
         behind = Q(**{f"{before[0]}__{side}": first}) | Q(**{f"{last}__{side}": value})

@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 import cleanup
 from cleanup import exceptions
+from cleanup.api.pages import Page
 from cleanup.api.problems import TYPE, ProblemRenderer, status_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -124,6 +125,7 @@ def described(
     found = [*ALWAYS, *codes]
     found += WITH_BODY if body else ()
     found += ("invalid",) if query else ()
+    found += ("not_found",) if query and issubclass(query, Page) else ()
     found += ("throttled",) if limited else ()
     extend = extend_schema(
         summary=summary,

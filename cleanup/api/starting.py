@@ -16,16 +16,21 @@ from cleanup.services.reports import JSON
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
+def key_of(request: Request) -> str:
+    """Return the request's Idempotency-Key, or nothing. Raises Invalid."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise Invalid({"Idempotency-Key": "It is 1 to 255 visible ASCII characters."})
+    return key or ""
+
+
 def started(request: Request, *, using: str, asked: JSON, start: Callable[[], Run]) -> tuple[Run, bool]:
     """Start a run, or return the one that the same request has started; tell whether it is new.
 
     Raises Invalid, KeyReused, and what ``start`` raises.
     """
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not _KEY.fullmatch(key):
-        raise Invalid({"Idempotency-Key": "It is 1 to 255 visible ASCII characters."})
     asked = {"method": request.method, "path": request.path.rstrip("/"), **asked}
-    return once(using=using, account=str(request.user.pk), key=key or "", request=asked, start=start)
+    return once(using=using, account=str(request.user.pk), key=key_of(request), request=asked, start=start)
 
 
 def accepted(run: Run, document: JSON) -> Response:

@@ -188,8 +188,9 @@ def show_service(to: Console, status: JSON) -> None:
     if status["running"]:
         say(to, "The automated service is running.", style=GOOD)
     elif status["started"]:
-        seen = f"the last sign of life is of {status['heartbeat_at']}" if status["heartbeat_at"] else "none was ever"
-        say(to, f"The automated service is started, but no cluster is alive: {seen}.", style=BAD)
+        seen = status["heartbeat_at"]
+        dead = f"is alive: the last sign of life is of {seen}" if seen else "has given a sign of life yet"
+        say(to, f"The automated service is started, but no cluster {dead}.", style=BAD)
         say(to, "Start one with: manage.py qcluster")
     else:
         say(to, "The automated service is stopped.")
@@ -207,6 +208,8 @@ def show_run(to: Console, run: JSON) -> None:
     reason = f" ({safe(run['status_reason'])})" if run.get("status_reason") else ""
     done = f"{run['done_applications']:,} of {counted(run['total_applications'], 'application')} done"
     say(to, f"Run {run['run_id']} is {run['status']}{reason}: {done}.")
+    if run.get("waiting_for"):
+        say(to, f"It waits for the database: {safe(run['waiting_for'])}.", style=WARN)
     if run["status"] in ("pending", "paused", "stopped") or not run.get("worked", True):
         say(to, f"Nobody works on it. Go on with: manage.py database_cleanup --resume {run['run_id']}")
 

@@ -9,7 +9,9 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("cleanup", "0006_permissions")]
+    dependencies = [
+        ("cleanup", "0006_permissions"),
+    ]
 
     operations = [
         migrations.CreateModel(

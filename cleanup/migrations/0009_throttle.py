@@ -1,4 +1,4 @@
-"""What a run waits for, since when, and what it saw."""
+"""What a run waits for, since when, what it saw, and whether it was halted by what went wrong."""
 
 from django.db import migrations, models
 
@@ -7,6 +7,11 @@ class Migration(migrations.Migration):
     dependencies = [("cleanup", "0008_alerts")]
 
     operations = [
+        migrations.AddField(
+            model_name="run",
+            name="halted",
+            field=models.BooleanField(default=False),
+        ),
         migrations.AddField(
             model_name="run",
             name="probes",

@@ -6,7 +6,9 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("cleanup", "0009_throttle")]
+    dependencies = [
+        ("cleanup", "0009_throttle"),
+    ]
 
     operations = [
         migrations.CreateModel(

@@ -4,7 +4,9 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("cleanup", "0010_request_keys")]
+    dependencies = [
+        ("cleanup", "0010_request_keys"),
+    ]
 
     operations = [
         migrations.AddIndex(

@@ -2,7 +2,9 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("cleanup", "0011_unusual_results")]
+    dependencies = [
+        ("cleanup", "0011_unusual_results"),
+    ]
 
     operations = [
         migrations.AlterModelOptions(

@@ -2,7 +2,9 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("cleanup", "0012_screen_words")]
+    dependencies = [
+        ("cleanup", "0012_screen_words"),
+    ]
 
     operations = [
         migrations.AddField(

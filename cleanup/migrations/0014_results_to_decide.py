@@ -3,7 +3,9 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("cleanup", "0013_removed_folder_name")]
+    dependencies = [
+        ("cleanup", "0013_removed_folder_name"),
+    ]
 
     operations = [
         migrations.AddIndex(

@@ -107,6 +107,8 @@ class Run(models.Model):
     kind = models.CharField(max_length=16, choices=Kind)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     status_reason = models.TextField(blank=True)
+    halted = models.BooleanField(default=False)
+    """It was paused by what went wrong, not by a person."""
     takes_slot = models.BooleanField(default=True)
     """False for a single named application, which may be worked beside the active run."""
     source_run = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="rollbacks")
@@ -220,12 +222,12 @@ class Result(models.Model):
             models.Index(fields=["run", "application_key"], condition=Q(status="pending"), name="cleanup_result_open"),
             models.Index(fields=["application_key", "-id"], name="cleanup_result_application"),
             models.Index(
+                fields=["-id"], condition=Q(status__in=["failed", "skipped", "held"]), name="cleanup_result_decision"
+            ),
+            models.Index(
                 fields=["run", "status", "application_key"],
                 condition=Q(status__in=["failed", "skipped", "held"]),
                 name="cleanup_result_unusual",
-            ),
-            models.Index(
-                fields=["-id"], condition=Q(status__in=["failed", "skipped", "held"]), name="cleanup_result_decision"
             ),
         ]
 

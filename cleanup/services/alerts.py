@@ -79,8 +79,10 @@ def _quietly(action: Callable[..., object], *, using: str) -> None:
     try:
         with transaction.atomic(using=using) if connections[using].in_atomic_block else nullcontext():
             action(using=using)
-    except (CleanupError, DatabaseError, InterfaceError) as error:
-        logger.warning("alerts: %s", classify(error).message)
+    except Exception as error:  # whatever it is, it must not fail what it is about
+        # The traceback of a database error quotes rows.
+        foreseen = isinstance(error, CleanupError | DatabaseError | InterfaceError)
+        logger.warning("alerts: %s", classify(error).message, exc_info=None if foreseen else error)
 
 
 def _log(level: int, event: str, code: str, text: str, **fields: str) -> None:

@@ -9,7 +9,6 @@ import threading
 import time
 
 from django.db import connections, transaction
-from django.db.models import Exists, OuterRef, QuerySet
 
 from cleanup import conf
 from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Tick, Verification
@@ -72,13 +71,6 @@ def issue(run: Run, *, using: str) -> None:
     """Have a run worked by as many as may be."""
     for seat in range(1 if connections[using].vendor == "sqlite" else conf.background_workers()):
         ticks.issue(using=using, kind=Tick.Kind.RUN, target=run, seat=seat)
-
-
-def abandoned(*, using: str) -> "QuerySet[Run]":
-    """Return the runs that were begun in the background, ought to go on, and have no open seat left."""
-    going_on = Run.objects.using(using).filter(status__in=[Run.Status.PENDING, Run.Status.RUNNING])
-    seats = Tick.objects.filter(run=OuterRef("pk"))
-    return going_on.filter(Exists(seats), ~Exists(seats.filter(ended_at=None)))
 
 
 def work(seat: Seat) -> None:

@@ -15,12 +15,6 @@ from cleanup import conf, exceptions
 from cleanup.models import ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
 from cleanup.services.findings import ERRORS
 
-#: Reason of a run whose workers ended by an error of their own.
-ABORTED = "aborted"
-
-#: How the reason of a run begins that waited for the database longer than it may.
-TOO_LONG = "the database has been under pressure for too long"
-
 #: Failures of an application that will not go away by themselves: somebody has to decide.
 DECISIONS = frozenset(
     kind.code
@@ -158,14 +152,9 @@ def _stopped(_using: str, run: Run) -> Cause | None:
     return _about(run, "run_stopped", f"was stopped: {run.status_reason}", critical=True, size=run.failed_applications)
 
 
-def _paused(using: str, run: Run) -> Cause | None:
-    """Tell a run that was paused by what failed from one that a person paused."""
-    broken = Result.objects.using(using).filter(run=run, error_class="system", status__in=Result.OPEN).first()
-    if broken is not None:  # not the run's reason, which may be a person's words by now
-        return _about(run, "run_paused", f"is paused: {broken.error_message}", error_code=broken.error_code)
-    if run.status_reason == ABORTED or run.status_reason.startswith(TOO_LONG):
-        return _about(run, "run_paused", f"is paused: {run.status_reason.partition(':')[0]}")
-    return None
+def _paused(_using: str, run: Run) -> Cause | None:
+    """Tell a run that was paused by what went wrong from one that a person paused, for reasons in a person's words."""
+    return _about(run, "run_paused", f"is paused: {' '.join(run.status_reason.split())[:500]}") if run.halted else None
 
 
 def _active(using: str, run: Run) -> Cause | None:

@@ -14,13 +14,15 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 
 from cleanup import conf
-from cleanup.exceptions import ChannelFailed, MisconfiguredSetting
+from cleanup.exceptions import ChannelFailed
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
 #: Seconds that a mail server may take, where the project says nothing.
 _PATIENCE = 10
+
+_SCHEME_LENGTH = 20
 
 
 class Channel(Protocol):
@@ -138,9 +140,9 @@ def _labelled(urls: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _shown(url: str) -> str:
     """Return scheme and host; of many services, what stands in the place of the host is a token."""
-    scheme = url.partition("://")[0]
-    if not scheme.isalnum() or len(scheme) > 20:
-        raise MisconfiguredSetting(setting="CLEANUP_ALERT_URLS", problem="it holds something that is no URL.")
+    scheme, separator, _ = url.partition("://")
+    if not separator or not scheme.isalnum() or len(scheme) > _SCHEME_LENGTH:
+        return "no URL"
     plugin = _plugin(url)
     host = None if plugin is None else next(_hosts(plugin), None)
     return f"{scheme.lower()}://{host or ''}"

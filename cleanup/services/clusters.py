@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import platform
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib.util import find_spec
@@ -31,6 +32,13 @@ logger = logging.getLogger(__name__)
 #: The tasks, by dotted path: services lie below them.
 TICK = "cleanup.tasks.tick"
 HEARTBEAT = "cleanup.tasks.heartbeat"
+SIGN_OF_LIFE = "cleanup.tasks.sign_of_life"
+
+#: Clusters that a request for a sign of life may come to, before it gives up finding the one that it is meant for.
+HOPS = 20
+
+#: Rest before each of these hops.
+HOP_SECONDS = 1.0
 
 #: How old a cluster's own sign of life gets before a task writes another one.
 BEAT_EVERY = timedelta(seconds=5)
@@ -78,6 +86,23 @@ def beat(*, using: str) -> None:
     beats.bulk_create([Heartbeat(cluster=cluster, host=platform.node())], ignore_conflicts=True)
 
 
+def ask_others(*, using: str) -> None:
+    """Ask the other clusters that were alive of late for a sign of life: the heartbeat comes to any one of them."""
+    beats = Heartbeat.objects.using(using).filter(beat_at__gt=Now() - 2 * conf.heartbeat_patience())
+    quiet = beats.filter(beat_at__lte=Now() - BEAT_EVERY).exclude(pk=this_cluster())
+    for cluster in quiet.values_list("pk", flat=True):
+        enqueue(SIGN_OF_LIFE, using, cluster, HOPS, using=using)
+
+
+def answer(*, using: str, cluster: str, hops: int) -> None:
+    """Give the sign of life that a cluster was asked for, or pass the request on: nobody can be addressed."""
+    if cluster == this_cluster():
+        beat(using=using)
+    elif hops > 1:
+        time.sleep(HOP_SECONDS)  # or this cluster would be the next to get it, being awake
+        enqueue(SIGN_OF_LIFE, using, cluster, hops - 1, using=using)
+
+
 def this_cluster() -> str:
     """Name the cluster of which this process is a worker: its parent guards it."""
     return f"{platform.node()}:{os.getppid()}"
@@ -98,16 +123,15 @@ def forget_dead(*, using: str) -> None:
 
 def wake(*, using: str) -> None:
     """Have a cluster do the heartbeat now, and once a minute from now on."""
-    schedule_heartbeat(using=using)
-    if apps.is_installed("django_q"):
+    if schedule_heartbeat(using=using):
         enqueue(HEARTBEAT, using, using=using)
 
 
-def schedule_heartbeat(*, using: str) -> None:
-    """Make, or mend, the one row of django-q2's schedules on which everything depends; without its table, nothing."""
+def schedule_heartbeat(*, using: str) -> bool:
+    """Make, or mend, the one row of django-q2's schedules on which everything depends; False without its table."""
     schedules = _cluster_schedules()
     if schedules is None:
-        return
+        return False
     wanted = {
         "func": HEARTBEAT,
         "args": f"{using!r},",
@@ -119,12 +143,13 @@ def schedule_heartbeat(*, using: str) -> None:
     rows = list(schedules.filter(name=_heartbeat_name(using)).order_by("pk"))
     if not rows:
         schedules.create(name=_heartbeat_name(using), next_run=timezone.now(), **wanted)
-        return
+        return True
     schedules.filter(pk__in=[row.pk for row in rows[1:]]).delete()
     if rows[0].next_run is None:
         wanted["next_run"] = timezone.now()
     if any(getattr(rows[0], name) != value for name, value in wanted.items()):
         schedules.filter(pk=rows[0].pk).update(**wanted)
+    return True
 
 
 def unreadable_schedules() -> list[int]:

@@ -73,6 +73,8 @@ class Decision:
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
     records: dict[str, FolderRecord] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """Of removed folders: the beginning of each name, as far as it is searched by."""
     yielding: list[tuple[int, Reference, tuple[str, ...]]] = field(default_factory=list)
     """Rows that give way to a twin or a survivor's row: step, reference, key cells."""
 
@@ -106,8 +108,8 @@ class Batch:
         return place if self.points is None else self.points[place].sequence
 
     def name(self, entry: Entry) -> str:
-        """Return the beginning of the removed folder's name, as far as it is searched by."""
-        return self.decisions[entry.place].records[entry.removed].row.name[:NAME_LENGTH]
+        """Return the beginning of the removed folder's name."""
+        return self.decisions[entry.place].names[entry.removed]
 
 
 class Consolidation:
@@ -199,6 +201,8 @@ class Consolidation:
                 continue
             records = folders.get(decision.application, [])
             decision.plan = plan_merge((r.row for r in records), different_roots=conf.different_roots())
+            removed = decision.plan.removed
+            decision.names = {r.row.key: r.row.name[:NAME_LENGTH] for r in records if r.row.key in removed}
             if columns:
                 decision.records = {record.row.key: record for record in records}
             if decision.plan.refused:

@@ -23,11 +23,13 @@ logger = logging.getLogger(__name__)
 def heartbeat(*, using: str) -> None:
     """Give a sign of life, pick up what was left behind, and fire the schedules that are due."""
     clusters.beat(using=using)
-    for seat in ticks.lost(using=using):
+    clusters.ask_others(using=using)
+    lost, abandoned = ticks.left_behind(using=using)
+    for seat in lost:
         logger.warning("%s: its worker or its delivery was lost, and it is handed out again", seat)
         with transaction.atomic(using=using):
             ticks.reissue(seat, using=using)
-    for run in background.abandoned(using=using):
+    for run in abandoned:
         logger.warning("run %s: nobody works at it, and it is handed out again", run.pk)
         with transaction.atomic(using=using):
             background.issue(run, using=using)

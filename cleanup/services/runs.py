@@ -44,7 +44,7 @@ class Actor:
     reason: str = ""
 
 
-_REOPENED = ("status", "status_reason", "ended_at", "database_identity", "waiting_for", "waiting_since")
+_REOPENED = ("status", "status_reason", "halted", "ended_at", "database_identity", "waiting_for", "waiting_since")
 
 
 # Starting.
@@ -193,7 +193,7 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
             )
         release_dead(results)
         run.status, run.status_reason, run.ended_at = Run.Status.PENDING, "", None
-        run.waiting_for, run.waiting_since = "", None
+        run.halted, run.waiting_for, run.waiting_since = False, "", None
         try:
             with transaction.atomic(using=using):
                 run.save(using=using, update_fields=_REOPENED)
@@ -234,7 +234,7 @@ def cancel(*, using: str, run: Run, reason: str) -> None:
 def halt(*, using: str, run: Run, reason: str) -> None:
     """Pause a run that cannot go on, and say why."""
     Run.objects.using(using).filter(pk=run.pk, status__in=Run.ACTIVE).update(
-        status=Run.Status.PAUSED, status_reason=reason
+        status=Run.Status.PAUSED, status_reason=reason, halted=True
     )
     run.refresh_from_db(using=using)
 

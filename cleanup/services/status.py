@@ -47,6 +47,8 @@ def progress_of(run: Run, *, worked: bool) -> JSON:
         "applications_per_second": None if rate is None else round(rate, 2),
         "seconds_left": run.seconds_left,
         "heartbeat_at": _text(run.heartbeat_at),
+        "waiting_for": run.waiting_for,
+        "correlation_id": run.correlation_id,
     }
 
 

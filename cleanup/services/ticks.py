@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.db.models.functions import Now
 
 from cleanup import conf
@@ -83,10 +83,18 @@ def _patience() -> timedelta:
     return conf.tick() * 2
 
 
-def lost(*, using: str) -> list[Tick]:
-    """Return the seats whose delivery or worker is lost."""
-    seats = Tick.objects.using(using).filter(ended_at=None).annotate(now=Now()).order_by("pk")
-    return [seat for seat in seats if _is_lost(seat, now=seat.now)]
+def left_behind(*, using: str) -> tuple[list[Tick], list[Run]]:
+    """Return the seats whose delivery or worker is lost, and the runs that ought to go on and have no seat left.
+
+    In one query. Of runs, those count that were begun in the background.
+    """
+    going_on = Q(run__status__in=[Run.Status.PENDING, Run.Status.RUNNING])
+    seats = Tick.objects.using(using).filter(going_on | Q(ended_at=None)).select_related("run").annotate(now=Now())
+    found = list(seats.order_by("pk"))
+    lost: list[Tick] = [seat for seat in found if seat.ended_at is None and _is_lost(seat, now=seat.now)]
+    seated = {seat.run_id for seat in found if seat.ended_at is None}
+    abandoned = {seat.run.pk: seat.run for seat in found if seat.run is not None and seat.run_id not in seated}
+    return lost, list(abandoned.values())
 
 
 def _is_lost(seat: Tick, *, now: datetime) -> bool:

@@ -34,7 +34,6 @@ from cleanup.models import Control, Result, Run
 from cleanup.references import ReferenceMap
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import CleanupTask, Outcome, RollbackTask, Task
-from cleanup.services.causes import ABORTED, TOO_LONG
 from cleanup.services.errors import Classified, classify
 from cleanup.services.reports import Progress
 from cleanup.services.retries import back_off, patiently
@@ -130,10 +129,10 @@ class Team:
                     thread.start()
                 try:
                     Worker(self).work()
-                except BaseException:
-                    self.stop_reason = self.stop_reason or ABORTED
+                except BaseException as error:
+                    self.stop_reason = self.stop_reason or "aborted"
                     if self.piece is None:
-                        self._abort()
+                        self._abort(error)
                     raise
                 finally:
                     for thread in threads:
@@ -166,12 +165,12 @@ class Team:
             },
         )
 
-    def _abort(self) -> None:
+    def _abort(self, error: BaseException) -> None:
         """Say on the run that nobody works it, if the database can still be told."""
         try:
             connections[self.using].close_if_unusable_or_obsolete()
             Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
-                status=Run.Status.PAUSED, status_reason=ABORTED
+                status=Run.Status.PAUSED, status_reason="aborted", halted=not isinstance(error, KeyboardInterrupt)
             )
         except (DatabaseError, InterfaceError):
             logger.warning("the run could not be marked as paused; it can be resumed all the same")
@@ -350,7 +349,8 @@ class Worker:
         return bool(
             impatient.update(
                 status=Run.Status.PAUSED,
-                status_reason=f"{TOO_LONG}: {self.team.throttle.reason}",
+                status_reason=f"the database has been under pressure for too long: {self.team.throttle.reason}",
+                halted=True,
                 waiting_since=None,
             )
         )
@@ -604,5 +604,8 @@ class Worker:
 
     def _end(self, status: str, reason: str) -> None:
         Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
-            status=status, status_reason=reason, ended_at=Now() if status == Run.Status.STOPPED else None
+            status=status,
+            status_reason=reason,
+            halted=status == Run.Status.PAUSED,
+            ended_at=Now() if status == Run.Status.STOPPED else None,
         )

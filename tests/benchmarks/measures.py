@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from tests.benchmarks import baselines, dataset
 from tests.benchmarks.clusters import clusters, seconds_in_background
 from tests.benchmarks.stage import Child, Stage
-from tests.benchmarks.writer import filing
+from tests.benchmarks.writer import Filing, filing
 
 _CHILD = [sys.executable, "-m", "tests.benchmarks.child"]
+
+#: Share of the time that a gentle cleanup works, and how many applications it cleans: a minute or so.
+_GENTLE, _GENTLE_APPLICATIONS = "0.04", 300
 
 #: Of ten folders each.
 _GUARDED_APPLICATIONS = 100_000
@@ -37,10 +40,10 @@ def _seconds(child: Child) -> float:
     return float(json.loads(child.output)["seconds"])
 
 
-def clean_up(stage: Stage, database: str, *options: str, workers: int = 1) -> Child:
-    """Clean up as an operator would."""
+def clean_up(stage: Stage, database: str, *options: str, workers: int = 1, **variables: str) -> Child:
+    """Clean up as an operator would, with these variables in the environment."""
     command = [sys.executable, "manage.py", "database_cleanup", "--cleanup", "--no-input", "--json"]
-    return stage.child([*command, "--workers", str(workers), *options], database=database)
+    return stage.child([*command, "--workers", str(workers), *options], database=database, **variables)
 
 
 def _roll_back(stage: Stage, database: str) -> Child:
@@ -71,7 +74,7 @@ def _require(*, same: bool, what: str) -> None:
 class Measures:
     """The measures on one stage; what one bare-SQL cleanup leaves is remembered, for ours must leave the same."""
 
-    NAMES = ("cleanup", "reads", "writer", "extremes", "guards", "clusters")
+    NAMES = ("cleanup", "reads", "writer", "gentle", "extremes", "guards", "clusters")
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -161,6 +164,24 @@ class Measures:
             yield Figure(
                 name=f"a writer's {name} beside a cleanup : alone", ours=ours * 1000, base=base * 1000, unit="ms"
             )
+
+    def gentle(self, _number: int) -> Iterator[Figure]:
+        """Compare the clerk's waits while a cleanup rests most of the time with those before and after it."""
+        with self.stage.copy("gentle") as database, self.stage.connect(database) as connection:
+            with filing(connection) as before:
+                time.sleep(10)
+            with filing(connection) as beside:
+                done = clean_up(
+                    self.stage, database, "--max-applications", str(_GENTLE_APPLICATIONS), CLEANUP_DUTY_CYCLE=_GENTLE
+                )
+            with filing(connection) as after:
+                time.sleep(10)
+            waits = [*before.waits, *after.waits]
+        name = f"a writer's p95 beside a cleanup at a duty cycle of {_GENTLE} : alone"
+        yield Figure(name=name, ours=beside.p95 * 1000, base=Filing(waits).p95 * 1000, limit=1.1, unit="ms")
+        name = f"applications cleaned in a second, at a duty cycle of {_GENTLE}"
+        rate = _GENTLE_APPLICATIONS / done.seconds
+        yield Figure(name=name, ours=rate, base=rate, unit="a/s")
 
     # What is largest.
 

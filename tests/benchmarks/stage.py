@@ -108,7 +108,7 @@ class Stage:
         """Have everything written out that earlier measures left to write."""
         self._admin.execute("CHECKPOINT")
 
-    def child(self, command: Sequence[str], *, database: str) -> Child:
+    def child(self, command: Sequence[str], *, database: str, **variables: str) -> Child:
         """Run a process of the product to its end.
 
         Raises:
@@ -118,7 +118,7 @@ class Stage:
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             started = time.perf_counter()
             process = subprocess.Popen(
-                list(command), cwd=ROOT, env=self.environment(database), stdout=output, stderr=errors
+                list(command), cwd=ROOT, env=self.environment(database) | variables, stdout=output, stderr=errors
             )
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - started

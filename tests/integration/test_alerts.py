@@ -13,7 +13,8 @@ from cleanup.exceptions import UnknownObject
 from cleanup.models import Alert, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
 from cleanup.services import alerts
 from cleanup.services.database import DatabaseCleanupService
-from tests.integration.trees import tree
+from tests.integration.test_runs import interfering
+from tests.integration.trees import execute, fetch, tree
 
 NAME = "Tax return of Ms Example"
 
@@ -125,28 +126,45 @@ class TestCauses:
         assert evaluate(database) == ["schedule_failed"]
 
     @pytest.mark.parametrize(
-        ("status", "reason", "codes"),
+        ("status", "halted", "codes"),
         [
-            ("stopped", "30 of the last 50 applications failed", ["run_stopped"]),
-            ("paused", "aborted", ["run_paused"]),
-            ("paused", "paused by request", []),
-            ("paused", "interrupted by SIGINT", []),
-            ("running", "", []),
-            ("completed", "", []),
-            ("cancelled", "", []),
+            ("stopped", False, ["run_stopped"]),
+            ("paused", True, ["run_paused"]),
+            ("paused", False, []),
+            ("running", False, []),
+            ("completed", False, []),
+            ("cancelled", False, []),
         ],
     )
-    def test_are_runs_that_failed_and_not_what_a_person_did(self, database, status, reason, codes):
-        stored_run(database, status=status, status_reason=reason)
+    def test_are_runs_that_failed_and_not_what_a_person_did(self, database, status, halted, codes):
+        stored_run(database, status=status, halted=halted, status_reason="so it is")
         assert evaluate(database) == codes
 
-    def test_are_runs_that_a_failing_system_paused(self, database):
-        run = stored_run(database, status="paused", status_reason=f"frozen: {NAME}")
-        Result.objects.using(database).create(
-            run=run, application_key="1", error_class="system", error_code="53100", error_message="The disk is full."
-        )
-        assert evaluate(database) == ["run_paused"]
-        assert "disk is full" in only_alert(database).message
+    @pytest.mark.only("sqlite")
+    def test_are_runs_that_a_failing_system_paused(self, scratch_database):
+        tree(scratch_database, "Loan/Docs(3000), Loan/Docs(3000)")
+        ((pages,),) = fetch(scratch_database, "PRAGMA page_count")
+        with interfering(
+            scratch_database,
+            lambda statement: "cleanup_snapshotrow" in statement,
+            lambda: execute(scratch_database, f"PRAGMA max_page_count = {pages}"),
+        ):
+            DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
+        execute(scratch_database, "PRAGMA max_page_count = 1000000")
+        assert evaluate(scratch_database) == ["run_paused"]
+        assert "SQLITE_FULL" in only_alert(scratch_database).message
+
+    def test_are_no_runs_that_a_person_interrupted(self, database):
+        tree(database, "Loan, Loan")
+        service = DatabaseCleanupService(using=database)
+
+        def interrupt(state) -> None:
+            if state.done:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            service.cleanup_all_duplicate_folders(progress=interrupt)
+        assert (Run.objects.using(database).get().status, evaluate(database)) == ("paused", [])
 
     def test_are_runs_that_nobody_works(self, database):
         run = stored_run(database, status="running")

@@ -235,6 +235,7 @@ class TestTheService:
     def test_names_tasks_that_are_there(self):
         assert callable(import_string(clusters.TICK))
         assert callable(import_string(clusters.HEARTBEAT))
+        assert callable(import_string(clusters.SIGN_OF_LIFE))
 
 
 class TestASchedule:
@@ -452,6 +453,26 @@ class TestTheHeartbeat:
         with CaptureQueriesContext(connections[database]) as queries:
             import_string(task)(*arguments)
         assert len(queries) < 5
+
+    def test_asks_the_other_clusters_for_a_sign_of_life(self, database, service, queue, monkeypatch):
+        monkeypatch.setattr(clusters, "HOP_SECONDS", 0)
+        monkeypatch.setattr(clusters.multiprocessing, "parent_process", lambda: self)
+        beats = Heartbeat.objects.using(database)
+        beats.update(beat_at=Now() - timedelta(minutes=1))
+        heartbeat.heartbeat(using=database)
+        ((task, arguments),) = queue
+        import_string(task)(*arguments)
+        (passed_on,) = queue[1:]
+        assert (arguments[1:], passed_on[1][1:]) == (("elsewhere:1", 20), ("elsewhere:1", 19))
+        monkeypatch.setattr(clusters, "this_cluster", lambda: "elsewhere:1")
+        import_string(passed_on[0])(*passed_on[1])
+        assert not beats.filter(beat_at__lte=Now() - timedelta(seconds=30)).exists()
+        assert len(queue) == 2
+
+    def test_forgets_a_cluster_that_is_gone(self, database, service, queue):
+        Heartbeat.objects.using(database).update(beat_at=Now() - timedelta(minutes=7))
+        heartbeat.heartbeat(using=database)
+        assert queue == []
 
     def test_hands_out_again_what_was_lost_in_the_queue(self, database, service, queue):
         tree(database, "Loan, Loan")

@@ -53,7 +53,9 @@ class TestFirstBlocks:
 
 
 class TestEverythingStandsInIt:
-    @pytest.mark.parametrize("command", ["database_cleanup", "cleanup_alerts", "cleanup_demo", "cleanup_metrics"])
+    @pytest.mark.parametrize(
+        "command", ["database_cleanup", "cleanup_alerts", "cleanup_demo", "cleanup_metrics", "cleanup_probe"]
+    )
     def test_every_flag(self, command):
         own, of_django = (
             {option for action in made.create_parser("manage.py", command)._actions for option in action.option_strings}

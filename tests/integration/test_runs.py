@@ -216,6 +216,12 @@ class TestReport:
 
 
 class TestBatches:
+    @pytest.fixture(autouse=True)
+    def timeless(self, settings):
+        """Let nothing depend on how fast the machine is."""
+        settings.CLEANUP_TARGET_TRANSACTION_MS = 60_000
+        settings.CLEANUP_THROTTLE_SECONDS = 3600
+
     def statements(self, using: str, **sizes: int) -> list[str]:
         databases.wipe(using)
         mess.make(using, applications=10, **sizes)

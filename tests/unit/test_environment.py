@@ -74,3 +74,19 @@ class TestKeptSecret:
         (tmp_path / "secret").write_text("short", encoding="ascii")
         with pytest.raises(ImproperlyConfigured, match=re.escape(str(tmp_path))):
             environment.kept_secret(tmp_path / "secret")
+
+
+class TestShare:
+    def test_is_the_default_where_nothing_is_set(self, monkeypatch):
+        monkeypatch.delenv("SHARE", raising=False)
+        assert environment.share("SHARE", default=1) == 1
+
+    def test_is_a_number(self, monkeypatch):
+        monkeypatch.setenv("SHARE", "0.25")
+        assert environment.share("SHARE", default=1) == 0.25
+
+    @pytest.mark.parametrize("text", ["0", "-1", "1.01", "half", "nan", "inf"])
+    def test_is_nothing_else(self, monkeypatch, text):
+        monkeypatch.setenv("SHARE", text)
+        with pytest.raises(ImproperlyConfigured, match="SHARE"):
+            environment.share("SHARE", default=1)

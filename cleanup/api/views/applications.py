@@ -36,12 +36,15 @@ class Applications(Endpoint):
         limited=True,
     )
     def get(self, request: Request) -> Response:
-        """List them by id. Each page looks at the folders as they are now."""
+        """List them by id, as their folders are now.
+
+        A page looks at some thousand applications, so it may hold fewer rows than the limit, even none, and not be the
+        last: that is the one where ``next`` is null.
+        """
         query = self.query(Page)
-        after = unseal(query["cursor"], parts=1)[0] if "cursor" in query else None
-        found = queries.affected_page(using=self.using, after=after, limit=query["limit"] + 1)
-        rows = found[: query["limit"]]
-        cursor = seal([rows[-1].application_id]) if len(found) > len(rows) else None
+        after = unseal(query["cursor"], parts=2)[1] if "cursor" in query else None
+        rows, until = queries.affected_page(using=self.using, after=after, limit=query["limit"])
+        cursor = None if until is None else seal(["Applications", until])
         results = [
             {"application_id": row.application_id, "root_folders": row.roots, "duplicates": row.duplicates}
             for row in rows

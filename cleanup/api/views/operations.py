@@ -11,7 +11,7 @@ from cleanup.api import documents, inputs
 from cleanup.api.endpoint import Endpoint
 from cleanup.api.permissions import demand
 from cleanup.api.schema import IDEMPOTENCY_KEY, STARTING, UNDOING, described, path_id
-from cleanup.api.starting import accepted, started
+from cleanup.api.starting import accepted, key_of, started
 from cleanup.models import RollbackPoint
 from cleanup.permissions import Permission
 from cleanup.services import waiting
@@ -112,6 +112,7 @@ class Cleanup(Endpoint):
         """
         query, body = self.query(inputs.CleanupQuery), self.body(inputs.CleanupBody)
         demand(request, *self._permissions(query, body))
+        key_of(request)  # a wrong one is told, also where it is not needed
         if query["dry_run"]:
             return Response(self.service.cleanup_all_duplicate_folders(dry_run=True, **body_of(body)).as_json())
         if query["wait"]:
@@ -168,6 +169,7 @@ class Rollback(Endpoint):
 def roll_back(view: Endpoint, request: Request, key: Any) -> Response:
     """Roll back a point or a run, as the request's query and body say."""
     query, body = view.query(inputs.RollbackQuery), view.body(inputs.RollbackBody)
+    key_of(request)
     actor: dict[str, Any] = {"started_by": view.account, "started_how": "api"}
     point = RollbackPoint.objects.using(view.using).filter(id=key).exists()
     wait = query.get("wait", point)

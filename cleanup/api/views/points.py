@@ -13,7 +13,7 @@ from cleanup.api.endpoint import Endpoint
 from cleanup.api.fields import Key
 from cleanup.api.pages import Listing, Page, page_of
 from cleanup.api.resources import PointResource, SnapshotRowResource
-from cleanup.api.schema import UNDOING, described, path_id
+from cleanup.api.schema import IDEMPOTENCY_KEY, UNDOING, described, path_id
 from cleanup.api.views.operations import CLEANING, roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import RollbackPoint, SnapshotRow
@@ -146,8 +146,8 @@ class RollbackPointNow(PointEndpoint):
         {200: documents.RollbackDocument, 202: documents.RollbackDocument},
         query=inputs.RollbackQuery,
         body=inputs.RollbackBody,
-        parameters=[POINT_ID],
-        codes=[*UNDOING, "not_found", "no_cluster"],
+        parameters=[POINT_ID, IDEMPOTENCY_KEY],
+        codes=[*UNDOING, "not_found", "no_cluster", "key_reused"],
         limited=True,
     )
     def post(self, request: Request, rollback_id: str) -> Response:

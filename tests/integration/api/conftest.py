@@ -56,7 +56,7 @@ def somebody(served):
         codes = [permission.codename for permission in permissions]
         user.user_permissions.set(Row.objects.filter(content_type__app_label="cleanup", codename__in=codes))
         _, token = AuthToken.objects.create(user=user)
-        return Caller(headers={"authorization": f"Bearer {token}"}, user=user)
+        return Caller(headers={"Authorization": f"Bearer {token}"}, user=user)
 
     return make
 

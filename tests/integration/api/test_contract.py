@@ -26,7 +26,12 @@ def contract(caller, served, monkeypatch, request):
     service.cleanup_all_duplicate_folders(max_applications=1)
     loan = tree(served, "Loan, Loan")
     Hold.objects.using(served).create(application_key=loan.application, reason="audit")
-    return schemathesis.openapi.from_wsgi("/api/cleanup/schema?format=json", application, headers=caller.headers)
+    config = schemathesis.Config.from_dict(
+        {"phases": {"coverage": {"unexpected-methods": ["put"]}, "fuzzing": {"enabled": False}}}
+    )
+    return schemathesis.openapi.from_wsgi(
+        "/api/cleanup/schema?format=json", application, config=config, headers=caller.headers
+    )
 
 
 everything = schemathesis.pytest.from_fixture("contract")
@@ -34,6 +39,7 @@ everything = schemathesis.pytest.from_fixture("contract")
 
 @pytest.mark.only("postgresql")
 @everything.parametrize()
-@settings(max_examples=5, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.timeout(900)  # as many examples as the schema has edges
+@settings(max_examples=1, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation_keeps_to_the_schema(case, served, caller):
     case.call_and_validate(headers=caller.headers)

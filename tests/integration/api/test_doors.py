@@ -186,7 +186,7 @@ class TestTokens:
 
     def test_open_the_doors_of_their_account(self, caller):
         token = caller.post("tokens").json()["token"]
-        assert Caller(headers={"authorization": f"Bearer {token}"}).get("status").status_code == 200
+        assert Caller(headers={"Authorization": f"Bearer {token}"}).get("status").status_code == 200
 
     def test_expire(self, caller, served):
         AuthToken.objects.using(served).update(expiry="2020-01-01T00:00:00Z")
@@ -208,7 +208,7 @@ class TestTokens:
     def test_are_revoked(self, caller):
         made = caller.post("tokens").json()
         assert caller("DELETE", f"tokens/{made['token_id']}").status_code == 204
-        assert Caller(headers={"authorization": f"Bearer {made['token']}"}).get("status").status_code == 401
+        assert Caller(headers={"Authorization": f"Bearer {made['token']}"}).get("status").status_code == 401
 
     def test_of_others_are_not_there(self, caller, somebody):
         made = somebody(LOOK).post("tokens").json()

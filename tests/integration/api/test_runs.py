@@ -144,7 +144,7 @@ class TestIdempotencyKey:
     def test_with_another_request_is_refused(self, caller, cluster, loans):
         caller.post("cleanup", {"reason": "a"}, idempotency_key="k1")
         response = caller.post("cleanup", {"reason": "b"}, idempotency_key="k1")
-        assert (response.status_code, response.json()["code"]) == (422, "key_reused")
+        assert (response.status_code, response.json()["code"]) == (409, "key_reused")
 
     def test_is_free_again_after_a_refusal(self, caller, loans, served):
         caller.post("cleanup", idempotency_key="k1")

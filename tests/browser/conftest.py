@@ -1,0 +1,197 @@
+"""One database, one server, one cluster and one browser for all tests here; a test makes its own people and folders.
+
+The server and the cluster are processes of their own, started as README says. The browser is the system's Chromium: CI
+installs it, a developer's machine may lack it.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.contrib.auth.models import Permission as AuthPermission
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from cleanup.permissions import Permission
+from cleanup.services import AutomatedCleanupService, clusters
+from tests import databases
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+#: What a person would wait for a page, in milliseconds; a machine with much to do gets more than that.
+PATIENCE = 30_000
+
+ALIAS = "default"
+
+
+@pytest.fixture(scope="module")
+def site(django_db_blocker, tmp_path_factory) -> Iterator[str]:
+    """Yield the address of a server that works on a database of its own, with a cluster beside it."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    name = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
+    with django_db_blocker.unblock(), databases.swapped_in(ALIAS, name=name):
+        call_command("migrate", verbosity=0)
+        call_command("migrate", "cleanup_guards", "zero", verbosity=0)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {
+            **os.environ,
+            "DATABASE_URL": databases.url_of(ALIAS),
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DJANGO_DATA_DIR": str(tmp_path_factory.mktemp("data")),
+            "DJANGO_SECRET_KEY": settings.SECRET_KEY,
+            "DJANGO_Q_WORKERS": "1",
+        }
+        log = tmp_path_factory.mktemp("logs") / "log"
+        with log.open("w") as out:
+            processes = [
+                subprocess.Popen(
+                    [sys.executable, "manage.py", *arguments],
+                    cwd=ROOT,
+                    env=environment,
+                    stdout=out,
+                    stderr=out,
+                    start_new_session=True,
+                )
+                for arguments in (["runserver", "--noreload", f"127.0.0.1:{port}"], ["qcluster"])
+            ]
+            try:
+                service = AutomatedCleanupService(using=ALIAS)
+                service.start_automated_service()  # has the cluster give a sign of life at once
+                service.stop_automated_service()
+                _wait(lambda: _listens(port) and clusters.alive(using=ALIAS), processes, log)
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                for process in processes:
+                    _end(process)
+                connections[ALIAS].close()
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.wait(10)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait(condition: Callable[[], bool], processes: list[subprocess.Popen], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        ended = [process.args for process in processes if process.poll() is not None]
+        assert not ended, f"{ended}\n{log.read_text()}"
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def browser(site) -> Iterator[Browser]:
+    """Yield the browser."""
+    # Playwright's event loop stands in this thread, and Django takes that for asynchronous code.
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    try:
+        with sync_playwright() as playwright:
+            yield playwright.chromium.launch(
+                executable_path=CHROMIUM,
+                args=[
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-quic",
+                    "--no-first-run",
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--disable-sync",
+                    "--disable-dev-shm-usage",
+                ],
+            )
+    finally:
+        if before is None:
+            del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+class Person:
+    """Somebody at a browser."""
+
+    def __init__(self, page: Page, site: str) -> None:
+        self.page = page
+        self.site = site
+        self.complaints: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self._hear(message.type, message.text))
+
+    def _hear(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and "favicon" not in text:
+            self.complaints.append(text)
+
+    def go(self, address: str) -> None:
+        self.page.goto(f"{self.site}{address}")
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("link", name=name, exact=True).first.click()
+
+    def sees(self, text: str) -> None:
+        self.page.get_by_text(text).first.wait_for()
+
+    def reads(self) -> str:
+        return self.page.locator("#content").inner_text()
+
+    def barriers(self) -> list[str]:
+        """Return what axe-core finds serious or critical."""
+        found = Axe().run(self.page).response["violations"]
+        return [f"{rule['id']}: {rule['nodes']}" for rule in found if rule["impact"] in ("serious", "critical")]
+
+    def overflow(self) -> int:
+        """Return by how many pixels the page is wider than the window."""
+        return self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+@pytest.fixture
+def person(browser, site) -> Iterator[Callable[..., Person]]:
+    """Return a function that signs somebody in, with the given permissions, all of them if none is given."""
+    contexts = []
+
+    def sign_in(*permissions: Permission, **options) -> Person:
+        user = User.objects.db_manager(ALIAS).create_user(f"p-{uuid.uuid4().hex[:8]}", is_staff=True)
+        codenames = [permission.codename for permission in permissions or Permission]
+        user.user_permissions.set(AuthPermission.objects.using(ALIAS).filter(codename__in=codenames))
+        context = browser.new_context(
+            timezone_id="Europe/Berlin", **{"viewport": {"width": 1280, "height": 900}, **options}
+        )
+        contexts.append(context)
+        known = Client()
+        known.force_login(user)
+        session = {"name": settings.SESSION_COOKIE_NAME, "value": known.session.session_key, "url": site}
+        context.add_cookies([session])
+        somebody = Person(context.new_page(), site)
+        somebody.go(reverse("admin:cleanup_control_changelist"))
+        return somebody
+
+    yield sign_in
+    for context in contexts:
+        context.close()

@@ -1,0 +1,228 @@
+"""The admin in a real browser, with a real server and a real cluster, as an office administrator would use it."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from cleanup.models import Hold, RollbackPoint, Run, Schedule
+from cleanup.permissions import Permission
+from cleanup.services import DatabaseCleanupService
+from tests.browser.conftest import ALIAS, Person
+from tests.integration.trees import Tree, assert_tree, tree
+from tests.parts import File
+
+pytestmark = pytest.mark.mapped_models("one look in a browser is enough")
+
+
+@pytest.fixture
+def messy(site) -> Tree:
+    return tree(ALIAS, "old:Loan/docs:Docs(one.pdf), Loan/{Docs(two.pdf), Photos(1)}")
+
+
+@pytest.fixture
+def cleaned(messy) -> Tree:
+    DatabaseCleanupService(using=ALIAS).consolidate_duplicate_folders(messy.application, started_by="Ann")
+    return messy
+
+
+def address(name: str, *args) -> str:
+    return reverse(f"admin:cleanup_{name}", args=args)
+
+
+class TestSigningIn:
+    def test_leads_to_the_cleanup_page(self, browser, site, settings):
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # as the server's
+        User.objects.db_manager(ALIAS).create_superuser("ann", password="correct horse")
+        page = browser.new_page()
+        page.goto(f"{site}{address('control_changelist')}")
+        page.get_by_label("Username").fill("ann")
+        page.get_by_label("Password").fill("correct horse")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("heading", name="Cleanup", exact=True).wait_for()
+        page.close()
+
+
+class TestCleaningUp:
+    def test_goes_from_the_list_over_the_preview_to_the_end_of_the_run(self, person, messy):
+        ann = person()
+        ann.follow("Applications with duplicates")
+        ann.page.get_by_label(f"Select {messy.application}").check()
+        ann.press("Clean up selected …")
+        ann.sees("1 application will be cleaned up. 2 duplicate folders are merged.")
+        ann.press("Clean up")
+        ann.sees("The cleanup has started.")
+        ann.sees("It has ended. It can be undone.")
+        assert_tree(ALIAS, messy, "old:Loan/{docs:Docs(2), Photos(1)}")
+        assert ann.complaints == []
+
+    def test_shows_a_new_plan_where_the_old_one_no_longer_holds(self, person, messy):
+        ann = person()
+        ann.go(address("preview", messy.application))
+        tree(ALIAS, "Loan/Docs", application=messy.application)
+        ann.press("Clean up as shown")
+        ann.sees("The folders have changed since you looked, so nothing was done.")
+        ann.sees("3 top folders become 1")
+        ann.press("Clean up as shown")
+        ann.sees("It has ended. It can be undone.")
+        assert_tree(ALIAS, messy, "old:Loan/{docs:Docs(2), Photos(1)}")
+
+
+class TestCheckingAndVerifying:
+    def test_show_their_outcome_on_the_page(self, person, messy):
+        ann = person()
+        ann.press("Check now")
+        ann.sees("The check has started.")
+        for _ in range(60):
+            ann.page.reload()
+            if "Checked " in ann.reads():
+                break
+            ann.page.wait_for_timeout(250)
+        assert "have duplicates" in ann.reads() or "has duplicates" in ann.reads()
+
+
+class TestUndo:
+    def test_goes_from_the_record_over_a_confirmation_to_its_end(self, person, cleaned):
+        point = RollbackPoint.objects.using(ALIAS).get(application_key=cleaned.application)
+        ann = person()
+        ann.go(address("rollbackpoint_change", point.pk))
+        ann.follow("Undo …")
+        ann.sees("2 folders come back. 1 file goes back to where it was.")
+        ann.page.get_by_label("Reason (for the record)").fill("wrong customer")
+        ann.press("Undo")
+        ann.sees("The undo has started.")
+        ann.sees("It has ended.")
+        assert_tree(ALIAS, cleaned, "old:Loan/docs:Docs(1), Loan/{Docs(1), Photos(1)}")
+        assert Hold.objects.using(ALIAS).get(application_key=cleaned.application).reason == "wrong customer"
+
+    def test_meets_a_conflict_and_keeps_the_newer_value(self, person, cleaned):
+        File.objects.using(ALIAS).filter(id=cleaned["two.pdf"]).update(folder_id=cleaned["old"])
+        point = RollbackPoint.objects.using(ALIAS).get(application_key=cleaned.application)
+        ann = person()
+        ann.go(address("undo_record", point.pk))
+        ann.sees("What people have changed since")
+        ann.sees("was changed since; the newer value stays.")
+        ann.page.get_by_label("Undo the rest, and keep what people have changed").check()
+        ann.press("Undo")
+        ann.sees("It has ended.")
+        assert_tree(ALIAS, cleaned, "old:Loan(1)/docs:Docs(1), Loan/{Docs, Photos(1)}")
+
+
+class TestSchedules:
+    def test_are_started_and_changed(self, person):
+        ann = person()
+        ann.press("Start the schedules")
+        ann.sees("The schedules are on.")
+        ann.follow("Full cleanup")
+        ann.page.get_by_label("Hour (UTC)").fill("5")
+        ann.page.get_by_label("Enabled").uncheck()
+        ann.press("Save")
+        ann.sees("switched off")
+        schedule = Schedule.objects.using(ALIAS).get(name="full_cleanup")
+        assert (schedule.hour, schedule.enabled) == (5, False)
+        ann.go(address("control_changelist"))
+        ann.press("Stop the schedules")
+        ann.sees("The schedules are off.")
+
+
+class TestStopEverything:
+    def test_stops_and_lets_go_on(self, person):
+        ann = person()
+        ann.page.get_by_label("Reason").fill("fire drill")
+        ann.press("Stop everything")
+        ann.sees("Reason: fire drill")
+        ann.press("Let it go on")
+        ann.sees("Cleaning up is possible again.")
+
+
+class TestSomebodyWithFewPermissions:
+    def test_sees_everything_and_no_button(self, person, cleaned):
+        bob = person(Permission.LOOK)
+        assert bob.page.locator("#content button").all_inner_texts() == []
+        bob.go(address("preview", cleaned.application))
+        assert bob.page.locator("#content button").all_inner_texts() == []
+
+    def test_is_refused_what_the_address_line_offers(self, person):
+        bob = person(Permission.LOOK)
+        bob.go(address("clean_up"))
+        assert "403" in bob.page.content()
+
+
+class TestKeyboard:
+    def test_is_enough_to_open_and_close_a_folder(self, person, messy):
+        ann = person()
+        ann.go(address("preview", messy.application))
+        top = ann.page.locator(".cleanup-tree details").first
+        top.locator("summary").first.focus()
+        ann.page.keyboard.press("Enter")
+        assert top.get_attribute("open") is None
+
+    def test_loads_a_part_of_a_large_tree_and_stays_there(self, person, site):
+        large = tree(ALIAS, "Loan/{" + ", ".join(f"n{number}" for number in range(130)) + "}, Loan")
+        ann = person()
+        ann.go(address("preview", large.application))
+        more = ann.page.locator(".cleanup-trees section").first.get_by_role("link", name="Show 30 more folders")
+        more.focus()
+        ann.page.keyboard.press("Enter")
+        more.wait_for(state="detached")
+        assert ann.page.locator(".cleanup-trees section").first.locator("li").count() == 132
+        assert ann.complaints == []
+
+
+class TestEveryPage:
+    PAGES = (
+        "control_changelist",
+        "applications",
+        "clean_up",
+        "decisions",
+        "folder",
+        "run_changelist",
+        "result_changelist",
+        "rollbackpoint_changelist",
+        "finding_changelist",
+        "schedule_changelist",
+        "snapshotrow_changelist",
+    )
+
+    def pages(self, cleaned: Tree) -> list[str]:
+        odd = tree(ALIAS, 'Loan/"<b>\\"odd\u202e name</b>"(1), Loan/Docs')
+        run = Run.objects.using(ALIAS).filter(results__application_key=cleaned.application).first()
+        point = RollbackPoint.objects.using(ALIAS).get(application_key=cleaned.application)
+        return [
+            address("preview", odd.application),
+            address("undo_record", point.pk),
+            address("run_change", run.pk),
+            *(address(name) for name in self.PAGES),
+        ]
+
+    def test_has_no_barriers_in_the_light(self, person, cleaned):
+        ann = person()
+        assert self.troubles(ann, self.pages(cleaned)) == {}
+
+    def test_has_no_barriers_in_the_dark_on_a_telephone(self, person, cleaned):
+        ann = person(viewport={"width": 390, "height": 844}, color_scheme="dark")
+        assert self.troubles(ann, self.pages(cleaned)[:5]) == {}
+
+    def test_is_no_wider_than_a_telephone(self, person, cleaned):
+        ann = person(viewport={"width": 390, "height": 844})
+        too_wide = {}
+        for page in self.pages(cleaned):
+            ann.go(page)
+            if ann.overflow() > 0:
+                too_wide[page] = ann.overflow()
+        assert too_wide == {}
+
+    def troubles(self, ann: Person, pages: list[str]) -> dict[str, list[str]]:
+        """Return what axe-core finds, and what the browser itself complains of, by page."""
+        found = {}
+        for page in pages:
+            ann.go(page)
+            heard = list(ann.complaints)  # before axe, which is complained of as well
+            found[page] = [*heard, *ann.barriers()]
+            ann.complaints.clear()
+        return {page: troubles for page, troubles in found.items() if troubles}
+
+
+def test_times_are_those_of_the_persons_zone(person, cleaned):
+    ann = person()
+    ann.go(address("run_changelist"))
+    assert " CET" in ann.reads() or " CEST" in ann.reads()
