@@ -173,7 +173,7 @@ class TestProject:
         assert only() == ("cleanup.W001", f"There is no setting {name}.", f"Did you mean {meant}?")
 
     def test_with_a_setting_like_no_other_is_w001(self, settings):
-        settings.CLEANUP_XYZZY = 1
+        settings.CLEANUP_XYZZYXYZZYXYZZY = 1
         assert only()[::2] == ("cleanup.W001", "Remove it.")
 
     def test_with_a_transaction_for_each_request_is_w002(self, monkeypatch):
