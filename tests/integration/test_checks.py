@@ -8,12 +8,15 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
+from django_q.conf import Conf
 
 from cleanup import checks, conf
 from cleanup.models import Folder
 from tests.hostapp.models import OWN_MODELS
 
-IDS = {f"cleanup.{name}" for name in ["E001", "E002", "E003", "E004", "E005", "E006", "E007", "W001", "W002", "W003"]}
+ERRORS = [f"cleanup.E{number:03}" for number in range(1, 8)]
+WARNINGS = [f"cleanup.W{number:03}" for number in range(1, 8)]
+IDS = {*ERRORS, *WARNINGS}
 
 
 def found() -> list:
@@ -170,7 +173,7 @@ class TestProject:
         assert only() == ("cleanup.W001", f"There is no setting {name}.", f"Did you mean {meant}?")
 
     def test_with_a_setting_like_no_other_is_w001(self, settings):
-        settings.CLEANUP_XYZZY = 1
+        settings.CLEANUP_XYZZYXYZZYXYZZY = 1
         assert only()[::2] == ("cleanup.W001", "Remove it.")
 
     def test_with_a_transaction_for_each_request_is_w002(self, monkeypatch):
@@ -189,3 +192,21 @@ class TestIds:
     def test_are_these(self):
         source = Path(checks.__file__).read_text(encoding="utf-8")
         assert set(re.findall(r'"(cleanup\.[EW]\d+)"', source)) == IDS
+
+
+class TestClusters:
+    @pytest.mark.parametrize(
+        ("values", "check", "hint"),
+        [
+            ({"TIMEOUT": 60, "RETRY": 60}, "W004", "retry"),
+            ({"TIMEOUT": None, "RETRY": 60}, "W004", "timeout"),
+            ({"TIMEOUT": 30, "RETRY": 60}, "W005", "CLEANUP_TICK_SECONDS = 7"),
+            ({"ACK_FAILURES": False, "MAX_ATTEMPTS": 0}, "W006", "ack_failures"),
+            ({"SYNC": True}, "W007", "sync"),
+        ],
+    )
+    def test_under_which_background_work_goes_wrong_are_warned_of(self, monkeypatch, values, check, hint):
+        for name, value in values.items():
+            monkeypatch.setattr(Conf, name, value)
+        identity, _, said = only()
+        assert (identity, hint in said) == (f"cleanup.{check}", True)

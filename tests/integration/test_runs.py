@@ -332,7 +332,8 @@ class TestFailureRatio:
 
         return make
 
-    def test_over_a_half_of_the_last_fifty_stops_the_run(self, failing):
+    def test_over_a_half_of_the_last_fifty_stops_the_run(self, failing, settings):
+        settings.CLEANUP_TARGET_TRANSACTION_MS = 60_000  # batches of ten, however slow the machine is
         database = failing(60, 30)
         report = service_of(database).cleanup_all_duplicate_folders(batch_size=10)
         assert (report.status, report.failed_cleanups) == ("stopped", 30)
