@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("username", help="the account, whose permissions the token has")
         parser.add_argument("--hours", type=int, default=24, help="until it expires (default 24)")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_: Any, **options: Any) -> None:
         """Make it. Raises CommandError."""
         most = conf.api_token_hours()
         if not 1 <= options["hours"] <= most:
