@@ -225,9 +225,9 @@ class TestExamples:
         assert_happen(examples("Monitoring"), demonstrated)
 
     def test_stand_in_a_section_that_is_executed(self):
-        shown = ("Adopting an existing database", "Your own models", "The command", "Monitoring")
+        shown = ("Adopting an existing database", "Your own models", "The command", "The REST API", "Monitoring")
         assert sum(len(blocks("console", section(title))) for title in shown) == len(blocks("console"))
-        written = ("Your own models", "Monitoring", *STORY)
+        written = ("Your own models", "The REST API", "Monitoring", *STORY)
         assert sum(len(blocks("python", section(title))) for title in written) == len(blocks("python"))
 
     def test_in_python_run(self, demonstrated):
