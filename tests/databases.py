@@ -34,8 +34,10 @@ SCHEMA = {
     """,
 }
 
+Rows = dict[str, list[tuple]]
+
 _schemas: dict[str, frozenset[str]] = {}
-_initial_rows: dict[str, dict[str, list[tuple]]] = {}
+_initial_rows: dict[str, Rows] = {}
 _numbers = itertools.count(1)
 
 
@@ -50,16 +52,21 @@ def schema(using: str) -> frozenset[str]:
 
 def remember(using: str) -> None:
     """Note how the freshly migrated database looks, for `wipe` to return to."""
-    quoted = connections[using].ops.quote_name
     _schemas[using] = schema(using)
+    _initial_rows[using] = rows(using)
+
+
+def rows(using: str) -> Rows:
+    """Return all rows, by table, for `wipe` to put back."""
+    quoted = connections[using].ops.quote_name
+    found = {}
     with connections[using].cursor() as cursor:
-        rows = {}
         for table in filled_tables(using):
             # As text on PostgreSQL: a whole row goes out and in again exactly, whatever its types.
             what = "t::text" if connections[using].vendor == "postgresql" else "*"
             cursor.execute(f"SELECT {what} FROM {quoted(table)} t")
-            rows[table] = cursor.fetchall()
-    _initial_rows[using] = rows
+            found[table] = cursor.fetchall()
+    return found
 
 
 def filled_tables(using: str) -> list[str]:
@@ -74,8 +81,8 @@ def filled_tables(using: str) -> list[str]:
         return [tables[number] for (number,) in cursor.fetchall()]
 
 
-def wipe(using: str) -> None:
-    """Bring the database back to where migrate left it; a few milliseconds, since only filled tables are touched.
+def wipe(using: str, *, to: Rows | None = None) -> None:
+    """Bring the rows back to where migrate left them, or to what `rows` had found: a few milliseconds.
 
     Usable within a test too, between the examples of a property.
     """
@@ -95,8 +102,8 @@ def wipe(using: str) -> None:
         else:
             for table in tables:
                 cursor.execute(f"DELETE FROM {quoted(table)}")
-        for table, rows in _initial_rows.get(using, {}).items():
-            for row in rows:
+        for table, known in (_initial_rows.get(using, {}) if to is None else to).items():
+            for row in known:
                 values = ", ".join(["%s"] * len(row))
                 source = f"SELECT (%s::{quoted(table)}).*" if postgresql else f"VALUES ({values})"
                 cursor.execute(f"INSERT INTO {quoted(table)} {source}", row)
