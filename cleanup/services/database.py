@@ -6,6 +6,7 @@ It holds no state but the alias. A verb that changes something opens its own tra
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -33,6 +34,7 @@ from cleanup.services.reports import (
     Progress,
     RollbackResult,
 )
+from cleanup.services.retries import patiently
 from cleanup.services.workers import Team
 
 #: Applications examined together in a dry run.
@@ -430,7 +432,8 @@ class DatabaseCleanupService:
         """Undo a rollback point, or every live point of a cleanup run; the result is true.
 
         Raises UnknownObject, InvalidKey, AlreadyRolledBack, PointExpired, Superseded, RollbackConflict (with
-        ``.conflicts``), Guarded, UnreadableJournal, Frozen, PreflightFailed.
+        ``.conflicts``), WouldDetach, Guarded, UnreadableJournal, Frozen, PreflightFailed, and database errors: in a
+        transaction of the caller lock conflicts; in one of its own, if they persist.
         """
         self._check_numbers(workers=workers)
         key = _uuid(rollback_id)
@@ -475,6 +478,9 @@ class DatabaseCleanupService:
             after = page[-1].sequence
 
     def _preview(self, undo: rollback.Undo, point: RollbackPoint) -> rollback.PointOutcome:
+        return patiently(partial(self._preview_once, undo, point), using=self.using)
+
+    def _preview_once(self, undo: rollback.Undo, point: RollbackPoint) -> rollback.PointOutcome:
         with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
             undo.backend.pin()
             outcomes = undo.undo([point], skip_conflicts=True, now=timezone.now())
@@ -484,12 +490,16 @@ class DatabaseCleanupService:
     def _roll_back_point(self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str) -> RollbackResult:
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         now = timezone.now()
-        with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
-            undo.backend.pin(session_name="cleanup rollback")
-            points = undo.lock([point.sequence])
-            outcomes = undo.undo(points, skip_conflicts=skip_conflicts, now=now, by=by)
-            undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)
-        return _as_rollback_result(point.id, outcomes, status="rolled_back")
+
+        def work() -> list[rollback.PointOutcome]:
+            with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
+                undo.backend.pin(session_name="cleanup rollback")
+                points = undo.lock([point.sequence])
+                outcomes = undo.undo(points, skip_conflicts=skip_conflicts, now=now, by=by)
+                undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)
+            return outcomes
+
+        return _as_rollback_result(point.id, patiently(work, using=self.using), status="rolled_back")
 
     def _rollback_source(self, key: UUID) -> Run:
         source = Run.objects.using(self.using).filter(pk=key, kind=Run.Kind.CLEANUP).first()
