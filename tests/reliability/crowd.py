@@ -3,14 +3,13 @@
 Each deed is what some program would do: look, then write, in a short transaction, with no lock of ours. What a person
 uploads or deletes is put down, so that at the end every file can be accounted for.
 
-Documented for whoever writes beside a cleanup: a folder that was looked up a moment ago may have been merged away, which
-the foreign key tells (`resolve_folder` knows where it went); and once guards stand, duplicates are refused.
+Documented for whoever writes beside a cleanup: a folder that was looked up a moment ago may have been merged away,
+which the foreign key tells (`resolve_folder` knows where it went); and once guards stand, duplicates are refused.
 """
 
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +61,7 @@ class Person:
 
     def work(self, stop: threading.Event) -> None:
         """Do one thing after the other."""
-        deeds: tuple[Callable[[], None], ...] = (
+        deeds = (
             self.create_folder,
             self.create_root_carelessly,
             self.move_folder,

@@ -1,8 +1,8 @@
 """Eight people, two cleaners, somebody who rolls back and a verifier, all at once, on PostgreSQL.
 
-First without guards, so that duplicates come about as fast as they are merged; then, after a cleanup, with them. No file
-is lost, no error but the documented ones reaches a writer, no verification finds anything torn at any moment, and at the
-end there are no duplicates. `--concurrency-seconds` says how long it goes on.
+First without guards, so that duplicates come about as fast as they are merged; then, after a cleanup, with them. No
+file is lost, no error but the documented ones reaches a writer, no verification finds anything torn at any moment, and
+at the end there are no duplicates. `--concurrency-seconds` says how long it goes on.
 """
 
 import random
@@ -119,7 +119,7 @@ def test_nobody_loses_anything(scratch_database, request, capsys):
     database, ledger = scratch_database, Ledger()
     mess.make(database, applications=APPLICATIONS, roots=3)
     ledger.files = files(database)
-    anchored = {key: name for key, name in File.objects.using(database).values_list("pk", "folder__name")}
+    anchored = dict(File.objects.using(database).values_list("pk", "folder__name"))
     service = DatabaseCleanupService(using=database)
     people = [Person(database, number, ledger) for number in range(PEOPLE)]
 
