@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from django.db import connections, transaction
 
+from tests import pgserver
+
 ALIASES = {"sqlite": "default", "postgresql": "postgresql"}
 
 # Written by migrate, and by nothing that is tested.
@@ -147,6 +149,21 @@ def blank(using: str) -> Iterator[None]:
         name = _create_postgresql_database(using, template="template0")
     with _swapped_in(using, name=name):
         yield
+
+
+@contextlib.contextmanager
+def elsewhere(using: str, server: pgserver.Server) -> Iterator[None]:
+    """Put the empty maintenance database of another server behind the alias."""
+    connection = connections[using]
+    connection.close()
+    parameters = connection.settings_dict
+    usual = {name: parameters[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")}
+    parameters.update(NAME="postgres", USER="postgres", PASSWORD="", HOST=str(server.directory), PORT="")
+    try:
+        yield
+    finally:
+        connection.close()
+        parameters.update(usual)
 
 
 def url_of(using: str) -> str:
