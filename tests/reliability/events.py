@@ -62,6 +62,7 @@ class Scene:
     def make_folder(self, label: str, **values: Any) -> None:
         made = {"id": new_key(), "application_id": self.made.application, **values}
         self.memory[label] = Folder.objects.using(self.database).create(**made)
+        self.memory[label].refresh_from_db()  # keys as they are read
 
     def make_file(self, label: str, folder: str) -> None:
         self.memory[label] = File.objects.using(self.database).create(
@@ -71,6 +72,7 @@ class Scene:
             application_id=self.made.application,
             folder_id=self.made[folder],
         )
+        self.memory[label].refresh_from_db()
 
     def still_there(self, label: str) -> bool:
         """Tell whether a row that was made is as it was made."""
@@ -365,8 +367,11 @@ EVENTS = {
     "an index was made that forbids twins": Event(
         _sql("CREATE UNIQUE INDEX one_a ON folders (application_id) WHERE parent_id IS NULL AND name = 'A'"),
         _sql("DROP INDEX one_a"),
-        refusal="guarded",
-        named="one_a",
+        refusal="conflict",
+        conflicts=[
+            ("unique_taken", "gone"),
+            *(("missing_target", label) for label in ("lost", "moved", "x.pdf", "y.pdf", "z.pdf")),
+        ],
         changes_schema=True,
     ),
     "a column was added": Event(
