@@ -73,7 +73,7 @@ class Merging(Deed):
 
 
 class Cleanup(Merging):
-    moments = 11
+    moments = 8
     order = ("cleanup_all_duplicate_folders",)
 
     def note_the_end(self) -> None:
@@ -85,7 +85,7 @@ class Cleanup(Merging):
 
 
 class RollbackOfARun(Merging):
-    moments = 9
+    moments = 7
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -104,7 +104,7 @@ class RollbackOfARun(Merging):
 
 
 class RollbackOfAPoint(Merging):
-    moments = 4
+    moments = 3
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -126,7 +126,7 @@ class RollbackOfAPoint(Merging):
 class IntegrityVerification(Merging):
     """Of a clean database with a warning, so that points are stamped and findings are stored."""
 
-    moments = 5
+    moments = 4
     order = ("verify_cleanup_integrity",)
 
     def prepare(self) -> None:
@@ -223,7 +223,7 @@ class Guards(Deed):
 
 
 class GuardsPut(Guards):
-    moments = 4
+    moments = 3
 
     def reset(self) -> None:
         self.migrate("zero")
@@ -237,7 +237,7 @@ class GuardsPut(Guards):
 
 
 class GuardsLifted(Guards):
-    moments = 3
+    moments = 2
     target = ("zero",)
 
     def reset(self) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.management import call_command
-from django.db import connections
 
 from cleanup.models import Hold
 from cleanup.services import DatabaseCleanupService
@@ -420,13 +419,8 @@ EVENTS = {
 }
 
 
-def cleaned(database: str, event: Event) -> Scene:
-    """Make the scene of an event, up to the cleanup."""
+def laid(database: str, event: Event) -> Scene:
+    """Lay the scene of an event, before the cleanup."""
     scene = Scene(database, tree(database, event.tree), tree(database, "theirs:T(theirs.pdf)"))
     event.before(scene)
     return scene
-
-
-def vendor(database: str) -> str:
-    """Return the kind of database."""
-    return connections[database].vendor

@@ -1,12 +1,14 @@
 """What people do between a cleanup and its rollback: it is never overwritten, and each refusal names its object.
 
-Each event three times: the rollback is asked for as it is; with conflicts skipped; and after the event was taken back.
+Each event three ways, from the same rows: the rollback is asked for as it is; with conflicts skipped; and again after
+the event was taken back.
 """
 
 import pytest
 
 from cleanup.exceptions import Refused, RollbackConflict
 from cleanup.models import RollbackPoint
+from tests import databases
 from tests.integration.trees import dump
 from tests.reliability import events
 from tests.reliability.events import EVENTS, Event, Scene
@@ -44,23 +46,33 @@ def assert_refused(scene: Scene, event: Event, *, skip_conflicts: bool) -> None:
 class LaterEvent:
     """The three ways; ``alias`` is a database that the event may change."""
 
-    @pytest.fixture
-    def scene(self, alias, event) -> Scene:
-        scene = events.cleaned(alias, event)
-        scene.memory["was"] = mapped(alias)
+    def test_is_kept_and_when_it_is_mended_all_is_restored(self, alias, event, subtests):
+        scene = events.laid(alias, event)
+        was = mapped(alias)
         scene.point = scene.clean()
-        assert mapped(alias) != scene.memory["was"]
+        assert mapped(alias) != was
         event.do(scene)
-        return scene
+        rows = databases.rows(alias)
+        with subtests.test("it is told, or is no obstacle"):
+            self.told(scene, event)
+        if not event.refusal:
+            databases.wipe(alias, to=rows)
+        with subtests.test("it is kept where conflicts are skipped"):
+            self.skipped(scene, event)
+        if event.can_be_skipped:
+            databases.wipe(alias, to=rows)
+        with subtests.test("it is mended, and then all is restored"):
+            self.mended(scene, event)
+            assert mapped(alias) == was
 
-    def test_is_told_or_is_no_obstacle(self, scene, event):
+    def told(self, scene: Scene, event: Event) -> None:
         if event.refusal:
             assert_refused(scene, event, skip_conflicts=False)
         else:
             assert scene.service.rollback_cleanup(scene.point).exact
         assert event.kept(scene)
 
-    def test_is_kept_where_conflicts_are_skipped(self, scene, event):
+    def skipped(self, scene: Scene, event: Event) -> None:
         if event.can_be_skipped:
             result = scene.service.rollback_cleanup(scene.point, skip_conflicts=True)
             assert {conflict.code for conflict in result.conflicts} == {code for code, _ in event.conflicts}
@@ -69,15 +81,12 @@ class LaterEvent:
             assert_refused(scene, event, skip_conflicts=True)
         assert event.kept(scene)
 
-    def test_is_mended_and_then_all_is_restored(self, scene, event):
-        if event.refusal:
-            assert_refused(scene, event, skip_conflicts=False)
+    def mended(self, scene: Scene, event: Event) -> None:
+        if event.refusal:  # mended before; otherwise taken back after
             event.mend(scene)
-            assert scene.service.rollback_cleanup(scene.point).exact
-        else:
-            scene.service.rollback_cleanup(scene.point)
+        scene.service.rollback_cleanup(scene.point)
+        if not event.refusal:
             event.mend(scene)
-        assert mapped(scene.database) == scene.memory["was"]
         assert RollbackPoint.objects.using(scene.database).get(id=scene.point).exact
 
 
