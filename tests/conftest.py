@@ -42,8 +42,10 @@ _turns = itertools.cycle([0, 1])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add our own option."""
+    """Add our own options."""
     parser.addoption("--one-database-each", action="store_true", help="run each test on one of the two databases")
+    parser.addoption("--every-statement", action="store_true", help="kill at every statement, not at a sample of them")
+    parser.addoption("--concurrency-seconds", type=float, default=8, help="how long the crowd works at once")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

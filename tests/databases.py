@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from django.db import connections, transaction
 
+from tests import pgserver
+
 ALIASES = {"sqlite": "default", "postgresql": "postgresql"}
 
 # Written by migrate, and by nothing that is tested.
@@ -34,8 +36,10 @@ SCHEMA = {
     """,
 }
 
+Rows = dict[str, list[tuple]]
+
 _schemas: dict[str, frozenset[str]] = {}
-_initial_rows: dict[str, dict[str, list[tuple]]] = {}
+_initial_rows: dict[str, Rows] = {}
 _numbers = itertools.count(1)
 
 
@@ -50,16 +54,21 @@ def schema(using: str) -> frozenset[str]:
 
 def remember(using: str) -> None:
     """Note how the freshly migrated database looks, for `wipe` to return to."""
-    quoted = connections[using].ops.quote_name
     _schemas[using] = schema(using)
+    _initial_rows[using] = rows(using)
+
+
+def rows(using: str) -> Rows:
+    """Return all rows, by table, for `wipe` to put back."""
+    quoted = connections[using].ops.quote_name
+    found = {}
     with connections[using].cursor() as cursor:
-        rows = {}
         for table in filled_tables(using):
             # As text on PostgreSQL: a whole row goes out and in again exactly, whatever its types.
             what = "t::text" if connections[using].vendor == "postgresql" else "*"
             cursor.execute(f"SELECT {what} FROM {quoted(table)} t")
-            rows[table] = cursor.fetchall()
-    _initial_rows[using] = rows
+            found[table] = cursor.fetchall()
+    return found
 
 
 def filled_tables(using: str) -> list[str]:
@@ -74,8 +83,8 @@ def filled_tables(using: str) -> list[str]:
         return [tables[number] for (number,) in cursor.fetchall()]
 
 
-def wipe(using: str) -> None:
-    """Bring the database back to where migrate left it; a few milliseconds, since only filled tables are touched.
+def wipe(using: str, *, to: Rows | None = None) -> None:
+    """Bring the rows back to where migrate left them, or to what `rows` had found: a few milliseconds.
 
     Usable within a test too, between the examples of a property.
     """
@@ -95,8 +104,8 @@ def wipe(using: str) -> None:
         else:
             for table in tables:
                 cursor.execute(f"DELETE FROM {quoted(table)}")
-        for table, rows in _initial_rows.get(using, {}).items():
-            for row in rows:
+        for table, known in (_initial_rows.get(using, {}) if to is None else to).items():
+            for row in known:
                 values = ", ".join(["%s"] * len(row))
                 source = f"SELECT (%s::{quoted(table)}).*" if postgresql else f"VALUES ({values})"
                 cursor.execute(f"INSERT INTO {quoted(table)} {source}", row)
@@ -140,6 +149,21 @@ def blank(using: str) -> Iterator[None]:
         name = _create_postgresql_database(using, template="template0")
     with swapped_in(using, name=name):
         yield
+
+
+@contextlib.contextmanager
+def elsewhere(using: str, server: pgserver.Server) -> Iterator[None]:
+    """Put the empty maintenance database of another server behind the alias."""
+    connection = connections[using]
+    connection.close()
+    parameters = connection.settings_dict
+    usual = {name: parameters[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")}
+    parameters.update(NAME="postgres", USER="postgres", PASSWORD="", HOST=str(server.directory), PORT="")
+    try:
+        yield
+    finally:
+        connection.close()
+        parameters.update(usual)
 
 
 def url_of(using: str) -> str:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -75,11 +76,28 @@ class Server:
 
     directory: Path
     process: subprocess.Popen = field(repr=False)
+    boot: Callable[[], subprocess.Popen] = field(repr=False)
+    """Starts it anew on the same data."""
 
     @property
     def url(self) -> str:
         """The DATABASE_URL of its empty maintenance database; the socket's directory stands percent-encoded as host."""
         return f"postgresql://postgres@{quote(str(self.directory), safe='')}/postgres"
+
+    def crash(self) -> None:
+        """Shut down as ``pg_ctl stop -m immediate`` does: nothing is written any more, and recovery is needed."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(timeout=30)
+
+    def restart(self) -> None:
+        """Start again after a crash; ready for connections when it has recovered."""
+        (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
+        self.process = self.boot()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait for the server to accept connections."""
+        wait_until_ready(self.directory / "data" / "postmaster.pid", process=self.process, log=self.directory / "log")
 
     def stop(self) -> None:
         """Stop at once, cutting clients off, and leave nothing behind."""
@@ -94,8 +112,8 @@ class Server:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def start() -> Server:
-    """Start a server of its own data directory.
+def start(**settings: str) -> Server:
+    """Start a server of its own data directory, with settings beside the usual ones.
 
     Raises:
         NoPostgreSQLError: there are no binaries, or they do not work here; the message says what to do.
@@ -110,7 +128,7 @@ def start() -> Server:
         if user:
             os.chown(directory, user.uid, user.gid)
         binaries = runnable(find_binaries(), directory=directory, user=user)
-        return launch(binaries, directory=directory, user=user)
+        return launch(binaries, directory=directory, user=user, settings={**SETTINGS, **settings})
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
@@ -172,7 +190,7 @@ def works(binaries: Path, *, user: User) -> bool:
     return done.returncode == 0
 
 
-def launch(binaries: Path, *, directory: Path, user: User | None) -> Server:
+def launch(binaries: Path, *, directory: Path, user: User | None, settings: dict[str, str] = SETTINGS) -> Server:
     """Create the data directory and start the server on it, ready for connections."""
     data, log = directory / "data", directory / "log"
     become = user.arguments() if user else {}
@@ -184,23 +202,26 @@ def launch(binaries: Path, *, directory: Path, user: User | None) -> Server:
     )
     if done.returncode:
         raise NoPostgreSQLError(f"initdb failed: {done.stderr.strip()}")
-    options = [argument for name, value in SETTINGS.items() for argument in ("-c", f"{name}={value}")]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", directory, *options],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=directory,
-            env=environment,
-            # Its own group: Ctrl-C is for the tests, which then stop the server.
-            process_group=0,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread of ours runs yet
-            **become,
-        )
-    server = Server(directory=directory, process=process)
+    options = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
+
+    def boot() -> subprocess.Popen:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [binaries / "postgres", "-D", data, "-k", directory, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=directory,
+                env=environment,
+                # Its own group: Ctrl-C is for the tests, which then stop the server.
+                process_group=0,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread of ours runs yet
+                **become,
+            )
+
+    server = Server(directory=directory, process=boot(), boot=boot)
     try:
-        wait_until_ready(data / "postmaster.pid", process=process, log=log)
+        server.wait_until_ready()
     except BaseException:
         server.stop()
         raise

@@ -6,6 +6,7 @@ It holds no state but the alias. A verb that changes something opens its own tra
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -46,6 +47,7 @@ from cleanup.services.reports import (
     Progress,
     RollbackResult,
 )
+from cleanup.services.retries import while_yielding
 from cleanup.services.workers import Team
 
 #: Applications examined together in a dry run.
@@ -484,7 +486,8 @@ class DatabaseCleanupService:
 
         With ``as_copies`` folders that would be duplicates again, which guards forbid, come back under other names.
         Raises UnknownObject, InvalidKey, AlreadyRolledBack, PointExpired, Superseded, RollbackConflict (with
-        ``.conflicts``), Guarded, UnreadableJournal, Frozen, PreflightFailed.
+        ``.conflicts``), WouldDetach, Guarded, UnreadableJournal, Frozen, PreflightFailed, and database errors: in a
+        transaction of the caller lock conflicts; in one of its own, if they persist.
         """
         self._check_numbers(workers=workers)
         key = _uuid(rollback_id)
@@ -535,6 +538,9 @@ class DatabaseCleanupService:
             after = page[-1].sequence
 
     def _preview(self, undo: rollback.Undo, point: RollbackPoint, *, as_copies: bool) -> rollback.PointOutcome:
+        return while_yielding(partial(self._preview_once, undo, point, as_copies=as_copies), using=self.using)
+
+    def _preview_once(self, undo: rollback.Undo, point: RollbackPoint, *, as_copies: bool) -> rollback.PointOutcome:
         with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
             undo.backend.pin()
             outcomes = undo.undo([point], skip_conflicts=True, as_copies=as_copies, now=timezone.now())
@@ -546,12 +552,16 @@ class DatabaseCleanupService:
     ) -> RollbackResult:
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         now = timezone.now()
-        with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
-            undo.backend.pin(session_name="cleanup rollback")
-            points = undo.lock([point.sequence])
-            outcomes = undo.undo(points, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now, by=by)
-            undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)
-        return _as_rollback_result(point.id, outcomes, status="rolled_back")
+
+        def work() -> list[rollback.PointOutcome]:
+            with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
+                undo.backend.pin(session_name="cleanup rollback")
+                points = undo.lock([point.sequence])
+                outcomes = undo.undo(points, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now, by=by)
+                undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)
+            return outcomes
+
+        return _as_rollback_result(point.id, while_yielding(work, using=self.using), status="rolled_back")
 
     def _rollback_source(self, key: UUID) -> Run:
         source = Run.objects.using(self.using).filter(pk=key, kind=Run.Kind.CLEANUP).first()

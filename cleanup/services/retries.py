@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connections
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 
 from cleanup.services.errors import classify
@@ -19,6 +19,12 @@ _WAIT = wait_exponential(multiplier=0.05, max=2) + wait_random(0, 0.1)
 
 #: Not transient, for it may last; but while it lasts, nothing else could be done either.
 _NO_CONNECTION = "53300"
+
+#: The database has undone the transaction and says so. Of a lost connection nobody knows whether it was committed.
+_UNDONE = ("55P03", "40P01", "40001", "57014", "SQLITE_BUSY", "SQLITE_LOCKED")
+
+#: Further attempts of a transaction that yields to others: about ten seconds.
+PATIENCE = 9
 
 
 def is_passing(error: BaseException) -> bool:
@@ -66,3 +72,22 @@ def back_off(attempt: int) -> None:
     state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
     state.attempt_number = attempt + 1
     time.sleep(_WAIT(state))
+
+
+def while_yielding(transaction: Callable[[], T], *, using: str) -> T:
+    """Do a whole transaction again while it yields to others' locks; once only within a transaction of the caller.
+
+    Raises what the last attempt did.
+    """
+    is_own = connections[using].get_autocommit()
+    retrying = Retrying(
+        retry=retry_if_exception(_is_undone),
+        wait=_WAIT,
+        stop=stop_after_attempt(PATIENCE + 1 if is_own else 1),
+        reraise=True,
+    )
+    return retrying(transaction)
+
+
+def _is_undone(error: BaseException) -> bool:
+    return isinstance(error, DatabaseError) and classify(error).code.startswith(_UNDONE)

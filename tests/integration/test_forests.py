@@ -1,10 +1,11 @@
 """Random forests in real tables: no row is lost, the result is the recursive model's, undo restores all exactly.
 
 A case is the forest of one application; ten of them share a database, and hang into each other where they are broken.
-There are as many cases as hypothesis' profile says: 200 on each database, 2,000 with --hypothesis-profile=thorough. A
-test's id is its seed.
+There are as many cases as hypothesis' profile says: 200 on each database, 2,000 with --hypothesis-profile=thorough, or
+as many as CLEANUP_TEST_FORESTS says: 10,000 in the long form. A test's id is its seed.
 """
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,7 +27,8 @@ from tests.parts import Application, File, Folder
 from tests.unit import forests
 
 CASES_PER_ROUND = 10
-ROUNDS = hypothesis.settings().max_examples // CASES_PER_ROUND
+CASES = int(os.environ.get("CLEANUP_TEST_FORESTS", hypothesis.settings().max_examples))
+ROUNDS = CASES // CASES_PER_ROUND
 BROKEN = (0.0, 0.1, 0.3)
 
 

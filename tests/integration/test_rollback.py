@@ -1,16 +1,19 @@
 """Undo: everything as it was, nothing that a person did since is overwritten, and each conflict names its object."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from django.contrib.contenttypes.models import ContentType
+from django.db import OperationalError, connections, transaction
 from django.utils import timezone
 
 from cleanup import exceptions
 from cleanup.journal import FORMAT_VERSION
 from cleanup.models import Hold, Result, RollbackPoint, Run
-from cleanup.services import DatabaseCleanupService, rollback
+from cleanup.services import DatabaseCleanupService, retries, rollback
 from tests.hostapp import paths
 from tests.hostapp.models import TAGGED, Bookmark, Cover, Note, Scan, Tag, Watch
 from tests.integration.trees import (
@@ -495,6 +498,44 @@ class TestOnceAndInOrder:
         undo(database, point)
         with pytest.raises(exceptions.AlreadyRolledBack):
             DatabaseCleanupService(using=database)._roll_back_point(stale, skip_conflicts=False, reason="", by="")
+
+
+@pytest.fixture
+def other_session(database) -> Iterator[psycopg.Connection]:
+    """Yield a session that keeps the lock of every application until it ends its transaction."""
+    parameters = connections[database].get_connection_params()
+    known = {name: parameters[name] for name in ("host", "port", "user", "password", "dbname") if name in parameters}
+    with psycopg.connect(**known) as session:
+        yield session
+
+
+@pytest.mark.only("postgresql")
+class TestLockOfAnotherSession:
+    LOCK = named("SELECT 1 FROM :applications FOR UPDATE")
+
+    @pytest.mark.parametrize("verb", ["rollback_cleanup", "preview_rollback"])
+    def test_is_waited_for_in_several_attempts(self, database, settings, monkeypatch, other_session, verb):
+        settings.CLEANUP_LOCK_TIMEOUT_MS = 10
+        point = clean(database, tree(database, "A, A"))
+        other_session.execute(self.LOCK)
+        pauses = []
+
+        def end_after_three(attempt: int) -> None:
+            pauses.append(attempt)
+            if attempt == 2:
+                other_session.rollback()
+
+        monkeypatch.setattr(retries, "back_off", end_after_three)
+        assert getattr(DatabaseCleanupService(using=database), verb)(point).exact
+        assert pauses == [0, 1, 2]
+
+    def test_fails_at_once_within_a_transaction_of_the_caller(self, database, settings, monkeypatch, other_session):
+        settings.CLEANUP_LOCK_TIMEOUT_MS = 10
+        monkeypatch.setattr(retries, "back_off", lambda attempt: pytest.fail("it was tried again"))
+        point = clean(database, tree(database, "A, A"))
+        other_session.execute(self.LOCK)
+        with pytest.raises(OperationalError), transaction.atomic(using=database):
+            undo(database, point)
 
 
 class TestHoldAfterwards:

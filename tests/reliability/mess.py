@@ -79,6 +79,11 @@ def make(using: str, *, applications: int, roots: int = 2, children: int = 2, fi
     return mess.write(using)
 
 
+def applications(using: str) -> list[str]:
+    """Return the ids of all applications."""
+    return [str(key) for key in Application.objects.using(using).values_list("pk", flat=True)]
+
+
 def picture(using: str) -> Picture:
     """Return the folders and files of each application, by its key."""
     rows: dict[str, list] = {str(key): [] for key in Application.objects.using(using).values_list("pk", flat=True)}

@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tests import databases
 from tests.parts import SETTINGS_MODULE
@@ -21,36 +21,59 @@ from tests.parts import SETTINGS_MODULE
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 NURSERY = """
-import json, os, signal, sys, traceback
+import importlib, inspect, json, os, signal, sys, traceback
 import django
 django.setup()
 from django.conf import settings
-from django.db import connection
+from django.core.management import call_command
+from django.db import connections
 from cleanup.services import DatabaseCleanupService
 
-class Killer:
-    # Kills this process at its n-th statement, before or after the database has done it.
-    def __init__(self, at, done):
-        self.left, self.done = at, done
-    def __call__(self, execute, sql, params, many, context):
+class Fate:
+    # Strikes this process at its n-th statement, before or after the database has done it. A COMMIT is a statement.
+    def __init__(self, *, at, after, how):
+        self.left, self.after, self.how = at, after, how
+    def __call__(self, execute, sql, *arguments):
         self.left -= 1
-        if self.left == 0 and not self.done:
+        if self.left == 0 and not self.after:
+            self.strike(sql)
+        try:
+            return execute(sql, *arguments)
+        finally:
+            if self.left == 0 and self.after:
+                self.strike(sql)
+    def commit(self):
+        self(lambda sql: self.commit_it(), "COMMIT")
+    def strike(self, sql):
+        say(struck=" ".join(str(sql).split())[:200])
+        if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        result = execute(sql, params, many, context)
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
+        os.read(0, 1)  # halted: until the parent's parent has done something to the database
 
 def say(**what):
     os.write(1, (json.dumps(what) + "\\n").encode())
 
+def do(verb, *arguments):
+    if verb == "migrate":
+        call_command(verb, *arguments, interactive=False, verbosity=0)
+        return
+    verb = getattr(DatabaseCleanupService(), verb)
+    told = {}
+    if "progress" in inspect.signature(verb).parameters:
+        told["progress"] = lambda progress: say(done=progress.done)
+    verb(*arguments, **told)
+
 def obey(order):
     vars(settings._wrapped).update(order["settings"])
-    killer = Killer(order["die_at"], order["die_after"])
-    with connection.execute_wrapper(killer):
-        verb = getattr(DatabaseCleanupService(), order["verb"])
-        verb(*order["arguments"], progress=lambda progress: say(done=progress.done))
-    say(statements=order["die_at"] - killer.left)
+    for path, value in order["constants"].items():
+        module, _, name = path.rpartition(".")
+        setattr(importlib.import_module(module), name, value)
+    fate = Fate(**order["fate"])
+    connection = connections["default"]
+    fate.commit_it, connection._commit = connection._commit, fate.commit
+    with connection.execute_wrapper(fate):
+        do(order["verb"], *order["arguments"])
+    say(statements=order["fate"]["at"] - fate.left)
 
 for line in sys.stdin:
     child = os.fork()
@@ -70,6 +93,20 @@ for line in sys.stdin:
 NEVER = 10**9
 
 
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What befalls a process at one of its statements."""
+
+    at: int
+    after: bool = False
+    """When the database has done the statement."""
+    how: Literal["kill", "halt"] = "kill"
+    """Halted, it goes on when it is told to."""
+
+    def __str__(self) -> str:
+        return f"{'after' if self.after else 'before'} statement {self.at}"
+
+
 @dataclass(slots=True)
 class Nursery:
     """Gives orders to one child at a time."""
@@ -80,14 +117,22 @@ class Nursery:
     child: "Child | None" = None
 
     def start(
-        self, verb: str, *arguments: Any, die_at: int = NEVER, die_after: bool = False, **settings: Any
+        self,
+        verb: str,
+        *arguments: Any,
+        fate: Fate | None = None,
+        constants: dict[str, Any] | None = None,
+        **settings: Any,
     ) -> "Child":
-        """Have a new process call a verb of the service on the database."""
+        """Have a new process call a verb of the service on the database, or migrate it.
+
+        Constants are named by their dotted paths.
+        """
         order = {
             "verb": verb,
             "arguments": [str(argument) for argument in arguments],
-            "die_at": die_at,
-            "die_after": die_after,
+            "fate": asdict(fate or Fate(NEVER)),
+            "constants": constants or {},
             "settings": settings,
         }
         self.process.stdin.write(json.dumps(order) + "\n")
@@ -111,6 +156,8 @@ class Child:
     statements: int = 0
     """Executed, if it came to its end."""
     status: int | None = None
+    struck: str = ""
+    """The statement at which fate struck."""
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal; to one that has ended already there is nothing to send."""
@@ -125,9 +172,27 @@ class Child:
     def wait(self) -> int:
         """Return how it ended: 0, 1 after an exception, or minus the number of the signal that killed it."""
         while "ended" not in (said := self.nursery.read()):
-            self.statements = said.get("statements", self.statements)
+            self._hear(said)
         self.status = said["ended"]
         return self.status
+
+    def wait_for_halt(self) -> bool:
+        """Return whether it halts where it was to; otherwise it has ended before."""
+        while "ended" not in (said := self.nursery.read()):
+            self._hear(said)
+            if self.struck:
+                return True
+        self.status = said["ended"]
+        return False
+
+    def go_on(self) -> None:
+        """Let it go on after a halt."""
+        self.nursery.process.stdin.write("\n")
+        self.nursery.process.stdin.flush()
+
+    def _hear(self, said: dict[str, Any]) -> None:
+        self.statements = said.get("statements", self.statements)
+        self.struck = said.get("struck", self.struck)
 
 
 @contextlib.contextmanager

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
 from tests import databases
 from tests.reliability import mess
-from tests.reliability.nursery import Nursery, nursery
+from tests.reliability.nursery import Fate, Nursery, nursery
+from tests.reliability.wholeness import assert_whole, go_on, let_sessions_end
 
 ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "30"))
 APPLICATIONS = 30
@@ -80,50 +80,19 @@ class Scene:
             child = self.processes.start(
                 verb,
                 *arguments,
-                die_at=chance.randint(1, self.usual.statements[verb]),
-                die_after=chance.random() < 0.5,
+                fate=Fate(chance.randint(1, self.usual.statements[verb]), after=chance.random() < 0.5),
                 **SETTINGS,
             )
         assert child.wait() in (-signal.SIGKILL, 0), self.processes.errors.read_text()
-        self._let_sessions_end()
-
-    def _let_sessions_end(self) -> None:
-        """Wait for the server to notice: it ends the statement it is at, were it a COMMIT, before it does."""
-        connection = connections[self.using]
-        while connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                    " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
-                )
-                if cursor.fetchone() == (0,):
-                    return
-            time.sleep(0.01)
+        let_sessions_end(self.using)
 
     def assert_whole(self) -> int:
         """Assert that each application is exactly as before or as after, and return how many are as after."""
-        now = mess.picture(self.using)
-        torn = [key for key in now if now[key] not in (self.usual.before[key], self.usual.after[key])]
-        assert not torn
-        merged = {key for key in now if now[key] != self.usual.before[key]}
-        points = RollbackPoint.objects.using(self.using).filter(status=RollbackPoint.Status.LIVE)
-        assert {point.application_key for point in points} == merged
-        return len(merged)
+        return assert_whole(self.using, before=self.usual.before, after=self.usual.after)
 
     def go_on(self, kind: str, start: Callable[[], Any]) -> Run:
         """Go on with the run of a kind, or start it if it was killed before there was one; return it, ended."""
-        runs = Run.objects.using(self.using).filter(kind=kind)
-        run = runs.first()
-        if run is None:
-            start()
-        elif run.status != Run.Status.COMPLETED:
-            DatabaseCleanupService(using=self.using).resume(run.pk)
-        run = runs.get()
-        results = Result.objects.using(self.using).filter(run=run)
-        assert run.status == Run.Status.COMPLETED, run.status_reason
-        assert {result.error_message for result in results if result.status == Result.Status.FAILED} == set()
-        assert len(results) == APPLICATIONS
-        return run
+        return go_on(self.using, kind, start, applications=APPLICATIONS)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,77 @@
+"""What an older version journaled can be rolled back by this one, or is refused naming what is gone.
+
+The files in `journals` are rows as that version wrote them. A new format is written down by the first run of these
+tests, to be committed, and never written again.
+"""
+
+import pytest
+
+from cleanup.exceptions import RollbackConflict, UnreadableJournal
+from cleanup.journal import FORMAT_VERSION
+from cleanup.models import RollbackPoint
+from cleanup.services import DatabaseCleanupService
+from tests.integration.trees import dump, execute
+from tests.parts import File, Folder
+from tests.reliability import journals
+
+FORMATS = range(1, FORMAT_VERSION + 1)
+
+pytestmark = pytest.mark.mapped_models("the journals are of the mapped tables")
+
+
+@pytest.mark.parametrize("version", FORMATS)
+class TestJournalOfFormat:
+    def test_is_kept_as_it_was_written(self, database, version):
+        path = journals.path(version, database)
+        if not path.exists():
+            assert version == FORMAT_VERSION, "only the version that writes a format can write its journal down"
+            journals.write(version, database)
+            pytest.fail(f"{path.name} was written: commit it, and never change it")
+        assert journals.load(version, database)["layout"]["format_version"] == version
+
+    def test_is_rolled_back_exactly(self, database, version):
+        text = journals.load(version, database)
+        assert journals.tables(database) == text["after"]
+        result = DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["id"])
+        assert (result.exact, result.folders_restored) == (True, len(text["removed"]))
+        assert journals.tables(database) == text["before"]
+
+    def test_still_knows_where_folders_went(self, database, version):
+        text = journals.load(version, database)
+        for row in text["removed"]:
+            now = DatabaseCleanupService(using=database).resolve_folder(row["folder_key"])
+            assert Folder.objects.using(database).filter(pk=now).exists()
+
+    def test_overwrites_nothing_that_people_did(self, database, version):
+        text = journals.load(version, database)
+        moved = next(
+            now["id"]
+            for now, then in zip(text["after"]["files"], text["before"]["files"], strict=True)
+            if now["folder_id"] != then["folder_id"]
+        )
+        File.objects.using(database).filter(pk=moved).update(folder=None)
+        with pytest.raises(RollbackConflict) as caught:
+            DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["id"])
+        assert [conflict.code for conflict in caught.value.conflicts] == ["changed"]
+        DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["id"], skip_conflicts=True)
+        assert [str(file.pk) for file in File.objects.using(database).filter(folder=None)] == [str(_uuid(moved))]
+
+    @pytest.mark.parametrize(
+        ("change", "column"),
+        [
+            ("ALTER TABLE folders RENAME COLUMN updated_at TO touched_at", "folders.updated_at"),
+            ("ALTER TABLE hostapp_bookmark RENAME COLUMN folder_id TO directory_id", "hostapp_bookmark.folder_id"),
+        ],
+    )
+    def test_is_refused_where_a_column_is_gone_and_named(self, scratch_database, version, change, column):
+        text = journals.load(version, scratch_database)
+        execute(scratch_database, change)
+        before = dump(scratch_database, own=True)
+        with pytest.raises(UnreadableJournal, match=column):
+            DatabaseCleanupService(using=scratch_database).rollback_cleanup(text["point"]["id"])
+        assert dump(scratch_database, own=True) == before
+        assert RollbackPoint.objects.using(scratch_database).get().status == RollbackPoint.Status.LIVE
+
+
+def _uuid(text: str) -> str:
+    return text if "-" in text else f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
