@@ -48,6 +48,7 @@ SET timezone = 'UTC';
 SET bytea_output = 'hex';
 SET extra_float_digits = 1;
 SET row_security = off;
+SET client_min_messages = warning;
 
 DROP TABLE IF EXISTS pg_temp.audit_place;
 CREATE TEMPORARY TABLE audit_place (key text COLLATE "C" PRIMARY KEY, place bigint NOT NULL);
