@@ -8,7 +8,6 @@ why it makes no difference. Exits with 1 for a survivor without such a line, and
 import argparse
 import importlib
 import os
-import re
 import signal
 import sys
 import time
@@ -144,7 +143,7 @@ class Mutation:
                 signal.alarm(limit)  # a mutant that never ends is noticed
                 mutant.apply()
                 self._run(session)
-            except BaseException:  # whatever it is, it was noticed
+            except BaseException:  # noqa: BLE001 - whatever it is, it was noticed
                 self.failed = True
             finally:
                 os._exit(self.failed)
