@@ -46,15 +46,29 @@ IS_SQL = re.compile(r"\b(SELECT|FROM|WHERE|AND|OR|NOT|EXISTS|JOIN|UPDATE|INSERT|
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault: put `code` into `function`."""
+    """One fault: the place of that number in `function`."""
 
     name: str
     function: types.FunctionType = field(repr=False)
-    code: types.CodeType = field(repr=False)
+    path: tuple[ast.AST, ...] = field(repr=False)
+    """The classes that the function stands in, and the function."""
+    place: int
 
     def apply(self) -> None:
         """Change the function in place, for all who have imported it."""
-        self.function.__code__ = self.code
+        *classes, node = self.path
+        mutated = copy.deepcopy(node)
+        _, change = next(place for number, place in enumerate(_places(mutated)) if number == self.place)
+        change()
+        for shell in reversed(classes):
+            outer = copy.copy(shell)
+            outer.body = [mutated]
+            mutated = outer
+        module = ast.fix_missing_locations(ast.Module([mutated], []))
+        code = compile(module, self.function.__code__.co_filename, "exec", dont_inherit=True)
+        for node in self.path:
+            code = next(c for c in code.co_consts if isinstance(c, types.CodeType) and c.co_name == node.name)
+        self.function.__code__ = code
 
 
 def mutants_of(module: types.ModuleType, *, only: tuple[str, ...] = ()) -> Iterator[Mutant]:
@@ -63,12 +77,11 @@ def mutants_of(module: types.ModuleType, *, only: tuple[str, ...] = ()) -> Itera
     for name, function in _functions(module):
         if only and name not in only:
             continue
-        node = _find(tree, name)
+        path = _find(tree, name)
         seen: Counter[str] = Counter()
-        for change, mutated in _changed(node):
-            code = _compiled(tree, node, mutated, name, module.__file__)
+        for number, (change, _) in enumerate(_places(path[-1])):
             seen[change] += 1
-            yield Mutant(f"{module.__name__}.{name}: {change} #{seen[change]}", function, code)
+            yield Mutant(f"{module.__name__}.{name}: {change} #{seen[change]}", function, path, number)
 
 
 def _functions(module: types.ModuleType) -> Iterator[tuple[str, types.FunctionType]]:
@@ -82,37 +95,13 @@ def _functions(module: types.ModuleType) -> Iterator[tuple[str, types.FunctionTy
                     yield function.__qualname__, function
 
 
-def _find(tree: ast.AST, qualified: str) -> ast.FunctionDef:
+def _find(tree: ast.AST, qualified: str) -> tuple[ast.AST, ...]:
+    path: tuple[ast.AST, ...] = ()
     for name in qualified.split("."):
-        tree = next(
-            node
-            for node in ast.iter_child_nodes(tree)
-            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name
-        )
-    assert isinstance(tree, ast.FunctionDef)
-    return tree
-
-
-def _compiled(tree: ast.AST, node: ast.FunctionDef, mutated: ast.FunctionDef, name: str, file: str) -> types.CodeType:
-    kept = node.body
-    node.body = mutated.body
-    try:
-        found = compile(ast.fix_missing_locations(copy.deepcopy(tree)), file, "exec", dont_inherit=True)
-    finally:
-        node.body = kept
-    for part in name.split("."):
-        found = next(c for c in found.co_consts if isinstance(c, types.CodeType) and c.co_name == part)
-    return found
-
-
-def _changed(function: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Yield what is changed, and the changed function, for each place where something can be."""
-    count = sum(1 for _ in _places(function))
-    for number in range(count):
-        mutated = copy.deepcopy(function)
-        change, apply = next(place for at, place in enumerate(_places(mutated)) if at == number)
-        apply()
-        yield change, mutated
+        within = path[-1] if path else tree
+        kinds = (ast.ClassDef, ast.FunctionDef)
+        path += (next(n for n in ast.iter_child_nodes(within) if isinstance(n, kinds) and n.name == name),)
+    return path
 
 
 Place = tuple[str, Callable[[], None]]
