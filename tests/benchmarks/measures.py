@@ -46,7 +46,8 @@ def clean_up(stage: Stage, database: str, *options: str, workers: int = 1, **var
     return stage.child([*command, "--workers", str(workers), *options], database=database, **variables)
 
 
-def _roll_back(stage: Stage, database: str) -> Child:
+def roll_back(stage: Stage, database: str) -> Child:
+    """Undo the only run there is."""
     with stage.connect(database) as connection:
         ((run,),) = connection.execute("SELECT id::text FROM cleanup_run WHERE kind = 'cleanup'").fetchall()
     command = [sys.executable, "manage.py", "database_cleanup", "--rollback", run, "--no-input", "--json"]
@@ -120,7 +121,7 @@ class Measures:
             seconds["cleanup"], peaks["cleanup"] = done.seconds, done.peak_bytes
             self._require_merged(database, what="cleanup")
             self.stage.settle()
-            undone = _roll_back(self.stage, database)
+            undone = roll_back(self.stage, database)
             seconds["rollback"], peaks["rollback"] = undone.seconds, undone.peak_bytes
             _require(same=_checksum(self.stage, database) == self.stage.checksum, what="rollback")
 
@@ -195,7 +196,7 @@ class Measures:
             report = json.loads(done.output)
             if report["failed_cleanups"]:
                 raise AssertionError(report["results"])
-            undone = _roll_back(self.stage, database)
+            undone = roll_back(self.stage, database)
             _require(same=_checksum(self.stage, database) == before, what="rollback")
         for name, child in (("cleanup", done), ("rollback", undone)):
             peak = child.peak_bytes / 1e6

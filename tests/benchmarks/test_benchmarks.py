@@ -1,9 +1,13 @@
 """The benchmark measures what it says: its dataset has the promised shape, and its bare SQL merges it."""
 
+import contextlib
+
+import psycopg
 import pytest
 from django.db import connections, transaction
 
-from tests.benchmarks import baselines, dataset
+from tests import databases
+from tests.benchmarks import baselines, dataset, scale
 
 APPLICATIONS = 40
 
@@ -58,3 +62,20 @@ class TestReads:
     @pytest.mark.parametrize("statements", [baselines.CHECK, baselines.DRY_RUN, baselines.VERIFICATION])
     def test_run(self, cursor, statements):
         baselines.run(cursor, statements)
+
+
+@pytest.mark.only("postgresql")
+class TestScale:
+    def test_fills_by_copy_with_the_promised_shape(self, database):
+        promised = dataset.expected(90)
+        with contextlib.ExitStack() as stack:
+            own = tuple(
+                stack.enter_context(psycopg.connect(databases.url_of(database), autocommit=True)) for _ in scale.COPIES
+            )
+            scale.fill_by_copy(own, applications=scale.applications_for(5760))
+        with connections[database].cursor() as cursor:
+            assert counts(cursor) == (promised.applications, promised.folders, promised.files, promised.files)
+            cursor.execute(
+                f"SELECT sum(n) FROM ({baselines.CHECK[0].replace('count(*)', 'count(*) - 1 AS n', 1)}) AS a"
+            )
+            assert cursor.fetchone() == (promised.folders_removed // len(dataset.TREE),)

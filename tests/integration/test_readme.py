@@ -16,7 +16,7 @@ from cleanup import conf, exceptions
 from cleanup import signals as signals_of_cleanup
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.findings import CODES
-from tests import databases
+from tests import databases, psql
 from tests.integration.trees import execute, fetch, is_postgresql, tree
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -224,8 +224,15 @@ class TestExamples:
     def test_of_monitoring_happen_as_shown(self, demonstrated):
         assert_happen(examples("Monitoring"), demonstrated)
 
+    @pytest.mark.only("postgresql")
+    def test_of_the_audit_happen_as_shown(self, demonstrated, tmp_path):
+        for name in ("manage.py", "cleanup"):  # it leaves files where it runs
+            (tmp_path / name).symlink_to(ROOT / name)
+        path = f"{demonstrated['PATH']}{os.pathsep}{psql.find().parent}"
+        assert_happen(examples("Audit"), {**demonstrated, "PATH": path, "PYTHONPATH": str(ROOT)}, tmp_path)
+
     def test_stand_in_a_section_that_is_executed(self):
-        shown = ("Adopting an existing database", "Your own models", "The command", "The REST API", "Monitoring")
+        shown = ("Adopting an existing database", "Your own models", "The command", "The REST API", "Audit", "Monitoring")
         assert sum(len(blocks("console", section(title))) for title in shown) == len(blocks("console"))
         written = ("Your own models", "The REST API", "Monitoring", *STORY)
         assert sum(len(blocks("python", section(title))) for title in written) == len(blocks("python"))

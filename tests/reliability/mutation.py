@@ -1,0 +1,211 @@
+"""Do the tests notice a fault? ``python -m tests.reliability.mutation planning`` (journal, sqlite, postgresql, or all).
+
+The tests are collected and the databases made once; then each mutant is put into a fork of the process, which runs
+tests until one fails. A mutant that none notices is a survivor: it needs a test, or a line in `survivors.txt` that says
+why it makes no difference. Exits with 1 for a survivor without such a line, and for a line without such a survivor.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.reliability.mutants import Mutant, mutants_of
+
+EXPLAINED = Path(__file__).with_name("survivors.txt")
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is mutated, and the tests that must notice."""
+
+    module: str
+    functions: tuple[str, ...] = ()
+    """Qualified names; none: all."""
+    tests: tuple[str, ...]
+    keyword: str = ""
+
+
+_ROLLBACK = ("tests/integration/test_rollback.py",)
+
+SUBJECTS = {
+    "planning": Subject(module="cleanup.planning", tests=("tests/unit/test_planning.py",)),
+    "journal": Subject(
+        module="cleanup.journal",
+        functions=("steps_of", "Reader._changes", "Reader.undo", "Reader._described", "Reader._restore_images"),
+        tests=_ROLLBACK,
+        keyword="sqlite",
+    ),
+    "sqlite": Subject(
+        module="cleanup.backends.sqlite",
+        functions=tuple(
+            f"SqliteBackend.{name}"
+            for name in (
+                "restore_moved",
+                "_restore",
+                "_verdicts",
+                "_changes",
+                "_missing_target",
+                "_image_conflicts",
+                "_unique_taken",
+                "_target_missing",
+                "restore_images",
+                "structure_differences",
+                "_differs",
+                "_same_columns",
+                "_same_key",
+            )
+        ),
+        tests=_ROLLBACK,
+        keyword="sqlite",
+    ),
+    "postgresql": Subject(
+        module="cleanup.backends.postgresql",
+        functions=tuple(
+            f"PostgresBackend.{name}"
+            for name in ("restore_moved", "_restoration", "_changes", "restore_images", "structure_differences")
+        ),
+        tests=_ROLLBACK,
+        keyword="postgresql",
+    ),
+}
+
+
+@dataclass(slots=True)
+class Mutation:
+    """A pytest plugin: instead of running the tests once, runs them against each mutant until one fails."""
+
+    subject: Subject
+    every: int = 1
+    survivors: list[str] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+    failed: bool = False
+
+    def pytest_sessionstart(self) -> None:
+        """Have properties stop at the first counterexample: nobody reads it."""
+        import hypothesis
+
+        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+        hypothesis.settings.register_profile(
+            "mutation", hypothesis.settings.get_profile("default"), phases=phases, report_multiple_bugs=False
+        )
+        hypothesis.settings.load_profile("mutation")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Notice a failure."""
+        self.failed = self.failed or report.failed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run all tests as they are, then the mutants."""
+        started = time.monotonic()
+        self._run(session)
+        if self.failed:
+            raise session.Failed("the tests fail as it is")
+        limit = int(10 + 5 * (time.monotonic() - started))
+        module = importlib.import_module(self.subject.module)
+        mutants = list(mutants_of(module, only=self.subject.functions))[:: self.every]
+        for number, mutant in enumerate(mutants, 1):
+            survived = self._survives(session, mutant, limit)
+            self.tried.append(mutant.name)
+            if survived:
+                self.survivors.append(mutant.name)
+            state = "SURVIVED" if survived else "noticed"
+            print(f"{number}/{len(mutants)} {state}: {mutant.name}", file=sys.stderr, flush=True)
+        return True
+
+    def _run(self, session: pytest.Session) -> None:
+        # The last test is told of another one to come, so that what the session has made stays.
+        for number, item in enumerate(session.items):
+            following = session.items[(number + 1) % len(session.items)]
+            session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed:
+                return
+
+    def _survives(self, session: pytest.Session, mutant: Mutant, limit: int) -> bool:
+        from django.db import connections
+
+        connections.close_all()  # the fork makes its own
+        child = os.fork()
+        if child == 0:
+            try:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                os.dup2(1, 2)
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(limit)  # a mutant that never ends is noticed
+                mutant.apply()
+                self._run(session)
+            except BaseException:  # noqa: BLE001 - whatever it is, it was noticed
+                self.failed = True
+            finally:
+                os._exit(self.failed)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status) and self.subject.keyword:
+            self._clear(session)
+        return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
+
+    def _clear(self, session: pytest.Session) -> None:
+        """Remove what a test left that was cut off."""
+        from pytest_django.plugin import blocking_manager_key
+
+        from tests import databases
+
+        with session.config.stash[blocking_manager_key].unblock():
+            for alias in databases.ALIASES.values():
+                databases.wipe(alias)
+
+
+def explained() -> dict[str, str]:
+    """Return the survivors that make no difference, with the reasons why."""
+    lines = EXPLAINED.read_text(encoding="utf-8").splitlines()
+    found = [line.partition(" -- ") for line in lines if line and not line.startswith("# ")]
+    return {name: reason for name, _, reason in found}
+
+
+def mutate(subject: str, *, every: int = 1) -> Mutation:
+    """Try every mutant of a subject, or each so-manieth."""
+    chosen = SUBJECTS[subject]
+    mutation = Mutation(chosen, every)
+    options = ["-n", "0", "-q", "-s", "-p", "no:cacheprovider", "-o", "timeout=0", "--rootdir", str(ROOT)]
+    keyword = ["-k", chosen.keyword] if chosen.keyword else []
+    pytest.main([*options, *keyword, *(str(ROOT / test) for test in chosen.tests)], plugins=[mutation])
+    if not mutation.tried:
+        raise RuntimeError("no mutant was tried: see above")
+    return mutation
+
+
+def faults(mutation: Mutation) -> list[str]:
+    """Say what is wrong: survivors that nobody has explained, explanations of what was noticed after all."""
+    known = explained()
+    wrong = [f"survived: {name}" for name in mutation.survivors if name not in known]
+    noticed = set(mutation.tried) - set(mutation.survivors)
+    return wrong + [f"explained, but noticed: {name}" for name in known if name in noticed]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Try the mutants of the named subjects."""
+    parser = argparse.ArgumentParser(prog="python -m tests.reliability.mutation", description=__doc__.splitlines()[0])
+    parser.add_argument("subject", choices=[*SUBJECTS, "all"])
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="each so-manieth only")
+    options = parser.parse_args(arguments)
+    if options.subject == "all":  # each in a process of its own: pytest runs once in one
+        codes = [os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-m", __spec__.name, name]) for name in SUBJECTS]
+        sys.exit(max(codes))
+    mutation = mutate(options.subject, every=options.every)
+    wrong = faults(mutation)
+    survivors = len(mutation.survivors)
+    print(f"{options.subject}: {len(mutation.tried)} mutants, {survivors} survived, {len(wrong)} unexplained")
+    print("\n".join(wrong))
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
