@@ -8,10 +8,11 @@ from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import folder_tables
 from cleanup.models import RemovedFolder, RollbackPoint
 from cleanup.models.operations import NAME_LENGTH
-from cleanup.services.folders import resolve_folder
 
 #: Events of a search.
 MOST_FOUND = 50
+#: Merges that are followed from one survivor to the next.
+MOST_GENERATIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,29 @@ def folder_history(*, using: str, text: str) -> FolderHistory:
     found = by_id or list(removed.filter(name=text[:NAME_LENGTH])[:MOST_FOUND]) if "\x00" not in text else []
     names = _names(using=using, keys={row.survivor_key for row in found} | ({key} if key else set()))
     present = LiveFolder(key, *names[key]) if key in names else None
-    return FolderHistory(present, tuple(_event(row, names, using=using) for row in found))
+    places = _places(using=using, keys={row.survivor_key for row in found})
+    return FolderHistory(present, tuple(_event(row, names, places) for row in found))
 
 
-def _event(row: RemovedFolder, names: dict[str, tuple[str, str]], *, using: str) -> FolderEvent:
+def _places(*, using: str, keys: set[str]) -> dict[str, str]:
+    """Return where folders are that were merged in their turn, by key; a query for each generation of merges."""
+    places = {key: key for key in keys}
+    open_keys = set(keys)
+    for _ in range(MOST_GENERATIONS):
+        rows = RemovedFolder.objects.using(using).filter(folder_key__in=open_keys).order_by("id")
+        steps = dict(
+            rows.exclude(point__status=RollbackPoint.Status.ROLLED_BACK).values_list("folder_key", "survivor_key")
+        )
+        if not steps:
+            break
+        places = {key: steps.get(place, place) for key, place in places.items()}
+        open_keys = set(steps.values())
+    return places
+
+
+def _event(row: RemovedFolder, names: dict[str, tuple[str, str]], places: dict[str, str]) -> FolderEvent:
     undone = row.point.status == RollbackPoint.Status.ROLLED_BACK
-    now_in = None if undone else resolve_folder(using=using, folder_id=row.folder_key)
+    now_in = None if undone else places[row.survivor_key]
     return FolderEvent(
         folder_id=row.folder_key,
         name=row.name,

@@ -1,0 +1,151 @@
+"""Measure the admin's pages on much history: ``python -m tests.benchmarks.pages``.
+
+Server time of a page for somebody who is signed in, the median of five after one to warm up, and its queries. By default
+100,000 applications, 10,000 runs, 500,000 results, 500,000 undo records and a million rows in them.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import sys
+import time
+
+from tests.benchmarks.stage import PRISTINE, Stage
+
+#: What a page may take, and ask of the database.
+MOST_MS, MOST_QUERIES = 300, 15
+
+_HISTORY = (
+    """
+    INSERT INTO cleanup_snapshotlayout (digest, format_version, document) VALUES ('bench', 2, '{}')
+    """,
+    """
+    INSERT INTO cleanup_run (id, kind, status, status_reason, takes_slot, correlation_id, started_by, started_how, reason,
+        options, settings, code_version, database_identity, total_applications, done_applications, failed_applications,
+        folders_removed, files_moved, done_when_resumed, waiting_for, seconds_worked, probes, created_at, started_at, halted)
+    SELECT gen_random_uuid(), 'cleanup', 'completed', '', true, n::text, 'ann', 'schedule', '', '{}', '{}', '0', 'x',
+        %(per_run)s, %(per_run)s, 0, 100, 400, 0, '', 1, '{}', now() - n * interval '1 hour', now(), false
+      FROM generate_series(1, %(runs)s) AS n
+    """,
+    """
+    CREATE TEMPORARY TABLE bench_run AS
+    SELECT id, row_number() OVER (ORDER BY created_at) - 1 AS n FROM cleanup_run
+    """,
+    """
+    INSERT INTO cleanup_rollbackpoint (id, application_key, kind, status, run_id, layout_id, created_at, created_by,
+        reason, expires_at, ended_by, ended_reason, outcome)
+    SELECT gen_random_uuid(), md5((p.n %% %(applications)s)::text)::uuid::text, 'cleanup',
+        CASE WHEN p.n %% 1000 = 0 THEN 'rolled_back' ELSE 'live' END, r.id, 'bench', now(), '', '',
+        now() + interval '90 days', '', '', '{}'
+      FROM generate_series(1, %(points)s) AS p(n) JOIN bench_run AS r ON r.n = p.n %% %(runs)s
+    """,
+    """
+    INSERT INTO cleanup_result (run_id, application_key, status, folders, folders_removed, files_moved,
+        child_folders_merged, references_moved, details, attempts, alone, error_code, error_class, error_message,
+        point_id, worker, ended_at)
+    SELECT run_id, application_key, CASE WHEN sequence %% 1000 = 1 THEN 'failed' ELSE 'completed' END, 10, 10, 40, 9, 49,
+        '{}', 1, false, CASE WHEN sequence %% 1000 = 1 THEN 'collision' ELSE '' END, '', '', sequence, '', now()
+      FROM cleanup_rollbackpoint ON CONFLICT DO NOTHING
+    """,
+    """
+    INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes)
+    SELECT 1 + n %% %(points)s, 'moved', 1, 'public.files', 40, '[]' FROM generate_series(1, %(rows)s) AS n
+    """,
+    """
+    INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)
+    SELECT gen_random_uuid()::text, gen_random_uuid()::text, 'Documents', 1 + n %% %(points)s
+      FROM generate_series(1, %(rows)s) AS n
+    """,
+    """
+    INSERT INTO cleanup_consistencycheck (started_at, ended_at, started_by, started_how, duplicate_applications,
+        waiting_applications, late_arrivals, summary, error)
+    SELECT now() - n * interval '1 hour', now() - n * interval '1 hour', '', 'schedule', n %% 100, 0, 0, '{}', ''
+      FROM generate_series(1, 10000) AS n
+    """,
+)
+
+PAGES = (
+    "control_changelist",
+    "applications",
+    "clean_up",
+    "decisions",
+    "folder?q=Documents",
+    "run_changelist",
+    "run_changelist?status__exact=stopped",
+    "result_changelist",
+    "result_changelist?status=failed",
+    "rollbackpoint_changelist",
+    "rollbackpoint_changelist?status__exact=rolled_back",
+    "snapshotrow_changelist",
+    "snapshotrow_changelist?point__sequence__exact=5",
+    "finding_changelist",
+    "consistencycheck_changelist",
+    "preview",
+)
+
+
+def measure() -> list[dict[str, object]]:
+    """Measure in this process, on the database of the settings."""
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.contrib.auth.models import User
+    from django.db import connection
+    from django.test import Client
+    from django.urls import reverse
+
+    from cleanup.services.applications import affected_page
+
+    settings.ALLOWED_HOSTS = ["*"]
+    client = Client()
+    client.force_login(User.objects.create_superuser("bench"))
+    application = affected_page(using="default").rows[0].application_id
+    found = []
+    for page in PAGES:
+        name, _, query = page.partition("?")
+        address = f"{reverse(f'admin:cleanup_{name}', args=[application] if name == 'preview' else [])}?{query}"
+        count = itertools.count()
+
+        def counted(execute, *arguments, count=count):
+            next(count)
+            return execute(*arguments)
+
+        with connection.execute_wrapper(counted):
+            status = client.get(address).status_code
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            client.get(address)
+            times.append((time.perf_counter() - started) * 1000)
+        found.append({"page": page, "status": status, "ms": statistics.median(times), "queries": next(count)})
+    return found
+
+
+def main() -> None:
+    """Fill a database, measure, and print a table; status 1 where a page is too slow."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (("applications", 100_000), ("runs", 10_000), ("points", 500_000), ("rows", 1_000_000)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(measure()))
+        return
+    parameters = {**vars(options), "per_run": max(1, options.points // options.runs)}
+    with Stage(applications=options.applications) as stage:
+        with stage.connect(PRISTINE) as connection:
+            for statement in _HISTORY:
+                connection.execute(statement, parameters if "%" in statement else None)
+            connection.execute("VACUUM ANALYZE")
+        child = stage.child([sys.executable, "-m", "tests.benchmarks.pages", "--child"], database=PRISTINE)
+    pages = json.loads(child.output)
+    print("| page | ms | queries |\n| --- | ---: | ---: |")
+    for page in pages:
+        print(f"| {page['page']} | {page['ms']:.0f} | {page['queries']} |")
+    sys.exit(any(page["ms"] > MOST_MS or page["queries"] >= MOST_QUERIES or page["status"] != 200 for page in pages))
+
+
+if __name__ == "__main__":
+    main()
