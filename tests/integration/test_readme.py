@@ -232,7 +232,14 @@ class TestExamples:
         assert_happen(examples("Audit"), {**demonstrated, "PATH": path, "PYTHONPATH": str(ROOT)}, tmp_path)
 
     def test_stand_in_a_section_that_is_executed(self):
-        shown = ("Adopting an existing database", "Your own models", "The command", "The REST API", "Audit", "Monitoring")
+        shown = (
+            "Adopting an existing database",
+            "Your own models",
+            "The command",
+            "The REST API",
+            "Audit",
+            "Monitoring",
+        )
         assert sum(len(blocks("console", section(title))) for title in shown) == len(blocks("console"))
         written = ("Your own models", "The REST API", "Monitoring", *STORY)
         assert sum(len(blocks("python", section(title))) for title in written) == len(blocks("python"))
