@@ -1,4 +1,4 @@
-"""One verb of the facade in a process of its own: ``python -m tests.benchmarks.child VERB``.
+"""One verb of the facade, or one request to the API, in a process of its own: ``python -m tests.benchmarks.child VERB``.
 
 Prints JSON: ``seconds`` of the verb alone, without the start of the interpreter and of Django, and its ``answer``.
 """
@@ -11,6 +11,18 @@ import django
 from django.db import connection
 
 
+def checking_over_the_api():
+    """Return a function that sends the request, with a token, and returns the answer."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+    from knox.models import AuthToken
+
+    user, _ = User.objects.get_or_create(username="benchmark", is_superuser=True)
+    _, token = AuthToken.objects.create(user=user)
+    client = Client(SERVER_NAME="localhost", headers={"authorization": f"Bearer {token}"})
+    return lambda: client.post("/api/cleanup/check").json()
+
+
 def main(verb: str) -> None:
     """Perform the verb."""
     django.setup()
@@ -19,6 +31,7 @@ def main(verb: str) -> None:
 
     connection.ensure_connection()
     verbs = {
+        "api-check": checking_over_the_api(),
         "check": cleanup_service.check,
         "dry-run": lambda: cleanup_service.cleanup_all_duplicate_folders(dry_run=True),
         "verify": cleanup_service.verify_cleanup_integrity,
