@@ -21,7 +21,13 @@ def checking_over_the_api():
     _, token = AuthToken.objects.create(user=user)
     client = Client(SERVER_NAME="localhost", headers={"authorization": f"Bearer {token}"})
     client.get("/api/cleanup/status")  # a server has answered before
-    return lambda: client.post("/api/cleanup/check").json()
+
+    def check():
+        response = client.post("/api/cleanup/check", {}, content_type="application/json")
+        assert response.status_code == 200, response.content
+        return response.json()
+
+    return check
 
 
 def main(verb: str) -> None:
