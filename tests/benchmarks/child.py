@@ -1,4 +1,4 @@
-"""One verb of the facade in a process of its own: ``python -m tests.benchmarks.child VERB``.
+"""One verb of the facade, or a request to the API, in a process of its own: ``python -m tests.benchmarks.child VERB``.
 
 Prints JSON: ``seconds`` of the verb alone, without the start of the interpreter and of Django, and its ``answer``.
 """
@@ -11,6 +11,25 @@ import django
 from django.db import connection
 
 
+def checking_over_the_api():
+    """Return a function that sends the request, with a token, and returns the answer."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+    from knox.models import AuthToken
+
+    user, _ = User.objects.get_or_create(username="benchmark", is_superuser=True)
+    _, token = AuthToken.objects.create(user=user)
+    client = Client(SERVER_NAME="localhost", headers={"authorization": f"Bearer {token}"})
+    client.get("/api/cleanup/status")  # a server has answered before
+
+    def check():
+        response = client.post("/api/cleanup/check", {}, content_type="application/json")
+        assert response.status_code == 200, response.content
+        return response.json()
+
+    return check
+
+
 def main(verb: str) -> None:
     """Perform the verb."""
     django.setup()
@@ -19,6 +38,7 @@ def main(verb: str) -> None:
 
     connection.ensure_connection()
     verbs = {
+        "api-check": checking_over_the_api() if verb == "api-check" else None,
         "check": cleanup_service.check,
         "dry-run": lambda: cleanup_service.cleanup_all_duplicate_folders(dry_run=True),
         "verify": cleanup_service.verify_cleanup_integrity,

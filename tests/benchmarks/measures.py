@@ -144,6 +144,7 @@ class Measures:
                 ("verification : its anti-joins", "verify", baselines.VERIFICATION, 1.2),
                 # The check tells of the verification just made, as every hour's check but one a week does.
                 ("check : its two GROUP BYs", "check", baselines.CHECK, 1.2),
+                ("check over the API : its two GROUP BYs", "api-check", baselines.CHECK, 1.2),
                 ("dry run : its recursive CTE", "dry-run", baselines.DRY_RUN, 1.2),
             ):
                 base = _bare(self.stage, database, statements)

@@ -99,6 +99,7 @@ LISTS = (
 )
 
 
+@pytest.mark.only("postgresql")
 class TestQueries:
     """Those that find out who asks are counted."""
 
