@@ -22,7 +22,8 @@ _HISTORY = (
     """,
     """
     INSERT INTO cleanup_run (id, kind, status, status_reason, takes_slot, correlation_id, started_by, started_how,
-        reason, options, settings, code_version, database_identity, total_applications, done_applications, failed_applications,
+        reason, options, settings, code_version, database_identity, total_applications, done_applications,
+        failed_applications,
         folders_removed, files_moved, done_when_resumed, waiting_for, seconds_worked, probes,
         created_at, started_at, halted)
     SELECT gen_random_uuid(), 'cleanup', 'completed', '', true, n::text, 'ann', 'schedule', '', '{}', '{}', '0', 'x',
