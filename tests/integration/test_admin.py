@@ -397,10 +397,6 @@ class TestPreview:
         small, large = (tree(using, f"Loan/Docs*{n}, Loan/Docs(3)*{n}").application for n in (1, 30))
         assert self.queries(boss, using, large) == self.queries(boss, using, small)
 
-    @pytest.mark.only("postgresql")  # on SQLite the catalogue takes one for each table
-    def test_costs_a_few_queries(self, boss, using):
-        assert self.queries(boss, using, application_with_duplicates(using)) < MOST_QUERIES
-
     def queries(self, client: Client, using: str, key: str) -> int:
         with CaptureQueriesContext(connections[using]) as queries:
             client.get(address("preview", key))
