@@ -124,6 +124,7 @@ class TestWheel:
             "apprise",
             "dj-database-url",
             "django",
+            "django-csp",
             "django-q2",
             "django-rest-knox",
             "djangorestframework",

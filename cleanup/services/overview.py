@@ -1,16 +1,15 @@
 """What the cleanup page shows, from stored rows alone: a handful of small reads, whatever the size of the database."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from django.db.models.functions import Now
+from django.db.models import Max, QuerySet
+from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
 from cleanup.models import Alert, ConsistencyCheck, Control, Run, Schedule, Service, Verification
 from cleanup.services import clusters, runs, status
 
-#: Checks that are looked through for the chart.
-CHECKS = 24 * 60
 #: Days in the chart.
 DAYS = 60
 #: Runs and alerts listed.
@@ -53,7 +52,8 @@ class Overview:
 
 def overview(*, using: str) -> Overview:
     """Read how things are."""
-    checks = tuple(ConsistencyCheck.objects.using(using).defer("summary").order_by("-id")[:CHECKS])
+    history = _one_a_day(using=using)
+    latest = _checks(using=using).order_by("-id").first()
     verifications = tuple(Verification.objects.using(using).order_by("-id")[:2])
     all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
     recent = tuple(Run.objects.using(using).order_by("-created_at")[:LISTED])
@@ -62,9 +62,9 @@ def overview(*, using: str) -> Overview:
     return Overview(
         control=Control.objects.using(using).filter(pk=1).first(),
         service=service,
-        check=next((check for check in checks if _answered(check)), None),
-        checking=next((check for check in checks[:1] if check.ended_at is None), None),
-        history=_one_a_day(checks),
+        check=history[-1] if history else latest_check(using=using),
+        checking=latest if latest is not None and latest.ended_at is None else None,
+        history=history,
         verification=next((found for found in verifications if found.ended_at), None),
         verifying=next((found for found in verifications[:1] if found.ended_at is None), None),
         active=runs.active_cleanup(using=using),
@@ -83,17 +83,20 @@ def overview(*, using: str) -> Overview:
 
 def latest_check(*, using: str) -> ConsistencyCheck | None:
     """Return the latest check that has ended with an answer."""
-    checks = ConsistencyCheck.objects.using(using).defer("summary")
-    return checks.filter(ended_at__isnull=False, duplicate_applications__isnull=False).order_by("-id").first()
+    return _answered(using=using).order_by("-id").first()
 
 
-def _answered(check: ConsistencyCheck) -> bool:
-    return check.ended_at is not None and check.duplicate_applications is not None
+def _checks(*, using: str) -> QuerySet[ConsistencyCheck]:
+    return ConsistencyCheck.objects.using(using).defer("summary")
 
 
-def _one_a_day(checks: Sequence[ConsistencyCheck]) -> tuple[ConsistencyCheck, ...]:
-    by_day: dict[object, ConsistencyCheck] = {}
-    for check in checks:  # newest first
-        if _answered(check):
-            by_day.setdefault(timezone.localdate(check.started_at), check)
-    return tuple(reversed(list(by_day.values())[:DAYS]))
+def _answered(*, using: str) -> QuerySet[ConsistencyCheck]:
+    return _checks(using=using).filter(ended_at__isnull=False, duplicate_applications__isnull=False)
+
+
+def _one_a_day(*, using: str) -> tuple[ConsistencyCheck, ...]:
+    """Return each day's last check, oldest first; days are those of the current time zone."""
+    since = timezone.now() - timedelta(days=DAYS)
+    by_day = _answered(using=using).filter(started_at__gt=since).annotate(day=TruncDate("started_at")).order_by()
+    last = by_day.values("day").annotate(last=Max("id")).values("last")
+    return tuple(_checks(using=using).filter(pk__in=last).order_by("id"))

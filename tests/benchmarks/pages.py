@@ -1,7 +1,7 @@
 """Measure the admin's pages on much history: ``python -m tests.benchmarks.pages``.
 
-Server time of a page for somebody who is signed in, the median of five after one to warm up, and its queries. By default
-100,000 applications, 10,000 runs, 500,000 results, 500,000 undo records and a million rows in them.
+Server time of a page for somebody who is signed in, the median of five after one to warm up, and its queries. By
+default 100,000 applications, 10,000 runs, 500,000 results, 500,000 undo records and a million rows in them.
 """
 
 import argparse
@@ -21,9 +21,11 @@ _HISTORY = (
     INSERT INTO cleanup_snapshotlayout (digest, format_version, document) VALUES ('bench', 2, '{}')
     """,
     """
-    INSERT INTO cleanup_run (id, kind, status, status_reason, takes_slot, correlation_id, started_by, started_how, reason,
-        options, settings, code_version, database_identity, total_applications, done_applications, failed_applications,
-        folders_removed, files_moved, done_when_resumed, waiting_for, seconds_worked, probes, created_at, started_at, halted)
+    INSERT INTO cleanup_run (id, kind, status, status_reason, takes_slot, correlation_id, started_by, started_how,
+        reason, options, settings, code_version, database_identity, total_applications, done_applications,
+        failed_applications,
+        folders_removed, files_moved, done_when_resumed, waiting_for, seconds_worked, probes,
+        created_at, started_at, halted)
     SELECT gen_random_uuid(), 'cleanup', 'completed', '', true, n::text, 'ann', 'schedule', '', '{}', '{}', '0', 'x',
         %(per_run)s, %(per_run)s, 0, 100, 400, 0, '', 1, '{}', now() - n * interval '1 hour', now(), false
       FROM generate_series(1, %(runs)s) AS n
@@ -44,8 +46,8 @@ _HISTORY = (
     INSERT INTO cleanup_result (run_id, application_key, status, folders, folders_removed, files_moved,
         child_folders_merged, references_moved, details, attempts, alone, error_code, error_class, error_message,
         point_id, worker, ended_at)
-    SELECT run_id, application_key, CASE WHEN sequence %% 1000 = 1 THEN 'failed' ELSE 'completed' END, 10, 10, 40, 9, 49,
-        '{}', 1, false, CASE WHEN sequence %% 1000 = 1 THEN 'collision' ELSE '' END, '', '', sequence, '', now()
+    SELECT run_id, application_key, CASE WHEN sequence %% 1000 = 1 THEN 'failed' ELSE 'completed' END, 10, 10, 40, 9,
+        49, '{}', 1, false, CASE WHEN sequence %% 1000 = 1 THEN 'collision' ELSE '' END, '', '', sequence, '', now()
       FROM cleanup_rollbackpoint ON CONFLICT DO NOTHING
     """,
     """

@@ -140,12 +140,13 @@ class TestRefusals:
         and kind.code not in {"refused", "application"}
     ]
     AT_THE_SHELL = {"guard_forbidden", "guard_blocked", "folder_not_created"}
+    IN_THE_API = {"key_reused"}
     INTERNAL = {"proof_failed", "count_mismatch", "unreadable_journal"}
 
     @pytest.mark.parametrize("kind", REFUSALS, ids=lambda kind: kind.code)
     def test_have_words_and_a_next_step(self, kind):
         known = sentences.advice(kind.code) != sentences.advice("no such code")
-        assert known or kind.code in self.AT_THE_SHELL | self.INTERNAL
+        assert known or kind.code in self.AT_THE_SHELL | self.IN_THE_API | self.INTERNAL
 
     def test_name_the_run_in_the_way(self):
         assert sentences.refusal(exceptions.Busy(run_id="r-1")).startswith("Another cleanup is at work. (run r-1)")
