@@ -174,7 +174,21 @@ def mutate(subject: str, *, every: int = 1) -> Mutation:
     """Try every mutant of a subject, or each so-manieth."""
     chosen = SUBJECTS[subject]
     mutation = Mutation(chosen, every)
-    options = ["-n", "0", "-q", "-s", "-p", "no:cacheprovider", "-o", "timeout=0", "--rootdir", str(ROOT)]
+    # Nobody reads how a test failed, and to say it well takes longer than to notice.
+    options = [
+        "-n",
+        "0",
+        "-q",
+        "-s",
+        "--tb=no",
+        "--assert=plain",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "timeout=0",
+        "--rootdir",
+        str(ROOT),
+    ]
     keyword = ["-k", chosen.keyword] if chosen.keyword else []
     pytest.main([*options, *keyword, *(str(ROOT / test) for test in chosen.tests)], plugins=[mutation])
     if not mutation.tried:
