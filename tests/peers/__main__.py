@@ -84,7 +84,7 @@ def main() -> None:
             print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
         rows.append(["undo", "exact" if undone else "NOT EXACT", "none", "none"])
         speeds = [float(run(server, tool, "speed", str(options.cases), feature="files alone")) for tool in PEERS]
-        rows.append(["folders merged a second", *(f"{speed:,.0f}" for speed in speeds)])
+        rows.append(["folders merged a second", *(f"{speed:,.{0 if speed >= 10 else 1}f}" for speed in speeds)])
     finally:
         server.stop()
     print(
