@@ -14,6 +14,8 @@ from cleanup.services import clusters, runs, status
 DAYS = 60
 #: Runs and alerts listed.
 LISTED = 5
+#: Alerts counted; there are as many as there are causes.
+MOST_ALERTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def overview(*, using: str) -> Overview:
     verifications = tuple(Verification.objects.using(using).order_by("-id")[:2])
     all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
     recent = tuple(Run.objects.using(using).order_by("-created_at")[:LISTED])
-    alerts = Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED).order_by("-id")
+    alerts = tuple(Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED).order_by("-id")[:MOST_ALERTS])
     service = Service.objects.using(using).filter(pk=1).first()
     return Overview(
         control=Control.objects.using(using).filter(pk=1).first(),
@@ -75,8 +77,8 @@ def overview(*, using: str) -> Overview:
             for schedule in all_schedules
             if service is not None and service.started and status.is_overdue(schedule, now=schedule.now)
         ),
-        alerts=tuple(alerts[:LISTED]),
-        open_alerts=alerts.count(),
+        alerts=alerts[:LISTED],
+        open_alerts=len(alerts),
         cluster_alive=clusters.alive(using=using),
     )
 
