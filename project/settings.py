@@ -130,6 +130,10 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["cleanup.api.schema.without_twins"],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "RunKind": "cleanup.models.operations.Run.Kind",
+        "RunStatus": "cleanup.models.operations.Run.Status",
+    },
 }
 
 # --- Database ---------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from django.db import connections
 from django.test import TransactionTestCase
 
 from tests import databases
+from tests.queues import queue_in
 
 # What may be skipped, by its reason, outside CI. There, nothing may.
 ALLOWED_SKIPS = ("Chromium is not installed",)
@@ -86,22 +87,23 @@ TransactionTestCase._fixture_teardown = _return_to_start
 
 
 @pytest.fixture
-def database(request) -> str:
-    """Return the alias of the shared database."""
-    return request.param
+def database(request) -> Iterator[str]:
+    """Yield the alias of the shared database."""
+    with queue_in(request.param):
+        yield request.param
 
 
 @pytest.fixture
 def scratch_database(request) -> Iterator[str]:
     """Yield an alias behind which stands a migrated database for this test alone."""
-    with databases.scratch_copy(request.param):
+    with databases.scratch_copy(request.param), queue_in(request.param):
         yield request.param
 
 
 @pytest.fixture
 def blank_database(request) -> Iterator[str]:
     """Yield an alias behind which stands an empty database for this test alone."""
-    with databases.blank(request.param):
+    with databases.blank(request.param), queue_in(request.param):
         yield request.param
 
 

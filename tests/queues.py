@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.test import override_settings
-from django_q.conf import Conf
 
 
 class QueueRouter:
@@ -21,6 +20,8 @@ class QueueRouter:
 @contextmanager
 def queue_in(using: str) -> Iterator[None]:
     """Have django-q2's queue and schedules in a database, for this process."""
+    from django_q.conf import Conf  # it reads the settings
+
     usual, Conf.ORM = Conf.ORM, using
     QueueRouter.alias = using
     try:
