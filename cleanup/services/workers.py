@@ -288,8 +288,8 @@ class Worker:
 
     def _work_on(self) -> None:
         while self._goes_on():
-            self._yield_way()
-            if not self._goes_on() or (claimed := self._patiently(self._claim)) is None:
+            # Whoever finds the way free makes a claim, however short its time is: each piece brings the run forward.
+            if not self._yield_way() or (claimed := self._patiently(self._claim)) is None:
                 break
             if claimed:
                 self._work(claimed)
@@ -319,8 +319,11 @@ class Worker:
 
     # Yielding.
 
-    def _yield_way(self) -> None:
-        """Wait, holding nothing, while the database is under pressure; pause the run when that takes too long."""
+    def _yield_way(self) -> bool:
+        """Wait, holding nothing, while the database is under pressure; pause the run when that takes too long.
+
+        Returns False when a tick's time is over before the pressure is: the next one looks again.
+        """
         runs = Run.objects.using(self.using).filter(pk=self.run.pk)
         throttle = self.team.throttle
         waiting = False
@@ -332,11 +335,12 @@ class Worker:
             waiting = True
             if self._patiently(self._ordered)[0] is not None or self._patiently(lambda: self._lost_patience(runs)):
                 break
-            if not self._goes_on():  # a tick hands on; the next one looks again
-                return
+            if not self._goes_on():
+                return False
             time.sleep(WAIT_SECONDS)
         if waiting and throttle.reason:
             runs.update(waiting_for="")
+        return True
 
     def _tell_pressure(self, runs: QuerySet[Run]) -> None:
         """Write to the run what was seen, where that is news, and that its worker lives."""
