@@ -45,6 +45,9 @@ _turns = itertools.cycle([0, 1])
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our own options."""
     parser.addoption("--one-database-each", action="store_true", help="run each test on one of the two databases")
+    parser.addoption(
+        "--every-file", action="store_true", help="run all of the engine's tests on the second set of models"
+    )
     parser.addoption("--every-statement", action="store_true", help="kill at every statement, not at a sample of them")
     parser.addoption("--concurrency-seconds", type=float, default=8, help="how long the crowd works at once")
 
@@ -63,6 +66,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _on(vendor: str) -> object:
     alias = databases.ALIASES[vendor]
     return pytest.param(alias, id=vendor, marks=pytest.mark.django_db(databases=[alias], transaction=True))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Have one worker more than there are cores: some tests wait for a cluster's next minute, or for a lock."""
+    return (os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

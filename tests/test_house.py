@@ -50,6 +50,7 @@ class TestCode:
     def test_is_formatted(self):
         assert_passes(run(SCRIPTS / "ruff", "format", "--check", "--diff", "."))
 
+    @pytest.mark.slow
     def test_passes_the_type_checker(self):
         assert_passes(run(SCRIPTS / "mypy"))
 

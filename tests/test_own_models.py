@@ -1,7 +1,7 @@
 """The tests of the engine once more, with other models in the parts: `tests/othermodels` instead of the mapped tables.
 
-Each file is a pytest of its own, since a process has one set of settings. By turns a test runs on one database or the
-other; on both it does with
+They are a pytest of their own, since a process has one set of settings. By turns a test runs on one database or the
+other, and CI runs the files that go through every statement; ``--every-file`` runs them all. On both databases it is
 
     .venv/bin/pytest --ds=tests.settings_own_models -m "not mapped_models" tests/integration/test_rollback.py
 """
@@ -15,17 +15,19 @@ import pytest
 
 from tests.test_house import ROOT, assert_passes, run
 
-FILES = (
+CORE = (
+    "tests/integration/test_consolidation.py",
+    "tests/integration/test_integrity.py",
+    "tests/integration/test_rollback.py",
+)
+MORE = (
     "tests/integration/test_adversary.py",
     "tests/integration/test_command.py",
-    "tests/integration/test_consolidation.py",
     "tests/integration/test_copies.py",
     "tests/integration/test_forests.py",
-    "tests/integration/test_integrity.py",
     "tests/integration/test_preflight.py",
     "tests/integration/test_queries.py",
     "tests/integration/test_retention.py",
-    "tests/integration/test_rollback.py",
     "tests/integration/test_runs.py",
     "tests/reliability/test_kill.py",
 )
@@ -36,18 +38,19 @@ SHORT = ("--one-database-each", "--hypothesis-profile=few")
 MAPPED_ONLY = {"tests/integration/test_preflight.py": 1}
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("file", FILES)
-def test_pass(file, monkeypatch):
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_pass(request, monkeypatch):
+    files = CORE + MORE if request.config.getoption("every_file") else CORE
     # Not a worker of this pytest: it makes databases and a directory of its own, on the same server.
     for name in [name for name in os.environ if name.startswith("PYTEST_")]:
         monkeypatch.delenv(name)
     few = {"DJANGO_SETTINGS_MODULE": "", "CLEANUP_TEST_KILLS": "6"}
-    assert_passes(run(sys.executable, "-m", "pytest", *OPTIONS, *SHORT, file, **few))
+    assert_passes(run(sys.executable, "-m", "pytest", *OPTIONS, *SHORT, *files, **few))
 
 
 def test_are_left_out_of_few_tests():
-    texts = {file: Path(ROOT / file).read_text(encoding="utf-8") for file in FILES}
+    texts = {file: Path(ROOT / file).read_text(encoding="utf-8") for file in CORE + MORE}
     found = {file: len(re.findall(r"mapped_models\(", text)) for file, text in texts.items()}
     assert {file: number for file, number in found.items() if number} == MAPPED_ONLY
 

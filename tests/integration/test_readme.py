@@ -218,6 +218,7 @@ class TestExamples:
         assert done.returncode == 0, done.stderr
         return environment
 
+    @pytest.mark.slow
     def test_on_the_console_happen_as_shown(self, demonstrated):
         assert_happen(examples("The command"), demonstrated)
 
@@ -281,6 +282,7 @@ class TestAdoption:
         tree(blank_database, "Loan/Docs(1)")
         return blank_database
 
+    @pytest.mark.slow
     def test_goes_as_shown(self, dirty):
         shown = examples("Adopting an existing database")
         assert_happen(shown, environment_of(databases.url_of(dirty)))

@@ -21,6 +21,8 @@ from tests.parts import File
 from tests.reliability import mess
 from tests.reliability.crowd import Ledger, Person
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 8
 APPLICATIONS = 6
 #: What a merge, or somebody between two merges, may leave behind for a moment. Nothing else may be found, ever.

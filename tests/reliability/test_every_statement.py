@@ -32,6 +32,8 @@ from tests.reliability.deeds import (
 from tests.reliability.nursery import Nursery, nursery
 from tests.reliability.wholeness import let_sessions_end
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def nurseries() -> Iterator[Callable[[str], Nursery]]:

@@ -102,7 +102,7 @@ class TestEveryRoute:
         assert methods == {door for door in EXPECTED if not re.search(r"[?{]", door)}
 
     def test_is_one_of_these(self):
-        (api,) = urls.urlpatterns
+        _, api = urls.urlpatterns  # what monitoring reads has doors of its own
         routes = {str(pattern.pattern) for pattern in api.url_patterns}
         assert routes == {"<path:nowhere>"} | {f"{route}{slash}" for route, _, _ in ROUTES for slash in ("", "/")}
 
