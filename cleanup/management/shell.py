@@ -11,6 +11,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseFailure
@@ -31,6 +32,8 @@ class ShellCommand(BaseCommand):
     """A command that reports on standard output and says everything else on standard error."""
 
     requires_migrations_checks = False
+    # What a shell stands on. Checking admin and URLs would load them, which takes longer than a small command.
+    requires_system_checks = ("cleanup", Tags.models)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Keep usage to a line, and take no abbreviations: half a word is not consent."""
