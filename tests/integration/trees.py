@@ -263,12 +263,12 @@ def _read(database: str, application: str, labels: dict[str, str]) -> list[Node]
 
 
 def dump(database: str, *, own: bool = False) -> dict[str, list[str]]:
-    """Return every table's rows as exact text, sorted, by table; the product's own tables only if asked.
+    """Return every table's rows as exact text, sorted, by table; the product's own tables and queue only if asked.
 
     On PostgreSQL all schemas, on SQLite value and storage class. Reads what is committed.
     """
     tables = _dumped_on_postgresql(database) if is_postgresql(database) else _dumped_on_sqlite(database)
-    return {name: rows for name, rows in tables.items() if own or not name.startswith("cleanup_")}
+    return {name: rows for name, rows in tables.items() if own or not name.startswith(("cleanup_", "django_q_"))}
 
 
 def is_postgresql(database: str) -> bool:

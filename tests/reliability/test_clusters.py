@@ -41,8 +41,8 @@ def assert_each_cleaned_once(database: str, run_id: object) -> None:
 
 class TestARunInTheBackground:
     def test_is_shared_by_two_clusters(self, database, clusters):
-        clusters.start()
-        clusters.start()
+        both = [clusters.start(), clusters.start()]
+        clusters.wait_until(lambda: all("running" in cluster.log.read_text() for cluster in both))
         clusters.wake()
         run = clusters.cleanup()
         clusters.wait_until(lambda: ended(database, run))
