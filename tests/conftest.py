@@ -41,7 +41,7 @@ hypothesis.settings.load_profile("default")
 DATABASE_FIXTURES = ("database", "scratch_database", "blank_database")
 
 #: Whose tests always run on both databases.
-ALWAYS_ON_BOTH = {"test_backends", "test_consolidation", "test_copies", "test_kill", "test_rollback", "test_runs"}
+ALWAYS_ON_BOTH = {"test_consolidation", "test_kill", "test_rollback"}
 
 
 _turns = itertools.cycle([0, 1])

@@ -17,7 +17,6 @@ from tests.test_house import ROOT, assert_passes, run
 
 CORE = (
     "tests/integration/test_consolidation.py",
-    "tests/integration/test_integrity.py",
     "tests/integration/test_rollback.py",
 )
 MORE = (
@@ -25,6 +24,7 @@ MORE = (
     "tests/integration/test_command.py",
     "tests/integration/test_copies.py",
     "tests/integration/test_forests.py",
+    "tests/integration/test_integrity.py",
     "tests/integration/test_preflight.py",
     "tests/integration/test_queries.py",
     "tests/integration/test_retention.py",
