@@ -41,7 +41,7 @@ hypothesis.settings.load_profile("default")
 DATABASE_FIXTURES = ("database", "scratch_database", "blank_database")
 
 #: Whose tests always run on both databases.
-ALWAYS_ON_BOTH = {"test_consolidation", "test_kill", "test_rollback"}
+ALWAYS_ON_BOTH = {"test_kill", "test_rollback"}
 
 
 _turns = itertools.cycle([0, 1])

@@ -1,7 +1,7 @@
 """The tests of the engine once more, with other models in the parts: `tests/othermodels` instead of the mapped tables.
 
 They are a pytest of their own, since a process has one set of settings. By turns a test runs on one database or the
-other, and CI runs the files that go through every statement; ``--every-file`` runs them all. On both databases it is
+other, and CI runs the file that goes through merge and undo; ``--every-file`` runs them all. On both databases it is
 
     .venv/bin/pytest --ds=tests.settings_own_models -m "not mapped_models" tests/integration/test_rollback.py
 """
@@ -15,13 +15,11 @@ import pytest
 
 from tests.test_house import ROOT, assert_passes, run
 
-CORE = (
-    "tests/integration/test_consolidation.py",
-    "tests/integration/test_rollback.py",
-)
+CORE = ("tests/integration/test_rollback.py",)
 MORE = (
     "tests/integration/test_adversary.py",
     "tests/integration/test_command.py",
+    "tests/integration/test_consolidation.py",
     "tests/integration/test_copies.py",
     "tests/integration/test_forests.py",
     "tests/integration/test_integrity.py",
@@ -45,7 +43,7 @@ def test_pass(request, monkeypatch):
     # Not a worker of this pytest: it makes databases and a directory of its own, on the same server.
     for name in [name for name in os.environ if name.startswith("PYTEST_")]:
         monkeypatch.delenv(name)
-    few = {"DJANGO_SETTINGS_MODULE": "", "CLEANUP_TEST_KILLS": "6"}
+    few = {"DJANGO_SETTINGS_MODULE": "", "CLEANUP_TEST_KILLS": "4"}
     assert_passes(run(sys.executable, "-m", "pytest", *OPTIONS, *SHORT, *files, **few))
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cleanup.backends import backend_for
 from cleanup.backends.base import (
+    NOTHING_INSTEAD,
     Counted,
     Pair,
     Restoration,
@@ -137,7 +138,8 @@ class Workbench:
     def _restore(self, name: str, **options) -> Restoration:
         table = self.table(name)
         self.backend.pin()
-        return self.backend.restore_images(table, self.stored_columns(table), table.row_key, **options)
+        columns = self.stored_columns(table)
+        return self.backend.restore_images(table, columns, table.row_key, instead=NOTHING_INSTEAD, **options)
 
     def removed(self, name: str, *rows: int) -> int:
         """Remove rows by their number, and return the point that has them."""

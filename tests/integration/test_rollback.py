@@ -28,6 +28,7 @@ from tests.integration.trees import (
     new_key,
     raw,
     spellings,
+    sql,
     tree,
 )
 from tests.parts import Application, File, Folder
@@ -511,13 +512,13 @@ def other_session(database) -> Iterator[psycopg.Connection]:
 
 @pytest.mark.only("postgresql")
 class TestLockOfAnotherSession:
-    LOCK = named("SELECT 1 FROM :applications FOR UPDATE")
+    LOCK = "SELECT 1 FROM :applications FOR UPDATE"
 
     @pytest.mark.parametrize("verb", ["rollback_cleanup", "preview_rollback"])
     def test_is_waited_for_in_several_attempts(self, database, settings, monkeypatch, other_session, verb):
         settings.CLEANUP_LOCK_TIMEOUT_MS = 10
         point = clean(database, tree(database, "A, A"))
-        other_session.execute(self.LOCK)
+        other_session.execute(sql(database, self.LOCK))
         pauses = []
 
         def end_after_three(seconds: float) -> None:
@@ -533,7 +534,7 @@ class TestLockOfAnotherSession:
         settings.CLEANUP_LOCK_TIMEOUT_MS = 10
         monkeypatch.setattr(retries.time, "sleep", lambda seconds: pytest.fail("it was tried again"))
         point = clean(database, tree(database, "A, A"))
-        other_session.execute(self.LOCK)
+        other_session.execute(sql(database, self.LOCK))
         with pytest.raises(OperationalError), transaction.atomic(using=database):
             undo(database, point)
 

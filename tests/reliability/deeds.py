@@ -28,7 +28,7 @@ class Deed:
     """Something that a process does to the database behind an alias."""
 
     #: Moments that CI samples on each database.
-    moments = 5
+    moments = 3
     constants: dict[str, Any] = {}
 
     def __init__(self, using: str) -> None:
@@ -73,7 +73,7 @@ class Merging(Deed):
 
 
 class Cleanup(Merging):
-    moments = 8
+    moments = 4
     order = ("cleanup_all_duplicate_folders",)
 
     def note_the_end(self) -> None:
@@ -85,7 +85,7 @@ class Cleanup(Merging):
 
 
 class RollbackOfARun(Merging):
-    moments = 7
+    moments = 4
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -104,7 +104,7 @@ class RollbackOfARun(Merging):
 
 
 class RollbackOfAPoint(Merging):
-    moments = 3
+    moments = 2
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -126,7 +126,7 @@ class RollbackOfAPoint(Merging):
 class IntegrityVerification(Merging):
     """Of a clean database with a warning, so that points are stamped and findings are stored."""
 
-    moments = 4
+    moments = 2
     order = ("verify_cleanup_integrity",)
 
     def prepare(self) -> None:
@@ -154,7 +154,7 @@ class IntegrityVerification(Merging):
 class Purge(Deed):
     """Of points that have all expired, each in a transaction of its own."""
 
-    moments = 4
+    moments = 2
     order = ("purge",)
     constants = {"cleanup.services.retention.ROWS_PER_TRANSACTION": 1}
 
@@ -223,7 +223,7 @@ class Guards(Deed):
 
 
 class GuardsPut(Guards):
-    moments = 3
+    moments = 2
 
     def reset(self) -> None:
         self.migrate("zero")
