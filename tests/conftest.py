@@ -8,9 +8,9 @@ All three commit for real, so threads and other processes see the rows (`databas
 DATABASE_URL), and a query on any alias but the one given fails. What exists on one of them only is marked
 `@pytest.mark.only("postgresql")`, or "sqlite". A test that is skipped fails the run.
 
-What merges and undoes is tested on both databases each time. Of the rest a test runs on one of the two, and the next
-one on the other: half the time. --both-databases runs everything on both, as is done before a release;
---one-database-each nothing.
+Kills are tested on both databases each time. Of the rest a test runs on one of the two, and the next one on the other:
+half the time. Before a release, --both-databases runs everything on both, and --long what is left out every day;
+--one-database-each puts the kills by turns, too.
 """
 
 import itertools
@@ -41,7 +41,7 @@ hypothesis.settings.load_profile("default")
 DATABASE_FIXTURES = ("database", "scratch_database", "blank_database")
 
 #: Whose tests always run on both databases.
-ALWAYS_ON_BOTH = {"test_kill", "test_rollback"}
+ALWAYS_ON_BOTH = {"test_kill"}
 
 
 _turns = itertools.cycle([0, 1])
@@ -86,8 +86,12 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))) + 1
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that no worker is left alone with it at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes too long for every day, and begin with what takes long, so that no worker ends alone."""
+    if not config.getoption("long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

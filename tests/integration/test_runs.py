@@ -436,7 +436,7 @@ class TestPausing:
             child = processes.start("cleanup_all_duplicate_folders", CLEANUP_LOCK_TIMEOUT_MS=60_000)
             wait_for_waiter(session)
             child.send(signal.SIGINT)
-            time.sleep(0.5)  # or both would be noticed as one
+            time.sleep(2)  # or both would be noticed as one
             child.send(signal.SIGINT)
             assert child.wait() == 1
             assert "KeyboardInterrupt" in processes.errors.read_text()

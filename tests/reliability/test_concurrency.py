@@ -21,7 +21,7 @@ from tests.parts import File
 from tests.reliability import mess
 from tests.reliability.crowd import Ledger, Person
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 PEOPLE = 8
 APPLICATIONS = 6

@@ -81,7 +81,7 @@ class TestExplanations:
         assert [name for name, reason in explained().items() if len(reason) < 20] == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 class TestTheTestsOfPlanning:
     def test_notice_each_thirtieth_mutant(self):
         command = [sys.executable, "-m", "tests.reliability.mutation", "planning", "--every", "30"]
