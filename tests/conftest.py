@@ -8,9 +8,9 @@ All three commit for real, so threads and other processes see the rows (`databas
 DATABASE_URL), and a query on any alias but the one given fails. What exists on one of them only is marked
 `@pytest.mark.only("postgresql")`, or "sqlite". A test that is skipped fails the run.
 
-Kills are tested on both databases each time. Of the rest a test runs on one of the two, and the next one on the other:
+Rollbacks and kills are tested on both databases each time. Of the rest a test runs on one of the two, and the next one on the other:
 half the time. Before a release, --both-databases runs everything on both, and --long what is left out every day;
---one-database-each puts the kills by turns, too.
+--one-database-each puts these by turns, too.
 """
 
 import itertools
@@ -41,7 +41,7 @@ hypothesis.settings.load_profile("default")
 DATABASE_FIXTURES = ("database", "scratch_database", "blank_database")
 
 #: Whose tests always run on both databases.
-ALWAYS_ON_BOTH = {"test_kill"}
+ALWAYS_ON_BOTH = {"test_kill", "test_rollback"}
 
 
 _turns = itertools.cycle([0, 1])
@@ -49,6 +49,7 @@ _turns = itertools.cycle([0, 1])
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our own options."""
+    parser.addoption("--long", action="store_true", help="run the long tests, too")
     parser.addoption("--both-databases", action="store_true", help="run each test on both databases")
     parser.addoption("--one-database-each", action="store_true", help="run each test on one of the two databases")
     parser.addoption(

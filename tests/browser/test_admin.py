@@ -11,7 +11,7 @@ from tests.browser.conftest import ALIAS, Person
 from tests.integration.trees import Tree, assert_tree, tree
 from tests.parts import File
 
-pytestmark = pytest.mark.mapped_models("one look in a browser is enough")
+pytestmark = [pytest.mark.mapped_models("one look in a browser is enough"), pytest.mark.long]
 
 
 @pytest.fixture

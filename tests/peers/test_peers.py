@@ -11,6 +11,8 @@ import pytest
 from tests import databases
 from tests.peers.__main__ import FEATURES, verdict
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SET_ASIDE = "unique conflict"
 

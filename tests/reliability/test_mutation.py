@@ -12,6 +12,8 @@ import pytest
 from tests.reliability.mutants import mutants_of
 from tests.reliability.mutation import SUBJECTS, explained
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCE = '''
 def older(a, b):

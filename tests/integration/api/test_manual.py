@@ -31,6 +31,8 @@ from tests.integration.trees import tree
 SECTION = section("The REST API")
 PREPARE = """
 from django.contrib.auth.models import User
+
+pytestmark = pytest.mark.long
 User.objects.create_superuser("root", password="root")
 """
 
