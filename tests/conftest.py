@@ -8,9 +8,9 @@ All three commit for real, so threads and other processes see the rows (`databas
 DATABASE_URL), and a query on any alias but the one given fails. What exists on one of them only is marked
 `@pytest.mark.only("postgresql")`, or "sqlite". A test that is skipped fails the run.
 
-Rollbacks and kills are tested on both databases each time. Of the rest a test runs on one of the two, and the next one on the other:
-half the time. Before a release, --both-databases runs everything on both, and --long what is left out every day;
---one-database-each puts these by turns, too.
+Rollbacks and kills are tested on both databases each time. Of the rest a test runs on one of the two, and the next one
+on the other: half the time. Before a release, --both-databases runs everything on both, and --long what is left out
+every day; --one-database-each puts these by turns, too.
 """
 
 import itertools
