@@ -29,10 +29,11 @@ from tests.integration.test_readme import (
 from tests.integration.trees import tree
 
 SECTION = section("The REST API")
+pytestmark = pytest.mark.long
+
 PREPARE = """
 from django.contrib.auth.models import User
 
-pytestmark = pytest.mark.long
 User.objects.create_superuser("root", password="root")
 """
 
