@@ -62,8 +62,7 @@ def affected_applications(*, using: str, per_range: int = APPLICATIONS_PER_RANGE
     """Yield the affected applications in key order."""
     sql = _folder_sql(using)
     for scope in _application_ranges(sql, per_range):
-        for key, roots, duplicates in sql.fetch(sql.affected(scope)):
-            yield AffectedApplication(key, roots, duplicates)
+        yield from _affected(sql, scope)
 
 
 def affected_page(*, using: str, after: str | None, limit: int) -> tuple[list[AffectedApplication], str | None]:
@@ -74,9 +73,8 @@ def affected_page(*, using: str, after: str | None, limit: int) -> tuple[list[Af
     """
     sql = _folder_sql(using)
     with sql.reading():
-        end = sql.fetch(sql.range_end(after, APPLICATIONS_PER_PAGE))
-        until = end[0][0] if end else None
-        found = [AffectedApplication(*row) for row in sql.fetch(sql.affected(Scope(after=after, until=until)))]
+        until = _range_end(sql, after, APPLICATIONS_PER_PAGE)
+        found = _affected(sql, Scope(after=after, until=until))
     if len(found) > limit:
         found = found[:limit]
         until = found[-1].application_id
@@ -92,21 +90,17 @@ def count_affected(*, using: str) -> int:
 
 def affected_in_range(*, using: str, after: str | None, until: str | None) -> list[AffectedApplication]:
     """Return the affected applications with keys beyond ``after`` and up to ``until``, in key order."""
-    sql = _folder_sql(using)
-    return [AffectedApplication(*row) for row in sql.fetch(sql.affected(Scope(after=after, until=until)))]
+    return _affected(_folder_sql(using), Scope(after=after, until=until))
 
 
 def affected_named(*, using: str, keys: Sequence[str]) -> list[AffectedApplication]:
     """Return those of the named applications that are affected, in key order."""
-    sql = _folder_sql(using)
-    return [AffectedApplication(*row) for row in sql.fetch(sql.affected(Scope(keys=tuple(keys))))]
+    return _affected(_folder_sql(using), Scope(keys=tuple(keys)))
 
 
 def range_end(*, using: str, after: str | None, size: int) -> str | None:
     """Return the key of the ``size``-th application after a key; None where there are fewer."""
-    sql = _folder_sql(using)
-    end = sql.fetch(sql.range_end(after, size))
-    return str(end[0][0]) if end else None
+    return _range_end(_folder_sql(using), after, size)
 
 
 def applications_with_duplicate_roots(
@@ -136,12 +130,20 @@ def application_ranges(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -
 def _application_ranges(sql: FolderSql, per_range: int) -> Iterator[Scope]:
     after: str | None = None
     while True:
-        end = sql.fetch(sql.range_end(after, per_range))
-        until = end[0][0] if end else None
+        until = _range_end(sql, after, per_range)
         yield Scope(after=after, until=until)
         if until is None:
             return
         after = until
+
+
+def _range_end(sql: FolderSql, after: str | None, size: int) -> str | None:
+    end = sql.fetch(sql.range_end(after, size))
+    return str(end[0][0]) if end else None
+
+
+def _affected(sql: FolderSql, scope: Scope) -> list[AffectedApplication]:
+    return [AffectedApplication(*row) for row in sql.fetch(sql.affected(scope))]
 
 
 def _folder_sql(using: str) -> FolderSql:
