@@ -44,15 +44,12 @@ from cleanup.planning import FolderRow, plan_merge
 from cleanup.services import runs
 from cleanup.services.batches import CleanupTask
 from cleanup.services.errors import classify
-from cleanup.services.retries import back_off
+from cleanup.services.retries import PATIENCE, back_off
 
 logger = logging.getLogger(__name__)
 
 #: Attempts of which each found that somebody else had made the folder, before it is believed that something is wrong.
 ADOPTIONS = 5
-
-#: Attempts at a transaction of our own that fails for a moment: about ten seconds.
-PATIENCE = 9
 
 REASON = "before giving the application its folders"
 

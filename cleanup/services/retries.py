@@ -23,7 +23,7 @@ _NO_CONNECTION = "53300"
 #: The database has undone the transaction and says so. Of a lost connection nobody knows whether it was committed.
 _UNDONE = ("55P03", "40P01", "40001", "57014", "SQLITE_BUSY", "SQLITE_LOCKED")
 
-#: Further attempts of a transaction that yields to others: about ten seconds.
+#: Further attempts at what fails for a moment: about ten seconds.
 PATIENCE = 9
 
 

@@ -36,7 +36,7 @@ from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import CleanupTask, Outcome, RollbackTask, Task
 from cleanup.services.errors import Classified, classify
 from cleanup.services.reports import Progress
-from cleanup.services.retries import back_off, patiently
+from cleanup.services.retries import PATIENCE, back_off, patiently
 from cleanup.services.runs import release_dead, results_of
 from cleanup.services.throttling import Throttle
 
@@ -47,9 +47,6 @@ FIRST_BATCH = 20
 
 #: Seconds between looks at a run whose last applications are being worked elsewhere.
 WAIT_SECONDS = 0.2
-
-#: Times that a claim, or the record of a failure, is tried again: about ten seconds.
-PATIENCE = 9
 
 T = TypeVar("T")
 
