@@ -9,6 +9,7 @@ from pathlib import Path
 
 from csp import constants as csp
 
+from cleanup.api.schema_settings import SETTINGS as SCHEMA_SETTINGS
 from project import database, environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -125,16 +126,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
 
-# For the command "spectacular"; the API's own page brings its settings along.
-SPECTACULAR_SETTINGS = {
-    "PREPROCESSING_HOOKS": ["cleanup.api.schema.without_twins"],
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {
-        "RunKind": "cleanup.models.operations.Run.Kind",
-        "RunStatus": "cleanup.models.operations.Run.Status",
-    },
-}
+# For the command "spectacular" and its checks; the API's own page brings them along.
+SPECTACULAR_SETTINGS = {**SCHEMA_SETTINGS, "ENUM_GENERATE_CHOICE_DESCRIPTION": False}
 
 # --- Database ---------------------------------------------------------------------------------------------------------
 

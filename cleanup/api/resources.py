@@ -18,6 +18,7 @@ from cleanup.models import (
     SnapshotRow,
     Verification,
 )
+from cleanup.services.schedules import CHANGEABLE
 
 
 class RunResource(serializers.ModelSerializer[Run]):
@@ -232,14 +233,7 @@ class ScheduleResource(serializers.ModelSerializer[Schedule]):
         model = Schedule
         fields = [
             "name",
-            "enabled",
-            "schedule_type",
-            "weekday",
-            "hour",
-            "minute",
-            "max_applications",
-            "alert_threshold",
-            "dry_run_first",
+            *CHANGEABLE,
             "planned_at",
             "last_run",
             "next_run",

@@ -9,7 +9,6 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
-import cleanup
 from cleanup import exceptions
 from cleanup.api.pages import Page
 from cleanup.api.problems import TYPE, ProblemRenderer, status_of
@@ -161,29 +160,3 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 def without_twins(endpoints: Iterable[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
     """Leave out the routes with a trailing slash, which are there beside those without."""
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
-
-
-#: For drf-spectacular, whatever the host's own settings for it are.
-SETTINGS: Mapping[str, Any] = {
-    "TITLE": "cleanup",
-    "DESCRIPTION": "Find, merge and prevent duplicate folders, and undo every merge exactly.",
-    "VERSION": cleanup.__version__,
-    "PREPROCESSING_HOOKS": ["cleanup.api.schema.without_twins"],
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {
-        "RunKind": "cleanup.models.operations.Run.Kind",
-        "RunStatus": "cleanup.models.operations.Run.Status",
-        "ResultStatus": "cleanup.models.operations.Result.Status",
-        "PointKind": "cleanup.models.operations.RollbackPoint.Kind",
-        "PointStatus": "cleanup.models.operations.RollbackPoint.Status",
-        "SnapshotRowKind": "cleanup.models.operations.SnapshotRow.Kind",
-        "FindingSeverity": "cleanup.models.operations.Finding.Severity",
-        "Cadence": "cleanup.models.automation.Schedule.Cadence",
-        "AlertSeverity": "cleanup.models.alerts.Alert.Severity",
-    },
-    "SERVERS": [],
-    "SECURITY": [],
-    "APPEND_COMPONENTS": {},
-    "SCHEMA_PATH_PREFIX": "/api/cleanup",
-}

@@ -13,7 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup.api.endpoint import Endpoint
-from cleanup.api.schema import SETTINGS, described
+from cleanup.api.schema import described
+from cleanup.api.schema_settings import SETTINGS
 from cleanup.permissions import Permission
 
 
