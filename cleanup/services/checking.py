@@ -1,21 +1,24 @@
 """The consistency check: which applications have duplicates, and which of these wait for a person's decision.
 
-Reads only, but for the late arrivals that a stored check sees to.
+And the verification, as far as it is more than looking. A check reads only, but for the late arrivals that a stored one
+sees to.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from cleanup import conf, queries
 from cleanup.exceptions import TooLarge
-from cleanup.models import ConsistencyCheck, Control, Hold, QueuedApplication, Result, Run, Schedule
+from cleanup.folder_tables import folder_tables
+from cleanup.models import ConsistencyCheck, Control, Hold, QueuedApplication, Result, Run, Schedule, Verification
 from cleanup.queries import AffectedApplication
 from cleanup.references import discover
-from cleanup.services import integrity
+from cleanup.services import integrity, retention
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.reports import JSON
 
@@ -100,4 +103,22 @@ def perform(check: ConsistencyCheck, *, using: str, now: datetime, verify: Calla
         alert_threshold_exceeded=answer["alert_threshold_exceeded"],
         summary=answer,
     )
+    return answer
+
+
+def verify(
+    *,
+    using: str,
+    now: datetime,
+    application_id: Any = None,
+    started_by: str = "",
+    verification: Verification | None = None,
+) -> JSON:
+    """Verify as ``integrity.verify`` does; rollback points of before count as verified where it passes."""
+    answer = integrity.verify(
+        using=using, application_id=application_id, started_by=started_by, verification=verification
+    )
+    if answer["verification_passed"]:
+        keys = None if application_id is None else [folder_tables().application_key.text(application_id)]
+        retention.mark_verified(using=using, application_ids=keys, now=now)
     return answer

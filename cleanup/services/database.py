@@ -28,7 +28,6 @@ from cleanup.services import (
     clusters,
     folders,
     history,
-    integrity,
     retention,
     rollback,
     runs,
@@ -77,11 +76,9 @@ class DatabaseCleanupService:
 
         Rollback points that were written before a verification that passes count as verified.
         """
-        begun = timezone.now()
-        answer = integrity.verify(using=self.using, application_id=application_id, started_by=_name(started_by))
-        if answer["verification_passed"]:
-            keys = None if application_id is None else [folder_tables().application_key.text(application_id)]
-            retention.mark_verified(using=self.using, application_ids=keys, now=begun)
+        answer = checking.verify(
+            using=self.using, application_id=application_id, started_by=_name(started_by), now=timezone.now()
+        )
         if application_id is None:
             alerts.evaluate_quietly(using=self.using)
         return answer
@@ -147,9 +144,8 @@ class DatabaseCleanupService:
         Raises PreflightFailed, Busy, Frozen, UnknownObject, InvalidKey, UsageError.
         """
         self._check_numbers(max_applications=max_applications, batch_size=batch_size, workers=workers)
-        keys = None if applications is None else tuple(self._existing_application(key) for key in applications)
         options = runs.Options(
-            applications=keys,
+            applications=self._existing_applications(applications),
             max_applications=max_applications,
             batch_size=batch_size,
             include_held=include_held,
@@ -158,9 +154,7 @@ class DatabaseCleanupService:
         if dry_run:
             return self._dry_run(options, all_results=all_results, progress=progress)
         runs.refuse_if_frozen(using=self.using)
-        active = runs.active_cleanup(using=self.using)
-        if active is not None:
-            raise exceptions.Busy(run_id=active.pk)
+        runs.refuse_if_busy(using=self.using)
         references = runs.ready_references(using=self.using)
         run = runs.create_cleanup(using=self.using, options=options, actor=_actor(started_by, started_how, reason))
         self._work(run, references, workers=workers, batch_size=batch_size, progress=progress)
@@ -371,18 +365,15 @@ class DatabaseCleanupService:
         Busy, Frozen, UnknownObject, InvalidKey, UsageError.
         """
         self._check_numbers(max_applications=max_applications, batch_size=batch_size)
-        keys = None if applications is None else tuple(self._existing_application(key) for key in applications)
         options = runs.Options(
-            applications=keys,
+            applications=self._existing_applications(applications),
             max_applications=max_applications,
             batch_size=batch_size,
             include_held=include_held,
             include_large=include_large,
         )
         runs.refuse_if_frozen(using=self.using)
-        active = runs.active_cleanup(using=self.using)
-        if active is not None:
-            raise exceptions.Busy(run_id=active.pk)
+        runs.refuse_if_busy(using=self.using)
         if in_background:
             clusters.require_alive(using=self.using)
         runs.ready_references(using=self.using)
@@ -417,8 +408,7 @@ class DatabaseCleanupService:
             if conflicts and not skip_conflicts:
                 raise exceptions.RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
         elif source is not None and not as_copies:
-            for live in self._live_points(source):
-                undo.guards.refuse([live])
+            self._refuse_guarded(source, undo)
         start = background.start_rollback if in_background else runs.create_rollback
         return start(
             using=self.using,
@@ -500,9 +490,7 @@ class DatabaseCleanupService:
         source = self._rollback_source(key)
         references = runs.ready_references(using=self.using)
         if not as_copies:
-            undo = rollback.Undo(using=self.using, references=references)
-            for live in self._live_points(source):
-                undo.guards.refuse([live])
+            self._refuse_guarded(source, rollback.Undo(using=self.using, references=references))
         run = runs.create_rollback(
             using=self.using,
             source=source,
@@ -528,6 +516,11 @@ class DatabaseCleanupService:
         points = self._live_points(self._rollback_source(key))
         outcomes = [self._preview(undo, live, as_copies=as_copies) for live in points]
         return _as_rollback_result(key, outcomes, status="preview")
+
+    def _refuse_guarded(self, source: Run, undo: rollback.Undo) -> None:
+        """Raise Guarded where guards forbid what one of the run's points would bring back."""
+        for point in self._live_points(source):
+            undo.guards.refuse([point])
 
     def _live_points(self, source: Run) -> Iterator[RollbackPoint]:
         points = RollbackPoint.objects.using(self.using).filter(run=source, status=RollbackPoint.Status.LIVE)
@@ -662,6 +655,9 @@ class DatabaseCleanupService:
         )
 
     # Finding things by id.
+
+    def _existing_applications(self, keys: Sequence[Any] | None) -> tuple[str, ...] | None:
+        return None if keys is None else tuple(self._existing_application(key) for key in keys)
 
     def _existing_application(self, application_id: Any) -> str:
         key = folder_tables().application_key.text(application_id)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from cleanup.exceptions import Busy, CleanupError, Frozen
 from cleanup.models import ConsistencyCheck, Run, Schedule, ScheduledRun, Tick, Verification
-from cleanup.services import alerts, background, checking, clusters, integrity, retention, ticks
+from cleanup.services import alerts, background, checking, clusters, ticks
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.errors import classify
 from cleanup.services.ticks import Seat
@@ -63,14 +63,7 @@ def verification(seat: Seat) -> None:
     if row is None:
         return
     row.findings.all().delete()  # of an attempt whose worker was lost
-    begun = timezone.now()
-
-    def verify() -> None:
-        answer = integrity.verify(using=seat.using, verification=row)
-        if answer["verification_passed"]:
-            retention.mark_verified(using=seat.using, application_ids=None, now=begun)
-
-    error = _attempt(seat, verify)
+    error = _attempt(seat, lambda: checking.verify(using=seat.using, verification=row, now=timezone.now()))
     if error:
         rows.update(ended_at=Now(), error=error)
 

@@ -57,6 +57,13 @@ def refuse_if_frozen(*, using: str) -> None:
         raise Frozen(reason=control.reason or "no reason given")
 
 
+def refuse_if_busy(*, using: str) -> None:
+    """Raise Busy while a cleanup run has the database's one slot."""
+    active = active_cleanup(using=using)
+    if active is not None:
+        raise Busy(run_id=active.pk)
+
+
 def ready_references(*, using: str) -> ReferenceMap:
     """Discover all references. Raises PreflightFailed where something could not be moved."""
     references = discover(using=using)

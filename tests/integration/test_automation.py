@@ -383,7 +383,7 @@ class TestASchedulesTime:
         assert status["schedules"]["full_cleanup"]["overdue"] is False
 
     def test_records_why_it_failed(self, database, queue, monkeypatch):
-        monkeypatch.setattr(errands.integrity, "verify", lambda **_: 1 / 0)
+        monkeypatch.setattr(errands.checking.integrity, "verify", lambda **_: 1 / 0)
         make_due(database, "integrity_verification")
         heartbeat.heartbeat(using=database)
         deliver(queue)
