@@ -22,11 +22,10 @@ def queue_in(using: str) -> Iterator[None]:
     """Have django-q2's queue and schedules in a database, for this process."""
     from django_q.conf import Conf  # it reads the settings
 
-    usual, Conf.ORM = Conf.ORM, using
-    QueueRouter.alias = using
+    usual = Conf.ORM, QueueRouter.alias
+    Conf.ORM = QueueRouter.alias = using
     try:
         with override_settings(DATABASE_ROUTERS=["tests.queues.QueueRouter"]):
             yield
     finally:
-        Conf.ORM = usual
-        QueueRouter.alias = "default"
+        Conf.ORM, QueueRouter.alias = usual

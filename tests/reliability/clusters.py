@@ -18,7 +18,6 @@ import psutil
 from cleanup.models import Heartbeat
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from tests import databases
-from tests.queues import queue_in
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -131,8 +130,7 @@ def fleet(using: str, **settings: Any) -> Iterator[Fleet]:
         }
         made = Fleet(using, environment, Path(directory))
         try:
-            with queue_in(using):  # the tests hand out tasks themselves
-                yield made
+            yield made
         finally:
             for cluster in made.clusters:
                 cluster.kill()
