@@ -691,8 +691,10 @@ def locked_application(using: str, key: str):
 
 
 def wait_for_waiter(session: psycopg.Connection) -> None:
-    for _ in range(1000):
-        if session.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (0,):
+    """Wait until a session waits for this one; other tests' sessions on the same server wait for each other, too."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    for _ in range(3000):
+        if session.execute(waiting).fetchone() != (0,):
             return
         time.sleep(0.01)
     raise AssertionError("nobody waits for the lock")
