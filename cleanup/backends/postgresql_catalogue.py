@@ -4,6 +4,7 @@ Partitions collapse into the topmost partitioned table: its constraints stand fo
 its row estimate is their sum. A constraint that only a partition has keeps the partition's name.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +30,9 @@ _NOT_NULL = re.compile(r'\(?("?)(?P<column>[^"]+)\1 IS NOT NULL\)?')
 _VARIABLE = re.compile(r":varattno (\d+)")
 
 _RESOLVE = """
-SELECT n.nspname::text, c.relname::text, pg_table_is_visible(c.oid)
+SELECT n.nspname::text, c.relname::text, pg_table_is_visible(c.oid),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND (c.relname::text = ANY(%(names)s) AND pg_table_is_visible(c.oid)
@@ -54,12 +57,6 @@ family AS (
       FROM family f JOIN pg_inherits i ON i.inhparent = f.oid
       JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
 )"""
-
-_COLUMN_NAMES = f"""
-WITH {_WANTED}
-SELECT w.schema, w.name, a.attname::text
-  FROM wanted w JOIN pg_attribute a ON a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped
-"""
 
 #: Fires in sessions of the current kind; 'A' fires always.
 _FIRES = """(CASE WHEN current_setting('session_replication_role') = 'replica' THEN '{{R,A}}'::text[]
@@ -118,17 +115,19 @@ SELECT w.oid::bigint, w.schema, w.name, w.kind, row_security_active(w.oid), e.ro
   FROM wanted w JOIN estimated e ON e.root = w.oid
 """
 
-_COLUMNS = """
+_COLUMNS = f"""
+WITH {_WANTED}
 SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        a.attgenerated <> '', a.attidentity <> '', has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
   FROM pg_attribute a
- WHERE a.attrelid = ANY(%(oids)s::bigint[]::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE a.attrelid IN (SELECT oid FROM wanted) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum
 """
 
 # pg_get_indexdef of one part leaves its collation out; it is added where it is not the column's own. A unique index
 # that is not valid (a failed CREATE INDEX CONCURRENTLY) still refuses new duplicates.
-_INDEXES = """
+_INDEXES = f"""
+WITH {_WANTED}
 SELECT i.indrelid::bigint, c.relname::text, i.indisunique, i.indisprimary, i.indisvalid,
        i.indkey::text, i.indnkeyatts, i.indexprs::text, i.indpred::text, pg_get_expr(i.indpred, i.indrelid),
        ARRAY(SELECT pg_get_indexdef(i.indexrelid, place, true) FROM generate_series(1, i.indnkeyatts) place
@@ -138,11 +137,11 @@ SELECT i.indrelid::bigint, c.relname::text, i.indisunique, i.indisprimary, i.ind
                LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place - 1]
                LEFT JOIN pg_collation o ON o.oid = i.indcollation[place - 1] AND o.oid <> a.attcollation
                LEFT JOIN pg_namespace n ON n.oid = o.collnamespace ORDER BY place),
-       m.amname::text, coalesce(k.condeferrable, false), {nulls_not_distinct}
+       m.amname::text, coalesce(k.condeferrable, false), {{nulls_not_distinct}}
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
   LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
- WHERE i.indrelid = ANY(%(oids)s::bigint[]::oid[]) AND NOT i.indisexclusion AND i.indisready AND i.indislive
+ WHERE i.indrelid IN (SELECT oid FROM wanted) AND NOT i.indisexclusion AND i.indisready AND i.indislive
  ORDER BY i.indrelid, c.relname
 """
 
@@ -191,16 +190,26 @@ class _Inheritance:
 class PostgresCatalogue:
     """The catalogue behind one connection to PostgreSQL 14 or newer.
 
-    Foreign keys and inheritance are read once per instance.
+    Foreign keys, inheritance and the columns of resolved tables are read once per instance.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
+        self._columns: dict[TableName, tuple[str, ...]] = {}
 
     def _fetch(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, params)
             return list(cursor.fetchall())
+
+    def _fetch_each(self, *queries: tuple[str, int], **params: Any) -> list[list[list[Any]]]:
+        """Return the rows of several queries, each with its number of columns, by one statement."""
+        answers = []
+        for sql, width in queries:
+            row = ", ".join(f"c{place}" for place in range(width))
+            answers.append(f"(SELECT coalesce(json_agg(json_build_array({row})), '[]')::text FROM ({sql}) AS q({row}))")
+        (row,) = self._fetch(f"SELECT {', '.join(answers)}", **params)
+        return [json.loads(answer) for answer in row]
 
     def resolve(self, name: str) -> TableName | None:
         """Return the table that an unquoted ``name`` or ``schema.name`` means to the current role, or None."""
@@ -210,19 +219,17 @@ class PostgresCatalogue:
         """Resolve many names; those that mean no table are missing from the answer."""
         plain = {name: _plain(name) for name in names}
         found: dict[str, TableName] = {}
-        for schema, name, visible in self._fetch(_RESOLVE, names=sorted(set(plain.values()))):
+        for schema, name, visible, columns in self._fetch(_RESOLVE, names=sorted(set(plain.values()))):
             table = TableName(schema, name)
+            self._columns[table] = tuple(columns)
             found.setdefault(f"{schema}.{name}", table)
             if visible:
                 found[name] = table
         return {name: found[spelling] for name, spelling in plain.items() if spelling in found}
 
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
-        """Return the columns of tables, by name."""
-        names: dict[TableName, dict[str, str]] = {}
-        for schema, name, column in self._fetch(_COLUMN_NAMES, **_arrays(tables)):
-            names.setdefault(TableName(schema, name), {})[column] = column
-        return names
+        """Return the columns of tables that were resolved, by name."""
+        return {table: dict(zip(self._columns[table], self._columns[table], strict=True)) for table in tables}
 
     def column_spelling(self, column: str) -> str:
         """Spell a column as PostgreSQL stores it, cut to the length of an identifier."""
@@ -233,7 +240,13 @@ class PostgresCatalogue:
         return self._foreign_keys
 
     @cached_property
+    def _linked(self) -> tuple[list[list[Any]], list[list[Any]]]:
+        foreign_keys, inheritance = self._fetch_each((_FOREIGN_KEYS, 12), (_INHERITANCE, 5))
+        return foreign_keys, inheritance
+
+    @cached_property
     def _foreign_keys(self) -> tuple[ForeignKey, ...]:
+        foreign_keys, _ = self._linked
         return tuple(
             ForeignKey(
                 name=name,
@@ -260,14 +273,15 @@ class PostgresCatalogue:
                 deferrable,
                 enforced,
                 match_full,
-            ) in self._fetch(_FOREIGN_KEYS)
+            ) in foreign_keys
         )
 
     @cached_property
     def _inheritance(self) -> _Inheritance:
         parents: dict[TableName, TableName] = {}
         children: dict[TableName, list[TableName]] = {}
-        for child_schema, child, parent_schema, parent, is_partition in self._fetch(_INHERITANCE):
+        _, inheritance = self._linked
+        for child_schema, child, parent_schema, parent, is_partition in inheritance:
             if is_partition:
                 parents[TableName(child_schema, child)] = TableName(parent_schema, parent)
             else:
@@ -300,22 +314,23 @@ class PostgresCatalogue:
 
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
         """Return the tables that exist, by name."""
-        wanted = _arrays(tables)
-        rows = self._fetch(_TABLES, **wanted)
+        rows, column_rows, index_rows, trigger_rows = self._fetch_each(
+            (_TABLES, 11), (_COLUMNS, 8), (self._indexes_sql, 15), (_TRIGGERS, 7), **_arrays(tables)
+        )
         oids = [row[0] for row in rows]
         columns: dict[int, dict[int, Column]] = {oid: {} for oid in oids}
-        for oid, number, name, kind, not_null, generated, identity, updatable in self._fetch(_COLUMNS, oids=oids):
+        for oid, number, name, kind, not_null, generated, identity, updatable in column_rows:
             columns[oid][number] = Column(name, kind, not_null, generated, identity, updatable)
         uniques: dict[int, list[UniqueKey]] = {oid: [] for oid in oids}
         indexes: dict[int, list[tuple[str, ...]]] = {oid: [] for oid in oids}
-        for oid, *row in self._fetch(self._indexes_sql, oids=oids):
+        for oid, *row in index_rows:
             index = _Index({number: column.name for number, column in columns[oid].items()}, *row)
             if index.unique:
                 uniques[oid].append(index.as_unique_key())
             if index.serves_equality:
                 indexes[oid].append(index.leading_columns)
         triggers: dict[int, list[Trigger]] = {oid: [] for oid in oids}
-        for oid, schema, table, name, kinds, of_columns, always in self._fetch(_TRIGGERS, **wanted):
+        for oid, schema, table, name, kinds, of_columns, always in trigger_rows:
             events = frozenset(event for bit, event in _EVENTS.items() if kinds & bit)
             if events:
                 trigger = Trigger(name, TableName(schema, table), events, frozenset(of_columns), always)
