@@ -288,7 +288,7 @@ class ProofFailed(ApplicationError):
 
 
 class CountMismatch(ApplicationError):
-    """{moved} rows of {table} were moved but {journaled} were journaled; the merge was undone."""
+    """{moved} rows of {table} were moved but {journaled} were journaled; the transaction was undone."""
 
     code = "count_mismatch"
 

@@ -23,7 +23,7 @@ had to give way to a twin return.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -187,7 +187,7 @@ class Reader:
         self,
         *,
         points: Sequence[int],
-        written: Collection[tuple[int, str]],
+        written: Mapping[tuple[int, str], Mapping[int, int]],
         described: dict[TableName, Table],
         folders: Table,
         foreign_keys: Sequence[ForeignKey],
@@ -196,11 +196,11 @@ class Reader:
     ) -> Undone:
         """Undo the points, last step first.
 
-        ``written`` says which (step, table label) have snapshot rows at all; ``described`` are the tables as they
-        are; ``foreign_keys`` those that restored rows must satisfy; ``instead`` the removed folders that do not come
-        back as they were; ``nested`` the points whose nested root folders stay nested. What conflicts is left as it is
-        and listed: a caller that wants all or nothing undoes the transaction. Raises UnreadableJournal naming what is
-        gone.
+        ``written`` says which (step, table label) have snapshot rows at all, and of how many rows, by point;
+        ``described`` are the tables as they are; ``foreign_keys`` those that restored rows must satisfy; ``instead``
+        the removed folders that do not come back as they were; ``nested`` the points whose nested root folders stay
+        nested. What conflicts is left as it is and listed: a caller that wants all or nothing undoes the transaction.
+        Raises CountMismatch, and UnreadableJournal naming what is gone.
         """
         returned: list[Counted] = []
         moved: list[Counted] = []
@@ -213,17 +213,24 @@ class Reader:
                     table = self._described(label, self.columns(label), described)
                     own = instead if table.name == folders.name else NOTHING_INSTEAD
                     done = self._restore_images(
-                        label, table, points=points, step=number, foreign_keys=foreign_keys, instead=own
+                        label,
+                        table,
+                        points=points,
+                        step=number,
+                        foreign_keys=foreign_keys,
+                        instead=own,
+                        rows=sum(written[number, label].values()),
                     )
                     returned += done.returned
                     conflicts += done.conflicts
             elif present:
+                moving = [point for point in points if point not in nested] if number == nesting else points
                 undo_targets = []
                 for label, columns, folder_columns in present:
                     table = self._described(label, [*columns, *self.key(label)], described)
                     must_exist = (folders, folder_columns) if conflicts else None
-                    undo_targets.append(UndoTarget(table, columns, self.key(label), must_exist, self._format))
-                moving = [point for point in points if point not in nested] if number == nesting else points
+                    rows = sum(written[number, label].get(point, 0) for point in moving)
+                    undo_targets.append(UndoTarget(table, columns, self.key(label), must_exist, self._format, rows))
                 outcome = self.backend.restore_moved(undo_targets, points=moving, step=number)
                 moved += outcome.restored
                 conflicts += outcome.conflicts
@@ -248,6 +255,7 @@ class Reader:
         step: int,
         foreign_keys: Sequence[ForeignKey],
         instead: Instead,
+        rows: int,
     ) -> Undone:
         columns, key = self.columns(label), self.key(label)
         own_keys = [foreign_key for foreign_key in foreign_keys if foreign_key.table == table.name]
@@ -264,6 +272,7 @@ class Reader:
                 foreign_keys=own_keys,
                 left_out=left_out,
                 instead=instead,
+                rows=rows,
             )
             if not done.conflicts:
                 return Undone(tuple(done.restored), (), tuple(conflicts))

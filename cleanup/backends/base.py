@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
 
@@ -91,6 +92,8 @@ class UndoTarget:
     """Table and columns that the old values must be found in, where some of its rows were not restored."""
     form: int = 2
     """Format of the snapshot rows; see Note [Form of the journal] in ``cleanup.journal``."""
+    rows: int | None = None
+    """How many rows the journal says have moved, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +351,8 @@ class Backend(ABC):
         """Undo one step's moves.
 
         A cell that is what the move made of it gets its old value back; one that is already old is left; any other
-        is a conflict. Raises CountMismatch when a row changed under our hands.
+        is a conflict. Raises CountMismatch when a row changed under our hands, or the journal holds other than
+        ``rows``.
         """
 
     @abstractmethod
@@ -363,13 +367,20 @@ class Backend(ABC):
         foreign_keys: Sequence[ForeignKey],
         left_out: Collection[tuple[Cell, ...]],
         instead: Instead,
+        rows: int | None = None,
     ) -> Restoration:
         """Insert removed rows again, but those whose key is in ``left_out`` or that are there already.
 
         A row that ``instead`` knows gets its cells. Where one cannot be restored, nothing is inserted and the
         conflicts are returned: key or unique place taken, or a foreign key's target missing. ``columns`` are the
-        layout's, in its order. Raises CountMismatch.
+        layout's, in its order; ``rows`` is how many images the journal says it has, where that is known. Raises
+        CountMismatch.
         """
+
+    def _require_all(self, table: Table, found: int, expected: int | None) -> None:
+        """Raise CountMismatch where the journal holds other than what it says."""
+        if expected is not None and expected != found:
+            raise CountMismatch(table=str(table.name), moved=expected, journaled=found)
 
     @abstractmethod
     def structure_differences(

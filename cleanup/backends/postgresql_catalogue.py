@@ -208,8 +208,8 @@ class PostgresCatalogue:
         for sql, width in queries:
             row = ", ".join(f"c{place}" for place in range(width))
             answers.append(f"(SELECT coalesce(json_agg(json_build_array({row})), '[]')::text FROM ({sql}) AS q({row}))")
-        (row,) = self._fetch(f"SELECT {', '.join(answers)}", **params)
-        return [json.loads(answer) for answer in row]
+        ((*found,),) = self._fetch(f"SELECT {', '.join(answers)}", **params)
+        return [json.loads(answer) for answer in found]
 
     def resolve(self, name: str) -> TableName | None:
         """Return the table that an unquoted ``name`` or ``schema.name`` means to the current role, or None."""

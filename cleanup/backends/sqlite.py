@@ -521,15 +521,17 @@ class SqliteBackend(Backend):
             verdicts, params = self._verdicts(target, points=points, step=step)
             keys = _json_array([f"k{place}" for place in range(len(target.key))])
             rows = self.fetch(
-                f"WITH {verdicts} SELECT point, verdict, count(*), NULL FROM v WHERE verdict = 'restore' GROUP BY point"
+                f"WITH {verdicts} SELECT point, verdict, count(*), NULL FROM v WHERE verdict IN ('restore', 'same')"
+                f" GROUP BY point, verdict"
                 f" UNION ALL SELECT point, verdict, 1, {keys} FROM v WHERE verdict NOT IN ('restore', 'same')",
                 params,
             )
+            self._require_all(target.table, sum(count for _, _, count, _ in rows), target.rows)
             expected.append(sum(count for _, verdict, count, _ in rows if verdict == "restore"))
             for point, verdict, count, cells in rows:
                 if verdict == "restore":
                     restored.append(Counted(point, table, count))
-                else:
+                elif verdict != "same":
                     column = "+".join(target.columns) if verdict != "row_missing" else ""
                     conflicts.append(RowConflict(point, table, verdict, tuple(json.loads(cells)), column))
         if len(targets) > 1:
@@ -713,6 +715,7 @@ class SqliteBackend(Backend):
         foreign_keys: Sequence[ForeignKey],
         left_out: Collection[tuple[Cell, ...]],
         instead: Instead,
+        rows: int | None = None,
     ) -> Restoration:
         conflicts = self._image_conflicts(
             table, columns, key, points=points, step=step, foreign_keys=foreign_keys, left_out=left_out, instead=instead
@@ -723,6 +726,8 @@ class SqliteBackend(Backend):
         relation = self.relation(table.name)
         listed = ", ".join(self.quote(column) for column in columns)
         absent = f"FROM images AS i WHERE NOT EXISTS (SELECT 1 FROM {relation} AS t WHERE {self._same_columns(key)})"
+        ((journaled,),) = self.fetch(f"WITH {images} SELECT count(*) FROM images", params)
+        self._require_all(table, journaled + len(left_out), rows)
         counts = self.fetch(f"WITH {images} SELECT i.__point, count(*) {absent} GROUP BY i.__point", params)
         expected = sum(count for _, count in counts)
         inserted = 0

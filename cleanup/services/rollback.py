@@ -15,6 +15,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Sum
+
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
 from cleanup.backends.base import RowConflict, StructureTable
@@ -203,9 +205,11 @@ class Undo:
     def _undo_group(self, points: Sequence[RollbackPoint], *, as_copies: bool) -> list[PointOutcome]:
         reader = journal.Reader(layout=points[0].layout, backend=self.backend, rollback_id=points[0].id)
         sequences = [point.sequence for point in points]
-        written = set(
-            SnapshotRow.objects.using(self.using).filter(point__in=sequences).values_list("step", "table").distinct()
-        )
+        written: dict[tuple[int, str], dict[int, int]] = {}
+        rows = SnapshotRow.objects.using(self.using).filter(point__in=sequences)
+        counts = rows.values_list("step", "table", "point_id").annotate(Sum("row_count"))
+        for step, table, sequence, count in counts:
+            written.setdefault((step, table), {})[sequence] = count
         self._describe([reader.table_name(label) for _, label in written])
         copying = self.copies.plan(points, reader=reader) if as_copies else Copying()
         undone = reader.undo(

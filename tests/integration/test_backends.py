@@ -128,9 +128,9 @@ class Workbench:
             transaction.set_rollback(True, using=self.alias)
         return list(done.conflicts)
 
-    def restore(self, name: str, *, points: Sequence[int], step: int = STEP, left_out=()) -> list[Counted]:
+    def restore(self, name: str, *, points: Sequence[int], step: int = STEP, left_out=(), rows=None) -> list[Counted]:
         with transaction.atomic(using=self.alias):
-            done = self._restore(name, foreign_keys=(), points=points, step=step, left_out=left_out)
+            done = self._restore(name, foreign_keys=(), points=points, step=step, left_out=left_out, rows=rows)
             self.backend.force_constraints()
         assert not done.conflicts
         return list(done.restored)
@@ -157,7 +157,7 @@ class Workbench:
         return sorted((row.point, *map(self.backend.cell_text, row.key), row.twin) for row in rows)
 
     def plans(self, work: Callable[[], object]) -> list[list[str]]:
-        """Return the plan of each statement on SQLite."""
+        """Return the plan of each statement that is given parameters, one by one."""
         statements = []
 
         def note(execute, sql, params, many, context):
@@ -166,10 +166,11 @@ class Workbench:
 
         with connections[self.alias].execute_wrapper(note):
             work()
+        explain, place = ("EXPLAIN", 0) if self.postgresql else ("EXPLAIN QUERY PLAN", 3)
         return [
-            [row[3] for row in fetch(self.alias, f"EXPLAIN QUERY PLAN {sql}", *params)]
+            [row[place] for row in fetch(self.alias, f"{explain} {sql}", *params)]
             for sql, params in statements
-            if params and not sql.startswith("SAVEPOINT")
+            if params and isinstance(params, list) and not sql.startswith("SAVEPOINT")
         ]
 
     def rows(self, name: str) -> list[str]:
@@ -444,6 +445,42 @@ class TestRestoreMoved:
         assert [c.rows for c in undone.restored] == [2]
         assert [(c.code, c.key) for c in undone.conflicts] == [("changed", (number(3), text("a")))]
         assert fetch(bench.alias, "SELECT * FROM links ORDER BY slot") == [(1, "a", None), (2, "a", None), (3, "s", 5)]
+
+    @pytest.mark.parametrize("told", [2, 4])
+    def test_a_journal_that_holds_other_than_it_says_is_refused(self, bench, told):
+        bench.make("CREATE TABLE filed (id $serial, folder text)")
+        execute(bench.alias, "INSERT INTO filed (folder) VALUES ('a'), ('a'), ('a')")
+        point = bench.point()
+        target = bench.target("filed", "folder", bench.pair(point, "a", "s"))
+        bench.move(target)
+        with pytest.raises(CountMismatch):
+            bench.undo(UndoTarget(target.table, target.columns, target.key, rows=told), points=[point])
+        bench.remove("filed", [(point, (bench.number(row),)) for row in (1, 2, 3)])
+        with pytest.raises(CountMismatch):
+            bench.restore("filed", points=[point], rows=told)
+        assert fetch(bench.alias, "SELECT * FROM filed") == []
+        bench.restore("filed", points=[point], rows=3)
+        bench.undo(UndoTarget(target.table, target.columns, target.key, rows=3), points=[point])
+        assert fetch(bench.alias, "SELECT folder FROM filed") == [("a",)] * 3
+
+    @pytest.mark.only("postgresql")
+    def test_finds_rows_by_their_key_however_many_the_planner_takes_arrays_to_be(self, bench):
+        bench.make("CREATE TABLE many (id $serial, folder text)")
+        execute(bench.alias, "INSERT INTO many (folder) SELECT 'f' || i / 10 FROM generate_series(1, 200000) AS i")
+        execute(bench.alias, "ANALYZE many")
+        point = bench.point()
+        target = bench.target("many", "folder", *(bench.pair(point, f"f{n}", "f0") for n in range(1, 21)))
+        bench.move(target)
+        bench.remove("many", [(point, (str(row),)) for row in range(1, 201)], step=STEP + 1)
+        undo = UndoTarget(target.table, target.columns, target.key, rows=200)
+
+        def work() -> None:
+            bench.restore("many", points=[point], step=STEP + 1, rows=200)
+            bench.undo(undo, points=[point])
+
+        plans = [line for plan in bench.plans(work) for line in plan]
+        assert sum("many_pkey" in line for line in plans) >= 2
+        assert [line for line in plans if "Seq Scan on many" in line] == []
 
     def test_a_column_that_had_the_other_value_already_is_restored_with_it(self, bench):
         bench.make(
