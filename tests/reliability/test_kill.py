@@ -134,8 +134,8 @@ class TestTwoProcessesOnOneRun:
         databases.wipe(database)
         mess.make(database, applications=APPLICATIONS)
         with nursery(database) as first, nursery(database) as second:
-            killed = first.start(CLEANUP, **SETTINGS)
-            killed.wait_for(done=1)
+            killed = first.start(CLEANUP, fate=Fate(at=80, how="halt"), **SETTINGS)
+            assert killed.wait_for_halt(), first.errors.read_text()
             run = Run.objects.using(database).get()
             survivor = second.start("resume", run.pk, **SETTINGS)
             survivor.wait_for(done=6)
