@@ -187,6 +187,8 @@ class Result(models.Model):
         ROLLED_BACK = "rolled_back", "rolled back"
 
     OPEN = (Status.PENDING, Status.IN_PROGRESS)
+    UNUSUAL = (Status.FAILED, Status.SKIPPED, Status.HELD)
+    """What partial indexes are of: a filter by all of them is what finds those."""
 
     id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey(Run, models.CASCADE, related_name="results")

@@ -25,6 +25,9 @@ from cleanup.services.reports import JSON
 #: Applications looked up together.
 PAGE = 500
 
+#: Applications of each kind that wait for a person, up to which all are read once.
+FEW = 2000
+
 #: Age beyond which the latest verification says too little.
 STALE = timedelta(days=1)
 
@@ -40,8 +43,9 @@ def examine(*, using: str, now: datetime, verify: Callable[[], JSON], at_most: i
     found = waiting = 0
     listed: list[JSON] = []
     affected = queries.affected_applications(using=using)
+    waiting_among = _waiting(using)
     while page := list(islice(affected, PAGE)):
-        left = _waiting(using, page)
+        left = waiting_among({application.application_id for application in page})
         found += len(page)
         waiting += len(left)
         listed += [_as_json(application, left) for application in page[: limit - len(listed)]]
@@ -69,20 +73,26 @@ def _as_json(application: AffectedApplication, waiting: set[str]) -> JSON:
     }
 
 
-def _waiting(using: str, page: Sequence[AffectedApplication]) -> set[str]:
-    """Return the applications that a cleanup would leave: on hold, refused or too large when last tried."""
-    keys = [application.application_id for application in page]
-    held = Hold.objects.using(using).filter(application_key__in=keys)
-    queued = QueuedApplication.objects.using(using).filter(application_key__in=keys, refused=True)
+def _waiting(using: str) -> Callable[[set[str]], set[str]]:
+    """Return what finds among applications those that a cleanup would leave.
+
+    They are on hold, or were refused or too large when last tried.
+    """
     newest = Result.objects.filter(application_key=OuterRef("application_key"), run__kind=Run.Kind.CLEANUP)
     refused = (
         Result.objects.using(using)
-        .filter(application_key__in=keys, run__kind=Run.Kind.CLEANUP)
+        .filter(status__in=Result.UNUSUAL, run__kind=Run.Kind.CLEANUP)
         .filter(Q(status=Result.Status.FAILED, error_class="data") | Q(error_code=TooLarge.code))
         .annotate(newest=Subquery(newest.order_by("-id").values("pk")[:1]))
         .filter(pk=F("newest"))
     )
-    return {key for rows in (held, queued, refused) for key in rows.values_list("application_key", flat=True)}
+    held = Hold.objects.using(using)
+    queued = QueuedApplication.objects.using(using).filter(refused=True)
+    waiting = [rows.values_list("application_key", flat=True) for rows in (held, queued, refused)]
+    few = [list(rows.order_by()[: FEW + 1]) for rows in waiting]
+    if all(len(keys) <= FEW for keys in few):
+        return set().union(*few).intersection
+    return lambda keys: {key for rows in waiting for key in rows.filter(application_key__in=keys)}
 
 
 def perform(check: ConsistencyCheck, *, using: str, now: datetime, verify: Callable[[], JSON]) -> JSON:

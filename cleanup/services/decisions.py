@@ -48,8 +48,6 @@ def _unsettled(*, using: str) -> list[Result]:
     later = Result.objects.filter(application_key=OuterRef("application_key"), pk__gt=OuterRef("pk")).exclude(
         status__in=Result.OPEN
     )
-    waiting = Result.objects.using(using).filter(
-        status__in=[Result.Status.FAILED, Result.Status.SKIPPED, Result.Status.HELD]
-    )
+    waiting = Result.objects.using(using).filter(status__in=Result.UNUSUAL)
     rows = waiting.exclude(error_code__in=["", "application_missing"]).filter(~Exists(later))
     return list(rows.select_related("run", "point").order_by("-pk")[:MOST_LISTED])

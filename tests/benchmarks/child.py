@@ -1,6 +1,7 @@
 """One verb of the facade, or a request to the API, in a process of its own: ``python -m tests.benchmarks.child VERB``.
 
-Prints JSON: ``seconds`` of the verb alone, without the start of the interpreter and of Django, and its ``answer``.
+Prints JSON: ``seconds`` of the verb alone, without the start of the interpreter and of Django, those ``in_statements``
+of the database, and its ``answer``.
 """
 
 import json
@@ -20,13 +21,13 @@ def checking_over_the_api():
     user, _ = User.objects.get_or_create(username="benchmark", is_superuser=True)
     _, token = AuthToken.objects.create(user=user)
     client = Client(SERVER_NAME="localhost", headers={"authorization": f"Bearer {token}"})
-    client.get("/api/cleanup/status")  # a server has answered before
 
     def check():
         response = client.post("/api/cleanup/check", {}, content_type="application/json")
         assert response.status_code == 200, response.content
         return response.json()
 
+    check()  # a server has answered before
     return check
 
 
@@ -43,10 +44,22 @@ def main(verb: str) -> None:
         "dry-run": lambda: cleanup_service.cleanup_all_duplicate_folders(dry_run=True),
         "verify": cleanup_service.verify_cleanup_integrity,
     }
+    in_statements = 0.0
+
+    def timed(execute, *arguments):
+        nonlocal in_statements
+        started = time.perf_counter()
+        try:
+            return execute(*arguments)
+        finally:
+            in_statements += time.perf_counter() - started
+
     started = time.perf_counter()
-    answer = verbs[verb]()
+    with connection.execute_wrapper(timed):
+        answer = verbs[verb]()
     seconds = time.perf_counter() - started
-    print(json.dumps({"seconds": seconds, "answer": answer if isinstance(answer, dict) else answer.as_json()}))
+    answer = answer if isinstance(answer, dict) else answer.as_json()
+    print(json.dumps({"seconds": seconds, "in_statements": in_statements, "answer": answer}))
 
 
 if __name__ == "__main__":
