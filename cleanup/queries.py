@@ -71,10 +71,7 @@ def affected_page(*, using: str, after: str | None, limit: int) -> tuple[list[Af
     Looks at one short range of applications, so that a page costs the same whatever the size of the tables: it may hold
     fewer than ``limit``, even none, and not be the last. None behind the last.
     """
-    sql = _folder_sql(using)
-    with sql.reading():
-        until = _range_end(sql, after, APPLICATIONS_PER_PAGE)
-        found = _affected(sql, Scope(after=after, until=until))
+    found, until = affected_among_next(using=using, after=after, size=APPLICATIONS_PER_PAGE)
     if len(found) > limit:
         found = found[:limit]
         until = found[-1].application_id
@@ -88,19 +85,17 @@ def count_affected(*, using: str) -> int:
     return int(count)
 
 
-def affected_in_range(*, using: str, after: str | None, until: str | None) -> list[AffectedApplication]:
-    """Return the affected applications with keys beyond ``after`` and up to ``until``, in key order."""
-    return _affected(_folder_sql(using), Scope(after=after, until=until))
+def affected_among_next(*, using: str, after: str | None, size: int) -> tuple[list[AffectedApplication], str | None]:
+    """Return the affected ones of the next applications behind a key, and the key of the last one, None at the end."""
+    sql = _folder_sql(using)
+    with sql.reading():
+        until = _range_end(sql, after, size)
+        return _affected(sql, Scope(after=after, until=until)), until
 
 
 def affected_named(*, using: str, keys: Sequence[str]) -> list[AffectedApplication]:
     """Return those of the named applications that are affected, in key order."""
     return _affected(_folder_sql(using), Scope(keys=tuple(keys)))
-
-
-def range_end(*, using: str, after: str | None, size: int) -> str | None:
-    """Return the key of the ``size``-th application after a key; None where there are fewer."""
-    return _range_end(_folder_sql(using), after, size)
 
 
 def applications_with_duplicate_roots(

@@ -74,6 +74,15 @@ class CollidingRow:
     """It would equal the row that stays in every column but its own key."""
 
 
+class Owner(NamedTuple):
+    """An application to which rows of a table belong."""
+
+    table: TableName
+    point: int
+    application: str
+    rows: int
+
+
 class FolderRecord(NamedTuple):
     """A folder as planning wants it, and further columns as cells."""
 
@@ -174,8 +183,11 @@ class Backend(ABC):
     # Transactions.
 
     @abstractmethod
-    def pin(self, *, session_name: str = "") -> None:
-        """Set, for this transaction alone, timeouts, row security and the text form of values."""
+    def pin(self, *, session_name: str = "", writing: bool = True) -> None:
+        """Set, for this transaction alone, timeouts, row security and the text form of values.
+
+        Where it writes, foreign keys are checked in the end.
+        """
 
     @contextmanager
     def pinned(self, *, session_name: str = "") -> Iterator[None]:
@@ -255,12 +267,12 @@ class Backend(ABC):
         return f"({' AND '.join(parts)})" if parts else "(1 = 1)", params
 
     @abstractmethod
-    def lock_applications(self, tables: FolderTables, keys: Sequence[str], *, lock: bool) -> set[str]:
-        """Return those that exist, locked in key order if asked."""
+    def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
+        """Lock applications in key order, and return those that exist."""
 
     @abstractmethod
     def count_folders(self, tables: FolderTables, keys: Sequence[str]) -> dict[str, int]:
-        """Return the number of folders by application."""
+        """Return the number of folders of the applications that exist, by application."""
 
     @abstractmethod
     def read_parents(
@@ -288,8 +300,8 @@ class Backend(ABC):
         """Count the rows that hold an old value of their target, in one statement."""
 
     @abstractmethod
-    def colliding_rows(self, target: Target, unique: UniqueKey) -> list[CollidingRow]:
-        """Return the rows that would lose their place in a unique key if the target's rows moved.
+    def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
+        """Yield the rows that would lose their place in a unique key if the target's rows moved, with its number.
 
         Of rows that would be equal in the key the one of the folder earlier in survivor order stays.
         """
@@ -301,8 +313,8 @@ class Backend(ABC):
         """Count the rows that reference rows of ``table``, given by key cells, by the foreign keys ``inbound``."""
 
     @abstractmethod
-    def owners(self, target: Target, application_column: str, key: KeyColumn) -> list[tuple[int, str, int]]:
-        """Return (point, application, rows) of the applications that the target's rows belong to."""
+    def owners(self, targets: Sequence[tuple[Target, str]], key: KeyColumn) -> Iterator[Owner]:
+        """Yield the applications that targets' rows belong to, by the column given with each."""
 
     # Writing, journaled.
 

@@ -4,7 +4,7 @@ Plain data: read by ``postgresql_catalogue`` and ``sqlite_catalogue``, used by e
 Django may not know. A table is identified by schema and name; on SQLite the schema is the empty string.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -166,8 +166,8 @@ class Catalogue(Protocol):
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
         """Return the tables that exist, by name."""
 
-    def columns_like(self, fragment: str, types: Iterable[str]) -> Sequence[tuple[TableName, Column]]:
-        """Return columns whose name contains the fragment (any case) and whose type is one of the types,
+    def folder_columns(self, types: Collection[str]) -> Sequence[tuple[TableName, Column]]:
+        """Return columns whose name contains "folder" (any case) and whose type is one of the types,
 
         in ordinary and partitioned tables of all schemas but the system's. Types are given without a length, or on
         SQLite as declared in lower case, without blanks, with or without its length.

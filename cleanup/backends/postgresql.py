@@ -20,6 +20,7 @@ from cleanup.backends.base import (
     Counted,
     FolderRecord,
     Instead,
+    Owner,
     Restoration,
     RowConflict,
     StructureTable,
@@ -73,10 +74,11 @@ class PostgresBackend(Backend):
 
     # Transactions.
 
-    def pin(self, *, session_name: str = "") -> None:
+    def pin(self, *, session_name: str = "", writing: bool = True) -> None:
         self._set_locally(self._settings(session_name))
-        # A table that changes in two ways by keys of each other is consistent only in the end.
-        self.execute("SET CONSTRAINTS ALL DEFERRED")
+        if writing:
+            # A table that changes in two ways by keys of each other is consistent only in the end.
+            self.execute("SET CONSTRAINTS ALL DEFERRED")
 
     @contextmanager
     def pinned(self, *, session_name: str = "") -> Iterator[None]:
@@ -174,23 +176,25 @@ class PostgresBackend(Backend):
 
     # Reading.
 
-    def lock_applications(self, tables: FolderTables, keys: Sequence[str], *, lock: bool) -> set[str]:
+    def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
         # FOR UPDATE, not FOR NO KEY UPDATE: an insert of a folder or file waits at its foreign key until we are done.
         key = self.quote(tables.application_key.column)
         rows = self.fetch(
             f"SELECT {key}::text FROM {self.quote(tables.application_table)}"
             f" WHERE {key} = ANY(%s{self._array_cast(tables.application_key)})"
-            f" ORDER BY {key}{' FOR UPDATE' if lock else ''}",
+            f" ORDER BY {key} FOR UPDATE",
             [self._array(keys)],
         )
         return {row[0] for row in rows}
 
     def count_folders(self, tables: FolderTables, keys: Sequence[str]) -> dict[str, int]:
-        application = self.quote(tables.folder_application)
+        key = self.quote(tables.application_key.column)
         return dict(
             self.fetch(
-                f"SELECT {application}::text, count(*) FROM {self.quote(tables.folder_table)}"
-                f" WHERE {application} = ANY(%s{self._array_cast(tables.application_key)}) GROUP BY 1",
+                f"SELECT a.{key}::text, (SELECT count(*) FROM {self.quote(tables.folder_table)} AS f"
+                f" WHERE f.{self.quote(tables.folder_application)} = a.{key})"
+                f" FROM {self.quote(tables.application_table)} AS a"
+                f" WHERE a.{key} = ANY(%s{self._array_cast(tables.application_key)})",
                 [self._array(keys)],
             )
         )
@@ -274,7 +278,16 @@ class PostgresBackend(Backend):
             for number, point, rows in self.fetch(" UNION ALL ".join(selects), params)
         ]
 
-    def colliding_rows(self, target: Target, unique: UniqueKey) -> list[CollidingRow]:
+    def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
+        selects, params = [], []
+        for number, (target, unique) in enumerate(places):
+            sql, own_params = self._colliding_rows(target, unique)
+            selects.append(f"SELECT {number}, c.* FROM ({sql}) AS c")
+            params += own_params
+        for number, point, key, twin in self.fetch(" UNION ALL ".join(selects), params) if selects else ():
+            yield number, CollidingRow(point, tuple(key), twin)
+
+    def _colliding_rows(self, target: Target, unique: UniqueKey) -> tuple[str, list[Any]]:
         table = target.table
         condition, condition_params = self._condition(target)
         old_key = self._old_key(target)
@@ -316,7 +329,7 @@ class PostgresBackend(Backend):
         params = [*self._pair_params(target), *condition_params, *self._pair_params(target)]
         if target.constant:
             params.append(list(target.constant[1]))
-        return [CollidingRow(point, tuple(key), twin) for point, key, twin in self.fetch(sql, params)]
+        return sql, params
 
     def rows_referencing(
         self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
@@ -335,15 +348,19 @@ class PostgresBackend(Backend):
             params += [self._array([row[place] for row in rows]) for place in range(len(key))]
         return sum(count for (count,) in self.fetch(" UNION ALL ".join(selects), params)) if selects else 0
 
-    def owners(self, target: Target, application_column: str, key: KeyColumn) -> list[tuple[int, str, int]]:
-        condition, condition_params = self._condition(target)
-        application = f"t.{self.quote(application_column)}"
-        return self.fetch(
-            f"SELECT m.point, {application}::text, count(*) FROM {self._pairs(target)}"
-            f" JOIN {self.relation(target.table.name)} AS t ON {condition}"
-            f" WHERE {application} IS NOT NULL GROUP BY 1, 2",
-            [*self._pair_params(target), *condition_params],
-        )
+    def owners(self, targets: Sequence[tuple[Target, str]], key: KeyColumn) -> Iterator[Owner]:
+        selects, params = [], []
+        for number, (target, column) in enumerate(targets):
+            condition, condition_params = self._condition(target)
+            application = f"t.{self.quote(column)}"
+            selects.append(
+                f"SELECT {number}, m.point, {application}::text, count(*) FROM {self._pairs(target)}"
+                f" JOIN {self.relation(target.table.name)} AS t ON {condition}"
+                f" WHERE {application} IS NOT NULL GROUP BY m.point, {application}"
+            )
+            params += [*self._pair_params(target), *condition_params]
+        for number, *found in self.fetch(" UNION ALL ".join(selects), params):
+            yield Owner(targets[number][0].table.name, *found)
 
     # Writing, journaled.
 

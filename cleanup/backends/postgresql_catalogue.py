@@ -6,7 +6,7 @@ its row estimate is their sum. A constraint that only a partition has keeps the 
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -162,19 +162,22 @@ SELECT w.oid::bigint, w.schema, w.name, 'rule ' || r.rulename::text,
  ORDER BY 1, 2, 3, 4
 """
 
-_COLUMNS_LIKE = """
+_FOLDER_COLUMNS = """
 SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       a.attgenerated <> '', a.attidentity <> ''
+       a.attgenerated <> '', a.attidentity <> '',
+       format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, NULL)
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_type t ON t.oid = a.atttypid
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
    AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname::text, 'pg_')
    AND a.attnum > 0 AND NOT a.attisdropped
-   AND position(%(fragment)s IN lower(a.attname::text)) > 0
-   AND format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, NULL) = ANY(%(types)s)
+   AND position('folder' IN lower(a.attname::text)) > 0
  ORDER BY 1, 2, a.attnum
 """
+
+#: Of the whole database, with the number of columns of each.
+_SURVEY = ((_FOREIGN_KEYS, 12), (_INHERITANCE, 5), (_FOLDER_COLUMNS, 8))
 
 _MAY_BYPASS = "SELECT {allowed} FROM pg_roles WHERE rolname = current_user"
 
@@ -190,12 +193,13 @@ class _Inheritance:
 class PostgresCatalogue:
     """The catalogue behind one connection to PostgreSQL 14 or newer.
 
-    Foreign keys, inheritance and the columns of resolved tables are read once per instance.
+    What stands here is read once per instance: foreign keys, inheritance and folder columns with the first names.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
         self._columns: dict[TableName, tuple[str, ...]] = {}
+        self._survey: list[list[list[Any]]] = []
 
     def _fetch(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
@@ -219,7 +223,10 @@ class PostgresCatalogue:
         """Resolve many names; those that mean no table are missing from the answer."""
         plain = {name: _plain(name) for name in names}
         found: dict[str, TableName] = {}
-        for schema, name, visible, columns in self._fetch(_RESOLVE, names=sorted(set(plain.values()))):
+        further = () if self._survey else _SURVEY
+        resolved, *survey = self._fetch_each((_RESOLVE, 4), *further, names=sorted(set(plain.values())))
+        self._survey = self._survey or survey
+        for schema, name, visible, columns in resolved:
             table = TableName(schema, name)
             self._columns[table] = tuple(columns)
             found.setdefault(f"{schema}.{name}", table)
@@ -239,14 +246,13 @@ class PostgresCatalogue:
         """Return every foreign key of the database, one per constraint."""
         return self._foreign_keys
 
-    @cached_property
-    def _linked(self) -> tuple[list[list[Any]], list[list[Any]]]:
-        foreign_keys, inheritance = self._fetch_each((_FOREIGN_KEYS, 12), (_INHERITANCE, 5))
-        return foreign_keys, inheritance
+    def _surveyed(self) -> list[list[list[Any]]]:
+        self._survey = self._survey or self._fetch_each(*_SURVEY)
+        return self._survey
 
     @cached_property
     def _foreign_keys(self) -> tuple[ForeignKey, ...]:
-        foreign_keys, _ = self._linked
+        foreign_keys, _, _ = self._surveyed()
         return tuple(
             ForeignKey(
                 name=name,
@@ -280,7 +286,7 @@ class PostgresCatalogue:
     def _inheritance(self) -> _Inheritance:
         parents: dict[TableName, TableName] = {}
         children: dict[TableName, list[TableName]] = {}
-        _, inheritance = self._linked
+        _, inheritance, _ = self._surveyed()
         for child_schema, child, parent_schema, parent, is_partition in inheritance:
             if is_partition:
                 parents[TableName(child_schema, child)] = TableName(parent_schema, parent)
@@ -364,13 +370,13 @@ class PostgresCatalogue:
         supported = self._version >= 150000
         return _INDEXES.format(nulls_not_distinct="i.indnullsnotdistinct" if supported else "false")
 
-    def columns_like(self, fragment: str, types: Iterable[str]) -> Sequence[tuple[TableName, Column]]:
-        """Return columns whose name contains the fragment (any case) and whose type is one of the types."""
+    def folder_columns(self, types: Collection[str]) -> Sequence[tuple[TableName, Column]]:
+        """Return columns whose name contains "folder" (any case) and whose type is one of the types."""
+        _, _, columns = self._surveyed()
         return [
             (TableName(schema, table), Column(name, kind, not_null, generated, identity))
-            for schema, table, name, kind, not_null, generated, identity in self._fetch(
-                _COLUMNS_LIKE, fragment=fragment.lower(), types=sorted(types)
-            )
+            for schema, table, name, kind, not_null, generated, identity, base in columns
+            if base in types
         ]
 
     def may_bypass_triggers(self) -> bool:

@@ -12,7 +12,7 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -29,6 +29,7 @@ from cleanup.backends.base import (
     Counted,
     FolderRecord,
     Instead,
+    Owner,
     Restoration,
     RowConflict,
     StructureTable,
@@ -90,7 +91,7 @@ class SqliteBackend(Backend):
 
     # Transactions.
 
-    def pin(self, *, session_name: str = "") -> None:
+    def pin(self, *, session_name: str = "", writing: bool = True) -> None:
         # There is one writer, and nothing to set: in an immediate transaction the lock is held already, else the
         # caller's first write takes it.
         self._prepare()
@@ -138,7 +139,7 @@ class SqliteBackend(Backend):
 
     # Reading.
 
-    def lock_applications(self, tables: FolderTables, keys: Sequence[str], *, lock: bool) -> set[str]:
+    def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
         key = self.quote(tables.application_key.column)
         rows = self.fetch(
             f"SELECT {key} FROM {self.quote(tables.application_table)} WHERE {key} IN {_LISTED}",
@@ -147,10 +148,11 @@ class SqliteBackend(Backend):
         return {self._spelling(tables.application_key, value) for (value,) in rows}
 
     def count_folders(self, tables: FolderTables, keys: Sequence[str]) -> dict[str, int]:
-        application = self.quote(tables.folder_application)
+        key = self.quote(tables.application_key.column)
         rows = self.fetch(
-            f"SELECT {application}, count(*) FROM {self.quote(tables.folder_table)}"
-            f" WHERE {application} IN {_LISTED} GROUP BY 1",
+            f"SELECT a.{key}, (SELECT count(*) FROM {self.quote(tables.folder_table)} AS f"
+            f" WHERE f.{self.quote(tables.folder_application)} = a.{key})"
+            f" FROM {self.quote(tables.application_table)} AS a WHERE a.{key} IN {_LISTED}",
             [self._key_list(tables.application_key, keys)],
         )
         return {self._spelling(tables.application_key, value): count for value, count in rows}
@@ -246,7 +248,16 @@ class SqliteBackend(Backend):
             for number, point, rows in self.fetch(" UNION ALL ".join(selects), params)
         ]
 
-    def colliding_rows(self, target: Target, unique: UniqueKey) -> list[CollidingRow]:
+    def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
+        selects, params = [], []
+        for number, (target, unique) in enumerate(places):
+            sql, own_params = self._colliding_rows(target, unique)
+            selects.append(f"SELECT {number}, c.* FROM ({sql}) AS c")
+            params += own_params
+        for number, point, cells, twin in self.fetch(" UNION ALL ".join(selects), params) if selects else ():
+            yield number, CollidingRow(point, tuple(json.loads(cells)), bool(twin))
+
+    def _colliding_rows(self, target: Target, unique: UniqueKey) -> tuple[str, list[Any]]:
         table = target.table
         moving, moving_params = self._matches(target)
         staying, staying_params = self._matches(target, staying=True)
@@ -274,8 +285,7 @@ class SqliteBackend(Backend):
             f" WINDOW w AS (PARTITION BY {', '.join(parts)} ORDER BY __rank, __key))"
             f" SELECT __point, __key, __body IS __first FROM ranked WHERE __n > 1"
         )
-        rows = self.fetch(sql, [self._pair_list(target), *moving_params, *staying_params])
-        return [CollidingRow(point, tuple(json.loads(cells)), bool(twin)) for point, cells, twin in rows]
+        return sql, [self._pair_list(target), *moving_params, *staying_params]
 
     def rows_referencing(
         self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
@@ -299,15 +309,18 @@ class SqliteBackend(Backend):
         )
         return int(count)
 
-    def owners(self, target: Target, application_column: str, key: KeyColumn) -> list[tuple[int, str, int]]:
-        matches, match_params = self._matches(target)
-        application = f"t.{self.quote(application_column)}"
-        rows = self.fetch(
-            f"WITH {self._pairs(target)} SELECT m.point, {application}, count(*) FROM {matches}"
-            f" WHERE {application} IS NOT NULL GROUP BY 1, 2",
-            [self._pair_list(target), *match_params],
-        )
-        return [(point, self._spelling(key, value), count) for point, value, count in rows]
+    def owners(self, targets: Sequence[tuple[Target, str]], key: KeyColumn) -> Iterator[Owner]:
+        selects, params = [], []
+        for number, (target, column) in enumerate(targets):
+            matches, match_params = self._matches(target)
+            application = f"t.{self.quote(column)}"
+            selects.append(
+                f"SELECT * FROM (WITH {self._pairs(target)} SELECT {number}, m.point, {application}, count(*)"
+                f" FROM {matches} WHERE {application} IS NOT NULL GROUP BY m.point, {application})"
+            )
+            params += [self._pair_list(target), *match_params]
+        for number, point, value, rows in self.fetch(" UNION ALL ".join(selects), params):
+            yield Owner(targets[number][0].table.name, point, self._spelling(key, value), rows)
 
     # Writing, journaled.
 

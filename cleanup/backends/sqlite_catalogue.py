@@ -5,7 +5,7 @@ tables and columns are compared without regard to the case of ASCII letters, as 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import groupby
@@ -279,14 +279,14 @@ class SqliteCatalogue:
         ]
         return dict(zip(tables, counts, strict=True))
 
-    def columns_like(self, fragment: str, types: Iterable[str]) -> Sequence[tuple[TableName, Column]]:
-        """Return columns whose name contains the fragment (any case) and whose type is declared as one of the types."""
+    def folder_columns(self, types: Collection[str]) -> Sequence[tuple[TableName, Column]]:
+        """Return columns whose name contains "folder" (any case) and whose type is declared as one of the types."""
         wanted = set(types)
         return [
             (table, column)
             for table, columns in self._columns.items()
             for column, _ in columns
-            if fragment.lower() in column.name.lower() and wanted & _spellings(column.type)
+            if "folder" in column.name.lower() and wanted & _spellings(column.type)
         ]
 
     def may_bypass_triggers(self) -> bool:

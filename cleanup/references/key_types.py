@@ -40,7 +40,7 @@ def can_hold(column: Column, key: KeyColumn) -> bool:
 
 
 def suspect_types(column: Column, key: KeyColumn, *, vendor: str) -> set[str]:
-    """Return the types, as ``Catalogue.columns_like`` wants them, of columns that may name rows of ``column``."""
+    """Return the types, as ``Catalogue.folder_columns`` wants them, of columns that may name rows of ``column``."""
     declared = "".join(column.type.lower().split()) if vendor == "sqlite" else column.type.partition("(")[0]
     if key.is_uuid:
         return {declared} | (_UUID | _UUID_TEXT if vendor == "sqlite" else {"uuid"})

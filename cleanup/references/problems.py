@@ -251,7 +251,7 @@ class Checks:
         types = suspect_types(key, self.tables.folder_key, vendor=connections[self.using].vendor)
         known = {(reference.table, column) for reference in self.found.references for column in reference.columns}
         known |= set(self.linked) | self._ignored() | self._mapped_columns()
-        for table, column in self.catalogue.columns_like("folder", types):
+        for table, column in self.catalogue.folder_columns(types):
             if table not in self.own and (table, column.name) not in known:
                 name = f"{table}.{column.name}"
                 yield Problem(

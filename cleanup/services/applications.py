@@ -85,8 +85,8 @@ def affected_page(*, using: str, after: str | None = None, size: int = 50, secon
     if after is not None:
         after = folder_tables().application_key.text(after)
     while True:
-        until = queries.range_end(using=using, after=after, size=step)
-        found += queries.affected_in_range(using=using, after=after, until=until)
+        further, until = queries.affected_among_next(using=using, after=after, size=step)
+        found += further
         if len(found) > size:
             return AffectedPage(tuple(found[:size]), found[size - 1].application_id)
         if until is None or len(found) == size:

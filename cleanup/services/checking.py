@@ -4,7 +4,7 @@ And the verification, as far as it is more than looking. A check reads only, but
 sees to.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any

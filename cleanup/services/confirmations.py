@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from cleanup.exceptions import StalePlan
 from cleanup.folder_tables import folder_tables
-from cleanup.services import runs
-from cleanup.services.consolidation import Consolidation, Inclusion
+from cleanup.references import ReferenceMap
+from cleanup.services import shown
+from cleanup.services.consolidation import Consolidation, Decision, Inclusion
+from cleanup.services.reports import FolderCleanupResult
 
 #: Applications confirmed together.
 MOST = 100
@@ -40,10 +42,14 @@ def prospects(*, using: str, applications: Sequence[str], include: Inclusion = N
     keys = list(dict.fromkeys(text(key) for key in applications))[:MOST]
     if not keys:
         return ()
-    consolidation = Consolidation(using=using, references=runs.ready_references(using=using))
-    with consolidation.looking(session_name="cleanup preview"):
-        decisions = consolidation.examine(keys, include=include, lock=False)
-        foreseen = consolidation.foresee(decisions)
+
+    def look(references: ReferenceMap) -> tuple[list[Decision], list[FolderCleanupResult]]:
+        consolidation = Consolidation(using=using, references=references)
+        with consolidation.looking(session_name="cleanup preview"):
+            decisions = consolidation.examine(keys, include=include, lock=False)
+            return decisions, consolidation.foresee(decisions)
+
+    decisions, foreseen = shown.with_references(look, using=using)
     return tuple(
         Prospect(
             application_id=decision.application,

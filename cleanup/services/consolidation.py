@@ -10,7 +10,7 @@ it is proved that nothing points at them, by a count where the database itself w
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,10 +18,12 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.db import transaction
+from django.db.models import Q
 
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
 from cleanup.backends.base import Cell, Counted, FolderRecord, Pair, Target
+from cleanup.backends.catalogue import UniqueKey
 from cleanup.exceptions import (
     ApplicationError,
     Collision,
@@ -56,6 +58,9 @@ class Entry(NamedTuple):
     survivor: str
     rank: int
 
+
+#: Code of an application that does not exist.
+MISSING = "application_missing"
 
 #: The plan of an application that is left alone.
 NOTHING = plan_merge(())
@@ -122,6 +127,10 @@ class Consolidation:
         self.tables: FolderTables = folder_tables()
         self.steps = journal.steps_of(references)
         self.key_column = self.tables.folder_key.column
+        #: Where rows may have to give way, with the step that removes them.
+        self._yielding = [
+            (s.number, reference) for s in self.steps if s.kind == "removed" for reference in s.references
+        ]
         #: Further columns of folders that composite references copy.
         self.copied_columns = tuple(
             sorted({c for r in references.references for c in r.folder_columns if c != self.key_column})
@@ -150,43 +159,50 @@ class Consolidation:
         ``compare`` adds to each decision the columns in which removed folders differ from their survivors.
         """
         decisions = [Decision(application) for application in applications]
-        self._set_aside_held(decisions, include)
-        self._set_aside_large(decisions, include)
-        open_keys = [decision.application for decision in decisions if not decision.status]
-        existing = self.backend.lock_applications(self.tables, open_keys, lock=lock) if open_keys else set()
-        for decision in decisions:
-            if not decision.status and decision.application not in existing:
-                decision.set_aside(Result.Status.SKIPPED, "application_missing", "The application does not exist.")
+        holds = self._set_aside_held(decisions, include)
+        self._set_aside_missing_and_large(decisions, include)
+        if lock:
+            open_keys = [decision.application for decision in decisions if not decision.status]
+            self._set_aside_missing(decisions, self.backend.lock_applications(self.tables, open_keys))
         compare = compare or conf.differing_columns() == "refuse"
         self._plan(decisions, lock=lock, compare=compare)
         batch = self._batch(decisions)
         if batch.entries:
-            self._refuse_held_rows(decisions, batch, include)
+            if holds:
+                self._refuse_held_rows(decisions, batch)
             self._refuse_unkeyed(decisions, batch)
             self._find_collisions(decisions, batch)
         return decisions
 
-    def _set_aside_held(self, decisions: Sequence[Decision], include: Inclusion) -> None:
+    def _set_aside_held(self, decisions: Sequence[Decision], include: Inclusion) -> bool:
+        """Set aside what is on hold, and tell whether any application is that must be left alone."""
         if include.held:
-            return
-        holds = Hold.objects.using(self.using).filter(application_key__in=[d.application for d in decisions])
-        reasons = dict(holds.values_list("application_key", "reason"))
+            return False
+        holds = Hold.objects.using(self.using).order_by()
+        ours = Q(application_key__in=[decision.application for decision in decisions])
+        found = holds.filter(ours | Q(pk__in=holds.values("pk")[:1]))
+        reasons = dict(found.values_list("application_key", "reason"))
         for decision in decisions:
             if decision.application in reasons:
                 decision.set_aside(
                     Result.Status.HELD, "held", f"The application is on hold ({reasons[decision.application]})."
                 )
+        return bool(reasons)
 
-    def _set_aside_large(self, decisions: Sequence[Decision], include: Inclusion) -> None:
-        if include.large:
-            return
+    def _set_aside_missing_and_large(self, decisions: Sequence[Decision], include: Inclusion) -> None:
         limit = conf.large_application()
         counts = self.backend.count_folders(self.tables, [d.application for d in decisions if not d.status])
+        self._set_aside_missing(decisions, counts)
         for decision in decisions:
             folders = counts.get(decision.application, 0)
-            if folders > limit:
+            if folders > limit and not include.large:
                 error = TooLarge(folders=folders, limit=limit)
                 decision.set_aside(Result.Status.SKIPPED, error.code, str(error))
+
+    def _set_aside_missing(self, decisions: Sequence[Decision], existing: Container[str]) -> None:
+        for decision in decisions:
+            if not decision.status and decision.application not in existing:
+                decision.set_aside(Result.Status.SKIPPED, MISSING, "The application does not exist.")
 
     def _plan(self, decisions: Sequence[Decision], *, lock: bool, compare: bool) -> None:
         wanted = [decision.application for decision in decisions if not decision.status]
@@ -281,13 +297,9 @@ class Consolidation:
 
     # Refusals that need a look at the rows.
 
-    def _refuse_held_rows(self, decisions: list[Decision], batch: Batch, include: Inclusion) -> None:
+    def _refuse_held_rows(self, decisions: list[Decision], batch: Batch) -> None:
         """Refuse applications whose merge would write, by reference, to an application on hold."""
-        if include.held:
-            return
-        holds = Hold.objects.using(self.using)
-        if not holds.exists():
-            return
+        targets = []
         for reference in self.references.references:
             if reference.columns == (self.tables.folder_parent,) and reference.table == self.references.folders.name:
                 column = self.tables.folder_application
@@ -295,24 +307,20 @@ class Consolidation:
                 column = self.tables.file_application
             else:
                 continue
-            target = self._target(reference, batch)
-            found = [
-                owner
-                for owner in self.backend.owners(target, column, self.tables.application_key)
-                if owner[1] != decisions[owner[0]].application
-            ]
-            held = set(
-                holds.filter(application_key__in={owner for _, owner, _ in found}).values_list(
-                    "application_key", flat=True
+            targets.append((self._target(reference, batch), column))
+        owners = self.backend.owners(targets, self.tables.application_key)
+        others = [owner for owner in owners if owner.application != decisions[owner.point].application]
+        if not others:
+            return
+        holds = Hold.objects.using(self.using).filter(application_key__in={owner.application for owner in others})
+        held = set(holds.values_list("application_key", flat=True))
+        for owner in others:
+            if owner.application in held:
+                decisions[owner.point].set_aside(
+                    Result.Status.HELD,
+                    "held",
+                    f"{owner.rows} rows of {owner.table} belong to {owner.application}, which is on hold.",
                 )
-            )
-            for place, owner, rows in found:
-                if owner in held:
-                    decisions[place].set_aside(
-                        Result.Status.HELD,
-                        "held",
-                        f"{rows} rows of {reference.table} belong to {owner}, which is on hold.",
-                    )
 
     def _refuse_unkeyed(self, decisions: list[Decision], batch: Batch) -> None:
         unkeyed = [r for r in self.references.references if not journal.row_key(self.references.tables[r.table])]
@@ -321,29 +329,31 @@ class Consolidation:
 
     def _find_collisions(self, decisions: list[Decision], batch: Batch) -> None:
         policies = conf.collisions()
-        for step in self.steps:
-            if step.kind != "removed" or not step.references:
-                continue
-            for reference in step.references:
-                table = self.references.tables[reference.table]
-                uniques = [u for u in table.uniques if set(u.columns) & set(reference.columns)]
-                if not uniques or not journal.row_key(table):
-                    continue
-                target = self._target(reference, batch)
-                if not target.pairs:
-                    continue
-                policy = policies.get(table.name.name, policies.get(str(table.name), "refuse"))
-                automatic = table.name in self.references.automatic_many_to_many
-                for unique in uniques:
-                    refused: Counter[int] = Counter()
-                    for row in self.backend.colliding_rows(target, unique):
-                        if policy == "keep_survivor" or (automatic and row.twin):
-                            decisions[row.point].yielding.append((step.number, reference, row.key))
-                        else:
-                            refused[row.point] += 1
-                    for place, count in refused.items():
-                        decisions[place].refuse(Collision(count=count, table=str(table.name), constraint=unique.name))
+        found = [
+            (step, reference, *place) for step, reference in self._yielding for place in self._unique(reference, batch)
+        ]
+        refused: Counter[tuple[int, int]] = Counter()
+        for number, row in self.backend.colliding_rows([(target, unique) for _, _, target, unique in found]):
+            step, reference, target, _ = found[number]
+            name = target.table.name
+            policy = policies.get(name.name, policies.get(str(name), "refuse"))
+            if policy == "keep_survivor" or (row.twin and name in self.references.automatic_many_to_many):
+                decisions[row.point].yielding.append((step, reference, row.key))
+            else:
+                refused[number, row.point] += 1
+        for (number, place), count in sorted(refused.items()):
+            _, _, target, unique = found[number]
+            decisions[place].refuse(Collision(count=count, table=str(target.table.name), constraint=unique.name))
         self._refuse_referenced_yielding(decisions)
+
+    def _unique(self, reference: Reference, batch: Batch) -> Iterator[tuple[Target, UniqueKey]]:
+        """Yield the unique keys that moving a reference's rows could violate."""
+        table = self.references.tables[reference.table]
+        uniques = [unique for unique in table.uniques if set(unique.columns) & set(reference.columns)]
+        if uniques and journal.row_key(table):
+            target = self._target(reference, batch)
+            if target.pairs:
+                yield from ((target, unique) for unique in uniques)
 
     def _refuse_referenced_yielding(self, decisions: list[Decision]) -> None:
         for decision in decisions:
@@ -375,7 +385,7 @@ class Consolidation:
             yield
             return
         with transaction.atomic(using=self.using):
-            self.backend.pin(session_name=session_name)
+            self.backend.pin(session_name=session_name, writing=False)
             yield
 
     def foresee(self, decisions: list[Decision]) -> list[FolderCleanupResult]:

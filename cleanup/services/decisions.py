@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef
 
 from cleanup.models import Hold, QueuedApplication, Result, Run
+from cleanup.services.consolidation import MISSING
 
 #: Of each kind.
 MOST_LISTED = 100
@@ -49,5 +50,5 @@ def _unsettled(*, using: str) -> list[Result]:
         status__in=Result.OPEN
     )
     waiting = Result.objects.using(using).filter(status__in=Result.UNUSUAL)
-    rows = waiting.exclude(error_code__in=["", "application_missing"]).filter(~Exists(later))
+    rows = waiting.exclude(error_code__in=["", MISSING]).filter(~Exists(later))
     return list(rows.select_related("run", "point").order_by("-pk")[:MOST_LISTED])

@@ -19,9 +19,9 @@ from cleanup.exceptions import TooLarge, UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result
 from cleanup.planning import Group
-from cleanup.queries import application_exists
-from cleanup.services import runs
-from cleanup.services.consolidation import Consolidation, Decision, Inclusion
+from cleanup.references import ReferenceMap
+from cleanup.services import shown
+from cleanup.services.consolidation import MISSING, Consolidation, Decision, Inclusion
 from cleanup.services.reports import JSON
 
 
@@ -205,13 +205,17 @@ class Preview:
 def preview(*, using: str, application_id: Any) -> Preview:
     """Return what merging the application would do. Raises UnknownObject, InvalidKey and PreflightFailed."""
     key = folder_tables().application_key.text(application_id)
-    if not application_exists(using=using, application_id=key):
-        raise UnknownObject(what="application", key=key)
-    consolidation = Consolidation(using=using, references=runs.ready_references(using=using))
+    return shown.with_references(lambda references: _preview(key, using=using, references=references), using=using)
+
+
+def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
+    consolidation = Consolidation(using=using, references=references)
     hold = Hold.objects.using(using).filter(application_key=key).first()
     include = Inclusion(held=hold is not None, large=True)
     with consolidation.looking(session_name="cleanup preview"):
         (decision,) = consolidation.examine([key], include=include, lock=False, compare=True)
+        if decision.code == MISSING:
+            raise UnknownObject(what="application", key=key)
         (foreseen,) = consolidation.foresee([decision])
         rows = consolidation.rows_by_folder(decision) if decision.records else {}
     return _Drawing(consolidation, decision, rows).preview(

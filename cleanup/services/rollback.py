@@ -184,7 +184,7 @@ class Undo:
     def _lock_applications(self, keys: Sequence[str]) -> dict[str, set[str]]:
         """Lock applications and folders, and return the folders that no root leads to, by application."""
         ordered = sorted(set(keys))
-        self.backend.lock_applications(self.tables, ordered, lock=True)
+        self.backend.lock_applications(self.tables, ordered)
         return self._detached(ordered, lock=True)
 
     def _detached(self, applications: Sequence[str], *, lock: bool) -> dict[str, set[str]]:

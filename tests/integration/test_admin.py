@@ -634,8 +634,10 @@ class TestRegisters:
         return cleaned
 
     def test_cost_a_few_queries(self, boss, full, using):
-        pages = [address(page) for page in PAGES if page.endswith("_changelist")]
-        assert self.expensive(boss, using, [*pages, address("decisions"), address("folder", q="Docs")]) == {}
+        keys = [application_with_duplicates(using) for _ in range(11)]
+        pages = [address(page) for page in PAGES]
+        pages += [address("folder", q="Docs"), address("preview", keys[0]), address("applications", q=keys[0])]
+        assert self.expensive(boss, using, [*pages, address("clean_up", application=keys[0])]) == {}
 
     def test_show_each_entry_by_itself(self, boss, full, using):
         models = [Alert, ConsistencyCheck, Finding, Hold, Result, RollbackPoint, Run, SnapshotRow, Verification]
@@ -643,13 +645,15 @@ class TestRegisters:
         assert self.expensive(boss, using, pages) == {}
 
     def expensive(self, client: Client, using: str, pages: list[str]) -> dict[str, object]:
-        """Return the pages that fail, or ask the database too often."""
+        """Return the pages that fail, or ask the database too often, though they were shown a moment ago."""
         found = {}
         for page in pages:
-            with CaptureQueriesContext(connections[using]) as queries:
+            client.get(page)
+            with CaptureQueriesContext(connections[using]) as captured:
                 status = client.get(page).status_code
-            if status != 200 or len(queries) >= MOST_QUERIES:
-                found[page] = (status, [query["sql"] for query in queries])
+            asked = [query["sql"] for query in captured if query["sql"] not in ("BEGIN", "COMMIT")]
+            if status != 200 or len(asked) >= MOST_QUERIES:
+                found[page] = (status, asked)
         return found
 
     @pytest.mark.parametrize("model", ["finding", "hold", "result", "rollbackpoint"])

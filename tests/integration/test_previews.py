@@ -1,9 +1,11 @@
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from cleanup.exceptions import InvalidKey, StalePlan, UnknownObject
-from cleanup.services import DatabaseCleanupService
+from cleanup.services import DatabaseCleanupService, shown
 from cleanup.services.previews import Fate, Reason, preview
-from tests.integration.trees import dump, missing_key, tree
+from tests.integration.trees import dump, execute, key_type, missing_key, raw, tree
 from tests.parts import Application, Folder
 
 
@@ -130,3 +132,43 @@ class TestPlanHash:
         with pytest.raises(StalePlan):
             service.consolidate_duplicate_folders(made.application, plan_hash=shown.plan_hash)
         assert made.folders == 3
+
+
+class TestTheCatalogue:
+    """Read for the first of several previews, within some seconds."""
+
+    def statements(self, using: str, key: str) -> list[str]:
+        with CaptureQueriesContext(connections[using]) as captured:
+            preview(using=using, application_id=key)
+        return [query["sql"] for query in captured]
+
+    def catalogue(self, statements: list[str]) -> list[str]:
+        return [sql for sql in statements if "pg_class" in sql or "sqlite_master" in sql]
+
+    def test_is_read_once_for_several_previews(self, scratch_database):
+        key = tree(scratch_database, "a:Loan, b:Loan").application
+        first, second = self.statements(scratch_database, key), self.statements(scratch_database, key)
+        assert (len(self.catalogue(first)) > 0, self.catalogue(second)) == (True, [])
+
+    def test_is_read_again_after_some_seconds(self, scratch_database, monkeypatch):
+        key = tree(scratch_database, "a:Loan, b:Loan").application
+        preview(using=scratch_database, application_id=key)
+        monkeypatch.setattr(shown, "SECONDS", 0)
+        assert self.catalogue(self.statements(scratch_database, key))
+
+    def test_is_read_again_under_other_settings(self, scratch_database, settings):
+        key = tree(scratch_database, "a:Loan, b:Loan").application
+        preview(using=scratch_database, application_id=key)
+        settings.CLEANUP_IGNORED_COLUMNS = ["elsewhere.folder_id"]
+        assert self.catalogue(self.statements(scratch_database, key))
+
+    def test_is_read_again_when_a_table_has_gone(self, scratch_database):
+        made = tree(scratch_database, "a:Loan, b:Loan")
+        key = key_type(scratch_database)
+        execute(scratch_database, f"CREATE TABLE note (id integer PRIMARY KEY, folder_id {key} REFERENCES folders)")
+        execute(scratch_database, "CREATE INDEX note_folder ON note (folder_id)")
+        execute(scratch_database, "INSERT INTO note VALUES (1, %s)", raw(scratch_database, made["b"]))
+        before = preview(using=scratch_database, application_id=made.application)
+        execute(scratch_database, "DROP TABLE note")
+        after = preview(using=scratch_database, application_id=made.application)
+        assert [sum(found.references_moved.values()) for found in (before, after)] == [1, 0]
