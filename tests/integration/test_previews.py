@@ -159,7 +159,7 @@ class TestTheCatalogue:
     def test_is_read_again_under_other_settings(self, scratch_database, settings):
         key = tree(scratch_database, "a:Loan, b:Loan").application
         preview(using=scratch_database, application_id=key)
-        settings.CLEANUP_IGNORED_COLUMNS = ["elsewhere.folder_id"]
+        settings.CLEANUP_TRIGGERS = "fire"
         assert self.catalogue(self.statements(scratch_database, key))
 
     def test_is_read_again_when_a_table_has_gone(self, scratch_database):
