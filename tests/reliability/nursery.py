@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,9 +32,11 @@ from cleanup.services import DatabaseCleanupService
 
 class Fate:
     # Strikes this process at its n-th statement, before or after the database has done it. A COMMIT is a statement.
-    def __init__(self, *, at, after, how):
-        self.left, self.after, self.how = at, after, how
+    def __init__(self, *, at, of, after, how):
+        self.left, self.of, self.after, self.how = at, of, after, how
     def __call__(self, execute, sql, *arguments):
+        if self.of not in str(sql):
+            return execute(sql, *arguments)
         self.left -= 1
         if self.left == 0 and not self.after:
             self.strike(sql)
@@ -89,6 +92,9 @@ for line in sys.stdin:
     say(ended=os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
+#: Seconds after which a silent child is taken to hang.
+PATIENCE = 120
+
 #: More statements than any order executes.
 NEVER = 10**9
 
@@ -98,6 +104,8 @@ class Fate:
     """What befalls a process at one of its statements."""
 
     at: int
+    of: str = ""
+    """What the statements contain that are counted."""
     after: bool = False
     """When the database has done the statement."""
     how: Literal["kill", "halt"] = "kill"
@@ -142,8 +150,11 @@ class Nursery:
 
     def read(self) -> dict[str, Any]:
         """Read the next line of a child or of its parent."""
+        watchdog = threading.Timer(PATIENCE, os.killpg, (self.process.pid, signal.SIGKILL))
+        watchdog.start()
         line = self.process.stdout.readline()
-        assert line, f"the nursery has died: {self.errors.read_text()}"
+        watchdog.cancel()
+        assert line, f"the nursery has died, or said nothing for {PATIENCE} seconds: {self.errors.read_text()}"
         return json.loads(line)
 
 
@@ -213,6 +224,7 @@ def nursery(using: str) -> Iterator[Nursery]:
             text=True,
             cwd=ROOT,
             env=environment,
+            start_new_session=True,
         ) as process:
             opened = Nursery(process, Path(errors.name))
             try:

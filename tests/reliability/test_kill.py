@@ -134,7 +134,7 @@ class TestTwoProcessesOnOneRun:
         databases.wipe(database)
         mess.make(database, applications=APPLICATIONS)
         with nursery(database) as first, nursery(database) as second:
-            killed = first.start(CLEANUP, fate=Fate(at=80, how="halt"), **SETTINGS)
+            killed = first.start(CLEANUP, fate=Fate(at=2, of='UPDATE "cleanup_result" AS t', how="halt"), **SETTINGS)
             assert killed.wait_for_halt(), first.errors.read_text()
             run = Run.objects.using(database).get()
             survivor = second.start("resume", run.pk, **SETTINGS)
