@@ -407,14 +407,15 @@ class PostgresBackend(Backend):
             lists += ", json_agg(json_build_array(image, after)) AS images"
             images = "json_agg(g.images)::text"
             source = f"moved{number} JOIN before{number} USING ({', '.join(keys)})"
-        # Twice aggregated: the rows of one change, then the changes of one point.
+        # Twice aggregated: the rows of one change, then the changes of one point. Numbered as they come, in no order:
+        # a window for each point would have to be sorted.
         sql = (
             f'journaled{number} AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count,'
             f" changes, images) SELECT g.point, 'moved', %s, %s, sum(g.row_count), json_agg(json_build_object("
             f"'from', json_build_array({olds}), 'to', json_build_array({news}),"
             f" 'keys', json_build_array({', '.join(f'g.{key}' for key in keys)})))::text, {images}"
             f" FROM (SELECT point, chunk, change, count(*) AS row_count, {lists} FROM (SELECT *,"
-            f" (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
+            f" (row_number() OVER () - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
             f" FROM {source}) AS numbered GROUP BY point, chunk, change) AS g"
             f" JOIN changes{number} AS c USING (change) GROUP BY g.point, g.chunk RETURNING point_id, row_count)"
         )
@@ -495,7 +496,7 @@ class PostgresBackend(Backend):
             f" WHERE {self._key_condition(table, key)} RETURNING m.*, to_json({image}) AS image)"
             f', journaled AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)'
             f" SELECT point, 'removed', %s, %s, count(*), json_agg(image)::text"
-            f" FROM (SELECT *, (row_number() OVER (PARTITION BY point) - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
+            f" FROM (SELECT *, (row_number() OVER () - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
             f" FROM gone) AS numbered GROUP BY point, chunk RETURNING point_id, row_count){forwarding}"
             f" SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1"
         )

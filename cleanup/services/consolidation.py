@@ -57,6 +57,10 @@ class Entry(NamedTuple):
     removed: str
     survivor: str
     rank: int
+    old: str
+    """The removed folder's key as a cell."""
+    new: str
+    """The survivor's."""
 
 
 #: Code of an application that does not exist.
@@ -77,6 +81,8 @@ class Decision:
     code: str = ""
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+    parents: dict[str, str | None] = field(default_factory=dict)
+    """Of every folder."""
     records: dict[str, FolderRecord] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     """Of removed folders: the beginning of each name, as far as it is searched by."""
@@ -87,6 +93,11 @@ class Decision:
     def goes_ahead(self) -> bool:
         """Tell whether something is to be done."""
         return not self.status and not self.plan.empty
+
+    def parents_after(self) -> dict[str, str | None]:
+        """Return the parents of the folders that stay, as they will be."""
+        staying = {key: parent for key, parent in self.parents.items() if key not in self.plan.removed}
+        return staying | {move.folder: move.new_parent for move in self.plan.moves}
 
     def refuse(self, error: ApplicationError) -> None:
         """Leave the application untouched and say why."""
@@ -218,6 +229,7 @@ class Consolidation:
             records = folders.get(decision.application, [])
             decision.plan = plan_merge((r.row for r in records), different_roots=conf.different_roots())
             removed = decision.plan.removed
+            decision.parents = {record.row.key: record.row.parent for record in records}
             decision.names = {r.row.key: r.row.name[:NAME_LENGTH] for r in records if r.row.key in removed}
             if columns:
                 decision.records = {record.row.key: record for record in records}
@@ -244,13 +256,12 @@ class Consolidation:
         return differing + [column for column, left, right in cells if left != right]
 
     def _batch(self, decisions: Sequence[Decision], points: Mapping[int, RollbackPoint] | None = None) -> Batch:
-        entries = [
-            Entry(place, removed, group.survivor, rank)
-            for place, decision in enumerate(decisions)
-            if decision.goes_ahead
-            for group in decision.plan.groups
-            for rank, removed in enumerate(group.removed, start=1)
-        ]
+        entries = []
+        for place, decision in enumerate(decisions):
+            for group in decision.plan.groups if decision.goes_ahead else ():
+                survivor, new = group.survivor, self._key_cell(group.survivor)
+                for rank, removed in enumerate(group.removed, start=1):
+                    entries.append(Entry(place, removed, survivor, rank, self._key_cell(removed), new))
         return Batch(decisions, entries, points)
 
     # From entries to what the statements need.
@@ -259,7 +270,7 @@ class Consolidation:
         table = self.references.tables[reference.table]
         spare: list[Cell] = []
         if reference.table == self.references.folders.name:
-            spare = [self._key_cell(entry.removed) for entry in batch.entries]
+            spare = [entry.old for entry in batch.entries]
         constant = (reference.generic.column, reference.generic.content_types) if reference.generic else None
         kind = (reference.folder_columns, reference.spelled)
         if kind not in batch.pairs:
@@ -269,14 +280,14 @@ class Consolidation:
 
     def _pairs(self, reference: Reference, batch: Batch) -> Iterator[Pair]:
         simple = reference.folder_columns == (self.key_column,)
-        number, cell = batch.number, self._key_cell
-        for place, removed, survivor, rank in batch.entries:
+        number = batch.number
+        for place, removed, survivor, rank, cell, new_cell in batch.entries:
             if simple and reference.spelled:
                 spell = self.tables.folder_key.spellings
                 for old, new in zip(spell(removed), spell(survivor), strict=True):
                     yield Pair(number(place), (self.backend.text_cell(old),), (self.backend.text_cell(new),), rank)
             elif simple:
-                yield Pair(number(place), (cell(removed),), (cell(survivor),), rank)
+                yield Pair(number(place), (cell,), (new_cell,), rank)
             else:
                 records = batch.decisions[place].records
                 old_values = self._copied(records[removed], reference)
@@ -411,7 +422,10 @@ class Consolidation:
         Folders that lie in folders are left out.
         """
         keys = list(decision.records)
-        entries = [Entry(place, key, key, 1) for place, key in enumerate(keys)]
+        cells = map(self._key_cell, keys)
+        entries = [
+            Entry(place, key, key, 1, cell, cell) for place, (key, cell) in enumerate(zip(keys, cells, strict=True))
+        ]
         batch = Batch([decision] * len(keys), entries)
         tree = (self.references.folders.name, (self.tables.folder_parent,))
         targets = [
@@ -547,7 +561,7 @@ class Consolidation:
         self.backend.remove(
             self.references.folders,
             (self.key_column,),
-            [(batch.number(entry.place), (self._key_cell(entry.removed),)) for entry in ordered],
+            [(batch.number(entry.place), (entry.old,)) for entry in ordered],
             step=step.number,
             survivors=[(entry.removed, entry.survivor, batch.name(entry)) for entry in ordered],
         )
@@ -563,8 +577,19 @@ class Consolidation:
             raise ProofFailed(count=counted.rows, table=str(counted.table))
 
     def _check_merged(self, decisions: Sequence[Decision]) -> None:
-        """Plan again on the rows as they are now: nothing may be left to do, or newly out of reach of a root."""
-        merged = {decision.application: decision.plan for decision in decisions if decision.goes_ahead}
+        """Look at the rows as they are now: each folder is where it was to be, and none else is there.
+
+        Where somebody or something has changed more, plan again: nothing may be left to do, or newly out of reach of a
+        root.
+        """
+        merged = {decision.application: decision for decision in decisions if decision.goes_ahead}
+        if not (conf.triggers() == "fire" and self.references.folders.triggers):
+            found = self.backend.read_parents(self.tables, list(merged), lock=False)
+            merged = {key: one for key, one in merged.items() if dict(found.get(key, ())) != one.parents_after()}
+        if merged:
+            self._plan_again({key: decision.plan for key, decision in merged.items()})
+
+    def _plan_again(self, merged: Mapping[str, Plan]) -> None:
         folders = self.backend.read_folders(self.tables, list(merged), lock=False)
         for application, before in merged.items():
             rows = (record.row for record in folders.get(application, ()))

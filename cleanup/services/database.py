@@ -519,8 +519,7 @@ class DatabaseCleanupService:
 
     def _refuse_guarded(self, source: Run, undo: rollback.Undo) -> None:
         """Raise Guarded where guards forbid what one of the run's points would bring back."""
-        for point in self._live_points(source):
-            undo.guards.refuse([point])
+        undo.guards.refuse(self._live_points(source))
 
     def _live_points(self, source: Run) -> Iterator[RollbackPoint]:
         points = RollbackPoint.objects.using(self.using).filter(run=source, status=RollbackPoint.Status.LIVE)

@@ -4,7 +4,7 @@ Reads only: the folders as they are, and the journal. Whether a guard is in forc
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cleanup import journal
@@ -39,8 +39,11 @@ class GuardsInForce:
         """Label of the folder table in the journal."""
         self._standing = {g: s for g, s in guard_sql_of(using=using).standing().items() if s.usable}
 
-    def refuse(self, points: Sequence[RollbackPoint]) -> None:
-        """Raise Guarded for a point whose undoing a guard forbids; it names the one that is lifted first."""
+    def refuse(self, points: Iterable[RollbackPoint]) -> None:
+        """Raise Guarded for a point whose undoing a guard forbids; it names the one that is lifted first.
+
+        Where no guard could, the points are not even looked at.
+        """
         if not self._standing.keys() & {Guard.ONE_ROOT, Guard.ONE_NAME, Guard.BLANK_NAME}:
             return
         for point in points:

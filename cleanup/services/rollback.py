@@ -7,7 +7,7 @@ that does not skip conflicts gets RollbackConflict and must undo its transaction
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from cleanup.exceptions import (
     WouldDetach,
 )
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, SnapshotRow
+from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, SnapshotLayout, SnapshotRow
 from cleanup.planning import detached
 from cleanup.references import ReferenceMap, catalogue_for
 from cleanup.services.copies import Copies, Copying
@@ -89,6 +89,7 @@ class Undo:
         self.guards = GuardsInForce(
             using=using, backend=self.backend, tables=self.tables, folders=str(references.folders.name)
         )
+        self._layouts: dict[str, SnapshotLayout] = {}
         self.copies = Copies(using=using, backend=self.backend, tables=self.tables, folders=references.folders)
         self._triggers_fire = conf.triggers() == "fire" and any(t.triggers for t in references.tables.values())
 
@@ -96,14 +97,18 @@ class Undo:
 
     def lock(self, sequences: Sequence[int]) -> list[RollbackPoint]:
         """Lock points and return them in key order of their applications."""
-        points = (
-            RollbackPoint.objects.using(self.using)
-            .select_for_update(of=("self",))
-            .filter(pk__in=sequences)
-            .select_related("layout")
-            .order_by("application_key", "-sequence")
-        )
-        return list(points)
+        points = RollbackPoint.objects.using(self.using).select_for_update().filter(pk__in=sequences)
+        return self._with_layouts(points.order_by("application_key", "-sequence"))
+
+    def _with_layouts(self, points: Iterable[RollbackPoint]) -> list[RollbackPoint]:
+        """Give the points their layouts, of which there are few, each read once."""
+        found = list(points)
+        unknown = {point.layout_id for point in found} - set(self._layouts)
+        if unknown:
+            self._layouts.update(SnapshotLayout.objects.using(self.using).in_bulk(unknown))
+        for point in found:
+            point.layout = self._layouts[point.layout_id]
+        return found
 
     def check(self, points: Sequence[RollbackPoint]) -> None:
         """Raise AlreadyRolledBack, PointExpired or Superseded."""
@@ -129,16 +134,15 @@ class Undo:
 
     def later_cleanups(self, point: RollbackPoint) -> list[RollbackPoint]:
         """Return the live cleanup points of the application written after a point, newest first, locked."""
-        return list(
+        return self._with_layouts(
             RollbackPoint.objects.using(self.using)
-            .select_for_update(of=("self",))
+            .select_for_update()
             .filter(
                 application_key=point.application_key,
                 status=RollbackPoint.Status.LIVE,
                 kind=RollbackPoint.Kind.CLEANUP,
                 sequence__gt=point.sequence,
             )
-            .select_related("layout")
             .order_by("-sequence")
         )
 

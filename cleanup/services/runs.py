@@ -6,10 +6,12 @@ refuses a second one. Control is a row that workers read before each claim.
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 import cleanup
@@ -103,13 +105,8 @@ def create_rollback(
             _count_worklist(run, using=using)
             return run
         points = RollbackPoint.objects.using(using).filter(run=source, status=RollbackPoint.Status.LIVE)
-        # Pages by key: a run may hold a million points.
-        after = 0
-        while page := list(points.filter(sequence__gt=after).order_by("sequence")[:5000]):
-            Result.objects.using(using).bulk_create(
-                Result(run=run, application_key=point.application_key, point=point) for point in page
-            )
-            after = page[-1].sequence
+        listed = points.values("application_key", point_id=F("sequence")).query.get_compiler(using).as_sql()
+        _list_results(run, ("application_key", "point_id"), *listed, using=using)
         _count_worklist(run, using=using)
     return run
 
@@ -144,25 +141,26 @@ def _fill_worklist(run: Run, *, using: str, options: Options) -> None:
             Result(run=run, application_key=key) for key in dict.fromkeys(options.applications)
         )
         return
-    backend = backend_for(using=using)
-    fields = [field for field in Result._meta.concrete_fields if not field.primary_key]
-    constants = {str(field.column): field.get_default() for field in fields if field.column != "application_key"}
-    constants["run_id"] = run.pk
     if options.max_applications is None:
         affected, params = queries.affected_sql(using=using)
     else:
         affected, params = queries.worst_sql(using=using, limit=options.max_applications)
-    columns = ", ".join(backend.quote(column) for column in constants)
-    connection = connections[using]
-    values = [
-        field.get_db_prep_save(constants[str(field.column)], connection)
-        for field in fields
-        if field.column in constants
-    ]
+    _list_results(run, ("application_key",), affected, params, using=using)
+
+
+def _list_results(run: Run, given: Sequence[str], listed: str, params: Sequence[Any], *, using: str) -> None:
+    """Write one result for each row of a query, which gives some of its columns, in one statement."""
+    backend, connection = backend_for(using=using), connections[using]
+    constants = {
+        str(field.column): field.get_db_prep_save(run.pk if field.name == "run" else field.get_default(), connection)
+        for field in Result._meta.concrete_fields
+        if not field.primary_key and field.column not in given
+    }
+    columns = ", ".join(backend.quote(column) for column in (*given, *constants))
+    values = ", ".join([*map(backend.quote, given), *["%s"] * len(constants)])
     backend.execute(
-        f"INSERT INTO {backend.quote(Result._meta.db_table)} (application_key, {columns})"
-        f" SELECT application_key, {', '.join(['%s'] * len(constants))} FROM ({affected}) AS affected",
-        [*values, *params],
+        f"INSERT INTO {backend.quote(Result._meta.db_table)} ({columns}) SELECT {values} FROM ({listed}) AS listed",
+        [*constants.values(), *params],
     )
 
 
