@@ -8,9 +8,8 @@ All three commit for real, so threads and other processes see the rows (`databas
 DATABASE_URL), and a query on any alias but the one given fails. What exists on one of them only is marked
 `@pytest.mark.only("postgresql")`, or "sqlite". A test that is skipped fails the run.
 
-Rollbacks and kills are tested on both databases each time. Of the rest a test runs on one of the two, and the next one
-on the other: half the time. Before a release, --both-databases runs everything on both, and --long what is left out
-every day; --one-database-each puts these by turns, too.
+--one-database-each runs a test on one of the two, and the next one on the other: half the time, for a quick look.
+--long runs what is left out every day.
 """
 
 import itertools
@@ -40,17 +39,12 @@ hypothesis.settings.load_profile("default")
 
 DATABASE_FIXTURES = ("database", "scratch_database", "blank_database")
 
-#: Whose tests always run on both databases.
-ALWAYS_ON_BOTH = {"test_kill", "test_rollback"}
-
-
 _turns = itertools.cycle([0, 1])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our own options."""
     parser.addoption("--long", action="store_true", help="run the long tests, too")
-    parser.addoption("--both-databases", action="store_true", help="run each test on both databases")
     parser.addoption("--one-database-each", action="store_true", help="run each test on one of the two databases")
     parser.addoption(
         "--every-file", action="store_true", help="run all of the engine's tests on the second set of models"
@@ -63,18 +57,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Have a test that asks for a database run on both, or on the one it is marked for."""
     marker = metafunc.definition.get_closest_marker("only")
     vendors = marker.args if marker else tuple(databases.ALIASES)
-    if len(vendors) > 1 and not _on_both(metafunc):
+    if len(vendors) > 1 and metafunc.config.getoption("one_database_each"):
         vendors = (vendors[next(_turns)],)
     for fixture in DATABASE_FIXTURES:
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, [_on(vendor) for vendor in vendors], indirect=True)
-
-
-def _on_both(metafunc: pytest.Metafunc) -> bool:
-    if metafunc.config.getoption("one_database_each"):
-        return False
-    module = metafunc.module.__name__.rpartition(".")[2]
-    return metafunc.config.getoption("both_databases") or module in ALWAYS_ON_BOTH
 
 
 def _on(vendor: str) -> object:

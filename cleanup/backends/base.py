@@ -307,6 +307,10 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+        """Return a query, with its parameters, that gives rows of texts; ``columns`` are names and types."""
+
+    @abstractmethod
     def rows_referencing(
         self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
     ) -> int:

@@ -331,6 +331,11 @@ class PostgresBackend(Backend):
             params.append(list(target.constant[1]))
         return sql, params
 
+    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+        names = [self.quote(name) for name, _ in columns]
+        arrays = self._unnest([kind for _, kind in columns], names)
+        return f"SELECT * FROM {arrays}", [self._array(values) for values in zip(*rows, strict=True)]
+
     def rows_referencing(
         self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
     ) -> int:

@@ -287,6 +287,10 @@ class SqliteBackend(Backend):
         )
         return sql, [self._pair_list(target), *moving_params, *staying_params]
 
+    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+        names = [f"json_extract(value, '$[{place}]') AS {self.quote(name)}" for place, (name, _) in enumerate(columns)]
+        return f"SELECT {', '.join(names)} FROM json_each(%s)", [_json([list(row) for row in rows])]
+
     def rows_referencing(
         self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
     ) -> int:

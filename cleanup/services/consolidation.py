@@ -38,6 +38,7 @@ from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.models.operations import NAME_LENGTH
 from cleanup.planning import Plan, plan_merge
 from cleanup.references import Reference, ReferenceMap
+from cleanup.services.bulk import insert_each
 from cleanup.services.reports import FolderCleanupResult
 
 
@@ -500,20 +501,36 @@ class Consolidation:
     def _write_points(
         self, decisions: Sequence[Decision], *, layout: SnapshotLayout, run: Run | None, created_by: str, now: datetime
     ) -> dict[int, RollbackPoint]:
-        places = [place for place, decision in enumerate(decisions) if decision.goes_ahead]
-        written = RollbackPoint.objects.using(self.using).bulk_create(
-            RollbackPoint(
-                application_key=decisions[place].application,
-                kind=RollbackPoint.Kind.CLEANUP,
-                run=run,
-                layout=layout,
-                created_at=now,
-                created_by=created_by,
-                expires_at=now + timedelta(days=conf.rollback_days()),
-            )
-            for place in places
+        points = {
+            decision.application: (place, RollbackPoint(application_key=decision.application))
+            for place, decision in enumerate(decisions)
+            if decision.goes_ahead
+        }
+        if not points:
+            return {}
+        kind = RollbackPoint._meta.get_field("id")
+        spelled = (kind.get_db_prep_save(point.id, self.backend.connection) for _, point in points.values())
+        written = insert_each(
+            RollbackPoint,
+            self.backend.listed(
+                [(application, str(key)) for application, key in zip(points, spelled, strict=True)],
+                [("application_key", "text"), ("id", "uuid")],
+            ),
+            ("application_key", "id"),
+            {
+                "kind": RollbackPoint.Kind.CLEANUP,
+                "run": run.pk if run else None,
+                "layout": layout.pk,
+                "created_at": now,
+                "created_by": created_by,
+                "expires_at": now + timedelta(days=conf.rollback_days()),
+            },
+            using=self.using,
+            returning=("application_key", "sequence"),
         )
-        return dict(zip(places, written, strict=True))
+        for application, sequence in written:
+            points[application][1].sequence = sequence
+        return dict(points.values())
 
     def _count(self, moved: dict[int, Counter[str]], place_of: Mapping[int, int], rows: Iterable[Counted]) -> None:
         for counted in rows:

@@ -6,11 +6,10 @@ refuses a second one. Control is a row that workers read before each claim.
 
 import os
 import platform
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -20,6 +19,7 @@ from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
 from cleanup.references import ReferenceMap, blocking_rows, discover
+from cleanup.services.bulk import insert_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def create_rollback(
             return run
         points = RollbackPoint.objects.using(using).filter(run=source, status=RollbackPoint.Status.LIVE)
         listed = points.values("application_key", point_id=F("sequence")).query.get_compiler(using).as_sql()
-        _list_results(run, ("application_key", "point_id"), *listed, using=using)
+        insert_each(Result, listed, ("application_key", "point_id"), {"run": run.pk}, using=using)
         _count_worklist(run, using=using)
     return run
 
@@ -142,26 +142,10 @@ def _fill_worklist(run: Run, *, using: str, options: Options) -> None:
         )
         return
     if options.max_applications is None:
-        affected, params = queries.affected_sql(using=using)
+        affected = queries.affected_sql(using=using)
     else:
-        affected, params = queries.worst_sql(using=using, limit=options.max_applications)
-    _list_results(run, ("application_key",), affected, params, using=using)
-
-
-def _list_results(run: Run, given: Sequence[str], listed: str, params: Sequence[Any], *, using: str) -> None:
-    """Write one result for each row of a query, which gives some of its columns, in one statement."""
-    backend, connection = backend_for(using=using), connections[using]
-    constants = {
-        str(field.column): field.get_db_prep_save(run.pk if field.name == "run" else field.get_default(), connection)
-        for field in Result._meta.concrete_fields
-        if not field.primary_key and field.column not in given
-    }
-    columns = ", ".join(backend.quote(column) for column in (*given, *constants))
-    values = ", ".join([*map(backend.quote, given), *["%s"] * len(constants)])
-    backend.execute(
-        f"INSERT INTO {backend.quote(Result._meta.db_table)} ({columns}) SELECT {values} FROM ({listed}) AS listed",
-        [*constants.values(), *params],
-    )
+        affected = queries.worst_sql(using=using, limit=options.max_applications)
+    insert_each(Result, affected, ("application_key",), {"run": run.pk}, using=using)
 
 
 def _count_worklist(run: Run, *, using: str) -> None:

@@ -184,6 +184,8 @@ class TestIdentity:
 
 class TestReferences:
     def test_are_listed_with_what_matters_of_them(self, database):
+        if is_postgresql(database):  # else the estimate may be of a test before
+            execute(database, f"ANALYZE {named(':files')}")
         (found,) = (r for r in preflight(database)["references"] if r["table"] == label(database, ":files"))
         step, rows, constraint = (found.pop(name) for name in ("step", "estimated_rows", "constraint"))
         assert (isinstance(step, int), rows, bool(constraint)) == (True, 0, True)

@@ -3,6 +3,7 @@ from contextlib import closing
 import pytest
 from django.db import connections
 
+from cleanup.logs import ContextFilter
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
 from tests.integration.trees import assert_tree, dump, execute, is_postgresql, missing_key, tree
@@ -193,3 +194,19 @@ class TestALockedTable:
         response = caller("PUT", f"holds/{loan.application}", {})
         assert (response.status_code, response.json()["code"]) == (503, "try_again")
         assert response.headers["Retry-After"] == "5"
+
+
+class TestCorrelationId:
+    def test_of_a_request_is_that_of_its_answer_its_run_and_its_log(self, caller, loan, served, caplog):
+        caplog.set_level("INFO", logger="cleanup")
+        caplog.handler.addFilter(ContextFilter())
+        response = caller.post("cleanup?wait=true", X_Correlation_ID="order-2026")
+        assert response.headers["X-Correlation-ID"] == "order-2026"
+        assert Run.objects.using(served).get().correlation_id == "order-2026"
+        ours = [record for record in caplog.records if record.name.startswith("cleanup")]
+        assert {record.correlation_id for record in ours} == {"order-2026"}
+
+    def test_that_can_be_none_is_replaced(self, caller, served):
+        given = "Ms Example <script>"
+        response = caller.get("status", X_Correlation_ID=given)
+        assert (response.status_code, response.headers["X-Correlation-ID"] == given) == (200, False)
