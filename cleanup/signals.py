@@ -30,6 +30,11 @@ class Event:
     removed_to_survivor: Mapping[str, str]
 
 
+def somebody_listens(sender: type[Any]) -> bool:
+    """Tell whether anybody is told of merges, or of their rollback."""
+    return folders_merged.has_listeners(sender) or merge_undone.has_listeners(sender)
+
+
 def send_after_commit(signal: Signal, events: Iterable[Event], *, sender: type[Any], using: str) -> None:
     """Send the events once the transaction, the caller's included, has committed; never if it does not.
 

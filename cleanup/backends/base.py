@@ -183,10 +183,11 @@ class Backend(ABC):
     # Transactions.
 
     @abstractmethod
-    def pin(self, *, session_name: str = "", writing: bool = True) -> None:
+    def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
         """Set, for this transaction alone, timeouts, row security and the text form of values.
 
-        Where it writes, foreign keys are checked in the end.
+        Where it writes, foreign keys are checked in the end. Where it need not be durable, its commit does not wait for
+        the disk: a crash of the server may undo it, whole, until somebody's later commit has waited.
         """
 
     @contextmanager

@@ -74,8 +74,9 @@ class PostgresBackend(Backend):
 
     # Transactions.
 
-    def pin(self, *, session_name: str = "", writing: bool = True) -> None:
-        self._set_locally(self._settings(session_name))
+    def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
+        settings = self._settings(session_name)
+        self._set_locally(settings if durable else settings | {"synchronous_commit": "off"})
         if writing:
             # A table that changes in two ways by keys of each other is consistent only in the end.
             self.execute("SET CONSTRAINTS ALL DEFERRED")

@@ -91,7 +91,7 @@ class SqliteBackend(Backend):
 
     # Transactions.
 
-    def pin(self, *, session_name: str = "", writing: bool = True) -> None:
+    def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
         # There is one writer, and nothing to set: in an immediate transaction the lock is held already, else the
         # caller's first write takes it.
         self._prepare()

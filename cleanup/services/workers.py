@@ -27,9 +27,10 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import Count, F, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 
-from cleanup import conf, correlation
+from cleanup import conf, correlation, signals
 from cleanup.backends import Backend, backend_for
 from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict
+from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Result, Run
 from cleanup.references import ReferenceMap
 from cleanup.services.arrivals import LateArrivals
@@ -492,7 +493,12 @@ class Worker:
 
     def _transaction(self, rows: Sequence[Result]) -> list[Outcome]:
         with transaction.atomic(using=self.using):
-            self.backend.pin(session_name=f"cleanup {str(self.run.pk)[:8]} {self.name}")
+            # Not durable yet, unless others are told of it: what a crash of the server undoes is work and its record
+            # alike, and is done again. The run's end waits for the disk, and so for all of it.
+            self.backend.pin(
+                session_name=f"cleanup {str(self.run.pk)[:8]} {self.name}",
+                durable=signals.somebody_listens(folder_tables().folder),
+            )
             # Locked until the work is committed, they cannot be claimed meanwhile, even if the lease runs out.
             held = Result.objects.using(self.using).filter(
                 pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token, status=Result.Status.IN_PROGRESS

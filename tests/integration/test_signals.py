@@ -157,3 +157,45 @@ class TestMergeUndone:
         with CaptureQueriesContext(connections[database]) as captured:
             service.rollback_cleanup(point)
         assert not [query for query in captured.captured_queries if 'FROM "cleanup_removedfolder"' in query["sql"]]
+
+
+@pytest.mark.only("postgresql")
+class TestDurability:
+    """What others are told of is on disk; what only the database knows may wait for the end of the run."""
+
+    @pytest.fixture
+    def commits(self, database, monkeypatch) -> list[tuple[bool, str]]:
+        """Note of each commit whether it merged something, and whether it waits for the disk."""
+        connection = connections[database]
+        connection.ensure_connection()
+        commit, found = connection._commit, []
+
+        def note() -> None:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT EXISTS (SELECT FROM cleanup_rollbackpoint WHERE xmin::text = "
+                    "pg_current_xact_id_if_assigned()::xid::text), current_setting('synchronous_commit')"
+                )
+                found.append(cursor.fetchone())
+            commit()
+
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = local")
+        monkeypatch.setattr(connection, "_commit", note)
+        yield found
+        with connection.cursor() as cursor:
+            cursor.execute("RESET synchronous_commit")
+
+    def test_of_a_batch_comes_with_the_end_of_its_run(self, database, service, loan, commits):
+        service.cleanup_all_duplicate_folders()
+        assert [waits for merging, waits in commits if merging] == ["off"]
+        assert commits[-1] == (False, "local")
+
+    def test_of_a_batch_that_others_are_told_of_comes_first(self, service, loan, commits):
+        with heard(folders_merged):
+            service.cleanup_all_duplicate_folders()
+        assert [waits for merging, waits in commits if merging] == ["local"]
+
+    def test_of_a_single_application_comes_with_it(self, service, loan, commits):
+        service.consolidate_duplicate_folders(loan.application)
+        assert "local" in [waits for _, waits in commits[[merging for merging, _ in commits].index(True) :]]
