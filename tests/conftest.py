@@ -9,7 +9,6 @@ DATABASE_URL), and a query on any alias but the one given fails. What exists on 
 `@pytest.mark.only("postgresql")`, or "sqlite". A test that is skipped fails the run.
 
 --one-database-each runs a test on one of the two, and the next one on the other: half the time, for a quick look.
---long runs what is left out every day.
 """
 
 import itertools
@@ -44,7 +43,6 @@ _turns = itertools.cycle([0, 1])
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our own options."""
-    parser.addoption("--long", action="store_true", help="run the long tests, too")
     parser.addoption("--one-database-each", action="store_true", help="run each test on one of the two databases")
     parser.addoption(
         "--every-file", action="store_true", help="run all of the engine's tests on the second set of models"
@@ -74,12 +72,8 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))) + 1
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes too long for every day, and begin with what takes long, so that no worker ends alone."""
-    if not config.getoption("long"):
-        left_out = [item for item in items if item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("long")]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker ends alone."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

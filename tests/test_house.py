@@ -148,11 +148,11 @@ class TestSkippedTests:
         done = self.outcome(tmp_path, "pytest.skip('no time')")
         assert (done.returncode, "should have run" in done.stdout) == (1, True)
 
-    @pytest.mark.long
+    @pytest.mark.slow
     def test_are_expected_failures_too(self, tmp_path):
         assert self.outcome(tmp_path, "pytest.xfail('known')").returncode == 1
 
-    @pytest.mark.long
+    @pytest.mark.slow
     def test_may_lack_a_browser_on_a_developers_machine(self, tmp_path):
         assert self.outcome(tmp_path, "pytest.skip('Chromium is not installed')", CI="").returncode == 0
 

@@ -36,7 +36,7 @@ SHORT = ("--one-database-each", "--hypothesis-profile=few")
 MAPPED_ONLY = {"tests/integration/test_preflight.py": 1}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_pass(request, monkeypatch):
     files = CORE + MORE if request.config.getoption("every_file") else CORE

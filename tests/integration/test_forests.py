@@ -26,7 +26,7 @@ from tests.integration.trees import START, dump, execute, new_key, raw, spelling
 from tests.parts import Application, File, Folder
 from tests.unit import forests
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 CASES_PER_ROUND = 10
 CASES = int(os.environ.get("CLEANUP_TEST_FORESTS", hypothesis.settings().max_examples))

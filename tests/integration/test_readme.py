@@ -337,7 +337,7 @@ for reference in ("2023-0001", "2023-0002"):
         assert (done.returncode, done.stdout) == (0, "No changes detected\n")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.only("postgresql")
 class TestGrants:
     ROLES = ("cleanup_look", "cleanup_work", "cleanup_migrate")

@@ -11,7 +11,7 @@ import pytest
 from tests import databases
 from tests.peers.__main__ import FEATURES, verdict
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SET_ASIDE = "unique conflict"

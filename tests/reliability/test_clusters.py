@@ -16,7 +16,7 @@ from tests.reliability.clusters import fleet
 
 APPLICATIONS = 60
 
-pytestmark = [pytest.mark.only("postgresql"), pytest.mark.long]
+pytestmark = [pytest.mark.only("postgresql"), pytest.mark.slow]
 
 
 @pytest.fixture

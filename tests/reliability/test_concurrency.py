@@ -21,7 +21,7 @@ from tests.parts import File
 from tests.reliability import mess
 from tests.reliability.crowd import Ledger, Person
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 PEOPLE = 8
 APPLICATIONS = 6

@@ -32,7 +32,7 @@ from tests.reliability.deeds import (
 from tests.reliability.nursery import Nursery, nursery
 from tests.reliability.wholeness import let_sessions_end
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.integration.trees import dump
 from tests.reliability import events
 from tests.reliability.events import EVENTS, Event, Scene
 
-pytestmark = [pytest.mark.mapped_models("people write to the mapped tables"), pytest.mark.long]
+pytestmark = [pytest.mark.mapped_models("people write to the mapped tables"), pytest.mark.slow]
 
 ON_ROWS = {name: event for name, event in EVENTS.items() if not event.changes_schema}
 ON_SCHEMA = {name: event for name, event in EVENTS.items() if event.changes_schema and not event.only}

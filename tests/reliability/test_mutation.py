@@ -12,7 +12,7 @@ import pytest
 from tests.reliability.mutants import mutants_of
 from tests.reliability.mutation import SUBJECTS, explained
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCE = '''
@@ -83,7 +83,7 @@ class TestExplanations:
         assert [name for name, reason in explained().items() if len(reason) < 20] == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 class TestTheTestsOfPlanning:
     def test_notice_each_thirtieth_mutant(self):
         command = [sys.executable, "-m", "tests.reliability.mutation", "planning", "--every", "30"]

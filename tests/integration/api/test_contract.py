@@ -37,7 +37,7 @@ def contract(caller, served, monkeypatch, request):
 everything = schemathesis.pytest.from_fixture("contract")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.only("postgresql")
 @everything.parametrize()
 @pytest.mark.timeout(900)  # as many examples as the schema has edges

@@ -29,7 +29,7 @@ from tests.integration.test_readme import (
 from tests.integration.trees import tree
 
 SECTION = section("The REST API")
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 PREPARE = """
 from django.contrib.auth.models import User
