@@ -133,8 +133,9 @@ def _application_ranges(sql: FolderSql, per_range: int) -> Iterator[Scope]:
 
 
 def _range_end(sql: FolderSql, after: str | None, size: int) -> str | None:
+    """Return the key of the ``size``-th application after a key; None where none comes after it."""
     end = sql.fetch(sql.range_end(after, size))
-    return str(end[0][0]) if end else None
+    return str(end[0][0]) if len(end) > 1 else None
 
 
 def _affected(sql: FolderSql, scope: Scope) -> list[AffectedApplication]:

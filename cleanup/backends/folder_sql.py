@@ -216,12 +216,12 @@ class FolderSql:
         )
 
     def range_end(self, after: str | None, size: int) -> Query:
-        """Select the key of the ``size``-th application after a key; no row where there are fewer."""
+        """Select the key of the ``size``-th application after a key and the next one, as far as there are any."""
         key = f"a.{self.application_key}"
         return (
             Query(f"SELECT {self.text(self.tables.application_key, key)} FROM {self.applications} AS a WHERE ")
             + self.within(Scope(after=after), key)
-            + Query(f" ORDER BY {key} LIMIT 1 OFFSET %s", (size - 1,))
+            + Query(f" ORDER BY {key} LIMIT 2 OFFSET %s", (size - 1,))
         )
 
 
