@@ -76,6 +76,23 @@ def write_layout(
     *, using: str, backend: Backend, references: ReferenceMap, parent_column: str, folder_key: str
 ) -> SnapshotLayout:
     """Return the stored layout of the tables as they are now, writing it if it is new."""
+    document = _document(backend, references, parent_column=parent_column, folder_key=folder_key)
+    layout, _ = SnapshotLayout.objects.using(using).get_or_create(
+        digest=_digest(document), defaults={"format_version": FORMAT_VERSION, "document": document}
+    )
+    return layout
+
+
+def layout_digest(*, backend: Backend, references: ReferenceMap, parent_column: str, folder_key: str) -> str:
+    """Return the digest of the layout of the tables as they are now."""
+    return _digest(_document(backend, references, parent_column=parent_column, folder_key=folder_key))
+
+
+def _digest(document: str) -> str:
+    return hashlib.sha256(document.encode()).hexdigest()
+
+
+def _document(backend: Backend, references: ReferenceMap, *, parent_column: str, folder_key: str) -> str:
     tables = {}
     for name, table in sorted(references.tables.items()):
         tables[str(name)] = {
@@ -91,16 +108,11 @@ def write_layout(
         if not step.references:
             targets = [[folders, [parent_column], [folder_key]]]
         steps[str(step.number)] = {"kind": step.kind, "targets": targets}
-    document = json.dumps(
+    return json.dumps(
         {"format": FORMAT_VERSION, "encoding": backend.encoding, "tables": tables, "steps": steps},
         sort_keys=True,
         ensure_ascii=False,
     )
-    layout, _ = SnapshotLayout.objects.using(using).get_or_create(
-        digest=hashlib.sha256(document.encode()).hexdigest(),
-        defaults={"format_version": FORMAT_VERSION, "document": document},
-    )
-    return layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +147,10 @@ class Reader:
 
     def _unreadable(self, problem: str) -> UnreadableJournal:
         return UnreadableJournal(rollback_id=self.rollback_id, problem=problem)
+
+    def kind(self, step: int) -> str:
+        """Return what a step did: ``moved`` or ``removed``; empty for a step that the layout does not know."""
+        return next((kind for number, kind, _ in self._steps if number == step), "")
 
     def table_name(self, label: str) -> TableName:
         """Return the table that a label of the layout means."""
@@ -229,7 +245,9 @@ class Reader:
                 for label, columns, folder_columns in present:
                     table = self._described(label, [*columns, *self.key(label)], described)
                     must_exist = (folders, folder_columns) if conflicts else None
-                    rows = sum(written[number, label].get(point, 0) for point in moving)
+                    # Of the first format nobody knows: late arrivals were once added to it in the second.
+                    told = sum(written[number, label].get(point, 0) for point in moving)
+                    rows = told if self._format > 1 else None
                     undo_targets.append(UndoTarget(table, columns, self.key(label), must_exist, self._format, rows))
                 outcome = self.backend.restore_moved(undo_targets, points=moving, step=number)
                 moved += outcome.restored

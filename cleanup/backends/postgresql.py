@@ -192,10 +192,10 @@ class PostgresBackend(Backend):
         key = self.quote(tables.application_key.column)
         return dict(
             self.fetch(
-                f"SELECT a.{key}::text, (SELECT count(*) FROM {self.quote(tables.folder_table)} AS f"
-                f" WHERE f.{self.quote(tables.folder_application)} = a.{key})"
-                f" FROM {self.quote(tables.application_table)} AS a"
-                f" WHERE a.{key} = ANY(%s{self._array_cast(tables.application_key)})",
+                f"SELECT a.{key}::text, count(f.{self.quote(tables.folder_key.column)})"
+                f" FROM {self.quote(tables.application_table)} AS a LEFT JOIN {self.quote(tables.folder_table)} AS f"
+                f" ON f.{self.quote(tables.folder_application)} = a.{key}"
+                f" WHERE a.{key} = ANY(%s{self._array_cast(tables.application_key)}) GROUP BY a.{key}",
                 [self._array(keys)],
             )
         )

@@ -150,9 +150,9 @@ class SqliteBackend(Backend):
     def count_folders(self, tables: FolderTables, keys: Sequence[str]) -> dict[str, int]:
         key = self.quote(tables.application_key.column)
         rows = self.fetch(
-            f"SELECT a.{key}, (SELECT count(*) FROM {self.quote(tables.folder_table)} AS f"
-            f" WHERE f.{self.quote(tables.folder_application)} = a.{key})"
-            f" FROM {self.quote(tables.application_table)} AS a WHERE a.{key} IN {_LISTED}",
+            f"SELECT a.{key}, count(f.{self.quote(tables.folder_key.column)})"
+            f" FROM {self.quote(tables.application_table)} AS a LEFT JOIN {self.quote(tables.folder_table)} AS f"
+            f" ON f.{self.quote(tables.folder_application)} = a.{key} WHERE a.{key} IN {_LISTED} GROUP BY a.{key}",
             [self._key_list(tables.application_key, keys)],
         )
         return {self._spelling(tables.application_key, value): count for value, count in rows}

@@ -44,6 +44,13 @@ class LateArrivals:
             if step.kind == "moved"
         ]
         self.steps = [(number, found) for number, found in self.steps if found]
+        #: Of another layout points are left alone, for their steps have other numbers; their late rows are findings.
+        self.layout = journal.layout_digest(
+            backend=self.backend,
+            references=references,
+            parent_column=self.tables.folder_parent,
+            folder_key=self.tables.folder_key.column,
+        )
 
     def sweep(self, *, run: Run | None = None) -> Counter[str]:
         """Re-point the late arrivals of a run's removed folders, or of all; return rows moved by table.
@@ -73,7 +80,10 @@ class LateArrivals:
 
     def _page(self, run: Run | None, after: int) -> list[RemovedFolder]:
         removed = RemovedFolder.objects.using(self.using).filter(
-            pk__gt=after, point__status=RollbackPoint.Status.LIVE, point__kind=RollbackPoint.Kind.CLEANUP
+            pk__gt=after,
+            point__status=RollbackPoint.Status.LIVE,
+            point__kind=RollbackPoint.Kind.CLEANUP,
+            point__layout=self.layout,
         )
         if run is not None:
             removed = removed.filter(point__run=run)

@@ -20,7 +20,7 @@ def insert_each(
     """Insert one row for each row of a query, in one statement, and return what is asked for of each.
 
     ``listed`` is the query with its parameters, ``given`` the columns that it gives; the others are the same in all
-    rows: ``alike`` by the field's name, or the field's default.
+    rows: ``alike`` by the field's name, or the field's default in Python.
     """
     backend, connection = backend_for(using=using), connections[using]
     constants = {

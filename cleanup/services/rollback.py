@@ -211,9 +211,10 @@ class Undo:
         sequences = [point.sequence for point in points]
         written: dict[tuple[int, str], dict[int, int]] = {}
         rows = SnapshotRow.objects.using(self.using).filter(point__in=sequences)
-        counts = rows.values_list("step", "table", "point_id").annotate(Sum("row_count"))
-        for step, table, sequence, count in counts:
-            written.setdefault((step, table), {})[sequence] = count
+        counts = rows.values_list("kind", "step", "table", "point_id").annotate(Sum("row_count"))
+        for kind, step, table, sequence, count in counts:
+            if kind == reader.kind(step):
+                written.setdefault((step, table), {})[sequence] = count
         self._describe([reader.table_name(label) for _, label in written])
         copying = self.copies.plan(points, reader=reader) if as_copies else Copying()
         undone = reader.undo(

@@ -31,7 +31,7 @@ def with_references(look: Callable[[ReferenceMap], T], *, using: str) -> T:
         try:
             return look(references)
         except DatabaseError:  # for it may be that a table or a column has gone
-            del _known[using]
+            _known.pop(using, None)
     references = ready_references(using=using)
     _known[using] = time.monotonic(), where, references
     return look(references)
@@ -40,4 +40,4 @@ def with_references(look: Callable[[ReferenceMap], T], *, using: str) -> T:
 def _where(using: str) -> str:
     connection = connections[using].settings_dict
     ours = {name: getattr(settings, name) for name in dir(settings) if name.startswith("CLEANUP_")}
-    return repr(([connection[name] for name in ("HOST", "PORT", "NAME", "USER")], ours))
+    return repr(([connection[name] for name in ("HOST", "PORT", "NAME", "USER", "OPTIONS")], ours))

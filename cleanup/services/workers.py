@@ -400,7 +400,7 @@ class Worker:
         # In key order, for locality; undone the other way round, for an image may name a folder that went after it.
         order, beyond = ("", "gt") if self.run.kind == Run.Kind.CLEANUP else ("-", "lt")
         results = results_of(using=self.using, run=self.run).order_by(f"{order}application_key")
-        results = results.only("application_key", "attempts", "alone", "point")  # what is asked of a claimed one
+        results = results.only("application_key", "attempts", "point")  # what is asked of a claimed one
         if connections[self.using].features.has_select_for_update_skip_locked:
             results = results.select_for_update(skip_locked=True, of=("self",))
         pending = results.filter(status=Result.Status.PENDING)

@@ -925,6 +925,22 @@ class TestTriggersThatFire:
         assert "letter.txt" in " ".join(cell or "" for cell in before)
         assert File.objects.using(scratch_database).values_list("filename", flat=True).get() == "letter.txt!"
 
+    def test_that_make_new_twins_undo_the_merge(self, scratch_database, settings):
+        settings.CLEANUP_TRIGGERS = "fire"
+        rename = "UPDATE :folders SET :folders.name = 'same' WHERE :folders.parent IS NOT NULL;"
+        postgresql = (
+            f"CREATE FUNCTION rename() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {rename} RETURN NULL; END $$",
+            "CREATE TRIGGER rename AFTER UPDATE ON :files FOR EACH ROW EXECUTE FUNCTION rename()",
+        )
+        sqlite = (f"CREATE TRIGGER rename AFTER UPDATE OF :files.folder ON :files BEGIN {rename} END",)
+        for statement in postgresql if connections[scratch_database].vendor == "postgresql" else sqlite:
+            execute(scratch_database, statement)
+        made = tree(scratch_database, "A/{B, C}, A(letter.txt)")
+        before = dump(scratch_database)
+        with pytest.raises(exceptions.ProofFailed):
+            DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders(made.application)
+        assert dump(scratch_database) == before
+
 
 class TestABatch:
     def test_does_not_take_what_is_wrong_with_one_application_for_another(self, scratch_database):

@@ -13,7 +13,9 @@ from django.utils import timezone
 from cleanup import exceptions
 from cleanup.journal import FORMAT_VERSION
 from cleanup.models import Hold, Result, RollbackPoint, Run
+from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService, retries, rollback
+from cleanup.services.arrivals import LateArrivals
 from tests.hostapp import paths
 from tests.hostapp.models import TAGGED, Bookmark, Cover, Note, Scan, Tag, Watch
 from tests.integration.trees import (
@@ -360,6 +362,24 @@ class TestConflict:
             with pytest.raises(exceptions.RollbackConflict, match=r"slot|UNIQUE"):
                 getattr(DatabaseCleanupService(using=scratch_database), verb)(point)
         assert dump(scratch_database, own=True) == was
+
+    def test_a_late_row_came_when_the_steps_were_others(self, scratch_database, settings):
+        """A reference that was made since has taken the number of a step; the late row is left alone."""
+        key = key_type(scratch_database)
+        settings.CLEANUP_EXTRA_REFERENCES = ["slot.subject"]
+        execute(scratch_database, f"CREATE TABLE slot (id integer PRIMARY KEY, subject {key})")
+        made = tree(scratch_database, "stays:A, gone:A(x.pdf)")
+        gone = raw(scratch_database, made["gone"])
+        execute(scratch_database, "INSERT INTO slot VALUES (1, %s)", gone)
+        point = clean(scratch_database, made)
+        execute(scratch_database, f"CREATE TABLE another (id integer PRIMARY KEY, subject {key})")
+        settings.CLEANUP_EXTRA_REFERENCES = ["slot.subject", "another.subject"]
+        execute(scratch_database, "INSERT INTO slot VALUES (2, %s)", gone)
+        assert LateArrivals(using=scratch_database, references=discover(using=scratch_database)).sweep() == {}
+
+        undo(scratch_database, point)
+        found = fetch(scratch_database, "SELECT id, subject FROM slot ORDER BY id")
+        assert [(row, str(subject)) for row, subject in found] == [(1, str(gone)), (2, str(gone))]
 
     def test_an_index_made_since_forbids_twins(self, scratch_database):
         made = tree(scratch_database, "A/{B, gone:B(x.pdf), also:B}")
