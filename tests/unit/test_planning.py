@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanup.planning import DifferentRoots, FolderRow, Group, Move, Plan, plan_merge
+from cleanup.planning import DifferentRoots, FolderRow, Group, Move, Plan, detached, plan_merge
 from tests.unit.forests import apply_plan, forests, merge_by_model, random_forest
 
 # A busy machine is no failure of a law.
@@ -332,6 +332,22 @@ class TestFoldersLeftAlone:
 
         assert plan.removed == {"r2": "r1"}
         assert plan.left_alone == ("x",)
+
+
+class TestDetachedFolders:
+    """Asked after a rollback: what no root leads to."""
+
+    def test_are_none_in_a_tree(self):
+        assert detached([("a", None), ("b", "a"), ("c", "b")]) == set()
+
+    def test_lie_below_a_parent_that_is_not_there(self):
+        assert detached([("a", None), ("b", "gone"), ("c", "b")]) == {"b", "c"}
+
+    def test_go_round_in_a_circle_or_lie_below_it(self):
+        assert detached([("b", "c"), ("a", None), ("c", "b"), ("d", "c")]) == {"b", "c", "d"}
+
+    def test_are_found_in_any_order(self):
+        assert detached([("c", "b"), ("b", "a"), ("a", None)]) == set()
 
 
 class TestADigest:
