@@ -19,6 +19,10 @@ APPLICATIONS = 60
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.slow]
 
 
+#: Share of the time that a cluster works, where another one is to have its part of the run.
+UNHURRIED = "0.1"
+
+
 @pytest.fixture
 def clusters(database):
     mess.make(database, applications=APPLICATIONS)
@@ -41,6 +45,7 @@ def assert_each_cleaned_once(database: str, run_id: object) -> None:
 
 class TestARunInTheBackground:
     def test_is_shared_by_two_clusters(self, database, clusters):
+        clusters.environment["CLEANUP_DUTY_CYCLE"] = UNHURRIED
         both = [clusters.start(), clusters.start()]
         clusters.wait_until(lambda: all("running" in cluster.log.read_text() for cluster in both))
         clusters.wake()
@@ -63,16 +68,19 @@ class TestARunInTheBackground:
         assert Result.objects.using(database).filter(attempts=2).exists()
 
     def test_survives_a_whole_cluster_killed(self, database, clusters):
-        killed = clusters.start()
-        clusters.start()
+        clusters.environment["CLEANUP_DUTY_CYCLE"] = UNHURRIED
+        both = [clusters.start(), clusters.start()]
+        clusters.wait_until(lambda: all("running" in cluster.log.read_text() for cluster in both))
+        killed, _ = both
         clusters.wake()
         run = clusters.cleanup()
         mine = {f":{pid}:" for pid in killed.pids()}
-        results = Result.objects.using(database).filter(status="in_progress")
+        results = Result.objects.using(database).filter(run=run)
         clusters.wait_until(
             lambda: any(pid in worker for worker in results.values_list("worker", flat=True) for pid in mine)
         )
         killed.kill()
+        assert not ended(database, run)
         clusters.wait_until(lambda: ended(database, run))
         assert_each_cleaned_once(database, run)
 
