@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.only("postgresql"), pytest.mark.slow]
 
 
 #: Share of the time that a cluster works, where another one is to have its part of the run.
-UNHURRIED = "0.05"
+UNHURRIED = "0.1"
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ class TestARunInTheBackground:
         clusters.wait_until(lambda: all("running" in cluster.log.read_text() for cluster in both))
         clusters.wake()
         run = clusters.cleanup()
-        clusters.wait_until(lambda: ended(database, run))
+        clusters.wait_until(lambda: ended(database, run), seconds=150)
         assert_each_cleaned_once(database, run)
         workers = Result.objects.using(database).values_list("worker", flat=True)
         assert len({worker.split(":")[1] for worker in workers}) == 2
@@ -62,7 +62,7 @@ class TestARunInTheBackground:
         clusters.wake()
         grenade.touch()
         run = clusters.cleanup()
-        clusters.wait_until(lambda: ended(database, run))
+        clusters.wait_until(lambda: ended(database, run), seconds=150)
         assert not grenade.exists()
         assert_each_cleaned_once(database, run)
         assert Result.objects.using(database).filter(attempts=2).exists()
@@ -78,7 +78,7 @@ class TestARunInTheBackground:
         (killed,) = (cluster for cluster in both if any(f":{pid}:" in first for pid in cluster.pids()))
         killed.kill()
         assert not ended(database, run)
-        clusters.wait_until(lambda: ended(database, run))
+        clusters.wait_until(lambda: ended(database, run), seconds=150)
         assert_each_cleaned_once(database, run)
 
     def test_sets_an_application_aside_that_kills_whoever_merges_it(self, database, clusters):
