@@ -9,7 +9,7 @@ journal are made of cells, and cells are compared as text.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -22,6 +22,9 @@ from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
 
 Cell = str | None
+
+#: SQL and its parameters.
+Statement = tuple[str, list[Any]]
 
 #: Rows whose keys share one snapshot row.
 ROWS_PER_SNAPSHOT_ROW = 1000
@@ -174,6 +177,14 @@ class Backend(ABC):
             cursor.execute(sql, list(params))
             return list(cursor.fetchall()) if cursor.description else []
 
+    def fetch_each(self, queries: Iterable[Statement]) -> list[tuple[Any, ...]]:
+        """Execute several queries as one statement and return all rows, each with the number of its query before it."""
+        selects, params = [], []
+        for number, (sql, own_params) in enumerate(queries):
+            selects.append(f"SELECT {number}, q.* FROM ({sql}) AS q")
+            params += own_params
+        return self.fetch(" UNION ALL ".join(selects), params) if selects else []
+
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Execute and return the number of rows affected."""
         with self.connection.cursor() as cursor:
@@ -296,9 +307,14 @@ class Backend(ABC):
         With ``near`` only root folders, the folders so named by their keys, and what lies directly in any of these.
         """
 
-    @abstractmethod
     def count_rows(self, targets: Sequence[Target]) -> list[Counted]:
         """Count the rows that hold an old value of their target, in one statement."""
+        counted = self.fetch_each(self._count_rows(target) for target in targets)
+        return [Counted(point, targets[number].table.name, rows) for number, point, rows in counted]
+
+    @abstractmethod
+    def _count_rows(self, target: Target) -> Statement:
+        """Return the query of point and number of rows."""
 
     @abstractmethod
     def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
@@ -308,7 +324,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Statement:
         """Return a query, with its parameters, that gives rows of texts; ``columns`` are names and types."""
 
     @abstractmethod

@@ -23,6 +23,7 @@ from cleanup.backends.base import (
     Owner,
     Restoration,
     RowConflict,
+    Statement,
     StructureTable,
     Target,
     UndoTarget,
@@ -263,32 +264,19 @@ class PostgresBackend(Backend):
             folders.setdefault(row[0], []).append(FolderRecord(FolderRow._make(row[1:6]), row[6:]))
         return folders
 
-    def count_rows(self, targets: Sequence[Target]) -> list[Counted]:
-        selects, params = [], []
-        for number, target in enumerate(targets):
-            condition, condition_params = self._condition(target)
-            selects.append(
-                f"SELECT {number}, m.point, count(*) FROM {self._pairs(target)} JOIN {self.relation(target.table.name)}"
-                f" AS t ON {condition} GROUP BY m.point"
-            )
-            params += [*self._pair_params(target), *condition_params]
-        if not selects:
-            return []
-        return [
-            Counted(point, targets[number].table.name, rows)
-            for number, point, rows in self.fetch(" UNION ALL ".join(selects), params)
-        ]
+    def _count_rows(self, target: Target) -> Statement:
+        condition, condition_params = self._condition(target)
+        sql = (
+            f"SELECT m.point, count(*) FROM {self._pairs(target)} JOIN {self.relation(target.table.name)} AS t"
+            f" ON {condition} GROUP BY m.point"
+        )
+        return sql, [*self._pair_params(target), *condition_params]
 
     def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
-        selects, params = [], []
-        for number, (target, unique) in enumerate(places):
-            sql, own_params = self._colliding_rows(target, unique)
-            selects.append(f"SELECT {number}, c.* FROM ({sql}) AS c")
-            params += own_params
-        for number, point, key, twin in self.fetch(" UNION ALL ".join(selects), params) if selects else ():
+        for number, point, key, twin in self.fetch_each(self._colliding_rows(*place) for place in places):
             yield number, CollidingRow(point, tuple(key), twin)
 
-    def _colliding_rows(self, target: Target, unique: UniqueKey) -> tuple[str, list[Any]]:
+    def _colliding_rows(self, target: Target, unique: UniqueKey) -> Statement:
         table = target.table
         condition, condition_params = self._condition(target)
         old_key = self._old_key(target)
@@ -332,7 +320,7 @@ class PostgresBackend(Backend):
             params.append(list(target.constant[1]))
         return sql, params
 
-    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Statement:
         names = [self.quote(name) for name, _ in columns]
         arrays = self._unnest([kind for _, kind in columns], names)
         return f"SELECT * FROM {arrays}", [self._array(values) for values in zip(*rows, strict=True)]
@@ -355,18 +343,18 @@ class PostgresBackend(Backend):
         return sum(count for (count,) in self.fetch(" UNION ALL ".join(selects), params)) if selects else 0
 
     def owners(self, targets: Sequence[tuple[Target, str]], key: KeyColumn) -> Iterator[Owner]:
-        selects, params = [], []
-        for number, (target, column) in enumerate(targets):
-            condition, condition_params = self._condition(target)
-            application = f"t.{self.quote(column)}"
-            selects.append(
-                f"SELECT {number}, m.point, {application}::text, count(*) FROM {self._pairs(target)}"
-                f" JOIN {self.relation(target.table.name)} AS t ON {condition}"
-                f" WHERE {application} IS NOT NULL GROUP BY m.point, {application}"
-            )
-            params += [*self._pair_params(target), *condition_params]
-        for number, *found in self.fetch(" UNION ALL ".join(selects), params):
+        for number, *found in self.fetch_each(self._owners(*target) for target in targets):
             yield Owner(targets[number][0].table.name, *found)
+
+    def _owners(self, target: Target, column: str) -> Statement:
+        condition, condition_params = self._condition(target)
+        application = f"t.{self.quote(column)}"
+        sql = (
+            f"SELECT m.point, {application}::text, count(*) FROM {self._pairs(target)}"
+            f" JOIN {self.relation(target.table.name)} AS t ON {condition}"
+            f" WHERE {application} IS NOT NULL GROUP BY m.point, {application}"
+        )
+        return sql, [*self._pair_params(target), *condition_params]
 
     # Writing, journaled.
 

@@ -32,6 +32,7 @@ from cleanup.backends.base import (
     Owner,
     Restoration,
     RowConflict,
+    Statement,
     StructureTable,
     Target,
     UndoTarget,
@@ -232,32 +233,16 @@ class SqliteBackend(Backend):
     def _key_list(self, key: KeyColumn, keys: Iterable[str]) -> str:
         return _json([self.key_cell(key, value) for value in keys])
 
-    def count_rows(self, targets: Sequence[Target]) -> list[Counted]:
-        selects, params = [], []
-        for number, target in enumerate(targets):
-            matches, match_params = self._matches(target)
-            selects.append(
-                f"SELECT {number}, point, matching FROM (WITH {self._pairs(target)} SELECT m.point AS point,"
-                f" count(*) AS matching FROM {matches} GROUP BY m.point)"
-            )
-            params += [self._pair_list(target), *match_params]
-        if not selects:
-            return []
-        return [
-            Counted(point, targets[number].table.name, rows)
-            for number, point, rows in self.fetch(" UNION ALL ".join(selects), params)
-        ]
+    def _count_rows(self, target: Target) -> Statement:
+        matches, match_params = self._matches(target)
+        sql = f"WITH {self._pairs(target)} SELECT m.point, count(*) FROM {matches} GROUP BY m.point"
+        return sql, [self._pair_list(target), *match_params]
 
     def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
-        selects, params = [], []
-        for number, (target, unique) in enumerate(places):
-            sql, own_params = self._colliding_rows(target, unique)
-            selects.append(f"SELECT {number}, c.* FROM ({sql}) AS c")
-            params += own_params
-        for number, point, cells, twin in self.fetch(" UNION ALL ".join(selects), params) if selects else ():
+        for number, point, cells, twin in self.fetch_each(self._colliding_rows(*place) for place in places):
             yield number, CollidingRow(point, tuple(json.loads(cells)), bool(twin))
 
-    def _colliding_rows(self, target: Target, unique: UniqueKey) -> tuple[str, list[Any]]:
+    def _colliding_rows(self, target: Target, unique: UniqueKey) -> Statement:
         table = target.table
         moving, moving_params = self._matches(target)
         staying, staying_params = self._matches(target, staying=True)
@@ -287,7 +272,7 @@ class SqliteBackend(Backend):
         )
         return sql, [self._pair_list(target), *moving_params, *staying_params]
 
-    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Statement:
         names = [f"json_extract(value, '$[{place}]') AS {self.quote(name)}" for place, (name, _) in enumerate(columns)]
         return f"SELECT {', '.join(names)} FROM json_each(%s)", [_json([list(row) for row in rows])]
 
@@ -314,17 +299,17 @@ class SqliteBackend(Backend):
         return int(count)
 
     def owners(self, targets: Sequence[tuple[Target, str]], key: KeyColumn) -> Iterator[Owner]:
-        selects, params = [], []
-        for number, (target, column) in enumerate(targets):
-            matches, match_params = self._matches(target)
-            application = f"t.{self.quote(column)}"
-            selects.append(
-                f"SELECT * FROM (WITH {self._pairs(target)} SELECT {number}, m.point, {application}, count(*)"
-                f" FROM {matches} WHERE {application} IS NOT NULL GROUP BY m.point, {application})"
-            )
-            params += [self._pair_list(target), *match_params]
-        for number, point, value, rows in self.fetch(" UNION ALL ".join(selects), params):
+        for number, point, value, rows in self.fetch_each(self._owners(*target) for target in targets):
             yield Owner(targets[number][0].table.name, point, self._spelling(key, value), rows)
+
+    def _owners(self, target: Target, column: str) -> Statement:
+        matches, match_params = self._matches(target)
+        application = f"t.{self.quote(column)}"
+        sql = (
+            f"WITH {self._pairs(target)} SELECT m.point, {application}, count(*)"
+            f" FROM {matches} WHERE {application} IS NOT NULL GROUP BY m.point, {application}"
+        )
+        return sql, [self._pair_list(target), *match_params]
 
     # Writing, journaled.
 
