@@ -31,6 +31,7 @@ from cleanup.backends import Backend
 from cleanup.backends.base import NOTHING_INSTEAD, Cell, Counted, Instead, RowConflict, UndoTarget
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.exceptions import UnreadableJournal
+from cleanup.folder_tables import FolderTables
 from cleanup.models import SnapshotLayout, SnapshotRow
 from cleanup.references import Reference, ReferenceMap
 
@@ -72,27 +73,25 @@ def row_key(table: Table) -> tuple[str, ...]:
     return table.row_key or ()
 
 
-def write_layout(
-    *, using: str, backend: Backend, references: ReferenceMap, parent_column: str, folder_key: str
-) -> SnapshotLayout:
+def write_layout(*, using: str, backend: Backend, references: ReferenceMap, mapped: FolderTables) -> SnapshotLayout:
     """Return the stored layout of the tables as they are now, writing it if it is new."""
-    document = _document(backend, references, parent_column=parent_column, folder_key=folder_key)
+    document = _document(backend, references, mapped)
     layout, _ = SnapshotLayout.objects.using(using).get_or_create(
         digest=_digest(document), defaults={"format_version": FORMAT_VERSION, "document": document}
     )
     return layout
 
 
-def layout_digest(*, backend: Backend, references: ReferenceMap, parent_column: str, folder_key: str) -> str:
+def layout_digest(*, backend: Backend, references: ReferenceMap, mapped: FolderTables) -> str:
     """Return the digest of the layout of the tables as they are now."""
-    return _digest(_document(backend, references, parent_column=parent_column, folder_key=folder_key))
+    return _digest(_document(backend, references, mapped))
 
 
 def _digest(document: str) -> str:
     return hashlib.sha256(document.encode()).hexdigest()
 
 
-def _document(backend: Backend, references: ReferenceMap, *, parent_column: str, folder_key: str) -> str:
+def _document(backend: Backend, references: ReferenceMap, mapped: FolderTables) -> str:
     tables = {}
     for name, table in sorted(references.tables.items()):
         tables[str(name)] = {
@@ -106,7 +105,7 @@ def _document(backend: Backend, references: ReferenceMap, *, parent_column: str,
     for step in steps_of(references):
         targets = [[str(r.table), list(r.columns), list(r.folder_columns)] for r in step.references]
         if not step.references:
-            targets = [[folders, [parent_column], [folder_key]]]
+            targets = [[folders, [mapped.folder_parent], [mapped.folder_key.column]]]
         steps[str(step.number)] = {"kind": step.kind, "targets": targets}
     return json.dumps(
         {"format": FORMAT_VERSION, "encoding": backend.encoding, "tables": tables, "steps": steps},

@@ -198,7 +198,7 @@ class PostgresCatalogue:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
-        self._columns: dict[TableName, tuple[str, ...]] = {}
+        self._columns: dict[TableName, dict[str, str]] = {}
         self._survey: list[list[list[Any]]] = []
 
     def _fetch(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
@@ -228,7 +228,7 @@ class PostgresCatalogue:
         self._survey = self._survey or survey
         for schema, name, visible, columns in resolved:
             table = TableName(schema, name)
-            self._columns[table] = tuple(columns)
+            self._columns[table] = {column: column for column in columns}
             found.setdefault(f"{schema}.{name}", table)
             if visible:
                 found[name] = table
@@ -236,7 +236,7 @@ class PostgresCatalogue:
 
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
         """Return the columns of tables that were resolved, by name."""
-        return {table: dict(zip(self._columns[table], self._columns[table], strict=True)) for table in tables}
+        return {table: self._columns[table] for table in tables}
 
     def column_spelling(self, column: str) -> str:
         """Spell a column as PostgreSQL stores it, cut to the length of an identifier."""

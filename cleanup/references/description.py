@@ -71,6 +71,11 @@ class ReferenceMap:
     """The foreign keys, and relations of models, that reference rows of tables of the map other than folders."""
 
     @property
+    def has_triggers(self) -> bool:
+        """Tell whether a table that a run may write has triggers."""
+        return any(table.triggers for table in self.tables.values())
+
+    @property
     def inbound(self) -> dict[TableName, int]:
         """Tables (other than folders) of the map whose rows are referenced by further foreign keys, with how many."""
         return {table: len(keys) for table, keys in self.inbound_keys.items()}

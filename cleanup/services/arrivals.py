@@ -8,6 +8,7 @@ it, so that undoing the point takes them back with the rest.
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from django.db import DataError, IntegrityError, transaction
@@ -44,13 +45,11 @@ class LateArrivals:
             if step.kind == "moved"
         ]
         self.steps = [(number, found) for number, found in self.steps if found]
-        #: Of another layout points are left alone, for their steps have other numbers; their late rows are findings.
-        self.layout = journal.layout_digest(
-            backend=self.backend,
-            references=references,
-            parent_column=self.tables.folder_parent,
-            folder_key=self.tables.folder_key.column,
-        )
+
+    @cached_property
+    def _layout(self) -> str:
+        """Of today. Points of another are left alone: their steps have other numbers; their late rows are findings."""
+        return journal.layout_digest(backend=self.backend, references=self.references, mapped=self.tables)
 
     def sweep(self, *, run: Run | None = None) -> Counter[str]:
         """Re-point the late arrivals of a run's removed folders, or of all; return rows moved by table.
@@ -83,7 +82,7 @@ class LateArrivals:
             pk__gt=after,
             point__status=RollbackPoint.Status.LIVE,
             point__kind=RollbackPoint.Kind.CLEANUP,
-            point__layout=self.layout,
+            point__layout=self._layout,
         )
         if run is not None:
             removed = removed.filter(point__run=run)

@@ -57,8 +57,7 @@ class CleanupTask:
             using=using,
             backend=self.consolidation.backend,
             references=references,
-            parent_column=self.consolidation.tables.folder_parent,
-            folder_key=self.consolidation.key_column,
+            mapped=self.consolidation.tables,
         )
 
     def perform(self, rows: Sequence[Result]) -> list[Outcome]:

@@ -600,7 +600,7 @@ class Consolidation:
         root.
         """
         merged = {decision.application: decision for decision in decisions if decision.goes_ahead}
-        others_write = conf.triggers() == "fire" and any(table.triggers for table in self.references.tables.values())
+        others_write = conf.triggers() == "fire" and self.references.has_triggers
         if not others_write and conf.tree_hook() is None:
             found = self.backend.read_parents(self.tables, list(merged), lock=False)
             merged = {key: one for key, one in merged.items() if dict(found.get(key, ())) != one.parents_after()}

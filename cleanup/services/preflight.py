@@ -273,7 +273,7 @@ class _Preflight:
                         f"folder that is removed. The run's last step, and the hourly check, move such rows along.",
                     )
                 )
-        if conf.triggers() == "fire" and any(table.triggers for table in found.tables.values()):
+        if conf.triggers() == "fire" and found.has_triggers:
             self.warnings.append(
                 _about_server(
                     "triggers_fire",

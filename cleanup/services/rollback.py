@@ -91,7 +91,7 @@ class Undo:
         )
         self._layouts: dict[str, SnapshotLayout] = {}
         self.copies = Copies(using=using, backend=self.backend, tables=self.tables, folders=references.folders)
-        self._triggers_fire = conf.triggers() == "fire" and any(t.triggers for t in references.tables.values())
+        self._triggers_fire = conf.triggers() == "fire" and references.has_triggers
 
     # What the points are.
 
@@ -405,13 +405,7 @@ def take_point(
     """Store an application's whole folder structure. Runs inside the caller's transaction."""
     backend = backend_for(using=using)
     tables = folder_tables()
-    layout = journal.write_layout(
-        using=using,
-        backend=backend,
-        references=references,
-        parent_column=tables.folder_parent,
-        folder_key=tables.folder_key.column,
-    )
+    layout = journal.write_layout(using=using, backend=backend, references=references, mapped=tables)
     point = RollbackPoint.objects.using(using).create(
         application_key=application_id,
         kind=RollbackPoint.Kind.MANUAL,

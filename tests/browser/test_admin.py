@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
+from playwright.sync_api import Locator
 
 from cleanup.models import Hold, RollbackPoint, Run, Schedule
 from cleanup.permissions import Permission
@@ -229,22 +230,22 @@ def test_times_are_those_of_the_persons_zone(person, cleaned):
 
 
 class TestTheApisOwnPage:
-    def test_tries_an_operation_and_shows_the_answer(self, person, site):
-        ann = person()
+    def tried(self, ann: Person, method: str, path: str) -> Locator:
+        """Try an operation out, and return where the answer is shown."""
         ann.go(reverse("cleanup-api:docs"))
-        operation = ann.page.locator(".opblock").filter(has_text="/api/cleanup/status").first
+        operation = ann.page.locator(f".opblock-{method}").filter(has_text=path).first
         operation.locator(".opblock-summary").click()
         operation.get_by_role("button", name="Try it out").click()
         operation.get_by_role("button", name="Execute").click()
-        operation.locator(".live-responses-table").get_by_text('"schedules"').first.wait_for()
-        assert operation.locator(".live-responses-table .response-col_status").nth(1).inner_text().startswith("200")
+        return operation.locator(".live-responses-table")
+
+    def test_tries_an_operation_and_shows_the_answer(self, person, site):
+        ann = person()
+        answer = self.tried(ann, "get", "/api/cleanup/status")
+        answer.get_by_text('"schedules"').first.wait_for()
+        assert answer.locator(".response-col_status").nth(1).inner_text().startswith("200")
         assert ann.complaints == []
 
     def test_writes_with_the_session_and_its_token(self, person, messy):
-        ann = person()
-        ann.go(reverse("cleanup-api:docs"))
-        operation = ann.page.locator(".opblock-post").filter(has_text="/api/cleanup/check").first
-        operation.locator(".opblock-summary").click()
-        operation.get_by_role("button", name="Try it out").click()
-        operation.get_by_role("button", name="Execute").click()
-        operation.locator(".live-responses-table").get_by_text("duplicate_applications_found").first.wait_for()
+        answer = self.tried(person(), "post", "/api/cleanup/check")
+        answer.get_by_text("duplicate_applications_found").first.wait_for()
