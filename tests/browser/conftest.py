@@ -140,11 +140,12 @@ class Person:
         self.complaints: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda message: self._hear(message.type, message.text))
+        page.on("console", lambda message: self._hear(message.type, message.text, message.location["url"]))
 
-    def _hear(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning") and "favicon" not in text:
-            self.complaints.append(text)
+    def _hear(self, kind: str, text: str, source: str) -> None:
+        # The browser asks each site once for an icon of the site's, which is no page's fault.
+        if kind in ("error", "warning") and not source.endswith("/favicon.ico"):
+            self.complaints.append(f"{text} ({source})")
 
     def go(self, address: str) -> None:
         self.page.goto(f"{self.site}{address}")
