@@ -3,9 +3,14 @@
 Note [Text form]. ``column::text`` under pinned DateStyle, IntervalStyle, bytea_output, extra_float_digits, TimeZone and
 lc_monetary, and ``text::type`` back, is how pg_dump moves values: exact for every type, infinities, json spacing and
 array bounds included. Types are spelled by ``format_type``.
+
+Note [Who yields]. PostgreSQL ends a deadlock by failing whoever has waited for ``deadlock_timeout``, and looks but once
+in a wait. A writer may wait for us longer than we for him: since our first lock, through all our waits and work. So
+that he does not lose, a wait of ours that begins late after the first lock is a short one.
 """
 
 import re
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -47,6 +52,8 @@ _PINNED = {
     "enable_seqscan": "off",
 }
 
+#: How long a late wait for a lock may be; see Note [Who yields].
+LATE_LOCK_TIMEOUT_MS = 50
 
 #: Keys in most databases; a comma in one of them shows in the number of commas.
 _PLAIN_ITEMS = re.compile(r"[0-9A-Za-z_-]+(?:,[0-9A-Za-z_-]+)*").fullmatch
@@ -72,6 +79,9 @@ class PostgresBackend(Backend):
     """PostgreSQL 14 and newer."""
 
     encoding: ClassVar[str] = "postgresql-text"
+
+    _first_lock: float | None = None
+    """When the first lock of the transaction was asked for; None as soon as its waits are short."""
 
     # Transactions.
 
@@ -145,6 +155,13 @@ class PostgresBackend(Backend):
         )
         return f"postgresql:{system}:{database}"
 
+    def _limit_wait(self) -> None:
+        """Before a statement that locks rows of others: see Note [Who yields]."""
+        patience = conf.lock_timeout_ms()
+        if self._first_lock is not None and (time.monotonic() - self._first_lock) * 1000 > patience / 2:
+            self._set_locally({"lock_timeout": f"{min(patience, LATE_LOCK_TIMEOUT_MS)}ms"})
+            self._first_lock = None
+
     # Cells.
 
     def key_cell(self, key: KeyColumn, value: str) -> str:
@@ -179,6 +196,7 @@ class PostgresBackend(Backend):
     # Reading.
 
     def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
+        self._first_lock = time.monotonic()
         # FOR UPDATE, not FOR NO KEY UPDATE: an insert of a folder or file waits at its foreign key until we are done.
         key = self.quote(tables.application_key.column)
         rows = self.fetch(
@@ -207,6 +225,8 @@ class PostgresBackend(Backend):
         key, parent, application = (
             self.quote(column) for column in (tables.folder_key.column, tables.folder_parent, tables.folder_application)
         )
+        if lock:
+            self._limit_wait()
         folders: dict[str, list[tuple[str, str | None]]] = {}
         for owner, *pair in self.fetch(
             f"SELECT {application}::text, {key}::text, {parent}::text FROM {self.quote(tables.folder_table)}"
@@ -248,6 +268,8 @@ class PostgresBackend(Backend):
                 f" AND ({parent} IS NULL OR {key} = {named} OR {parent} = {named} OR {parent} IN"
                 f" (SELECT {key} FROM {self.quote(tables.folder_table)} WHERE {within} AND {parent} IS NULL))"
             )
+        if lock:
+            self._limit_wait()
         rows = self.fetch(
             f"SELECT {application}::text, {key}::text, {parent}::text, {name}::text,"
             f" row_number() OVER (ORDER BY {created} NULLS LAST, {order}), {live}{extra}"
@@ -359,6 +381,7 @@ class PostgresBackend(Backend):
     # Writing, journaled.
 
     def move(self, targets: Sequence[Target], *, step: int) -> list[Counted]:
+        self._limit_wait()
         ctes: list[str] = []
         selects: list[str] = []
         params: list[Any] = []
@@ -433,6 +456,7 @@ class PostgresBackend(Backend):
     def nest(
         self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
     ) -> list[Counted]:
+        self._limit_wait()
         params = [
             self._array([str(point) for point, _, _ in rows]),
             self._array([folder for _, folder, _ in rows]),
@@ -467,6 +491,7 @@ class PostgresBackend(Backend):
         step: int,
         survivors: Sequence[tuple[str, str, str]] | None = None,
     ) -> list[Counted]:
+        self._limit_wait()
         width = len(key)
         names = ["point", *(f"k{place}" for place in range(width))]
         types = ["bigint", *("text" for _ in key)]
@@ -518,6 +543,7 @@ class PostgresBackend(Backend):
     # Undo.
 
     def restore_moved(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Restoration:
+        self._limit_wait()
         ctes: list[str] = []
         selects: list[str] = []
         params: list[Any] = []
@@ -630,6 +656,7 @@ class PostgresBackend(Backend):
         instead: Instead,
         rows: int | None = None,
     ) -> Restoration:
+        self._limit_wait()
         images, image_params = self._images(
             table, columns, key, points=points, step=step, left_out=left_out, instead=instead, rows=rows
         )

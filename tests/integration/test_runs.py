@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 import psycopg
@@ -762,6 +762,42 @@ class TestTransientErrors:
             report = service_of(database).cleanup_all_duplicate_folders()
             thread.join()
         assert (report.successful_cleanups, outcome) == (1, ["the host was let through"])
+
+    @pytest.mark.parametrize("undoing", [False, True], ids=["cleanup", "rollback"])
+    def test_waits_that_add_up_do_not_make_the_host_lose(self, database, undoing):
+        keys = mess.make(database, applications=3)
+        service = service_of(database)
+        done = service.cleanup_all_duplicate_folders() if undoing else None
+        outcome = []
+        with ExitStack() as stack:
+            host = stack.enter_context(psycopg.connect(databases.url_of(database)))
+            host.execute(
+                sql(database, "UPDATE :folders SET updated_at = now() WHERE :folders.application = %s"), keys[:1]
+            )
+            holders = [stack.enter_context(locked_application(database, key)) for key in keys[1:]]
+
+            def cross() -> None:
+                wait_for_waiter(holders[0])
+                lock = sql(database, "SELECT FROM :applications WHERE :applications.key = %s FOR KEY SHARE")
+                host.execute(lock, keys[:1])
+                host.commit()
+                outcome.append("the host was let through")
+
+            def give_back() -> None:
+                for holder in holders:
+                    wait_for_waiter(holder)
+                    time.sleep(0.4)  # two of these, and the server looks for deadlocks soon after
+                    holder.rollback()
+
+            threads = [threading.Thread(target=target) for target in (cross, give_back)]
+            for thread in threads:
+                thread.start()
+            report = service.rollback_cleanup(done.run_id) if done else service.cleanup_all_duplicate_folders()
+            for thread in threads:
+                thread.join()
+        assert outcome == ["the host was let through"]
+        assert report.status == "completed"
+        assert not Result.objects.using(database).filter(status="failed").exists()
 
     def test_a_slow_statement_fails_that_application_alone(self, scratch_database, settings):
         settings.CLEANUP_STATEMENT_TIMEOUT_MS = 200
