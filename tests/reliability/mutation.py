@@ -34,14 +34,19 @@ class Subject:
     keyword: str = ""
 
 
-_ROLLBACK = ("tests/integration/test_rollback.py",)
+_UNDO = (
+    "tests/integration/test_rollback.py",
+    "tests/integration/test_copies.py",
+    "tests/reliability/test_old_journals.py",
+    "tests/reliability/test_later_events.py",
+)
 
 SUBJECTS = {
     "planning": Subject(module="cleanup.planning", tests=("tests/unit/test_planning.py",)),
     "journal": Subject(
         module="cleanup.journal",
         functions=("steps_of", "Reader._changes", "Reader.undo", "Reader._described", "Reader._restore_images"),
-        tests=_ROLLBACK,
+        tests=_UNDO,
         keyword="sqlite",
     ),
     "sqlite": Subject(
@@ -64,7 +69,7 @@ SUBJECTS = {
                 "_same_key",
             )
         ),
-        tests=_ROLLBACK,
+        tests=_UNDO,
         keyword="sqlite",
     ),
     "postgresql": Subject(
@@ -73,7 +78,7 @@ SUBJECTS = {
             f"PostgresBackend.{name}"
             for name in ("restore_moved", "_restoration", "_changes", "restore_images", "structure_differences")
         ),
-        tests=_ROLLBACK,
+        tests=_UNDO,
         keyword="postgresql",
     ),
 }
@@ -85,6 +90,8 @@ class Mutation:
 
     subject: Subject
     every: int = 1
+    named: str = ""
+    """Only the mutants whose names contain this."""
     survivors: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     failed: bool = False
@@ -115,7 +122,7 @@ class Mutation:
             raise session.Failed("the tests fail as it is")
         limit = int(10 + 5 * (time.monotonic() - started))
         module = importlib.import_module(self.subject.module)
-        mutants = list(mutants_of(module, only=self.subject.functions))[:: self.every]
+        mutants = [m for m in mutants_of(module, only=self.subject.functions) if self.named in m.name][:: self.every]
         for number, mutant in enumerate(mutants, 1):
             survived = self._survives(session, mutant, limit)
             self.tried.append(mutant.name)
@@ -173,10 +180,10 @@ def explained() -> dict[str, str]:
     return {name: reason for name, _, reason in found}
 
 
-def mutate(subject: str, *, every: int = 1) -> Mutation:
-    """Try every mutant of a subject, or each so-manieth."""
+def mutate(subject: str, *, every: int = 1, named: str = "") -> Mutation:
+    """Try every mutant of a subject, or each so-manieth, or those whose names contain a text."""
     chosen = SUBJECTS[subject]
-    mutation = Mutation(chosen, every)
+    mutation = Mutation(chosen, every, named)
     # Nobody reads how a test failed, and to say it well takes longer than to notice.
     options = ["-n", "0", "-q", "-s", "--tb=no", "--assert=plain"]
     options += ["-p", "no:cacheprovider", "-o", "timeout=0", "--rootdir", str(ROOT)]
@@ -200,11 +207,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability.mutation", description=__doc__.splitlines()[0])
     parser.add_argument("subject", choices=[*SUBJECTS, "all"])
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each so-manieth only")
+    parser.add_argument("--named", default="", metavar="TEXT", help="those only whose names contain this")
     options = parser.parse_args(arguments)
     if options.subject == "all":  # each in a process of its own: pytest runs once in one
-        codes = [os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-m", __spec__.name, name]) for name in SUBJECTS]
+        same = [sys.executable, "-m", __spec__.name, "--every", str(options.every), "--named", options.named]
+        codes = [os.spawnv(os.P_WAIT, sys.executable, [*same, name]) for name in SUBJECTS]
         sys.exit(max(codes))
-    mutation = mutate(options.subject, every=options.every)
+    mutation = mutate(options.subject, every=options.every, named=options.named)
     wrong = faults(mutation)
     survivors = len(mutation.survivors)
     print(f"{options.subject}: {len(mutation.tried)} mutants, {survivors} survived, {len(wrong)} unexplained")
