@@ -244,9 +244,7 @@ class Reader:
                 for label, columns, folder_columns in present:
                     table = self._described(label, [*columns, *self.key(label)], described)
                     must_exist = (folders, folder_columns) if conflicts else None
-                    # Of the first format nobody knows: late arrivals were once added to it in the second.
-                    told = sum(written[number, label].get(point, 0) for point in moving)
-                    rows = told if self._format > 1 else None
+                    rows = sum(written[number, label].get(point, 0) for point in moving)
                     undo_targets.append(UndoTarget(table, columns, self.key(label), must_exist, self._format, rows))
                 outcome = self.backend.restore_moved(undo_targets, points=moving, step=number)
                 moved += outcome.restored

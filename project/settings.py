@@ -7,6 +7,7 @@ README documents every variable.
 import sys
 from pathlib import Path
 
+import django
 from csp import constants as csp
 
 from cleanup.api.schema_settings import SETTINGS as SCHEMA_SETTINGS
@@ -215,12 +216,20 @@ CLEANUP_DUTY_CYCLE = environment.share("CLEANUP_DUTY_CYCLE", default=1)
 # --- Mail -------------------------------------------------------------------------------------------------------------
 
 # For alerts alone.
-EMAIL_HOST = environment.text("DJANGO_EMAIL_HOST", default="localhost")
-EMAIL_PORT = environment.number("DJANGO_EMAIL_PORT", default=25)
-EMAIL_HOST_USER = environment.text("DJANGO_EMAIL_USER")
-EMAIL_HOST_PASSWORD = environment.text("DJANGO_EMAIL_PASSWORD")
-EMAIL_USE_TLS = environment.flag("DJANGO_EMAIL_TLS")
-EMAIL_TIMEOUT = 10
+_MAIL_SERVER = {
+    "host": environment.text("DJANGO_EMAIL_HOST", default="localhost"),
+    "port": environment.number("DJANGO_EMAIL_PORT", default=25),
+    "username": environment.text("DJANGO_EMAIL_USER"),
+    "password": environment.text("DJANGO_EMAIL_PASSWORD"),
+    "use_tls": environment.flag("DJANGO_EMAIL_TLS"),
+    "timeout": 10,
+}
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"OPTIONS": _MAIL_SERVER}}
+else:
+    EMAIL_HOST, EMAIL_PORT = _MAIL_SERVER["host"], _MAIL_SERVER["port"]
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL_SERVER["username"], _MAIL_SERVER["password"]
+    EMAIL_USE_TLS, EMAIL_TIMEOUT = _MAIL_SERVER["use_tls"], _MAIL_SERVER["timeout"]
 DEFAULT_FROM_EMAIL = environment.text("DJANGO_EMAIL_FROM", default="cleanup@localhost")
 CLEANUP_ALERT_EMAILS = environment.items("CLEANUP_ALERT_EMAILS")
 CLEANUP_ALERT_PRIVATE_ADDRESSES = environment.flag("CLEANUP_ALERT_PRIVATE_ADDRESSES")

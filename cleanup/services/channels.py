@@ -8,10 +8,10 @@ import ipaddress
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core import mail
 
 from cleanup import conf
 from cleanup.exceptions import ChannelFailed
@@ -59,13 +59,23 @@ class EmailChannel:
         """Send one mail to all recipients. Raises ChannelFailed."""
         headers = {"Importance": "high"} if critical else {}
         try:
-            with get_connection(timeout=settings.EMAIL_TIMEOUT or _PATIENCE) as connection:
-                sent = EmailMessage(subject, body, to=self.recipients, headers=headers, connection=connection).send()
+            with _mail_server() as connection:
+                sent = connection.send_messages([mail.EmailMessage(subject, body, to=self.recipients, headers=headers)])
         except Exception as error:  # a backend may raise anything
             # Its text may quote addresses.
             raise ChannelFailed(channel=self.label, problem=type(error).__name__) from error
         if not sent:
             raise ChannelFailed(channel=self.label, problem="not accepted")
+
+
+def _mail_server() -> Any:
+    """Return the mail backend of the project, which waits for no server for ever."""
+    if not hasattr(settings, "MAILERS"):  # before Django 6.1, or not yet changed to it
+        return mail.get_connection(timeout=settings.EMAIL_TIMEOUT or _PATIENCE)
+    connection: Any = mail.mailers.default
+    if getattr(connection, "timeout", _PATIENCE) is None:
+        connection.timeout = _PATIENCE
+    return connection
 
 
 @dataclass(frozen=True, slots=True)

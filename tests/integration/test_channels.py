@@ -1,6 +1,7 @@
 """Notifications, as a real HTTP server and a real mail server receive them."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -220,6 +221,16 @@ class TestFailingChannel:
         assert alerts.deliver(using=database) == 0
 
 
+def mail_by(settings, *, port: int) -> None:
+    """Name a mail server that may take its time, in the settings of the Django at hand."""
+    backend = "django.core.mail.backends.smtp.EmailBackend"
+    if hasattr(settings, "MAILERS"):
+        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": {"host": "127.0.0.1", "port": port}}}
+    else:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = backend, "127.0.0.1", port
+        settings.EMAIL_TIMEOUT = None
+
+
 class TestMail:
     @pytest.fixture
     def mailbox(self, settings) -> Iterator[list[Message]]:
@@ -237,8 +248,7 @@ class TestMail:
 
         controller = AtAnyPort(Mailbox(), hostname="127.0.0.1", port=0)
         controller.start()
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", controller.port
+        mail_by(settings, port=controller.port)
         settings.CLEANUP_ALERT_EMAILS = ["oncall@example.com"]
         try:
             yield received
@@ -255,8 +265,15 @@ class TestMail:
         assert message["To"] == "oncall@example.com"
 
     def test_that_no_server_takes_is_an_alert(self, database, mailbox, urls, settings):
-        settings.EMAIL_PORT = 1
+        mail_by(settings, port=1)
         raise_an_alert(database)
+        assert states(database) == {"verification_errors": "open", "channel_failed:email": "open"}
+
+    def test_is_given_up_where_the_server_says_nothing(self, database, mailbox, urls, settings, monkeypatch):
+        monkeypatch.setattr(channels, "_PATIENCE", 0.2)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            mail_by(settings, port=silent.getsockname()[1])
+            raise_an_alert(database)
         assert states(database) == {"verification_errors": "open", "channel_failed:email": "open"}
 
 

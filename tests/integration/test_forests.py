@@ -240,7 +240,8 @@ class People:
             self.made.rng.choice([*deeds, self.make_anew])()
 
     def _any(self, model) -> str:
-        return self.made.rng.choice(sorted(_values(self.made, model, "pk")))
+        keys = model.objects.using(self.made.database).values_list("pk", flat=True)
+        return self.made.rng.choice(sorted(str(key) for key in keys))
 
     def _put(self, folder: str | None) -> None:
         key = self._any(File)

@@ -741,6 +741,14 @@ class TestWholeRun:
         assert (result.exact, result.total_applications, result.successful, result.failed) == (True, 4, 4, 0)
         assert (result.folders_restored, result.files_restored, result.references_restored) == (4, 4, 4)
 
+    def test_restores_rows_that_only_one_application_has(self, database, made):
+        Bookmark._base_manager.using(database).create(folder_id=made[2]["gone"])
+        was = dump(database)
+        run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
+        result = undo(database, run)
+        assert dump(database) == was
+        assert (result.exact, result.references_restored) == (True, 5)
+
     def test_is_a_run_itself(self, database, made):
         run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
         result = undo(database, run, reason="wrong day", started_by="anna")
@@ -828,6 +836,17 @@ class TestChangedSchema:
         made = tree(scratch_database, "A(1), A(1)")
         point = clean(scratch_database, made)
         execute(scratch_database, "ALTER TABLE :folders RENAME COLUMN colour TO shade")
+        with pytest.raises(exceptions.UnreadableJournal, match="colour"):
+            undo(scratch_database, point)
+        assert made.folders == 1
+
+    def test_a_column_that_cannot_be_written_to_any_more_is_named(self, scratch_database):
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN colour text DEFAULT 'red'")
+        made = tree(scratch_database, "A(1), A(1)")
+        point = clean(scratch_database, made)
+        execute(scratch_database, "ALTER TABLE :folders DROP COLUMN colour")
+        kind = "STORED" if connections[scratch_database].vendor == "postgresql" else "VIRTUAL"
+        execute(scratch_database, f"ALTER TABLE :folders ADD COLUMN colour text GENERATED ALWAYS AS ('red') {kind}")
         with pytest.raises(exceptions.UnreadableJournal, match="colour"):
             undo(scratch_database, point)
         assert made.folders == 1

@@ -36,6 +36,16 @@ class TestJournalOfFormat:
         assert (result.exact, result.folders_restored) == (True, len(text["removed"]))
         assert journals.tables(database) == text["before"]
 
+    def test_comes_back_as_copies(self, database, version):
+        text = journals.load(version, database)
+        service = DatabaseCleanupService(using=database)
+        result = service.rollback_cleanup(text["point"]["id"], as_copies=True)
+        assert (result.conflicts, result.folders_restored) == ((), len(text["removed"]))
+        assert {row["id"] for row in journals.tables(database)["folders"]} == {
+            row["id"] for row in text["before"]["folders"]
+        }
+        assert service.check()["duplicate_applications_found"] == 0
+
     def test_still_knows_where_folders_went(self, database, version):
         text = journals.load(version, database)
         for row in text["removed"]:
