@@ -35,6 +35,10 @@ class ShellCommand(BaseCommand):
     # What a shell stands on. Checking admin and URLs would load them, which takes longer than a small command.
     requires_system_checks = ("cleanup", Tags.models)
 
+    def get_check_kwargs(self, options: dict[str, Any]) -> Any:
+        """Have checks ask no database: where it cannot be worked with, the command says so in a sentence."""
+        return {"tags": self.requires_system_checks, "databases": []}
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Keep usage to a line, and take no abbreviations: half a word is not consent."""
         usage = f"{os.path.basename(prog_name)} {subcommand} [OPTION ...]"  # noqa: PTH119  # a name, not a path

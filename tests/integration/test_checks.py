@@ -182,7 +182,7 @@ class TestProject:
         assert code == "cleanup.W002"
         assert 'DATABASES["default"]["ATOMIC_REQUESTS"] = False' in hint
 
-    def test_is_told_by_the_command(self, settings):
+    def test_is_told_by_the_command(self, database, settings):
         settings.CLEANUP_TRIGGERS = "disable"
         with pytest.raises(SystemCheckError, match=r"cleanup\.E001"):
             call_command("check")
