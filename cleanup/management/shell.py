@@ -37,7 +37,8 @@ class ShellCommand(BaseCommand):
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
         """Have checks ask no database: where it cannot be worked with, the command says so in a sentence."""
-        return {"tags": self.requires_system_checks, "databases": []}
+        given: Any = super().get_check_kwargs(options)
+        return {**given, "databases": []}
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Keep usage to a line, and take no abbreviations: half a word is not consent."""

@@ -41,6 +41,9 @@ _UNDO = (
     "tests/reliability/test_later_events.py",
 )
 
+#: What composite keys, and rows that only a host has, do to the statements.
+_STATEMENTS = (*_UNDO, "tests/integration/test_backends.py")
+
 SUBJECTS = {
     "planning": Subject(module="cleanup.planning", tests=("tests/unit/test_planning.py",)),
     "journal": Subject(
@@ -69,7 +72,7 @@ SUBJECTS = {
                 "_same_key",
             )
         ),
-        tests=_UNDO,
+        tests=_STATEMENTS,
         keyword="sqlite",
     ),
     "postgresql": Subject(
@@ -78,7 +81,7 @@ SUBJECTS = {
             f"PostgresBackend.{name}"
             for name in ("restore_moved", "_restoration", "_changes", "restore_images", "structure_differences")
         ),
-        tests=_UNDO,
+        tests=_STATEMENTS,
         keyword="postgresql",
     ),
 }
@@ -90,8 +93,8 @@ class Mutation:
 
     subject: Subject
     every: int = 1
-    named: str = ""
-    """Only the mutants whose names contain this."""
+    named: Sequence[str] = ()
+    """Only the mutants whose names contain one of these, if there are any."""
     survivors: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     failed: bool = False
@@ -122,7 +125,8 @@ class Mutation:
             raise session.Failed("the tests fail as it is")
         limit = int(10 + 5 * (time.monotonic() - started))
         module = importlib.import_module(self.subject.module)
-        mutants = [m for m in mutants_of(module, only=self.subject.functions) if self.named in m.name][:: self.every]
+        mutants = list(mutants_of(module, only=self.subject.functions))[:: self.every]
+        mutants = [m for m in mutants if not self.named or any(text in m.name for text in self.named)]
         for number, mutant in enumerate(mutants, 1):
             survived = self._survives(session, mutant, limit)
             self.tried.append(mutant.name)
@@ -180,8 +184,8 @@ def explained() -> dict[str, str]:
     return {name: reason for name, _, reason in found}
 
 
-def mutate(subject: str, *, every: int = 1, named: str = "") -> Mutation:
-    """Try every mutant of a subject, or each so-manieth, or those whose names contain a text."""
+def mutate(subject: str, *, every: int = 1, named: Sequence[str] = ()) -> Mutation:
+    """Try every mutant of a subject, or each so-manieth, or those whose names contain one of some texts."""
     chosen = SUBJECTS[subject]
     mutation = Mutation(chosen, every, named)
     # Nobody reads how a test failed, and to say it well takes longer than to notice.
@@ -207,11 +211,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability.mutation", description=__doc__.splitlines()[0])
     parser.add_argument("subject", choices=[*SUBJECTS, "all"])
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each so-manieth only")
-    parser.add_argument("--named", default="", metavar="TEXT", help="those only whose names contain this")
+    parser.add_argument("--named", nargs="+", default=[], metavar="TEXT", help="those only whose names contain one")
     options = parser.parse_args(arguments)
     if options.subject == "all":  # each in a process of its own: pytest runs once in one
-        same = [sys.executable, "-m", __spec__.name, "--every", str(options.every), "--named", options.named]
-        codes = [os.spawnv(os.P_WAIT, sys.executable, [*same, name]) for name in SUBJECTS]
+        same = ["--every", str(options.every), *(["--named", *options.named] if options.named else [])]
+        command = [sys.executable, "-m", __spec__.name]
+        codes = [os.spawnv(os.P_WAIT, sys.executable, [*command, name, *same]) for name in SUBJECTS]
         sys.exit(max(codes))
     mutation = mutate(options.subject, every=options.every, named=options.named)
     wrong = faults(mutation)
