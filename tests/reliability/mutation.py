@@ -35,6 +35,7 @@ class Subject:
 
 
 _UNDO = (
+    "tests/integration/test_journal.py",
     "tests/integration/test_rollback.py",
     "tests/integration/test_copies.py",
     "tests/reliability/test_old_journals.py",
