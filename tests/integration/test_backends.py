@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import sleep
 
 import pytest
 from django.db import IntegrityError, connections, transaction
@@ -1241,6 +1242,45 @@ class TestStructure:
             structure, point=bench.point(), application=str(new_key()), key=folder_tables().application_key, step=0
         )
         assert (taken, SnapshotRow.objects.using(bench.alias).count()) == (0, 0)
+
+
+@pytest.mark.only("postgresql")
+class TestLateWaits:
+    """A wait that begins late in a transaction is short, whichever statement it begins in."""
+
+    @pytest.mark.parametrize(
+        "deed",
+        [
+            pytest.param(
+                lambda bench, *_: bench.backend.read_parents(folder_tables(), [], lock=True), id="read_parents"
+            ),
+            pytest.param(
+                lambda bench, *_: bench.backend.read_folders(folder_tables(), [], lock=True), id="read_folders"
+            ),
+            pytest.param(lambda bench, target, _: bench.move(target, step=STEP + 1), id="move"),
+            pytest.param(
+                lambda bench, target, _: bench.backend.nest(target.table, "id", "folder", [], step=STEP), id="nest"
+            ),
+            pytest.param(lambda bench, _, point: bench.remove("filed", [(point, (bench.number(1),))]), id="remove"),
+            pytest.param(lambda bench, target, point: bench.undo(target, points=[point]), id="restore_moved"),
+            pytest.param(lambda bench, _, point: bench.restore("filed", points=[point]), id="restore_images"),
+        ],
+    )
+    def test_are_short(self, bench, settings, deed):
+        settings.CLEANUP_LOCK_TIMEOUT_MS = 200
+        bench.make("CREATE TABLE filed (id $serial, folder text)")
+        execute(bench.alias, "INSERT INTO filed (folder) VALUES ('a'), ('a'), ('a')")
+        point = bench.point()
+        target = bench.target("filed", "folder", bench.pair(point, "a", "s"))
+        bench.move(target)
+        bench.remove("filed", [(point, (bench.number(3),))])
+        with transaction.atomic(using=bench.alias):
+            bench.backend.pin()
+            bench.backend.lock_applications(folder_tables(), [])
+            assert fetch(bench.alias, "SHOW lock_timeout") == [("200ms",)]
+            sleep(0.11)
+            deed(bench, target, point)
+            assert fetch(bench.alias, "SHOW lock_timeout") == [("50ms",)]
 
 
 class TestOwnTables:
