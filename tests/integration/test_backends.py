@@ -1374,6 +1374,26 @@ class TestStructure:
         tree(bench.alias, "New", application=made.application)
         assert self.differences(bench, taken) == [("changed", "b"), ("extra", "new"), ("row_missing", "c")]
 
+    def test_a_difference_is_named_whichever_column_it_is_in(self, bench):
+        bench.make("CREATE TABLE sheets (title text, id $serial, owner $uuid)")
+        owner, key = str(new_key()), folder_tables().application_key
+        execute(bench.alias, "INSERT INTO sheets (title, owner) VALUES ('a', %s)", raw(bench.alias, owner))
+        structure, point = StructureTable(bench.table("sheets"), "owner"), bench.point()
+        with transaction.atomic(using=bench.alias):
+            bench.backend.pin()
+            bench.backend.take_structure(structure, point=point, application=owner, key=key, step=0)
+            execute(bench.alias, "UPDATE sheets SET title = 'b'")
+            rows = bench.backend.structure_differences(
+                structure,
+                ["title", "id", "owner"],
+                ("id",),
+                point=point,
+                application=owner,
+                application_key=key,
+                limit=10,
+            )
+        assert [(row.code, row.key) for row in rows] == [("changed", (bench.number(1),))]
+
     def test_no_more_than_asked_for(self, bench, taken):
         execute(bench.alias, "UPDATE folders SET name = 'changed'")
         assert len(self.differences(bench, taken, limit=2)) == 2
