@@ -11,6 +11,7 @@ that he does not lose, a wait of ours that begins late after the first lock is a
 
 import re
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -614,17 +615,22 @@ class PostgresBackend(Backend):
 
     def _restoration(self, targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]]) -> Restoration:
         restored, conflicts = [], []
+        done, lost = Counter[int](), Counter[int]()
         for number, verdict, point, count, key in rows:
             table = targets[number].table.name
             if verdict == "restored":
                 restored.append(Counted(point, table, count))
+                done[number] += count
             elif verdict == "journaled":
                 self._require_all(targets[number].table, count, targets[number].rows)
             elif verdict == "restore":  # it could have been: somebody changed it under our hands
-                raise CountMismatch(table=str(table), moved=0, journaled=count)
+                lost[number] += count
             else:
                 column = "+".join(targets[number].columns) if verdict != "row_missing" else ""
                 conflicts.append(RowConflict(point, table, verdict, tuple(key), column))
+        for number, count in lost.items():
+            moved = done[number]
+            raise CountMismatch(table=str(targets[number].table.name), moved=moved, journaled=moved + count)
         return Restoration(restored, conflicts)
 
     def _at_most(self, rows: int | None) -> str:

@@ -464,8 +464,9 @@ class TestRestoreMoved:
     def test_a_row_that_a_trigger_keeps_as_it_is_is_refused(self, bench, moved):
         target, point = moved
         bench.swallow("notes", "UPDATE")
-        with pytest.raises(CountMismatch):
+        with pytest.raises(CountMismatch) as caught:
             bench.undo(target, points=[point])
+        assert (caught.value.moved, caught.value.journaled) == (0, 3)
         assert fetch(bench.alias, "SELECT DISTINCT folder FROM notes") == [("s",)]
 
     def test_only_the_points_asked_for(self, bench, moved):
@@ -1046,7 +1047,10 @@ class TestImageConflicts:
     def test_a_unique_place_that_the_database_computes_is_its_own_to_judge(self, bench):
         kind = "STORED" if bench.postgresql else "VIRTUAL"
         bench.make(
-            f"CREATE TABLE tags (id $serial, word text, low text GENERATED ALWAYS AS (lower(word)) {kind})",
+            "CREATE TABLE words (low text PRIMARY KEY)",
+            "INSERT INTO words VALUES ('a'), ('b')",
+            f"CREATE TABLE tags (id $serial, word text,"
+            f" low text GENERATED ALWAYS AS (lower(word)) {kind} REFERENCES words)",
             "CREATE UNIQUE INDEX one ON tags (low)",
             "INSERT INTO tags (word) VALUES ('A'), ('B')",
         )
@@ -1058,8 +1062,9 @@ class TestImageConflicts:
     def test_a_row_that_a_trigger_swallows_is_refused(self, bench, cards):
         point = bench.removed(cards, 3, 4)
         bench.swallow(cards, "INSERT")
-        with pytest.raises(CountMismatch):
+        with pytest.raises(CountMismatch) as caught:
             bench.restore(cards, points=[point])
+        assert (caught.value.moved, caught.value.journaled) == (0, 2)
 
     @pytest.mark.parametrize(
         ("unique", "taker", "taken"),
@@ -1375,24 +1380,28 @@ class TestStructure:
         assert self.differences(bench, taken) == [("changed", "b"), ("extra", "new"), ("row_missing", "c")]
 
     def test_a_difference_is_named_whichever_column_it_is_in(self, bench):
-        bench.make("CREATE TABLE sheets (title text, id $serial, owner $uuid)")
+        bench.make(
+            "CREATE TABLE sheets (title text, slot integer, side integer, owner $uuid, PRIMARY KEY (slot, side))"
+        )
         owner, key = str(new_key()), folder_tables().application_key
-        execute(bench.alias, "INSERT INTO sheets (title, owner) VALUES ('a', %s)", raw(bench.alias, owner))
+        for side in (1, 2):
+            row = (side, raw(bench.alias, owner))
+            execute(bench.alias, "INSERT INTO sheets (title, slot, side, owner) VALUES ('a', 1, %s, %s)", *row)
         structure, point = StructureTable(bench.table("sheets"), "owner"), bench.point()
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
             bench.backend.take_structure(structure, point=point, application=owner, key=key, step=0)
-            execute(bench.alias, "UPDATE sheets SET title = 'b'")
+            execute(bench.alias, "UPDATE sheets SET title = 'b' WHERE side = 2")
             rows = bench.backend.structure_differences(
                 structure,
-                ["title", "id", "owner"],
-                ("id",),
+                ["title", "slot", "side", "owner"],
+                ("slot", "side"),
                 point=point,
                 application=owner,
                 application_key=key,
                 limit=10,
             )
-        assert [(row.code, row.key) for row in rows] == [("changed", (bench.number(1),))]
+        assert [(row.code, row.key) for row in rows] == [("changed", (bench.number(1), bench.number(2)))]
 
     def test_no_more_than_asked_for(self, bench, taken):
         execute(bench.alias, "UPDATE folders SET name = 'changed'")

@@ -741,13 +741,14 @@ class TestWholeRun:
         assert (result.exact, result.total_applications, result.successful, result.failed) == (True, 4, 4, 0)
         assert (result.folders_restored, result.files_restored, result.references_restored) == (4, 4, 4)
 
-    def test_restores_rows_that_only_one_application_has(self, database, made):
+    def test_restores_rows_that_only_one_application_has(self, database, made, caplog):
         Bookmark._base_manager.using(database).create(folder_id=made[2]["gone"])
         was = dump(database)
         run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
         result = undo(database, run)
         assert dump(database) == was
         assert (result.exact, result.references_restored) == (True, 5)
+        assert "one by one" not in caplog.text  # all in the batch's own transaction
 
     def test_is_a_run_itself(self, database, made):
         run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
