@@ -42,8 +42,7 @@ _UNDO = (
     "tests/reliability/test_later_events.py",
 )
 
-#: What composite keys, and rows that only a host has, do to the statements.
-_STATEMENTS = (*_UNDO, "tests/integration/test_backends.py")
+_STATEMENTS = ("tests/integration/test_backends.py", *_UNDO)
 
 SUBJECTS = {
     "planning": Subject(module="cleanup.planning", tests=("tests/unit/test_planning.py",)),
