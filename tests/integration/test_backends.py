@@ -423,6 +423,15 @@ class TestRestoreMoved:
         assert [c.rows for c in done.restored] == [1]
         assert [(c.code, c.column) for c in done.conflicts] == [("missing_target", "folder")] * 2
 
+    def test_a_newer_value_is_told_where_the_old_one_exists(self, bench, moved):
+        bench.make("CREATE TABLE places (id text PRIMARY KEY)", "INSERT INTO places VALUES ('b')")
+        execute(bench.alias, "UPDATE notes SET folder = 'elsewhere' WHERE id = 3")
+        target, point = moved
+        target = UndoTarget(target.table, target.columns, target.key, (bench.table("places"), ("id",)))
+        done = bench.undo(target, points=[point])
+        told = {bench.backend.cell_text(c.key[0]): c.code for c in done.conflicts}
+        assert (told, list(done.restored)) == ({"1": "missing_target", "2": "missing_target", "3": "changed"}, [])
+
     def test_the_old_value_must_exist_in_all_its_columns(self, bench):
         first, second = str(new_key()), str(new_key())
         bench.make(
@@ -1048,11 +1057,12 @@ class TestImageConflicts:
         kind = "STORED" if bench.postgresql else "VIRTUAL"
         bench.make(
             "CREATE TABLE words (low text PRIMARY KEY)",
-            "INSERT INTO words VALUES ('a'), ('b')",
+            "INSERT INTO words VALUES ('a'), ('low')",
             f"CREATE TABLE tags (id $serial, word text,"
             f" low text GENERATED ALWAYS AS (lower(word)) {kind} REFERENCES words)",
             "CREATE UNIQUE INDEX one ON tags (low)",
-            "INSERT INTO tags (word) VALUES ('A'), ('B')",
+            # SQLite takes the name of a column that there is not to be a text.
+            "INSERT INTO tags (word) VALUES ('A'), ('LOW')",
         )
         before, point = bench.rows("tags"), bench.removed("tags", 1)
         assert self.found(bench, "tags", point) == []
