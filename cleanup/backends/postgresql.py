@@ -9,6 +9,7 @@ in a wait. A writer may wait for us longer than we for him: since our first lock
 that he does not lose, a wait of ours that begins late after the first lock is a short one.
 """
 
+import math
 import re
 import time
 from collections import Counter
@@ -82,11 +83,12 @@ class PostgresBackend(Backend):
     encoding: ClassVar[str] = "postgresql-text"
 
     _first_lock: float | None = None
-    """When the first lock of the transaction was asked for; None as soon as its waits are short."""
+    """When the first lock of the transaction was asked for; infinity as soon as its waits are short."""
 
     # Transactions.
 
     def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
+        self._first_lock = None
         settings = self._settings(session_name)
         self._set_locally(settings if durable else settings | {"synchronous_commit": "off"})
         if writing:
@@ -158,10 +160,12 @@ class PostgresBackend(Backend):
 
     def _limit_wait(self) -> None:
         """Before a statement that locks rows of others: see Note [Who yields]."""
-        patience = conf.lock_timeout_ms()
-        if self._first_lock is not None and (time.monotonic() - self._first_lock) * 1000 > patience / 2:
+        now, patience = time.monotonic(), conf.lock_timeout_ms()
+        if self._first_lock is None:
+            self._first_lock = now
+        elif (now - self._first_lock) * 1000 > patience / 2:
             self._set_locally({"lock_timeout": f"{min(patience, LATE_LOCK_TIMEOUT_MS)}ms"})
-            self._first_lock = None
+            self._first_lock = math.inf
 
     # Cells.
 
@@ -197,7 +201,7 @@ class PostgresBackend(Backend):
     # Reading.
 
     def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
-        self._first_lock = time.monotonic()
+        self._first_lock = time.monotonic()  # the transaction may have been pinned by another backend
         # FOR UPDATE, not FOR NO KEY UPDATE: an insert of a folder or file waits at its foreign key until we are done.
         key = self.quote(tables.application_key.column)
         rows = self.fetch(

@@ -1438,16 +1438,37 @@ class TestLateWaits:
             pytest.param(
                 lambda bench, *_: bench.backend.read_folders(folder_tables(), [], lock=True), id="read_folders"
             ),
-            pytest.param(lambda bench, target, _: bench.move(target, step=STEP + 1), id="move"),
+            pytest.param(lambda bench, target, _: bench.backend.move([target], step=STEP + 1), id="move"),
             pytest.param(
                 lambda bench, target, _: bench.backend.nest(target.table, "id", "folder", [], step=STEP), id="nest"
             ),
-            pytest.param(lambda bench, _, point: bench.remove("filed", [(point, (bench.number(1),))]), id="remove"),
-            pytest.param(lambda bench, target, point: bench.undo(target, points=[point]), id="restore_moved"),
-            pytest.param(lambda bench, _, point: bench.restore("filed", points=[point]), id="restore_images"),
+            pytest.param(
+                lambda bench, target, point: bench.backend.remove(target.table, ("id",), [(point, ("1",))], step=STEP),
+                id="remove",
+            ),
+            pytest.param(
+                lambda bench, target, point: bench.backend.restore_moved(
+                    [UndoTarget(target.table, target.columns, target.key)], points=[point], step=STEP
+                ),
+                id="restore_moved",
+            ),
+            pytest.param(
+                lambda bench, target, point: bench.backend.restore_images(
+                    target.table,
+                    ["id", "folder"],
+                    ("id",),
+                    points=[point],
+                    step=STEP,
+                    foreign_keys=(),
+                    left_out=(),
+                    instead=NOTHING_INSTEAD,
+                ),
+                id="restore_images",
+            ),
         ],
     )
-    def test_are_short(self, bench, settings, deed):
+    @pytest.mark.parametrize("first", ["applications", "rows"])
+    def test_are_short(self, bench, settings, deed, first):
         settings.CLEANUP_LOCK_TIMEOUT_MS = 200
         bench.make("CREATE TABLE filed (id $serial, folder text)")
         execute(bench.alias, "INSERT INTO filed (folder) VALUES ('a'), ('a'), ('a')")
@@ -1457,7 +1478,10 @@ class TestLateWaits:
         bench.remove("filed", [(point, (bench.number(3),))])
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
-            bench.backend.lock_applications(folder_tables(), [])
+            if first == "applications":
+                bench.backend.lock_applications(folder_tables(), [])
+            else:
+                bench.backend.move([target], step=STEP + 2)
             assert fetch(bench.alias, "SHOW lock_timeout") == [("200ms",)]
             sleep(0.11)
             deed(bench, target, point)
