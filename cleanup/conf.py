@@ -265,7 +265,7 @@ def large_table() -> int:
 
 
 def lock_timeout_ms() -> int:
-    """Time to wait for a lock, in milliseconds; keep it under the server's ``deadlock_timeout``."""
+    """Time to wait for a lock, in milliseconds; keep it under two thirds of the server's ``deadlock_timeout``."""
     return _positive_integer("CLEANUP_LOCK_TIMEOUT_MS", 500)
 
 

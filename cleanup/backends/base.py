@@ -219,6 +219,13 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def limit_wait(self) -> None:
+        """Before a statement that may wait for others: let it wait the less, the longer others may wait for us.
+
+        The statements of a backend see to it themselves.
+        """
+
+    @abstractmethod
     def commit_lazily(self) -> None:
         """Let this transaction's commit not wait for the disk; what is committed later brings it there too."""
 

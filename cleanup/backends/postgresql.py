@@ -6,16 +6,20 @@ array bounds included. Types are spelled by ``format_type``.
 
 Note [Who yields]. PostgreSQL ends a deadlock by failing whoever has waited for ``deadlock_timeout``, and looks but once
 in a wait. A writer may wait for us longer than we for him: since our first lock, through all our waits and work. So
-that he does not lose, a wait of ours that begins late after the first lock is a short one.
+that he does not lose, our waits are to end within one and a half times CLEANUP_LOCK_TIMEOUT_MS after the first lock,
+for which preflight sees that ``deadlock_timeout`` is longer; one that begins later is very short. What is counted is
+the time at which a statement begins: several waits in one still add up.
 """
 
-import math
 import re
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
 from cleanup.backends.base import (
@@ -54,8 +58,11 @@ _PINNED = {
     "enable_seqscan": "off",
 }
 
-#: How long a late wait for a lock may be; see Note [Who yields].
-LATE_LOCK_TIMEOUT_MS = 50
+#: The shortest time to wait for a lock; see Note [Who yields].
+SHORTEST_LOCK_TIMEOUT_MS = 50
+
+#: When the first lock of a connection's transaction was asked for, by the monotonic clock.
+_FIRST_LOCKS: MutableMapping[BaseDatabaseWrapper, float] = WeakKeyDictionary()
 
 #: Keys in most databases; a comma in one of them shows in the number of commas.
 _PLAIN_ITEMS = re.compile(r"[0-9A-Za-z_-]+(?:,[0-9A-Za-z_-]+)*").fullmatch
@@ -82,13 +89,10 @@ class PostgresBackend(Backend):
 
     encoding: ClassVar[str] = "postgresql-text"
 
-    _first_lock: float | None = None
-    """When the first lock of the transaction was asked for; infinity as soon as its waits are short."""
-
     # Transactions.
 
     def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
-        self._first_lock = None
+        _FIRST_LOCKS.pop(self.connection, None)
         settings = self._settings(session_name)
         self._set_locally(settings if durable else settings | {"synchronous_commit": "off"})
         if writing:
@@ -137,6 +141,7 @@ class PostgresBackend(Backend):
             f" WHERE {key} = ANY(%s{self._array_cast(tables.application_key)}) FOR NO KEY UPDATE",
             [[application]],
         )
+        _FIRST_LOCKS.setdefault(self.connection, time.monotonic())
         # A lock is no change, and so escapes an older snapshot; this row does not. Whatever the isolation of this
         # transaction, that of the next one may be another.
         self.execute(
@@ -149,6 +154,7 @@ class PostgresBackend(Backend):
         self.execute("SET LOCAL synchronous_commit = off")
 
     def force_constraints(self) -> None:
+        self.limit_wait()
         self.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
     def identity(self) -> str:
@@ -158,14 +164,13 @@ class PostgresBackend(Backend):
         )
         return f"postgresql:{system}:{database}"
 
-    def _limit_wait(self) -> None:
-        """Before a statement that locks rows of others: see Note [Who yields]."""
-        now, patience = time.monotonic(), conf.lock_timeout_ms()
-        if self._first_lock is None:
-            self._first_lock = now
-        elif (now - self._first_lock) * 1000 > patience / 2:
-            self._set_locally({"lock_timeout": f"{min(patience, LATE_LOCK_TIMEOUT_MS)}ms"})
-            self._first_lock = math.inf
+    def limit_wait(self) -> None:
+        patience = conf.lock_timeout_ms()
+        now = time.monotonic()
+        elapsed = (now - _FIRST_LOCKS.setdefault(self.connection, now)) * 1000
+        if elapsed > patience / 2:
+            left = max(min(patience, SHORTEST_LOCK_TIMEOUT_MS), int(1.5 * patience - elapsed))
+            self._set_locally({"lock_timeout": f"{left}ms"})
 
     # Cells.
 
@@ -201,7 +206,8 @@ class PostgresBackend(Backend):
     # Reading.
 
     def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
-        self._first_lock = time.monotonic()  # the transaction may have been pinned by another backend
+        if len(keys) > 1 or self.connection in _FIRST_LOCKS:  # a single first lock is waited for with nothing in hand
+            self.limit_wait()
         # FOR UPDATE, not FOR NO KEY UPDATE: an insert of a folder or file waits at its foreign key until we are done.
         key = self.quote(tables.application_key.column)
         rows = self.fetch(
@@ -210,6 +216,7 @@ class PostgresBackend(Backend):
             f" ORDER BY {key} FOR UPDATE",
             [self._array(keys)],
         )
+        _FIRST_LOCKS.setdefault(self.connection, time.monotonic())
         return {row[0] for row in rows}
 
     def count_folders(self, tables: FolderTables, keys: Sequence[str]) -> dict[str, int]:
@@ -231,7 +238,7 @@ class PostgresBackend(Backend):
             self.quote(column) for column in (tables.folder_key.column, tables.folder_parent, tables.folder_application)
         )
         if lock:
-            self._limit_wait()
+            self.limit_wait()
         folders: dict[str, list[tuple[str, str | None]]] = {}
         for owner, *pair in self.fetch(
             f"SELECT {application}::text, {key}::text, {parent}::text FROM {self.quote(tables.folder_table)}"
@@ -274,7 +281,7 @@ class PostgresBackend(Backend):
                 f" (SELECT {key} FROM {self.quote(tables.folder_table)} WHERE {within} AND {parent} IS NULL))"
             )
         if lock:
-            self._limit_wait()
+            self.limit_wait()
         rows = self.fetch(
             f"SELECT {application}::text, {key}::text, {parent}::text, {name}::text,"
             f" row_number() OVER (ORDER BY {created} NULLS LAST, {order}), {live}{extra}"
@@ -386,7 +393,7 @@ class PostgresBackend(Backend):
     # Writing, journaled.
 
     def move(self, targets: Sequence[Target], *, step: int) -> list[Counted]:
-        self._limit_wait()
+        self.limit_wait()
         ctes: list[str] = []
         selects: list[str] = []
         params: list[Any] = []
@@ -461,7 +468,7 @@ class PostgresBackend(Backend):
     def nest(
         self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
     ) -> list[Counted]:
-        self._limit_wait()
+        self.limit_wait()
         params = [
             self._array([str(point) for point, _, _ in rows]),
             self._array([folder for _, folder, _ in rows]),
@@ -496,7 +503,7 @@ class PostgresBackend(Backend):
         step: int,
         survivors: Sequence[tuple[str, str, str]] | None = None,
     ) -> list[Counted]:
-        self._limit_wait()
+        self.limit_wait()
         width = len(key)
         names = ["point", *(f"k{place}" for place in range(width))]
         types = ["bigint", *("text" for _ in key)]
@@ -548,7 +555,7 @@ class PostgresBackend(Backend):
     # Undo.
 
     def restore_moved(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Restoration:
-        self._limit_wait()
+        self.limit_wait()
         ctes: list[str] = []
         selects: list[str] = []
         params: list[Any] = []
@@ -666,7 +673,7 @@ class PostgresBackend(Backend):
         instead: Instead,
         rows: int | None = None,
     ) -> Restoration:
-        self._limit_wait()
+        self.limit_wait()
         images, image_params = self._images(
             table, columns, key, points=points, step=step, left_out=left_out, instead=instead, rows=rows
         )

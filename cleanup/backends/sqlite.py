@@ -97,6 +97,9 @@ class SqliteBackend(Backend):
         # caller's first write takes it.
         self._prepare()
 
+    def limit_wait(self) -> None:
+        """Nothing: there is one writer at a time."""
+
     def commit_lazily(self) -> None:
         pass  # PRAGMA synchronous is the connection's, and cannot change within a transaction
 

@@ -8,7 +8,7 @@ it, so that undoing the point takes them back with the rest.
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from django.db import DataError, IntegrityError, transaction
@@ -21,6 +21,7 @@ from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.references import Reference, ReferenceMap
+from cleanup.services.retries import while_yielding
 
 #: Removed folders looked at in one transaction.
 PAGE = 2000
@@ -61,7 +62,7 @@ class LateArrivals:
         while self.steps and (page := self._page(run, after)):
             after = page[-1].pk
             try:
-                moved += self._move_together(page)
+                moved += while_yielding(partial(self._move_together, page), using=self.using)
             except DATA_ERRORS:
                 # One of them collides with a unique key, say. It stays where it is, and is a finding.
                 for row in page:

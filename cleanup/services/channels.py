@@ -70,7 +70,7 @@ class EmailChannel:
 
 def _mail_server() -> Any:
     """Return the mail backend of the project, which waits for no server for ever."""
-    if not hasattr(settings, "MAILERS"):  # before Django 6.1, or not yet changed to it
+    if not (hasattr(mail, "mailers") and hasattr(settings, "MAILERS")):  # before Django 6.1, or not changed to it yet
         return mail.get_connection(timeout=settings.EMAIL_TIMEOUT or _PATIENCE)
     connection: Any = mail.mailers.default
     if getattr(connection, "timeout", _PATIENCE) is None:

@@ -489,6 +489,7 @@ class Consolidation:
                     self._remove_folders(step, batch)
             if (hook := conf.tree_hook()) is not None:
                 merged = [decision.application for decision in decisions if decision.goes_ahead]
+                self.backend.limit_wait()
                 hook(using=self.using, application_ids=merged)
             self._check_merged(decisions)
             self.backend.force_constraints()

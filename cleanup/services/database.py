@@ -448,8 +448,7 @@ class DatabaseCleanupService:
         """
         key = self._existing_application(application_id)
         references = discover(using=self.using)
-        with transaction.atomic(using=self.using):
-            backend_for(using=self.using).pin()
+        with transaction.atomic(using=self.using), backend_for(using=self.using).pinned():
             point = rollback.take_point(
                 using=self.using,
                 references=references,
@@ -546,8 +545,8 @@ class DatabaseCleanupService:
         now = timezone.now()
 
         def work() -> list[rollback.PointOutcome]:
-            with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
-                undo.backend.pin(session_name="cleanup rollback")
+            pinned = undo.backend.pinned(session_name="cleanup rollback")
+            with _forbidden_as_conflict(undo), transaction.atomic(using=self.using), pinned:
                 points = undo.lock([point.sequence])
                 outcomes = undo.undo(points, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now, by=by)
                 undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)

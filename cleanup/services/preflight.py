@@ -157,14 +157,15 @@ class _Preflight:
             self.warnings.append(
                 _about_server(
                     "lock_timeout",
-                    f"The server's deadlock_timeout cannot be read. CLEANUP_LOCK_TIMEOUT_MS ({ours}) must be under it.",
+                    "The server's deadlock_timeout cannot be read. "
+                    f"CLEANUP_LOCK_TIMEOUT_MS ({ours}) must be under two thirds of it.",
                 )
             )
-        elif 0 < deadlock <= ours:
+        elif 0 < deadlock * 2 <= ours * 3:  # see Note [Who yields] in backends.postgresql
             yield _about_server(
                 "lock_timeout",
                 f"CLEANUP_LOCK_TIMEOUT_MS is {ours} and the server's deadlock_timeout {deadlock} ms: in a conflict the "
-                f"host would lose, and not the cleanup. Set CLEANUP_LOCK_TIMEOUT_MS under {deadlock}.",
+                f"host would lose, and not the cleanup. Set CLEANUP_LOCK_TIMEOUT_MS under two thirds of it.",
             )
 
     def _migration_problems(self) -> Iterator[Problem]:

@@ -180,6 +180,7 @@ class Undo:
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
         if (hook := conf.tree_hook()) is not None:
+            self.backend.limit_wait()
             hook(using=self.using, application_ids=list(hanging))
         self.backend.force_constraints()
         self._verify(hanging)

@@ -1465,6 +1465,9 @@ class TestLateWaits:
                 ),
                 id="restore_images",
             ),
+            pytest.param(lambda bench, *_: bench.backend.lock_applications(folder_tables(), []), id="applications"),
+            pytest.param(lambda bench, *_: bench.backend.force_constraints(), id="constraints"),
+            pytest.param(lambda bench, *_: backend_for(using=bench.alias).limit_wait(), id="of_another_backend"),
         ],
     )
     @pytest.mark.parametrize("first", ["applications", "rows"])
@@ -1483,7 +1486,7 @@ class TestLateWaits:
             else:
                 bench.backend.move([target], step=STEP + 2)
             assert fetch(bench.alias, "SHOW lock_timeout") == [("200ms",)]
-            sleep(0.11)
+            sleep(0.3)
             deed(bench, target, point)
             assert fetch(bench.alias, "SHOW lock_timeout") == [("50ms",)]
 

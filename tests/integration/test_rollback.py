@@ -559,6 +559,25 @@ class TestLockOfAnotherSession:
             undo(database, point)
 
 
+@pytest.mark.only("postgresql")
+class TestWithinATransactionOfTheCaller:
+    @pytest.mark.parametrize("verb", ["rollback_cleanup", "preview_rollback", "create_rollback_point"])
+    def test_gives_back_what_it_had_set(self, database, settings, verb):
+        settings.CLEANUP_LOCK_TIMEOUT_MS = 1  # late as soon as it begins
+        made = tree(database, "A(1), A(1)")
+        argument = made.application if verb == "create_rollback_point" else clean(database, made)
+        names = ("lock_timeout", "statement_timeout", "enable_seqscan", "datestyle", "row_security", "application_name")
+
+        def told() -> list[str]:
+            return [fetch(database, f"SHOW {name}")[0][0] for name in names]
+
+        with transaction.atomic(using=database):
+            execute(database, "SET LOCAL lock_timeout = '7s'")
+            before = told()
+            getattr(DatabaseCleanupService(using=database), verb)(argument)
+            assert told() == before
+
+
 class TestHoldAfterwards:
     def test_keeps_the_next_cleanup_away(self, database):
         made = tree(database, "A(1), A(1)")

@@ -225,11 +225,9 @@ class TestBatches:
     def statements(self, using: str, **sizes: int) -> list[str]:
         databases.wipe(using)
         mess.make(using, applications=10, **sizes)
-        with CaptureQueriesContext(
-            connections[using],
-        ) as captured:
+        with CaptureQueriesContext(connections[using]) as captured:
             service_of(using).cleanup_all_duplicate_folders(batch_size=10)
-        return [query["sql"] for query in captured.captured_queries]
+        return told_by_work(captured)
 
     def test_statements_do_not_grow_with_folders_and_files(self, database):
         small = self.statements(database, roots=2, children=1, files=1)
@@ -242,7 +240,7 @@ class TestBatches:
             self.statements(database, **sizes)
             with CaptureQueriesContext(connections[database]) as captured:
                 service_of(database).rollback_cleanup(only_run(database).pk)
-            counts.append(len(captured))
+            counts.append(len(told_by_work(captured)))
         assert counts[0] == counts[1]
 
     def test_batch_size_is_the_most_applications_in_a_transaction(self, database):
@@ -701,6 +699,11 @@ def wait_for_waiter(session: psycopg.Connection) -> None:
     raise AssertionError("nobody waits for the lock")
 
 
+def told_by_work(captured: CaptureQueriesContext) -> list[str]:
+    """Leave out what shortens the waits of a transaction that has become late, on a busy machine."""
+    return [query["sql"] for query in captured.captured_queries if "set_config" not in query["sql"]]
+
+
 @contextmanager
 def interfering(using: str, at: Callable[[str], bool], action: Callable[[], None]):
     """Do something from elsewhere, once, just before the first statement that `at` is true of."""
@@ -786,7 +789,7 @@ class TestTransientErrors:
             def give_back() -> None:
                 for holder in holders:
                     wait_for_waiter(holder)
-                    time.sleep(0.4)  # two of these, and the server looks for deadlocks soon after
+                    time.sleep(0.35)  # two of these, and the server looks for deadlocks soon after
                     holder.rollback()
 
             threads = [threading.Thread(target=target) for target in (cross, give_back)]
