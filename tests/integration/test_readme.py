@@ -1,5 +1,6 @@
 """README is the manual: nothing that exists is missing from it, and what it shows happens."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.apps import apps
 from django.core.management import BaseCommand, load_command_class
@@ -348,17 +350,24 @@ class TestGrants:
         (statements,) = blocks("sql")
         before, after = re.split(r"^-- now, as cleanup_migrate: .*\n", statements, flags=re.MULTILINE)
         execute(blank_database, HOST_TABLES)
-        try:
+        with contextlib.ExitStack() as stack:
+            # Roles are the whole server's, and another process of the tests may be about to make the same.
+            turn = stack.enter_context(
+                psycopg.connect(databases.url_of(blank_database), dbname="postgres", autocommit=True)
+            )
+            turn.execute("SELECT pg_advisory_lock(hashtext('cleanup roles'))")
+            stack.callback(self.drop_roles, blank_database)
             execute(blank_database, before)
             for command in re.findall(r"manage.py (.*?)(?=;|$)", statements, flags=re.MULTILINE):
                 done = self.run_as(blank_database, "cleanup_migrate", command)
                 assert done.returncode == 0, done.stderr
             execute(blank_database, after)
             yield blank_database
-        finally:
-            for role in self.ROLES:
-                execute(blank_database, f"DROP OWNED BY {role}")
-                execute(blank_database, f"DROP ROLE {role}")
+
+    def drop_roles(self, database: str) -> None:
+        for role in self.ROLES:
+            execute(database, f"DROP OWNED BY {role}")
+            execute(database, f"DROP ROLE {role}")
 
     def run_as(self, database: str, role: str, command: str) -> subprocess.CompletedProcess[str]:
         environment = environment_of(f"{databases.url_of(database)}?options=-crole%3D{role}")
