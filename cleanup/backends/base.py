@@ -340,9 +340,18 @@ class Backend(ABC):
     ) -> int:
         """Count the rows that reference rows of ``table``, given by key cells, by the foreign keys ``inbound``."""
 
-    @abstractmethod
     def owners(self, targets: Sequence[tuple[Target, str]], key: KeyColumn) -> Iterator[Owner]:
         """Yield the applications that targets' rows belong to, by the column given with each."""
+        for number, point, value, rows in self.fetch_each(self._owners(*target) for target in targets):
+            yield Owner(targets[number][0].table.name, point, self._spelling(key, value), rows)
+
+    @abstractmethod
+    def _owners(self, target: Target, column: str) -> Statement:
+        """Return the query of point, application and number of rows."""
+
+    def _spelling(self, key: KeyColumn, value: Any) -> str:
+        """Spell a key that a query has given as the product does."""
+        return str(value)
 
     # Writing, journaled.
 

@@ -31,7 +31,6 @@ from cleanup.backends.base import (
     Counted,
     FolderRecord,
     Instead,
-    Owner,
     Restoration,
     RowConflict,
     Statement,
@@ -375,10 +374,6 @@ class PostgresBackend(Backend):
             )
             params += [self._array([row[place] for row in rows]) for place in range(len(key))]
         return sum(count for (count,) in self.fetch(" UNION ALL ".join(selects), params)) if selects else 0
-
-    def owners(self, targets: Sequence[tuple[Target, str]], key: KeyColumn) -> Iterator[Owner]:
-        for number, *found in self.fetch_each(self._owners(*target) for target in targets):
-            yield Owner(targets[number][0].table.name, *found)
 
     def _owners(self, target: Target, column: str) -> Statement:
         condition, condition_params = self._condition(target)

@@ -29,7 +29,6 @@ from cleanup.backends.base import (
     Counted,
     FolderRecord,
     Instead,
-    Owner,
     Restoration,
     RowConflict,
     Statement,
@@ -227,7 +226,6 @@ class SqliteBackend(Backend):
         return folders
 
     def _spelling(self, key: KeyColumn, value: Any) -> str:
-        """Spell a stored key as the product does."""
         text = str(value)
         if key.is_uuid and len(text) == 32:
             text = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}".lower()
@@ -300,10 +298,6 @@ class SqliteBackend(Backend):
             [_json([[None, *cells] for cells in rows])],
         )
         return int(count)
-
-    def owners(self, targets: Sequence[tuple[Target, str]], key: KeyColumn) -> Iterator[Owner]:
-        for number, point, value, rows in self.fetch_each(self._owners(*target) for target in targets):
-            yield Owner(targets[number][0].table.name, point, self._spelling(key, value), rows)
 
     def _owners(self, target: Target, column: str) -> Statement:
         matches, match_params = self._matches(target)
