@@ -10,7 +10,7 @@ it is proved that nothing points at them, by a count where the database itself w
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -466,11 +466,19 @@ class Consolidation:
     # Apply.
 
     def apply(
-        self, decisions: list[Decision], *, layout: SnapshotLayout, run: Run | None, created_by: str, now: datetime
+        self,
+        decisions: list[Decision],
+        *,
+        layout: SnapshotLayout,
+        run: Run | None,
+        created_by: str,
+        now: datetime,
+        changed: Callable[[], None],
     ) -> tuple[list[FolderCleanupResult], dict[str, RollbackPoint]]:
         """Carry the decisions out and return the results in their order, and the points by application.
 
-        Raises CountMismatch, ProofFailed and database errors, upon which the caller's transaction must be undone.
+        ``changed`` is called when nothing is left but to check. Raises CountMismatch, ProofFailed and database errors,
+        upon which the caller's transaction must be undone.
         """
         points = self._write_points(decisions, layout=layout, run=run, created_by=created_by, now=now)
         batch = self._batch(decisions, points)
@@ -491,6 +499,7 @@ class Consolidation:
                 merged = [decision.application for decision in decisions if decision.goes_ahead]
                 self.backend.limit_wait()
                 hook(using=self.using, application_ids=merged)
+            changed()
             self._check_merged(decisions)
             self.backend.force_constraints()
         results = [

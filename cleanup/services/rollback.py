@@ -42,6 +42,10 @@ from cleanup.signals import Event, merge_undone, send_after_commit
 HOLD_REASON = "rolled back"
 
 
+def nobody_waits() -> None:
+    """Take no notice that nothing is left but to check."""
+
+
 @dataclass(frozen=True, slots=True)
 class PointOutcome:
     """What undoing one point did."""
@@ -156,10 +160,12 @@ class Undo:
         now: datetime,
         as_copies: bool = False,
         by: str = "",
+        changed: Callable[[], None] = nobody_waits,
     ) -> list[PointOutcome]:
         """Undo locked points of different applications.
 
-        A point taken by hand must come alone. For ``as_copies`` see ``cleanup.services.copies``. Raises
+        A point taken by hand must come alone. For ``as_copies`` see ``cleanup.services.copies``; ``changed`` is called
+        when nothing is left but to check. Raises
         AlreadyRolledBack, PointExpired, Superseded, Guarded, RollbackConflict, WouldDetach and UnreadableJournal.
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
@@ -182,6 +188,7 @@ class Undo:
         if (hook := conf.tree_hook()) is not None:
             self.backend.limit_wait()
             hook(using=self.using, application_ids=list(hanging))
+        changed()
         self.backend.force_constraints()
         self._verify(hanging)
         return outcomes

@@ -5,6 +5,11 @@ and counts the attempt before the work, so that a worker that is killed has been
 transaction: the results are locked and their token checked, so a task delivered twice does nothing twice. A batch that
 fails is done again one by one; a result whose last attempt did not end is claimed alone; after the last attempt it is
 failed and set aside. Any number of workers, in threads, processes or machines, may share a run.
+
+Note [In turn]. To a worker alone, waiting for the database is a third of the time. So it has two threads, with a
+connection each, that change rows in turn: while the database checks the constraints of what one has changed and
+commits it, the other one works at the next batch. No more rows are changed at a time, and no lock is held for longer,
+than by one thread: the turn is waited for before anything is locked, and ends when nothing is left but to check.
 """
 
 import logging
@@ -18,12 +23,12 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
-from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 from django.db.models import Count, F, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 
@@ -88,10 +93,25 @@ class Team:
         self.progress = progress
         self.stop_reason = ""
         self.throttle = Throttle(using=using, run_id=run.pk)
+        self.threads = workers
+        self.turn: AbstractContextManager[Any] = nullcontext()
+        """Held by whoever changes rows."""
+        if workers == 1 and piece is None and self._can_take_turns():
+            self.threads, self.turn = 2, threading.Lock()
         self.last = deque[bool](maxlen=conf.failure_window())
         self.done = self.failed = self.folders = self.files = 0
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
+
+    def _can_take_turns(self) -> bool:
+        """Tell whether two threads may work where one worker was asked for; see Note [In turn]."""
+        connection = connections[self.using]
+        return (
+            self.run.total_applications > FIRST_BATCH
+            and conf.duty_cycle() == 1  # who rests between batches is to leave the database alone
+            and connection.features.has_select_for_update_skip_locked  # SQLite has one writer
+            and not connection.in_atomic_block  # of which another connection sees nothing
+        )
 
     def work(self) -> None:
         """Work until nothing is left, the run is paused or cancelled, or a signal asks to stop.
@@ -119,7 +139,7 @@ class Team:
         )
         threads = [
             threading.Thread(target=copy_context().run, args=(self._in_thread,), name=f"worker-{n}")
-            for n in range(1, self.workers)
+            for n in range(1, self.threads)
         ]
         try:
             with self._signals():
@@ -175,12 +195,23 @@ class Team:
 
     def _in_thread(self) -> None:
         try:
+            if self.threads > self.workers and not self._connects():
+                return
             Worker(self).work()
         except BaseException as error:  # noqa: BLE001  # raised again by the first thread
             self.stop_reason = self.stop_reason or "a worker of the same process failed"
             self._errors.append(error)
         finally:
             connections[self.using].close()
+
+    def _connects(self) -> bool:
+        """Open the connection that nobody has asked for; the work goes on without it."""
+        try:
+            connections[self.using].ensure_connection()
+        except OperationalError:
+            logger.info("there is no second connection to be had: batches do not overlap", extra={"event": "no_turns"})
+            return False
+        return True
 
     def _progress(self) -> dict[str, int]:
         return {
@@ -276,6 +307,8 @@ class Worker:
         self.last_key: str | None = None
         self.unreported: Counter[str] = Counter()
         """Progress that the run has not been told of."""
+        self.began = 0.0
+        """When the last transaction had its turn, by the monotonic clock."""
         task = CleanupTask if team.run.kind == Run.Kind.CLEANUP else RollbackTask
         self.task: Task = task(using=team.using, run=team.run, references=team.references)
 
@@ -448,7 +481,6 @@ class Worker:
     # Work.
 
     def _work(self, rows: Sequence[Result]) -> None:
-        began = time.monotonic()
         try:
             outcomes = self._transaction(rows)
         except Exception as error:  # noqa: BLE001  # the worklist's edge: whatever it is, it is recorded
@@ -462,7 +494,7 @@ class Worker:
             self._give_back(rows)
             raise
         self._count(outcomes)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - self.began
         logger.debug(
             "a batch of %d applications is done",
             len(rows),
@@ -492,6 +524,12 @@ class Worker:
             self._give_back(rows)  # those that were not got to
 
     def _transaction(self, rows: Sequence[Result]) -> list[Outcome]:
+        with ExitStack() as turn:
+            turn.enter_context(self.team.turn)
+            self.began = time.monotonic()
+            return self._in_turn(rows, changed=turn.close)
+
+    def _in_turn(self, rows: Sequence[Result], *, changed: Callable[[], None]) -> list[Outcome]:
         with transaction.atomic(using=self.using):
             # Not durable yet, unless others are told of it: what a crash of the server undoes is work and its record
             # alike, and is done again. The run's end waits for the disk, and so for all of it.
@@ -505,7 +543,7 @@ class Worker:
             )
             if len(held.select_for_update(of=("self",)).order_by("pk").values_list("pk")) != len(rows):
                 raise LeaseLost
-            outcomes = self.task.perform(rows)
+            outcomes = self.task.perform(rows, changed=changed)
             self._record(rows, outcomes)
         return outcomes
 
