@@ -31,6 +31,7 @@ from cleanup.backends.base import (
     Counted,
     FolderRecord,
     Instead,
+    Pair,
     Restoration,
     RowConflict,
     Statement,
@@ -87,6 +88,11 @@ class PostgresBackend(Backend):
     """PostgreSQL 14 and newer."""
 
     encoding: ClassVar[str] = "postgresql-text"
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection)
+        self._told: tuple[Sequence[Pair] | None, list[str]] = (None, [])
+        """The pairs of the last statement and the parameters that say them."""
 
     # Transactions.
 
@@ -403,7 +409,7 @@ class PostgresBackend(Backend):
                 params += [*self._pair_params(target), *condition_params]
                 after = f", {self._image(target)} AS after"
             ctes.append(
-                f"changes{number} AS MATERIALIZED (SELECT m.*, row_number() OVER () AS change"
+                f"changes{number} AS MATERIALIZED (SELECT m.*, row_number() OVER () AS change, {self._values(target)}"
                 f" FROM {self._pairs(target)})"
             )
             params += self._pair_params(target)
@@ -823,6 +829,13 @@ class PostgresBackend(Backend):
         return self._unnest(("bigint", "int", *(["text"] * (2 * len(target.columns)))), names)
 
     def _pair_params(self, target: Target) -> list[Any]:
+        told, params = self._told
+        if told is not target.pairs:  # several statements in a row are told the same
+            params = self._arrays_of_pairs(target)
+            self._told = target.pairs, params
+        return params
+
+    def _arrays_of_pairs(self, target: Target) -> list[str]:
         width = range(len(target.columns))
         return [
             self._array([str(pair.point) for pair in target.pairs]),
@@ -864,11 +877,15 @@ class PostgresBackend(Backend):
             params.append(self._array(target.spare))
         return " AND ".join(parts), params
 
-    def _assignments(self, target: Target) -> str:
+    def _values(self, target: Target) -> str:
+        """Return the new values in the columns' types: once for each change, however many rows it moves."""
         return ", ".join(
-            f"{self.quote(column)} = m.n{place}::{_bare(target.table.column(column).type)}"
+            f"m.n{place}::{_bare(target.table.column(column).type)} AS v{place}"
             for place, column in enumerate(target.columns)
         )
+
+    def _assignments(self, target: Target) -> str:
+        return ", ".join(f"{self.quote(column)} = m.v{place}" for place, column in enumerate(target.columns))
 
     def _old_key(self, target: Target) -> str:
         return self._text_array(

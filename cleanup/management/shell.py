@@ -4,6 +4,7 @@ Exit statuses: 0 done; 1 something was found or failed; 2 wrong usage or no data
 report it, 130 for an interrupt and 141 for a reader that went away.
 """
 
+import gc
 import getpass
 import os
 import signal
@@ -39,6 +40,12 @@ class ShellCommand(BaseCommand):
         """Have checks ask no database: where it cannot be worked with, the command says so in a sentence."""
         given: Any = super().get_check_kwargs(options)
         return {**given, "databases": []}
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Carry the command out in a process of its own."""
+        # What is loaded now stays. To look at all of it for garbage again and again takes a seventh of Python's time.
+        gc.freeze()
+        super().run_from_argv(argv)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Keep usage to a line, and take no abbreviations: half a word is not consent."""

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -18,6 +19,19 @@ from cleanup.services.consolidation import Consolidation, Decision, Inclusion
 from cleanup.services.reports import FolderCleanupResult
 from cleanup.services.rollback import PointOutcome, Undo, nobody_waits
 from cleanup.signals import Event, folders_merged, send_after_commit
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A result that is to be worked."""
+
+    pk: int
+    application_key: str
+    point_id: int | None = None
+    """Sequence of the point to roll back."""
+    attempts: int = 1
+    """The present one counted."""
+    lease_token: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,7 @@ class Outcome:
 class Task(Protocol):
     """One kind of work on claimed results."""
 
-    def perform(self, rows: Sequence[Result], *, changed: Callable[[], None]) -> list[Outcome]:
+    def perform(self, rows: Sequence[Claimed], *, changed: Callable[[], None]) -> list[Outcome]:
         """Do the work and return the outcomes in the order of the rows; say when rows are changed no more."""
 
 
@@ -60,7 +74,7 @@ class CleanupTask:
             mapped=self.consolidation.tables,
         )
 
-    def perform(self, rows: Sequence[Result], *, changed: Callable[[], None] = nobody_waits) -> list[Outcome]:
+    def perform(self, rows: Sequence[Claimed], *, changed: Callable[[], None] = nobody_waits) -> list[Outcome]:
         """Merge the applications of the rows."""
         decisions = self.consolidation.examine([row.application_key for row in rows], include=self.include, lock=True)
         self._refuse_stale(decisions)
@@ -113,7 +127,7 @@ class RollbackTask:
         self.run = run
         self.undo = Undo(using=using, references=references)
 
-    def perform(self, rows: Sequence[Result], *, changed: Callable[[], None] = nobody_waits) -> list[Outcome]:
+    def perform(self, rows: Sequence[Claimed], *, changed: Callable[[], None] = nobody_waits) -> list[Outcome]:
         """Undo the points of the rows."""
         points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
         now = timezone.now()

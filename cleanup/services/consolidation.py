@@ -14,7 +14,6 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -51,10 +50,8 @@ class Inclusion:
 
 
 class Entry(NamedTuple):
-    """One removed folder of the batch."""
+    """One removed folder."""
 
-    place: int
-    """Which of the decisions it belongs to."""
     removed: str
     survivor: str
     rank: int
@@ -62,6 +59,8 @@ class Entry(NamedTuple):
     """The removed folder's key as a cell."""
     new: str
     """The survivor's."""
+    name: str
+    """The beginning of the removed folder's name, as far as it is searched by."""
 
 
 #: Code of an application that does not exist.
@@ -82,11 +81,10 @@ class Decision:
     code: str = ""
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
-    parents: dict[str, str | None] = field(default_factory=dict)
-    """Of every folder."""
     records: dict[str, FolderRecord] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    """Of removed folders: the beginning of each name, as far as it is searched by."""
+    """Every folder."""
+    entries: list[Entry] = field(default_factory=list)
+    """The folders that the plan removes."""
     yielding: list[tuple[int, Reference, tuple[str, ...]]] = field(default_factory=list)
     """Rows that give way to a twin or a survivor's row: step, reference, key cells."""
 
@@ -97,7 +95,8 @@ class Decision:
 
     def parents_after(self) -> dict[str, str | None]:
         """Return the parents of the folders that stay, as they will be."""
-        staying = {key: parent for key, parent in self.parents.items() if key not in self.plan.removed}
+        removed = self.plan.removed
+        staying = {key: record.row.parent for key, record in self.records.items() if key not in removed}
         return staying | {move.folder: move.new_parent for move in self.plan.moves}
 
     def refuse(self, error: ApplicationError) -> None:
@@ -109,24 +108,27 @@ class Decision:
         self.status, self.code, self.message = status, code, message
 
 
+class Removal(NamedTuple):
+    """The removed folders that rows are counted by together."""
+
+    number: int
+    """The sequence of the rollback point, or while nothing is journaled a number of the caller's."""
+    decision: Decision
+    entries: Sequence[Entry]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The removed folders of decisions, and what the statements are told of them, made once for all references."""
 
-    decisions: Sequence[Decision]
-    entries: Sequence[Entry]
-    points: Mapping[int, RollbackPoint] | None = None
-    """By place. None while nothing is journaled: rows are then counted by place instead of by point."""
+    removals: Sequence[Removal]
     pairs: dict[tuple[tuple[str, ...], bool], list[Pair]] = field(default_factory=dict)
     """By the folder columns that a reference copies, and whether it may be spelled in several ways."""
 
-    def number(self, place: int) -> int:
-        """Return what the rows of a decision are counted by."""
-        return place if self.points is None else self.points[place].sequence
-
-    def name(self, entry: Entry) -> str:
-        """Return the beginning of the removed folder's name."""
-        return self.decisions[entry.place].names[entry.removed]
+    @property
+    def removes(self) -> bool:
+        """Tell whether any folder is removed."""
+        return any(removal.entries for removal in self.removals)
 
 
 class Consolidation:
@@ -179,7 +181,7 @@ class Consolidation:
         compare = compare or conf.differing_columns() == "refuse"
         self._plan(decisions, lock=lock, compare=compare)
         batch = self._batch(decisions)
-        if batch.entries:
+        if batch.removes:
             if holds:
                 self._refuse_held_rows(decisions, batch)
             self._refuse_unkeyed(decisions, batch)
@@ -229,11 +231,8 @@ class Consolidation:
                 continue
             records = folders.get(decision.application, [])
             decision.plan = plan_merge((r.row for r in records), different_roots=conf.different_roots())
-            removed = decision.plan.removed
-            decision.parents = {record.row.key: record.row.parent for record in records}
-            decision.names = {r.row.key: r.row.name[:NAME_LENGTH] for r in records if r.row.key in removed}
-            if columns:
-                decision.records = {record.row.key: record for record in records}
+            decision.records = {record.row.key: record for record in records}
+            decision.entries = list(self._entries(decision))
             if decision.plan.refused:
                 decision.refuse(DifferentRoots())
             elif compare and not decision.plan.empty:
@@ -256,14 +255,22 @@ class Consolidation:
         cells = zip(self.compared_columns, one.cells[start:end], other.cells[start:end], strict=True)
         return differing + [column for column, left, right in cells if left != right]
 
+    def _entries(self, decision: Decision) -> Iterator[Entry]:
+        for group in decision.plan.groups:
+            survivor, new = group.survivor, self._key_cell(group.survivor)
+            for rank, removed in enumerate(group.removed, start=1):
+                name = decision.records[removed].row.name[:NAME_LENGTH]
+                yield Entry(removed, survivor, rank, self._key_cell(removed), new, name)
+
     def _batch(self, decisions: Sequence[Decision], points: Mapping[int, RollbackPoint] | None = None) -> Batch:
-        entries = []
-        for place, decision in enumerate(decisions):
-            for group in decision.plan.groups if decision.goes_ahead else ():
-                survivor, new = group.survivor, self._key_cell(group.survivor)
-                for rank, removed in enumerate(group.removed, start=1):
-                    entries.append(Entry(place, removed, survivor, rank, self._key_cell(removed), new))
-        return Batch(decisions, entries, points)
+        """Put together what goes ahead; without points, rows are counted by the decision's place."""
+        return Batch(
+            [
+                Removal(place if points is None else points[place].sequence, decision, decision.entries)
+                for place, decision in enumerate(decisions)
+                if decision.goes_ahead
+            ]
+        )
 
     # From entries to what the statements need.
 
@@ -271,7 +278,7 @@ class Consolidation:
         table = self.references.tables[reference.table]
         spare: list[Cell] = []
         if reference.table == self.references.folders.name:
-            spare = [entry.old for entry in batch.entries]
+            spare = [entry.old for removal in batch.removals for entry in removal.entries]
         constant = (reference.generic.column, reference.generic.content_types) if reference.generic else None
         kind = (reference.folder_columns, reference.spelled)
         if kind not in batch.pairs:
@@ -281,20 +288,20 @@ class Consolidation:
 
     def _pairs(self, reference: Reference, batch: Batch) -> Iterator[Pair]:
         simple = reference.folder_columns == (self.key_column,)
-        number = batch.number
-        for place, removed, survivor, rank, cell, new_cell in batch.entries:
-            if simple and reference.spelled:
-                spell = self.tables.folder_key.spellings
-                for old, new in zip(spell(removed), spell(survivor), strict=True):
-                    yield Pair(number(place), (self.backend.text_cell(old),), (self.backend.text_cell(new),), rank)
-            elif simple:
-                yield Pair(number(place), (cell,), (new_cell,), rank)
-            else:
-                records = batch.decisions[place].records
-                old_values = self._copied(records[removed], reference)
-                if None not in old_values:  # a null matches nothing: such a row is not enforced, and not a reference
-                    new_values = self._copied(records[survivor], reference)
-                    yield Pair(number(place), tuple(str(value) for value in old_values), new_values, rank)
+        spell = self.tables.folder_key.spellings
+        for number, decision, entries in batch.removals:
+            for entry in entries:
+                if simple and reference.spelled:
+                    for old, new in zip(spell(entry.removed), spell(entry.survivor), strict=True):
+                        texts = (self.backend.text_cell(old),), (self.backend.text_cell(new),)
+                        yield Pair(number, *texts, entry.rank)
+                elif simple:
+                    yield Pair(number, (entry.old,), (entry.new,), entry.rank)
+                else:
+                    old_values = self._copied(decision.records[entry.removed], reference)
+                    if None not in old_values:  # a null matches nothing: it is not enforced, and not a reference
+                        new_values = self._copied(decision.records[entry.survivor], reference)
+                        yield Pair(number, tuple(map(str, old_values)), new_values, entry.rank)
 
     def _copied(self, record: FolderRecord, reference: Reference) -> tuple[Cell, ...]:
         return tuple(
@@ -404,7 +411,7 @@ class Consolidation:
         """Count what ``apply`` would do."""
         batch = self._batch(decisions)
         moved: dict[int, Counter[str]] = {}
-        if batch.entries:
+        if batch.removes:
             targets = [self._target(r, batch) for r in self.references.references]
             for counted in self.backend.count_rows([target for target in targets if target.pairs]):
                 moved.setdefault(counted.point, Counter())[str(counted.table)] += counted.rows
@@ -424,10 +431,8 @@ class Consolidation:
         """
         keys = list(decision.records)
         cells = map(self._key_cell, keys)
-        entries = [
-            Entry(place, key, key, 1, cell, cell) for place, (key, cell) in enumerate(zip(keys, cells, strict=True))
-        ]
-        batch = Batch([decision] * len(keys), entries)
+        entries = [Entry(key, key, 1, cell, cell, "") for key, cell in zip(keys, cells, strict=True)]
+        batch = Batch([Removal(number, decision, [entry]) for number, entry in enumerate(entries)])
         tree = (self.references.folders.name, (self.tables.folder_parent,))
         targets = [
             replace(self._target(reference, batch), spare=())
@@ -492,7 +497,7 @@ class Consolidation:
                     self._count(moved, place_of, self._move(step, batch))
                 elif step.kind == "moved":
                     self._count(moved, place_of, self._nest(step, decisions, points))
-                elif batch.entries:  # none, where roots are nested and nothing merges
+                elif batch.removes:  # not, where roots are nested and nothing merges
                     self._prove(batch)
                     self._remove_folders(step, batch)
             if (hook := conf.tree_hook()) is not None:
@@ -584,13 +589,13 @@ class Consolidation:
                 self.backend.remove(table, journal.row_key(table), rows, step=step.number)
 
     def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
-        ordered = sorted(batch.entries, key=attrgetter("removed"))
+        ordered = sorted((entry.removed, number, entry) for number, _, entries in batch.removals for entry in entries)
         self.backend.remove(
             self.references.folders,
             (self.key_column,),
-            [(batch.number(entry.place), (entry.old,)) for entry in ordered],
+            [(number, (entry.old,)) for _, number, entry in ordered],
             step=step.number,
-            survivors=[(entry.removed, entry.survivor, batch.name(entry)) for entry in ordered],
+            survivors=[(removed, entry.survivor, entry.name) for removed, _, entry in ordered],
         )
 
     def _prove(self, batch: Batch) -> None:

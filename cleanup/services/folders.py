@@ -42,7 +42,7 @@ from cleanup.models import Control, Folder, Hold, QueuedApplication, RemovedFold
 from cleanup.names import fault_of_name
 from cleanup.planning import FolderRow, plan_merge
 from cleanup.services import runs
-from cleanup.services.batches import CleanupTask
+from cleanup.services.batches import Claimed, CleanupTask
 from cleanup.services.errors import classify
 from cleanup.services.retries import PATIENCE, back_off
 
@@ -365,7 +365,8 @@ class _Request:
             takes_slot=False,
         )
         (row,) = runs.results_of(using=self.using, run=run)
-        (outcome,) = CleanupTask(using=self.using, run=run, references=references).perform([row])
+        claimed = Claimed(row.pk, row.application_key)
+        (outcome,) = CleanupTask(using=self.using, run=run, references=references).perform([claimed])
         if outcome.status != Result.Status.COMPLETED:
             refused = outcome.status == Result.Status.FAILED
             raise _SetAside(_Obstacle(outcome.code, outcome.message, refused=refused))

@@ -25,6 +25,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from contextvars import copy_context
+from dataclasses import replace
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
@@ -39,7 +40,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Result, Run
 from cleanup.references import ReferenceMap
 from cleanup.services.arrivals import LateArrivals
-from cleanup.services.batches import CleanupTask, Outcome, RollbackTask, Task
+from cleanup.services.batches import Claimed, CleanupTask, Outcome, RollbackTask, Task
 from cleanup.services.errors import Classified, classify
 from cleanup.services.reports import Progress
 from cleanup.services.retries import PATIENCE, back_off, patiently
@@ -293,6 +294,10 @@ class Team:
         runs.update(**self._progress(), status=Run.Status.COMPLETED, status_reason="", ended_at=Now())
 
 
+def _listed(results: QuerySet[Result]) -> list[Claimed]:
+    return [Claimed(*row) for row in results.values_list("pk", "application_key", "point_id", "attempts")]
+
+
 class Worker:
     """Claims and works batches of one run. One connection, one thread."""
 
@@ -399,7 +404,7 @@ class Worker:
 
     # Claim.
 
-    def _claim(self) -> list[Result] | None:
+    def _claim(self) -> list[Claimed] | None:
         """Return the claimed results, none if there is nothing to claim, and None if the run is not to go on."""
         with transaction.atomic(using=self.using):
             # A claim that a crash of the server undoes was of work that it undoes as well.
@@ -429,20 +434,19 @@ class Worker:
             return None, ""
         return (Run.Status.PAUSED if status == Run.Status.PAUSING else status), reason
 
-    def _claim_rows(self) -> list[Result]:
+    def _claim_rows(self) -> list[Claimed]:
         # In key order, for locality; undone the other way round, for an image may name a folder that went after it.
         order, beyond = ("", "gt") if self.run.kind == Run.Kind.CLEANUP else ("-", "lt")
         results = results_of(using=self.using, run=self.run).order_by(f"{order}application_key")
-        results = results.only("application_key", "attempts", "point")  # what is asked of a claimed one
         if connections[self.using].features.has_select_for_update_skip_locked:
             results = results.select_for_update(skip_locked=True, of=("self",))
         pending = results.filter(status=Result.Status.PENDING)
-        rows: list[Result] = []
+        rows: list[Claimed] = []
         if self.last_key is not None:
             # From where we were: the index entries of what is done already are skipped, not read again at each claim.
             ahead = pending.filter(**{f"application_key__{beyond}": self.last_key}, alone=False)
-            rows = list(ahead[: self.size])
-        rows = rows or list(pending.filter(alone=False)[: self.size]) or list(pending[:1])
+            rows = _listed(ahead[: self.size])
+        rows = rows or _listed(pending.filter(alone=False)[: self.size]) or _listed(pending[:1])
         if not rows:
             rows = self._expired(results)
         if not rows:
@@ -457,14 +461,12 @@ class Worker:
             worker=self.name,
             started_at=Now(),
         )
-        for row in rows:
-            row.lease_token, row.attempts = token, row.attempts + 1
-        return rows
+        return [replace(row, lease_token=token, attempts=row.attempts + 1) for row in rows]
 
-    def _expired(self, results: Any) -> list[Result]:
+    def _expired(self, results: QuerySet[Result]) -> list[Claimed]:
         """Return one result whose worker was lost, and fail those that lost too many."""
         expired = results.filter(status=Result.Status.IN_PROGRESS, lease_expires_at__lte=Now())
-        exhausted = [row.pk for row in expired.filter(attempts__gte=conf.max_attempts())[:1000]]
+        exhausted = [row.pk for row in _listed(expired.filter(attempts__gte=conf.max_attempts())[:1000])]
         Result.objects.using(self.using).filter(pk__in=exhausted).update(
             status=Result.Status.FAILED,
             error_code="attempts",
@@ -472,15 +474,13 @@ class Worker:
             error_message="Its worker ended before the work did, at every attempt.",
             ended_at=Now(),
         )
-        rows = list(expired.exclude(pk__in=exhausted)[:1])
-        for row in rows:
-            row.alone = True
+        rows = _listed(expired.exclude(pk__in=exhausted)[:1])
         Result.objects.using(self.using).filter(pk__in=[row.pk for row in rows]).update(alone=True)
         return rows
 
     # Work.
 
-    def _work(self, rows: Sequence[Result]) -> None:
+    def _work(self, rows: Sequence[Claimed]) -> None:
         try:
             outcomes = self._transaction(rows)
         except Exception as error:  # noqa: BLE001  # the worklist's edge: whatever it is, it is recorded
@@ -503,7 +503,7 @@ class Worker:
         self._adapt(seconds, len(rows))
         self._pace(seconds)
 
-    def _one_by_one(self, rows: Sequence[Result]) -> None:
+    def _one_by_one(self, rows: Sequence[Claimed]) -> None:
         logger.warning(
             "a batch of %d failed and is done one by one",
             len(rows),
@@ -523,13 +523,13 @@ class Worker:
         finally:
             self._give_back(rows)  # those that were not got to
 
-    def _transaction(self, rows: Sequence[Result]) -> list[Outcome]:
+    def _transaction(self, rows: Sequence[Claimed]) -> list[Outcome]:
         with ExitStack() as turn:
             turn.enter_context(self.team.turn)
             self.began = time.monotonic()
             return self._in_turn(rows, changed=turn.close)
 
-    def _in_turn(self, rows: Sequence[Result], *, changed: Callable[[], None]) -> list[Outcome]:
+    def _in_turn(self, rows: Sequence[Claimed], *, changed: Callable[[], None]) -> list[Outcome]:
         with transaction.atomic(using=self.using):
             # Not durable yet, unless others are told of it: what a crash of the server undoes is work and its record
             # alike, and is done again. The run's end waits for the disk, and so for all of it.
@@ -547,7 +547,7 @@ class Worker:
             self._record(rows, outcomes)
         return outcomes
 
-    def _record(self, rows: Sequence[Result], outcomes: Sequence[Outcome]) -> None:
+    def _record(self, rows: Sequence[Claimed], outcomes: Sequence[Outcome]) -> None:
         names = (
             ("status", "status"),
             ("error_code", "code"),
@@ -594,7 +594,7 @@ class Worker:
         """Do again what fails for a moment."""
         return patiently(action, attempts=PATIENCE + 1, mend=self._after_error)
 
-    def _fail(self, row: Result, error: Classified, exception: Exception) -> None:
+    def _fail(self, row: Claimed, error: Classified, exception: Exception) -> None:
         """Record a failed attempt."""
         # The traceback of a database error quotes rows.
         foreseen = isinstance(exception, CleanupError | DatabaseError | InterfaceError)
@@ -631,14 +631,14 @@ class Worker:
         elif self._return(row, status=Result.Status.FAILED, ended_at=Now(), **description):
             self._count([Outcome(Result.Status.FAILED)])
 
-    def _return(self, row: Result, **changes: Any) -> int:
+    def _return(self, row: Claimed, **changes: Any) -> int:
         """End our lease of a result, if it is ours still; return whether it was."""
         own = Result.objects.using(self.using).filter(
             pk=row.pk, lease_token=row.lease_token, status=Result.Status.IN_PROGRESS
         )
         return self._patiently(lambda: own.update(**changes))
 
-    def _give_back(self, rows: Sequence[Result]) -> None:
+    def _give_back(self, rows: Sequence[Claimed]) -> None:
         """Let others claim what is ours still, uncharged; if even that fails, the lease runs out."""
         try:
             self._after_error()

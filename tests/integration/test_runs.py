@@ -332,6 +332,7 @@ class TestFailureRatio:
 
     def test_over_a_half_of_the_last_fifty_stops_the_run(self, failing, settings):
         settings.CLEANUP_TARGET_TRANSACTION_MS = 60_000  # batches of ten, however slow the machine is
+        settings.CLEANUP_DUTY_CYCLE = 0.99  # one batch after the other
         database = failing(60, 30)
         report = service_of(database).cleanup_all_duplicate_folders(batch_size=10)
         assert (report.status, report.failed_cleanups) == ("stopped", 30)
