@@ -267,6 +267,89 @@ class TestBatches:
         assert Result.objects.using(database).values("worker").distinct().count() > 1
 
 
+class Turns:
+    """A CLEANUP_TREE_HOOK, called when a batch has changed its rows; notes who changes rows and who checks them."""
+
+    def __init__(self) -> None:
+        self.changing = 0
+        self.most_changing = 0
+        self.threads: list[int] = []
+        self.when_another_comes: Callable[[], object] = lambda: None
+
+    def __call__(self, *, using: str, application_ids: list[str]) -> None:
+        self.changing += 1
+        self.most_changing = max(self.most_changing, self.changing)
+        if self.threads and threading.get_ident() != self.threads[-1]:
+            self.when_another_comes()
+        self.threads.append(threading.get_ident())
+        time.sleep(0.02)
+        self.changing -= 1
+
+
+turns = Turns()
+
+
+@pytest.mark.only("postgresql")
+class TestOneWorkerInTurns:
+    APPLICATIONS = 24
+
+    @pytest.fixture
+    def turns(self, settings, monkeypatch) -> Turns:
+        settings.CLEANUP_BATCH_SIZE = 4
+        settings.CLEANUP_TREE_HOOK = f"{__name__}.turns"
+        monkeypatch.setattr(sys.modules[__name__], "turns", Turns())
+        return turns
+
+    @pytest.mark.parametrize("undoing", [False, True], ids=["cleanup", "rollback"])
+    def test_rows_are_changed_by_one_thread_at_a_time(self, database, turns, undoing):
+        mess.make(database, applications=self.APPLICATIONS)
+        before = mess.picture(database)
+        service = service_of(database)
+        report = service.cleanup_all_duplicate_folders()
+        assert report.successful_cleanups == self.APPLICATIONS
+        if undoing:
+            turns.threads.clear()
+            assert service.rollback_cleanup(report.run_id).successful == self.APPLICATIONS
+            assert mess.picture(database) == before
+        assert len(set(turns.threads)) == 2
+        assert turns.most_changing == 1
+
+    def test_a_batch_is_changed_while_the_one_before_is_checked(self, scratch_database, turns, settings):
+        settings.CLEANUP_TRIGGERS = "fire"
+        settings.CLEANUP_LOCK_TIMEOUT_MS = 20_000
+        mess.make(scratch_database, applications=self.APPLICATIONS)
+        execute(
+            scratch_database,
+            "CREATE FUNCTION wait_in_the_end() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN NEW; END $$",
+            "CREATE CONSTRAINT TRIGGER wait_in_the_end AFTER UPDATE ON :files DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION wait_in_the_end()",
+        )
+        with psycopg.connect(databases.url_of(scratch_database)) as session:
+            session.execute("SELECT pg_advisory_lock(77)")
+            turns.when_another_comes = session.close
+            report = service_of(scratch_database).cleanup_all_duplicate_folders()
+        assert report.successful_cleanups == self.APPLICATIONS
+
+    @pytest.mark.parametrize("why", ["few applications", "a duty cycle", "no second connection"])
+    def test_one_thread_works_where_two_would_not_do(self, database, turns, settings, monkeypatch, why):
+        mess.make(database, applications=20 if why == "few applications" else self.APPLICATIONS)
+        if why == "a duty cycle":
+            settings.CLEANUP_DUTY_CYCLE = 0.9
+        if why == "no second connection":
+            wrapper = type(connections[database])
+            connect, main = wrapper.get_new_connection, threading.get_ident()
+
+            def refuse_others(self, params):
+                given = params if threading.get_ident() == main else {**params, "user": "nobody_at_all"}
+                return connect(self, given)
+
+            monkeypatch.setattr(wrapper, "get_new_connection", refuse_others)
+        report = service_of(database).cleanup_all_duplicate_folders()
+        assert report.status == "completed"
+        assert set(turns.threads) == {threading.get_ident()}
+
+
 class TestOneBadApplication:
     def test_fails_alone(self, stubborn):
         database, bad = stubborn
