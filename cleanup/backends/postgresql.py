@@ -592,8 +592,9 @@ class PostgresBackend(Backend):
             relation = self.relation(target.table.name)
             changes, change_params = self._changes(target)
             ctes.append(
-                f"j{number} AS MATERIALIZED (SELECT s.point_id AS point, row_number() OVER () AS number, {cells}, k.*"
+                f"j{number} AS MATERIALIZED (SELECT s.point_id AS point, row_number() OVER () AS number, v.*, k.*"
                 f" FROM cleanup_snapshotrow AS s, json_array_elements({changes}) AS c(change),"
+                f" LATERAL (SELECT {cells} OFFSET 0) AS v,"  # read once for each change, not for each of its rows
                 f" ROWS FROM ({unpacked}) AS k({keys}) WHERE s.kind = 'moved' AND s.step = %s"
                 f' AND s."table" = %s AND s.point_id = ANY(%s){self._at_most(target.rows)})'
             )
