@@ -39,8 +39,7 @@ class FolderRow(NamedTuple):
     live: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Name the folders that become one folder.
 
     `removed` is in survivor order: those already under the surviving parent first, then by age. `parent` is the
@@ -53,8 +52,7 @@ class Group:
     parent: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """Name a folder that stays and gets another parent; `old_parent` is None for a root that is nested."""
 
     folder: str
@@ -196,11 +194,10 @@ class _Walk:
         return tuple(sorted(folder.key for folder in self.folders if folder.key not in reached))
 
     def _arriving(self, folder: FolderRow) -> list[FolderRow]:
-        nested = self.nested if folder is self.top else []
-        if folder.key not in self.twins:
-            return nested
-        orphaned = chain.from_iterable(self.children.get(twin.key, ()) for twin in self.twins[folder.key])
-        return sorted(chain(orphaned, nested), key=_by_age)
+        arriving = list(self.nested) if folder is self.top else []
+        for twin in self.twins.get(folder.key, ()):
+            arriving += self.children.get(twin.key, ())
+        return sorted(arriving, key=_by_age) if len(arriving) > 1 else arriving
 
     def _merge_children(self, parent: str, children: Iterable[FolderRow]) -> None:
         first: dict[str, FolderRow] = {}
