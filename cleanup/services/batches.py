@@ -4,7 +4,7 @@ A task performs inside the worker's transaction and opens none; what it returns 
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -17,7 +17,8 @@ from cleanup.models import Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.references import ReferenceMap
 from cleanup.services.consolidation import Consolidation, Decision, Inclusion
 from cleanup.services.reports import FolderCleanupResult
-from cleanup.services.rollback import PointOutcome, Undo, nobody_waits
+from cleanup.services.rollback import PointOutcome, Undo
+from cleanup.services.turns import ALONE, Turn
 from cleanup.signals import Event, folders_merged, send_after_commit
 
 
@@ -54,8 +55,8 @@ class Outcome:
 class Task(Protocol):
     """One kind of work on claimed results."""
 
-    def perform(self, rows: Sequence[Claimed], *, changed: Callable[[], None]) -> list[Outcome]:
-        """Do the work and return the outcomes in the order of the rows; say when rows are changed no more."""
+    def perform(self, rows: Sequence[Claimed], turn: Turn) -> list[Outcome]:
+        """Do the work and return the outcomes in the order of the rows; the turn has begun."""
 
 
 class CleanupTask:
@@ -74,7 +75,7 @@ class CleanupTask:
             mapped=self.consolidation.tables,
         )
 
-    def perform(self, rows: Sequence[Claimed], *, changed: Callable[[], None] = nobody_waits) -> list[Outcome]:
+    def perform(self, rows: Sequence[Claimed], turn: Turn = ALONE) -> list[Outcome]:
         """Merge the applications of the rows."""
         decisions = self.consolidation.examine([row.application_key for row in rows], include=self.include, lock=True)
         self._refuse_stale(decisions)
@@ -84,7 +85,7 @@ class CleanupTask:
             run=self.run,
             created_by=self.run.started_by,
             now=timezone.now(),
-            changed=changed,
+            turn=turn,
         )
         merged = (
             Event(decision.application, points[decision.application].id, decision.plan.removed)
@@ -127,12 +128,14 @@ class RollbackTask:
         self.run = run
         self.undo = Undo(using=using, references=references)
 
-    def perform(self, rows: Sequence[Claimed], *, changed: Callable[[], None] = nobody_waits) -> list[Outcome]:
+    def perform(self, rows: Sequence[Claimed], turn: Turn = ALONE) -> list[Outcome]:
         """Undo the points of the rows."""
         points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
+        turn.change()
+        turn.let_next_begin()  # it has none but our own rows to lock before it changes any
         now = timezone.now()
         skip, as_copies = (bool(self.run.options.get(name)) for name in ("skip_conflicts", "as_copies"))
-        outcomes = self.undo.undo(points, skip_conflicts=skip, as_copies=as_copies, now=now, changed=changed)
+        outcomes = self.undo.undo(points, skip_conflicts=skip, as_copies=as_copies, now=now, turn=turn)
         self.undo.close(outcomes, reason=self.run.reason, by=self.run.started_by, now=now)
         by_point = {outcome.point.sequence: outcome for outcome in outcomes}
         return [self._outcome(by_point[row.point_id]) for row in rows if row.point_id is not None]

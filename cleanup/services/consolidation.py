@@ -10,7 +10,7 @@ it is proved that nothing points at them, by a count where the database itself w
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -39,6 +39,7 @@ from cleanup.planning import Plan, plan_merge
 from cleanup.references import Reference, ReferenceMap
 from cleanup.services.bulk import insert_each
 from cleanup.services.reports import FolderCleanupResult
+from cleanup.services.turns import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,13 +479,15 @@ class Consolidation:
         run: Run | None,
         created_by: str,
         now: datetime,
-        changed: Callable[[], None],
+        turn: Turn,
     ) -> tuple[list[FolderCleanupResult], dict[str, RollbackPoint]]:
         """Carry the decisions out and return the results in their order, and the points by application.
 
-        ``changed`` is called when nothing is left but to check. Raises CountMismatch, ProofFailed and database errors,
-        upon which the caller's transaction must be undone.
+        The turn, which has begun, ends when nothing is left but to check. Raises CountMismatch, ProofFailed and
+        database errors, upon which the caller's transaction must be undone.
         """
+        turn.change()
+        hook = conf.tree_hook()
         points = self._write_points(decisions, layout=layout, run=run, created_by=created_by, now=now)
         batch = self._batch(decisions, points)
         moved: dict[int, Counter[str]] = {place: Counter() for place in points}
@@ -499,12 +502,14 @@ class Consolidation:
                     self._count(moved, place_of, self._nest(step, decisions, points))
                 elif batch.removes:  # not, where roots are nested and nothing merges
                     self._prove(batch)
+                    if hook is None:  # nobody knows how long that takes
+                        turn.let_next_begin()
                     self._remove_folders(step, batch)
-            if (hook := conf.tree_hook()) is not None:
+            if hook is not None:
                 merged = [decision.application for decision in decisions if decision.goes_ahead]
                 self.backend.limit_wait()
                 hook(using=self.using, application_ids=merged)
-            changed()
+            turn.end()
             self._check_merged(decisions)
             self.backend.force_constraints()
         results = [

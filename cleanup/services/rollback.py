@@ -37,13 +37,10 @@ from cleanup.references import ReferenceMap, catalogue_for
 from cleanup.services.copies import Copies, Copying
 from cleanup.services.guarded import GuardsInForce
 from cleanup.services.reports import Conflict, Copy
+from cleanup.services.turns import ALONE, Turn
 from cleanup.signals import Event, merge_undone, send_after_commit
 
 HOLD_REASON = "rolled back"
-
-
-def nobody_waits() -> None:
-    """Take no notice that nothing is left but to check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +157,12 @@ class Undo:
         now: datetime,
         as_copies: bool = False,
         by: str = "",
-        changed: Callable[[], None] = nobody_waits,
+        turn: Turn = ALONE,
     ) -> list[PointOutcome]:
         """Undo locked points of different applications.
 
-        A point taken by hand must come alone. For ``as_copies`` see ``cleanup.services.copies``; ``changed`` is called
-        when nothing is left but to check. Raises
+        A point taken by hand must come alone. For ``as_copies`` see ``cleanup.services.copies``; the turn, which
+        has begun, ends when nothing is left but to check. Raises
         AlreadyRolledBack, PointExpired, Superseded, Guarded, RollbackConflict, WouldDetach and UnreadableJournal.
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
@@ -188,7 +185,7 @@ class Undo:
         if (hook := conf.tree_hook()) is not None:
             self.backend.limit_wait()
             hook(using=self.using, application_ids=list(hanging))
-        changed()
+        turn.end()
         self.backend.force_constraints()
         self._verify(hanging)
         return outcomes

@@ -6,10 +6,7 @@ transaction: the results are locked and their token checked, so a task delivered
 fails is done again one by one; a result whose last attempt did not end is claimed alone; after the last attempt it is
 failed and set aside. Any number of workers, in threads, processes or machines, may share a run.
 
-Note [In turn]. To a worker alone, waiting for the database is a third of the time. So it has two threads, with a
-connection each, that change rows in turn: while the database checks the constraints of what one has changed and
-commits it, the other one works at the next batch. No more rows are changed at a time, and no lock is held for longer,
-than by one thread: the turn is waited for before anything is locked, and ends when nothing is left but to check.
+A worker alone has two threads; see Note [In turn] in ``cleanup.services.turns``.
 """
 
 import logging
@@ -23,7 +20,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import replace
 from types import FrameType
@@ -46,6 +43,7 @@ from cleanup.services.reports import Progress
 from cleanup.services.retries import PATIENCE, back_off, patiently
 from cleanup.services.runs import release_dead, results_of
 from cleanup.services.throttling import Throttle
+from cleanup.services.turns import ALONE, Turn, Turns
 
 logger = logging.getLogger(__name__)
 
@@ -94,18 +92,15 @@ class Team:
         self.progress = progress
         self.stop_reason = ""
         self.throttle = Throttle(using=using, run_id=run.pk)
-        self.threads = workers
-        self.turn: AbstractContextManager[Any] = nullcontext()
-        """Held by whoever changes rows."""
-        if workers == 1 and piece is None and self._can_take_turns():
-            self.threads, self.turn = 2, threading.Lock()
+        self.turns = Turns() if workers == 1 and piece is None and self._can_take_turns() else None
+        self.threads = 2 if self.turns else workers
         self.last = deque[bool](maxlen=conf.failure_window())
         self.done = self.failed = self.folders = self.files = 0
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
 
     def _can_take_turns(self) -> bool:
-        """Tell whether two threads may work where one worker was asked for; see Note [In turn]."""
+        """Tell whether two threads may work where one worker was asked for."""
         connection = connections[self.using]
         return (
             self.run.total_applications > FIRST_BATCH
@@ -196,7 +191,7 @@ class Team:
 
     def _in_thread(self) -> None:
         try:
-            if self.threads > self.workers and not self._connects():
+            if self.turns and not self._connects():
                 return
             Worker(self).work()
         except BaseException as error:  # noqa: BLE001  # raised again by the first thread
@@ -524,12 +519,11 @@ class Worker:
             self._give_back(rows)  # those that were not got to
 
     def _transaction(self, rows: Sequence[Claimed]) -> list[Outcome]:
-        with ExitStack() as turn:
-            turn.enter_context(self.team.turn)
+        with self.team.turns.turn() if self.team.turns else ALONE as turn:
             self.began = time.monotonic()
-            return self._in_turn(rows, changed=turn.close)
+            return self._in_turn(rows, turn)
 
-    def _in_turn(self, rows: Sequence[Claimed], *, changed: Callable[[], None]) -> list[Outcome]:
+    def _in_turn(self, rows: Sequence[Claimed], turn: Turn) -> list[Outcome]:
         with transaction.atomic(using=self.using):
             # Not durable yet, unless others are told of it: what a crash of the server undoes is work and its record
             # alike, and is done again. The run's end waits for the disk, and so for all of it.
@@ -543,7 +537,7 @@ class Worker:
             )
             if len(held.select_for_update(of=("self",)).order_by("pk").values_list("pk")) != len(rows):
                 raise LeaseLost
-            outcomes = self.task.perform(rows, changed=changed)
+            outcomes = self.task.perform(rows, turn)
             self._record(rows, outcomes)
         return outcomes
 

@@ -1,0 +1,72 @@
+"""Turns: how two threads work at a batch each, and change rows one after the other.
+
+Note [In turn]. To a worker alone, waiting for the database is a third of the time. So it has two threads, with a
+connection each: while the database checks the constraints of what one has changed and commits it, the other one works
+at the next batch. Rows are changed by one at a time. A batch is begun, and locked, when the one before has nothing to
+change but what takes as long as to read and plan; so no lock is held for longer than by one thread.
+"""
+
+import threading
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+
+class Turn:
+    """The turn of somebody alone, who never waits. Use as a context manager around a batch."""
+
+    def __enter__(self) -> Self:
+        """Wait until the batch may be begun."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the turn, if it has not ended."""
+        self.end()
+
+    def change(self) -> None:
+        """Wait until rows may be changed."""
+
+    def let_next_begin(self) -> None:
+        """Let the other one read and plan: there is little left to change."""
+
+    def end(self) -> None:
+        """Let the other one change rows: there is nothing left but to check."""
+
+
+#: For those who share nothing.
+ALONE = Turn()
+
+
+class Turns:
+    """What two threads share."""
+
+    def __init__(self) -> None:
+        self.beginning = threading.Lock()
+        self.changing = threading.Lock()
+
+    def turn(self) -> Turn:
+        """Return one batch's turn."""
+        return _SharedTurn(self)
+
+
+class _SharedTurn(Turn):
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._beginning = ExitStack()
+        self._changing = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._beginning.enter_context(self._turns.beginning)
+        return self
+
+    def change(self) -> None:
+        self._changing.enter_context(self._turns.changing)
+
+    def let_next_begin(self) -> None:
+        self._beginning.close()
+
+    def end(self) -> None:
+        self._changing.close()
+        self._beginning.close()

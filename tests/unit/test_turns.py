@@ -1,0 +1,77 @@
+"""Turns of two threads: who may begin, and who may change rows."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from cleanup.services.turns import ALONE, Turns
+
+LONG, A_MOMENT = 10, 0.05
+
+
+@pytest.fixture
+def turns() -> Turns:
+    return Turns()
+
+
+class Other:
+    """Another thread that does something, and then has come so far."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=lambda: (action(), self._done.set()), daemon=True)
+        self._thread.start()
+
+    def waits(self) -> bool:
+        return not self._done.wait(A_MOMENT)
+
+    def goes_on(self) -> bool:
+        return self._done.wait(LONG)
+
+
+def test_nobody_begins_while_another_has_much_to_change(turns):
+    second = turns.turn()
+    with turns.turn() as first:
+        first.change()
+        other = Other(second.__enter__)
+        assert other.waits()
+        first.let_next_begin()
+        assert other.goes_on()
+
+
+def test_nobody_changes_rows_while_another_does(turns):
+    with turns.turn() as first:
+        first.change()
+        first.let_next_begin()
+        with turns.turn() as second:
+            other = Other(second.change)
+            assert other.waits()
+            first.end()
+            assert other.goes_on()
+
+
+def test_when_a_turn_ends_the_next_may_begin_and_change(turns):
+    with turns.turn() as first:
+        first.change()
+        first.end()
+        with turns.turn() as second:
+            assert Other(second.change).goes_on()
+
+
+def test_a_turn_that_fails_is_over(turns):
+    def fail() -> None:
+        with turns.turn() as first:
+            first.change()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with turns.turn() as second:
+        assert Other(second.change).goes_on()
+
+
+def test_whoever_is_alone_never_waits():
+    with ALONE as first, ALONE as second:
+        first.change()
+        assert Other(second.change).goes_on()
