@@ -197,7 +197,7 @@ class _Walk:
         arriving = list(self.nested) if folder is self.top else []
         for twin in self.twins.get(folder.key, ()):
             arriving += self.children.get(twin.key, ())
-        return sorted(arriving, key=_by_age) if len(arriving) > 1 else arriving
+        return sorted(arriving, key=_by_age)
 
     def _merge_children(self, parent: str, children: Iterable[FolderRow]) -> None:
         first: dict[str, FolderRow] = {}
