@@ -563,9 +563,8 @@ class PostgresBackend(Backend):
         for number, target in enumerate(targets):
             columns = [self.quote(column) for column in target.columns]
             cells = ", ".join(
-                f"c.change->'from'->>{place} AS o{place}, c.change->'to'->>{place} AS n{place},"
-                f" (c.change->'from'->>{place})::{_bare(target.table.column(column).type)} AS v{place}"
-                for place, column in enumerate(target.columns)
+                f"c.change->'from'->>{place} AS o{place}, c.change->'to'->>{place} AS n{place}"
+                for place in range(len(columns))
             )
             width = range(len(target.key))
             unpacked = ", ".join(f"json_array_elements_text(c.change->'keys'->{place})" for place in width)
@@ -603,7 +602,10 @@ class PostgresBackend(Backend):
             # Compared in the UPDATE itself: a concurrent change makes PostgreSQL look at the newer row.
             ctes.append(
                 f"u{number} AS (UPDATE {relation} AS t SET "
-                + ", ".join(f"{column} = j.v{place}" for place, column in enumerate(columns))
+                + ", ".join(
+                    f"{column} = j.o{place}::{_bare(target.table.column(target.columns[place]).type)}"
+                    for place, column in enumerate(columns)
+                )
                 + f" FROM j{number} AS j WHERE {after_key} AND {may} RETURNING j.point, j.number)"
             )
             # Why the others were not restored, by the rows as they were before. The key of a row that is there is

@@ -130,9 +130,8 @@ class RollbackTask:
 
     def perform(self, rows: Sequence[Claimed], turn: Turn = ALONE) -> list[Outcome]:
         """Undo the points of the rows."""
-        points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
         turn.change()
-        turn.let_next_begin()  # it has none but our own rows to lock before it changes any
+        points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
         now = timezone.now()
         skip, as_copies = (bool(self.run.options.get(name)) for name in ("skip_conflicts", "as_copies"))
         outcomes = self.undo.undo(points, skip_conflicts=skip, as_copies=as_copies, now=now, turn=turn)

@@ -64,6 +64,9 @@ class Entry(NamedTuple):
     """The beginning of the removed folder's name, as far as it is searched by."""
 
 
+#: Folders that are removed in about the time that it takes to read and plan a batch.
+A_MOMENT = 5000
+
 #: Code of an application that does not exist.
 MISSING = "application_missing"
 
@@ -502,7 +505,7 @@ class Consolidation:
                     self._count(moved, place_of, self._nest(step, decisions, points))
                 elif batch.removes:  # not, where roots are nested and nothing merges
                     self._prove(batch)
-                    if hook is None:  # nobody knows how long that takes
+                    if hook is None and self._removes_soon(batch):
                         turn.let_next_begin()
                     self._remove_folders(step, batch)
             if hook is not None:
@@ -592,6 +595,11 @@ class Consolidation:
             if rows:
                 table = self.references.tables[reference.table]
                 self.backend.remove(table, journal.row_key(table), rows, step=step.number)
+
+    def _removes_soon(self, batch: Batch) -> bool:
+        """Tell whether removing the folders takes but a moment: few, and nothing of the host's fires."""
+        fires = bool(self.references.folders.triggers) and conf.triggers() == "fire"
+        return not fires and sum(len(removal.entries) for removal in batch.removals) <= A_MOMENT
 
     def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
         ordered = sorted((entry.removed, number, entry) for number, _, entries in batch.removals for entry in entries)

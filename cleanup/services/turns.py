@@ -3,7 +3,7 @@
 Note [In turn]. To a worker alone, waiting for the database is a third of the time. So it has two threads, with a
 connection each: while the database checks the constraints of what one has changed and commits it, the other one works
 at the next batch. Rows are changed by one at a time. A batch is begun, and locked, when the one before has nothing to
-change but what takes as long as to read and plan; so no lock is held for longer than by one thread.
+change but what takes about as long as to read and plan; so locks are held for hardly longer than by one thread.
 """
 
 import threading
@@ -11,12 +11,19 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+#: Seconds between looks whether there is anything to wait for.
+WAIT_SECONDS = 0.2
+
+
+class Withdrawn(Exception):
+    """The batch is not to be begun: the other one has been aborted, or the run was told to stop meanwhile."""
+
 
 class Turn:
     """The turn of somebody alone, who never waits. Use as a context manager around a batch."""
 
     def __enter__(self) -> Self:
-        """Wait until the batch may be begun."""
+        """Wait until the batch may be begun. May raise Withdrawn."""
         return self
 
     def __exit__(
@@ -26,7 +33,7 @@ class Turn:
         self.end()
 
     def change(self) -> None:
-        """Wait until rows may be changed."""
+        """Wait until rows may be changed. May raise Withdrawn."""
 
     def let_next_begin(self) -> None:
         """Let the other one read and plan: there is little left to change."""
@@ -45,6 +52,8 @@ class Turns:
     def __init__(self) -> None:
         self.beginning = threading.Lock()
         self.changing = threading.Lock()
+        self.over = False
+        """Set when one is aborted: it may have taken a lock with it."""
 
     def turn(self) -> Turn:
         """Return one batch's turn."""
@@ -58,11 +67,17 @@ class _SharedTurn(Turn):
         self._changing = ExitStack()
 
     def __enter__(self) -> Self:
-        self._beginning.enter_context(self._turns.beginning)
+        self._take(self._turns.beginning, self._beginning)
         return self
 
     def change(self) -> None:
-        self._changing.enter_context(self._turns.changing)
+        self._take(self._turns.changing, self._changing)
+
+    def _take(self, lock: threading.Lock, held: ExitStack) -> None:
+        while not lock.acquire(timeout=WAIT_SECONDS):
+            if self._turns.over:
+                raise Withdrawn
+        held.callback(lock.release)
 
     def let_next_begin(self) -> None:
         self._beginning.close()

@@ -26,15 +26,15 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import Count, F, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 
-from cleanup import conf, correlation, signals
+from cleanup import conf, correlation, journal, signals
 from cleanup.backends import Backend, backend_for
 from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Control, Result, Run
+from cleanup.models import Control, Result, Run, SnapshotLayout
 from cleanup.references import ReferenceMap
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import Claimed, CleanupTask, Outcome, RollbackTask, Task
@@ -43,7 +43,7 @@ from cleanup.services.reports import Progress
 from cleanup.services.retries import PATIENCE, back_off, patiently
 from cleanup.services.runs import release_dead, results_of
 from cleanup.services.throttling import Throttle
-from cleanup.services.turns import ALONE, Turn, Turns
+from cleanup.services.turns import ALONE, Turn, Turns, Withdrawn
 
 logger = logging.getLogger(__name__)
 
@@ -92,22 +92,36 @@ class Team:
         self.progress = progress
         self.stop_reason = ""
         self.throttle = Throttle(using=using, run_id=run.pk)
-        self.turns = Turns() if workers == 1 and piece is None and self._can_take_turns() else None
+        alone = workers == 1 and piece is None
+        self.turns = Turns() if alone and self._has_time_for_two() and self._in_any_order() else None
         self.threads = 2 if self.turns else workers
         self.last = deque[bool](maxlen=conf.failure_window())
         self.done = self.failed = self.folders = self.files = 0
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
 
-    def _can_take_turns(self) -> bool:
-        """Tell whether two threads may work where one worker was asked for."""
-        connection = connections[self.using]
+    def _has_time_for_two(self) -> bool:
+        """Tell whether a second thread would find work, and the database bears it."""
         return (
             self.run.total_applications > FIRST_BATCH
             and conf.duty_cycle() == 1  # who rests between batches is to leave the database alone
-            and connection.features.has_select_for_update_skip_locked  # SQLite has one writer
-            and not connection.in_atomic_block  # of which another connection sees nothing
+            and connections[self.using].features.has_select_for_update_skip_locked  # SQLite has one writer
         )
+
+    def _in_any_order(self) -> bool:
+        """Tell whether no batch needs what another one, which may not be committed, does or undoes.
+
+        A row that refers to two folders may belong to two applications: both merges change it, one may remove it, and
+        they have to be undone in the opposite order.
+        """
+        referring = Counter(reference.table for reference in self.references.references)
+        if max(referring.values(), default=0) > 1:
+            return False
+        if self.run.kind == Run.Kind.CLEANUP:
+            return True
+        backend, mapped = backend_for(using=self.using), folder_tables()
+        now = journal.layout_digest(backend=backend, references=self.references, mapped=mapped)
+        return not SnapshotLayout.objects.using(self.using).exclude(digest=now).exists()  # of today's references
 
     def work(self) -> None:
         """Work until nothing is left, the run is paused or cancelled, or a signal asks to stop.
@@ -145,6 +159,8 @@ class Team:
                     Worker(self).work()
                 except BaseException as error:
                     self.stop_reason = self.stop_reason or "aborted"
+                    if self.turns:
+                        self.turns.over = True
                     if self.piece is None:
                         self._abort(error)
                     raise
@@ -152,6 +168,8 @@ class Team:
                     for thread in threads:
                         thread.join()
             if self._errors:
+                if self.piece is None:
+                    self._abort(self._errors[0])
                 raise self._errors[0]
             self._finish()
         finally:
@@ -191,7 +209,7 @@ class Team:
 
     def _in_thread(self) -> None:
         try:
-            if self.turns and not self._connects():
+            if self.turns and not self._has_a_second_connection():
                 return
             Worker(self).work()
         except BaseException as error:  # noqa: BLE001  # raised again by the first thread
@@ -200,14 +218,16 @@ class Team:
         finally:
             connections[self.using].close()
 
-    def _connects(self) -> bool:
-        """Open the connection that nobody has asked for; the work goes on without it."""
-        try:
-            connections[self.using].ensure_connection()
-        except OperationalError:
-            logger.info("there is no second connection to be had: batches do not overlap", extra={"event": "no_turns"})
-            return False
-        return True
+    def _has_a_second_connection(self) -> bool:
+        """Open the connection that nobody has asked for; the work goes on without it.
+
+        One that does not see the run is of no use: its caller commits later, or works in a schema of his own.
+        """
+        with suppress(DatabaseError, InterfaceError):
+            if Run.objects.using(self.using).filter(pk=self.run.pk).exists():
+                return True
+        logger.info("there is no second connection to be had: batches do not overlap", extra={"event": "no_turns"})
+        return False
 
     def _progress(self) -> dict[str, int]:
         return {
@@ -478,6 +498,9 @@ class Worker:
     def _work(self, rows: Sequence[Claimed]) -> None:
         try:
             outcomes = self._transaction(rows)
+        except Withdrawn:
+            self._give_back(rows)
+            return
         except Exception as error:  # noqa: BLE001  # the worklist's edge: whatever it is, it is recorded
             self._after_error()
             if len(rows) > 1:
@@ -510,6 +533,8 @@ class Worker:
                     break
                 try:
                     outcomes = self._transaction([row])
+                except Withdrawn:
+                    break
                 except Exception as error:  # noqa: BLE001  # as above
                     self._after_error()
                     self._fail(row, classify(error), error)
@@ -519,7 +544,12 @@ class Worker:
             self._give_back(rows)  # those that were not got to
 
     def _transaction(self, rows: Sequence[Claimed]) -> list[Outcome]:
-        with self.team.turns.turn() if self.team.turns else ALONE as turn:
+        if self.team.turns is None:
+            self.began = time.monotonic()
+            return self._in_turn(rows, ALONE)
+        with self.team.turns.turn() as turn:
+            if self._patiently(self._ordered)[0] is not None:  # while it was waited for
+                raise Withdrawn
             self.began = time.monotonic()
             return self._in_turn(rows, turn)
 

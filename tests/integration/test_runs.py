@@ -19,7 +19,8 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, InvalidKey, NotResumable, UnknownObject, UsageError
-from cleanup.models import Hold, Result, RollbackPoint, Run
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService, runs
 from cleanup.services.errors import classify
@@ -275,6 +276,7 @@ class Turns:
         self.most_changing = 0
         self.threads: list[int] = []
         self.when_another_comes: Callable[[], object] = lambda: None
+        self.before_it_ends: Callable[[], object] = lambda: None
 
     def __call__(self, *, using: str, application_ids: list[str]) -> None:
         self.changing += 1
@@ -283,6 +285,7 @@ class Turns:
             self.when_another_comes()
         self.threads.append(threading.get_ident())
         time.sleep(0.02)
+        self.before_it_ends()
         self.changing -= 1
 
 
@@ -330,6 +333,42 @@ class TestOneWorkerInTurns:
             turns.when_another_comes = session.close
             report = service_of(scratch_database).cleanup_all_duplicate_folders()
         assert report.successful_cleanups == self.APPLICATIONS
+
+    def test_a_batch_that_waits_is_given_back_when_the_run_is_told_to_stop(self, database, turns):
+        mess.make(database, applications=self.APPLICATIONS)
+
+        def pause() -> None:
+            service_of(database).pause()
+            connections[database].close()
+
+        def let_pause() -> None:
+            time.sleep(0.3)  # the other one has claimed a batch by then
+            if len(turns.threads) == 1:
+                person = threading.Thread(target=pause)
+                person.start()
+                person.join()
+
+        turns.before_it_ends = let_pause
+        assert service_of(database).cleanup_all_duplicate_folders().status == "paused"
+        found = Result.objects.using(database).values_list("status", "attempts").annotate(Count("pk"))
+        assert sorted(found) == [("completed", 1, 4), ("pending", 0, self.APPLICATIONS - 4)]
+
+    def test_applications_that_may_depend_on_each_other_are_done_in_order(self, scratch_database, turns):
+        mess.make(scratch_database, applications=self.APPLICATIONS)
+        links = "CREATE TABLE pairs (id int PRIMARY KEY, one {0} REFERENCES :folders, other {0} REFERENCES :folders)"
+        key = folder_tables().folder_key.field.rel_db_type(connections[scratch_database])
+        execute(scratch_database, links.format(key))
+        report = service_of(scratch_database).cleanup_all_duplicate_folders()
+        assert report.successful_cleanups == self.APPLICATIONS
+        assert set(turns.threads) == {threading.get_ident()}
+
+    def test_records_of_other_tables_are_undone_in_order(self, database, turns):
+        mess.make(database, applications=self.APPLICATIONS)
+        report = service_of(database).cleanup_all_duplicate_folders()
+        turns.threads.clear()
+        SnapshotLayout.objects.using(database).create(digest="0" * 64, format_version=2, document="{}")
+        assert service_of(database).rollback_cleanup(report.run_id).successful == self.APPLICATIONS
+        assert set(turns.threads) == {threading.get_ident()}
 
     @pytest.mark.parametrize("why", ["few applications", "a duty cycle", "no second connection"])
     def test_one_thread_works_where_two_would_not_do(self, database, turns, settings, monkeypatch, why):
