@@ -130,7 +130,6 @@ class RollbackTask:
 
     def perform(self, rows: Sequence[Claimed], turn: Turn = ALONE) -> list[Outcome]:
         """Undo the points of the rows."""
-        turn.change()
         points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
         now = timezone.now()
         skip, as_copies = (bool(self.run.options.get(name)) for name in ("skip_conflicts", "as_copies"))

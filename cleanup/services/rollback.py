@@ -42,6 +42,9 @@ from cleanup.signals import Event, merge_undone, send_after_commit
 
 HOLD_REASON = "rolled back"
 
+#: Rows that are restored in less time than a transaction may take.
+A_MOMENT = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class PointOutcome:
@@ -173,12 +176,13 @@ class Undo:
         self.check(points)  # not sooner: a cleanup may have been committed while we waited for the lock
         if not as_copies:
             self.guards.refuse(points)
+        turn.change()
         outcomes = []
         by_layout: dict[str, list[RollbackPoint]] = {}
         for point in points:
             by_layout.setdefault(point.layout_id, []).append(point)
         for group in by_layout.values():
-            outcomes += self._undo_group(group, as_copies=as_copies)
+            outcomes += self._undo_group(group, as_copies=as_copies, turn=turn)
         conflicts = [conflict for outcome in outcomes for conflict in outcome.conflicts]
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
@@ -211,7 +215,7 @@ class Undo:
             if fresh:
                 raise WouldDetach(count=len(fresh), application_id=application, folder_id=min(fresh))
 
-    def _undo_group(self, points: Sequence[RollbackPoint], *, as_copies: bool) -> list[PointOutcome]:
+    def _undo_group(self, points: Sequence[RollbackPoint], *, as_copies: bool, turn: Turn) -> list[PointOutcome]:
         reader = journal.Reader(layout=points[0].layout, backend=self.backend, rollback_id=points[0].id)
         sequences = [point.sequence for point in points]
         written: dict[tuple[int, str], dict[int, int]] = {}
@@ -221,6 +225,9 @@ class Undo:
             if kind == reader.kind(step):
                 written.setdefault((step, table), {})[sequence] = count
         self._describe([reader.table_name(label) for _, label in written])
+        rows_written = sum(sum(by_point.values()) for by_point in written.values())
+        if rows_written <= A_MOMENT and not self._triggers_fire and conf.tree_hook() is None:
+            turn.let_next_begin()
         copying = self.copies.plan(points, reader=reader) if as_copies else Copying()
         undone = reader.undo(
             points=sequences,
