@@ -22,7 +22,7 @@ from django.db.models import Q
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
 from cleanup.backends.base import Cell, Counted, FolderRecord, Pair, Target
-from cleanup.backends.catalogue import UniqueKey
+from cleanup.backends.catalogue import Table, UniqueKey
 from cleanup.exceptions import (
     ApplicationError,
     Collision,
@@ -287,8 +287,12 @@ class Consolidation:
         kind = (reference.folder_columns, reference.spelled)
         if kind not in batch.pairs:
             batch.pairs[kind] = list(self._pairs(reference, batch))
-        images = bool(table.triggers) and conf.triggers() == "fire"
-        return Target(table, reference.columns, journal.row_key(table), batch.pairs[kind], constant, images, spare)
+        key, images = journal.row_key(table), self._fires(table)
+        return Target(table, reference.columns, key, batch.pairs[kind], constant, images, spare)
+
+    def _fires(self, table: Table) -> bool:
+        """Tell whether triggers of the host fire where the table's rows change."""
+        return bool(table.triggers) and conf.triggers() == "fire"
 
     def _pairs(self, reference: Reference, batch: Batch) -> Iterator[Pair]:
         simple = reference.folder_columns == (self.key_column,)
@@ -598,8 +602,8 @@ class Consolidation:
 
     def _removes_soon(self, batch: Batch) -> bool:
         """Tell whether removing the folders takes but a moment: few, and nothing of the host's fires."""
-        fires = bool(self.references.folders.triggers) and conf.triggers() == "fire"
-        return not fires and sum(len(removal.entries) for removal in batch.removals) <= A_MOMENT
+        folders = sum(len(removal.entries) for removal in batch.removals)
+        return folders <= A_MOMENT and not self._fires(self.references.folders)
 
     def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
         ordered = sorted((entry.removed, number, entry) for number, _, entries in batch.removals for entry in entries)

@@ -164,9 +164,9 @@ class Undo:
     ) -> list[PointOutcome]:
         """Undo locked points of different applications.
 
-        A point taken by hand must come alone. For ``as_copies`` see ``cleanup.services.copies``; the turn, which
-        has begun, ends when nothing is left but to check. Raises
-        AlreadyRolledBack, PointExpired, Superseded, Guarded, RollbackConflict, WouldDetach and UnreadableJournal.
+        A point taken by hand must come alone. For ``as_copies`` see ``cleanup.services.copies``. The turn, which has
+        begun, ends when nothing is left but to check. Raises AlreadyRolledBack, PointExpired, Superseded, Guarded,
+        RollbackConflict, WouldDetach and UnreadableJournal.
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
             self.check(points)

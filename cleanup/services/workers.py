@@ -94,7 +94,6 @@ class Team:
         self.throttle = Throttle(using=using, run_id=run.pk)
         alone = workers == 1 and piece is None
         self.turns = Turns() if alone and self._has_time_for_two() and self._in_any_order() else None
-        self.threads = 2 if self.turns else workers
         self.last = deque[bool](maxlen=conf.failure_window())
         self.done = self.failed = self.folders = self.files = 0
         self._lock = threading.Lock()
@@ -149,7 +148,7 @@ class Team:
         )
         threads = [
             threading.Thread(target=copy_context().run, args=(self._in_thread,), name=f"worker-{n}")
-            for n in range(1, self.threads)
+            for n in range(1, 2 if self.turns else self.workers)
         ]
         try:
             with self._signals():
@@ -384,7 +383,7 @@ class Worker:
             if not throttle.reason:
                 break
             waiting = True
-            if self._patiently(self._ordered)[0] is not None or self._patiently(lambda: self._lost_patience(runs)):
+            if self._is_to_stop() or self._patiently(lambda: self._lost_patience(runs)):
                 break
             if not self._goes_on():
                 return False
@@ -449,6 +448,9 @@ class Worker:
             return None, ""
         return (Run.Status.PAUSED if status == Run.Status.PAUSING else status), reason
 
+    def _is_to_stop(self) -> bool:
+        return self._patiently(self._ordered)[0] is not None
+
     def _claim_rows(self) -> list[Claimed]:
         # In key order, for locality; undone the other way round, for an image may name a folder that went after it.
         order, beyond = ("", "gt") if self.run.kind == Run.Kind.CLEANUP else ("-", "lt")
@@ -481,7 +483,7 @@ class Worker:
     def _expired(self, results: QuerySet[Result]) -> list[Claimed]:
         """Return one result whose worker was lost, and fail those that lost too many."""
         expired = results.filter(status=Result.Status.IN_PROGRESS, lease_expires_at__lte=Now())
-        exhausted = [row.pk for row in _listed(expired.filter(attempts__gte=conf.max_attempts())[:1000])]
+        exhausted = list(expired.filter(attempts__gte=conf.max_attempts()).values_list("pk", flat=True)[:1000])
         Result.objects.using(self.using).filter(pk__in=exhausted).update(
             status=Result.Status.FAILED,
             error_code="attempts",
@@ -529,7 +531,7 @@ class Worker:
         )
         try:
             for row in rows:
-                if not self._goes_on() or self._patiently(self._ordered)[0] is not None:
+                if not self._goes_on() or self._is_to_stop():
                     break
                 try:
                     outcomes = self._transaction([row])
@@ -548,7 +550,7 @@ class Worker:
             self.began = time.monotonic()
             return self._in_turn(rows, ALONE)
         with self.team.turns.turn() as turn:
-            if self._patiently(self._ordered)[0] is not None:  # while it was waited for
+            if self._is_to_stop():  # told so while the turn was waited for
                 raise Withdrawn
             self.began = time.monotonic()
             return self._in_turn(rows, turn)

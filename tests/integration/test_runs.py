@@ -342,8 +342,9 @@ class TestOneWorkerInTurns:
             connections[database].close()
 
         def let_pause() -> None:
-            time.sleep(0.3)  # the other one has claimed a batch by then
             if len(turns.threads) == 1:
+                while statuses(database)["in_progress"] < 8:  # until the other one has claimed a batch, too
+                    time.sleep(0.01)
                 person = threading.Thread(target=pause)
                 person.start()
                 person.join()
