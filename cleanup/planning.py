@@ -12,7 +12,7 @@ touched.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
@@ -29,7 +29,7 @@ class FolderRow(NamedTuple):
 
     `age` is the rank in (created, key) order, nulls last, unique within the application. A folder that is not `live`
     (soft-deleted) is never in a group, never survives and is never removed; the folders below it are merged among
-    themselves.
+    themselves. `cells` are further columns, of which the merge takes no notice.
     """
 
     key: str
@@ -37,6 +37,7 @@ class FolderRow(NamedTuple):
     name: str
     age: int
     live: bool = True
+    cells: Sequence[str | None] = ()
 
 
 class Group(NamedTuple):
@@ -131,7 +132,7 @@ def plan_merge(rows: Iterable[FolderRow], *, different_roots: DifferentRoots = "
         tuple(walk.moves),
         walk.left_alone(),
         different_roots=walk.roots_differ,
-        roots_removed=sum(twin.parent is None for twin in chain(*walk.twins.values())),
+        roots_removed=walk.roots_removed,
     )
 
 
@@ -151,7 +152,19 @@ def detached(parents: Iterable[tuple[str, str | None]]) -> set[str]:
 class _Walk:
     """Go down from the roots, level by level, and collect what merges and what moves; lists start in age order."""
 
-    __slots__ = ("children", "folders", "groups", "moves", "nested", "roots_differ", "staying", "top", "twins")
+    __slots__ = (
+        "children",
+        "folders",
+        "groups",
+        "moves",
+        "nested",
+        "removed",
+        "roots_differ",
+        "roots_removed",
+        "staying",
+        "top",
+        "twins",
+    )
 
     def __init__(self, folders: list[FolderRow]) -> None:
         self.folders = folders
@@ -162,9 +175,11 @@ class _Walk:
         self.roots_differ = False
         self.nested: list[FolderRow] = []  # roots that become children of the surviving root
         self.staying: list[FolderRow] = []  # the queue of the walk
-        self.twins: dict[str, list[FolderRow]] = {}  # survivor -> the folders that merge into it, in survivor order
+        self.twins: dict[str, tuple[str, ...]] = {}  # survivor -> the folders that merge into it, if any has children
         self.groups: list[Group] = []
         self.moves: list[Move] = []
+        self.removed = 0
+        self.roots_removed = 0
 
     def merge_roots(self, *, nest: bool) -> None:
         roots = self.children.get(None, [])
@@ -178,7 +193,8 @@ class _Walk:
         self.roots_differ = bool(others)
         if nest:
             self.nested = others
-        if removed := [root for root in live[1:] if not nest or root.name == name]:
+        if removed := [root.key for root in live[1:] if not nest or root.name == name]:
+            self.roots_removed = len(removed)
             self._add_group(live[0].key, removed, None)
 
     def descend(self) -> None:
@@ -188,23 +204,24 @@ class _Walk:
                 self._merge_children(folder.key, chain(self.children.get(folder.key, ()), arriving))
 
     def left_alone(self) -> tuple[str, ...]:
-        if len(self.staying) + sum(map(len, self.twins.values())) == len(self.folders):
+        if len(self.staying) + self.removed == len(self.folders):
             return ()
-        reached = {folder.key for folder in chain(self.staying, *self.twins.values())}
+        reached = {folder.key for folder in self.staying}.union(*(group.removed for group in self.groups))
         return tuple(sorted(folder.key for folder in self.folders if folder.key not in reached))
 
     def _arriving(self, folder: FolderRow) -> list[FolderRow]:
         arriving = list(self.nested) if folder is self.top else []
         for twin in self.twins.get(folder.key, ()):
-            arriving += self.children.get(twin.key, ())
+            arriving += self.children.get(twin, ())
         return sorted(arriving, key=_by_age)
 
     def _merge_children(self, parent: str, children: Iterable[FolderRow]) -> None:
         first: dict[str, FolderRow] = {}
-        merging: dict[str, list[FolderRow]] = {}
+        merging: dict[str, list[str]] = {}
         for child in children:
             if child.live and (survivor := first.setdefault(child.name, child)) is not child:
-                merging.setdefault(survivor.key, []).append(child)
+                merging.setdefault(survivor.key, []).append(child.key)
+                self.roots_removed += child.parent is None
                 continue
             self.staying.append(child)
             if child.parent != parent:
@@ -212,6 +229,9 @@ class _Walk:
         for key, removed in merging.items():
             self._add_group(key, removed, parent)
 
-    def _add_group(self, survivor: str, removed: list[FolderRow], parent: str | None) -> None:
-        self.twins[survivor] = removed
-        self.groups.append(Group(survivor, tuple(folder.key for folder in removed), parent is None, parent))
+    def _add_group(self, survivor: str, removed: list[str], parent: str | None) -> None:
+        group = Group(survivor, tuple(removed), parent is None, parent)
+        self.groups.append(group)
+        self.removed += len(removed)
+        if not self.children.keys().isdisjoint(removed):
+            self.twins[survivor] = group.removed

@@ -31,7 +31,7 @@ ROWS_PER_SNAPSHOT_ROW = 1000
 
 
 class Pair(NamedTuple):
-    """One change: the cells before and after, in the order of the target's columns."""
+    """One change of values: the cells before and after, in the order of the target's columns."""
 
     point: int
     """Sequence of the rollback point that journals it."""
@@ -42,6 +42,30 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs:
+    """Many of them, column by column: a change has the same place in every list."""
+
+    points: Sequence[int]
+    olds: tuple[Sequence[str], ...]
+    news: tuple[Sequence[Cell], ...]
+    ranks: Sequence[int]
+
+    @classmethod
+    def of(cls, changes: Sequence[Pair], *, width: int) -> "Pairs":
+        """Return changes of so many columns."""
+        places = range(width)
+        return cls(
+            [pair.point for pair in changes],
+            tuple([pair.old[place] for pair in changes] for place in places),
+            tuple([pair.new[place] for pair in changes] for place in places),
+            [pair.rank for pair in changes],
+        )
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Columns of one table that change together from old to new: one reference, as the statements need it."""
 
@@ -49,7 +73,7 @@ class Target:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     """The row key; may contain some of ``columns``."""
-    pairs: Sequence[Pair]
+    pairs: Pairs
     constant: tuple[str, tuple[int, ...]] | None = None
     """A column and the integers it must be among (content types)."""
     images: bool = False
@@ -86,11 +110,26 @@ class Owner(NamedTuple):
     rows: int
 
 
-class FolderRecord(NamedTuple):
-    """A folder as planning wants it, and further columns as cells."""
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Rows by the cells of their keys, column by column, each with the rollback point that journals it."""
 
-    row: FolderRow
-    cells: tuple[Cell, ...]
+    points: Sequence[int]
+    columns: tuple[Sequence[str], ...]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+class Forwarding(NamedTuple):
+    """Where removed folders went: keys in the product's spelling, column by column."""
+
+    removed: Sequence[str]
+    survivors: Sequence[str]
+    name: str
+    """The column with the name that they are searched by."""
+    longest: int
+    """Characters of it that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +216,13 @@ class Backend(ABC):
             cursor.execute(sql, list(params))
             return list(cursor.fetchall()) if cursor.description else []
 
+    def fetch_in_pieces(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Execute and yield the rows, of which there may be very many."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, list(params))
+            while rows := cursor.fetchmany(1000):
+                yield from rows
+
     def fetch_each(self, queries: Iterable[Statement]) -> list[tuple[Any, ...]]:
         """Execute several queries as one statement and return all rows, each with the number of its query before it."""
         selects, params = [], []
@@ -243,6 +289,10 @@ class Backend(ABC):
     def key_cell(self, key: KeyColumn, value: str) -> str:
         """Return the cell of a key that is given in the product's spelling."""
 
+    def key_cells(self, key: KeyColumn, values: Sequence[str]) -> Sequence[str]:
+        """Return the cells of many."""
+        return [self.key_cell(key, value) for value in values]
+
     @abstractmethod
     def text_cell(self, text: str) -> str:
         """Return the cell of a text value."""
@@ -296,8 +346,8 @@ class Backend(ABC):
     @abstractmethod
     def read_parents(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool
-    ) -> dict[str, list[tuple[str, str | None]]]:
-        """Read (folder, parent) of applications, by application; locked in key order."""
+    ) -> Iterator[tuple[str, str, str | None]]:
+        """Yield (application, folder, parent) of applications, in no order; locked in key order."""
 
     @abstractmethod
     def read_folders(
@@ -308,7 +358,7 @@ class Backend(ABC):
         lock: bool,
         columns: Sequence[str] = (),
         near: Sequence[str] | None = None,
-    ) -> dict[str, list[FolderRecord]]:
+    ) -> dict[str, list[FolderRow]]:
         """Read the folders of applications, by application, with further columns as cells; locked in key order.
 
         With ``near`` only root folders, the folders so named by their keys, and what lies directly in any of these.
@@ -376,15 +426,15 @@ class Backend(ABC):
         self,
         table: Table,
         key: tuple[str, ...],
-        rows: Sequence[tuple[int, tuple[str, ...]]],
+        rows: Keys,
         *,
         step: int,
-        survivors: Sequence[tuple[str, str, str]] | None = None,
+        forwarding: Forwarding | None = None,
     ) -> list[Counted]:
-        """Delete rows, given as (point, key cells), and journal their images.
+        """Delete rows and journal their images.
 
-        With ``survivors``, (removed key, survivor key, name) in the order of ``rows`` and in the product's spelling,
-        the folders' forwarding addresses are recorded too. Raises CountMismatch.
+        With ``forwarding``, in the order of ``rows``, the folders' forwarding addresses are recorded too. Raises
+        CountMismatch.
         """
 
     @abstractmethod

@@ -29,9 +29,10 @@ from cleanup.backends.base import (
     Cell,
     CollidingRow,
     Counted,
-    FolderRecord,
+    Forwarding,
     Instead,
-    Pair,
+    Keys,
+    Pairs,
     Restoration,
     RowConflict,
     Statement,
@@ -91,7 +92,7 @@ class PostgresBackend(Backend):
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         super().__init__(connection)
-        self._told: tuple[Sequence[Pair] | None, list[str]] = (None, [])
+        self._told: tuple[Pairs | None, list[str]] = (None, [])
         """The pairs of the last statement and the parameters that say them."""
 
     # Transactions.
@@ -182,6 +183,9 @@ class PostgresBackend(Backend):
     def key_cell(self, key: KeyColumn, value: str) -> str:
         return value
 
+    def key_cells(self, key: KeyColumn, values: Sequence[str]) -> Sequence[str]:
+        return values
+
     def text_cell(self, text: str) -> str:
         return text
 
@@ -238,21 +242,18 @@ class PostgresBackend(Backend):
 
     def read_parents(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool
-    ) -> dict[str, list[tuple[str, str | None]]]:
+    ) -> Iterator[tuple[str, str, str | None]]:
         key, parent, application = (
             self.quote(column) for column in (tables.folder_key.column, tables.folder_parent, tables.folder_application)
         )
         if lock:
             self.limit_wait()
-        folders: dict[str, list[tuple[str, str | None]]] = {}
-        for owner, *pair in self.fetch(
+        return self.fetch_in_pieces(
             f"SELECT {application}::text, {key}::text, {parent}::text FROM {self.quote(tables.folder_table)}"
             f" WHERE {application} = ANY(%s{self._array_cast(tables.application_key)})"
             f"{f' ORDER BY {key} FOR UPDATE' if lock else ''}",
             [self._array(keys)],
-        ):
-            folders.setdefault(owner, []).append((pair[0], pair[1]))
-        return folders
+        )
 
     def read_folders(
         self,
@@ -262,7 +263,7 @@ class PostgresBackend(Backend):
         lock: bool,
         columns: Sequence[str] = (),
         near: Sequence[str] | None = None,
-    ) -> dict[str, list[FolderRecord]]:
+    ) -> dict[str, list[FolderRow]]:
         # The database ranks ages: "infinity" and dates before Christ are no Python datetimes. The lock is taken in a
         # subquery since a window function may not stand beside FOR UPDATE.
         key, parent, application, name, created = (
@@ -287,7 +288,7 @@ class PostgresBackend(Backend):
             )
         if lock:
             self.limit_wait()
-        rows = self.fetch(
+        rows = self.fetch_in_pieces(
             f"SELECT {application}::text, {key}::text, {parent}::text, {name}::text,"
             f" row_number() OVER (ORDER BY {created} NULLS LAST, {order}), {live}{extra}"
             f" FROM (SELECT * FROM {self.quote(tables.folder_table)} WHERE {within}{nearby}"
@@ -298,9 +299,12 @@ class PostgresBackend(Backend):
                 *([] if near is None else [self._array(near), self._array(near), self._array(keys)]),
             ],
         )
-        folders: dict[str, list[FolderRecord]] = {}
+        folders: dict[str, list[FolderRow]] = {}
+        known: dict[str | None, str | None] = {}  # a folder's key is read with each of its children, and kept once
         for row in rows:
-            folders.setdefault(row[0], []).append(FolderRecord(FolderRow._make(row[1:6]), row[6:]))
+            owner, folder, above, called, age, is_live = row[:6]
+            described = FolderRow._make((folder, known.setdefault(above, above), called, age, is_live, row[6:]))
+            folders.setdefault(owner, []).append(described)
         return folders
 
     def _count_rows(self, target: Target) -> Statement:
@@ -399,9 +403,9 @@ class PostgresBackend(Backend):
         selects: list[str] = []
         params: list[Any] = []
         for number, target in enumerate(targets):
-            condition, condition_params = self._condition(target)
             after = ""
             if target.images:
+                condition, condition_params = self._condition(target)
                 ctes.append(
                     f"before{number} AS MATERIALIZED (SELECT {self._key_cells(target)}, {self._image(target)} AS image"
                     f" FROM {self._pairs(target)} JOIN {self.relation(target.table.name)} AS t ON {condition})"
@@ -413,6 +417,7 @@ class PostgresBackend(Backend):
                 f" FROM {self._pairs(target)})"
             )
             params += self._pair_params(target)
+            condition, condition_params = self._condition(target, changes=f"changes{number}")
             ctes.append(
                 f"moved{number} AS (UPDATE {self.relation(target.table.name)} AS t SET {self._assignments(target)}"
                 f" FROM changes{number} AS m WHERE {condition}"
@@ -499,37 +504,35 @@ class PostgresBackend(Backend):
         self,
         table: Table,
         key: tuple[str, ...],
-        rows: Sequence[tuple[int, tuple[str, ...]]],
+        rows: Keys,
         *,
         step: int,
-        survivors: Sequence[tuple[str, str, str]] | None = None,
+        forwarding: Forwarding | None = None,
     ) -> list[Counted]:
         self.limit_wait()
-        width = len(key)
-        names = ["point", *(f"k{place}" for place in range(width))]
+        self._told = None, []
+        names = ["point", *(f"k{place}" for place in range(len(key)))]
         types = ["bigint", *("text" for _ in key)]
-        params: list[Any] = [
-            self._array([str(point) for point, _ in rows]),
-            *(self._array([cells[place] for _, cells in rows]) for place in range(width)),
-        ]
-        forwarding = ""
-        if survivors is not None:
-            names += ["removed", "survivor", "name"]
-            types += ["text", "text", "text"]
-            params += [self._array([row[place] for row in survivors]) for place in range(3)]
-            forwarding = (
+        params: list[Any] = [self._numbers(rows.points), *map(self._array, rows.columns)]
+        name = forwarded = ""
+        if forwarding is not None:  # a key's cell is its spelling
+            names.append("survivor")
+            types.append("text")
+            params.append(self._array(forwarding.survivors))
+            name = f", left(t.{self.quote(forwarding.name)}::text, {forwarding.longest}) AS name"
+            forwarded = (
                 ", forwarded AS (INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)"
-                " SELECT removed, survivor, name, point FROM gone)"
+                " SELECT k0, survivor, coalesce(name, ''), point FROM gone)"
             )
         image = self._text_array([f"t.{self.quote(column.name)}" for column in table.columns if not column.generated])
         sql = (
             f"WITH gone AS (DELETE FROM {self.relation(table.name)} AS t"
             f" USING {self._unnest(types, names)}"
-            f" WHERE {self._key_condition(table, key)} RETURNING m.*, to_json({image}) AS image)"
+            f" WHERE {self._key_condition(table, key)} RETURNING m.*{name}, to_json({image}) AS image)"
             f', journaled AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)'
             f" SELECT point, 'removed', %s, %s, count(*), json_agg(image)::text"
             f" FROM (SELECT *, (row_number() OVER () - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
-            f" FROM gone) AS numbered GROUP BY point, chunk RETURNING point_id, row_count){forwarding}"
+            f" FROM gone) AS numbered GROUP BY point, chunk RETURNING point_id, row_count){forwarded}"
             f" SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1"
         )
         counted = self.fetch(sql, [*params, step, str(table.name)])
@@ -837,18 +840,17 @@ class PostgresBackend(Backend):
         return params
 
     def _arrays_of_pairs(self, target: Target) -> list[str]:
-        width = range(len(target.columns))
-        return [
-            self._array([str(pair.point) for pair in target.pairs]),
-            self._array([str(pair.rank) for pair in target.pairs]),
-            *(self._array([pair.old[place] for pair in target.pairs]) for place in width),
-            *(self._array([pair.new[place] for pair in target.pairs]) for place in width),
-        ]
+        pairs = target.pairs
+        numbers = [self._numbers(pairs.points), self._numbers(pairs.ranks)]
+        return [*numbers, *map(self._array, pairs.olds), *map(self._array, pairs.news)]
 
     def _unnest(self, types: Sequence[str], names: Sequence[str]) -> str:
         """Return a relation m of parameters, one ``_array`` a column."""
         arrays = ", ".join(f"%s::{kind}[]" for kind in types)
         return f"unnest({arrays}) AS m({', '.join(names)})"
+
+    def _numbers(self, values: Sequence[int]) -> str:
+        return f"{{{','.join(map(str, values))}}}"
 
     def _array(self, values: Sequence[Cell]) -> str:
         """Return the text form of an array (PostgreSQL, 8.15.6): quoted once, many times faster than item by item."""
@@ -856,10 +858,11 @@ class PostgresBackend(Backend):
         joined = ",".join(present)
         plain = len(present) == len(values) and joined.count(",") == len(values) - 1
         if plain and _PLAIN_ITEMS(joined) and "null" not in joined.lower():
-            return "{" + joined + "}"
-        return "{" + ",".join(map(_array_item, values)) + "}"
+            return f"{{{joined}}}"
+        return f"{{{','.join(map(_array_item, values))}}}"
 
-    def _condition(self, target: Target) -> tuple[str, list[Any]]:
+    def _condition(self, target: Target, *, changes: str = "") -> tuple[str, list[Any]]:
+        """Return the condition of the rows to change; ``changes`` is a CTE with the pairs, where there is one."""
         parts = [
             f"t.{self.quote(column)} = m.o{place}::{_bare(target.table.column(column).type)}"
             for place, column in enumerate(target.columns)
@@ -870,12 +873,13 @@ class PostgresBackend(Backend):
             params.append(list(target.constant[1]))
         if target.spare:
             key = target.table.column(target.key[0])
+            if changes and target.spare is target.pairs.olds[0]:  # as a rule; then they are there already
+                spare = f"(SELECT o0::{_bare(key.type)} FROM {changes})"
+            else:
+                spare = f"unnest(%s::text[]::{_bare(key.type)}[])"
+                params.append(self._array(target.spare))
             # Hashed, where "<> ALL" would compare every row with every key.
-            parts.append(
-                f"NOT EXISTS (SELECT FROM unnest(%s::text[]::{_bare(key.type)}[]) AS spare(key)"
-                f" WHERE spare.key = t.{self.quote(key.name)})"
-            )
-            params.append(self._array(target.spare))
+            parts.append(f"NOT EXISTS (SELECT FROM {spare} AS spare(key) WHERE spare.key = t.{self.quote(key.name)})")
         return " AND ".join(parts), params
 
     def _values(self, target: Target) -> str:

@@ -27,8 +27,9 @@ from cleanup.backends.base import (
     Cell,
     CollidingRow,
     Counted,
-    FolderRecord,
+    Forwarding,
     Instead,
+    Keys,
     Restoration,
     RowConflict,
     Statement,
@@ -69,6 +70,10 @@ class SqliteBackend(Backend):
         self._prepare()
         return super().fetch(sql, params)
 
+    def fetch_in_pieces(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        self._prepare()
+        return super().fetch_in_pieces(sql, params)
+
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         # The driver counts the rows of statements that begin with UPDATE or DELETE, not of those that begin with WITH.
         self._prepare()
@@ -83,6 +88,7 @@ class SqliteBackend(Backend):
         encode, decode = _codec(encoding)
         raw.create_function("cleanup_encode", 2, encode, deterministic=True)
         raw.create_function("cleanup_decode", 1, decode, deterministic=True)
+        raw.create_function("cleanup_name", 2, lambda cell, longest: _name(cell)[:longest], deterministic=True)
         _prepared[self.connection] = raw
 
     def relation(self, name: TableName) -> str:
@@ -162,20 +168,18 @@ class SqliteBackend(Backend):
 
     def read_parents(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool
-    ) -> dict[str, list[tuple[str, str | None]]]:
+    ) -> Iterator[tuple[str, str, str | None]]:
         key, parent, application = (
             self.quote(column) for column in (tables.folder_key.column, tables.folder_parent, tables.folder_application)
         )
-        folders: dict[str, list[tuple[str, str | None]]] = {}
         of_application, of_folder = tables.application_key, tables.folder_key
-        for owner, folder, above in self.fetch(
+        for owner, folder, above in self.fetch_in_pieces(
             f"SELECT {application}, {key}, {parent} FROM {self.quote(tables.folder_table)}"
             f" WHERE {application} IN {_LISTED}",
             [self._key_list(of_application, keys)],
         ):
-            pair = self._spelling(of_folder, folder), None if above is None else self._spelling(of_folder, above)
-            folders.setdefault(self._spelling(of_application, owner), []).append(pair)
-        return folders
+            parent_key = None if above is None else self._spelling(of_folder, above)
+            yield self._spelling(of_application, owner), self._spelling(of_folder, folder), parent_key
 
     def read_folders(
         self,
@@ -185,7 +189,7 @@ class SqliteBackend(Backend):
         lock: bool,
         columns: Sequence[str] = (),
         near: Sequence[str] | None = None,
-    ) -> dict[str, list[FolderRecord]]:
+    ) -> dict[str, list[FolderRow]]:
         key, parent, application, name, created = (
             self.quote(column)
             for column in (
@@ -205,13 +209,13 @@ class SqliteBackend(Backend):
                 f" AND ({parent} IS NULL OR {key} IN {_LISTED} OR {parent} IN {_LISTED} OR {parent} IN"
                 f" (SELECT {key} FROM {self.quote(tables.folder_table)} WHERE {within} AND {parent} IS NULL))"
             )
-        rows = self.fetch(
+        rows = self.fetch_in_pieces(
             f"SELECT {application}, {key}, {parent}, {_encoded(name)},"
             f" row_number() OVER (ORDER BY {created} IS NULL, {created} COLLATE BINARY, {key} COLLATE BINARY),"
             f" {live}{extra} FROM {self.quote(tables.folder_table)} WHERE {within}{nearby}",
             [*live_params, *([listed] if near is None else [listed, around, around, listed])],
         )
-        folders: dict[str, list[FolderRecord]] = {}
+        folders: dict[str, list[FolderRow]] = {}
         of_application, of_folder = tables.application_key, tables.folder_key
         for application_key, folder_key, parent_key, folder_name, age, is_live, *cells in rows:
             row = FolderRow(
@@ -220,9 +224,9 @@ class SqliteBackend(Backend):
                 _name(folder_name),
                 age,
                 bool(is_live),
+                tuple(cells),
             )
-            record = FolderRecord(row, tuple(cells))
-            folders.setdefault(self._spelling(of_application, application_key), []).append(record)
+            folders.setdefault(self._spelling(of_application, application_key), []).append(row)
         return folders
 
     def _spelling(self, key: KeyColumn, value: Any) -> str:
@@ -466,13 +470,13 @@ class SqliteBackend(Backend):
         self,
         table: Table,
         key: tuple[str, ...],
-        rows: Sequence[tuple[int, tuple[str, ...]]],
+        rows: Keys,
         *,
         step: int,
-        survivors: Sequence[tuple[str, str, str]] | None = None,
+        forwarding: Forwarding | None = None,
     ) -> list[Counted]:
         relation = self.relation(table.name)
-        listed = _json([[point, *cells] for point, cells in rows])
+        listed = _json(list(zip(rows.points, *rows.columns, strict=True)))
         counts = self._journal(
             f"images) WITH m AS MATERIALIZED ({self._key_rows(table, key)}), gone AS (SELECT m.point AS point,"
             f" {self._image(table)} AS image, (row_number() OVER (PARTITION BY m.point) - 1) / {ROWS_PER_SNAPSHOT_ROW}"
@@ -481,14 +485,14 @@ class SqliteBackend(Backend):
             f" GROUP BY point, chunk",
             [listed, step, str(table.name)],
         )
-        if survivors is not None:
-            forwarding = [[*pair, point] for pair, (point, _) in zip(survivors, rows, strict=True)]
+        if forwarding is not None:
+            addresses = zip(rows.points, *rows.columns, forwarding.removed, forwarding.survivors, strict=True)
             self.execute(
-                "INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)"
-                " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),"
-                " json_extract(value, '$[3]')"
-                " FROM json_each(%s)",
-                [_json(forwarding)],
+                f"INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)"
+                f" SELECT m.removed, m.survivor, cleanup_name({_encoded(f't.{self.quote(forwarding.name)}')}, %s),"
+                f" m.point FROM ({self._key_rows(table, key, 'removed', 'survivor')}) AS m CROSS JOIN {relation} AS t"
+                f" ON {self._same_key(key, 't', 'm')}",
+                [forwarding.longest, _json(list(addresses))],
             )
         own = ", ".join(self.quote(column) for column in key)
         given = ", ".join(f"d{place}" for place in range(len(key)))
@@ -832,12 +836,14 @@ class SqliteBackend(Backend):
             [_encoded(f"t.{self.quote(column.name)}") for column in table.columns if not column.generated]
         )
 
-    def _key_rows(self, table: Table, key: tuple[str, ...]) -> str:
-        """Return the SELECT of ``point`` and the key's values ``d0`` ... from a JSON array of arrays of cells."""
-        values = ", ".join(
-            f"{_decoded(f'''json_extract(value, '$[{place + 1}]')''')} AS d{place}" for place in range(len(key))
-        )
-        return f"SELECT json_extract(value, '$[0]') AS point, {values} FROM json_each(%s)"
+    def _key_rows(self, table: Table, key: tuple[str, ...], *texts: str) -> str:
+        """Return the SELECT of ``point`` and the key's values ``d0`` ... from a JSON array of arrays of cells.
+
+        Texts that come after the cells get the names ``texts``.
+        """
+        values = [f"{_decoded(f'''json_extract(value, '$[{place + 1}]')''')} AS d{place}" for place in range(len(key))]
+        values += [f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(texts, len(key) + 1)]
+        return f"SELECT json_extract(value, '$[0]') AS point, {', '.join(values)} FROM json_each(%s)"
 
     def _pairs(self, target: Target) -> str:
         """Return the CTE ``m``: point, rank, and for each column ``o`` and ``n``, the old and new cell.
@@ -855,7 +861,8 @@ class SqliteBackend(Backend):
         return f"m AS MATERIALIZED (SELECT q.*, {values} FROM (SELECT {cells} FROM json_each(%s)) AS q)"
 
     def _pair_list(self, target: Target) -> str:
-        return _json([[pair.point, pair.rank, *pair.old, *pair.new] for pair in target.pairs])
+        pairs = target.pairs
+        return _json(list(zip(pairs.points, pairs.ranks, *pairs.olds, *pairs.news, strict=True)))
 
     def _matches(self, target: Target, *, staying: bool = False) -> tuple[str, list[Any]]:
         """Return the join of ``m`` with the target's rows ``t`` that hold one of its old values.

@@ -16,7 +16,7 @@ from django.db.models import F
 
 from cleanup import journal
 from cleanup.backends import backend_for
-from cleanup.backends.base import Counted, Pair, Target
+from cleanup.backends.base import Counted, Pair, Pairs, Target
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
@@ -145,7 +145,7 @@ class LateArrivals:
         for point, removed, survivor in settled:
             for old, new in self._spelled(reference, removed, survivor):
                 pairs.append(Pair(point, (old,), (new,)))
-        return Target(table, reference.columns, journal.row_key(table), pairs, constant)
+        return Target(table, reference.columns, journal.row_key(table), Pairs.of(pairs, width=1), constant)
 
     def _spelled(self, reference: Reference, removed: str, survivor: str) -> list[tuple[str, str]]:
         key = self.tables.folder_key

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from cleanup import journal
 from cleanup.exceptions import StalePlan
-from cleanup.models import Result, RollbackPoint, Run, SnapshotLayout
+from cleanup.models import Result, Run, SnapshotLayout
 from cleanup.references import ReferenceMap
-from cleanup.services.consolidation import Consolidation, Decision, Inclusion
+from cleanup.services.consolidation import Consolidation, Decision, Inclusion, Point
 from cleanup.services.reports import FolderCleanupResult
 from cleanup.services.rollback import PointOutcome, Undo
 from cleanup.services.turns import ALONE, Turn
@@ -105,7 +105,7 @@ class CleanupTask:
                 stale = StalePlan(application_id=decision.application)
                 decision.set_aside(Result.Status.FAILED, stale.code, str(stale))
 
-    def _outcome(self, result: FolderCleanupResult, points: dict[str, RollbackPoint]) -> Outcome:
+    def _outcome(self, result: FolderCleanupResult, points: dict[str, Point]) -> Outcome:
         point = points.get(result.application_id)
         return Outcome(
             status=result.status,

@@ -9,11 +9,13 @@ Applications and then folders are locked in key order; plans are made on the loc
 it is proved that nothing points at them, by a count where the database itself would not refuse.
 """
 
+import uuid
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -21,7 +23,7 @@ from django.db.models import Q
 
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
-from cleanup.backends.base import Cell, Counted, FolderRecord, Pair, Target
+from cleanup.backends.base import Cell, Counted, Forwarding, Keys, Pair, Pairs, Target
 from cleanup.backends.catalogue import Table, UniqueKey
 from cleanup.exceptions import (
     ApplicationError,
@@ -35,7 +37,7 @@ from cleanup.exceptions import (
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.models.operations import NAME_LENGTH
-from cleanup.planning import Plan, plan_merge
+from cleanup.planning import FolderRow, Plan, plan_merge
 from cleanup.references import Reference, ReferenceMap
 from cleanup.services.bulk import insert_each
 from cleanup.services.reports import FolderCleanupResult
@@ -50,22 +52,11 @@ class Inclusion:
     large: bool = False
 
 
-class Entry(NamedTuple):
-    """One removed folder."""
-
-    removed: str
-    survivor: str
-    rank: int
-    old: str
-    """The removed folder's key as a cell."""
-    new: str
-    """The survivor's."""
-    name: str
-    """The beginning of the removed folder's name, as far as it is searched by."""
-
-
 #: Folders that are removed in about the time that it takes to read and plan a batch.
 A_MOMENT = 5000
+
+#: The parent of a folder that should not be there.
+NOWHERE = object()
 
 #: Code of an application that does not exist.
 MISSING = "application_missing"
@@ -85,10 +76,10 @@ class Decision:
     code: str = ""
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
-    records: dict[str, FolderRecord] = field(default_factory=dict)
-    """Every folder."""
-    entries: list[Entry] = field(default_factory=list)
-    """The folders that the plan removes."""
+    parents: dict[str, str | None] = field(default_factory=dict)
+    """Of the folders that stay, as they will be."""
+    folders: dict[str, FolderRow] = field(default_factory=dict)
+    """Every folder, where they were compared or more of them is copied than the key; it may be a hundred thousand."""
     yielding: list[tuple[int, Reference, tuple[str, ...]]] = field(default_factory=list)
     """Rows that give way to a twin or a survivor's row: step, reference, key cells."""
 
@@ -96,12 +87,6 @@ class Decision:
     def goes_ahead(self) -> bool:
         """Tell whether something is to be done."""
         return not self.status and not self.plan.empty
-
-    def parents_after(self) -> dict[str, str | None]:
-        """Return the parents of the folders that stay, as they will be."""
-        removed = self.plan.removed
-        staying = {key: record.row.parent for key, record in self.records.items() if key not in removed}
-        return staying | {move.folder: move.new_parent for move in self.plan.moves}
 
     def refuse(self, error: ApplicationError) -> None:
         """Leave the application untouched and say why."""
@@ -112,27 +97,37 @@ class Decision:
         self.status, self.code, self.message = status, code, message
 
 
-class Removal(NamedTuple):
-    """The removed folders that rows are counted by together."""
+class Point(NamedTuple):
+    """A rollback point as written."""
 
-    number: int
-    """The sequence of the rollback point, or while nothing is journaled a number of the caller's."""
-    decision: Decision
-    entries: Sequence[Entry]
+    id: uuid.UUID
+    sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
-    """The removed folders of decisions, and what the statements are told of them, made once for all references."""
+    """The removed folders of decisions, column by column, and what the statements are told of them."""
 
-    removals: Sequence[Removal]
-    pairs: dict[tuple[tuple[str, ...], bool], list[Pair]] = field(default_factory=dict)
-    """By the folder columns that a reference copies, and whether it may be spelled in several ways."""
+    points: list[int] = field(default_factory=list)
+    """The sequence of the rollback point, or while nothing is journaled a number of the caller's, to count by."""
+    removed: list[str] = field(default_factory=list)
+    survivors: list[str] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+    """In survivor order, from 1."""
+    folders: dict[str, FolderRow] = field(default_factory=dict)
+    """Of all its decisions."""
+    pairs: dict[tuple[tuple[str, ...], bool], Pairs] = field(default_factory=dict)
+    """Made once for all references, by the folder columns that these copy, and whether they may be spelled in several
+    ways."""
 
-    @property
-    def removes(self) -> bool:
-        """Tell whether any folder is removed."""
-        return any(removal.entries for removal in self.removals)
+    def add(self, point: int, decision: Decision) -> None:
+        """Add the folders that a decision removes."""
+        for group in decision.plan.groups:
+            self.removed += group.removed
+            self.survivors += repeat(group.survivor, len(group.removed))
+            self.ranks += range(1, len(group.removed) + 1)
+        self.points += repeat(point, decision.plan.folders_removed)
+        self.folders |= decision.folders
 
 
 class Consolidation:
@@ -149,6 +144,7 @@ class Consolidation:
         self._yielding = [
             (s.number, reference) for s in self.steps if s.kind == "removed" for reference in s.references
         ]
+        self._unkeyed = [r for r in references.references if not journal.row_key(references.tables[r.table])]
         #: Further columns of folders that composite references copy.
         self.copied_columns = tuple(
             sorted({c for r in references.references for c in r.folder_columns if c != self.key_column})
@@ -185,7 +181,7 @@ class Consolidation:
         compare = compare or conf.differing_columns() == "refuse"
         self._plan(decisions, lock=lock, compare=compare)
         batch = self._batch(decisions)
-        if batch.removes:
+        if batch.removed:
             if holds:
                 self._refuse_held_rows(decisions, batch)
             self._refuse_unkeyed(decisions, batch)
@@ -233,11 +229,13 @@ class Consolidation:
         for decision in decisions:
             if decision.status:
                 continue
-            records = folders.get(decision.application, [])
-            decision.plan = plan_merge((r.row for r in records), different_roots=conf.different_roots())
-            decision.records = {record.row.key: record for record in records}
-            decision.entries = list(self._entries(decision))
-            if decision.plan.refused:
+            rows = folders.pop(decision.application, [])
+            plan = decision.plan = plan_merge(rows, different_roots=conf.different_roots())
+            decision.parents = {row.key: row.parent for row in rows if row.key not in plan.removed}
+            decision.parents.update((move.folder, move.new_parent) for move in plan.moves)
+            if columns:
+                decision.folders = {row.key: row for row in rows}
+            if plan.refused:
                 decision.refuse(DifferentRoots())
             elif compare and not decision.plan.empty:
                 self._compare(decision)
@@ -253,40 +251,31 @@ class Consolidation:
 
     def differences(self, decision: Decision, removed: str) -> list[str]:
         """Return the columns in which a removed folder differs from its survivor; ``examine`` must have compared."""
-        one, other = decision.records[removed], decision.records[decision.plan.removed[removed]]
-        differing = [self.tables.folder_name] if one.row.name != other.row.name else []
+        one, other = decision.folders[removed], decision.folders[decision.plan.removed[removed]]
+        differing = [self.tables.folder_name] if one.name != other.name else []
         start, end = len(self.copied_columns), len(self.copied_columns) + len(self.compared_columns)
         cells = zip(self.compared_columns, one.cells[start:end], other.cells[start:end], strict=True)
         return differing + [column for column, left, right in cells if left != right]
 
-    def _entries(self, decision: Decision) -> Iterator[Entry]:
-        for group in decision.plan.groups:
-            survivor, new = group.survivor, self._key_cell(group.survivor)
-            for rank, removed in enumerate(group.removed, start=1):
-                name = decision.records[removed].row.name[:NAME_LENGTH]
-                yield Entry(removed, survivor, rank, self._key_cell(removed), new, name)
-
-    def _batch(self, decisions: Sequence[Decision], points: Mapping[int, RollbackPoint] | None = None) -> Batch:
+    def _batch(self, decisions: Sequence[Decision], points: Mapping[int, Point] | None = None) -> Batch:
         """Put together what goes ahead; without points, rows are counted by the decision's place."""
-        return Batch(
-            [
-                Removal(place if points is None else points[place].sequence, decision, decision.entries)
-                for place, decision in enumerate(decisions)
-                if decision.goes_ahead
-            ]
-        )
+        batch = Batch()
+        for place, decision in enumerate(decisions):
+            if decision.goes_ahead:
+                batch.add(place if points is None else points[place].sequence, decision)
+        return batch
 
-    # From entries to what the statements need.
+    # From a batch to what the statements need.
 
     def _target(self, reference: Reference, batch: Batch) -> Target:
         table = self.references.tables[reference.table]
-        spare: list[Cell] = []
+        spare: Sequence[Cell] = ()
         if reference.table == self.references.folders.name:
-            spare = [entry.old for removal in batch.removals for entry in removal.entries]
+            spare = self._key_cells(batch.removed)
         constant = (reference.generic.column, reference.generic.content_types) if reference.generic else None
         kind = (reference.folder_columns, reference.spelled)
         if kind not in batch.pairs:
-            batch.pairs[kind] = list(self._pairs(reference, batch))
+            batch.pairs[kind] = self._pairs(reference, batch)
         key, images = journal.row_key(table), self._fires(table)
         return Target(table, reference.columns, key, batch.pairs[kind], constant, images, spare)
 
@@ -294,33 +283,40 @@ class Consolidation:
         """Tell whether triggers of the host fire where the table's rows change."""
         return bool(table.triggers) and conf.triggers() == "fire"
 
-    def _pairs(self, reference: Reference, batch: Batch) -> Iterator[Pair]:
-        simple = reference.folder_columns == (self.key_column,)
-        spell = self.tables.folder_key.spellings
-        for number, decision, entries in batch.removals:
-            for entry in entries:
-                if simple and reference.spelled:
-                    for old, new in zip(spell(entry.removed), spell(entry.survivor), strict=True):
-                        texts = (self.backend.text_cell(old),), (self.backend.text_cell(new),)
-                        yield Pair(number, *texts, entry.rank)
-                elif simple:
-                    yield Pair(number, (entry.old,), (entry.new,), entry.rank)
-                else:
-                    old_values = self._copied(decision.records[entry.removed], reference)
-                    if None not in old_values:  # a null matches nothing: it is not enforced, and not a reference
-                        new_values = self._copied(decision.records[entry.survivor], reference)
-                        yield Pair(number, tuple(map(str, old_values)), new_values, entry.rank)
+    def _pairs(self, reference: Reference, batch: Batch) -> Pairs:
+        if reference.folder_columns != (self.key_column,):
+            return Pairs.of(list(self._copying(reference, batch)), width=len(reference.folder_columns))
+        if reference.spelled:
+            return Pairs.of(list(self._spelling(batch)), width=1)
+        olds, news = self._key_cells(batch.removed), self._key_cells(batch.survivors)
+        return Pairs(batch.points, (olds,), (news,), batch.ranks)
 
-    def _copied(self, record: FolderRecord, reference: Reference) -> tuple[Cell, ...]:
+    def _copying(self, reference: Reference, batch: Batch) -> Iterator[Pair]:
+        for point, removed, survivor, rank in self._removals(batch):
+            olds = self._copied(batch.folders[removed], reference)
+            if None not in olds:  # a null matches nothing: it is not enforced, and not a reference
+                yield Pair(point, tuple(map(str, olds)), self._copied(batch.folders[survivor], reference), rank)
+
+    def _spelling(self, batch: Batch) -> Iterator[Pair]:
+        spell, text_cell = self.tables.folder_key.spellings, self.backend.text_cell
+        for point, removed, survivor, rank in self._removals(batch):
+            for old, new in zip(spell(removed), spell(survivor), strict=True):
+                yield Pair(point, (text_cell(old),), (text_cell(new),), rank)
+
+    def _removals(self, batch: Batch) -> Iterator[tuple[int, str, str, int]]:
+        return zip(batch.points, batch.removed, batch.survivors, batch.ranks, strict=True)
+
+    def _copied(self, folder: FolderRow, reference: Reference) -> tuple[Cell, ...]:
         return tuple(
-            self._key_cell(record.row.key)
-            if column == self.key_column
-            else record.cells[self.copied_columns.index(column)]
+            self._key_cell(folder.key) if column == self.key_column else folder.cells[self.copied_columns.index(column)]
             for column in reference.folder_columns
         )
 
     def _key_cell(self, key: str) -> str:
         return self.backend.key_cell(self.tables.folder_key, key)
+
+    def _key_cells(self, keys: Sequence[str]) -> Sequence[str]:
+        return self.backend.key_cells(self.tables.folder_key, keys)
 
     # Refusals that need a look at the rows.
 
@@ -350,8 +346,7 @@ class Consolidation:
                 )
 
     def _refuse_unkeyed(self, decisions: list[Decision], batch: Batch) -> None:
-        unkeyed = [r for r in self.references.references if not journal.row_key(self.references.tables[r.table])]
-        for counted in self.backend.count_rows([self._target(r, batch) for r in unkeyed]):
+        for counted in self.backend.count_rows([self._target(r, batch) for r in self._unkeyed]):
             decisions[counted.point].refuse(UnkeyedRows(count=counted.rows, table=str(counted.table)))
 
     def _find_collisions(self, decisions: list[Decision], batch: Batch) -> None:
@@ -419,7 +414,7 @@ class Consolidation:
         """Count what ``apply`` would do."""
         batch = self._batch(decisions)
         moved: dict[int, Counter[str]] = {}
-        if batch.removes:
+        if batch.removed:
             targets = [self._target(r, batch) for r in self.references.references]
             for counted in self.backend.count_rows([target for target in targets if target.pairs]):
                 moved.setdefault(counted.point, Counter())[str(counted.table)] += counted.rows
@@ -437,10 +432,8 @@ class Consolidation:
 
         Folders that lie in folders are left out.
         """
-        keys = list(decision.records)
-        cells = map(self._key_cell, keys)
-        entries = [Entry(key, key, 1, cell, cell, "") for key, cell in zip(keys, cells, strict=True)]
-        batch = Batch([Removal(number, decision, [entry]) for number, entry in enumerate(entries)])
+        keys = list(decision.folders)
+        batch = Batch(list(range(len(keys))), keys, keys, [1] * len(keys), folders=decision.folders)
         tree = (self.references.folders.name, (self.tables.folder_parent,))
         targets = [
             replace(self._target(reference, batch), spare=())
@@ -487,7 +480,7 @@ class Consolidation:
         created_by: str,
         now: datetime,
         turn: Turn,
-    ) -> tuple[list[FolderCleanupResult], dict[str, RollbackPoint]]:
+    ) -> tuple[list[FolderCleanupResult], dict[str, Point]]:
         """Carry the decisions out and return the results in their order, and the points by application.
 
         The turn, which has begun, ends when nothing is left but to check. Raises CountMismatch, ProofFailed and
@@ -507,7 +500,7 @@ class Consolidation:
                     self._count(moved, place_of, self._move(step, batch))
                 elif step.kind == "moved":
                     self._count(moved, place_of, self._nest(step, decisions, points))
-                elif batch.removes:  # not, where roots are nested and nothing merges
+                elif batch.removed:  # not, where roots are nested and nothing merges
                     self._prove(batch)
                     if hook is None and self._removes_soon(batch):
                         turn.let_next_begin()
@@ -527,22 +520,16 @@ class Consolidation:
 
     def _write_points(
         self, decisions: Sequence[Decision], *, layout: SnapshotLayout, run: Run | None, created_by: str, now: datetime
-    ) -> dict[int, RollbackPoint]:
-        points = {
-            decision.application: (place, RollbackPoint(application_key=decision.application))
-            for place, decision in enumerate(decisions)
-            if decision.goes_ahead
-        }
-        if not points:
+    ) -> dict[int, Point]:
+        places = {decision.application: place for place, decision in enumerate(decisions) if decision.goes_ahead}
+        if not places:
             return {}
-        kind = RollbackPoint._meta.get_field("id")
-        spelled = (kind.get_db_prep_save(point.id, self.backend.connection) for _, point in points.values())
+        key = RollbackPoint._meta.get_field("id")
+        ids = {application: key.get_default() for application in places}
+        spelled = (str(key.get_db_prep_save(value, self.backend.connection)) for value in ids.values())
         written = insert_each(
             RollbackPoint,
-            self.backend.listed(
-                [(application, str(key)) for application, key in zip(points, spelled, strict=True)],
-                [("application_key", "text"), ("id", "uuid")],
-            ),
+            self.backend.listed(list(zip(ids, spelled, strict=True)), [("application_key", "text"), ("id", "uuid")]),
             ("application_key", "id"),
             {
                 "kind": RollbackPoint.Kind.CLEANUP,
@@ -555,9 +542,7 @@ class Consolidation:
             using=self.using,
             returning=("application_key", "sequence"),
         )
-        for application, sequence in written:
-            points[application][1].sequence = sequence
-        return dict(points.values())
+        return {places[application]: Point(ids[application], sequence) for application, sequence in written}
 
     def _count(self, moved: dict[int, Counter[str]], place_of: Mapping[int, int], rows: Iterable[Counted]) -> None:
         for counted in rows:
@@ -569,9 +554,7 @@ class Consolidation:
         moving = [target for target in targets if target.pairs and target.key]
         return self.backend.move(moving, step=step.number) if moving else []
 
-    def _nest(
-        self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, RollbackPoint]
-    ) -> list[Counted]:
+    def _nest(self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, Point]) -> list[Counted]:
         rows = [
             (points[place].sequence, self._key_cell(move.folder), self._key_cell(move.new_parent))
             for place, decision in enumerate(decisions)
@@ -585,9 +568,7 @@ class Consolidation:
             self.references.folders, self.key_column, self.tables.folder_parent, rows, step=step.number
         )
 
-    def _remove_yielding(
-        self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, RollbackPoint]
-    ) -> None:
+    def _remove_yielding(self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, Point]) -> None:
         for reference in step.references:
             rows = [
                 (points[place].sequence, key)
@@ -598,21 +579,23 @@ class Consolidation:
             ]
             if rows:
                 table = self.references.tables[reference.table]
-                self.backend.remove(table, journal.row_key(table), rows, step=step.number)
+                keys = Keys([point for point, _ in rows], tuple(zip(*(key for _, key in rows), strict=True)))
+                self.backend.remove(table, journal.row_key(table), keys, step=step.number)
 
     def _removes_soon(self, batch: Batch) -> bool:
         """Tell whether removing the folders takes but a moment: few, and nothing of the host's fires."""
-        folders = sum(len(removal.entries) for removal in batch.removals)
-        return folders <= A_MOMENT and not self._fires(self.references.folders)
+        return len(batch.removed) <= A_MOMENT and not self._fires(self.references.folders)
 
     def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
-        ordered = sorted((entry.removed, number, entry) for number, _, entries in batch.removals for entry in entries)
+        order = sorted(range(len(batch.removed)), key=batch.removed.__getitem__)
+        removed = [batch.removed[place] for place in order]
+        survivors = [batch.survivors[place] for place in order]
         self.backend.remove(
             self.references.folders,
             (self.key_column,),
-            [(number, (entry.old,)) for _, number, entry in ordered],
+            Keys([batch.points[place] for place in order], (self._key_cells(removed),)),
             step=step.number,
-            survivors=[(removed, entry.survivor, entry.name) for removed, _, entry in ordered],
+            forwarding=Forwarding(removed, survivors, self.tables.folder_name, NAME_LENGTH),
         )
 
     def _prove(self, batch: Batch) -> None:
@@ -634,16 +617,24 @@ class Consolidation:
         merged = {decision.application: decision for decision in decisions if decision.goes_ahead}
         others_write = conf.triggers() == "fire" and self.references.has_triggers
         if not others_write and conf.tree_hook() is None:
-            found = self.backend.read_parents(self.tables, list(merged), lock=False)
-            merged = {key: one for key, one in merged.items() if dict(found.get(key, ())) != one.parents_after()}
+            changed = self._differing(merged)
+            merged = {key: decision for key, decision in merged.items() if key in changed}
         if merged:
             self._plan_again({key: decision.plan for key, decision in merged.items()})
+
+    def _differing(self, merged: Mapping[str, Decision]) -> set[str]:
+        """Return the applications of which a folder is not where it was to be, missing, or new."""
+        expected = {key: dict(decision.parents) for key, decision in merged.items()}
+        differing = set()
+        for application, folder, parent in self.backend.read_parents(self.tables, list(merged), lock=False):
+            if expected[application].pop(folder, NOWHERE) != parent:
+                differing.add(application)
+        return differing.union(application for application, missing in expected.items() if missing)
 
     def _plan_again(self, merged: Mapping[str, Plan]) -> None:
         folders = self.backend.read_folders(self.tables, list(merged), lock=False)
         for application, before in merged.items():
-            rows = (record.row for record in folders.get(application, ()))
-            after = plan_merge(rows, different_roots=conf.different_roots())
+            after = plan_merge(folders.get(application, ()), different_roots=conf.different_roots())
             if not after.empty or after.left_alone != before.left_alone:
                 raise ProofFailed(
                     f"Application {application} would not be as planned after the merge; the merge was undone."

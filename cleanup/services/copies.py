@@ -76,13 +76,12 @@ class Copies:
         cells: dict[Cell, tuple[Cell, ...]] = {}
         nested = set()
         copies: dict[int, list[Copy]] = {}
-        records = self.backend.read_folders(tables, [point.application_key for point in points], lock=False)
+        folders = self.backend.read_folders(tables, [point.application_key for point in points], lock=False)
         for point in points:
             moved, removed = reader.before(
                 using=self.using, points=[point.sequence], label=label, column=tables.folder_parent
             )
-            present = [record.row for record in records.get(point.application_key, ())]
-            forest = self._forest(present, moved)
+            forest = self._forest(folders.get(point.application_key, ()), moved)
             places = list(forest.places(self._returning(removed), self._survivors(forest, point)))
             cells |= {self._cell(folder.key): self._cells(place) for folder, place in places}
             staying = forest.staying()

@@ -291,8 +291,8 @@ class _Request:
         near = None
         if size > conf.large_application():
             near = [] if self.parent is None else [self.parent]
-        records = self.backend.read_folders(self.tables, [self.application], lock=False, near=near)
-        return _Forest([record.row for record in records.get(self.application, ())], size=size)
+        folders = self.backend.read_folders(self.tables, [self.application], lock=False, near=near)
+        return _Forest(folders.get(self.application, []), size=size)
 
     def _wrong_parent(self, parent: str) -> CleanupError:
         if self.tables.folder._base_manager.using(self.using).filter(pk=parent).exists():

@@ -92,11 +92,11 @@ class GuardsInForce:
         now = self.backend.read_folders(tables, [application], lock=False).get(application, ())
         back = {self._key(cell): cell for cell in moved}
         places = []
-        for record in now:
-            if record.row.live:
-                cell = back.get(record.row.key)
-                parent = record.row.parent if cell is None else self._key(moved[cell])
-                places.append(_Place(parent, self.backend.text_cell(record.row.name)))
+        for folder in now:
+            if folder.live:
+                cell = back.get(folder.key)
+                parent = folder.parent if cell is None else self._key(moved[cell])
+                places.append(_Place(parent, self.backend.text_cell(folder.name)))
         return places + [_Place(self._key(image[tables.folder_parent]), image[tables.folder_name]) for image in removed]
 
     def _key(self, cell: Cell) -> str | None:

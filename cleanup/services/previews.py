@@ -217,7 +217,7 @@ def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
         if decision.code == MISSING:
             raise UnknownObject(what="application", key=key)
         (foreseen,) = consolidation.foresee([decision])
-        rows = consolidation.rows_by_folder(decision) if decision.records else {}
+        rows = consolidation.rows_by_folder(decision) if decision.folders else {}
     return _Drawing(consolidation, decision, rows).preview(
         obstacles=tuple(_obstacles(decision, hold)),
         moved=foreseen.details.get("moved", {}),
@@ -229,7 +229,7 @@ def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
 def _obstacles(decision: Decision, hold: Hold | None) -> Iterable[Obstacle]:
     if hold is not None:
         yield Obstacle("held", f"The application is on hold ({hold.reason}).")
-    folders, limit = len(decision.records), conf.large_application()
+    folders, limit = len(decision.folders), conf.large_application()
     if folders > limit:
         yield Obstacle(TooLarge.code, str(TooLarge(folders=folders, limit=limit)))
     if decision.status in (Result.Status.FAILED, Result.Status.HELD):
@@ -244,7 +244,7 @@ class _Drawing:
         self.decision = decision
         self.rows = rows
         self.plan = decision.plan
-        self.records = decision.records
+        self.folders = decision.folders
         self.file_table = str(consolidation.references.files.name)
         self.moves = {move.folder: move for move in self.plan.moves}
         self.groups = {group.survivor: group for group in self.plan.groups}
@@ -258,8 +258,8 @@ class _Drawing:
         removed: Mapping[str, int],
         made_at: datetime,
     ) -> Preview:
-        before = self._lines({key: record.row.parent for key, record in self.records.items()})
-        staying = {key: self._parent_after(key) for key in self.records if key not in self.plan.removed}
+        before = self._lines({key: folder.parent for key, folder in self.folders.items()})
+        staying = {key: self._parent_after(key) for key in self.folders if key not in self.plan.removed}
         return Preview(
             application_id=self.decision.application,
             plan_hash=self.plan.digest,
@@ -278,7 +278,7 @@ class _Drawing:
         )
 
     def _parent_after(self, key: str) -> str | None:
-        return self.moves[key].new_parent if key in self.moves else self.records[key].row.parent
+        return self.moves[key].new_parent if key in self.moves else self.folders[key].parent
 
     def _lines(self, parents: Mapping[str, str | None]) -> tuple[Line, ...]:
         """Draw the tree: roots by age, children by name and age; then what no root leads to."""
@@ -299,23 +299,23 @@ class _Drawing:
         return tuple(drawn.values())
 
     def _age(self, key: str) -> int:
-        return self.records[key].row.age
+        return self.folders[key].age
 
     def _name_and_age(self, key: str) -> tuple[str, int]:
-        row = self.records[key].row
+        row = self.folders[key]
         return row.name, row.age
 
     def _folder(self, key: str) -> FolderPreview:
-        record = self.records[key]
+        folder = self.folders[key]
         counts = self.rows.get(key, Counter())
         into = self.plan.removed.get(key)
         fate, reasons = self._fate(key)
         return FolderPreview(
             folder_id=key,
-            name=record.row.name,
+            name=folder.name,
             created_at=self._created(key),
-            live=record.row.live,
-            parent_id=record.row.parent,
+            live=folder.live,
+            parent_id=folder.parent,
             fate=fate,
             reasons=tuple(reasons),
             into=into,
@@ -339,7 +339,7 @@ class _Drawing:
             return Fate.MOVED, moving
         if key in self.left_alone:
             return Fate.LEFT_ALONE, [Reason.UNREACHABLE]
-        return Fate.KEPT, [] if self.records[key].row.live else [Reason.NOT_LIVE]
+        return Fate.KEPT, [] if self.folders[key].live else [Reason.NOT_LIVE]
 
     def _why(self, group: Group) -> Reason:
         older = any(self._age(removed) < self._age(group.survivor) for removed in group.removed)
@@ -349,7 +349,7 @@ class _Drawing:
         every = sum((self.rows.get(key, Counter()) for key in group.removed), Counter[str]())
         return GroupPreview(
             survivor_id=group.survivor,
-            name=self.records[group.survivor].row.name,
+            name=self.folders[group.survivor].name,
             roots=group.roots,
             parent_id=group.parent,
             removed=group.removed,
@@ -362,7 +362,7 @@ class _Drawing:
         return sum(self.rows.get(key, Counter())[self.file_table] for key in group.removed) if group else 0
 
     def _created(self, key: str) -> datetime | None:
-        cell = self.records[key].cells[-1]
+        cell = self.folders[key].cells[-1]
         if cell is None:
             return None
         try:

@@ -201,7 +201,9 @@ class Undo:
         return self._detached(ordered, lock=True)
 
     def _detached(self, applications: Sequence[str], *, lock: bool) -> dict[str, set[str]]:
-        folders = self.backend.read_parents(self.tables, applications, lock=lock)
+        folders: dict[str, list[tuple[str, str | None]]] = {}
+        for application, folder, parent in self.backend.read_parents(self.tables, applications, lock=lock):
+            folders.setdefault(application, []).append((folder, parent))
         return {application: detached(folders.get(application, ())) for application in applications}
 
     def _verify(self, before: Mapping[str, set[str]]) -> None:

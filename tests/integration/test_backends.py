@@ -16,7 +16,10 @@ from cleanup.backends import backend_for
 from cleanup.backends.base import (
     NOTHING_INSTEAD,
     Counted,
+    Forwarding,
+    Keys,
     Pair,
+    Pairs,
     Restoration,
     RowConflict,
     StructureTable,
@@ -31,6 +34,11 @@ from cleanup.references import catalogue_for
 from tests.integration.trees import assert_tree, dump, execute, fetch, is_postgresql, key_type, new_key, raw, tree
 
 STEP = 3
+
+
+def keys(*rows: tuple[int, tuple[str, ...]]) -> Keys:
+    """Write rows, each a point and the cells of a key, column by column."""
+    return Keys([point for point, _ in rows], tuple(zip(*(cells for _, cells in rows), strict=True)))
 
 
 class Workbench:
@@ -82,7 +90,7 @@ class Workbench:
     def target(self, name: str, columns: str | Sequence[str], *pairs: Pair, **options) -> Target:
         table = self.table(name)
         columns = (columns,) if isinstance(columns, str) else tuple(columns)
-        return Target(table, columns, table.row_key or (), pairs, **options)
+        return Target(table, columns, table.row_key or (), Pairs.of(pairs, width=len(columns)), **options)
 
     def pair(self, point: int, old: object, new: object, rank: int = 1) -> Pair:
         """Spell a change of one column."""
@@ -102,7 +110,7 @@ class Workbench:
         table = self.table(name)
         with transaction.atomic(using=self.alias):
             self.backend.pin()
-            removed = self.backend.remove(table, table.row_key, rows, step=step, **options)
+            removed = self.backend.remove(table, table.row_key, keys(*rows), step=step, **options)
             self.backend.force_constraints()
         return removed
 
@@ -298,7 +306,12 @@ class TestMove:
         described = catalogue_for(using=bench.alias).describe([table])[table]
         point, select = bench.point(), f"SELECT * FROM {bench.backend.relation(table)} ORDER BY id"
         before = fetch(bench.alias, select)
-        target = Target(described, (column,), ("id",), [bench.pair(point, "a", "%s"), bench.pair(point, "%s", "b")])
+        target = Target(
+            described,
+            (column,),
+            ("id",),
+            Pairs.of([bench.pair(point, "a", "%s"), bench.pair(point, "%s", "b")], width=1),
+        )
         assert [c.rows for c in bench.move(target)] == [2]
         assert list(bench.undo(target, points=[point]).conflicts) == []
         assert fetch(bench.alias, select) == before
@@ -913,10 +926,14 @@ class TestRemove:
 
     def test_records_where_folders_went(self, bench, cards):
         point = bench.point()
-        keys = str(new_key()), str(new_key()), "Docs"
-        bench.remove(cards, [(point, (bench.number(4),))], survivors=[keys])
+        removed = ["3", "4"] if bench.postgresql else ["three", "four"]  # there a cell is what the product spells
+        execute(bench.alias, "UPDATE cards SET code = %s WHERE id = 3", '%, "\\ and more')
+        rows = [(point, (bench.number(3),)), (point, (bench.number(4),))]
+        bench.remove(cards, rows, forwarding=Forwarding(removed, ["one", "two"], "code", 5))
         found = RemovedFolder.objects.using(bench.alias).values_list("folder_key", "survivor_key", "name", "point")
-        assert list(found) == [(*keys, point)]
+        assert sorted(found) == sorted(
+            [(removed[0], "one", '%, "\\', point), (removed[1], "two", "" if bench.postgresql else "\x00", point)]
+        )
 
     def test_more_than_a_thousand_rows(self, bench):
         bench.make("CREATE TABLE many (id $serial, body text)")
@@ -1238,7 +1255,7 @@ class TestFolders:
     def test_are_read_as_planning_wants_them(self, bench):
         made = tree(bench.alias, "a:A/{b:B, c:C}")
         records = self.folders(bench, made.application)[made.application]
-        rows = {r.row.key: (r.row.parent, r.row.name, r.row.age, r.row.live) for r in records}
+        rows = {r.key: (r.parent, r.name, r.age, r.live) for r in records}
         assert rows == {
             made["a"]: (None, "A", 1, True),
             made["b"]: (made["a"], "B", 2, True),
@@ -1256,7 +1273,7 @@ class TestFolders:
     def test_are_ranked_by_age_and_key(self, bench):
         made = tree(bench.alias, "none:N@-, same:A@3, second:A@3, older:A@1, last:N@-")
         records = self.folders(bench, made.application)[made.application]
-        ages = {r.row.key: r.row.age for r in records}
+        ages = {r.key: r.age for r in records}
         assert sorted(made.keys, key=lambda label: ages[made[label]]) == ["older", "same", "second", "none", "last"]
 
     @pytest.mark.only("postgresql")
@@ -1264,7 +1281,7 @@ class TestFolders:
         made = tree(bench.alias, "last:A@-, late:A, late_too:A, early:A, first:A")
         for label, time in (("late", "infinity"), ("early", "0044-03-15 BC"), ("first", "-infinity")):
             execute(bench.alias, "UPDATE folders SET created_at = %s::timestamptz WHERE id = %s", time, made[label])
-        ages = {r.row.key: r.row.age for r in self.folders(bench, made.application)[made.application]}
+        ages = {r.key: r.age for r in self.folders(bench, made.application)[made.application]}
         assert sorted(made.keys, key=lambda label: ages[made[label]]) == ["first", "early", "late_too", "late", "last"]
 
     @pytest.mark.only("sqlite")
@@ -1272,7 +1289,7 @@ class TestFolders:
         made = tree(bench.alias, "a:A, b:B, c:C")
         for label, name in (("a", "CAST(x'ff' AS TEXT)"), ("b", "x'ff'")):
             execute(bench.alias, f"UPDATE folders SET name = {name} WHERE id = %s", raw(bench.alias, made[label]))
-        names = {r.row.name for r in self.folders(bench, made.application)[made.application]}
+        names = {r.name for r in self.folders(bench, made.application)[made.application]}
         assert len(names) == 3
 
     def test_further_columns_come_as_cells(self, bench):
@@ -1286,7 +1303,7 @@ class TestFolders:
         key = raw(bench.alias, made["b"])
         execute(bench.alias, "UPDATE folders SET updated_at = '2024-01-01' WHERE id = %s", key)
         records = self.folders(bench, made.application)[made.application]
-        assert {r.row.key: r.row.live for r in records} == {made["a"]: True, made["b"]: False}
+        assert {r.key: r.live for r in records} == {made["a"]: True, made["b"]: False}
 
     def test_applications_that_exist(self, bench):
         made = tree(bench.alias, "A")
@@ -1433,7 +1450,7 @@ class TestLateWaits:
         "deed",
         [
             pytest.param(
-                lambda bench, *_: bench.backend.read_parents(folder_tables(), [], lock=True), id="read_parents"
+                lambda bench, *_: list(bench.backend.read_parents(folder_tables(), [], lock=True)), id="read_parents"
             ),
             pytest.param(
                 lambda bench, *_: bench.backend.read_folders(folder_tables(), [], lock=True), id="read_folders"
@@ -1443,7 +1460,9 @@ class TestLateWaits:
                 lambda bench, target, _: bench.backend.nest(target.table, "id", "folder", [], step=STEP), id="nest"
             ),
             pytest.param(
-                lambda bench, target, point: bench.backend.remove(target.table, ("id",), [(point, ("1",))], step=STEP),
+                lambda bench, target, point: bench.backend.remove(
+                    target.table, ("id",), keys((point, ("1",))), step=STEP
+                ),
                 id="remove",
             ),
             pytest.param(
