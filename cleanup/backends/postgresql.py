@@ -13,7 +13,7 @@ the time at which a statement begins: several waits in one still add up.
 
 import re
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -32,7 +32,6 @@ from cleanup.backends.base import (
     Forwarding,
     Instead,
     Keys,
-    Pairs,
     Restoration,
     RowConflict,
     Statement,
@@ -92,8 +91,8 @@ class PostgresBackend(Backend):
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         super().__init__(connection)
-        self._told: tuple[Pairs | None, list[str]] = (None, [])
-        """The pairs of the last statement and the parameters that say them."""
+        self._told: deque[tuple[Sequence[Any], str]] = deque(maxlen=4)
+        """Columns of the last statements and the parameters that say them; four say what a merge is to do."""
 
     # Transactions.
 
@@ -510,15 +509,14 @@ class PostgresBackend(Backend):
         forwarding: Forwarding | None = None,
     ) -> list[Counted]:
         self.limit_wait()
-        self._told = None, []
         names = ["point", *(f"k{place}" for place in range(len(key)))]
         types = ["bigint", *("text" for _ in key)]
-        params: list[Any] = [self._numbers(rows.points), *map(self._array, rows.columns)]
+        params: list[Any] = [self._told_once(column) for column in (rows.points, *rows.columns)]
         name = forwarded = ""
         if forwarding is not None:  # a key's cell is its spelling
             names.append("survivor")
             types.append("text")
-            params.append(self._array(forwarding.survivors))
+            params.append(self._told_once(forwarding.survivors))
             name = f", left(t.{self.quote(forwarding.name)}::text, {forwarding.longest}) AS name"
             forwarded = (
                 ", forwarded AS (INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)"
@@ -535,6 +533,7 @@ class PostgresBackend(Backend):
             f" FROM gone) AS numbered GROUP BY point, chunk RETURNING point_id, row_count){forwarded}"
             f" SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1"
         )
+        self._told.clear()  # with this a merge ends
         counted = self.fetch(sql, [*params, step, str(table.name)])
         if sum(count for _, count in counted) != len(rows):
             raise CountMismatch(table=str(table.name), moved=len(rows), journaled=sum(count for _, count in counted))
@@ -833,16 +832,17 @@ class PostgresBackend(Backend):
         return self._unnest(("bigint", "int", *(["text"] * (2 * len(target.columns)))), names)
 
     def _pair_params(self, target: Target) -> list[Any]:
-        told, params = self._told
-        if told is not target.pairs:  # several statements in a row are told the same
-            params = self._arrays_of_pairs(target)
-            self._told = target.pairs, params
-        return params
-
-    def _arrays_of_pairs(self, target: Target) -> list[str]:
         pairs = target.pairs
-        numbers = [self._numbers(pairs.points), self._numbers(pairs.ranks)]
-        return [*numbers, *map(self._array, pairs.olds), *map(self._array, pairs.news)]
+        return [self._told_once(column) for column in (pairs.points, pairs.ranks, *pairs.olds, *pairs.news)]
+
+    def _told_once(self, column: Sequence[Any]) -> str:
+        """Return the text form of a column that does not change; several statements in a row are told the same."""
+        for told, text in self._told:
+            if told is column:
+                return text
+        text = self._numbers(column) if column and isinstance(column[0], int) else self._array(column)
+        self._told.append((column, text))
+        return text
 
     def _unnest(self, types: Sequence[str], names: Sequence[str]) -> str:
         """Return a relation m of parameters, one ``_array`` a column."""

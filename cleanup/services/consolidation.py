@@ -19,7 +19,6 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Q
 
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
@@ -140,9 +139,13 @@ class Consolidation:
         self.tables: FolderTables = folder_tables()
         self.steps = journal.steps_of(references)
         self.key_column = self.tables.folder_key.column
-        #: Where rows may have to give way, with the step that removes them.
+        #: Where rows may have to give way: the step that removes them, and the unique keys that moving could violate.
         self._yielding = [
-            (s.number, reference) for s in self.steps if s.kind == "removed" for reference in s.references
+            (step.number, reference, uniques)
+            for step in self.steps
+            if step.kind == "removed"
+            for reference in step.references
+            if (uniques := self._uniques(reference))
         ]
         self._unkeyed = [r for r in references.references if not journal.row_key(references.tables[r.table])]
         #: Further columns of folders that composite references copy.
@@ -180,28 +183,28 @@ class Consolidation:
             self._set_aside_missing(decisions, self.backend.lock_applications(self.tables, open_keys))
         compare = compare or conf.differing_columns() == "refuse"
         self._plan(decisions, lock=lock, compare=compare)
-        batch = self._batch(decisions)
-        if batch.removed:
-            if holds:
-                self._refuse_held_rows(decisions, batch)
-            self._refuse_unkeyed(decisions, batch)
-            self._find_collisions(decisions, batch)
+        if holds or self._unkeyed or self._yielding:
+            batch = self._batch(decisions)
+            if batch.removed:
+                if holds:
+                    self._refuse_held_rows(decisions, batch)
+                self._refuse_unkeyed(decisions, batch)
+                self._find_collisions(decisions, batch)
         return decisions
 
     def _set_aside_held(self, decisions: Sequence[Decision], include: Inclusion) -> bool:
         """Set aside what is on hold, and tell whether any application is that must be left alone."""
-        if include.held:
-            return False
         holds = Hold.objects.using(self.using).order_by()
-        ours = Q(application_key__in=[decision.application for decision in decisions])
-        found = holds.filter(ours | Q(pk__in=holds.values("pk")[:1]))
-        reasons = dict(found.values_list("application_key", "reason"))
+        if include.held or not holds.exists():
+            return False
+        ours = holds.filter(application_key__in=[decision.application for decision in decisions])
+        reasons = dict(ours.values_list("application_key", "reason"))
         for decision in decisions:
             if decision.application in reasons:
                 decision.set_aside(
                     Result.Status.HELD, "held", f"The application is on hold ({reasons[decision.application]})."
                 )
-        return bool(reasons)
+        return True
 
     def _set_aside_missing_and_large(self, decisions: Sequence[Decision], include: Inclusion) -> None:
         limit = conf.large_application()
@@ -352,7 +355,10 @@ class Consolidation:
     def _find_collisions(self, decisions: list[Decision], batch: Batch) -> None:
         policies = conf.collisions()
         found = [
-            (step, reference, *place) for step, reference in self._yielding for place in self._unique(reference, batch)
+            (step, reference, target, unique)
+            for step, reference, uniques in self._yielding
+            if (target := self._target(reference, batch)).pairs
+            for unique in uniques
         ]
         refused: Counter[tuple[int, int]] = Counter()
         for number, row in self.backend.colliding_rows([(target, unique) for _, _, target, unique in found]):
@@ -368,14 +374,11 @@ class Consolidation:
             decisions[place].refuse(Collision(count=count, table=str(target.table.name), constraint=unique.name))
         self._refuse_referenced_yielding(decisions)
 
-    def _unique(self, reference: Reference, batch: Batch) -> Iterator[tuple[Target, UniqueKey]]:
-        """Yield the unique keys that moving a reference's rows could violate."""
+    def _uniques(self, reference: Reference) -> list[UniqueKey]:
+        """Return the unique keys that moving a reference's rows could violate; rows without a key do not move."""
         table = self.references.tables[reference.table]
-        uniques = [unique for unique in table.uniques if set(unique.columns) & set(reference.columns)]
-        if uniques and journal.row_key(table):
-            target = self._target(reference, batch)
-            if target.pairs:
-                yield from ((target, unique) for unique in uniques)
+        touched = [unique for unique in table.uniques if set(unique.columns) & set(reference.columns)]
+        return touched if journal.row_key(table) else []
 
     def _refuse_referenced_yielding(self, decisions: list[Decision]) -> None:
         for decision in decisions:
@@ -587,15 +590,12 @@ class Consolidation:
         return len(batch.removed) <= A_MOMENT and not self._fires(self.references.folders)
 
     def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
-        order = sorted(range(len(batch.removed)), key=batch.removed.__getitem__)
-        removed = [batch.removed[place] for place in order]
-        survivors = [batch.survivors[place] for place in order]
         self.backend.remove(
             self.references.folders,
             (self.key_column,),
-            Keys([batch.points[place] for place in order], (self._key_cells(removed),)),
+            Keys(batch.points, (self._key_cells(batch.removed),)),
             step=step.number,
-            forwarding=Forwarding(removed, survivors, self.tables.folder_name, NAME_LENGTH),
+            forwarding=Forwarding(batch.removed, batch.survivors, self.tables.folder_name, NAME_LENGTH),
         )
 
     def _prove(self, batch: Batch) -> None:

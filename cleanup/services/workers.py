@@ -96,7 +96,7 @@ class Team:
         self.turns = Turns() if alone and self._has_time_for_two() and self._in_any_order() else None
         self.last = deque[bool](maxlen=conf.failure_window())
         self.done = self.failed = self.folders = self.files = 0
-        self._lock = threading.Lock()
+        self._counted = threading.Condition()
         self._errors: list[BaseException] = []
 
     def _has_time_for_two(self) -> bool:
@@ -279,7 +279,7 @@ class Team:
 
     def count(self, outcomes: Sequence[Outcome]) -> bool:
         """Add outcomes to the totals, and tell whether too many of the last ones failed."""
-        with self._lock:
+        with self._counted:
             for outcome in outcomes:
                 failed = outcome.status == Result.Status.FAILED
                 self.done += 1
@@ -288,7 +288,18 @@ class Team:
                 self.folders += outcome.folders_removed
                 self.files += outcome.files_moved
             self._report()
+            self._counted.notify_all()
             return len(self.last) == self.last.maxlen and sum(self.last) * 2 > len(self.last)
+
+    def share(self, size: int) -> int:
+        """Return what one of several workers may take of what is left, so that all end at about the same time."""
+        left = self.run.total_applications - self.done
+        return size if self.workers == 1 else min(size, max(FIRST_BATCH, left // (2 * self.workers)))
+
+    def wait(self, *, seen: int) -> None:
+        """Wait a moment for what others hold, or until more is done in this process than was seen to be."""
+        with self._counted:
+            self._counted.wait_for(lambda: self.done != seen, timeout=WAIT_SECONDS)
 
     def _report(self) -> None:
         if self.progress is not None:
@@ -338,6 +349,7 @@ class Worker:
 
     def _work_on(self) -> None:
         while self._goes_on():
+            done = self.team.done
             # Whoever finds the way free makes a claim, however short its time is: each piece brings the run forward.
             if not self._yield_way() or (claimed := self._patiently(self._claim)) is None:
                 break
@@ -345,7 +357,7 @@ class Worker:
                 self._work(claimed)
             elif not results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
                 return
-            elif self._waits():
+            elif self._waits(done):
                 release_dead(results_of(using=self.using, run=self.run))
             else:
                 return
@@ -356,10 +368,10 @@ class Worker:
     def _goes_on(self) -> bool:
         return self.team.piece is None or self.team.piece.goes_on()
 
-    def _waits(self) -> bool:
+    def _waits(self, done: int) -> bool:
         if self.team.piece is not None:
             return self.team.piece.waits()
-        time.sleep(WAIT_SECONDS)
+        self.team.wait(seen=done)
         return True
 
     def _tell(self, done: Mapping[str, int]) -> None:
@@ -459,11 +471,12 @@ class Worker:
             results = results.select_for_update(skip_locked=True, of=("self",))
         pending = results.filter(status=Result.Status.PENDING)
         rows: list[Claimed] = []
+        size = self.team.share(self.size)
         if self.last_key is not None:
             # From where we were: the index entries of what is done already are skipped, not read again at each claim.
             ahead = pending.filter(**{f"application_key__{beyond}": self.last_key}, alone=False)
-            rows = _listed(ahead[: self.size])
-        rows = rows or _listed(pending.filter(alone=False)[: self.size]) or _listed(pending[:1])
+            rows = _listed(ahead[:size])
+        rows = rows or _listed(pending.filter(alone=False)[:size]) or _listed(pending[:1])
         if not rows:
             rows = self._expired(results)
         if not rows:

@@ -22,7 +22,8 @@ from cleanup.exceptions import Busy, ForeignDatabase, Frozen, InvalidKey, NotRes
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.references import discover
-from cleanup.services import DatabaseCleanupService, runs
+from cleanup.services import DatabaseCleanupService, runs, workers
+from cleanup.services.batches import Outcome
 from cleanup.services.errors import classify
 from cleanup.services.workers import Team, Worker
 from tests import databases
@@ -759,6 +760,35 @@ class TestLeases:
         started = time.monotonic()
         assert service_of(database).resume(run.pk).status == "completed"
         assert time.monotonic() - started > 0.5
+
+
+class TestWorkersOfOneProcess:
+    """What two workers make of what is left of a run."""
+
+    def team(self, using: str, *, applications: int = 0, workers: int = 2) -> Team:
+        run = Run(total_applications=applications)
+        return Team(using=using, run=run, references=discover(using=using), workers=workers)
+
+    @pytest.mark.parametrize(("done", "batch"), [(0, 80), (1600, 80), (1760, 60), (1840, 40), (1999, 20)])
+    def test_take_less_towards_the_end(self, database, done, batch):
+        team = self.team(database, applications=2000)
+        team.count([Outcome("completed")] * done)
+        assert team.share(80) == batch
+
+    def test_take_no_more_than_a_batch(self, database):
+        assert self.team(database, applications=2000).share(3) == 3
+
+    def test_leave_nothing_to_others_where_there_are_none(self, database):
+        assert self.team(database, applications=10, workers=1).share(80) == 80
+
+    def test_wait_no_longer_than_for_each_other(self, database, monkeypatch):
+        monkeypatch.setattr(workers, "WAIT_SECONDS", 600)
+        team = self.team(database)
+        waiting = threading.Thread(target=team.wait, kwargs={"seen": team.done}, daemon=True)
+        waiting.start()
+        team.count([Outcome("completed")])
+        waiting.join(timeout=60)
+        assert not waiting.is_alive()
 
 
 class TestRollbackRuns:
