@@ -23,7 +23,7 @@ had to give way to a twin return.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -208,13 +208,15 @@ class Reader:
         foreign_keys: Sequence[ForeignKey],
         instead: Instead = NOTHING_INSTEAD,
         nested: Collection[int] = (),
+        before_moves: Callable[[], None] = lambda: None,
     ) -> Undone:
         """Undo the points, last step first.
 
         ``written`` says which (step, table label) have snapshot rows at all, and of how many rows, by point;
         ``described`` are the tables as they are; ``foreign_keys`` those that restored rows must satisfy; ``instead``
         the removed folders that do not come back as they were; ``nested`` the points whose nested root folders stay
-        nested. What conflicts is left as it is and listed: a caller that wants all or nothing undoes the transaction.
+        nested; ``before_moves`` is called when the folders are back, before anything that others see is changed. What
+        conflicts is left as it is and listed: a caller that wants all or nothing undoes the transaction.
         Raises CountMismatch, and UnreadableJournal naming what is gone.
         """
         returned: list[Counted] = []
@@ -222,6 +224,8 @@ class Reader:
         conflicts: list[RowConflict] = []
         nesting = self._steps[-2][0]
         for number, kind, targets in reversed(self._steps):
+            if number == nesting:
+                before_moves()
             present = [target for target in targets if (number, target[0]) in written]
             if kind == "removed":
                 for label in dict.fromkeys(label for label, _, _ in present):

@@ -565,11 +565,10 @@ class PostgresBackend(Backend):
         for number, target in enumerate(targets):
             columns = [self.quote(column) for column in target.columns]
             cells = ", ".join(
-                f"c.change->'from'->>{place} AS o{place}, c.change->'to'->>{place} AS n{place}"
-                for place in range(len(columns))
+                f'c."from"->>{place} AS o{place}, c."to"->>{place} AS n{place}' for place in range(len(columns))
             )
             width = range(len(target.key))
-            unpacked = ", ".join(f"json_array_elements_text(c.change->'keys'->{place})" for place in width)
+            unpacked = ", ".join(f"json_array_elements_text(c.keys->{place})" for place in width)
             keys = ", ".join(f"k{place}" for place in width)
             after_key = " AND ".join(
                 f"t.{self.quote(column)} = "
@@ -595,7 +594,7 @@ class PostgresBackend(Backend):
             changes, change_params = self._changes(target)
             ctes.append(
                 f"j{number} AS MATERIALIZED (SELECT s.point_id AS point, row_number() OVER () AS number, v.*, k.*"
-                f" FROM cleanup_snapshotrow AS s, json_array_elements({changes}) AS c(change),"
+                f' FROM cleanup_snapshotrow AS s, json_to_recordset({changes}) AS c("from" json, "to" json, keys json),'
                 f" LATERAL (SELECT {cells} OFFSET 0) AS v,"  # read once for each change, not for each of its rows
                 f" ROWS FROM ({unpacked}) AS k({keys}) WHERE s.kind = 'moved' AND s.step = %s"
                 f' AND s."table" = %s AND s.point_id = ANY(%s){self._at_most(target.rows)})'
@@ -681,19 +680,13 @@ class PostgresBackend(Backend):
         images, image_params = self._images(
             table, columns, key, points=points, step=step, left_out=left_out, instead=instead, rows=rows
         )
-        relation = self.relation(table.name)
+        relation, first = self.relation(table.name), self.quote(key[0])
         key_array = self._text_array([f"i.{self.quote(column)}" for column in key])
         same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
         differs = " OR ".join(
             f"t.{self.quote(column)}::text IS DISTINCT FROM i.{self.quote(column)}::text" for column in columns
         )
-        absent = f"NOT EXISTS (SELECT FROM {relation} AS t WHERE {same_key})"
-        selects = [
-            (
-                f"SELECT i.__point, 'row_exists', {key_array}, ''::text FROM images AS i"
-                f" JOIN {relation} AS t ON {same_key} WHERE {differs}"
-            )
-        ]
+        selects = [f"SELECT i.__point, 'row_exists', {key_array}, ''::text FROM found AS i WHERE i.__differs"]
         params: list[Any] = []
         for unique in table.uniques:
             if set(unique.columns) == set(key) or not set(unique.columns) <= set(columns):
@@ -721,14 +714,17 @@ class PostgresBackend(Backend):
             if foreign_key.target == table.name and {other for _, other in pairs} <= set(columns):
                 among = f" AND NOT EXISTS (SELECT FROM images AS f WHERE {there})"
             selects.append(
-                f"SELECT i.__point, 'missing_target', {key_array}, %s::text FROM images AS i WHERE {given} AND {absent}"
-                f" AND NOT EXISTS (SELECT FROM {self.relation(foreign_key.target)} AS f WHERE {there}){among}"
+                f"SELECT i.__point, 'missing_target', {key_array}, %s::text FROM found AS i WHERE NOT i.__there"
+                f" AND {given} AND NOT EXISTS (SELECT FROM {self.relation(foreign_key.target)} AS f WHERE {there})"
+                f"{among}"
             )
             params.append("+".join(foreign_key.columns))
         listed = ", ".join(self.quote(column) for column in columns)
         found = self.fetch(
-            f"WITH {images}, problems(point, code, key, columns) AS MATERIALIZED ({' UNION ALL '.join(selects)})"
-            f", absent AS MATERIALIZED (SELECT i.* FROM images AS i WHERE {absent})"
+            f"WITH {images}, found AS MATERIALIZED (SELECT i.*, t.{first} IS NOT NULL AS __there,"
+            f" t.{first} IS NOT NULL AND ({differs}) AS __differs FROM images AS i LEFT JOIN {relation} AS t"
+            f" ON {same_key}), problems(point, code, key, columns) AS MATERIALIZED ({' UNION ALL '.join(selects)})"
+            f", absent AS MATERIALIZED (SELECT * FROM found WHERE NOT __there)"
             f", inserted AS (INSERT INTO {relation} ({listed}) OVERRIDING SYSTEM VALUE SELECT {listed} FROM absent"
             f" WHERE NOT EXISTS (SELECT FROM problems) RETURNING 1)"
             f" SELECT point, code, key, columns, 0, 0 FROM problems UNION ALL"

@@ -489,10 +489,10 @@ class Consolidation:
         The turn, which has begun, ends when nothing is left but to check. Raises CountMismatch, ProofFailed and
         database errors, upon which the caller's transaction must be undone.
         """
-        turn.change()
         hook = conf.tree_hook()
         points = self._write_points(decisions, layout=layout, run=run, created_by=created_by, now=now)
         batch = self._batch(decisions, points)
+        turn.change()
         moved: dict[int, Counter[str]] = {place: Counter() for place in points}
         place_of = {point.sequence: place for place, point in points.items()}
         if points:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Sum
@@ -77,6 +77,14 @@ class PointOutcome:
             "copies": [copy.as_json() for copy in self.copies[:limit]],
             "copies_left_out": max(0, len(self.copies) - limit),
         }
+
+
+class _Journaled(NamedTuple):
+    """Points of one layout, and how many rows the journal has of each, by step and label of the table."""
+
+    points: Sequence[RollbackPoint]
+    reader: journal.Reader
+    written: Mapping[tuple[int, str], Mapping[int, int]]
 
 
 class Undo:
@@ -176,13 +184,11 @@ class Undo:
         self.check(points)  # not sooner: a cleanup may have been committed while we waited for the lock
         if not as_copies:
             self.guards.refuse(points)
-        turn.change()
-        outcomes = []
         by_layout: dict[str, list[RollbackPoint]] = {}
         for point in points:
             by_layout.setdefault(point.layout_id, []).append(point)
-        for group in by_layout.values():
-            outcomes += self._undo_group(group, as_copies=as_copies, turn=turn)
+        groups = [self._journaled(group) for group in by_layout.values()]
+        outcomes = self._undo_groups(groups, as_copies=as_copies, turn=turn)
         conflicts = [conflict for outcome in outcomes for conflict in outcome.conflicts]
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
@@ -217,28 +223,43 @@ class Undo:
             if fresh:
                 raise WouldDetach(count=len(fresh), application_id=application, folder_id=min(fresh))
 
-    def _undo_group(self, points: Sequence[RollbackPoint], *, as_copies: bool, turn: Turn) -> list[PointOutcome]:
+    def _journaled(self, points: Sequence[RollbackPoint]) -> _Journaled:
+        """Look up what the journal says of points of one layout."""
         reader = journal.Reader(layout=points[0].layout, backend=self.backend, rollback_id=points[0].id)
-        sequences = [point.sequence for point in points]
         written: dict[tuple[int, str], dict[int, int]] = {}
-        rows = SnapshotRow.objects.using(self.using).filter(point__in=sequences)
+        rows = SnapshotRow.objects.using(self.using).filter(point__in=[point.sequence for point in points])
         counts = rows.values_list("kind", "step", "table", "point_id").annotate(Sum("row_count"))
         for kind, step, table, sequence, count in counts:
             if kind == reader.kind(step):
                 written.setdefault((step, table), {})[sequence] = count
         self._describe([reader.table_name(label) for _, label in written])
-        rows_written = sum(sum(by_point.values()) for by_point in written.values())
-        if rows_written <= A_MOMENT and not self._triggers_fire and conf.tree_hook() is None:
+        return _Journaled(points, reader, written)
+
+    def _undo_groups(self, groups: Sequence[_Journaled], *, as_copies: bool, turn: Turn) -> list[PointOutcome]:
+        rows = sum(sum(by_point.values()) for group in groups for by_point in group.written.values())
+        if rows > A_MOMENT or self._triggers_fire or conf.tree_hook() is not None or len(groups) > 1:
+            turn.change()
+            return [o for group in groups for o in self._undo_group(group, as_copies=as_copies, change=lambda: None)]
+
+        def change() -> None:
+            turn.change()
             turn.let_next_begin()
+
+        # Folders that come back are in nobody's way before they are committed.
+        return self._undo_group(groups[0], as_copies=as_copies, change=change)
+
+    def _undo_group(self, group: _Journaled, *, as_copies: bool, change: Callable[[], None]) -> list[PointOutcome]:
+        points, reader, written = group
         copying = self.copies.plan(points, reader=reader) if as_copies else Copying()
         undone = reader.undo(
-            points=sequences,
+            points=[point.sequence for point in points],
             written=written,
             described=self._described,
             folders=self.references.folders,
             foreign_keys=self._required(),
             instead=copying.instead,
             nested=copying.nested,
+            before_moves=change,
         )
         returned = _by_point(undone.returned)
         moved = _by_point(undone.moved)
