@@ -237,18 +237,21 @@ class Undo:
 
     def _undo_groups(self, groups: Sequence[_Journaled], *, as_copies: bool, turn: Turn) -> list[PointOutcome]:
         rows = sum(sum(by_point.values()) for group in groups for by_point in group.written.values())
-        if rows > A_MOMENT or self._triggers_fire or conf.tree_hook() is not None or len(groups) > 1:
+        soon = rows <= A_MOMENT and len(groups) == 1 and not self._triggers_fire and conf.tree_hook() is None
+
+        def before_moves() -> None:
+            if soon:
+                turn.change()
+                turn.let_next_begin()
+
+        if not soon:  # otherwise folders come back first: till they are committed, they are in nobody's way
             turn.change()
-            return [o for group in groups for o in self._undo_group(group, as_copies=as_copies, change=lambda: None)]
+        undo = partial(self._undo_group, as_copies=as_copies, before_moves=before_moves)
+        return [outcome for group in groups for outcome in undo(group)]
 
-        def change() -> None:
-            turn.change()
-            turn.let_next_begin()
-
-        # Folders that come back are in nobody's way before they are committed.
-        return self._undo_group(groups[0], as_copies=as_copies, change=change)
-
-    def _undo_group(self, group: _Journaled, *, as_copies: bool, change: Callable[[], None]) -> list[PointOutcome]:
+    def _undo_group(
+        self, group: _Journaled, *, as_copies: bool, before_moves: Callable[[], None]
+    ) -> list[PointOutcome]:
         points, reader, written = group
         copying = self.copies.plan(points, reader=reader) if as_copies else Copying()
         undone = reader.undo(
@@ -259,7 +262,7 @@ class Undo:
             foreign_keys=self._required(),
             instead=copying.instead,
             nested=copying.nested,
-            before_moves=change,
+            before_moves=before_moves,
         )
         returned = _by_point(undone.returned)
         moved = _by_point(undone.moved)

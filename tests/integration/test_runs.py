@@ -318,6 +318,16 @@ class TestOneWorkerInTurns:
         assert len(set(turns.threads)) == 2
         assert turns.most_changing == 1
 
+    def test_folders_that_come_back_sooner_than_rows_move_are_those_that_went(self, database, settings):
+        settings.CLEANUP_BATCH_SIZE = 4
+        mess.make(database, applications=self.APPLICATIONS)
+        before = mess.picture(database)
+        service = service_of(database)
+        undone = service.rollback_cleanup(service.cleanup_all_duplicate_folders().run_id)
+        assert (undone.successful, mess.picture(database)) == (self.APPLICATIONS, before)
+        results = Result.objects.using(database).filter(run=undone.run_id)
+        assert results.values("worker").distinct().count() == 2
+
     def test_a_batch_is_changed_while_the_one_before_is_checked(self, scratch_database, turns, settings):
         settings.CLEANUP_TRIGGERS = "fire"
         settings.CLEANUP_LOCK_TIMEOUT_MS = 20_000
