@@ -26,6 +26,9 @@ Cell = str | None
 #: SQL and its parameters.
 Statement = tuple[str, list[Any]]
 
+#: The name that a folder without one is planned by; no text is like it.
+NO_NAME = "\x00"
+
 #: Rows whose keys share one snapshot row.
 ROWS_PER_SNAPSHOT_ROW = 1000
 

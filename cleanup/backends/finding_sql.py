@@ -549,8 +549,11 @@ class SqliteFindingSql(SqliteFolderSql, FindingSql):
     """SQLite's words; ``cleanup_looks`` is a function that the connection must know."""
 
     def teach(self, looks: Callable[[str], str]) -> None:
+        def looks_of(name: object) -> str | None:
+            return looks(name) if isinstance(name, str) else None  # what is no text looks like nothing else
+
         self.backend.connection.ensure_connection()
-        self.backend.connection.connection.create_function("cleanup_looks", 1, looks, deterministic=True)
+        self.backend.connection.connection.create_function("cleanup_looks", 1, looks_of, deterministic=True)
 
     def is_blank(self, expression: str, *, unicode: bool) -> Query:
         return Query(f"trim({expression}, %s) = ''", (BLANKS,))

@@ -23,6 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
 from cleanup.backends.base import (
+    NO_NAME,
     NOTHING_INSTEAD,
     ROWS_PER_SNAPSHOT_ROW,
     Backend,
@@ -91,8 +92,8 @@ class PostgresBackend(Backend):
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         super().__init__(connection)
-        self._told: deque[tuple[Sequence[Any], str]] = deque(maxlen=4)
-        """Columns of the last statements and the parameters that say them; four say what a merge is to do."""
+        self._told: deque[tuple[Sequence[Any], str]] = deque(maxlen=16)
+        """Columns of the last statements and the parameters that say them; four, mostly, say what a merge is to do."""
 
     # Transactions.
 
@@ -299,10 +300,11 @@ class PostgresBackend(Backend):
             ],
         )
         folders: dict[str, list[FolderRow]] = {}
-        known: dict[str | None, str | None] = {}  # a folder's key is read with each of its children, and kept once
+        known: dict[str | None, str | None] = {}  # a parent's key is read with each of its children, and kept once
         for row in rows:
             owner, folder, above, called, age, is_live = row[:6]
-            described = FolderRow._make((folder, known.setdefault(above, above), called, age, is_live, row[6:]))
+            name = NO_NAME if called is None else called
+            described = FolderRow._make((folder, known.setdefault(above, above), name, age, is_live, row[6:]))
             folders.setdefault(owner, []).append(described)
         return folders
 
@@ -513,7 +515,7 @@ class PostgresBackend(Backend):
         types = ["bigint", *("text" for _ in key)]
         params: list[Any] = [self._told_once(column) for column in (rows.points, *rows.columns)]
         name = forwarded = ""
-        if forwarding is not None:  # a key's cell is its spelling
+        if forwarding is not None:  # a key's cell is its spelling, so that ``removed`` is told already
             names.append("survivor")
             types.append("text")
             params.append(self._told_once(forwarding.survivors))
@@ -533,7 +535,8 @@ class PostgresBackend(Backend):
             f" FROM gone) AS numbered GROUP BY point, chunk RETURNING point_id, row_count){forwarded}"
             f" SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1"
         )
-        self._told.clear()  # with this a merge ends
+        if forwarding is not None:  # with the folders a merge ends
+            self._told.clear()
         counted = self.fetch(sql, [*params, step, str(table.name)])
         if sum(count for _, count in counted) != len(rows):
             raise CountMismatch(table=str(table.name), moved=len(rows), journaled=sum(count for _, count in counted))

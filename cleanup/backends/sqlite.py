@@ -21,6 +21,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup.backends.base import (
+    NO_NAME,
     NOTHING_INSTEAD,
     ROWS_PER_SNAPSHOT_ROW,
     Backend,
@@ -88,7 +89,7 @@ class SqliteBackend(Backend):
         encode, decode = _codec(encoding)
         raw.create_function("cleanup_encode", 2, encode, deterministic=True)
         raw.create_function("cleanup_decode", 1, decode, deterministic=True)
-        raw.create_function("cleanup_name", 2, lambda cell, longest: _name(cell)[:longest], deterministic=True)
+        raw.create_function("cleanup_name", 2, _searched_name, deterministic=True)
         _prepared[self.connection] = raw
 
     def relation(self, name: TableName) -> str:
@@ -997,7 +998,12 @@ def _json(value: Any) -> str:
 
 def _name(cell: Cell) -> str:
     """Return a folder's name from its cell; one that is no text gets a name that no text has."""
-    return cell[2:] if cell is not None and cell.startswith("t:") else "\x00" + (cell or "")
+    return cell[2:] if cell is not None and cell.startswith("t:") else NO_NAME + (cell or "")
+
+
+def _searched_name(cell: Cell, longest: int) -> str:
+    """Return the beginning of a folder's name, to be searched by; what is no text is not."""
+    return cell[2 : 2 + longest] if cell is not None and cell.startswith("t:") else ""
 
 
 def _collation(part: str) -> str:

@@ -1,8 +1,9 @@
 """What is known of everything that points at a folder, as plain data."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
-from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName
+from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName, UniqueKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,28 @@ class ReferenceMap:
     def has_triggers(self) -> bool:
         """Tell whether a table that a run may write has triggers."""
         return any(table.triggers for table in self.tables.values())
+
+    def touched_uniques(self, reference: Reference) -> list[UniqueKey]:
+        """Return the unique keys that moving a reference's rows could violate; rows without a key do not move."""
+        table = self.tables[reference.table]
+        touched = [unique for unique in table.uniques if set(unique.columns) & set(reference.columns)]
+        return touched if table.row_key else []
+
+    @property
+    def in_any_order(self) -> bool:
+        """Tell whether no application's merge, or undoing it, depends on what another one's does.
+
+        A row that refers to two folders may belong to two applications: both merges change it, one may remove it. And
+        what refers to a row that refers to folders needs that row: a folder may come back only after it, and may not
+        while it moves; a row that gave way comes back only after one that gave way, too.
+        """
+        referring = Counter(reference.table for reference in self.references)
+        giving_way = {reference.table for reference in self.references if self.touched_uniques(reference)}
+        return max(referring.values(), default=0) <= 1 and not any(
+            key.table == self.folders.name or (table in giving_way and key.table in giving_way)
+            for table in referring.keys() - {self.folders.name}
+            for key in self.inbound_keys.get(table, ())
+        )
 
     @property
     def inbound(self) -> dict[TableName, int]:

@@ -23,7 +23,7 @@ from django.db import transaction
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
 from cleanup.backends.base import Cell, Counted, Forwarding, Keys, Pair, Pairs, Target
-from cleanup.backends.catalogue import Table, UniqueKey
+from cleanup.backends.catalogue import Table
 from cleanup.exceptions import (
     ApplicationError,
     Collision,
@@ -54,6 +54,9 @@ class Inclusion:
 #: Folders that are removed in about the time that it takes to read and plan a batch.
 A_MOMENT = 5000
 
+#: Holds that are read whether they concern anybody or not: mostly there are none.
+FEW_HOLDS = 100
+
 #: The parent of a folder that should not be there.
 NOWHERE = object()
 
@@ -76,7 +79,7 @@ class Decision:
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
     parents: dict[str, str | None] = field(default_factory=dict)
-    """Of the folders that stay, as they will be."""
+    """Of the folders that stay, as they will be; used up when the merge is checked."""
     folders: dict[str, FolderRow] = field(default_factory=dict)
     """Every folder, where they were compared or more of them is copied than the key; it may be a hundred thousand."""
     yielding: list[tuple[int, Reference, tuple[str, ...]]] = field(default_factory=list)
@@ -113,8 +116,12 @@ class Batch:
     survivors: list[str] = field(default_factory=list)
     ranks: list[int] = field(default_factory=list)
     """In survivor order, from 1."""
+    olds: Sequence[str] = ()
+    """The removed folders' keys as cells."""
+    news: Sequence[str] = ()
+    """The survivors'."""
     folders: dict[str, FolderRow] = field(default_factory=dict)
-    """Of all its decisions."""
+    """Of its decisions, where they have them."""
     pairs: dict[tuple[tuple[str, ...], bool], Pairs] = field(default_factory=dict)
     """Made once for all references, by the folder columns that these copy, and whether they may be spelled in several
     ways."""
@@ -145,7 +152,7 @@ class Consolidation:
             for step in self.steps
             if step.kind == "removed"
             for reference in step.references
-            if (uniques := self._uniques(reference))
+            if (uniques := references.touched_uniques(reference))
         ]
         self._unkeyed = [r for r in references.references if not journal.row_key(references.tables[r.table])]
         #: Further columns of folders that composite references copy.
@@ -194,17 +201,18 @@ class Consolidation:
 
     def _set_aside_held(self, decisions: Sequence[Decision], include: Inclusion) -> bool:
         """Set aside what is on hold, and tell whether any application is that must be left alone."""
-        holds = Hold.objects.using(self.using).order_by()
-        if include.held or not holds.exists():
+        if include.held:
             return False
-        ours = holds.filter(application_key__in=[decision.application for decision in decisions])
-        reasons = dict(ours.values_list("application_key", "reason"))
+        holds = Hold.objects.using(self.using).order_by().values_list("application_key", "reason")
+        reasons = some = dict(holds[:FEW_HOLDS])
+        if len(some) == FEW_HOLDS:
+            reasons = dict(holds.filter(application_key__in=[decision.application for decision in decisions]))
         for decision in decisions:
             if decision.application in reasons:
                 decision.set_aside(
                     Result.Status.HELD, "held", f"The application is on hold ({reasons[decision.application]})."
                 )
-        return True
+        return bool(some)
 
     def _set_aside_missing_and_large(self, decisions: Sequence[Decision], include: Inclusion) -> None:
         limit = conf.large_application()
@@ -234,8 +242,9 @@ class Consolidation:
                 continue
             rows = folders.pop(decision.application, [])
             plan = decision.plan = plan_merge(rows, different_roots=conf.different_roots())
-            decision.parents = {row.key: row.parent for row in rows if row.key not in plan.removed}
-            decision.parents.update((move.folder, move.new_parent) for move in plan.moves)
+            if not plan.empty:
+                decision.parents = {row.key: row.parent for row in rows if row.key not in plan.removed}
+                decision.parents.update((move.folder, move.new_parent) for move in plan.moves)
             if columns:
                 decision.folders = {row.key: row for row in rows}
             if plan.refused:
@@ -266,6 +275,7 @@ class Consolidation:
         for place, decision in enumerate(decisions):
             if decision.goes_ahead:
                 batch.add(place if points is None else points[place].sequence, decision)
+        batch.olds, batch.news = self._key_cells(batch.removed), self._key_cells(batch.survivors)
         return batch
 
     # From a batch to what the statements need.
@@ -274,7 +284,7 @@ class Consolidation:
         table = self.references.tables[reference.table]
         spare: Sequence[Cell] = ()
         if reference.table == self.references.folders.name:
-            spare = self._key_cells(batch.removed)
+            spare = batch.olds
         constant = (reference.generic.column, reference.generic.content_types) if reference.generic else None
         kind = (reference.folder_columns, reference.spelled)
         if kind not in batch.pairs:
@@ -291,8 +301,7 @@ class Consolidation:
             return Pairs.of(list(self._copying(reference, batch)), width=len(reference.folder_columns))
         if reference.spelled:
             return Pairs.of(list(self._spelling(batch)), width=1)
-        olds, news = self._key_cells(batch.removed), self._key_cells(batch.survivors)
-        return Pairs(batch.points, (olds,), (news,), batch.ranks)
+        return Pairs(batch.points, (batch.olds,), (batch.news,), batch.ranks)
 
     def _copying(self, reference: Reference, batch: Batch) -> Iterator[Pair]:
         for point, removed, survivor, rank in self._removals(batch):
@@ -374,12 +383,6 @@ class Consolidation:
             decisions[place].refuse(Collision(count=count, table=str(target.table.name), constraint=unique.name))
         self._refuse_referenced_yielding(decisions)
 
-    def _uniques(self, reference: Reference) -> list[UniqueKey]:
-        """Return the unique keys that moving a reference's rows could violate; rows without a key do not move."""
-        table = self.references.tables[reference.table]
-        touched = [unique for unique in table.uniques if set(unique.columns) & set(reference.columns)]
-        return touched if journal.row_key(table) else []
-
     def _refuse_referenced_yielding(self, decisions: list[Decision]) -> None:
         for decision in decisions:
             decision.yielding = list(dict.fromkeys(decision.yielding))
@@ -436,7 +439,8 @@ class Consolidation:
         Folders that lie in folders are left out.
         """
         keys = list(decision.folders)
-        batch = Batch(list(range(len(keys))), keys, keys, [1] * len(keys), folders=decision.folders)
+        cells = self._key_cells(keys)
+        batch = Batch(list(range(len(keys))), keys, keys, [1] * len(keys), cells, cells, folders=decision.folders)
         tree = (self.references.folders.name, (self.tables.folder_parent,))
         targets = [
             replace(self._target(reference, batch), spare=())
@@ -593,7 +597,7 @@ class Consolidation:
         self.backend.remove(
             self.references.folders,
             (self.key_column,),
-            Keys(batch.points, (self._key_cells(batch.removed),)),
+            Keys(batch.points, (batch.olds,)),
             step=step.number,
             forwarding=Forwarding(batch.removed, batch.survivors, self.tables.folder_name, NAME_LENGTH),
         )
@@ -624,12 +628,13 @@ class Consolidation:
 
     def _differing(self, merged: Mapping[str, Decision]) -> set[str]:
         """Return the applications of which a folder is not where it was to be, missing, or new."""
-        expected = {key: dict(decision.parents) for key, decision in merged.items()}
         differing = set()
         for application, folder, parent in self.backend.read_parents(self.tables, list(merged), lock=False):
-            if expected[application].pop(folder, NOWHERE) != parent:
+            decision = merged.get(application)
+            # A folder may spell its application in another way than the application does; then it is found missing.
+            if decision is not None and decision.parents.pop(folder, NOWHERE) != parent:
                 differing.add(application)
-        return differing.union(application for application, missing in expected.items() if missing)
+        return differing.union(application for application, decision in merged.items() if decision.parents)
 
     def _plan_again(self, merged: Mapping[str, Plan]) -> None:
         folders = self.backend.read_folders(self.tables, list(merged), lock=False)

@@ -244,7 +244,7 @@ class Undo:
                 turn.change()
                 turn.let_next_begin()
 
-        if not soon:  # otherwise folders come back first: till they are committed, they are in nobody's way
+        if not soon:  # otherwise folders come back before the turn
             turn.change()
         undo = partial(self._undo_group, as_copies=as_copies, before_moves=before_moves)
         return [outcome for group in groups for outcome in undo(group)]

@@ -2,9 +2,10 @@
 
 Note [In turn]. To a worker alone, waiting for the database is a third of the time. So it has two threads, with a
 connection each: while the database checks the constraints of what one has changed and commits it, the other one works
-at the next batch. Rows are changed by one at a time; only the folders of a rollback come back before its turn, for they
-are in nobody's way. A batch is begun, and locked, when the one before will soon have changed its rows; the wait is part
-of its transaction's time, by which the size of batches is chosen, so that locks are held no longer than by one thread.
+at the next batch. Rows are changed by one at a time; only the folders of a rollback come back before its turn: nobody
+sees them before they are committed, and they lock nothing that others change (see ``ReferenceMap.in_any_order``). A
+batch is begun, and locked, when the one before will soon have changed its rows; the wait is part of its transaction's
+time, by which the size of batches is chosen, so that locks are held no longer than by one thread.
 """
 
 import threading

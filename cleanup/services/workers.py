@@ -108,13 +108,8 @@ class Team:
         )
 
     def _in_any_order(self) -> bool:
-        """Tell whether no batch needs what another one, which may not be committed, does or undoes.
-
-        A row that refers to two folders may belong to two applications: both merges change it, one may remove it, and
-        they have to be undone in the opposite order.
-        """
-        referring = Counter(reference.table for reference in self.references.references)
-        if max(referring.values(), default=0) > 1:
+        """Tell whether no batch needs what another one, which may not be committed, does or undoes."""
+        if not self.references.in_any_order:
             return False
         if self.run.kind == Run.Kind.CLEANUP:
             return True

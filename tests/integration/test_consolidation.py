@@ -433,6 +433,10 @@ class TestDifferingColumns:
 
 
 class TestHold:
+    @pytest.fixture(autouse=True, params=[100, 1], ids=["among few", "among many"])
+    def others(self, request, monkeypatch) -> None:
+        monkeypatch.setattr(consolidation, "FEW_HOLDS", request.param)
+
     def test_leaves_the_application_alone(self, database):
         held, free = tree(database, "A, A"), tree(database, "A, A")
         DatabaseCleanupService(using=database).hold(held.application, reason="asked by legal")

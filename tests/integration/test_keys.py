@@ -9,7 +9,9 @@ from django.db import connections, models
 from django.test.utils import isolate_apps
 
 from cleanup import folder_tables
+from cleanup.models import RemovedFolder
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.previews import preview
 from tests.integration.trees import dump
 
 FIELDS = {
@@ -17,6 +19,7 @@ FIELDS = {
     "integer": lambda: models.IntegerField(primary_key=True),
     "bigint": lambda: models.BigIntegerField(primary_key=True),
     "text": lambda: models.CharField(primary_key=True, max_length=40),
+    "any case": lambda: models.CharField(primary_key=True, max_length=40, db_collation="NOCASE"),
 }
 
 # Of application, folder and file.
@@ -40,10 +43,9 @@ def key(kind: str, number: int) -> uuid.UUID | int | str:
     return f"{number}/ö'%s" if kind == "text" else number
 
 
-@pytest.fixture(params=MIXTURES, ids="-".join)
-def kinds(request, scratch_database, monkeypatch) -> tuple[str, str, str]:
-    """Make tables with these keys, and let their models play the parts."""
-    application, folder, file = request.param
+def make_parts(database: str, monkeypatch, kinds: tuple[str, str, str], *, nameless: bool = False) -> None:
+    """Make tables with these keys, and let their models play the parts; ``nameless``: a folder may have no name."""
+    application, folder, file = kinds
     with isolate_apps("tests.hostapp"):
 
         class Owner(models.Model):
@@ -55,7 +57,7 @@ def kinds(request, scratch_database, monkeypatch) -> tuple[str, str, str]:
 
         class Box(models.Model):
             number = FIELDS[folder]()
-            title = models.CharField(max_length=100)
+            title = models.CharField(max_length=100, null=nameless)
             above = models.ForeignKey("self", models.CASCADE, null=True)
             owner = models.ForeignKey(Owner, models.CASCADE)
             made = models.DateTimeField(null=True)
@@ -79,9 +81,15 @@ def kinds(request, scratch_database, monkeypatch) -> tuple[str, str, str]:
     monkeypatch.setattr(folder_tables.conf, "folder_fields", lambda: FOLDER_FIELDS)
     monkeypatch.setattr(folder_tables.conf, "file_fields", lambda: FILE_FIELDS)
     monkeypatch.setattr(folder_tables.conf, "folder_live", lambda: None)
-    with connections[scratch_database].schema_editor() as editor:
+    with connections[database].schema_editor() as editor:
         for model in roles.values():
             editor.create_model(model)
+
+
+@pytest.fixture(params=MIXTURES, ids="-".join)
+def kinds(request, scratch_database, monkeypatch) -> tuple[str, str, str]:
+    """Make tables with these keys."""
+    make_parts(scratch_database, monkeypatch, request.param)
     return request.param
 
 
@@ -131,3 +139,40 @@ def test_of_any_type_are_taken_as_they_are_and_as_text(scratch_database, kinds, 
     assert service.consolidate_duplicate_folders(str(owner)).folders_removed == 0
     service.hold(owner)
     service.release(str(owner))
+
+
+def test_folders_without_a_name_are_merged_among_themselves(scratch_database, monkeypatch):
+    make_parts(scratch_database, monkeypatch, ("integer", "integer", "integer"), nameless=True)
+    tables = folder_tables.folder_tables()
+    owner = tables.application._base_manager.using(scratch_database).create(number=1)
+    boxes = tables.folder._base_manager.using(scratch_database)
+    boxes.create(number=1, title="A", owner=owner)
+    for number, title in enumerate((None, None, "", "C"), start=2):
+        boxes.create(number=number, title=title, owner=owner, above_id=1)
+    before = dump(scratch_database)
+    service = DatabaseCleanupService(using=scratch_database)
+
+    assert preview(using=scratch_database, application_id=1).folders_removed == 1
+    report = service.cleanup_all_duplicate_folders()
+
+    assert (report.successful_cleanups, report.total_folders_removed) == (1, 1)
+    assert service.verify_cleanup_integrity()["verification_passed"]
+    removed = RemovedFolder.objects.using(scratch_database).values_list("folder_key", "survivor_key", "name")
+    assert list(removed) == [("3", "2", "")]
+    assert service.rollback_cleanup(report.run_id).exact
+    assert dump(scratch_database) == before
+
+
+@pytest.mark.only("sqlite")
+def test_folders_that_spell_their_application_in_another_way_hinder_no_merge(scratch_database, monkeypatch):
+    make_parts(scratch_database, monkeypatch, ("any case", "integer", "integer"))
+    tables = folder_tables.folder_tables()
+    tables.application._base_manager.using(scratch_database).create(number="ABC")
+    boxes = tables.folder._base_manager.using(scratch_database)
+    for number in (1, 2):
+        boxes.create(number=number, title="A", owner_id="ABC")
+    boxes.create(number=3, title="C", owner_id="abc", above_id=1)
+
+    result = DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("ABC")
+
+    assert (result.status, result.folders_removed) == ("completed", 1)

@@ -18,6 +18,7 @@ from django.db.models import Count
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
+from cleanup.backends.postgresql import PostgresBackend
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, InvalidKey, NotResumable, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
@@ -318,15 +319,36 @@ class TestOneWorkerInTurns:
         assert len(set(turns.threads)) == 2
         assert turns.most_changing == 1
 
-    def test_folders_that_come_back_sooner_than_rows_move_are_those_that_went(self, database, settings):
+    def test_folders_come_back_before_the_turn_to_change_rows(self, database, settings, monkeypatch):
         settings.CLEANUP_BATCH_SIZE = 4
         mess.make(database, applications=self.APPLICATIONS)
         before = mess.picture(database)
         service = service_of(database)
-        undone = service.rollback_cleanup(service.cleanup_all_duplicate_folders().run_id)
-        assert (undone.successful, mess.picture(database)) == (self.APPLICATIONS, before)
-        results = Result.objects.using(database).filter(run=undone.run_id)
-        assert results.values("worker").distinct().count() == 2
+        run = service.cleanup_all_duplicate_folders().run_id
+        restore_images, restore_moved = PostgresBackend.restore_images, PostgresBackend.restore_moved
+        changing: list[int] = []
+        most_changing, came_back = [0], threading.Event()
+
+        def noting_images(self, *arguments, **options):
+            if set(changing) - {threading.get_ident()}:
+                came_back.set()
+            return restore_images(self, *arguments, **options)
+
+        def noting_moves(self, *arguments, **options):
+            changing.append(threading.get_ident())
+            most_changing[0] = max(most_changing[0], len(changing))
+            assert came_back.wait(timeout=60)
+            time.sleep(0.02)
+            try:
+                return restore_moved(self, *arguments, **options)
+            finally:
+                changing.remove(threading.get_ident())
+
+        monkeypatch.setattr(PostgresBackend, "restore_images", noting_images)
+        monkeypatch.setattr(PostgresBackend, "restore_moved", noting_moves)
+        assert service.rollback_cleanup(run).successful == self.APPLICATIONS
+        assert mess.picture(database) == before
+        assert most_changing == [1]
 
     def test_a_batch_is_changed_while_the_one_before_is_checked(self, scratch_database, turns, settings):
         settings.CLEANUP_TRIGGERS = "fire"
@@ -365,11 +387,25 @@ class TestOneWorkerInTurns:
         found = Result.objects.using(database).values_list("status", "attempts").annotate(Count("pk"))
         assert sorted(found) == [("completed", 1, 4), ("pending", 0, self.APPLICATIONS - 4)]
 
-    def test_applications_that_may_depend_on_each_other_are_done_in_order(self, scratch_database, turns):
+    @pytest.mark.parametrize(
+        "statements",
+        [
+            ["CREATE TABLE pairs (id int PRIMARY KEY, one {0} REFERENCES :folders, other {0} REFERENCES :folders)"],
+            [
+                "CREATE TABLE templates (id int PRIMARY KEY, folder {0} REFERENCES :folders)",
+                "ALTER TABLE :folders ADD COLUMN template int REFERENCES templates",
+            ],
+            [
+                "CREATE TABLE places (id int PRIMARY KEY, folder {0} UNIQUE REFERENCES :folders)",
+                "CREATE TABLE seats (id int PRIMARY KEY REFERENCES places, folder {0} UNIQUE REFERENCES :folders)",
+            ],
+        ],
+        ids=["two folders", "folders", "rows that give way"],
+    )
+    def test_applications_that_may_depend_on_each_other_are_done_in_order(self, scratch_database, turns, statements):
         mess.make(scratch_database, applications=self.APPLICATIONS)
-        links = "CREATE TABLE pairs (id int PRIMARY KEY, one {0} REFERENCES :folders, other {0} REFERENCES :folders)"
         key = folder_tables().folder_key.field.rel_db_type(connections[scratch_database])
-        execute(scratch_database, links.format(key))
+        execute(scratch_database, *(statement.format(key) for statement in statements))
         report = service_of(scratch_database).cleanup_all_duplicate_folders()
         assert report.successful_cleanups == self.APPLICATIONS
         assert set(turns.threads) == {threading.get_ident()}
