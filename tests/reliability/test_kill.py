@@ -23,7 +23,7 @@ from tests.reliability import mess
 from tests.reliability.nursery import Fate, Nursery, nursery
 from tests.reliability.wholeness import assert_whole, go_on, let_sessions_end
 
-ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "8"))
+ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "30"))
 APPLICATIONS = 30
 #: Small batches, for many moments between them.
 SETTINGS = {"CLEANUP_BATCH_SIZE": 3}
