@@ -303,8 +303,8 @@ class PostgresBackend(Backend):
         known: dict[str | None, str | None] = {}  # a parent's key is read with each of its children, and kept once
         for row in rows:
             owner, folder, above, called, age, is_live = row[:6]
-            name = NO_NAME if called is None else called
-            described = FolderRow._make((folder, known.setdefault(above, above), name, age, is_live, row[6:]))
+            called = NO_NAME if called is None else called
+            described = FolderRow._make((folder, known.setdefault(above, above), called, age, is_live, row[6:]))
             folders.setdefault(owner, []).append(described)
         return folders
 
@@ -519,6 +519,7 @@ class PostgresBackend(Backend):
             names.append("survivor")
             types.append("text")
             params.append(self._told_once(forwarding.survivors))
+            self._told.clear()  # with the folders a merge ends
             name = f", left(t.{self.quote(forwarding.name)}::text, {forwarding.longest}) AS name"
             forwarded = (
                 ", forwarded AS (INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)"
@@ -535,8 +536,6 @@ class PostgresBackend(Backend):
             f" FROM gone) AS numbered GROUP BY point, chunk RETURNING point_id, row_count){forwarded}"
             f" SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1"
         )
-        if forwarding is not None:  # with the folders a merge ends
-            self._told.clear()
         counted = self.fetch(sql, [*params, step, str(table.name)])
         if sum(count for _, count in counted) != len(rows):
             raise CountMismatch(table=str(table.name), moved=len(rows), journaled=sum(count for _, count in counted))

@@ -1003,7 +1003,8 @@ def _name(cell: Cell) -> str:
 
 def _searched_name(cell: Cell, longest: int) -> str:
     """Return the beginning of a folder's name, to be searched by; what is no text is not."""
-    return cell[2 : 2 + longest] if cell is not None and cell.startswith("t:") else ""
+    name = _name(cell)
+    return "" if name.startswith(NO_NAME) else name[:longest]
 
 
 def _collation(part: str) -> str:

@@ -338,7 +338,7 @@ class TestOneWorkerInTurns:
             changing.append(threading.get_ident())
             most_changing[0] = max(most_changing[0], len(changing))
             assert came_back.wait(timeout=60)
-            time.sleep(0.02)
+            time.sleep(0.02)  # if the other one did not wait for its turn, it would show now
             try:
                 return restore_moved(self, *arguments, **options)
             finally:
