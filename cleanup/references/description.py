@@ -66,6 +66,9 @@ class ReferenceMap:
     tables: dict[TableName, Table] = field(default_factory=dict)
     """Every table that a run may write, described (folders, files and applications too)."""
     problems: tuple[Problem, ...] = ()
+    """What keeps a run from starting."""
+    warnings: tuple[Problem, ...] = ()
+    """What an operator should know before a run, and what does not keep it from starting."""
     automatic_many_to_many: frozenset[TableName] = frozenset()
     """Tables of automatic many-to-many relations: an exact twin may go without asking."""
     inbound_keys: dict[TableName, tuple[ForeignKey, ...]] = field(default_factory=dict)

@@ -147,7 +147,11 @@ class _Discovery:
             linked={(key.table, column) for key in keys for column in key.columns},
             own={self.names[name] for name in installed_models.own_tables(self.tables) if name in self.names},
         )
-        return replace(found, problems=(*self.problems, *problems.of_graph(derived, torn), *checks.run()))
+        return replace(
+            found,
+            problems=(*self.problems, *problems.of_graph(derived, torn), *checks.run()),
+            warnings=tuple(checks.warn()),
+        )
 
     def _require_columns(self) -> None:
         for table, name in (

@@ -153,6 +153,12 @@ class Checks:
         for check in checks:
             yield from check()
 
+    def warn(self) -> Iterator[Problem]:
+        """Yield what an operator should know and what stops nothing."""
+        checks: tuple[Callable[[], Iterator[Problem]], ...] = ()
+        for check in checks:
+            yield from check()
+
     # What the settings name.
 
     def misconfigured(self) -> Iterator[Problem]:

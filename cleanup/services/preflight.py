@@ -188,6 +188,7 @@ class _Preflight:
 
     def _of_references(self, found: ReferenceMap) -> JSON:
         self.problems[:0] = found.problems
+        self.warnings += found.warnings
         self.problems += self._allowed(lambda: blocking_rows(using=self.using, references=found)) or []
         own = self._own_tables()
         grants = inventory.grants(found, own.values())
