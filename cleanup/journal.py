@@ -23,12 +23,13 @@ had to give way to a twin return.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from cleanup.backends import Backend
-from cleanup.backends.base import NOTHING_INSTEAD, Cell, Counted, Instead, RowConflict, UndoTarget
+from cleanup.backends.base import NOTHING_INSTEAD, Cell, Counted, ImageLink, Instead, RowConflict, UndoTarget
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.exceptions import UnreadableJournal
 from cleanup.folder_tables import FolderTables
@@ -123,6 +124,26 @@ class Undone:
     moved: tuple[Counted, ...]
     """Rows whose old values are back."""
     conflicts: tuple[RowConflict, ...]
+
+
+def dependents(
+    links: Iterable[ImageLink], left_out: Collection[tuple[Cell, ...]]
+) -> Iterator[tuple[int, tuple[Cell, ...]]]:
+    """Yield, with their points, the rows that need a row that is left out, directly or through others; each once.
+
+    None that is left out itself. In time proportional to the links.
+    """
+    needing: defaultdict[tuple[Cell, ...], list[ImageLink]] = defaultdict(list)
+    for link in links:
+        needing[link.needs].append(link)
+    seen = set(left_out)
+    reached = list(seen)
+    while reached:
+        for link in needing.pop(reached.pop(), ()):
+            if link.key not in seen:
+                seen.add(link.key)
+                reached.append(link.key)
+                yield link.point, link.key
 
 
 class Reader:
@@ -277,11 +298,11 @@ class Reader:
         rows: int,
     ) -> Undone:
         columns, key = self.columns(label), self.key(label)
+        stored = set(columns)
         own_keys = [foreign_key for foreign_key in foreign_keys if foreign_key.table == table.name]
         conflicts: list[RowConflict] = []
         left_out: set[tuple[Cell, ...]] = set()
         while True:
-            # A row that is left out may be the target of others, which are then left out too: until nothing is added.
             done = self.backend.restore_images(
                 table,
                 columns,
@@ -297,3 +318,14 @@ class Reader:
                 return Undone(tuple(done.restored), (), tuple(conflicts))
             conflicts += done.conflicts
             left_out |= {conflict.key for conflict in done.conflicts}
+            # What needs a row that stays away stays away as well, to any depth; decided at once, not level by level.
+            for foreign_key in own_keys:
+                if foreign_key.target != table.name or not stored.issuperset(
+                    foreign_key.target_columns + foreign_key.columns
+                ):
+                    continue
+                links = self.backend.image_links(table, columns, key, points=points, step=step, foreign_key=foreign_key)
+                column = "+".join(foreign_key.columns)
+                for point, row in dependents(links, left_out):
+                    conflicts.append(RowConflict(point, table.name, "missing_target", row, column))
+                    left_out.add(row)

@@ -182,6 +182,14 @@ class RowConflict:
     column: str = ""
 
 
+class ImageLink(NamedTuple):
+    """A removed row that can come back only with, or after, another removed row of its table."""
+
+    point: int
+    key: tuple[Cell, ...]
+    needs: tuple[Cell, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Restoration:
     """What undoing one step did or met."""
@@ -478,6 +486,19 @@ class Backend(ABC):
         layout's, in its order; ``rows`` is how many images the journal says it has, where that is known. Raises
         CountMismatch.
         """
+
+    @abstractmethod
+    def image_links(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int,
+        foreign_key: ForeignKey,
+    ) -> Iterator[ImageLink]:
+        """Yield which removed rows, gone still, need which others by a foreign key of their table to itself."""
 
     def _require_all(self, table: Table, found: int, expected: int | None) -> None:
         """Raise CountMismatch where the journal holds other than what it says."""

@@ -31,6 +31,7 @@ from cleanup.backends.base import (
     CollidingRow,
     Counted,
     Forwarding,
+    ImageLink,
     Instead,
     Keys,
     Restoration,
@@ -746,6 +747,36 @@ class PostgresBackend(Backend):
         if found and sum(row[4] for row in found) != found[0][5]:
             raise CountMismatch(table=str(table.name), moved=found[0][5], journaled=sum(row[4] for row in found))
         return Restoration([Counted(row[0], table.name, row[4]) for row in found], [])
+
+    def image_links(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int,
+        foreign_key: ForeignKey,
+    ) -> Iterator[ImageLink]:
+        images, params = self._images(table, columns, key, points=points, step=step, left_out=())
+        relation = self.relation(table.name)
+        own_key, other_key = (self._text_array([f"{alias}.{self.quote(column)}" for column in key]) for alias in "if")
+        same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
+        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
+        needs = " AND ".join(f"f.{self.quote(other)} = i.{self.quote(own)}" for own, other in pairs)
+        there = " AND ".join(f"t.{self.quote(other)} = i.{self.quote(own)}" for own, other in pairs)
+        rows = self.fetch_in_pieces(
+            f"""
+            WITH {images}
+            SELECT i.__point, {own_key}, {other_key}
+              FROM images AS i
+              JOIN images AS f ON {needs}
+             WHERE NOT EXISTS (SELECT FROM {relation} AS t WHERE {same_key})
+               AND NOT EXISTS (SELECT FROM {relation} AS t WHERE {there})
+            """,
+            params,
+        )
+        return (ImageLink(point, tuple(own), tuple(other)) for point, own, other in rows)
 
     def structure_differences(
         self,

@@ -29,6 +29,7 @@ from cleanup.backends.base import (
     CollidingRow,
     Counted,
     Forwarding,
+    ImageLink,
     Instead,
     Keys,
     Restoration,
@@ -742,6 +743,34 @@ class SqliteBackend(Backend):
         if inserted != expected:
             raise CountMismatch(table=str(table.name), moved=inserted, journaled=expected)
         return Restoration([Counted(point, table.name, count) for point, count in counts], [])
+
+    def image_links(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int,
+        foreign_key: ForeignKey,
+    ) -> Iterator[ImageLink]:
+        images, params = self._images(table, columns, key, points=points, step=step, left_out=())
+        relation = self.relation(table.name)
+        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
+        needs = " AND ".join(f"f.{self.quote(other)} = i.{self.quote(own)}" for own, other in pairs)
+        there = " AND ".join(f"t.{self.quote(other)} = i.{self.quote(own)}" for own, other in pairs)
+        rows = self.fetch_in_pieces(
+            f"""
+            WITH {images}
+            SELECT i.__point, i.__key, f.__key
+              FROM images AS i
+              JOIN images AS f ON {needs}
+             WHERE NOT EXISTS (SELECT 1 FROM {relation} AS t WHERE {self._same_columns(key)})
+               AND NOT EXISTS (SELECT 1 FROM {relation} AS t WHERE {there})
+            """,
+            params,
+        )
+        return (ImageLink(point, tuple(json.loads(own)), tuple(json.loads(other))) for point, own, other in rows)
 
     def structure_differences(
         self,
