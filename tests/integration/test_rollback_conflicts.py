@@ -57,7 +57,7 @@ class TestConflictAtTheTopOfADeepTree:
         execute(scratch_database, "CREATE UNIQUE INDEX one_slug ON :folders (slug)")
         counts = []
         for depth in (3, 60):
-            made, point = self.deep(scratch_database, depth)
+            _, point = self.deep(scratch_database, depth)
             with CaptureQueriesContext(connections[scratch_database]) as statements:
                 preview(scratch_database, point)
             counts.append(len(statements))
