@@ -5,7 +5,9 @@ table, column and type that they need, so that an old journal can be read, or re
 
 Note [Form of the journal]. A layout is a JSON document: ``format`` (this module's FORMAT_VERSION), ``encoding`` of the
 cells (see Note [Cells] in backends.base), ``tables``: label -> ``schema``, ``name``, ``key`` (columns), ``columns``
-([name, type] of every stored column, generated ones left out), and ``steps``: step -> ``kind`` (moved or removed) and
+([name, type] of every stored column, generated ones left out), ``numbers`` of those columns in the table, ``oid``,
+``definitions`` of types of the host's own by column (these three are missing where an older version wrote), and
+``steps``: step -> ``kind`` (moved or removed) and
 ``targets`` (label, columns, folder columns). A snapshot row belongs to a step and a table:
 
 - moved: ``changes`` [{"from": [old cells], "to": [new cells], "keys": [[first key cell of each row], ...]}, ...], the
@@ -26,11 +28,13 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Literal
 
 from cleanup.backends import Backend
 from cleanup.backends.base import NOTHING_INSTEAD, Cell, Counted, ImageLink, Instead, RowConflict, UndoTarget
-from cleanup.backends.catalogue import ForeignKey, Table, TableName
+from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
+from cleanup.backends.retyping import alterations
 from cleanup.exceptions import UnreadableJournal
 from cleanup.folder_tables import FolderTables
 from cleanup.models import SnapshotLayout, SnapshotRow
@@ -95,11 +99,15 @@ def _digest(document: str) -> str:
 def _document(backend: Backend, references: ReferenceMap, mapped: FolderTables) -> str:
     tables = {}
     for name, table in sorted(references.tables.items()):
+        stored = [column for column in table.columns if not column.generated]
         tables[str(name)] = {
             "schema": name.schema,
             "name": name.name,
             "key": list(row_key(table)),
-            "columns": [[column.name, column.type] for column in table.columns if not column.generated],
+            "columns": [[column.name, column.type] for column in stored],
+            "numbers": [column.number for column in stored],
+            "oid": table.oid,
+            "definitions": {column.name: column.definition for column in stored if column.definition},
         }
     folders = str(references.folders.name)
     steps: dict[str, Any] = {}
@@ -176,6 +184,41 @@ class Reader:
         """Return the table that a label of the layout means."""
         entry = self._tables[label]
         return TableName(entry["schema"], entry["name"])
+
+    def table(self, label: str) -> Table:
+        """Return the table that a label of the layout means as it was, as far as the layout says."""
+        entry = self._tables[label]
+        numbers, definitions = entry.get("numbers"), entry.get("definitions", {})
+        columns = [
+            Column(name, kind, number=number, definition=definitions.get(name, ""))
+            for (name, kind), number in zip(entry["columns"], numbers or repeat(0), strict=numbers is not None)
+        ]
+        return Table(self.table_name(label), tuple(columns), oid=entry.get("oid", 0))
+
+    def refuse_altered(self, written: Iterable[tuple[int, str]], described: Mapping[TableName, Table]) -> None:
+        """Raise UnreadableJournal if what (step, table label) say cannot be written back: it names table and column.
+
+        The images of rows need every column, changes those that changed and the key.
+        """
+        needed: dict[str, set[str]] = {}
+        for step, label in sorted(written):
+            columns = needed.setdefault(label, set())
+            if self.kind(step) == "moved":
+                columns.update(*(own for own in self._moved_columns(step, label)), self.key(label))
+            else:
+                columns.update(self.columns(label))
+        for label, columns in needed.items():
+            table = described.get(self.table_name(label))
+            if table is None:
+                raise self._unreadable(f"table {label} is gone.")
+            then = self.table(label)
+            ordered = [column for column in self.columns(label) if column in columns]
+            for clause in alterations(then, table, ordered):
+                raise self._unreadable(f"{clause}.")
+
+    def _moved_columns(self, step: int, label: str) -> list[tuple[str, ...]]:
+        targets = next(targets for number, _, targets in self._steps if number == step)
+        return [own for table, own, _ in targets if table == label]
 
     def columns(self, label: str) -> list[str]:
         """Return the stored columns of a table in the order of its images."""

@@ -5,7 +5,7 @@ Django may not know. A table is identified by schema and name; on SQLite the sch
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
@@ -44,6 +44,10 @@ class Column:
     identity: bool = False
     updatable: bool = True
     """The current role may update it."""
+    number: int = field(default=0, compare=False)
+    """Its place in the table, which a new name does not change (``attnum``; ``cid`` on SQLite, counted from 1)."""
+    definition: str = ""
+    """What a type of the host's own consists of: labels of an enum, attributes of a row, base type of a domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ class Table:
     estimated_rows: int = 0
     kind: str = "table"
     """``table``, ``partitioned``, ``view``, ``foreign`` ..."""
+    oid: int = field(default=0, compare=False)
+    """While it is the same, so are the columns of the same ``number``; 0 on SQLite."""
 
     @property
     def row_key(self) -> tuple[str, ...] | None:

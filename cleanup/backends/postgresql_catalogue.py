@@ -118,8 +118,19 @@ SELECT w.oid::bigint, w.schema, w.name, w.kind, row_security_active(w.oid), e.ro
 _COLUMNS = f"""
 WITH {_WANTED}
 SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       a.attgenerated <> '', a.attidentity <> '', has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
+       a.attgenerated <> '', a.attidentity <> '', has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
+       CASE t.typtype
+           WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)
+           WHEN 'e' THEN (SELECT json_agg(e.enumlabel ORDER BY e.enumlabel)::text
+                            FROM pg_enum e WHERE e.enumtypid = t.oid)
+           WHEN 'c' THEN (SELECT json_agg(json_build_array(f.attname, format_type(f.atttypid, f.atttypmod))
+                                          ORDER BY f.attnum)::text
+                            FROM pg_attribute f
+                           WHERE f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped)
+           ELSE '' END
   FROM pg_attribute a
+  JOIN pg_type own ON own.oid = a.atttypid
+  JOIN pg_type t ON t.oid = CASE WHEN own.typcategory = 'A' THEN own.typelem ELSE own.oid END
  WHERE a.attrelid IN (SELECT oid FROM wanted) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum
 """
@@ -321,12 +332,14 @@ class PostgresCatalogue:
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
         """Return the tables that exist, by name."""
         rows, column_rows, index_rows, trigger_rows = self._fetch_each(
-            (_TABLES, 11), (_COLUMNS, 8), (self._indexes_sql, 15), (_TRIGGERS, 7), **_arrays(tables)
+            (_TABLES, 11), (_COLUMNS, 9), (self._indexes_sql, 15), (_TRIGGERS, 7), **_arrays(tables)
         )
         oids = [row[0] for row in rows]
         columns: dict[int, dict[int, Column]] = {oid: {} for oid in oids}
-        for oid, number, name, kind, not_null, generated, identity, updatable in column_rows:
-            columns[oid][number] = Column(name, kind, not_null, generated, identity, updatable)
+        for oid, number, name, kind, not_null, generated, identity, updatable, definition in column_rows:
+            columns[oid][number] = Column(
+                name, kind, not_null, generated, identity, updatable, number=number, definition=definition
+            )
         uniques: dict[int, list[UniqueKey]] = {oid: [] for oid in oids}
         indexes: dict[int, list[tuple[str, ...]]] = {oid: [] for oid in oids}
         for oid, *row in index_rows:
@@ -358,6 +371,7 @@ class PostgresCatalogue:
                 partition_of=self._inheritance.root.get(table_name),
                 estimated_rows=estimated_rows,
                 kind=_KINDS[kind],
+                oid=oid,
             )
         return described
 

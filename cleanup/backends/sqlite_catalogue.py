@@ -23,7 +23,7 @@ _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 _ORDINARY = "m.type = 'table' AND upper(substr(ltrim(m.sql), 1, 14)) <> 'CREATE VIRTUAL'"
 
 _COLUMNS = f"""
-SELECT m.name, c.name, c.type, c."notnull", c.hidden, c.pk
+SELECT m.name, c.name, c.type, c."notnull", c.hidden, c.pk, c.cid + 1
   FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c
  WHERE {_ORDINARY} ORDER BY m.name, c.cid
 """
@@ -87,14 +87,23 @@ class SqliteCatalogue:
             group = list(rows)
             never_null = self._key_is_never_null(table, group)
             columns[table] = [
-                (Column(column, kind, bool(not_null) or (bool(place) and never_null), hidden in {2, 3}), place)
-                for _, column, kind, not_null, hidden, place in group
+                (
+                    Column(
+                        column,
+                        kind,
+                        not_null=bool(not_null) or (bool(place) and never_null),
+                        generated=hidden in {2, 3},
+                        number=number,
+                    ),
+                    place,
+                )
+                for _, column, kind, not_null, hidden, place, number in group
             ]
         return columns
 
     def _key_is_never_null(self, table: TableName, rows: Sequence[tuple[Any, ...]]) -> bool:
         """Tell whether the primary key is the rowid itself, or the table has none: else SQLite allows nulls in it."""
-        key_types = [kind for _, _, kind, _, _, place in rows if place]
+        key_types = [kind for _, _, kind, _, _, place, _ in rows if place]
         return [kind.upper() for kind in key_types] == ["INTEGER"] or table in self._without_rowid
 
     @cached_property

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from cleanup import conf, exceptions, queries
@@ -407,8 +407,8 @@ class DatabaseCleanupService:
             conflicts = self._preview(undo, point, as_copies=as_copies).conflicts
             if conflicts and not skip_conflicts:
                 raise exceptions.RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
-        elif source is not None and not as_copies:
-            self._refuse_guarded(source, undo)
+        elif source is not None:
+            self._refuse_impossible(source, undo, as_copies=as_copies)
         start = background.start_rollback if in_background else runs.create_rollback
         return start(
             using=self.using,
@@ -488,8 +488,8 @@ class DatabaseCleanupService:
             )
         source = self._rollback_source(key)
         references = runs.ready_references(using=self.using)
-        if not as_copies:
-            self._refuse_guarded(source, rollback.Undo(using=self.using, references=references))
+        undo = rollback.Undo(using=self.using, references=references)
+        self._refuse_impossible(source, undo, as_copies=as_copies)
         run = runs.create_rollback(
             using=self.using,
             source=source,
@@ -516,13 +516,17 @@ class DatabaseCleanupService:
         outcomes = [self._preview(undo, live, as_copies=as_copies) for live in points]
         return _as_rollback_result(key, outcomes, status="preview")
 
-    def _refuse_guarded(self, source: Run, undo: rollback.Undo) -> None:
-        """Raise Guarded where guards forbid what one of the run's points would bring back."""
-        undo.guards.refuse(self._live_points(source))
+    def _refuse_impossible(self, source: Run, undo: rollback.Undo, *, as_copies: bool) -> None:
+        """Raise UnreadableJournal or Guarded where that is what one of the run's points would meet."""
+        undo.refuse_unreadable(self._live(source))
+        if not as_copies:
+            undo.guards.refuse(self._live_points(source))
+
+    def _live(self, source: Run) -> QuerySet[RollbackPoint]:
+        return RollbackPoint.objects.using(self.using).filter(run=source, status=RollbackPoint.Status.LIVE)
 
     def _live_points(self, source: Run) -> Iterator[RollbackPoint]:
-        points = RollbackPoint.objects.using(self.using).filter(run=source, status=RollbackPoint.Status.LIVE)
-        points = points.select_related("layout").order_by("sequence")
+        points = self._live(source).select_related("layout").order_by("sequence")
         after = 0
         while page := list(points.filter(sequence__gt=after)[:PAGE]):
             yield from page

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
@@ -27,7 +27,6 @@ from cleanup.exceptions import (
     PointExpired,
     RollbackConflict,
     Superseded,
-    UnreadableJournal,
     WouldDetach,
 )
 from cleanup.folder_tables import folder_tables
@@ -225,7 +224,7 @@ class Undo:
 
     def _journaled(self, points: Sequence[RollbackPoint]) -> _Journaled:
         """Look up what the journal says of points of one layout."""
-        reader = journal.Reader(layout=points[0].layout, backend=self.backend, rollback_id=points[0].id)
+        reader = self._reader(points)
         written: dict[tuple[int, str], dict[int, int]] = {}
         rows = SnapshotRow.objects.using(self.using).filter(point__in=[point.sequence for point in points])
         counts = rows.values_list("kind", "step", "table", "point_id").annotate(Sum("row_count"))
@@ -233,7 +232,25 @@ class Undo:
             if kind == reader.kind(step):
                 written.setdefault((step, table), {})[sequence] = count
         self._describe([reader.table_name(label) for _, label in written])
+        reader.refuse_altered(written, self._described)
         return _Journaled(points, reader, written)
+
+    def _reader(self, points: Sequence[RollbackPoint]) -> journal.Reader:
+        """Return the reader of points of one layout."""
+        return journal.Reader(layout=points[0].layout, backend=self.backend, rollback_id=points[0].id)
+
+    def refuse_unreadable(self, points: QuerySet[RollbackPoint]) -> None:
+        """Raise UnreadableJournal where the tables are no longer as one of the points needs them to be."""
+        written = SnapshotRow.objects.using(self.using).filter(point__in=points).order_by()
+        tables: defaultdict[str, set[tuple[str, int, str]]] = defaultdict(set)
+        for layout, kind, step, table in written.values_list("point__layout", "kind", "step", "table").distinct():
+            tables[layout].add((kind, step, table))
+        for layout, rows in tables.items():
+            first = points.filter(layout=layout).select_related("layout").order_by("sequence")[:1]
+            reader = self._reader(list(first))
+            names = [(step, table) for kind, step, table in rows if kind == reader.kind(step)]
+            self._describe([reader.table_name(table) for _, table in names])
+            reader.refuse_altered(names, self._described)
 
     def _undo_groups(self, groups: Sequence[_Journaled], *, as_copies: bool, turn: Turn) -> list[PointOutcome]:
         rows = sum(sum(by_point.values()) for group in groups for by_point in group.written.values())
@@ -297,6 +314,10 @@ class Undo:
         now: datetime,
         by: str,
     ) -> PointOutcome:
+        structures = structure_tables(self.references, self.tables)
+        self._reader([point]).refuse_altered(
+            [(journal.STRUCTURE_STEP, str(structure.table.name)) for structure in structures], self._described
+        )
         folders = files = references = 0
         conflicts: list[Conflict] = []
         copies: dict[str, Copy] = {}
@@ -320,16 +341,10 @@ class Undo:
         )
 
     def _differences(self, point: RollbackPoint) -> list[Conflict]:
-        reader = journal.Reader(layout=point.layout, backend=self.backend, rollback_id=point.id)
+        reader = self._reader([point])
         differences: list[Conflict] = []
         for structure in structure_tables(self.references, self.tables):
             label = str(structure.table.name)
-            present = {column.name for column in structure.table.columns}
-            for column in reader.columns(label):
-                if column not in present:
-                    raise UnreadableJournal(
-                        rollback_id=point.id, problem=f"column {label}.{column} is gone or was renamed."
-                    )
             rows = self.backend.structure_differences(
                 structure,
                 reader.columns(label),
