@@ -11,14 +11,14 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, register
-from django.db import connections, router
+from django.db import connections, models, router
 from django.utils.module_loading import import_string
 
 from cleanup import conf
 from cleanup.exceptions import MisconfiguredSetting, UnknownField, UnknownModel, UnsupportedKey, UnusableHook
 from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables, misconfigurations
 from cleanup.models import Run
-from cleanup.references.problems import live_setting, marks_deleted
+from cleanup.references import soft_deletion
 
 TAG = "cleanup"
 
@@ -171,15 +171,34 @@ def _soft_deletion(tables: FolderTables) -> Iterator[CheckMessage]:
     if conf.folder_live_is_set():
         return
     ignored = {name.rpartition(".")[2] for name in conf.ignored_columns() if _table_of(name) == tables.folder_table}
+    parts = {tables.folder_key.column, tables.folder_parent, tables.folder_application}
+    parts |= {tables.folder_name, tables.folder_created}
     for field in tables.folder._meta.concrete_fields:
         column = str(field.column)
-        if marks_deleted(column) and column not in ignored:
+        flag = isinstance(field, models.BooleanField | models.IntegerField)
+        if column not in ignored | parts and soft_deletion.marks_deleted(column, table=tables.folder_table, flag=flag):
             yield checks.Error(
                 f"{tables.folder._meta.label}.{field.name} looks like a mark of deleted folders.",
-                hint=live_setting(column, boolean=field.get_internal_type() == "BooleanField"),
+                hint=_live_hint(column, field),
                 obj=tables.folder,
                 id="cleanup.E006",
             )
+
+
+def _live_hint(column: str, field: "models.Field[Any, Any]") -> str:
+    """Return the setting to decide by: what a new folder holds, as far as the field says."""
+    if isinstance(field.default, bool | int | str):
+        return soft_deletion.live_setting(column, field.default)
+    if field.null:
+        return soft_deletion.live_setting(column, None)
+    if isinstance(field, models.BooleanField):
+        return soft_deletion.live_setting(column, soft_deletion.is_reversed(column))
+    if isinstance(field, models.IntegerField):
+        return soft_deletion.live_setting(column, 0)
+    return (
+        f"Say in CLEANUP_FOLDER_LIVE what {column} holds in live folders, as in "
+        f'CLEANUP_FOLDER_LIVE = {{"{column}": "..."}}, or set CLEANUP_FOLDER_LIVE = None if all are live.'
+    )
 
 
 def _table_of(name: str) -> str:

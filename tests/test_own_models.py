@@ -23,6 +23,7 @@ MORE = (
     "tests/integration/test_copies.py",
     "tests/integration/test_forests.py",
     "tests/integration/test_integrity.py",
+    "tests/integration/test_observed.py",
     "tests/integration/test_preflight.py",
     "tests/integration/test_queries.py",
     "tests/integration/test_retention.py",

@@ -7,6 +7,7 @@ finds what has to change together, ``problems`` says what stands in the way, ``d
 
 from cleanup.references.description import GenericKey, Problem, Reference, ReferenceMap
 from cleanup.references.discovery import catalogue_for, discover
+from cleanup.references.observed import row_problems, row_warnings
 from cleanup.references.unkeyed import blocking_rows
 
 __all__ = [
@@ -17,4 +18,6 @@ __all__ = [
     "blocking_rows",
     "catalogue_for",
     "discover",
+    "row_problems",
+    "row_warnings",
 ]

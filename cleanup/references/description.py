@@ -65,6 +65,8 @@ class ReferenceMap:
     """In the order of their steps; within a step, a copy comes before what it copies."""
     tables: dict[TableName, Table] = field(default_factory=dict)
     """Every table that a run may write, described (folders, files and applications too)."""
+    further_columns: frozenset[str] = frozenset()
+    """The columns of the folder table that play no part, refer to nothing and are not ignored."""
     problems: tuple[Problem, ...] = ()
     """What keeps a run from starting."""
     warnings: tuple[Problem, ...] = ()

@@ -149,6 +149,7 @@ class _Discovery:
         )
         return replace(
             found,
+            further_columns=checks.further_columns(),
             problems=(*self.problems, *problems.of_graph(derived, torn), *checks.run()),
             warnings=tuple(checks.warn()),
         )

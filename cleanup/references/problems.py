@@ -9,60 +9,16 @@ from dataclasses import dataclass
 from django.db import connections
 
 from cleanup import conf
-from cleanup.backends import reference_sql
+from cleanup.backends import backend_for, reference_sql
 from cleanup.backends.catalogue import Catalogue, Column, ForeignKey, Table, TableName, Trigger, quoted
+from cleanup.backends.folder_sql import folder_sql
+from cleanup.backends.sample_sql import SampleSql
 from cleanup.folder_tables import FolderTables
+from cleanup.references import path_columns, soft_deletion
 from cleanup.references.description import Problem, Reference, ReferenceMap
 from cleanup.references.graph import Graph, Torn
 from cleanup.references.key_types import can_hold, suspect_types
 from cleanup.references.named import NamedColumn, NamedColumns
-
-_PATH_COLUMNS = frozenset(
-    {
-        "path",
-        "paths",
-        "full_path",
-        "fullpath",
-        "folder_path",
-        "tree_path",
-        "treepath",
-        "path_cache",
-        "path_ids",
-        "path_names",
-        "materialized_path",
-        "materialised_path",
-        "mpath",
-        "ltree",
-        "lineage",
-        "ancestors",
-        "ancestor_ids",
-    }
-)
-_NESTED_SETS = (
-    frozenset({"lft", "rght"}),
-    frozenset({"lft", "rgt"}),
-    frozenset({"lft", "tree_id"}),
-    frozenset({"lft", "level"}),
-)
-_SOFT_DELETE = frozenset(
-    f"{prefix}{state}{suffix}"
-    for state in ("deleted", "archived", "trashed", "removed")
-    for prefix, suffix in (("", ""), ("is_", ""), ("", "_at"), ("", "_on"), ("date_", ""), ("", "_date"), ("", "_time"))
-) | {"deletion_date", "deletion_time", "in_trash", "deleted_by_cascade"}
-
-
-def marks_deleted(column: str) -> bool:
-    """Tell whether a column is named like a mark of deleted rows."""
-    return column.lower() in _SOFT_DELETE
-
-
-def live_setting(column: str, *, boolean: bool) -> str:
-    """Return the setting to decide by, for a column that may mark folders as deleted."""
-    live = "False" if boolean else "None"
-    return (
-        f'Say which folders are live: CLEANUP_FOLDER_LIVE = {{"{column}": {live}}}, '
-        f"or CLEANUP_FOLDER_LIVE = None if all are."
-    )
 
 
 def moving_key(key: ForeignKey, columns: Iterable[str]) -> Problem:
@@ -363,37 +319,48 @@ class Checks:
         """Report columns of the folder table that repeat where a folder stands in its tree."""
         if conf.tree_hook() is not None:
             return
-        folders = self.found.folders
-        names = {column.name.lower() for column in folders.columns}
-        nested = set().union(*(pair for pair in _NESTED_SETS if pair <= names))
-        ignored, mapped = self._ignored(), self._mapped_columns()
-        for column in folders.columns:
-            place = (folders.name, column.name)
-            is_path = column.name.lower() in _PATH_COLUMNS | nested or column.type.rpartition(".")[2] == "ltree"
-            if is_path and place not in ignored and place not in mapped and not column.generated:
-                yield Problem(
-                    "path_column",
-                    str(folders.name),
-                    column.name,
-                    f"{folders.name}.{column.name} looks like a path in the tree, which a merge would make wrong. Set "
-                    f"CLEANUP_TREE_HOOK to a function that computes it anew, or add "
-                    f'"{folders.name}.{column.name}" to CLEANUP_IGNORED_COLUMNS.',
-                )
+        folders, mapped, ignored = self.found.folders, self._mapped_columns(), self._ignored()
+        own = [column for column in folders.columns if (folders.name, column.name) not in mapped | ignored]
+        named = path_columns.named(own)
+        for column in own:
+            if column.name in named and not column.generated:
+                yield path_columns.problem(folders.name, [column.name])
 
     def soft_delete(self) -> Iterator[Problem]:
         """Report columns by which a host may mark folders as deleted, where it has not said so."""
         if conf.folder_live_is_set():
             return
-        folders = self.found.folders
+        folders, known = self.found.folders, self._mapped_columns() | self._ignored()
         for column in folders.columns:
-            if marks_deleted(column.name) and (folders.name, column.name) not in self._ignored():
-                remedy = live_setting(column.name, boolean="bool" in column.type.lower())
+            flag = soft_deletion.is_flag(column)
+            if (folders.name, column.name) not in known and soft_deletion.marks_deleted(
+                column.name, table=folders.name.name, flag=flag
+            ):
+                remedy = soft_deletion.setting_by_values(column, self._values_of(column))
                 yield Problem(
                     "soft_delete",
                     str(folders.name),
                     column.name,
                     f"{folders.name}.{column.name} looks like a mark of deleted folders. {remedy}",
                 )
+
+    def _values_of(self, column: Column) -> dict[str | None, int]:
+        folders = self.found.folders
+        if "select" not in folders.privileges or folders.row_security:
+            return {}
+        sql = folder_sql(backend_for(using=self.using), self.tables)
+        return SampleSql(sql, folders).values(column.name, rows=1000, most=10)
+
+    def further_columns(self) -> frozenset[str]:
+        """Return the columns of the folder table that play no part, refer to nothing and are not ignored."""
+        folders = self.found.folders.name
+        known = self._mapped_columns() | self._ignored()
+        referring = {column for reference in self._references_of(folders) for column in reference.columns}
+        return frozenset(
+            column.name
+            for column in self.found.folders.columns
+            if (folders, column.name) not in known and column.name not in referring
+        )
 
     def trigger(self) -> Iterator[Problem]:
         """Report triggers that would fire, as far as the policy does not allow them, or cannot keep them from it."""

@@ -22,7 +22,15 @@ from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard, putting
 from cleanup.guards.enforcement import guard_sql_of
 from cleanup.models import Control, Run
-from cleanup.references import Problem, ReferenceMap, blocking_rows, catalogue_for, discover
+from cleanup.references import (
+    Problem,
+    ReferenceMap,
+    blocking_rows,
+    catalogue_for,
+    discover,
+    row_problems,
+    row_warnings,
+)
 from cleanup.references.installed_models import own_tables
 from cleanup.services import inventory, runs
 from cleanup.services.estimate import estimate
@@ -190,6 +198,8 @@ class _Preflight:
         self.problems[:0] = found.problems
         self.warnings += found.warnings
         self.problems += self._allowed(lambda: blocking_rows(using=self.using, references=found)) or []
+        self.problems += self._allowed(lambda: row_problems(using=self.using, references=found)) or []
+        self.warnings += self._allowed(lambda: row_warnings(using=self.using, references=found)) or []
         own = self._own_tables()
         grants = inventory.grants(found, own.values())
         self.problems += self._own_grant_problems(grants, own)

@@ -18,7 +18,7 @@ from cleanup import conf, correlation, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
-from cleanup.references import ReferenceMap, blocking_rows, discover
+from cleanup.references import ReferenceMap, blocking_rows, discover, row_problems
 from cleanup.services.bulk import insert_each
 
 
@@ -69,7 +69,11 @@ def refuse_if_busy(*, using: str) -> None:
 def ready_references(*, using: str) -> ReferenceMap:
     """Discover all references. Raises PreflightFailed where something could not be moved."""
     references = discover(using=using)
-    problems = [*references.problems, *blocking_rows(using=using, references=references)]
+    problems = [
+        *references.problems,
+        *blocking_rows(using=using, references=references),
+        *row_problems(using=using, references=references),
+    ]
     if problems:
         raise PreflightFailed(problems)
     return references

@@ -1,0 +1,106 @@
+"""A bounded look at the folder table's values: what its columns hold, and how a child's relate to its parent's.
+
+Invariants: nothing is written or locked. Rows are taken from both ends of the folder key, by its index, so that the
+time does not grow with the table; what is read of a value is bounded as well.
+"""
+
+from collections.abc import Sequence
+
+from cleanup.backends.catalogue import Table
+from cleanup.backends.folder_sql import FolderSql, Query, is_postgresql
+
+#: Characters of a value that are read.
+LONGEST = 1000
+
+#: Bytes as stored beyond which PostgreSQL would have to put a value together from pieces: left out.
+_LARGE = 8000
+
+#: Rows looked through for those with a parent, as a multiple of those that are wanted.
+_BREADTH = 20
+
+
+class SampleSql:
+    """The statements on one connection's folder table."""
+
+    def __init__(self, sql: FolderSql, folders: Table) -> None:
+        self.sql = sql
+        self.relation = sql.backend.relation(folders.name)
+        self.name = folders.name
+
+    def values(self, column: str, *, rows: int, most: int) -> dict[str | None, int]:
+        """Return the most frequent values of a column, as text, with how often each occurs in the sample."""
+        key, value = self.sql.folder_key, self._text(f"f.{self.sql.backend.quote(column)}")
+        slices = [
+            f"""
+            SELECT * FROM (
+                SELECT f.{key} AS folder, {value} AS value
+                  FROM {self.relation} AS f
+                 ORDER BY f.{key} {direction} LIMIT {rows // 2}
+            ) AS {end}"""
+            for end, direction in _ENDS
+        ]
+        found = self.sql.fetch(
+            Query(f"""
+            SELECT value, count(*)
+              FROM ({" UNION ".join(slices)}) AS sampled
+             GROUP BY value
+             ORDER BY count(*) DESC, value
+             LIMIT {most}""")
+        )
+        return dict(found)
+
+    def families(self, columns: Sequence[str], *, rows: int) -> list[tuple[str | None, ...]]:
+        """Return folders with a parent: key, parent, name, parent's name, then each column's value and the parent's.
+
+        Everything is text; keys are as the product spells them.
+        """
+        sql, quote = self.sql, self.sql.backend.quote
+        tables = sql.tables
+        cut = ", ".join(f"{self._text(f'f.{quote(column)}')} AS c{place}" for place, column in enumerate(columns))
+        slices = [
+            f"""
+            SELECT * FROM (
+                SELECT f.{sql.folder_key} AS folder, f.{sql.parent} AS parent,
+                       {self._text(f"f.{sql.name}")} AS name, {cut}
+                  FROM (SELECT * FROM {self.relation} AS t ORDER BY t.{sql.folder_key} {direction}
+                         LIMIT {rows * _BREADTH}) AS f
+                 WHERE f.{sql.parent} IS NOT NULL AND f.{sql.parent} <> f.{sql.folder_key}
+                 LIMIT {rows // 2}
+            ) AS {end}"""
+            for end, direction in _ENDS
+        ]
+        pairs = ", ".join(f"c.c{place}, {self._text(f'p.{quote(column)}')}" for place, column in enumerate(columns))
+        return sql.fetch(
+            Query(f"""
+            SELECT {sql.text(tables.folder_key, "c.folder")}, {sql.text(tables.folder_key, "c.parent")},
+                   c.name, {self._text(f"p.{sql.name}")}, {pairs}
+              FROM ({" UNION ".join(slices)}) AS c
+              JOIN {self.relation} AS p ON p.{sql.folder_key} = c.parent""")
+        )
+
+    def enum_labels(self) -> dict[str, list[str]]:
+        """Return the labels of each column of an enumerated type."""
+        if not is_postgresql(self.sql.backend.connection):
+            return {}
+        found = self.sql.fetch(
+            Query(
+                """
+            SELECT a.attname::text, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
+              FROM pg_attribute AS a
+              JOIN pg_type AS t ON t.oid = a.atttypid
+              JOIN pg_enum AS e ON e.enumtypid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+             WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
+             GROUP BY a.attname""",
+                (self.name.quoted,),
+            )
+        )
+        return dict(found)
+
+    def _text(self, expression: str) -> str:
+        """Return the beginning of a value as text."""
+        if is_postgresql(self.sql.backend.connection):
+            return f"CASE WHEN pg_column_size({expression}) < {_LARGE} THEN left({expression}::text, {LONGEST}) END"
+        return f"substr(CAST({expression} AS text), 1, {LONGEST})"
+
+
+_ENDS = (("lowest", "ASC"), ("highest", "DESC"))

@@ -1,0 +1,105 @@
+"""What the rows of the folder table say beyond names and types: what keeps a run from starting, and what to know.
+
+A small number of statements, each over a bounded sample but where it says otherwise. A folder table that the role may
+not read whole is a problem already, and says nothing here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db.models import IntegerField
+
+from cleanup import conf
+from cleanup.backends import backend_for
+from cleanup.backends.folder_sql import FolderSql, folder_sql
+from cleanup.backends.sample_sql import LONGEST, SampleSql
+from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.references import path_columns, soft_deletion
+from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.path_columns import Family, KeyKind
+
+#: Folders with a parent that are compared with it.
+_FAMILIES = 1000
+
+#: Folders whose values are counted, and values that are shown.
+_COUNTED, _MOST = 10_000, 20
+
+
+def row_problems(*, using: str, references: ReferenceMap) -> list[Problem]:
+    """Return what the rows say against a run."""
+    look = _Look.at(using=using, references=references)
+    return [] if look is None else list(look.problems())
+
+
+def row_warnings(*, using: str, references: ReferenceMap) -> list[Problem]:
+    """Return what an operator should know of the rows, and what stops nothing."""
+    look = _Look.at(using=using, references=references)
+    return [] if look is None else list(look.warnings())
+
+
+def may_be_read(references: ReferenceMap) -> bool:
+    """Return whether the role may read the folder table, and all of it."""
+    return "select" in references.folders.privileges and not references.folders.row_security
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    references: ReferenceMap
+    tables: FolderTables
+    sql: FolderSql
+    sample: SampleSql
+
+    @classmethod
+    def at(cls, *, using: str, references: ReferenceMap) -> "_Look | None":
+        if not may_be_read(references):
+            return None
+        tables = folder_tables()
+        sql = folder_sql(backend_for(using=using), tables)
+        return cls(references, tables, sql, SampleSql(sql, references.folders))
+
+    def problems(self) -> Iterator[Problem]:
+        yield from self._paths()
+
+    def warnings(self) -> Iterator[Problem]:
+        yield from self._states()
+
+    # Columns that repeat the place in the tree.
+
+    def _paths(self) -> Iterator[Problem]:
+        folders = self.references.folders
+        if conf.tree_hook() is not None:
+            return
+        own = [column for column in folders.columns if column.name in self.references.further_columns]
+        named = path_columns.named(own)
+        asked = path_columns.candidates(column for column in own if column.name not in named and not column.generated)
+        if not asked:
+            return
+        rows = self.sample.families([column.name for column in asked], rows=_FAMILIES)
+        families = [
+            Family(key or "", parent or "", name or "", parent_name or "", tuple(texts[::2]), tuple(texts[1::2]))
+            for key, parent, name, parent_name, *texts in rows
+        ]
+        for sign in path_columns.telling(asked, families, keys=self._key_kind, longest=LONGEST):
+            yield path_columns.problem(folders.name, sign.columns, why=sign.why)
+
+    @property
+    def _key_kind(self) -> KeyKind:
+        key = self.tables.folder_key
+        if key.is_uuid:
+            return "uuid"
+        return "integer" if isinstance(key.field, IntegerField) else "text"
+
+    # States that say that a folder is deleted.
+
+    def _states(self) -> Iterator[Problem]:
+        if conf.folder_live_is_set():
+            return
+        folders = self.references.folders
+        labels = self.sample.enum_labels()
+        for column in folders.columns:
+            if column.name not in self.references.further_columns:
+                continue
+            if column.name not in labels and not soft_deletion.holds_states(column.name):
+                continue
+            values = self.sample.values(column.name, rows=_COUNTED, most=_MOST)
+            yield from soft_deletion.state_warning(folders.name, column, values, labels.get(column.name, ()))

@@ -1,0 +1,170 @@
+"""Columns by which a host may mark folders as deleted, and the setting that says which folders are live. Pure.
+
+A name is judged by its words: ``deletedAt``, ``is_deleted``, ``IN-TRASH`` and ``dateremoved`` are marks, while
+``undeletable``, ``delete_protected`` and ``removed_count`` are not. A column of states is judged by its values.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from cleanup.backends.catalogue import Column, TableName
+from cleanup.references.description import Problem
+from cleanup.references.words import split_glued, vocabulary, words_of
+
+#: Each says by itself that a row is deleted.
+_DELETED = vocabulary(
+    "deleted trashed trash removed archived discarded recycled binned purged erased expunged destroyed scrapped"
+    " tombstone tombstoned trashcan recyclebin"
+)
+#: These say so beside a word such as "date" or "flag"; alone they may as well mean an archive, or a right.
+_DELETION = vocabulary("delete deletion del archive archival remove removal recycle bin purge discard")
+_MARKING = vocabulary(
+    "is in at on date datetime time timestamp tstamp ts flag flg yn mark marker marked soft pending scheduled"
+)
+_COMPANIONS = _MARKING | vocabulary(
+    "was has been as for by when since epoch ms utc logically logical softly permanently user username id uid uuid who"
+    " token reason from parent state status cascade folder directory row record item object entity"
+)
+_NOT = frozenset({"not", "non", "un"})
+_VOCABULARY = _DELETED | _DELETION | _COMPANIONS | {"not"}
+#: Alone they are marks where they hold yes or no.
+_FLAGS = frozenset({"archive", "del", "delete", "recycle"})
+
+_STATES = vocabulary("status state stat lifecycle phase stage visibility condition disposition availability situation")
+_DELETED_VALUES = _DELETED | frozenset({"deletion", "bin", "soft", "in", "for", "marked", "pending", "to", "be", "is"})
+
+#: What a live folder's mark usually holds, as text.
+_LIVE = ("false", "f", "0", "n", "no", "")
+
+
+def marks_deleted(column: str, *, table: str = "", flag: bool = False) -> bool:
+    """Return whether a column is named like a mark of deleted rows; ``flag``: it holds yes or no."""
+    words = _without_prefix(words_of(column), table)
+    parts = list(split_glued(words, _VOCABULARY))
+    if not parts or not set(parts) <= _DELETED | _DELETION | _COMPANIONS | _NOT:
+        return False
+    if not _DELETED.isdisjoint(parts):
+        return True
+    if len(parts) == 1:
+        return flag and parts[0] in _FLAGS
+    named = [part for part in parts if part in _DELETION]
+    return len(named) > 1 or (bool(named) and parts[0] != "on" and not _MARKING.isdisjoint(parts))
+
+
+def _without_prefix(words: Sequence[str], table: str) -> Sequence[str]:
+    """Leave out what stands before the name proper: a single letter, or the table's name or its beginning."""
+    of_table = words_of(table)
+    while len(words) > 1 and words[0] not in _VOCABULARY:
+        if len(words[0]) > 1 and not any(word.startswith(words[0]) for word in of_table):
+            break
+        words = words[1:]
+    return words
+
+
+def holds_states(column: str) -> bool:
+    """Return whether a column is named like one that holds the state of a row."""
+    return not _STATES.isdisjoint(split_glued(words_of(column), _STATES))
+
+
+def _says_deleted(value: str) -> bool:
+    """Return whether a value of a column of states says that the row is deleted."""
+    words = set(words_of(value))
+    return bool(words & _DELETED) and words <= _DELETED_VALUES
+
+
+def is_flag(column: Column) -> bool:
+    """Return whether a column holds yes or no, or a small number, judged by its type."""
+    return _is_boolean(column.type) or _is_number(column.type)
+
+
+def is_reversed(column: str) -> bool:
+    """Return whether a column named as a mark says of a row that it is not deleted."""
+    return not _NOT.isdisjoint(split_glued(words_of(column), _VOCABULARY))
+
+
+def live_setting(column: str, value: object) -> str:
+    """Return the sentence about the setting to decide by; ``value`` is what live folders hold."""
+    return (
+        f"Say which folders are live: CLEANUP_FOLDER_LIVE = {{{json.dumps(column)}: {_literal(value)}}}, "
+        f"or CLEANUP_FOLDER_LIVE = None if all are."
+    )
+
+
+def setting_by_values(column: Column, values: Mapping[str | None, int]) -> str:
+    """Return that sentence for a column that holds these values, as text, each with how often it was seen."""
+    value, certain = _live_value(column, values)
+    if certain:
+        return live_setting(column.name, value)
+    if not values:
+        return (
+            f"Say in CLEANUP_FOLDER_LIVE what {column.name} holds in live folders, "
+            f"or set CLEANUP_FOLDER_LIVE = None if all are live."
+        )
+    return f"Most folders are likely to be live; it holds {_listed(values)}. {live_setting(column.name, value)}"
+
+
+def _live_value(column: Column, values: Mapping[str | None, int]) -> tuple[object, bool]:
+    """Return what live folders hold, and whether that is certain enough to be said without the values."""
+    reversed_mark = is_reversed(column.name)
+    if _is_boolean(column.type):
+        only_nulls = set(values) == {None} or (not values and not column.not_null)
+        return (reversed_mark, True) if reversed_mark or not only_nulls else (None, True)
+    if not reversed_mark:
+        usual = [value for value in values if value is None or value.strip().lower() in _LIVE]
+        if usual:
+            return _as_value(column, max(usual, key=lambda value: (values[value], value is None))), True
+        if not values and not column.not_null:
+            return None, True
+        if not values and _is_number(column.type):
+            return 0, True
+    if not values:
+        return None, False
+    return _as_value(column, max(values, key=lambda value: values[value])), False
+
+
+def _as_value(column: Column, value: str | None) -> object:
+    return int(value) if value is not None and _is_number(column.type) and value.lstrip("-").isdigit() else value
+
+
+def _is_boolean(declared: str) -> bool:
+    return "bool" in declared.lower()
+
+
+def _is_number(declared: str) -> bool:
+    words = declared.lower().partition("(")[0]
+    return ("int" in words and "interval" not in words) or words.startswith(("numeric", "decimal", "number"))
+
+
+def _listed(values: Mapping[str | None, int], *, most: int = 5) -> str:
+    """List values with how often each was seen, the frequent ones first."""
+    ordered = sorted(values, key=lambda value: (-values[value], value is None, str(value)))
+    shown = [f"{_literal(value)} ({values[value]:,})" for value in ordered[:most]]
+    return ", ".join([*shown, *(["..."] if len(ordered) > most else [])])
+
+
+def state_warning(
+    table: TableName, column: Column, values: Mapping[str | None, int], labels: Sequence[str]
+) -> Iterator[Problem]:
+    """Warn of a column of states that says of some folder, or could by its type, that it is deleted.
+
+    ``values`` are those that occur, each with how often it was seen; ``labels`` those of an enumerated type.
+    """
+    deleted = [value for value in dict.fromkeys([*values, *labels]) if value and _says_deleted(value)]
+    if not deleted:
+        return
+    live = {value: number for value, number in values.items() if value is not None and value not in deleted}
+    value = max(live, key=lambda value: live[value], default=next((x for x in labels if x not in deleted), None))
+    holds = f"holds {_listed(values)}" if values else "holds nothing yet"
+    types = f", and its type knows {', '.join(map(_literal, labels))}" if labels else ""
+    several = "" if len(live) < 2 else " The setting takes one value of a column."
+    yield Problem(
+        "soft_delete",
+        str(table),
+        column.name,
+        f"{table}.{column.name} {holds}{types}: folders may be marked as deleted by it, and would be merged with "
+        f"others. {live_setting(column.name, value)}{several}",
+    )
+
+
+def _literal(value: object) -> str:
+    return json.dumps(value) if isinstance(value, str) else repr(value)
