@@ -217,6 +217,13 @@ class Backend(ABC):
         escaped = name.replace('"', '""')
         return f'"{escaped}"'
 
+    def model_table(self, db_table: str) -> str:
+        """Quote a table as a model spells it: as Django does, which leaves quotes alone that stand there already.
+
+        So a model reaches another schema by ``archive"."folder``.
+        """
+        return self.connection.ops.quote_name(db_table).replace("%", "%%")
+
     def relation(self, name: TableName) -> str:
         """Quote a table's name, with its schema where it has one."""
         return f"{self.quote(name.schema)}.{self.quote(name.name)}" if name.schema else self.quote(name.name)

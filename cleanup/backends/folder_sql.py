@@ -64,9 +64,9 @@ class FolderSql:
         self.backend = backend
         self.tables = tables
         quote = backend.quote
-        self.applications = quote(tables.application_table)
-        self.folders = quote(tables.folder_table)
-        self.files = quote(tables.file_table)
+        self.applications = backend.model_table(tables.application_table)
+        self.folders = backend.model_table(tables.folder_table)
+        self.files = backend.model_table(tables.file_table)
         self.application_key = quote(tables.application_key.column)
         self.folder_key = quote(tables.folder_key.column)
         self.parent = quote(tables.folder_parent)

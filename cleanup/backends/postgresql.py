@@ -144,7 +144,7 @@ class PostgresBackend(Backend):
         # wait for each other.
         key = self.quote(tables.application_key.column)
         self.execute(
-            f"SELECT FROM {self.quote(tables.application_table)}"
+            f"SELECT FROM {self.model_table(tables.application_table)}"
             f" WHERE {key} = ANY(%s{self._array_cast(tables.application_key)}) FOR NO KEY UPDATE",
             [[application]],
         )
@@ -221,7 +221,7 @@ class PostgresBackend(Backend):
         # FOR UPDATE, not FOR NO KEY UPDATE: an insert of a folder or file waits at its foreign key until we are done.
         key = self.quote(tables.application_key.column)
         rows = self.fetch(
-            f"SELECT {key}::text FROM {self.quote(tables.application_table)}"
+            f"SELECT {key}::text FROM {self.model_table(tables.application_table)}"
             f" WHERE {key} = ANY(%s{self._array_cast(tables.application_key)})"
             f" ORDER BY {key} FOR UPDATE",
             [self._array(keys)],
@@ -234,7 +234,7 @@ class PostgresBackend(Backend):
         return dict(
             self.fetch(
                 f"SELECT a.{key}::text, count(f.{self.quote(tables.folder_key.column)})"
-                f" FROM {self.quote(tables.application_table)} AS a LEFT JOIN {self.quote(tables.folder_table)} AS f"
+                f" FROM {self.model_table(tables.application_table)} AS a LEFT JOIN {self.model_table(tables.folder_table)} AS f"
                 f" ON f.{self.quote(tables.folder_application)} = a.{key}"
                 f" WHERE a.{key} = ANY(%s{self._array_cast(tables.application_key)}) GROUP BY a.{key}",
                 [self._array(keys)],
@@ -250,7 +250,7 @@ class PostgresBackend(Backend):
         if lock:
             self.limit_wait()
         return self.fetch_in_pieces(
-            f"SELECT {application}::text, {key}::text, {parent}::text FROM {self.quote(tables.folder_table)}"
+            f"SELECT {application}::text, {key}::text, {parent}::text FROM {self.model_table(tables.folder_table)}"
             f" WHERE {application} = ANY(%s{self._array_cast(tables.application_key)})"
             f"{f' ORDER BY {key} FOR UPDATE' if lock else ''}",
             [self._array(keys)],
@@ -285,14 +285,14 @@ class PostgresBackend(Backend):
             named = f"ANY(%s{self._array_cast(tables.folder_key)})"
             nearby = (
                 f" AND ({parent} IS NULL OR {key} = {named} OR {parent} = {named} OR {parent} IN"
-                f" (SELECT {key} FROM {self.quote(tables.folder_table)} WHERE {within} AND {parent} IS NULL))"
+                f" (SELECT {key} FROM {self.model_table(tables.folder_table)} WHERE {within} AND {parent} IS NULL))"
             )
         if lock:
             self.limit_wait()
         rows = self.fetch_in_pieces(
             f"SELECT {application}::text, {key}::text, {parent}::text, {name}::text,"
             f" row_number() OVER (ORDER BY {created} NULLS LAST, {order}), {live}{extra}"
-            f" FROM (SELECT * FROM {self.quote(tables.folder_table)} WHERE {within}{nearby}"
+            f" FROM (SELECT * FROM {self.model_table(tables.folder_table)} WHERE {within}{nearby}"
             f" ORDER BY {key}{' FOR UPDATE' if lock else ''}) AS locked",
             [
                 *live_params,

@@ -153,7 +153,7 @@ class SqliteBackend(Backend):
     def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
         key = self.quote(tables.application_key.column)
         rows = self.fetch(
-            f"SELECT {key} FROM {self.quote(tables.application_table)} WHERE {key} IN {_LISTED}",
+            f"SELECT {key} FROM {self.model_table(tables.application_table)} WHERE {key} IN {_LISTED}",
             [self._key_list(tables.application_key, keys)],
         )
         return {self._spelling(tables.application_key, value) for (value,) in rows}
@@ -162,7 +162,7 @@ class SqliteBackend(Backend):
         key = self.quote(tables.application_key.column)
         rows = self.fetch(
             f"SELECT a.{key}, count(f.{self.quote(tables.folder_key.column)})"
-            f" FROM {self.quote(tables.application_table)} AS a LEFT JOIN {self.quote(tables.folder_table)} AS f"
+            f" FROM {self.model_table(tables.application_table)} AS a LEFT JOIN {self.model_table(tables.folder_table)} AS f"
             f" ON f.{self.quote(tables.folder_application)} = a.{key} WHERE a.{key} IN {_LISTED} GROUP BY a.{key}",
             [self._key_list(tables.application_key, keys)],
         )
@@ -176,7 +176,7 @@ class SqliteBackend(Backend):
         )
         of_application, of_folder = tables.application_key, tables.folder_key
         for owner, folder, above in self.fetch_in_pieces(
-            f"SELECT {application}, {key}, {parent} FROM {self.quote(tables.folder_table)}"
+            f"SELECT {application}, {key}, {parent} FROM {self.model_table(tables.folder_table)}"
             f" WHERE {application} IN {_LISTED}",
             [self._key_list(of_application, keys)],
         ):
@@ -209,12 +209,12 @@ class SqliteBackend(Backend):
         if near is not None:
             nearby = (
                 f" AND ({parent} IS NULL OR {key} IN {_LISTED} OR {parent} IN {_LISTED} OR {parent} IN"
-                f" (SELECT {key} FROM {self.quote(tables.folder_table)} WHERE {within} AND {parent} IS NULL))"
+                f" (SELECT {key} FROM {self.model_table(tables.folder_table)} WHERE {within} AND {parent} IS NULL))"
             )
         rows = self.fetch_in_pieces(
             f"SELECT {application}, {key}, {parent}, {_encoded(name)},"
             f" row_number() OVER (ORDER BY {created} IS NULL, {created} COLLATE BINARY, {key} COLLATE BINARY),"
-            f" {live}{extra} FROM {self.quote(tables.folder_table)} WHERE {within}{nearby}",
+            f" {live}{extra} FROM {self.model_table(tables.folder_table)} WHERE {within}{nearby}",
             [*live_params, *([listed] if near is None else [listed, around, around, listed])],
         )
         folders: dict[str, list[FolderRow]] = {}

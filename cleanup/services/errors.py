@@ -71,12 +71,13 @@ def broken_guard(error: IntegrityError) -> Guard | None:
         return Guard(name)
     # Of a unique index, SQLite names the columns instead.
     tables = folder_tables()
+    table = tables.folder_table.strip('"')
     unique = {
         (tables.folder_application,): Guard.ONE_ROOT,
         (tables.folder_parent, tables.folder_application, tables.folder_name): Guard.ONE_NAME,
     }
     for columns, guard in unique.items():
-        if name == f"UNIQUE constraint failed: {', '.join(f'{tables.folder_table}.{column}' for column in columns)}":
+        if name == f"UNIQUE constraint failed: {', '.join(f'{table}.{column}' for column in columns)}":
             return guard
     return None
 
