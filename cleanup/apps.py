@@ -6,9 +6,10 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.db import connections, router
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 from cleanup import conf
+from cleanup.backends import dangling_rows
 
 
 class CleanupConfig(AppConfig):
@@ -30,9 +31,11 @@ class CleanupConfig(AppConfig):
                 setattr(settings, name, value)
 
     def ready(self) -> None:
-        """Register the system checks, and have migrate install the schedules."""
-        from cleanup import checks  # noqa: F401, PLC0415  # it looks at models, which are there only now
+        """Register the system checks, let migrate work on tables of others, and have it install the schedules."""
+        from cleanup import checks, database_checks  # noqa: F401, PLC0415  # they look at models, which are there now
 
+        pre_migrate.connect(dangling_rows.tolerate, sender=self)
+        post_migrate.connect(dangling_rows.tolerate_no_more, sender=self)
         post_migrate.connect(_install, sender=self)
 
 

@@ -15,7 +15,14 @@ from django.db import connections, models, router
 from django.utils.module_loading import import_string
 
 from cleanup import conf
-from cleanup.exceptions import MisconfiguredSetting, UnknownField, UnknownModel, UnsupportedKey, UnusableHook
+from cleanup.exceptions import (
+    InheritedModel,
+    MisconfiguredSetting,
+    UnknownField,
+    UnknownModel,
+    UnsupportedKey,
+    UnusableHook,
+)
 from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables, misconfigurations
 from cleanup.models import Run
 from cleanup.references import soft_deletion
@@ -28,6 +35,7 @@ _IDS: dict[type[MisconfiguredSetting], str] = {
     UnknownField: "cleanup.E003",
     UnsupportedKey: "cleanup.E004",
     UnusableHook: "cleanup.E005",
+    InheritedModel: "cleanup.E003",
 }
 
 
@@ -154,6 +162,8 @@ def _hint(error: MisconfiguredSetting) -> str:
     if isinstance(error, UnknownField):
         fields = [field.name for field in error.model._meta.concrete_fields]
         return f"Name one of {', '.join(fields)} in {error.setting}."
+    if isinstance(error, InheritedModel):
+        return f"Name a model in {error.setting} whose own table has the key and all these columns."
     if isinstance(error, UnsupportedKey):
         return f"Name another model in {error.setting}, or give this one a UUID, integer or text key."
     if isinstance(error, UnusableHook):

@@ -66,6 +66,10 @@ class UnsupportedKey(MisconfiguredSetting):
     """{setting} is wrong: {problem}"""
 
 
+class InheritedModel(MisconfiguredSetting):
+    """{setting} is wrong: {problem}"""
+
+
 class UnusableHook(MisconfiguredSetting):
     """{setting} is wrong: {problem}"""
 

@@ -16,7 +16,14 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
-from cleanup.exceptions import InvalidKey, MisconfiguredSetting, UnknownField, UnknownModel, UnsupportedKey
+from cleanup.exceptions import (
+    InheritedModel,
+    InvalidKey,
+    MisconfiguredSetting,
+    UnknownField,
+    UnknownModel,
+    UnsupportedKey,
+)
 from cleanup.names import is_storable
 
 
@@ -200,16 +207,21 @@ def _gets_value(field: "models.Field[Any, Any]") -> bool:
 
 def _model(setting: str, label: str) -> type[models.Model]:
     try:
-        return apps.get_model(label, require_ready=False)
+        model = apps.get_model(label, require_ready=False)
     except (LookupError, ValueError) as error:
         problem = f"{label!r} is no installed model ({error})."
         raise UnknownModel(setting=setting, problem=problem, value=label) from None
+    if parents := [parent._meta.label for parent in model._meta.concrete_model._meta.parents]:
+        problem = (
+            f"{model._meta.label} inherits from {', '.join(parents)} by multi-table inheritance, so that its fields "
+            f"are not columns of one table."
+        )
+        raise InheritedModel(setting=setting, problem=problem)
+    return model
 
 
 def _primary_key(model: type[models.Model], setting: str) -> "models.Field[Any, Any]":
     key = model._meta.pk
-    while isinstance(key, models.ForeignKey):  # a child of multi-table inheritance
-        key = key.target_field
     allowed = (models.UUIDField, models.IntegerField, models.CharField, models.TextField)
     if not isinstance(key, allowed):
         kind = type(key).__name__
@@ -224,7 +236,8 @@ def _column(model: type[models.Model], setting: str, name: str) -> str:
     except FieldDoesNotExist:
         problem = f"{model._meta.label} has no field {name!r}."
         raise UnknownField(setting=setting, problem=problem, value=name, model=model) from None
-    if not isinstance(field, models.Field) or field.column is None:
-        problem = f"{model._meta.label}.{name} is no column."
+    if not isinstance(field, models.Field) or field not in model._meta.concrete_fields:
+        kind = "a many-to-many field" if field.many_to_many else "a field without a column"
+        problem = f"{model._meta.label}.{name} is {kind}; the name of a column's field is needed."
         raise UnknownField(setting=setting, problem=problem, value=name, model=model)
     return str(field.column)

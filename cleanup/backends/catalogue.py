@@ -151,6 +151,9 @@ class Catalogue(Protocol):
     def resolve_all(self, names: Iterable[str]) -> dict[str, TableName]:
         """Resolve many names; those that mean no table are missing from the answer."""
 
+    def schemas_with(self, names: Sequence[str]) -> list[str]:
+        """Return the schemas in which there is a table of each of the names; none where there are no schemas."""
+
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
         """Return the columns of tables: from a spelling as ``column_spelling`` makes it to the database's own."""
 

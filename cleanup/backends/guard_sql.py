@@ -4,13 +4,15 @@ Invariants: nothing here writes; a guard is recognised by what it does, under wh
 parameters, for DDL takes none.
 
 Note [Recognition]. A unique index stands for a guard if it forbids all that the guard forbids: its parts are among the
-guard's columns and its conditions are among the guard's. Its collation does not matter, for names that are equal by
-code point are equal under any. An index of our own name must say exactly what the settings ask for now.
+guard's columns and its conditions are among the guard's, or say that one of its parts is not null, which a unique index
+lets pass anyway. Its collation does not matter, for names that are equal by code point are equal under any. An index of
+our own name must say exactly what the settings ask for now. What has our name and is about other columns, or another
+kind of thing, is the host's: it stands for nothing, and is never touched.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cleanup.backends.base import Backend
@@ -267,7 +269,8 @@ class GuardSql(FolderSql):
         indexes = self._indexes()
         for name, (table, columns, unique) in self.supporting().items():
             for index in indexes:
-                ours = index.name == name
+                # An index of our name that is not valid is left over from a build that failed.
+                ours = index.name == name and self._serves(replace(index, valid=True), columns, unique=unique)
                 if index.table == table and (ours or self._serves(index, columns, unique=unique)):
                     standing = Standing(name=index.name, table=table, ours=ours, whole=index.valid, usable=index.valid)
                     if name not in found or standing.whole > found[name].whole:
@@ -281,6 +284,14 @@ class GuardSql(FolderSql):
         return index.unique and set(parts) == set(columns) if unique else parts[: len(columns)] == list(columns)
 
     # What there is.
+
+    def others_of_name(self, name: str, table: TableName) -> list[str]:
+        """Return what has the name of a guard of ``table``, or of a supporting index, and is the host's."""
+        raise NotImplementedError
+
+    def table_of(self, guard: Guard) -> TableName:
+        """Return the table that a guard belongs to."""
+        return self.file_table if guard == Guard.FILE_APPLICATION else self.folder_table
 
     def standing(self) -> dict[Guard, Standing]:
         """Return what stands for each guard, if anything does; one that holds for all rows before any other."""
@@ -317,15 +328,14 @@ class GuardSql(FolderSql):
         needed = conditions_of(self.unique_index(guard)[1].replace("%%", "%")) or frozenset()
         if guard == Guard.ONE_NAME:
             columns |= {self.tables.folder_parent, self.tables.folder_name}
-        parts = [_column_of(part) for part in index.parts]
+        parts = {_column_of(part) for part in index.parts}
         conditions = conditions_of(index.predicate)
-        covers = set(parts) <= columns and conditions is not None and conditions <= needed
         if index.name == guard:
-            same = covers and set(parts) == columns and conditions == needed
-            return Standing(index.name, index.table, ours=True, whole=same and index.valid, usable=same and index.valid)
-        if covers and index.valid:
-            return Standing(index.name, index.table, ours=False)
-        return None
+            usable = conditions == needed and index.valid
+            return Standing(guard, index.table, ours=True, whole=usable, usable=usable) if parts == columns else None
+        implied = {(column, "<is>", "<not>", "<null>") for column in parts if column is not None}
+        covers = parts <= columns and conditions is not None and conditions <= needed | implied
+        return Standing(index.name, index.table, ours=False) if covers and index.valid else None
 
     def _indexes(self) -> list[_Index]:
         raise NotImplementedError
@@ -365,6 +375,19 @@ SELECT sn.nspname::text, s.relname::text, k.conname::text, k.contype::text, k.co
   LEFT JOIN pg_class AS t ON t.oid = k.confrelid LEFT JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
  WHERE (sn.nspname::text, s.relname::text) IN ((%s, %s), (%s, %s)) AND k.contype IN ('f', 'c')
  ORDER BY 1, 2, 3
+"""
+
+_PG_CONSTRAINT_OF_NAME = """
+SELECT format('%%s: %%s', k.conrelid::regclass, pg_get_constraintdef(k.oid))
+  FROM pg_constraint AS k
+ WHERE k.conrelid = to_regclass(%s) AND k.conname = %s
+"""
+
+_PG_RELATION_OF_NAME = """
+SELECT coalesce(pg_get_indexdef(i.indexrelid), c.oid::regclass::text)
+  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+ WHERE n.nspname = %s AND c.relname = %s
 """
 
 
@@ -418,10 +441,6 @@ class PostgresGuardSql(PostgresFolderSql, GuardSql):
         rule = f"{rule} OR NOT ({live})" if live else rule
         return [f"ALTER TABLE {self.folders} ADD CONSTRAINT {name} CHECK ({rule}) NOT VALID", *self.validate(guard)]
 
-    def table_of(self, guard: Guard) -> TableName:
-        """Return the table that a guard belongs to."""
-        return self.file_table if guard == Guard.FILE_APPLICATION else self.folder_table
-
     def validate(self, guard: Guard) -> list[str]:
         """Return the statement that has a constraint hold for the rows that are there."""
         table = self.relation(self.table_of(guard))
@@ -460,13 +479,21 @@ class PostgresGuardSql(PostgresFolderSql, GuardSql):
 
     def _rules(self) -> Iterator[tuple[Guard, Standing]]:
         parent, key = self.tables.folder_parent, self.tables.folder_key.column
-        for schema, table, name, kind, validated, *_, expression in self.backend.fetch(_PG_CONSTRAINTS, self._named):
+        found = self.backend.fetch(_PG_CONSTRAINTS, self._named)
+        for schema, table, name, kind, validated, columns, *_, expression in found:
             if kind != "c" or TableName(schema, table) != self.folder_table:
                 continue
             if name in (Guard.OWN_PARENT, Guard.BLANK_NAME):
-                yield Guard(name), Standing(name, self.folder_table, ours=True, whole=validated)
+                about = {parent, key} if name == Guard.OWN_PARENT else {self.tables.folder_name}
+                if about <= set(columns):
+                    yield Guard(name), Standing(name, self.folder_table, ours=True, whole=validated)
             elif tuple(_spelled(expression)) in ((parent, "<>", key), (key, "<>", parent)):
                 yield Guard.OWN_PARENT, Standing(name, self.folder_table, ours=False, whole=validated)
+
+    def others_of_name(self, name: str, table: TableName) -> list[str]:
+        if name in (Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION, Guard.OWN_PARENT, Guard.BLANK_NAME):
+            return [row[0] for row in self.backend.fetch(_PG_CONSTRAINT_OF_NAME, [table.quoted, name])]
+        return [row[0] for row in self.backend.fetch(_PG_RELATION_OF_NAME, [table.schema, name])]
 
 
 _SQLITE_INDEXES = """
@@ -504,7 +531,25 @@ class SqliteGuardSql(SqliteFolderSql, GuardSql):
     def drop(self, guard: Guard) -> list[str]:
         if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
             return [self.drop_index(self.folder_table, guard)]
-        return [f"DROP TRIGGER IF EXISTS {self.backend.quote(name)}" for name in self._triggers(guard)]
+        kept = set(self._of_host(guard))
+        return [f"DROP TRIGGER IF EXISTS {self.backend.quote(name)}" for name in self._triggers(guard).keys() - kept]
+
+    def others_of_name(self, name: str, table: TableName) -> list[str]:  # names are unique in the whole file
+        found = [
+            row[0]
+            for row in self.backend.fetch("SELECT coalesce(sql, name) FROM sqlite_master WHERE name = %s", [name])
+        ]
+        return [*found, *(self._of_host(Guard(name)).values() if name in set(Guard) else ())]
+
+    def _of_host(self, guard: Guard) -> dict[str, str]:
+        """Return the triggers that have names of the guard's and do not do what it does, with their SQL."""
+        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+            return {}
+        ours, there = self._triggers(guard), self._there()
+        return {name: there[name] for name in ours if name in there and _raises(guard) not in there[name]}
+
+    def _there(self) -> dict[str, str]:
+        return dict(self.backend.fetch("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
 
     # Note [Triggers]. They fire after the row, and look at both ends, so that rows of one statement may come in any
     # order: a folder before its parent, when removed folders are restored.
@@ -546,7 +591,7 @@ class SqliteGuardSql(SqliteFolderSql, GuardSql):
             name = f"{guard}{what}_{event}"
             found[name] = (
                 f"CREATE TRIGGER {self.backend.quote(name)} AFTER {event.upper()}{of} ON {table}"
-                f" WHEN {broken} BEGIN SELECT RAISE(ABORT, '{guard}'); END"
+                f" WHEN {broken} BEGIN SELECT {_raises(guard)}; END"
             )
         return found
 
@@ -574,16 +619,21 @@ class SqliteGuardSql(SqliteFolderSql, GuardSql):
         return list(keys.values())
 
     def _rules(self) -> Iterator[tuple[Guard, Standing]]:
-        there = dict(self.backend.fetch("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
+        there = self._there()
         if not TRIGGERS & set(there):
             return
         for guard in (Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION, Guard.OWN_PARENT, Guard.BLANK_NAME):
             wanted = {name: sql.replace("%%", "%") for name, sql in self._triggers(guard).items()}
-            if wanted.keys() & there.keys():
+            if any(_raises(guard) in there.get(name, "") for name in wanted):
                 same = all(there.get(name) == sql for name, sql in wanted.items())
                 # Nothing in the catalogue says that older rows were looked at.
                 whole = same and guard not in VALIDATED_BY
                 yield guard, Standing(guard, self.folder_table, ours=True, whole=whole, usable=same)
+
+
+def _raises(guard: Guard) -> str:
+    """Return what all triggers of a guard do, and no others."""
+    return f"RAISE(ABORT, '{guard}')"
 
 
 def guard_sql(backend: Backend, tables: FolderTables, *, folders: TableName, files: TableName) -> GuardSql:

@@ -234,7 +234,8 @@ class PostgresBackend(Backend):
         return dict(
             self.fetch(
                 f"SELECT a.{key}::text, count(f.{self.quote(tables.folder_key.column)})"
-                f" FROM {self.model_table(tables.application_table)} AS a LEFT JOIN {self.model_table(tables.folder_table)} AS f"
+                f" FROM {self.model_table(tables.application_table)} AS a"
+                f" LEFT JOIN {self.model_table(tables.folder_table)} AS f"
                 f" ON f.{self.quote(tables.folder_application)} = a.{key}"
                 f" WHERE a.{key} = ANY(%s{self._array_cast(tables.application_key)}) GROUP BY a.{key}",
                 [self._array(keys)],

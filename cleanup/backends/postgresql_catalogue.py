@@ -39,6 +39,15 @@ SELECT n.nspname::text, c.relname::text, pg_table_is_visible(c.oid),
         OR n.nspname::text || '.' || c.relname::text = ANY(%(names)s))
 """
 
+_SCHEMAS_WITH = """
+SELECT n.nspname::text
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND c.relname::text = ANY(%(names)s)
+   AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname::text, 'pg_')
+ GROUP BY n.nspname HAVING count(*) = cardinality(%(names)s::text[])
+ ORDER BY 1
+"""
+
 _WANTED = """
 wanted AS (
     SELECT c.oid, n.oid AS schema_oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind
@@ -244,6 +253,10 @@ class PostgresCatalogue:
             if visible:
                 found[name] = table
         return {name: found[spelling] for name, spelling in plain.items() if spelling in found}
+
+    def schemas_with(self, names: Sequence[str]) -> list[str]:
+        """Return the schemas in which there is a table of each of the names."""
+        return [schema for (schema,) in self._fetch(_SCHEMAS_WITH, names=sorted(set(names)))]
 
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
         """Return the columns of tables that were resolved, by name."""

@@ -162,7 +162,8 @@ class SqliteBackend(Backend):
         key = self.quote(tables.application_key.column)
         rows = self.fetch(
             f"SELECT a.{key}, count(f.{self.quote(tables.folder_key.column)})"
-            f" FROM {self.model_table(tables.application_table)} AS a LEFT JOIN {self.model_table(tables.folder_table)} AS f"
+            f" FROM {self.model_table(tables.application_table)} AS a"
+            f" LEFT JOIN {self.model_table(tables.folder_table)} AS f"
             f" ON f.{self.quote(tables.folder_application)} = a.{key} WHERE a.{key} IN {_LISTED} GROUP BY a.{key}",
             [self._key_list(tables.application_key, keys)],
         )

@@ -122,6 +122,10 @@ class SqliteCatalogue:
         """Resolve many names; those that mean no table are missing from the answer."""
         return {name: table for name in names if (table := self.resolve(name)) is not None}
 
+    def schemas_with(self, names: Sequence[str]) -> list[str]:
+        """Return nothing: there are no schemas."""
+        return []
+
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
         """Return the columns of tables, from their lower-case spelling to the database's own."""
         return {table: self._spelled[table] for table in tables if table in self._spelled}

@@ -22,8 +22,8 @@ from cleanup.backends.guard_sql import GuardSql, PostgresGuardSql, SqliteGuardSq
 from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import APP_LABEL, VALIDATED_BY, Guard
-from cleanup.guards.obstacles import obstacle, points_bound_by, told_points
-from cleanup.references import catalogue_for
+from cleanup.guards.obstacles import obstacle, points_bound_by, taken, told_points
+from cleanup.references import SUPPORTED, catalogue_for
 
 _ADOPT = "Create or adopt the tables first: manage.py migrate cleanup --fake-initial"
 
@@ -98,6 +98,12 @@ class Enforcement:
         """Have the guard hold for the rows that are there. Raises GuardForbidden and GuardBlocked."""
         raise NotImplementedError
 
+    def _refuse_taken(self, name: str, table: TableName, standing: Standing | None) -> None:
+        """Raise GuardForbidden where an object of the host's has the name."""
+        found = taken(self.sql, name, table) if standing is None or not standing.ours else None
+        if found is not None:
+            raise GuardForbidden(guard=name, problem=str(found), count=found.number, examples=found.examples)
+
     def _refuse_forbidden(self, guard: Guard) -> None:
         found = obstacle(self.sql, guard)
         if found is not None:
@@ -112,6 +118,7 @@ class SqliteEnforcement(Enforcement):
     def make_supporting(self) -> None:
         with transaction.atomic(using=self.using):
             for name in self.sql.supporting().keys() - self.sql.support_standing().keys():
+                self._refuse_taken(name, self.sql.supporting()[name][0], None)
                 self.sql.backend.execute(self._create_support(name))
 
     def drop_supporting(self) -> None:
@@ -125,6 +132,7 @@ class SqliteEnforcement(Enforcement):
             standing = self.sql.standing().get(guard)
             if standing is not None and standing.usable:
                 return
+            self._refuse_taken(guard, self.sql.table_of(guard), standing)
             if guard not in VALIDATED_BY:
                 self._refuse_forbidden(guard)
             if standing is not None:
@@ -161,6 +169,7 @@ class PostgresEnforcement(Enforcement):
             for name, (table, _, _) in self.sql.supporting().items():
                 standing = found.get(name)
                 if standing is None or not standing.whole:
+                    self._refuse_taken(name, table, standing)
                     self._build(name, table, self._create_support(name), self.sql.support_standing)
 
     def drop_supporting(self) -> None:
@@ -175,6 +184,7 @@ class PostgresEnforcement(Enforcement):
             is_index = guard in (Guard.ONE_ROOT, Guard.ONE_NAME)
             if standing is not None and standing.usable and (standing.whole or guard in VALIDATED_BY):
                 return
+            self._refuse_taken(guard, self.sql.table_of(guard), standing)
             if guard not in VALIDATED_BY:
                 self._refuse_forbidden(guard)
             statements = self.sql.make(guard)
@@ -313,9 +323,8 @@ def standings(sql: GuardSql, *, applied: Collection[str]) -> dict[Guard, Standin
 
 def installed(*, using: str) -> bool:
     """Tell whether the mapped tables are there at all."""
+    if connections[using].vendor not in SUPPORTED:
+        return False
     tables = folder_tables()
     found = catalogue_for(using=using).resolve_all([tables.folder_table, tables.file_table])
-    return len(found) == len({tables.folder_table, tables.file_table}) and connections[using].vendor in _VENDORS
-
-
-_VENDORS = ("postgresql", "sqlite")
+    return len(found) == len({tables.folder_table, tables.file_table})

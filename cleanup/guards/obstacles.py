@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from django.db.models import F
 
+from cleanup.backends.catalogue import TableName
 from cleanup.backends.folder_sql import Query
 from cleanup.backends.guard_sql import LONGEST_NAME_BYTES, GuardSql
-from cleanup.guard_names import Guard, on
+from cleanup.guard_names import Guard, on, putting
 from cleanup.models import Result, RollbackPoint
 
 EXAMPLES = 3
@@ -41,7 +42,7 @@ _VERIFY = "manage.py database_cleanup --verify{alias}"
 class Obstacle:
     """Why a guard cannot be put in place."""
 
-    guard: Guard
+    guard: str
     problem: str
     number: int
     examples: tuple[str, ...]
@@ -53,9 +54,22 @@ class Obstacle:
         return f"{self.number:,} {self.problem} ({some}{', '.join(self.examples)}). {self.advice}"
 
 
+def taken(sql: GuardSql, name: str, table: TableName) -> Obstacle | None:
+    """Return what of the host's has the name of a guard, or of a supporting index, that does not stand yet."""
+    others = tuple(sql.others_of_name(name, table))
+    if not others:
+        return None
+    advice = "Rename it: it is left as it is, and one name cannot be given twice."
+    problem = "other object has its name" if len(others) == 1 else "other objects have its name"
+    return Obstacle(name, problem, len(others), others, putting(using=sql.backend.connection.alias), advice)
+
+
 def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
-    """Return what the data says against a guard, None if nothing."""
+    """Return what the data, or an object of its name, says against a guard that does not stand; None if nothing."""
     alias = on(sql.backend.connection.alias)
+    standing = sql.standing().get(guard)
+    if (standing is None or not standing.ours) and (occupied := taken(sql, guard, sql.table_of(guard))):
+        return occupied
     number, examples = _count(sql, sql.offenders(guard))
     if number:
         problem = _PROBLEMS[guard][number != 1]

@@ -7,10 +7,10 @@ that were adopted with ``--fake-initial`` belong to somebody else.
 from typing import Any
 
 from django.apps.registry import Apps
+from django.core.management.base import CommandError
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
-from django.db.utils import ProgrammingError
 
 MARK = "created by cleanup.0001"
 
@@ -26,7 +26,8 @@ class CreateMappedTable(migrations.CreateModel):
             return
         table = model._meta.db_table
         if not schema_editor.collect_sql and _exists(schema_editor, table):
-            raise ProgrammingError(
+            # What migrate shows as a sentence, where a database error would be a traceback.
+            raise CommandError(
                 f"Table {table} exists already. To adopt the tables of another program, which must have all three, "
                 f"run: manage.py migrate cleanup --fake-initial"
             )

@@ -6,11 +6,12 @@ finds what has to change together, ``problems`` says what stands in the way, ``d
 """
 
 from cleanup.references.description import GenericKey, Problem, Reference, ReferenceMap
-from cleanup.references.discovery import catalogue_for, discover
+from cleanup.references.discovery import SUPPORTED, catalogue_for, discover
 from cleanup.references.observed import row_problems, row_warnings
 from cleanup.references.unkeyed import blocking_rows
 
 __all__ = [
+    "SUPPORTED",
     "GenericKey",
     "Problem",
     "Reference",

@@ -28,6 +28,10 @@ _SEVERITY: tuple[Action, ...] = ("no action", "restrict", "set default", "set nu
 _REFUSING: frozenset[Action] = frozenset({"no action", "restrict"})
 
 
+#: The kinds of databases that the product works on.
+SUPPORTED = frozenset({"postgresql", "sqlite"})
+
+
 def catalogue_for(*, using: str) -> Catalogue:
     """Return the catalogue reader of a database alias. Raises DatabaseUnusable for another kind of database."""
     connection = connections[using]
@@ -94,6 +98,13 @@ class _Discovery:
     def _mapped_column(self, table: TableName, name: str) -> str:
         column = self._column(table, name)
         if column is None:
+            described = self.catalogue.describe([table])[table]
+            if described.kind not in problems.ORDINARY:
+                raise DatabaseUnusable(
+                    problem=f"table {table} is a {problems.described_kind(described)}.",
+                    remedy="Name a model of the table behind it in CLEANUP_APPLICATION_MODEL, CLEANUP_FOLDER_MODEL or "
+                    "CLEANUP_FILE_MODEL.",
+                )
             raise DatabaseUnusable(
                 problem=f"table {table} has no column {name}.",
                 remedy=f"Name the right one in the settings CLEANUP_*_MODEL and CLEANUP_*_FIELDS. {_ADOPT}",

@@ -36,15 +36,23 @@ def moving_key(key: ForeignKey, columns: Iterable[str]) -> Problem:
     )
 
 
+#: The kinds of tables that have rows of their own.
+ORDINARY = frozenset({"table", "partitioned"})
+
+
+def described_kind(table: Table) -> str:
+    """Return what a table is, as a noun."""
+    return table.kind if "view" in table.kind else f"{table.kind} table"
+
+
 def not_a_table(table: Table, column: str) -> Problem:
     """Report a reference in something that cannot be written and journaled."""
-    kind = table.kind if "view" in table.kind else f"{table.kind} table"
     return Problem(
         "view" if "view" in table.kind else table.kind,
         str(table.name),
         column,
-        f"{table.name}.{column} is a folder reference, but {table.name} is a {kind}, whose rows cannot be "
-        f"moved and journaled here. Name the table behind it in CLEANUP_EXTRA_REFERENCES.",
+        f"{table.name}.{column} is a folder reference, but {table.name} is a {described_kind(table)}, whose rows "
+        f"cannot be moved and journaled here. Name the table behind it in CLEANUP_EXTRA_REFERENCES.",
     )
 
 
@@ -95,6 +103,7 @@ class Checks:
         """Yield every problem."""
         checks: tuple[Callable[[], Iterator[Problem]], ...] = (
             self.misconfigured,
+            self.mapped_kind,
             self.folder_key,
             self.suspected,
             self.privilege,
@@ -178,9 +187,27 @@ class Checks:
 
     # What the tables are like.
 
+    def mapped_kind(self) -> Iterator[Problem]:
+        """Report mapped names that are not tables of rows of their own."""
+        for table, model in (
+            (self.found.applications, "CLEANUP_APPLICATION_MODEL"),
+            (self.found.folders, "CLEANUP_FOLDER_MODEL"),
+            (self.found.files, "CLEANUP_FILE_MODEL"),
+        ):
+            if table.kind not in ORDINARY:
+                yield Problem(
+                    "view" if "view" in table.kind else table.kind,
+                    str(table.name),
+                    "",
+                    f"{table.name} is a {described_kind(table)}, whose rows cannot be moved and journaled here. Name "
+                    f"a model of the table behind it in {model}.",
+                )
+
     def folder_key(self) -> Iterator[Problem]:
         """Report a folder table whose key is not unique, or is compared otherwise than byte by byte."""
         folders, key = self.found.folders, self._folder_column(self.tables.folder_key.column)
+        if folders.kind not in ORDINARY:  # a view can have no key; it is a problem already
+            return
         if not any(unique.columns == (key.name,) and (unique.simple or unique.primary) for unique in folders.uniques):
             yield Problem(
                 "unkeyed",

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from django.apps import apps
+from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import IntegrityError, connections, transaction
@@ -474,18 +475,21 @@ class TestPlainMigrate:
 
 
 class TestConstraintsOfTheHost:
-    INDEXES = {
-        Guard.ONE_ROOT: "CREATE UNIQUE INDEX host_root ON folders (application_id) WHERE parent_id IS NULL",
-        Guard.ONE_NAME: "CREATE UNIQUE INDEX host_name ON folders (name, parent_id)",
-    }
+    ONE_ROOT = "CREATE UNIQUE INDEX host_root ON folders (application_id) WHERE parent_id IS NULL"
+    INDEXES = (
+        (Guard.ONE_ROOT, ONE_ROOT),
+        (Guard.ONE_ROOT, f"{ONE_ROOT} AND application_id IS NOT NULL"),  # a unique index lets nulls pass anyway
+        (Guard.ONE_NAME, "CREATE UNIQUE INDEX host_name ON folders (name, parent_id)"),
+        (Guard.ONE_NAME, "CREATE UNIQUE INDEX host_name ON folders (name, parent_id) WHERE name IS NOT NULL"),
+    )
     CONSTRAINTS = {
         Guard.PARENT_APPLICATION: "FOREIGN KEY (application_id, parent_id) REFERENCES folders (application_id, id)",
         Guard.OWN_PARENT: "CHECK (id <> parent_id)",
     }
 
-    @pytest.mark.parametrize("guard", list(INDEXES))
-    def test_are_not_doubled_and_not_dropped(self, scratch_database, guard):
-        execute(scratch_database, self.INDEXES[guard])
+    @pytest.mark.parametrize(("guard", "index"), INDEXES)
+    def test_are_not_doubled_and_not_dropped(self, scratch_database, guard, index):
+        execute(scratch_database, index)
         migrate(scratch_database)
         assert standing(scratch_database) == set(Guard)
         assert not [name for name in databases.schema(scratch_database) if name.endswith(guard)]
@@ -515,6 +519,62 @@ class TestConstraintsOfTheHost:
         execute(scratch_database, index)
         migrate(scratch_database, "cleanup_guards", "0002")
         assert any(name.endswith(Guard.ONE_ROOT) for name in databases.schema(scratch_database))
+
+
+class TestObjectsOfTheHostWithNamesOfGuards:
+    TAKEN = {
+        "on another table": f"CREATE UNIQUE INDEX {Guard.ONE_ROOT} ON files (id)",
+        "not unique": f"CREATE INDEX {Guard.ONE_ROOT} ON folders (application_id) WHERE parent_id IS NULL",
+        "of other columns": f"CREATE UNIQUE INDEX {Guard.ONE_NAME} ON folders (id, name)",
+        "no index at all": f"CREATE TABLE {Guard.ONE_NAME} (id integer PRIMARY KEY)",
+    }
+    CONSTRAINTS = {
+        Guard.OWN_PARENT: "CHECK (name <> 'root')",
+        Guard.BLANK_NAME: "CHECK (parent_id <> id)",
+        Guard.FILE_APPLICATION: "CHECK (file_size >= 0)",
+    }
+
+    def assert_left(self, database: str) -> None:
+        before = databases.schema(database)
+        told = str(refused(database))
+        assert "has its name" in told
+        assert "Rename it" in told
+        assert not before - databases.schema(database)
+        migrate(database, "cleanup_guards", "zero")
+        assert databases.schema(database) == before
+
+    @pytest.mark.parametrize("taken", list(TAKEN))
+    def test_are_told_and_never_touched(self, scratch_database, taken):
+        execute(scratch_database, self.TAKEN[taken])
+        self.assert_left(scratch_database)
+
+    @pytest.mark.only("postgresql")
+    def test_are_told_and_never_touched_where_a_guard_stands_on_the_name(self, scratch_database):
+        execute(scratch_database, f"CREATE INDEX {FOLDER_KEY} ON folders (name)")
+        self.assert_left(scratch_database)
+
+    @pytest.mark.only("postgresql")
+    @pytest.mark.parametrize("guard", list(CONSTRAINTS))
+    def test_are_told_and_never_touched_where_they_are_constraints(self, scratch_database, guard):
+        table = "files" if guard == Guard.FILE_APPLICATION else "folders"
+        execute(scratch_database, f"ALTER TABLE {table} ADD CONSTRAINT {guard} {self.CONSTRAINTS[guard]}")
+        self.assert_left(scratch_database)
+
+    @pytest.mark.only("sqlite")
+    def test_are_told_and_never_touched_where_they_are_triggers(self, scratch_database):
+        name = f"{Guard.OWN_PARENT}_insert"
+        execute(scratch_database, f"CREATE TRIGGER {name} AFTER INSERT ON folders BEGIN SELECT 1; END")
+        self.assert_left(scratch_database)
+
+    def test_are_told_by_the_check(self, scratch_database):
+        execute(scratch_database, self.TAKEN["on another table"])
+        (told,) = [
+            message.msg
+            for message in run_checks(tags=["database"], databases=[scratch_database])
+            if message.id == "cleanup_guards.W001"
+        ]
+        assert Guard.ONE_ROOT in told
+        assert "Rename it" in told
 
 
 class TestTrashedFolders:

@@ -1,0 +1,100 @@
+"""What ``manage.py check --database ALIAS``, and so ``migrate``, says of a database before anything is made in it.
+
+Each message is an error with a way out, where Django would end in a traceback or make tables that nobody wants.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core import checks
+from django.core.checks import CheckMessage, Tags, register
+from django.db import DatabaseError, connections, router
+from django.db.migrations.loader import MigrationLoader
+
+from cleanup.backends.catalogue import Catalogue, Table
+from cleanup.exceptions import MisconfiguredSetting
+from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.references import SUPPORTED, catalogue_for
+from cleanup.references.problems import ORDINARY, described_kind
+
+
+@register(Tags.database)
+def check_databases(
+    *,
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001
+    databases: Sequence[str] | None,
+    **_: Any,
+) -> list[CheckMessage]:
+    """Report databases and mapped tables that cannot be worked with: E008 to E011."""
+    try:
+        tables = folder_tables()
+    except MisconfiguredSetting:  # reported by the checks of settings
+        return []
+    found: list[CheckMessage] = []
+    for using in databases or ():
+        if router.allow_migrate(using, "cleanup"):
+            found += _of_database(using, tables)
+    return found
+
+
+def _of_database(using: str, tables: FolderTables) -> Iterator[CheckMessage]:
+    connection = connections[using]
+    if connection.vendor not in SUPPORTED:
+        yield checks.Error(
+            f"Database {using!r} is {connection.display_name}, which the cleanup cannot work on.",
+            hint="Use PostgreSQL 14 or newer, or SQLite, or let the router keep the app cleanup out of this database.",
+            id="cleanup.E008",
+        )
+        return
+    yield from _without_migrations(using, tables)
+    try:
+        yield from _mapped_tables(catalogue_for(using=using), tables)
+    except DatabaseError:  # without a connection or the right to look, the command itself says so
+        return
+
+
+def _without_migrations(using: str, tables: FolderTables) -> Iterator[CheckMessage]:
+    """Report models whose app has a package for migrations and none in it: migrations cannot depend on those."""
+    loader = MigrationLoader(connections[using], ignore_no_migrations=True)
+    with_migrations = {label for label, _ in loader.disk_migrations}
+    labels = dict.fromkeys(model._meta.app_label for model in (tables.application, tables.folder, tables.file))
+    for label in labels:
+        if label in loader.migrated_apps and label not in with_migrations:
+            yield checks.Error(
+                f"App {label} has models that the cleanup is set to work on, and no migration yet.",
+                hint=f"Run: manage.py makemigrations {label} (it makes no table of a model with managed = False).",
+                id="cleanup.E010",
+            )
+
+
+def _mapped_tables(catalogue: Catalogue, tables: FolderTables) -> Iterator[CheckMessage]:
+    spelled = [tables.application_table, tables.folder_table, tables.file_table]
+    found = catalogue.resolve_all(spelled)
+    for table in catalogue.describe(found.values()).values():
+        if problem := _problem(table):
+            yield checks.Error(
+                f"{table.name} {problem}",
+                hint="Map the table that holds the rows: name a model of it in CLEANUP_APPLICATION_MODEL, "
+                "CLEANUP_FOLDER_MODEL or CLEANUP_FILE_MODEL, or give the table this name.",
+                id="cleanup.E009",
+            )
+    schemas = catalogue.schemas_with(spelled) if not found else []
+    if len(schemas) == 1:
+        (schema,) = schemas
+        yield checks.Error(
+            f"The tables {', '.join(spelled)} are in schema {schema}, which is not on the search path: migrate would "
+            f"make new, empty ones.",
+            hint=f"To adopt them, name the schema in DATABASE_URL: ?options=-csearch_path%3D{schema},public. "
+            f'Otherwise add "cleanup.E011" to SILENCED_SYSTEM_CHECKS.',
+            id="cleanup.E011",
+        )
+
+
+def _problem(table: Table) -> str:
+    if table.kind not in ORDINARY:
+        return f"is a {described_kind(table)}, whose rows cannot be moved and journaled here."
+    if table.inheritance_children:
+        children = ", ".join(str(child) for child in table.inheritance_children)
+        return f"has inheritance children ({children}), whose rows no key of it covers."
+    return ""

@@ -1,0 +1,102 @@
+"""Projects of hosts, as a newcomer would write them: one app, a few settings, a manage.py of their own."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+from tests.test_house import ROOT
+
+SETTINGS = """
+import os
+import dj_database_url
+SECRET_KEY = "a secret of the host's project, long enough for every check there is"
+DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "host", "cleanup", "cleanup.guards"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+CLEANUP_APPLICATION_MODEL = "host.Case"
+CLEANUP_FOLDER_MODEL = "host.Folder"
+CLEANUP_FILE_MODEL = "host.Document"
+CLEANUP_FOLDER_FIELDS = {"parent": "parent", "application": "case", "name": "name", "created": "created"}
+CLEANUP_FILE_FIELDS = {"folder": "folder", "application": "case", "name": "name"}
+"""
+
+MODELS = """
+from django.db import models
+
+class Case(models.Model):
+    reference = models.CharField(max_length=20)
+
+class Folder(models.Model):
+    name = models.CharField(max_length=50)
+    parent = models.ForeignKey("self", models.CASCADE, null=True)
+    case = models.ForeignKey(Case, models.CASCADE)
+    created = models.DateTimeField(auto_now_add=True)
+
+class Document(models.Model):
+    name = models.CharField(max_length=50)
+    folder = models.ForeignKey(Folder, models.CASCADE, null=True)
+    case = models.ForeignKey(Case, models.CASCADE)
+"""
+
+FILL = """
+from host.models import Case, Document, Folder
+case = Case.objects.create(reference="L-1")
+for _ in range(2):
+    root = Folder.objects.create(name="Loan", case=case)
+    folder = Folder.objects.create(name="Docs", case=case, parent=root)
+    Document.objects.create(name="scan.pdf", folder=folder, case=case)
+"""
+
+
+@dataclass(frozen=True)
+class Host:
+    """One project, in a directory of its own, on one database."""
+
+    directory: Path
+    url: str
+
+    def manage(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a management command, standard error joined to its output."""
+        environment = {
+            **os.environ,
+            "DATABASE_URL": self.url,
+            "DJANGO_SETTINGS_MODULE": "settings",
+            "PYTHONPATH": os.pathsep.join([str(self.directory), str(ROOT)]),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "django", *words],
+            check=False,
+            cwd=self.directory,
+            env=environment,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def done(self, *words: str, stdin: str = "") -> str:
+        """Run a command that has to succeed, and return its output."""
+        process = self.manage(*words, stdin=stdin)
+        assert process.returncode == 0, process.stdout
+        return process.stdout
+
+    def refused(self, *words: str) -> str:
+        """Run a command that has to be refused in words, and return them."""
+        process = self.manage(*words)
+        assert process.returncode != 0, process.stdout
+        assert "Traceback" not in process.stdout
+        return process.stdout
+
+
+def make(directory: Path, *, url: str, settings: str = "", models: str = MODELS) -> Host:
+    """Write the project. An app without a package for migrations is made by --run-syncdb."""
+    app = directory / "host"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "models.py").write_text(dedent(models), encoding="utf-8")
+    (directory / "settings.py").write_text(SETTINGS + dedent(settings), encoding="utf-8")
+    return Host(directory, url)
