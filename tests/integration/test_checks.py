@@ -10,7 +10,7 @@ from django.core.management.base import SystemCheckError
 from django.db import connections
 from django_q.conf import Conf
 
-from cleanup import checks, conf
+from cleanup import checks, conf, database_checks
 from cleanup.models import Folder
 from tests.hostapp.models import OWN_MODELS
 
@@ -190,7 +190,8 @@ class TestProject:
 
 class TestIds:
     def test_are_these(self):
-        source = Path(checks.__file__).read_text(encoding="utf-8")
+        files = (checks.__file__, database_checks.__file__)
+        source = "".join(Path(file).read_text(encoding="utf-8") for file in files)
         assert set(re.findall(r'"(cleanup\.[EW]\d+)"', source)) == IDS
 
 

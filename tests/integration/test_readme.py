@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.apps import apps
-from django.core.management import BaseCommand, load_command_class
+from django.core.management import BaseCommand, call_command, load_command_class
 from django.dispatch import Signal
 
 from cleanup import conf, exceptions
@@ -19,7 +19,7 @@ from cleanup import signals as signals_of_cleanup
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.findings import CODES
 from tests import databases, psql
-from tests.integration.trees import execute, fetch, is_postgresql, tree
+from tests.integration.trees import Tree, execute, fetch, is_postgresql, new_key, raw, tree
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -289,6 +289,54 @@ class TestAdoption:
         shown = examples("Adopting an existing database")
         assert_happen(shown, environment_of(databases.url_of(dirty)))
         assert fetch(dirty, "SELECT count(*) FROM folders") == [(8,)]
+
+
+class TestOwnCodeUnderTheGuards:
+    @pytest.fixture
+    def guarded(self, scratch_database) -> Tree:
+        loan = tree(scratch_database, "root:Loan")
+        call_command("migrate", "cleanup_guards", database=scratch_database, verbosity=0)
+        return loan
+
+    def sql(self, place: dict[str, str]) -> list[str]:
+        (block,) = blocks("sql", section("Making folders"))
+        for name, value in place.items():
+            block = block.replace(f":{name}", f"'{value}'")
+        return block.split(";\n")[:2]
+
+    def test_in_plain_sql_makes_one_folder(self, scratch_database, guarded):
+        for _ in range(2):
+            keys = {"id": new_key(), "parent_id": guarded["root"], "application_id": guarded.application}
+            place = {column: raw(scratch_database, key) for column, key in keys.items()}
+            insert, select = self.sql({**place, "name": "Docs"})
+            execute(scratch_database, insert)
+            assert len(fetch(scratch_database, select)) == 1
+        assert fetch(scratch_database, "SELECT count(*) FROM folders") == [(2,)]
+
+    @pytest.mark.parametrize("parent", ["root", None])
+    def test_in_django_makes_one_folder(self, scratch_database, guarded, parent):
+        code = next(block for block in blocks("python", section("Making folders")) if "def get_or_create" in block)
+        place = {
+            "application_id": guarded.application,
+            "parent_id": guarded[parent] if parent else None,
+            "name": "Docs",
+        }
+        script = f"{code}\nfor _ in range(2):\n    print(get_or_create_folder(**{place!r}).pk)\n"
+        done = subprocess.run(
+            [sys.executable, "manage.py", "shell", "--verbosity", "0"],
+            check=False,
+            capture_output=True,
+            text=True,
+            input=script,
+            cwd=ROOT,
+            env=environment_of(databases.url_of(scratch_database)),
+        )
+        made = done.stdout.split()
+        assert (len(made), len(set(made))) == (2, 1), done.stderr
+
+    def test_with_sqlalchemy_can_be_read(self):
+        code = next(block for block in blocks("text", section("Making folders")) if "sqlalchemy" in block)
+        compile(code, "README.md", "exec")
 
 
 class TestYourOwnModels:
