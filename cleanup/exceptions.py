@@ -181,6 +181,11 @@ class Superseded(Refused):
     code = "superseded"
 
 
+class SharedRows(Superseded):
+    """{count} rows of {table} were changed again by the later cleanup of application {application_id}. Roll back
+    {later_id} first, or the whole run."""
+
+
 class RollbackConflict(Refused):
     """{count} values were changed since and would be overwritten; nothing was restored. Restore the rest with
     --skip-conflicts."""

@@ -262,6 +262,33 @@ class Reader:
             keys = dict(zip(self.key(row.table), change["keys"], strict=True))
             yield dict(zip(columns, change["from"], strict=True)), keys
 
+    def row_keys(self, row: SnapshotRow) -> Iterator[tuple[Cell, ...]]:
+        """Yield the keys of the rows that a snapshot row tells of, as they were before the change."""
+        key = self.key(row.table)
+        if row.kind != SnapshotRow.Kind.MOVED:
+            places = [self.columns(row.table).index(column) for column in key]
+            for image in json.loads(row.images or "[]"):
+                yield tuple(image[place] for place in places)
+        elif self._format == 1:
+            keys = json.loads(row.keys or "{}")
+            yield from zip(*(keys[column] for column in key), strict=True)
+        else:
+            for change in json.loads(row.changes or "[]"):
+                yield from zip(*change["keys"], strict=True)
+
+    def images(self, *, using: str, points: Collection[int], label: str) -> Iterator[dict[str, Cell]]:
+        """Yield the removed rows of a table, by column."""
+        columns = self.columns(label)
+        rows = SnapshotRow.objects.using(using).filter(point__in=points, table=label, kind=SnapshotRow.Kind.REMOVED)
+        for images in rows.values_list("images", flat=True).iterator(chunk_size=500):
+            for image in json.loads(images or "[]"):
+                yield dict(zip(columns, image, strict=True))
+
+    def names_folders_once(self, label: str, key: str) -> bool:
+        """Return whether rows of a table name one folder, by the folder's ``key``."""
+        targets = [(own, folder) for _, kind, found in self._steps for table, own, folder in found if table == label]
+        return all(folder == (key,) for _, folder in targets) and len(set(targets)) == 1
+
     def undo(
         self,
         *,

@@ -265,7 +265,7 @@ _ADVICE = {
     ),
     "already_rolled_back": Advice("This was undone before.", "There is nothing left to do."),
     "expired": Advice("The undo record has expired.", "It can no longer be undone here; ask for a backup."),
-    "superseded": Advice("The application was cleaned up again later.", "Undo the later cleanup first."),
+    "superseded": Advice("A later cleanup has changed the same again.", "Undo the later cleanup first."),
     "conflict": Advice(
         "People have changed some of it since, so nothing was undone.",
         "Look at the conflicts, then undo the rest and keep the newer values.",

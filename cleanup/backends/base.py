@@ -180,6 +180,10 @@ class RowConflict:
     code: str
     key: tuple[Cell, ...]
     column: str = ""
+    columns: tuple[str, ...] = ()
+    """Of a row that moved: the columns that the cleanup gave new values."""
+    news: tuple[Cell, ...] = ()
+    """Those values."""
 
 
 class ImageLink(NamedTuple):

@@ -623,10 +623,11 @@ class PostgresBackend(Backend):
                 f" LEFT JOIN {relation} AS t ON {after_key})"
             )
             key_array = "ARRAY[" + ", ".join(f"k{place}" for place in width) + "]"
+            new_array = "ARRAY[" + ", ".join(f"n{place}" for place in range(len(columns))) + "]"
             selects += [
-                f"SELECT {number}, 'restored', point, count(*), NULL::text[] FROM u{number} GROUP BY point",
-                f"SELECT {number}, verdict, point, 1, {key_array} FROM v{number} WHERE verdict <> 'same'",
-                f"SELECT {number}, 'journaled', NULL, count(*), NULL FROM j{number}",
+                f"SELECT {number}, 'restored', point, count(*), NULL::text[], NULL::text[] FROM u{number} GROUP BY 3",
+                f"SELECT {number}, verdict, point, 1, {key_array}, {new_array} FROM v{number} WHERE verdict <> 'same'",
+                f"SELECT {number}, 'journaled', NULL, count(*), NULL, NULL FROM j{number}",
             ]
         rows = self.fetch(f"WITH {', '.join(ctes)} {' UNION ALL '.join(selects)}", params)
         return self._restoration(targets, rows)
@@ -634,8 +635,8 @@ class PostgresBackend(Backend):
     def _restoration(self, targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]]) -> Restoration:
         restored, conflicts = [], []
         done, lost = Counter[int](), Counter[int]()
-        for number, verdict, point, count, key in rows:
-            table = targets[number].table.name
+        for number, verdict, point, count, key, news in rows:
+            table, columns = targets[number].table.name, targets[number].columns
             if verdict == "restored":
                 restored.append(Counted(point, table, count))
                 done[number] += count
@@ -644,8 +645,8 @@ class PostgresBackend(Backend):
             elif verdict == "restore":  # it could have been: somebody changed it under our hands
                 lost[number] += count
             else:
-                column = "+".join(targets[number].columns) if verdict != "row_missing" else ""
-                conflicts.append(RowConflict(point, table, verdict, tuple(key), column))
+                column = "+".join(columns) if verdict != "row_missing" else ""
+                conflicts.append(RowConflict(point, table, verdict, tuple(key), column, columns, tuple(news)))
         for number, count in lost.items():
             moved = done[number]
             raise CountMismatch(table=str(targets[number].table.name), moved=moved, journaled=moved + count)

@@ -526,20 +526,22 @@ class SqliteBackend(Backend):
             table = target.table.name
             verdicts, params = self._verdicts(target, points=points, step=step)
             keys = _json_array([f"k{place}" for place in range(len(target.key))])
+            news = _json_array([f"n{place}" for place in range(len(target.columns))])
             rows = self.fetch(
-                f"WITH {verdicts} SELECT point, verdict, count(*), NULL FROM v WHERE verdict IN ('restore', 'same')"
-                f" GROUP BY point, verdict"
-                f" UNION ALL SELECT point, verdict, 1, {keys} FROM v WHERE verdict NOT IN ('restore', 'same')",
+                f"WITH {verdicts} SELECT point, verdict, count(*), NULL, NULL FROM v"
+                f" WHERE verdict IN ('restore', 'same') GROUP BY point, verdict"
+                f" UNION ALL SELECT point, verdict, 1, {keys}, {news} FROM v WHERE verdict NOT IN ('restore', 'same')",
                 params,
             )
-            self._require_all(target.table, sum(count for _, _, count, _ in rows), target.rows)
-            expected.append(sum(count for _, verdict, count, _ in rows if verdict == "restore"))
-            for point, verdict, count, cells in rows:
+            self._require_all(target.table, sum(row[2] for row in rows), target.rows)
+            expected.append(sum(count for _, verdict, count, *_ in rows if verdict == "restore"))
+            for point, verdict, count, cells, given in rows:
                 if verdict == "restore":
                     restored.append(Counted(point, table, count))
                 elif verdict != "same":
                     column = "+".join(target.columns) if verdict != "row_missing" else ""
-                    conflicts.append(RowConflict(point, table, verdict, tuple(json.loads(cells)), column))
+                    key, new = (tuple(json.loads(found)) for found in (cells, given))
+                    conflicts.append(RowConflict(point, table, verdict, key, column, target.columns, new))
         if len(targets) > 1:
             self._defer_foreign_keys()
         for number in self._referencing_first([target.table for target in targets]):

@@ -33,6 +33,8 @@ class Claimed:
     attempts: int = 1
     """The present one counted."""
     lease_token: UUID | None = None
+    joined: bool = False
+    """To be done in one transaction with others whose undoing needs it, or that it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,10 @@ class RollbackTask:
         points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
         now = timezone.now()
         skip, as_copies = (bool(self.run.options.get(name)) for name in ("skip_conflicts", "as_copies"))
-        outcomes = self.undo.undo(points, skip_conflicts=skip, as_copies=as_copies, now=now, turn=turn)
+        joined = any(row.joined for row in rows)
+        outcomes = self.undo.undo(
+            points, skip_conflicts=skip, as_copies=as_copies, now=now, turn=turn, latest_first=joined
+        )
         self.undo.close(outcomes, reason=self.run.reason, by=self.run.started_by, now=now)
         by_point = {outcome.point.sequence: outcome for outcome in outcomes}
         return [self._outcome(by_point[row.point_id]) for row in rows if row.point_id is not None]

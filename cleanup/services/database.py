@@ -505,15 +505,15 @@ class DatabaseCleanupService:
         Changes nothing. Raises as ``rollback_cleanup``.
 
         It is the rollback itself in a transaction that is undone, so it takes its locks for a moment. Of a run, each
-        point is looked at by itself.
+        point is looked at by itself, or with those that have to be undone before it.
         """
         key = _uuid(rollback_id)
         point = rollback.find_point(using=self.using, rollback_id=key)
         undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
         if point is not None:
             return _as_rollback_result(key, [self._preview(undo, point, as_copies=as_copies)], status="preview")
-        points = self._live_points(self._rollback_source(key))
-        outcomes = [self._preview(undo, live, as_copies=as_copies) for live in points]
+        source = self._rollback_source(key)
+        outcomes = [self._preview(undo, live, as_copies=as_copies, source=source) for live in self._live_points(source)]
         return _as_rollback_result(key, outcomes, status="preview")
 
     def _refuse_impossible(self, source: Run, undo: rollback.Undo, *, as_copies: bool) -> None:
@@ -532,15 +532,34 @@ class DatabaseCleanupService:
             yield from page
             after = page[-1].sequence
 
-    def _preview(self, undo: rollback.Undo, point: RollbackPoint, *, as_copies: bool) -> rollback.PointOutcome:
-        return while_yielding(partial(self._preview_once, undo, point, as_copies=as_copies), using=self.using)
+    def _preview(
+        self, undo: rollback.Undo, point: RollbackPoint, *, as_copies: bool, source: Run | None = None
+    ) -> rollback.PointOutcome:
+        """Look at a point; with further ones of its run, where these changed the same rows later."""
+        points = [point]
+        while True:
+            preview = partial(self._preview_once, undo, points, as_copies=as_copies)
+            try:
+                return while_yielding(preview, using=self.using)
+            except exceptions.SharedRows as error:
+                known = [one.sequence for one in points]
+                others = self._live(source).select_related("layout") if source else RollbackPoint.objects.none()
+                found = list(others.filter(sequence__in=error.later).exclude(sequence__in=known))
+                if not found:
+                    raise
+                points += found
 
-    def _preview_once(self, undo: rollback.Undo, point: RollbackPoint, *, as_copies: bool) -> rollback.PointOutcome:
+    def _preview_once(
+        self, undo: rollback.Undo, points: Sequence[RollbackPoint], *, as_copies: bool
+    ) -> rollback.PointOutcome:
+        """Return what undoing the first of the points would do, which the others need."""
         with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
             undo.backend.pin()
-            outcomes = undo.undo([point], skip_conflicts=True, as_copies=as_copies, now=timezone.now())
+            outcomes = undo.undo(
+                points, skip_conflicts=True, as_copies=as_copies, now=timezone.now(), latest_first=len(points) > 1
+            )
             transaction.set_rollback(True, using=self.using)
-        return outcomes[0]
+        return next(outcome for outcome in outcomes if outcome.point == points[0])
 
     def _roll_back_point(
         self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str, as_copies: bool = False

@@ -36,6 +36,7 @@ from cleanup.references import ReferenceMap, catalogue_for
 from cleanup.services.copies import Copies, Copying
 from cleanup.services.guarded import GuardsInForce
 from cleanup.services.reports import Conflict, Copy
+from cleanup.services.superseding import LaterChanges
 from cleanup.services.turns import ALONE, Turn
 from cleanup.signals import Event, merge_undone, send_after_commit
 
@@ -101,6 +102,7 @@ class Undo:
             using=using, backend=self.backend, tables=self.tables, folders=str(references.folders.name)
         )
         self._layouts: dict[str, SnapshotLayout] = {}
+        self._later_changes = LaterChanges(using=using, backend=self.backend, tables=self.tables)
         self.copies = Copies(using=using, backend=self.backend, tables=self.tables, folders=references.folders)
         self._triggers_fire = conf.triggers() == "fire" and references.has_triggers
 
@@ -168,12 +170,15 @@ class Undo:
         as_copies: bool = False,
         by: str = "",
         turn: Turn = ALONE,
+        latest_first: bool = False,
     ) -> list[PointOutcome]:
         """Undo locked points of different applications.
 
-        A point taken by hand must come alone. For ``as_copies`` see ``cleanup.services.copies``. The turn, which has
-        begun, ends when nothing is left but to check. Raises AlreadyRolledBack, PointExpired, Superseded, Guarded,
-        RollbackConflict, WouldDetach and UnreadableJournal.
+        They are undone step by step, all at once; ``latest_first``, those of the latest cleanup before others, as rows
+        need that several of them changed. A point taken by hand must come alone. For ``as_copies`` see
+        ``cleanup.services.copies``. The turn, which has begun, ends when nothing is left but to check. Raises
+        AlreadyRolledBack, PointExpired, Superseded (SharedRows, where that helps), Guarded, RollbackConflict,
+        WouldDetach and UnreadableJournal.
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
             self.check(points)
@@ -183,10 +188,7 @@ class Undo:
         self.check(points)  # not sooner: a cleanup may have been committed while we waited for the lock
         if not as_copies:
             self.guards.refuse(points)
-        by_layout: dict[str, list[RollbackPoint]] = {}
-        for point in points:
-            by_layout.setdefault(point.layout_id, []).append(point)
-        groups = [self._journaled(group) for group in by_layout.values()]
+        groups = [self._journaled(group) for group in _grouped(points, latest_first=latest_first)]
         outcomes = self._undo_groups(groups, as_copies=as_copies, turn=turn)
         conflicts = [conflict for outcome in outcomes for conflict in outcome.conflicts]
         if conflicts and not skip_conflicts:
@@ -263,15 +265,18 @@ class Undo:
 
         if not soon:  # otherwise folders come back before the turn
             turn.change()
-        undo = partial(self._undo_group, as_copies=as_copies, before_moves=before_moves)
-        return [outcome for group in groups for outcome in undo(group)]
+        outcomes: list[PointOutcome] = []
+        for group in groups:
+            undone = [outcome.point.sequence for outcome in outcomes]
+            outcomes += self._undo_group(group, as_copies=as_copies, before_moves=before_moves, undone=undone)
+        return outcomes
 
     def _undo_group(
-        self, group: _Journaled, *, as_copies: bool, before_moves: Callable[[], None]
+        self, group: _Journaled, *, as_copies: bool, before_moves: Callable[[], None], undone: Sequence[int]
     ) -> list[PointOutcome]:
         points, reader, written = group
         copying = self.copies.plan(points, reader=reader) if as_copies else Copying()
-        undone = reader.undo(
+        done = reader.undo(
             points=[point.sequence for point in points],
             written=written,
             described=self._described,
@@ -281,11 +286,12 @@ class Undo:
             nested=copying.nested,
             before_moves=before_moves,
         )
-        returned = _by_point(undone.returned)
-        moved = _by_point(undone.moved)
+        self._later_changes.refuse(done.conflicts, reader=reader, labels={label for _, label in written}, undone=undone)
+        returned = _by_point(done.returned)
+        moved = _by_point(done.moved)
         conflicts: dict[int, list[Conflict]] = {}
         applications = {point.sequence: point.application_key for point in points}
-        for conflict in undone.conflicts:
+        for conflict in done.conflicts:
             conflicts.setdefault(conflict.point, []).append(self._conflict(conflict, applications[conflict.point]))
         folders, files = self.references.folders.name, self.references.files.name
         missing = {c.key for several in conflicts.values() for c in several if c.table == str(folders)}
@@ -490,6 +496,14 @@ def structure_tables(references: ReferenceMap, tables: Any) -> tuple[StructureTa
 def find_point(*, using: str, rollback_id: UUID) -> RollbackPoint | None:
     """Return the point of that id."""
     return RollbackPoint.objects.using(using).filter(id=rollback_id).select_related("layout").first()
+
+
+def _grouped(points: Sequence[RollbackPoint], *, latest_first: bool) -> list[list[RollbackPoint]]:
+    """Part points by layout, and if asked by the batch that wrote them, in the order of undoing."""
+    groups: defaultdict[Any, list[RollbackPoint]] = defaultdict(list)
+    for point in points:
+        groups[point.created_at if latest_first else None, point.layout_id].append(point)
+    return list(groups.values()) if not latest_first else [groups[key] for key in sorted(groups, reverse=True)]
 
 
 def _newest(points: Sequence[RollbackPoint]) -> dict[str, int]:

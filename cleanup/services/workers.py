@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import replace
@@ -32,7 +32,7 @@ from django.db.models.functions import Coalesce, Now
 
 from cleanup import conf, correlation, journal, signals
 from cleanup.backends import Backend, backend_for
-from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict
+from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict, SharedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Result, Run, SnapshotLayout
 from cleanup.references import ReferenceMap
@@ -513,7 +513,7 @@ class Worker:
             return
         except Exception as error:  # noqa: BLE001  # the worklist's edge: whatever it is, it is recorded
             self._after_error()
-            if len(rows) > 1:
+            if len(rows) > 1 or isinstance(error, SharedRows):
                 self._one_by_one(rows)
             else:
                 self._fail(rows[0], classify(error), error)
@@ -537,21 +537,66 @@ class Worker:
             len(rows),
             extra={"event": "batch_failed", "applications": len(rows)},
         )
+        joined: set[int] = set()
         try:
             for row in rows:
                 if not self._goes_on() or self._is_to_stop():
                     break
+                if row.pk in joined:
+                    continue
                 try:
-                    outcomes = self._transaction([row])
+                    joined |= self._with_what_it_needs(row)
                 except Withdrawn:
                     break
                 except Exception as error:  # noqa: BLE001  # as above
                     self._after_error()
                     self._fail(row, classify(error), error)
-                else:
-                    self._count(outcomes)
         finally:
             self._give_back(rows)  # those that were not got to
+
+    def _with_what_it_needs(self, row: Claimed) -> set[int]:
+        """Do one result, if need be with others of the run whose points changed the same rows; return which.
+
+        Raises what stood in the way; Withdrawn where another worker is doing one of them.
+        """
+        together = [row]
+        while True:
+            try:
+                outcomes = self._transaction(together)
+            except SharedRows as error:
+                self._after_error()
+                others = self._claim_points(row, {*error.later, *(one.point_id for one in together[1:])})
+                if len(others) < len(together):  # not of this run, or failed in it
+                    self._give_back(others)
+                    raise
+                together = [replace(one, joined=True) for one in (row, *others)]
+            except Exception:
+                self._after_error()
+                self._give_back(together[1:])
+                raise
+            else:
+                self._count(outcomes)
+                return {one.pk for one in together}
+
+    def _claim_points(self, row: Claimed, points: Collection[int | None]) -> list[Claimed]:
+        """Claim those results, ours or nobody's, that undo points; with the lease of the row that needs them."""
+        others = results_of(using=self.using, run=self.run).filter(point__in=points).exclude(pk=row.pk)
+        with transaction.atomic(using=self.using):
+            if others.filter(status=Result.Status.IN_PROGRESS).exclude(lease_token=row.lease_token).exists():
+                self._return(row, status=Result.Status.PENDING, attempts=F("attempts") - 1, alone=True)
+                back_off(1)
+                raise Withdrawn
+            free = others.filter(status=Result.Status.PENDING)
+            free.update(
+                status=Result.Status.IN_PROGRESS,
+                lease_token=row.lease_token,
+                lease_expires_at=Now() + conf.lease(),
+                attempts=F("attempts") + 1,
+                worker=self.name,
+                started_at=Now(),
+            )
+        claimed = _listed(others.filter(status=Result.Status.IN_PROGRESS, lease_token=row.lease_token))
+        return [replace(one, lease_token=row.lease_token) for one in claimed]
 
     def _transaction(self, rows: Sequence[Claimed]) -> list[Outcome]:
         if self.team.turns is None:

@@ -1,0 +1,177 @@
+"""Find rows that the later cleanup of another application changed again: that one has to be undone first.
+
+A row may name folders of two applications: the merge of one changes its key, and the merge of the other journals it by
+the new key. Undone in the wrong order, it is not found, and skipped it would be lost for good.
+
+Reads the journal, and only of what conflicts. A cleanup changes a row because of a removed folder that the row named;
+so the points that may have changed it are found by where removed folders went. Where that does not tell (a row that
+names several folders, or folders by another key), all live points are looked at that have rows of the table.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from django.db.models import Min, QuerySet
+
+from cleanup import journal
+from cleanup.backends import Backend
+from cleanup.backends.base import Cell, RowConflict
+from cleanup.backends.catalogue import TableName
+from cleanup.exceptions import InvalidKey, SharedRows
+from cleanup.folder_tables import FolderTables
+from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
+
+#: Keys in one statement.
+_PAGE = 500
+
+#: What a later change of the row looks like.
+_CODES = {"row_missing", "changed", "missing_target"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row that is not as the cleanup left it, by the key that it left it with."""
+
+    conflict: RowConflict
+    label: str
+    key: tuple[Cell, ...]
+    folders: frozenset[str]
+    """Keys of folders that it may have named since."""
+
+
+class LaterChanges:
+    """Looks for later points of other applications on one database."""
+
+    def __init__(self, *, using: str, backend: Backend, tables: FolderTables) -> None:
+        self.using = using
+        self.backend = backend
+        self.tables = tables
+        self._readers: dict[str, journal.Reader] = {}
+
+    def refuse(
+        self,
+        conflicts: Sequence[RowConflict],
+        *,
+        reader: journal.Reader,
+        labels: Iterable[str],
+        undone: Collection[int],
+    ) -> None:
+        """Raise SharedRows where a live point has changed the row of a conflict later; ``undone`` ones are no more."""
+        by_table = {reader.table_name(label): label for label in labels}
+        rows = [
+            row
+            for conflict in conflicts
+            if conflict.code in _CODES and conflict.table in by_table
+            for row in self._rows(conflict, reader, by_table[conflict.table])
+        ]
+        rows += self._images(conflicts, reader, by_table)
+        if not rows:
+            return
+        later = self._later(rows, reader, undone)
+        if not later:
+            return
+        counts = Counter(sequence for sequence, _ in later.values())
+        points = RollbackPoint.objects.using(self.using).in_bulk(counts)
+        first, table = max(later.values())
+        raise SharedRows(
+            count=counts[first],
+            table=table,
+            application_id=points[first].application_key,
+            later_id=points[first].id,
+            later=tuple(sorted(counts)),
+        )
+
+    def _rows(self, conflict: RowConflict, reader: journal.Reader, label: str) -> Iterator[_Row]:
+        if not conflict.columns:
+            return
+        key = reader.key(label)
+        left = {**dict(zip(key, conflict.key, strict=True)), **dict(zip(conflict.columns, conflict.news, strict=True))}
+        yield _Row(conflict, label, tuple(left[column] for column in key), self._named(left.values()))
+
+    def _images(
+        self, conflicts: Sequence[RowConflict], reader: journal.Reader, by_table: dict[TableName, str]
+    ) -> Iterator[_Row]:
+        """Yield the removed rows that name what is not there any more."""
+        missing: defaultdict[TableName, dict[tuple[Cell, ...], RowConflict]] = defaultdict(dict)
+        for conflict in conflicts:
+            if conflict.code == "missing_target" and not conflict.columns and conflict.table in by_table:
+                missing[conflict.table][conflict.key] = conflict
+        for table, by_key in missing.items():
+            label = by_table[table]
+            points = {conflict.point for conflict in by_key.values()}
+            for image in reader.images(using=self.using, points=points, label=label):
+                key = tuple(image[column] for column in reader.key(label))
+                if key in by_key:
+                    named = (image.get(column) for column in by_key[key].column.split("+"))
+                    yield _Row(by_key[key], label, (), self._named(named))
+
+    def _named(self, cells: Iterable[Cell]) -> frozenset[str]:
+        """Return the keys that folders would have whom the cells name."""
+        keys = set()
+        for cell in cells:
+            if cell is not None:
+                with suppress(InvalidKey):  # a value of another kind
+                    keys.add(self.tables.folder_key.text(self.backend.cell_text(cell)))
+        return frozenset(keys)
+
+    def _later(
+        self, rows: Sequence[_Row], reader: journal.Reader, undone: Collection[int]
+    ) -> dict[_Row, tuple[int, str]]:
+        """Return the last live point of another application that changed a row, and the table."""
+        removals = self._removals({key for row in rows for key in row.folders}, undone)
+        found: dict[_Row, tuple[int, str]] = {}
+        wanted: defaultdict[str, dict[tuple[Cell, ...], _Row]] = defaultdict(dict)
+        candidates: defaultdict[str, set[int]] = defaultdict(set)
+        for row in rows:
+            points = {point for key in row.folders for point in removals.get(key, ()) if point != row.conflict.point}
+            if not row.key and points:  # what it names was removed by them
+                found[row] = max(points), str(row.conflict.table)
+            elif row.key:
+                wanted[row.label][row.key] = row
+                candidates[row.label] |= points
+        for label, by_key in wanted.items():
+            journaled = self._journaled(reader.table_name(label), label, undone)
+            if reader.names_folders_once(label, self.tables.folder_key.column):
+                journaled = journaled.filter(point__in=candidates[label])
+            for row, point in self._matches(journaled, by_key):
+                found[row] = point, str(row.conflict.table)
+        return found
+
+    def _removals(self, keys: Collection[str], undone: Collection[int]) -> dict[str, list[int]]:
+        removals: defaultdict[str, list[int]] = defaultdict(list)
+        ordered = sorted(keys)
+        for start in range(0, len(ordered), _PAGE):
+            removed = RemovedFolder.objects.using(self.using).filter(
+                folder_key__in=ordered[start : start + _PAGE], point__status=RollbackPoint.Status.LIVE
+            )
+            for key, point in removed.values_list("folder_key", "point_id"):
+                if point not in undone:
+                    removals[key].append(point)
+        return removals
+
+    def _journaled(self, table: TableName, label: str, undone: Collection[int]) -> QuerySet[SnapshotRow]:
+        rows = SnapshotRow.objects.using(self.using).exclude(kind=SnapshotRow.Kind.STRUCTURE)
+        rows = rows.filter(table__in={label, str(table)}, point__status=RollbackPoint.Status.LIVE)
+        return rows.exclude(point__in=undone).select_related("point").order_by("id")
+
+    def _matches(
+        self, journaled: QuerySet[SnapshotRow], by_key: dict[tuple[Cell, ...], _Row]
+    ) -> Iterator[tuple[_Row, int]]:
+        """Yield, in the order in which they were written, the changes of wanted rows after those that conflict."""
+        label = next(iter(by_key.values())).label
+        points = {row.conflict.point for row in by_key.values()}
+        own = SnapshotRow.objects.using(self.using).filter(point__in=points, table=label).order_by()
+        since = dict(own.values_list("point_id").annotate(Min("id")))
+        for row in journaled.filter(id__gt=min(since.values())).iterator(chunk_size=_PAGE):
+            for key in self._reader(row.point).row_keys(row):
+                known = by_key.get(key)
+                if known is not None and row.point_id != known.conflict.point and row.pk > since[known.conflict.point]:
+                    yield known, row.point_id
+
+    def _reader(self, point: RollbackPoint) -> journal.Reader:
+        if point.layout_id not in self._readers:
+            layout = SnapshotLayout.objects.using(self.using).get(pk=point.layout_id)
+            self._readers[point.layout_id] = journal.Reader(layout=layout, backend=self.backend, rollback_id=point.id)
+        return self._readers[point.layout_id]
