@@ -172,13 +172,50 @@ def collisions() -> Mapping[str, str]:
     return value
 
 
-def extra_references() -> tuple[str, ...]:
-    """Columns, as ``table.column``, that hold folder keys without a foreign key."""
-    return _names("CLEANUP_EXTRA_REFERENCES")
+def extra_references() -> Mapping[str, Mapping[str, tuple[str | int | None, ...]]]:
+    """Columns, as ``table.column`` or a pattern, that hold folder keys without a foreign key.
+
+    Each with the condition under which a row is about a folder: values by column, all of which must hold; empty: every
+    row is. Raises MisconfiguredSetting.
+    """
+    value = _get("CLEANUP_EXTRA_REFERENCES", ())
+    entries = [value] if isinstance(value, Mapping) else value
+    if not isinstance(entries, Collection) or isinstance(entries, str):
+        raise _no_references()
+    found: dict[str, Mapping[str, tuple[str | int | None, ...]]] = {}
+    for entry in entries:
+        for name, condition in entry.items() if isinstance(entry, Mapping) else [(entry, {})]:
+            if not isinstance(name, str) or "." not in name or name in found:
+                raise _no_references()
+            found[name] = {column: _values(allowed) for column, allowed in _pairs(condition)}
+    return found
+
+
+def _pairs(condition: Any) -> Collection[tuple[str, Any]]:
+    if condition is None:
+        return ()
+    if not isinstance(condition, Mapping) or not all(isinstance(column, str) for column in condition):
+        raise _no_references()
+    return condition.items()
+
+
+def _values(allowed: Any) -> tuple[str | int | None, ...]:
+    values = tuple(allowed) if isinstance(allowed, list | tuple | set | frozenset) else (allowed,)
+    if not values or not all(value is None or isinstance(value, str | int) for value in values):
+        raise _no_references()
+    return values
+
+
+def _no_references() -> MisconfiguredSetting:
+    return MisconfiguredSetting(
+        setting="CLEANUP_EXTRA_REFERENCES",
+        problem='it is a list of "table.column" or "schema.table.column", each once, or maps them to conditions such '
+        'as {"kind": "folder"}: values, or lists of them, by column.',
+    )
 
 
 def ignored_columns() -> tuple[str, ...]:
-    """Columns, as ``table.column``, that look like folder references and are none."""
+    """Columns, as ``table.column`` or a pattern, that look like folder references and are none."""
     return _names("CLEANUP_IGNORED_COLUMNS")
 
 

@@ -11,20 +11,18 @@ journal are made of cells, and cells are compared as text.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.backends.conditions import Condition, Statement
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
 
 Cell = str | None
-
-#: SQL and its parameters.
-Statement = tuple[str, list[Any]]
 
 #: The name that a folder without one is planned by; no text is like it.
 NO_NAME = "\x00"
@@ -77,12 +75,21 @@ class Target:
     key: tuple[str, ...]
     """The row key; may contain some of ``columns``."""
     pairs: Pairs
-    constant: tuple[str, tuple[int, ...]] | None = None
-    """A column and the integers it must be among (content types)."""
+    condition: Condition | None = None
+    """What rows must be like to be changed; None: all that hold an old value."""
     images: bool = False
     """Triggers of the host fire on this table: journal the whole rows before and after as well."""
     spare: Sequence[Cell] = ()
     """Keys of rows of this table to leave as they are (single-column key): they are about to be removed."""
+
+    def rivals(self, unique: UniqueKey) -> "Target":
+        """Return the target with the rows whose unique places its own may want.
+
+        Rows of another kind are among them where the unique key does not hold the kind.
+        """
+        if self.condition is None or set(self.condition.columns) <= set(unique.columns):
+            return self
+        return replace(self, condition=None)
 
 
 @dataclass(frozen=True, slots=True)

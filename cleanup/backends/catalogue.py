@@ -142,6 +142,23 @@ class Table:
         raise KeyError(name)
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedColumn:
+    """A column of any table, described or not."""
+
+    table: TableName
+    column: Column
+    base: str
+    """Its type behind domains, or that of an array's elements, without a length; on SQLite as declared."""
+    array: bool = False
+    sole_key: bool = False
+    """It is the primary key, by itself."""
+    readable: bool = True
+    """The current role may read it."""
+    bytes: int | None = None
+    """Size of the table; None: not known."""
+
+
 class Catalogue(Protocol):
     """Reads one database's catalogue. Every call is one statement or a small constant number of them."""
 
@@ -175,11 +192,10 @@ class Catalogue(Protocol):
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
         """Return the tables that exist, by name."""
 
-    def folder_columns(self, types: Collection[str]) -> Sequence[tuple[TableName, Column]]:
-        """Return columns whose name contains "folder" (any case) and whose type is one of the types,
+    def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence["PlacedColumn"]:
+        """Return the columns of every table of all schemas but the system's, by table, in their order.
 
-        in ordinary and partitioned tables of all schemas but the system's. Types are given without a length, or on
-        SQLite as declared in lower case, without blanks, with or without its length.
+        Partitions are left out. ``containing`` limits them to names that contain one of these, in any case.
         """
 
     def may_bypass_triggers(self) -> bool:

@@ -296,16 +296,15 @@ class FindingSql(FolderSql):
     def names_no_folder(self, reference: Reference, references: ReferenceMap) -> str:
         """Test whether row ``x`` of the reference's table names a folder, and there is none."""
         conditions = [f"x.{self.backend.quote(column)} IS NOT NULL" for column in reference.columns]
-        if reference.generic is not None:
-            types = ", ".join(str(int(number)) for number in reference.generic.content_types) or "NULL"
-            conditions.append(f"x.{self.backend.quote(reference.generic.column)} IN ({types})")
+        if reference.condition is not None:
+            conditions.append(reference.condition.literal("x", vendor=self.backend.connection.vendor))
         conditions.append(f"NOT {self._exists(reference, references)}")
         # A row that a narrower reference reports is not reported again.
         conditions += [
             self._exists(narrower, references)
             for narrower in references.references
             if narrower.table == reference.table
-            and narrower.generic == reference.generic
+            and narrower.condition == reference.condition
             and set(narrower.columns) < set(reference.columns)
         ]
         return " AND ".join(conditions)
@@ -343,7 +342,7 @@ class FindingSql(FolderSql):
         removed, points = RemovedFolder._meta.db_table, RollbackPoint._meta.db_table
         column = reference.columns[reference.folder_columns.index(key.column)]
         value = "r.folder_key"
-        if not reference.spelled and reference.generic is None:  # so that an index on the column serves
+        if not reference.spelled and reference.condition is None:  # so that an index on the column serves
             target, value = f"x.{self.backend.quote(column)}", self.value(key, value)
         query = Query(
             f"{target} IN (SELECT {value} FROM {self.backend.quote(removed)} AS r"

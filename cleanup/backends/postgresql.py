@@ -36,12 +36,12 @@ from cleanup.backends.base import (
     Keys,
     Restoration,
     RowConflict,
-    Statement,
     StructureTable,
     Target,
     UndoTarget,
 )
 from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
+from cleanup.backends.conditions import Statement
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
@@ -336,8 +336,10 @@ class PostgresBackend(Backend):
             f"t.{self.quote(column)} = m.n{place}::{_bare(table.column(column).type)}"
             for place, column in enumerate(target.columns)
         )
-        if target.constant:
-            staying += f" AND t.{self.quote(target.constant[0])} = ANY(%s)"
+        kind_params: list[Any] = []
+        if condition_of_rivals := target.rivals(unique).condition:
+            kind, kind_params = condition_of_rivals.sql("t", vendor="postgresql")
+            staying += f" AND {kind}"
         now = ", ".join(f"t.{self.quote(column.name)}" for column in table.columns)
         own_key = self._text_array([f"t.{self.quote(column)}" for column in target.key])
         body = self._text_array(
@@ -361,10 +363,7 @@ class PostgresBackend(Backend):
             f" WINDOW w AS (PARTITION BY {places} ORDER BY __rank, __key))"
             f" SELECT __point, __key, __body IS NOT DISTINCT FROM __first FROM ranked WHERE __n > 1"
         )
-        params = [*self._pair_params(target), *condition_params, *self._pair_params(target)]
-        if target.constant:
-            params.append(list(target.constant[1]))
-        return sql, params
+        return sql, [*self._pair_params(target), *condition_params, *self._pair_params(target), *kind_params]
 
     def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Statement:
         names = [self.quote(name) for name, _ in columns]
@@ -899,9 +898,9 @@ class PostgresBackend(Backend):
             for place, column in enumerate(target.columns)
         ]
         params: list[Any] = []
-        if target.constant:
-            parts.append(f"t.{self.quote(target.constant[0])} = ANY(%s)")
-            params.append(list(target.constant[1]))
+        if target.condition:
+            kind, params = target.condition.sql("t", vendor="postgresql")
+            parts.append(kind)
         if target.spare:
             key = target.table.column(target.key[0])
             if changes and target.spare is target.pairs.olds[0]:  # as a rule; then they are there already

@@ -13,7 +13,16 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from cleanup.backends.catalogue import Action, Column, ForeignKey, Table, TableName, Trigger, UniqueKey
+from cleanup.backends.catalogue import (
+    Action,
+    Column,
+    ForeignKey,
+    PlacedColumn,
+    Table,
+    TableName,
+    Trigger,
+    UniqueKey,
+)
 
 _ACTIONS: dict[str, Action] = {
     "a": "no action",
@@ -182,22 +191,39 @@ SELECT w.oid::bigint, w.schema, w.name, 'rule ' || r.rulename::text,
  ORDER BY 1, 2, 3, 4
 """
 
-_FOLDER_COLUMNS = """
-SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       a.attgenerated <> '', a.attidentity <> '',
-       format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, NULL)
-  FROM pg_attribute a
-  JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  JOIN pg_type t ON t.oid = a.atttypid
- WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
-   AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname::text, 'pg_')
-   AND a.attnum > 0 AND NOT a.attisdropped
-   AND position('folder' IN lower(a.attname::text)) > 0
- ORDER BY 1, 2, a.attnum
+_ALL_COLUMNS = """
+WITH RECURSIVE domains AS (
+    SELECT oid AS declared, typbasetype AS base FROM pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT d.declared, t.typbasetype FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype = 'd'
+), behind AS (
+    SELECT d.declared, d.base FROM domains d JOIN pg_type t ON t.oid = d.base WHERE t.typtype <> 'd'
+), tables AS (
+    SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, has_schema_privilege(n.oid, 'USAGE') AS usage,
+           CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) END AS bytes,
+           (SELECT i.indkey[0] FROM pg_index i
+             WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 1) AS key
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+       AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname::text, 'pg_')
+)
+SELECT c.schema, c.name, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       a.attgenerated <> '', a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%%', false),
+       format_type(CASE WHEN t.typcategory = 'A' THEN coalesce(e.base, t.typelem) ELSE t.oid END, NULL),
+       t.typcategory = 'A', coalesce(c.key = a.attnum, false),
+       c.usage AND has_column_privilege(c.oid, a.attnum, 'SELECT'), c.bytes
+  FROM tables c
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN behind b ON b.declared = a.atttypid
+  JOIN pg_type t ON t.oid = coalesce(b.base, a.atttypid)
+  LEFT JOIN behind e ON e.declared = t.typelem
+  LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+ WHERE %(containing)s::text IS NULL OR lower(a.attname::text) ~ %(containing)s
+ ORDER BY c.schema, c.name, a.attnum
 """
 
 #: Of the whole database, with the number of columns of each.
-_SURVEY = ((_FOREIGN_KEYS, 12), (_INHERITANCE, 5), (_FOLDER_COLUMNS, 8))
+_SURVEY = ((_FOREIGN_KEYS, 12), (_INHERITANCE, 5))
 
 _MAY_BYPASS = "SELECT {allowed} FROM pg_roles WHERE rolname = current_user"
 
@@ -213,7 +239,7 @@ class _Inheritance:
 class PostgresCatalogue:
     """The catalogue behind one connection to PostgreSQL 14 or newer.
 
-    What stands here is read once per instance: foreign keys, inheritance and folder columns with the first names.
+    What stands here is read once per instance: foreign keys and inheritance with the first names.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
@@ -276,7 +302,7 @@ class PostgresCatalogue:
 
     @cached_property
     def _foreign_keys(self) -> tuple[ForeignKey, ...]:
-        foreign_keys, _, _ = self._surveyed()
+        foreign_keys, _ = self._surveyed()
         return tuple(
             ForeignKey(
                 name=name,
@@ -310,7 +336,7 @@ class PostgresCatalogue:
     def _inheritance(self) -> _Inheritance:
         parents: dict[TableName, TableName] = {}
         children: dict[TableName, list[TableName]] = {}
-        _, inheritance, _ = self._surveyed()
+        _, inheritance = self._surveyed()
         for child_schema, child, parent_schema, parent, is_partition in inheritance:
             if is_partition:
                 parents[TableName(child_schema, child)] = TableName(parent_schema, parent)
@@ -397,13 +423,14 @@ class PostgresCatalogue:
         supported = self._version >= 150000
         return _INDEXES.format(nulls_not_distinct="i.indnullsnotdistinct" if supported else "false")
 
-    def folder_columns(self, types: Collection[str]) -> Sequence[tuple[TableName, Column]]:
-        """Return columns whose name contains "folder" (any case) and whose type is one of the types."""
-        _, _, columns = self._surveyed()
+    def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
+        """Return the columns of every table, or those whose names contain one of these."""
+        like = None if containing is None else "|".join(re.escape(word.lower()) for word in sorted(containing))
         return [
-            (TableName(schema, table), Column(name, kind, not_null, generated, identity))
-            for schema, table, name, kind, not_null, generated, identity, base in columns
-            if base in types
+            PlacedColumn(TableName(schema, table), Column(name, kind, not_null, generated, identity), *rest)
+            for schema, table, name, kind, not_null, generated, identity, *rest in self._fetch(
+                _ALL_COLUMNS, containing=like
+            )
         ]
 
     def may_bypass_triggers(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cleanup.backends.catalogue import Column, Table, quoted
+from cleanup.backends.conditions import Condition
 from cleanup.folder_tables import FolderTables
 
 
@@ -28,20 +29,19 @@ def row_that_would_move(
     tables: FolderTables,
     *,
     spelled: bool,
-    constant: tuple[str, tuple[int, ...]] | None,
+    condition: Condition | None,
     vendor: str,
 ) -> tuple[str, list[Any]]:
     """Select 1 if a row of ``table`` names a folder of an application with several roots or same-named siblings.
 
-    ``columns`` are pairs of a column and the column of folders that it copies; ``spelled`` and ``constant`` as in a
-    reference: any spelling of a UUID, and a column with the content types that it must be among.
+    ``columns`` are pairs of a column and the column of folders that it copies; ``spelled`` and ``condition`` as in a
+    reference: any spelling of a UUID, and what the row must be like.
     """
     params: list[Any] = []
     joined = [_equal(table.column(own), folders.column(other), spelled=spelled) for own, other in columns]
-    if constant is not None:
-        column, values = constant
-        joined.append(f"r.{_q(column)} IN ({', '.join(['%s'] * len(values))})")
-        params += values
+    if condition is not None:
+        kind, params = condition.sql("r", vendor=vendor)
+        joined.append(kind)
     application, parent, name = (
         _q(column) for column in (tables.folder_application, tables.folder_parent, tables.folder_name)
     )

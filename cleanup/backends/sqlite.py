@@ -34,12 +34,12 @@ from cleanup.backends.base import (
     Keys,
     Restoration,
     RowConflict,
-    Statement,
     StructureTable,
     Target,
     UndoTarget,
 )
 from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.backends.conditions import Statement
 from cleanup.exceptions import CountMismatch, DatabaseUnusable, UnkeyedRows
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
@@ -253,7 +253,7 @@ class SqliteBackend(Backend):
     def _colliding_rows(self, target: Target, unique: UniqueKey) -> Statement:
         table = target.table
         moving, moving_params = self._matches(target)
-        staying, staying_params = self._matches(target, staying=True)
+        staying, staying_params = self._matches(target.rivals(unique), staying=True)
         key = _json_array([_encoded(f"t.{self.quote(column)}") for column in target.key])
         after = ", ".join(
             f"m.e{target.columns.index(column.name)} AS {self.quote(column.name)}"
@@ -912,9 +912,9 @@ class SqliteBackend(Backend):
         return f"{first} CROSS JOIN {second} ON {condition}", params
 
     def _is_indexed(self, target: Target) -> bool:
-        constant = target.constant[0] if target.constant else None
+        kinds = target.condition.columns if target.condition else ()
         return any(
-            index[0] in target.columns or (index[0] == constant and len(index) > 1 and index[1] in target.columns)
+            index[0] in target.columns or (index[0] in kinds and len(index) > 1 and index[1] in target.columns)
             for index in target.table.indexes
         )
 
@@ -925,10 +925,9 @@ class SqliteBackend(Backend):
             for place, column in enumerate(target.columns)
         ]
         params: list[Any] = []
-        if target.constant:
-            column, values = target.constant
-            parts.append(f"t.{self.quote(column)} IN ({', '.join(['%s'] * len(values))})")
-            params += values
+        if target.condition:
+            kind, params = target.condition.sql("t", vendor="sqlite")
+            parts.append(kind)
         if target.spare and not staying:
             parts.append(f"t.{self.quote(target.key[0])} NOT IN {_LISTED}")
             params.append(_json(target.spare))

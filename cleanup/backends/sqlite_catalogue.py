@@ -14,7 +14,17 @@ from typing import Any, cast
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
-from cleanup.backends.catalogue import Action, Column, ForeignKey, Table, TableName, Trigger, UniqueKey, quoted
+from cleanup.backends.catalogue import (
+    Action,
+    Column,
+    ForeignKey,
+    PlacedColumn,
+    Table,
+    TableName,
+    Trigger,
+    UniqueKey,
+    quoted,
+)
 from cleanup.guard_names import TRIGGERS
 
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
@@ -292,14 +302,13 @@ class SqliteCatalogue:
         ]
         return dict(zip(tables, counts, strict=True))
 
-    def folder_columns(self, types: Collection[str]) -> Sequence[tuple[TableName, Column]]:
-        """Return columns whose name contains "folder" (any case) and whose type is declared as one of the types."""
-        wanted = set(types)
+    def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
+        """Return the columns of every table, or those whose names contain one of these."""
         return [
-            (table, column)
+            PlacedColumn(table, column, base=column.type, sole_key=bool(place) and sum(p > 0 for _, p in columns) == 1)
             for table, columns in self._columns.items()
-            for column, _ in columns
-            if "folder" in column.name.lower() and wanted & _spellings(column.type)
+            for column, place in columns
+            if containing is None or any(word.lower() in column.name.lower() for word in containing)
         ]
 
     def may_bypass_triggers(self) -> bool:
@@ -370,12 +379,6 @@ def _fold(name: str) -> str:
     if name.isascii():
         return name.lower()
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
-
-
-def _spellings(declared: str) -> set[str]:
-    """Return a declared type in lower case, without blanks, with and without its length."""
-    spelling = "".join(declared.lower().split())
-    return {spelling, spelling.partition("(")[0]}
 
 
 def _place(entry: tuple[Column, int]) -> int:

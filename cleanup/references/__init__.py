@@ -5,14 +5,13 @@ moved, or cannot be journaled, is a Problem, and a run with problems does not st
 finds what has to change together, ``problems`` says what stands in the way, ``description`` is the result.
 """
 
-from cleanup.references.description import GenericKey, Problem, Reference, ReferenceMap
+from cleanup.references.description import Problem, Reference, ReferenceMap
 from cleanup.references.discovery import SUPPORTED, catalogue_for, discover
 from cleanup.references.observed import row_problems, row_warnings
 from cleanup.references.unkeyed import blocking_rows
 
 __all__ = [
     "SUPPORTED",
-    "GenericKey",
     "Problem",
     "Reference",
     "ReferenceMap",

@@ -4,14 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName, UniqueKey
-
-
-@dataclass(frozen=True, slots=True)
-class GenericKey:
-    """The content types under which a generic foreign key names folders."""
-
-    column: str
-    content_types: tuple[int, ...]
+from cleanup.backends.conditions import Condition
+from cleanup.references.host_words import HostWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +27,8 @@ class Reference:
     on_delete: Action | None = None
     proven: bool = False
     """The database itself refuses to delete a folder that is still referenced here."""
-    generic: GenericKey | None = None
+    condition: Condition | None = None
+    """Which rows are about folders, where further columns say it (content types, kinds); None: all."""
     spelled: bool = False
     """A text column over UUID keys: any spelling may occur."""
 
@@ -75,6 +70,11 @@ class ReferenceMap:
     """Tables of automatic many-to-many relations: an exact twin may go without asking."""
     inbound_keys: dict[TableName, tuple[ForeignKey, ...]] = field(default_factory=dict)
     """The foreign keys, and relations of models, that reference rows of tables of the map other than folders."""
+
+    known: frozenset[tuple[TableName, str]] = frozenset()
+    """Columns of which it is known what they are: references, other foreign keys, what settings ignore."""
+    words: HostWords = HostWords(frozenset())  # noqa: RUF009 - it is frozen
+    """What the host calls its folders."""
 
     @property
     def has_triggers(self) -> bool:

@@ -6,20 +6,23 @@ but one look at how SQLite stores the keys.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from django.db import connections
 
 from cleanup import conf
 from cleanup.backends.catalogue import Action, Catalogue, ForeignKey, Table, TableName
+from cleanup.backends.conditions import Condition
 from cleanup.backends.postgresql_catalogue import PostgresCatalogue
 from cleanup.backends.sqlite_catalogue import SqliteCatalogue
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references import graph, installed_models, problems
-from cleanup.references.description import GenericKey, Problem, Reference, ReferenceMap
+from cleanup.references.description import Problem, Reference, ReferenceMap
 from cleanup.references.graph import Spot
+from cleanup.references.host_words import HostWords
 from cleanup.references.key_types import can_hold, kind_of
-from cleanup.references.named import NamedColumns
+from cleanup.references.named import NamedColumn, NamedColumns
 
 _ADOPT = "Create or adopt the tables with: manage.py migrate cleanup --fake-initial"
 
@@ -70,6 +73,7 @@ class _Discovery:
         self.generic_relations = list(installed_models.generic_relations())
         self.named = NamedColumns.read()
         self.names = self.catalogue.resolve_all(self._spelled_names())
+        self.unmatched = self._expand_patterns()
         self.applications = self._mapped_table(self.tables.application_table)
         self.folders = self._mapped_table(self.tables.folder_table)
         self.files = self._mapped_table(self.tables.file_table)
@@ -85,9 +89,26 @@ class _Discovery:
         names = {self.tables.application_table, self.tables.folder_table, self.tables.file_table}
         names |= {name for relation in self.relations for name in (relation.table, relation.target)}
         names |= {relation.table for relation in self.generic_relations}
-        names |= installed_models.own_tables(self.tables) | installed_models.automatic_many_to_many()
+        names |= installed_models.automatic_many_to_many()
         content_types = installed_models.content_type_table()
         return names | self.named.tables | ({content_types} if content_types else set())
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The names of the product's own tables, which may stand in several schemas."""
+        return frozenset(name.rpartition(".")[2].strip('"') for name in installed_models.own_tables(self.tables))
+
+    def _expand_patterns(self) -> list[NamedColumn]:
+        """Replace patterns by the columns that they cover; return those that cover none."""
+        patterns = self.named.patterns
+        if not patterns:
+            return []
+        placed = ((column.table, column.column.name) for column in self.catalogue.all_columns())
+        self.named = self.named.expanded((table, column) for table, column in placed if table.name not in self.own)
+        self.names |= self.catalogue.resolve_all(self.named.tables)
+        entries = (*self.named.extra_references, *self.named.ignored_columns)
+        covering = {(entry.setting, entry.spelling) for entry in entries}
+        return [pattern for pattern in patterns if (pattern.setting, pattern.spelling) not in covering]
 
     def _mapped_table(self, name: str) -> TableName:
         try:
@@ -122,6 +143,7 @@ class _Discovery:
         self._add_mapped()
         self._add_foreign_keys(keys)
         self._add_generic()
+        self._leave_ignored()
         self._add_extra()
         described = self._describe()
         self._leave_out(described)
@@ -146,6 +168,7 @@ class _Discovery:
             automatic_many_to_many=self._automatic_many_to_many() & written,
             inbound_keys=self._inbound(keys, written),
         )
+        words = HostWords.read(self.tables, [conf.file_fields()["folder"], self.file_folder])
         checks = problems.Checks(
             using=self.using,
             tables=self.tables,
@@ -156,11 +179,16 @@ class _Discovery:
             columns=self.columns,
             described=described,
             linked={(key.table, column) for key in keys for column in key.columns},
-            own={self.names[name] for name in installed_models.own_tables(self.tables) if name in self.names},
+            own=self.own,
+            candidates=self.catalogue.all_columns(containing=words.hints),
+            words=words,
+            unmatched=self.unmatched,
         )
         return replace(
             found,
             further_columns=checks.further_columns(),
+            known=checks.known,
+            words=words,
             problems=(*self.problems, *problems.of_graph(derived, torn), *checks.run()),
             warnings=tuple(checks.warn()),
         )
@@ -257,14 +285,37 @@ class _Discovery:
             type_column = self._column(table, relation.type_column) if table else None
             key_column = self._column(table, relation.key_column) if table else None
             if table and type_column and key_column:
-                self._add(Spot(table, (key_column,), (self.key,), GenericKey(type_column, types)), "generic")
+                self._add(Spot(table, (key_column,), (self.key,), Condition.of({type_column: types})), "generic")
 
     def _add_extra(self) -> None:
         for entry in self.named.extra_references:
             table = self.names.get(entry.table)
             column = self._column(table, entry.column) if table else None
-            if table and column:
+            if table is None or column is None:
+                continue
+            if entry.condition is None:
                 self._add(Spot(table, (column,), (self.key,)), "setting")
+            elif condition := entry.condition.renamed(self._columns_of(table, entry.condition)):
+                # What the setting says of the rows holds, and not what a model says of them.
+                self._forget(table, column)
+                self._add(Spot(table, (column,), (self.key,), condition), "setting")
+
+    def _columns_of(self, table: TableName, condition: Condition) -> dict[str, str]:
+        return {name: column for name in condition.columns if (column := self._column(table, name)) is not None}
+
+    def _forget(self, table: TableName, column: str) -> None:
+        """Leave out what is known of a column, but for what the database enforces and what is mapped."""
+        mapped = (Spot(self.folders, (self.parent,), ()), Spot(self.files, (self.file_folder,), ()))
+        for spot, found in list(self.direct.items()):
+            if (spot.table, spot.columns) == (table, (column,)) and found.source != "catalogue" and spot not in mapped:
+                del self.direct[spot]
+
+    def _leave_ignored(self) -> None:
+        for entry in self.named.ignored_columns:
+            table = self.names.get(entry.table)
+            column = self._column(table, entry.column) if table else None
+            if table is not None and column is not None:
+                self._forget(table, column)
 
     def _describe(self) -> dict[TableName, Table]:
         extra = {self.names[entry.table] for entry in self.named.extra_references if entry.table in self.names}
@@ -311,13 +362,13 @@ class _Discovery:
                     constraint=worst.name if worst else following,
                     on_delete=worst.on_delete if worst else None,
                     proven=found is not None and self._is_proven(spot, found, described[spot.table]),
-                    generic=spot.generic,
+                    condition=spot.condition,
                     spelled=spot in spelled,
                 )
 
     def _is_proven(self, spot: Spot, found: _Found, table: Table) -> bool:
         """Tell whether the database refuses to delete a folder that these columns name, in whatever row."""
-        if conf.triggers() == "bypass" or spot.generic is not None:
+        if conf.triggers() == "bypass" or spot.condition is not None:
             return False
         # A foreign key that acts on the rows may take them away before another one can refuse.
         acting = (

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cleanup.backends.catalogue import ForeignKey, TableName
-from cleanup.references.description import GenericKey
+from cleanup.backends.conditions import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Spot:
     table: TableName
     columns: tuple[str, ...]
     folder_columns: tuple[str, ...] = field(compare=False)
-    generic: GenericKey | None = None
+    condition: Condition | None = None
 
     def __str__(self) -> str:
         return f"{self.table}.{'+'.join(self.columns)}"
@@ -54,7 +54,7 @@ class Torn:
 
 @dataclass(frozen=True, slots=True)
 class Unrestricted:
-    """A key of a generic spot is referenced without its content type, so that the copies cannot be told apart."""
+    """A key of a conditional spot is referenced without the columns of its condition: copies cannot be told apart."""
 
     spot: Spot
     key: ForeignKey
@@ -100,7 +100,7 @@ def derive(
             derived = _derive(spot, key, unchanging)
             if derived is None:
                 continue
-            if spot.generic is not None and derived.generic is None:
+            if spot.condition is not None and derived.condition is None:
                 graph.unrestricted.append(Unrestricted(spot, key))
             elif derived != spot:
                 graph.connections.append(Connection(key, spot, derived))
@@ -119,12 +119,10 @@ def _derive(spot: Spot, key: ForeignKey, unchanging: Collection[str]) -> Spot | 
     ]
     if not pairs:
         return None
-    generic = None
-    if spot.generic is not None and spot.generic.column in key.target_columns:
-        type_column = key.columns[key.target_columns.index(spot.generic.column)]
-        generic = GenericKey(type_column, spot.generic.content_types)
+    copies = dict(zip(key.target_columns, key.columns, strict=True))
+    condition = spot.condition.renamed(copies) if spot.condition else None
     columns, folder_columns = pair_columns(pairs)
-    return Spot(key.table, columns, folder_columns, generic)
+    return Spot(key.table, columns, folder_columns, condition)
 
 
 def steps(graph: Graph) -> tuple[list[list[Spot]], list[Torn]]:

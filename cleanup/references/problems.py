@@ -5,19 +5,31 @@ Static: judged by catalogue, models and settings alone; but ``key_storage`` look
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.db import connections
 
 from cleanup import conf
 from cleanup.backends import backend_for, reference_sql
-from cleanup.backends.catalogue import Catalogue, Column, ForeignKey, Table, TableName, Trigger, quoted
+from cleanup.backends.catalogue import (
+    Catalogue,
+    Column,
+    ForeignKey,
+    PlacedColumn,
+    Table,
+    TableName,
+    Trigger,
+    quoted,
+)
 from cleanup.backends.folder_sql import folder_sql
 from cleanup.backends.sample_sql import SampleSql
 from cleanup.folder_tables import FolderTables
-from cleanup.references import path_columns, soft_deletion
+from cleanup.references import path_columns, soft_deletion, suspects
 from cleanup.references.description import Problem, Reference, ReferenceMap
-from cleanup.references.graph import Graph, Torn
-from cleanup.references.key_types import can_hold, suspect_types
+from cleanup.references.graph import Graph, Torn, Unrestricted
+from cleanup.references.holders import by_name_alone, holders
+from cleanup.references.host_words import HostWords, says_id
+from cleanup.references.key_types import can_hold
 from cleanup.references.named import NamedColumn, NamedColumns
 
 
@@ -56,6 +68,10 @@ def not_a_table(table: Table, column: str) -> Problem:
     )
 
 
+def _kinds(case: Unrestricted) -> str:
+    return " and ".join(case.spot.condition.columns if case.spot.condition else ())
+
+
 def of_graph(found: Graph, torn: Iterable[Torn]) -> Iterator[Problem]:
     """Report keys that cannot be changed together."""
     for tear in torn:
@@ -75,12 +91,13 @@ def of_graph(found: Graph, torn: Iterable[Torn]) -> Iterator[Problem]:
             "generic_key",
             str(case.key.table),
             ", ".join(case.key.columns),
-            f"Table {case.key.table} references {case.spot} by the foreign key {case.key.name} without its content "
-            f"type, so that its rows about folders cannot be told from others. Add the content type to the key.",
+            f"Table {case.key.table} references {case.spot} by the foreign key {case.key.name} without "
+            f"{_kinds(case)}, so that its rows about folders cannot be told from others. Add that to the "
+            f"key.",
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checks:
     """Every check of one database; ``run`` makes them in the order of their methods."""
 
@@ -96,8 +113,13 @@ class Checks:
     """The tables of the map, and those that settings name."""
     linked: Collection[tuple[TableName, str]]
     """Columns that belong to some foreign key or relation."""
-    own: Collection[TableName]
-    """The product's own tables."""
+    own: Collection[str]
+    """The product's own tables, by their names in whatever schema."""
+    candidates: Collection[PlacedColumn]
+    """Columns whose names may be after folders."""
+    words: HostWords
+    unmatched: Collection[NamedColumn]
+    """Patterns that cover no column."""
 
     def run(self) -> Iterator[Problem]:
         """Yield every problem."""
@@ -129,8 +151,11 @@ class Checks:
     def misconfigured(self) -> Iterator[Problem]:
         """Report entries of settings that name nothing, or nothing useful."""
         for entry in (*self.named.extra_references, *self.named.ignored_columns):
-            if problem := self._wrong_entry(entry):
+            problem = self._wrong_entry(entry)
+            if problem is not None and not entry.expanded:
                 yield problem
+        for entry in self.unmatched:
+            yield self._misconfigured("", "", f"{entry.setting} has {entry.spelling}, which matches no column.")
         for name in self.named.collisions:
             if name not in self.names:
                 yield self._misconfigured(name, "", f"CLEANUP_COLLISIONS names {name}, and there is no such table.")
@@ -153,7 +178,7 @@ class Checks:
         return Problem("misconfigured", table, column, message)
 
     def _wrong_entry(self, entry: NamedColumn) -> Problem | None:
-        where = f"{entry.setting} names {entry.table}.{entry.column}, and"
+        where = f"{entry.setting} names {entry.spelling}, and"
         table = self.names.get(entry.table)
         if table is None:
             message = f"{where} there is no such table; other schemas are named as schema.table.column."
@@ -170,7 +195,27 @@ class Checks:
             if not can_hold(described.column(column), self.tables.folder_key):
                 message = f"{where} its type {kind} cannot hold a folder's key. Remove the entry."
                 return self._misconfigured(entry.table, entry.column, message)
-        return None
+        return self._wrong_beside_a_key(entry, table, column, where=where)
+
+    def _wrong_beside_a_key(self, entry: NamedColumn, table: TableName, column: str, *, where: str) -> Problem | None:
+        for name in entry.condition.columns if entry.condition else ():
+            if self._spelling(table, name) is None:
+                message = f"{where} its condition names {name}, which is no column of the table."
+                return self._misconfigured(entry.table, entry.column, message)
+        key = next(
+            (r for r in self.found.references if r.table == table and r.columns == (column,) and r.condition is None),
+            None,
+        )
+        if key is None or (key.constraint is None and key.source != "model"):
+            return None
+        if entry.condition is not None:
+            message = f"{where} every row of it is about a folder, since it has a foreign key. Remove the condition."
+        elif entry.setting == "CLEANUP_IGNORED_COLUMNS":
+            why = f"the foreign key {key.constraint}" if key.constraint else "a part in the folder tree"
+            message = f"{where} it has {why}, so that it cannot be ignored. Remove the entry."
+        else:
+            return None
+        return self._misconfigured(entry.table, entry.column, message)
 
     def _spelling(self, table: TableName, column: str) -> str | None:
         return self.columns.get(table, {}).get(self.catalogue.column_spelling(column))
@@ -184,6 +229,12 @@ class Checks:
             for entry in self.named.ignored_columns
             if entry.table in self.names and (column := self._spelling(self.names[entry.table], entry.column))
         }
+
+    @cached_property
+    def known(self) -> frozenset[tuple[TableName, str]]:
+        """Columns of which it is known what they are: references, keys, what settings ignore, the mapped ones."""
+        references = {(reference.table, column) for reference in self.found.references for column in reference.columns}
+        return frozenset(references | set(self.linked) | self._ignored() | self._mapped_columns())
 
     # What the tables are like.
 
@@ -235,21 +286,14 @@ class Checks:
         return quoted(f"{table.name}_{column}"[:59] + "_idx")
 
     def suspected(self) -> Iterator[Problem]:
-        """Report columns that look like folder references and are none that is known."""
+        """Report columns that are named after folders and are no reference that is known."""
         key = self._folder_column(self.tables.folder_key.column)
-        types = suspect_types(key, self.tables.folder_key, vendor=connections[self.using].vendor)
-        known = {(reference.table, column) for reference in self.found.references for column in reference.columns}
-        known |= set(self.linked) | self._ignored() | self._mapped_columns()
-        for table, column in self.catalogue.folder_columns(types):
-            if table not in self.own and (table, column.name) not in known:
-                name = f"{table}.{column.name}"
-                yield Problem(
-                    "suspected",
-                    str(table),
-                    column.name,
-                    f"{name} looks like a folder reference (type {column.type}) but has no foreign key. "
-                    f'Add "{name}" to CLEANUP_EXTRA_REFERENCES if it holds folders, else to CLEANUP_IGNORED_COLUMNS.',
-                )
+        for holder in holders(self.candidates, self.tables.folder_key):
+            table, column = holder.placed.table, holder.placed.column
+            if (table, column.name) in self.known or table.name in self.own or not self.words.name_it(column.name):
+                continue
+            if by_name_alone(holder, key, says_id=says_id(column.name), logical=self.tables.folder_key):
+                yield suspects.by_name(holder)
 
     def _mapped_columns(self) -> set[tuple[TableName, str]]:
         tables = self.tables
@@ -475,8 +519,8 @@ class Checks:
 
 
 def _is_indexed(table: Table, reference: Reference) -> bool:
-    if reference.generic is None:
+    if reference.condition is None:
         return bool(table.indexed_columns & set(reference.columns))
     (column,) = reference.columns
-    pair = {column, reference.generic.column}
-    return any(index[0] == column or set(index[:2]) == pair for index in table.indexes)
+    pairs = [{column, kind} for kind in reference.condition.columns]
+    return any(index[0] == column or set(index[:2]) in pairs for index in table.indexes)

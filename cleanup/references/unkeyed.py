@@ -30,7 +30,7 @@ def _any_row(using: str, references: ReferenceMap, reference: Reference) -> bool
         list(zip(reference.columns, reference.folder_columns, strict=True)),
         folder_tables(),
         spelled=reference.spelled,
-        constant=(reference.generic.column, reference.generic.content_types) if reference.generic else None,
+        condition=reference.condition,
         vendor=connections[using].vendor,
     )
     with connections[using].cursor() as cursor:

@@ -140,12 +140,11 @@ class LateArrivals:
 
     def _target(self, reference: Reference, settled: Sequence[tuple[int, str, str]]) -> Target:
         table = self.references.tables[reference.table]
-        constant = (reference.generic.column, reference.generic.content_types) if reference.generic else None
         pairs = []
         for point, removed, survivor in settled:
             for old, new in self._spelled(reference, removed, survivor):
                 pairs.append(Pair(point, (old,), (new,)))
-        return Target(table, reference.columns, journal.row_key(table), Pairs.of(pairs, width=1), constant)
+        return Target(table, reference.columns, journal.row_key(table), Pairs.of(pairs, width=1), reference.condition)
 
     def _spelled(self, reference: Reference, removed: str, survivor: str) -> list[tuple[str, str]]:
         key = self.tables.folder_key

@@ -285,12 +285,11 @@ class Consolidation:
         spare: Sequence[Cell] = ()
         if reference.table == self.references.folders.name:
             spare = batch.olds
-        constant = (reference.generic.column, reference.generic.content_types) if reference.generic else None
         kind = (reference.folder_columns, reference.spelled)
         if kind not in batch.pairs:
             batch.pairs[kind] = self._pairs(reference, batch)
         key, images = journal.row_key(table), self._fires(table)
-        return Target(table, reference.columns, key, batch.pairs[kind], constant, images, spare)
+        return Target(table, reference.columns, key, batch.pairs[kind], reference.condition, images, spare)
 
     def _fires(self, table: Table) -> bool:
         """Tell whether triggers of the host fire where the table's rows change."""

@@ -84,8 +84,9 @@ def _reference(reference: Reference, table: Table) -> JSON:
 def _is_indexed(reference: Reference, table: Table) -> bool:
     if table.indexed_columns & set(reference.columns):
         return True
-    generic = {*reference.columns, reference.generic.column} if reference.generic else set()
-    return any(generic and set(index[: len(generic)]) == generic for index in table.indexes)
+    kinds = reference.condition.columns if reference.condition else ()
+    pairs = [{*reference.columns, kind} for kind in kinds]
+    return any(set(index[: len(pair)]) == pair for index in table.indexes for pair in pairs)
 
 
 def triggers(found: ReferenceMap) -> list[JSON]:

@@ -275,7 +275,7 @@ class _Preflight:
     def _warn_of_references(self, found: ReferenceMap) -> None:
         for reference in found.references:
             enforced = reference.constraint is not None
-            if not enforced and reference.generic is None:
+            if not enforced and reference.source != "generic":
                 self.warnings.append(
                     Problem(
                         "no_foreign_key",

@@ -27,6 +27,7 @@ from cleanup.backends.base import (
     UndoTarget,
 )
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
+from cleanup.backends.conditions import Condition
 from cleanup.exceptions import CountMismatch, UnkeyedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
@@ -268,13 +269,15 @@ class TestMove:
         )
         assert [c.rows for c in bench.move(target)] == [1]
 
-    def test_moves_only_what_the_constant_column_admits(self, bench):
+    def test_moves_only_what_the_condition_admits(self, bench):
         bench.make(
             "CREATE TABLE marks (id $serial, kind integer, object text)",
             "CREATE INDEX marks_object ON marks (kind, object)",
             "INSERT INTO marks (kind, object) VALUES (1, 'a'), (2, 'a'), (3, 'a')",
         )
-        target = bench.target("marks", "object", bench.pair(bench.point(), "a", "s"), constant=("kind", (1, 3)))
+        target = bench.target(
+            "marks", "object", bench.pair(bench.point(), "a", "s"), condition=Condition.of({"kind": [1, 3]})
+        )
         bench.move(target)
         assert fetch(bench.alias, "SELECT kind, object FROM marks ORDER BY 1") == [(1, "s"), (2, "a"), (3, "s")]
 
@@ -1209,13 +1212,13 @@ class TestCollidingRows:
         name = next(unique.name for unique in target.table.uniques if unique.primary)
         assert bench.collisions(target, name) == [(0, "c", "1", True), (0, "c", "2", True)]
 
-    def test_within_the_constant(self, bench):
+    def test_within_the_condition(self, bench):
         bench.make(
             "CREATE TABLE marks (id $serial, kind integer, object text)",
             "CREATE UNIQUE INDEX one ON marks (kind, object)",
             "INSERT INTO marks (kind, object) VALUES (1, 'b'), (1, 's'), (2, 'b'), (2, 's'), (3, 'b')",
         )
-        target = bench.target("marks", "object", bench.pair(0, "b", "s"), constant=("kind", (1, 3)))
+        target = bench.target("marks", "object", bench.pair(0, "b", "s"), condition=Condition.of({"kind": [1, 3]}))
         assert bench.collisions(target) == [(0, "1", True)]
 
 

@@ -101,17 +101,25 @@ class TestReferencesOfModels:
 
     def test_include_generic_relations_as_text_in_any_spelling(self, database):
         reference = find_one(database, "hostapp_note.object_id")
-        assert (reference.source, reference.spelled, reference.generic.column) == ("generic", True, "content_type_id")
+        assert (reference.source, reference.spelled, *reference.condition.columns) == (
+            "generic",
+            True,
+            "content_type_id",
+        )
 
     def test_include_generic_relations_as_uuid(self, database):
         reference = find_one(database, "hostapp_scan.about_id")
-        assert (reference.source, reference.spelled, reference.generic.column) == ("generic", False, "about_type_id")
+        assert (reference.source, reference.spelled, *reference.condition.columns) == (
+            "generic",
+            False,
+            "about_type_id",
+        )
 
     def test_name_the_content_types_of_folders_and_their_proxies_and_children(self, database):
         types = ContentType.objects.using(database).filter(model__in=["folder", "dossier", "contract"])
         expected = tuple(sorted(types.values_list("pk", flat=True)))
         assert len(expected) == 3
-        assert find_one(database, "hostapp_note.object_id").generic.content_types == expected
+        assert find_one(database, "hostapp_note.object_id").condition.tests[0].values == expected
 
     def test_include_child_tables_and_what_points_at_them(self, database):
         child = find_one(database, "hostapp_contract.folder_ptr_id")

@@ -1,5 +1,5 @@
 from cleanup.backends.catalogue import ForeignKey, TableName
-from cleanup.references.description import GenericKey
+from cleanup.backends.conditions import Condition
 from cleanup.references.graph import Graph, Spot, derive, steps
 
 
@@ -24,9 +24,9 @@ def key(own: str, other: str, *, deferrable: bool = False, enforced: bool = True
 
 
 def spot(
-    name: str, *columns: str, folder_columns: tuple[str, ...] = ("id",), generic: GenericKey | None = None
+    name: str, *columns: str, folder_columns: tuple[str, ...] = ("id",), condition: Condition | None = None
 ) -> Spot:
-    return Spot(table(name), columns, folder_columns, generic)
+    return Spot(table(name), columns, folder_columns, condition)
 
 
 def derived(direct: list[Spot], *keys: ForeignKey) -> Graph:
@@ -60,12 +60,12 @@ class TestDerive:
         assert derived([spot("a", "f")], key("a(f, above)", "a(f, n)")).connections == []
 
     def test_carries_the_content_type_along(self):
-        direct = spot("a", "object", generic=GenericKey("type", (7,)))
+        direct = spot("a", "object", condition=Condition.of({"type": [7]}))
         graph = derived([direct], key("b(t, o)", "a(type, object)"))
-        assert graph.spots[1].generic == GenericKey("t", (7,))
+        assert graph.spots[1].condition == Condition.of({"t": [7]})
 
     def test_reports_a_generic_key_that_is_referenced_without_its_content_type(self):
-        direct = spot("a", "object", generic=GenericKey("type", (7,)))
+        direct = spot("a", "object", condition=Condition.of({"type": [7]}))
         assert len(derived([direct], key("b(o)", "a(object)")).unrestricted) == 1
 
 

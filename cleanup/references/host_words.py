@@ -1,0 +1,110 @@
+"""By what names a host calls its folders, and which columns are named after them. Pure, but for the models it reads."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from cleanup.folder_tables import FolderTables
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+#: Names for a folder wherever they stand in a name, set apart or not.
+_ANYWHERE = ("folder", "directory", "directories")
+
+#: A short name for a folder, where the column says that it holds an id ("direction" is shortened like that, too).
+_SHORT = frozenset({"dir", "fldr"})
+
+_ID = frozenset({"id", "ids", "uuid", "guid", "uid", "pk", "fk", "key", "ref", "reference", "pointer"})
+
+#: What a column is that counts or orders, and names nothing.
+_AMOUNTS = frozenset(
+    {"count", "total", "size", "level", "depth", "limit", "quota", "max", "min", "order", "position", "rank", "sort"}
+) | {"width", "height", "version", "number"}
+
+#: Too common to say anything.
+_COMMON = frozenset({"parent", "object", "name", "table", "model"})
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the words of a name in lower case and in the singular, whatever way it is written."""
+    return tuple(_singular(word.lower()) for part in _LETTERS.findall(name) for word in _CAMEL.split(part))
+
+
+def _singular(word: str) -> str:
+    if len(word) > 4 and word.endswith("ies"):
+        return f"{word[:-3]}y"
+    if len(word) > 4 and word.endswith(("xes", "sses", "ches", "shes")):
+        return word[:-2]
+    is_plural = len(word) > 2 and word.endswith("s") and not word.endswith(("ss", "us", "is"))
+    return word[:-1] if is_plural else word
+
+
+def says_id(name: str) -> bool:
+    """Return whether a column's name says that it holds an id."""
+    last = words_of(name)[-1:]
+    return bool(_ID.intersection(last)) or bool(re.search(r"(?:id|Id|ID|uuid|guid|_by|By)s?\d*$", name))
+
+
+@dataclass(frozen=True, slots=True)
+class HostWords:
+    """What the host calls its folders: phrases of one or more words."""
+
+    phrases: frozenset[tuple[str, ...]]
+
+    @classmethod
+    def read(cls, tables: FolderTables, columns: Iterable[str]) -> "HostWords":
+        """Take the names of the folder model and its table, and of ``columns`` that hold folders."""
+        meta = tables.folder._meta
+        table = words_of(tables.folder_table.rpartition(".")[2])
+        label = words_of(meta.app_label)
+        names = {
+            words_of(tables.folder.__name__),
+            words_of(str(getattr(meta, "verbose_name_raw", None) or meta.verbose_name)),
+            table,
+            table[len(label) :] if table[: len(label)] == label else table,
+            *(_without_id(words_of(column)) for column in columns),
+        }
+        return cls(frozenset(name for name in names if name and not (len(name) == 1 and set(name) & (_COMMON | _ID))))
+
+    def name_it(self, column: str) -> bool:
+        """Return whether a column is named after folders."""
+        compact = "".join(_LETTERS.findall(column)).lower()
+        if any(word in compact for word in _ANYWHERE):
+            return True
+        words = words_of(column)
+        if _SHORT & set(words) and says_id(column):
+            return True
+        if not words or _AMOUNTS & set(words):
+            return False
+        return any(
+            _contains(words, phrase) or _without_id((_singular(compact),)) == ("".join(phrase),)
+            for phrase in self.phrases
+        )
+
+    def name_this(self, text: str) -> bool:
+        """Return whether a value, such as ``dms.directory`` or ``Model::Folder``, names the host's folders."""
+        words = words_of(text)
+        return any(word in "".join(words) for word in _ANYWHERE) or any(_contains(words, p) for p in self.phrases)
+
+    @property
+    def hints(self) -> Collection[str]:
+        """Letters of which every column that is named after folders contains some."""
+        return {*_ANYWHERE, *_SHORT, "director", *(_stem(phrase[0]) for phrase in self.phrases)}
+
+
+def _stem(word: str) -> str:
+    return word[:-1] if word.endswith("y") else word
+
+
+def _without_id(words: tuple[str, ...]) -> tuple[str, ...]:
+    if len(words) > 1 and words[-1] in _ID:
+        return words[:-1]
+    if len(words) == 1:
+        return (re.sub(r"(?:uuid|guid|id)$", "", words[0]) or words[0],)
+    return words
+
+
+def _contains(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
+    width = len(phrase)
+    return any(words[start : start + width] == phrase for start in range(len(words) - width + 1))
