@@ -157,6 +157,8 @@ class PlacedColumn:
     """The current role may read it."""
     bytes: int | None = None
     """Size of the table; None: not known."""
+    rowid: bool = True
+    """On SQLite: the table has one."""
 
 
 class Catalogue(Protocol):

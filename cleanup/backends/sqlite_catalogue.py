@@ -305,7 +305,13 @@ class SqliteCatalogue:
     def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
         """Return the columns of every table, or those whose names contain one of these."""
         return [
-            PlacedColumn(table, column, base=column.type, sole_key=bool(place) and sum(p > 0 for _, p in columns) == 1)
+            PlacedColumn(
+                table,
+                column,
+                base=column.type,
+                sole_key=bool(place) and sum(number > 0 for _, number in columns) == 1,
+                rowid=table not in self._without_rowid,
+            )
             for table, columns in self._columns.items()
             for column, place in columns
             if containing is None or any(word.lower() in column.name.lower() for word in containing)

@@ -96,7 +96,7 @@ class _Discovery:
     @cached_property
     def own(self) -> frozenset[str]:
         """The names of the product's own tables, which may stand in several schemas."""
-        return frozenset(name.rpartition(".")[2].strip('"') for name in installed_models.own_tables(self.tables))
+        return installed_models.own_table_names(self.tables)
 
     def _expand_patterns(self) -> list[NamedColumn]:
         """Replace patterns by the columns that they cover; return those that cover none."""

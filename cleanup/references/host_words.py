@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from cleanup.folder_tables import FolderTables
+from cleanup.references.words import words_of as split
 
 _LETTERS = re.compile(r"[^\W\d_]+")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 #: Names for a folder wherever they stand in a name, set apart or not.
 _ANYWHERE = ("folder", "directory", "directories")
@@ -27,8 +27,8 @@ _COMMON = frozenset({"parent", "object", "name", "table", "model"})
 
 
 def words_of(name: str) -> tuple[str, ...]:
-    """Return the words of a name in lower case and in the singular, whatever way it is written."""
-    return tuple(_singular(word.lower()) for part in _LETTERS.findall(name) for word in _CAMEL.split(part))
+    """Return the words of a name in lower case and in the singular, whatever way it is written, without digits."""
+    return tuple(_singular(part) for word in split(name) for part in _LETTERS.findall(word))
 
 
 def _singular(word: str) -> str:
@@ -85,7 +85,7 @@ class HostWords:
     def name_this(self, text: str) -> bool:
         """Return whether a value, such as ``dms.directory`` or ``Model::Folder``, names the host's folders."""
         words = words_of(text)
-        return any(word in "".join(words) for word in _ANYWHERE) or any(_contains(words, p) for p in self.phrases)
+        return words[-1:] in {("folder",), ("directory",)} or any(words[-len(p) :] == p for p in self.phrases)
 
     @property
     def hints(self) -> Collection[str]:

@@ -48,6 +48,11 @@ def own_tables(tables: FolderTables) -> set[str]:
     }
 
 
+def own_table_names(tables: FolderTables) -> frozenset[str]:
+    """Return the names of those tables without a schema: there may be a set of them in each of several schemas."""
+    return frozenset(name.rpartition(".")[2].strip('"') for name in own_tables(tables))
+
+
 def relations() -> Iterator[Relation]:
     """Yield every relation of every model that is held in columns."""
     for model in all_models():

@@ -1,6 +1,10 @@
 """Columns that look like folder references and are none that is known: the sentences about them."""
 
-from cleanup.references.description import Problem
+from collections.abc import Sequence
+
+from cleanup.backends.catalogue import TableName
+from cleanup.backends.probe_sql import Hits
+from cleanup.references.description import Problem, Reference
 from cleanup.references.holders import Holder
 from cleanup.references.named import entry_of, pasted
 
@@ -15,6 +19,97 @@ def by_name(holder: Holder) -> Problem:
     else:
         remedy = _to_leave(entry)
     return Problem("suspected", str(table), column.name, f"{looks} {remedy}")
+
+
+def by_value(holder: Holder, hits: Hits, *, condition: str) -> Problem:
+    """Report a column whose values are keys of folders; ``condition`` is what to say of the rows, as Python source."""
+    table, column = holder.placed.table, holder.placed.column
+    entry = pasted(entry_of(table, column.name))
+    holds = (
+        f"{table}.{column.name} (type {column.type}) holds keys of folders, in {hits.hits} of {hits.cells} values that "
+        f"were looked at, and has no foreign key."
+    )
+    if holder.form != "value":
+        remedy = _to_leave(entry)
+    elif condition:
+        remedy = (
+            f"Add {{{entry}: {condition}}} to CLEANUP_EXTRA_REFERENCES if such rows are about folders, else {entry} to "
+            f"CLEANUP_IGNORED_COLUMNS."
+        )
+    else:
+        remedy = (
+            f"Add {entry} to CLEANUP_EXTRA_REFERENCES if they are to move, or to CLEANUP_IGNORED_COLUMNS if they may "
+            f"name folders that are gone."
+        )
+    return Problem("suspected", str(table), column.name, f"{holds} {remedy}")
+
+
+def mentioned(holder: Holder, hits: Hits) -> Problem:
+    """Report a text in the midst of which folders are named."""
+    table, column = holder.placed.table, holder.placed.column
+    return Problem(
+        "mentioned",
+        str(table),
+        column.name,
+        f"{table}.{column.name} mentions folders within longer texts, in {hits.mentions} of {hits.cells} values that "
+        f"were looked at. Texts are not changed; resolve_folder() tells where a folder went. To hide this, add "
+        f"{pasted(entry_of(table, column.name))} to CLEANUP_IGNORED_COLUMNS.",
+    )
+
+
+def of_kind(holder: Holder, beside: str, *, condition: str) -> Problem:
+    """Report a column whose rows are about folders where another column says so."""
+    table, column = holder.placed.table, holder.placed.column
+    entry = pasted(entry_of(table, column.name))
+    return Problem(
+        "suspected",
+        str(table),
+        column.name,
+        f"{table}.{column.name} looks like a folder reference where {beside} says so, but has no foreign key. "
+        f"Add {{{entry}: {condition}}} to CLEANUP_EXTRA_REFERENCES, or {entry} to CLEANUP_IGNORED_COLUMNS.",
+    )
+
+
+def other_kinds(reference: Reference, rows: int, missing: int, *, condition: str) -> Problem:
+    """Report an extra reference that moves rows which are not about folders."""
+    (column,) = reference.columns
+    entry = pasted(entry_of(reference.table, column))
+    remedy = "Remove it from CLEANUP_EXTRA_REFERENCES, or say which rows are about folders:"
+    example = condition or '{"kind": "folder"}'
+    return Problem(
+        "other_kinds",
+        str(reference.table),
+        column,
+        f"{reference} is in CLEANUP_EXTRA_REFERENCES, and {missing} of {rows} rows hold what is not a folder's key, "
+        f"so that rows about something else would move with them. {remedy} "
+        f"CLEANUP_EXTRA_REFERENCES = {{{entry}: {example}}}.",
+    )
+
+
+def dangling(reference: Reference, rows: int, missing: int, *, condition: str) -> Problem:
+    """Report an extra reference of which some rows name no folder."""
+    (column,) = reference.columns
+    entry = pasted(entry_of(reference.table, column))
+    remedy = f" If they are about something else, say which rows are about folders: {{{entry}: {condition}}}."
+    return Problem(
+        "dangling",
+        str(reference.table),
+        column,
+        f"In {missing} of {rows} rows, {reference} holds what is not the key of a folder; verification reports them."
+        f"{remedy if condition else ''}",
+    )
+
+
+def not_looked_at(tables: Sequence[TableName]) -> Problem:
+    """Report tables whose values could not be looked at."""
+    names = ", ".join(str(table) for table in tables)
+    return Problem(
+        "unprobed",
+        "",
+        "",
+        f"These tables could not be searched for keys of folders, as the current role may not read them or they were "
+        f"locked: {names}.",
+    )
 
 
 def _to_leave(entry: str) -> str:

@@ -102,7 +102,7 @@ def work(seat: Seat) -> None:
 def _work(run: Run, seat: Seat) -> bool:
     """Return whether there was time left and nothing to claim, for others hold the rest."""
     piece = Slice(seat)
-    references = runs.ready_references(using=seat.using)
+    references = runs.ready_references(using=seat.using, probe=runs.probing(run))
     team = Team(using=seat.using, run=run, references=references, piece=piece)
     team.work()
     return not piece.is_over()

@@ -155,7 +155,7 @@ class DatabaseCleanupService:
             return self._dry_run(options, all_results=all_results, progress=progress)
         runs.refuse_if_frozen(using=self.using)
         runs.refuse_if_busy(using=self.using)
-        references = runs.ready_references(using=self.using)
+        references = runs.ready_references(using=self.using, probe="now")
         run = runs.create_cleanup(using=self.using, options=options, actor=_actor(started_by, started_how, reason))
         self._work(run, references, workers=workers, batch_size=batch_size, progress=progress)
         return self.report(run.pk, all_results=all_results)
@@ -179,7 +179,7 @@ class DatabaseCleanupService:
         """
         key = self._existing_application(application_id)
         runs.refuse_if_frozen(using=self.using)
-        references = runs.ready_references(using=self.using)
+        references = runs.ready_references(using=self.using, probe="lately")
         run = runs.create_cleanup(
             using=self.using,
             options=runs.Options(
@@ -214,7 +214,7 @@ class DatabaseCleanupService:
         self._check_numbers(batch_size=batch_size, workers=workers)
         run = self._run(run_id)
         runs.refuse_if_frozen(using=self.using)
-        references = runs.ready_references(using=self.using)
+        references = runs.ready_references(using=self.using, probe=runs.probing(run))
         runs.reopen(using=self.using, run=run, retry_failed=retry_failed, adopt=adopt)
         self._work(run, references, workers=workers, batch_size=batch_size, progress=progress)
         if run.kind == Run.Kind.ROLLBACK:
@@ -317,7 +317,7 @@ class DatabaseCleanupService:
         self, options: runs.Options, *, all_results: bool, progress: Callable[[Progress], None] | None
     ) -> CleanupReport:
         start_time = timezone.now()
-        references = runs.ready_references(using=self.using)
+        references = runs.ready_references(using=self.using, probe="now")
         consolidation = Consolidation(using=self.using, references=references)
         include = Inclusion(held=options.include_held, large=options.include_large)
         keys: Iterator[str]
@@ -376,7 +376,7 @@ class DatabaseCleanupService:
         runs.refuse_if_busy(using=self.using)
         if in_background:
             clusters.require_alive(using=self.using)
-        runs.ready_references(using=self.using)
+        runs.ready_references(using=self.using, probe="now")
         start = background.start_cleanup if in_background else runs.create_cleanup
         return start(using=self.using, options=options, actor=_actor(started_by, started_how, reason))
 
@@ -402,7 +402,7 @@ class DatabaseCleanupService:
         source = None if point else self._rollback_source(key)
         if in_background:
             clusters.require_alive(using=self.using)
-        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
+        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using, probe="not"))
         if point is not None:
             conflicts = self._preview(undo, point, as_copies=as_copies).conflicts
             if conflicts and not skip_conflicts:
@@ -425,7 +425,7 @@ class DatabaseCleanupService:
         run = self._run(run_id)
         runs.refuse_if_frozen(using=self.using)
         clusters.require_alive(using=self.using)
-        runs.ready_references(using=self.using)
+        runs.ready_references(using=self.using, probe=runs.probing(run))
         background.start_resume(run, using=self.using, retry_failed=retry_failed, adopt=adopt, by=_name(started_by))
         return run
 
@@ -487,7 +487,7 @@ class DatabaseCleanupService:
                 point, skip_conflicts=skip_conflicts, as_copies=as_copies, reason=reason, by=started_by
             )
         source = self._rollback_source(key)
-        references = runs.ready_references(using=self.using)
+        references = runs.ready_references(using=self.using, probe="not")
         undo = rollback.Undo(using=self.using, references=references)
         self._refuse_impossible(source, undo, as_copies=as_copies)
         run = runs.create_rollback(
@@ -509,7 +509,7 @@ class DatabaseCleanupService:
         """
         key = _uuid(rollback_id)
         point = rollback.find_point(using=self.using, rollback_id=key)
-        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
+        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using, probe="not"))
         if point is not None:
             return _as_rollback_result(key, [self._preview(undo, point, as_copies=as_copies)], status="preview")
         source = self._rollback_source(key)
@@ -564,7 +564,7 @@ class DatabaseCleanupService:
     def _roll_back_point(
         self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str, as_copies: bool = False
     ) -> RollbackResult:
-        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using))
+        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using, probe="not"))
         now = timezone.now()
 
         def work() -> list[rollback.PointOutcome]:

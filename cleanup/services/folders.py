@@ -357,7 +357,7 @@ class _Request:
             return None, _Obstacle(found.code, found.message, refused=found.kind != "transient")
 
     def _consolidate(self) -> UUID | None:
-        references = runs.ready_references(using=self.using)
+        references = runs.ready_references(using=self.using, probe="lately")
         run = runs.create_cleanup(
             using=self.using,
             options=runs.Options(applications=(self.application,)),

@@ -32,6 +32,7 @@ from cleanup.references import (
     row_warnings,
 )
 from cleanup.references.installed_models import own_tables
+from cleanup.references.probing import probe
 from cleanup.services import inventory, runs
 from cleanup.services.estimate import estimate
 from cleanup.services.reports import JSON
@@ -200,6 +201,10 @@ class _Preflight:
         self.problems += self._allowed(lambda: blocking_rows(using=self.using, references=found)) or []
         self.problems += self._allowed(lambda: row_problems(using=self.using, references=found)) or []
         self.warnings += self._allowed(lambda: row_warnings(using=self.using, references=found)) or []
+        probed = self._allowed(lambda: probe(using=self.using, references=found, reported=self.problems))
+        if probed is not None:
+            self.problems += probed.problems
+            self.warnings += probed.warnings
         own = self._own_tables()
         grants = inventory.grants(found, own.values())
         self.problems += self._own_grant_problems(grants, own)
@@ -229,7 +234,7 @@ class _Preflight:
             ],
             "suspected": [
                 {"table": problem.table, "column": problem.column}
-                for problem in found.problems
+                for problem in self.problems
                 if problem.code == "suspected"
             ],
             "estimate": foreseen,

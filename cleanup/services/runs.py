@@ -7,7 +7,7 @@ refuses a second one. Control is a row that workers read before each claim.
 import os
 import platform
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -19,6 +19,7 @@ from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
 from cleanup.references import ReferenceMap, blocking_rows, discover, row_problems
+from cleanup.services import probes
 from cleanup.services.bulk import insert_each
 
 
@@ -66,17 +67,27 @@ def refuse_if_busy(*, using: str) -> None:
         raise Busy(run_id=active.pk)
 
 
-def ready_references(*, using: str) -> ReferenceMap:
-    """Discover all references. Raises PreflightFailed where something could not be moved."""
+def ready_references(*, using: str, probe: Literal["now", "lately", "not"]) -> ReferenceMap:
+    """Discover all references. Raises PreflightFailed where something could not be moved.
+
+    ``probe`` says whether rows are looked at for further references: what merges must know them; what undoes need not.
+    """
     references = discover(using=using)
     problems = [
         *references.problems,
         *blocking_rows(using=using, references=references),
         *row_problems(using=using, references=references),
     ]
+    if not problems and probe != "not":
+        problems = probes.problems(using=using, references=references, lately=probe == "lately")
     if problems:
         raise PreflightFailed(problems)
     return references
+
+
+def probing(run: Run) -> Literal["lately", "not"]:
+    """Return whether resuming a run takes a look at the rows, see ``ready_references``."""
+    return "lately" if run.kind == Run.Kind.CLEANUP else "not"
 
 
 def create_cleanup(*, using: str, options: Options, actor: Actor, takes_slot: bool = True) -> Run:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 
 from cleanup.references import ReferenceMap
+from cleanup.services.probes import circumstances
 from cleanup.services.runs import ready_references
 
 #: For so long a database's tables are taken to be as they were.
@@ -25,19 +25,13 @@ _known: dict[str, tuple[float, str, ReferenceMap]] = {}
 
 def with_references(look: Callable[[ReferenceMap], T], *, using: str) -> T:
     """Return what ``look`` makes of a database's references; it must only read. Raises PreflightFailed."""
-    where = _where(using)
+    where = circumstances(using)
     found, before, references = _known.get(using, (0.0, "", None))
     if references is not None and before == where and time.monotonic() - found < SECONDS:
         try:
             return look(references)
         except DatabaseError:  # for it may be that a table or a column has gone
             _known.pop(using, None)
-    references = ready_references(using=using)
+    references = ready_references(using=using, probe="lately")
     _known[using] = time.monotonic(), where, references
     return look(references)
-
-
-def _where(using: str) -> str:
-    connection = connections[using].settings_dict
-    ours = {name: getattr(settings, name) for name in dir(settings) if name.startswith("CLEANUP_")}
-    return repr(([connection[name] for name in ("HOST", "PORT", "NAME", "USER", "OPTIONS")], ours))

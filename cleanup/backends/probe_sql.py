@@ -1,0 +1,322 @@
+"""The bounded looks at rows by which columns that hold folders' keys are known: SQL and nothing else.
+
+Note [A bounded sample]. Of each table at most ``ROWS`` rows are read: the first, and as many from anywhere (on SQLite
+the last), so that old and new rows are among them; values of many kilobytes are not. A column that is empty in all of
+these is not seen. The sample is the same at every look.
+"""
+
+import json
+import re
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup import conf
+from cleanup.backends.catalogue import TableName, quoted
+from cleanup.backends.conditions import Condition
+
+#: Rows of a table that are looked at.
+ROWS = 1000
+
+#: Rows of a reference that are looked at for values that no folder has.
+COUNTED_ROWS = 100_000
+
+#: Bytes of a value, as it is stored, beyond which it is left alone.
+_LONGEST = 32_768
+
+_UUID = "[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
+_SEARCH_UUID = re.compile(f"(?<![0-9a-f]){_UUID}(?![0-9a-f])", re.IGNORECASE)
+
+Form = Literal["value", "list", "document", "bytes"]
+KeyKind = Literal["uuid", "integer", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A column to look at."""
+
+    name: str
+    kind: str
+    form: Form
+
+
+@dataclass(frozen=True, slots=True)
+class ProbedTable:
+    """A table with the columns to look at."""
+
+    name: TableName
+    columns: tuple[Probed, ...]
+    bytes: int | None = None
+    rowid: bool = True
+    """On SQLite: its last rows can be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What the sample of one column holds."""
+
+    table: int
+    column: int
+    cells: int
+    """Values in which something may be a key."""
+    hits: int
+    """Those of them in which a folder's key is."""
+    distinct: int
+    """Different possible keys."""
+    distinct_hits: int
+    greatest_hit: int
+    """Of numbers: the greatest key that is hit."""
+    mentions: int
+    """Hits in the midst of other text."""
+
+
+class ProbeSql(ABC):
+    """The looks in one dialect, at keys of one kind."""
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, folders: TableName, key: str, kind: KeyKind, *, spelled: bool
+    ) -> None:
+        self.connection = connection
+        self.folders = folders
+        self.kind = kind
+        self.spelled = spelled
+        """Keys are UUIDs in a column of text."""
+        self.key = f"lower(replace(f.{quoted(key)}, '-', ''))" if spelled else f"f.{quoted(key)}"
+
+    def fetch(self, sql: str) -> list[tuple[Any, ...]]:
+        """Execute a statement without parameters."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    @abstractmethod
+    def limit(self) -> None:
+        """Bound what the statements of this transaction may cost."""
+
+    def key_lengths(self) -> tuple[int, int]:
+        """Return the length of the shortest key as text, of a thousand, and the greatest key if it is a number."""
+        greatest = f"(SELECT max({self.key}) FROM {self.folders.quoted} AS f)" if self.kind == "integer" else "0"
+        ((shortest, highest),) = self.fetch(
+            f"SELECT min(length(CAST(k AS {self._text}))), {greatest}"
+            f" FROM (SELECT {self.key} AS k FROM {self.folders.quoted} AS f LIMIT {ROWS}) AS keys"
+        )
+        return shortest or 0, highest or 0
+
+    def probe(self, tables: Sequence[ProbedTable]) -> list[Hits]:
+        """Look at the samples of several tables in one statement."""
+        samples, tokens = [], []
+        for number, table in enumerate(tables):
+            samples.append(f"s{number} AS MATERIALIZED (\n    {self._sample(table)}\n)")
+            for place, column in enumerate(table.columns):
+                tokens.append(self._tokens(number, place, column))
+        found = self.fetch(
+            f"WITH {', '.join(samples)}, tokens(tab, col, cell, token, amid) AS (\n    "
+            + "\n    UNION ALL ".join(tokens)
+            + f"\n), hits AS (\n    SELECT t.*, {self.key} AS hit FROM tokens AS t"
+            f" LEFT JOIN {self.folders.quoted} AS f ON {self.key} = {self._as_key('t.token')}\n)"
+            f" SELECT tab, col, count(DISTINCT cell), count(DISTINCT CASE WHEN hit IS NOT NULL THEN cell END),"
+            f" count(DISTINCT token), count(DISTINCT hit), {self._greatest},"
+            f" count(DISTINCT CASE WHEN hit IS NOT NULL AND amid THEN cell END)"
+            f" FROM hits GROUP BY tab, col ORDER BY tab, col"
+        )
+        return [Hits(*row) for row in found]
+
+    @property
+    def _greatest(self) -> str:
+        return "coalesce(max(hit), 0)" if self.kind == "integer" else "0"
+
+    def missing(self, table: TableName, column: str, matching: str) -> tuple[int, int]:
+        """Return how many rows hold something in a column, and in how many of them it is no folder's key.
+
+        ``matching`` compares the column ``x.column`` with the key ``d.key``. Of a large table, of its first rows.
+        """
+        name = quoted(column)
+        ((rows, missing),) = self.fetch(
+            f"SELECT count(*), count(*) - count(CASE WHEN EXISTS"
+            f" (SELECT 1 FROM {self.folders.quoted} AS d WHERE {matching}) THEN 1 END)"
+            f" FROM (SELECT x.{name} FROM {table.quoted} AS x WHERE x.{name} IS NOT NULL LIMIT {COUNTED_ROWS}) AS x"
+        )
+        return rows, missing
+
+    def kinds(self, table: TableName, column: str, beside: str, *, hits: bool) -> list[str | None]:
+        """Return the most common values of a column beside one that is filled, as text, ten at most.
+
+        With ``hits``, beside one that holds a folder's key.
+        """
+        plain = "lower(replace(CAST({} AS " + self._text + "), '-', ''))"
+        among = ""
+        if hits:
+            key, value = plain.format(self.key), plain.format("sampled.key")
+            among = f" WHERE {value} IN (SELECT {key} FROM {self.folders.quoted} AS f)"
+        found = self.fetch(
+            f"SELECT kind FROM (SELECT CAST(x.{quoted(column)} AS {self._text}) AS kind, x.{quoted(beside)} AS key"
+            f" FROM {table.quoted} AS x WHERE x.{quoted(beside)} IS NOT NULL LIMIT {COUNTED_ROWS}) AS sampled{among}"
+            f" GROUP BY kind ORDER BY count(*) DESC, kind LIMIT 10"
+        )
+        return [kind for (kind,) in found]
+
+    def any_row(self, table: TableName, condition: Condition) -> bool:
+        """Return whether some row meets the condition."""
+        test = condition.literal("x", vendor=self.connection.vendor).replace("%%", "%")
+        return bool(self.fetch(f"SELECT 1 FROM {table.quoted} AS x WHERE {test} LIMIT 1"))
+
+    _text: str
+
+    @abstractmethod
+    def _sample(self, table: ProbedTable) -> str:
+        """Select the sample of a table: a number of each row, ``cell``, and the columns as ``c0``, ``c1`` ..."""
+
+    @abstractmethod
+    def _tokens(self, number: int, place: int, column: Probed) -> str:
+        """Select what may be a key in one column of a sample."""
+
+    @abstractmethod
+    def _as_key(self, token: str) -> str:
+        """Spell a token as the folder's key is."""
+
+
+class PostgresProbeSql(ProbeSql):
+    """PostgreSQL's words."""
+
+    _text = "text"
+
+    def limit(self) -> None:
+        settings = {
+            # Statements of many small parts cost more to compile than to run.
+            "jit": "off",
+            "max_parallel_workers_per_gather": "0",
+            "lock_timeout": f"{conf.lock_timeout_ms()}ms",
+            "statement_timeout": f"{conf.statement_timeout_ms()}ms",
+        }
+        calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+        self.fetch(f"SELECT {calls}")
+
+    def _sample(self, table: ProbedTable) -> str:
+        columns = ", ".join(f"{self._cell(column)} AS c{place}" for place, column in enumerate(table.columns))
+        name = table.name.quoted
+        half = ROWS // 2
+        if table.bytes is not None and table.bytes < 1_000_000:
+            return f"SELECT row_number() OVER () AS cell, x.* FROM (SELECT {columns} FROM {name} LIMIT {ROWS}) AS x"
+        # Of pages of 8 kB with ten rows at least, more than there need be.
+        percent = min(100.0, 100.0 * half * 820 / table.bytes) if table.bytes else 1.0
+        return (
+            f"SELECT row_number() OVER () AS cell, x.* FROM ((SELECT {columns} FROM {name} LIMIT {half}) UNION ALL"
+            f" (SELECT {columns} FROM {name} TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (0) LIMIT {half})) AS x"
+        )
+
+    def _cell(self, column: Probed) -> str:
+        name = quoted(column.name)
+        if column.form == "bytes":
+            return f"CASE WHEN octet_length({name}) = 16 THEN encode({name}, 'hex') END"
+        if column.form == "value" and column.kind != "text":
+            return f"{name}::text"
+        return f"CASE WHEN pg_column_size({name}) <= {_LONGEST} THEN {name}::text END"
+
+    def _tokens(self, number: int, place: int, column: Probed) -> str:
+        value, source = f"c{place}", f"s{number}"
+        head = f"SELECT {number}, {place}, cell"
+        whole = column.form == "bytes" or (column.form == "value" and column.kind != "text")
+        if whole and (column.kind == self.kind or column.form == "bytes"):
+            return f"{head}, {value}, false FROM {source} WHERE {value} IS NOT NULL"
+        if self.kind == "uuid":
+            amid = "false"
+            if column.form == "value":
+                amid = (
+                    f"left(ltrim({value}), 1) NOT IN ('{{', '[') AND"
+                    f" regexp_replace({value}, '{_UUID}', '', 'gi') ~ '[[:alnum:]]'"
+                )
+            return (
+                f"{head}, m[1], {amid} FROM {source},"
+                f" regexp_matches({value}, '(?<![0-9a-f])({_UUID})(?![0-9a-f])', 'gi') AS m"
+            )
+        if column.form in {"list", "document"}:
+            listed = f"regexp_split_to_table({value}, '[][{{}},:\"[:space:]]+')"
+            return f"{head}, part, false FROM {source}, {listed} AS part WHERE part <> '' AND part <> 'NULL'"
+        return f"{head}, {value}, false FROM {source} WHERE {value} <> ''"
+
+    def _as_key(self, token: str) -> str:
+        if self.kind == "uuid":
+            return f"lower(replace({token}, '-', ''))" if self.spelled else f"{token}::uuid"
+        if self.kind == "integer":
+            return f"CASE WHEN {token} ~ '^[0-9]{{1,18}}$' THEN {token}::bigint END"
+        return token
+
+
+class SqliteProbeSql(ProbeSql):
+    """SQLite's words; ``cleanup_keys`` is a function that the connection must know."""
+
+    _text = "text"
+
+    def limit(self) -> None:
+        self.connection.ensure_connection()
+        self.connection.connection.create_function(
+            "cleanup_keys", 2, _uuids if self.kind == "uuid" else _parts, deterministic=True
+        )
+
+    def _sample(self, table: ProbedTable) -> str:
+        columns = ", ".join(f"{quoted(column.name)} AS c{place}" for place, column in enumerate(table.columns))
+        name, half = table.name.quoted, ROWS // 2
+        if not table.rowid:
+            return f"SELECT row_number() OVER () AS cell, x.* FROM (SELECT {columns} FROM {name} LIMIT {ROWS}) AS x"
+        return (
+            f"SELECT rowid AS cell, {columns} FROM {name} WHERE rowid IN ("
+            f"SELECT * FROM (SELECT rowid FROM {name} LIMIT {half}) UNION"
+            f" SELECT * FROM (SELECT rowid FROM {name} ORDER BY rowid DESC LIMIT {half}))"
+        )
+
+    def _tokens(self, number: int, place: int, column: Probed) -> str:
+        return (
+            f"SELECT {number}, {place}, cell, json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]')"
+            f" FROM s{number} CROSS JOIN json_each(cleanup_keys(c{place}, '{column.form}')) AS j"
+        )
+
+    def _as_key(self, token: str) -> str:
+        if self.kind == "integer":
+            return f"CASE WHEN {token} NOT GLOB '*[^0-9]*' AND length({token}) < 19 THEN CAST({token} AS integer) END"
+        return token
+
+
+def _uuids(value: Any, _form: str) -> str:
+    """Return, as JSON, the UUIDs in a value, as SQLite's columns spell them, each with whether it stands amid text."""
+    if isinstance(value, bytes):
+        if len(value) == 16:
+            return json.dumps([[uuid.UUID(bytes=value).hex, 0]])
+        value = value.decode(errors="replace") if len(value) <= _LONGEST else ""
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        return "[]"
+    found = _SEARCH_UUID.findall(value)
+    amid = bool(
+        found
+        and not value.lstrip().startswith(("{", "["))
+        and any(letter.isalnum() for letter in _SEARCH_UUID.sub("", value))
+    )
+    return json.dumps([[token.replace("-", "").lower(), int(amid)] for token in found])
+
+
+def _parts(value: Any, form: str) -> str:
+    """Return, as JSON, what may be keys in a value, each with 0."""
+    if isinstance(value, int):
+        return json.dumps([[str(value), 0]])
+    if not isinstance(value, str) or not value or len(value) > _LONGEST:
+        return "[]"
+    if form in {"list", "document"} or value.lstrip().startswith("["):
+        return json.dumps([[part, 0] for part in re.split(r'[{}\[\],:"\s]+', value) if part])
+    return json.dumps([[value, 0]])
+
+
+def in_chunks(tables: Sequence[ProbedTable], *, size: int = 40) -> Iterator[Sequence[ProbedTable]]:
+    """Yield the tables so many at a time: few statements, none of them with more parts than a database takes."""
+    for start in range(0, len(tables), size):
+        yield tables[start : start + size]
+
+
+def probe_sql(
+    connection: BaseDatabaseWrapper, folders: TableName, key: str, kind: KeyKind, *, spelled: bool
+) -> ProbeSql:
+    """Return the looks in the connection's dialect."""
+    dialect = PostgresProbeSql if connection.vendor == "postgresql" else SqliteProbeSql
+    return dialect(connection, folders, key, kind, spelled=spelled)

@@ -1,0 +1,273 @@
+"""Look at rows for references that neither a key, nor a model, nor a name reveals.
+
+Reads only, and little: see Note [A bounded sample] in ``cleanup.backends.probe_sql``. A UUID that is a folder's key is
+nobody else's; a small number may be anybody's. So for keys that are long enough to be told from others one hit in a
+hundred values is telling, and for others nearly all values must be hits, spread as folders' keys are, in a column that
+says it holds ids and is not named after another table.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.db import DatabaseError, connections, models, transaction
+
+from cleanup import conf
+from cleanup.backends import backend_for
+from cleanup.backends.catalogue import PlacedColumn, TableName
+from cleanup.backends.finding_sql import finding_sql
+from cleanup.backends.probe_sql import Hits, KeyKind, Probed, ProbedTable, in_chunks, probe_sql
+from cleanup.folder_tables import folder_tables
+from cleanup.references import suspects
+from cleanup.references.description import Problem, Reference, ReferenceMap
+from cleanup.references.discovery import catalogue_for
+from cleanup.references.holders import Holder, holders
+from cleanup.references.host_words import says_id, words_of
+from cleanup.references.installed_models import own_table_names
+from cleanup.references.key_types import kind_of
+
+#: Hits among a hundred values that are telling.
+_TELLING = 1
+_NEARLY_ALL = 95
+
+#: Different values of which fewer say nothing.
+_HANDFUL = 5
+
+#: Characters of the shortest key from which on a hit is no chance.
+_LONG_NUMBER, _LONG_TEXT = 13, 16
+
+#: Last words of a column that says what another column of the row is about.
+_KIND_WORDS = frozenset({"type", "model", "kind", "class", "entity", "mode", "table"})
+
+
+@dataclass(slots=True)
+class Probe:
+    """What a look at the rows has shown."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+def probe(*, using: str, references: ReferenceMap, reported: Iterable[Problem] = ()) -> Probe:
+    """Look at a sample of every column that could hold a folder's key, and at the references that settings name.
+
+    Columns that are ``reported`` already, as suspects or as paths, are left out.
+    """
+    return _Probing(using, references, reported).run()
+
+
+class _Probing:
+    """One look at one database."""
+
+    def __init__(self, using: str, references: ReferenceMap, reported: Iterable[Problem]) -> None:
+        self.connection = connections[using]
+        self.using = using
+        self.references = references
+        self.tables = folder_tables()
+        key = self.tables.folder_key
+        column = references.folders.column(self._spelled(key.column))
+        self.kind: KeyKind = (
+            "uuid" if key.is_uuid else "integer" if isinstance(key.field, models.IntegerField) else "text"
+        )
+        spelled = self.kind == "uuid" and kind_of(column) == "text"
+        self.sql = probe_sql(self.connection, references.folders.name, column.name, self.kind, spelled=spelled)
+        self.columns: dict[TableName, list[PlacedColumn]] = defaultdict(list)
+        self.last_words: set[str] = set()
+        self.found = Probe()
+        self.reported = {
+            (problem.table, problem.column)
+            for problem in (*references.problems, *reported)
+            if problem.code in {"path_column", "suspected"}
+        }
+        self.unseen: list[TableName] = []
+        self.telling, self.greatest = False, 0
+
+    def _spelled(self, name: str) -> str:
+        names = {column.name.lower(): column.name for column in self.references.folders.columns}
+        return name if name in names.values() else names.get(name.lower(), name)
+
+    def run(self) -> Probe:
+        """Look at values, at kinds, at references of settings."""
+        own = own_table_names(self.tables)
+        for placed in catalogue_for(using=self.using).all_columns():
+            if placed.table.name not in own:
+                self.columns[placed.table].append(placed)
+        self.last_words = {words[-1] for table in self.columns if (words := words_of(table.name))}
+        with self._looking():
+            shortest, self.greatest = self.sql.key_lengths()
+        self.telling = shortest >= {"uuid": 0, "integer": _LONG_NUMBER, "text": _LONG_TEXT}[self.kind]
+        candidates = self._candidates()
+        for chunk in in_chunks(candidates):
+            self._look_at(chunk)
+        self._look_at_kinds()
+        for reference in self.references.references:
+            if reference.source == "setting" and reference.condition is None and len(reference.columns) == 1:
+                self._look_at_extra(reference)
+        if self.unseen:
+            self.found.warnings.append(suspects.not_looked_at(sorted(set(self.unseen))))
+        return self.found
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """Bound what statements may cost, in a transaction of their own; within one of the caller's, by its limits."""
+        if self.connection.vendor == "sqlite":  # a transaction might take the write lock
+            self.sql.limit()
+            yield
+            return
+        outermost = not self.connection.in_atomic_block
+        with transaction.atomic(using=self.using):
+            if outermost:
+                self.sql.limit()
+            yield
+
+    # What to look at.
+
+    def _holders(self, placed: Iterable[PlacedColumn]) -> Iterator[Holder]:
+        folders = self.references.folders.name
+        for holder in holders(placed, self.tables.folder_key):
+            table, column = holder.placed.table, holder.placed.column
+            known = (table, column.name) in self.references.known or (str(table), column.name) in self.reported
+            if known or column.generated:
+                continue
+            # What the folders' own table holds of other folders are paths, or else a hook's.
+            if table == folders and (holder.form != "value" or holder.kind == "text") and conf.tree_hook() is not None:
+                continue
+            yield holder
+
+    def _candidates(self) -> list[ProbedTable]:
+        tables = []
+        self.placed: dict[TableName, list[Holder]] = {}
+        for table, columns in self.columns.items():
+            found = [holder for holder in self._holders(columns) if self.telling or self._is_plausible(holder)]
+            if found and not all(holder.placed.readable for holder in found):
+                self.unseen.append(table)
+            found = [holder for holder in found if holder.placed.readable]
+            first = columns[0]
+            if found and first.bytes != 0:
+                self.placed[table] = found
+                probed = tuple(Probed(holder.placed.column.name, holder.kind, holder.form) for holder in found)
+                tables.append(ProbedTable(table, probed, first.bytes, first.rowid))
+        return tables
+
+    def _is_plausible(self, holder: Holder) -> bool:
+        """Return whether a column may hold folders' keys of which each might be anybody's."""
+        column = holder.placed.column
+        if holder.placed.sole_key or column.identity or holder.form == "document":
+            return False
+        if self.references.words.name_it(column.name):
+            return True
+        words = words_of(column.name)
+        stem = words[:-1] or words
+        return says_id(column.name) and len(words) > 1 and stem[-1] not in self.last_words
+
+    # Looking.
+
+    def _look_at(self, chunk: Sequence[ProbedTable]) -> None:
+        try:
+            with self._looking():
+                found = self.sql.probe(chunk)
+        except DatabaseError:
+            if len(chunk) == 1:
+                self.unseen.append(chunk[0].name)
+                return
+            for table in chunk:  # one of them is locked, or is slow, or has gone
+                self._look_at([table])
+            return
+        for hits in found:
+            self._judge(self.placed[chunk[hits.table].name][hits.column], hits)
+
+    def _judge(self, holder: Holder, hits: Hits) -> None:
+        amid = hits.mentions if holder.form == "value" else 0
+        if self.telling and hits.hits and hits.hits == amid:
+            self.found.warnings.append(suspects.mentioned(holder, hits))
+        elif self._is_telling(holder, hits):
+            condition = self._condition(holder.placed.table, holder.placed.column.name)
+            self.found.problems.append(suspects.by_value(holder, hits, condition=condition))
+
+    def _is_telling(self, holder: Holder, hits: Hits) -> bool:
+        if self.telling:
+            return hits.hits > 0 and 100 * hits.hits >= _TELLING * hits.cells
+        named = self.references.words.name_it(holder.placed.column.name)
+        if hits.distinct <= _HANDFUL or 100 * hits.distinct_hits < _NEARLY_ALL * hits.distinct:
+            return False
+        return self.kind != "integer" or named or 2 * hits.greatest_hit >= self.greatest
+
+    def _look_at_kinds(self) -> None:
+        """Find rows about folders whose keys might be anybody's, by what another column says of them."""
+        if self.telling:
+            return
+        reported = {(problem.table, problem.column) for problem in self.found.problems}
+        for table, columns in self.columns.items():
+            for holder in self._holders(columns):
+                name = holder.placed.column.name
+                beside = self._kind_column(table, name)
+                if beside is None or columns[0].bytes == 0 or (str(table), name) in reported:
+                    continue
+                if holder.form != "value" or not holder.placed.readable or not self._is_plausible(holder):
+                    continue
+                about = [kind for kind in self._kinds(table, beside, name) if kind and self._is_ours(kind)]
+                if about:
+                    condition = _source(beside, about)
+                    self.found.problems.append(suspects.of_kind(holder, beside, condition=condition))
+
+    def _is_ours(self, kind: str) -> bool:
+        return self.references.words.name_this(kind)
+
+    # References that settings name.
+
+    def _look_at_extra(self, reference: Reference) -> None:
+        (column,) = reference.columns
+        matching = finding_sql(backend_for(using=self.using), self.tables).matches(reference, self.references)
+        try:
+            with self._looking():
+                rows, missing = self.sql.missing(reference.table, column, matching.replace("%%", "%"))
+        except DatabaseError:
+            self.unseen.append(reference.table)
+            return
+        beside = self._kind_column(reference.table, column)
+        kinds = self._kinds(reference.table, beside, column) if beside and rows else []
+        condition = self._condition(reference.table, column) if missing or len(kinds) > 1 else ""
+        mixed = len(kinds) > 1 and beside is not None and words_of(beside)[:-1] == _stem(column)
+        if not self.telling and rows and (4 * missing > rows or mixed):
+            self.found.problems.append(suspects.other_kinds(reference, rows, missing, condition=condition))
+        elif missing:
+            self.found.warnings.append(suspects.dangling(reference, rows, missing, condition=condition))
+
+    # What another column says a row is about.
+
+    def _kind_column(self, table: TableName, column: str) -> str | None:
+        """Return the column that says what ``column`` is about: of the same name but for its end, else the only one."""
+        readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
+        kinds = [name for name in readable if name != column and set(words_of(name)[-1:]) & _KIND_WORDS]
+        alike = [name for name in kinds if words_of(name)[:-1] == _stem(column)]
+        return (alike or kinds)[0] if alike or len(kinds) == 1 else None
+
+    def _kinds(self, table: TableName, beside: str, column: str, *, hits: bool = False) -> list[str | None]:
+        try:
+            with self._looking():
+                return self.sql.kinds(table, beside, column, hits=hits)
+        except DatabaseError:
+            self.unseen.append(table)
+            return []
+
+    def _condition(self, table: TableName, column: str) -> str:
+        """Return the condition to give a reference, as Python source, with the values that occur; empty: none."""
+        beside = self._kind_column(table, column)
+        if beside is None:
+            return ""
+        kinds = self._kinds(table, beside, column)
+        of_folders = self._kinds(table, beside, column, hits=True) if self.telling else kinds
+        about = [kind for kind in kinds if kind is not None and self._is_ours(kind)]
+        return _source(beside, about or of_folders) if len(kinds) > 1 or about else ""
+
+
+def _stem(column: str) -> tuple[str, ...]:
+    return words_of(column)[:-1]
+
+
+def _source(column: str, values: Sequence[str | None]) -> str:
+    spelled = [json.dumps(value, ensure_ascii=False) if value is not None else "None" for value in values]
+    listed = spelled[0] if len(spelled) == 1 else f"[{', '.join(spelled)}]"
+    return f"{{{json.dumps(column, ensure_ascii=False)}: {listed}}}"
