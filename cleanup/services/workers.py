@@ -567,12 +567,14 @@ class Worker:
                 self._after_error()
                 others = self._claim_points(row, {*error.later, *(one.point_id for one in together[1:])})
                 if len(others) < len(together):  # not of this run, or failed in it
-                    self._give_back(others)
+                    if others:
+                        self._give_back(others)
                     raise
                 together = [replace(one, joined=True) for one in (row, *others)]
             except Exception:
                 self._after_error()
-                self._give_back(together[1:])
+                if len(together) > 1:
+                    self._give_back(together[1:])
                 raise
             else:
                 self._count(outcomes)
