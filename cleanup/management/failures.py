@@ -11,10 +11,12 @@ from django.db import Error as DatabaseFailure
 from django.db import OperationalError
 
 from cleanup.exceptions import CleanupError
-from cleanup.services.errors import classify
+from cleanup.services.errors import classify, is_lost
 
 #: What the shell gets for wrong usage, unknown ids and databases that cannot be worked with.
 WRONG_USAGE = 2
+#: What it gets where something stands in the way.
+REFUSED = 3
 
 MIGRATE = "manage.py migrate cleanup --fake-initial"
 
@@ -39,6 +41,19 @@ def failure_of(error: CleanupError | DatabaseFailure) -> Failure:
         data = {name: _plain(value) for name, value in error.data.items()}
         return Failure(error.code, str(error), error.exit_status, data)
     return Failure("database", _database_sentence(error), WRONG_USAGE, {})
+
+
+def lost_run(error: DatabaseFailure, *, run_id: object, done: int, total: int, how_to_resume: str) -> Failure | None:
+    """Describe a database that was lost while a run was at work; None for any other failure."""
+    if not is_lost(error):
+        return None
+    data = {"run_id": str(run_id), "done_applications": done, "total_applications": total}
+    message = (
+        f"The database was lost while run {run_id} was at work: {classify(error).message} "
+        f"{done:,} of {total:,} applications are done, and stay so; the one at hand is whole, done or not. "
+        f"When the database is back: {how_to_resume}"
+    )
+    return Failure("database_lost", message, REFUSED, data)
 
 
 def _plain(value: Any) -> Any:

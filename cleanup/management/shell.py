@@ -9,17 +9,17 @@ import getpass
 import os
 import signal
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, NoReturn
 
 from django.core.checks import Tags
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseFailure
 from rich.text import Text
 
 from cleanup.exceptions import CleanupError, UsageError
-from cleanup.management.failures import Failure, failure_of
+from cleanup.management.failures import Failure, failure_of, lost_run
 from cleanup.management.location import location
 from cleanup.management.terminal import RunProgress, console, say
 from cleanup.names import safe
@@ -45,6 +45,8 @@ class ShellCommand(BaseCommand):
         """Carry the command out in a process of its own."""
         # What is loaded now stays. To look at all of it for garbage again and again takes a seventh of Python's time.
         gc.freeze()
+        if sys.stdout is None:  # closed by the caller, as some job runners do; the exit status is what they read
+            self.stdout = OutputWrapper(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # to the end
         super().run_from_argv(argv)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -66,10 +68,10 @@ class ShellCommand(BaseCommand):
         try:
             status = self.perform()
             self.stdout.flush()
-        except BrokenPipeError:
-            self._leave_quietly()
         except (CleanupError, DatabaseFailure) as error:
-            self._fail(failure_of(error), cause=error)
+            self._fail(self._failure_of(error), cause=error)
+        except OSError as error:
+            self._end_unread(error)
         except KeyboardInterrupt as interrupt:
             run = self.progress.run_id if self.progress else None
             more = f"What is finished stays so. {self.how_to_resume(run)}" if run else "Nothing was changed."
@@ -109,20 +111,51 @@ class ShellCommand(BaseCommand):
         on = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
         return f"Go on with: manage.py database_cleanup --resume {run}{on}"
 
+    def _failure_of(self, error: CleanupError | DatabaseFailure) -> Failure:
+        if isinstance(error, DatabaseFailure) and self.progress and (run := self.progress.run_id):
+            done, total = self.progress.done, self.progress.total
+            lost = lost_run(error, run_id=run, done=done, total=total, how_to_resume=self.how_to_resume(run))
+            if lost is not None:
+                return lost
+        return failure_of(error)
+
     def _fail(self, failure: Failure, *, cause: Exception) -> NoReturn:
         try:
             self.tell_failure(failure, cause=cause)
             self.stdout.flush()
-        except BrokenPipeError:
-            self._leave_quietly()
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                self._leave_quietly()
+            self._close_output()
         told = "\n".join(map(safe, failure.message.splitlines()))
         raise CommandError(told, returncode=failure.exit_status) from cause
 
+    def _end_unread(self, error: OSError) -> NoReturn:
+        """End where standard output took no report: a closed pipe, a full disk. What a run did is told elsewhere."""
+        run = self.progress.run_id if self.progress else None
+        if run is not None:
+            with suppress(OSError):
+                say(
+                    self.err,
+                    f"Run {run} did its work, and only its report could not be written to standard output "
+                    f"({os.strerror(error.errno or 0)}). See it in: manage.py database_cleanup --status",
+                )
+        if isinstance(error, BrokenPipeError):
+            self._leave_quietly()
+        self._close_output()
+        if run is not None:
+            sys.exit(FOUND)
+        raise CommandError(f"Standard output cannot be written: {os.strerror(error.errno or 0)}.", returncode=FOUND)
+
     def _leave_quietly(self) -> NoReturn:
-        """Exit as if by SIGPIPE; the interpreter's own flush at exit must not find the closed pipe again."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        """Exit as if by SIGPIPE."""
+        self._close_output()
         sys.exit(PIPE_CLOSED)
+
+    def _close_output(self) -> None:
+        """Keep the interpreter's own flush at exit from meeting the same error again."""
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def operator() -> str:

@@ -155,6 +155,7 @@ class RunProgress:
         self.title = title
         self.quiet = quiet
         self.run_id: object = None
+        self.done = self.total = 0
         self._bar: Progress | None = None
         self._began = self._told = time.monotonic()
         self._first: int | None = None
@@ -185,6 +186,7 @@ class RunProgress:
     def __call__(self, step: Step) -> None:
         """Take a sign of life from the run."""
         self.run_id = step.run_id or self.run_id
+        self.done, self.total = step.done, step.total
         if self._first is None:
             self._first = step.done
         if self.quiet:

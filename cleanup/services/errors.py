@@ -1,7 +1,8 @@
 """Which errors there are: transient, data and system, from SQLSTATE and exception class; one table.
 
-What is stored and shown of a database error is its SQLSTATE, constraint and table: never its message or DETAIL, which
-may hold the names of folders, files and people.
+What is stored and shown of a database error is its SQLSTATE, constraint, table and column, and what to do: never its
+DETAIL, which may hold the names of folders, files and people, and its message only where that can name nothing but
+parts of the schema.
 """
 
 import re
@@ -55,6 +56,40 @@ _BY_SQLITE_NAME: dict[str, ErrorClass] = {
 _NO_CONNECTION_LEFT = re.compile("too many (clients|connections)|remaining connection slots")
 
 
+#: What to do about an error, by the beginning of its SQLSTATE; the longest one that fits wins.
+_ADVICE: dict[str, str] = {
+    "22": "A value does not fit the type of its column: compare the columns that --preflight lists with your models.",
+    "23502": "The column was made NOT NULL, or a value is missing: change the row or the column.",
+    "23503": "A row refers to one that is not there, or is still referred to: see --verify.",
+    "23505": "Another row has that unique value: change one of the two, or set a policy in CLEANUP_COLLISIONS.",
+    "23514": "The row would break the check: change the row or the constraint.",
+    "23P01": "Another row excludes it: change one of the two.",
+    "25006": "Work on the primary, or let the role write.",
+    "40": "Another session was in the way.",
+    "42501": "See the grants that the role needs with --preflight.",
+    "42": "The tables are not what was expected: see --preflight.",
+    "53100": "Make room on the server's disk.",
+    "53200": "The server is short of memory.",
+    "53300": "Let the role have more connections, or use fewer workers.",
+    "55P03": "Another session holds the rows or the table.",
+    "55": "See the table's state with --preflight.",
+    "57014": "It took longer than CLEANUP_STATEMENT_TIMEOUT_MS, or an administrator ended it.",
+    "57": "The server ended the connection.",
+    "P0": "A function of the database refused it: see what its triggers raise.",
+}
+
+#: States in which the server's own message names tables, columns, types and roles, and never a value.
+_NAMES_ONLY = ("0A", "25", "40", "42", "53", "54", "55", "57")
+
+#: Where PL/pgSQL's RAISE speaks, in whatever state: a text of the host's, which may name people.
+_RAISED = "pl_exec.c"
+
+#: Constraints of SQLite whose message names tables and columns.
+_SQLITE_NAMES_ONLY = frozenset(
+    f"SQLITE_CONSTRAINT_{kind}" for kind in ("UNIQUE", "PRIMARYKEY", "NOTNULL", "CHECK", "FOREIGNKEY", "ROWID")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Classified:
     """An error as it is stored and shown."""
@@ -100,17 +135,13 @@ def _classify_database_error(error: DatabaseError | InterfaceError) -> Classifie
     state = getattr(cause, "sqlstate", None)
     if state:
         kind = _BY_SQLSTATE.get(state, _BY_SQLSTATE.get(state[:2], "data"))
-        diagnosis = getattr(cause, "diag", None)
-        parts = [f"The database refused ({type(cause).__name__}, SQLSTATE {state})"]
-        for label in ("constraint_name", "table_name", "column_name"):
-            value = getattr(diagnosis, label, None)
-            if value:
-                parts.append(f"{label.removesuffix('_name')} {value}")
-        return Classified(kind, state, ", ".join(parts) + ".")
+        return Classified(kind, state, _sentence(state, cause))
     name = getattr(cause, "sqlite_errorname", None)
     if name:
         base = "_".join(name.split("_")[:2])
-        return Classified(_BY_SQLITE_NAME.get(base, "data"), name, f"The database refused ({name}).")
+        kind = _BY_SQLITE_NAME.get(base, "data")
+        told = f": {cause}" if name in _SQLITE_NAMES_ONLY or str(cause).startswith("no such ") else ""
+        return Classified(kind, name, f"The database refused ({name}){told}.")
     if isinstance(error, IntegrityError):
         return Classified("data", "integrity", "The database refused (integrity).")
     if isinstance(error, OperationalError | InterfaceError):  # a connection that is lost, or not made, has no SQLSTATE
@@ -118,3 +149,27 @@ def _classify_database_error(error: DatabaseError | InterfaceError) -> Classifie
             return Classified("system", "53300", "The database admits no further connection (SQLSTATE 53300).")
         return Classified("transient", "connection", "The connection to the database was lost.")
     return Classified("data", type(error).__name__, f"The database refused ({type(error).__name__}).")
+
+
+def _sentence(state: str, cause: BaseException | None) -> str:
+    """Say what PostgreSQL refused, and what to do, without any value."""
+    diagnosis = getattr(cause, "diag", None)
+    parts = [f"The database refused ({type(cause).__name__}, SQLSTATE {state})"]
+    for label in ("constraint_name", "table_name", "column_name"):
+        value = getattr(diagnosis, label, None)
+        if value:
+            parts.append(f"{label.removesuffix('_name')} {value}")
+    told = ""
+    if state.startswith(_NAMES_ONLY) and getattr(diagnosis, "source_file", None) != _RAISED:
+        told = f": {getattr(diagnosis, 'message_primary', None) or ''}".rstrip(": ")
+    fitting = max((start for start in _ADVICE if state.startswith(start)), key=len, default="")
+    return f"{', '.join(parts)}{told}. {_ADVICE.get(fitting, '')}".rstrip()
+
+
+#: Beginnings of SQLSTATEs after which there is no connection, or none to be had.
+_WITHOUT_CONNECTION = ("connection", "08", "57P", "53300")
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether an error says that the connection to the database is gone, or that none is to be had."""
+    return isinstance(error, DatabaseError | InterfaceError) and classify(error).code.startswith(_WITHOUT_CONNECTION)

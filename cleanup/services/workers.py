@@ -38,7 +38,7 @@ from cleanup.models import Control, Result, Run, SnapshotLayout
 from cleanup.references import ReferenceMap
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import Claimed, CleanupTask, Outcome, RollbackTask, Task
-from cleanup.services.errors import Classified, classify
+from cleanup.services.errors import Classified, classify, is_lost
 from cleanup.services.reports import Progress
 from cleanup.services.retries import PATIENCE, back_off, patiently
 from cleanup.services.runs import release_dead, results_of
@@ -98,6 +98,10 @@ class Team:
         self.done = self.failed = self.folders = self.files = 0
         self._counted = threading.Condition()
         self._errors: list[BaseException] = []
+        self._lost: list[str] = []
+        """Workers of this process that lost their connection and did not get another."""
+        self._ended = 0
+        """Threads beside the first whose workers ended otherwise."""
 
     def _has_time_for_two(self) -> bool:
         """Tell whether a second thread would find work, and the database bears it."""
@@ -150,7 +154,7 @@ class Team:
                 for thread in threads:
                     thread.start()
                 try:
-                    Worker(self).work()
+                    self._work_first(alone=not threads or self.turns is not None)
                 except BaseException as error:
                     self.stop_reason = self.stop_reason or "aborted"
                     if self.turns:
@@ -172,6 +176,37 @@ class Team:
                 runs.update(peak_memory_bytes=peak, seconds_worked=F("seconds_worked") + (time.monotonic() - started))
                 self.run.refresh_from_db(using=self.using)
             self._log_end(time.monotonic() - started)
+
+    def _work_first(self, *, alone: bool) -> None:
+        """Work in this thread; where it loses its connection, the others go on, and it raises only if none is left."""
+        worker = Worker(self)
+        try:
+            worker.work()
+        except (DatabaseError, InterfaceError) as error:
+            if alone or not is_lost(error):
+                raise
+            self._leave_to_others(worker, error)
+            with self._counted:
+                self._counted.wait_for(lambda: len(self._lost) + self._ended >= self.workers)
+            if len(self._lost) == self.workers:
+                raise
+
+    def _leave_to_others(self, worker: "Worker", error: BaseException) -> None:
+        """Note that a worker is without a connection, so that others take what it has claimed."""
+        logger.warning(
+            "a worker lost its connection and ends: %s",
+            classify(error).message,
+            extra={"event": "worker_lost", "code": classify(error).code},
+        )
+        with self._counted:
+            self._lost.append(worker.name)
+            self._counted.notify_all()
+
+    def release_lost(self, results: QuerySet[Result]) -> None:
+        """End the leases of the workers of this process that are without a connection."""
+        if self._lost:
+            claimed = results.filter(status=Result.Status.IN_PROGRESS, worker__in=self._lost)
+            claimed.update(lease_expires_at=Now())
 
     def _log_end(self, seconds: float) -> None:
         logger.info(
@@ -202,15 +237,23 @@ class Team:
             logger.warning("the run could not be marked as paused; it can be resumed all the same")
 
     def _in_thread(self) -> None:
+        worker = None
         try:
             if self.turns and not self._has_a_second_connection():
                 return
-            Worker(self).work()
+            worker = Worker(self)
+            worker.work()
         except BaseException as error:  # noqa: BLE001  # raised again by the first thread
+            if worker is not None and is_lost(error):
+                self._leave_to_others(worker, error)
+                return
             self.stop_reason = self.stop_reason or "a worker of the same process failed"
             self._errors.append(error)
         finally:
             connections[self.using].close()
+            with self._counted:
+                self._ended += worker is None or worker.name not in self._lost
+                self._counted.notify_all()
 
     def _has_a_second_connection(self) -> bool:
         """Open the connection that nobody has asked for; the work goes on without it.
@@ -354,6 +397,7 @@ class Worker:
                 return
             elif self._waits(done):
                 release_dead(results_of(using=self.using, run=self.run))
+                self.team.release_lost(results_of(using=self.using, run=self.run))
             else:
                 return
         if +self.unreported:
