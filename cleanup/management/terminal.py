@@ -4,6 +4,8 @@ Names come from the database, and anybody may have typed them: ``safe`` is the o
 interprets them either: the consoles made here know no markup, and text is handed over as ``Text``.
 """
 
+import errno
+import os
 import sys
 import time
 from types import TracebackType
@@ -65,7 +67,7 @@ class PlainConsole(Console):
 
     def on_broken_pipe(self) -> None:
         """Raise BrokenPipeError."""
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def console(stream: OutputWrapper, *, color: bool | None = None) -> Console:

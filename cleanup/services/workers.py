@@ -185,13 +185,13 @@ class Team:
         except (DatabaseError, InterfaceError) as error:
             if alone or not is_lost(error):
                 raise
-            self._leave_to_others(worker, error)
+            self._leave_to_others(worker.name, error)
             with self._counted:
                 self._counted.wait_for(lambda: len(self._lost) + self._ended >= self.workers)
             if len(self._lost) == self.workers:
                 raise
 
-    def _leave_to_others(self, worker: "Worker", error: BaseException) -> None:
+    def _leave_to_others(self, worker: str, error: BaseException) -> None:
         """Note that a worker is without a connection, so that others take what it has claimed."""
         logger.warning(
             "a worker lost its connection and ends: %s",
@@ -199,7 +199,7 @@ class Team:
             extra={"event": "worker_lost", "code": classify(error).code},
         )
         with self._counted:
-            self._lost.append(worker.name)
+            self._lost.append(worker)
             self._counted.notify_all()
 
     def release_lost(self, results: QuerySet[Result]) -> None:
@@ -237,22 +237,24 @@ class Team:
             logger.warning("the run could not be marked as paused; it can be resumed all the same")
 
     def _in_thread(self) -> None:
-        worker = None
+        name, lost = threading.current_thread().name, False
         try:
             if self.turns and not self._has_a_second_connection():
                 return
             worker = Worker(self)
+            name = worker.name
             worker.work()
         except BaseException as error:  # noqa: BLE001  # raised again by the first thread
-            if worker is not None and is_lost(error):
-                self._leave_to_others(worker, error)
-                return
-            self.stop_reason = self.stop_reason or "a worker of the same process failed"
-            self._errors.append(error)
+            lost = is_lost(error)
+            if lost:
+                self._leave_to_others(name, error)
+            else:
+                self.stop_reason = self.stop_reason or "a worker of the same process failed"
+                self._errors.append(error)
         finally:
             connections[self.using].close()
             with self._counted:
-                self._ended += worker is None or worker.name not in self._lost
+                self._ended += not lost
                 self._counted.notify_all()
 
     def _has_a_second_connection(self) -> bool:
