@@ -28,6 +28,7 @@ MORE = (
     "tests/integration/test_queries.py",
     "tests/integration/test_retention.py",
     "tests/integration/test_runs.py",
+    "tests/integration/test_tree_shape.py",
     "tests/reliability/test_kill.py",
 )
 OPTIONS = ("-n", "0", "-q", "-p", "no:cacheprovider", "-m", "not mapped_models", "--ds=tests.settings_own_models")

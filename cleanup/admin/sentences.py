@@ -343,6 +343,8 @@ _FINDINGS = {
     "file_of_missing_folder": "A file lies in a folder that is not there",
     "file_in_other_application": "A file lies in a folder of another application",
     "dangling_reference": "A linked record points at a folder that is not there",
+    "no_live_folder": "By the settings, every folder is in the trash",
+    "no_root_folder": "No folder is a top folder",
     "late_arrival": "Something was filed into a folder while it was being merged",
     "folder_without_application": "A folder belongs to no application",
     "file_without_folder": "A file lies in no folder",

@@ -8,6 +8,7 @@ from django.apps import apps
 from cleanup.backends.catalogue import Table
 from cleanup.backends.finding_sql import BLANKS, FindingSql
 from cleanup.backends.folder_sql import is_postgresql
+from cleanup.backends.shape_sql import ShapeSql
 from cleanup.guard_names import putting
 from cleanup.references import Reference, ReferenceMap
 
@@ -19,6 +20,7 @@ class Hints:
         self.sql = sql
         self.references = references
         self.connection = sql.backend.connection
+        self.shape = ShapeSql(sql)
         self.by_code = {code: _pasteable(text) for code, text in self._listings().items()}
 
     def of(self, code: str, *, application: str | None) -> str:
@@ -26,6 +28,13 @@ class Hints:
         if code in ("several_roots", "same_named_siblings"):
             return f"manage.py database_cleanup --cleanup --application {application}"
         return self.by_code[code]
+
+    def roots(self, mark: str) -> str:
+        """List the folders that are roots by the convention of another program, and say how they become roots here."""
+        return (
+            f"{self.shape.list_roots(mark)} -- A root folder has a null parent here. If these are root folders: "
+            f"{self.shape.make_roots(mark)}"
+        )
 
     def dangling(self, reference: Reference, *, late: bool) -> str:
         """List the rows of a reference that name no folder; the late ones name a folder that was merged."""
@@ -81,7 +90,9 @@ class Hints:
             "missing_parent": folders + no_folder(sql.parent),
             "foreign_parent": folders + other_application(sql.parent, sql.owner),
             "folder_of_missing_application": folders + no_application(sql.owner),
-            "folder_without_application": folders + f"f.{sql.owner} IS NULL;",
+            "folder_without_application": folders
+            + f"f.{sql.owner} IS NULL; -- Those below a folder with an application are given it by: "
+            + self.shape.give_applications(),
             "blank_name": folders + f"{self._trimmed(f'f.{sql.name}')} = '';",
             "cycle": self._cycles(),
             "file_of_missing_folder": files + no_folder(file_folder),

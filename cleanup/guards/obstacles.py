@@ -12,6 +12,7 @@ from cleanup.backends.folder_sql import Query
 from cleanup.backends.guard_sql import LONGEST_NAME_BYTES, GuardSql
 from cleanup.guard_names import Guard, on, putting
 from cleanup.models import Result, RollbackPoint
+from cleanup.references import Fault, catalogue_for, faults_of_shape
 
 EXAMPLES = 3
 
@@ -34,6 +35,12 @@ _PROBLEMS = {
     Guard.BLANK_NAME: ("folder has a blank name", "folders have blank names"),
 }
 
+#: The faults of the folder table under which a guard would stand and guard nothing.
+_EMPTY_UNDER = {
+    Guard.ONE_ROOT: frozenset({"no_live_folder", "no_root_folder"}),
+    Guard.ONE_NAME: frozenset({"no_live_folder"}),
+}
+
 _CLEAN_UP = "manage.py database_cleanup --cleanup{alias}"
 _VERIFY = "manage.py database_cleanup --verify{alias}"
 
@@ -48,8 +55,12 @@ class Obstacle:
     examples: tuple[str, ...]
     command: str
     advice: str
+    of_all: str = ""
+    """What is wrong with the folder table as a whole; then nothing is counted."""
 
     def __str__(self) -> str:
+        if self.of_all:
+            return self.of_all
         some = "for example " if self.number > len(self.examples) else ""
         return f"{self.number:,} {self.problem} ({some}{', '.join(self.examples)}). {self.advice}"
 
@@ -70,6 +81,10 @@ def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
     standing = sql.standing().get(guard)
     if (standing is None or not standing.ours) and (occupied := taken(sql, guard, sql.table_of(guard))):
         return occupied
+    fault = _fault(sql, guard)
+    if fault is not None:
+        command = f"manage.py database_cleanup --preflight{alias}"
+        return Obstacle(guard, fault.code, 0, (), command, "", of_all=fault.message)
     number, examples = _count(sql, sql.offenders(guard))
     if number:
         problem = _PROBLEMS[guard][number != 1]
@@ -88,6 +103,16 @@ def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
             advice = "No index of PostgreSQL can hold these: shorten them, or leave this guard and those after it out."
             return Obstacle(guard, f"{problem} bytes", number, examples, _VERIFY.format(alias=alias), advice)
     return None
+
+
+def _fault(sql: GuardSql, guard: Guard) -> Fault | None:
+    """Return why a unique index would hold for no folder at all."""
+    if guard not in _EMPTY_UNDER:
+        return None
+    using = sql.backend.connection.alias
+    described = catalogue_for(using=using).describe([sql.folder_table])
+    faults = faults_of_shape(using=using, folders=described.get(sql.folder_table))
+    return next((fault for fault in faults if fault.code in _EMPTY_UNDER[guard]), None)
 
 
 def _count(sql: GuardSql, offenders: Query) -> tuple[int, tuple[str, ...]]:

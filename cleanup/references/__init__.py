@@ -8,16 +8,19 @@ finds what has to change together, ``problems`` says what stands in the way, ``d
 from cleanup.references.description import Problem, Reference, ReferenceMap
 from cleanup.references.discovery import SUPPORTED, catalogue_for, discover
 from cleanup.references.observed import row_problems, row_warnings
+from cleanup.references.tree_shape import Fault, faults_of_shape
 from cleanup.references.unkeyed import blocking_rows
 
 __all__ = [
     "SUPPORTED",
+    "Fault",
     "Problem",
     "Reference",
     "ReferenceMap",
     "blocking_rows",
     "catalogue_for",
     "discover",
+    "faults_of_shape",
     "row_problems",
     "row_warnings",
 ]

@@ -17,6 +17,7 @@ from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references import path_columns, soft_deletion
 from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.path_columns import Family, KeyKind
+from cleanup.references.tree_shape import TreeShape
 
 #: Folders with a parent that are compared with it.
 _FAMILIES = 1000
@@ -48,6 +49,7 @@ class _Look:
     tables: FolderTables
     sql: FolderSql
     sample: SampleSql
+    shape: TreeShape
 
     @classmethod
     def at(cls, *, using: str, references: ReferenceMap) -> "_Look | None":
@@ -55,13 +57,23 @@ class _Look:
             return None
         tables = folder_tables()
         sql = folder_sql(backend_for(using=using), tables)
-        return cls(references, tables, sql, SampleSql(sql, references.folders))
+        shape = TreeShape.of(using=using, folders=references.folders)
+        return cls(references, tables, sql, SampleSql(sql, references.folders), shape)
 
     def problems(self) -> Iterator[Problem]:
+        if not self._is_misconfigured():
+            yield from self.shape.problems()
         yield from self._paths()
 
     def warnings(self) -> Iterator[Problem]:
         yield from self._states()
+        if not self._is_misconfigured() and not any(self.shape.problems()):
+            yield from self.shape.warnings()
+
+    def _is_misconfigured(self) -> bool:
+        """Return whether CLEANUP_FOLDER_LIVE names no column of the folder table, which is a problem already."""
+        known = {column.name for column in self.references.folders.columns}
+        return not known.issuperset(self.tables.live or {})
 
     # Columns that repeat the place in the tree.
 

@@ -24,6 +24,8 @@ ERRORS = (
     "file_of_missing_folder",
     "file_in_other_application",
     "dangling_reference",
+    "no_live_folder",
+    "no_root_folder",
 )
 WARNINGS = (
     "late_arrival",

@@ -27,13 +27,14 @@ from cleanup.backends.catalogue import Table
 from cleanup.backends.finding_sql import ORPHAN_TWICE, FindingSql, finding_sql
 from cleanup.backends.folder_sql import Query, Scope
 from cleanup.backends.hint_sql import Hints
+from cleanup.backends.shape_sql import root_marks
 from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard
 from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standings
 from cleanup.models import Verification
 from cleanup.queries import application_exists, application_ranges
-from cleanup.references import ReferenceMap, discover
+from cleanup.references import ReferenceMap, discover, faults_of_shape
 from cleanup.services.anomalies import Edge, alike, in_cycles, looks
 from cleanup.services.findings import ERRORS, Found, Tally
 from cleanup.services.reports import JSON
@@ -150,11 +151,13 @@ class _Examiner:
         self.hints = Hints(self.sql, self.references)
         self.tally = Tally(using=using)
         self.folders = str(self.references.folders.name)
+        self.root_marks = root_marks(self.sql.tables.folder_key)
         self.unicode, self.collation = self.sql.abilities()
         self._progress = progress
         self._steps_done = 0
 
     def examine_everything(self) -> None:
+        self._examine_shape()
         cyclic = self._examine_cycles(_cycles(self.sql))
         scopes = list(self._scopes())
         steps = len(scopes) + len(self.references.references)
@@ -246,8 +249,13 @@ class _Examiner:
             object_key=row.object_key or "",
             application=row.application,
             detail=detail,
-            hint=of.hints.get(row.code) or self.hints.of(row.code, application=row.application),
+            hint=of.hints.get(row.code) or self._hint(row),
         )
+
+    def _hint(self, row: _Row) -> str:
+        if row.code == "missing_parent" and row.target in self.root_marks:
+            return self.hints.roots(row.target)
+        return self.hints.of(row.code, application=row.application)
 
     def _examine_names(self, scope: Scope) -> None:
         self.sql.teach(looks)
@@ -263,13 +271,24 @@ class _Examiner:
 
     # A whole table at once.
 
+    def _examine_shape(self) -> None:
+        for fault in faults_of_shape(using=self.using, folders=self.references.folders):
+            self._add_one(fault.code, self.folders, "", {}, fault.query)
+
     def _examine_cycles(self, members: Sequence[Edge]) -> set[str]:
         """Return the applications with cycles."""
         column = self.sql.tables.folder_parent
-        hint = self.hints.of("cycle", application=None)
+        hints = {False: self.hints.of("cycle", application=None), True: self.hints.roots("self")}
         self.tally.counts["cycle"] += len(members)
         self.tally.add(
-            Found("cycle", self.folders, edge.folder, edge.application, {"column": column, "folder": edge.parent}, hint)
+            Found(
+                "cycle",
+                self.folders,
+                edge.folder,
+                edge.application,
+                {"column": column, "folder": edge.parent},
+                hints[edge.folder == edge.parent],
+            )
             for edge in members
         )
         return {edge.application for edge in members if edge.application is not None}

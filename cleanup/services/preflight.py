@@ -327,8 +327,13 @@ class _Preflight:
 
     # How much it would do.
 
+    def _hides_rows(self, problem: Problem, found: ReferenceMap) -> bool:
+        """Return whether folders cannot be counted: for want of a privilege, of our tables, of a sound setting."""
+        of_folders = problem.code == "misconfigured" and problem.table == str(found.folders.name)
+        return problem.code in {*_LACKS, "migrations"} or of_folders
+
     def _estimate(self, found: ReferenceMap) -> JSON | str:
-        if any(problem.code in {*_LACKS, "migrations"} for problem in self.problems):
+        if any(self._hides_rows(problem, found) for problem in self.problems):
             return UNKNOWN
         foreseen = self._allowed(lambda: estimate(using=self.using, references=found))
         if foreseen is None:

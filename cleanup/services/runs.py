@@ -70,14 +70,13 @@ def refuse_if_busy(*, using: str) -> None:
 def ready_references(*, using: str, probe: Literal["now", "lately", "not"]) -> ReferenceMap:
     """Discover all references. Raises PreflightFailed where something could not be moved.
 
-    ``probe`` says whether rows are looked at for further references: what merges must know them; what undoes need not.
+    ``probe`` says whether rows are looked at, for further references and for what a merge would make wrong: what merges
+    must know; what undoes need not.
     """
     references = discover(using=using)
-    problems = [
-        *references.problems,
-        *blocking_rows(using=using, references=references),
-        *row_problems(using=using, references=references),
-    ]
+    problems = [*references.problems, *blocking_rows(using=using, references=references)]
+    if probe != "not":
+        problems += row_problems(using=using, references=references)
     if not problems and probe != "not":
         problems = probes.problems(using=using, references=references, lately=probe == "lately")
     if problems:
