@@ -32,7 +32,7 @@ from itertools import repeat
 from typing import Any, Literal
 
 from cleanup.backends import Backend
-from cleanup.backends.base import NOTHING_INSTEAD, Cell, Counted, ImageLink, Instead, RowConflict, UndoTarget
+from cleanup.backends.base import NOTHING_INSTEAD, Cell, Counted, ImageLink, Instead, Returned, RowConflict, UndoTarget
 from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
 from cleanup.backends.retyping import alterations
 from cleanup.exceptions import UnreadableJournal
@@ -296,6 +296,7 @@ class Reader:
         written: Mapping[tuple[int, str], Mapping[int, int]],
         described: dict[TableName, Table],
         folders: Table,
+        identity: tuple[str, ...],
         foreign_keys: Sequence[ForeignKey],
         instead: Instead = NOTHING_INSTEAD,
         nested: Collection[int] = (),
@@ -304,9 +305,10 @@ class Reader:
         """Undo the points, last step first.
 
         ``written`` says which (step, table label) have snapshot rows at all, and of how many rows, by point;
-        ``described`` are the tables as they are; ``foreign_keys`` those that restored rows must satisfy; ``instead``
-        the removed folders that do not come back as they were; ``nested`` the points whose nested root folders stay
-        nested; ``before_moves`` is called when the folders are back, before anything that others see is changed. What
+        ``described`` are the tables as they are; a folder is the one it was where it has the same ``identity``
+        (columns); ``foreign_keys`` are those that restored rows must satisfy; ``instead`` the removed folders that do
+        not come back as they were; ``nested`` the points whose nested root folders stay nested; ``before_moves`` is
+        called when the folders are back, before anything that others see is changed. What
         conflicts is left as it is and listed: a caller that wants all or nothing undoes the transaction.
         Raises CountMismatch, and UnreadableJournal naming what is gone.
         """
@@ -339,8 +341,11 @@ class Reader:
                 for label, columns, folder_columns in present:
                     table = self._described(label, [*columns, *self.key(label)], described)
                     must_exist = (folders, folder_columns) if conflicts else None
+                    back = Returned(self._steps[-1][0], self.columns(str(folders.name)), identity)
                     rows = sum(written[number, label].get(point, 0) for point in moving)
-                    undo_targets.append(UndoTarget(table, columns, self.key(label), must_exist, self._format, rows))
+                    undo_targets.append(
+                        UndoTarget(table, columns, self.key(label), must_exist, back, self._format, rows)
+                    )
                 outcome = self.backend.restore_moved(undo_targets, points=moving, step=number)
                 moved += outcome.restored
                 conflicts += outcome.conflicts

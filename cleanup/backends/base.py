@@ -143,6 +143,17 @@ class Forwarding(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """Rows that a step has removed, as far as they are back: the very rows, not others that have their values."""
+
+    step: int
+    columns: Sequence[str]
+    """The layout's, in its order."""
+    identity: tuple[str, ...]
+    """The columns by which a row is the one it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class UndoTarget:
     """Columns of one table whose moves are to be undone."""
 
@@ -151,6 +162,8 @@ class UndoTarget:
     key: tuple[str, ...]
     must_exist: tuple[Table, tuple[str, ...]] | None = None
     """Table and columns that the old values must be found in, where some of its rows were not restored."""
+    returned: "Returned | None" = None
+    """And of that table no others than these rows."""
     form: int = 2
     """Format of the snapshot rows; see Note [Form of the journal] in ``cleanup.journal``."""
     rows: int | None = None

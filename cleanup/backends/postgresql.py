@@ -35,6 +35,7 @@ from cleanup.backends.base import (
     Instead,
     Keys,
     Restoration,
+    Returned,
     RowConflict,
     StructureTable,
     Target,
@@ -586,11 +587,16 @@ class PostgresBackend(Backend):
             may, missing_target = f"{either} AND NOT ({same})", ""
             if target.must_exist is not None:
                 folders, folder_columns = target.must_exist
-                exists = " AND ".join(
-                    f"f.{self.quote(column)} = j.o{place}::{_bare(folders.column(column).type)}"
-                    for place, column in enumerate(folder_columns)
+                given = ", ".join(
+                    f"j.o{place}::{_bare(folders.column(column).type)}" for place, column in enumerate(folder_columns)
                 )
-                there = f"EXISTS (SELECT FROM {self.relation(folders.name)} AS f WHERE {exists})"
+                listed = ", ".join(f"f.{self.quote(column)}" for column in folder_columns)
+                there = f"({given}) IN (SELECT {listed} FROM {self.relation(folders.name)} AS f)"
+                if target.returned is not None:
+                    there = f"(j.point, {given}) IN (SELECT f.__point, {listed} FROM returned{number} AS f)"
+                    back, back_params = self._returned(folders, folder_columns, target.returned, points, number)
+                    ctes.append(back)
+                    params += back_params
                 may += f" AND (j.o0 IS NULL OR {there})"
                 missing_target = f" WHEN j.o0 IS NOT NULL AND NOT {there} THEN 'missing_target'"
             relation = self.relation(target.table.name)
@@ -630,6 +636,24 @@ class PostgresBackend(Backend):
             ]
         rows = self.fetch(f"WITH {', '.join(ctes)} {' UNION ALL '.join(selects)}", params)
         return self._restoration(targets, rows)
+
+    def _returned(
+        self, table: Table, columns: Sequence[str], returned: Returned, points: Sequence[int], number: int
+    ) -> tuple[str, list[Any]]:
+        """Return a CTE of the removed rows that are back, with their point."""
+        images, params = self._images(
+            table, returned.columns, returned.identity, points=points, step=returned.step, left_out=()
+        )
+        same = " AND ".join(
+            f"f.{self.quote(column)} {'IS NOT DISTINCT FROM' if place else '='} i.{self.quote(column)}"
+            for place, column in enumerate(returned.identity)
+        )
+        listed = ", ".join(f"f.{self.quote(column)}" for column in columns)
+        sql = (
+            f"returned{number} AS MATERIALIZED (WITH {images} SELECT i.__point, {listed} FROM images AS i"
+            f" JOIN {self.relation(table.name)} AS f ON {same})"
+        )
+        return sql, params
 
     def _restoration(self, targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]]) -> Restoration:
         restored, conflicts = [], []

@@ -601,8 +601,9 @@ class SqliteBackend(Backend):
             f" OR {cell} IS NULL AND (j.n{place} IS NULL OR j.o{place} IS NULL))"
             for place, cell in enumerate(now)
         )
+        back, back_params = self._returned(target, points)
         sql = (
-            f"c AS MATERIALIZED (SELECT s.*, {values} FROM (SELECT s.point_id AS point, {cells}, {key_lists}"
+            f"{back}c AS MATERIALIZED (SELECT s.*, {values} FROM (SELECT s.point_id AS point, {cells}, {key_lists}"
             f" FROM cleanup_snapshotrow AS s, json_each({changes}) AS e WHERE s.kind = 'moved' AND s.step = %s"
             f' AND s."table" = %s AND s.point_id IN (SELECT value FROM json_each(%s))) AS s)'
             f", j AS MATERIALIZED (SELECT q.*, {key_values} FROM (SELECT c.*, {keys} FROM c, json_each(c.keys0) AS e)"
@@ -613,7 +614,7 @@ class SqliteBackend(Backend):
             f" WHEN {either} THEN 'restore' ELSE 'changed' END AS verdict"
             f" FROM j LEFT JOIN {self.relation(target.table.name)} AS t ON {self._same_key(target.key, 't', 'j')})"
         )
-        return sql, [*change_params, step, str(target.table.name), _json(points)]
+        return sql, [*back_params, *change_params, step, str(target.table.name), _json(points)]
 
     def _changes(self, target: UndoTarget) -> tuple[str, list[Any]]:
         """Return the JSON array of a snapshot row's changes; the first format had one change a row, by column."""
@@ -631,14 +632,36 @@ class SqliteBackend(Backend):
         if target.must_exist is None:
             return ""
         folders, columns = target.must_exist
-        exists = " AND ".join(f"f.{self.quote(column)} = j.v{place}" for place, column in enumerate(columns))
+        spellings = [[f"j.v{place}" for place in range(len(columns))]]
         if len(columns) == 1 and folders.column(columns[0]).type.lower() in {"char(32)", "uuid"}:
             # A generic foreign key may spell it otherwise than the folder itself.
-            exists = f"f.{self.quote(columns[0])} IN (j.v0, lower(replace(j.v0, '-', '')))"
-        return (
-            f" WHEN j.o0 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {self.relation(folders.name)} AS f"
-            f" WHERE {exists}) THEN 'missing_target'"
+            spellings.append(["lower(replace(j.v0, '-', ''))"])
+        listed = ", ".join(f"f.{self.quote(column)}" for column in columns)
+        source = f"SELECT {listed} FROM {self.relation(folders.name)} AS f"
+        if target.returned is not None:
+            source = f"SELECT f.__point, {listed} FROM returned AS f"
+            spellings = [["j.point", *values] for values in spellings]
+        there = " OR ".join(f"({', '.join(values)}) IN ({source})" for values in spellings)
+        return f" WHEN j.o0 IS NOT NULL AND NOT ({there}) THEN 'missing_target'"
+
+    def _returned(self, target: UndoTarget, points: Sequence[int]) -> tuple[str, list[Any]]:
+        """Return the CTEs up to ``returned``, with a comma after them: the removed rows that are back, by point."""
+        if target.must_exist is None or target.returned is None:
+            return "", []
+        (table, columns), returned = target.must_exist, target.returned
+        images, params = self._images(
+            table, returned.columns, returned.identity, points=points, step=returned.step, left_out=()
         )
+        same = " AND ".join(
+            f"f.{self.quote(column)} {'IS' if place else '='} i.{self.quote(column)}"
+            for place, column in enumerate(returned.identity)
+        )
+        listed = ", ".join(f"f.{self.quote(column)}" for column in columns)
+        sql = (
+            f"{images}, returned AS MATERIALIZED (SELECT i.__point, {listed} FROM images AS i"
+            f" CROSS JOIN {self.relation(table.name)} AS f ON {same}), "
+        )
+        return sql, params
 
     def _image_conflicts(
         self,

@@ -281,6 +281,7 @@ class Undo:
             written=written,
             described=self._described,
             folders=self.references.folders,
+            identity=(self.tables.folder_key.column, self.tables.folder_application),
             foreign_keys=self._required(),
             instead=copying.instead,
             nested=copying.nested,
