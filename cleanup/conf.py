@@ -219,6 +219,19 @@ def ignored_columns() -> tuple[str, ...]:
     return _names("CLEANUP_IGNORED_COLUMNS")
 
 
+def history_tables() -> Mapping[str, Literal["leave", "move", "refuse"]]:
+    """What becomes of tables that keep versions or logs, by ``table``, ``schema.table`` or pattern; else ``leave``."""
+    value = _get("CLEANUP_HISTORY_TABLES", {})
+    policies = ("leave", "move", "refuse")
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise MisconfiguredSetting(setting="CLEANUP_HISTORY_TABLES", problem="it maps names of tables to policies.")
+    if not all(policy in policies for policy in value.values()):
+        raise MisconfiguredSetting(
+            setting="CLEANUP_HISTORY_TABLES", problem='it maps names of tables to "leave", "move" or "refuse".'
+        )
+    return cast("Mapping[str, Literal['leave', 'move', 'refuse']]", value)
+
+
 def tree_hook() -> Callable[..., None] | None:
     """Function, set by dotted path, that computes path columns (ltree, nested sets) anew.
 
@@ -523,6 +536,7 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_COLLISIONS": collisions,
     "CLEANUP_EXTRA_REFERENCES": extra_references,
     "CLEANUP_IGNORED_COLUMNS": ignored_columns,
+    "CLEANUP_HISTORY_TABLES": history_tables,
     "CLEANUP_TREE_HOOK": tree_hook,
     "CLEANUP_ROOT_FOLDER": root_folder,
     "CLEANUP_STANDARD_FOLDERS": standard_folders,

@@ -159,10 +159,12 @@ class ProbeSql(ABC):
         )
         return [kind for (kind,) in found]
 
-    def any_row(self, table: TableName, condition: Condition) -> bool:
-        """Return whether some row meets the condition."""
-        test = condition.literal("x", vendor=self.connection.vendor).replace("%%", "%")
-        return bool(self.fetch(f"SELECT 1 FROM {table.quoted} AS x WHERE {test} LIMIT 1"))
+    def any_row(self, table: TableName, column: str, condition: Condition | None) -> bool:
+        """Return whether some row that meets the condition holds something in a column."""
+        tests = [f"x.{quoted(column)} IS NOT NULL"]
+        if condition is not None:
+            tests.append(condition.literal("x", vendor=self.connection.vendor).replace("%%", "%"))
+        return bool(self.fetch(f"SELECT 1 FROM {table.quoted} AS x WHERE {' AND '.join(tests)} LIMIT 1"))
 
     _text: str
 

@@ -50,6 +50,18 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """A column that may name folders and is not a reference."""
+
+    table: TableName
+    column: str
+    condition: Condition | None
+    """Which rows of it are about folders; None: all that hold something."""
+    history: str
+    """What keeps such tables; empty: the table is no history."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReferenceMap:
     """All references to folders in one database."""
 
@@ -73,6 +85,10 @@ class ReferenceMap:
 
     known: frozenset[tuple[TableName, str]] = frozenset()
     """Columns of which it is known what they are: references, other foreign keys, what settings ignore."""
+    untold: tuple[Untold, ...] = ()
+    """Columns that name folders by content type, or in a history that is left alone, and are not references."""
+    histories: frozenset[TableName] = frozenset()
+    """History tables that are left alone."""
     words: HostWords = HostWords(frozenset())  # noqa: RUF009 - it is frozen
     """What the host calls its folders."""
 

@@ -4,22 +4,23 @@ A constant number of statements, whatever the number of tables; nothing is writt
 but one look at how SQLite stores the keys.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from django.db import connections
 
 from cleanup import conf
-from cleanup.backends.catalogue import Action, Catalogue, ForeignKey, Table, TableName
+from cleanup.backends.catalogue import Action, Catalogue, ForeignKey, PlacedColumn, Table, TableName
 from cleanup.backends.conditions import Condition
 from cleanup.backends.postgresql_catalogue import PostgresCatalogue
 from cleanup.backends.sqlite_catalogue import SqliteCatalogue
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.folder_tables import FolderTables, folder_tables
-from cleanup.references import graph, installed_models, problems
-from cleanup.references.description import Problem, Reference, ReferenceMap
+from cleanup.references import graph, histories, installed_models, problems
+from cleanup.references.description import Problem, Reference, ReferenceMap, Untold
 from cleanup.references.graph import Spot
+from cleanup.references.holders import holders
 from cleanup.references.host_words import HostWords
 from cleanup.references.key_types import can_hold, kind_of
 from cleanup.references.named import NamedColumn, NamedColumns
@@ -98,6 +99,22 @@ class _Discovery:
         """The names of the product's own tables, which may stand in several schemas."""
         return installed_models.own_table_names(self.tables)
 
+    @cached_property
+    def words(self) -> HostWords:
+        """What the host calls its folders."""
+        return HostWords.read(self.tables, [conf.file_fields()["folder"], self.file_folder])
+
+    @cached_property
+    def candidates(self) -> list[PlacedColumn]:
+        """Columns whose names may be after folders, or by which a history is known."""
+        found = self.catalogue.all_columns(containing={*self.words.hints, *histories.MARKS})
+        return [placed for placed in found if placed.table.name not in self.own]
+
+    @cached_property
+    def histories(self) -> histories.Histories:
+        """The history tables."""
+        return histories.Histories.among(self.candidates)
+
     def _expand_patterns(self) -> list[NamedColumn]:
         """Replace patterns by the columns that they cover; return those that cover none."""
         patterns = self.named.patterns
@@ -143,6 +160,7 @@ class _Discovery:
         self._add_mapped()
         self._add_foreign_keys(keys)
         self._add_generic()
+        untold = self._histories(keys)
         self._leave_ignored()
         self._add_extra()
         described = self._describe()
@@ -168,7 +186,7 @@ class _Discovery:
             automatic_many_to_many=self._automatic_many_to_many() & written,
             inbound_keys=self._inbound(keys, written),
         )
-        words = HostWords.read(self.tables, [conf.file_fields()["folder"], self.file_folder])
+        leaving = self.histories.with_policy("leave")
         checks = problems.Checks(
             using=self.using,
             tables=self.tables,
@@ -180,15 +198,17 @@ class _Discovery:
             described=described,
             linked={(key.table, column) for key in keys for column in key.columns},
             own=self.own,
-            candidates=self.catalogue.all_columns(containing=words.hints),
-            words=words,
+            candidates=[placed for placed in self.candidates if placed.table not in leaving],
+            words=self.words,
             unmatched=self.unmatched,
         )
         return replace(
             found,
             further_columns=checks.further_columns(),
             known=checks.known,
-            words=words,
+            words=self.words,
+            untold=tuple(one for one in untold if not self._is_told(one, found, checks.known)),
+            histories=frozenset(leaving),
             problems=(*self.problems, *problems.of_graph(derived, torn), *checks.run()),
             warnings=tuple(checks.warn()),
         )
@@ -286,6 +306,47 @@ class _Discovery:
             key_column = self._column(table, relation.key_column) if table else None
             if table and type_column and key_column:
                 self._add(Spot(table, (key_column,), (self.key,), Condition.of({type_column: types})), "generic")
+
+    def _histories(self, keys: Iterable[ForeignKey]) -> list[Untold]:
+        """Do with history tables what is to become of them; return what names folders and is no reference."""
+        untold = list(self._of_content_types(keys))
+        leaving, refusing = self.histories.with_policy("leave"), self.histories.with_policy("refuse")
+        for spot, found in list(self.direct.items()):
+            if spot.table in leaving | refusing and found.source != "catalogue":
+                kind = self.histories.kinds[spot.table]
+                untold += [Untold(spot.table, column, spot.condition, kind) for column in spot.columns]
+                del self.direct[spot]
+        self.problems += [histories.refused(one) for one in untold if one.table in refusing]
+        for one in untold:
+            if self.histories.policies.get(one.table) == "move":
+                self._add(Spot(one.table, (one.column,), (self.key,), one.condition), "generic")
+        return [one for one in untold if one.table not in refusing | self.histories.with_policy("move")]
+
+    def _of_content_types(self, keys: Iterable[ForeignKey]) -> Iterator[Untold]:
+        """Yield the columns beside a content type that no generic foreign key covers."""
+        target = self.names.get(installed_models.content_type_table() or "")
+        beside = {key.table: key.columns[0] for key in keys if key.target == target and len(key.columns) == 1}
+        if target is None or not beside:
+            return
+        types = installed_models.content_types(self.tables.folder, using=self.using)
+        placed: dict[TableName, list[PlacedColumn]] = {}
+        for column in self.candidates:
+            placed.setdefault(column.table, []).append(column)
+        covered = {(spot.table, column) for spot in self.direct for column in spot.columns}
+        holding = {
+            holder.place for holder in holders(self.candidates, self.tables.folder_key) if holder.form == "value"
+        }
+        for table, type_column in beside.items() if types else ():
+            for name in histories.key_columns(placed.get(table, ()), type_column):
+                if (table, name) not in covered and (table, name) in holding:
+                    condition = Condition.of({type_column: types})
+                    yield Untold(table, name, condition, self.histories.kinds.get(table, ""))
+
+    @staticmethod
+    def _is_told(one: Untold, found: ReferenceMap, known: Collection[tuple[TableName, str]]) -> bool:
+        if one.history:
+            return any(r.table == one.table and one.column in r.columns for r in found.references)
+        return (one.table, one.column) in known
 
     def _add_extra(self) -> None:
         for entry in self.named.extra_references:

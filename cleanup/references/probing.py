@@ -20,7 +20,7 @@ from cleanup.backends.catalogue import PlacedColumn, TableName
 from cleanup.backends.finding_sql import finding_sql
 from cleanup.backends.probe_sql import Hits, KeyKind, Probed, ProbedTable, in_chunks, probe_sql
 from cleanup.folder_tables import folder_tables
-from cleanup.references import suspects
+from cleanup.references import histories, suspects
 from cleanup.references.description import Problem, Reference, ReferenceMap
 from cleanup.references.discovery import catalogue_for
 from cleanup.references.holders import Holder, holders
@@ -92,7 +92,7 @@ class _Probing:
         """Look at values, at kinds, at references of settings."""
         own = own_table_names(self.tables)
         for placed in catalogue_for(using=self.using).all_columns():
-            if placed.table.name not in own:
+            if placed.table.name not in own and placed.table not in self.references.histories:
                 self.columns[placed.table].append(placed)
         self.last_words = {words[-1] for table in self.columns if (words := words_of(table.name))}
         with self._looking():
@@ -102,6 +102,7 @@ class _Probing:
         for chunk in in_chunks(candidates):
             self._look_at(chunk)
         self._look_at_kinds()
+        self._look_at_untold()
         for reference in self.references.references:
             if reference.source == "setting" and reference.condition is None and len(reference.columns) == 1:
                 self._look_at_extra(reference)
@@ -214,6 +215,23 @@ class _Probing:
 
     def _is_ours(self, kind: str) -> bool:
         return self.references.words.name_this(kind)
+
+    def _look_at_untold(self) -> None:
+        reported = {(problem.table, problem.column) for problem in self.found.problems}
+        for one in self.references.untold:
+            if (str(one.table), one.column) in reported:
+                continue
+            try:
+                with self._looking():
+                    if not self.sql.any_row(one.table, one.column, one.condition):
+                        continue
+            except DatabaseError:
+                self.unseen.append(one.table)
+                continue
+            if one.history:
+                self.found.warnings.append(histories.left(one))
+            else:
+                self.found.problems.append(histories.unclaimed(one))
 
     # References that settings name.
 

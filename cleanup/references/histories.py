@@ -1,0 +1,118 @@
+"""Tables that keep versions of rows, or a log about them: which they are, and what becomes of what they say of folders.
+
+What happened to a folder that is gone happened to that folder, so by default history is left as it is: it is neither
+moved nor searched, and what it says of removed folders is no finding. Pure.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from cleanup import conf
+from cleanup.backends.catalogue import PlacedColumn, TableName
+from cleanup.references.description import Problem, Untold
+from cleanup.references.named import entry_of, pasted
+
+Policy = Literal["leave", "move", "refuse"]
+
+#: Columns by which such a table is known, whatever its name.
+_SHAPES: Mapping[str, frozenset[str]] = {
+    "django-simple-history": frozenset({"history_id", "history_date", "history_type"}),
+    "django-reversion": frozenset({"content_type_id", "object_id", "revision_id", "serialized_data"}),
+    "django-auditlog": frozenset({"content_type_id", "object_pk", "action", "changes"}),
+    "the admin's log": frozenset({"content_type_id", "object_id", "action_flag", "change_message"}),
+    "django-easy-audit": frozenset({"content_type_id", "object_id", "event_type", "object_json_repr"}),
+    "django-pghistory": frozenset({"pgh_id", "pgh_created_at", "pgh_label"}),
+    "Envers": frozenset({"rev", "revtype"}),
+}
+
+#: Names of columns that hold a key of the row that the content type beside them tells.
+_KEY_NAMES = frozenset({"object_id", "object_pk", "object_key", "object_uuid", "target_id", "entity_id"})
+
+#: Letters that occur in every name that is looked for here.
+MARKS: Collection[str] = _KEY_NAMES | frozenset().union(*_SHAPES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """The history tables of one database, with what they are and what becomes of them."""
+
+    kinds: Mapping[TableName, str]
+    policies: Mapping[TableName, Policy]
+
+    @classmethod
+    def among(cls, columns: Iterable[PlacedColumn]) -> "Histories":
+        """Recognise them by their columns, or by the setting. Raises MisconfiguredSetting."""
+        names: dict[TableName, set[str]] = defaultdict(set)
+        for placed in columns:
+            names[placed.table].add(placed.column.name.lower())
+        setting = conf.history_tables()
+        kinds, policies = {}, {}
+        for table, found in names.items():
+            kind = next((kind for kind, shape in _SHAPES.items() if shape <= found), "")
+            policy = next((policy for name, policy in setting.items() if _names(name, table)), None)
+            if kind or policy:
+                kinds[table] = kind or "CLEANUP_HISTORY_TABLES"
+                policies[table] = policy or "leave"
+        return cls(kinds, policies)
+
+    def with_policy(self, policy: Policy) -> set[TableName]:
+        """Return the tables of which that becomes."""
+        return {table for table, own in self.policies.items() if own == policy}
+
+
+def key_columns(columns: Iterable[PlacedColumn], type_column: str) -> Iterator[str]:
+    """Yield the columns of a table that hold keys of what the content type in ``type_column`` tells."""
+    stem = type_column.lower().removesuffix("_id").removesuffix("type").rstrip("_")
+    alike = {f"{stem}_id", f"{stem}_pk"} if stem not in {"", "content"} else set()
+    for placed in columns:
+        if placed.column.name.lower() in _KEY_NAMES | alike:
+            yield placed.column.name
+
+
+def refused(untold: Untold) -> Problem:
+    """Report a history table that names folders and that a setting refuses."""
+    return Problem(
+        "history",
+        str(untold.table),
+        untold.column,
+        f"{untold.table} is a history table ({untold.history}) whose rows name folders ({untold.column}), and "
+        f'CLEANUP_HISTORY_TABLES says "refuse". Set {{{_entry(untold.table)}: "leave"}}, or "move".',
+    )
+
+
+def left(untold: Untold) -> Problem:
+    """Report a history table that is left as it is."""
+    return Problem(
+        "history",
+        str(untold.table),
+        untold.column,
+        f"{untold.table} is a history table ({untold.history}) and is left as it is: {untold.column} goes on naming "
+        f"removed folders, and resolve_folder() tells where those went. To move its rows along, set "
+        f'CLEANUP_HISTORY_TABLES = {{{_entry(untold.table)}: "move"}}.',
+    )
+
+
+def unclaimed(untold: Untold) -> Problem:
+    """Report rows that name folders by content type, without a relation that says so."""
+    (test,) = untold.condition.tests if untold.condition else ()
+    values = ", ".join(str(value) for value in test.values)
+    entry = pasted(entry_of(untold.table, untold.column))
+    return Problem(
+        "suspected",
+        str(untold.table),
+        untold.column,
+        f"{untold.table}.{untold.column} names folders by content type ({test.column}), without a generic relation. "
+        f'Add {{{entry}: {{"{test.column}": [{values}]}}}} to CLEANUP_EXTRA_REFERENCES if they are to move, or '
+        f"{entry} to CLEANUP_IGNORED_COLUMNS; or, if it is a history, {_entry(untold.table)} to CLEANUP_HISTORY_TABLES.",
+    )
+
+
+def _entry(table: TableName) -> str:
+    return pasted(str(table))
+
+
+def _names(name: str, table: TableName) -> bool:
+    return fnmatchcase(str(table), name) or fnmatchcase(table.name, name)
