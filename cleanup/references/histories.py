@@ -106,7 +106,8 @@ def unclaimed(untold: Untold) -> Problem:
         untold.column,
         f"{untold.table}.{untold.column} names folders by content type ({test.column}), without a generic relation. "
         f'Add {{{entry}: {{"{test.column}": [{values}]}}}} to CLEANUP_EXTRA_REFERENCES if they are to move, or '
-        f"{entry} to CLEANUP_IGNORED_COLUMNS; or, if it is a history, {_entry(untold.table)} to CLEANUP_HISTORY_TABLES.",
+        f"{entry} to CLEANUP_IGNORED_COLUMNS; or, if it is a history, {_entry(untold.table)} to "
+        f"CLEANUP_HISTORY_TABLES.",
     )
 
 
