@@ -28,6 +28,7 @@ from cleanup.references import (
     blocking_rows,
     catalogue_for,
     discover,
+    publication_problems,
     row_problems,
     row_warnings,
 )
@@ -198,6 +199,7 @@ class _Preflight:
     def _of_references(self, found: ReferenceMap) -> JSON:
         self.problems[:0] = found.problems
         self.warnings += found.warnings
+        self.problems += publication_problems(using=self.using, references=found)
         self.problems += self._allowed(lambda: blocking_rows(using=self.using, references=found)) or []
         self.problems += self._allowed(lambda: row_problems(using=self.using, references=found)) or []
         self.warnings += self._allowed(lambda: row_warnings(using=self.using, references=found)) or []

@@ -18,7 +18,7 @@ from cleanup import conf, correlation, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
-from cleanup.references import ReferenceMap, blocking_rows, discover, row_problems
+from cleanup.references import ReferenceMap, blocking_rows, discover, publication_problems, row_problems
 from cleanup.services import probes
 from cleanup.services.bulk import insert_each
 
@@ -74,7 +74,11 @@ def ready_references(*, using: str, probe: Literal["now", "lately", "not"]) -> R
     must know; what undoes need not.
     """
     references = discover(using=using)
-    problems = [*references.problems, *blocking_rows(using=using, references=references)]
+    problems = [
+        *references.problems,
+        *publication_problems(using=using, references=references),
+        *blocking_rows(using=using, references=references),
+    ]
     if probe != "not":
         problems += row_problems(using=using, references=references)
     if not problems and probe != "not":
