@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cleanup.backends.pinning import pinning
 from cleanup.models import Alert, ConsistencyCheck, Run, Verification
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.findings import CODES
@@ -37,6 +38,11 @@ class DatabaseCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
+        with pinning(using=self.using):
+            metrics = list(self._collected())
+        yield from metrics
+
+    def _collected(self) -> Iterator[Metric]:
         status = DatabaseCleanupService(using=self.using).status()
         yield from self._statistics(status["statistics"])
         yield from self._service(status)

@@ -5,7 +5,8 @@ folder model. Events are computed and kept for one transaction, and only if some
 logged and hinders nobody.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -35,15 +36,31 @@ def somebody_listens(sender: type[Any]) -> bool:
     return folders_merged.has_listeners(sender) or merge_undone.has_listeners(sender)
 
 
-def send_after_commit(signal: Signal, events: Iterable[Event], *, sender: type[Any], using: str) -> None:
+def send_after_commit(
+    signal: Signal,
+    events: Iterable[Event],
+    *,
+    sender: type[Any],
+    using: str,
+    within: Callable[..., AbstractContextManager[None]],
+) -> None:
     """Send the events once the transaction, the caller's included, has committed; never if it does not.
 
-    ``events`` is not iterated over where nobody listens.
+    ``events`` is not iterated over where nobody listens; ``within`` is what receivers, code of the host, work in.
     """
     if signal.has_listeners(sender) and (happened := list(events)):
-        transaction.on_commit(partial(_send, signal, happened, sender=sender, using=using), using=using, robust=True)
+        send = partial(_send, signal, happened, sender=sender, using=using, within=within)
+        transaction.on_commit(send, using=using, robust=True)
 
 
-def _send(signal: Signal, events: list[Event], *, sender: type[Any], using: str) -> None:
-    for event in events:
-        signal.send_robust(sender, using=using, **asdict(event))  # logs what receivers raise
+def _send(
+    signal: Signal,
+    events: list[Event],
+    *,
+    sender: type[Any],
+    using: str,
+    within: Callable[..., AbstractContextManager[None]],
+) -> None:
+    with within(using=using):
+        for event in events:
+            signal.send_robust(sender, using=using, **asdict(event))  # logs what receivers raise

@@ -21,4 +21,4 @@ def backend_for(*, using: str) -> Backend:
         ) from None
 
 
-__all__ = ["Backend", "backend_for"]
+__all__ = ["Backend", "PostgresBackend", "backend_for"]

@@ -282,20 +282,24 @@ class Backend(ABC):
     # Transactions.
 
     @abstractmethod
+    def begin(self) -> None:
+        """Set, for the transaction that begins, what every one of ours sets; see ``cleanup.backends.pinning``."""
+
+    @abstractmethod
     def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
-        """Set, for this transaction alone, timeouts, row security and the text form of values.
+        """Set, for this transaction alone, timeouts and whatever could change a plan, a parse or a value.
 
         Where it writes, foreign keys are checked in the end. Where it need not be durable, its commit does not wait for
         the disk: a crash of the server may undo it, whole, until somebody's later commit has waited.
         """
 
     @contextmanager
-    def pinned(self, *, session_name: str = "") -> Iterator[None]:
+    def pinned(self, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
         """Pin within a transaction of somebody else, who gets back what it had set.
 
         Where the block raises, that is left to the savepoint around it. Here nothing is set, so nothing is restored.
         """
-        self.pin(session_name=session_name)
+        self.pin(session_name=session_name, writing=writing)
         yield
 
     @abstractmethod

@@ -20,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import IntegerField
 
 from cleanup.backends.base import Backend
+from cleanup.backends.pinning import pinning
 from cleanup.folder_tables import FolderTables, KeyColumn
 
 
@@ -248,9 +249,8 @@ class PostgresFolderSql(FolderSql):
         if connection.in_atomic_block:  # the caller's transaction, pinned by the caller
             yield
             return
-        with transaction.atomic(using=connection.alias):
-            # Row level security would hide rows and call others orphans; off, it is an error that says so.
-            self.backend.fetch("SELECT set_config('row_security', 'off', true)")
+        # Row level security would hide rows and call others orphans; off, it is an error that says so.
+        with pinning(using=connection.alias), transaction.atomic(using=connection.alias):
             yield
 
 

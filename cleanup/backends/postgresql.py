@@ -43,23 +43,10 @@ from cleanup.backends.base import (
 )
 from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
 from cleanup.backends.conditions import Statement
+from cleanup.backends.postgresql_settings import beginning, pinning, settings
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
-
-#: See Note [Text form].
-_PINNED = {
-    "datestyle": "ISO, YMD",
-    "intervalstyle": "postgres",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-    "timezone": "UTC",
-    "lc_monetary": "C",
-    "row_security": "off",
-    # A batch touches few rows of large tables, found by index; the planner, which does not know that they lie together
-    # and are cached, would rather read a whole table for each batch. Without an index it still does.
-    "enable_seqscan": "off",
-}
 
 #: The shortest time to wait for a lock; see Note [Who yields].
 SHORTEST_LOCK_TIMEOUT_MS = 50
@@ -99,21 +86,58 @@ class PostgresBackend(Backend):
 
     # Transactions.
 
+    def begin(self) -> None:
+        self._pin(self._limits())
+
     def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
         _FIRST_LOCKS.pop(self.connection, None)
-        settings = self._settings(session_name)
-        self._set_locally(settings if durable else settings | {"synchronous_commit": "off"})
-        if writing:
-            # A table that changes in two ways by keys of each other is consistent only in the end.
-            self.execute("SET CONSTRAINTS ALL DEFERRED")
+        values = self._settings(session_name)
+        if not durable:
+            values["synchronous_commit"] = "off"
+        # A table that changes in two ways by keys of each other is consistent only in the end.
+        self._pin(values, "SET CONSTRAINTS ALL DEFERRED" if writing else "")
+
+    def _pin(self, values: Mapping[str, str], *more: str) -> None:
+        """Set values until the transaction ends, in one round trip; first of all its isolation, if it begins here."""
+        self.connection.ensure_connection()
+        connection: Any = self.connection.connection
+        statements = [*pinning(values, version=self._version), *filter(None, more)]
+        if self.between_transactions():
+            statements.insert(0, beginning(read_write=self._may_write(connection)))
+        # Several statements at once, which neither parameters nor prepared statements allow. As little as BEGIN does it
+        # pass through Django's instruments.
+        with self.connection.wrap_database_errors, connection.cursor() as cursor:
+            cursor.execute("; ".join(statements), prepare=False)
+
+    def between_transactions(self) -> bool:
+        """Return whether the next statement is the first one of a transaction."""
+        connection: Any = self.connection.connection
+        return bool(connection.info.transaction_status.name == "IDLE")
+
+    def _may_write(self, connection: Any) -> bool:
+        """Return whether the transaction can be READ WRITE: not on a standby, nor where the address asks otherwise."""
+        options = str(self.connection.settings_dict["OPTIONS"].get("options", ""))
+        standby = connection.info.parameter_status("in_hot_standby") == "on"
+        return not standby and "default_transaction_read_only" not in options
+
+    @property
+    def _version(self) -> int:
+        return int(self.connection.pg_version) // 10_000  # type: ignore[attr-defined]  # of the PostgreSQL wrapper
 
     @contextmanager
-    def pinned(self, *, session_name: str = "") -> Iterator[None]:
-        names = list(self._settings(session_name))
+    def pinned(self, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
+        names = [*self._settings(session_name), "session_replication_role"]
         before = self.fetch("SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", [names])
-        self.pin(session_name=session_name)
+        self.pin(session_name=session_name, writing=writing)
         yield
-        self._set_locally(dict(before))
+        # Only what differs: some settings not every role may set, not even to what they are.
+        self.fetch(
+            "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS before(name, value)"
+            " WHERE current_setting(name) IS DISTINCT FROM value",
+            [[name for name, _ in before], [value for _, value in before]],
+        )
+        if not writing:
+            return
         # As each constraint was declared; what the transaction itself had said of them cannot be known.
         self.execute("SET CONSTRAINTS ALL DEFERRED")
         immediate = self.fetch(
@@ -123,18 +147,28 @@ class PostgresBackend(Backend):
         if immediate:
             self.execute(f"SET CONSTRAINTS {immediate.replace('%', '%%')} IMMEDIATE")
 
-    def _settings(self, session_name: str) -> dict[str, str]:
-        settings = {
-            **_PINNED,
-            "lock_timeout": f"{conf.lock_timeout_ms()}ms",
-            "statement_timeout": f"{conf.statement_timeout_ms()}ms",
+    def _limits(self) -> dict[str, str]:
+        """Return what every transaction sets."""
+        return {
+            **settings(version=self._version, batch=False),
+            # As Django reads times.
+            "timezone": self.connection.timezone_name,
             "idle_in_transaction_session_timeout": f"{conf.statement_timeout_ms()}ms",
         }
+
+    def _settings(self, session_name: str) -> dict[str, str]:
+        """Return what a transaction with a batch sets."""
+        values = {
+            **self._limits(),
+            **settings(version=self._version, batch=True),
+            "lock_timeout": f"{conf.lock_timeout_ms()}ms",
+            "statement_timeout": f"{conf.statement_timeout_ms()}ms",
+        }
         if session_name:
-            settings["application_name"] = session_name[:63]
+            values["application_name"] = session_name[:63]
         if conf.triggers() == "bypass":
-            settings["session_replication_role"] = "replica"
-        return settings
+            values["session_replication_role"] = "replica"
+        return values
 
     def _set_locally(self, settings: Mapping[str, str]) -> None:
         calls = ", ".join("set_config(%s, %s, true)" for _ in settings)

@@ -99,6 +99,9 @@ class SqliteBackend(Backend):
 
     # Transactions.
 
+    def begin(self) -> None:
+        pass
+
     def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
         # There is one writer, and nothing to set: in an immediate transaction the lock is held already, else the
         # caller's first write takes it.

@@ -19,6 +19,7 @@ from cleanup.backends import backend_for
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.guard_sessions import Sessions, StillHeld
 from cleanup.backends.guard_sql import GuardSql, PostgresGuardSql, SqliteGuardSql, Standing, guard_sql
+from cleanup.backends.pinning import unpinned
 from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import APP_LABEL, VALIDATED_BY, Guard
@@ -275,7 +276,7 @@ class PostgresEnforcement(Enforcement):
             self._drop_index(table, name)
             self.sessions.wait_for_old_transactions()
         try:
-            self.sql.backend.execute(statement)
+            self._execute_alone(statement)
         except IntegrityError as error:
             # An invalid unique index still refuses rows.
             self._drop_index(table, name)
@@ -284,7 +285,12 @@ class PostgresEnforcement(Enforcement):
 
     def _drop_index(self, table: TableName, name: str) -> None:
         self.sessions.wait_for_old_transactions()
-        self.sql.backend.execute(self.sql.drop_index(table, name, if_exists=True))
+        self._execute_alone(self.sql.drop_index(table, name, if_exists=True))
+
+    def _execute_alone(self, statement: str) -> None:
+        """Execute what no transaction allows: CONCURRENTLY."""
+        with unpinned(using=self.using):
+            self.sql.backend.execute(statement)
 
     def _alter(self, guard: Guard, statement: str) -> None:
         try:

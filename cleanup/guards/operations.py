@@ -13,6 +13,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
+from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError
 from cleanup.guard_names import VALIDATED_BY, Guard
 from cleanup.guards.enforcement import Enforcement, enforcement
@@ -60,7 +61,7 @@ class _GuardOperation(Operation):
         using = schema_editor.connection.alias
         if not router.allow_migrate(using, app_label):
             return
-        with _as_command_error():
+        with _as_command_error(), pinning(using=using):
             work = enforcement(using=using)
             if schema_editor.collect_sql:
                 for statement in self.statements(work, backwards=backwards):

@@ -18,6 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseFailure
 from rich.text import Text
 
+from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError, UsageError
 from cleanup.management.failures import Failure, failure_of, lost_run
 from cleanup.management.location import location
@@ -66,7 +67,8 @@ class ShellCommand(BaseCommand):
         self.err = console(self.stderr, color=color)
         self.progress: RunProgress | None = None
         try:
-            status = self.perform()
+            with self._pinning():
+                status = self.perform()
             self.stdout.flush()
         except (CleanupError, DatabaseFailure) as error:
             self._fail(self._failure_of(error), cause=error)
@@ -78,6 +80,10 @@ class ShellCommand(BaseCommand):
             raise CommandError(f"Interrupted. {more}", returncode=INTERRUPTED) from interrupt
         if status:
             sys.exit(status)
+
+    def _pinning(self) -> AbstractContextManager[None]:
+        alias = self.options["database"]
+        return pinning(using=alias) if alias in connections else nullcontext()
 
     def perform(self) -> int:
         """Do the work and return the exit status. Raises CleanupError."""

@@ -13,6 +13,7 @@ from django.db import connections
 from cleanup import conf
 from cleanup.backends.catalogue import Action, Catalogue, ForeignKey, PlacedColumn, Table, TableName
 from cleanup.backends.conditions import Condition
+from cleanup.backends.pinning import pinning
 from cleanup.backends.postgresql_catalogue import PostgresCatalogue
 from cleanup.backends.sqlite_catalogue import SqliteCatalogue
 from cleanup.exceptions import DatabaseUnusable
@@ -51,7 +52,8 @@ def discover(*, using: str) -> ReferenceMap:
 
     Raises DatabaseUnusable where a mapped table or column is missing, and MisconfiguredSetting.
     """
-    return _Discovery(using).run()
+    with pinning(using=using):
+        return _Discovery(using).run()
 
 
 @dataclass(slots=True)

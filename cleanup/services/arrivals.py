@@ -11,12 +11,13 @@ from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError
 from django.db.models import F
 
 from cleanup import journal
 from cleanup.backends import backend_for
 from cleanup.backends.base import Counted, Pair, Pairs, Target
+from cleanup.backends.pinning import batch
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
@@ -72,8 +73,7 @@ class LateArrivals:
 
     def _move_together(self, page: Sequence[RemovedFolder]) -> Counter[str]:
         moved: Counter[str] = Counter()
-        with transaction.atomic(using=self.using):
-            self.backend.pin(session_name="cleanup late arrivals")
+        with batch(self.backend, session_name="cleanup late arrivals"):
             for counted in self._move(page):
                 moved[str(counted.table)] += counted.rows
         return moved

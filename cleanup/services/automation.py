@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from cleanup.backends.pinning import pinned_verbs
 from cleanup.models import ConsistencyCheck, Schedule, ScheduledRun, Service
 from cleanup.services import checking, clusters, errands, heartbeat, schedules, status
 from cleanup.services.database import DatabaseCleanupService
@@ -17,6 +18,7 @@ from cleanup.services.reports import JSON
 from cleanup.services.schedules import Schedules
 
 
+@pinned_verbs()
 class AutomatedCleanupService:
     """Start, stop, look at and change what is done by itself on one database alias."""
 

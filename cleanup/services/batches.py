@@ -12,6 +12,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from cleanup import journal
+from cleanup.backends.pinning import unpinned
 from cleanup.exceptions import StalePlan
 from cleanup.models import Result, Run, SnapshotLayout
 from cleanup.references import ReferenceMap
@@ -95,7 +96,11 @@ class CleanupTask:
             if decision.application in points
         )
         send_after_commit(
-            folders_merged, merged, sender=self.consolidation.tables.folder, using=self.consolidation.using
+            folders_merged,
+            merged,
+            sender=self.consolidation.tables.folder,
+            using=self.consolidation.using,
+            within=unpinned,
         )
         return [self._outcome(result, points) for result in results]
 

@@ -18,12 +18,11 @@ from datetime import datetime, timedelta
 from itertools import repeat
 from typing import Any, NamedTuple
 
-from django.db import transaction
-
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
 from cleanup.backends.base import Cell, Counted, Forwarding, Keys, Pair, Pairs, Target
 from cleanup.backends.catalogue import Table
+from cleanup.backends.pinning import batch
 from cleanup.exceptions import (
     ApplicationError,
     Collision,
@@ -411,8 +410,7 @@ class Consolidation:
         if self.backend.connection.vendor == "sqlite":
             yield
             return
-        with transaction.atomic(using=self.using):
-            self.backend.pin(session_name=session_name, writing=False)
+        with batch(self.backend, session_name=session_name, writing=False):
             yield
 
     def foresee(self, decisions: list[Decision]) -> list[FolderCleanupResult]:

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from cleanup import conf, exceptions, queries
 from cleanup.backends import backend_for
+from cleanup.backends.pinning import batch, pinned_verbs
 from cleanup.exceptions import ApplicationError, CleanupError, Held, InvalidKey, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
 from cleanup.models import ConsistencyCheck, Control, Hold, Result, RollbackPoint, Run, Verification
@@ -59,6 +60,7 @@ _ERRORS = {
 }
 
 
+@pinned_verbs(but=("get_or_create_folder_structure", "get_or_create_folder"))  # they pin where they change something
 class DatabaseCleanupService:
     """Find, merge, undo and verify on one database alias."""
 
@@ -448,7 +450,7 @@ class DatabaseCleanupService:
         """
         key = self._existing_application(application_id)
         references = discover(using=self.using)
-        with transaction.atomic(using=self.using), backend_for(using=self.using).pinned():
+        with batch(backend_for(using=self.using)):
             point = rollback.take_point(
                 using=self.using,
                 references=references,
@@ -553,8 +555,7 @@ class DatabaseCleanupService:
         self, undo: rollback.Undo, points: Sequence[RollbackPoint], *, as_copies: bool
     ) -> rollback.PointOutcome:
         """Return what undoing the first of the points would do, which the others need."""
-        with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
-            undo.backend.pin()
+        with _forbidden_as_conflict(undo), batch(undo.backend):
             outcomes = undo.undo(
                 points, skip_conflicts=True, as_copies=as_copies, now=timezone.now(), latest_first=len(points) > 1
             )
@@ -568,8 +569,7 @@ class DatabaseCleanupService:
         now = timezone.now()
 
         def work() -> list[rollback.PointOutcome]:
-            pinned = undo.backend.pinned(session_name="cleanup rollback")
-            with _forbidden_as_conflict(undo), transaction.atomic(using=self.using), pinned:
+            with _forbidden_as_conflict(undo), batch(undo.backend, session_name="cleanup rollback"):
                 points = undo.lock([point.sequence])
                 outcomes = undo.undo(points, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now, by=by)
                 undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
-from django.db import connections, transaction
+from django.db import connections
 from django.db.models import Count
 
 from cleanup import conf, queries
 from cleanup.backends import Backend, backend_for
+from cleanup.backends.pinning import batch
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Result
 from cleanup.references import ReferenceMap
@@ -132,8 +133,7 @@ def _reading(backend: Backend) -> Iterator[None]:
     if backend.connection.vendor == "sqlite":
         yield
         return
-    with transaction.atomic(using=backend.connection.alias):
-        backend.pin(session_name="cleanup preflight")
+    with batch(backend, session_name="cleanup preflight", writing=False):
         yield
 
 

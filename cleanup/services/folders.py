@@ -28,6 +28,7 @@ from django.utils import timezone
 
 from cleanup import conf
 from cleanup.backends import backend_for
+from cleanup.backends.pinning import batch, pinning
 from cleanup.exceptions import (
     CleanupError,
     FolderNotCreated,
@@ -224,6 +225,10 @@ class _Request:
         if found is not None and (obstacle := self._obstacle(forest)):
             self._queue(obstacle)
             return _Answer(self.application, found.parent, found.folders, queued=True)
+        with pinning(using=self.using):
+            return self._settle_patiently()
+
+    def _settle_patiently(self) -> _Answer:
         is_own = self.connection.get_autocommit()
         attempt = 0
         while True:
@@ -346,7 +351,7 @@ class _Request:
     def _merge(self) -> tuple[UUID | None, _Obstacle | None]:
         """Merge in a savepoint, and return the rollback point or why it did not go."""
         try:
-            with transaction.atomic(using=self.using), self.backend.pinned(session_name="cleanup folders"):
+            with batch(self.backend, session_name="cleanup folders"):
                 return self._consolidate(), None
         except _SetAside as aside:
             return None, aside.obstacle
@@ -466,6 +471,11 @@ def _python(field: "models.Field[Any, Any]", key: str | None) -> Any:
 
 
 def _enqueue(*, using: str, application: str, obstacle: _Obstacle) -> None:
+    with pinning(using=using):
+        _write_queued(using=using, application=application, obstacle=obstacle)
+
+
+def _write_queued(*, using: str, application: str, obstacle: _Obstacle) -> None:
     queued = QueuedApplication.objects.using(using).filter(pk=application, code=obstacle.code)
     if queued.exists():  # the usual case on every further call
         return

@@ -17,6 +17,7 @@ from django.db.migrations.loader import MigrationLoader
 from cleanup import conf
 from cleanup.backends import backend_for
 from cleanup.backends.catalogue import Table, TableName, quoted
+from cleanup.backends.pinning import pinning
 from cleanup.backends.server import Collation, contained, server_of
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard, putting
@@ -57,7 +58,8 @@ def preflight(*, using: str) -> JSON:
 
     Raises DatabaseUnusable where a mapped table or column is missing, and MisconfiguredSetting.
     """
-    return _Preflight(using).answer()
+    with pinning(using=using):
+        return _Preflight(using).answer()
 
 
 class _Preflight:

@@ -21,6 +21,7 @@ from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
 from cleanup.backends.base import RowConflict, StructureTable
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
+from cleanup.backends.pinning import unpinned
 from cleanup.exceptions import (
     AlreadyRolledBack,
     InvalidKey,
@@ -418,7 +419,9 @@ class Undo:
         Result.objects.using(self.using).filter(
             point__in=[point.sequence for point in points], run__kind=Run.Kind.CLEANUP
         ).update(status=Result.Status.ROLLED_BACK)
-        send_after_commit(merge_undone, self._undone(points), sender=self.tables.folder, using=self.using)
+        send_after_commit(
+            merge_undone, self._undone(points), sender=self.tables.folder, using=self.using, within=unpinned
+        )
         if hold:
             Hold.objects.using(self.using).bulk_create(
                 [

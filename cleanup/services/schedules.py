@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from cleanup import conf
+from cleanup.backends.pinning import pinning
 from cleanup.exceptions import UnknownObject, UsageError
 from cleanup.models import Schedule, Service
 
@@ -82,7 +83,7 @@ def update(*, using: str, name: str, **changes: Any) -> Schedule:
     unknown = sorted(set(changes) - set(CHANGEABLE))
     if unknown:
         raise UsageError(f"A schedule has no {', '.join(unknown)} to change, only {', '.join(CHANGEABLE)}.")
-    with transaction.atomic(using=using):
+    with pinning(using=using), transaction.atomic(using=using):
         schedule = Schedule.objects.using(using).select_for_update().filter(pk=name).first()
         if schedule is None:
             raise UnknownObject(what="schedule", key=name)
@@ -119,7 +120,8 @@ class EditableSchedule:
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("_"):
             raise AttributeError(attribute)
-        row = Schedule.objects.using(self._using).filter(pk=self.name).first()
+        with pinning(using=self._using):
+            row = Schedule.objects.using(self._using).filter(pk=self.name).first()
         if row is None:
             raise UnknownObject(what="schedule", key=self.name)
         return getattr(row, attribute)

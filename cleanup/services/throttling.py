@@ -16,6 +16,7 @@ from uuid import UUID
 from cleanup import conf
 from cleanup.backends import Backend
 from cleanup.backends.load import load_of
+from cleanup.backends.pinning import unpinned
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,8 @@ class Throttle:
         if hook is None:
             return
         try:
-            reason = hook(using=self.using, run_id=str(self.run_id))
+            with unpinned(using=self.using):
+                reason = hook(using=self.using, run_id=str(self.run_id))
         except Exception as error:  # noqa: BLE001  # the host's own code
             logger.warning("CLEANUP_THROTTLE failed (%s)", type(error).__name__, extra={"event": "hook_failed"})
             self.probes[_HOOK] = "unknown"

@@ -24,6 +24,7 @@ from django.db.models import F, Model, Q, QuerySet
 from django.db.models.functions import Now
 
 from cleanup import conf
+from cleanup.backends.pinning import pinning
 from cleanup.models import Run, Tick
 from cleanup.services import clusters
 from cleanup.services.runs import worker_is_gone
@@ -157,12 +158,16 @@ class Seat:
 
     def _keep(self, over: threading.Event) -> None:
         try:
-            while not over.wait(conf.tick().total_seconds() / 2):
-                with suppress(DatabaseError, InterfaceError):  # the next time, perhaps; else the lease runs out
-                    self._renew()
-                    clusters.beat(using=self.using)
+            with pinning(using=self.using):
+                self._keep_until(over)
         finally:
             connections[self.using].close()
+
+    def _keep_until(self, over: threading.Event) -> None:
+        while not over.wait(conf.tick().total_seconds() / 2):
+            with suppress(DatabaseError, InterfaceError):  # the next time, perhaps; else the lease runs out
+                self._renew()
+                clusters.beat(using=self.using)
 
     def is_shared(self) -> bool:
         """Tell whether somebody else works at the same."""

@@ -32,6 +32,7 @@ from django.db.models.functions import Coalesce, Now
 
 from cleanup import conf, correlation, journal, signals
 from cleanup.backends import Backend, backend_for
+from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict, SharedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Result, Run, SnapshotLayout
@@ -239,11 +240,12 @@ class Team:
     def _in_thread(self) -> None:
         name, lost = threading.current_thread().name, False
         try:
-            if self.turns and not self._has_a_second_connection():
-                return
-            worker = Worker(self)
-            name = worker.name
-            worker.work()
+            with pinning(using=self.using):
+                if self.turns and not self._has_a_second_connection():
+                    return
+                worker = Worker(self)
+                name = worker.name
+                worker.work()
         except BaseException as error:  # noqa: BLE001  # raised again by the first thread
             lost = is_lost(error)
             if lost:

@@ -10,6 +10,7 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
 from cleanup import conf
+from cleanup.backends.pinning import unpinned
 from cleanup.exceptions import Refused, UsageError
 from cleanup.guard_names import APP_LABEL
 from cleanup.management import rendering
@@ -94,7 +95,8 @@ class Command(ShellCommand):
                 self._migrate(label)
 
     def _migrate(self, *target: str) -> None:
-        call_command("migrate", *target, database=self.using, verbosity=0, interactive=False)
+        with unpinned(using=self.using):  # it builds indexes outside of transactions
+            call_command("migrate", *target, database=self.using, verbosity=0, interactive=False)
 
     def _fill(self) -> Filled:
         self._heading(

@@ -1,0 +1,111 @@
+"""Have every transaction of ours pinned, whatever it executes.
+
+Note [Every transaction of ours]. Each way in (the verbs of the services, commands, tasks, threads) works ``with
+pinning(using=...)``. Meanwhile a transaction that begins on this thread's connection is pinned first, and a statement
+outside of one gets a transaction of its own: batches, claims, catalogues and the ORM's single statements alike. A
+transaction that was open before is the caller's: there a verb pins by itself what it needs, and gives back what was set
+(``batch``). Code of the host that we call works ``with unpinned(using=...)``. On SQLite there is nothing to pin.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from types import FunctionType
+from typing import Any, TypeVar
+
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup.backends import Backend, PostgresBackend
+
+C = TypeVar("C", bound=type[Any])
+
+
+class _Pinning:
+    """What Django passes statements through."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.backend = PostgresBackend(connection)
+
+    def __call__(
+        self,
+        execute: Callable[..., Any],
+        sql: str,
+        params: Any,
+        many: bool,  # noqa: FBT001  # as Django calls it
+        context: dict[str, Any],
+    ) -> Any:
+        connection = self.backend.connection
+        if not self.backend.between_transactions():
+            return execute(sql, params, many, context)
+        if connection.autocommit:
+            with transaction.atomic(using=connection.alias):
+                self.backend.begin()
+                return execute(sql, params, many, context)
+        self.backend.begin()
+        return execute(sql, params, many, context)
+
+
+@contextmanager
+def pinning(*, using: str) -> Iterator[None]:
+    """Pin the transactions that begin on this thread's connection; nothing to do in a transaction of the caller."""
+    connection = connections[using]
+    known = any(isinstance(wrapper, _Pinning) for wrapper in connection.execute_wrappers)
+    if connection.vendor != "postgresql" or known or _is_callers(connection):
+        yield
+        return
+    with connection.execute_wrapper(_Pinning(connection)):
+        yield
+
+
+def _is_callers(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a transaction is open, or whoever calls us commits by hand."""
+    by_itself = connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit
+    return connection.in_atomic_block or not by_itself
+
+
+@contextmanager
+def unpinned(*, using: str) -> Iterator[None]:
+    """Leave alone, for a while, the transactions that begin."""
+    connection = connections[using]
+    wrappers = connection.execute_wrappers
+    connection.execute_wrappers = [wrapper for wrapper in wrappers if not isinstance(wrapper, _Pinning)]
+    try:
+        yield
+    finally:
+        connection.execute_wrappers = wrappers
+
+
+@contextmanager
+def batch(backend: Backend, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
+    """Work in a transaction with the settings of a batch: one of our own, or the caller's, who gets back its own."""
+    connection = backend.connection
+    nested = connection.in_atomic_block or not connection.get_autocommit()
+    with transaction.atomic(using=connection.alias):
+        if nested:
+            with backend.pinned(session_name=session_name, writing=writing):
+                yield
+        else:
+            backend.pin(session_name=session_name, writing=writing)
+            yield
+
+
+def pinned_verbs(*, but: tuple[str, ...] = ()) -> Callable[[C], C]:
+    """Have every public method of a class, but those named, work ``with pinning`` on the database ``self.using``."""
+
+    def decorate(service: C) -> C:
+        for name, verb in list(vars(service).items()):
+            if isinstance(verb, FunctionType) and not name.startswith("_") and name not in but:
+                setattr(service, name, _pinned(verb))
+        return service
+
+    return decorate
+
+
+def _pinned(verb: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(verb)
+    def pinned(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with pinning(using=self.using):
+            return verb(self, *args, **kwargs)
+
+    return pinned
