@@ -14,6 +14,8 @@ from psycopg import pq
 POSTGRESQL = "django.db.backends.postgresql"
 SQLITE = "django.db.backends.sqlite3"
 SCHEMES = "postgresql://user:password@host:5432/name or sqlite:////path/to/file"
+#: What `make_usable` sets.
+USABLE = {"DateStyle": "ISO", "IntervalStyle": "postgres", "default_transaction_read_only": "off"}
 UNREADABLE = (
     f"DATABASE_URL cannot be read: it must look like {SCHEMES}, "
     "with characters such as @ : / ? # % in the user name and password percent-encoded."
@@ -97,6 +99,23 @@ def postgresql(parsed: dict[str, Any], *, options: dict[str, Any], pool_size: in
         "DISABLE_SERVER_SIDE_CURSORS": True,
         "OPTIONS": tuned | options,
     }
+
+
+def make_usable(*, connection: Any, **_: Any) -> None:
+    """Set for a new session what Django cannot work without, where the server, the database or the role set another.
+
+    Django reads dates in ISO's form alone, and writes its migrations and sessions in transactions that it does not
+    declare READ WRITE. An address that asks for these settings is left with them. The cleanup's own transactions pin
+    many more (cleanup.backends.postgresql_settings). Connect to ``connection_created``, except behind a proxy, where a
+    session is not ours alone.
+    """
+    if connection.vendor != "postgresql":
+        return
+    asked_for = str(connection.settings_dict["OPTIONS"].get("options", "")).lower()
+    told = connection.connection.info.parameter_status  # by the server at the beginning: costs no round trip
+    for name, wanted in USABLE.items():
+        if not (told(name) or wanted).startswith(wanted) and name.lower() not in asked_for:
+            connection.connection.execute(f"SET {name} = '{wanted}'")
 
 
 def refuse_unknown(options: dict[str, Any], *, known: Collection[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import django
 from csp import constants as csp
+from django.db.backends.signals import connection_created
 
 from cleanup.api.schema_settings import SETTINGS as SCHEMA_SETTINGS
 from project import database, environment
@@ -144,6 +145,8 @@ DATABASES = {
         transaction_pooling=environment.flag("DATABASE_TRANSACTION_POOLING"),
     ),
 }
+if not environment.flag("DATABASE_TRANSACTION_POOLING"):
+    connection_created.connect(database.make_usable)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Background tasks -------------------------------------------------------------------------------------------------

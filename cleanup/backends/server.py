@@ -108,7 +108,7 @@ class Server(ABC):
 
     @abstractmethod
     def settings(self) -> dict[str, str | None]:
-        """Return the server's settings that matter, as this session sees them."""
+        """Return the server's settings that matter, as a session begins with them."""
 
     @abstractmethod
     def deadlock_timeout_ms(self) -> int | None:
@@ -172,7 +172,7 @@ class PostgresServer(Server):
 
     def settings(self) -> dict[str, str | None]:
         told = self.ask(
-            "SELECT name, concat_ws(' ', setting, unit) FROM pg_settings WHERE name = ANY(%s)", [list(self._SETTINGS)]
+            "SELECT name, concat_ws(' ', reset_val, unit) FROM pg_settings WHERE name = ANY(%s)", [list(self._SETTINGS)]
         )
         return dict.fromkeys(self._SETTINGS) | dict(told or ())
 

@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004  # Django's n
 from django.db import DatabaseError, connections, router
 
 from cleanup.backends.guard_sql import Standing
+from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError
 from cleanup.guard_names import APP_LABEL, MADE_BY, VALIDATED_BY, Guard, lifting, on, putting
 from cleanup.guards.enforcement import applied_migrations, guard_sql_of, installed, standings
@@ -30,7 +31,8 @@ def check_guards(
             continue
         connections[using].ensure_connection()  # with no database there is nothing to say: whoever asked says so
         try:
-            messages += _about(using) if installed(using=using) else ()
+            with pinning(using=using):
+                messages += _about(using) if installed(using=using) else ()
         except (CleanupError, DatabaseError):
             messages.append(
                 Warning(

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cleanup.backends.pinning import pinned_verbs
+from cleanup.backends.pinning import pinned_verbs, pinning
 from cleanup.models import ConsistencyCheck, Schedule, ScheduledRun, Service
 from cleanup.services import checking, clusters, errands, heartbeat, schedules, status
 from cleanup.services.database import DatabaseCleanupService
@@ -84,6 +84,7 @@ class AutomatedCleanupService:
 
 def install(*, using: str) -> None:
     """Make the rows that the service stands on, where they are not there yet; what is there stays as it is."""
-    Service.objects.using(using).bulk_create([Service(pk=1)], ignore_conflicts=True)
-    schedules.install(using=using)
-    clusters.schedule_heartbeat(using=using)
+    with pinning(using=using):
+        Service.objects.using(using).bulk_create([Service(pk=1)], ignore_conflicts=True)
+        schedules.install(using=using)
+        clusters.schedule_heartbeat(using=using)

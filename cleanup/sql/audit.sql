@@ -47,7 +47,12 @@ SET intervalstyle = 'postgres';
 SET timezone = 'UTC';
 SET bytea_output = 'hex';
 SET extra_float_digits = 1;
+SET lc_monetary = 'C';
+SET xmlbinary = 'base64';
 SET row_security = off;
+SET jit = off;
+SET transform_null_equals = off;
+SET default_transaction_read_only = off;
 SET client_min_messages = warning;
 
 DROP TABLE IF EXISTS pg_temp.audit_place;

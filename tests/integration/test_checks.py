@@ -16,7 +16,7 @@ from tests.hostapp.models import OWN_MODELS
 
 ERRORS = [f"cleanup.E{number:03}" for number in range(1, 12)]
 WARNINGS = [f"cleanup.W{number:03}" for number in range(1, 8)]
-IDS = {*ERRORS, *WARNINGS}
+IDS = {*ERRORS, "cleanup.E020", *WARNINGS}
 
 
 def found() -> list:

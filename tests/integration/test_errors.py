@@ -38,7 +38,7 @@ class TestSerializationFailure:
         connections[scratch_database].close()
         return scratch_database
 
-    def test_is_tried_again(self, strict):
+    def test_does_not_happen_where_the_database_asks_for_stricter_isolation(self, strict):
         (key,) = mess.make(strict, applications=1)
 
         def interfere() -> None:
@@ -47,6 +47,16 @@ class TestSerializationFailure:
 
         with interfering(strict, lambda statement: named('":files" AS t SET') in statement, interfere):
             report = service_of(strict).cleanup_all_duplicate_folders()
+        assert (report.status, report.successful_cleanups) == ("completed", 1)
+        assert result_of(strict, key).attempts == 1
+
+    def test_is_tried_again(self, strict, settings):
+        settings.CLEANUP_TRIGGERS = "fire"
+        (key,) = mess.make(strict, applications=1)
+        make_stubborn(strict, key)
+        execute(strict, "CREATE SEQUENCE tries")
+        add_trigger(strict, body="IF nextval('tries') = 1 THEN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END IF;")
+        report = service_of(strict).cleanup_all_duplicate_folders()
         assert (report.status, report.successful_cleanups) == ("completed", 1)
         assert (result_of(strict, key).attempts, result_of(strict, key).error_code) == (2, "")
 
@@ -115,20 +125,18 @@ class TestReadOnlyDatabase:
     def test_after_a_failover_loses_nothing(self, scratch_database):
         mess.make(scratch_database, applications=4)
         service = service_of(scratch_database)
-        name = connections[scratch_database].settings_dict["NAME"]
+        options = connections[scratch_database].settings_dict["OPTIONS"]
         pid = fetch(scratch_database, "SELECT pg_backend_pid()")[0][0]
 
         def fail_over() -> None:
+            options["options"] = "-c default_transaction_read_only=on"  # what is reached now takes no changes
             with psycopg.connect(databases.url_of(scratch_database), autocommit=True) as session:
-                session.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
                 session.execute("SELECT pg_terminate_backend(%s)", [pid])
 
         with pytest.raises(DatabaseError, match="read-only") as caught:
             service.cleanup_all_duplicate_folders(batch_size=1, progress=once(fail_over))
         assert classify(caught.value).kind == "system"
-        with psycopg.connect(databases.url_of(scratch_database), autocommit=True) as session:
-            session.execute("SET default_transaction_read_only = off")
-            session.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        del options["options"]
         connections[scratch_database].close()
         run = Run.objects.using(scratch_database).get()
         assert service.resume(run.pk).successful_cleanups == 4

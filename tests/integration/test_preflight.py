@@ -427,9 +427,18 @@ class TestProblems:
         assert "lock_timeout" not in [code for code, *_ in problems(database)]
 
     @pytest.mark.only("postgresql")
-    def test_of_a_database_that_is_read_only(self, scratch_database):
+    def test_of_an_address_that_asks_for_reading_alone(self, scratch_database, monkeypatch):
+        connections[scratch_database].close()
+        options = connections[scratch_database].settings_dict["OPTIONS"]
+        with monkeypatch.context() as patched:
+            patched.setitem(options, "options", "-c default_transaction_read_only=on")
+            assert problems(scratch_database) == [("read_only", "", "")]
+        connections[scratch_database].close()
+
+    @pytest.mark.only("postgresql")
+    def test_are_none_where_a_role_merely_begins_by_reading(self, scratch_database):
         execute(scratch_database, "SET default_transaction_read_only = on")
-        assert problems(scratch_database) == [("read_only", "", "")]
+        assert problems(scratch_database) == []
 
     @pytest.mark.only("sqlite")
     def test_of_a_connection_that_is_read_only(self, scratch_database):
