@@ -10,8 +10,8 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
-from django.core.checks import CheckMessage, Tags, register
-from django.db import OperationalError, connections, models, router
+from django.core.checks import CheckMessage, register
+from django.db import connections, models, router
 from django.utils.module_loading import import_string
 
 from cleanup import conf
@@ -98,42 +98,6 @@ def check_requests(**_: Any) -> list[CheckMessage]:
         for alias in connections
         if connections[alias].settings_dict["ATOMIC_REQUESTS"]
     ]
-
-
-@register(Tags.database)
-def check_sessions(*, databases: Iterable[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Report databases whose sessions begin with what Django itself cannot work with: E020. Migrations ask this."""
-    return [message for alias in databases or () for message in _sessions(alias)]
-
-
-def _sessions(alias: str) -> Iterator[CheckMessage]:
-    connection: Any = connections[alias]
-    if connection.vendor != "postgresql" or not router.allow_migrate_model(alias, Run):
-        return
-    try:
-        connection.ensure_connection()
-    except OperationalError:  # whoever asked for the check says so
-        return
-    told = connection.connection.info.parameter_status
-    if told("in_hot_standby") == "on":
-        return
-    for name, wanted, why in (
-        ("DateStyle", "ISO", "Django reads no other form of dates"),
-        ("IntervalStyle", "postgres", "Django reads no other form of intervals"),
-        ("default_transaction_read_only", "off", "Django could not write"),
-    ):
-        value = told(name)
-        if value and not value.startswith(wanted):
-            role, name_of_database = (
-                connection.ops.quote_name(part)
-                for part in (connection.connection.info.user, connection.connection.info.dbname)
-            )
-            yield checks.Error(
-                f"Sessions on database {alias!r} begin with {name} = {value}: {why}.",
-                hint=f"ALTER ROLE {role} IN DATABASE {name_of_database} SET {name} = '{wanted}';",
-                obj=alias,
-                id="cleanup.E020",
-            )
 
 
 @register(TAG)

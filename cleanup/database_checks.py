@@ -13,6 +13,7 @@ from django.db import DatabaseError, connections, router
 from django.db.migrations.loader import MigrationLoader
 
 from cleanup.backends.catalogue import Catalogue, Table
+from cleanup.backends.pinning import pinning
 from cleanup.exceptions import MisconfiguredSetting
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references import SUPPORTED, catalogue_for
@@ -26,7 +27,7 @@ def check_databases(
     databases: Sequence[str] | None,
     **_: Any,
 ) -> list[CheckMessage]:
-    """Report databases and mapped tables that cannot be worked with: E008 to E011."""
+    """Report databases and mapped tables that cannot be worked with: E008 to E012."""
     try:
         tables = folder_tables()
     except MisconfiguredSetting:  # reported by the checks of settings
@@ -34,7 +35,8 @@ def check_databases(
     found: list[CheckMessage] = []
     for using in databases or ():
         if router.allow_migrate(using, "cleanup"):
-            found += _of_database(using, tables)
+            with pinning(using=using):
+                found += _of_database(using, tables)
     return found
 
 
@@ -48,6 +50,8 @@ def _of_database(using: str, tables: FolderTables) -> Iterator[CheckMessage]:
         )
         return
     yield from _without_migrations(using, tables)
+    if connection.vendor == "postgresql":
+        yield from _sessions(connection)
     try:
         yield from _mapped_tables(catalogue_for(using=using), tables)
     except DatabaseError:  # without a connection or the right to look, the command itself says so
@@ -65,6 +69,25 @@ def _without_migrations(using: str, tables: FolderTables) -> Iterator[CheckMessa
                 f"App {label} has models that the cleanup is set to work on, and no migration yet.",
                 hint=f"Run: manage.py makemigrations {label} (it makes no table of a model with managed = False).",
                 id="cleanup.E010",
+            )
+
+
+def _sessions(connection: Any) -> Iterator[CheckMessage]:
+    """Report what sessions begin with that Django cannot work with: its own statements pin nothing."""
+    connection.ensure_connection()
+    info = connection.connection.info
+    for name, wanted, why in (
+        ("DateStyle", "ISO", "Django reads no other form of dates"),
+        ("IntervalStyle", "postgres", "Django reads no other form of intervals"),
+        ("default_transaction_read_only", "off", "Django writes without asking for a transaction that may"),
+    ):
+        value = info.parameter_status(name)
+        if value and not value.startswith(wanted) and info.parameter_status("in_hot_standby") != "on":
+            role, database = map(connection.ops.quote_name, (info.user, info.dbname))
+            yield checks.Error(
+                f"Sessions on database {connection.alias!r} begin with {name} = {value}: {why}.",
+                hint=f"Run and connect again: ALTER ROLE {role} IN DATABASE {database} SET {name} = '{wanted}';",
+                id="cleanup.E012",
             )
 
 

@@ -14,9 +14,9 @@ from cleanup import checks, conf, database_checks
 from cleanup.models import Folder
 from tests.hostapp.models import OWN_MODELS
 
-ERRORS = [f"cleanup.E{number:03}" for number in range(1, 12)]
+ERRORS = [f"cleanup.E{number:03}" for number in range(1, 13)]
 WARNINGS = [f"cleanup.W{number:03}" for number in range(1, 8)]
-IDS = {*ERRORS, "cleanup.E020", *WARNINGS}
+IDS = {*ERRORS, *WARNINGS}
 
 
 def found() -> list:

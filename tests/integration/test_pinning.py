@@ -104,9 +104,9 @@ class TestMigrations:
     @pytest.mark.usefixtures("bare")
     def test_where_sessions_begin_so_are_refused_in_words(self, scratch_database, setting, value):
         begin_sessions_with(scratch_database, **{setting: value})
-        with pytest.raises(SystemCheckError, match=r"cleanup\.E020") as caught:
+        with pytest.raises(SystemCheckError, match=r"cleanup\.E012") as caught:
             call_command("migrate", "cleanup", database=scratch_database, verbosity=0, skip_checks=False)
-        (remedy,) = (line.split("HINT: ")[1] for line in str(caught.value).splitlines() if "HINT: " in line)
+        (remedy,) = (line.split("connect again: ")[1] for line in str(caught.value).splitlines() if "HINT: " in line)
         with transaction.atomic(using=scratch_database):
             execute(scratch_database, "SET TRANSACTION READ WRITE")
             execute(scratch_database, remedy)
