@@ -284,6 +284,10 @@ class Reader:
             for image in json.loads(images or "[]"):
                 yield dict(zip(columns, image, strict=True))
 
+    def names_rows_by_key(self, label: str) -> bool:
+        """Return whether the rows that moved together are told by their keys alone, as since format 2."""
+        return self._format > 1 and bool(self.key(label))
+
     def names_folders_once(self, label: str, key: str) -> bool:
         """Return whether rows of a table name one folder, by the folder's ``key``."""
         targets = [(own, folder) for _, kind, found in self._steps for table, own, folder in found if table == label]

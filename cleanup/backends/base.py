@@ -419,6 +419,21 @@ class Backend(ABC):
     def _count_rows(self, target: Target) -> Statement:
         """Return the query of point and number of rows."""
 
+    def count_repeated(self, groups: Sequence[Sequence[Target]]) -> list[Counted]:
+        """Count, of the rows of targets of one table each, how often a row was counted that had been already."""
+        counted = self.fetch_each(self._count_repeated(targets) for targets in groups)
+        return [Counted(point, groups[number][0].table.name, rows) for number, point, rows in counted]
+
+    @abstractmethod
+    def _count_repeated(self, targets: Sequence[Target]) -> Statement:
+        """Return the query of point and number of rows."""
+
+    @abstractmethod
+    def count_journaled(
+        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
+    ) -> list[Counted]:
+        """Count the rows of a table that a journal says have moved, each once, however many of its columns did."""
+
     @abstractmethod
     def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
         """Yield the rows that would lose their place in a unique key if the target's rows moved, with its number.

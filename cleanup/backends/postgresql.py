@@ -353,6 +353,42 @@ class PostgresBackend(Backend):
         )
         return sql, [*self._pair_params(target), *condition_params]
 
+    def _count_repeated(self, targets: Sequence[Target]) -> Statement:
+        parts: list[str] = []
+        params: list[Any] = []
+        for target in targets:
+            condition, condition_params = self._condition(target)
+            row = self._text_array([f"t.{self.quote(column)}" for column in target.key])
+            parts.append(
+                f"SELECT m.point, {row} AS row FROM {self._pairs(target)}"
+                f" JOIN {self.relation(target.table.name)} AS t ON {condition}"
+            )
+            params += [*self._pair_params(target), *condition_params]
+        sql = f"""
+            SELECT point, count(*) - count(DISTINCT row)
+              FROM ({" UNION ALL ".join(parts)}) AS matched
+             GROUP BY point HAVING count(*) > count(DISTINCT row)
+            """
+        return sql, params
+
+    def count_journaled(
+        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
+    ) -> list[Counted]:
+        cells = ", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(key)))
+        names = ", ".join(f"k{place}" for place in range(len(key)))
+        rows = self.fetch(
+            f"""
+            SELECT s.point_id, count(DISTINCT ARRAY[{names}])
+              FROM cleanup_snapshotrow AS s,
+                   json_to_recordset(s.changes::json) AS c(keys json),
+                   ROWS FROM ({cells}) AS k({names})
+             WHERE s.kind = 'moved' AND s."table" = %s AND s.point_id = ANY(%s)
+             GROUP BY s.point_id
+            """,
+            [label, list(points)],
+        )
+        return [Counted(point, table.name, count) for point, count in rows]
+
     def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
         for number, point, key, twin in self.fetch_each(self._colliding_rows(*place) for place in places):
             yield number, CollidingRow(point, tuple(key), twin)

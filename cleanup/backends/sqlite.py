@@ -249,6 +249,39 @@ class SqliteBackend(Backend):
         sql = f"WITH {self._pairs(target)} SELECT m.point, count(*) FROM {matches} GROUP BY m.point"
         return sql, [self._pair_list(target), *match_params]
 
+    def _count_repeated(self, targets: Sequence[Target]) -> Statement:
+        parts: list[str] = []
+        params: list[Any] = []
+        for target in targets:
+            matches, match_params = self._matches(target)
+            row = _json_array([_encoded(f"t.{self.quote(column)}") for column in target.key])
+            parts.append(
+                f"SELECT * FROM (WITH {self._pairs(target)} SELECT m.point AS point, {row} AS row FROM {matches})"
+            )
+            params += [self._pair_list(target), *match_params]
+        sql = f"""
+            SELECT point, count(*) - count(DISTINCT row)
+              FROM ({" UNION ALL ".join(parts)}) AS matched
+             GROUP BY point HAVING count(*) > count(DISTINCT row)
+            """
+        return sql, params
+
+    def count_journaled(
+        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
+    ) -> list[Counted]:
+        first, *others = [f"json_extract(c.value, '$.keys[{place}]')" for place in range(len(key))]
+        cells = ["k.value", *(f"json_extract({keys}, '$[' || k.key || ']')" for keys in others)]
+        rows = self.fetch(
+            f"""
+            SELECT s.point_id, count(DISTINCT {_json_array(cells)})
+              FROM cleanup_snapshotrow AS s, json_each(s.changes) AS c, json_each({first}) AS k
+             WHERE s.kind = 'moved' AND s."table" = %s AND s.point_id IN (SELECT value FROM json_each(%s))
+             GROUP BY s.point_id
+            """,
+            [label, _json(points)],
+        )
+        return [Counted(point, table.name, count) for point, count in rows]
+
     def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
         for number, point, cells, twin in self.fetch_each(self._colliding_rows(*place) for place in places):
             yield number, CollidingRow(point, tuple(json.loads(cells)), bool(twin))

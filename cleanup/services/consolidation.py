@@ -421,6 +421,8 @@ class Consolidation:
             targets = [self._target(r, batch) for r in self.references.references]
             for counted in self.backend.count_rows([target for target in targets if target.pairs]):
                 moved.setdefault(counted.point, Counter())[str(counted.table)] += counted.rows
+            for counted in self._repeated(batch):
+                moved[counted.point][str(counted.table)] -= counted.rows
         for place, decision in enumerate(decisions):
             if decision.goes_ahead:
                 counts = moved.setdefault(place, Counter())
@@ -429,6 +431,16 @@ class Consolidation:
                 for _, reference, _ in decision.yielding:
                     counts[str(reference.table)] -= 1
         return [self._result(decision, moved.get(place, Counter())) for place, decision in enumerate(decisions)]
+
+    def _repeated(self, batch: Batch) -> list[Counted]:
+        """Count the files and folders that name one folder in several columns once less for each further column."""
+        groups = []
+        for table in (self.references.files, self.references.folders):
+            targets = [self._target(r, batch) for r in self.references.references if r.table == table.name]
+            present = [target for target in targets if target.pairs and target.key]
+            if len(present) > 1:
+                groups.append(present)
+        return self.backend.count_repeated(groups) if groups else []
 
     def rows_by_folder(self, decision: Decision) -> dict[str, Counter[str]]:
         """Count the rows that point at each folder of an application that was compared, by folder and table.
@@ -497,6 +509,8 @@ class Consolidation:
         moved: dict[int, Counter[str]] = {place: Counter() for place in points}
         place_of = {point.sequence: place for place, point in points.items()}
         if points:
+            for counted in self._repeated(batch) if batch.removed else ():
+                moved[place_of[counted.point]][str(counted.table)] -= counted.rows
             for step in self.steps:
                 if step.references and step.kind == "removed":
                     self._remove_yielding(step, decisions, points)

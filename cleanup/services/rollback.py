@@ -291,6 +291,7 @@ class Undo:
         self._later_changes.refuse(done.conflicts, reader=reader, labels={label for _, label in written}, undone=undone)
         returned = _by_point(done.returned)
         moved = _by_point(done.moved)
+        self._count_once(moved, group, done.conflicts)
         conflicts: dict[int, list[Conflict]] = {}
         applications = {point.sequence: point.application_key for point in points}
         for conflict in done.conflicts:
@@ -313,6 +314,23 @@ class Undo:
             )
             for point in points
         ]
+
+    def _count_once(
+        self, moved: Mapping[int, Counter[TableName]], group: _Journaled, conflicts: Sequence[RowConflict]
+    ) -> None:
+        """Count a file, or folder, once that names a folder in several columns, and not where one of them conflicts."""
+        points, reader, written = group
+        for table in (self.references.files, self.references.folders):
+            label = str(table.name)
+            steps = [step for step, name in written if name == label and reader.kind(step) == "moved"]
+            if len(steps) < 2 or not reader.names_rows_by_key(label):
+                continue
+            kept = {(conflict.point, conflict.key) for conflict in conflicts if conflict.table == table.name}
+            left = Counter(point for point, _ in kept)
+            sequences = [point.sequence for point in points]
+            for counted in self.backend.count_journaled(table, label, reader.key(label), points=sequences):
+                rows = moved[counted.point]
+                rows[table.name] = min(rows[table.name], max(0, counted.rows - left[counted.point]))
 
     def _undo_manual(
         self,
