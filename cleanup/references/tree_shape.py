@@ -163,7 +163,8 @@ class TreeShape:
             "mixed_roots",
             self._name,
             self.tables.folder_parent,
-            f"{nulls:,} folders of {self._name} have a null {self.tables.folder_parent}, as root folders have; "
+            f"{nulls:,} {'folder' if nulls == 1 else 'folders'} of {self._name} with a null "
+            f"{self.tables.folder_parent} {'is a root folder' if nulls == 1 else 'are root folders'}; "
             f"{self._told(roots)}, and are left alone with all that is below them. If they are roots, "
             f"{self._remedy(f'{self._name}.{self.tables.folder_parent}', roots)}",
         )

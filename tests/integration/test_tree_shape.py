@@ -171,7 +171,7 @@ class TestRoots:
             made = tree(scratch_database, FOREST)
             mark_roots(scratch_database, mark, application=made.application)
             text = warnings(scratch_database)["mixed_roots"]
-            assert re.match(r"\d folders of .* have a null", text)
+            assert re.match(r"2 folders of .* with a null .* are root folders; ", text)
             assert "; 2 point to " in text
             run_statements(scratch_database, text)
             assert "mixed_roots" not in warnings(scratch_database)
