@@ -25,19 +25,30 @@ had to give way to a twin return.
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any, Literal
 
 from cleanup.backends import Backend
-from cleanup.backends.base import NOTHING_INSTEAD, Cell, Counted, ImageLink, Instead, Returned, RowConflict, UndoTarget
+from cleanup.backends.base import (
+    NOTHING_INSTEAD,
+    Cell,
+    Counted,
+    Instead,
+    Part,
+    Restoration,
+    Returned,
+    RowConflict,
+    UndoTarget,
+)
 from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
+from cleanup.backends.refusals import Refusal, attempted
 from cleanup.backends.retyping import alterations
 from cleanup.exceptions import UnreadableJournal
 from cleanup.folder_tables import FolderTables
 from cleanup.models import SnapshotLayout, SnapshotRow
+from cleanup.piecemeal import JournaledRow, Needs, missing, restore_piecemeal
 from cleanup.references import Reference, ReferenceMap
 
 FORMAT_VERSION = 2
@@ -132,26 +143,6 @@ class Undone:
     moved: tuple[Counted, ...]
     """Rows whose old values are back."""
     conflicts: tuple[RowConflict, ...]
-
-
-def dependents(
-    links: Iterable[ImageLink], left_out: Collection[tuple[Cell, ...]]
-) -> Iterator[tuple[int, tuple[Cell, ...]]]:
-    """Yield, with their points, the rows that need a row that is left out, directly or through others; each once.
-
-    None that is left out itself. In time proportional to the links.
-    """
-    needing: defaultdict[tuple[Cell, ...], list[ImageLink]] = defaultdict(list)
-    for link in links:
-        needing[link.needs].append(link)
-    seen = set(left_out)
-    reached = list(seen)
-    while reached:
-        for link in needing.pop(reached.pop(), ()):
-            if link.key not in seen:
-                seen.add(link.key)
-                reached.append(link.key)
-                yield link.point, link.key
 
 
 class Reader:
@@ -305,8 +296,12 @@ class Reader:
         instead: Instead = NOTHING_INSTEAD,
         nested: Collection[int] = (),
         before_moves: Callable[[], None] = lambda: None,
+        piecemeal: bool = False,
     ) -> Undone:
         """Undo the points, last step first.
+
+        ``piecemeal``: rows that the database refuses are conflicts, and the others are restored (see
+        ``cleanup.piecemeal``); otherwise its error is raised.
 
         ``written`` says which (step, table label) have snapshot rows at all, and of how many rows, by point;
         ``described`` are the tables as they are; a folder is the one it was where it has the same ``identity``
@@ -336,6 +331,7 @@ class Reader:
                         foreign_keys=foreign_keys,
                         instead=own,
                         rows=sum(written[number, label].values()),
+                        piecemeal=piecemeal,
                     )
                     returned += done.returned
                     conflicts += done.conflicts
@@ -350,7 +346,8 @@ class Reader:
                     undo_targets.append(
                         UndoTarget(table, columns, self.key(label), must_exist, back, self._format, rows)
                     )
-                outcome = self.backend.restore_moved(undo_targets, points=moving, step=number)
+                restore = self._restore_moved_piecemeal if piecemeal else self.backend.restore_moved
+                outcome = restore(undo_targets, points=moving, step=number)
                 moved += outcome.restored
                 conflicts += outcome.conflicts
         return Undone(tuple(returned), tuple(moved), tuple(conflicts))
@@ -375,13 +372,12 @@ class Reader:
         foreign_keys: Sequence[ForeignKey],
         instead: Instead,
         rows: int,
+        piecemeal: bool,
     ) -> Undone:
         columns, key = self.columns(label), self.key(label)
-        stored = set(columns)
         own_keys = [foreign_key for foreign_key in foreign_keys if foreign_key.table == table.name]
-        conflicts: list[RowConflict] = []
-        left_out: set[tuple[Cell, ...]] = set()
-        while True:
+
+        def restore(part: Part | None = None) -> Restoration:
             done = self.backend.restore_images(
                 table,
                 columns,
@@ -389,22 +385,106 @@ class Reader:
                 points=points,
                 step=step,
                 foreign_keys=own_keys,
-                left_out=left_out,
+                left_out=() if part else left_out,
                 instead=instead,
-                rows=rows,
+                rows=None if part else rows,
+                part=part,
             )
+            if piecemeal:
+                self.backend.check_now(table)
+            return done
+
+        using = self.backend.connection.alias
+        conflicts: list[RowConflict] = []
+        left_out: set[tuple[Cell, ...]] = set()
+        while True:
+            done = attempted(restore, using=using) if piecemeal else restore()
+            if isinstance(done, Refusal):
+                several = [row for row in self._rows(label, points=points, step=step) if row.key not in left_out]
+                needs = self._needs(table, columns, key, points=points, step=step, foreign_keys=own_keys)
+                done = restore_piecemeal(
+                    several, lambda part: restore(_part(part)), using=using, table=table.name, needs=needs
+                )
+                return Undone(tuple(done.restored), (), (*conflicts, *done.conflicts))
             if not done.conflicts:
                 return Undone(tuple(done.restored), (), tuple(conflicts))
-            conflicts += done.conflicts
-            left_out |= {conflict.key for conflict in done.conflicts}
             # What needs a row that stays away stays away as well, to any depth; decided at once, not level by level.
-            for foreign_key in own_keys:
-                if foreign_key.target != table.name or not stored.issuperset(
-                    foreign_key.target_columns + foreign_key.columns
-                ):
-                    continue
-                links = self.backend.image_links(table, columns, key, points=points, step=step, foreign_key=foreign_key)
-                column = "+".join(foreign_key.columns)
-                for point, row in dependents(links, left_out):
-                    conflicts.append(RowConflict(point, table.name, "missing_target", row, column))
-                    left_out.add(row)
+            away = {conflict.key for conflict in done.conflicts}
+            needs = self._needs(table, columns, key, points=points, step=step, foreign_keys=own_keys)
+            conflicts += done.conflicts
+            conflicts += (below := list(missing(needs.dependents(away, away=left_out), table.name)))
+            left_out |= away | {conflict.key for conflict in below}
+
+    def _needs(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        key: tuple[str, ...],
+        *,
+        points: Sequence[int],
+        step: int,
+        foreign_keys: Sequence[ForeignKey],
+    ) -> Needs:
+        return Needs(
+            link
+            for foreign_key in foreign_keys
+            if foreign_key.target == table.name and {*foreign_key.columns, *foreign_key.target_columns} <= set(columns)
+            for link in self.backend.image_links(table, columns, key, points=points, step=step, foreign_key=foreign_key)
+        )
+
+    def _restore_moved_piecemeal(
+        self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int
+    ) -> Restoration:
+        tables = [target.table.name for target in targets]
+        later = tables if len(tables) > 1 else ()  # tables that change by keys of each other fit only in the end
+
+        def restore(several: Sequence[UndoTarget]) -> Restoration:
+            done = self.backend.restore_moved(several, points=points, step=step)
+            for target in several:
+                self.backend.check_now(target.table, apart_from=later)
+            return done
+
+        using = self.backend.connection.alias
+        done = attempted(lambda: restore(targets), using=using)
+        if not isinstance(done, Refusal):
+            return done
+        restored: list[Counted] = []
+        conflicts: list[RowConflict] = []
+        for target in targets:
+            label = next(label for label in self._tables if self.table_name(label) == target.table.name)
+
+            def restore_part(part: Sequence[JournaledRow], target: UndoTarget = target) -> Restoration:
+                return restore([replace(target, part=_part(part), rows=None)])
+
+            outcome = restore_piecemeal(
+                self._rows(label, points=points, step=step),
+                restore_part,
+                using=using,
+                table=target.table.name,
+                needs=Needs(),
+            )
+            restored += outcome.restored
+            conflicts += outcome.conflicts
+        return Restoration(restored, conflicts)
+
+    def _rows(self, label: str, *, points: Sequence[int], step: int) -> list[JournaledRow]:
+        """Return the rows that the journal has of a step in a table."""
+        key, columns = self.key(label), self.columns(label)
+        rows = SnapshotRow.objects.using(self.backend.connection.alias)
+        found = []
+        for row in rows.filter(point__in=points, table=label, step=step).order_by("pk").iterator(chunk_size=100):
+            if self.kind(step) == SnapshotRow.Kind.REMOVED:
+                places = [columns.index(column) for column in key]
+                keys = [tuple(image[place] for place in places) for image in json.loads(row.images or "[]")]
+            else:
+                keys = [
+                    cells
+                    for _, by_column in self._changes(row)
+                    for cells in zip(*(by_column[column] for column in key), strict=True)
+                ]
+            found += [JournaledRow(row.pk, row.point_id, cells) for cells in keys]
+        return found
+
+
+def _part(rows: Sequence[JournaledRow]) -> Part:
+    return Part(sorted({row.snapshot for row in rows}), [row.key for row in rows])

@@ -321,6 +321,7 @@ _CONFLICTS = {
     "row_exists": "is there already",
     "missing_target": "would point at something that is not there",
     "unique_taken": "has a value that something else has taken meanwhile",
+    "refused": "is refused by a rule of the database, which is newer or which other changes have come to break",
     "extra": "differs from what it was",
 }
 

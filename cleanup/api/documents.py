@@ -113,6 +113,7 @@ class ConflictDocument(Any_):
     table = serializers.CharField()
     key = serializers.CharField()
     column = serializers.CharField(allow_blank=True)
+    constraint = serializers.CharField(allow_blank=True, help_text="The constraint that stands in the way.")
 
 
 class RollbackDocument(Any_):

@@ -154,6 +154,15 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the rows of a step in one table."""
+
+    snapshots: Sequence[int]
+    """The snapshot rows that tell of them."""
+    keys: Sequence[tuple[Cell, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class UndoTarget:
     """Columns of one table whose moves are to be undone."""
 
@@ -168,6 +177,8 @@ class UndoTarget:
     """Format of the snapshot rows; see Note [Form of the journal] in ``cleanup.journal``."""
     rows: int | None = None
     """How many rows the journal says have moved, where that is known."""
+    part: Part | None = None
+    """Undo the moves of these rows alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +215,8 @@ class RowConflict:
     """Of a row that moved: the columns that the cleanup gave new values."""
     news: tuple[Cell, ...] = ()
     """Those values."""
+    constraint: str = ""
+    """What the database has a name for, where a constraint stands in the way."""
 
 
 class ImageLink(NamedTuple):
@@ -212,6 +225,8 @@ class ImageLink(NamedTuple):
     point: int
     key: tuple[Cell, ...]
     needs: tuple[Cell, ...]
+    column: str
+    """The foreign key's columns, joined by ``+``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,8 +543,11 @@ class Backend(ABC):
         left_out: Collection[tuple[Cell, ...]],
         instead: Instead,
         rows: int | None = None,
+        part: Part | None = None,
     ) -> Restoration:
         """Insert removed rows again, but those whose key is in ``left_out`` or that are there already.
+
+        With ``part`` no other rows than these.
 
         A row that ``instead`` knows gets its cells. Where one cannot be restored, nothing is inserted and the
         conflicts are returned: key or unique place taken, or a foreign key's target missing. ``columns`` are the
@@ -549,6 +567,13 @@ class Backend(ABC):
         foreign_key: ForeignKey,
     ) -> Iterator[ImageLink]:
         """Yield which removed rows, gone still, need which others by a foreign key of their table to itself."""
+
+    @abstractmethod
+    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
+        """Check what is deferred of the table's own constraints, so that what breaks one is known at once.
+
+        Not its foreign keys to the tables ``apart_from``, which change later. Raises IntegrityError.
+        """
 
     def _require_all(self, table: Table, found: int, expected: int | None) -> None:
         """Raise CountMismatch where the journal holds other than what it says."""

@@ -34,6 +34,7 @@ from cleanup.backends.base import (
     ImageLink,
     Instead,
     Keys,
+    Part,
     Restoration,
     Returned,
     RowConflict,
@@ -41,7 +42,7 @@ from cleanup.backends.base import (
     Target,
     UndoTarget,
 )
-from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
 from cleanup.backends.conditions import Statement
 from cleanup.backends.postgresql_settings import beginning, pinning, settings
 from cleanup.exceptions import CountMismatch
@@ -671,14 +672,15 @@ class PostgresBackend(Backend):
                 missing_target = f" WHEN j.o0 IS NOT NULL AND NOT {there} THEN 'missing_target'"
             relation = self.relation(target.table.name)
             changes, change_params = self._changes(target)
+            part, part_params = self._within(target.part, [f"k.k{place}" for place in width])
             ctes.append(
                 f"j{number} AS MATERIALIZED (SELECT s.point_id AS point, row_number() OVER () AS number, v.*, k.*"
                 f' FROM cleanup_snapshotrow AS s, json_to_recordset({changes}) AS c("from" json, "to" json, keys json),'
                 f" LATERAL (SELECT {cells} OFFSET 0) AS v,"  # read once for each change, not for each of its rows
                 f" ROWS FROM ({unpacked}) AS k({keys}) WHERE s.kind = 'moved' AND s.step = %s"
-                f' AND s."table" = %s AND s.point_id = ANY(%s){self._at_most(target.rows)})'
+                f' AND s."table" = %s AND s.point_id = ANY(%s){part}{self._at_most(target.rows)})'
             )
-            params += [*change_params, step, str(target.table.name), list(points)]
+            params += [*change_params, step, str(target.table.name), list(points), *part_params]
             # Compared in the UPDATE itself: a concurrent change makes PostgreSQL look at the newer row.
             ctes.append(
                 f"u{number} AS (UPDATE {relation} AS t SET "
@@ -773,10 +775,11 @@ class PostgresBackend(Backend):
         left_out: Collection[tuple[Cell, ...]],
         instead: Instead,
         rows: int | None = None,
+        part: Part | None = None,
     ) -> Restoration:
         self.limit_wait()
         images, image_params = self._images(
-            table, columns, key, points=points, step=step, left_out=left_out, instead=instead, rows=rows
+            table, columns, key, points=points, step=step, left_out=left_out, instead=instead, rows=rows, part=part
         )
         relation, first = self.relation(table.name), self.quote(key[0])
         key_array = self._text_array([f"i.{self.quote(column)}" for column in key])
@@ -784,7 +787,7 @@ class PostgresBackend(Backend):
         differs = " OR ".join(
             f"t.{self.quote(column)}::text IS DISTINCT FROM i.{self.quote(column)}::text" for column in columns
         )
-        selects = [f"SELECT i.__point, 'row_exists', {key_array}, ''::text FROM found AS i WHERE i.__differs"]
+        selects = [f"SELECT i.__point, 'row_exists', {key_array}, ''::text, ''::text FROM found AS i WHERE i.__differs"]
         params: list[Any] = []
         for unique in table.uniques:
             if set(unique.columns) == set(key) or not set(unique.columns) <= set(columns):
@@ -796,12 +799,12 @@ class PostgresBackend(Backend):
             equal = " AND ".join(f"a.__u{place} {compare} b.__u{place}" for place in range(len(parts)))
             own = self._text_array([self.quote(column) for column in key])
             selects.append(
-                f"SELECT a.__point, 'unique_taken', a.__key, %s::text"
+                f"SELECT a.__point, 'unique_taken', a.__key, %s::text, %s::text"
                 f" FROM (SELECT __point, {own} AS __key, {listed} FROM images{where}) AS a"
                 f" JOIN (SELECT {own} AS __key, {listed} FROM {relation}{where}) AS b ON {equal}"
                 f" WHERE a.__key <> b.__key"
             )
-            params.append("+".join(unique.columns))
+            params += ["+".join(unique.columns), unique.name]
         for foreign_key in foreign_keys:
             if not set(foreign_key.columns) <= set(columns):
                 continue
@@ -812,36 +815,37 @@ class PostgresBackend(Backend):
             if foreign_key.target == table.name and {other for _, other in pairs} <= set(columns):
                 among = f" AND NOT EXISTS (SELECT FROM images AS f WHERE {there})"
             selects.append(
-                f"SELECT i.__point, 'missing_target', {key_array}, %s::text FROM found AS i WHERE NOT i.__there"
-                f" AND {given} AND NOT EXISTS (SELECT FROM {self.relation(foreign_key.target)} AS f WHERE {there})"
-                f"{among}"
+                f"SELECT i.__point, 'missing_target', {key_array}, %s::text, %s::text FROM found AS i"
+                f" WHERE NOT i.__there AND {given}"
+                f" AND NOT EXISTS (SELECT FROM {self.relation(foreign_key.target)} AS f WHERE {there}){among}"
             )
-            params.append("+".join(foreign_key.columns))
+            params += ["+".join(foreign_key.columns), foreign_key.name]
         listed = ", ".join(self.quote(column) for column in columns)
         found = self.fetch(
             f"WITH {images}, found AS MATERIALIZED (SELECT i.*, t.{first} IS NOT NULL AS __there,"
             f" t.{first} IS NOT NULL AND ({differs}) AS __differs FROM images AS i LEFT JOIN {relation} AS t"
-            f" ON {same_key}), problems(point, code, key, columns) AS MATERIALIZED ({' UNION ALL '.join(selects)})"
+            f" ON {same_key}), problems(point, code, key, columns, name) AS MATERIALIZED"
+            f" ({' UNION ALL '.join(selects)})"
             f", absent AS MATERIALIZED (SELECT * FROM found WHERE NOT __there)"
             f", inserted AS (INSERT INTO {relation} ({listed}) OVERRIDING SYSTEM VALUE SELECT {listed} FROM absent"
             f" WHERE NOT EXISTS (SELECT FROM problems) RETURNING 1)"
-            f" SELECT point, code, key, columns, 0, 0 FROM problems UNION ALL"
-            f" SELECT __point, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)"
-            f" FROM absent GROUP BY __point UNION ALL SELECT NULL, '', NULL, NULL, count(*), 0 FROM images",
+            f" SELECT point, code, key, columns, name, 0, 0 FROM problems UNION ALL"
+            f" SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)"
+            f" FROM absent GROUP BY __point UNION ALL SELECT NULL, '', NULL, NULL, NULL, count(*), 0 FROM images",
             [*image_params, *params],
         )
-        *found, (_, _, _, _, journaled, _) = found
+        *found, (*_, journaled, _) = found
         self._require_all(table, journaled + len(left_out), rows)
         conflicts = [
-            RowConflict(point, table.name, code, tuple(cells), column)
-            for point, code, cells, column, *_ in found
+            RowConflict(point, table.name, code, tuple(cells), column, constraint=name)
+            for point, code, cells, column, name, *_ in found
             if code
         ]
         if conflicts:
             return Restoration([], conflicts)
-        if found and sum(row[4] for row in found) != found[0][5]:
-            raise CountMismatch(table=str(table.name), moved=found[0][5], journaled=sum(row[4] for row in found))
-        return Restoration([Counted(row[0], table.name, row[4]) for row in found], [])
+        if found and sum(row[5] for row in found) != found[0][6]:
+            raise CountMismatch(table=str(table.name), moved=found[0][6], journaled=sum(row[5] for row in found))
+        return Restoration([Counted(row[0], table.name, row[5]) for row in found], [])
 
     def image_links(
         self,
@@ -853,7 +857,15 @@ class PostgresBackend(Backend):
         step: int,
         foreign_key: ForeignKey,
     ) -> Iterator[ImageLink]:
-        images, params = self._images(table, columns, key, points=points, step=step, left_out=())
+        images, params = self._images(
+            table,
+            columns,
+            key,
+            points=points,
+            step=step,
+            left_out=(),
+            wanted={*key, *foreign_key.columns, *foreign_key.target_columns},
+        )
         relation = self.relation(table.name)
         own_key, other_key = (self._text_array([f"{alias}.{self.quote(column)}" for column in key]) for alias in "if")
         same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
@@ -871,7 +883,24 @@ class PostgresBackend(Backend):
             """,
             params,
         )
-        return (ImageLink(point, tuple(own), tuple(other)) for point, own, other in rows)
+        column = "+".join(foreign_key.columns)
+        return (ImageLink(point, tuple(own), tuple(other), column) for point, own, other in rows)
+
+    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
+        ((names,),) = self.fetch(
+            """
+            SELECT string_agg(format('%%I.%%I', n.nspname, c.conname), ', ')
+              FROM pg_constraint AS c
+              JOIN pg_namespace AS n ON n.oid = c.connamespace
+             WHERE c.conrelid = %s::regclass AND c.condeferrable
+               AND (c.contype <> 'f' OR c.confrelid <> ALL(%s::regclass[]))
+            """,
+            [table.name.quoted, [name.quoted for name in apart_from]],
+        )
+        if names:
+            names = names.replace("%", "%%")
+            self.execute(f"SET CONSTRAINTS {names} IMMEDIATE")
+            self.execute(f"SET CONSTRAINTS {names} DEFERRED")
 
     def structure_differences(
         self,
@@ -917,8 +946,13 @@ class PostgresBackend(Backend):
         left_out: Collection[tuple[Cell, ...]],
         instead: Instead = NOTHING_INSTEAD,
         rows: int | None = None,
+        part: Part | None = None,
+        wanted: Collection[str] = (),
     ) -> tuple[str, list[Any]]:
-        """Return the CTE ``images``: the removed rows as rows of the table again, with ``__point``."""
+        """Return the CTE ``images``: the removed rows as rows of the table again, with ``__point``.
+
+        All their columns, or the ``wanted`` ones.
+        """
         found = {column: f"e.value->>{place}" for place, column in enumerate(columns)}
         others = ""
         params: list[Any] = []
@@ -930,7 +964,9 @@ class PostgresBackend(Backend):
             for place, column in enumerate(instead.columns):
                 found[column] = f"CASE WHEN w.k IS NULL THEN {found[column]} ELSE w.c{place} END"
         listed = ", ".join(
-            f"({cell})::{_bare(table.column(column).type)} AS {self.quote(column)}" for column, cell in found.items()
+            f"({cell})::{_bare(table.column(column).type)} AS {self.quote(column)}"
+            for column, cell in found.items()
+            if not wanted or column in wanted
         )
         kind, step_condition = ("'structure'", "") if step is None else ("'removed'", " AND s.step = %s")
         params += [str(table.name), list(points)]
@@ -943,12 +979,27 @@ class PostgresBackend(Backend):
             where = f" AND NOT EXISTS (SELECT FROM {self._rows(len(key))} WHERE {cells} = ARRAY["
             where += ", ".join(f"m.k{place}" for place in range(len(key))) + "])"
             params += [self._array([cells[place] for cells in left_out]) for place in range(len(key))]
+        within, part_params = self._within(part, [f"(e.value->>{columns.index(column)})" for column in key])
+        where += within
+        params += part_params
         sql = (
             f"images AS MATERIALIZED (SELECT s.point_id AS __point, {listed} FROM cleanup_snapshotrow AS s,"
             f" json_array_elements(s.images::json) AS e(value){others} WHERE s.kind = {kind} AND"
             f' s."table" = %s AND s.point_id = ANY(%s){step_condition}{where}{self._at_most(rows)})'
         )
         return sql, params
+
+    def _within(self, part: Part | None, cells: Sequence[str]) -> tuple[str, list[Any]]:
+        """Return the condition that restricts rows of the journal, known by the cells of their key, to a part."""
+        if part is None:
+            return "", []
+        width = range(len(cells))
+        given = ", ".join(f"m.k{place}" for place in width)
+        sql = (
+            f" AND s.id = ANY(%s) AND EXISTS"
+            f" (SELECT FROM {self._rows(len(cells))} WHERE {self._text_array(cells)} = ARRAY[{given}])"
+        )
+        return sql, [list(part.snapshots), *(self._array([key[place] for key in part.keys]) for place in width)]
 
     def _pairs(self, target: Target) -> str:
         width = range(len(target.columns))

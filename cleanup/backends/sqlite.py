@@ -32,6 +32,7 @@ from cleanup.backends.base import (
     ImageLink,
     Instead,
     Keys,
+    Part,
     Restoration,
     RowConflict,
     StructureTable,
@@ -638,19 +639,21 @@ class SqliteBackend(Backend):
             for place, cell in enumerate(now)
         )
         back, back_params = self._returned(target, points)
+        snapshots, of_part, part_params = _within(target.part, [f"q.k{place}" for place in range(len(target.key))])
+        of_part = of_part.replace(" AND ", " WHERE ", 1)
         sql = (
             f"{back}c AS MATERIALIZED (SELECT s.*, {values} FROM (SELECT s.point_id AS point, {cells}, {key_lists}"
             f" FROM cleanup_snapshotrow AS s, json_each({changes}) AS e WHERE s.kind = 'moved' AND s.step = %s"
-            f' AND s."table" = %s AND s.point_id IN (SELECT value FROM json_each(%s))) AS s)'
+            f' AND s."table" = %s AND s.point_id IN (SELECT value FROM json_each(%s)){snapshots}) AS s)'
             f", j AS MATERIALIZED (SELECT q.*, {key_values} FROM (SELECT c.*, {keys} FROM c, json_each(c.keys0) AS e)"
-            f" AS q)"
+            f" AS q{of_part})"
             # A key that was journaled is not null, so a null key says that the row is gone.
             f", v AS MATERIALIZED (SELECT j.*, CASE WHEN t.{self.quote(target.key[0])} IS NULL THEN 'row_missing'"
             f" WHEN {' AND '.join(is_old)} THEN 'same'{self._missing_target(target)}"
             f" WHEN {either} THEN 'restore' ELSE 'changed' END AS verdict"
             f" FROM j LEFT JOIN {self.relation(target.table.name)} AS t ON {self._same_key(target.key, 't', 'j')})"
         )
-        return sql, [*back_params, *change_params, step, str(target.table.name), _json(points)]
+        return sql, [*back_params, *change_params, step, str(target.table.name), _json(points), *part_params]
 
     def _changes(self, target: UndoTarget) -> tuple[str, list[Any]]:
         """Return the JSON array of a snapshot row's changes; the first format had one change a row, by column."""
@@ -710,13 +713,14 @@ class SqliteBackend(Backend):
         foreign_keys: Sequence[ForeignKey],
         left_out: Collection[tuple[Cell, ...]],
         instead: Instead,
+        part: Part | None,
     ) -> list[RowConflict]:
         images, image_params = self._images(
-            table, columns, key, points=points, step=step, left_out=left_out, instead=instead
+            table, columns, key, points=points, step=step, left_out=left_out, instead=instead, part=part
         )
         selects = [
             (
-                f"SELECT i.__point, 'row_exists', i.__key, '' FROM images AS i"
+                f"SELECT i.__point, 'row_exists', i.__key, '', '' FROM images AS i"
                 f" CROSS JOIN {self.relation(table.name)} AS t ON {self._same_columns(key)}"
                 f" WHERE {self._differs(columns)}"
             )
@@ -725,15 +729,15 @@ class SqliteBackend(Backend):
         for unique in table.uniques:
             if set(unique.columns) != set(key) and set(unique.columns) <= set(columns):
                 selects.append(self._unique_taken(table, key, unique))
-                params.append("+".join(unique.columns))
+                params += ["+".join(unique.columns), unique.name]
         for foreign_key in foreign_keys:
             if set(foreign_key.columns) <= set(columns):
                 selects.append(self._target_missing(table, columns, key, foreign_key))
-                params.append("+".join(foreign_key.columns))
+                params += ["+".join(foreign_key.columns), foreign_key.name]
         rows = self.fetch(f"WITH {images} {' UNION ALL '.join(selects)}", [*image_params, *params])
         return [
-            RowConflict(point, table.name, code, tuple(json.loads(cells)), column)
-            for point, code, cells, column in rows
+            RowConflict(point, table.name, code, tuple(json.loads(cells)), column, constraint=name)
+            for point, code, cells, column, name in rows
         ]
 
     def _unique_taken(self, table: Table, key: tuple[str, ...], unique: UniqueKey) -> str:
@@ -749,8 +753,9 @@ class SqliteBackend(Backend):
         )
         itself = " AND ".join(f"b.__k{place} = a.__k{place}" for place in range(len(key)))
         return (
-            f"SELECT a.__point, 'unique_taken', a.__key, %s FROM (SELECT __point, __key, {listed} FROM images{where})"
-            f" AS a CROSS JOIN (SELECT {listed} FROM {self.relation(table.name)}{where}) AS b"
+            f"SELECT a.__point, 'unique_taken', a.__key, %s, %s"
+            f" FROM (SELECT __point, __key, {listed} FROM images{where}) AS a"
+            f" CROSS JOIN (SELECT {listed} FROM {self.relation(table.name)}{where}) AS b"
             f" ON {equal} AND NOT ({itself})"
         )
 
@@ -766,7 +771,7 @@ class SqliteBackend(Backend):
             others = ", ".join(self.quote(other) for _, other in pairs)
             among = f" AND ({owns}) NOT IN (SELECT {others} FROM images)"
         return (
-            f"SELECT i.__point, 'missing_target', i.__key, %s FROM images AS i WHERE {given}"
+            f"SELECT i.__point, 'missing_target', i.__key, %s, %s FROM images AS i WHERE {given}"
             f" AND NOT EXISTS (SELECT 1 FROM {self.relation(table.name)} AS t WHERE {self._same_columns(key)})"
             f" AND NOT EXISTS (SELECT 1 FROM {self.relation(foreign_key.target)} AS f WHERE {there}){among}"
         )
@@ -783,13 +788,24 @@ class SqliteBackend(Backend):
         left_out: Collection[tuple[Cell, ...]],
         instead: Instead,
         rows: int | None = None,
+        part: Part | None = None,
     ) -> Restoration:
         conflicts = self._image_conflicts(
-            table, columns, key, points=points, step=step, foreign_keys=foreign_keys, left_out=left_out, instead=instead
+            table,
+            columns,
+            key,
+            points=points,
+            step=step,
+            foreign_keys=foreign_keys,
+            left_out=left_out,
+            instead=instead,
+            part=part,
         )
         if conflicts:
             return Restoration([], conflicts)
-        images, params = self._images(table, columns, key, points=points, step=step, left_out=left_out, instead=instead)
+        images, params = self._images(
+            table, columns, key, points=points, step=step, left_out=left_out, instead=instead, part=part
+        )
         relation = self.relation(table.name)
         listed = ", ".join(self.quote(column) for column in columns)
         absent = f"FROM images AS i WHERE NOT EXISTS (SELECT 1 FROM {relation} AS t WHERE {self._same_columns(key)})"
@@ -832,7 +848,12 @@ class SqliteBackend(Backend):
             """,
             params,
         )
-        return (ImageLink(point, tuple(json.loads(own)), tuple(json.loads(other))) for point, own, other in rows)
+        column = "+".join(foreign_key.columns)
+        for point, own, other in rows:
+            yield ImageLink(point, tuple(json.loads(own)), tuple(json.loads(other)), column)
+
+    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
+        pass  # only foreign keys can be deferred, and they are checked by COMMIT
 
     def structure_differences(
         self,
@@ -875,6 +896,7 @@ class SqliteBackend(Backend):
         step: int | None,
         left_out: Collection[tuple[Cell, ...]],
         instead: Instead = NOTHING_INSTEAD,
+        part: Part | None = None,
     ) -> tuple[str, list[Any]]:
         """Return the CTEs up to ``images``: the removed rows as rows of the table again.
 
@@ -903,11 +925,14 @@ class SqliteBackend(Backend):
             leaving = f"left_out AS MATERIALIZED (SELECT {cells} FROM json_each(%s)), "
             same = " AND ".join(f"l.k{place} IS {cell}" for place, cell in enumerate(key_cells))
             without = f" AND NOT EXISTS (SELECT 1 FROM left_out AS l WHERE {same})"
+        snapshots, of_part, part_params = _within(part, key_cells)
+        params += part_params
         sql = (
             f"{leaving}images AS MATERIALIZED (SELECT q.*, {listed} FROM (SELECT s.point_id AS __point,"
             f" {image} AS __image, {_json_array(key_cells)} AS __key FROM cleanup_snapshotrow AS s,"
             f" json_each(s.images) AS e{others} WHERE s.kind = '{kind}' AND"
-            f' s."table" = %s AND s.point_id IN (SELECT value FROM json_each(%s)){step_condition}{without}) AS q)'
+            f' s."table" = %s AND s.point_id IN (SELECT value FROM json_each(%s)){step_condition}{without}'
+            f"{snapshots}{of_part}) AS q)"
         )
         return sql, params
 
@@ -1062,6 +1087,15 @@ def _applied(value: str, declared: str) -> str:
         f"(SELECT CASE WHEN typeof(a) IN ('text', 'integer') AND CAST(a AS {number}) = a THEN CAST(a AS {number})"
         f" ELSE a END FROM (SELECT {value} AS a))"
     )
+
+
+def _within(part: Part | None, cells: Sequence[str]) -> tuple[str, str, list[Any]]:
+    """Return what restricts snapshot rows, and rows known by the cells of their key, to a part; and the parameters."""
+    if part is None:
+        return "", "", []
+    given = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(cells)))
+    rows = f" AND ({', '.join(cells)}) IN (SELECT {given} FROM json_each(%s))"
+    return " AND s.id IN (SELECT value FROM json_each(%s))", rows, [_json(part.snapshots), _json(part.keys)]
 
 
 def _member(document: str, *, place: str | None = None) -> str:

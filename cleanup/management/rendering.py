@@ -119,9 +119,16 @@ def _applications(result: RollbackResult) -> str:
 
 def show_conflicts(to: Console, conflicts: Sequence[Conflict]) -> None:
     """Show each conflict with the object that it is about."""
-    rows = Rows("Conflict", "Table", "Key", "Column", "Application")
+    rows = Rows("Conflict", "Table", "Key", "Column", "Constraint", "Application")
     for conflict in conflicts:
-        rows.add(conflict.code, conflict.table, conflict.key, conflict.column, conflict.application_id)
+        rows.add(
+            conflict.code,
+            conflict.table,
+            conflict.key,
+            conflict.column,
+            conflict.constraint,
+            conflict.application_id,
+        )
     rows.show(to)
 
 

@@ -99,7 +99,7 @@ class Classified:
     message: str
 
 
-def broken_guard(error: IntegrityError) -> Guard | None:
+def broken_guard(error: DatabaseError) -> Guard | None:
     """Return the guard of our own name that a row violated, None for another constraint."""
     name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or str(error)
     if name in set(Guard):

@@ -95,11 +95,13 @@ class Conflict:
     """One value that a rollback would have overwritten, or one row that it cannot restore."""
 
     code: str
-    """``changed``, ``row_missing``, ``row_exists``, ``missing_target``, ``unique_taken`` or ``extra``."""
+    """``changed``, ``row_missing``, ``row_exists``, ``missing_target``, ``unique_taken``, ``refused`` or ``extra``."""
     application_id: str
     table: str
     key: str
     column: str = ""
+    constraint: str = ""
+    """What stands in the way: the name of a constraint, a unique index or a trigger's function."""
 
     def as_json(self) -> JSON:
         """Return the JSON form."""
@@ -109,6 +111,7 @@ class Conflict:
             "table": self.table,
             "key": self.key,
             "column": self.column,
+            "constraint": self.constraint,
         }
 
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet, Sum
 
 from cleanup import conf, journal
@@ -22,6 +23,7 @@ from cleanup.backends import Backend, backend_for
 from cleanup.backends.base import RowConflict, StructureTable
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.backends.pinning import unpinned
+from cleanup.backends.refusals import refusal_of
 from cleanup.exceptions import (
     AlreadyRolledBack,
     InvalidKey,
@@ -35,6 +37,7 @@ from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, Snap
 from cleanup.planning import detached
 from cleanup.references import ReferenceMap, catalogue_for
 from cleanup.services.copies import Copies, Copying
+from cleanup.services.errors import broken_guard
 from cleanup.services.guarded import GuardsInForce
 from cleanup.services.reports import Conflict, Copy
 from cleanup.services.superseding import LaterChanges
@@ -190,16 +193,69 @@ class Undo:
         if not as_copies:
             self.guards.refuse(points)
         groups = [self._journaled(group) for group in _grouped(points, latest_first=latest_first)]
-        outcomes = self._undo_groups(groups, as_copies=as_copies, turn=turn)
+        restore = partial(
+            self._restore, groups, applications=hanging, as_copies=as_copies, skip_conflicts=skip_conflicts, turn=turn
+        )
+        if len(points) > 1 and not latest_first:  # refused, they are undone one by one
+            outcomes = restore()
+        else:
+            outcomes = self._restore_all_or_piecemeal(points[0], restore, as_copies=as_copies)
+        self._verify(hanging)
+        return outcomes
+
+    def _restore_all_or_piecemeal(
+        self, point: RollbackPoint, restore: Callable[..., list[PointOutcome]], *, as_copies: bool
+    ) -> list[PointOutcome]:
+        """Restore at once, or, where the database refuses that, row by row: what it refuses then is a conflict.
+
+        Raises Guarded, where it is a guard that refuses and copies would not be.
+        """
+        try:
+            with transaction.atomic(using=self.using):
+                return restore()
+        except DatabaseError as error:
+            if refusal_of(error) is None:
+                raise
+            self._refuse_broken_guard(error, as_copies=as_copies)
+        try:
+            with transaction.atomic(using=self.using):
+                return restore(piecemeal=True)
+        except DatabaseError as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            self._refuse_broken_guard(error, as_copies=as_copies)
+            constraint = refusal.constraint or "a constraint"
+            raise RollbackConflict(
+                f"What was changed since and what would come back break {constraint} together; nothing was restored.",
+                count=1,
+                conflicts=(Conflict(refusal.code, point.application_key, "", "", "", refusal.constraint),),
+            ) from error
+
+    def _refuse_broken_guard(self, error: DatabaseError, *, as_copies: bool) -> None:
+        guard = broken_guard(error)
+        if guard is not None and not as_copies:
+            raise self.guards.refusal(guard) from error
+
+    def _restore(
+        self,
+        groups: Sequence[_Journaled],
+        *,
+        applications: Iterable[str],
+        as_copies: bool,
+        skip_conflicts: bool,
+        turn: Turn,
+        piecemeal: bool = False,
+    ) -> list[PointOutcome]:
+        outcomes = self._undo_groups(groups, as_copies=as_copies, turn=turn, piecemeal=piecemeal)
         conflicts = [conflict for outcome in outcomes for conflict in outcome.conflicts]
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
         if (hook := conf.tree_hook()) is not None:
             self.backend.limit_wait()
-            hook(using=self.using, application_ids=list(hanging))
+            hook(using=self.using, application_ids=list(applications))
         turn.end()
         self.backend.force_constraints()
-        self._verify(hanging)
         return outcomes
 
     def _lock_applications(self, keys: Sequence[str]) -> dict[str, set[str]]:
@@ -255,7 +311,9 @@ class Undo:
             self._describe([reader.table_name(table) for _, table in names])
             reader.refuse_altered(names, self._described)
 
-    def _undo_groups(self, groups: Sequence[_Journaled], *, as_copies: bool, turn: Turn) -> list[PointOutcome]:
+    def _undo_groups(
+        self, groups: Sequence[_Journaled], *, as_copies: bool, turn: Turn, piecemeal: bool
+    ) -> list[PointOutcome]:
         rows = sum(sum(by_point.values()) for group in groups for by_point in group.written.values())
         soon = rows <= A_MOMENT and len(groups) == 1 and not self._triggers_fire and conf.tree_hook() is None
 
@@ -269,11 +327,19 @@ class Undo:
         outcomes: list[PointOutcome] = []
         for group in groups:
             undone = [outcome.point.sequence for outcome in outcomes]
-            outcomes += self._undo_group(group, as_copies=as_copies, before_moves=before_moves, undone=undone)
+            outcomes += self._undo_group(
+                group, as_copies=as_copies, before_moves=before_moves, undone=undone, piecemeal=piecemeal
+            )
         return outcomes
 
     def _undo_group(
-        self, group: _Journaled, *, as_copies: bool, before_moves: Callable[[], None], undone: Sequence[int]
+        self,
+        group: _Journaled,
+        *,
+        as_copies: bool,
+        before_moves: Callable[[], None],
+        undone: Sequence[int],
+        piecemeal: bool,
     ) -> list[PointOutcome]:
         points, reader, written = group
         copying = self.copies.plan(points, reader=reader) if as_copies else Copying()
@@ -287,6 +353,7 @@ class Undo:
             instead=copying.instead,
             nested=copying.nested,
             before_moves=before_moves,
+            piecemeal=piecemeal,
         )
         self._later_changes.refuse(done.conflicts, reader=reader, labels={label for _, label in written}, undone=undone)
         returned = _by_point(done.returned)
@@ -412,7 +479,7 @@ class Undo:
         if conflict.table in ours:
             with suppress(InvalidKey):  # a key of some other form is named as it is stored
                 key = ours[conflict.table].text(key)
-        return Conflict(conflict.code, application, str(conflict.table), key, conflict.column)
+        return Conflict(conflict.code, application, str(conflict.table), key, conflict.column, conflict.constraint)
 
     # Afterwards.
 

@@ -67,13 +67,16 @@ class _SharedTurn(Turn):
         self._turns = turns
         self._beginning = ExitStack()
         self._changing = ExitStack()
+        self._has_changing = False
 
     def __enter__(self) -> Self:
         self._take(self._turns.beginning, self._beginning)
         return self
 
     def change(self) -> None:
-        self._take(self._turns.changing, self._changing)
+        if not self._has_changing:  # a second attempt goes on in the same turn
+            self._take(self._turns.changing, self._changing)
+            self._has_changing = True
 
     def _take(self, lock: threading.Lock, held: ExitStack) -> None:
         while not lock.acquire(timeout=WAIT_SECONDS):
@@ -85,5 +88,6 @@ class _SharedTurn(Turn):
         self._beginning.close()
 
     def end(self) -> None:
+        self._has_changing = False
         self._changing.close()
         self._beginning.close()
