@@ -28,6 +28,7 @@ class RunAdmin(Register):
         "state",
         "progress",
         "outcome",
+        "exactness",
         "when",
         "ended",
         "who",
@@ -123,6 +124,15 @@ class RunAdmin(Register):
     @admin.display(description="what it changed")
     def outcome(self, run: Run) -> str:
         return sentences.run_outcome(run) or "—"
+
+    @admin.display(description="as it was before")
+    def exactness(self, run: Run) -> str:
+        if run.kind != Run.Kind.ROLLBACK:
+            return "—"
+        result = doors.service().rollback_report(run.pk)
+        keys = [point.application_id for point in result.not_restored if point.code == "expired"]
+        lost = sentences.not_restored(result.expired, list(dict.fromkeys(keys))[:20])
+        return f"{sentences.exactness(result.inexact)} {lost}".strip()
 
     @admin.display(description="started by")
     def who(self, run: Run) -> str:

@@ -4,7 +4,7 @@ Pure but for the person's time zone, which the middleware has made the current o
 them are data, with control and direction characters escaped.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -205,9 +205,10 @@ def result_outcome(result: Result) -> str:
         restored = result.details
         if "folders_restored" not in restored:
             return ""
-        return restored_text(
+        text = restored_text(
             restored["folders_restored"], restored.get("files_restored", 0), restored.get("references_restored", 0)
         )
+        return f"{text} {exactness(inexact)}" if (inexact := restored.get("inexact")) else text
     return merged(result.folders_removed, result.files_moved) if result.folders_removed else ""
 
 
@@ -225,6 +226,50 @@ def restored_text(folders: int, files: int, references: int) -> str:
         f" {'it was' if files == 1 else 'they were'}."
         f" {counted(references, 'other linked record')} {'points' if references == 1 else 'point'} back."
     )
+
+
+def not_restored(expired: int, names: Sequence[str]) -> str:
+    """Tell which applications an undo of a whole cleanup cannot bring back; of many, some by name."""
+    if not expired:
+        return ""
+    more = expired - len(names)
+    which = listed([*names, *([f"{more:,} more"] if more > 0 else [])]) if names else ""
+    return (
+        f"{counted(expired, 'application')} cannot be brought back any more, because the time to undo"
+        f" {'it' if expired == 1 else 'them'} is over{f': {which}' if which else ''}."
+    )
+
+
+_NOT_COMPARED = {
+    "triggers": "programs inside the database write as well, and what they write is not compared",
+    "hook": "the program that keeps the order of folders writes as well, and what it writes is not compared",
+}
+
+
+def not_compared(inexact: Sequence[str]) -> str:
+    """Tell before an undo what it cannot promise."""
+    reasons = [_NOT_COMPARED[name] for name in inexact if name in _NOT_COMPARED]
+    return f"It cannot be promised that everything is as it was before: {'; '.join(reasons)}." if reasons else ""
+
+
+_INEXACT = {
+    "conflicts": "what people have changed since was kept",
+    "copies": "some folders came back as copies",
+    "differences": "other things have changed since",
+    **_NOT_COMPARED,
+    "expired": "the time to undo some applications is over",
+    "already_rolled_back": "some applications had been undone before and have changed since",
+    "failed": "some applications could not be undone",
+    "unfinished": "not all applications have been undone yet",
+}
+
+
+def exactness(inexact: Sequence[str]) -> str:
+    """Tell how far an undo has brought everything back."""
+    if not inexact:
+        return "Everything that the cleanup changed is as it was before."
+    reasons = "; ".join(_INEXACT.get(name, name) for name in inexact)
+    return f"Not everything is as it was before: {reasons}."
 
 
 _POINT_STATUS = {

@@ -15,6 +15,7 @@ from cleanup.models import Result, RollbackPoint, Run
 from cleanup.names import safe
 from cleanup.permissions import Permission
 from cleanup.services import applications
+from cleanup.services.not_restored import left_behind
 from cleanup.services.reports import RollbackResult
 
 #: Undo records of a run that a confirmation looks into one by one; of more, it tells the totals.
@@ -51,8 +52,8 @@ class UndoPages(Pages):
                 f"{sentences.counted(run.files_moved, 'file')} go back to where they were.",
                 "Where people have changed something since, the application is left as it is, and listed.",
             ]
-            return self._page(request, what, " ".join(known), None, back)
-        return self._looked_into(request, what, run.pk, back)
+            return self._page(request, what, " ".join(known), None, back, not_restored=_not_restored(run))
+        return self._looked_into(request, what, run.pk, back, not_restored=_not_restored(run))
 
     @doors.needs(Permission.ROLL_BACK)
     def result(self, request: HttpRequest, result_id: int) -> HttpResponse:
@@ -77,14 +78,25 @@ class UndoPages(Pages):
         name = safe(labels.get(point.application_key, "") or point.application_key)
         return self._looked_into(request, f"the cleanup of {name}", point.id, back)
 
-    def _looked_into(self, request: HttpRequest, what: str, rollback_id: UUID, back: str) -> HttpResponse:
+    def _looked_into(
+        self, request: HttpRequest, what: str, rollback_id: UUID, back: str, *, not_restored: str = ""
+    ) -> HttpResponse:
         try:
             found = doors.service().preview_rollback(rollback_id)
         except CleanupError as error:
             guarded = error.code == "guarded"
-            return self._page(request, what, sentences.refusal(error), None, back, refused=not guarded, guarded=guarded)
+            return self._page(
+                request,
+                what,
+                sentences.refusal(error),
+                None,
+                back,
+                refused=not guarded,
+                guarded=guarded,
+                not_restored=not_restored,
+            )
         effects = sentences.restored_text(found.folders_restored, found.files_restored, found.references_restored)
-        return self._page(request, what, effects, found, back)
+        return self._page(request, what, effects, found, back, not_restored=not_restored)
 
     def _page(
         self,
@@ -96,6 +108,7 @@ class UndoPages(Pages):
         *,
         refused: bool = False,
         guarded: bool = False,
+        not_restored: str = "",
     ) -> HttpResponse:
         # A preview is false: it has not rolled anything back.
         conflicts = (
@@ -107,6 +120,8 @@ class UndoPages(Pages):
             title="Undo?",
             what=what,
             effects=effects,
+            not_restored=not_restored,
+            not_compared=sentences.not_compared(found.inexact) if found is not None else "",
             conflicts=conflicts,
             conflicts_left_out=found.conflicts_left_out if found is not None else 0,
             unknown=found is None and not refused and not guarded,
@@ -133,3 +148,11 @@ class UndoPages(Pages):
         doors.log(request, target, f"Started the undo{how}{' as copies' if copies else ''}.")
         messages.success(request, "The undo has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)
+
+
+def _not_restored(run: Run) -> str:
+    """Tell which applications of the run cannot be brought back."""
+    behind = left_behind(using=doors.database(), source=run)
+    keys = [point.application_id for point in behind.listed if point.code == "expired"][:MOST_LOOKED_INTO]
+    labels = applications.labels(using=doors.database(), keys=keys)
+    return sentences.not_restored(behind.expired, [safe(labels.get(key, "") or key) for key in dict.fromkeys(keys)])

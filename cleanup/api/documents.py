@@ -116,6 +116,14 @@ class ConflictDocument(Any_):
     constraint = serializers.CharField(allow_blank=True, help_text="The constraint that stands in the way.")
 
 
+class NotRestoredDocument(Any_):
+    """One application of a run whose rollback point is left as it is."""
+
+    application_id = serializers.CharField()
+    rollback_id = serializers.UUIDField()
+    code = serializers.CharField(help_text="expired or already_rolled_back")
+
+
 class RollbackDocument(Any_):
     """What a rollback did, or would do."""
 
@@ -127,6 +135,10 @@ class RollbackDocument(Any_):
     conflicts = ConflictDocument(many=True)
     conflicts_left_out = serializers.IntegerField()
     exact = serializers.BooleanField()
+    inexact = serializers.ListField(child=serializers.CharField(), help_text="Why it is not exact, or may not be.")
+    expired = serializers.IntegerField(help_text="Applications of a run that cannot be brought back any more.")
+    not_restored = NotRestoredDocument(many=True)
+    not_restored_left_out = serializers.IntegerField()
     run_id = serializers.UUIDField(allow_null=True)
     total_applications = serializers.IntegerField()
     successful = serializers.IntegerField()

@@ -11,7 +11,7 @@ from cleanup.management.terminal import Rows, counted, say
 from cleanup.models import Result
 from cleanup.names import safe
 from cleanup.services import CleanupReport, RollbackResult
-from cleanup.services.reports import JSON, Conflict, Copy, FolderCleanupResult
+from cleanup.services.reports import JSON, Conflict, Copy, FolderCleanupResult, NotRestored
 
 BAD, GOOD, WARN = "bold red", "green", "yellow"
 
@@ -93,13 +93,50 @@ def show_rollback(to: Console, result: RollbackResult) -> None:
         say(to, f"{'Would come' if would else 'Came'} back as copies, not to be duplicates: {copies}.", style=WARN)
         _show_copies(to, result.copies)
         _left_out(to, result.copies_left_out)
+    if result.expired:
+        one = result.expired == 1
+        say(
+            to,
+            f"{counted(result.expired, 'application')} cannot be brought back any more:"
+            f" {'its rollback point has' if one else 'their rollback points have'} expired.",
+            style=BAD,
+        )
+    if result.not_restored:
+        _show_not_restored(to, result.not_restored)
+        _left_out(to, result.not_restored_left_out)
+    for name in ("triggers", "hook"):
+        if name in result.inexact:
+            say(to, _NOT_COMPARED[name], style=WARN)
     if would:
         return
     if result.failed:
         say(to, f"{counted(result.failed, 'application')} could not be rolled back.", style=BAD)
     if result:
-        say(to, "Everything is as it was before." if result.exact else "The rest is as it was before.", style=GOOD)
+        say(to, _restored(result), style=GOOD)
         say(to, "What was rolled back is on hold: the next cleanup leaves it alone, unless run with --include-held.")
+
+
+_NOT_COMPARED = {
+    "triggers": "Triggers of your own fired on these tables: what they write is not undone, and not compared.",
+    "hook": "The tree hook has run: what it writes is not compared with what was there before.",
+}
+
+
+def _restored(result: RollbackResult) -> str:
+    """Say how far everything is as it was."""
+    if result.exact:
+        return "Everything is as it was before."
+    if set(result.inexact) <= set(_NOT_COMPARED):
+        return "Everything that the cleanup itself changed is as it was before."
+    return "The rest is as it was before."
+
+
+def _show_not_restored(to: Console, points: Sequence[NotRestored]) -> None:
+    """Show each point of the run that is left as it is, and why."""
+    rows = Rows("Left as it is", "Application", "Rollback point")
+    for point in points:
+        rows.add(point.code, point.application_id, str(point.rollback_id))
+    rows.show(to)
 
 
 def _show_copies(to: Console, copies: Sequence[Copy]) -> None:

@@ -38,6 +38,7 @@ from cleanup.services import preflight as preflight_service
 from cleanup.services.consolidation import Consolidation, Inclusion
 from cleanup.services.errors import broken_guard, classify
 from cleanup.services.folders import FolderPlace, FolderStructure
+from cleanup.services.not_restored import LeftBehind, left_behind
 from cleanup.services.reports import (
     JSON,
     CleanupReport,
@@ -516,7 +517,8 @@ class DatabaseCleanupService:
             return _as_rollback_result(key, [self._preview(undo, point, as_copies=as_copies)], status="preview")
         source = self._rollback_source(key)
         outcomes = [self._preview(undo, live, as_copies=as_copies, source=source) for live in self._live_points(source)]
-        return _as_rollback_result(key, outcomes, status="preview")
+        behind = left_behind(using=self.using, source=source)
+        return _as_rollback_result(key, outcomes, status="preview", behind=behind)
 
     def _refuse_impossible(self, source: Run, undo: rollback.Undo, *, as_copies: bool) -> None:
         """Raise UnreadableJournal or Guarded where that is what one of the run's points would meet."""
@@ -605,7 +607,7 @@ class DatabaseCleanupService:
         conflicts: list[JSON] = []
         copies: list[JSON] = []
         copied = 0
-        exact = True
+        inexact: dict[str, None] = {}
         for details in results.order_by("pk").values_list("details", flat=True).iterator(chunk_size=1000):
             folders += details.get("folders_restored", 0)
             files += details.get("files_restored", 0)
@@ -615,7 +617,17 @@ class DatabaseCleanupService:
             as_copies = details.get("copies", [])
             copied += len(as_copies) + details.get("copies_left_out", 0)
             copies += as_copies[: max(0, conf.list_limit() - len(copies))]
-            exact = exact and not found and not as_copies
+            # Older versions have not written it.
+            inexact |= dict.fromkeys(details.get("inexact", []))
+            inexact |= {name: None for name, several in {"conflicts": found, "copies": as_copies}.items() if several}
+        behind = LeftBehind()
+        if run.source_run is not None:
+            behind = left_behind(using=self.using, source=run.source_run, by=run)
+        inexact |= _inexact_of(behind)
+        if totals["failed"]:
+            inexact["failed"] = None
+        if totals["successful"] + totals["failed"] < run.total_applications:
+            inexact["unfinished"] = None
         limit = conf.list_limit()
         return RollbackResult(
             rollback_id=run.source_run_id or run.pk,
@@ -627,7 +639,11 @@ class DatabaseCleanupService:
             conflicts_left_out=max(0, len(conflicts) - limit),
             copies=tuple(Copy(**copy) for copy in copies),
             copies_left_out=copied - len(copies),
-            exact=exact and not totals["failed"],
+            exact=not inexact,
+            inexact=tuple(inexact),
+            expired=behind.expired,
+            not_restored=behind.listed,
+            not_restored_left_out=behind.left_out,
             run_id=run.pk,
             total_applications=run.total_applications,
             successful=totals["successful"],
@@ -764,9 +780,21 @@ def _as_result(row: Result) -> FolderCleanupResult:
     )
 
 
-def _as_rollback_result(rollback_id: UUID, outcomes: Sequence[rollback.PointOutcome], *, status: str) -> RollbackResult:
+def _inexact_of(behind: LeftBehind) -> dict[str, None]:
+    spoiling = {"expired": behind.expired, "already_rolled_back": behind.changed}
+    return {name: None for name, number in spoiling.items() if number}
+
+
+def _as_rollback_result(
+    rollback_id: UUID,
+    outcomes: Sequence[rollback.PointOutcome],
+    *,
+    status: str,
+    behind: LeftBehind = LeftBehind(),  # noqa: B008  # a tuple of nothing
+) -> RollbackResult:
     conflicts = [conflict for outcome in outcomes for conflict in (*outcome.conflicts, *outcome.differences)]
     copies = [copy for outcome in outcomes for copy in outcome.copies]
+    inexact = dict.fromkeys(name for outcome in outcomes for name in outcome.inexact) | _inexact_of(behind)
     limit = conf.list_limit()
     return RollbackResult(
         rollback_id=rollback_id,
@@ -778,7 +806,11 @@ def _as_rollback_result(rollback_id: UUID, outcomes: Sequence[rollback.PointOutc
         conflicts_left_out=max(0, len(conflicts) - limit),
         copies=tuple(copies[:limit]),
         copies_left_out=max(0, len(copies) - limit),
-        exact=not conflicts and not copies,
+        exact=not inexact,
+        inexact=tuple(inexact),
+        expired=behind.expired,
+        not_restored=behind.listed,
+        not_restored_left_out=behind.left_out,
         total_applications=len(outcomes),
         successful=len(outcomes),
     )

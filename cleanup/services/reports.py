@@ -137,6 +137,24 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class NotRestored:
+    """One application of a run whose rollback point is not rolled back with the run."""
+
+    application_id: str
+    rollback_id: UUID
+    code: str
+    """``expired``: it cannot be brought back any more. ``already_rolled_back``: it was, before."""
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {
+            "application_id": self.application_id,
+            "rollback_id": str(self.rollback_id),
+            "code": self.code,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class RollbackResult:
     """What a rollback did; true unless it is a preview or it failed."""
 
@@ -154,6 +172,17 @@ class RollbackResult:
     """Folders that came back as copies."""
     copies_left_out: int = 0
     exact: bool = True
+    """Every row that the cleanup changed is what it was."""
+    inexact: tuple[str, ...] = ()
+    """Why not: ``conflicts``, ``copies``, ``differences``, ``triggers`` and ``hook`` (what they write is not compared),
+
+    ``expired``, ``already_rolled_back`` (and not exactly, or cleaned again), ``failed``, ``unfinished``.
+    """
+    expired: int = 0
+    """Applications of a run that cannot be brought back any more."""
+    not_restored: tuple[NotRestored, ...] = ()
+    """The points of a run that are left as they are."""
+    not_restored_left_out: int = 0
     run_id: UUID | None = None
     """The rollback run, where a whole run was rolled back."""
     total_applications: int = 1
@@ -176,6 +205,10 @@ class RollbackResult:
             "copies": [copy.as_json() for copy in self.copies],
             "copies_left_out": self.copies_left_out,
             "exact": self.exact,
+            "inexact": list(self.inexact),
+            "expired": self.expired,
+            "not_restored": [point.as_json() for point in self.not_restored],
+            "not_restored_left_out": self.not_restored_left_out,
             "run_id": None if self.run_id is None else str(self.run_id),
             "total_applications": self.total_applications,
             "successful": self.successful,

@@ -7,7 +7,7 @@ that does not skip conflicts gets RollbackConflict and must undo its transaction
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
@@ -63,16 +63,26 @@ class PointOutcome:
     """Of a point taken by hand: how the structure differs from it still."""
     copies: tuple[Copy, ...] = ()
     """Folders that did not come back as they were, but as copies."""
+    unproven: tuple[str, ...] = ()
+    """What may have written more than is undone or compared: ``triggers`` of the host, the tree ``hook``."""
+
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        """Why not everything is as it was, or may not be."""
+        found = {"conflicts": self.conflicts, "differences": self.differences, "copies": self.copies}
+        return (*(name for name, several in found.items() if several), *self.unproven)
 
     @property
     def exact(self) -> bool:
-        """Tell whether everything is as it was."""
-        return not self.conflicts and not self.differences and not self.copies
+        """Whether everything is as it was."""
+        return not self.inexact
 
     def as_json(self) -> dict[str, Any]:
         """Return what is kept on the point."""
         limit = conf.list_limit()
         return {
+            "exact": self.exact,
+            "inexact": list(self.inexact),
             "folders_restored": self.folders_restored,
             "files_restored": self.files_restored,
             "references_restored": self.references_restored,
@@ -89,6 +99,8 @@ class _Journaled(NamedTuple):
     points: Sequence[RollbackPoint]
     reader: journal.Reader
     written: Mapping[tuple[int, str], Mapping[int, int]]
+    with_triggers: Collection[int] = ()
+    """Points whose cleanup fired triggers of the host."""
 
 
 class Undo:
@@ -286,13 +298,16 @@ class Undo:
         reader = self._reader(points)
         written: dict[tuple[int, str], dict[int, int]] = {}
         rows = SnapshotRow.objects.using(self.using).filter(point__in=[point.sequence for point in points])
-        counts = rows.values_list("kind", "step", "table", "point_id").annotate(Sum("row_count"))
-        for kind, step, table, sequence, count in counts:
+        counts = rows.values_list("kind", "step", "table", "point_id").annotate(Sum("row_count"), Count("images"))
+        with_triggers = set()
+        for kind, step, table, sequence, count, images in counts:
+            if kind == SnapshotRow.Kind.MOVED and images:  # which are kept where triggers fire
+                with_triggers.add(sequence)
             if kind == reader.kind(step):
                 written.setdefault((step, table), {})[sequence] = count
         self._describe([reader.table_name(label) for _, label in written])
         reader.refuse_altered(written, self._described)
-        return _Journaled(points, reader, written)
+        return _Journaled(points, reader, written, with_triggers)
 
     def _reader(self, points: Sequence[RollbackPoint]) -> journal.Reader:
         """Return the reader of points of one layout."""
@@ -341,7 +356,7 @@ class Undo:
         undone: Sequence[int],
         piecemeal: bool,
     ) -> list[PointOutcome]:
-        points, reader, written = group
+        points, reader, written, with_triggers = group
         copying = self.copies.plan(points, reader=reader) if as_copies else Copying()
         done = reader.undo(
             points=[point.sequence for point in points],
@@ -378,6 +393,7 @@ class Undo:
                 ),
                 conflicts=tuple(conflicts.get(point.sequence, ())),
                 copies=tuple(copy for copy in copying.of(point) if copy.folder_id not in missing),
+                unproven=self._unproven(fired=point.sequence in with_triggers),
             )
             for point in points
         ]
@@ -386,7 +402,7 @@ class Undo:
         self, moved: Mapping[int, Counter[TableName]], group: _Journaled, conflicts: Sequence[RowConflict]
     ) -> None:
         """Count a file, or folder, once that names a folder in several columns, and not where one of them conflicts."""
-        points, reader, written = group
+        points, reader, written, _ = group
         for table in (self.references.files, self.references.folders):
             label = str(table.name)
             steps = [step for step, name in written if name == label and reader.kind(step) == "moved"]
@@ -398,6 +414,10 @@ class Undo:
             for counted in self.backend.count_journaled(table, label, reader.key(label), points=sequences):
                 rows = moved[counted.point]
                 rows[table.name] = min(rows[table.name], max(0, counted.rows - left[counted.point]))
+
+    def _unproven(self, *, fired: bool) -> tuple[str, ...]:
+        triggers = ("triggers",) if fired or self._triggers_fire else ()
+        return triggers if conf.tree_hook() is None else (*triggers, "hook")
 
     def _undo_manual(
         self,
@@ -414,6 +434,7 @@ class Undo:
         folders = files = references = 0
         conflicts: list[Conflict] = []
         copies: dict[str, Copy] = {}
+        unproven: dict[str, None] = {}
         for later in self.later_cleanups(point):
             (outcome,) = undo([later])
             folders += outcome.folders_restored
@@ -421,6 +442,7 @@ class Undo:
             references += outcome.references_restored
             conflicts += outcome.conflicts
             copies |= {copy.folder_id: copy for copy in outcome.copies}
+            unproven |= dict.fromkeys(outcome.unproven)
             self.close([outcome], reason=f"rollback of {point.id}", by=by, now=now, hold=False)
         label = str(self.references.folders.name)
         differences = [
@@ -430,7 +452,14 @@ class Undo:
             if (found.code, found.table) != ("changed", label) or found.key not in copies
         ]
         return PointOutcome(
-            point, folders, files, references, tuple(conflicts), tuple(differences), tuple(copies.values())
+            point,
+            folders,
+            files,
+            references,
+            tuple(conflicts),
+            tuple(differences),
+            tuple(copies.values()),
+            tuple(unproven),
         )
 
     def _differences(self, point: RollbackPoint) -> list[Conflict]:
@@ -497,7 +526,7 @@ class Undo:
             point = outcome.point
             point.status = RollbackPoint.Status.ROLLED_BACK
             point.ended_at, point.ended_by, point.ended_reason = now, by, reason
-            point.exact = outcome.exact and not self._triggers_fire
+            point.exact = outcome.exact
             point.outcome = outcome.as_json()
         points = [outcome.point for outcome in outcomes]
         self._store(points)

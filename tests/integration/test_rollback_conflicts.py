@@ -1,11 +1,16 @@
 """What the database would refuse on undo: listed, skippable, named, and decided in a bounded number of statements."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from cleanup import exceptions
+from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
+from tests.integration.test_command import run_command
 from tests.integration.trees import Tree, dump, execute, fetch, key_type, label, new_key, raw, tree
 from tests.parts import Application, Folder
 
@@ -323,3 +328,87 @@ class TestAsCopies:
         ]
         result = undo(scratch_database, point, as_copies=True, skip_conflicts=True)
         assert not result.exact
+
+
+class TestRunOfWhichPointsAreGone:
+    """Preview and result say which applications cannot come back."""
+
+    def partly(self, database: str, status: str):
+        """Clean two applications, end the point of the first, and return run, application and point."""
+        made = [tree(database, "A(1), A(1)") for _ in range(2)]
+        run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
+        point = RollbackPoint.objects.using(database).get(run=run, application_key=made[0].application)
+        if status == "expired":
+            RollbackPoint.objects.using(database).filter(pk=point.pk).update(
+                expires_at=timezone.now() - timedelta(days=1), verified_at=timezone.now()
+            )
+            DatabaseCleanupService(using=database).purge()
+        else:
+            undo(database, point.id)
+        return run, made[0].application, point.id
+
+    def test_an_expired_one(self, database):
+        run, application, point = self.partly(database, "expired")
+        for result in (preview(database, run), undo(database, run)):
+            assert (result.exact, result.inexact, result.expired) == (False, ("expired",), 1)
+            assert [(p.application_id, p.rollback_id, p.code) for p in result.not_restored] == [
+                (application, point, "expired")
+            ]
+            assert result.as_json()["not_restored"][0]["application_id"] == application
+
+    def test_an_expired_one_on_the_command_line(self, database):
+        run, application, _ = self.partly(database, "expired")
+        for options in (["--preview"], ["--no-input"]):
+            done = run_command(database, "--rollback", str(run), *options)
+            assert done.status == 1
+            assert "1 application cannot be brought back any more" in done.out
+            assert application in done.out
+            assert "Everything is as it was before." not in done.out
+
+    def test_one_that_was_rolled_back_before_does_not_spoil_it(self, database):
+        run, application, _ = self.partly(database, "rolled_back")
+        for result in (preview(database, run), undo(database, run)):
+            assert (result.exact, result.expired) == (True, 0)
+            assert [(p.application_id, p.code) for p in result.not_restored] == [(application, "already_rolled_back")]
+
+    def test_one_that_was_cleaned_again_since_does(self, database):
+        run, application, _ = self.partly(database, "rolled_back")
+        DatabaseCleanupService(using=database).consolidate_duplicate_folders(application, include_held=True)
+        result = undo(database, run)
+        assert (result.exact, result.inexact) == (False, ("already_rolled_back",))
+
+
+class TestExact:
+    def test_not_where_the_tree_hook_ran(self, database, settings):
+        point = clean(database, tree(database, "A, A"))
+        settings.CLEANUP_TREE_HOOK = f"{__name__}.no_hook"
+        result = undo(database, point)
+        assert (result.exact, result.inexact) == (False, ("hook",))
+        assert RollbackPoint.objects.using(database).get(id=point).exact is False
+
+    def test_not_where_triggers_fired_though_they_are_gone(self, scratch_database, settings):
+        settings.CLEANUP_TRIGGERS = "fire"
+        made = tree(scratch_database, "A, A(1)")
+        self.trigger(scratch_database)
+        point = clean(scratch_database, made)
+        execute(scratch_database, f"DROP TRIGGER noticed{self.on(scratch_database)}")
+        settings.CLEANUP_TRIGGERS = "refuse"
+        result = undo(scratch_database, point)
+        assert (result.exact, result.inexact) == (False, ("triggers",))
+
+    def on(self, database: str) -> str:
+        return " ON :files" if connections[database].vendor == "postgresql" else ""
+
+    def trigger(self, database: str) -> None:
+        if connections[database].vendor == "postgresql":
+            execute(
+                database,
+                "CREATE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
+            )
+            execute(database, "CREATE TRIGGER noticed BEFORE UPDATE ON :files FOR EACH ROW EXECUTE FUNCTION noticed()")
+        else:
+            execute(database, "CREATE TRIGGER noticed BEFORE UPDATE ON :files BEGIN SELECT 1; END")
+
+
+def no_hook(*, using: str, application_ids: list[str]) -> None:
+    """Do nothing."""

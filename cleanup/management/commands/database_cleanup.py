@@ -230,7 +230,8 @@ class Command(ShellCommand):
         as_copies = self.options["as_copies"]
         if self.options["preview"]:
             preview = self.service.preview_rollback(rollback_id, as_copies=as_copies)
-            return Outcome(preview.as_json(), lambda to: rendering.show_rollback(to, preview))
+            status = FOUND if preview.expired else DONE
+            return Outcome(preview.as_json(), lambda to: rendering.show_rollback(to, preview), status)
         if self._asks():
             rendering.show_rollback(self.err, self.service.preview_rollback(rollback_id, as_copies=as_copies))
             self._ask("Roll back?")
@@ -358,7 +359,7 @@ class Command(ShellCommand):
         return Outcome(
             result.as_json(),
             lambda to: rendering.show_rollback(to, result),
-            status or (DONE if result else FOUND),
+            status or (DONE if result and not result.expired else FOUND),
             word,
         )
 
