@@ -769,6 +769,8 @@ class Worker:
 
     def _give_back(self, rows: Sequence[Claimed]) -> None:
         """Let others claim what is ours still, uncharged; if even that fails, the lease runs out."""
+        if not rows:
+            return
         try:
             self._after_error()
             Result.objects.using(self.using).filter(
