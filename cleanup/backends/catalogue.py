@@ -173,6 +173,9 @@ class Catalogue(Protocol):
     def schemas_with(self, names: Sequence[str]) -> list[str]:
         """Return the schemas in which there is a table of each of the names; none where there are no schemas."""
 
+    def partition_key(self, table: TableName) -> str:
+        """Return how a table is partitioned, such as ``HASH (id)``; empty where it is not."""
+
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
         """Return the columns of tables: from a spelling as ``column_spelling`` makes it to the database's own."""
 

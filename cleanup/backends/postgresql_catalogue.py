@@ -284,6 +284,11 @@ class PostgresCatalogue:
         """Return the schemas in which there is a table of each of the names."""
         return [schema for (schema,) in self._fetch(_SCHEMAS_WITH, names=sorted(set(names)))]
 
+    def partition_key(self, table: TableName) -> str:
+        """Return how a table is partitioned, as SQL spells it; empty where it is not."""
+        sql = "SELECT coalesce(pg_get_partkeydef(to_regclass(%(table)s)), '')"
+        return str(self._fetch(sql, table=table.quoted)[0][0])
+
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
         """Return the columns of tables that were resolved, by name."""
         return {table: self._columns[table] for table in tables}

@@ -136,6 +136,10 @@ class SqliteCatalogue:
         """Return nothing: there are no schemas."""
         return []
 
+    def partition_key(self, table: TableName) -> str:
+        """Return nothing: there are no partitions."""
+        return ""
+
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
         """Return the columns of tables, from their lower-case spelling to the database's own."""
         return {table: self._spelled[table] for table in tables if table in self._spelled}

@@ -264,9 +264,7 @@ class Checks:
                 "unkeyed",
                 str(folders.name),
                 key.name,
-                f"Nothing keeps {folders.name}.{key.name} unique. Add a key: "
-                f"CREATE UNIQUE INDEX {self._index_name(folders.name, key.name)} "
-                f"ON {folders.name.quoted} ({quoted(key.name)});",
+                f"Nothing keeps {folders.name}.{key.name} unique{self._making_unique(folders, key)}",
             )
 
         for unique in folders.uniques:
@@ -279,11 +277,23 @@ class Checks:
                     f"may spell a key in another way, and would be missed. Give the column a binary collation.",
                 )
 
+    def _making_unique(self, table: Table, column: Column) -> str:
+        """Return how to keep a column unique, to follow the words that it is not."""
+        partitioning = self.catalogue.partition_key(table.name) if table.kind == "partitioned" else ""
+        if partitioning and not partitioning.endswith((f"({column.name})", f"({quoted(column.name)})")):
+            return (
+                f", and no index can: the table is partitioned by {partitioning}, and a unique index of it has to "
+                f"contain those columns. Partition it by {column.name}, or map a table that is not partitioned."
+            )
+        index = self._index_name(table.name, column.name)
+        return f". Add a key: CREATE UNIQUE INDEX {index}ON {table.name.quoted} ({quoted(column.name)});"
+
     def _folder_column(self, column: str) -> Column:
         return self.found.folders.column(self._spelling(self.found.folders.name, column) or column)
 
     def _index_name(self, table: TableName, column: str) -> str:
-        return quoted(f"{table.name}_{column}"[:59] + "_idx")
+        """Return a name and a blank, for SQLite needs one; PostgreSQL finds one that is free."""
+        return "" if table.schema else quoted(f"{table.name}_{column}"[:59] + "_idx") + " "
 
     def suspected(self) -> Iterator[Problem]:
         """Report columns that are named after folders and are no reference that is known."""
@@ -491,7 +501,7 @@ class Checks:
                     ", ".join(reference.columns),
                     f"{reference} has no index, and the table has about {table.estimated_rows} rows. "
                     f"CREATE INDEX {'CONCURRENTLY ' if is_plain else ''}"
-                    f"{self._index_name(table.name, '_'.join(reference.columns))} ON {table.name.quoted} ({columns});",
+                    f"{self._index_name(table.name, '_'.join(reference.columns))}ON {table.name.quoted} ({columns});",
                 )
 
     def key_storage(self) -> Iterator[Problem]:
