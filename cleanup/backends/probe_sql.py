@@ -9,7 +9,7 @@ import json
 import re
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -107,27 +107,49 @@ class ProbeSql(ABC):
         return shortest or 0, highest or 0
 
     def probe(self, tables: Sequence[ProbedTable]) -> list[Hits]:
-        """Look at the samples of several tables in one statement."""
-        samples, tokens = [], []
-        for number, table in enumerate(tables):
-            samples.append(f"s{number} AS MATERIALIZED (\n    {self._sample(table)}\n)")
-            for place, column in enumerate(table.columns):
-                tokens.append(self._tokens(number, place, column))
+        """Look at the samples of several tables together; where any hit is telling, count only columns with hits."""
+        columns = {(number, place) for number, table in enumerate(tables) for place in range(len(table.columns))}
+        if self.kind == "uuid":
+            join = f"JOIN {self.folders.quoted} AS f ON {self.key} = {self._as_key('t.token')}"
+            found = self.fetch(f"{self._samples(tables, columns)} SELECT DISTINCT tab, col FROM tokens AS t {join}")
+            columns = {(number, place) for number, place in found}
+        if not columns:
+            return []
         found = self.fetch(
-            f"WITH {', '.join(samples)}, tokens(tab, col, cell, token, amid) AS (\n    "
-            + "\n    UNION ALL ".join(tokens)
-            + f"\n), hits AS (\n    SELECT t.*, {self.key} AS hit FROM tokens AS t"
-            f" LEFT JOIN {self.folders.quoted} AS f ON {self.key} = {self._as_key('t.token')}\n)"
-            f" SELECT tab, col, count(DISTINCT cell), count(DISTINCT CASE WHEN hit IS NOT NULL THEN cell END),"
-            f" count(DISTINCT token), count(DISTINCT hit), {self._greatest},"
-            f" count(DISTINCT CASE WHEN hit IS NOT NULL AND amid THEN cell END)"
-            f" FROM hits GROUP BY tab, col ORDER BY tab, col"
+            f"{self._samples(tables, columns)}, hits AS (\n    SELECT t.*, {self.key} AS hit FROM tokens AS t"
+            f" LEFT JOIN {self.folders.quoted} AS f ON {self.key} = {self._as_key('t.token')}\n), {self._counted}"
         )
         return [Hits(*row) for row in found]
 
+    def _samples(self, tables: Sequence[ProbedTable], columns: Collection[tuple[int, int]]) -> str:
+        """Take the samples that some of the columns, by their places, are in, and what may be keys in these."""
+        samples = [
+            f"s{number} AS MATERIALIZED (\n    {self._sample(tables[number])}\n)"
+            for number in sorted({number for number, _ in columns})
+        ]
+        tokens = [self._tokens(number, place, tables[number].columns[place]) for number, place in sorted(columns)]
+        listed = "\n    UNION ALL ".join(tokens)
+        return f"WITH {', '.join(samples)}, tokens(tab, col, cell, token, amid) AS (\n    {listed}\n)"
+
     @property
-    def _greatest(self) -> str:
-        return "coalesce(max(hit), 0)" if self.kind == "integer" else "0"
+    def _counted(self) -> str:
+        """Count by column: cells, and unless any hit is telling, different values."""
+        cells = (
+            "cells AS (\n    SELECT tab, col, cell, max(CASE WHEN hit IS NOT NULL THEN 1 ELSE 0 END) AS hit,"
+            " max(CASE WHEN hit IS NOT NULL AND amid THEN 1 ELSE 0 END) AS amid FROM hits GROUP BY tab, col, cell\n)"
+        )
+        if self.kind == "uuid":
+            return (
+                f"{cells} SELECT tab, col, count(*), sum(hit), 0, 0, 0, sum(amid) FROM cells"
+                f" GROUP BY tab, col ORDER BY tab, col"
+            )
+        greatest = "coalesce(max(hit), 0)" if self.kind == "integer" else "0"
+        return (
+            f"{cells}, held AS (\n    SELECT tab, col, count(DISTINCT token) AS tokens, count(DISTINCT hit) AS keys,"
+            f" {greatest} AS greatest FROM hits GROUP BY tab, col\n)"
+            f" SELECT tab, col, count(*), sum(hit), tokens, keys, greatest, sum(amid) FROM cells"
+            f" JOIN held USING (tab, col) GROUP BY tab, col, tokens, keys, greatest ORDER BY tab, col"
+        )
 
     def missing(self, table: TableName, column: str, matching: str) -> tuple[int, int]:
         """Return how many rows hold something in a column, and in how many of them it is no folder's key.
@@ -231,9 +253,11 @@ class PostgresProbeSql(ProbeSql):
                     f"left(ltrim({value}), 1) NOT IN ('{{', '[') AND"
                     f" regexp_replace({value}, '{_UUID}', '', 'gi') ~ '[[:alnum:]]'"
                 )
+            # To search texts is what costs, so only some of many rows are searched, and none too short for a UUID.
             return (
                 f"{head}, m[1], {amid} FROM {source},"
                 f" regexp_matches({value}, '(?<![0-9a-f])({_UUID})(?![0-9a-f])', 'gi') AS m"
+                f" WHERE length({value}) >= 32 AND (cell <= 100 OR cell % 4 = 0)"
             )
         if column.form in {"list", "document"}:
             listed = f"regexp_split_to_table({value}, '[][{{}},:\"[:space:]]+')"
