@@ -25,6 +25,7 @@ from urllib.parse import quote
 PREFIX = "cleanup-pg-"
 START_SECONDS = 60
 PR_SET_PDEATHSIG = 1
+COUNTS_COMPILATION = 15
 # Stop in time of need: short of disk space, the data directory is all this server has.
 SETTINGS = {
     "listen_addresses": "",
@@ -112,8 +113,8 @@ class Server:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def start(**settings: str) -> Server:
-    """Start a server of its own data directory, with settings beside the usual ones.
+def start(*, binaries: Path | None = None, **settings: str) -> Server:
+    """Start a server of its own data directory, with settings beside the usual ones, of the programs given or found.
 
     Raises:
         NoPostgreSQLError: there are no binaries, or they do not work here; the message says what to do.
@@ -127,7 +128,7 @@ def start(**settings: str) -> Server:
         (directory / "owner.pid").write_text(str(os.getpid()), encoding="ascii")
         if user:
             os.chown(directory, user.uid, user.gid)
-        binaries = runnable(find_binaries(), directory=directory, user=user)
+        binaries = runnable(binaries or find_binaries(), directory=directory, user=user)
         return launch(binaries, directory=directory, user=user, settings={**SETTINGS, **settings})
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
@@ -156,6 +157,19 @@ def find_binaries() -> Path:
     if (found := shutil.which("initdb")) and (Path(found).resolve().parent / "postgres").exists():
         return Path(found).resolve().parent
     raise NoPostgreSQLError(NO_POSTGRESQL)
+
+
+def find_compiling_binaries() -> Path | None:
+    """Return the newest system's programs with the just-in-time compiler, which no wheel brings.
+
+    Of PostgreSQL 15 or newer, which counts what it compiles.
+    """
+    found = [
+        path.parent.parent / "bin"
+        for path in Path("/usr/lib/postgresql").glob("*/lib/llvmjit.so")
+        if float(path.parent.parent.name) >= COUNTS_COMPILATION and (path.parent.parent / "bin" / "initdb").exists()
+    ]
+    return max(found, key=lambda path: float(path.parent.name)) if found else None
 
 
 def runnable(binaries: Path, *, directory: Path, user: User | None) -> Path:

@@ -100,7 +100,6 @@ class PostgresBackend(Backend):
 
     def _pin(self, values: Mapping[str, str], *more: str) -> None:
         """Set values until the transaction ends, in one round trip; first of all its isolation, if it begins here."""
-        self.connection.ensure_connection()
         connection: Any = self.connection.connection
         statements = [*pinning(values, version=self._version), *filter(None, more)]
         if self.between_transactions():
@@ -123,7 +122,10 @@ class PostgresBackend(Backend):
 
     @property
     def _version(self) -> int:
-        return int(self.connection.pg_version) // 10_000  # type: ignore[attr-defined]  # of the PostgreSQL wrapper
+        # Of this very session: the one before may have been of another server.
+        self.connection.ensure_connection()
+        connection: Any = self.connection.connection
+        return int(connection.info.server_version) // 10_000
 
     @contextmanager
     def pinned(self, *, session_name: str = "", writing: bool = True) -> Iterator[None]:

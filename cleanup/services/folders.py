@@ -218,6 +218,7 @@ class _Request:
 
     def answer(self) -> _Answer:
         """See Note [Look, then lock]."""
+        # By the caller's settings, as two queries and no more: no value here depends on them.
         forest = self._look()
         found = self._found(forest)
         if found is not None and not forest.has_duplicates:
