@@ -162,14 +162,29 @@ def triggers() -> Literal["refuse", "fire", "bypass"]:
     return _choice("CLEANUP_TRIGGERS", "refuse", ("refuse", "fire", "bypass"))  # type: ignore[no-any-return]  # one of the choices
 
 
-def collisions() -> Mapping[str, str]:
-    """Policy by table (``table`` or ``schema.table``): ``refuse`` (the default) or ``keep_survivor``."""
+def collisions() -> Mapping[str, str | Mapping[str, str]]:
+    """Policy by table (``table`` or ``schema.table``): ``refuse`` (the default), ``keep_survivor``,
+
+    or a mapping of ``rename`` and ``renumber`` to the column that takes another value.
+    """
     value = _get("CLEANUP_COLLISIONS", {})
-    if not isinstance(value, Mapping) or not all(policy in ("refuse", "keep_survivor") for policy in value.values()):
-        raise MisconfiguredSetting(
-            setting="CLEANUP_COLLISIONS", problem='it maps table names to "refuse" or "keep_survivor".'
-        )
+    if not isinstance(value, Mapping):
+        raise MisconfiguredSetting(setting="CLEANUP_COLLISIONS", problem="it maps table names to policies.")
+    for table, policy in value.items():
+        if not isinstance(table, str) or not _is_collision_policy(policy):
+            raise MisconfiguredSetting(
+                setting="CLEANUP_COLLISIONS",
+                problem=f'{policy!r} of {table!r} is not a policy; use "refuse", "keep_survivor", '
+                f'{{"rename": "column"}} or {{"renumber": "column"}}.',
+            )
     return value
+
+
+def _is_collision_policy(policy: Any) -> bool:
+    if isinstance(policy, Mapping):
+        named = all(isinstance(column, str) and column for column in policy.values())
+        return bool(policy) and set(policy) <= {"rename", "renumber"} and named
+    return isinstance(policy, str) and policy in {"refuse", "keep_survivor"}
 
 
 def extra_references() -> Mapping[str, Mapping[str, tuple[str | int | None, ...]]]:

@@ -16,6 +16,7 @@ cells (see Note [Cells] in backends.base), ``tables``: label -> ``schema``, ``na
   the new value put in. Where triggers of the host fired, ``images`` has, for each change, [before, after] of each whole
   row, for people to look at (SQLite: null for after). Format 1 had one change a snapshot row: ``changes`` {column:
   [old, new]} and ``keys`` {key column: [cell of each row]}; it can be undone still.
+  A step whose targets copy no column of folders gives rows that would collide another name or number.
 - removed: ``images`` [[cell of each of the layout's columns], ...].
 - structure: as removed, but nothing was removed: what a point taken by hand has seen.
 
@@ -64,14 +65,20 @@ class Step:
     kind: Literal["moved", "removed"]
     references: tuple[Reference, ...] = ()
     """Moved: references that change in one statement. Removed: those whose colliding rows give way."""
+    replaced: tuple[tuple[TableName, str], ...] = ()
+    """Columns that take another name or number where rows would collide."""
 
 
 def steps_of(references: ReferenceMap) -> list[Step]:
-    """Return the steps of a merge: for each step of references the rows that give way, then the moves; then the
+    """Return the steps of a merge: where policies want it, other names and numbers; for each step of references the
 
-    root folders that are nested; last the removed folders. The last two have no references.
+    rows that give way, then the moves; then the root folders that are nested; last the removed folders. The first and
+    the last two have no references.
     """
     steps: list[Step] = []
+    replaced = [(table, column) for table, policy in references.policies.items() for _, column in policy.changes]
+    if replaced:
+        steps.append(Step(1, "moved", replaced=tuple(sorted(replaced))))
     by_step: dict[int, list[Reference]] = {}
     for reference in references.references:
         by_step.setdefault(reference.step, []).append(reference)
@@ -124,7 +131,9 @@ def _document(backend: Backend, references: ReferenceMap, mapped: FolderTables) 
     steps: dict[str, Any] = {}
     for step in steps_of(references):
         targets = [[str(r.table), list(r.columns), list(r.folder_columns)] for r in step.references]
-        if not step.references:
+        if step.replaced:
+            targets = [[str(table), [column], []] for table, column in step.replaced]
+        elif not step.references:
             targets = [[folders, [mapped.folder_parent], [mapped.folder_key.column]]]
         steps[str(step.number)] = {"kind": step.kind, "targets": targets}
     return json.dumps(
@@ -340,7 +349,7 @@ class Reader:
                 undo_targets = []
                 for label, columns, folder_columns in present:
                     table = self._described(label, [*columns, *self.key(label)], described)
-                    must_exist = (folders, folder_columns) if conflicts else None
+                    must_exist = (folders, folder_columns) if conflicts and folder_columns else None
                     back = Returned(self._steps[-1][0], self.columns(str(folders.name)), identity)
                     rows = sum(written[number, label].get(point, 0) for point in moving)
                     undo_targets.append(
@@ -348,7 +357,8 @@ class Reader:
                     )
                 restore = self._restore_moved_piecemeal if piecemeal else self.backend.restore_moved
                 outcome = restore(undo_targets, points=moving, step=number)
-                moved += outcome.restored
+                if any(folder_columns for _, _, folder_columns in present):  # else the same rows are counted already
+                    moved += outcome.restored
                 conflicts += outcome.conflicts
         return Undone(tuple(returned), tuple(moved), tuple(conflicts))
 

@@ -102,6 +102,9 @@ class CleanupDocument(Any_):
     end_time = serializers.DateTimeField(allow_null=True)
     results = ResultDocument(many=True)
     results_left_out = serializers.IntegerField()
+    collision_policies = serializers.DictField(
+        help_text="What to set as CLEANUP_COLLISIONS so that applications refused for collisions can be cleaned up."
+    )
     url = serializers.CharField(required=False, help_text="Of the run.")
 
 

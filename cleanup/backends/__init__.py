@@ -3,11 +3,16 @@
 from django.db import connections
 
 from cleanup.backends.base import Backend
+from cleanup.backends.collisions import CollisionSql
 from cleanup.backends.postgresql import PostgresBackend
+from cleanup.backends.postgresql_collisions import PostgresCollisionSql
 from cleanup.backends.sqlite import SqliteBackend
+from cleanup.backends.sqlite_collisions import SqliteCollisionSql
 from cleanup.exceptions import DatabaseUnusable
 
 _BACKENDS: dict[str, type[Backend]] = {"postgresql": PostgresBackend, "sqlite": SqliteBackend}
+
+_COLLISIONS: dict[str, type[CollisionSql]] = {"postgresql": PostgresCollisionSql, "sqlite": SqliteCollisionSql}
 
 
 def backend_for(*, using: str) -> Backend:
@@ -21,4 +26,9 @@ def backend_for(*, using: str) -> Backend:
         ) from None
 
 
-__all__ = ["Backend", "PostgresBackend", "backend_for"]
+def collision_sql_of(backend: Backend) -> CollisionSql:
+    """Return how a backend foresees collisions."""
+    return _COLLISIONS[backend.connection.vendor](backend)
+
+
+__all__ = ["Backend", "PostgresBackend", "backend_for", "collision_sql_of"]

@@ -11,12 +11,12 @@ journal are made of cells, and cells are compared as text.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.backends.conditions import Condition, Statement
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import FolderTables, KeyColumn
@@ -82,15 +82,6 @@ class Target:
     spare: Sequence[Cell] = ()
     """Keys of rows of this table to leave as they are (single-column key): they are about to be removed."""
 
-    def rivals(self, unique: UniqueKey) -> "Target":
-        """Return the target with the rows whose unique places its own may want.
-
-        Rows of another kind are among them where the unique key does not hold the kind.
-        """
-        if self.condition is None or set(self.condition.columns) <= set(unique.columns):
-            return self
-        return replace(self, condition=None)
-
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -101,14 +92,13 @@ class Counted:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class CollidingRow:
-    """A row that would lose a unique place to another one."""
+class Replaced(NamedTuple):
+    """A row, by the cells of its key, of which one column takes another value."""
 
     point: int
     key: tuple[str, ...]
-    twin: bool
-    """It would equal the row that stays in every column but its own key."""
+    old: Cell
+    new: Cell
 
 
 class Owner(NamedTuple):
@@ -359,6 +349,10 @@ class Backend(ABC):
         """Return the cell of a text value."""
 
     @abstractmethod
+    def number_cell(self, number: int) -> str:
+        """Return the cell of an integer."""
+
+    @abstractmethod
     def cell_text(self, cell: Cell) -> str:
         """Return a cell readable for people, for messages."""
 
@@ -450,21 +444,14 @@ class Backend(ABC):
         """Count the rows of a table that a journal says have moved, each once, however many of its columns did."""
 
     @abstractmethod
-    def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
-        """Yield the rows that would lose their place in a unique key if the target's rows moved, with its number.
-
-        Of rows that would be equal in the key the one of the folder earlier in survivor order stays.
-        """
-
-    @abstractmethod
     def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Statement:
         """Return a query, with its parameters, that gives rows of texts; ``columns`` are names and types."""
 
     @abstractmethod
     def rows_referencing(
-        self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
-    ) -> int:
-        """Count the rows that reference rows of ``table``, given by key cells, by the foreign keys ``inbound``."""
+        self, table: Table, key: tuple[str, ...], rows: Keys, inbound: Sequence[ForeignKey]
+    ) -> dict[int, int]:
+        """Count the rows that reference rows of ``table`` by the foreign keys ``inbound``, by the point of each."""
 
     def owners(self, targets: Sequence[tuple[Target, str]], key: KeyColumn) -> Iterator[Owner]:
         """Yield the applications that targets' rows belong to, by the column given with each."""
@@ -488,7 +475,6 @@ class Backend(ABC):
         Raises CountMismatch when rows moved and rows journaled differ.
         """
 
-    @abstractmethod
     def nest(
         self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
     ) -> list[Counted]:
@@ -496,6 +482,14 @@ class Backend(ABC):
 
         Raises CountMismatch.
         """
+        replaced = [Replaced(point, (folder,), None, parent) for point, folder, parent in rows]
+        return self.replace_cells(table, (key,), column, replaced, step=step)
+
+    @abstractmethod
+    def replace_cells(
+        self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
+    ) -> list[Counted]:
+        """Give one column of rows other values, journaled. Raises CountMismatch where it holds others than said."""
 
     @abstractmethod
     def remove(

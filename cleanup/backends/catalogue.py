@@ -4,6 +4,7 @@ Plain data: read by ``postgresql_catalogue`` and ``sqlite_catalogue``, used by e
 Django may not know. A table is identified by schema and name; on SQLite the schema is the empty string.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -33,6 +34,12 @@ def quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
+def mentions(expression: str, column: str) -> bool:
+    """Return whether an expression may name a column; a literal that looks like it counts, too."""
+    bare = rf"(?<![\w\"$]){re.escape(column)}(?![\w\"$])"
+    return quoted(column) in expression or re.search(bare, expression, re.IGNORECASE) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column; ``type`` is the database's full spelling (``format_type`` on PostgreSQL, as declared on SQLite)."""
@@ -48,6 +55,12 @@ class Column:
     """Its place in the table, which a new name does not change (``attnum``; ``cid`` on SQLite, counted from 1)."""
     definition: str = ""
     """What a type of the host's own consists of: labels of an enum, attributes of a row, base type of a domain."""
+    collation: str = ""
+    """As SQL, where it is not that of the type (PostgreSQL)."""
+    expression: str = ""
+    """What a generated column is computed from; names other columns bare."""
+    computed_from: frozenset[str] = frozenset()
+    """The columns that the expression names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,19 @@ class UniqueKey:
     simple: bool = True
     nulls_distinct: bool = True
     deferrable: bool = False
+    operators: tuple[str, ...] = ()
+    """By which parts are compared (PostgreSQL); where they are not given, and on SQLite, by equality."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A condition that each row must meet, with all columns it looks at."""
+
+    name: str
+    columns: tuple[str, ...]
+    expression: str
+    predicate: str | None = None
+    """The rows that it binds: those of one partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +132,9 @@ class Table:
     name: TableName
     columns: tuple[Column, ...]
     uniques: tuple[UniqueKey, ...] = ()
+    exclusions: tuple[UniqueKey, ...] = ()
+    """Exclusion constraints: two rows may not fulfil all operators at once."""
+    checks: tuple[Check, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     indexed_columns: frozenset[str] = frozenset()
     """Columns that lead some valid index which equality on them can use."""
@@ -133,6 +162,13 @@ class Table:
             if unique.primary or (unique.simple and not unique.deferrable and required.issuperset(unique.columns)):
                 return unique.columns
         return None
+
+    def dependent(self, columns: Iterable[str]) -> frozenset[str]:
+        """Return columns with the generated ones that are computed from them."""
+        found = set(columns)
+        while further := {c.name for c in self.columns if c.computed_from & found} - found:
+            found |= further
+        return frozenset(found)
 
     def column(self, name: str) -> Column:
         """Return the column of that name. Raises KeyError."""

@@ -28,13 +28,13 @@ from cleanup.backends.base import (
     ROWS_PER_SNAPSHOT_ROW,
     Backend,
     Cell,
-    CollidingRow,
     Counted,
     Forwarding,
     ImageLink,
     Instead,
     Keys,
     Part,
+    Replaced,
     Restoration,
     Returned,
     RowConflict,
@@ -42,7 +42,7 @@ from cleanup.backends.base import (
     Target,
     UndoTarget,
 )
-from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.backends.conditions import Statement
 from cleanup.backends.postgresql_settings import beginning, pinning, settings
 from cleanup.exceptions import CountMismatch
@@ -228,6 +228,9 @@ class PostgresBackend(Backend):
     def text_cell(self, text: str) -> str:
         return text
 
+    def number_cell(self, number: int) -> str:
+        return str(number)
+
     def cell_text(self, cell: Cell) -> str:
         return "NULL" if cell is None else cell
 
@@ -392,52 +395,10 @@ class PostgresBackend(Backend):
         )
         return [Counted(point, table.name, count) for point, count in rows]
 
-    def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
-        for number, point, key, twin in self.fetch_each(self._colliding_rows(*place) for place in places):
-            yield number, CollidingRow(point, tuple(key), twin)
-
-    def _colliding_rows(self, target: Target, unique: UniqueKey) -> Statement:
-        table = target.table
-        condition, condition_params = self._condition(target)
-        old_key = self._old_key(target)
-        after = ", ".join(
-            f"m.n{target.columns.index(column.name)}::{_bare(column.type)} AS {self.quote(column.name)}"
-            if column.name in target.columns
-            else f"t.{self.quote(column.name)}"
-            for column in table.columns
-        )
-        staying = " AND ".join(
-            f"t.{self.quote(column)} = m.n{place}::{_bare(table.column(column).type)}"
-            for place, column in enumerate(target.columns)
-        )
-        kind_params: list[Any] = []
-        if condition_of_rivals := target.rivals(unique).condition:
-            kind, kind_params = condition_of_rivals.sql("t", vendor="postgresql")
-            staying += f" AND {kind}"
-        now = ", ".join(f"t.{self.quote(column.name)}" for column in table.columns)
-        own_key = self._text_array([f"t.{self.quote(column)}" for column in target.key])
-        body = self._text_array(
-            [self.quote(column.name) for column in table.columns if column.name not in target.key] or ["NULL"]
-        )
-        parts = [f"({part})" for part in unique.parts]
-        places = ", ".join(f"__u{place}" for place in range(len(parts)))
-        conditions = [f"({unique.predicate})"] if unique.predicate else []
-        if unique.nulls_distinct:
-            conditions += [f"{part} IS NOT NULL" for part in parts]
-        where = f" WHERE {' AND '.join(conditions).replace('%', '%%')}" if conditions else ""
-        selected = ", ".join(f"{part} AS __u{place}" for place, part in enumerate(parts)).replace("%", "%%")
-        sql = (
-            f"WITH candidates AS ("
-            f"SELECT m.point AS __point, m.rank AS __rank, {old_key} AS __key, {after}"
-            f" FROM {self._pairs(target)} JOIN {self.relation(table.name)} AS t ON {condition}"
-            f" UNION ALL SELECT DISTINCT ON (m.point, {own_key}) m.point, 0, {own_key}, {now}"
-            f" FROM {self._pairs(target)} JOIN {self.relation(table.name)} AS t ON {staying}"
-            f"), places AS (SELECT __point, __rank, __key, {body} AS __body, {selected} FROM candidates{where})"
-            f", ranked AS (SELECT *, row_number() OVER w AS __n, first_value(__body) OVER w AS __first FROM places"
-            f" WINDOW w AS (PARTITION BY {places} ORDER BY __rank, __key))"
-            f" SELECT __point, __key, __body IS NOT DISTINCT FROM __first FROM ranked WHERE __n > 1"
-        )
-        return sql, [*self._pair_params(target), *condition_params, *self._pair_params(target), *kind_params]
+    def matching(self, target: Target) -> tuple[str, str, str, list[Any]]:
+        """Return relation and pairs ``m`` of a target, the condition of its rows ``t``, and the parameters of both."""
+        condition, params = self._condition(target)
+        return self.relation(target.table.name), self._pairs(target), condition, [*self._pair_params(target), *params]
 
     def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Statement:
         names = [self.quote(name) for name, _ in columns]
@@ -445,21 +406,27 @@ class PostgresBackend(Backend):
         return f"SELECT * FROM {arrays}", [self._array(values) for values in zip(*rows, strict=True)]
 
     def rows_referencing(
-        self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
-    ) -> int:
+        self, table: Table, key: tuple[str, ...], rows: Keys, inbound: Sequence[ForeignKey]
+    ) -> dict[int, int]:
         selects = []
         params: list[Any] = []
+        names = ["point", *(f"k{place}" for place in range(len(key)))]
+        given = self._unnest(["bigint", *("text" for _ in key)], names)
         for foreign_key in inbound:
             joined = " AND ".join(
                 f"r.{self.quote(own)} = t.{self.quote(other)}"
                 for own, other in zip(foreign_key.columns, foreign_key.target_columns, strict=True)
             )
             selects.append(
-                f"SELECT count(*) FROM {self._rows(len(key))} JOIN {self.relation(table.name)} AS t"
+                f"SELECT m.point FROM {given} JOIN {self.relation(table.name)} AS t"
                 f" ON {self._key_condition(table, key)} JOIN {self.relation(foreign_key.table)} AS r ON {joined}"
             )
-            params += [self._array([row[place] for row in rows]) for place in range(len(key))]
-        return sum(count for (count,) in self.fetch(" UNION ALL ".join(selects), params)) if selects else 0
+            params += [self._numbers(rows.points), *map(self._array, rows.columns)]
+        if not selects:
+            return {}
+        return dict(
+            self.fetch(f"SELECT point, count(*) FROM ({' UNION ALL '.join(selects)}) AS r GROUP BY point", params)
+        )
 
     def _owners(self, target: Target, column: str) -> Statement:
         condition, condition_params = self._condition(target)
@@ -547,30 +514,35 @@ class PostgresBackend(Backend):
                 raise CountMismatch(table=str(target.table.name), moved=moved[number], journaled=journaled[number])
         return counted
 
-    def nest(
-        self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
+    def replace_cells(
+        self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
     ) -> list[Counted]:
         self.limit_wait()
-        params = [
-            self._array([str(point) for point, _, _ in rows]),
-            self._array([folder for _, folder, _ in rows]),
-            self._array([parent for _, _, parent in rows]),
-            step,
-            str(table.name),
-        ]
+        keys = [f"k{place}" for place in range(len(key))]
+        given = self._unnest(["bigint", "text", "text", *("text" for _ in key)], ["point", "old", "new", *keys])
+        lists = ", ".join(f"json_agg({name}) AS {name}" for name in keys)
         counted = self.fetch(
             f"WITH moved AS (UPDATE {self.relation(table.name)} AS t"
-            f" SET {self.quote(column)} = m.parent::{_bare(table.column(column).type)}"
-            f" FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS m(point, folder, parent)"
-            f" WHERE t.{self.quote(key)} = m.folder::{_bare(table.column(key).type)} AND t.{self.quote(column)} IS NULL"
-            f" RETURNING m.*), journaled AS ("
-            f'INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes)'
-            f" SELECT point, 'moved', %s, %s, count(*), json_build_array(json_build_object("
-            f"'from', json_build_array(NULL::text), 'to', json_build_array(parent),"
-            f" 'keys', json_build_array(json_agg(folder))))::text FROM moved GROUP BY point, parent"
+            f" SET {self.quote(column)} = m.new::{_bare(table.column(column).type)}"
+            f" FROM {given} WHERE {self._key_condition(table, key)}"
+            f" AND t.{self.quote(column)}::text IS NOT DISTINCT FROM m.old RETURNING m.*)"
+            f", changes AS (SELECT point, chunk, old, new, count(*) AS row_count, {lists} FROM (SELECT *,"
+            f" (row_number() OVER () - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk FROM moved) AS numbered"
+            f" GROUP BY point, chunk, old, new)"
+            f', journaled AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes)'
+            f" SELECT point, 'moved', %s, %s, sum(row_count), json_agg(json_build_object("
+            f"'from', json_build_array(old), 'to', json_build_array(new),"
+            f" 'keys', json_build_array({', '.join(keys)})))::text FROM changes GROUP BY point, chunk"
             f" RETURNING point_id, row_count)"
             f" SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1",
-            params,
+            [
+                self._numbers([row.point for row in rows]),
+                self._array([row.old for row in rows]),
+                self._array([row.new for row in rows]),
+                *(self._array([row.key[place] for row in rows]) for place in range(len(key))),
+                step,
+                str(table.name),
+            ],
         )
         if sum(count for _, count in counted) != len(rows):
             raise CountMismatch(table=str(table.name), moved=len(rows), journaled=sum(count for _, count in counted))

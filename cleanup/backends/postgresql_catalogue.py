@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup.backends.catalogue import (
     Action,
+    Check,
     Column,
     ForeignKey,
     PlacedColumn,
@@ -22,6 +23,7 @@ from cleanup.backends.catalogue import (
     TableName,
     Trigger,
     UniqueKey,
+    mentions,
 )
 
 _ACTIONS: dict[str, Action] = {
@@ -137,6 +139,7 @@ _COLUMNS = f"""
 WITH {_WANTED}
 SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        a.attgenerated <> '', a.attidentity <> '', has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
+       quote_ident(n.nspname) || '.' || quote_ident(o.collname), pg_get_expr(d.adbin, d.adrelid), d.adbin::text,
        CASE t.typtype
            WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)
            WHEN 'e' THEN (SELECT json_agg(e.enumlabel ORDER BY e.enumlabel)::text
@@ -149,15 +152,19 @@ SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.
   FROM pg_attribute a
   JOIN pg_type own ON own.oid = a.atttypid
   JOIN pg_type t ON t.oid = CASE WHEN own.typcategory = 'A' THEN own.typelem ELSE own.oid END
+  LEFT JOIN pg_collation o ON o.oid = a.attcollation AND o.oid <> own.typcollation
+  LEFT JOIN pg_namespace n ON n.oid = o.collnamespace
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
  WHERE a.attrelid IN (SELECT oid FROM wanted) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum
 """
 
 # pg_get_indexdef of one part leaves its collation out; it is added where it is not the column's own. A unique index
-# that is not valid (a failed CREATE INDEX CONCURRENTLY) still refuses new duplicates.
+# that is not valid (a failed CREATE INDEX CONCURRENTLY) still refuses new duplicates. Of partitions, those that the
+# whole table does not have; they bind the rows that belong there.
 _INDEXES = f"""
-WITH {_WANTED}
-SELECT i.indrelid::bigint, c.relname::text, i.indisunique, i.indisprimary, i.indisvalid,
+WITH RECURSIVE {_WANTED}, {_FAMILY}
+SELECT f.root::bigint, c.relname::text, i.indisunique, i.indisprimary, i.indisvalid,
        i.indkey::text, i.indnkeyatts, i.indexprs::text, i.indpred::text, pg_get_expr(i.indpred, i.indrelid),
        ARRAY(SELECT pg_get_indexdef(i.indexrelid, place, true) FROM generate_series(1, i.indnkeyatts) place
               ORDER BY place),
@@ -166,12 +173,37 @@ SELECT i.indrelid::bigint, c.relname::text, i.indisunique, i.indisprimary, i.ind
                LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place - 1]
                LEFT JOIN pg_collation o ON o.oid = i.indcollation[place - 1] AND o.oid <> a.attcollation
                LEFT JOIN pg_namespace n ON n.oid = o.collnamespace ORDER BY place),
-       m.amname::text, coalesce(k.condeferrable, false), {{nulls_not_distinct}}
-  FROM pg_index i
+       m.amname::text, coalesce(k.condeferrable, false), {{nulls_not_distinct}}, i.indisexclusion,
+       ARRAY(SELECT 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')'
+               FROM generate_series(1, i.indnkeyatts) place
+               LEFT JOIN pg_opclass s ON s.oid = i.indclass[place - 1]
+               LEFT JOIN pg_amop e ON e.amopfamily = s.opcfamily AND e.amopstrategy = 3
+                AND e.amoplefttype = s.opcintype AND e.amoprighttype = s.opcintype
+               LEFT JOIN pg_operator o ON o.oid = coalesce(k.conexclop[place], e.amopopr)
+               LEFT JOIN pg_namespace n ON n.oid = o.oprnamespace
+              WHERE i.indisunique OR i.indisexclusion ORDER BY place),
+       CASE WHEN f.oid <> f.root THEN coalesce(pg_get_partition_constraintdef(f.oid), 'true') END,
+       CASE WHEN f.oid <> f.root THEN
+           (SELECT json_object_agg(a.attnum, a.attname) FROM pg_attribute a
+             WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped) END
+  FROM family f JOIN pg_index i ON i.indrelid = f.oid
   JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
-  LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
- WHERE i.indrelid IN (SELECT oid FROM wanted) AND NOT i.indisexclusion AND i.indisready AND i.indislive
- ORDER BY i.indrelid, c.relname
+  LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
+ WHERE i.indisready AND i.indislive
+   AND (f.oid = f.root OR ((i.indisunique OR i.indisexclusion)
+        AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)))
+ ORDER BY f.root, c.relname
+"""
+
+# One that is not enforced (PostgreSQL 18) refuses nothing; one that is not valid binds the rows that change.
+_CHECKS = f"""
+WITH RECURSIVE {_WANTED}, {_FAMILY}
+SELECT f.root::bigint, k.conname::text, pg_get_expr(k.conbin, k.conrelid),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey)),
+       CASE WHEN f.oid <> f.root THEN coalesce(pg_get_partition_constraintdef(f.oid), 'true') END
+  FROM family f JOIN pg_constraint k ON k.conrelid = f.oid AND k.contype = 'c'
+ WHERE (f.oid = f.root OR k.coninhcount = 0) AND to_jsonb(k)->>'conenforced' IS DISTINCT FROM 'false'
+ ORDER BY 1, 2
 """
 
 _TRIGGERS = f"""
@@ -375,20 +407,25 @@ class PostgresCatalogue:
 
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
         """Return the tables that exist, by name."""
-        rows, column_rows, index_rows, trigger_rows = self._fetch_each(
-            (_TABLES, 11), (_COLUMNS, 9), (self._indexes_sql, 15), (_TRIGGERS, 7), **_arrays(tables)
+        rows, column_rows, index_rows, check_rows, trigger_rows = self._fetch_each(
+            (_TABLES, 11), (_COLUMNS, 12), (self._indexes_sql, 19), (_CHECKS, 5), (_TRIGGERS, 7), **_arrays(tables)
         )
         oids = [row[0] for row in rows]
         columns: dict[int, dict[int, Column]] = {oid: {} for oid in oids}
-        for oid, number, name, kind, not_null, generated, identity, updatable, definition in column_rows:
-            columns[oid][number] = Column(
-                name, kind, not_null, generated, identity, updatable, number=number, definition=definition
-            )
+        numbered = _numbered(oids, column_rows)
+        for oid, number, *row in column_rows:
+            columns[oid][number] = _column(number, numbered[oid], *row)
         uniques: dict[int, list[UniqueKey]] = {oid: [] for oid in oids}
+        exclusions: dict[int, list[UniqueKey]] = {oid: [] for oid in oids}
+        checks: dict[int, list[Check]] = {oid: [] for oid in oids}
+        for oid, *row in check_rows:
+            checks[oid].append(_check(numbered[oid], *row))
         indexes: dict[int, list[tuple[str, ...]]] = {oid: [] for oid in oids}
         for oid, *row in index_rows:
-            index = _Index({number: column.name for number, column in columns[oid].items()}, *row)
-            if index.unique:
+            index = _Index(numbered[oid], *row)
+            if index.exclusion:
+                exclusions[oid].append(index.as_unique_key())
+            elif index.unique:
                 uniques[oid].append(index.as_unique_key())
             if index.serves_equality:
                 indexes[oid].append(index.leading_columns)
@@ -406,6 +443,8 @@ class PostgresCatalogue:
                 name=table_name,
                 columns=tuple(columns[oid].values()),
                 uniques=tuple(uniques[oid]),
+                exclusions=tuple(exclusions[oid]),
+                checks=tuple(checks[oid]),
                 triggers=tuple(triggers[oid]),
                 indexed_columns=frozenset(index[0] for index in indexes[oid]),
                 indexes=tuple(indexes[oid]),
@@ -447,9 +486,9 @@ class PostgresCatalogue:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """A row of ``_INDEXES``; ``names`` are the table's columns by number."""
+    """A row of ``_INDEXES``; ``table_names`` are the table's columns by number."""
 
-    names: dict[int, str]
+    table_names: dict[int, str]
     name: str
     unique: bool
     primary: bool
@@ -464,6 +503,19 @@ class _Index:
     method: str
     deferrable: bool
     nulls_not_distinct: bool
+    exclusion: bool
+    operators: Sequence[str | None]
+    within: str | None
+    """Of an index that only a partition has: the condition of the rows that belong there."""
+    partition_names: dict[str, str] | None
+    """The partition's columns by number."""
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The columns by number."""
+        if self.partition_names is None:
+            return self.table_names
+        return {int(number): name for number, name in self.partition_names.items()}
 
     @property
     def numbers(self) -> list[int]:
@@ -484,7 +536,8 @@ class _Index:
     def serves_equality(self) -> bool:
         """Tell whether equality on the leading columns can use this index."""
         leading = self.leading_columns
-        if not (self.valid and leading and self.method in {"btree", "hash"}):
+        whole = self.within is None and self.valid
+        if not (whole and leading and self.method in {"btree", "hash"}):
             return False
         if self.predicate is None:
             return True
@@ -497,19 +550,62 @@ class _Index:
         for tree in (self.expressions, self.predicate_tree):
             mentioned = {int(number) for number in _VARIABLE.findall(tree or "")}
             numbers += sorted(self.names if 0 in mentioned else mentioned)  # 0: the whole row
+        columns = [self.names[number] for number in numbers if number in self.names]
+        columns += [name for name in self.names.values() if mentions(self.within or "", name)]
+        conditions = [condition for condition in (self.within, self.predicate) if condition is not None]
         return UniqueKey(
             name=self.name,
-            columns=tuple(dict.fromkeys(self.names[number] for number in numbers if number in self.names)),
+            columns=tuple(dict.fromkeys(columns)),
             parts=tuple(
                 f"{definition} COLLATE {collation}" if collation else definition
                 for definition, collation in zip(self.definitions, self.collations, strict=True)
             ),
-            predicate=self.predicate,
-            primary=self.primary,
-            simple=self.valid and self.expressions is None and self.predicate is None and not any(self.collations),
+            predicate=" AND ".join(conditions) or None,
+            primary=self.primary and self.within is None,
+            simple=(
+                self.valid
+                and not self.exclusion
+                and self.expressions is None
+                and not conditions
+                and not any(self.collations)
+            ),
             nulls_distinct=not self.nulls_not_distinct,
             deferrable=self.deferrable,
+            operators=tuple(operator or "=" for operator in self.operators),
         )
+
+
+def _numbered(oids: Iterable[int], rows: Iterable[Sequence[Any]]) -> dict[int, dict[int, str]]:
+    """Return the columns of each table by number."""
+    numbered: dict[int, dict[int, str]] = {oid: {} for oid in oids}
+    for oid, number, name, *_ in rows:
+        numbered[oid][number] = name
+    return numbered
+
+
+def _check(numbered: dict[int, str], name: str, expression: str, columns: list[str], within: str | None) -> Check:
+    """Return a check of its row of ``_CHECKS``."""
+    columns += [column for column in numbered.values() if mentions(within or "", column)]
+    return Check(name, tuple(dict.fromkeys(columns)), expression, within)
+
+
+def _column(number: int, numbered: dict[int, str], *row: Any) -> Column:
+    """Return a column of its row of ``_COLUMNS``, from the name on."""
+    name, kind, not_null, generated, identity, updatable, collation, expression, tree, definition = row
+    mentioned = {int(number) for number in _VARIABLE.findall(tree or "")}
+    return Column(
+        name=name,
+        type=kind,
+        not_null=not_null,
+        generated=generated,
+        identity=identity,
+        updatable=updatable,
+        number=number,
+        definition=definition,
+        collation=collation or "",
+        expression=expression or "",
+        computed_from=frozenset(numbered[number] for number in mentioned if number in numbered),
+    )
 
 
 def _arrays(tables: Iterable[TableName]) -> dict[str, list[str]]:

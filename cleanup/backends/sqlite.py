@@ -26,13 +26,13 @@ from cleanup.backends.base import (
     ROWS_PER_SNAPSHOT_ROW,
     Backend,
     Cell,
-    CollidingRow,
     Counted,
     Forwarding,
     ImageLink,
     Instead,
     Keys,
     Part,
+    Replaced,
     Restoration,
     RowConflict,
     StructureTable,
@@ -140,6 +140,9 @@ class SqliteBackend(Backend):
 
     def text_cell(self, text: str) -> str:
         return "x:" + text.encode().hex() if "\x00" in text else "t:" + text
+
+    def number_cell(self, number: int) -> str:
+        return f"i:{number}"
 
     def cell_text(self, cell: Cell) -> str:
         if cell is None:
@@ -283,47 +286,18 @@ class SqliteBackend(Backend):
         )
         return [Counted(point, table.name, count) for point, count in rows]
 
-    def colliding_rows(self, places: Sequence[tuple[Target, UniqueKey]]) -> Iterator[tuple[int, CollidingRow]]:
-        for number, point, cells, twin in self.fetch_each(self._colliding_rows(*place) for place in places):
-            yield number, CollidingRow(point, tuple(json.loads(cells)), bool(twin))
-
-    def _colliding_rows(self, target: Target, unique: UniqueKey) -> Statement:
-        table = target.table
-        moving, moving_params = self._matches(target)
-        staying, staying_params = self._matches(target.rivals(unique), staying=True)
-        key = _json_array([_encoded(f"t.{self.quote(column)}") for column in target.key])
-        after = ", ".join(
-            f"m.e{target.columns.index(column.name)} AS {self.quote(column.name)}"
-            if column.name in target.columns
-            else f"t.{self.quote(column.name)}"
-            for column in table.columns
-        )
-        now = ", ".join(f"t.{self.quote(column.name)}" for column in table.columns)
-        body = _json_array(
-            [_encoded(self.quote(column.name)) for column in table.columns if column.name not in target.key]
-        )
-        parts = [f"({part})".replace("%", "%%") for part in unique.parts]
-        conditions = [f"{part} IS NOT NULL" for part in parts]
-        if unique.predicate:
-            conditions.append(f"({unique.predicate})".replace("%", "%%"))
-        sql = (
-            f"WITH {self._pairs(target)}, candidates AS MATERIALIZED ("
-            f"SELECT m.point AS __point, m.rank AS __rank, {key} AS __key, {after} FROM {moving}"
-            f" UNION ALL SELECT m.point, 0, {key}, {now} FROM {staying}"
-            f"), ranked AS (SELECT __point, __key, {body} AS __body, row_number() OVER w AS __n,"
-            f" first_value({body}) OVER w AS __first FROM candidates WHERE {' AND '.join(conditions)}"
-            f" WINDOW w AS (PARTITION BY {', '.join(parts)} ORDER BY __rank, __key))"
-            f" SELECT __point, __key, __body IS __first FROM ranked WHERE __n > 1"
-        )
-        return sql, [self._pair_list(target), *moving_params, *staying_params]
+    def matching(self, target: Target) -> tuple[str, str, list[Any]]:
+        """Return the pairs ``m`` of a target as a CTE, their join with its rows ``t``, and the parameters of both."""
+        matches, params = self._matches(target)
+        return self._pairs(target), matches, [self._pair_list(target), *params]
 
     def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Statement:
         names = [f"json_extract(value, '$[{place}]') AS {self.quote(name)}" for place, (name, _) in enumerate(columns)]
         return f"SELECT {', '.join(names)} FROM json_each(%s)", [_json([list(row) for row in rows])]
 
     def rows_referencing(
-        self, table: Table, key: tuple[str, ...], rows: Sequence[tuple[str, ...]], inbound: Sequence[ForeignKey]
-    ) -> int:
+        self, table: Table, key: tuple[str, ...], rows: Keys, inbound: Sequence[ForeignKey]
+    ) -> dict[int, int]:
         selects = []
         for foreign_key in inbound:
             joined = " AND ".join(
@@ -331,17 +305,18 @@ class SqliteBackend(Backend):
                 for own, other in zip(foreign_key.columns, foreign_key.target_columns, strict=True)
             )
             selects.append(
-                f"SELECT count(*) AS found FROM m CROSS JOIN {self.relation(table.name)} AS t"
+                f"SELECT m.point FROM m CROSS JOIN {self.relation(table.name)} AS t"
                 f" ON {self._same_key(key, 't', 'm')} JOIN {self.relation(foreign_key.table)} AS r ON {joined}"
             )
         if not selects:
-            return 0
-        ((count,),) = self.fetch(
-            f"WITH m AS MATERIALIZED ({self._key_rows(table, key)})"
-            f" SELECT sum(found) FROM ({' UNION ALL '.join(selects)})",
-            [_json([[None, *cells] for cells in rows])],
+            return {}
+        return dict(
+            self.fetch(
+                f"WITH m AS MATERIALIZED ({self._key_rows(table, key)})"
+                f" SELECT point, count(*) FROM ({' UNION ALL '.join(selects)}) GROUP BY point",
+                [_json(list(zip(rows.points, *rows.columns, strict=True)))],
+            )
         )
-        return int(count)
 
     def _owners(self, target: Target, column: str) -> Statement:
         matches, match_params = self._matches(target)
@@ -476,27 +451,33 @@ class SqliteBackend(Backend):
             del references[chosen]
         return ordered
 
-    def nest(
-        self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
+    def replace_cells(
+        self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
     ) -> list[Counted]:
-        folder, parent = f"t.{self.quote(key)}", f"t.{self.quote(column)}"
-        source = (
-            f"(WITH q AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS point,"
-            f" json_extract(value, '$[1]') AS folder, json_extract(value, '$[2]') AS parent FROM json_each(%s))"
-            f" SELECT q.*, {_decoded('q.folder')} AS d0, {_decoded('q.parent')} AS v0 FROM q) AS m"
+        names = ["point", "old", "new", *(f"k{place}" for place in range(len(key)))]
+        cells = ", ".join(f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(names))
+        values = ", ".join(
+            [f"{_decoded('q.new')} AS v0", *(f"{_decoded(f'q.k{place}')} AS d{place}" for place in range(len(key)))]
         )
+        source = f"(WITH q AS MATERIALIZED (SELECT {cells} FROM json_each(%s)) SELECT q.*, {values} FROM q) AS m"
+        relation, now = self.relation(table.name), _encoded(f"t.{self.quote(column)}")
+        condition = f"{self._same_key(key, 't', 'm')} AND {now} IS m.old"
+        keys = ", ".join(f"{_encoded(f't.{self.quote(name)}')} AS c{place}" for place, name in enumerate(key))
+        lists = ", ".join(f"json_group_array(c{place}) AS c{place}" for place in range(len(key)))
+        listed = _json([[row.point, row.old, row.new, *row.key] for row in rows])
         counts = self._journal(
-            f"changes) SELECT point, 'moved', %s, %s, count(*), json_array(json_object('from', json_array(NULL), 'to',"
-            f" json_array(parent), 'keys', json_array(json_group_array(folder))))"
-            f" FROM (SELECT m.point AS point, m.parent AS parent,"
-            f" {_encoded(folder)} AS folder FROM {source} CROSS JOIN {self.relation(table.name)} AS t"
-            f" ON {folder} = m.d0 AND {parent} IS NULL) GROUP BY point, parent",
-            [step, str(table.name), _json(rows)],
+            f"changes) SELECT point, 'moved', %s, %s, sum(row_count), json_group_array(json_object("
+            f"'from', json_array(old), 'to', json_array(new),"
+            f" 'keys', {_json_array([f'json(c{place})' for place in range(len(key))])}))"
+            f" FROM (SELECT point, chunk, old, new, count(*) AS row_count, {lists} FROM (SELECT m.point AS point,"
+            f" m.old AS old, m.new AS new, {keys},"
+            f" (row_number() OVER (PARTITION BY m.point) - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk"
+            f" FROM {source} CROSS JOIN {relation} AS t ON {condition}) GROUP BY point, chunk, old, new)"
+            f" GROUP BY point, chunk",
+            [step, str(table.name), listed],
         )
         moved = self.execute(
-            f"UPDATE {self.relation(table.name)} AS t SET {self.quote(column)} = m.v0 FROM {source}"
-            f" WHERE {folder} = m.d0 AND {parent} IS NULL",
-            [_json(rows)],
+            f"UPDATE {relation} AS t SET {self.quote(column)} = m.v0 FROM {source} WHERE {condition}", [listed]
         )
         return self._counted(table, counts, moved, expected=len(rows))
 
@@ -981,18 +962,15 @@ class SqliteBackend(Backend):
         pairs = target.pairs
         return _json(list(zip(pairs.points, pairs.ranks, *pairs.olds, *pairs.news, strict=True)))
 
-    def _matches(self, target: Target, *, staying: bool = False) -> tuple[str, list[Any]]:
+    def _matches(self, target: Target) -> tuple[str, list[Any]]:
         """Return the join of ``m`` with the target's rows ``t`` that hold one of its old values.
 
         By the index on the column where there is one; otherwise the table is read once, and the pairs by an index
         that SQLite makes for the statement, which it can only where the column's affinity is out of the way.
-        ``staying``: the rows that hold one of the new values, each once although several old ones become new.
         """
-        condition, params = self._condition(target, staying=staying)
-        news = ", ".join(f"e{place}" for place in range(len(target.columns)))
-        pairs = f"(SELECT DISTINCT point, {news} FROM m) AS m" if staying else "m"
+        condition, params = self._condition(target)
         relation = f"{self.relation(target.table.name)} AS t"
-        first, second = (pairs, relation) if self._is_indexed(target) else (relation, pairs)
+        first, second = ("m", relation) if self._is_indexed(target) else (relation, "m")
         return f"{first} CROSS JOIN {second} ON {condition}", params
 
     def _is_indexed(self, target: Target) -> bool:
@@ -1002,17 +980,16 @@ class SqliteBackend(Backend):
             for index in target.table.indexes
         )
 
-    def _condition(self, target: Target, *, staying: bool = False) -> tuple[str, list[Any]]:
-        value, plus = "e" if staying else "d", "" if self._is_indexed(target) else "+"
+    def _condition(self, target: Target) -> tuple[str, list[Any]]:
+        plus = "" if self._is_indexed(target) else "+"
         parts = [
-            f"{plus}t.{self.quote(column)} = m.{value}{place} COLLATE BINARY"
-            for place, column in enumerate(target.columns)
+            f"{plus}t.{self.quote(column)} = m.d{place} COLLATE BINARY" for place, column in enumerate(target.columns)
         ]
         params: list[Any] = []
         if target.condition:
             kind, params = target.condition.sql("t", vendor="sqlite")
             parts.append(kind)
-        if target.spare and not staying:
+        if target.spare:
             parts.append(f"t.{self.quote(target.key[0])} NOT IN {_LISTED}")
             params.append(_json(target.spare))
         return " AND ".join(parts), params

@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from cleanup import conf
 from cleanup.backends.catalogue import (
     Action,
+    Check,
     Column,
     ForeignKey,
     PlacedColumn,
@@ -109,7 +110,41 @@ class SqliteCatalogue:
                 )
                 for _, column, kind, not_null, hidden, place, number in group
             ]
+            if any(column.generated for column, _ in columns[table]):
+                columns[table] = self._with_expressions(table, columns[table])
         return columns
+
+    def _with_expressions(self, table: TableName, columns: list[tuple[Column, int]]) -> list[tuple[Column, int]]:
+        """Add what generated columns are computed from."""
+        names = [column.name for column, _ in columns]
+        expressions = {
+            _fold(name): expression
+            for name, keyword, expression in _table_parts(self._tables_sql.get(table.name, ""))
+            if keyword == "AS"
+        }
+        return [
+            (
+                replace(
+                    column,
+                    expression=(expression := expressions.get(_fold(column.name), "")),
+                    computed_from=frozenset(_mentioned(expression, names)),
+                )
+                if column.generated
+                else column,
+                place,
+            )
+            for column, place in columns
+        ]
+
+    @cached_property
+    def _tables_sql(self) -> dict[str, str]:
+        return {name: sql or "" for kind, name, _, sql in self._schema if kind == "table"}
+
+    def _checks(self, table: TableName) -> Iterator[Check]:
+        names = [column.name for column, _ in self._columns.get(table, ())]
+        for name, keyword, expression in _table_parts(self._tables_sql.get(table.name, "")):
+            if keyword == "CHECK":
+                yield Check(name or "CHECK", tuple(_mentioned(expression, names)), expression)
 
     def _key_is_never_null(self, table: TableName, rows: Sequence[tuple[Any, ...]]) -> bool:
         """Tell whether the primary key is the rowid itself, or the table has none: else SQLite allows nulls in it."""
@@ -223,6 +258,7 @@ class SqliteCatalogue:
                 name=table,
                 columns=tuple(column for column, _ in self._columns.get(table, ())),
                 uniques=tuple(self._uniques(table, indexes.get(table, ()))),
+                checks=tuple(self._checks(table)),
                 triggers=tuple(self._triggers(table)),
                 indexed_columns=frozenset(columns[0] for columns in serving),
                 indexes=serving,
@@ -373,8 +409,7 @@ class _Index:
             else:
                 parts.append(quoted(column) if collation == "BINARY" else f"{quoted(column)} COLLATE {collation}")
         if not simple:
-            mentioned = {_fold(_unquote(text)) for _, text in _tokens(" ".join([*texts, predicate or ""]))}
-            columns += [column for column in table_columns if _fold(column) in mentioned]
+            columns += _mentioned(" ".join([*texts, predicate or ""]), table_columns)
         return UniqueKey(
             name=self.name,
             columns=tuple(dict.fromkeys(columns)),
@@ -413,6 +448,42 @@ def _unquote(token: str) -> str:
     if token[:1] in {'"', "`"}:
         return token[1:-1].replace(token[0] * 2, token[0])
     return token[1:-1] if token[:1] == "[" else token
+
+
+def _mentioned(expression: str, columns: Iterable[str]) -> list[str]:
+    """Return the columns that an expression names."""
+    names = {_fold(_unquote(text)) for _, text in _tokens(expression)}
+    return [column for column in columns if _fold(column) in names]
+
+
+#: What begins a constraint of a table instead of a column.
+_OF_TABLE = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
+
+
+def _table_parts(sql: str) -> Iterator[tuple[str, str, str]]:
+    """Yield name, keyword and text of each ``CHECK (text)`` and ``AS (text)`` of a CREATE TABLE statement.
+
+    The name is that of the column, or of the constraint where it has one.
+    """
+    tokens = _tokens(sql)
+    depth, column, named, keyword, begin = 0, "", "", "", 0
+    first = True  # of a definition
+    for place, (position, text) in enumerate(tokens):
+        word = text.upper()
+        if text == ")" and depth == 2 and keyword:
+            yield (named or column), keyword, sql[begin:position].strip()
+            keyword = named = ""
+        depth += {"(": 1, ")": -1}.get(text, 0)
+        if depth == 1 and text in {"(", ","}:
+            first, column, named = True, "", ""
+        elif depth == 1 and first:
+            column, first = "" if word in _OF_TABLE else _unquote(text), False
+        if depth == 1 and word == "CONSTRAINT" and place + 1 < len(tokens):
+            named = _unquote(tokens[place + 1][1])
+        if text == "(" and depth == 2 and tokens[place - 1][1].upper() in {"CHECK", "AS"}:
+            keyword, begin = tokens[place - 1][1].upper(), position + 1
+            if keyword == "AS":
+                named = ""
 
 
 def _index_parts(sql: str) -> tuple[list[str], str | None]:

@@ -11,6 +11,7 @@ from cleanup.management.terminal import Rows, counted, say
 from cleanup.models import Result
 from cleanup.names import safe
 from cleanup.services import CleanupReport, RollbackResult
+from cleanup.services.collisions import setting_of as collision_setting
 from cleanup.services.reports import JSON, Conflict, Copy, FolderCleanupResult, NotRestored
 
 BAD, GOOD, WARN = "bold red", "green", "yellow"
@@ -31,6 +32,9 @@ def show_cleanup(to: Console, report: CleanupReport) -> None:
         f"{counted(report.total_folders_removed, 'folder')} {would}removed, {merged:,} of them child folders; "
         f"{counted(files, 'file')} {would}moved.",
     )
+    if report.collision_policies:
+        setting = safe(collision_setting(report.collision_policies))
+        say(to, f"Applications that are refused for collisions can be cleaned up with this setting: {setting}")
     if report.dry_run:
         say(to, "Nothing was changed. Clean up with: manage.py database_cleanup --cleanup")
     elif report.run_id is not None and report.total_folders_removed:
@@ -57,12 +61,23 @@ def _show_results(to: Console, report: CleanupReport) -> None:
     _left_out(to, report.results_left_out, "--all-results lists all.")
     differing: Counter[str] = Counter()
     for result in report.results:
+        _show_changes(to, result, would="would take" if report.dry_run else "took")
         differing.update(result.details.get("differing_columns", {}))
         if result.error_message:
             say(to, f"{safe(result.application_id)}: {safe(result.error_message)}", style=WARN)
     if differing:
         columns = [f"{safe(column)} ({counted(number, 'folder')})" for column, number in sorted(differing.items())]
         say(to, f"Removed folders differ from those that stay in {', '.join(columns)}.")
+
+
+def _show_changes(to: Console, result: FolderCleanupResult, *, would: str) -> None:
+    """Show the rows that take another name or number."""
+    for change in result.details.get("changes", ()):
+        new, old = safe(change["to"]), safe(change["from"])
+        say(
+            to, f"{safe(result.application_id)}: {safe(change['table'])} {safe(change['key'])} {would} {new} for {old}."
+        )
+    _left_out(to, result.details.get("changes_left_out", 0), "--json lists a hundred.")
 
 
 def _status(result: FolderCleanupResult, *, dry_run: bool) -> str:

@@ -8,6 +8,7 @@ finds what has to change together, ``problems`` says what stands in the way, ``d
 from cleanup.references.description import Problem, Reference, ReferenceMap
 from cleanup.references.discovery import SUPPORTED, catalogue_for, discover
 from cleanup.references.observed import row_problems, row_warnings
+from cleanup.references.policies import Policy
 from cleanup.references.publications import publication_problems
 from cleanup.references.tree_shape import Fault, faults_of_shape
 from cleanup.references.unkeyed import blocking_rows
@@ -15,6 +16,7 @@ from cleanup.references.unkeyed import blocking_rows
 __all__ = [
     "SUPPORTED",
     "Fault",
+    "Policy",
     "Problem",
     "Reference",
     "ReferenceMap",

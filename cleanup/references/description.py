@@ -3,9 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName, UniqueKey
+from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName
 from cleanup.backends.conditions import Condition
 from cleanup.references.host_words import HostWords
+from cleanup.references.policies import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class ReferenceMap:
     """Tables of automatic many-to-many relations: an exact twin may go without asking."""
     inbound_keys: dict[TableName, tuple[ForeignKey, ...]] = field(default_factory=dict)
     """The foreign keys, and relations of models, that reference rows of tables of the map other than folders."""
+    policies: dict[TableName, Policy] = field(default_factory=dict)
+    """What becomes of rows that collide, where it is not that their application is refused."""
 
     known: frozenset[tuple[TableName, str]] = frozenset()
     """Columns of which it is known what they are: references, other foreign keys, what settings ignore."""
@@ -97,11 +100,41 @@ class ReferenceMap:
         """Tell whether a table that a run may write has triggers."""
         return any(table.triggers for table in self.tables.values())
 
-    def touched_uniques(self, reference: Reference) -> list[UniqueKey]:
-        """Return the unique keys that moving a reference's rows could violate; rows without a key do not move."""
-        table = self.tables[reference.table]
-        touched = [unique for unique in table.uniques if set(unique.columns) & set(reference.columns)]
-        return touched if table.row_key else []
+    def changing(self, table: TableName) -> frozenset[str]:
+        """Return the columns that change when folders are replaced, and those that are computed from them.
+
+        A table without a key has none: its rows do not move.
+        """
+        described = self.tables[table]
+        columns = {column for reference in self.references if reference.table == table for column in reference.columns}
+        return described.dependent(columns) if described.row_key else frozenset()
+
+    def ruled(self, table: TableName) -> bool:
+        """Return whether moving the table's rows could break a rule of its own."""
+        described, changing = self.tables[table], self.changing(table)
+        rules = [rule.columns for rule in (*described.uniques, *described.exclusions)]
+        rules += [check.columns for check in described.checks]
+        return any(changing & set(columns) for columns in rules)
+
+    def links(self, table: TableName) -> bool:
+        """Return whether the table only links a folder to something else, so that exact twins may become one.
+
+        An automatic many-to-many table, or one whose key has several columns, a folder's among them; and nothing
+        references it.
+        """
+        if self.inbound_keys.get(table) or table in (self.folders.name, self.files.name):
+            return False
+        key = self.tables[table].row_key or ()
+        several = len(key) > 1 and bool(self.changing(table) & set(key))
+        return several or table in self.automatic_many_to_many
+
+    def loses_rows(self, table: TableName) -> bool:
+        """Return whether a run removes rows of the table, so that its undo inserts them."""
+        if table == self.folders.name:
+            return True
+        if table == self.files.name or not self.ruled(table):
+            return False
+        return self.links(table) or self.policies.get(table, Policy()).keep_survivor
 
     @property
     def in_any_order(self) -> bool:
@@ -112,7 +145,7 @@ class ReferenceMap:
         while it moves; a row that gave way comes back only after one that gave way, too.
         """
         referring = Counter(reference.table for reference in self.references)
-        giving_way = {reference.table for reference in self.references if self.touched_uniques(reference)}
+        giving_way = {table for table in referring if self.ruled(table)}
         return max(referring.values(), default=0) <= 1 and not any(
             key.table == self.folders.name or (table in giving_way and key.table in giving_way)
             for table in referring.keys() - {self.folders.name}

@@ -25,6 +25,7 @@ from cleanup.references.holders import holders
 from cleanup.references.host_words import HostWords
 from cleanup.references.key_types import can_hold, kind_of
 from cleanup.references.named import NamedColumn, NamedColumns
+from cleanup.references.policies import Policy
 
 _ADOPT = "Create or adopt the tables with: manage.py migrate cleanup --fake-initial"
 
@@ -187,6 +188,7 @@ class _Discovery:
             tables={name: table for name, table in described.items() if name in written},
             automatic_many_to_many=self._automatic_many_to_many() & written,
             inbound_keys=self._inbound(keys, written),
+            policies=dict(self._policies(described, written)),
         )
         leaving = self.histories.with_policy("leave")
         checks = problems.Checks(
@@ -465,6 +467,14 @@ class _Discovery:
             if connection.spot in spelled and connection.derived in texts and connection.derived not in self.direct:
                 spelled.add(connection.derived)
         return spelled
+
+    def _policies(
+        self, described: Mapping[TableName, Table], written: Collection[TableName]
+    ) -> Iterator[tuple[TableName, Policy]]:
+        for name, value in conf.collisions().items():
+            table = self.names.get(name)
+            if table is not None and table in written:
+                yield table, Policy.of(value, described[table])
 
     def _automatic_many_to_many(self) -> frozenset[TableName]:
         return frozenset(self.names[n] for n in installed_models.automatic_many_to_many() if n in self.names)

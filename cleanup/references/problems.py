@@ -31,6 +31,7 @@ from cleanup.references.holders import by_name_alone, holders
 from cleanup.references.host_words import HostWords, says_id
 from cleanup.references.key_types import can_hold
 from cleanup.references.named import NamedColumn, NamedColumns
+from cleanup.references.policies import Policy, faults
 
 
 def moving_key(key: ForeignKey, columns: Iterable[str]) -> Problem:
@@ -164,8 +165,10 @@ class Checks:
                     name,
                     "",
                     f'CLEANUP_COLLISIONS says "keep_survivor" for {name}, but no folder and no file is ever dropped. '
-                    f'Set it to "refuse", or leave the table out.',
+                    f"{self._instead(self.names[name])}",
                 )
+            else:
+                yield from self._wrong_policy(name, conf.collisions()[name])
         for column in conf.folder_live() or {}:
             if self._spelling(self.found.folders.name, column) is None:
                 yield self._misconfigured(
@@ -173,6 +176,23 @@ class Checks:
                     column,
                     f"CLEANUP_FOLDER_LIVE names {column}, which is no column of {self.found.folders.name}.",
                 )
+
+    def _instead(self, table: TableName) -> str:
+        if table == self.found.files.name:
+            return f'Use {{"rename": "{self.tables.file_name}"}}, which gives the later file a number.'
+        return 'Use {"renumber": "column"} or {"rename": "column"}, which change the later folder, or "refuse".'
+
+    def _wrong_policy(self, name: str, policy: str | Mapping[str, str]) -> Iterator[Problem]:
+        table = self.names[name]
+        described = self.described.get(table)
+        if isinstance(policy, str) or described is None:
+            return
+        moving = {column for reference in self._references_of(table) for column in reference.columns}
+        fixed = {self.tables.folder_key.column, self.tables.folder_application, self.tables.file_application}
+        if table in (self.found.folders.name, self.found.files.name):
+            moving |= {self._spelling(table, column) or column for column in fixed}
+        for column, fault in faults(policy, described, moving):
+            yield self._misconfigured(name, column, f"CLEANUP_COLLISIONS names {name}.{column}, and {fault}")
 
     def _misconfigured(self, table: str, column: str, message: str) -> Problem:
         return Problem("misconfigured", table, column, message)
@@ -329,7 +349,7 @@ class Checks:
         """Report tables that the current role may not read or write as a run and its undo must."""
         for table in self._tables():
             changed = self._changed_columns(table.name)
-            needed = {"select", "update"} | ({"insert", "delete"} if self._loses_rows(table.name) else set())
+            needed = {"select", "update"} | ({"insert", "delete"} if self.found.loses_rows(table.name) else set())
             missing = {privilege for privilege in needed if privilege not in table.privileges}
             fixed = [column for column in sorted(changed) if not table.column(column).updatable]
             if fixed:
@@ -358,14 +378,9 @@ class Checks:
         return [reference for reference in self.found.references if reference.table == table]
 
     def _changed_columns(self, table: TableName) -> set[str]:
-        return {column for reference in self._references_of(table) for column in reference.columns}
-
-    def _loses_rows(self, table: TableName) -> bool:
-        """Tell whether a run removes rows of the table, so that its undo inserts them."""
-        policies = {
-            self.names[name] for name in self.named.collisions if name in self.names and self._keeps_survivor(name)
-        }
-        return table == self.found.folders.name or table in policies or table in self.found.automatic_many_to_many
+        policy = self.found.policies.get(table, Policy())
+        columns = {column for reference in self._references_of(table) for column in reference.columns}
+        return columns | {column for _, column in policy.changes}
 
     def row_security(self) -> Iterator[Problem]:
         """Report tables of which the current role might not see every row."""
@@ -467,7 +482,7 @@ class Checks:
     def _fires(self, trigger: Trigger, table: TableName) -> bool:
         changed = self._changed_columns(table)
         updates = "update" in trigger.events and changed and (not trigger.columns or trigger.columns & changed)
-        return bool(updates or (self._loses_rows(table) and trigger.events & {"insert", "delete"}))
+        return bool(updates or (self.found.loses_rows(table) and trigger.events & {"insert", "delete"}))
 
     def _fired(self, trigger: Trigger, table: TableName) -> Problem:
         kind, _, rule = trigger.name.rpartition("rule ")

@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 from cleanup import conf, journal
 from cleanup.backends import Backend, backend_for
 from cleanup.backends.base import Cell, Counted, Forwarding, Keys, Pair, Pairs, Target
-from cleanup.backends.catalogue import Table
+from cleanup.backends.catalogue import Table, TableName
+from cleanup.backends.collisions import Change
 from cleanup.backends.pinning import batch
 from cleanup.exceptions import (
     ApplicationError,
-    Collision,
     DifferentRoots,
     DifferingColumns,
     ProofFailed,
@@ -38,6 +38,7 @@ from cleanup.models.operations import NAME_LENGTH
 from cleanup.planning import FolderRow, Plan, plan_merge
 from cleanup.references import Reference, ReferenceMap
 from cleanup.services.bulk import insert_each
+from cleanup.services.collisions import Collisions, GivingWay, Renumbered, reported
 from cleanup.services.reports import FolderCleanupResult
 from cleanup.services.turns import Turn
 
@@ -81,8 +82,10 @@ class Decision:
     """Of the folders that stay, as they will be; used up when the merge is checked."""
     folders: dict[str, FolderRow] = field(default_factory=dict)
     """Every folder, where they were compared or more of them is copied than the key; it may be a hundred thousand."""
-    yielding: list[tuple[int, Reference, tuple[str, ...]]] = field(default_factory=list)
-    """Rows that give way to a twin or a survivor's row: step, reference, key cells."""
+    giving_way: list[GivingWay] = field(default_factory=list)
+    """Rows that give way to a twin or a survivor's row."""
+    renumbered: list[Renumbered] = field(default_factory=list)
+    """Rows that take another name or number."""
 
     @property
     def goes_ahead(self) -> bool:
@@ -145,14 +148,13 @@ class Consolidation:
         self.tables: FolderTables = folder_tables()
         self.steps = journal.steps_of(references)
         self.key_column = self.tables.folder_key.column
-        #: Where rows may have to give way: the step that removes them, and the unique keys that moving could violate.
-        self._yielding = [
-            (step.number, reference, uniques)
-            for step in self.steps
-            if step.kind == "removed"
-            for reference in step.references
-            if (uniques := references.touched_uniques(reference))
-        ]
+        self.collisions = Collisions(references=references, backend=self.backend, tables=self.tables)
+        #: The step in which rows of a table give way: before any of its rows moves.
+        self._leaving: dict[TableName, int] = {}
+        for step in self.steps:
+            if step.kind == "removed":
+                for reference in step.references:
+                    self._leaving.setdefault(reference.table, step.number)
         self._unkeyed = [r for r in references.references if not journal.row_key(references.tables[r.table])]
         #: Further columns of folders that composite references copy.
         self.copied_columns = tuple(
@@ -189,13 +191,13 @@ class Consolidation:
             self._set_aside_missing(decisions, self.backend.lock_applications(self.tables, open_keys))
         compare = compare or conf.differing_columns() == "refuse"
         self._plan(decisions, lock=lock, compare=compare)
-        if holds or self._unkeyed or self._yielding:
+        if holds or self._unkeyed or self.collisions.ruled:
             batch = self._batch(decisions)
             if batch.removed:
                 if holds:
                     self._refuse_held_rows(decisions, batch)
                 self._refuse_unkeyed(decisions, batch)
-                self._find_collisions(decisions, batch)
+            self._find_collisions(decisions, batch)
         return decisions
 
     def _set_aside_held(self, decisions: Sequence[Decision], include: Inclusion) -> bool:
@@ -360,44 +362,27 @@ class Consolidation:
             decisions[counted.point].refuse(UnkeyedRows(count=counted.rows, table=str(counted.table)))
 
     def _find_collisions(self, decisions: list[Decision], batch: Batch) -> None:
-        policies = conf.collisions()
-        found = [
-            (step, reference, target, unique)
-            for step, reference, uniques in self._yielding
-            if (target := self._target(reference, batch)).pairs
-            for unique in uniques
-        ]
-        refused: Counter[tuple[int, int]] = Counter()
-        for number, row in self.backend.colliding_rows([(target, unique) for _, _, target, unique in found]):
-            step, reference, target, _ = found[number]
-            name = target.table.name
-            policy = policies.get(name.name, policies.get(str(name), "refuse"))
-            if policy == "keep_survivor" or (row.twin and name in self.references.automatic_many_to_many):
-                decisions[row.point].yielding.append((step, reference, row.key))
+        changes = {
+            table: [
+                Change(replace(target, spare=()), target.columns)
+                for reference in self.references.references
+                if reference.table == table and (target := self._target(reference, batch)).pairs
+            ]
+            for table in self.collisions.ruled
+        }
+        folders = self.references.folders
+        if folders.name in changes and (nested := list(self._nested(decisions))):
+            pairs = Pairs.of([Pair(point, (folder,), (parent,)) for point, folder, parent in nested], width=1)
+            target = Target(folders, (self.key_column,), (self.key_column,), pairs)
+            changes[folders.name].append(Change(target, (self.tables.folder_parent,)))
+        found = self.collisions.foresee(changes, spare=batch.olds)
+        for place, foreseen in sorted(found.items()):
+            decision = decisions[place]
+            if foreseen.obstacles:
+                decision.details["collisions"] = reported(foreseen)
+                decision.refuse(self.collisions.error(foreseen, decision.application))
             else:
-                refused[number, row.point] += 1
-        for (number, place), count in sorted(refused.items()):
-            _, _, target, unique = found[number]
-            decisions[place].refuse(Collision(count=count, table=str(target.table.name), constraint=unique.name))
-        self._refuse_referenced_yielding(decisions)
-
-    def _refuse_referenced_yielding(self, decisions: list[Decision]) -> None:
-        for decision in decisions:
-            decision.yielding = list(dict.fromkeys(decision.yielding))
-            by_reference: dict[Reference, list[tuple[str, ...]]] = {}
-            for _, reference, key in decision.yielding:
-                by_reference.setdefault(reference, []).append(key)
-            for reference, keys in by_reference.items():
-                inbound = self.references.inbound_keys.get(reference.table, ())
-                table = self.references.tables[reference.table]
-                count = self.backend.rows_referencing(table, journal.row_key(table), keys, inbound)
-                if count:
-                    decision.refuse(
-                        Collision(
-                            f"{len(keys)} rows of {table.name} would give way to others, but {count} rows of other "
-                            f"tables reference them. Mend them by hand first."
-                        )
-                    )
+                decision.giving_way, decision.renumbered = foreseen.giving_way, foreseen.renumbered
 
     # A dry run.
 
@@ -428,8 +413,8 @@ class Consolidation:
                 counts = moved.setdefault(place, Counter())
                 nested = sum(1 for move in decision.plan.moves if move.old_parent is None)
                 counts[str(self.references.folders.name)] += nested
-                for _, reference, _ in decision.yielding:
-                    counts[str(reference.table)] -= 1
+                for row in decision.giving_way:
+                    counts[str(row.table)] -= row.moves
         return [self._result(decision, moved.get(place, Counter())) for place, decision in enumerate(decisions)]
 
     def _repeated(self, batch: Batch) -> list[Counted]:
@@ -470,10 +455,12 @@ class Consolidation:
                 error_message=decision.message,
                 details=decision.details,
             )
-        yielded = Counter(str(reference.table) for _, reference, _ in decision.yielding)
+        yielded = Counter(str(row.table) for row in decision.giving_way)
         details = {**decision.details, "moved": {table: rows for table, rows in sorted(moved.items()) if rows}}
         if yielded:
             details["removed"] = dict(sorted(yielded.items()))
+        if decision.renumbered:
+            details |= self.collisions.told(decision.renumbered)
         return FolderCleanupResult(
             application_id=decision.application,
             status=Result.Status.COMPLETED,
@@ -512,7 +499,9 @@ class Consolidation:
             for counted in self._repeated(batch) if batch.removed else ():
                 moved[place_of[counted.point]][str(counted.table)] -= counted.rows
             for step in self.steps:
-                if step.references and step.kind == "removed":
+                if step.replaced:
+                    self._replace_cells(step, decisions, points)
+                elif step.references and step.kind == "removed":
                     self._remove_yielding(step, decisions, points)
                 elif step.references:
                     self._count(moved, place_of, self._move(step, batch))
@@ -573,32 +562,46 @@ class Consolidation:
         return self.backend.move(moving, step=step.number) if moving else []
 
     def _nest(self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, Point]) -> list[Counted]:
-        rows = [
-            (points[place].sequence, self._key_cell(move.folder), self._key_cell(move.new_parent))
-            for place, decision in enumerate(decisions)
-            if decision.goes_ahead
-            for move in decision.plan.moves
-            if move.old_parent is None
-        ]
+        sequences = {place: point.sequence for place, point in points.items()}
+        rows = [(sequences[place], folder, parent) for place, folder, parent in self._nested(decisions)]
         if not rows:
             return []
         return self.backend.nest(
             self.references.folders, self.key_column, self.tables.folder_parent, rows, step=step.number
         )
 
+    def _nested(self, decisions: Sequence[Decision]) -> Iterator[tuple[int, str, str]]:
+        """Yield place of the decision, folder and parent of root folders that are put under another."""
+        for place, decision in enumerate(decisions):
+            if decision.goes_ahead:
+                for move in decision.plan.moves:
+                    if move.old_parent is None:
+                        yield place, self._key_cell(move.folder), self._key_cell(move.new_parent)
+
     def _remove_yielding(self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, Point]) -> None:
-        for reference in step.references:
+        leaving: dict[TableName, list[tuple[int, tuple[str, ...]]]] = {}
+        for place, decision in enumerate(decisions):
+            if decision.goes_ahead:
+                for row in decision.giving_way:
+                    if self._leaving[row.table] == step.number:
+                        leaving.setdefault(row.table, []).append((points[place].sequence, row.key))
+        for name, rows in leaving.items():
+            table = self.references.tables[name]
+            keys = Keys([point for point, _ in rows], tuple(zip(*(key for _, key in rows), strict=True)))
+            self.backend.remove(table, journal.row_key(table), keys, step=step.number)
+
+    def _replace_cells(self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, Point]) -> None:
+        for name, column in step.replaced:
             rows = [
-                (points[place].sequence, key)
+                one.row._replace(point=points[place].sequence)
                 for place, decision in enumerate(decisions)
                 if decision.goes_ahead
-                for number, yielding_reference, key in decision.yielding
-                if number == step.number and yielding_reference == reference
+                for one in decision.renumbered
+                if (one.table, one.column) == (name, column)
             ]
             if rows:
-                table = self.references.tables[reference.table]
-                keys = Keys([point for point, _ in rows], tuple(zip(*(key for _, key in rows), strict=True)))
-                self.backend.remove(table, journal.row_key(table), keys, step=step.number)
+                table = self.references.tables[name]
+                self.backend.replace_cells(table, journal.row_key(table), column, rows, step=step.number)
 
     def _removes_soon(self, batch: Batch) -> bool:
         """Tell whether removing the folders takes but a moment: few, and nothing of the host's fires."""

@@ -35,6 +35,7 @@ from cleanup.services import (
     status,
 )
 from cleanup.services import preflight as preflight_service
+from cleanup.services.collisions import add_policies, with_those_in_force
 from cleanup.services.consolidation import Consolidation, Inclusion
 from cleanup.services.errors import broken_guard, classify
 from cleanup.services.folders import FolderPlace, FolderStructure
@@ -298,6 +299,9 @@ class DatabaseCleanupService:
         if not all_results:
             listed = listed[: conf.list_limit()]
         shown = tuple(_as_result(row) for row in listed.iterator(chunk_size=1000))
+        policies: dict[str, Any] = {}
+        for result in shown:
+            add_policies(policies, result.details)
         return CleanupReport(
             run_id=run.pk,
             dry_run=False,
@@ -314,6 +318,7 @@ class DatabaseCleanupService:
             end_time=run.ended_at,
             results=shown,
             results_left_out=max(0, run.total_applications - len(shown)),
+            collision_policies=with_those_in_force(policies),
         )
 
     def _dry_run(
@@ -717,6 +722,7 @@ class _Tally:
         self.limit = None if all_results else conf.list_limit()
         self.results: list[FolderCleanupResult] = []
         self.total = self.successful = self.failed = self.aside = self.folders = self.files = self.children = 0
+        self.policies: dict[str, Any] = {}
 
     def add(self, result: FolderCleanupResult) -> None:
         self.total += 1
@@ -726,6 +732,7 @@ class _Tally:
         self.folders += result.folders_removed
         self.files += result.files_moved
         self.children += result.child_folders_merged
+        add_policies(self.policies, result.details)
         if self.limit is None or len(self.results) < self.limit:
             self.results.append(result)
 
@@ -746,6 +753,7 @@ class _Tally:
             end_time=end_time,
             results=tuple(self.results),
             results_left_out=self.total - len(self.results),
+            collision_policies=with_those_in_force(self.policies),
         )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from django.db import connections
 from django.db.models import Count
@@ -25,6 +26,7 @@ from cleanup.backends.pinning import batch
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Result
 from cleanup.references import ReferenceMap
+from cleanup.services.collisions import add_policies, with_those_in_force
 from cleanup.services.consolidation import Consolidation, Inclusion
 from cleanup.services.reports import JSON, FolderCleanupResult
 
@@ -76,6 +78,10 @@ class _Tally:
     files: int = 0
     set_aside: int = 0
     rows: Counter[str] = field(default_factory=Counter)
+    colliding: int = 0
+    collisions: set[str] = field(default_factory=set)
+    """The tables in which rows would collide."""
+    policies: dict[str, Any] = field(default_factory=dict)
 
     def add(self, result: FolderCleanupResult) -> None:
         self.folders += result.folders_removed
@@ -83,6 +89,10 @@ class _Tally:
         self.files += result.files_moved
         self.set_aside += result.status != Result.Status.COMPLETED
         self.rows.update(result.details.get("moved", {}))
+        collisions = result.details.get("collisions", ())
+        self.colliding += bool(collisions)
+        self.collisions.update(collision["table"] for collision in collisions)
+        add_policies(self.policies, result.details)
 
 
 def estimate(*, using: str, references: ReferenceMap, sample: int = SAMPLE) -> JSON:
@@ -103,6 +113,9 @@ def estimate(*, using: str, references: ReferenceMap, sample: int = SAMPLE) -> J
         "sampled_applications": len(affected.sample),
         "applications": affected.applications,
         "applications_set_aside": round(tally.set_aside * factor),
+        "colliding_applications": tally.colliding,
+        "colliding_tables": sorted(tally.collisions),
+        "collision_policies": with_those_in_force(tally.policies),
         "duplicates": affected.duplicates,
         "folders_to_remove": folders,
         "child_folders_to_merge": round(tally.children * factor),

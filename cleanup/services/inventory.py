@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from cleanup import conf
 from cleanup.backends.catalogue import Catalogue, ForeignKey, Table
 from cleanup.references import Reference, ReferenceMap
 from cleanup.services.reports import JSON
@@ -115,7 +114,4 @@ def grants(found: ReferenceMap, own: Iterable[Table]) -> list[JSON]:
 
 def _needed(table: Table, found: ReferenceMap) -> frozenset[str]:
     """Tell whether rows are only changed, or go and come back as well."""
-    policies = conf.collisions()
-    policy = policies.get(table.name.name, policies.get(str(table.name)))
-    loses_rows = table.name in (found.folders.name, *found.automatic_many_to_many) or policy == "keep_survivor"
-    return _ALL if loses_rows else _READ_AND_CHANGE
+    return _ALL if found.loses_rows(table.name) else _READ_AND_CHANGE

@@ -36,6 +36,7 @@ from cleanup.references import (
 from cleanup.references.installed_models import own_tables
 from cleanup.references.probing import probe
 from cleanup.services import inventory, runs
+from cleanup.services.collisions import setting_of
 from cleanup.services.estimate import estimate
 from cleanup.services.reports import JSON
 
@@ -352,6 +353,8 @@ class _Preflight:
                     f"part with --max-applications.",
                 )
             )
+        if foreseen["colliding_applications"]:
+            self._warn_of_collisions(foreseen)
         if foreseen["too_large_applications"]:
             self.warnings.append(
                 _about_server(
@@ -361,6 +364,20 @@ class _Preflight:
                 )
             )
         return {**foreseen, "free_bytes": UNKNOWN if free is None else free}
+
+    def _warn_of_collisions(self, foreseen: JSON) -> None:
+        setting = setting_of(foreseen["collision_policies"])
+        remedy = f"Set {setting}, or mend the rows" if setting else "Mend the rows"
+        tables = ", ".join(foreseen["colliding_tables"])
+        self.warnings.append(
+            Problem(
+                "collision",
+                tables,
+                "",
+                f"{foreseen['colliding_applications']} of {foreseen['sampled_applications']} applications that were "
+                f"planned would be refused, because rows of {tables} would collide. {remedy}; a dry run names them.",
+            )
+        )
 
 
 def _about_server(code: str, message: str) -> Problem:

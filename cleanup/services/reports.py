@@ -68,6 +68,8 @@ class CleanupReport:
     end_time: datetime | None
     results: tuple[FolderCleanupResult, ...]
     results_left_out: int = 0
+    collision_policies: Mapping[str, Any] = field(default_factory=dict)
+    """What to set as CLEANUP_COLLISIONS so that applications that were refused for collisions can be cleaned up."""
 
     def as_json(self) -> JSON:
         """Return the JSON form."""
@@ -87,6 +89,7 @@ class CleanupReport:
             "end_time": None if self.end_time is None else self.end_time.isoformat(),
             "results": [result.as_json() for result in self.results],
             "results_left_out": self.results_left_out,
+            "collision_policies": dict(self.collision_policies),
         }
 
 

@@ -200,19 +200,29 @@ class TestRollbackOfARun:
 
 
 class TestTwoReferencesOfOneUniqueKey:
-    """Rows that collide because both of their references move are refused, whatever the policy."""
+    """Rows that collide because both of their references move."""
 
-    @pytest.mark.parametrize("policy", ["refuse", "keep_survivor"])
-    def test_leave_the_application_untouched(self, scratch_database, settings, policy):
-        settings.CLEANUP_COLLISIONS = {"link": policy}
+    @pytest.fixture
+    def linked(self, scratch_database):
         key = f"{key_type(scratch_database)} NOT NULL REFERENCES :folders"
         execute(scratch_database, f"CREATE TABLE link (id integer PRIMARY KEY, a {key}, b {key}, UNIQUE (a, b))")
         made = tree(scratch_database, "A/{s1:B, r1:B, s2:C, r2:C}")
         keys = [raw(scratch_database, made[label]) for label in ("s1", "s2", "r1", "r2")]
         execute(scratch_database, "INSERT INTO link VALUES (1, %s, %s), (2, %s, %s)", *keys)
+        return made
+
+    def test_leave_the_application_untouched(self, scratch_database, linked):
         before = dump(scratch_database)
-        with pytest.raises(exceptions.ApplicationError):
-            clean(scratch_database, made)
+        with pytest.raises(exceptions.Collision, match="link"):
+            clean(scratch_database, linked)
+        assert dump(scratch_database) == before
+
+    def test_keep_the_row_that_stays_on_demand(self, scratch_database, linked, settings):
+        settings.CLEANUP_COLLISIONS = {"link": "keep_survivor"}
+        before = dump(scratch_database)
+        point = clean(scratch_database, linked)
+        assert fetch(scratch_database, "SELECT id FROM link") == [(1,)]
+        undo(scratch_database, point)
         assert dump(scratch_database) == before
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanup.backends import backend_for
+from cleanup.backends import backend_for, collision_sql_of
 from cleanup.backends.base import (
     NOTHING_INSTEAD,
     Counted,
@@ -27,11 +27,13 @@ from cleanup.backends.base import (
     UndoTarget,
 )
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
+from cleanup.backends.collisions import Change, Judged
 from cleanup.backends.conditions import Condition
 from cleanup.exceptions import CountMismatch, UnkeyedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
 from cleanup.references import catalogue_for
+from cleanup.services.collisions import Places
 from tests.integration.trees import assert_tree, dump, execute, fetch, is_postgresql, key_type, new_key, raw, tree
 
 STEP = 3
@@ -161,10 +163,23 @@ class Workbench:
         """Return number of the row and whether it is a twin, of those that a unique key has no place for."""
         uniques = [u for u in target.table.uniques if u.name == unique or (unique is None and not u.primary)]
         assert len(uniques) == 1
+        # A twin is told by all columns, but a key of its own that does not move.
+        own = () if set(target.key) & set(target.columns) else target.key
+        compared = tuple(column.name for column in target.table.columns if column.name not in own)
+        judged = Judged(
+            target.table,
+            target.key,
+            (Change(target, target.columns),),
+            tuple(uniques),
+            compared=compared,
+        )
         with transaction.atomic(using=self.alias):
             self.backend.pin()
-            rows = [row for _, row in self.backend.colliding_rows([(target, uniques[0])])]
-        return sorted((row.point, *map(self.backend.cell_text, row.key), row.twin) for row in rows)
+            losing = list(Places(collision_sql_of(self.backend).met([judged])).losing())
+        return sorted(
+            (row.point, *map(self.backend.cell_text, row.key), other.body == mine.body)
+            for row, ((mine, other),) in losing
+        )
 
     def swallow(self, name: str, event: str) -> None:
         """Have a trigger of the host keep rows of a table from being changed, or inserted, and say nothing."""
@@ -1237,11 +1252,11 @@ class TestCounts:
         assert bench.backend.count_rows([]) == []
 
     def test_rows_that_reference_others(self, bench, cards):
-        table, keys = bench.table(cards), bench.foreign_keys(cards)
-        rows = [(bench.number(1),), (bench.number(3),)]
-        assert bench.backend.rows_referencing(table, ("id",), rows, keys) == 2
-        assert bench.backend.rows_referencing(table, ("id",), rows, keys * 2) == 4
-        assert bench.backend.rows_referencing(table, ("id",), rows, []) == 0
+        table, inbound = bench.table(cards), bench.foreign_keys(cards)
+        rows = keys((7, (bench.number(1),)), (7, (bench.number(3),)))
+        assert bench.backend.rows_referencing(table, ("id",), rows, inbound) == {7: 2}
+        assert bench.backend.rows_referencing(table, ("id",), rows, inbound * 2) == {7: 4}
+        assert bench.backend.rows_referencing(table, ("id",), rows, []) == {}
 
 
 class TestFolders:

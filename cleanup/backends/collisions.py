@@ -1,0 +1,322 @@
+"""Foresee which rows would break a rule of their table, if everything that a batch changes were changed.
+
+Note [Images]. A row that changes is judged by its image: the row as it will be, all its columns' changes together,
+generated columns computed from it. Images are compared with each other and with the rows that stay, by the table's own
+rules: parts and predicate of each unique key as the database spells them, with its operators and collations.
+
+Note [Who is in the way]. Of rows that meet in a unique key one keeps its place: a row that stays, else the one of the
+folder earlier in survivor order. A folder that is about to be removed does not move; where it is, it is in the way of
+others until it goes, and when an undo brings it back before they leave: also where the rule is checked in the end.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from cleanup.backends.base import Backend, Cell, Target
+from cleanup.backends.catalogue import Check, Column, Table, UniqueKey
+from cleanup.backends.conditions import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rows that hold the target's old cells; ``columns`` take the first of its new cells."""
+
+    target: Target
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A table whose rows change, and the rules that they may break."""
+
+    table: Table
+    key: tuple[str, ...]
+    changes: tuple[Change, ...]
+    """Of changes of one column in one row the first counts."""
+    uniques: tuple[UniqueKey, ...] = ()
+    exclusions: tuple[UniqueKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    spare: Sequence[Cell] = ()
+    """Keys of rows that are about to be removed, and do not change before."""
+    compared: tuple[str, ...] = ()
+    """The columns by which ``Met.body`` is told."""
+    told: tuple[str, ...] = ()
+    """The columns of ``Met.cells``."""
+    siblings: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """By unique key, where it stands: the parts that rows must share for all of them to be told where two meet."""
+
+    @property
+    def rules(self) -> tuple[UniqueKey | Check, ...]:
+        """Every rule; ``Met.rule`` is the place here."""
+        return (*self.uniques, *self.exclusions, *self.checks)
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The columns that change, and those that are computed from them."""
+        return self.table.dependent(column for change in self.changes for column in change.columns)
+
+
+class Met(NamedTuple):
+    """A row that meets others in a rule, or breaks it alone, or shares siblings with such rows."""
+
+    table: int
+    rule: int
+    alike: int
+    """The same number: equal in the rule."""
+    family: int
+    """The same number: siblings."""
+    place: int
+    """In the order in which rows keep their place, from 1; 0: it stays as it is; -1: it is about to be removed."""
+    rival: int | None
+    """The place of the row that it cannot stand beside, where that is not a matter of being alike."""
+    point: int | None
+    key: tuple[str, ...]
+    moves: int
+    """How many changes it would take part in."""
+    body: object
+    cells: tuple[Cell, ...]
+
+
+class CollisionSql(ABC):
+    """The statement for one database."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def met(self, judged: Sequence[Judged]) -> Iterator[Met]:
+        """Yield the rows that would meet, of all tables in one statement."""
+        wanted = [(number, table) for number, table in enumerate(judged) if table.rules and table.changes]
+        rows = self.backend.fetch_each(self._statement(table) for _, table in wanted)
+        for number, *row in rows:
+            yield self._row(wanted[number][0], row)
+
+    @abstractmethod
+    def _row(self, table: int, row: Sequence[Any]) -> Met:
+        """Return a row of the answer."""
+
+    def _statement(self, judged: Judged) -> Statement:
+        ctes: list[str] = []
+        params: list[object] = []
+        for number, change in enumerate(judged.changes):
+            sql, own = self._change(change)
+            ctes.append(f"change{number} AS MATERIALIZED ({sql})")
+            params += own
+        sql, own = self._spared(judged)
+        ctes.append(f"spared AS MATERIALIZED ({sql})")
+        params += own
+        touched = " UNION ".join(
+            f"SELECT {self._listed('__k', judged.key)} FROM change{number}" for number in range(len(judged.changes))
+        )
+        ctes.append(f"touched AS MATERIALIZED ({touched})")
+        ctes.append(f"stored AS ({self._stored(judged)})")
+        last = "stored"
+        for number, layer in enumerate(self._generated(judged.table)):
+            computed = ", ".join(
+                f"({_bare(column.expression)}) AS {self.backend.quote(column.name)}" for column in layer
+            )
+            ctes.append(f"computed{number} AS (SELECT __s.*, {computed} FROM {last} AS __s)")
+            last = f"computed{number}"
+        ranks = self._listed("__r", judged.changes)
+        ctes.append(
+            f"images AS MATERIALIZED (SELECT __s.*, row_number() OVER (ORDER BY __point, {ranks}, __key) AS __place"
+            f" FROM {last} AS __s)"
+        )
+        selects = [self._rule(judged, number) for number in range(len(judged.rules))]
+        return f"WITH {', '.join(ctes)} {' UNION ALL '.join(selects)}", params
+
+    def _listed(self, name: str, several: Sequence[object]) -> str:
+        return ", ".join(f"{name}{place}" for place in range(len(several)))
+
+    def _stored(self, judged: Judged) -> str:
+        """Return the rows that change, as they will be; what is generated comes after."""
+        quote, table, changes = self.backend.quote, judged.table, judged.changes
+        columns = [
+            f"{self._greatest([f'c{number}.__point' for number in range(len(changes))])} AS __point",
+            *(f"coalesce(c{number}.__rank, 0) AS __r{number}" for number in range(len(changes))),
+            " + ".join(f"CASE WHEN c{n}.__point IS NULL THEN 0 ELSE 1 END" for n in range(len(changes)))
+            + " AS __moves",
+            f"{self._cells([f't.{quote(column)}' for column in judged.key])} AS __key",
+            *(f"t.{quote(column)} AS __k{place}" for place, column in enumerate(judged.key)),
+            f"CASE WHEN {self._is_spared('t', judged)} THEN 1 ELSE 0 END AS __gone",
+        ]
+        for column in table.columns:
+            if column.generated and column.expression:
+                continue
+            cases = [
+                f"WHEN c{number}.__point IS NOT NULL THEN c{number}.__n{change.columns.index(column.name)}"
+                for number, change in enumerate(changes)
+                if column.name in change.columns
+            ]
+            now = f"t.{quote(column.name)}"
+            columns.append(f"CASE {' '.join(cases)} ELSE {now} END AS {quote(column.name)}" if cases else now)
+        joins = [f"FROM touched AS k JOIN {self.backend.relation(table.name)} AS t ON {self._same('t', 'k', judged)}"]
+        joins += [f"LEFT JOIN change{n} AS c{n} ON {self._same('t', f'c{n}', judged)}" for n in range(len(changes))]
+        return f"SELECT {', '.join(columns)} {' '.join(joins)}"
+
+    def _same(self, table: str, rows: str, judged: Judged) -> str:
+        return " AND ".join(
+            f"{table}.{self.backend.quote(column)} = {rows}.__k{place}" for place, column in enumerate(judged.key)
+        )
+
+    def _is_spared(self, table: str, judged: Judged) -> str:
+        return f"EXISTS (SELECT 1 FROM spared AS s WHERE s.__s = {table}.{self.backend.quote(judged.key[0])})"
+
+    def _generated(self, table: Table) -> Iterator[list[Column]]:
+        """Yield generated columns in layers: each is computed from columns of the layers before it."""
+        left = [column for column in table.columns if column.generated and column.expression]
+        while left:
+            names = {column.name for column in left}
+            layer = [column for column in left if not column.computed_from & names] or left
+            yield layer
+            left = [column for column in left if column not in layer]
+
+    # The rules.
+
+    def _rule(self, judged: Judged, number: int) -> str:
+        rule = judged.rules[number]
+        if isinstance(rule, Check):
+            return self._broken(judged, number, rule)
+        if number < len(judged.uniques):
+            return self._alike(judged, number, rule)
+        return self._excluded(judged, number, rule)
+
+    def _placed(self, judged: Judged, unique: UniqueKey) -> str:
+        """Return the images that a unique key binds, with its parts."""
+        return (
+            f"SELECT CASE WHEN __gone = 1 THEN -1 ELSE __place END AS __place, __point, __key, __moves, __gone,"
+            f" {self._told(judged)}, {self._parts(unique)} FROM images AS {self._alias(judged)}"
+            f" WHERE {self._bound(unique)}"
+        )
+
+    def _staying(self, judged: Judged, unique: UniqueKey, condition: str, *, join: str = "JOIN") -> str:
+        """Return how to find the rows that stay: those of the table that an image ``__i`` meets."""
+        alias = self._alias(judged)
+        moving = f"NOT EXISTS (SELECT 1 FROM images AS k WHERE k.__gone = 0 AND {self._same(alias, 'k', judged)})"
+        return (
+            f"{join} {self.backend.relation(judged.table.name)} AS {alias}"
+            f" ON {condition} AND {self._bound(unique)} AND {moving}"
+        )
+
+    def _alike(self, judged: Judged, number: int, unique: UniqueKey) -> str:
+        every = range(len(unique.parts))
+        family = judged.siblings.get(number, tuple(every))
+        alias = self._alias(judged)
+        keys = ", ".join(f"__u{place}" for place in family)
+        key = self._cells([f"{alias}.{self.backend.quote(column)}" for column in judged.key])
+        meeting = " AND ".join(self._equal(unique, place) for place in family) or "1 = 1"
+        join = "JOIN" if number in judged.siblings else self._nested()
+        standing = (
+            f"SELECT 0, NULL, {key}, 0, 0, {self._told(judged)}, {self._parts(unique)}"
+            f" FROM (SELECT DISTINCT {keys} FROM placed) AS __i"
+            f" {self._staying(judged, unique, meeting, join=join)}"
+        )
+        alike = ", ".join(self._ordered(unique, place) for place in every)
+        related = ", ".join(self._ordered(unique, place) for place in family)
+        wanted = "__most > 1" if number in judged.siblings else "__number > 1 AND __gone = 0"
+        return (
+            f"SELECT {number} AS __rule, __alike, __family, __place, {self._no_rival()} AS __rival, __point, __key,"
+            f" __moves, __body, __cells FROM (SELECT __c.*, max(__number) OVER (PARTITION BY __family) AS __most"
+            f" FROM (SELECT __p.*, dense_rank() OVER (ORDER BY {alike}) AS __alike,"
+            f" dense_rank() OVER (ORDER BY {related}) AS __family, sum(1 - __gone) OVER (PARTITION BY {alike})"
+            f" AS __number FROM (WITH placed AS MATERIALIZED ({self._placed(judged, unique)})"
+            f" SELECT * FROM placed UNION ALL {standing}) AS __p) AS __c) AS __m WHERE {wanted}"
+        )
+
+    def _excluded(self, judged: Judged, number: int, rule: UniqueKey) -> str:
+        names = ["__place", "__point", "__key", "__moves", "__body", "__cells"]
+        mine = ", ".join(f"__i.{name}" for name in names[1:])
+        alone = ", ".join([*names, self._listed("__u", rule.parts)])
+        among = " AND ".join(
+            f"__i.__u{place} {operator} __o.__u{place}" for place, operator in enumerate(rule.operators)
+        )
+        beside = " AND ".join(
+            f"({_bare(part)}) {operator} __i.__u{place}"
+            for place, (part, operator) in enumerate(zip(rule.parts, rule.operators, strict=True))
+        )
+        return (
+            f"SELECT {number}, 0, 0, __place, __rival, {', '.join(names[1:])} FROM ("
+            f"WITH placed AS MATERIALIZED ({self._placed(judged, rule)})"
+            f" SELECT __i.__place, __o.__place AS __rival, {mine} FROM placed AS __i JOIN placed AS __o"
+            f" ON __o.__place < __i.__place AND __o.__gone = 0 AND __i.__gone = 0 AND {among}"
+            f" UNION ALL SELECT __i.__place, 0, {mine} FROM (SELECT {alone}"
+            f" FROM placed WHERE __gone = 0) AS __i {self._staying(judged, rule, beside)}) AS __e"
+        )
+
+    def _broken(self, judged: Judged, number: int, check: Check) -> str:
+        within = f" AND ({_bare(check.predicate)})" if check.predicate else ""
+        return (
+            f"SELECT {number}, 0, 0, __place, 0, __point, __key, __moves, {self._told(judged)}"
+            f" FROM images AS {self._alias(judged)} WHERE __gone = 0{within} AND NOT ({_bare(check.expression)})"
+        )
+
+    # Fragments. Within them the columns of the table, or of its images, are known by their bare names.
+
+    def _alias(self, judged: Judged) -> str:
+        """Return the table's own name: an expression may use it."""
+        return self.backend.quote(judged.table.name.name)
+
+    def _told(self, judged: Judged) -> str:
+        alias = self._alias(judged)
+        body, cells = (
+            self._cells([f"{alias}.{self.backend.quote(column)}" for column in columns])
+            for columns in (judged.compared, judged.told)
+        )
+        return f"{body} AS __body, {cells} AS __cells"
+
+    def _parts(self, unique: UniqueKey) -> str:
+        return ", ".join(f"({_bare(part)}) AS __u{place}" for place, part in enumerate(unique.parts))
+
+    def _bound(self, unique: UniqueKey) -> str:
+        conditions = [f"({_bare(unique.predicate)})"] if unique.predicate else []
+        if unique.nulls_distinct:
+            conditions += [f"({_bare(part)}) IS NOT NULL" for part in unique.parts]
+        return " AND ".join(conditions) or "1 = 1"
+
+    def _equal(self, unique: UniqueKey, place: int) -> str:
+        """Return the condition that a part of a row equals that of an image."""
+        part = f"({_bare(unique.parts[place])})"
+        equal = self._equals(unique, place, part, f"__i.__u{place}")
+        if unique.nulls_distinct:
+            return equal
+        return f"({equal} OR ({part} IS NULL AND __i.__u{place} IS NULL))"
+
+    # What differs between databases.
+
+    @abstractmethod
+    def _change(self, change: Change) -> Statement:
+        """Return the rows that change: ``__point``, ``__rank``, the key ``__k0`` ..., the new values ``__n0`` ..."""
+
+    @abstractmethod
+    def _spared(self, judged: Judged) -> Statement:
+        """Return the keys ``__s`` of rows that are about to be removed."""
+
+    @abstractmethod
+    def _cells(self, expressions: Sequence[str]) -> str:
+        """Return one value that holds the cells of several."""
+
+    @abstractmethod
+    def _greatest(self, expressions: Sequence[str]) -> str:
+        """Return the greatest of several that is not null."""
+
+    @abstractmethod
+    def _equals(self, unique: UniqueKey, place: int, left: str, right: str) -> str:
+        """Return the comparison that the unique key makes of a part."""
+
+    @abstractmethod
+    def _ordered(self, unique: UniqueKey, place: int) -> str:
+        """Return a part by which equal ones come together."""
+
+    @abstractmethod
+    def _nested(self) -> str:
+        """Return the join that looks up the second table for each row of the first, by the key's own index."""
+
+    @abstractmethod
+    def _no_rival(self) -> str:
+        """Return null."""
+
+
+def _bare(expression: str) -> str:
+    """Return SQL of the database's as part of a statement with parameters."""
+    return expression.replace("%", "%%")
