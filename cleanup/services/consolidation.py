@@ -501,12 +501,11 @@ class Consolidation:
             for step in self.steps:
                 if step.replaced:
                     self._replace_cells(step, decisions, points)
-                elif step.references and step.kind == "removed":
-                    self._remove_yielding(step, decisions, points)
-                elif step.references:
-                    self._count(moved, place_of, self._move(step, batch))
                 elif step.kind == "moved":
-                    self._count(moved, place_of, self._nest(step, decisions, points))
+                    rows = self._move(step, batch) if step.references else self._nest(step, decisions, points)
+                    self._count(moved, place_of, rows)
+                elif step.references:
+                    self._remove_yielding(step, decisions, points)
                 elif batch.removed:  # not, where roots are nested and nothing merges
                     self._prove(batch)
                     if hook is None and self._removes_soon(batch):
