@@ -562,11 +562,12 @@ class DatabaseCleanupService:
         self, undo: rollback.Undo, points: Sequence[RollbackPoint], *, as_copies: bool
     ) -> rollback.PointOutcome:
         """Return what undoing the first of the points would do, which the others need."""
-        with _forbidden_as_conflict(undo), batch(undo.backend):
-            outcomes = undo.undo(
-                points, skip_conflicts=True, as_copies=as_copies, now=timezone.now(), latest_first=len(points) > 1
-            )
-            transaction.set_rollback(True, using=self.using)
+        with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
+            with batch(undo.backend):
+                outcomes = undo.undo(
+                    points, skip_conflicts=True, as_copies=as_copies, now=timezone.now(), latest_first=len(points) > 1
+                )
+            transaction.set_rollback(True, using=self.using)  # not sooner: the caller gets its settings back first
         return next(outcome for outcome in outcomes if outcome.point == points[0])
 
     def _roll_back_point(
