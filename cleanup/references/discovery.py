@@ -18,7 +18,7 @@ from cleanup.backends.postgresql_catalogue import PostgresCatalogue
 from cleanup.backends.sqlite_catalogue import SqliteCatalogue
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.folder_tables import FolderTables, folder_tables
-from cleanup.references import graph, histories, installed_models, problems
+from cleanup.references import generated, graph, histories, installed_models, problems
 from cleanup.references.description import Problem, Reference, ReferenceMap, Untold
 from cleanup.references.graph import Spot
 from cleanup.references.holders import holders
@@ -167,6 +167,7 @@ class _Discovery:
         self._leave_ignored()
         self._add_extra()
         described = self._describe()
+        self._follow_copies(keys, described)
         self._leave_out(described)
         self._add_parts_with_nulls(described)
         derived = graph.derive(
@@ -385,7 +386,39 @@ class _Discovery:
     def _describe(self) -> dict[TableName, Table]:
         extra = {self.names[entry.table] for entry in self.named.extra_references if entry.table in self.names}
         wanted = {self.applications, self.folders, self.files, *extra, *(spot.table for spot in self.direct)}
-        return self.catalogue.describe(wanted)
+        described = self.catalogue.describe(wanted)
+        return described | {self.folders: _identified_by(self.key, described[self.folders])}
+
+    def _follow_copies(self, keys: Sequence[ForeignKey], described: Mapping[TableName, Table]) -> None:
+        """Put the column that a generated one copies in its place; report those that are computed otherwise."""
+        for spot, found in list(self.direct.items()):
+            table = described.get(spot.table)
+            fixed = [column for column in spot.columns if table is not None and table.column(column).generated]
+            if table is None or not fixed:
+                continue
+            del self.direct[spot]
+            copies = {column: generated.copied_column(table, column) for column in fixed}
+            if None in copies.values():
+                self.problems += [generated.computed(table, column) for column, copied in copies.items() if not copied]
+                continue
+            own = {column: copies.get(column) or column for column in spot.columns}
+            copied = replace(spot, columns=tuple(own.values()))
+            self._add(copied, found.source)
+            for key in found.keys:
+                columns = tuple(own.get(column, column) for column in key.columns)
+                self._add(copied, found.source, replace(key, columns=columns))
+            self.to_folders = [
+                replace(key, columns=tuple(own.get(column, column) for column in key.columns))
+                if key.table == spot.table
+                else key
+                for key in self.to_folders
+            ]
+            self.problems += [
+                generated.referenced_copy(table, column, str(key.table))
+                for column in fixed
+                for key in keys
+                if key.target == spot.table and column in key.target_columns
+            ]
 
     def _leave_out(self, described: Mapping[TableName, Table]) -> None:
         """Leave out what only shows rows of other tables, what cannot hold a key, and doubles of partitions."""
@@ -490,6 +523,18 @@ class _Discovery:
                 same = (key.table, key.columns, key.target_columns)
                 inbound.setdefault(table, {}).setdefault(same, replace(key, target=table))
         return {table: tuple(found.values()) for table, found in inbound.items()}
+
+
+def _identified_by(key: str, folders: Table) -> Table:
+    """Let the mapped key identify folders in the journal, also where the primary key is another column.
+
+    Everything that refers to a folder names the mapped key, and so does all that is known of a folder anywhere.
+    """
+    is_key = any(unique.columns == (key,) and unique.simple for unique in folders.uniques)
+    if folders.row_key == (key,) or not is_key or not folders.column(key).not_null:  # a null identifies no row
+        return folders
+    uniques = (replace(unique, primary=unique.columns == (key,) and unique.simple) for unique in folders.uniques)
+    return replace(folders, uniques=tuple(uniques))
 
 
 def _refuses_nulls(key: ForeignKey, columns: set[str], table: Table) -> bool:

@@ -287,6 +287,18 @@ class Checks:
                 f"Nothing keeps {folders.name}.{key.name} unique{self._making_unique(folders, key)}",
             )
 
+        elif folders.row_key not in (None, (key.name,)) and not key.not_null:
+            yield Problem(
+                "unkeyed",
+                str(folders.name),
+                key.name,
+                f"{folders.name}.{key.name} may be null, and so identifies no folder. "
+                + (
+                    f"Forbid that: ALTER TABLE {folders.name.quoted} ALTER COLUMN {quoted(key.name)} SET NOT NULL;"
+                    if folders.name.schema
+                    else "Make the table anew with NOT NULL."
+                ),
+            )
         for unique in folders.uniques:
             if unique.columns == (key.name,) and not unique.simple and unique.predicate is None:
                 yield Problem(

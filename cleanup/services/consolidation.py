@@ -373,7 +373,7 @@ class Consolidation:
         folders = self.references.folders
         if folders.name in changes and (nested := list(self._nested(decisions))):
             pairs = Pairs.of([Pair(point, (folder,), (parent,)) for point, folder, parent in nested], width=1)
-            target = Target(folders, (self.key_column,), (self.key_column,), pairs)
+            target = Target(folders, (self.key_column,), journal.row_key(folders), pairs)
             changes[folders.name].append(Change(target, (self.tables.folder_parent,)))
         found = self.collisions.foresee(changes, spare=batch.olds)
         for place, foreseen in sorted(found.items()):
