@@ -260,7 +260,9 @@ class _Probing:
         readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
         kinds = [name for name in readable if name != column and set(words_of(name)[-1:]) & _KIND_WORDS]
         alike = [name for name in kinds if words_of(name)[:-1] == _stem(column)]
-        return (alike or kinds)[0] if alike or len(kinds) == 1 else None
+        taken = {_stem(name) for name in readable if name != column and says_id(name)}
+        free = [name for name in kinds if words_of(name)[:-1] not in taken]
+        return (alike or free)[0] if alike or len(free) == 1 else None
 
     def _kinds(self, table: TableName, beside: str, column: str, *, hits: bool = False) -> list[str | None]:
         try:

@@ -189,6 +189,13 @@ class TestSmallNumbers:
         assert suspected(numbered) == ["shelf.res_id"]
         assert '{"res_model": "app.Section"}' in message(numbered, "suspected")
 
+    def test_say_nothing_beside_a_kind_that_is_about_another_column(self, numbered, settings):
+        settings.CLEANUP_EXTRA_REFERENCES = {"shelf.res_id": {"res_model": "section"}}
+        self.fill(
+            numbered, "res_model text, res_id integer, partner_id integer", [("section", n, 7) for n in (1, 2, 3)]
+        )
+        assert found(numbered).problems == []
+
     def test_of_a_table_without_folders_say_nothing(self, numbered):
         Section.objects.using(numbered).all().delete()
         self.fill(numbered, "res_id integer", [(number,) for number in range(1, 40)])
