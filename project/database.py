@@ -3,7 +3,10 @@
 The URL may hold a password: no message of this module repeats any part of it but the scheme.
 """
 
+import os
+import sqlite3
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +75,21 @@ def sqlite(*, name: str, options: dict[str, Any]) -> dict[str, Any]:
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
     }
     refuse_unknown(options, known=tuned)
-    return {"ENGINE": SQLITE, "NAME": name, "OPTIONS": tuned | options}
+    return {"ENGINE": SQLITE, "NAME": name, "OPTIONS": tuned | options | {"factory": PrivateConnection}}
+
+
+class PrivateConnection(sqlite3.Connection):
+    """A connection to SQLite that makes a missing file readable by its owner alone.
+
+    SQLite gives the files beside it (``-wal``, ``-shm``, ``-journal``) the same mode. A file that is there keeps the
+    one that it has.
+    """
+
+    def __init__(self, database: str, *arguments: Any, **options: Any) -> None:
+        if not database.startswith(("file:", ":memory:")):
+            with suppress(OSError):  # it is there, or SQLite will say what is wrong
+                os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        super().__init__(database, *arguments, **options)
 
 
 def postgresql(parsed: dict[str, Any], *, options: dict[str, Any], pool_size: int) -> dict[str, Any]:

@@ -42,6 +42,8 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Only behind a proxy that sets this header itself; else anyone could claim to have come by https.
 if environment.flag("DJANGO_BEHIND_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# What Django's page for a failure shows while debugging, and a mail to administrators, hides more than by default.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "project.failures.SecretFilter"
 X_FRAME_OPTIONS = "DENY"
 # Nothing inline, nothing from elsewhere: whatever a folder is called, it stays text.
 CONTENT_SECURITY_POLICY = {

@@ -5,8 +5,11 @@ is a host; nothing is sent to an address inside the network unless a setting all
 """
 
 import ipaddress
+import logging
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,12 +20,18 @@ from cleanup import conf
 from cleanup.exceptions import ChannelFailed
 
 if TYPE_CHECKING:
-    from apprise import NotifyBase
+    from apprise import NotifyBase, NotifyType
 
 #: Seconds that a mail server may take, where the project says nothing.
 _PATIENCE = 10
 
 _SCHEME_LENGTH = 20
+
+
+#: What logs the URLs that Apprise works with.
+_TALKATIVE = ("apprise", "urllib3.connectionpool", "urllib3.util.retry")
+
+_handling_secrets: ContextVar[bool] = ContextVar("handling_secrets", default=False)
 
 
 class Channel(Protocol):
@@ -89,6 +98,12 @@ class AppriseChannel:
         """Send a text. Raises ChannelFailed."""
         import apprise  # noqa: PLC0415  # slow to import, and seldom needed
 
+        with _discreetly():
+            self._send(subject, body, apprise.NotifyType.FAILURE if critical else apprise.NotifyType.WARNING)
+
+    def _send(self, subject: str, body: str, kind: "NotifyType") -> None:
+        import apprise  # noqa: PLC0415  # as above
+
         plugin = _plugin(self.url)
         if plugin is None:
             raise ChannelFailed(channel=self.label, problem="not a URL that Apprise knows")
@@ -96,7 +111,6 @@ class AppriseChannel:
             plugin.redirects = False
             for host in _hosts(plugin):
                 self._refuse_private(host)
-        kind = apprise.NotifyType.FAILURE if critical else apprise.NotifyType.WARNING
         try:
             sent = plugin.notify(body=body, title=subject, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
         except Exception as error:  # a plugin may raise anything
@@ -116,10 +130,31 @@ class AppriseChannel:
             )
 
 
+class _Discretion(logging.Filter):
+    def filter(self, _record: logging.LogRecord) -> bool:
+        return not _handling_secrets.get()
+
+
+_DISCRETION = _Discretion()
+
+
+@contextmanager
+def _discreetly() -> Iterator[None]:
+    """Keep from the log what Apprise, and what it sends with, say about URLs; the outcome is told by the caller."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).addFilter(_DISCRETION)
+    token = _handling_secrets.set(True)
+    try:
+        yield
+    finally:
+        _handling_secrets.reset(token)
+
+
 def _plugin(url: str) -> "NotifyBase | None":
     import apprise  # noqa: PLC0415  # as above
 
-    plugin: NotifyBase | None = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    with _discreetly():
+        plugin: NotifyBase | None = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     return plugin
 
 
@@ -137,6 +172,11 @@ def _addresses(host: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Addr
         address = ipaddress.ip_address(str(place[0]).partition("%")[0])
         mapped = getattr(address, "ipv4_mapped", None)
         yield mapped or address
+
+
+def labels(urls: Sequence[str]) -> list[str]:
+    """Return what may be shown of Apprise URLs."""
+    return [label for label, _ in _labelled(urls)]
 
 
 def _labelled(urls: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -7,8 +7,6 @@ failure; with a yes, nothing but another run or the freeze switch (both are warn
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from datetime import timedelta
-from types import FunctionType
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, connections
@@ -37,6 +35,7 @@ from cleanup.references.installed_models import own_tables
 from cleanup.references.probing import probe
 from cleanup.services import inventory, runs
 from cleanup.services.collisions import setting_of
+from cleanup.services.disclosure import shown_settings
 from cleanup.services.estimate import estimate
 from cleanup.services.reports import JSON
 
@@ -79,7 +78,6 @@ class _Preflight:
     def answer(self) -> JSON:
         """Ask everything, then judge."""
         found = self._allowed(lambda: discover(using=self.using))
-        settings = {name: _plain(read()) for name, read in conf.SETTINGS.items()}
         answer: JSON = {
             "identity": self._identity(),
             "role": {**self._told(asdict(self.role)), "grants": UNKNOWN},
@@ -90,7 +88,7 @@ class _Preflight:
             "row_security": UNKNOWN,
             "collations": UNKNOWN,
             "suspected": UNKNOWN,
-            "settings": settings,
+            "settings": shown_settings(),
             "estimate": UNKNOWN,
         }
         self.problems += self._server_problems()
@@ -391,16 +389,3 @@ def _as_json(problem: Problem) -> JSON:
         "column": problem.column,
         "message": problem.message,
     }
-
-
-def _plain(value: Any) -> Any:
-    """Return a setting's value as JSON knows it."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, FunctionType):
-        return f"{value.__module__}.{value.__qualname__}"
-    return value if value is None or isinstance(value, str | int | float) else str(value)

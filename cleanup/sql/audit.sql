@@ -1,6 +1,6 @@
 -- Count and sum up what a cleanup may not lose, with psql (14 and newer) alone: none of the program that is audited runs.
 --
---     psql -X "$DATABASE_URL" -f audit.sql > before.txt
+--     psql -X service=NAME -f audit.sql > before.txt
 --
 -- Each line is: promise | what | rows | checksum. Keep what it prints before, after a cleanup and after a rollback:
 --     same         the line may not change by a cleanup, nor by a rollback

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from django.apps import apps
 from django.core.management import BaseCommand, call_command, load_command_class
+from django.db import connections
 from django.dispatch import Signal
 
 from cleanup import conf, exceptions
@@ -198,6 +199,16 @@ def environment_of(url: str) -> dict[str, str]:
     return {**os.environ, "DJANGO_SETTINGS_MODULE": "project.settings", "DATABASE_URL": url, "PATH": path}
 
 
+def service_file(directory: Path, database: str) -> Path:
+    """Write the database down as libpq's service "cleanup"."""
+    parameters = connections[database].settings_dict
+    names = {"host": "HOST", "port": "PORT", "dbname": "NAME", "user": "USER", "password": "PASSWORD"}
+    lines = [f"{name}={parameters[key]}" for name, key in names.items() if parameters[key]]
+    file = directory / "pg_service.conf"
+    file.write_text("\n".join(["[cleanup]", *lines, ""]), encoding="utf-8")
+    return file
+
+
 def assert_happen(shown: list[Example], environment: dict[str, str], cwd: Path = ROOT) -> None:
     """Execute commands one after the other, and see that each prints what is shown."""
     for example in shown:
@@ -228,11 +239,17 @@ class TestExamples:
         assert_happen(examples("Monitoring"), demonstrated)
 
     @pytest.mark.only("postgresql")
-    def test_of_the_audit_happen_as_shown(self, demonstrated, tmp_path):
+    def test_of_the_audit_happen_as_shown(self, demonstrated, blank_database, tmp_path):
         for name in ("manage.py", "cleanup"):  # it leaves files where it runs
             (tmp_path / name).symlink_to(ROOT / name)
         path = f"{demonstrated['PATH']}{os.pathsep}{psql.find().parent}"
-        assert_happen(examples("Audit"), {**demonstrated, "PATH": path, "PYTHONPATH": str(ROOT)}, tmp_path)
+        known = {
+            **demonstrated,
+            "PATH": path,
+            "PYTHONPATH": str(ROOT),
+            "PGSERVICEFILE": str(service_file(tmp_path, blank_database)),
+        }
+        assert_happen(examples("Audit"), known, tmp_path)
 
     def test_stand_in_a_section_that_is_executed(self):
         shown = (
