@@ -200,6 +200,13 @@ class WouldDetach(Refused):
     code = "would_detach"
 
 
+class WouldMisplace(Refused):
+    """Rolling back would {problem} among them, because they were given to another application since. Nothing was
+    restored. Give them back first."""
+
+    code = "would_misplace"
+
+
 class Guarded(Refused):
     """Guard {guard} forbids what rolling back would bring back. Nothing was restored. Have the duplicates come back
     under other names with --as-copies, or lift the guard with: {command}"""

@@ -276,6 +276,17 @@ class Reader:
             for change in json.loads(row.changes or "[]"):
                 yield from zip(*change["keys"], strict=True)
 
+    def nested(self, *, using: str, points: Collection[int], label: str) -> Iterator[tuple[int, tuple[Cell, ...]]]:
+        """Yield point and key of the root folders that were nested."""
+        rows = SnapshotRow.objects.using(using).filter(point__in=points, step=self._steps[-2][0], table=label)
+        for row in rows.iterator(chunk_size=500):
+            for key in self.row_keys(row):
+                yield row.point_id, key
+
+    def wrote_nested(self, written: Collection[tuple[int, str]], label: str) -> bool:
+        """Return whether root folders were nested at all, by the (step, table label) that have snapshot rows."""
+        return (self._steps[-2][0], label) in written
+
     def images(self, *, using: str, points: Collection[int], label: str) -> Iterator[dict[str, Cell]]:
         """Yield the removed rows of a table, by column."""
         columns = self.columns(label)

@@ -318,6 +318,10 @@ _ADVICE = {
     "would_detach": Advice(
         "Folders were moved since, and would be left without a top folder.", "Move them back first."
     ),
+    "would_misplace": Advice(
+        "Files or folders were given to another application since, and would lie in folders that are not its own.",
+        "Give them back first.",
+    ),
     "guarded": Advice(
         "A guard forbids the duplicates that would return, so nothing was undone.",
         "Undo it as copies, or ask whoever runs this installation to lift the guard.",

@@ -47,6 +47,7 @@ UNDOING = (
     "superseded",
     "conflict",
     "would_detach",
+    "would_misplace",
     "guarded",
     "unreadable_journal",
 )

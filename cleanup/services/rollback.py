@@ -39,6 +39,7 @@ from cleanup.references import ReferenceMap, catalogue_for
 from cleanup.services.copies import Copies, Copying
 from cleanup.services.errors import broken_guard
 from cleanup.services.guarded import GuardsInForce
+from cleanup.services.misplaced import Misplaced
 from cleanup.services.reports import Conflict, Copy
 from cleanup.services.superseding import LaterChanges
 from cleanup.services.turns import ALONE, Turn
@@ -118,6 +119,7 @@ class Undo:
             using=using, backend=self.backend, tables=self.tables, folders=str(references.folders.name)
         )
         self._layouts: dict[str, SnapshotLayout] = {}
+        self._misplaced = Misplaced(backend=self.backend, tables=self.tables)
         self._later_changes = LaterChanges(using=using, backend=self.backend, tables=self.tables)
         self.copies = Copies(using=using, backend=self.backend, tables=self.tables, folders=references.folders)
         self._triggers_fire = conf.triggers() == "fire" and references.has_triggers
@@ -194,7 +196,7 @@ class Undo:
         need that several of them changed. A point taken by hand must come alone. For ``as_copies`` see
         ``cleanup.services.copies``. The turn, which has begun, ends when nothing is left but to check. Raises
         AlreadyRolledBack, PointExpired, Superseded (SharedRows, where that helps), Guarded, RollbackConflict,
-        WouldDetach and UnreadableJournal.
+        WouldDetach, WouldMisplace and UnreadableJournal.
         """
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
             self.check(points)
@@ -213,6 +215,7 @@ class Undo:
         else:
             outcomes = self._restore_all_or_piecemeal(points[0], restore, as_copies=as_copies)
         self._verify(hanging)
+        self._misplaced.refuse({point.sequence: point.application_key for point in points}, nested=self._nested(groups))
         return outcomes
 
     def _restore_all_or_piecemeal(
@@ -269,6 +272,17 @@ class Undo:
         turn.end()
         self.backend.force_constraints()
         return outcomes
+
+    def _nested(self, groups: Sequence[_Journaled]) -> dict[str, str]:
+        """Return the applications of the root folders that were nested, by folder."""
+        label = str(self.references.folders.name)
+        owners = {}
+        for points, reader, written in groups:
+            if reader.wrote_nested(written, label):
+                applications = {point.sequence: point.application_key for point in points}
+                for sequence, (cell,) in reader.nested(using=self.using, points=applications, label=label):
+                    owners[self.tables.folder_key.text(self.backend.cell_text(cell))] = applications[sequence]
+        return owners
 
     def _lock_applications(self, keys: Sequence[str]) -> dict[str, set[str]]:
         """Lock applications and folders, and return the folders that no root leads to, by application."""

@@ -1,0 +1,67 @@
+"""What an undo has brought about, read from the mapped tables as they are after it, within its transaction.
+
+A folder that comes back belongs to the application that it belonged to. Where people have given its survivor, and what
+lay in it, to another application meanwhile, that would then lie in a folder of another application than its own.
+"""
+
+import json
+from collections.abc import Sequence
+
+from cleanup.backends.folder_sql import FolderSql, Query, is_postgresql
+
+
+class UndoneSql:
+    """The statements, in the words of one database."""
+
+    def __init__(self, sql: FolderSql) -> None:
+        self.sql = sql
+
+    def misplaced(self, points: Sequence[int]) -> Query:
+        """Select point, table (``folders`` or ``files``) and key of rows that went back into folders of another
+
+        application, and lay in one of their own until now.
+        """
+        sql, tables, quote = self.sql, self.sql.tables, self.sql.backend.quote
+        selects = [
+            f"""
+            SELECT b.point, '{kind}', {sql.text(key, f"x.{quote(key.column)}")}
+              FROM back AS b
+              JOIN {table} AS x ON x.{quote(named)} = b.folder
+              LEFT JOIN {sql.folders} AS s ON s.{sql.folder_key} = b.survivor
+             WHERE x.{quote(owner)} <> b.application
+               AND (s.{sql.owner} IS NULL OR x.{quote(owner)} = s.{sql.owner})
+            """
+            for kind, table, key, named, owner in (
+                ("folders", sql.folders, tables.folder_key, tables.folder_parent, tables.folder_application),
+                ("files", sql.files, tables.file_key, tables.file_folder, tables.file_application),
+            )
+        ]
+        among, values = self._among(points)
+        return Query(
+            f"""
+            WITH back AS MATERIALIZED (
+              SELECT r.point_id AS point, f.{sql.folder_key} AS folder, f.{sql.owner} AS application,
+                     {sql.value(tables.folder_key, "r.survivor_key")} AS survivor
+                FROM cleanup_removedfolder AS r
+                JOIN {sql.folders} AS f ON f.{sql.folder_key} = {sql.value(tables.folder_key, "r.folder_key")}
+               WHERE r.point_id {among}
+            )
+            {" UNION ALL ".join(selects)}
+            """,
+            (values,),
+        )
+
+    def root_owners(self, keys: Sequence[str]) -> Query:
+        """Select key and application of those of the folders that are root folders."""
+        sql, tables = self.sql, self.sql.tables
+        key = f"f.{sql.folder_key}"
+        return Query(
+            f"SELECT {sql.text(tables.folder_key, key)},"
+            f" {sql.text(tables.application_key, f'f.{sql.owner}')}"
+            f" FROM {sql.folders} AS f WHERE f.{sql.parent} IS NULL AND "
+        ) + sql.among(tables.folder_key, key, keys)
+
+    def _among(self, numbers: Sequence[int]) -> tuple[str, object]:
+        if is_postgresql(self.sql.backend.connection):
+            return "= ANY(%s)", list(numbers)
+        return "IN (SELECT value FROM json_each(%s))", json.dumps(list(numbers))

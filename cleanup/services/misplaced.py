@@ -1,0 +1,46 @@
+"""See that an undo brings no finding that was not there before it: nothing lies in another application than its folder.
+
+Duplicates come back, which is what undoing a merge means; where folders have lost their way to a root is looked at by
+the undo itself.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from cleanup.backends import Backend
+from cleanup.backends.folder_sql import folder_sql
+from cleanup.backends.undone_sql import UndoneSql
+from cleanup.exceptions import WouldMisplace
+from cleanup.folder_tables import FolderTables
+
+
+class Misplaced:
+    """Looks at what was just undone on one database."""
+
+    def __init__(self, *, backend: Backend, tables: FolderTables) -> None:
+        self.backend = backend
+        self.labels = {"folders": tables.folder_table, "files": tables.file_table}
+        self.sql = UndoneSql(folder_sql(backend, tables))
+
+    def refuse(self, applications: Mapping[int, str], *, nested: Mapping[str, str]) -> None:
+        """Raise WouldMisplace if rows went back into a folder of another application, or to be a root folder there.
+
+        ``applications`` are those of the points that were undone; ``nested`` those of the folders that were nested.
+        """
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        query = self.sql.misplaced(sorted(applications))
+        for _, kind, key in self.backend.fetch(query.sql, query.params):
+            found[kind].append(key)
+        for kind, keys in sorted(found.items()):
+            problem = f"put {len(keys)} rows of {self.labels[kind]} into a folder of another application, {min(keys)}"
+            raise WouldMisplace(problem=problem)
+        if nested:
+            self._refuse_roots(nested)
+
+    def _refuse_roots(self, nested: Mapping[str, str]) -> None:
+        keys: Sequence[str] = sorted(nested)
+        query = self.sql.root_owners(keys)
+        strange = [key for key, owner in self.backend.fetch(query.sql, query.params) if owner != nested[key]]
+        if strange:
+            problem = f"make {len(strange)} folders root folders of another application, {min(strange)}"
+            raise WouldMisplace(problem=problem)
