@@ -277,10 +277,10 @@ class Undo:
         """Return the applications of the root folders that were nested, by folder."""
         label = str(self.references.folders.name)
         owners = {}
-        for points, reader, written in groups:
-            if reader.wrote_nested(written, label):
-                applications = {point.sequence: point.application_key for point in points}
-                for sequence, (cell,) in reader.nested(using=self.using, points=applications, label=label):
+        for group in groups:
+            if group.reader.wrote_nested(group.written, label):
+                applications = {point.sequence: point.application_key for point in group.points}
+                for sequence, (cell,) in group.reader.nested(using=self.using, points=applications, label=label):
                     owners[self.tables.folder_key.text(self.backend.cell_text(cell))] = applications[sequence]
         return owners
 
