@@ -83,6 +83,10 @@ class UniqueKey:
     """By which parts are compared (PostgreSQL); where they are not given, and on SQLite, by equality."""
 
 
+#: The name of the check that some partition takes a row.
+PARTITIONS = "partitions"
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A condition that each row must meet, with all columns it looks at."""

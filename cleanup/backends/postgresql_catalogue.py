@@ -14,6 +14,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup.backends.catalogue import (
+    PARTITIONS,
     Action,
     Check,
     Column,
@@ -203,6 +204,13 @@ SELECT f.root::bigint, k.conname::text, pg_get_expr(k.conbin, k.conrelid),
        CASE WHEN f.oid <> f.root THEN coalesce(pg_get_partition_constraintdef(f.oid), 'true') END
   FROM family f JOIN pg_constraint k ON k.conrelid = f.oid AND k.contype = 'c'
  WHERE (f.oid = f.root OR k.coninhcount = 0) AND to_jsonb(k)->>'conenforced' IS DISTINCT FROM 'false'
+UNION ALL
+-- A row of a partitioned table has to be one that some partition takes.
+SELECT f.root::bigint, '{PARTITIONS}',
+       string_agg('(' || coalesce(pg_get_partition_constraintdef(f.oid), 'true') || ')', ' OR '), ARRAY[]::text[], NULL
+  FROM family f JOIN pg_class c ON c.oid = f.oid
+ WHERE f.oid <> f.root AND c.relkind <> 'p'
+ GROUP BY f.root
  ORDER BY 1, 2
 """
 
@@ -584,8 +592,9 @@ def _numbered(oids: Iterable[int], rows: Iterable[Sequence[Any]]) -> dict[int, d
 
 
 def _check(numbered: dict[int, str], name: str, expression: str, columns: list[str], within: str | None) -> Check:
-    """Return a check of its row of ``_CHECKS``."""
-    columns += [column for column in numbered.values() if mentions(within or "", column)]
+    """Return a check of its row of ``_CHECKS``; without columns, it looks at those that it mentions."""
+    text = within or "" if columns else expression
+    columns += [column for column in numbered.values() if mentions(text, column)]
     return Check(name, tuple(dict.fromkeys(columns)), expression, within)
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from cleanup import conf
 from cleanup.backends import Backend, collision_sql_of
 from cleanup.backends.base import Cell, Keys, Pairs, Replaced, Target
-from cleanup.backends.catalogue import Check, TableName, UniqueKey, mentions
+from cleanup.backends.catalogue import PARTITIONS, Check, TableName, UniqueKey, mentions
 from cleanup.backends.collisions import Change, Judged, Met
 from cleanup.exceptions import Collision, InvalidKey
 from cleanup.folder_tables import FolderTables
@@ -314,6 +314,8 @@ class Collisions:
                 f"Rows of {table} would give way to others, but rows of other tables reference them. "
                 f"Mend them by hand first."
             )
+        if obstacle.rule.name == PARTITIONS:
+            return f"{number} {rows} of {table} would belong to no partition. {self._missing_partition(obstacle)}"
         if isinstance(obstacle.rule, Check):
             told = f"{number} {rows} of {table} would break the check {obstacle.rule.name}."
         else:
@@ -326,6 +328,12 @@ class Collisions:
         if not obstacle.policy:
             told += f" {self._by_hand(obstacle)}"
         return told
+
+    def _missing_partition(self, obstacle: Obstacle) -> str:
+        if isinstance(obstacle.rule, Check) and "satisfies_hash_partition" in obstacle.rule.expression:
+            return "Create the partition of the remainder that is missing."
+        rest = TableName(obstacle.table.schema, f"{obstacle.table.name}_rest")
+        return f"Create one: CREATE TABLE {rest.quoted} PARTITION OF {obstacle.table.quoted} DEFAULT;"
 
     def _by_hand(self, obstacle: Obstacle) -> str:
         return f"Change or remove one of the rows, or lift {obstacle.rule.name}."

@@ -5,6 +5,7 @@ Each test says what a dry run announces, that the cleanup does just that, and th
 
 import itertools
 import random
+import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -234,6 +235,28 @@ class TestRules:
         made = tree(scratch_database, "stays:A, gone:A")
         link(scratch_database, "pin", made, (1, 1, "gone"))
         assert cleaned_and_undone(scratch_database).status(made) == "completed"
+
+    @pytest.mark.only("postgresql")
+    def test_a_row_that_no_partition_would_take(self, scratch_database):
+        make(
+            scratch_database,
+            "CREATE TABLE pin (id integer, subject $key REFERENCES :folders, PRIMARY KEY (id, subject))"
+            " PARTITION BY LIST (subject)",
+        )
+        made, free = tree(scratch_database, "stays:A, gone:A"), tree(scratch_database, "stays:A, gone:A")
+        for number, folder in enumerate((made["gone"], free["stays"], free["gone"])):
+            place = f"pin_{number} PARTITION OF pin FOR VALUES IN ('{raw(scratch_database, folder)}')"
+            execute(scratch_database, f"CREATE TABLE {place}")
+        link(scratch_database, "pin", made, (1, "gone"))
+        link(scratch_database, "pin", free, (2, "gone"))
+        found = cleaned_and_undone(scratch_database)
+        assert (found.status(made), found.status(free)) == ("failed", "completed")
+        assert "belong to no partition" in found.message(made)
+        (remedy,) = re.findall(r"CREATE TABLE [^;]+;", found.message(made))
+        execute(scratch_database, remedy)
+        execute(scratch_database, "DELETE FROM cleanup_hold")
+        found = cleaned_and_undone(scratch_database)
+        assert (found.status(made), found.status(free)) == ("completed", "completed")
 
     @pytest.mark.only("postgresql")
     def test_names_that_the_database_takes_for_equal(self, scratch_database):
