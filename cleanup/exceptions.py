@@ -163,6 +163,12 @@ class StalePlan(Refused):
     code = "stale_plan"
 
 
+class SchemaChanged(Refused):
+    """Tables were changed while the cleanup was using them. Nothing was written. Try again."""
+
+    code = "schema_changed"
+
+
 class AlreadyRolledBack(Refused):
     """Rollback point {rollback_id} was rolled back before, at {at}. A point is rolled back once."""
 

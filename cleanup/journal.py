@@ -220,6 +220,10 @@ class Reader:
         targets = next(targets for number, _, targets in self._steps if number == step)
         return [own for table, own, _ in targets if table == label]
 
+    def tables(self) -> set[TableName]:
+        """Return all tables of the layout."""
+        return {self.table_name(label) for label in self._tables}
+
     def columns(self, label: str) -> list[str]:
         """Return the stored columns of a table in the order of its images."""
         return [name for name, _ in self._tables[label]["columns"]]

@@ -315,6 +315,10 @@ _ADVICE = {
         "People have changed some of it since, so nothing was undone.",
         "Look at the conflicts, then undo the rest and keep the newer values.",
     ),
+    "schema_changed": Advice(
+        "Tables of the database were changed meanwhile, so nothing was done.",
+        "Try again; if that does not help, ask whoever runs this installation.",
+    ),
     "would_detach": Advice(
         "Folders were moved since, and would be left without a top folder.", "Move them back first."
     ),

@@ -48,6 +48,7 @@ UNDOING = (
     "conflict",
     "would_detach",
     "would_misplace",
+    "schema_changed",
     "guarded",
     "unreadable_journal",
 )

@@ -316,6 +316,17 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def catalogue_digest(self, tables: Collection[TableName]) -> str:
+        """Return a digest that is another one once a table is defined otherwise, or refers to one of the tables."""
+
+    @abstractmethod
+    def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
+        """Keep the written tables as they are defined until the transaction ends, and return the digest of then.
+
+        Comes before all other locks.
+        """
+
+    @abstractmethod
     def limit_wait(self) -> None:
         """Before a statement that may wait for others: let it wait the less, the longer others may wait for us.
 

@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
+from cleanup.backends import postgresql_digest
 from cleanup.backends.base import (
     NO_NAME,
     NOTHING_INSTEAD,
@@ -194,6 +195,16 @@ class PostgresBackend(Backend):
             " ON CONFLICT (application_key) DO UPDATE SET taken_at = excluded.taken_at",
             [application],
         )
+
+    def catalogue_digest(self, tables: Collection[TableName]) -> str:
+        return postgresql_digest.digest(self.connection, tables)
+
+    def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
+        if self.connection in _FIRST_LOCKS:  # a first lock is waited for with nothing in hand
+            self.limit_wait()
+        digest = postgresql_digest.hold(self.connection, tables, written)
+        _FIRST_LOCKS.setdefault(self.connection, time.monotonic())
+        return digest
 
     def commit_lazily(self) -> None:
         self.execute("SET LOCAL synchronous_commit = off")

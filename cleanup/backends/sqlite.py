@@ -111,6 +111,15 @@ class SqliteBackend(Backend):
     def limit_wait(self) -> None:
         """Nothing: there is one writer at a time."""
 
+    def catalogue_digest(self, tables: Collection[TableName]) -> str:
+        # Changed by every change of the schema, and read in the snapshot that the transaction has. If another one is
+        # committed after it, this transaction cannot write.
+        ((version,),) = self.fetch('PRAGMA "main".schema_version')
+        return str(version)
+
+    def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
+        return self.catalogue_digest(tables)
+
     def commit_lazily(self) -> None:
         pass  # PRAGMA synchronous is the connection's, and cannot change within a transaction
 

@@ -5,6 +5,7 @@ moved, or cannot be journaled, is a Problem, and a run with problems does not st
 finds what has to change together, ``problems`` says what stands in the way, ``description`` is the result.
 """
 
+from cleanup.references.comparison import changes
 from cleanup.references.description import Problem, Reference, ReferenceMap
 from cleanup.references.discovery import SUPPORTED, catalogue_for, discover
 from cleanup.references.observed import row_problems, row_warnings
@@ -22,6 +23,7 @@ __all__ = [
     "ReferenceMap",
     "blocking_rows",
     "catalogue_for",
+    "changes",
     "discover",
     "faults_of_shape",
     "publication_problems",

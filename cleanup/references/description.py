@@ -85,6 +85,8 @@ class ReferenceMap:
     """The foreign keys, and relations of models, that reference rows of tables of the map other than folders."""
     policies: dict[TableName, Policy] = field(default_factory=dict)
     """What becomes of rows that collide, where it is not that their application is refused."""
+    catalogue_digest: str = field(default="", compare=False)
+    """The catalogue's, of before it was read; empty where nothing is to be written by it."""
 
     known: frozenset[tuple[TableName, str]] = frozenset()
     """Columns of which it is known what they are: references, other foreign keys, what settings ignore."""
@@ -135,6 +137,12 @@ class ReferenceMap:
         if table == self.files.name or not self.ruled(table):
             return False
         return self.links(table) or self.policies.get(table, Policy()).keep_survivor
+
+    @property
+    def written(self) -> list[Table]:
+        """The tables that merging and undoing write, in the order of their names."""
+        names = {self.folders.name, self.files.name, *(reference.table for reference in self.references)}
+        return [self.tables[name] for name in sorted(names)]
 
     @property
     def in_any_order(self) -> bool:

@@ -8,7 +8,7 @@ it, so that undoing the point takes them back with the rest.
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from django.db import DataError, IntegrityError
@@ -17,11 +17,13 @@ from django.db.models import F
 from cleanup import journal
 from cleanup.backends import backend_for
 from cleanup.backends.base import Counted, Pair, Pairs, Target
+from cleanup.backends.catalogue import Table
 from cleanup.backends.pinning import batch
-from cleanup.exceptions import CountMismatch
+from cleanup.exceptions import CountMismatch, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.references import Reference, ReferenceMap
+from cleanup.services import deploys
 from cleanup.services.retries import while_yielding
 
 #: Removed folders looked at in one transaction.
@@ -36,9 +38,15 @@ class LateArrivals:
 
     def __init__(self, *, using: str, references: ReferenceMap) -> None:
         self.using = using
-        self.references = references
         self.backend = backend_for(using=using)
         self.tables = folder_tables()
+        self._take(references)
+
+    def _take(self, references: ReferenceMap) -> None:
+        """Look by these from now on."""
+        self.references = references
+        # Of today. Points of another are left alone: their steps have other numbers; their late rows are findings.
+        self._layout = journal.layout_digest(backend=self.backend, references=references, mapped=self.tables)
         key = (self.tables.folder_key.column,)
         # Where an enforced foreign key stands, no row can arrive late; composite references always have one.
         self.steps = [
@@ -48,35 +56,45 @@ class LateArrivals:
         ]
         self.steps = [(number, found) for number, found in self.steps if found]
 
-    @cached_property
-    def _layout(self) -> str:
-        """Of today. Points of another are left alone: their steps have other numbers; their late rows are findings."""
-        return journal.layout_digest(backend=self.backend, references=self.references, mapped=self.tables)
-
     def sweep(self, *, run: Run | None = None) -> Counter[str]:
         """Re-point the late arrivals of a run's removed folders, or of all; return rows moved by table.
 
         Works in pages, each a transaction of its own.
         """
         moved: Counter[str] = Counter()
-        after = 0
+        after = attempt = 0
         while self.steps and (page := self._page(run, after)):
-            after = page[-1].pk
             try:
-                moved += while_yielding(partial(self._move_together, page), using=self.using)
-            except DATA_ERRORS:
-                # One of them collides with a unique key, say. It stays where it is, and is a finding.
-                for row in page:
-                    with suppress(*DATA_ERRORS):
-                        moved += self._move_together([row])
+                self._move_page(page, moved)
+            except SchemaChanged:
+                attempt += 1
+                if attempt == deploys.ATTEMPTS:
+                    break  # the next check looks again
+                self._take(deploys.read(using=self.using))
+                continue
+            after, attempt = page[-1].pk, 0
         return moved
+
+    def _move_page(self, page: Sequence[RemovedFolder], moved: Counter[str]) -> None:
+        try:
+            moved += while_yielding(partial(self._move_together, page), using=self.using)
+        except DATA_ERRORS:
+            # One of them collides with a unique key, say. It stays where it is, and is a finding.
+            for row in page:
+                with suppress(*DATA_ERRORS):
+                    moved += self._move_together([row])
 
     def _move_together(self, page: Sequence[RemovedFolder]) -> Counter[str]:
         moved: Counter[str] = Counter()
         with batch(self.backend, session_name="cleanup late arrivals"):
+            deploys.hold(self.backend, self.references, written=self._written())
             for counted in self._move(page):
                 moved[str(counted.table)] += counted.rows
         return moved
+
+    def _written(self) -> list[Table]:
+        names = {reference.table for _, references in self.steps for reference in references}
+        return [self.references.tables[name] for name in sorted(names)]
 
     def _page(self, run: Run | None, after: int) -> list[RemovedFolder]:
         removed = RemovedFolder.objects.using(self.using).filter(

@@ -12,7 +12,7 @@ from django.db import connections, transaction
 
 from cleanup import conf
 from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Tick, Verification
-from cleanup.services import runs, ticks
+from cleanup.services import deploys, runs, ticks
 from cleanup.services.errors import classify
 from cleanup.services.ticks import Seat
 from cleanup.services.workers import Team
@@ -102,7 +102,7 @@ def work(seat: Seat) -> None:
 def _work(run: Run, seat: Seat) -> bool:
     """Return whether there was time left and nothing to claim, for others hold the rest."""
     piece = Slice(seat)
-    references = runs.ready_references(using=seat.using, probe=runs.probing(run))
+    references = deploys.ready(using=seat.using, probe=runs.probing(run))
     team = Team(using=seat.using, run=run, references=references, piece=piece)
     team.work()
     return not piece.is_over()

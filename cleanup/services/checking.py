@@ -17,8 +17,8 @@ from cleanup.exceptions import TooLarge
 from cleanup.folder_tables import folder_tables
 from cleanup.models import ConsistencyCheck, Control, Hold, QueuedApplication, Result, Run, Schedule, Verification
 from cleanup.queries import AffectedApplication
-from cleanup.references import discover, faults_of_shape
-from cleanup.services import integrity, retention
+from cleanup.references import faults_of_shape
+from cleanup.services import deploys, integrity, retention
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.reports import JSON
 
@@ -106,7 +106,7 @@ def perform(check: ConsistencyCheck, *, using: str, now: datetime, verify: Calla
     """Do a stored check: re-point late arrivals, unless all cleaning is frozen, and keep the answer."""
     arrived = 0
     if not Control.objects.using(using).filter(frozen=True).exists():
-        arrived = sum(LateArrivals(using=using, references=discover(using=using)).sweep().values())
+        arrived = sum(LateArrivals(using=using, references=deploys.read(using=using)).sweep().values())
     at_most = None
     if check.started_how == "schedule":
         at_most = Schedule.objects.using(using).get(pk=Schedule.Name.CONSISTENCY_CHECK).max_applications

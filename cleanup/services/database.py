@@ -3,7 +3,7 @@
 It holds no state but the alias. A verb that changes something opens its own transaction, or joins the caller's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -21,12 +21,13 @@ from cleanup.backends.pinning import batch, pinned_verbs
 from cleanup.exceptions import ApplicationError, CleanupError, Held, InvalidKey, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
 from cleanup.models import ConsistencyCheck, Control, Hold, Result, RollbackPoint, Run, Verification
-from cleanup.references import ReferenceMap, discover
+from cleanup.references import ReferenceMap
 from cleanup.services import (
     alerts,
     background,
     checking,
     clusters,
+    deploys,
     folders,
     history,
     retention,
@@ -159,7 +160,7 @@ class DatabaseCleanupService:
             return self._dry_run(options, all_results=all_results, progress=progress)
         runs.refuse_if_frozen(using=self.using)
         runs.refuse_if_busy(using=self.using)
-        references = runs.ready_references(using=self.using, probe="now")
+        references = deploys.ready(using=self.using, probe="now")
         run = runs.create_cleanup(using=self.using, options=options, actor=_actor(started_by, started_how, reason))
         self._work(run, references, workers=workers, batch_size=batch_size, progress=progress)
         return self.report(run.pk, all_results=all_results)
@@ -183,7 +184,7 @@ class DatabaseCleanupService:
         """
         key = self._existing_application(application_id)
         runs.refuse_if_frozen(using=self.using)
-        references = runs.ready_references(using=self.using, probe="lately")
+        references = deploys.ready(using=self.using, probe="lately")
         run = runs.create_cleanup(
             using=self.using,
             options=runs.Options(
@@ -218,7 +219,7 @@ class DatabaseCleanupService:
         self._check_numbers(batch_size=batch_size, workers=workers)
         run = self._run(run_id)
         runs.refuse_if_frozen(using=self.using)
-        references = runs.ready_references(using=self.using, probe=runs.probing(run))
+        references = deploys.ready(using=self.using, probe=runs.probing(run))
         runs.reopen(using=self.using, run=run, retry_failed=retry_failed, adopt=adopt)
         self._work(run, references, workers=workers, batch_size=batch_size, progress=progress)
         if run.kind == Run.Kind.ROLLBACK:
@@ -410,13 +411,12 @@ class DatabaseCleanupService:
         source = None if point else self._rollback_source(key)
         if in_background:
             clusters.require_alive(using=self.using)
-        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using, probe="not"))
         if point is not None:
-            conflicts = self._preview(undo, point, as_copies=as_copies).conflicts
-            if conflicts and not skip_conflicts:
-                raise exceptions.RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
+            (outcome,) = self._previews([point], as_copies=as_copies)
+            if outcome.conflicts and not skip_conflicts:
+                raise exceptions.RollbackConflict(count=len(outcome.conflicts), conflicts=tuple(outcome.conflicts))
         elif source is not None:
-            self._refuse_impossible(source, undo, as_copies=as_copies)
+            self._refuse_impossible(source, self._undo(), as_copies=as_copies)
         start = background.start_rollback if in_background else runs.create_rollback
         return start(
             using=self.using,
@@ -455,17 +455,20 @@ class DatabaseCleanupService:
         Raises UnknownObject and InvalidKey.
         """
         key = self._existing_application(application_id)
-        references = discover(using=self.using)
-        with batch(backend_for(using=self.using)):
-            point = rollback.take_point(
-                using=self.using,
-                references=references,
-                application_id=key,
-                reason=_storable(reason),
-                created_by=_name(created_by),
-                now=timezone.now(),
-            )
-        return point.id
+
+        def work(references: ReferenceMap) -> UUID:
+            with batch(backend_for(using=self.using)):
+                point = rollback.take_point(
+                    using=self.using,
+                    references=references,
+                    application_id=key,
+                    reason=_storable(reason),
+                    created_by=_name(created_by),
+                    now=timezone.now(),
+                )
+            return point.id
+
+        return deploys.adapting(work, references=partial(deploys.read, using=self.using))
 
     def rollback_cleanup(
         self,
@@ -495,7 +498,7 @@ class DatabaseCleanupService:
                 point, skip_conflicts=skip_conflicts, as_copies=as_copies, reason=reason, by=started_by
             )
         source = self._rollback_source(key)
-        references = runs.ready_references(using=self.using, probe="not")
+        references = self._ready_to_undo()
         undo = rollback.Undo(using=self.using, references=references)
         self._refuse_impossible(source, undo, as_copies=as_copies)
         run = runs.create_rollback(
@@ -517,11 +520,11 @@ class DatabaseCleanupService:
         """
         key = _uuid(rollback_id)
         point = rollback.find_point(using=self.using, rollback_id=key)
-        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using, probe="not"))
         if point is not None:
-            return _as_rollback_result(key, [self._preview(undo, point, as_copies=as_copies)], status="preview")
+            outcomes = self._previews([point], as_copies=as_copies)
+            return _as_rollback_result(key, outcomes, status="preview")
         source = self._rollback_source(key)
-        outcomes = [self._preview(undo, live, as_copies=as_copies, source=source) for live in self._live_points(source)]
+        outcomes = self._previews(self._live_points(source), as_copies=as_copies, source=source)
         behind = left_behind(using=self.using, source=source)
         return _as_rollback_result(key, outcomes, status="preview", behind=behind)
 
@@ -540,6 +543,25 @@ class DatabaseCleanupService:
         while page := list(points.filter(sequence__gt=after)[:PAGE]):
             yield from page
             after = page[-1].sequence
+
+    def _previews(
+        self, points: Iterable[RollbackPoint], *, as_copies: bool, source: Run | None = None
+    ) -> list[rollback.PointOutcome]:
+        undo = self._undo()
+        outcomes = []
+        for point in points:
+            try:
+                outcomes.append(self._preview(undo, point, as_copies=as_copies, source=source))
+            except exceptions.SchemaChanged:
+                undo = self._undo()
+                outcomes.append(self._preview(undo, point, as_copies=as_copies, source=source))
+        return outcomes
+
+    def _ready_to_undo(self) -> ReferenceMap:
+        return deploys.ready(using=self.using, probe="not")
+
+    def _undo(self) -> rollback.Undo:
+        return rollback.Undo(using=self.using, references=self._ready_to_undo())
 
     def _preview(
         self, undo: rollback.Undo, point: RollbackPoint, *, as_copies: bool, source: Run | None = None
@@ -573,17 +595,22 @@ class DatabaseCleanupService:
     def _roll_back_point(
         self, point: RollbackPoint, *, skip_conflicts: bool, reason: str, by: str, as_copies: bool = False
     ) -> RollbackResult:
-        undo = rollback.Undo(using=self.using, references=runs.ready_references(using=self.using, probe="not"))
         now = timezone.now()
 
-        def work() -> list[rollback.PointOutcome]:
+        def work(references: ReferenceMap) -> list[rollback.PointOutcome]:
+            undo = rollback.Undo(using=self.using, references=references)
+            return while_yielding(partial(roll_back, undo), using=self.using)
+
+        def roll_back(undo: rollback.Undo) -> list[rollback.PointOutcome]:
             with _forbidden_as_conflict(undo), batch(undo.backend, session_name="cleanup rollback"):
                 points = undo.lock([point.sequence])
                 outcomes = undo.undo(points, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now, by=by)
                 undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)
             return outcomes
 
-        return _as_rollback_result(point.id, while_yielding(work, using=self.using), status="rolled_back")
+        return _as_rollback_result(
+            point.id, deploys.adapting(work, references=self._ready_to_undo), status="rolled_back"
+        )
 
     def _rollback_source(self, key: UUID) -> Run:
         source = Run.objects.using(self.using).filter(pk=key, kind=Run.Kind.CLEANUP).first()

@@ -11,7 +11,7 @@ from typing import Literal
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
-from cleanup.exceptions import ApplicationError, CleanupError, CountMismatch, LeaseLost, ProofFailed
+from cleanup.exceptions import ApplicationError, CleanupError, CountMismatch, LeaseLost, ProofFailed, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard
 
@@ -119,7 +119,7 @@ def broken_guard(error: DatabaseError) -> Guard | None:
 
 def classify(error: BaseException) -> Classified:
     """Classify an exception; one that nobody foresaw counts as a data error of the application at hand."""
-    if isinstance(error, CountMismatch | ProofFailed | LeaseLost):  # somebody wrote meanwhile
+    if isinstance(error, CountMismatch | ProofFailed | LeaseLost | SchemaChanged):  # others wrote meanwhile
         return Classified("transient", error.code, str(error))
     if isinstance(error, ApplicationError | CleanupError):
         return Classified("data", error.code, str(error))

@@ -42,7 +42,8 @@ from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables
 from cleanup.models import Control, Folder, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.names import fault_of_name
 from cleanup.planning import FolderRow, plan_merge
-from cleanup.services import runs
+from cleanup.references import ReferenceMap
+from cleanup.services import deploys, runs
 from cleanup.services.batches import Claimed, CleanupTask
 from cleanup.services.errors import classify
 from cleanup.services.retries import PATIENCE, back_off
@@ -352,8 +353,9 @@ class _Request:
     def _merge(self) -> tuple[UUID | None, _Obstacle | None]:
         """Merge in a savepoint, and return the rollback point or why it did not go."""
         try:
-            with batch(self.backend, session_name="cleanup folders"):
-                return self._consolidate(), None
+            with transaction.atomic(using=self.using):
+                ready = partial(deploys.ready, using=self.using, probe="lately")
+                return deploys.adapting(self._merge_by, references=ready), None
         except _SetAside as aside:
             return None, aside.obstacle
         except (CleanupError, DatabaseError) as error:
@@ -362,8 +364,11 @@ class _Request:
             found = classify(error)
             return None, _Obstacle(found.code, found.message, refused=found.kind != "transient")
 
-    def _consolidate(self) -> UUID | None:
-        references = runs.ready_references(using=self.using, probe="lately")
+    def _merge_by(self, references: ReferenceMap) -> UUID | None:
+        with batch(self.backend, session_name="cleanup folders"):
+            return self._consolidate(references)
+
+    def _consolidate(self, references: ReferenceMap) -> UUID | None:
         run = runs.create_cleanup(
             using=self.using,
             options=runs.Options(applications=(self.application,)),

@@ -36,6 +36,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, SnapshotLayout, SnapshotRow
 from cleanup.planning import detached
 from cleanup.references import ReferenceMap, catalogue_for
+from cleanup.services import deploys
 from cleanup.services.copies import Copies, Copying
 from cleanup.services.errors import broken_guard
 from cleanup.services.guarded import GuardsInForce
@@ -196,8 +197,9 @@ class Undo:
         need that several of them changed. A point taken by hand must come alone. For ``as_copies`` see
         ``cleanup.services.copies``. The turn, which has begun, ends when nothing is left but to check. Raises
         AlreadyRolledBack, PointExpired, Superseded (SharedRows, where that helps), Guarded, RollbackConflict,
-        WouldDetach, WouldMisplace and UnreadableJournal.
+        WouldDetach, WouldMisplace, UnreadableJournal and SchemaChanged.
         """
+        self._hold(points)
         if len(points) == 1 and points[0].kind == RollbackPoint.Kind.MANUAL:
             self.check(points)
             undo = partial(self.undo, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now)
@@ -283,6 +285,18 @@ class Undo:
                 for sequence, (cell,) in group.reader.nested(using=self.using, points=applications, label=label):
                     owners[self.tables.folder_key.text(self.backend.cell_text(cell))] = applications[sequence]
         return owners
+
+    def _hold(self, points: Sequence[RollbackPoint]) -> None:
+        """Keep the tables as they are; those that the journal knows and the references do not are read when held."""
+        layouts = {point.layout_id: point for point in points}
+        named = {name for point in layouts.values() for name in self._reader([point]).tables()}
+        others = named - set(self.references.tables)
+        described = self.catalogue.describe(others) if others else {}
+        also = [table for table in described.values() if table.kind in {"table", "partitioned"}]
+        deploys.hold(self.backend, self.references, written=[*self.references.written, *also])
+        if others:
+            self.catalogue = catalogue_for(using=self.using)
+            self._described, self._foreign_keys = dict(self.references.tables), None
 
     def _lock_applications(self, keys: Sequence[str]) -> dict[str, set[str]]:
         """Lock applications and folders, and return the folders that no root leads to, by application."""
@@ -593,8 +607,9 @@ class Undo:
 def take_point(
     *, using: str, references: ReferenceMap, application_id: str, reason: str, created_by: str, now: datetime
 ) -> RollbackPoint:
-    """Store an application's whole folder structure. Runs inside the caller's transaction."""
+    """Store an application's whole folder structure. Runs inside the caller's transaction. Raises SchemaChanged."""
     backend = backend_for(using=using)
+    deploys.hold(backend, references, written=[references.folders, references.files])
     tables = folder_tables()
     layout = journal.write_layout(using=using, backend=backend, references=references, mapped=tables)
     point = RollbackPoint.objects.using(using).create(

@@ -18,9 +18,19 @@ from cleanup import conf, correlation, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
-from cleanup.references import ReferenceMap, blocking_rows, discover, publication_problems, row_problems
+from cleanup.references import (
+    Problem,
+    ReferenceMap,
+    blocking_rows,
+    discover,
+    publication_problems,
+    row_problems,
+)
 from cleanup.services import probes
 from cleanup.services.bulk import insert_each
+
+#: Whether rows are looked at, see ``ready_references``.
+Probe = Literal["now", "lately", "not"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +77,21 @@ def refuse_if_busy(*, using: str) -> None:
         raise Busy(run_id=active.pk)
 
 
-def ready_references(*, using: str, probe: Literal["now", "lately", "not"]) -> ReferenceMap:
-    """Discover all references. Raises PreflightFailed where something could not be moved.
+def ready_references(*, using: str, probe: Probe) -> ReferenceMap:
+    """Discover all references, to look by. Raises PreflightFailed where something could not be moved.
 
     ``probe`` says whether rows are looked at, for further references and for what a merge would make wrong: what merges
-    must know; what undoes need not.
+    must know; what undoes need not. Whoever writes takes ``deploys.ready``.
     """
     references = discover(using=using)
+    problems = problems_of(references, using=using, probe=probe)
+    if problems:
+        raise PreflightFailed(problems)
+    return references
+
+
+def problems_of(references: ReferenceMap, *, using: str, probe: Probe) -> list[Problem]:
+    """Return what keeps a run from moving what the references say; see ``ready_references``."""
     problems = [
         *references.problems,
         *publication_problems(using=using, references=references),
@@ -83,9 +101,7 @@ def ready_references(*, using: str, probe: Literal["now", "lately", "not"]) -> R
         problems += row_problems(using=using, references=references)
     if not problems and probe != "not":
         problems = probes.problems(using=using, references=references, lately=probe == "lately")
-    if problems:
-        raise PreflightFailed(problems)
-    return references
+    return problems
 
 
 def probing(run: Run) -> Literal["lately", "not"]:

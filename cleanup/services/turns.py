@@ -56,6 +56,8 @@ class Turns:
         self.changing = threading.Lock()
         self.over = False
         """Set when one is aborted: it may have taken a lock with it."""
+        self.overlapping = True
+        """Unset where each is to begin when the other has ended."""
 
     def turn(self) -> Turn:
         """Return one batch's turn."""
@@ -85,9 +87,19 @@ class _SharedTurn(Turn):
         held.callback(lock.release)
 
     def let_next_begin(self) -> None:
-        self._beginning.close()
+        if self._turns.overlapping:
+            self._beginning.close()
 
     def end(self) -> None:
+        if self._turns.overlapping:
+            self._release()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._release()
+
+    def _release(self) -> None:
         self._has_changing = False
         self._changing.close()
         self._beginning.close()

@@ -33,16 +33,18 @@ from django.db.models.functions import Coalesce, Now
 from cleanup import conf, correlation, journal, signals
 from cleanup.backends import Backend, backend_for
 from cleanup.backends.pinning import pinning
-from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict, SharedRows
+from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict, SchemaChanged, SharedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Result, Run, SnapshotLayout
 from cleanup.references import ReferenceMap
+from cleanup.services import deploys
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import Claimed, CleanupTask, Outcome, RollbackTask, Task
+from cleanup.services.deploys import TablesLocked
 from cleanup.services.errors import Classified, classify, is_lost
 from cleanup.services.reports import Progress
 from cleanup.services.retries import PATIENCE, back_off, patiently
-from cleanup.services.runs import release_dead, results_of
+from cleanup.services.runs import Probe, release_dead, results_of
 from cleanup.services.throttling import Throttle
 from cleanup.services.turns import ALONE, Turn, Turns, Withdrawn
 
@@ -98,6 +100,9 @@ class Team:
         self.last = deque[bool](maxlen=conf.failure_window())
         self.done = self.failed = self.folders = self.files = 0
         self._counted = threading.Condition()
+        self._reading = threading.Lock()
+        self.read_again = 0
+        """Times in a row that the references were read again and no batch was done by them."""
         self._errors: list[BaseException] = []
         self._lost: list[str] = []
         """Workers of this process that lost their connection and did not get another."""
@@ -121,6 +126,32 @@ class Team:
         backend, mapped = backend_for(using=self.using), folder_tables()
         now = journal.layout_digest(backend=backend, references=self.references, mapped=mapped)
         return not SnapshotLayout.objects.using(self.using).exclude(digest=now).exists()  # of today's references
+
+    def _probe(self) -> Probe:
+        """Return whether rows are looked at when the tables were changed; what undoes need not know them."""
+        return "now" if self.run.kind == Run.Kind.CLEANUP else "not"
+
+    def read_references(self, *, instead_of: ReferenceMap) -> None:
+        """Go on by the references of today, unless another worker has read them. See Note [A deploy during a run].
+
+        Raises CleanupError where the run cannot go on by these; it says what has changed.
+        """
+        with self._reading:
+            if self.references is not instead_of:
+                return
+            self.read_again += 1
+            if self.read_again > deploys.ATTEMPTS:
+                raise SchemaChanged("tables are changed over and over")
+            try:
+                references, problems = deploys.examine(using=self.using, probe=self._probe())
+            except CleanupError as error:
+                raise SchemaChanged(f"tables were changed meanwhile: {error}") from error
+            changed = deploys.tell(self.references, references)
+            if problems:
+                raise SchemaChanged(f"tables were changed meanwhile: {changed}. {' '.join(map(str, problems))}")
+            self.references = references
+            if self.turns is not None and not self._in_any_order():
+                self.turns.overlapping = False
 
     def work(self) -> None:
         """Work until nothing is left, the run is paused or cancelled, or a signal asks to stop.
@@ -329,6 +360,7 @@ class Team:
                 self.last.append(failed)
                 self.folders += outcome.folders_removed
                 self.files += outcome.files_moved
+            self.read_again = 0
             self._report()
             self._counted.notify_all()
             return len(self.last) == self.last.maxlen and sum(self.last) * 2 > len(self.last)
@@ -381,8 +413,15 @@ class Worker:
         """Progress that the run has not been told of."""
         self.began = 0.0
         """When the last transaction had its turn, by the monotonic clock."""
-        task = CleanupTask if team.run.kind == Run.Kind.CLEANUP else RollbackTask
-        self.task: Task = task(using=team.using, run=team.run, references=team.references)
+        self.waits_for_tables: float | None = None
+        """Since when a table is locked by who changes its definition, by the monotonic clock."""
+        self._take_references()
+
+    def _take_references(self) -> None:
+        """Work by the team's references from now on."""
+        task = CleanupTask if self.run.kind == Run.Kind.CLEANUP else RollbackTask
+        self.references = self.team.references
+        self.task: Task = task(using=self.using, run=self.run, references=self.references)
 
     def work(self) -> None:
         """Work until nothing is left or the run is told to stop; wait for what others still hold."""
@@ -559,6 +598,9 @@ class Worker:
         except Withdrawn:
             self._give_back(rows)
             return
+        except (SchemaChanged, TablesLocked) as error:
+            self._after_deploy(error, rows)
+            return
         except Exception as error:  # noqa: BLE001  # the worklist's edge: whatever it is, it is recorded
             self._after_error()
             if len(rows) > 1 or isinstance(error, SharedRows):
@@ -595,6 +637,9 @@ class Worker:
                 try:
                     joined |= self._with_what_it_needs(row)
                 except Withdrawn:
+                    break
+                except (SchemaChanged, TablesLocked) as error:
+                    self._after_deploy(error, [row])
                     break
                 except Exception as error:  # noqa: BLE001  # as above
                     self._after_error()
@@ -648,7 +693,32 @@ class Worker:
         claimed = _listed(others.filter(status=Result.Status.IN_PROGRESS, lease_token=row.lease_token))
         return [replace(one, lease_token=row.lease_token) for one in claimed]
 
+    def _after_deploy(self, error: SchemaChanged | TablesLocked, rows: Sequence[Claimed]) -> None:
+        """Give back what is not to blame, and wait, or work by the references of today; pause if these forbid it."""
+        self._after_error()
+        self.last_key = None
+        try:
+            if isinstance(error, TablesLocked):
+                self._wait_for_tables()
+            else:
+                self._patiently(lambda: self.team.read_references(instead_of=self.references))
+        except SchemaChanged as obstacle:
+            self._give_back(rows, error_code=obstacle.code, error_class="system", error_message=str(obstacle))
+            self._end(Run.Status.PAUSED, str(obstacle))
+        else:
+            self._give_back(rows)
+
+    def _wait_for_tables(self) -> None:
+        """Wait a moment; raises SchemaChanged when that has taken too long."""
+        now = time.monotonic()
+        since = self.waits_for_tables = self.waits_for_tables or now
+        if now - since > conf.throttle_patience().total_seconds():
+            raise SchemaChanged("a table has been locked for too long by a session that changes its definition")
+        back_off(PATIENCE)
+
     def _transaction(self, rows: Sequence[Claimed]) -> list[Outcome]:
+        if self.references is not self.team.references:
+            self._patiently(self._take_references)
         if self.team.turns is None:
             self.began = time.monotonic()
             return self._in_turn(rows, ALONE)
@@ -698,6 +768,7 @@ class Worker:
         self.backend.update_many(Result._meta.db_table, "id", columns, values, now="ended_at")
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
+        self.waits_for_tables = None
         self.unreported.update(
             done_applications=len(outcomes),
             failed_applications=sum(outcome.status == Result.Status.FAILED for outcome in outcomes),
@@ -767,7 +838,7 @@ class Worker:
         )
         return self._patiently(lambda: own.update(**changes))
 
-    def _give_back(self, rows: Sequence[Claimed]) -> None:
+    def _give_back(self, rows: Sequence[Claimed], **description: str) -> None:
         """Let others claim what is ours still, uncharged; if even that fails, the lease runs out."""
         if not rows:
             return
@@ -775,7 +846,7 @@ class Worker:
             self._after_error()
             Result.objects.using(self.using).filter(
                 pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token, status=Result.Status.IN_PROGRESS
-            ).update(status=Result.Status.PENDING, attempts=F("attempts") - 1)
+            ).update(status=Result.Status.PENDING, attempts=F("attempts") - 1, **description)
         except (DatabaseError, InterfaceError):  # what matters is the abort, which goes on
             logger.warning("the aborted batch could not be given back; its lease will run out")
 

@@ -13,8 +13,7 @@ from django.utils import timezone
 from cleanup import exceptions
 from cleanup.journal import FORMAT_VERSION
 from cleanup.models import Hold, Result, RollbackPoint, Run
-from cleanup.references import discover
-from cleanup.services import DatabaseCleanupService, retries, rollback
+from cleanup.services import DatabaseCleanupService, deploys, retries, rollback
 from cleanup.services.arrivals import LateArrivals
 from tests.hostapp import paths
 from tests.hostapp.models import TAGGED, Bookmark, Cover, Note, Scan, Tag, Watch
@@ -374,7 +373,7 @@ class TestConflict:
         execute(scratch_database, f"CREATE TABLE another (id integer PRIMARY KEY, subject {key})")
         settings.CLEANUP_EXTRA_REFERENCES = ["slot.subject", "another.subject"]
         execute(scratch_database, "INSERT INTO slot VALUES (2, %s)", gone)
-        assert LateArrivals(using=scratch_database, references=discover(using=scratch_database)).sweep() == {}
+        assert LateArrivals(using=scratch_database, references=deploys.read(using=scratch_database)).sweep() == {}
 
         undo(scratch_database, point)
         found = fetch(scratch_database, "SELECT id, subject FROM slot ORDER BY id")

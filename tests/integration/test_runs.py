@@ -22,8 +22,7 @@ from cleanup.backends.postgresql import PostgresBackend
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, InvalidKey, NotResumable, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
-from cleanup.references import discover
-from cleanup.services import DatabaseCleanupService, runs, workers
+from cleanup.services import DatabaseCleanupService, deploys, runs, workers
 from cleanup.services.batches import Outcome
 from cleanup.services.errors import classify
 from cleanup.services.workers import Team, Worker
@@ -744,7 +743,7 @@ class TestLeases:
         return run
 
     def worker(self, using: str, run: Run) -> Worker:
-        return Worker(Team(using=using, run=run, references=discover(using=using)))
+        return Worker(Team(using=using, run=run, references=deploys.read(using=using)))
 
     def expire(self, using: str, **changes: object) -> None:
         Result.objects.using(using).update(lease_expires_at=Now() - timedelta(seconds=1), **changes)
@@ -813,7 +812,7 @@ class TestWorkersOfOneProcess:
 
     def team(self, using: str, *, applications: int = 0, workers: int = 2) -> Team:
         run = Run(total_applications=applications)
-        return Team(using=using, run=run, references=discover(using=using), workers=workers)
+        return Team(using=using, run=run, references=deploys.read(using=using), workers=workers)
 
     @pytest.mark.parametrize(("done", "batch"), [(0, 80), (1600, 80), (1760, 60), (1840, 40), (1999, 20)])
     def test_take_less_towards_the_end(self, database, done, batch):

@@ -355,7 +355,8 @@ class Command(ShellCommand):
     def _rollback_outcome(self, result: RollbackResult) -> Outcome:
         status, word = DONE, ""
         if result.run_id is not None:
-            status, word = self._end_of(result.run_id, result.status, "")
+            run = Run.objects.using(self.service.using).get(pk=result.run_id)
+            status, word = self._end_of(run.pk, result.status, run.status_reason)
         return Outcome(
             result.as_json(),
             lambda to: rendering.show_rollback(to, result),

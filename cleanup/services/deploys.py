@@ -1,0 +1,118 @@
+"""Deploys of the host while we are at work: whoever writes sees that the tables are as it has read them.
+
+Note [A deploy during a run]. References are read from the catalogue once, since that costs more than a batch may. They
+carry a digest of the catalogue that is older than they are. Each transaction that merges or undoes begins by locking
+the tables that it may write against changes of their definition, and compares the digest. If it differs, nothing has
+been written yet: SchemaChanged ends the transaction, the references are read again, and the work is done by these, or
+refused if something stands in the way. So no folder is deleted while something refers to folders that the journal does
+not know, and no image lacks a column.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from django.db import DatabaseError, OperationalError
+
+from cleanup.backends import Backend, backend_for
+from cleanup.backends.catalogue import Table, TableName
+from cleanup.exceptions import PreflightFailed, SchemaChanged
+from cleanup.references import Problem, ReferenceMap, changes, discover
+from cleanup.services import runs
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Times in a row that the references are read again, before it is believed that something is wrong.
+ATTEMPTS = 5
+
+_LOCK_NOT_AVAILABLE = "55P03"
+
+#: A table or a column is gone, or a table is a view now.
+_GONE = ("3F000", "42P01", "42703", "42809")
+
+#: The tables of a database that references were last read of: most likely those of today.
+_last_tables: dict[str, frozenset[TableName]] = {}
+
+
+class TablesLocked(OperationalError):
+    """A table is locked by who changes its definition, and our time to wait is over."""
+
+
+def read(*, using: str) -> ReferenceMap:
+    """Return the references with a digest of before they were read, of the very tables that they name."""
+    backend = backend_for(using=using)
+    while True:
+        tables = _last_tables.get(using, frozenset())
+        digest = backend.catalogue_digest(tables)
+        references = discover(using=using)
+        _last_tables[using] = frozenset(references.tables)
+        if tables == _last_tables[using]:
+            return replace(references, catalogue_digest=digest)
+
+
+def ready(*, using: str, probe: runs.Probe) -> ReferenceMap:
+    """Return references to write by; for ``probe`` see ``runs.ready_references``.
+
+    Raises PreflightFailed where something could not be moved.
+    """
+    references, problems = examine(using=using, probe=probe)
+    if problems:
+        raise PreflightFailed(problems)
+    return references
+
+
+def examine(*, using: str, probe: runs.Probe) -> tuple[ReferenceMap, list[Problem]]:
+    """Return the references, and what keeps a run from moving them."""
+    backend = backend_for(using=using)
+    for _ in range(ATTEMPTS):
+        references = read(using=using)
+        problems = runs.problems_of(references, using=using, probe=probe)
+        # Rows of a table that came in between would seem to refer to folders without a foreign key.
+        if not problems or backend.catalogue_digest(references.tables) == references.catalogue_digest:
+            break
+    return references, problems
+
+
+def hold(backend: Backend, references: ReferenceMap, *, written: Sequence[Table] | None = None) -> None:
+    """Keep the tables that are written, all that a merge writes if none are given, as they are until the end.
+
+    Comes first in a transaction that writes. Raises SchemaChanged if the references do not tell what is there any more,
+    and TablesLocked.
+    """
+    written = references.written if written is None else written
+    try:
+        digest = backend.hold_catalogue(references.tables, written=written)
+    except DatabaseError as error:
+        state = getattr(error.__cause__, "sqlstate", None)
+        if state == _LOCK_NOT_AVAILABLE:
+            raise TablesLocked(*error.args) from error.__cause__
+        if state in _GONE:
+            raise SchemaChanged from error
+        raise
+    if digest != references.catalogue_digest:
+        raise SchemaChanged
+
+
+def adapting(work: Callable[[ReferenceMap], T], *, references: Callable[[], ReferenceMap]) -> T:
+    """Do a whole transaction by the references as they are, and again where tables were changed meanwhile.
+
+    ``references`` reads them. Raises what it raises, and SchemaChanged if tables change over and over.
+    """
+    attempt = 1
+    while True:
+        try:
+            return work(references())
+        except SchemaChanged:
+            if attempt == ATTEMPTS:
+                raise
+            attempt += 1
+
+
+def tell(before: ReferenceMap, after: ReferenceMap) -> str:
+    """Log that tables were changed, and return in words what has changed."""
+    found = "; ".join(changes(before, after)) or "nothing that matters here"
+    logger.warning("tables were changed meanwhile: %s", found, extra={"event": "schema_changed"})
+    return found
