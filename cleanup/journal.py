@@ -167,7 +167,11 @@ class Reader:
         if document["encoding"] != backend.encoding:
             raise self._unreadable(f"it was written on another kind of database ({document['encoding']}).")
         self._format: int = document["format"]
+        self._labels: dict[TableName, str] = {
+            TableName(table["schema"], table["name"]): label for label, table in document["tables"].items()
+        }
         self._tables: dict[str, dict[str, Any]] = document["tables"]
+        self._tables |= {str(name): document["tables"][label] for name, label in self._labels.items()}
         self._steps: list[tuple[int, str, list[tuple[str, tuple[str, ...], tuple[str, ...]]]]] = sorted(
             (int(number), step["kind"], [(label, tuple(own), tuple(folder)) for label, own, folder in step["targets"]])
             for number, step in document["steps"].items()
@@ -179,6 +183,17 @@ class Reader:
     def kind(self, step: int) -> str:
         """Return what a step did: ``moved`` or ``removed``; empty for a step that the layout does not know."""
         return next((kind for number, kind, _ in self._steps if number == step), "")
+
+    def label(self, name: TableName) -> str:
+        """Return what the layout calls a table; older ones did not quote what holds a dot."""
+        return self._labels.get(name, str(name))
+
+    def _written_as(self, label: str) -> str:
+        return self.label(self.table_name(label))
+
+    def as_journaled(self, table: Table) -> Table:
+        """Return a table with the label that its snapshot rows bear."""
+        return replace(table, label=self.label(table.name))
 
     def table_name(self, label: str) -> TableName:
         """Return the table that a label of the layout means."""
@@ -243,7 +258,8 @@ class Reader:
         removed: list[dict[str, Cell]] = []
         columns = self.columns(label)
         (key,) = self.key(label)
-        rows = SnapshotRow.objects.using(using).filter(point__in=points, table=label).order_by("step", "pk")
+        rows = SnapshotRow.objects.using(using).filter(point__in=points, table=self._written_as(label))
+        rows = rows.order_by("step", "pk")
         for row in rows.iterator(chunk_size=500):
             if row.kind == SnapshotRow.Kind.REMOVED:
                 removed += [dict(zip(columns, image, strict=True)) for image in json.loads(row.images or "[]")]
@@ -282,19 +298,21 @@ class Reader:
 
     def nested(self, *, using: str, points: Collection[int], label: str) -> Iterator[tuple[int, tuple[Cell, ...]]]:
         """Yield point and key of the root folders that were nested."""
-        rows = SnapshotRow.objects.using(using).filter(point__in=points, step=self._steps[-2][0], table=label)
+        rows = SnapshotRow.objects.using(using).filter(point__in=points, step=self._steps[-2][0])
+        rows = rows.filter(table=self._written_as(label))
         for row in rows.iterator(chunk_size=500):
             for key in self.row_keys(row):
                 yield row.point_id, key
 
     def wrote_nested(self, written: Collection[tuple[int, str]], label: str) -> bool:
         """Return whether root folders were nested at all, by the (step, table label) that have snapshot rows."""
-        return (self._steps[-2][0], label) in written
+        return (self._steps[-2][0], self._written_as(label)) in written
 
     def images(self, *, using: str, points: Collection[int], label: str) -> Iterator[dict[str, Cell]]:
         """Yield the removed rows of a table, by column."""
         columns = self.columns(label)
-        rows = SnapshotRow.objects.using(using).filter(point__in=points, table=label, kind=SnapshotRow.Kind.REMOVED)
+        rows = SnapshotRow.objects.using(using).filter(point__in=points, kind=SnapshotRow.Kind.REMOVED)
+        rows = rows.filter(table=self._written_as(label))
         for images in rows.values_list("images", flat=True).iterator(chunk_size=500):
             for image in json.loads(images or "[]"):
                 yield dict(zip(columns, image, strict=True))
@@ -338,6 +356,7 @@ class Reader:
         returned: list[Counted] = []
         moved: list[Counted] = []
         conflicts: list[RowConflict] = []
+        folders = self.as_journaled(folders)
         nesting = self._steps[-2][0]
         for number, kind, targets in reversed(self._steps):
             if number == nesting:
@@ -365,7 +384,7 @@ class Reader:
                 for label, columns, folder_columns in present:
                     table = self._described(label, [*columns, *self.key(label)], described)
                     must_exist = (folders, folder_columns) if conflicts and folder_columns else None
-                    back = Returned(self._steps[-1][0], self.columns(str(folders.name)), identity)
+                    back = Returned(self._steps[-1][0], self.columns(folders.journaled_as), identity)
                     rows = sum(written[number, label].get(point, 0) for point in moving)
                     undo_targets.append(
                         UndoTarget(table, columns, self.key(label), must_exist, back, self._format, rows)
@@ -385,7 +404,7 @@ class Reader:
         for column in columns:
             if column not in present:
                 raise self._unreadable(f"column {label}.{column} is gone or was renamed.")
-        return table
+        return self.as_journaled(table)
 
     def _restore_images(
         self,

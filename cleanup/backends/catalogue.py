@@ -14,12 +14,22 @@ Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
-    """A table by schema (empty on SQLite) and name, unquoted."""
+    """A table by schema (empty on SQLite) and name, unquoted.
+
+    Its text is its label, in reports and in the journal: a part that holds a dot or a quote is quoted, so that no two
+    tables share one.
+    """
 
     schema: str
     name: str
 
     def __str__(self) -> str:
+        parts = (self.schema, self.name) if self.schema else (self.name,)
+        return ".".join(quoted(part) if "." in part or '"' in part else part for part in parts)
+
+    @property
+    def unquoted(self) -> str:
+        """The label as journals spelled it once: two tables may share it."""
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
     @property
@@ -155,8 +165,15 @@ class Table:
     estimated_rows: int = 0
     kind: str = "table"
     """``table``, ``partitioned``, ``view``, ``foreign`` ..."""
+    label: str = field(default="", compare=False)
+    """What the journal at hand calls it, if not by its name."""
     oid: int = field(default=0, compare=False)
     """While it is the same, so are the columns of the same ``number``; 0 on SQLite."""
+
+    @property
+    def journaled_as(self) -> str:
+        """What snapshot rows call it."""
+        return self.label or str(self.name)
 
     @property
     def row_key(self) -> tuple[str, ...] | None:

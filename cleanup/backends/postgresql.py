@@ -665,7 +665,7 @@ class PostgresBackend(Backend):
                 f" ROWS FROM ({unpacked}) AS k({keys}) WHERE s.kind = 'moved' AND s.step = %s"
                 f' AND s."table" = %s AND s.point_id = ANY(%s){part}{self._at_most(target.rows)})'
             )
-            params += [*change_params, step, str(target.table.name), list(points), *part_params]
+            params += [*change_params, step, target.table.journaled_as, list(points), *part_params]
             # Compared in the UPDATE itself: a concurrent change makes PostgreSQL look at the newer row.
             ctes.append(
                 f"u{number} AS (UPDATE {relation} AS t SET "
@@ -954,7 +954,7 @@ class PostgresBackend(Backend):
             if not wanted or column in wanted
         )
         kind, step_condition = ("'structure'", "") if step is None else ("'removed'", " AND s.step = %s")
-        params += [str(table.name), list(points)]
+        params += [table.journaled_as, list(points)]
         if step is not None:
             params.append(step)
         where = ""

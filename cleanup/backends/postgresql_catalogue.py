@@ -309,6 +309,7 @@ class PostgresCatalogue:
         """Resolve many names; those that mean no table are missing from the answer."""
         plain = {name: _plain(name) for name in names}
         found: dict[str, TableName] = {}
+        labels: dict[str, TableName] = {}
         further = () if self._survey else _SURVEY
         resolved, *survey = self._fetch_each((_RESOLVE, 4), *further, names=sorted(set(plain.values())))
         self._survey = self._survey or survey
@@ -316,9 +317,11 @@ class PostgresCatalogue:
             table = TableName(schema, name)
             self._columns[table] = {column: column for column in columns}
             found.setdefault(f"{schema}.{name}", table)
+            labels[str(table)] = table
             if visible:
                 found[name] = table
-        return {name: found[spelling] for name, spelling in plain.items() if spelling in found}
+        exact = {name: labels[name] for name in plain if '"' in name and name in labels}
+        return {name: found[spelling] for name, spelling in plain.items() if spelling in found} | exact
 
     def schemas_with(self, names: Sequence[str]) -> list[str]:
         """Return the schemas in which there is a table of each of the names."""
@@ -624,7 +627,10 @@ def _arrays(tables: Iterable[TableName]) -> dict[str, list[str]]:
 
 def _plain(name: str) -> str:
     """Unquote ``"schema"."table"``, the way in which models name a schema, and cut names to their length."""
-    return ".".join(_cut(part.strip('"')) for part in re.split(r'(?<=")\.(?=")', name)) if '"' in name else _cut(name)
+    if '"' not in name:
+        return _cut(name)
+    parts = re.split(r'\.(?=")|(?<=")\.', name)
+    return ".".join(_cut(part.removeprefix('"').removesuffix('"').replace('""', '"')) for part in parts)
 
 
 def _cut(name: str) -> str:

@@ -643,7 +643,7 @@ class SqliteBackend(Backend):
             f" WHEN {either} THEN 'restore' ELSE 'changed' END AS verdict"
             f" FROM j LEFT JOIN {self.relation(target.table.name)} AS t ON {self._same_key(target.key, 't', 'j')})"
         )
-        return sql, [*back_params, *change_params, step, str(target.table.name), _json(points), *part_params]
+        return sql, [*back_params, *change_params, step, target.table.journaled_as, _json(points), *part_params]
 
     def _changes(self, target: UndoTarget) -> tuple[str, list[Any]]:
         """Return the JSON array of a snapshot row's changes; the first format had one change a row, by column."""
@@ -899,7 +899,7 @@ class SqliteBackend(Backend):
         key_cells = [f"json_extract(e.value, '$[{columns.index(column)}]')" for column in key]
         kind, step_condition = ("structure", "") if step is None else ("removed", " AND s.step = %s")
         params: list[Any] = [_json([list(cells) for cells in left_out])] if left_out else []
-        params += [str(table.name), _json(points), *([] if step is None else [step])]
+        params += [table.journaled_as, _json(points), *([] if step is None else [step])]
         leaving = without = others = ""
         image = "e.value"
         if instead.cells:

@@ -9,7 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -432,7 +432,7 @@ class Undo:
         """Count a file, or folder, once that names a folder in several columns, and not where one of them conflicts."""
         points, reader, written, _ = group
         for table in (self.references.files, self.references.folders):
-            label = str(table.name)
+            label = reader.label(table.name)
             steps = [step for step, name in written if name == label and reader.kind(step) == "moved"]
             if len(steps) < 2 or not reader.names_rows_by_key(label):
                 continue
@@ -496,7 +496,7 @@ class Undo:
         for structure in structure_tables(self.references, self.tables):
             label = str(structure.table.name)
             rows = self.backend.structure_differences(
-                structure,
+                replace(structure, table=reader.as_journaled(structure.table)),
                 reader.columns(label),
                 reader.key(label),
                 point=point.sequence,

@@ -153,7 +153,7 @@ class LaterChanges:
 
     def _journaled(self, table: TableName, label: str, undone: Collection[int]) -> QuerySet[SnapshotRow]:
         rows = SnapshotRow.objects.using(self.using).exclude(kind=SnapshotRow.Kind.STRUCTURE)
-        rows = rows.filter(table__in={label, str(table)}, point__status=RollbackPoint.Status.LIVE)
+        rows = rows.filter(table__in={label, str(table), table.unquoted}, point__status=RollbackPoint.Status.LIVE)
         return rows.exclude(point__in=undone).select_related("point").order_by("id")
 
     def _matches(
