@@ -300,11 +300,15 @@ class _Discovery:
             if any(not _refuses_nulls(key, {column}, described[spot.table]) for key in found.keys):
                 self._add(Spot(spot.table, (column,), (self.key,)), found.source)
 
+    @cached_property
+    def _content_types(self) -> tuple[int, ...]:
+        return installed_models.content_types(self.tables.folder, using=self.using)
+
     def _add_generic(self) -> None:
         content_types = installed_models.content_type_table()
         if not self.generic_relations or content_types is None or content_types not in self.names:
             return
-        types = installed_models.content_types(self.tables.folder, using=self.using)
+        types = self._content_types
         for relation in self.generic_relations if types else ():
             table = self.names.get(relation.table)
             type_column = self._column(table, relation.type_column) if table else None
@@ -333,7 +337,7 @@ class _Discovery:
         beside = {key.table: key.columns[0] for key in keys if key.target == target and len(key.columns) == 1}
         if target is None or not beside:
             return
-        types = installed_models.content_types(self.tables.folder, using=self.using)
+        types = self._content_types
         placed: dict[TableName, list[PlacedColumn]] = {}
         for column in self.candidates:
             placed.setdefault(column.table, []).append(column)

@@ -998,7 +998,7 @@ class TestStatements:
     def count(self, using: str) -> int:
         with CaptureQueriesContext(connections[using]) as captured:
             discover(using=using)
-        return len(captured)
+        return len([query for query in captured if query["sql"] not in {"BEGIN", "COMMIT"}])  # of the pinning
 
     def test_are_as_many_for_many_tables_as_for_few(self, scratch_database):
         before = self.count(scratch_database)
@@ -1013,4 +1013,5 @@ class TestStatements:
     def test_write_nothing(self, database):
         with CaptureQueriesContext(connections[database]) as captured:
             discover(using=database)
-        assert {query["sql"].lstrip().split()[0] for query in captured} <= {"SELECT", "WITH", "PRAGMA"}
+        words = {query["sql"].lstrip().split()[0] for query in captured}
+        assert words <= {"SELECT", "WITH", "PRAGMA", "BEGIN", "COMMIT"}
