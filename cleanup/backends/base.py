@@ -8,12 +8,14 @@ form under pinned settings, on SQLite the storage class and the value. NULL is N
 journal are made of cells, and cells are compared as text.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
@@ -26,6 +28,13 @@ Cell = str | None
 
 #: The name that a folder without one is planned by; no text is like it.
 NO_NAME = "\x00"
+
+#: Where an error keeps the tables of the statement that met it.
+STATEMENT_TABLES = "statement_tables"
+
+#: A table in a statement, as ``relation`` and ``model_table`` spell it.
+_NAMED_TABLE = re.compile(r'(?:FROM|JOIN|UPDATE|INTO|ONLY)\s+((?:"[^"]+"\.)?"[^"]+")')
+_OWN_TABLE = re.compile(r"(?:^|\.)cleanup_")
 
 #: Rows whose keys share one snapshot row.
 ROWS_PER_SNAPSHOT_ROW = 1000
@@ -257,16 +266,25 @@ class Backend(ABC):
         """Quote a table's name, with its schema where it has one."""
         return f"{self.quote(name.schema)}.{self.quote(name.name)}" if name.schema else self.quote(name.name)
 
+    def _execute(self, cursor: Any, sql: str, params: Sequence[Any]) -> None:
+        """Execute, and note on an error the tables that the statement names: the server does not always say."""
+        try:
+            cursor.execute(sql, list(params))
+        except DatabaseError as error:
+            tables = dict.fromkeys(match[1].replace('"', "") for match in _NAMED_TABLE.finditer(sql))
+            vars(error).setdefault(STATEMENT_TABLES, [name for name in tables if not _OWN_TABLE.search(name)])
+            raise
+
     def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Execute and return all rows."""
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, list(params))
+            self._execute(cursor, sql, params)
             return list(cursor.fetchall()) if cursor.description else []
 
     def fetch_in_pieces(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Execute and yield the rows, of which there may be very many."""
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, list(params))
+            self._execute(cursor, sql, params)
             while rows := cursor.fetchmany(1000):
                 yield from rows
 
@@ -281,7 +299,7 @@ class Backend(ABC):
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Execute and return the number of rows affected."""
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, list(params))
+            self._execute(cursor, sql, params)
             return int(cursor.rowcount)
 
     # Transactions.

@@ -11,6 +11,7 @@ from typing import Literal
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
+from cleanup.backends.base import STATEMENT_TABLES
 from cleanup.exceptions import ApplicationError, CleanupError, CountMismatch, LeaseLost, ProofFailed, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard
@@ -135,7 +136,7 @@ def _classify_database_error(error: DatabaseError | InterfaceError) -> Classifie
     state = getattr(cause, "sqlstate", None)
     if state:
         kind = _BY_SQLSTATE.get(state, _BY_SQLSTATE.get(state[:2], "data"))
-        return Classified(kind, state, _sentence(state, cause))
+        return Classified(kind, state, _sentence(state, error))
     name = getattr(cause, "sqlite_errorname", None)
     if name:
         base = "_".join(name.split("_")[:2])
@@ -151,14 +152,17 @@ def _classify_database_error(error: DatabaseError | InterfaceError) -> Classifie
     return Classified("data", type(error).__name__, f"The database refused ({type(error).__name__}).")
 
 
-def _sentence(state: str, cause: BaseException | None) -> str:
+def _sentence(state: str, error: BaseException) -> str:
     """Say what PostgreSQL refused, and what to do, without any value."""
+    cause = error.__cause__
     diagnosis = getattr(cause, "diag", None)
     parts = [f"The database refused ({type(cause).__name__}, SQLSTATE {state})"]
     for label in ("constraint_name", "table_name", "column_name"):
         value = getattr(diagnosis, label, None)
         if value:
             parts.append(f"{label.removesuffix('_name')} {value}")
+    if not getattr(diagnosis, "table_name", None) and (tables := vars(error).get(STATEMENT_TABLES)):
+        parts.append(f"in a statement on {', '.join(tables)}")
     told = ""
     if state.startswith(_NAMES_ONLY) and getattr(diagnosis, "source_file", None) != _RAISED:
         told = f": {getattr(diagnosis, 'message_primary', None) or ''}".rstrip(": ")

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from django.db import DatabaseError, OperationalError, connections, transaction
 
+from cleanup.backends import backend_for
 from cleanup.exceptions import ProofFailed
 from cleanup.models import Result, Run
 from cleanup.services import DatabaseCleanupService
@@ -171,6 +172,38 @@ class TestTooManyConnections:
             execute(scratch_database, "ALTER ROLE crowded CONNECTION LIMIT 1")
 
         assert patiently(connect, attempts=3, mend=make_room) == "crowded"
+
+
+class TestWords:
+    def told(self, database: str, sql: str) -> str:
+        with pytest.raises(DatabaseError) as caught, transaction.atomic(using=database):
+            backend_for(using=database).fetch(sql)
+        return classify(caught.value).message
+
+    @pytest.mark.only("postgresql")
+    def test_name_the_tables_of_a_statement_that_met_a_wrong_value(self, database):
+        sql = 'SELECT * FROM "public"."auth_user" WHERE id::text::int < 0 OR \'Anna Muster\'::int = 1'
+        told = self.told(database, sql)
+        assert "SQLSTATE 22P02), in a statement on public.auth_user" in told
+        assert "--preflight" in told
+        assert "Anna" not in told
+
+    @pytest.mark.only("postgresql")
+    def test_of_the_server_are_shown_where_they_name_the_schema_alone(self, database):
+        assert 'column "colour" does not exist' in self.told(database, 'SELECT colour FROM "auth_user"')
+
+    @pytest.mark.only("postgresql")
+    def test_of_a_trigger_are_not_shown_whatever_its_state(self, database):
+        raised = "DO $$ BEGIN RAISE EXCEPTION 'Anna Muster may not' USING ERRCODE = '42501'; END $$"
+        told = self.told(database, raised)
+        assert "Anna" not in told
+        assert "--preflight" in told
+
+    @pytest.mark.only("sqlite")
+    def test_name_the_columns_of_a_unique_key(self, database):
+        execute(database, "INSERT INTO auth_group (name) VALUES ('Anna')")
+        told = self.told(database, "INSERT INTO auth_group (name) VALUES ('Anna')")
+        assert "UNIQUE constraint failed: auth_group.name" in told
 
 
 class TestPatience:
