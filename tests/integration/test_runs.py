@@ -1015,7 +1015,7 @@ class TestTransientErrors:
         "statement",
         [
             pytest.param('UPDATE "cleanup_run" SET "heartbeat_at"', id="in the claim"),
-            pytest.param("set_config", id="at the start of the work"),
+            pytest.param("ORDER BY 1 ASC FOR UPDATE", id="at the start of the work"),
             pytest.param(named('":files" AS t SET'), id="in the work"),
             pytest.param('UPDATE "cleanup_result" AS t', id="at the end of the work"),
         ],
