@@ -12,7 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db import models
+from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
@@ -51,6 +51,8 @@ class KeyColumn:
             raise InvalidKey(value=value, what=self.what) from None
         if python is None or (isinstance(python, str) and not is_storable(python)):
             raise InvalidKey(value=value, what=self.what)
+        if isinstance(python, str) and python.endswith(" ") and _is_padded(self.field):
+            python = python.rstrip(" ")
         if isinstance(python, int) and not -(2**63) <= python < 2**63:
             raise InvalidKey(value=value, what=self.what)
         return str(python)
@@ -70,7 +72,8 @@ class KeyColumn:
         if not self.is_uuid:
             return (value,)
         key = uuid.UUID(value)
-        return (str(key), key.hex, str(key).upper(), key.hex.upper())
+        plain = (str(key), key.hex, f"{{{key}}}")
+        return (*plain, *(spelling.upper() for spelling in plain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,23 @@ class FolderTables:
     def file_table(self) -> str:
         """Table of files, as the model spells it."""
         return self.file._meta.db_table
+
+
+#: Of a column of char(n), and of a domain over it, in what PostgreSQL says of the columns of a query.
+_BPCHAR = 1042
+
+
+def _is_padded(field: "models.Field[Any, Any]") -> bool:
+    """Return whether the database pads a key with blanks (char(n)), which count for nothing there.
+
+    The database is asked only about keys that end with a blank; a model is the same on all databases.
+    """
+    connection = connections[conf.database()]
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        described = connection.introspection.get_table_description(cursor, field.model._meta.db_table)
+    return any(column.name == field.column and column.type_code == _BPCHAR for column in described)
 
 
 def folder_tables() -> FolderTables:

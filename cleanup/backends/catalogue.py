@@ -71,6 +71,14 @@ class Column:
     """What a generated column is computed from; names other columns bare."""
     computed_from: frozenset[str] = frozenset()
     """The columns that the expression names."""
+    base: str = ""
+    """What the type comes down to, where it says so itself by another name: the type under a domain (an array of a
+    domain: the array of that type) on PostgreSQL, the storage that SQLite derives from the declared type."""
+
+    @property
+    def stored_type(self) -> str:
+        """The type by which values are compared and cast."""
+        return self.base or self.type
 
 
 @dataclass(frozen=True, slots=True)

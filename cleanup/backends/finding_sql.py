@@ -11,10 +11,12 @@ up one by one, so that a pass over few applications reads nothing else.
 
 from collections.abc import Callable, Sequence
 
+from cleanup.backends import key_sql
 from cleanup.backends.base import Backend
 from cleanup.backends.catalogue import Column
 from cleanup.backends.folder_sql import (
     FolderSql,
+    Looseness,
     PostgresFolderSql,
     Query,
     Scope,
@@ -59,22 +61,19 @@ class FindingSql(FolderSql):
         """Test whether row ``x`` of the reference's table points at folder ``d``."""
         parts = []
         for column, folder_column in zip(reference.columns, reference.folder_columns, strict=True):
-            types = (
-                references.tables[reference.table].column(column).type,
-                references.folders.column(folder_column).type,
-            )
             parts.append(
                 self.same_key(
                     f"x.{self.backend.quote(column)}",
                     f"d.{self.backend.quote(folder_column)}",
+                    own=references.tables[reference.table].column(column),
+                    of_key=references.folders.column(folder_column),
                     spelled=reference.spelled,
-                    same_type=types[0] == types[1],
                 )
             )
         return " AND ".join(parts)
 
-    def same_key(self, loose: str, key: str, *, spelled: bool, same_type: bool) -> str:
-        """Test whether a referencing column holds a folder's key."""
+    def same_key(self, loose: str, key: str, *, own: Column, of_key: Column, spelled: bool) -> str:
+        """Test whether the referencing column ``own`` holds a folder's key, the column ``of_key``."""
         raise NotImplementedError
 
     # Passes. See Note [Passes].
@@ -195,7 +194,11 @@ class FindingSql(FolderSql):
         tables = self.tables
         object_key = tables.folder_key if table == self.folders else tables.file_key
         application = self.text(tables.application_key, "l.application")
-        target_text = self.text(tables.folder_key, "l.target")
+        loose = table == self.files and self.loose_files
+        target_text = self.spelled_key("l.target") if loose else self.text(tables.folder_key, "l.target")
+        named, looked_for = f"f.{target}", "c.target"
+        if loose:
+            named, looked_for = self.folder_of_file(named), self.folder_of_file(looked_for)
         # The other rows are bounded too, so that the joins stay as small as the scope.
         other = owning = Query("")
         if not scope.whole and not scope.without_application:
@@ -209,7 +212,7 @@ class FindingSql(FolderSql):
             + blank
             + Query(
                 f" AS blank, CASE WHEN a.{self.application_key} IS NULL THEN 1 ELSE 0 END AS no_application"
-                f" FROM {table} AS f LEFT JOIN {self.folders} AS o ON o.{self.folder_key} = f.{target}"
+                f" FROM {table} AS f LEFT JOIN {self.folders} AS o ON o.{self.folder_key} = {named}"
                 f" AND (o.{self.owner} = f.{owner} OR o.{self.owner} IS NULL OR f.{owner} IS NULL)"
             )
             + other
@@ -222,7 +225,7 @@ class FindingSql(FolderSql):
             + Query("))")
         )
         # Scalar subqueries, for these are never turned into a join with the whole table.
-        of_target = f"FROM {self.folders} AS t WHERE t.{self.folder_key} = c.target"
+        of_target = f"FROM {self.folders} AS t WHERE t.{self.folder_key} = {looked_for}"
         looked_up = Query(
             f"looked_up AS MATERIALIZED (SELECT c.*, (SELECT 1 {of_target}) AS found,"
             f" (SELECT t.{self.owner} {of_target}) AS target_application FROM candidates AS c)"
@@ -311,10 +314,12 @@ class FindingSql(FolderSql):
 
     def names_removed_folder(self, reference: Reference) -> str:
         """Test whether row ``x`` names a folder that a live rollback point removed."""
-        removed, points = (self.backend.quote(model._meta.db_table) for model in (RemovedFolder, RollbackPoint))
         target = self._target(reference)
-        if target is None:
-            return "1 = 0"
+        return "1 = 0" if target is None else self.was_removed(target)
+
+    def was_removed(self, target: str) -> str:
+        """Test whether a live rollback point removed the folder whose key, as the product spells it, is given."""
+        removed, points = (self.backend.quote(model._meta.db_table) for model in (RemovedFolder, RollbackPoint))
         return (
             f"{target} IN (SELECT r.folder_key FROM {removed} AS r JOIN {points} AS p ON p.sequence = r.point_id"
             f" WHERE p.status = '{RollbackPoint.Status.LIVE}')"
@@ -329,9 +334,7 @@ class FindingSql(FolderSql):
         if key.column not in reference.folder_columns:
             return None
         column = f"x.{self.backend.quote(reference.columns[reference.folder_columns.index(key.column)])}"
-        if not (reference.spelled and key.is_uuid):
-            return self.text(key, column)
-        return hyphenated(f"lower(replace({column}, '-', ''))")
+        return self.spelled_key(column) if reference.spelled else self.text(key, column)
 
     def _removed_from(self, application: str, reference: Reference, references: ReferenceMap) -> Query:
         """Test whether row ``x`` names a folder that was removed from an application, and lies outside it itself."""
@@ -536,12 +539,8 @@ class PostgresFindingSql(PostgresFolderSql, FindingSql):
             return "''"
         return f"concat_ws(',', {', '.join(f'x.{self.backend.quote(column.name)}::text' for column in columns)})"
 
-    def same_key(self, loose: str, key: str, *, spelled: bool, same_type: bool) -> str:
-        if same_type:
-            return f"{key} = {loose}"
-        if spelled:
-            return f"replace({key}::text, '-', '') = lower(replace({loose}::text, '-', ''))"
-        return f"{key}::text = {loose}::text"
+    def same_key(self, loose: str, key: str, *, own: Column, of_key: Column, spelled: bool) -> str:
+        return key_sql.same_key(loose, key, own=own, of_key=of_key, spelled=spelled)
 
 
 class SqliteFindingSql(SqliteFolderSql, FindingSql):
@@ -569,13 +568,13 @@ class SqliteFindingSql(SqliteFolderSql, FindingSql):
             return f"CAST({cell} AS text)"
         return f"CASE WHEN length({cell}) = 32 THEN {hyphenated(cell)} ELSE {cell} END"
 
-    def same_key(self, loose: str, key: str, *, spelled: bool, same_type: bool) -> str:
+    def same_key(self, loose: str, key: str, *, own: Column, of_key: Column, spelled: bool) -> str:
         if spelled and self.tables.folder_key.is_uuid:
-            return f"{key} = lower(replace({loose}, '-', ''))"
+            return f"{key} = {key_sql.digits_in_text(loose)}"
         return f"{key} = {loose}"
 
 
-def finding_sql(backend: Backend, tables: FolderTables) -> FindingSql:
+def finding_sql(backend: Backend, tables: FolderTables, *, loose_files: Looseness = "") -> FindingSql:
     """Return the statements in the backend's dialect."""
     dialect = PostgresFindingSql if is_postgresql(backend.connection) else SqliteFindingSql
-    return dialect(backend, tables)
+    return dialect(backend, tables, loose_files=loose_files)

@@ -13,12 +13,13 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import IntegerField
 
+from cleanup.backends import key_sql
 from cleanup.backends.base import Backend
 from cleanup.backends.pinning import pinning
 from cleanup.folder_tables import FolderTables, KeyColumn
@@ -58,12 +59,17 @@ class Scope:
         return self == Scope()
 
 
+#: What the text is to be read as by which files name their folders; empty where that column is of the key's own type.
+Looseness = Literal["", "uuid", "integer", "padded"]
+
+
 class FolderSql:
     """The statements on one connection's mapped tables; what differs between databases is in the subclasses."""
 
-    def __init__(self, backend: Backend, tables: FolderTables) -> None:
+    def __init__(self, backend: Backend, tables: FolderTables, *, loose_files: Looseness = "") -> None:
         self.backend = backend
         self.tables = tables
+        self.loose_files = loose_files
         quote = backend.quote
         self.applications = backend.model_table(tables.application_table)
         self.folders = backend.model_table(tables.folder_table)
@@ -86,6 +92,27 @@ class FolderSql:
 
     def among(self, key: KeyColumn, expression: str, keys: Sequence[str]) -> Query:
         """Test whether a key column is one of ``keys``."""
+        raise NotImplementedError
+
+    def folder_of_file(self, expression: str) -> str:
+        """Turn what a file's folder column holds into what the key column of folders holds."""
+        raise NotImplementedError
+
+    def files_of(self, column: str, key: str) -> str:
+        """Test whether a file's folder column names the folder of a key, in a way that an index on it serves."""
+        if self.loose_files == "uuid":
+            ways = self._spelled_ways(key)
+            return f"{column} IN ({', '.join([*ways, *(f'upper({way})' for way in ways)])})"
+        if self.loose_files == "integer":
+            return f"{column} = CAST({key} AS text)"
+        return f"{self.folder_of_file(column)} = {key}"
+
+    def _spelled_ways(self, key: str) -> list[str]:
+        """Return the ways in which a text may spell a folder's UUID, in lower case."""
+        raise NotImplementedError
+
+    def spelled_key(self, expression: str) -> str:
+        """Spell as the product does the folder's key that a text column spells in any way."""
         raise NotImplementedError
 
     def bytewise(self, expression: str) -> str:
@@ -239,6 +266,21 @@ class PostgresFolderSql(FolderSql):
         array = f"%s::text[]::{key.field.rel_db_type(self.backend.connection)}[]"
         return Query(f"{expression} = ANY({array})", (list(keys),))
 
+    def folder_of_file(self, expression: str) -> str:
+        if self.loose_files == "uuid":
+            return key_sql.uuid_in_text(expression)
+        if self.loose_files == "integer":
+            return key_sql.integer_in_text(expression)
+        return f"{expression}::bpchar" if self.loose_files == "padded" else expression
+
+    def _spelled_ways(self, key: str) -> list[str]:
+        return [f"{key}::text", f"replace({key}::text, '-', '')", f"'{{' || {key}::text || '}}'"]
+
+    def spelled_key(self, expression: str) -> str:
+        if not self.tables.folder_key.is_uuid:
+            return f"rtrim({expression}::text, ' ')"
+        return f"coalesce(({key_sql.uuid_in_text(expression)})::text, {expression}::text)"
+
     def bytewise(self, expression: str) -> str:
         # As text, for citext ignores the collation.
         return f'{expression}::text COLLATE "C"'
@@ -273,6 +315,18 @@ class SqliteFolderSql(FolderSql):
         value = self.value(key, "k.value")
         return Query(f"{expression} IN (SELECT {value} FROM json_each(%s) AS k)", (json.dumps(list(keys)),))
 
+    def folder_of_file(self, expression: str) -> str:
+        return key_sql.digits_in_text(expression) if self.loose_files else expression
+
+    def _spelled_ways(self, key: str) -> list[str]:
+        written = hyphenated(key)
+        return [key, written, f"'{{' || {written} || '}}'"]
+
+    def spelled_key(self, expression: str) -> str:
+        if not self.tables.folder_key.is_uuid:
+            return self.text(self.tables.folder_key, expression)
+        return self.text(self.tables.folder_key, key_sql.digits_in_text(expression))
+
     def bytewise(self, expression: str) -> str:
         return f"{expression} COLLATE BINARY"
 
@@ -288,7 +342,7 @@ def is_postgresql(connection: BaseDatabaseWrapper) -> bool:
     return connection.vendor == "postgresql"
 
 
-def folder_sql(backend: Backend, tables: FolderTables) -> FolderSql:
+def folder_sql(backend: Backend, tables: FolderTables, *, loose_files: Looseness = "") -> FolderSql:
     """Return the statements in the backend's dialect."""
     dialect = PostgresFolderSql if is_postgresql(backend.connection) else SqliteFolderSql
-    return dialect(backend, tables)
+    return dialect(backend, tables, loose_files=loose_files)

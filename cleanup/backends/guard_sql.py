@@ -18,7 +18,14 @@ from typing import Any
 from cleanup.backends.base import Backend
 from cleanup.backends.catalogue import TableName, quoted
 from cleanup.backends.finding_sql import BLANKS
-from cleanup.backends.folder_sql import FolderSql, PostgresFolderSql, Query, SqliteFolderSql, is_postgresql
+from cleanup.backends.folder_sql import (
+    FolderSql,
+    Looseness,
+    PostgresFolderSql,
+    Query,
+    SqliteFolderSql,
+    is_postgresql,
+)
 from cleanup.folder_tables import FolderTables
 from cleanup.guard_names import (
     FILES_BY_FOLDER,
@@ -150,8 +157,16 @@ def _column_of(part: str) -> str | None:
 class GuardSql(FolderSql):
     """What enforcing the guards needs to know and to say; what differs between databases is in the subclasses."""
 
-    def __init__(self, backend: Backend, tables: FolderTables, *, folders: TableName, files: TableName) -> None:
-        super().__init__(backend, tables)
+    def __init__(
+        self,
+        backend: Backend,
+        tables: FolderTables,
+        *,
+        folders: TableName,
+        files: TableName,
+        loose_files: Looseness = "",
+    ) -> None:
+        super().__init__(backend, tables, loose_files=loose_files)
         self.folder_table, self.file_table = folders, files
         self.folders, self.files = self.relation(folders), self.relation(files)
         self.file_key = backend.quote(tables.file_key.column)
@@ -170,7 +185,7 @@ class GuardSql(FolderSql):
             return self._duplicated(guard)
         if guard == Guard.FILE_APPLICATION:
             key = self.text(self.tables.file_key, f"f.{self.file_key}")
-            condition = self._astray(f"f.{self.file_folder}", f"f.{self.file_owner}")
+            condition = self._astray(f"f.{self.file_folder}", f"f.{self.file_owner}", of_file=True)
             return Query(f"SELECT {key} AS offender FROM {self.files} AS f WHERE {condition}")
         key = self.text(self.tables.folder_key, f"f.{self.folder_key}")
         if guard == Guard.PARENT_APPLICATION:
@@ -196,10 +211,11 @@ class GuardSql(FolderSql):
             + Query(f" GROUP BY f.{self.owner}{grouped} HAVING count(*) > 1) AS g")
         )
 
-    def _astray(self, folder: str, owner: str) -> str:
+    def _astray(self, folder: str, owner: str, *, of_file: bool = False) -> str:
+        named = self.folder_of_file(folder) if of_file else folder
         return (
             f"{folder} IS NOT NULL AND {owner} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {self.folders} AS p"
-            f" WHERE p.{self.folder_key} = {folder} AND p.{self.owner} = {owner})"
+            f" WHERE p.{self.folder_key} = {named} AND p.{self.owner} = {owner})"
         )
 
     def too_long_names(self) -> Query | None:
@@ -561,8 +577,9 @@ class SqliteGuardSql(SqliteFolderSql, GuardSql):
             return self._pair(guard, "", self.folders, (key, parent, owner), broken)
         if guard == Guard.FILE_APPLICATION:
             folder, file_owner = self.file_folder, self.file_owner
-            own = self._pair(guard, "", self.files, (folder, file_owner), self._other_folder(folder, file_owner))
-            broken = self._stray(self.files, folder, file_owner)
+            of_file = self._other_folder(folder, file_owner, named=self.folder_of_file(f"NEW.{folder}"))
+            own = self._pair(guard, "", self.files, (folder, file_owner), of_file)
+            broken = self._stray(self.files, folder, file_owner, named=self.folder_of_file(f"c.{folder}"))
             return own | self._pair(guard, "_folder", self.folders, (key, owner), broken)
         live = "".join(f" AND {condition}" for condition in self.live_conditions("NEW."))
         of_live = [self.backend.quote(column) for column in self.tables.live or {}]
@@ -571,17 +588,17 @@ class SqliteGuardSql(SqliteFolderSql, GuardSql):
         broken = f"{self.trimmed(f'NEW.{self.name}')} = ''{live}"
         return self._pair(guard, "", self.folders, (self.name, *of_live), broken)
 
-    def _other_folder(self, column: str, owner: str) -> str:
+    def _other_folder(self, column: str, owner: str, *, named: str = "") -> str:
         """Test whether the new row's folder is another application's."""
         return (
             f"(NEW.{owner} IS NOT NULL AND EXISTS (SELECT 1 FROM {self.folders} AS p"
-            f" WHERE p.{self.folder_key} = NEW.{column} AND p.{self.owner} IS NOT NEW.{owner}))"
+            f" WHERE p.{self.folder_key} = {named or f'NEW.{column}'} AND p.{self.owner} IS NOT NEW.{owner}))"
         )
 
-    def _stray(self, table: str, column: str, owner: str) -> str:
+    def _stray(self, table: str, column: str, owner: str, *, named: str = "") -> str:
         """Test whether rows in the new folder are another application's."""
         return (
-            f"EXISTS (SELECT 1 FROM {table} AS c WHERE c.{column} = NEW.{self.folder_key}"
+            f"EXISTS (SELECT 1 FROM {table} AS c WHERE {named or f'c.{column}'} = NEW.{self.folder_key}"
             f" AND c.{owner} IS NOT NULL AND c.{owner} IS NOT NEW.{self.owner})"
         )
 
@@ -636,7 +653,9 @@ def _raises(guard: Guard) -> str:
     return f"RAISE(ABORT, '{guard}')"
 
 
-def guard_sql(backend: Backend, tables: FolderTables, *, folders: TableName, files: TableName) -> GuardSql:
+def guard_sql(
+    backend: Backend, tables: FolderTables, *, folders: TableName, files: TableName, loose_files: Looseness = ""
+) -> GuardSql:
     """Return the statements in the backend's dialect."""
     dialect = PostgresGuardSql if is_postgresql(backend.connection) else SqliteGuardSql
-    return dialect(backend, tables, folders=folders, files=files)
+    return dialect(backend, tables, folders=folders, files=files, loose_files=loose_files)

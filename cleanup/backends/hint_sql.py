@@ -27,7 +27,32 @@ class Hints:
         """Return the hint about a finding that the mapped tables alone explain."""
         if code in ("several_roots", "same_named_siblings"):
             return f"manage.py database_cleanup --cleanup --application {application}"
-        return self.by_code[code]
+        if code == "guards_missing":
+            return self.guards()
+        # What is about another table is listed by its reference; where there is none, the findings themselves are.
+        one = "" if application is None else f" --application {application}"
+        return self.by_code.get(code, f"manage.py database_cleanup --verify{one} --json")
+
+    def late(self, *, of_files: bool) -> str:
+        """List the folders or files that name a folder which was merged."""
+        sql, quote = self.sql, self.sql.backend.quote
+        table, column = (sql.files, quote(sql.tables.file_folder)) if of_files else (sql.folders, sql.parent)
+        return _pasteable(
+            f"SELECT f.* FROM {table} AS f WHERE {self._no_folder(column, of_files=of_files)}"
+            f" AND {sql.was_removed(self._named(column, of_files=of_files))};"
+        )
+
+    def _no_folder(self, column: str, *, of_files: bool = False) -> str:
+        sql, named = self.sql, f"f.{column}"
+        looked_for = sql.folder_of_file(named) if of_files else named
+        return (
+            f"{named} IS NOT NULL"
+            f" AND NOT EXISTS (SELECT 1 FROM {sql.folders} AS p WHERE p.{sql.folder_key} = {looked_for})"
+        )
+
+    def _named(self, column: str, *, of_files: bool) -> str:
+        sql, named = self.sql, f"f.{column}"
+        return sql.spelled_key(named) if of_files and sql.loose_files else sql.text(sql.tables.folder_key, named)
 
     def roots(self, mark: str) -> str:
         """List the folders that are roots by the convention of another program, and say how they become roots here."""
@@ -68,36 +93,31 @@ class Hints:
         file_folder, file_owner = quote(sql.tables.file_folder), quote(sql.tables.file_application)
         folders, files = f"SELECT f.* FROM {sql.folders} AS f WHERE ", f"SELECT f.* FROM {sql.files} AS f WHERE "
 
-        def no_folder(column: str) -> str:
-            return (
-                f"f.{column} IS NOT NULL"
-                f" AND NOT EXISTS (SELECT 1 FROM {sql.folders} AS p WHERE p.{sql.folder_key} = f.{column});"
-            )
-
         def no_application(column: str) -> str:
             return (
                 f"f.{column} IS NOT NULL"
                 f" AND NOT EXISTS (SELECT 1 FROM {sql.applications} AS a WHERE a.{sql.application_key} = f.{column});"
             )
 
-        def other_application(column: str, owner: str) -> str:
+        def other_application(named: str, owner: str) -> str:
             return (
-                f"EXISTS (SELECT 1 FROM {sql.folders} AS p WHERE p.{sql.folder_key} = f.{column}"
+                f"EXISTS (SELECT 1 FROM {sql.folders} AS p WHERE p.{sql.folder_key} = {named}"
                 f" AND p.{sql.owner} <> f.{owner});"
             )
 
         return {
-            "missing_parent": folders + no_folder(sql.parent),
-            "foreign_parent": folders + other_application(sql.parent, sql.owner),
+            "missing_parent": f"{folders}{self._no_folder(sql.parent)};",
+            "foreign_parent": folders + other_application(f"f.{sql.parent}", sql.owner),
             "folder_of_missing_application": folders + no_application(sql.owner),
             "folder_without_application": folders
             + f"f.{sql.owner} IS NULL; -- Those below a folder with an application are given it by: "
             + self.shape.give_applications(),
             "blank_name": folders + f"{self._trimmed(f'f.{sql.name}')} = '';",
             "cycle": self._cycles(),
-            "file_of_missing_folder": files + no_folder(file_folder),
+            "file_of_missing_folder": f"{files}{self._no_folder(file_folder, of_files=True)};",
             "file_of_missing_application": files + no_application(file_owner),
-            "file_in_other_application": files + other_application(file_folder, file_owner),
+            "file_in_other_application": files + other_application(sql.folder_of_file(f"f.{file_folder}"), file_owner),
+            "late_arrival": self.late(of_files=True),
             "file_without_folder": files + f"f.{file_folder} IS NULL AND f.{file_owner} IS NOT NULL;",
         }
 

@@ -43,7 +43,7 @@ from cleanup.backends.base import (
     Target,
     UndoTarget,
 )
-from cleanup.backends.catalogue import ForeignKey, Table, TableName
+from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
 from cleanup.backends.conditions import Statement
 from cleanup.backends.postgresql_settings import beginning, pinning, settings
 from cleanup.exceptions import CountMismatch
@@ -71,9 +71,13 @@ def _array_item(value: Cell) -> str:
 _LENGTHS = re.compile(r"^(character varying|character|numeric)\(\d+(?:,-?\d+)?\)")
 
 
-def _bare(type_name: str) -> str:
-    """Return a type as values are cast to it: without its length ("character" alone would mean one character)."""
-    return _LENGTHS.sub(lambda match: {"character": "bpchar"}.get(match[1], match[1]), type_name)
+def _bare(column: Column) -> str:
+    """Return the type that a column's values are cast to.
+
+    Without its length ("character" alone would mean one character). And not the domain but what it is over: its checks
+    are for what is stored, and the assignment makes them; a key that is looked for may be none that it admits.
+    """
+    return _LENGTHS.sub(lambda match: {"character": "bpchar"}.get(match[1], match[1]), column.stored_type)
 
 
 class PostgresBackend(Backend):
@@ -534,7 +538,7 @@ class PostgresBackend(Backend):
         lists = ", ".join(f"json_agg({name}) AS {name}" for name in keys)
         counted = self.fetch(
             f"WITH moved AS (UPDATE {self.relation(table.name)} AS t"
-            f" SET {self.quote(column)} = m.new::{_bare(table.column(column).type)}"
+            f" SET {self.quote(column)} = m.new::{_bare(table.column(column))}"
             f" FROM {given} WHERE {self._key_condition(table, key)}"
             f" AND t.{self.quote(column)}::text IS NOT DISTINCT FROM m.old RETURNING m.*)"
             f", changes AS (SELECT point, chunk, old, new, count(*) AS row_count, {lists} FROM (SELECT *,"
@@ -633,7 +637,7 @@ class PostgresBackend(Backend):
             after_key = " AND ".join(
                 f"t.{self.quote(column)} = "
                 + (f"j.n{target.columns.index(column)}" if column in target.columns else f"j.k{place}")
-                + f"::{_bare(target.table.column(column).type)}"
+                + f"::{_bare(target.table.column(column))}"
                 for place, column in enumerate(target.key)
             )
             is_new = [f"t.{column}::text IS NOT DISTINCT FROM j.n{place}" for place, column in enumerate(columns)]
@@ -644,7 +648,7 @@ class PostgresBackend(Backend):
             if target.must_exist is not None:
                 folders, folder_columns = target.must_exist
                 given = ", ".join(
-                    f"j.o{place}::{_bare(folders.column(column).type)}" for place, column in enumerate(folder_columns)
+                    f"j.o{place}::{_bare(folders.column(column))}" for place, column in enumerate(folder_columns)
                 )
                 listed = ", ".join(f"f.{self.quote(column)}" for column in folder_columns)
                 there = f"({given}) IN (SELECT {listed} FROM {self.relation(folders.name)} AS f)"
@@ -670,7 +674,7 @@ class PostgresBackend(Backend):
             ctes.append(
                 f"u{number} AS (UPDATE {relation} AS t SET "
                 + ", ".join(
-                    f"{column} = j.o{place}::{_bare(target.table.column(target.columns[place]).type)}"
+                    f"{column} = j.o{place}::{_bare(target.table.column(target.columns[place]))}"
                     for place, column in enumerate(columns)
                 )
                 + f" FROM j{number} AS j WHERE {after_key} AND {may} RETURNING j.point, j.number)"
@@ -949,7 +953,7 @@ class PostgresBackend(Backend):
             for place, column in enumerate(instead.columns):
                 found[column] = f"CASE WHEN w.k IS NULL THEN {found[column]} ELSE w.c{place} END"
         listed = ", ".join(
-            f"({cell})::{_bare(table.column(column).type)} AS {self.quote(column)}"
+            f"({cell})::{_bare(table.column(column))} AS {self.quote(column)}"
             for column, cell in found.items()
             if not wanted or column in wanted
         )
@@ -1024,7 +1028,7 @@ class PostgresBackend(Backend):
     def _condition(self, target: Target, *, changes: str = "") -> tuple[str, list[Any]]:
         """Return the condition of the rows to change; ``changes`` is a CTE with the pairs, where there is one."""
         parts = [
-            f"t.{self.quote(column)} = m.o{place}::{_bare(target.table.column(column).type)}"
+            f"t.{self.quote(column)} = m.o{place}::{_bare(target.table.column(column))}"
             for place, column in enumerate(target.columns)
         ]
         params: list[Any] = []
@@ -1034,9 +1038,9 @@ class PostgresBackend(Backend):
         if target.spare:
             key = target.table.column(target.key[0])
             if changes and target.spare is target.pairs.olds[0]:  # as a rule; then they are there already
-                spare = f"(SELECT o0::{_bare(key.type)} FROM {changes})"
+                spare = f"(SELECT o0::{_bare(key)} FROM {changes})"
             else:
-                spare = f"unnest(%s::text[]::{_bare(key.type)}[])"
+                spare = f"unnest(%s::text[]::{_bare(key)}[])"
                 params.append(self._array(target.spare))
             # Hashed, where "<> ALL" would compare every row with every key.
             parts.append(f"NOT EXISTS (SELECT FROM {spare} AS spare(key) WHERE spare.key = t.{self.quote(key.name)})")
@@ -1045,7 +1049,7 @@ class PostgresBackend(Backend):
     def _values(self, target: Target) -> str:
         """Return the new values in the columns' types: once for each change, however many rows it moves."""
         return ", ".join(
-            f"m.n{place}::{_bare(target.table.column(column).type)} AS v{place}"
+            f"m.n{place}::{_bare(target.table.column(column))} AS v{place}"
             for place, column in enumerate(target.columns)
         )
 
@@ -1077,8 +1081,7 @@ class PostgresBackend(Backend):
 
     def _key_condition(self, table: Table, key: tuple[str, ...]) -> str:
         return " AND ".join(
-            f"t.{self.quote(column)} = m.k{place}::{_bare(table.column(column).type)}"
-            for place, column in enumerate(key)
+            f"t.{self.quote(column)} = m.k{place}::{_bare(table.column(column))}" for place, column in enumerate(key)
         )
 
     def _text_array(self, expressions: Sequence[str]) -> str:

@@ -136,8 +136,24 @@ SELECT w.oid::bigint, w.schema, w.name, w.kind, row_security_active(w.oid), e.ro
   FROM wanted w JOIN estimated e ON e.root = w.oid
 """
 
+#: What every domain comes down to, through domains over domains; each level has the length that the next one lacks.
+_BASES = """
+domains AS (
+    SELECT oid, typbasetype AS base, typtypmod AS modifier FROM pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT d.oid, t.typbasetype, t.typtypmod
+      FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype = 'd'
+), bases AS (
+    SELECT d.oid, format_type(d.base, d.modifier) AS base, format_type(d.base, NULL) AS bare
+      FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype <> 'd'
+    UNION ALL
+    SELECT a.typarray, format_type(d.base, d.modifier) || '[]', format_type(d.base, NULL) || '[]'
+      FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype <> 'd' JOIN pg_type a ON a.oid = d.oid
+     WHERE a.typarray <> 0
+)"""
+
 _COLUMNS = f"""
-WITH {_WANTED}
+WITH RECURSIVE {_WANTED}, {_BASES}
 SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        a.attgenerated <> '', a.attidentity <> '', has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
        quote_ident(n.nspname) || '.' || quote_ident(o.collname), pg_get_expr(d.adbin, d.adrelid), d.adbin::text,
@@ -149,8 +165,10 @@ SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.
                                           ORDER BY f.attnum)::text
                             FROM pg_attribute f
                            WHERE f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped)
-           ELSE '' END
+           ELSE '' END,
+       coalesce(b.base, '')
   FROM pg_attribute a
+  LEFT JOIN bases b ON b.oid = a.atttypid
   JOIN pg_type own ON own.oid = a.atttypid
   JOIN pg_type t ON t.oid = CASE WHEN own.typcategory = 'A' THEN own.typelem ELSE own.oid END
   LEFT JOIN pg_collation o ON o.oid = a.attcollation AND o.oid <> own.typcollation
@@ -419,7 +437,7 @@ class PostgresCatalogue:
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
         """Return the tables that exist, by name."""
         rows, column_rows, index_rows, check_rows, trigger_rows = self._fetch_each(
-            (_TABLES, 11), (_COLUMNS, 12), (self._indexes_sql, 19), (_CHECKS, 5), (_TRIGGERS, 7), **_arrays(tables)
+            (_TABLES, 11), (_COLUMNS, 13), (self._indexes_sql, 19), (_CHECKS, 5), (_TRIGGERS, 7), **_arrays(tables)
         )
         oids = [row[0] for row in rows]
         columns: dict[int, dict[int, Column]] = {oid: {} for oid in oids}
@@ -603,7 +621,7 @@ def _check(numbered: dict[int, str], name: str, expression: str, columns: list[s
 
 def _column(number: int, numbered: dict[int, str], *row: Any) -> Column:
     """Return a column of its row of ``_COLUMNS``, from the name on."""
-    name, kind, not_null, generated, identity, updatable, collation, expression, tree, definition = row
+    name, kind, not_null, generated, identity, updatable, collation, expression, tree, definition, base = row
     mentioned = {int(number) for number in _VARIABLE.findall(tree or "")}
     return Column(
         name=name,
@@ -617,6 +635,7 @@ def _column(number: int, numbered: dict[int, str], *row: Any) -> Column:
         collation=collation or "",
         expression=expression or "",
         computed_from=frozenset(numbered[number] for number in mentioned if number in numbered),
+        base=base,
     )
 
 

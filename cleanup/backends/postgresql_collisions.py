@@ -25,14 +25,14 @@ class PostgresCollisionSql(CollisionSql):
             column = change.target.table.column(name)
             # A collation of the column's own, or it would be unknown which one holds.
             collation = f" COLLATE {column.collation}".replace("%", "%%") if column.collation else ""
-            columns.append(f"m.n{place}::{_bare(column.type)}{collation} AS __n{place}")
+            columns.append(f"m.n{place}::{_bare(column)}{collation} AS __n{place}")
         return (
             f"SELECT m.point AS __point, m.rank AS __rank, {', '.join(columns)}"
             f" FROM {pairs} JOIN {relation} AS t ON {condition}"
         ), params
 
     def _spared(self, judged: Judged) -> Statement:
-        kind = _bare(judged.table.column(judged.key[0]).type)
+        kind = _bare(judged.table.column(judged.key[0]))
         return f"SELECT s::{kind} AS __s FROM unnest(%s::text[]) AS s", [list(judged.spare)]
 
     def _cells(self, expressions: Sequence[str]) -> str:

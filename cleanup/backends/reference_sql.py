@@ -5,6 +5,7 @@ from typing import Any
 
 from cleanup.backends.catalogue import Column, Table, quoted
 from cleanup.backends.conditions import Condition
+from cleanup.backends.key_sql import digits_in_text, same_key
 from cleanup.folder_tables import FolderTables
 
 
@@ -38,7 +39,8 @@ def row_that_would_move(
     reference: any spelling of a UUID, and what the row must be like.
     """
     params: list[Any] = []
-    joined = [_equal(table.column(own), folders.column(other), spelled=spelled) for own, other in columns]
+    equal = _equal_on_postgresql if vendor == "postgresql" else _equal
+    joined = [equal(table.column(own), folders.column(other), spelled=spelled) for own, other in columns]
     if condition is not None:
         kind, params = condition.sql("r", vendor=vendor)
         joined.append(kind)
@@ -63,10 +65,14 @@ def row_that_would_move(
     return sql, params
 
 
+def _equal_on_postgresql(own: Column, other: Column, *, spelled: bool) -> str:
+    return same_key(f"r.{_q(own.name)}", f"f.{_q(other.name)}", own=own, of_key=other, spelled=spelled)
+
+
 def _equal(own: Column, other: Column, *, spelled: bool) -> str:
     left, right = f"r.{_q(own.name)}", f"f.{_q(other.name)}"
     if spelled:
-        left, right = (f"lower(replace(CAST({side} AS text), '-', ''))" for side in (left, right))
+        left, right = (digits_in_text(f"CAST({side} AS text)") for side in (left, right))
     elif own.type != other.type:
         left, right = f"CAST({left} AS text)", f"CAST({right} AS text)"
     return f"{left} = {right}"

@@ -41,6 +41,7 @@ from cleanup.backends.base import (
 )
 from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
 from cleanup.backends.conditions import Statement
+from cleanup.backends.sqlite_catalogue import affinity
 from cleanup.exceptions import CountMismatch, DatabaseUnusable, UnkeyedRows
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
@@ -1057,18 +1058,15 @@ def _applied(value: str, declared: str) -> str:
 
     A comparison with CAST(x AS NUMERIC) tells whether the whole text is a number.
     """
-    kind = declared.upper()
-    if "INT" in kind:
-        number = "NUMERIC"
-    elif any(word in kind for word in ("CHAR", "CLOB", "TEXT")):
+    stored = affinity(declared)
+    if stored == "TEXT":
         return (
             f"(SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END"
             f" FROM (SELECT {value} AS a))"
         )
-    elif "BLOB" in kind or not kind:
+    if stored == "BLOB":
         return value
-    else:
-        number = "REAL" if any(word in kind for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
+    number = "REAL" if stored == "REAL" else "NUMERIC"
     return (
         f"(SELECT CASE WHEN typeof(a) IN ('text', 'integer') AND CAST(a AS {number}) = a THEN CAST(a AS {number})"
         f" ELSE a END FROM (SELECT {value} AS a))"

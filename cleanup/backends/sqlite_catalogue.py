@@ -105,6 +105,7 @@ class SqliteCatalogue:
                         not_null=bool(not_null) or (bool(place) and never_null),
                         generated=hidden in {2, 3},
                         number=number,
+                        base=affinity(kind),
                     ),
                     place,
                 )
@@ -424,6 +425,18 @@ def _fold(name: str) -> str:
     if name.isascii():
         return name.lower()
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
+def affinity(declared: str) -> str:
+    """Return how a column of that declared type stores values (Datatypes In SQLite, 3.1)."""
+    kind = declared.upper()
+    if "INT" in kind:
+        return "INTEGER"
+    if any(word in kind for word in ("CHAR", "CLOB", "TEXT")):
+        return "TEXT"
+    if "BLOB" in kind or not kind:
+        return "BLOB"
+    return "REAL" if any(word in kind for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
 
 
 def _place(entry: tuple[Column, int]) -> int:

@@ -26,14 +26,20 @@ class UndoneSql:
             f"""
             SELECT b.point, '{kind}', {sql.text(key, f"x.{quote(key.column)}")}
               FROM back AS b
-              JOIN {table} AS x ON x.{quote(named)} = b.folder
+              JOIN {table} AS x ON {joined}
               LEFT JOIN {sql.folders} AS s ON s.{sql.folder_key} = b.survivor
              WHERE x.{quote(owner)} <> b.application
                AND (s.{sql.owner} IS NULL OR x.{quote(owner)} = s.{sql.owner})
             """
-            for kind, table, key, named, owner in (
-                ("folders", sql.folders, tables.folder_key, tables.folder_parent, tables.folder_application),
-                ("files", sql.files, tables.file_key, tables.file_folder, tables.file_application),
+            for kind, table, key, joined, owner in (
+                ("folders", sql.folders, tables.folder_key, f"x.{sql.parent} = b.folder", tables.folder_application),
+                (
+                    "files",
+                    sql.files,
+                    tables.file_key,
+                    sql.files_of(f"x.{quote(tables.file_folder)}", "b.folder"),
+                    tables.file_application,
+                ),
             )
         ]
         among, values = self._among(points)

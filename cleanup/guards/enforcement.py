@@ -16,15 +16,17 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from cleanup import conf
 from cleanup.backends import backend_for
-from cleanup.backends.catalogue import TableName
+from cleanup.backends.catalogue import Catalogue, TableName
+from cleanup.backends.folder_sql import Looseness
 from cleanup.backends.guard_sessions import Sessions, StillHeld
 from cleanup.backends.guard_sql import GuardSql, PostgresGuardSql, SqliteGuardSql, Standing, guard_sql
 from cleanup.backends.pinning import pinning, unpinned
 from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
-from cleanup.folder_tables import folder_tables
+from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.guard_names import APP_LABEL, VALIDATED_BY, Guard
-from cleanup.guards.obstacles import obstacle, points_bound_by, taken, told_points
+from cleanup.guards.obstacles import incomparable, obstacle, points_bound_by, taken, told_points
 from cleanup.references import SUPPORTED, catalogue_for
+from cleanup.references.key_types import looseness
 
 _ADOPT = "Create or adopt the tables first: manage.py migrate cleanup --fake-initial"
 
@@ -38,7 +40,17 @@ def guard_sql_of(*, using: str) -> GuardSql:
         if name not in found:
             raise DatabaseUnusable(problem=f"there is no table {name}.", remedy=_ADOPT)
     folders, files = found[tables.folder_table], found[tables.file_table]
-    return guard_sql(backend_for(using=using), tables, folders=folders, files=files)
+    loose = _looseness(catalogue, tables, folders=folders, files=files)
+    return guard_sql(backend_for(using=using), tables, folders=folders, files=files, loose_files=loose)
+
+
+def _looseness(catalogue: Catalogue, tables: FolderTables, *, folders: TableName, files: TableName) -> Looseness:
+    described, spelled = catalogue.describe({folders, files}), catalogue.column_names({folders, files})
+    key = spelled[folders].get(catalogue.column_spelling(tables.folder_key.column))
+    column = spelled[files].get(catalogue.column_spelling(tables.file_folder))
+    if key is None or column is None:
+        return ""  # whatever reads the column says that it is missing
+    return looseness(described[files].column(column), described[folders].column(key), tables.folder_key)
 
 
 class Enforcement:
@@ -186,7 +198,7 @@ class PostgresEnforcement(Enforcement):
             if standing is not None and standing.usable and (standing.whole or guard in VALIDATED_BY):
                 return
             self._refuse_taken(guard, self.sql.table_of(guard), standing)
-            if guard not in VALIDATED_BY:
+            if guard not in VALIDATED_BY or incomparable(self.sql, guard) is not None:
                 self._refuse_forbidden(guard)
             statements = self.sql.make(guard)
             if is_index:

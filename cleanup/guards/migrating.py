@@ -23,7 +23,7 @@ from cleanup.exceptions import CleanupError, GuardBlocked, GuardForbidden
 from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, putting
 from cleanup.guards.checks import is_lost
 from cleanup.guards.enforcement import applied_migrations, enforcement, installed, standings
-from cleanup.guards.obstacles import obstacle, points_bound_by, told_points
+from cleanup.guards.obstacles import incomparable, obstacle, points_bound_by, told_points
 from cleanup.guards.operations import PutGuard, ValidateGuard
 
 _MADE_IN: dict[str, str] = {migration: guard for guard, migration in MADE_BY.items()}
@@ -80,7 +80,8 @@ def _first_forbidden(ours: list[Migration], *, using: str, told: Any) -> tuple[i
             if standing is not None and standing.whole:
                 continue
             sentence = told_points(points_bound_by(sql, operation.guard))
-            if isinstance(operation, PutGuard) and operation.validated_later:
+            later = isinstance(operation, PutGuard) and operation.validated_later
+            if later and incomparable(sql, operation.guard) is None:
                 continue
             found = obstacle(sql, operation.guard)
             if found is not None:

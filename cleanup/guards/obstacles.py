@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from django.db.models import F
 
-from cleanup.backends.catalogue import TableName
-from cleanup.backends.folder_sql import Query
+from cleanup.backends.catalogue import TableName, quoted
+from cleanup.backends.folder_sql import Query, is_postgresql
 from cleanup.backends.guard_sql import LONGEST_NAME_BYTES, GuardSql
-from cleanup.guard_names import Guard, on, putting
+from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, on, putting
 from cleanup.models import Result, RollbackPoint
 from cleanup.references import Fault, catalogue_for, faults_of_shape
 
@@ -75,8 +75,32 @@ def taken(sql: GuardSql, name: str, table: TableName) -> Obstacle | None:
     return Obstacle(name, problem, len(others), others, putting(using=sql.backend.connection.alias), advice)
 
 
+def incomparable(sql: GuardSql, guard: Guard) -> Obstacle | None:
+    """Return the column that no foreign key can compare with the key it names; SQLite's triggers compare anything."""
+    if guard != Guard.FILE_APPLICATION or not is_postgresql(sql.backend.connection):
+        return None
+    if sql.loose_files not in {"uuid", "integer"}:
+        return None
+    alias = on(sql.backend.connection.alias)
+    column, kind = sql.tables.file_folder, {"uuid": "uuid", "integer": "bigint"}[sql.loose_files]
+    change = f"ALTER COLUMN {quoted(column)} TYPE {kind} USING {quoted(column)}::{kind};"
+    return Obstacle(
+        guard,
+        f"column names folders by a text, and their keys are of type {kind}",
+        1,
+        (f"{sql.file_table}.{column}",),
+        f"manage.py migrate {APP_LABEL} {int(MADE_BY[guard][:4]) - 1:04}{alias}",
+        f"Change its type: ALTER TABLE {sql.file_table.quoted} {change} "
+        f"Or leave this guard and those after it out: "
+        f"manage.py migrate {APP_LABEL} {int(MADE_BY[guard][:4]) - 1:04}{alias} .",
+    )
+
+
 def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
     """Return what the data, or an object of its name, says against a guard that does not stand; None if nothing."""
+    found = incomparable(sql, guard)
+    if found is not None:
+        return found
     alias = on(sql.backend.connection.alias)
     standing = sql.standing().get(guard)
     if (standing is None or not standing.ours) and (occupied := taken(sql, guard, sql.table_of(guard))):

@@ -3,8 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName
+from cleanup.backends.catalogue import Action, Column, ForeignKey, Table, TableName
 from cleanup.backends.conditions import Condition
+from cleanup.backends.folder_sql import Looseness
 from cleanup.references.host_words import HostWords
 from cleanup.references.policies import Policy
 
@@ -31,7 +32,7 @@ class Reference:
     condition: Condition | None = None
     """Which rows are about folders, where further columns say it (content types, kinds); None: all."""
     spelled: bool = False
-    """A text column over UUID keys: any spelling may occur."""
+    """A text column over UUID keys, or over keys that are padded (char(n)): any spelling may occur."""
 
     def __str__(self) -> str:
         return f"{self.table}.{'+'.join(self.columns)}"
@@ -69,6 +70,10 @@ class ReferenceMap:
     applications: Table
     folders: Table
     files: Table
+    folder_key: Column
+    """The column with the folders' key."""
+    loose_files: Looseness
+    """What the text is to be read as by which files name their folders, where it is of another type than the key."""
     references: tuple[Reference, ...]
     """In the order of their steps; within a step, a copy comes before what it copies."""
     tables: dict[TableName, Table] = field(default_factory=dict)

@@ -18,12 +18,12 @@ from cleanup.backends.postgresql_catalogue import PostgresCatalogue
 from cleanup.backends.sqlite_catalogue import SqliteCatalogue
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.folder_tables import FolderTables, folder_tables
-from cleanup.references import generated, graph, histories, installed_models, problems
+from cleanup.references import generated, graph, histories, installed_models, mapped_types, problems
 from cleanup.references.description import Problem, Reference, ReferenceMap, Untold
 from cleanup.references.graph import Spot
 from cleanup.references.holders import holders
 from cleanup.references.host_words import HostWords
-from cleanup.references.key_types import can_hold, kind_of
+from cleanup.references.key_types import can_hold, kind_of, looseness, padded_length
 from cleanup.references.named import NamedColumn, NamedColumns
 from cleanup.references.policies import Policy
 
@@ -185,6 +185,12 @@ class _Discovery:
             applications=described[self.applications],
             folders=described[self.folders],
             files=described[self.files],
+            folder_key=described[self.folders].column(self.key),
+            loose_files=looseness(
+                described[self.files].column(self.file_folder),
+                described[self.folders].column(self.key),
+                self.tables.folder_key,
+            ),
             references=tuple(self._references(derived, ordered, described)),
             tables={name: table for name, table in described.items() if name in written},
             automatic_many_to_many=self._automatic_many_to_many() & written,
@@ -426,12 +432,21 @@ class _Discovery:
 
     def _leave_out(self, described: Mapping[TableName, Table]) -> None:
         """Leave out what only shows rows of other tables, what cannot hold a key, and doubles of partitions."""
+        mapped = {Spot(self.folders, (self.parent,), (self.key,)), Spot(self.files, (self.file_folder,), (self.key,))}
         for spot, found in list(self.direct.items()):
             whole = replace(spot, table=self.catalogue.topmost(spot.table))
             table = described.get(spot.table)
             double = whole.table != spot.table and whole in self.direct
             if table is None or double or (found.source != "catalogue" and not self._can_refer(spot, table)):
                 del self.direct[spot]
+                if table is not None and not double and found.source == "model" and spot not in mapped:
+                    self._report_unlike_key(spot, table, described[self.folders])
+
+    def _report_unlike_key(self, spot: Spot, table: Table, folders: Table) -> None:
+        """Report a model's reference whose column cannot hold what it refers to; ``MappedTypes`` reports the mapped."""
+        if table.kind in {"table", "partitioned"}:
+            column, key = table.column(spot.columns[0]), folders.column(self.key)
+            self.problems.append(mapped_types.cannot_hold(table, column, target=folders.name, key=key))
 
     def _can_refer(self, spot: Spot, table: Table) -> bool:
         if table.kind == "foreign":
@@ -488,18 +503,23 @@ class _Discovery:
         return any(refusing) and not any(acting)
 
     def _spelled(self, derived: graph.Graph, described: Mapping[TableName, Table]) -> set[Spot]:
-        """Return the text spots over UUID keys in which no foreign key holds the spelling to one."""
-        if not self.tables.folder_key.is_uuid:
+        """Return the text spots over keys that may be spelled in several ways, unless a foreign key holds them to one.
+
+        On PostgreSQL none does: a text cannot reference a UUID, and may reference char(n) padded or not.
+        """
+        on_sqlite = connections[self.using].vendor == "sqlite"
+        key = described[self.folders].column(self.key)
+        if not self.tables.folder_key.is_uuid and padded_length(key) is None:
             return set()
-        texts = {
-            spot
-            for spot in derived.spots
-            if spot.folder_columns == (self.key,) and kind_of(described[spot.table].column(spot.columns[0])) == "text"
-        }
-        if kind_of(described[self.folders].column(self.key)) == "uuid" and connections[self.using].vendor != "sqlite":
+        texts = set()
+        for spot in derived.spots:
+            column = described[spot.table].column(spot.columns[0])
+            as_padded = padded_length(key) is not None and padded_length(column) is not None
+            if spot.folder_columns == (self.key,) and kind_of(column) in {"text", "any"} and not as_padded:
+                texts.add(spot)
+        if not on_sqlite:
             return texts
-        loose = {"generic", "setting"}
-        spelled = {spot for spot in texts if spot in self.direct and self.direct[spot].source in loose}
+        spelled = {spot for spot in texts if spot in self.direct and self.direct[spot].source != "catalogue"}
         for connection in derived.connections:  # each comes after the one that it follows
             if connection.spot in spelled and connection.derived in texts and connection.derived not in self.direct:
                 spelled.add(connection.derived)

@@ -15,6 +15,10 @@ from cleanup.references.key_types import Kind, kind_of
 Form = Literal["value", "list", "document", "bytes"]
 
 _DOCUMENTS = frozenset({"json", "jsonb", "xml", "hstore"})
+#: What SQLite stores as it comes, and hosts mean as something else.
+_NO_TEXTS = frozenset(
+    {"date", "datetime", "timestamp", "time", "bool", "boolean", "numeric", "decimal", "number", "money"}
+)
 _BYTES = frozenset({"bytea", "blob", "binary"})
 _UUID_LENGTH = re.compile(r"\((?:32|36)\)$")
 
@@ -47,6 +51,8 @@ def holders(columns: Iterable[PlacedColumn], key: KeyColumn) -> Iterator[Holder]
                 yield Holder(placed, "other", "bytes")
         else:
             kind = kind_of(replace(placed.column, type=placed.base))
+            if kind == "any" and base not in _NO_TEXTS:
+                kind = "text"  # a word of the host's own on SQLite, or none
             if kind in kinds:
                 yield Holder(placed, kind, "list" if placed.array else "value")
 

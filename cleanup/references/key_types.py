@@ -1,49 +1,114 @@
-"""Which columns can hold a folder's key, judged by their types as the database spells them."""
+"""Which columns can hold a key, and how they may spell it, judged by the types under the names that hosts give them.
 
+A type is what it comes down to (``Column.stored_type``): a domain is what it is over, and on SQLite, which takes any
+word for a type, the affinity that its own rules derive from the word decides.
+"""
+
+import re
+from collections.abc import Iterator
 from typing import Literal
 
 from django.db import models
 
 from cleanup.backends.catalogue import Column
+from cleanup.backends.folder_sql import Looseness
 from cleanup.folder_tables import KeyColumn
 
-Kind = Literal["uuid", "integer", "text", "other"]
+#: ``any``: what SQLite stores there depends on the value.
+Kind = Literal["uuid", "integer", "text", "any", "other"]
 
 #: What holds UUIDs and nothing else; char(32) is Django's on SQLite.
 _UUID = frozenset({"uuid", "guid", "uniqueidentifier", "char(32)"})
-_UUID_TEXT = frozenset({"char(36)", "varchar(32)", "varchar(36)"})
+_UUID_TEXT = frozenset(
+    f"{word}({length})"
+    for word in ("char", "varchar", "nchar", "nvarchar", "varchar2", "nvarchar2", "character", "charactervarying")
+    for length in (32, 36, 38)
+)
 _INTEGER = frozenset({"smallint", "integer", "bigint", "int", "mediumint", "int2", "int4", "int8"})
 _TEXT = frozenset(
     {"text", "character varying", "character", "char", "varchar", "nchar", "nvarchar", "citext", "name", "clob"}
 )
+_BY_AFFINITY: dict[str, Kind] = {"INTEGER": "integer", "TEXT": "text", "NUMERIC": "any", "BLOB": "any", "REAL": "other"}
+_WHOLE_NUMBERS = re.compile(r"numeric\(\d+,0\)")
+_PADDED = re.compile(r"character\((\d+)\)")
 
 
 def kind_of(column: Column) -> Kind:
     """Return the kind of keys that a column holds."""
-    declared = " ".join(column.type.lower().split())
-    base = declared.partition("(")[0].strip().removesuffix(" unsigned")
-    if declared in _UUID:
+    if column.base in _BY_AFFINITY:
+        return "uuid" if "".join(column.type.lower().split()) in _UUID else _BY_AFFINITY[column.base]
+    stored = column.stored_type.lower()
+    bare = stored.partition("(")[0].rpartition(".")[2]
+    if stored == "uuid":
         return "uuid"
-    if base in _INTEGER:
+    if bare in _INTEGER or _WHOLE_NUMBERS.fullmatch(stored):
         return "integer"
-    return "text" if base in _TEXT or not declared else "other"
+    return "text" if bare in _TEXT and not stored.endswith("]") else "other"
+
+
+def kind_of_key(key: KeyColumn) -> Kind:
+    """Return the kind of keys that a model says it has."""
+    if key.is_uuid:
+        return "uuid"
+    return "integer" if isinstance(key.field, models.IntegerField) else "text"
+
+
+def can_be(column: Column, key: KeyColumn) -> bool:
+    """Return whether a column can be that key itself, as its model describes it."""
+    kind, wanted = kind_of(column), kind_of_key(key)
+    if column.base not in _BY_AFFINITY:
+        return kind == wanted
+    return kind in {wanted, "any"} or {kind, wanted} == {"uuid", "text"}
 
 
 def can_hold(column: Column, key: KeyColumn) -> bool:
-    """Tell whether a column can name rows of that key, in whatever spelling."""
-    kind = kind_of(column)
-    if key.is_uuid:
-        return kind in {"uuid", "text"}
-    if isinstance(key.field, models.IntegerField):
-        return kind in {"integer", "text"}
-    return kind == "text" or column.type.lower() == "char(32)"
+    """Return whether a column can name rows of that key, in whatever spelling."""
+    return can_be(column, key) or kind_of(column) == "text"
+
+
+def looseness(column: Column, of_key: Column, key: KeyColumn) -> Looseness:
+    """Return what a column's texts are to be read as where it is of another type than the key that it names."""
+    if column.base in _BY_AFFINITY:
+        return "uuid" if key.is_uuid and kind_of(column) != "uuid" else ""
+    if padded_length(of_key) is not None:
+        return "" if padded_length(column) is not None else "padded"
+    readings: dict[Kind, Looseness] = {"uuid": "uuid", "integer": "integer"}
+    return readings.get(kind_of(of_key), "") if kind_of(column) == "text" else ""
+
+
+def spelled_type(column: Column) -> str:
+    """Spell a column's type for people: a domain with what it is over."""
+    if column.base in _BY_AFFINITY:
+        return column.type or "no type"
+    return f"{column.type} (over {column.base})" if column.base else column.type
 
 
 def suspect_types(column: Column, key: KeyColumn, *, vendor: str) -> set[str]:
     """Return the types, as ``Catalogue.folder_columns`` wants them, of columns that may name rows of ``column``."""
-    declared = "".join(column.type.lower().split()) if vendor == "sqlite" else column.type.partition("(")[0]
+    stored = column.stored_type.partition("(")[0]
+    declared = "".join(column.type.lower().split()) if vendor == "sqlite" else stored
     if key.is_uuid:
         return {declared} | (_UUID | _UUID_TEXT if vendor == "sqlite" else {"uuid"})
     if isinstance(key.field, models.IntegerField):
         return {declared} | _INTEGER | ({f"{kind}unsigned" for kind in _INTEGER} if vendor == "sqlite" else set())
     return {declared} | _TEXT
+
+
+def padded_length(column: Column) -> int | None:
+    """Return the length to which PostgreSQL pads what a char(n) column holds; None for any other type."""
+    found = _PADDED.fullmatch(column.stored_type)
+    return int(found[1]) if found else None
+
+
+def spellings(key: KeyColumn, column: Column, value: str) -> tuple[str, ...]:
+    """Return the ways in which a text column may spell a key that ``column`` holds; equal places, equal ways."""
+    length = padded_length(column)
+    if length is None:
+        return key.spellings(value)
+    return value, value.ljust(length)
+
+
+def respelled(key: KeyColumn, column: Column, old: str, new: str) -> Iterator[tuple[str, str]]:
+    """Yield each way to spell one key with the same way to spell another; a UUID of digits alone has no upper case."""
+    ways = zip(spellings(key, column, old), spellings(key, column, new), strict=True)
+    yield from dict(reversed(list(ways))).items()

@@ -16,6 +16,7 @@ from cleanup.backends.sample_sql import LONGEST, SampleSql
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references import path_columns, soft_deletion
 from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.mapped_types import are_unlike
 from cleanup.references.path_columns import Family, KeyKind
 from cleanup.references.tree_shape import TreeShape
 
@@ -53,7 +54,7 @@ class _Look:
 
     @classmethod
     def at(cls, *, using: str, references: ReferenceMap) -> "_Look | None":
-        if not may_be_read(references):
+        if not may_be_read(references) or are_unlike(references):
             return None
         tables = folder_tables()
         sql = folder_sql(backend_for(using=using), tables)

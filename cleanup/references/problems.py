@@ -29,7 +29,9 @@ from cleanup.references.description import Problem, Reference, ReferenceMap
 from cleanup.references.graph import Graph, Torn, Unrestricted
 from cleanup.references.holders import by_name_alone, holders
 from cleanup.references.host_words import HostWords, says_id
+from cleanup.references.key_storage import KeyStorage
 from cleanup.references.key_types import can_hold
+from cleanup.references.mapped_types import MappedTypes
 from cleanup.references.named import NamedColumn, NamedColumns
 from cleanup.references.policies import Policy, faults
 
@@ -127,6 +129,7 @@ class Checks:
         checks: tuple[Callable[[], Iterator[Problem]], ...] = (
             self.misconfigured,
             self.mapped_kind,
+            self.mapped_types,
             self.folder_key,
             self.suspected,
             self.privilege,
@@ -137,6 +140,7 @@ class Checks:
             self.trigger,
             self.unindexed,
             self.key_storage,
+            self.spellings,
         )
         for check in checks:
             yield from check()
@@ -274,6 +278,17 @@ class Checks:
                     f"a model of the table behind it in {model}.",
                 )
 
+    def mapped_types(self) -> Iterator[Problem]:
+        """Report mapped columns of types that cannot hold or compare what they are mapped to."""
+        spelled = {
+            (table, column): found
+            for table in (self.found.applications.name, self.found.folders.name, self.found.files.name)
+            for column in self._mapped_names(table)
+            if (found := self._spelling(table, column)) is not None
+        }
+        postgresql = connections[self.using].vendor == "postgresql"
+        yield from MappedTypes(self.tables, self.found, spelled, postgresql).problems()
+
     def folder_key(self) -> Iterator[Problem]:
         """Report a folder table whose key is not unique, or is compared otherwise than byte by byte."""
         folders, key = self.found.folders, self._folder_column(self.tables.folder_key.column)
@@ -338,8 +353,15 @@ class Checks:
                 yield suspects.by_name(holder)
 
     def _mapped_columns(self) -> set[tuple[TableName, str]]:
+        return {
+            (table, self._spelling(table, name) or name)
+            for table in (self.found.applications.name, self.found.folders.name, self.found.files.name)
+            for name in self._mapped_names(table)
+        }
+
+    def _mapped_names(self, table: TableName) -> tuple[str, ...]:
         tables = self.tables
-        mapped = {
+        mapped: dict[TableName, tuple[str, ...]] = {
             self.found.applications.name: (tables.application_key.column,),
             self.found.folders.name: (
                 tables.folder_key.column,
@@ -355,7 +377,7 @@ class Checks:
                 tables.file_name,
             ),
         }
-        return {(table, self._spelling(table, name) or name) for table, names in mapped.items() for name in names}
+        return mapped[table]
 
     def privilege(self) -> Iterator[Problem]:
         """Report tables that the current role may not read or write as a run and its undo must."""
@@ -548,6 +570,11 @@ class Checks:
                     f"{table.name}.{key.column} holds UUIDs that are not stored as 32 lower-case hexadecimal digits, "
                     f"so that they cannot be found. See them with: {odd};",
                 )
+
+    def spellings(self) -> Iterator[Problem]:
+        """Report references that hold keys as they are not looked for; nothing can be asked of unsuitable types."""
+        if not any(self.mapped_types()):
+            yield from KeyStorage(self.using, self.tables, self.found).problems()
 
     def _any(self, sql: str) -> bool:
         with connections[self.using].cursor() as cursor:

@@ -6,6 +6,7 @@ from cleanup.backends import reference_sql
 from cleanup.backends.catalogue import Table
 from cleanup.folder_tables import folder_tables
 from cleanup.references.description import Problem, Reference, ReferenceMap
+from cleanup.references.mapped_types import are_unlike
 
 
 def blocking_rows(*, using: str, references: ReferenceMap) -> list[Problem]:
@@ -14,6 +15,8 @@ def blocking_rows(*, using: str, references: ReferenceMap) -> list[Problem]:
     Such a row names a folder of an application that has several live roots or same-named siblings. One statement for
     each reference of such a table. Tables that the role may not read are left out: they are problems already.
     """
+    if are_unlike(references):
+        return []
     vendor = connections[using].vendor
     found = []
     for reference in references.references:

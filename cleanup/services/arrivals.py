@@ -23,6 +23,7 @@ from cleanup.exceptions import CountMismatch, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.references import Reference, ReferenceMap
+from cleanup.references.key_types import padded_length, respelled
 from cleanup.services import deploys
 from cleanup.services.retries import while_yielding
 
@@ -153,8 +154,9 @@ class LateArrivals:
 
     def _existing(self, keys: set[str]) -> set[str]:
         folders: Any = self.tables.folder._base_manager.using(self.using)
-        text = self.tables.folder_key.text
-        return {text(key) for key in folders.filter(pk__in=keys).values_list("pk", flat=True)}
+        key, padded = self.tables.folder_key, padded_length(self.references.folder_key) is not None
+        found = folders.filter(pk__in=keys).values_list("pk", flat=True)
+        return {key.text(value.rstrip(" ") if padded else value) for value in found}
 
     def _target(self, reference: Reference, settled: Sequence[tuple[int, str, str]]) -> Target:
         table = self.references.tables[reference.table]
@@ -168,5 +170,5 @@ class LateArrivals:
         key = self.tables.folder_key
         if not reference.spelled:
             return [(self.backend.key_cell(key, removed), self.backend.key_cell(key, survivor))]
-        spellings = zip(key.spellings(removed), key.spellings(survivor), strict=True)
-        return [(self.backend.text_cell(old), self.backend.text_cell(new)) for old, new in spellings]
+        ways = respelled(key, self.references.folder_key, removed, survivor)
+        return [(self.backend.text_cell(old), self.backend.text_cell(new)) for old, new in ways]

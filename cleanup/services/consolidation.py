@@ -37,6 +37,7 @@ from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.models.operations import NAME_LENGTH
 from cleanup.planning import FolderRow, Plan, plan_merge
 from cleanup.references import Reference, ReferenceMap
+from cleanup.references.key_types import respelled
 from cleanup.services.bulk import insert_each
 from cleanup.services.collisions import Collisions, GivingWay, Renumbered, reported
 from cleanup.services.reports import FolderCleanupResult
@@ -310,9 +311,9 @@ class Consolidation:
                 yield Pair(point, tuple(map(str, olds)), self._copied(batch.folders[survivor], reference), rank)
 
     def _spelling(self, batch: Batch) -> Iterator[Pair]:
-        spell, text_cell = self.tables.folder_key.spellings, self.backend.text_cell
+        key, text_cell = self.tables.folder_key, self.backend.text_cell
         for point, removed, survivor, rank in self._removals(batch):
-            for old, new in zip(spell(removed), spell(survivor), strict=True):
+            for old, new in respelled(key, self.references.folder_key, removed, survivor):
                 yield Pair(point, (text_cell(old),), (text_cell(new),), rank)
 
     def _removals(self, batch: Batch) -> Iterator[tuple[int, str, str, int]]:

@@ -23,7 +23,6 @@ from typing import Any
 from django.db.models.functions import Now
 
 from cleanup.backends import backend_for
-from cleanup.backends.catalogue import Table
 from cleanup.backends.finding_sql import ORPHAN_TWICE, FindingSql, finding_sql
 from cleanup.backends.folder_sql import Query, Scope
 from cleanup.backends.hint_sql import Hints
@@ -35,6 +34,7 @@ from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standin
 from cleanup.models import Verification
 from cleanup.queries import application_exists, application_ranges
 from cleanup.references import ReferenceMap, discover, faults_of_shape
+from cleanup.references.mapped_types import refuse_unlike_types
 from cleanup.services.anomalies import Edge, alike, in_cycles, looks
 from cleanup.services.findings import ERRORS, Found, Tally
 from cleanup.services.reports import JSON
@@ -147,7 +147,9 @@ class _Examiner:
     def __init__(self, *, using: str, progress: Callable[[int, int], None] | None) -> None:
         self.using = using
         self.references: ReferenceMap = discover(using=using)
-        self.sql = finding_sql(backend_for(using=using), folder_tables())
+        refuse_unlike_types(self.references)
+        loose = self.references.loose_files
+        self.sql = finding_sql(backend_for(using=using), folder_tables(), loose_files=loose)
         self.hints = Hints(self.sql, self.references)
         self.tally = Tally(using=using)
         self.folders = str(self.references.folders.name)
@@ -198,22 +200,16 @@ class _Examiner:
         if not scope.without_application:
             inconsistent |= self._examine(sql.duplicates(scope), _Pass(self.folders))
             self._examine_names(scope)
-        hints = self._late_hint(references.folders, tables.folder_parent)
+        hints = {"late_arrival": self.hints.late(of_files=False)}
         inconsistent |= self._examine(
             sql.folder_rows(scope, unicode=self.unicode, late=True),
             _Pass(self.folders, "folders", tables.folder_parent, hints),
         )
-        hints = self._late_hint(references.files, tables.file_folder)
+        hints = {"late_arrival": self.hints.late(of_files=True)}
         inconsistent |= self._examine(
             sql.file_rows(scope, late=True), _Pass(str(references.files.name), "files", tables.file_folder, hints)
         )
         return inconsistent
-
-    def _late_hint(self, table: Table, column: str) -> dict[str, str]:
-        for reference in self.references.references:
-            if reference.table == table.name and reference.columns == (column,):
-                return {"late_arrival": self.hints.dangling(reference, late=True)}
-        return {}
 
     def _examine(self, parts: Sequence[Query], of: _Pass) -> set[str]:
         """Return the applications with errors."""

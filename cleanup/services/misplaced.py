@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from cleanup.backends import Backend
-from cleanup.backends.folder_sql import folder_sql
+from cleanup.backends.folder_sql import Looseness, folder_sql
 from cleanup.backends.undone_sql import UndoneSql
 from cleanup.exceptions import WouldMisplace
 from cleanup.folder_tables import FolderTables
@@ -17,10 +17,10 @@ from cleanup.folder_tables import FolderTables
 class Misplaced:
     """Looks at what was just undone on one database."""
 
-    def __init__(self, *, backend: Backend, tables: FolderTables) -> None:
+    def __init__(self, *, backend: Backend, tables: FolderTables, loose_files: Looseness) -> None:
         self.backend = backend
         self.labels = {"folders": tables.folder_table, "files": tables.file_table}
-        self.sql = UndoneSql(folder_sql(backend, tables))
+        self.sql = UndoneSql(folder_sql(backend, tables, loose_files=loose_files))
 
     def refuse(self, applications: Mapping[int, str], *, nested: Mapping[str, str]) -> None:
         """Raise WouldMisplace if rows went back into a folder of another application, or to be a root folder there.

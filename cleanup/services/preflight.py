@@ -27,6 +27,7 @@ from cleanup.references import (
     blocking_rows,
     catalogue_for,
     discover,
+    mapped_types,
     publication_problems,
     row_problems,
     row_warnings,
@@ -204,7 +205,9 @@ class _Preflight:
         self.problems += self._allowed(lambda: blocking_rows(using=self.using, references=found)) or []
         self.problems += self._allowed(lambda: row_problems(using=self.using, references=found)) or []
         self.warnings += self._allowed(lambda: row_warnings(using=self.using, references=found)) or []
-        probed = self._allowed(lambda: probe(using=self.using, references=found, reported=self.problems))
+        probed = None
+        if not mapped_types.are_unlike(found):
+            probed = self._allowed(lambda: probe(using=self.using, references=found, reported=self.problems))
         if probed is not None:
             self.problems += probed.problems
             self.warnings += probed.warnings
@@ -333,7 +336,7 @@ class _Preflight:
     def _hides_rows(self, problem: Problem, found: ReferenceMap) -> bool:
         """Return whether folders cannot be counted: for want of a privilege, of our tables, of a sound setting."""
         of_folders = problem.code == "misconfigured" and problem.table == str(found.folders.name)
-        return problem.code in {*_LACKS, "migrations"} or of_folders
+        return problem.code in {*_LACKS, "migrations", mapped_types.CODE} or of_folders
 
     def _estimate(self, found: ReferenceMap) -> JSON | str:
         if any(self._hides_rows(problem, found) for problem in self.problems):

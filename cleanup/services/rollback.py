@@ -120,7 +120,7 @@ class Undo:
             using=using, backend=self.backend, tables=self.tables, folders=str(references.folders.name)
         )
         self._layouts: dict[str, SnapshotLayout] = {}
-        self._misplaced = Misplaced(backend=self.backend, tables=self.tables)
+        self._misplaced = Misplaced(backend=self.backend, tables=self.tables, loose_files=references.loose_files)
         self._later_changes = LaterChanges(using=using, backend=self.backend, tables=self.tables)
         self.copies = Copies(using=using, backend=self.backend, tables=self.tables, folders=references.folders)
         self._triggers_fire = conf.triggers() == "fire" and references.has_triggers

@@ -58,6 +58,35 @@ SET client_min_messages = warning;
 DROP TABLE IF EXISTS pg_temp.audit_place;
 CREATE TEMPORARY TABLE audit_place (key text COLLATE "C" PRIMARY KEY, place bigint NOT NULL);
 
+-- One spelling of every key: a text may spell a UUID in any way, and may hold a char(n) with its padding or without.
+WITH RECURSIVE key_type AS (
+    SELECT t.oid, t.typtype, t.typbasetype
+      FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+     WHERE a.attrelid = :'folders'::regclass AND a.attname = :'folder_key'
+    UNION ALL
+    SELECT t.oid, t.typtype, t.typbasetype
+      FROM key_type AS d JOIN pg_type AS t ON t.oid = d.typbasetype AND d.typtype = 'd'
+)
+SELECT coalesce(bool_or(oid = 'uuid'::regtype), false) AS is_uuid,
+       coalesce(bool_or(oid = 'bpchar'::regtype), false) AS is_padded
+  FROM key_type
+\gset key_
+
+\if :key_is_uuid
+CREATE OR REPLACE FUNCTION pg_temp.audit_key(named text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN translate(lower(named), '-{} ', '') ~ '^[0-9a-f]{32}$'
+                THEN translate(lower(named), '-{} ', '')::uuid::text ELSE named END
+$$;
+\elif :key_is_padded
+CREATE OR REPLACE FUNCTION pg_temp.audit_key(named text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT rtrim(named, ' ')
+$$;
+\else
+CREATE OR REPLACE FUNCTION pg_temp.audit_key(named text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT named
+$$;
+\endif
+
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 
 -- Each name is hashed with its parent's place as the seed. What no root leads to keeps its own key for a place.
@@ -105,7 +134,7 @@ SELECT 'same', 'files, each in its application', count(*),
 
 SELECT 'same', 'files, each in its place', count(*),
        coalesce(sum(hashtextextended(ROW(f.:"file_key", p.place)::text COLLATE "C", 0)::numeric), 0)
-  FROM :files AS f JOIN audit_place AS p ON p.key = f.:"file_folder"::text COLLATE "C";
+  FROM :files AS f JOIN audit_place AS p ON p.key = pg_temp.audit_key(f.:"file_folder"::text) COLLATE "C";
 
 SELECT 'same', 'files without folder', count(*), NULL FROM :files AS f WHERE f.:"file_folder" IS NULL;
 
@@ -115,7 +144,7 @@ SELECT 'same', 'folders, distinct places', count(*), coalesce(sum(place::numeric
 SELECT 'never more', 'files of a missing folder', count(*), NULL
   FROM :files AS f
  WHERE f.:"file_folder" IS NOT NULL
-   AND NOT EXISTS (SELECT FROM :folders AS d WHERE d.:"folder_key" = f.:"file_folder");
+   AND NOT EXISTS (SELECT FROM audit_place AS p WHERE p.key = pg_temp.audit_key(f.:"file_folder"::text) COLLATE "C");
 
 SELECT 'never more', 'folders of a missing parent', count(*), NULL
   FROM :folders AS f
@@ -193,7 +222,8 @@ SELECT format(
        ),
        format(
            'SELECT ''same'', %L, count(*), coalesce(sum(hashtextextended(t COLLATE "C", 0)::numeric), 0) FROM ('
-           'SELECT %s ROW(%s)::text AS t FROM %s AS r JOIN audit_place AS p ON p.key = r.%I::text COLLATE "C") AS rows',
+           'SELECT %s ROW(%s)::text AS t FROM %s AS r JOIN audit_place AS p'
+           ' ON p.key = pg_temp.audit_key(r.%I::text) COLLATE "C") AS rows',
            label || CASE WHEN is_unique THEN ', distinct, each in its place' ELSE ', each in its place' END,
            CASE WHEN is_unique THEN 'DISTINCT' ELSE '' END,
            concat_ws(', ', nullif(CASE WHEN is_unique THEN kept_but_key ELSE kept END, ''), 'p.place'),
@@ -201,7 +231,8 @@ SELECT format(
        ),
        format(
            'SELECT ''never more'', %L, count(*), NULL FROM %s AS r WHERE r.%I IS NOT NULL'
-           ' AND NOT EXISTS (SELECT FROM audit_place AS p WHERE p.key = r.%I::text COLLATE "C")',
+           ' AND NOT EXISTS (SELECT FROM audit_place AS p'
+           ' WHERE p.key = pg_temp.audit_key(r.%I::text) COLLATE "C")',
            label || ' of a missing folder', relation::regclass, attname, attname
        ),
        format(
@@ -214,4 +245,5 @@ SELECT format(
 \gexec
 
 COMMIT;
+DROP FUNCTION pg_temp.audit_key(text);
 DROP TABLE audit_place;

@@ -10,11 +10,22 @@ from django.test.utils import isolate_apps
 
 from cleanup import folder_tables
 from cleanup.models import RemovedFolder
+from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.arrivals import LateArrivals
 from cleanup.services.previews import preview
-from tests.integration.trees import dump
+from tests.integration.trees import dump, execute, fetch
+
+
+class PaddedField(models.CharField):
+    """A key in char(n), which PostgreSQL pads with blanks."""
+
+    def db_type(self, connection) -> str:
+        return "char(8)"
+
 
 FIELDS = {
+    "padded": lambda: PaddedField(primary_key=True, max_length=8),
     "uuid": lambda: models.UUIDField(primary_key=True),
     "integer": lambda: models.IntegerField(primary_key=True),
     "bigint": lambda: models.BigIntegerField(primary_key=True),
@@ -27,6 +38,7 @@ MIXTURES = [
     ("uuid", "uuid", "uuid"),
     ("bigint", "bigint", "bigint"),
     ("text", "text", "text"),
+    ("padded", "padded", "padded"),
     ("integer", "uuid", "text"),
     ("uuid", "text", "integer"),
     ("text", "integer", "uuid"),
@@ -40,6 +52,8 @@ def key(kind: str, number: int) -> uuid.UUID | int | str:
     """Return a key; those of numbers and of text differ in order and in length."""
     if kind == "uuid":
         return uuid.UUID(int=number << 64)
+    if kind == "padded":
+        return f"k{number:03}" if number % 2 else f"key {number:04}"
     return f"{number}/ö'%s" if kind == "text" else number
 
 
@@ -139,6 +153,89 @@ def test_of_any_type_are_taken_as_they_are_and_as_text(scratch_database, kinds, 
     assert service.consolidate_duplicate_folders(str(owner)).folders_removed == 0
     service.hold(owner)
     service.release(str(owner))
+
+
+@pytest.mark.only("postgresql")
+class TestPaddedKeys:
+    @pytest.fixture
+    def copies(self, scratch_database, monkeypatch, settings) -> str:
+        """Make two roots, and rows that name the one that goes padded and not, with and without a foreign key."""
+        settings.CLEANUP_DATABASE = scratch_database
+        settings.CLEANUP_EXTRA_REFERENCES = ["log.place"]
+        make_parts(scratch_database, monkeypatch, ("padded", "padded", "padded"))
+        tables = folder_tables.folder_tables()
+        owner = tables.application._base_manager.using(scratch_database).create(number="k1")
+        boxes = tables.folder._base_manager.using(scratch_database)
+        for number in ("key 0001", "k2"):
+            boxes.create(number=number, title="A", owner=owner)
+        execute(
+            scratch_database,
+            "CREATE TABLE share (id int PRIMARY KEY, place varchar(8) REFERENCES box ON DELETE CASCADE)",
+        )
+        execute(scratch_database, "CREATE TABLE log (id int PRIMARY KEY, place text)")
+        for table in ("share", "log"):
+            for number, place in enumerate(("key 0001", "k2", "k2      ")):
+                execute(scratch_database, f"INSERT INTO {table} VALUES (%s, %s)", number, place)
+        return scratch_database
+
+    def test_are_moved_in_every_copy_and_restored_with_their_padding(self, copies):
+        before = dump(copies)
+        service = DatabaseCleanupService(using=copies)
+        report = service.cleanup_all_duplicate_folders()
+        survivor = (
+            "k2"
+            if report.total_folders_removed and fetch(copies, "SELECT 1 FROM box WHERE number = 'k2'")
+            else "key 0001"
+        )
+        for table in ("share", "log"):
+            places = fetch(copies, f"SELECT place FROM {table}")
+            assert {place.rstrip() for (place,) in places} == {survivor}
+            assert len(places) == 3
+        assert service.verify_cleanup_integrity()["verification_passed"]
+        assert service.rollback_cleanup(report.run_id).exact
+        assert dump(copies) == before
+
+    def test_are_taken_with_their_padding(self, copies):
+        (padded,) = folder_tables.folder_tables().application._base_manager.using(copies).values_list("pk", flat=True)
+        assert padded == "k1      "
+        assert DatabaseCleanupService(using=copies).consolidate_duplicate_folders(padded).folders_removed == 1
+
+    def test_in_a_padding_of_their_own_are_refused_with_a_remedy(self, copies):
+        execute(copies, "INSERT INTO log VALUES (9, 'k2 ')")
+        (problem,) = discover(using=copies).problems
+        assert (problem.code, problem.table, problem.column) == ("key_storage", "public.log", "place")
+        execute(copies, problem.message.rpartition("spelling: ")[2])
+        assert discover(using=copies).problems == ()
+
+    def test_that_arrive_late_are_moved_along(self, copies):
+        service = DatabaseCleanupService(using=copies)
+        report = service.cleanup_all_duplicate_folders()
+        ((gone,),) = RemovedFolder.objects.using(copies).values_list("folder_key")
+        execute(copies, "INSERT INTO log VALUES (9, %s)", gone.ljust(8))
+        assert LateArrivals(using=copies, references=discover(using=copies)).sweep() == {"public.log": 1}
+        assert service.rollback_cleanup(report.run_id).exact
+
+
+@pytest.mark.parametrize("spelling", ["UPPER", "plain"])
+def test_texts_that_spell_uuids_in_another_way_than_the_text_keys_are_refused(
+    scratch_database, monkeypatch, settings, spelling
+):
+    settings.CLEANUP_EXTRA_REFERENCES = ["log.place"]
+    make_parts(scratch_database, monkeypatch, ("text", "text", "text"))
+    number = str(uuid.UUID(int=0xABCDEF << 64))
+    tables = folder_tables.folder_tables()
+    owner = tables.application._base_manager.using(scratch_database).create(number="1")
+    tables.folder._base_manager.using(scratch_database).create(number=number, title="A", owner=owner)
+    execute(scratch_database, "CREATE TABLE log (id int PRIMARY KEY, place varchar(40))")
+    odd = number.upper() if spelling == "UPPER" else number.replace("-", "")
+    execute(scratch_database, "INSERT INTO log VALUES (1, %s), (2, %s), (3, 'nothing')", odd, number)
+    (problem,) = discover(using=scratch_database).problems
+    assert (problem.code, problem.column) == ("key_storage", "place")
+
+    execute(scratch_database, problem.message.rpartition("spelling: ")[2])
+
+    assert discover(using=scratch_database).problems == ()
+    assert fetch(scratch_database, "SELECT place FROM log ORDER BY id") == [(number,), (number,), ("nothing",)]
 
 
 def test_folders_without_a_name_are_merged_among_themselves(scratch_database, monkeypatch):

@@ -1,0 +1,154 @@
+"""Whether the mapped columns are of types that keys can be kept in and compared by, each with the remedy.
+
+A column that cannot hold what it is mapped to is a problem that stops everything; it is never left out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from django.db import models
+
+from cleanup.backends.catalogue import Column, Table, TableName, quoted
+from cleanup.exceptions import DatabaseUnusable
+from cleanup.folder_tables import FolderTables, KeyColumn
+from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.key_types import can_be, can_hold, kind_of, padded_length, spelled_type
+
+CODE = "mapped_type"
+
+_FIELDS = {"uuid": "UUIDField", "integer": "BigIntegerField", "text": "CharField"}
+
+#: What PostgreSQL sorts by time, or as one would expect, beside what keys are made of.
+_SORTED = ("timestamp", "date", "time", "interval", "numeric", "double precision", "real", "bytea")
+
+
+def cannot_hold(table: Table, column: Column, *, target: TableName, key: Column) -> Problem:
+    """Report a column that is to name rows of a table and cannot."""
+    if table.name.schema:
+        change = (
+            f"ALTER TABLE {table.name.quoted} ALTER COLUMN {quoted(column.name)} TYPE {key.type} "
+            f"USING {quoted(column.name)}::text::{key.type};"
+        )
+    else:
+        change = f"make the table anew, with the type {key.type} for it (SQLite cannot change it)."
+    return Problem(
+        CODE,
+        str(table.name),
+        column.name,
+        f"{table.name}.{column.name} is of type {spelled_type(column)}, and is to name rows of {target}, whose key "
+        f"{key.name} is of type {spelled_type(key)}: the two cannot be compared, so that rows would be left behind. "
+        f"Give it the type of the key: {change}",
+    )
+
+
+def are_unlike(references: ReferenceMap) -> bool:
+    """Return whether a mapped column is of a type that cannot be compared, so that nothing can be asked of the rows."""
+    return any(problem.code == CODE for problem in references.problems)
+
+
+def refuse_unlike_types(references: ReferenceMap) -> None:
+    """Raise DatabaseUnusable where a mapped column is of a type that cannot be compared, for whatever reads them."""
+    for problem in references.problems:
+        if problem.code == CODE:
+            raise DatabaseUnusable(
+                problem=problem.message, remedy="All of them: manage.py database_cleanup --preflight"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class MappedTypes:
+    """The mapped columns of one database."""
+
+    tables: FolderTables
+    found: ReferenceMap
+    spelled: Mapping[tuple[TableName, str], str]
+    """The database's spelling of the columns."""
+    postgresql: bool
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a problem for each mapped column of an unsuitable type."""
+        tables, found = self.tables, self.found
+        keys = (
+            (found.applications, tables.application_key, tables.application, "CLEANUP_APPLICATION_MODEL"),
+            (found.folders, tables.folder_key, tables.folder, "CLEANUP_FOLDER_MODEL"),
+            (found.files, tables.file_key, tables.file, "CLEANUP_FILE_MODEL"),
+        )
+        for table, key, model, setting in keys:
+            column = self._column(table, key.column)
+            if not can_be(column, key):
+                yield self._unlike_model(table, column, key=key, model=model, setting=setting)
+        to_folder, to_application = self._column(found.folders, tables.folder_key.column), self._application_key
+        references = (
+            (found.folders, tables.folder_parent, found.folders, to_folder, tables.folder_key),
+            (found.files, tables.file_folder, found.folders, to_folder, tables.folder_key),
+            (found.folders, tables.folder_application, found.applications, to_application, tables.application_key),
+            (found.files, tables.file_application, found.applications, to_application, tables.application_key),
+        )
+        for table, name, target, target_key, key in references:
+            column = self._column(table, name)
+            if not self._names(column, target_key, key, of_file=name == tables.file_folder and table == found.files):
+                yield cannot_hold(table, column, target=target.name, key=target_key)
+        yield from self._others()
+
+    def _column(self, table: Table, name: str) -> Column:
+        return table.column(self.spelled.get((table.name, name), name))
+
+    @property
+    def _application_key(self) -> Column:
+        return self._column(self.found.applications, self.tables.application_key.column)
+
+    def _names(self, column: Column, target: Column, key: KeyColumn, *, of_file: bool) -> bool:
+        """Return whether a column can be compared with the key that it is to name.
+
+        A text may name any key, but only the column by which files name their folder is read that way.
+        """
+        if self.postgresql and not of_file:
+            alike = padded_length(target) is None or padded_length(column) is not None
+            return kind_of(column) == kind_of(target) != "other" and alike
+        return can_hold(column, key) or kind_of(column) == kind_of(target) != "other"
+
+    def _unlike_model(
+        self, table: Table, column: Column, *, key: KeyColumn, model: type[models.Model], setting: str
+    ) -> Problem:
+        kind = type(key.field).__name__
+        message = (
+            f"{table.name}.{column.name} is of type {spelled_type(column)}, and the key of {model._meta.label} is a "
+            f"{kind}: the two cannot be compared. "
+        )
+        wanted = _FIELDS.get(kind_of(column))
+        if wanted is None:
+            message += "Keys are UUIDs, integers or texts: change the type of the column."
+        elif model._meta.app_label == "cleanup":
+            message += f"Describe the table by a model of your own, whose key is a {wanted}, and name it in {setting}."
+        else:
+            message += f"Make the field {key.field.name} of {model._meta.label} a {wanted}."
+        return Problem(CODE, str(table.name), column.name, message)
+
+    def _others(self) -> Iterator[Problem]:
+        """Report names that are no texts, and times that cannot be sorted; SQLite takes and sorts everything."""
+        if not self.postgresql:
+            return
+        folders, files, tables = self.found.folders, self.found.files, self.tables
+        for table, name in ((folders, tables.folder_name), (files, tables.file_name)):
+            column = self._column(table, name)
+            if kind_of(column) != "text":
+                yield Problem(
+                    CODE,
+                    str(table.name),
+                    column.name,
+                    f"{table.name}.{column.name} is of type {spelled_type(column)}, and names are compared as texts. "
+                    f"Name a column of a text type in {self._fields(table)}.",
+                )
+        column = self._column(folders, tables.folder_created)
+        if kind_of(column) == "other" and not column.stored_type.startswith(_SORTED):
+            yield Problem(
+                CODE,
+                str(folders.name),
+                column.name,
+                f"{folders.name}.{column.name} is of type {spelled_type(column)}, by which no folder is older than "
+                f"another. Name a column with a time in {self._fields(folders)}.",
+            )
+
+    def _fields(self, table: Table) -> str:
+        part = "FOLDER" if table == self.found.folders else "FILE"
+        return f"CLEANUP_{part}_FIELDS"
