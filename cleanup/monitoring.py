@@ -11,7 +11,7 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import re_path
 from django.utils.crypto import constant_time_compare
 from prometheus_client.exposition import choose_encoder
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -23,10 +23,24 @@ from cleanup.permissions import Permission
 from cleanup.services.health import health
 
 
+class UnknownParameter(APIException):
+    """There are none."""
+
+    status_code = 422
+    default_code = "invalid"
+    default_detail = "There is no such parameter."
+
+
 class _Answer(APIView):
     """Answers in its own form, whatever the project's renderers are, and has no page in the API's description."""
 
     schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse parameters, as the API does. Raises UnknownParameter."""
+        super().initial(request, *args, **kwargs)
+        if request.query_params:
+            raise UnknownParameter
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:  # noqa: ARG002, FBT001, FBT002  # of the base class
         """Refuse no Accept header."""

@@ -4,6 +4,10 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+#: What Django itself refuses is answered by the API in its own form.
+handler400 = "cleanup.api.problems.bad_request"
+handler500 = "cleanup.api.problems.server_error"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

@@ -5,13 +5,13 @@ settings of Django REST framework.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.parsers import JSONParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,13 +19,26 @@ from rest_framework.views import APIView
 
 from cleanup import conf
 from cleanup.api.authentication import AUTHENTICATION
+from cleanup.api.fields import UUID_FORM, Input
+from cleanup.api.parsing import StrictParser
 from cleanup.api.permissions import Asks
-from cleanup.api.problems import ProblemRenderer, answer
+from cleanup.api.problems import Invalid, ProblemRenderer, answer
 from cleanup.api.throttles import Limit
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.permissions import Permission
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What a method takes in query and body; ``described`` notes it on the method."""
+
+    query: type[serializers.Serializer[Any]] | None = None
+    body: type[serializers.Serializer[Any]] | None = None
+
+
+NOTHING = Takes()
 
 
 class Negotiation(DefaultContentNegotiation):
@@ -42,7 +55,7 @@ class Endpoint(APIView):
     authentication_classes = AUTHENTICATION
     permission_classes = (Asks,)
     throttle_classes = (Limit,)
-    parser_classes = (JSONParser,)
+    parser_classes = (StrictParser,)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = Negotiation
     schema = AutoSchema()
@@ -72,6 +85,21 @@ class Endpoint(APIView):
         """Name who asks, for the history."""
         return str(self.request.user.get_username())
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse, before anything is done, what the method does not take. Raises Invalid, and what DRF raises."""
+        super().initial(request, *args, **kwargs)
+        handler = getattr(self, (request.method or "").lower(), None)
+        if handler is not None:
+            self.refuse_unknown(request, getattr(handler, "takes", NOTHING))
+
+    def refuse_unknown(self, request: Request, takes: "Takes") -> None:
+        """Refuse parameters and fields that the method does not declare, and repeated ones. Raises ValidationError."""
+        repeated = [name for name, values in request.query_params.lists() if len(values) > 1]
+        if repeated:
+            raise Invalid(dict.fromkeys(repeated, "It is given more than once."))
+        self.query(takes.query or Input)
+        self.body(takes.body or Input)
+
     def get_exception_handler(self) -> Any:
         """Answer errors in the one format, whatever the host's settings say."""
         return answer
@@ -91,10 +119,9 @@ class Endpoint(APIView):
 
     def uuid(self, value: str, *, what: str) -> UUID:
         """Return an id from the path. Raises UnknownObject: what is no id is the id of nothing."""
-        try:
-            return UUID(value)
-        except ValueError:
-            raise UnknownObject(what=what, key=value) from None
+        if UUID_FORM.fullmatch(value) is None:
+            raise UnknownObject(what=what, key=value)
+        return UUID(value)
 
     def key(self, value: str, *, of: str) -> str:
         """Return an application's or a folder's key from the path. Raises UnknownObject."""
@@ -107,8 +134,7 @@ class Endpoint(APIView):
 
     def query(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         """Return the query parameters. Raises ValidationError, for unknown ones too: ``dryrun=true`` is no dry run."""
-        given = {name: values[-1] for name, values in self.request.query_params.lists()}
-        return self._checked(kind, given)
+        return self._checked(kind, self.request.query_params.dict())
 
     def body(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         """Return the fields of the body; an empty body has none. Raises ValidationError."""

@@ -1,12 +1,17 @@
 """What comes in, taken at its word: a boolean is a boolean, a number a number, and no field is unknown."""
 
+import re
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from rest_framework import serializers
 
 from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import KeyColumn, folder_tables
+
+#: A UUID, with or without its hyphens.
+UUID_FORM = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}")
 
 
 class Flag(serializers.BooleanField):
@@ -28,6 +33,26 @@ class QueryFlag(serializers.BooleanField):
         if value is None:
             self.fail("invalid", input=data)
         return value
+
+
+class QueryNumber(serializers.IntegerField):
+    """A whole number of a query: plain digits."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Refuse signs, blanks, fractions, and the digits of other scripts."""
+        if not re.fullmatch(r"[0-9]{1,20}", str(data)):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class QueryUuid(serializers.UUIDField):
+    """A UUID of a query, as it is usually written."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """Refuse braces, ``urn:uuid:`` and numbers."""
+        if not UUID_FORM.fullmatch(str(data)):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
 
 
 class Number(serializers.IntegerField):

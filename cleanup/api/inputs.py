@@ -14,10 +14,6 @@ MOST_NAMED = 1000
 _REASON = {"required": False, "allow_blank": True, "max_length": 2000, "help_text": "Kept in the history."}
 
 
-class Nothing(Input):
-    """No fields."""
-
-
 class VerifyQuery(Input):
     """Of what."""
 

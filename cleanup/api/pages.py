@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup.api.endpoint import Endpoint
-from cleanup.api.fields import Input
+from cleanup.api.fields import Input, QueryNumber
 from cleanup.exceptions import UnknownObject
 
 _SALT = "cleanup.api.pages"
@@ -26,8 +26,10 @@ MOST = 500
 class Page(Input):
     """What every list takes."""
 
-    limit = serializers.IntegerField(min_value=1, max_value=MOST, default=50, help_text="Rows on a page.")
-    cursor = serializers.CharField(required=False, max_length=2000, help_text="From ``next`` of the page before.")
+    limit = QueryNumber(min_value=1, max_value=MOST, default=50, help_text="Rows on a page.")
+    cursor = serializers.CharField(
+        required=False, trim_whitespace=False, max_length=2000, help_text="From ``next`` of the page before."
+    )
 
 
 @cache

@@ -10,13 +10,17 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError
-from django.http import Http404
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
+from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
+from cleanup.api.parsing import BodyTooLarge
 from cleanup.exceptions import ApplicationError, CleanupError, Refused, UsageError
 from cleanup.services.errors import classify
 from cleanup.services.reports import Conflict
@@ -89,6 +93,10 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
         return _of_database(error)
     if isinstance(error, Http404):
         error = drf.NotFound()
+    if isinstance(error, RequestDataTooBig):
+        error = BodyTooLarge()
+    if isinstance(error, SuspiciousOperation | UnreadablePostError | MultiPartParserError):
+        error = drf.ParseError("The request cannot be read.")
     if isinstance(error, PermissionDenied):
         error = drf.PermissionDenied()
     if isinstance(error, drf.APIException):
@@ -157,6 +165,40 @@ def _plain(value: Any) -> Any:
     return {name: getattr(value, name) for name in names} if hasattr(value, "message") else str(value)
 
 
+def _well_formed(value: Any) -> Any:
+    """Escape halves of surrogate pairs, which JSON can name and no encoding can write."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_well_formed(name): _well_formed(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_well_formed(entry) for entry in value]
+    return value
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer what Django itself refuses; a project names this as its ``handler400``."""
+    if not _is_of_api(request):
+        return defaults.bad_request(request, exception)
+    return _plain_problem(HTTPStatus.BAD_REQUEST, "parse_error", "The request cannot be read.")
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Answer for a failure that nobody foresaw; a project names this as its ``handler500``."""
+    if not _is_of_api(request):
+        return defaults.server_error(request)
+    return _plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "error", "The server failed, and has logged why.")
+
+
+def _is_of_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/cleanup/")
+
+
+def _plain_problem(status: HTTPStatus, code: str, detail: str) -> HttpResponseBase:
+    document = _problem(status, code, detail).data
+    return JsonResponse(document, status=int(status), content_type=ProblemRenderer.media_type)
+
+
 def _problem(status: HTTPStatus, code: str, detail: str, **extra: Any) -> Response:
     document = {
         "type": f"{TYPE}{code}",
@@ -166,4 +208,5 @@ def _problem(status: HTTPStatus, code: str, detail: str, **extra: Any) -> Respon
         "code": code,
         **extra,
     }
+    document = _well_formed(document)
     return Response(document, status=int(status), content_type=ProblemRenderer.media_type)

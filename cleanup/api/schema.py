@@ -10,7 +10,9 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from rest_framework import serializers
 
 from cleanup import exceptions
+from cleanup.api.endpoint import Takes
 from cleanup.api.pages import Page
+from cleanup.api.parsing import BodyTooLarge
 from cleanup.api.problems import TYPE, ProblemRenderer, status_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,6 +24,7 @@ _OF_FRAMEWORK: Mapping[str, tuple[HTTPStatus, str]] = {
     "authentication_failed": (HTTPStatus.UNAUTHORIZED, "The token is unknown or has expired."),
     "permission_denied": (HTTPStatus.FORBIDDEN, "This asks for the permission cleanup.look."),
     "unsupported_media_type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, 'Unsupported media type "text/plain" in request.'),
+    "body_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, BodyTooLarge.default_detail),
     "invalid": (HTTPStatus.UNPROCESSABLE_ENTITY, "Something in the request is not allowed."),
     "throttled": (HTTPStatus.TOO_MANY_REQUESTS, "Request was throttled. Expected available in 12 seconds."),
     "try_again": (HTTPStatus.SERVICE_UNAVAILABLE, "The database refused (LockNotAvailable, SQLSTATE 55P03)."),
@@ -34,8 +37,16 @@ _OF_PRODUCT: Mapping[str, type[exceptions.CleanupError]] = {
     if inspect.isclass(kind) and issubclass(kind, exceptions.CleanupError)
 }
 
-ALWAYS = ("not_authenticated", "authentication_failed", "permission_denied", "try_again")
-WITH_BODY = ("parse_error", "unsupported_media_type", "invalid")
+ALWAYS = (
+    "not_authenticated",
+    "authentication_failed",
+    "permission_denied",
+    "parse_error",
+    "body_too_large",
+    "unsupported_media_type",
+    "invalid",
+    "try_again",
+)
 #: What keeps a run from starting.
 STARTING = ("busy", "frozen", "preflight", "no_cluster")
 #: What keeps a rollback from being done.
@@ -124,8 +135,6 @@ def described(
 ) -> Callable[[F], F]:
     """Describe a method of a view: what it takes, what it answers, and every problem."""
     found = [*ALWAYS, *codes]
-    found += WITH_BODY if body else ()
-    found += ("invalid",) if query else ()
     found += ("not_found",) if query and issubclass(query, Page) else ()
     found += ("throttled",) if limited else ()
     extend = extend_schema(
@@ -139,6 +148,7 @@ def described(
     )
 
     def describe(method: F) -> F:
+        method.takes = Takes(query, body)  # type: ignore[attr-defined]  # it is a function
         method.schema = AutoSchema  # type: ignore[attr-defined]  # else it is taken from the host's settings
         return extend(method)
 

@@ -64,8 +64,7 @@ class AcknowledgeAlert(Endpoint):
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
-    @described("Acknowledge an alert", {200: AlertResource}, codes=["invalid", "not_found"])
+    @described("Acknowledge an alert", {200: AlertResource}, codes=["not_found"])
     def post(self, request: Request, alert_id: int) -> Response:
         """Say that somebody looks after it: it is not repeated while nothing gets worse."""
-        self.body(inputs.Nothing)
         return Response(AlertResource(alerts.acknowledge(using=self.using, alert_id=alert_id, by=self.account)).data)

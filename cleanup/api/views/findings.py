@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from cleanup.api import inputs
 from cleanup.api.endpoint import Endpoint
-from cleanup.api.fields import Key
+from cleanup.api.fields import Key, QueryFlag, QueryNumber
 from cleanup.api.pages import Listing, Page, page_of
 from cleanup.api.resources import CheckResource, FindingResource, VerificationResource
 from cleanup.api.schema import described
@@ -23,7 +23,7 @@ from cleanup.services.findings import CODES
 class VerificationsQuery(Page):
     """Which verifications."""
 
-    passed = serializers.BooleanField(required=False)
+    passed = QueryFlag(required=False)
     ordering = serializers.ChoiceField(["-verification_id", "verification_id"], default="-verification_id")
 
 
@@ -87,9 +87,7 @@ class OneVerification(Endpoint):
 class FindingsQuery(Page):
     """Which findings."""
 
-    verification_id = serializers.IntegerField(
-        required=False, min_value=1, max_value=2**63 - 1, help_text="Left out: the latest."
-    )
+    verification_id = QueryNumber(required=False, min_value=1, max_value=2**63 - 1, help_text="Left out: the latest.")
     code = serializers.ChoiceField(CODES, required=False)
     severity = serializers.ChoiceField(Finding.Severity.choices, required=False)
     application_id = Key(of="application", required=False)

@@ -3,19 +3,27 @@
 from typing import Any
 
 from django.contrib.auth.mixins import LoginRequiredMixin, PermissionRequiredMixin
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.generic import TemplateView
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api.endpoint import Endpoint
+from cleanup.api.endpoint import Endpoint, Takes
+from cleanup.api.fields import Input
 from cleanup.api.schema import described
 from cleanup.api.schema_settings import SETTINGS
 from cleanup.permissions import Permission
+
+
+class SchemaQuery(Input):
+    """In which form."""
+
+    format = serializers.ChoiceField(["yaml", "json"], required=False, help_text="Else as the Accept header asks.")
 
 
 class Schema(SpectacularAPIView, Endpoint):
@@ -29,7 +37,7 @@ class Schema(SpectacularAPIView, Endpoint):
     serve_public = True
     asks = {"GET": (Permission.LOOK,)}
 
-    @described("Get this schema", {200: OpenApiTypes.OBJECT})
+    @described("Get this schema", {200: OpenApiTypes.OBJECT}, query=SchemaQuery)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return the schema, as YAML, or as JSON where that is asked for."""
         response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
@@ -40,6 +48,9 @@ class Nowhere(Endpoint):
     """All paths that are none."""
 
     schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
+
+    def refuse_unknown(self, request: Request, takes: Takes) -> None:
+        """Let the path be what is wrong."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Tell whoever may know, in the one format. Raises NotFound."""
@@ -68,6 +79,8 @@ class TryIt(LoginRequiredMixin, PermissionRequiredMixin, TemplateView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Add the policy."""
         response = super().dispatch(request, *args, **kwargs)
+        if request.user.is_authenticated and request.GET:
+            response = HttpResponse("The page takes no parameters.", status=422, content_type="text/plain")
         response.headers["Content-Security-Policy"] = self.policy
         response.headers["Cache-Control"] = "no-store"
         return response

@@ -39,14 +39,13 @@ class Check(Endpoint):
     asks = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
-    @described("Run a consistency check", {200: documents.CheckDocument}, codes=["invalid"], limited=True)
+    @described("Run a consistency check", {200: documents.CheckDocument}, limited=True)
     def post(self, request: Request) -> Response:
         """Find the applications with duplicates, and store the check.
 
         Changes nothing but rows that were filed into removed folders: these are re-pointed. Where
         the latest verification of the whole database is older than a day, it is done anew, which takes a while.
         """
-        self.body(inputs.Nothing)
         return Response(self.automation.run_consistency_check(started_by=self.account, started_how="api"))
 
 
@@ -66,7 +65,6 @@ class Verify(Endpoint):
     def post(self, request: Request) -> Response:
         """Verify one application, or the whole database, whose findings are stored; changes nothing."""
         query = self.query(inputs.VerifyQuery)
-        self.body(inputs.Nothing)
         return Response(self.service.verify_cleanup_integrity(query.get("application_id"), started_by=self.account))
 
 
@@ -76,10 +74,9 @@ class Preflight(Endpoint):
     asks = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
-    @described("Ask whether a cleanup can run", {200: documents.PreflightDocument}, codes=["invalid"], limited=True)
+    @described("Ask whether a cleanup can run", {200: documents.PreflightDocument}, limited=True)
     def post(self, request: Request) -> Response:
         """Say yes or no before anything is risked, what the answer rests on, and an estimate; changes nothing."""
-        self.body(inputs.Nothing)
         return Response(self.service.preflight())
 
 
@@ -217,9 +214,8 @@ class Unfreeze(Endpoint):
 
     asks = {"POST": (Permission.FREEZE,)}
 
-    @described("Let everything go on", {200: FreezeDocument}, codes=["invalid"])
+    @described("Let everything go on", {200: FreezeDocument})
     def post(self, request: Request) -> Response:
         """Allow cleaning again."""
-        self.body(inputs.Nothing)
         self.service.unfreeze(changed_by=self.account)
         return Response({"frozen": False})

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from cleanup.api import documents, inputs
 from cleanup.api.endpoint import Endpoint
-from cleanup.api.fields import Key
+from cleanup.api.fields import Key, QueryUuid
 from cleanup.api.pages import Listing, Page, page_of
 from cleanup.api.resources import PointResource, SnapshotRowResource
 from cleanup.api.schema import IDEMPOTENCY_KEY, UNDOING, described, path_id
@@ -38,7 +38,7 @@ class PointsQuery(Page):
     """Which points."""
 
     application_id = Key(of="application", required=False)
-    run_id = serializers.UUIDField(required=False)
+    run_id = QueryUuid(required=False)
     kind = serializers.ChoiceField(RollbackPoint.Kind.choices, required=False)
     status = serializers.ChoiceField(RollbackPoint.Status.choices, required=False)
     ordering = serializers.ChoiceField(["-created_at", "created_at"], default="-created_at")
@@ -122,7 +122,7 @@ class PreviewPoint(PointEndpoint):
         "Preview a rollback",
         {200: documents.RollbackDocument},
         parameters=[POINT_ID],
-        codes=["invalid", "not_found", *UNDOING],
+        codes=["not_found", *UNDOING],
         limited=True,
     )
     def post(self, request: Request, rollback_id: str) -> Response:
@@ -131,7 +131,6 @@ class PreviewPoint(PointEndpoint):
         It is the rollback itself in a transaction that is undone: nothing stays changed, but locks are taken for a
         moment. Therefore it is a POST, and asks for the permission to roll back.
         """
-        self.body(inputs.Nothing)
         return Response(self.service.preview_rollback(self.find(rollback_id).id).as_json())
 
 

@@ -78,12 +78,11 @@ class RunSchedule(OneSchedule):
         "Run a schedule now",
         {202: ScheduledRunResource},
         parameters=[NAME],
-        codes=["invalid", "not_found", "no_cluster"],
+        codes=["not_found", "no_cluster"],
         limited=True,
     )
     def post(self, request: Request, name: str) -> Response:
         """Have a cluster do now what it is for; ``status`` may be ``skipped``, with the reason."""
-        self.body(inputs.Nothing)
         return Response(ScheduledRunResource(self.automation.run_schedule(self.name(name))).data, status=202)
 
 
@@ -92,10 +91,9 @@ class Start(Endpoint):
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
-    @described("Start the service", {200: documents.StatusDocument}, codes=["invalid"])
+    @described("Start the service", {200: documents.StatusDocument})
     def post(self, request: Request) -> Response:
         """Let the schedules fire from now on; where it is started already, nothing changes."""
-        self.body(inputs.Nothing)
         return Response(self.automation.start_automated_service(started_by=self.account))
 
 
@@ -104,8 +102,7 @@ class Stop(Endpoint):
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
-    @described("Stop the service", {200: documents.StatusDocument}, codes=["invalid"])
+    @described("Stop the service", {200: documents.StatusDocument})
     def post(self, request: Request) -> Response:
         """Let no schedule fire any more; what they have begun goes on to its end."""
-        self.body(inputs.Nothing)
         return Response(self.automation.stop_automated_service(stopped_by=self.account))
