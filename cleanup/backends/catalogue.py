@@ -65,6 +65,10 @@ class Column:
     """Its place in the table, which a new name does not change (``attnum``; ``cid`` on SQLite, counted from 1)."""
     definition: str = ""
     """What a type of the host's own consists of: labels of an enum, attributes of a row, base type of a domain."""
+    casts_out: bool = False
+    """A cast to text is not its text form (PostgreSQL): the host made one of its own, or it would strip blanks."""
+    casts_in: bool = False
+    """A cast from text does not read its text form (PostgreSQL): the host made one of its own."""
     collation: str = ""
     """As SQL, where it is not that of the type (PostgreSQL)."""
     expression: str = ""

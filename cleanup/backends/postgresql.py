@@ -2,7 +2,9 @@
 
 Note [Text form]. ``column::text`` under pinned DateStyle, IntervalStyle, bytea_output, extra_float_digits, TimeZone and
 lc_monetary, and ``text::type`` back, is how pg_dump moves values: exact for every type, infinities, json spacing and
-array bounds included. Types are spelled by ``format_type``.
+array bounds included. Where the host has made a cast to or from text of its own, which would be used, the type's
+output and input functions are called in other ways: by concat, and by a cast from bpchar. Types are spelled by
+``format_type``.
 
 Note [Who yields]. PostgreSQL ends a deadlock by failing whoever has waited for ``deadlock_timeout``, and looks but once
 in a wait. A writer may wait for us longer than we for him: since our first lock, through all our waits and work. So
@@ -78,6 +80,12 @@ def _bare(column: Column) -> str:
     are for what is stored, and the assignment makes them; a key that is looked for may be none that it admits.
     """
     return _LENGTHS.sub(lambda match: {"character": "bpchar"}.get(match[1], match[1]), column.stored_type)
+
+
+def _typed(column: Column) -> str:
+    """Return what a cell is cast to so that its type's input function reads it, whatever casts the host has made."""
+    bare = _bare(column)
+    return f"bpchar::{bare}" if column.casts_in else bare
 
 
 class PostgresBackend(Backend):
@@ -379,7 +387,7 @@ class PostgresBackend(Backend):
         params: list[Any] = []
         for target in targets:
             condition, condition_params = self._condition(target)
-            row = self._text_array([f"t.{self.quote(column)}" for column in target.key])
+            row = self._text_array([self._shown(target.table.column(column)) for column in target.key])
             parts.append(
                 f"SELECT m.point, {row} AS row FROM {self._pairs(target)}"
                 f" JOIN {self.relation(target.table.name)} AS t ON {condition}"
@@ -538,9 +546,9 @@ class PostgresBackend(Backend):
         lists = ", ".join(f"json_agg({name}) AS {name}" for name in keys)
         counted = self.fetch(
             f"WITH moved AS (UPDATE {self.relation(table.name)} AS t"
-            f" SET {self.quote(column)} = m.new::{_bare(table.column(column))}"
+            f" SET {self.quote(column)} = m.new::{_typed(table.column(column))}"
             f" FROM {given} WHERE {self._key_condition(table, key)}"
-            f" AND t.{self.quote(column)}::text IS NOT DISTINCT FROM m.old RETURNING m.*)"
+            f" AND {self._shown(table.column(column))}::text IS NOT DISTINCT FROM m.old RETURNING m.*)"
             f", changes AS (SELECT point, chunk, old, new, count(*) AS row_count, {lists} FROM (SELECT *,"
             f" (row_number() OVER () - 1) / {ROWS_PER_SNAPSHOT_ROW} AS chunk FROM moved) AS numbered"
             f" GROUP BY point, chunk, old, new)"
@@ -587,7 +595,7 @@ class PostgresBackend(Backend):
                 ", forwarded AS (INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)"
                 " SELECT k0, survivor, coalesce(name, ''), point FROM gone)"
             )
-        image = self._text_array([f"t.{self.quote(column.name)}" for column in table.columns if not column.generated])
+        image = self._text_array([self._shown(column) for column in table.columns if not column.generated])
         sql = (
             f"WITH gone AS (DELETE FROM {self.relation(table.name)} AS t"
             f" USING {self._unnest(types, names)}"
@@ -607,7 +615,7 @@ class PostgresBackend(Backend):
         self, structure: StructureTable, *, point: int, application: str, key: KeyColumn, step: int
     ) -> int:
         table = structure.table
-        image = self._text_array([f"t.{self.quote(column.name)}" for column in table.columns if not column.generated])
+        image = self._text_array([self._shown(column) for column in table.columns if not column.generated])
         ((count,),) = self.fetch(
             f'WITH journaled AS (INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)'
             f" SELECT %s, 'structure', %s, %s, count(*), json_agg(image)::text"
@@ -637,18 +645,19 @@ class PostgresBackend(Backend):
             after_key = " AND ".join(
                 f"t.{self.quote(column)} = "
                 + (f"j.n{target.columns.index(column)}" if column in target.columns else f"j.k{place}")
-                + f"::{_bare(target.table.column(column))}"
+                + f"::{_typed(target.table.column(column))}"
                 for place, column in enumerate(target.key)
             )
-            is_new = [f"t.{column}::text IS NOT DISTINCT FROM j.n{place}" for place, column in enumerate(columns)]
-            is_old = [f"t.{column}::text IS NOT DISTINCT FROM j.o{place}" for place, column in enumerate(columns)]
+            now = [f"{self._shown(target.table.column(column))}::text" for column in target.columns]
+            is_new = [f"{cell} IS NOT DISTINCT FROM j.n{place}" for place, cell in enumerate(now)]
+            is_old = [f"{cell} IS NOT DISTINCT FROM j.o{place}" for place, cell in enumerate(now)]
             either = " AND ".join(f"({new} OR {old})" for new, old in zip(is_new, is_old, strict=True))
             same = " AND ".join(is_old)
             may, missing_target = f"{either} AND NOT ({same})", ""
             if target.must_exist is not None:
                 folders, folder_columns = target.must_exist
                 given = ", ".join(
-                    f"j.o{place}::{_bare(folders.column(column))}" for place, column in enumerate(folder_columns)
+                    f"j.o{place}::{_typed(folders.column(column))}" for place, column in enumerate(folder_columns)
                 )
                 listed = ", ".join(f"f.{self.quote(column)}" for column in folder_columns)
                 there = f"({given}) IN (SELECT {listed} FROM {self.relation(folders.name)} AS f)"
@@ -674,7 +683,7 @@ class PostgresBackend(Backend):
             ctes.append(
                 f"u{number} AS (UPDATE {relation} AS t SET "
                 + ", ".join(
-                    f"{column} = j.o{place}::{_bare(target.table.column(target.columns[place]))}"
+                    f"{column} = j.o{place}::{_typed(target.table.column(target.columns[place]))}"
                     for place, column in enumerate(columns)
                 )
                 + f" FROM j{number} AS j WHERE {after_key} AND {may} RETURNING j.point, j.number)"
@@ -771,10 +780,12 @@ class PostgresBackend(Backend):
             table, columns, key, points=points, step=step, left_out=left_out, instead=instead, rows=rows, part=part
         )
         relation, first = self.relation(table.name), self.quote(key[0])
-        key_array = self._text_array([f"i.{self.quote(column)}" for column in key])
+        key_array = self._text_array([self._shown(table.column(column), alias="i") for column in key])
         same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
         differs = " OR ".join(
-            f"t.{self.quote(column)}::text IS DISTINCT FROM i.{self.quote(column)}::text" for column in columns
+            f"{self._shown(table.column(column))}::text"
+            f" IS DISTINCT FROM {self._shown(table.column(column), alias='i')}::text"
+            for column in columns
         )
         selects = [f"SELECT i.__point, 'row_exists', {key_array}, ''::text, ''::text FROM found AS i WHERE i.__differs"]
         params: list[Any] = []
@@ -856,7 +867,9 @@ class PostgresBackend(Backend):
             wanted={*key, *foreign_key.columns, *foreign_key.target_columns},
         )
         relation = self.relation(table.name)
-        own_key, other_key = (self._text_array([f"{alias}.{self.quote(column)}" for column in key]) for alias in "if")
+        own_key, other_key = (
+            self._text_array([self._shown(table.column(column), alias=alias) for column in key]) for alias in "if"
+        )
         same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
         pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
         needs = " AND ".join(f"f.{self.quote(other)} = i.{self.quote(own)}" for own, other in pairs)
@@ -906,11 +919,13 @@ class PostgresBackend(Backend):
         images, params = self._images(table, columns, key, points=[point], step=None, left_out=())
         same_key = " AND ".join(f"t.{self.quote(column)} = i.{self.quote(column)}" for column in key)
         differs = " OR ".join(
-            f"t.{self.quote(column)}::text IS DISTINCT FROM i.{self.quote(column)}::text" for column in columns
+            f"{self._shown(table.column(column))}::text"
+            f" IS DISTINCT FROM {self._shown(table.column(column), alias='i')}::text"
+            for column in columns
         )
         first = self.quote(key[0])
-        image_key = self._text_array([f"i.{self.quote(column)}" for column in key])
-        row_key = self._text_array([f"t.{self.quote(column)}" for column in key])
+        image_key = self._text_array([self._shown(table.column(column), alias="i") for column in key])
+        row_key = self._text_array([self._shown(table.column(column)) for column in key])
         rows = self.fetch(
             f"WITH {images} SELECT CASE WHEN t.{first} IS NULL THEN 'row_missing' ELSE 'changed' END, {image_key}"
             f" FROM images AS i LEFT JOIN {self.relation(table.name)} AS t ON {same_key}"
@@ -953,7 +968,7 @@ class PostgresBackend(Backend):
             for place, column in enumerate(instead.columns):
                 found[column] = f"CASE WHEN w.k IS NULL THEN {found[column]} ELSE w.c{place} END"
         listed = ", ".join(
-            f"({cell})::{_bare(table.column(column))} AS {self.quote(column)}"
+            f"({cell})::{_typed(table.column(column))} AS {self.quote(column)}"
             for column, cell in found.items()
             if not wanted or column in wanted
         )
@@ -1028,7 +1043,7 @@ class PostgresBackend(Backend):
     def _condition(self, target: Target, *, changes: str = "") -> tuple[str, list[Any]]:
         """Return the condition of the rows to change; ``changes`` is a CTE with the pairs, where there is one."""
         parts = [
-            f"t.{self.quote(column)} = m.o{place}::{_bare(target.table.column(column))}"
+            f"t.{self.quote(column)} = m.o{place}::{_typed(target.table.column(column))}"
             for place, column in enumerate(target.columns)
         ]
         params: list[Any] = []
@@ -1038,7 +1053,7 @@ class PostgresBackend(Backend):
         if target.spare:
             key = target.table.column(target.key[0])
             if changes and target.spare is target.pairs.olds[0]:  # as a rule; then they are there already
-                spare = f"(SELECT o0::{_bare(key)} FROM {changes})"
+                spare = f"(SELECT o0::{_typed(key)} FROM {changes})"
             else:
                 spare = f"unnest(%s::text[]::{_bare(key)}[])"
                 params.append(self._array(target.spare))
@@ -1049,7 +1064,7 @@ class PostgresBackend(Backend):
     def _values(self, target: Target) -> str:
         """Return the new values in the columns' types: once for each change, however many rows it moves."""
         return ", ".join(
-            f"m.n{place}::{_bare(target.table.column(column))} AS v{place}"
+            f"m.n{place}::{_typed(target.table.column(column))} AS v{place}"
             for place, column in enumerate(target.columns)
         )
 
@@ -1059,19 +1074,25 @@ class PostgresBackend(Backend):
     def _old_key(self, target: Target) -> str:
         return self._text_array(
             [
-                f"m.o{target.columns.index(column)}" if column in target.columns else f"t.{self.quote(column)}"
+                f"m.o{target.columns.index(column)}"
+                if column in target.columns
+                else self._shown(target.table.column(column))
                 for column in target.key
             ]
             or ["NULL"]
         )
 
     def _image(self, target: Target) -> str:
-        stored = [f"t.{self.quote(column.name)}" for column in target.table.columns if not column.generated]
+        stored = [self._shown(column) for column in target.table.columns if not column.generated]
         return f"to_json({self._text_array(stored)})"
 
     def _key_cells(self, target: Target) -> str:
         return ", ".join(
-            (f"m.o{target.columns.index(column)}" if column in target.columns else f"t.{self.quote(column)}::text")
+            (
+                f"m.o{target.columns.index(column)}"
+                if column in target.columns
+                else f"{self._shown(target.table.column(column))}::text"
+            )
             + f" AS k{place}"
             for place, column in enumerate(target.key)
         )
@@ -1081,8 +1102,14 @@ class PostgresBackend(Backend):
 
     def _key_condition(self, table: Table, key: tuple[str, ...]) -> str:
         return " AND ".join(
-            f"t.{self.quote(column)} = m.k{place}::{_bare(table.column(column))}" for place, column in enumerate(key)
+            f"t.{self.quote(column)} = m.k{place}::{_typed(table.column(column))}" for place, column in enumerate(key)
         )
+
+    def _shown(self, column: Column, *, alias: str = "t") -> str:
+        """Return a column of a row such that a cast to text gives the form of its type's output function."""
+        value = f"{alias}.{self.quote(column.name)}"
+        # What is null is not what is a row of nulls, which IS NULL calls null, too.
+        return f"(CASE WHEN {value} IS DISTINCT FROM NULL THEN concat({value}) END)" if column.casts_out else value
 
     def _text_array(self, expressions: Sequence[str]) -> str:
         # ARRAY[...] rather than json_build_array(...): no limit of a hundred arguments.

@@ -152,6 +152,9 @@ domains AS (
      WHERE a.typarray <> 0
 )"""
 
+#: A cast that is not the server's own and calls a function; other ones use the type's input and output functions.
+_HOSTS = "k.castmethod = 'f' AND k.oid >= 16384"
+
 _COLUMNS = f"""
 WITH RECURSIVE {_WANTED}, {_BASES}
 SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -166,10 +169,22 @@ SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.
                             FROM pg_attribute f
                            WHERE f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped)
            ELSE '' END,
-       coalesce(b.base, '')
+       coalesce(b.base, ''),
+       plain.type = 'pg_catalog.bpchar'::regtype AND a.atttypmod = -1 AND own.typtypmod = -1
+       OR EXISTS (SELECT FROM pg_cast k
+                   WHERE k.castsource = plain.type AND k.casttarget = 'pg_catalog.text'::regtype AND {_HOSTS}),
+       EXISTS (SELECT FROM pg_cast k
+                WHERE k.castsource = 'pg_catalog.text'::regtype AND k.casttarget = plain.type AND {_HOSTS})
   FROM pg_attribute a
   LEFT JOIN bases b ON b.oid = a.atttypid
   JOIN pg_type own ON own.oid = a.atttypid
+  JOIN LATERAL (
+      WITH RECURSIVE chain AS (
+          SELECT own.oid AS type, own.typbasetype AS base
+          UNION ALL
+          SELECT p.oid, p.typbasetype FROM chain JOIN pg_type p ON p.oid = chain.base
+      ) SELECT type FROM chain WHERE base = 0
+  ) plain ON true
   JOIN pg_type t ON t.oid = CASE WHEN own.typcategory = 'A' THEN own.typelem ELSE own.oid END
   LEFT JOIN pg_collation o ON o.oid = a.attcollation AND o.oid <> own.typcollation
   LEFT JOIN pg_namespace n ON n.oid = o.collnamespace
@@ -437,7 +452,7 @@ class PostgresCatalogue:
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
         """Return the tables that exist, by name."""
         rows, column_rows, index_rows, check_rows, trigger_rows = self._fetch_each(
-            (_TABLES, 11), (_COLUMNS, 13), (self._indexes_sql, 19), (_CHECKS, 5), (_TRIGGERS, 7), **_arrays(tables)
+            (_TABLES, 11), (_COLUMNS, 15), (self._indexes_sql, 19), (_CHECKS, 5), (_TRIGGERS, 7), **_arrays(tables)
         )
         oids = [row[0] for row in rows]
         columns: dict[int, dict[int, Column]] = {oid: {} for oid in oids}
@@ -621,7 +636,7 @@ def _check(numbered: dict[int, str], name: str, expression: str, columns: list[s
 
 def _column(number: int, numbered: dict[int, str], *row: Any) -> Column:
     """Return a column of its row of ``_COLUMNS``, from the name on."""
-    name, kind, not_null, generated, identity, updatable, collation, expression, tree, definition, base = row
+    name, kind, not_null, generated, identity, updatable, collation, expression, tree, definition, base, *casts = row
     mentioned = {int(number) for number in _VARIABLE.findall(tree or "")}
     return Column(
         name=name,
@@ -632,6 +647,8 @@ def _column(number: int, numbered: dict[int, str], *row: Any) -> Column:
         updatable=updatable,
         number=number,
         definition=definition,
+        casts_out=casts[0],
+        casts_in=casts[1],
         collation=collation or "",
         expression=expression or "",
         computed_from=frozenset(numbered[number] for number in mentioned if number in numbered),
