@@ -261,8 +261,15 @@ class TestExamples:
             "Monitoring",
         )
         assert sum(len(blocks("console", section(title))) for title in shown) == len(blocks("console"))
-        written = ("Your own models", "The REST API", "Monitoring", *STORY)
+        written = ("Your own models", "The REST API", "Monitoring", "References and refusals", *STORY)
         assert sum(len(blocks("python", section(title))) for title in written) == len(blocks("python"))
+
+    def test_of_settings_are_understood(self, settings):
+        (block,) = blocks("python", section("References and refusals"))
+        written: dict[str, object] = {}
+        exec(block, written)  # it is what README says
+        settings.CLEANUP_EXTRA_REFERENCES = written["CLEANUP_EXTRA_REFERENCES"]
+        assert len(conf.extra_references()) == 4
 
     def test_in_python_run(self, demonstrated):
         story = [block for title in STORY for block in blocks("python", section(title))]
@@ -412,7 +419,7 @@ class TestGrants:
     @pytest.fixture
     def granted(self, blank_database):
         """The database of another program, adopted with the roles of README."""
-        (statements,) = blocks("sql")
+        (statements,) = blocks("sql", section("Roles and grants"))
         before, after = re.split(r"^-- now, as cleanup_migrate: .*\n", statements, flags=re.MULTILINE)
         execute(blank_database, HOST_TABLES)
         with contextlib.ExitStack() as stack:
