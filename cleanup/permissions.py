@@ -1,10 +1,14 @@
-"""The product's permissions, one per kind of deed, for every door: admin, API, and whoever builds another.
+"""The product's permissions, and the one policy that says which of them an action asks for.
 
-They belong to the content type of ``Control``, whose ``Meta`` lists them; those that Django makes for each model say
-nothing here.
+Admin and API ask here, so that what one refuses the other refuses. Each function returns permissions of which any one
+is enough. The command line asks for none: who has the shell has the database.
+The permissions belong to the content type of ``Control``, whose ``Meta`` lists them; those that Django makes for each
+model say nothing here.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any, Protocol
 
 
 class Permission(StrEnum):
@@ -34,3 +38,59 @@ DESCRIPTIONS = {
     Permission.MANAGE_SCHEDULES: "Can change schedules, start and stop the service, and acknowledge alerts",
     Permission.FREEZE: "Can stop everything, and let it go on",
 }
+
+
+#: Permissions of which any one is enough.
+AnyOf = tuple[Permission, ...]
+
+#: For selected applications; who may clean up everything may clean up some.
+CLEANING: AnyOf = (Permission.CLEAN, Permission.CLEAN_EVERYTHING)
+#: Asked for before it is known which run is meant.
+CONTROLLING: AnyOf = (*CLEANING, Permission.ROLL_BACK)
+#: Asked for before it is known what the schedule starts.
+RUNNING_SCHEDULES: AnyOf = (Permission.CHECK, *CLEANING, Permission.MANAGE_SCHEDULES)
+
+#: Applications that may be cleaned up without being named by who may not clean up everything.
+FEW = 10
+
+
+class RunLike(Protocol):
+    """What is asked of a run."""
+
+    kind: str
+    options: dict[str, Any]
+
+
+def to_clean_up(*, named: bool, most: int | None) -> AnyOf:
+    """Return what a cleanup of named applications, or of the worst ``most``, asks for; None is all."""
+    few = named or (most is not None and most <= FEW)
+    return CLEANING if few else (Permission.CLEAN_EVERYTHING,)
+
+
+def to_plan(*, named: bool, most: int | None) -> AnyOf:
+    """Return what a dry run asks for."""
+    return tuple(dict.fromkeys((Permission.CHECK, *CLEANING, *to_clean_up(named=named, most=most))))
+
+
+def to_control(run: RunLike) -> AnyOf:
+    """Return what pausing, resuming, cancelling and approving a run ask for: what starting that very run asks for."""
+    if run.kind == "rollback":
+        return (Permission.ROLL_BACK,)
+    return to_clean_up(named=bool(run.options.get("applications")), most=run.options.get("max_applications"))
+
+
+def to_run_schedule(name: str, *, most: int | None) -> AnyOf:
+    """Return what running a schedule by hand asks for: what starting the same by hand asks for."""
+    if name == "full_cleanup":
+        return to_clean_up(named=False, most=most)
+    return (Permission.MANAGE_SCHEDULES,) if name == "retention" else (Permission.CHECK,)
+
+
+def to_change_schedule(name: str, changes: Mapping[str, Any], *, most: int | None) -> list[AnyOf]:
+    """Return what changing a schedule asks for, all of it; ``most`` is the limit that it has."""
+    asked: list[AnyOf] = [(Permission.MANAGE_SCHEDULES,)]
+    if name == "full_cleanup" and "max_applications" in changes:
+        limit = changes["max_applications"]
+        raised = most is not None and (limit is None or limit > most)
+        asked += [to_clean_up(named=False, most=limit)] if raised else []
+    return asked

@@ -14,7 +14,7 @@ from cleanup.admin.registers import Register, link
 from cleanup.exceptions import CleanupError
 from cleanup.models import Alert, ConsistencyCheck, Schedule
 from cleanup.names import safe
-from cleanup.permissions import Permission
+from cleanup.permissions import Permission, to_change_schedule
 from cleanup.services import alerts
 from cleanup.services import schedules as schedule_service
 
@@ -61,8 +61,8 @@ class ScheduleAdmin(Register):
     list_display = ["what", "how_often", "state", "last", "next"]
     ordering = ["name"]
     sortable_by = ()
-    readonly_fields = ["what", "last", "next"]
-    fields = ["what", *_CHANGEABLE, "last", "next"]
+    readonly_fields = ["what", "last", "next", "who"]
+    fields = ["what", *_CHANGEABLE, "last", "next", "who"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Tell whether the person may change schedules."""
@@ -71,8 +71,11 @@ class ScheduleAdmin(Register):
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:  # noqa: FBT001  # Django's signature
         """Change the schedule by its service, which says when it is next due."""
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name in _CHANGEABLE}
+        limit = Schedule.objects.using(doors.database()).get(pk=obj.pk).max_applications
+        for permissions in to_change_schedule(obj.pk, changes, most=limit):
+            doors.demand(request, permissions)
         try:
-            schedule_service.update(using=doors.database(), name=obj.pk, **changes)
+            schedule_service.update(using=doors.database(), name=obj.pk, by=request.user.get_username(), **changes)
         except CleanupError as error:
             messages.error(request, str(error))
 
@@ -91,6 +94,12 @@ class ScheduleAdmin(Register):
     @admin.display(description="last")
     def last(self, schedule: Schedule) -> str:
         return self.time(schedule.last_run)
+
+    @admin.display(description="last changed by")
+    def who(self, schedule: Schedule) -> str:
+        if schedule.changed_at is None:
+            return "no one yet"
+        return f"{safe(schedule.changed_by) or 'unknown'}, {self.time(schedule.changed_at)}"
 
     @admin.display(description="next")
     def next(self, schedule: Schedule) -> str:

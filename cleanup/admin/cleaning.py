@@ -20,7 +20,7 @@ from cleanup.admin.drawing import Drawing, Side
 from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, UnknownObject
 from cleanup.models import Run
 from cleanup.names import safe
-from cleanup.permissions import Permission
+from cleanup.permissions import CLEANING, Permission
 from cleanup.services import applications, confirmations, overview, previews
 from cleanup.services.consolidation import Inclusion
 
@@ -155,14 +155,14 @@ class CleaningPages(Pages):
 
     # Confirming.
 
-    @doors.needs(Permission.CLEAN)
+    @doors.needs(*CLEANING)
     def clean_up(self, request: HttpRequest) -> HttpResponse:
         """Show what a cleanup of the selected applications, or of the first ten, would do; start it when confirmed."""
         if request.method == "POST":
             return self._start(request)
         return self._confirmation(request, request.GET.getlist("application") or self._first())
 
-    @doors.needs(Permission.CHECK)
+    @doors.needs(Permission.CHECK, *CLEANING)
     def dry_run(self, request: HttpRequest) -> HttpResponse:
         """Show what a cleanup of the first ten would do, and nothing else."""
         return self._confirmation(request, self._first(), dry_run=True)

@@ -13,7 +13,7 @@ from cleanup.admin.answers import DecisionPages, FolderPages
 from cleanup.admin.chart import chart
 from cleanup.admin.cleaning import CleaningPages
 from cleanup.admin.registers import Register
-from cleanup.admin.runs import live
+from cleanup.admin.runs import live, may_control
 from cleanup.admin.undo import UndoPages
 from cleanup.models import Alert, Control, Run, Schedule
 from cleanup.names import safe
@@ -55,6 +55,7 @@ class ControlAdmin(Register):
                 "title": "Cleanup",
                 "opts": self.opts,
                 **_shown(found),
+                "may_control": found.active is not None and may_control(request, found.active),
                 **(extra_context or {}),
             },
         )

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_POST
 from cleanup.admin import sentences
 from cleanup.exceptions import CleanupError
 from cleanup.models import Control, Run
-from cleanup.permissions import Permission
+from cleanup.permissions import CLEANING, AnyOf, Permission
 from cleanup.services import DatabaseCleanupService
 
 
@@ -53,17 +53,24 @@ def may(request: HttpRequest, permission: Permission) -> bool:
 
 def permissions_of(request: HttpRequest) -> dict[str, bool]:
     """Return what the person may do, by the permission's codename, for templates."""
-    return {permission.codename: may(request, permission) for permission in Permission}
+    return {permission.codename: may(request, permission) for permission in Permission} | {
+        "clean": any(may(request, permission) for permission in CLEANING)
+    }
 
 
-def needs(permission: Permission) -> Callable[[View], View]:
-    """Refuse whoever lacks the permission, and who may not look at all."""
+def demand(request: HttpRequest, permissions: AnyOf) -> None:
+    """Raise PermissionDenied unless the person has one of the permissions, and may look."""
+    if not (may(request, Permission.LOOK) and any(may(request, permission) for permission in permissions)):
+        raise PermissionDenied
+
+
+def needs(*permissions: Permission) -> Callable[[View], View]:
+    """Refuse who has none of the permissions, and who may not look at all."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if not (may(request, Permission.LOOK) and may(request, permission)):
-                raise PermissionDenied
+            demand(request, permissions)
             return view(self, request, *args, **kwargs)
 
         return guarded
@@ -71,11 +78,11 @@ def needs(permission: Permission) -> Callable[[View], View]:
     return decorate
 
 
-def deed(permission: Permission) -> Callable[[View], View]:
+def deed(*permissions: Permission) -> Callable[[View], View]:
     """As ``needs``, and refuse all but a POST; for views that change something."""
 
     def decorate(view: View) -> View:
-        return method_decorator(require_POST)(needs(permission)(view))
+        return method_decorator(require_POST)(needs(*permissions)(view))
 
     return decorate
 

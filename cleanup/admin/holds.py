@@ -11,7 +11,7 @@ from cleanup.admin import doors
 from cleanup.admin.registers import Register, application
 from cleanup.models import Hold
 from cleanup.names import safe
-from cleanup.permissions import Permission
+from cleanup.permissions import CLEANING
 
 
 @admin.register(Hold)
@@ -35,7 +35,7 @@ class HoldAdmin(Register):
             *super().get_urls(),
         ]
 
-    @doors.deed(Permission.CLEAN)
+    @doors.deed(*CLEANING)
     def hold_view(self, request: HttpRequest) -> HttpResponse:
         """Mark an application as not to be touched."""
         key = request.POST.get("application", "")
@@ -52,7 +52,7 @@ class HoldAdmin(Register):
             messages.success(request, "No cleanup touches this application until you release it.")
         return redirect("admin:cleanup_hold_changelist")
 
-    @doors.deed(Permission.CLEAN)
+    @doors.deed(*CLEANING)
     def release_view(self, request: HttpRequest, hold_id: int) -> HttpResponse:
         """Let cleanups touch an application again."""
         held = get_object_or_404(self.get_queryset(request), pk=hold_id)

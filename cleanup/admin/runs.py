@@ -12,7 +12,7 @@ from cleanup.admin import doors, sentences
 from cleanup.admin.registers import Register, application, link, list_link
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.names import safe
-from cleanup.permissions import Permission
+from cleanup.permissions import CONTROLLING, Permission, to_control
 
 
 @admin.register(Run)
@@ -58,7 +58,7 @@ class RunAdmin(Register):
     ) -> Any:
         """Show a run, live while it is at work."""
         run = self.get_object(request, object_id)
-        extra = {} if run is None else {"run": run, **live(run)}
+        extra = {} if run is None else {"run": run, **live(run), "may_control": may_control(request, run)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
     @doors.needs(Permission.LOOK)
@@ -67,19 +67,21 @@ class RunAdmin(Register):
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
         return render(request, "admin/cleanup/progress.html", {"run": run, **live(run)})
 
-    @doors.deed(Permission.CLEAN)
+    @doors.deed(*CONTROLLING)
     def pause_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Ask the run to pause after its batch."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        if doors.attempt(request, lambda: doors.service().pause(run.pk, reason=_by(request, "paused"))) is not None:
+        doors.demand(request, to_control(run))
+        if doors.attempt(request, lambda: doors.service().pause(run.pk, by=request.user.get_username())) is not None:
             doors.log(request, run, "Paused the run.")
             messages.success(request, "It pauses as soon as what it has begun is finished.")
         return _back(run)
 
-    @doors.deed(Permission.CLEAN)
+    @doors.deed(*CONTROLLING)
     def resume_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Go on with a run; its failures are tried again if the person says so."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
+        doors.demand(request, to_control(run))
         retry = bool(request.POST.get("retry_failed"))
         by = request.user.get_username()
         if (
@@ -90,11 +92,12 @@ class RunAdmin(Register):
             messages.success(request, "The run goes on.")
         return _back(run)
 
-    @doors.deed(Permission.CLEAN)
+    @doors.deed(*CONTROLLING)
     def cancel_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """End the run for good; what it has done stays done."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        if doors.attempt(request, lambda: doors.service().cancel(run.pk, reason=_by(request, "cancelled"))) is not None:
+        doors.demand(request, to_control(run))
+        if doors.attempt(request, lambda: doors.service().cancel(run.pk, by=request.user.get_username())) is not None:
             doors.log(request, run, "Cancelled the run.")
             messages.success(request, "The run was cancelled. What it has done stays done, and can be undone.")
         return _back(run)
@@ -250,8 +253,9 @@ def live(run: Run) -> dict[str, Any]:
     }
 
 
-def _by(request: HttpRequest, what: str) -> str:
-    return f"{what} by {request.user.get_username()}"
+def may_control(request: HttpRequest, run: Run) -> bool:
+    """Return whether the person may pause, resume and cancel the run."""
+    return any(doors.may(request, permission) for permission in to_control(run))
 
 
 def _back(run: Run) -> HttpResponse:

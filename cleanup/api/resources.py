@@ -237,6 +237,8 @@ class ScheduleResource(serializers.ModelSerializer[Schedule]):
             "planned_at",
             "last_run",
             "next_run",
+            "changed_by",
+            "changed_at",
         ]
 
 
@@ -249,7 +251,17 @@ class ScheduledRunResource(serializers.ModelSerializer[ScheduledRun]):
 
     class Meta:
         model = ScheduledRun
-        fields = ["scheduled_run_id", "schedule", "due_at", "started_at", "ended_at", "status", "reason", "run_id"]
+        fields = [
+            "scheduled_run_id",
+            "schedule",
+            "due_at",
+            "started_at",
+            "ended_at",
+            "started_by",
+            "status",
+            "reason",
+            "run_id",
+        ]
 
 
 class CheckResource(serializers.ModelSerializer[ConsistencyCheck]):

@@ -87,6 +87,8 @@ class Schedule(models.Model):
     last_run = models.DateTimeField(null=True, blank=True)
     next_run = models.DateTimeField(null=True, blank=True)
     """None while it is disabled or the service is stopped."""
+    changed_by = models.CharField(max_length=255, blank=True)
+    changed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = "schedule"
@@ -149,6 +151,8 @@ class ScheduledRun(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.STARTED)
     reason = models.TextField(blank=True)
     """Why it was skipped or failed."""
+    started_by = models.CharField(max_length=255, blank=True)
+    """Who ran it by hand; nobody where it was due."""
     run = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="scheduled")
     check_done = models.ForeignKey(ConsistencyCheck, models.SET_NULL, null=True, blank=True, related_name="scheduled")
     verification = models.ForeignKey(Verification, models.SET_NULL, null=True, blank=True, related_name="scheduled")

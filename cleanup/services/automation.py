@@ -57,16 +57,16 @@ class AutomatedCleanupService:
         """Return the status JSON, in five queries."""
         return status.status(using=self.using)
 
-    def update_schedule(self, name: str, **changes: Any) -> Schedule:
+    def update_schedule(self, name: str, *, changed_by: str = "", **changes: Any) -> Schedule:
         """Change ``enabled``, ``schedule_type``, ``weekday``, ``hour``, ``minute``, limits or ``dry_run_first``.
 
         Raises UnknownObject, and UsageError for anything else.
         """
-        return schedules.update(using=self.using, name=name, **changes)
+        return schedules.update(using=self.using, name=name, by=changed_by, **changes)
 
-    def run_schedule(self, name: str) -> ScheduledRun:
+    def run_schedule(self, name: str, *, started_by: str = "") -> ScheduledRun:
         """Have a cluster do now what a schedule is for. Raises UnknownObject and NoCluster."""
-        return heartbeat.run_now(using=self.using, name=name)
+        return heartbeat.run_now(using=self.using, name=name, by=started_by)
 
     def run_consistency_check(self, *, started_by: str = "", started_how: str = "service") -> JSON:
         """Check now, in this process; the check is stored. Returns the check's JSON."""

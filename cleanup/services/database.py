@@ -226,22 +226,22 @@ class DatabaseCleanupService:
             return self._rollback_report(run)
         return self.report(run.pk, all_results=all_results)
 
-    def pause(self, run_id: Any = None, *, reason: str = "") -> JSON:
+    def pause(self, run_id: Any = None, *, reason: str = "", by: str = "") -> JSON:
         """Ask the workers of the active cleanup run, or of the named run, to stop after their batch.
 
         Raises UnknownObject, InvalidKey and NotPausable.
         """
         run = self._active_or_named(run_id)
-        runs.pause(using=self.using, run=run, reason=_storable(reason) or "paused by request")
+        runs.pause(using=self.using, run=run, reason=_reason("paused", reason, by=_name(by)))
         return status.progress_of(run, worked=runs.alive(using=self.using, run=run))
 
-    def cancel(self, run_id: Any = None, *, reason: str = "") -> JSON:
+    def cancel(self, run_id: Any = None, *, reason: str = "", by: str = "") -> JSON:
         """End the active cleanup run, or the named run, for good; what it has done stays done.
 
         Raises UnknownObject, InvalidKey and NotPausable.
         """
         run = self._active_or_named(run_id)
-        runs.cancel(using=self.using, run=run, reason=_storable(reason) or "cancelled by request")
+        runs.cancel(using=self.using, run=run, reason=_reason("cancelled", reason, by=_name(by)))
         return status.progress_of(run, worked=runs.alive(using=self.using, run=run))
 
     def _active_or_named(self, run_id: Any) -> Run:
@@ -850,6 +850,13 @@ def _as_rollback_result(
         total_applications=len(outcomes),
         successful=len(outcomes),
     )
+
+
+def _reason(what: str, reason: str, *, by: str) -> str:
+    """Return why a run is paused or cancelled, and by whom."""
+    if not by:
+        return _storable(reason) or f"{what} by request"
+    return f"{what} by {by}: {_storable(reason)}" if reason else f"{what} by {by}"
 
 
 def _storable(text: str) -> str:

@@ -97,7 +97,9 @@ def _clean(row: ScheduledRun, *, using: str) -> dict[str, Any]:
         plan = service.cleanup_all_duplicate_folders(dry_run=True, max_applications=limit).as_json()
         Schedule.objects.using(using).filter(pk=schedule.pk).update(planned_at=Now())
         return {"status": ScheduledRun.Status.PLANNED, "outcome": {**plan, "results": []}}
-    run = service.start_cleanup(max_applications=limit, reason="scheduled", started_how="schedule")
+    run = service.start_cleanup(
+        max_applications=limit, reason="scheduled", started_by=row.started_by, started_how="schedule"
+    )
     return {"run": run}
 
 

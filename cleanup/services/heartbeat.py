@@ -52,7 +52,7 @@ def fire(schedule: Schedule, *, using: str, due: datetime, now: datetime) -> Non
         _do(schedule, using=using, due=due)
 
 
-def run_now(*, using: str, name: str) -> ScheduledRun:
+def run_now(*, using: str, name: str, by: str = "") -> ScheduledRun:
     """Have done now what a schedule is for, whether it is enabled or not; when it is next due stays as it is.
 
     Returns what came of it, which may be that it was skipped, with the reason. Raises UnknownObject and NoCluster.
@@ -62,13 +62,13 @@ def run_now(*, using: str, name: str) -> ScheduledRun:
         schedule = Schedule.objects.using(using).select_for_update().annotate(now=Now()).filter(pk=name).first()
         if schedule is None:
             raise UnknownObject(what="schedule", key=name)
-        return _do(schedule, using=using, due=schedule.now)
+        return _do(schedule, using=using, due=schedule.now, by=by)
 
 
-def _do(schedule: Schedule, *, using: str, due: datetime) -> ScheduledRun:
+def _do(schedule: Schedule, *, using: str, due: datetime, by: str = "") -> ScheduledRun:
     errands.settle(using=using)
     earlier = schedule.runs.filter(status=ScheduledRun.Status.STARTED).first()
-    row = ScheduledRun.objects.using(using).create(schedule=schedule, due_at=due)
+    row = ScheduledRun.objects.using(using).create(schedule=schedule, due_at=due, started_by=by[:255])
     reason = _obstacle(schedule, earlier, using=using)
     if reason:
         row.status, row.reason, row.ended_at = ScheduledRun.Status.SKIPPED, reason, Now()
@@ -94,10 +94,11 @@ def _obstacle(schedule: Schedule, earlier: ScheduledRun | None, *, using: str) -
 
 
 def _begin(row: ScheduledRun, *, using: str) -> None:
+    actor = runs.Actor(name=row.started_by, how="schedule")
     if row.schedule_id == Schedule.Name.CONSISTENCY_CHECK:
-        row.check_done = background.start_check(using=using, actor=runs.Actor(how="schedule"))
+        row.check_done = background.start_check(using=using, actor=actor)
     elif row.schedule_id == Schedule.Name.INTEGRITY_VERIFICATION:
-        row.verification = background.start_verification(using=using, actor=runs.Actor(how="schedule"))
+        row.verification = background.start_verification(using=using, actor=actor)
     else:
         ticks.issue(using=using, kind=Tick.Kind.SCHEDULED, target=row)
         return

@@ -78,8 +78,11 @@ def arrange(*, using: str) -> None:
             Schedule.objects.using(using).filter(pk=schedule.pk).update(next_run=due)
 
 
-def update(*, using: str, name: str, **changes: Any) -> Schedule:
-    """Change a schedule. Raises UnknownObject, and UsageError for what cannot be changed or makes no sense."""
+def update(*, using: str, name: str, by: str = "", **changes: Any) -> Schedule:
+    """Change a schedule, and note by whom.
+
+    Raises UnknownObject, and UsageError for what cannot be changed or makes no sense.
+    """
     unknown = sorted(set(changes) - set(CHANGEABLE))
     if unknown:
         raise UsageError(f"A schedule has no {', '.join(unknown)} to change, only {', '.join(CHANGEABLE)}.")
@@ -94,6 +97,7 @@ def update(*, using: str, name: str, **changes: Any) -> Schedule:
         _refuse_nonsense(schedule)
         if {"enabled", "schedule_type", "weekday", "hour", "minute"} & set(changes):
             schedule.next_run = None
+        schedule.changed_by, schedule.changed_at = by[:255], Now()
         schedule.save(using=using)
         arrange(using=using)
     schedule.refresh_from_db(using=using)

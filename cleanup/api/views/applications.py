@@ -12,9 +12,8 @@ from cleanup.api.endpoint import Endpoint
 from cleanup.api.fields import Key
 from cleanup.api.pages import Page, next_url, page_of, seal, unseal
 from cleanup.api.schema import described, path_id
-from cleanup.api.views.operations import CLEANING
 from cleanup.exceptions import StalePlan, UnknownObject
-from cleanup.permissions import Permission
+from cleanup.permissions import CLEANING, Permission
 from cleanup.services import previews
 
 #: Folders that a plan lists; beyond these, they are counted.

@@ -9,13 +9,13 @@ from rest_framework.response import Response
 
 from cleanup.api import inputs
 from cleanup.api.endpoint import Endpoint
+from cleanup.api.entries import leave_entry
 from cleanup.api.pages import Listing, Page, page_of
 from cleanup.api.resources import HoldResource
 from cleanup.api.schema import described, path_id
-from cleanup.api.views.operations import CLEANING
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Hold
-from cleanup.permissions import Permission
+from cleanup.permissions import CLEANING, Permission
 
 APPLICATION_ID = path_id("application_id", "An application.", form=None)
 
@@ -64,7 +64,9 @@ class OneHold(Endpoint):
     @described("Release an application", {204: None}, parameters=[APPLICATION_ID], codes=["not_found"])
     def delete(self, request: Request, application_id: str) -> Response:
         """End the hold."""
-        self.service.release(self.key(application_id, of="application"))
+        hold = self._find(self.key(application_id, of="application"))
+        self.service.release(hold.application_key)
+        leave_entry(self.request, hold, "Released the application.")
         return Response(status=204)
 
     def _find(self, key: str) -> Hold:

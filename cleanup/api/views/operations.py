@@ -13,13 +13,8 @@ from cleanup.api.permissions import demand
 from cleanup.api.schema import IDEMPOTENCY_KEY, STARTING, UNDOING, described, path_id
 from cleanup.api.starting import accepted, key_of, started
 from cleanup.models import RollbackPoint
-from cleanup.permissions import Permission
+from cleanup.permissions import CLEANING, Permission, to_clean_up, to_plan
 from cleanup.services import waiting
-
-#: Applications that somebody may clean up who may not clean up everything, without naming them.
-FEW = 10
-
-CLEANING = (Permission.CLEAN, Permission.CLEAN_EVERYTHING)
 
 
 class Status(Endpoint):
@@ -128,10 +123,8 @@ class Cleanup(Endpoint):
         return accepted(run, self.service.report(run.pk).as_json())
 
     def _permissions(self, query: dict[str, Any], body: dict[str, Any]) -> tuple[Permission, ...]:
-        if query["dry_run"]:
-            return (Permission.CHECK, *CLEANING)
-        few = "applications" in body or body.get("max_applications", FEW + 1) <= FEW
-        return CLEANING if few else (Permission.CLEAN_EVERYTHING,)
+        ask = to_plan if query["dry_run"] else to_clean_up
+        return ask(named="applications" in body, most=body.get("max_applications"))
 
 
 def body_of(body: dict[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from cleanup.api.fields import Key, QueryUuid
 from cleanup.api.pages import Listing, Page, page_of
 from cleanup.api.resources import PointResource, SnapshotRowResource
 from cleanup.api.schema import IDEMPOTENCY_KEY, UNDOING, described, path_id
-from cleanup.api.views.operations import CLEANING, roll_back
+from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import RollbackPoint, SnapshotRow
-from cleanup.permissions import Permission
+from cleanup.permissions import CLEANING, Permission
 
 POINT_ID = path_id("rollback_id", "A rollback point.")
 

@@ -15,10 +15,10 @@ from cleanup.api.pages import Listing, Page, page_of
 from cleanup.api.permissions import demand
 from cleanup.api.resources import ResultResource, RunDetail, RunResource
 from cleanup.api.schema import IDEMPOTENCY_KEY, UNDOING, described, path_id
-from cleanup.api.views.operations import CLEANING, FEW, roll_back
+from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Result, Run
-from cleanup.permissions import Permission
+from cleanup.permissions import CONTROLLING, Permission, to_control
 
 RUN_ID = path_id("run_id", "A run.")
 
@@ -63,11 +63,7 @@ class RunEndpoint(Endpoint):
 
     def may_control(self, run: Run) -> None:
         """Ask for what starting such a run asks for. Raises Denied."""
-        if run.kind == Run.Kind.ROLLBACK:
-            demand(self.request, Permission.ROLL_BACK)
-            return
-        few = run.options.get("applications") or (run.options.get("max_applications") or FEW + 1) <= FEW
-        demand(self.request, *(CLEANING if few else (Permission.CLEAN_EVERYTHING,)))
+        demand(self.request, *to_control(run))
 
     def detail(self, run: Run, *, status: int = 200) -> Response:
         """Return the run as it is now."""
@@ -86,13 +82,10 @@ class OneRun(RunEndpoint):
         return Response(RunDetail(self.find(run_id)).data)
 
 
-_CONTROL = (*CLEANING, Permission.ROLL_BACK)
-
-
 class PauseRun(RunEndpoint):
     """The pause of a run."""
 
-    asks = {"POST": _CONTROL}
+    asks = {"POST": CONTROLLING}
 
     @described(
         "Pause a run",
@@ -105,14 +98,14 @@ class PauseRun(RunEndpoint):
         """Ask its workers to stop after their batch; it can be resumed."""
         body, run = self.body(inputs.ReasonBody), self.find(run_id)
         self.may_control(run)
-        self.service.pause(run.pk, reason=body.get("reason", ""))
+        self.service.pause(run.pk, reason=body.get("reason", ""), by=self.account)
         return self.detail(run)
 
 
 class CancelRun(RunEndpoint):
     """The end of a run."""
 
-    asks = {"POST": _CONTROL}
+    asks = {"POST": CONTROLLING}
 
     @described(
         "Cancel a run",
@@ -125,14 +118,14 @@ class CancelRun(RunEndpoint):
         """End it for good; what it has done stays done, and can be rolled back."""
         body, run = self.body(inputs.ReasonBody), self.find(run_id)
         self.may_control(run)
-        self.service.cancel(run.pk, reason=body.get("reason", ""))
+        self.service.cancel(run.pk, reason=body.get("reason", ""), by=self.account)
         return self.detail(run)
 
 
 class ResumeRun(RunEndpoint):
     """The way on."""
 
-    asks = {"POST": _CONTROL}
+    asks = {"POST": CONTROLLING}
     limits = {"POST": "clean"}
 
     @described(

@@ -8,11 +8,12 @@ from rest_framework.response import Response
 
 from cleanup.api import documents, inputs
 from cleanup.api.endpoint import Endpoint
+from cleanup.api.permissions import demand
 from cleanup.api.resources import ScheduledRunResource, ScheduleResource
 from cleanup.api.schema import described, path_id
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Schedule
-from cleanup.permissions import Permission
+from cleanup.permissions import RUNNING_SCHEDULES, Permission, to_change_schedule, to_run_schedule
 
 NAME = path_id("name", "A schedule.", form=None)
 
@@ -43,10 +44,7 @@ class OneSchedule(Endpoint):
     @described("Get a schedule", {200: ScheduleResource}, parameters=[NAME], codes=["not_found"])
     def get(self, request: Request, name: str) -> Response:
         """Tell how often it is done, within which limits, and when it is next due."""
-        found = Schedule.objects.using(self.using).filter(pk=self.name(name)).first()
-        if found is None:
-            raise UnknownObject(what="schedule", key=name)
-        return Response(ScheduleResource(found).data)
+        return Response(ScheduleResource(self.find(name)).data)
 
     @described(
         "Change a schedule",
@@ -57,20 +55,25 @@ class OneSchedule(Endpoint):
     )
     def patch(self, request: Request, name: str) -> Response:
         """Change what is given; the rest stays as it is."""
-        body = self.body(inputs.ScheduleBody)
-        return Response(ScheduleResource(self.automation.update_schedule(self.name(name), **body)).data)
+        body, found = self.body(inputs.ScheduleBody), self.find(name)
+        for permissions in to_change_schedule(found.name, body, most=found.max_applications):
+            demand(request, *permissions)
+        changed = self.automation.update_schedule(found.name, changed_by=self.account, **body)
+        return Response(ScheduleResource(changed).data)
 
-    def name(self, name: str) -> str:
-        """Return the name, if it is one. Raises UnknownObject."""
-        if name not in Schedule.Name.values:
+    def find(self, name: str) -> Schedule:
+        """Return the schedule. Raises UnknownObject."""
+        known = name in Schedule.Name.values
+        found = Schedule.objects.using(self.using).filter(pk=name).first() if known else None
+        if found is None:
             raise UnknownObject(what="schedule", key=name)
-        return name
+        return found
 
 
 class RunSchedule(OneSchedule):
     """The schedule, now."""
 
-    asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
+    asks = {"POST": RUNNING_SCHEDULES}
     limits = {"POST": "clean"}
     http_method_names = ["post", "options"]
 
@@ -82,8 +85,14 @@ class RunSchedule(OneSchedule):
         limited=True,
     )
     def post(self, request: Request, name: str) -> Response:
-        """Have a cluster do now what it is for; ``status`` may be ``skipped``, with the reason."""
-        return Response(ScheduledRunResource(self.automation.run_schedule(self.name(name))).data, status=202)
+        """Have a cluster do now what it is for; ``status`` may be ``skipped``, with the reason.
+
+        Asks for the permission of what it starts: to check, or to clean up as many applications as its limit.
+        """
+        found = self.find(name)
+        demand(request, *to_run_schedule(found.name, most=found.max_applications))
+        done = self.automation.run_schedule(found.name, started_by=self.account)
+        return Response(ScheduledRunResource(done).data, status=202)
 
 
 class Start(Endpoint):

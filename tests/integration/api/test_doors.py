@@ -63,7 +63,7 @@ EXPECTED = {
     "GET schedules": {LOOK},
     "GET schedules/ID": {LOOK},
     "PATCH schedules/ID": {MANAGE},
-    "POST schedules/ID/run": {MANAGE},
+    "POST schedules/ID/run": {CHECK, CLEAN, ALL, MANAGE},
     "GET holds": {LOOK},
     "GET holds/ID": {LOOK},
     "PUT holds/ID": CLEANING,
