@@ -4,6 +4,7 @@ from cleanup.services.automation import AutomatedCleanupService
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.folders import FolderPlace, FolderStructure
 from cleanup.services.reports import CleanupReport, Conflict, FolderCleanupResult, Progress, RollbackResult
+from cleanup.services.rollback_data import RollbackData
 
 #: The service of the default database; ``DatabaseCleanupService(using=alias)`` serves another.
 cleanup_service = DatabaseCleanupService()
@@ -20,6 +21,7 @@ __all__ = [
     "FolderPlace",
     "FolderStructure",
     "Progress",
+    "RollbackData",
     "RollbackResult",
     "automated_cleanup_service",
     "cleanup_service",

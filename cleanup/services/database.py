@@ -51,6 +51,7 @@ from cleanup.services.reports import (
     RollbackResult,
 )
 from cleanup.services.retries import while_yielding
+from cleanup.services.rollback_data import RollbackData, data_of
 from cleanup.services.workers import Team
 
 #: Applications examined together in a dry run.
@@ -625,6 +626,14 @@ class DatabaseCleanupService:
                 raise exceptions.PointExpired(rollback_id=key, at=last.ended_at)
             raise exceptions.AlreadyRolledBack(rollback_id=key, at=last.ended_at)
         return source
+
+    def rollback_point(self, rollback_id: Any) -> RollbackData:
+        """Return the view of a rollback point. Raises UnknownObject and InvalidKey."""
+        key = _uuid(rollback_id, what="a rollback point")
+        point = RollbackPoint.objects.using(self.using).filter(id=key).first()
+        if point is None:
+            raise UnknownObject(what="rollback point", key=key)
+        return data_of(point)
 
     def rollback_report(self, run_id: Any) -> RollbackResult:
         """Return the report of a rollback run, as far as it has come. Raises UnknownObject and InvalidKey."""

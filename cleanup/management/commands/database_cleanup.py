@@ -278,11 +278,11 @@ class Command(ShellCommand):
         return self._run_outcome(report) if isinstance(report, CleanupReport) else self._rollback_outcome(report)
 
     def _pause(self) -> Outcome:
-        run = self.service.pause(self._named("pause"), reason=self.options["reason"])
+        run = self.service.pause(self._named("pause"), reason=self.options["reason"], by=operator())
         return Outcome(run, lambda to: rendering.show_run(to, run))
 
     def _cancel(self) -> Outcome:
-        run = self.service.cancel(self._named("cancel"), reason=self.options["reason"])
+        run = self.service.cancel(self._named("cancel"), reason=self.options["reason"], by=operator())
         return Outcome(run, lambda to: rendering.show_run(to, run))
 
     def _named(self, verb: str) -> str | None:
