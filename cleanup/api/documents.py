@@ -127,6 +127,15 @@ class NotRestoredDocument(Any_):
     code = serializers.CharField(help_text="expired or already_rolled_back")
 
 
+class CopyDocument(Any_):
+    """A folder that came back as a copy."""
+
+    application_id = Key(of="application")
+    folder_id = Key(of="folder")
+    renamed = serializers.BooleanField(help_text="It has another name than before.")
+    parent_id = Key(of="folder", allow_null=True, help_text="The folder that it lies in now, if that is another one.")
+
+
 class RollbackDocument(Any_):
     """What a rollback did, or would do."""
 
@@ -137,6 +146,8 @@ class RollbackDocument(Any_):
     references_restored = serializers.IntegerField()
     conflicts = ConflictDocument(many=True)
     conflicts_left_out = serializers.IntegerField()
+    copies = CopyDocument(many=True, help_text="Folders that came back as copies.")
+    copies_left_out = serializers.IntegerField()
     exact = serializers.BooleanField()
     inexact = serializers.ListField(child=serializers.CharField(), help_text="Why it is not exact, or may not be.")
     expired = serializers.IntegerField(help_text="Applications of a run that cannot be brought back any more.")
@@ -164,6 +175,8 @@ class ActiveRun(Any_):
     applications_per_second = serializers.FloatField(allow_null=True)
     seconds_left = serializers.IntegerField(allow_null=True)
     heartbeat_at = serializers.DateTimeField(allow_null=True)
+    waiting_for = serializers.CharField(allow_blank=True, help_text="Why it waits; empty: it does not.")
+    correlation_id = serializers.CharField(allow_blank=True)
 
 
 class ScheduleStatus(Any_):
@@ -204,12 +217,27 @@ class StatusDocument(Any_):
     active_run = ActiveRun(allow_null=True)
 
 
+class _OrUnknown(serializers.JSONField):
+    """What was found, or "unknown" where the role may not look."""
+
+
 class PreflightDocument(Any_):
     """Whether a cleanup can run, and what the answer rests on."""
 
     ok = serializers.BooleanField()
     problems = serializers.ListField(child=serializers.DictField())
     warnings = serializers.ListField(child=serializers.DictField())
+    identity = serializers.DictField(help_text="Server, database, and the server's settings.")
+    role = serializers.DictField(help_text="The current role and its grants.")
+    foreign_keys = _OrUnknown()
+    indexes = _OrUnknown()
+    references = _OrUnknown()
+    triggers = _OrUnknown()
+    row_security = _OrUnknown()
+    collations = _OrUnknown()
+    suspected = _OrUnknown()
+    settings = serializers.DictField(help_text="The settings in force, without secrets.")
+    estimate = _OrUnknown()
 
 
 class FolderDocument(Any_):

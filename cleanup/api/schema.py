@@ -88,6 +88,14 @@ class Problem(serializers.Serializer[Any]):
     problems = serializers.ListField(required=False)
     plan_hash = serializers.CharField(required=False)
     plan = serializers.DictField(required=False)
+    rollback_id = serializers.CharField(required=False)
+    later_id = serializers.CharField(required=False)
+    application_id = serializers.CharField(required=False)
+    count = serializers.IntegerField(required=False)
+    limit = serializers.IntegerField(required=False)
+    guard = serializers.CharField(required=False)
+    command = serializers.CharField(required=False)
+    at = serializers.CharField(required=False)
 
 
 def example_of(code: str) -> dict[str, Any]:
