@@ -214,7 +214,7 @@ class TestControl:
     def test_pauses(self, caller, run, cluster, loans):
         response = caller.post(f"runs/{run}/pause", {"reason": "lunch"})
         assert (response.status_code, response.json()["status"]) == (200, "paused")
-        assert response.json()["status_reason"] == "lunch"
+        assert response.json()["status_reason"] == "paused by root: lunch"
         cluster()
         assert [loan.folders for loan in loans] == [4, 4, 4]
 
