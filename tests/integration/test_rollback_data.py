@@ -1,4 +1,3 @@
-import uuid
 from dataclasses import FrozenInstanceError, fields
 
 import pytest
@@ -36,7 +35,9 @@ class TestRollbackData:
         assert list(sent) == [field.name for field in fields(RollbackData)] == list(point.as_json())
         assert sent["rollback_id"] == point.as_json()["rollback_id"]
 
-    @pytest.mark.parametrize(("key", "error"), [("nonsense", InvalidKey), (str(uuid.uuid4()), UnknownObject)])
+    @pytest.mark.parametrize(
+        ("key", "error"), [("nonsense", InvalidKey), ("7463cb40-eec5-457c-8386-7920a3bf3104", UnknownObject)]
+    )
     def test_is_of_no_other_id(self, database, key, error):
         with pytest.raises(error):
             DatabaseCleanupService(using=database).rollback_point(key)
