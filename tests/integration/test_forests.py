@@ -134,7 +134,7 @@ def referenced(made: Round) -> dict:
 
 
 def _plain(key: str) -> str:
-    return str(key).replace("-", "").lower()
+    return str(key).strip("{}").replace("-", "").lower()
 
 
 def assert_merged(made: Round, files: dict, host: dict) -> None:
