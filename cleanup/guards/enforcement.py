@@ -46,8 +46,9 @@ def guard_sql_of(*, using: str) -> GuardSql:
 
 def _looseness(catalogue: Catalogue, tables: FolderTables, *, folders: TableName, files: TableName) -> Looseness:
     described, spelled = catalogue.describe({folders, files}), catalogue.column_names({folders, files})
-    key = spelled[folders].get(catalogue.column_spelling(tables.folder_key.column))
-    column = spelled[files].get(catalogue.column_spelling(tables.file_folder))
+    # SQLite knows no columns of a view.
+    key = spelled.get(folders, {}).get(catalogue.column_spelling(tables.folder_key.column))
+    column = spelled.get(files, {}).get(catalogue.column_spelling(tables.file_folder))
     if key is None or column is None:
         return ""  # whatever reads the column says that it is missing
     return looseness(described[files].column(column), described[folders].column(key), tables.folder_key)
