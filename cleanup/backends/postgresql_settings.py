@@ -44,7 +44,7 @@ PINS = (
     Pin("row_security", "off", "policies would hide rows; off, they are an error that says so"),
     Pin("gin_fuzzy_search_limit", "0", "a limit returns some of the rows, at random"),
     # How long. Work that holds locks pins its own limits over these.
-    Pin("lock_timeout", "0", "for patience of ours, not of the role's queries"),
+    Pin("lock_timeout", "5s", "who waits is told so in the end, whatever the role says; a batch waits less"),
     Pin("statement_timeout", "0", "a verification takes as long as it must"),
     Pin("transaction_timeout", "0", "ends the session", since=17),
     Pin("exit_on_error", "off", "ends the session at errors that a savepoint is there for"),

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.module_loading import import_string
 from django_q.models import Schedule as ClusterSchedule
 
-from cleanup.exceptions import Busy, Frozen, NoCluster, PreflightFailed, UnknownObject, UsageError
+from cleanup.exceptions import Busy, Frozen, NoCluster, UnknownObject, UsageError
 from cleanup.models import (
     ConsistencyCheck,
     Heartbeat,
@@ -218,7 +218,8 @@ class TestTheService:
         service.start_cleanup()
         with CaptureQueriesContext(connections[database]) as queries:
             assert automated.get_service_status()["active_run"]["total_applications"] == 1
-        assert len(queries) <= 5
+        asked = [query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]
+        assert len(asked) <= 5
 
     def test_mends_the_row_that_django_q_wakes_it_by(self, database, automated):
         automated.start_automated_service()
@@ -500,17 +501,13 @@ class TestTheHeartbeat:
 
 
 class TestABackgroundRunThatCannotGoOn:
-    def test_is_paused_with_the_reason(self, database, service, queue, monkeypatch):
+    def test_is_paused_with_the_reason(self, database, service, queue, settings):
         tree(database, "Loan, Loan")
         run = service.start_cleanup()
-
-        def refuse(**_):
-            raise PreflightFailed(["no index"])
-
-        monkeypatch.setattr(background.runs, "ready_references", refuse)
+        settings.CLEANUP_EXTRA_REFERENCES = ["nowhere.folder"]
         deliver(queue)
         run.refresh_from_db()
-        assert (run.status, "no index" in run.status_reason) == ("paused", True)
+        assert (run.status, "no such table" in run.status_reason) == ("paused", True)
 
     def test_is_paused_when_its_workers_are_lost_again_and_again(self, database, service, queue):
         tree(database, "Loan, Loan")

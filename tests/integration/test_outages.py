@@ -1,5 +1,6 @@
 """Outages and closed ends: what was done is told, what was not is resumed, and nobody reads a traceback."""
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -78,6 +79,7 @@ class TestLostDatabase:
             )
             while not Result.objects.using(blank_database).filter(status=Result.Status.COMPLETED).exists():
                 time.sleep(0.05)
+            execute(blank_database, "CHECKPOINT")  # this server does not wait for the disk, others do
             connections[blank_database].close()
             server.crash()
             _, err = process.communicate(timeout=120)
@@ -96,24 +98,25 @@ class TestLostDatabase:
 @pytest.mark.slow
 class TestConnections:
     LIMIT = 3
+    ROLE = f"few_{os.getpid()}"  # roles are the whole server's
 
     @pytest.fixture
     def few(self, scratch_database) -> Iterator[str]:
         """Work as a role that is admitted a few connections."""
-        execute(scratch_database, f"CREATE ROLE few LOGIN CONNECTION LIMIT {self.LIMIT} PASSWORD 'few'")
-        execute(scratch_database, "GRANT ALL ON ALL TABLES IN SCHEMA public TO few")
-        execute(scratch_database, "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO few")
-        execute(scratch_database, "GRANT EXECUTE ON FUNCTION pg_control_system() TO few")
+        execute(scratch_database, f"CREATE ROLE {self.ROLE} LOGIN CONNECTION LIMIT {self.LIMIT} PASSWORD 'few'")
+        execute(scratch_database, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {self.ROLE}")
+        execute(scratch_database, f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {self.ROLE}")
+        execute(scratch_database, f"GRANT EXECUTE ON FUNCTION pg_control_system() TO {self.ROLE}")
         mess.make(scratch_database, applications=60)
         parameters = connections[scratch_database].settings_dict
         usual = {name: parameters[name] for name in ("USER", "PASSWORD")}
         connections[scratch_database].close()
-        parameters.update(USER="few", PASSWORD="few")
+        parameters.update(USER=self.ROLE, PASSWORD="few")
         yield scratch_database
         connections[scratch_database].close()
         parameters.update(usual)
-        execute(scratch_database, "DROP OWNED BY few")
-        execute(scratch_database, "DROP ROLE few")
+        execute(scratch_database, f"DROP OWNED BY {self.ROLE}")
+        execute(scratch_database, f"DROP ROLE {self.ROLE}")
 
     def test_that_are_fewer_than_workers_end_the_others_only(self, few):
         report = DatabaseCleanupService(using=few).cleanup_all_duplicate_folders(batch_size=1, workers=self.LIMIT + 2)
@@ -121,14 +124,14 @@ class TestConnections:
         assert report.status == "completed"
 
     def test_that_are_lost_end_one_worker(self, few, caplog):
-        url = databases.url_of(few).replace("few:few@", "postgres@")
+        url = databases.url_of(few).replace(f"{self.ROLE}:few@", "postgres@")
         cut = []
 
         def cut_one(_: Progress) -> None:
             if not cut:
                 with psycopg.connect(url, autocommit=True) as session:
-                    session.execute("ALTER ROLE few CONNECTION LIMIT 1")
-                    others = "SELECT pid FROM pg_stat_activity WHERE usename = 'few' AND pid <> %s"
+                    session.execute(f"ALTER ROLE {self.ROLE} CONNECTION LIMIT 1")
+                    others = f"SELECT pid FROM pg_stat_activity WHERE usename = '{self.ROLE}' AND pid <> %s"
                     cut.extend(session.execute(others, [connections[few].connection.info.backend_pid]).fetchall())
                     for pid in cut:
                         session.execute("SELECT pg_terminate_backend(%s)", pid)
