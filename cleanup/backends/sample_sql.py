@@ -47,7 +47,7 @@ class SampleSql:
              ORDER BY count(*) DESC, value
              LIMIT {most}""")
         )
-        return dict(found)
+        return {self._read(value): count for value, count in found}
 
     def families(self, columns: Sequence[str], *, rows: int) -> list[tuple[str | None, ...]]:
         """Return folders with a parent: key, parent, name, parent's name, then each column's value and the parent's.
@@ -70,13 +70,14 @@ class SampleSql:
             for end, direction in _ENDS
         ]
         pairs = ", ".join(f"c.c{place}, {self._text(f'p.{quote(column)}')}" for place, column in enumerate(columns))
-        return sql.fetch(
+        found = sql.fetch(
             Query(f"""
             SELECT {sql.text(tables.folder_key, "c.folder")}, {sql.text(tables.folder_key, "c.parent")},
                    c.name, {self._text(f"p.{sql.name}")}, {pairs}
               FROM ({" UNION ".join(slices)}) AS c
               JOIN {self.relation} AS p ON p.{sql.folder_key} = c.parent""")
         )
+        return [(*keys, *map(self._read, values)) for *keys, values in ((*row[:2], row[2:]) for row in found)]
 
     def enum_labels(self) -> dict[str, list[str]]:
         """Return the labels of each column of an enumerated type."""
@@ -96,11 +97,20 @@ class SampleSql:
         )
         return dict(found)
 
+    def _read(self, value: str | None) -> str | None:
+        """Return the text of a value that ``_text`` selects."""
+        if value is None or is_postgresql(self.sql.backend.connection):
+            return value
+        return bytes.fromhex(value).decode(errors="replace")
+
     def _text(self, expression: str) -> str:
         """Return the beginning of a value as text."""
         if is_postgresql(self.sql.backend.connection):
             return f"CASE WHEN pg_column_size({expression}) < {_LARGE} THEN left({expression}::text, {LONGEST}) END"
-        return f"substr(CAST({expression} AS text), 1, {LONGEST})"
+        # Neither bytes nor what a program stored as text need be UTF-8; as digits everything can be read.
+        return (
+            f"CASE WHEN typeof({expression}) NOT IN ('blob', 'null') THEN hex(substr({expression}, 1, {LONGEST})) END"
+        )
 
 
 _ENDS = (("lowest", "ASC"), ("highest", "DESC"))

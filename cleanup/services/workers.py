@@ -90,7 +90,10 @@ class Team:
         self.run = run
         self.piece = piece
         self.references = references
-        self.workers = workers
+        # Points are undone in the order of their numbers, and that is the order of the changes of a row that two
+        # applications share only if one worker makes them.
+        self.workers = workers if references.in_any_order else 1
+        workers = self.workers
         self.batch_size = batch_size
         self.progress = progress
         self.stop_reason = ""

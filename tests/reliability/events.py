@@ -385,7 +385,10 @@ EVENTS = {
         ),
         _sql("ALTER TABLE folders DROP COLUMN weight"),
         refusal="conflict",
-        named="weight",
+        conflicts=(
+            ("refused", "gone"),
+            *(("missing_target", label) for label in ("lost", "moved", "x.pdf", "y.pdf", "z.pdf")),
+        ),
         changes_schema=True,
         only="postgresql",
     ),

@@ -40,7 +40,7 @@ def assert_refused(scene: Scene, event: Event, *, skip_conflicts: bool) -> None:
     if isinstance(caught.value, RollbackConflict):
         labels = {key: label for label, key in scene.made.keys.items()}
         found = {(conflict.code, labels.get(conflict.key)) for conflict in caught.value.conflicts}
-        assert found == set(event.conflicts)
+        assert found == set(event.conflicts), found
 
 
 class LaterEvent:
