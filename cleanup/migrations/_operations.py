@@ -29,7 +29,8 @@ class CreateMappedTable(migrations.CreateModel):
             # What migrate shows as a sentence, where a database error would be a traceback.
             raise CommandError(
                 f"Table {table} exists already. To adopt the tables of another program, which must have all three, "
-                f"run: manage.py migrate cleanup --fake-initial"
+                f"run: manage.py migrate cleanup --fake-initial",
+                returncode=2,
             )
         if schema_editor.connection.vendor == "sqlite":
             # SQLite has no comments on tables, but keeps the text of CREATE TABLE, comment and all.

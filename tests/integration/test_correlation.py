@@ -122,14 +122,11 @@ class TestProcess:
     @pytest.mark.only("postgresql")
     def test_tells_of_a_failure_in_codes_and_names_nobody(self, scratch_database):
         mess.make(scratch_database, applications=3)
-        failing = tree(scratch_database, f'"{HOSTILE}"/Docs(1), "{HOSTILE}"/Docs(1)')
+        failing = tree(scratch_database, f'"{HOSTILE}"/stays:Docs, "{HOSTILE}"/Docs(1)')
         File.objects.using(scratch_database).filter(application=failing.application).update(filename=NAME)
-        # The detail of its violation quotes the row.
-        execute(
-            scratch_database,
-            "ALTER TABLE files ADD CHECK (application_id <> %s OR folder_id IS NULL) NOT VALID",
-            failing.application,
-        )
+        # What a domain forbids is not foreseen, so that the database itself refuses.
+        execute(scratch_database, f"CREATE DOMAIN place AS uuid CHECK (VALUE <> '{failing['stays']}')")
+        execute(scratch_database, "ALTER TABLE files ALTER folder_id TYPE place")
         lines, everything = logged(scratch_database, "--cleanup")
         failures = [line for line in lines if line.get("event") == "application_failed"]
         assert {(line["application"], line["sqlstate"], line["error_class"]) for line in failures} == {

@@ -77,18 +77,22 @@ class TestFullDisk:
     """A limit on temporary files is the disk that can be filled without a disk of one's own; 53100 is in test_runs."""
 
     def test_pauses_the_run_and_charges_nobody(self, database):
+        tree(database, "Loan, Loan")  # is done before the disk is full
         large = tree(database, "Loan/Docs(3000), Loan/Docs(3000)")
-        execute(database, "SET work_mem = '64kB'")
-        execute(database, "SET temp_file_limit = 0")
+
+        def fill() -> None:
+            execute(database, "SET work_mem = '64kB'")
+            execute(database, "SET temp_file_limit = 0")
+
         try:
-            report = service_of(database).cleanup_all_duplicate_folders()
+            report = service_of(database).cleanup_all_duplicate_folders(batch_size=1, progress=once(fill))
         finally:
             execute(database, "RESET work_mem")
             execute(database, "RESET temp_file_limit")
         result = result_of(database, large.application)
         assert (report.status, result.status, result.attempts) == ("paused", "pending", 0)
         assert (result.error_class, result.error_code) == ("system", "53400")
-        assert service_of(database).resume(report.run_id).successful_cleanups == 1
+        assert service_of(database).resume(report.run_id).successful_cleanups == 2
 
 
 @pytest.mark.only("sqlite")
