@@ -38,12 +38,13 @@ class Fate:
         if self.of not in str(sql):
             return execute(sql, *arguments)
         self.left -= 1
-        if self.left == 0 and not self.after:
+        strikes = self.left == 0  # kept here: a statement may bring others with it, as that which pins settings
+        if strikes and not self.after:
             self.strike(sql)
         try:
             return execute(sql, *arguments)
         finally:
-            if self.left == 0 and self.after:
+            if strikes and self.after:
                 self.strike(sql)
     def commit(self):
         self(lambda sql: self.commit_it(), "COMMIT")
