@@ -196,7 +196,7 @@ class TestBetweenTwoBatches:
         assert (report.status, run.halted, report.successful_cleanups) == ("paused", True, 1)
         assert f"trigger spoil on {label(scratch_database, ':files')}" in report.status_reason
         assert_tree(scratch_database, loans[1], DUPLICATES)
-        pending = Result.objects.using(scratch_database).filter(status="pending")
+        pending = Result.objects.using(scratch_database).filter(status="pending").order_by("pk")
         assert list(pending.values_list("attempts", "error_code")) == [(0, "schema_changed"), (0, "")]
 
         where = f" ON {named(':files')}" if is_postgresql(scratch_database) else ""
