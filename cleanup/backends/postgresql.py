@@ -1071,17 +1071,6 @@ class PostgresBackend(Backend):
     def _assignments(self, target: Target) -> str:
         return ", ".join(f"{self.quote(column)} = m.v{place}" for place, column in enumerate(target.columns))
 
-    def _old_key(self, target: Target) -> str:
-        return self._text_array(
-            [
-                f"m.o{target.columns.index(column)}"
-                if column in target.columns
-                else self._shown(target.table.column(column))
-                for column in target.key
-            ]
-            or ["NULL"]
-        )
-
     def _image(self, target: Target) -> str:
         stored = [self._shown(column) for column in target.table.columns if not column.generated]
         return f"to_json({self._text_array(stored)})"

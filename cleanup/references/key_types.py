@@ -19,11 +19,6 @@ Kind = Literal["uuid", "integer", "text", "any", "other"]
 
 #: What holds UUIDs and nothing else; char(32) is Django's on SQLite.
 _UUID = frozenset({"uuid", "guid", "uniqueidentifier", "char(32)"})
-_UUID_TEXT = frozenset(
-    f"{word}({length})"
-    for word in ("char", "varchar", "nchar", "nvarchar", "varchar2", "nvarchar2", "character", "charactervarying")
-    for length in (32, 36, 38)
-)
 _INTEGER = frozenset({"smallint", "integer", "bigint", "int", "mediumint", "int2", "int4", "int8"})
 _TEXT = frozenset(
     {"text", "character varying", "character", "char", "varchar", "nchar", "nvarchar", "citext", "name", "clob"}
@@ -81,17 +76,6 @@ def spelled_type(column: Column) -> str:
     if column.base in _BY_AFFINITY:
         return column.type or "no type"
     return f"{column.type} (over {column.base})" if column.base else column.type
-
-
-def suspect_types(column: Column, key: KeyColumn, *, vendor: str) -> set[str]:
-    """Return the types, as ``Catalogue.folder_columns`` wants them, of columns that may name rows of ``column``."""
-    stored = column.stored_type.partition("(")[0]
-    declared = "".join(column.type.lower().split()) if vendor == "sqlite" else stored
-    if key.is_uuid:
-        return {declared} | (_UUID | _UUID_TEXT if vendor == "sqlite" else {"uuid"})
-    if isinstance(key.field, models.IntegerField):
-        return {declared} | _INTEGER | ({f"{kind}unsigned" for kind in _INTEGER} if vendor == "sqlite" else set())
-    return {declared} | _TEXT
 
 
 def padded_length(column: Column) -> int | None:
