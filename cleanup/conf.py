@@ -432,6 +432,14 @@ def duty_cycle() -> float:
     return float(value)
 
 
+# On the command line.
+
+
+def log_on_terminal() -> bool:
+    """Whether a command on a terminal shows log lines there, among what it says."""
+    return _flag("CLEANUP_LOG_ON_TERMINAL", default=False)
+
+
 # In the background.
 
 
@@ -574,6 +582,7 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_THROTTLE_SECONDS": throttle_interval,
     "CLEANUP_THROTTLE_PATIENCE_SECONDS": throttle_patience,
     "CLEANUP_DUTY_CYCLE": duty_cycle,
+    "CLEANUP_LOG_ON_TERMINAL": log_on_terminal,
     "CLEANUP_TICK_SECONDS": tick,
     "CLEANUP_BACKGROUND_WORKERS": background_workers,
     "CLEANUP_HEARTBEAT_SECONDS": heartbeat_patience,

@@ -82,6 +82,25 @@ def share(name: str, *, default: float) -> float:
     return value
 
 
+def log_file(name: str) -> Path | None:
+    """Return the file that takes the log, made if need be so that only its owner reads it; None: there is no file.
+
+    Raises:
+        ImproperlyConfigured: it cannot be written.
+
+    """
+    if not text(name):
+        return None
+    path = Path(text(name)).resolve()
+    try:
+        path.touch(mode=0o600)
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name} is {path}, which cannot be written ({error.strerror}).") from None
+    return path
+
+
 def kept_secret(path: Path) -> str:
     """Return the secret of this installation, made on first use and kept in a file that only its owner can read.
 

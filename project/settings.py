@@ -191,7 +191,14 @@ LOG_LEVEL = environment.choice(
     "DJANGO_LOG_LEVEL", default="WARNING", among=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 )
 LOG_FORMAT = environment.choice("DJANGO_LOG_FORMAT", default="LINE", among=("LINE", "JSON"))
-# To standard error: standard output belongs to the results of commands.
+# Where there is no file, to standard error: standard output belongs to the results of commands.
+LOG_FILE = environment.log_file("DJANGO_LOG_FILE")
+LOG_HANDLER = (
+    {"class": "logging.handlers.WatchedFileHandler", "filename": LOG_FILE, "encoding": "utf-8"}
+    if LOG_FILE
+    else {"class": "logging.StreamHandler"}
+)
+CLEANUP_LOG_ON_TERMINAL = environment.flag("CLEANUP_LOG_ON_TERMINAL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -201,9 +208,9 @@ LOGGING = {
         "json": {"()": "cleanup.logs.JsonFormatter"},
     },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT.lower(), "filters": ["context"]},
+        "log": {**LOG_HANDLER, "formatter": LOG_FORMAT.lower(), "filters": ["context"]},
     },
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "root": {"handlers": ["log"], "level": LOG_LEVEL},
     "loggers": {
         # Django would add a console handler of its own while debugging; one is enough.
         "django": {"handlers": [], "propagate": True},

@@ -18,15 +18,21 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseFailure
 from rich.text import Text
 
+from cleanup import conf
 from cleanup.backends.pinning import pinning
-from cleanup.exceptions import CleanupError, UsageError
+from cleanup.exceptions import CleanupError, MisconfiguredSetting, UsageError
 from cleanup.management.failures import Failure, failure_of, lost_run
 from cleanup.management.location import location
+from cleanup.management.log_lines import kept_off_terminals
 from cleanup.management.terminal import RunProgress, console, say
 from cleanup.names import safe
 from cleanup.services import DatabaseCleanupService
 
 DONE, FOUND, REFUSED = 0, 1, 3
+#: The verbosity that has log lines on a terminal, too.
+WITH_LOG = 2
+ERRORS_KEPT_BACK = "Errors were logged. To see log lines on the terminal, add --verbosity 2; see README for a log file."
+
 INTERRUPTED, PIPE_CLOSED = 128 + signal.SIGINT, 128 + signal.SIGPIPE
 
 
@@ -58,6 +64,18 @@ class ShellCommand(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what every command takes."""
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the database to work on")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Keep log lines off a terminal, unless they are asked for."""
+        if options["verbosity"] >= WITH_LOG or _log_belongs_on_the_terminal():
+            return super().execute(*args, **options)
+        with kept_off_terminals() as kept_back:
+            try:
+                return super().execute(*args, **options)
+            finally:
+                if kept_back.held_errors:
+                    with suppress(OSError):
+                        self.stderr.write(ERRORS_KEPT_BACK, style_func=str)
 
     def handle(self, **options: Any) -> None:
         """Carry the command out; ends by SystemExit or CommandError where its status is not 0."""
@@ -162,6 +180,13 @@ class ShellCommand(BaseCommand):
         """Keep the interpreter's own flush at exit from meeting the same error again."""
         if sys.stdout is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _log_belongs_on_the_terminal() -> bool:
+    try:
+        return conf.log_on_terminal()
+    except MisconfiguredSetting:  # the checks, which come next, say so
+        return False
 
 
 def operator() -> str:
