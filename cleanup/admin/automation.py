@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 
-from cleanup.admin import doors, sentences
+from cleanup.admin import doors, sentences, states
 from cleanup.admin.registers import Register, link
 from cleanup.exceptions import CleanupError
 from cleanup.models import Alert, ConsistencyCheck, Schedule
@@ -147,8 +147,9 @@ class AlertAdmin(Register):
         return alert.get_severity_display()
 
     @admin.display(description="state")
-    def state_text(self, alert: Alert) -> str:
-        return {"open": "open", "acknowledged": "somebody knows", "resolved": "over"}[alert.state]
+    def state_text(self, alert: Alert) -> Any:
+        words = {"open": "open", "acknowledged": "somebody knows", "resolved": "over"}[alert.state]
+        return states.badge(states.ALERTS.get(alert.state, "unknown"), words)
 
     @admin.display(description="next step")
     def next_step(self, alert: Alert) -> str:

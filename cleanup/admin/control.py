@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 
-from cleanup.admin import doors, sentences
+from cleanup.admin import doors, sentences, states
 from cleanup.admin.answers import DecisionPages, FolderPages
 from cleanup.admin.chart import chart
 from cleanup.admin.cleaning import CleaningPages
@@ -151,6 +151,7 @@ def _run(run: Run) -> dict[str, Any]:
         "pk": run.pk,
         "what": "Cleanup" if run.kind == Run.Kind.CLEANUP else "Undo",
         "state": sentences.run_status(run.status),
+        "level": states.run_level(run.status, failed=run.failed_applications),
         "progress": sentences.run_progress(run),
         "outcome": sentences.run_outcome(run),
         "when": sentences.moment_text(run.started_at or run.created_at),
@@ -159,16 +160,15 @@ def _run(run: Run) -> dict[str, Any]:
 
 
 def _schedule(schedule: Schedule, found: overview.Overview) -> dict[str, Any]:
+    overdue = schedule.name in found.overdue
     return {
         "pk": schedule.pk,
         "name": sentences.schedule_name(schedule.name).capitalize(),
         "cadence": sentences.cadence(schedule),
         "last": sentences.moment_text(schedule.last_run),
         "next": sentences.moment_text(schedule.next_run, otherwise="—"),
-        "state": sentences.schedule_state(
-            enabled=schedule.enabled, started=found.started, overdue=schedule.name in found.overdue
-        ),
-        "overdue": schedule.name in found.overdue,
+        "state": sentences.schedule_state(enabled=schedule.enabled, started=found.started, overdue=overdue),
+        "level": states.schedule_level(enabled=schedule.enabled, started=found.started, overdue=overdue),
     }
 
 

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from cleanup.admin import sentences
+from cleanup.admin import sentences, states
 from cleanup.admin.registers import Register, application, link, list_link
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.names import safe
@@ -34,8 +34,8 @@ class RollbackPointAdmin(Register):
         return application(point, point.application_key)
 
     @admin.display(description="state")
-    def state(self, point: RollbackPoint) -> str:
-        return sentences.point_status(point)
+    def state(self, point: RollbackPoint) -> Any:
+        return states.badge(states.POINTS.get(point.status, "unknown"), sentences.point_status(point))
 
     @admin.display(description="what")
     def what(self, point: RollbackPoint) -> str:

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from cleanup.admin import doors, sentences
+from cleanup.admin import doors, sentences, states
 from cleanup.admin.registers import Register, application, link, list_link
 from cleanup.models import Finding, Verification
 from cleanup.names import safe
@@ -31,10 +31,14 @@ class VerificationAdmin(Register):
         return self.time(verification.ended_at)
 
     @admin.display(description="outcome")
-    def outcome(self, verification: Verification) -> str:
+    def outcome(self, verification: Verification) -> Any:
         if verification.ended_at is None:
-            return "not finished"
-        return "passed: no errors" if verification.passed else "errors were found"
+            return states.badge("unknown", "not finished")
+        return (
+            states.badge("good", "passed: no errors")
+            if verification.passed
+            else states.badge("attention", "errors were found")
+        )
 
     @admin.display(description="problems found")
     def found(self, verification: Verification) -> Any:

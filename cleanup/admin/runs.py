@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern
 
-from cleanup.admin import doors, sentences
+from cleanup.admin import doors, sentences, states
 from cleanup.admin.registers import Register, application, link, list_link
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.names import safe
@@ -115,10 +115,11 @@ class RunAdmin(Register):
         return "Cleanup" if run.kind == Run.Kind.CLEANUP else "Undo"
 
     @admin.display(description="state", ordering="status")
-    def state(self, run: Run) -> str:
+    def state(self, run: Run) -> Any:
         reason = f" ({safe(run.status_reason)})" if run.status_reason else ""
         waiting = f"; waiting: {safe(run.waiting_for)}" if run.waiting_for else ""
-        return f"{sentences.run_status(run.status)}{reason}{waiting}"
+        level = states.run_level(run.status, failed=run.failed_applications)
+        return states.badge(level, f"{sentences.run_status(run.status)}{reason}{waiting}")
 
     @admin.display(description="progress")
     def progress(self, run: Run) -> str:
@@ -200,8 +201,8 @@ class ResultAdmin(Register):
         return application(result, result.application_key)
 
     @admin.display(description="state")
-    def state(self, result: Result) -> str:
-        return sentences.result_status(result.status)
+    def state(self, result: Result) -> Any:
+        return states.badge(states.RESULTS.get(result.status, "unknown"), sentences.result_status(result.status))
 
     @admin.display(description="what it changed")
     def outcome(self, result: Result) -> str:
