@@ -4,11 +4,9 @@ Invariants: an Apprise URL is a secret, so what is shown, stored and logged of i
 is a host; nothing is sent to an address inside the network unless a setting allows it, not by a redirect either.
 """
 
-import ipaddress
 import logging
-import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +16,7 @@ from django.core import mail
 
 from cleanup import conf
 from cleanup.exceptions import ChannelFailed
+from cleanup.services.addresses import Watch, is_outside, only_outside, resolved
 
 if TYPE_CHECKING:
     from apprise import NotifyBase, NotifyType
@@ -27,6 +26,7 @@ _PATIENCE = 10
 
 _SCHEME_LENGTH = 20
 
+_PRIVATE = "its host is inside the network, which CLEANUP_ALERT_PRIVATE_ADDRESSES does not allow"
 
 #: What logs the URLs that Apprise works with.
 _TALKATIVE = ("apprise", "urllib3.connectionpool", "urllib3.util.retry")
@@ -107,27 +107,30 @@ class AppriseChannel:
         plugin = _plugin(self.url)
         if plugin is None:
             raise ChannelFailed(channel=self.label, problem="not a URL that Apprise knows")
+        watching: AbstractContextManager[Watch] = nullcontext(Watch(frozenset()))
         if not conf.alert_private_addresses():
+            watching = only_outside()
             plugin.redirects = False
-            for host in _hosts(plugin):
-                self._refuse_private(host)
-        try:
-            sent = plugin.notify(body=body, title=subject, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
-        except Exception as error:  # a plugin may raise anything
-            raise ChannelFailed(channel=self.label, problem=type(error).__name__) from error
+            self._refuse_private(plugin)
+        with watching as watch:
+            try:
+                sent = plugin.notify(body=body, title=subject, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
+            except Exception as error:  # a plugin may raise anything
+                raise ChannelFailed(channel=self.label, problem=type(error).__name__) from error
         if not sent:
-            raise ChannelFailed(channel=self.label, problem="not accepted")
+            raise ChannelFailed(channel=self.label, problem=_PRIVATE if watch.refused else "not accepted")
 
-    def _refuse_private(self, host: str) -> None:
-        try:
-            addresses = list(_addresses(host))
-        except (OSError, UnicodeError):
-            raise ChannelFailed(channel=self.label, problem="its host has no address") from None
-        if not all(address.is_global and not address.is_multicast for address in addresses):
-            raise ChannelFailed(
-                channel=self.label,
-                problem="its host is inside the network, which CLEANUP_ALERT_PRIVATE_ADDRESSES does not allow",
-            )
+    def _refuse_private(self, plugin: "NotifyBase") -> None:
+        """Judge hosts before anything is tried; the connections are judged once more when they are made."""
+        for host in _hosts(plugin):
+            try:
+                addresses = resolved(host)
+            except (OSError, UnicodeError):
+                raise ChannelFailed(channel=self.label, problem="its host has no address") from None
+            if not all(map(is_outside, addresses)):
+                raise ChannelFailed(channel=self.label, problem=_PRIVATE)
+            if plugin.schema == "rsyslog":  # it connects to nothing, and names the host as it sends
+                plugin.host = addresses[0]
 
 
 class _Discretion(logging.Filter):
@@ -165,13 +168,6 @@ def _hosts(plugin: "NotifyBase") -> Iterator[str]:
         for host in {plugin.host, getattr(plugin, "smtp_host", None)}:
             if host:
                 yield str(host).strip("[]")
-
-
-def _addresses(host: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    for _, _, _, _, place in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
-        address = ipaddress.ip_address(str(place[0]).partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        yield mapped or address
 
 
 def labels(urls: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
-from ipaddress import ip_address
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 
 from cleanup.exceptions import MisconfiguredSetting
 from cleanup.models import Alert, Verification
-from cleanup.services import DatabaseCleanupService, alerts, channels
+from cleanup.services import DatabaseCleanupService, addresses, alerts, channels
 from tests.integration.trees import tree
 
 NAME = "Tax return of Ms Example"
@@ -78,6 +78,25 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
+@contextmanager
+def connections_made() -> Iterator[list[str]]:
+    """Collect the addresses that were connected or sent to."""
+    made: list[str] = []
+
+    def listen(event: str, arguments: tuple) -> None:
+        if listening_now and event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
+            made.append(str(arguments[1][0]))
+
+    listening_now = [True]
+    with addresses.only_outside():
+        pass  # its hook is the first, which leaves to the second what it does not refuse
+    sys.addaudithook(listen)
+    try:
+        yield made
+    finally:
+        listening_now.clear()
+
+
 @pytest.fixture
 def urls(monkeypatch, settings):
     """Return what sets URLs; addresses of this machine are allowed."""
@@ -93,6 +112,23 @@ def raise_an_alert(using: str) -> None:
 
 def states(using: str) -> dict[str, str]:
     return dict(Alert.objects.using(using).values_list("fingerprint", "state"))
+
+
+@pytest.fixture
+def rebound(monkeypatch, settings, urls) -> str:
+    """Return a name that leads outside when it is judged, and to this machine when it is used."""
+    settings.CLEANUP_ALERT_PRIVATE_ADDRESSES = False
+    resolve, asked = socket.getaddrinfo, []
+
+    def rebinding(host, port, *more, **options):
+        if host != "rebound.example.com":
+            return resolve(host, port, *more, **options)
+        asked.append(host)
+        address = "9.9.9.9" if len(asked) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    return "rebound.example.com"
 
 
 class TestApprise:
@@ -120,12 +156,41 @@ class TestApprise:
 
     def test_follows_no_redirect_into_the_network(self, database, receiver, urls, settings, monkeypatch):
         settings.CLEANUP_ALERT_PRIVATE_ADDRESSES = False
-        monkeypatch.setattr(channels, "_addresses", lambda host: [ip_address("9.9.9.9")])
+        for module in (channels, addresses):
+            monkeypatch.setattr(module, "is_outside", lambda address: True)
         with listening() as inside:
             receiver.status, receiver.location = 302, f"http://127.0.0.1:{inside.port}/"
             urls(f"json://127.0.0.1:{receiver.port}/?redirect=yes")
             raise_an_alert(database)
             assert (len(receiver.received), inside.received) == (1, [])
+
+    @pytest.mark.only("sqlite")
+    @pytest.mark.parametrize(
+        "url", ["json://{}/", "mailto://{}/?to=a@example.com&from=b@example.com&mode=insecure"], ids=["json", "mail"]
+    )
+    def test_goes_nowhere_inside_by_a_name_that_leads_elsewhere_the_second_time(
+        self, database, receiver, urls, rebound, url
+    ):
+        urls(url.format(f"{rebound}:{receiver.port}"))
+        with connections_made() as made:
+            raise_an_alert(database)
+        assert (receiver.received, made) == ([], [])
+        assert "inside the network" in Alert.objects.using(database).get(code="channel_failed").message
+
+    def test_of_this_machine_are_sent_if_allowed(self, database, receiver, urls):
+        urls(receiver.url)
+        with addresses.only_outside():
+            pass  # the hook is there
+        raise_an_alert(database)
+        assert len(receiver.received) == 1
+
+    @pytest.mark.only("sqlite")
+    def test_goes_by_the_proxy_that_the_environment_names(self, database, receiver, urls, settings, monkeypatch):
+        settings.CLEANUP_ALERT_PRIVATE_ADDRESSES = False
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{receiver.port}")
+        urls("json://9.9.9.9/")
+        raise_an_alert(database)
+        assert len(receiver.received) == 1
 
     @pytest.mark.parametrize(
         ("url", "shown"),
