@@ -24,7 +24,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.references import Reference, ReferenceMap
 from cleanup.references.key_types import padded_length, respelled
-from cleanup.services import deploys
+from cleanup.services import deploys, totals
 from cleanup.services.retries import while_yielding
 
 #: Removed folders looked at in one transaction.
@@ -121,6 +121,9 @@ class LateArrivals:
             Result.objects.using(self.using).filter(point=counted.point, run__kind=Run.Kind.CLEANUP).update(
                 references_moved=F("references_moved") + counted.rows, files_moved=F("files_moved") + files
             )
+        changed = Run.objects.using(self.using).filter(points__in={counted.point for counted in moved})
+        for run in changed.distinct().order_by("pk"):
+            totals.recount(using=self.using, run=run)
         return moved
 
     def _settled(self, page: Sequence[RemovedFolder]) -> list[tuple[int, str, str]]:

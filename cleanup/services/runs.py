@@ -26,7 +26,7 @@ from cleanup.references import (
     publication_problems,
     row_problems,
 )
-from cleanup.services import probes
+from cleanup.services import probes, totals
 from cleanup.services.bulk import insert_each
 
 #: Whether rows are looked at, see ``ready_references``.
@@ -223,6 +223,8 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
         except IntegrityError:
             active = active_cleanup(using=using)
             raise Busy(run_id=active.pk if active else run.pk) from None
+        totals.recount(using=using, run=run)
+        run.refresh_from_db(using=using, fields=totals.FIELDS)
 
 
 # Control.

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -27,7 +27,7 @@ from types import FrameType
 from typing import Any, Protocol, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.db.models import Count, F, Q, QuerySet, Subquery, Sum
+from django.db.models import F, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from cleanup import conf, correlation, journal, signals
@@ -37,7 +37,7 @@ from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict, Schema
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Result, Run, SnapshotLayout
 from cleanup.references import ReferenceMap
-from cleanup.services import deploys
+from cleanup.services import deploys, totals
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import Claimed, CleanupTask, Outcome, RollbackTask, Task
 from cleanup.services.deploys import TablesLocked
@@ -169,9 +169,9 @@ class Team:
         runs = Run.objects.using(self.using).filter(pk=self.run.pk)
         began = runs.filter(status=Run.Status.PENDING).update(status=Run.Status.RUNNING)
         runs.filter(started_at=None).update(started_at=Now())
-        self._recall()
+        self._recall(totals.sums(using=self.using, run=self.run))
         if began:
-            runs.update(**self._progress(), resumed_at=Now(), heartbeat_at=Now(), done_when_resumed=self.done)
+            runs.update(resumed_at=Now(), heartbeat_at=Now(), done_when_resumed=F("done_applications"))
         elif self.piece is not None:
             self._recall_last()
         logger.info(
@@ -304,24 +304,10 @@ class Team:
         logger.info("there is no second connection to be had: batches do not overlap", extra={"event": "no_turns"})
         return False
 
-    def _progress(self) -> dict[str, int]:
-        return {
-            "done_applications": self.done,
-            "failed_applications": self.failed,
-            "folders_removed": self.folders,
-            "files_moved": self.files,
-        }
-
-    def _recall(self) -> None:
+    def _recall(self, counted: Mapping[str, int]) -> None:
         """Start from what earlier workers have done."""
-        totals = results_of(using=self.using, run=self.run).aggregate(
-            done=Count("pk", filter=~Q(status__in=Result.OPEN)),
-            failed=Count("pk", filter=Q(status=Result.Status.FAILED)),
-            folders=Sum("folders_removed"),
-            files=Sum("files_moved"),
-        )
-        self.done, self.failed = totals["done"], totals["failed"]
-        self.folders, self.files = totals["folders"] or 0, totals["files"] or 0
+        self.done, self.failed = counted["done_applications"], counted["failed_applications"]
+        self.folders, self.files = counted["folders_removed"], counted["files_moved"]
         self._report()
 
     def _recall_last(self) -> None:
@@ -392,8 +378,8 @@ class Team:
         runs = Run.objects.using(self.using).filter(pk=self.run.pk, status__in=going_on)
         if self.run.kind == Run.Kind.CLEANUP and runs.exists():
             LateArrivals(using=self.using, references=self.references).sweep(run=self.run)
-        self._recall()  # of all processes; what each has added up may have gaps, where one was killed
-        runs.update(**self._progress(), status=Run.Status.COMPLETED, status_reason="", ended_at=Now())
+        self._recall(totals.recount(using=self.using, run=self.run))
+        runs.update(status=Run.Status.COMPLETED, status_reason="", ended_at=Now())
 
 
 def _listed(results: QuerySet[Result]) -> list[Claimed]:
@@ -412,8 +398,6 @@ class Worker:
         self.most = team.batch_size or team.run.options.get("batch_size") or conf.batch_size()
         self.size = min(FIRST_BATCH, self.most)
         self.last_key: str | None = None
-        self.unreported: Counter[str] = Counter()
-        """Progress that the run has not been told of."""
         self.began = 0.0
         """When the last transaction had its turn, by the monotonic clock."""
         self.waits_for_tables: float | None = None
@@ -446,9 +430,6 @@ class Worker:
                 self.team.release_lost(results_of(using=self.using, run=self.run))
             else:
                 return
-        if +self.unreported:
-            self._patiently(lambda: self._tell(self.unreported))
-            self.unreported.clear()
 
     def _goes_on(self) -> bool:
         return self.team.piece is None or self.team.piece.goes_on()
@@ -459,10 +440,9 @@ class Worker:
         self.team.wait(seen=done)
         return True
 
-    def _tell(self, done: Mapping[str, int]) -> None:
-        """Add what was done to the run's progress, and give a sign of life."""
-        progress = {name: F(name) + number for name, number in done.items()}
-        Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now(), **progress)
+    def _beat(self) -> None:
+        """Give the run a sign of life."""
+        Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now())
 
     # Yielding.
 
@@ -521,15 +501,13 @@ class Worker:
             # A claim that a crash of the server undoes was of work that it undoes as well.
             self.backend.commit_lazily()
             # Taken first: on SQLite a transaction that writes must not begin by reading.
-            self._tell(self.unreported)
+            self._beat()
             status, reason = self._ordered()
             if status is not None:
                 Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
                     status=status, status_reason=reason
                 )
-            rows = self._claim_rows() if status is None else None
-        self.unreported.clear()
-        return rows
+            return self._claim_rows() if status is None else None
 
     def _ordered(self) -> tuple[str | None, str]:
         """Return the status that the run is to take instead of going on, and why."""
@@ -589,6 +567,8 @@ class Worker:
             error_message="Its worker ended before the work did, at every attempt.",
             ended_at=Now(),
         )
+        if exhausted:
+            totals.add(using=self.using, run=self.run, outcomes=[Outcome(Result.Status.FAILED)] * len(exhausted))
         rows = _listed(expired.exclude(pk__in=exhausted)[:1])
         Result.objects.using(self.using).filter(pk__in=[row.pk for row in rows]).update(alone=True)
         return rows
@@ -747,6 +727,7 @@ class Worker:
                 raise LeaseLost
             outcomes = self.task.perform(rows, turn)
             self._record(rows, outcomes)
+            totals.add(using=self.using, run=self.run, outcomes=outcomes)
         return outcomes
 
     def _record(self, rows: Sequence[Claimed], outcomes: Sequence[Outcome]) -> None:
@@ -772,12 +753,6 @@ class Worker:
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         self.waits_for_tables = None
-        self.unreported.update(
-            done_applications=len(outcomes),
-            failed_applications=sum(outcome.status == Result.Status.FAILED for outcome in outcomes),
-            folders_removed=sum(outcome.folders_removed for outcome in outcomes),
-            files_moved=sum(outcome.files_moved for outcome in outcomes),
-        )
         if self.team.count(outcomes):
             last = self.team.last
             self._end(Run.Status.STOPPED, f"{sum(last)} of the last {len(last)} applications failed")
@@ -831,15 +806,25 @@ class Worker:
         elif error.kind == "transient" and row.attempts < conf.max_attempts():
             self._return(row, status=Result.Status.PENDING, alone=True, **description)
             back_off(row.attempts)
-        elif self._return(row, status=Result.Status.FAILED, ended_at=Now(), **description):
+        elif self._patiently(lambda: self._end_as_failed(row, **description)):
             self._count([Outcome(Result.Status.FAILED)])
 
-    def _return(self, row: Claimed, **changes: Any) -> int:
-        """End our lease of a result, if it is ours still; return whether it was."""
-        own = Result.objects.using(self.using).filter(
+    def _return(self, row: Claimed, **changes: Any) -> None:
+        """End our lease of a result, if it is still ours."""
+        self._patiently(lambda: self._own(row).update(**changes))
+
+    def _end_as_failed(self, row: Claimed, **description: Any) -> bool:
+        """Set a result aside, if it is still ours; return whether it was."""
+        with transaction.atomic(using=self.using):
+            ours = self._own(row).update(status=Result.Status.FAILED, ended_at=Now(), **description)
+            if ours:
+                totals.add(using=self.using, run=self.run, outcomes=[Outcome(Result.Status.FAILED)])
+        return bool(ours)
+
+    def _own(self, row: Claimed) -> QuerySet[Result]:
+        return Result.objects.using(self.using).filter(
             pk=row.pk, lease_token=row.lease_token, status=Result.Status.IN_PROGRESS
         )
-        return self._patiently(lambda: own.update(**changes))
 
     def _give_back(self, rows: Sequence[Claimed], **description: str) -> None:
         """Let others claim what is ours still, uncharged; if even that fails, the lease runs out."""

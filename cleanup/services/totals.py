@@ -1,0 +1,69 @@
+"""The totals of a run, which equal the sum of its results at every moment.
+
+Note [Totals of a run]. Whoever ends a result adds it to its run in the same transaction, and touches the run last, so
+that its row is locked for little more than the commit. So no worker owes the run anything: none that is killed, and
+none that rests while others end the run. Counting again first takes the lock of the run's row, by a statement of its
+own: what was added is committed then, and seen; what is not yet added comes on top.
+"""
+
+from collections.abc import Collection
+from typing import Any, Protocol
+
+from django.db import transaction
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import Coalesce, Now
+
+from cleanup.models import Result, Run
+
+_TOTALS: dict[str, Any] = {
+    "done_applications": Count("pk", filter=~Q(status__in=Result.OPEN)),
+    "failed_applications": Count("pk", filter=Q(status=Result.Status.FAILED)),
+    "folders_removed": Coalesce(Sum("folders_removed"), 0),
+    "files_moved": Coalesce(Sum("files_moved"), 0),
+}
+
+
+FIELDS = tuple(_TOTALS)
+
+
+class Ended(Protocol):
+    """What came of one application."""
+
+    @property
+    def status(self) -> str:
+        """A status of ``Result``."""
+
+    @property
+    def folders_removed(self) -> int:
+        """Folders that were merged into others."""
+
+    @property
+    def files_moved(self) -> int:
+        """Files that were filed elsewhere."""
+
+
+def sums(*, using: str, run: Run) -> dict[str, int]:
+    """Return the sums of the results, by the names of the run's fields."""
+    return Result.objects.using(using).filter(run=run).aggregate(**_TOTALS)
+
+
+def add(*, using: str, run: Run, outcomes: Collection[Ended]) -> None:
+    """Add what has just been ended; the last statement of the transaction that ended it."""
+    added = {
+        "done_applications": len(outcomes),
+        "failed_applications": sum(outcome.status == Result.Status.FAILED for outcome in outcomes),
+        "folders_removed": sum(outcome.folders_removed for outcome in outcomes),
+        "files_moved": sum(outcome.files_moved for outcome in outcomes),
+    }
+    changes = {name: F(name) + number for name, number in added.items() if number}
+    Run.objects.using(using).filter(pk=run.pk).update(heartbeat_at=Now(), **changes)
+
+
+def recount(*, using: str, run: Run) -> dict[str, int]:
+    """Count the results again, where they have changed otherwise; return the totals."""
+    with transaction.atomic(using=using):
+        row = Run.objects.using(using).filter(pk=run.pk)
+        row.update(done_applications=F("done_applications"))  # locks it
+        counted = sums(using=using, run=run)
+        row.update(**counted)
+    return counted
