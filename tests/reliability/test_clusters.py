@@ -6,9 +6,10 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.db.models import Sum
 from django.db.models.functions import Now
 
-from cleanup.models import Heartbeat, Result, RollbackPoint, Run
+from cleanup.models import Heartbeat, Result, RollbackPoint, Run, Tick
 from tests.integration.trees import execute
 from tests.parts import Application
 from tests.reliability import mess
@@ -34,12 +35,12 @@ def ended(database: str, run_id: object) -> Run | None:
     return Run.objects.using(database).filter(pk=run_id).exclude(ended_at=None).first()
 
 
-def assert_each_cleaned_once(database: str, run_id: object) -> None:
+def assert_each_cleaned_once(database: str, run_id: object, *, applications: int = APPLICATIONS) -> None:
     run = Run.objects.using(database).get(pk=run_id)
-    assert (run.status, run.status_reason, run.done_applications) == ("completed", "", APPLICATIONS)
+    assert (run.status, run.status_reason, run.done_applications) == ("completed", "", applications)
     results = Result.objects.using(database).filter(run=run_id)
     assert set(results.values_list("status", flat=True)) == {"completed"}
-    assert RollbackPoint.objects.using(database).filter(run=run_id).count() == APPLICATIONS
+    assert RollbackPoint.objects.using(database).filter(run=run_id).count() == applications
     assert max(results.values_list("attempts", flat=True)) <= 3
 
 
@@ -94,6 +95,25 @@ class TestARunInTheBackground:
         assert (ran.status, ran.done_applications, ran.failed_applications) == ("completed", APPLICATIONS, 1)
         assert (aside.status, aside.attempts, aside.error_code) == ("failed", 3, "attempts")
         assert results.filter(status="completed").count() == APPLICATIONS - 1
+
+
+class TestTotalsAtATinyDutyCycle:
+    """Workers rest for most of the time, so that one of them ends the run while others have yet to wake."""
+
+    def test_are_the_sums_of_the_results(self, database):
+        mess.make(database, applications=24)
+        with fleet(database, CLEANUP_TREE_HOOK=None) as clusters:
+            clusters.environment["CLEANUP_DUTY_CYCLE"] = "0.04"
+            clusters.start(workers=2)
+            clusters.wake()
+            run = clusters.cleanup()
+            ran = clusters.wait_until(lambda: ended(database, run))
+            seats = Tick.objects.using(database).filter(run=run, ended_at=None)
+            clusters.wait_until(lambda: not seats.exists())
+        ran.refresh_from_db()
+        sums = ran.results.aggregate(folders=Sum("folders_removed"), files=Sum("files_moved"))
+        assert_each_cleaned_once(database, run, applications=24)
+        assert (ran.folders_removed, ran.files_moved) == (sums["folders"], sums["files"])
 
 
 class TestAClusterThatOnlyLooksAlive:
