@@ -76,7 +76,7 @@ class DatabaseCollector(Collector):
     def _active_run(self, run: JSON | None) -> Iterator[Metric]:
         yield _gauge("run_active", "1 while a cleanup run is active.", run is not None)
         progress = _family("run_progress_applications", "Applications of the active run, by what became of them.", "of")
-        for name in ("total", "done", "failed"):
+        for name in ("total", "done", "successful", "failed", "held", "skipped"):
             progress.add_metric([name], float(run[f"{name}_applications"]) if run else 0.0)
         yield progress
         waiting = Run.objects.using(self.using).filter(status__in=Run.ACTIVE).exclude(waiting_for="")

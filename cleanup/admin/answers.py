@@ -57,6 +57,7 @@ def _decision(row: decisions.Decision, label: str) -> dict[str, Any]:
     advice = sentences.advice(row.code)
     result = reverse("admin:cleanup_result_change", args=[row.result.pk]) if row.result else ""
     point = row.result.point if row.undo and row.result else None
+    point = point if point and point.status == point.Status.LIVE else None
     undo = reverse("admin:cleanup_undo_record", args=[point.pk]) if point else ""
     reason = safe(row.hold.reason) if row.hold and row.hold.reason else ""
     return {

@@ -13,7 +13,7 @@ from cleanup.admin.answers import DecisionPages, FolderPages
 from cleanup.admin.chart import chart
 from cleanup.admin.cleaning import CleaningPages
 from cleanup.admin.registers import Register
-from cleanup.admin.runs import live, may_control
+from cleanup.admin.runs import live, may_control, numbers
 from cleanup.admin.undo import UndoPages
 from cleanup.models import Alert, Control, Run, Schedule
 from cleanup.names import safe
@@ -153,6 +153,7 @@ def _run(run: Run) -> dict[str, Any]:
         "state": sentences.run_status(run.status),
         "level": states.run_level(run.status, failed=run.failed_applications),
         "progress": sentences.run_progress(run),
+        "numbers": numbers(run),
         "outcome": sentences.run_outcome(run),
         "when": sentences.moment_text(run.started_at or run.created_at),
         "who": sentences.started(run.started_by, run.started_how),

@@ -7,6 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from cleanup.admin import doors, sentences, states
 from cleanup.admin.registers import Register, application, link, list_link
@@ -99,7 +101,8 @@ class RunAdmin(Register):
         doors.demand(request, to_control(run))
         if doors.attempt(request, lambda: doors.service().cancel(run.pk, by=request.user.get_username())) is not None:
             doors.log(request, run, "Cancelled the run.")
-            messages.success(request, "The run was cancelled. What it has done stays done, and can be undone.")
+            undo = ", and can be undone" if can_undo(self.get_queryset(request).get(pk=run.pk)) else ""
+            messages.success(request, f"The run was cancelled. What it has done stays done{undo}.")
         return _back(run)
 
     @admin.display(description="started", ordering="created_at")
@@ -122,8 +125,8 @@ class RunAdmin(Register):
         return states.badge(level, f"{sentences.run_status(run.status)}{reason}{waiting}")
 
     @admin.display(description="progress")
-    def progress(self, run: Run) -> str:
-        return sentences.run_progress(run)
+    def progress(self, run: Run) -> Any:
+        return format_html("{}<br>{}", sentences.run_progress(run), numbers(run))
 
     @admin.display(description="what it changed")
     def outcome(self, run: Run) -> str:
@@ -175,10 +178,13 @@ class ResultState(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the states in the words of the screens."""
-        return [(status.value, sentences.result_status(status)) for status in Result.Status]
+        states = [(status.value, sentences.result_status(status)) for status in Result.Status]
+        return [(sentences.DONE, "done, also if undone since"), *states]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Result]) -> QuerySet[Result]:
         """Return the results in the chosen state."""
+        if self.value() == sentences.DONE:
+            return queryset.filter(status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])
         return queryset.filter(status=self.value()) if self.value() in Result.Status.values else queryset
 
 
@@ -244,14 +250,32 @@ def live(run: Run) -> dict[str, Any]:
         "run_reason": safe(run.status_reason),
         "run_waiting_for": safe(run.waiting_for),
         "run_progress": sentences.run_progress(run),
+        "run_numbers": numbers(run),
         "run_outcome": sentences.run_outcome(run),
         "run_active": run.status in (Run.Status.PENDING, Run.Status.RUNNING, Run.Status.PAUSING),
         "run_can_pause": run.status in (Run.Status.PENDING, Run.Status.RUNNING),
         "run_can_resume": run.status in (Run.Status.PAUSED, Run.Status.STOPPED)
         or (run.status == Run.Status.COMPLETED and run.failed_applications > 0),
         "run_can_cancel": run.status in Run.RESUMABLE,
-        "run_can_undo": run.kind == Run.Kind.CLEANUP and run.status not in Run.ACTIVE and run.done_applications > 0,
+        "run_can_undo": can_undo(run),
     }
+
+
+def numbers(run: Run) -> SafeString:
+    """Show what became of the run's applications, each number as a link to the results behind it."""
+    links = (
+        (list_link(Result, f"{found.number:,} {found.words}", run__id__exact=run.pk, status=found.status),)
+        for found in sentences.run_numbers(run)
+    )
+    return format_html_join(" · ", "{}", links)
+
+
+def can_undo(run: Run) -> bool:
+    """Return whether an undo record of the cleanup is still live."""
+    if run.kind != Run.Kind.CLEANUP or run.status in Run.ACTIVE:
+        return False
+    points = RollbackPoint.objects.using(doors.database())
+    return points.filter(run=run, status=RollbackPoint.Status.LIVE).exists()
 
 
 def may_control(request: HttpRequest, run: Run) -> bool:

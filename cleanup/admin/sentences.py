@@ -163,14 +163,36 @@ def run_status(status: str) -> str:
 
 def run_progress(run: Run) -> str:
     """Tell how far a run has come."""
-    verb = "cleaned up" if run.kind == Run.Kind.CLEANUP else "rolled back"
     total = counted(run.total_applications, "application")
-    text = f"{run.done_applications:,} of {total} {verb}"
     left = duration(run.seconds_left) if run.status == Run.Status.RUNNING and run.seconds_left else ""
-    parts = [text, f"about {left} left" if left else ""]
-    if run.failed_applications:
-        parts.append(f"{run.failed_applications:,} could not be")
-    return f"{'; '.join(part for part in parts if part)}."
+    return f"{run.done_applications:,} of {total} done{f'; about {left} left' if left else ''}."
+
+
+class RunNumber(NamedTuple):
+    """One of the four numbers that tell what became of a run's applications; they add up to those done."""
+
+    status: str
+    """As the list of results is filtered by it."""
+    number: int
+    words: str
+
+
+#: Filters results that were done, whether or not that was undone since.
+DONE = "done"
+
+
+def run_numbers(run: Run) -> tuple[RunNumber, ...]:
+    """Return what became of the run's applications; an undo leaves none alone."""
+    cleanup = run.kind == Run.Kind.CLEANUP
+    aside = (
+        RunNumber(Result.Status.HELD, run.held_applications, "on hold"),
+        RunNumber(Result.Status.SKIPPED, run.skipped_applications, "left alone"),
+    )
+    return (
+        RunNumber(DONE, run.successful_applications, "cleaned up" if cleanup else "undone"),
+        *(number for number in aside if cleanup or number.number),
+        RunNumber(Result.Status.FAILED, run.failed_applications, "failed"),
+    )
 
 
 def run_outcome(run: Run) -> str:
@@ -187,9 +209,9 @@ _RESULT_STATUS = {
     Result.Status.PENDING: "waiting its turn",
     Result.Status.IN_PROGRESS: "being worked on",
     Result.Status.COMPLETED: "done",
-    Result.Status.FAILED: "could not be done",
-    Result.Status.SKIPPED: "set aside",
-    Result.Status.HELD: "do not touch",
+    Result.Status.FAILED: "failed",
+    Result.Status.SKIPPED: "left alone",
+    Result.Status.HELD: "on hold",
     Result.Status.ROLLED_BACK: "undone",
 }
 

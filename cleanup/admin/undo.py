@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, reverse
@@ -47,9 +48,11 @@ class UndoPages(Pages):
         number = points[: MOST_LOOKED_INTO + 1].count()
         what = f"everything that this cleanup of {sentences.counted(run.total_applications, 'application')} changed"
         if number > MOST_LOOKED_INTO:
+            live = run.results.filter(point__status=RollbackPoint.Status.LIVE)
+            totals = live.aggregate(folders=Sum("folders_removed"), files=Sum("files_moved"))
             known = [
-                f"{sentences.counted(run.folders_removed, 'folder')} come back.",
-                f"{sentences.counted(run.files_moved, 'file')} go back to where they were.",
+                f"{sentences.counted(totals['folders'] or 0, 'folder')} come back.",
+                f"{sentences.counted(totals['files'] or 0, 'file')} go back to where they were.",
                 "Where people have changed something since, the application is left as it is, and listed.",
             ]
             return self._page(request, what, " ".join(known), None, back, not_restored=_not_restored(run))

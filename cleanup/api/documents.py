@@ -94,7 +94,9 @@ class CleanupDocument(Any_):
     total_applications = serializers.IntegerField()
     successful_cleanups = serializers.IntegerField()
     failed_cleanups = serializers.IntegerField()
-    set_aside = serializers.IntegerField()
+    set_aside = serializers.IntegerField(help_text="Held or skipped.")
+    held_applications = serializers.IntegerField(help_text="On hold.")
+    skipped_applications = serializers.IntegerField(help_text="Left alone: too large, or not there.")
     total_folders_removed = serializers.IntegerField()
     total_files_moved = serializers.IntegerField()
     total_child_folders_merged = serializers.IntegerField()
@@ -105,6 +107,7 @@ class CleanupDocument(Any_):
     collision_policies = serializers.DictField(
         help_text="What to set as CLEANUP_COLLISIONS so that applications refused for collisions can be cleaned up."
     )
+    rollback_points = serializers.IntegerField(help_text="Those of the run that can still be rolled back.")
     url = serializers.CharField(required=False, help_text="Of the run.")
 
 
@@ -169,7 +172,10 @@ class ActiveRun(Any_):
     worked = serializers.BooleanField()
     total_applications = serializers.IntegerField()
     done_applications = serializers.IntegerField()
+    successful_applications = serializers.IntegerField(help_text="Done, and neither failed nor left alone.")
     failed_applications = serializers.IntegerField()
+    held_applications = serializers.IntegerField(help_text="On hold.")
+    skipped_applications = serializers.IntegerField(help_text="Left alone: too large, or not there.")
     folders_removed = serializers.IntegerField()
     files_moved = serializers.IntegerField()
     applications_per_second = serializers.FloatField(allow_null=True)

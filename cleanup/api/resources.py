@@ -26,6 +26,7 @@ class RunResource(serializers.ModelSerializer[Run]):
 
     run_id = serializers.UUIDField(source="id")
     source_run_id = serializers.UUIDField(allow_null=True, help_text="Of a rollback: the run that it rolls back.")
+    successful_applications = serializers.IntegerField(help_text="Done, and neither failed nor left alone.")
     applications_per_second = serializers.SerializerMethodField()
     seconds_left = serializers.IntegerField(allow_null=True)
     url = serializers.SerializerMethodField()
@@ -45,7 +46,10 @@ class RunResource(serializers.ModelSerializer[Run]):
             "options",
             "total_applications",
             "done_applications",
+            "successful_applications",
             "failed_applications",
+            "held_applications",
+            "skipped_applications",
             "folders_removed",
             "files_moved",
             "applications_per_second",

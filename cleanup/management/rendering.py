@@ -23,12 +23,13 @@ def show_cleanup(to: Console, report: CleanupReport) -> None:
     would = "would be " if report.dry_run else ""
     merged, files = report.total_child_folders_merged, report.total_files_moved
     ended = report.successful_cleanups + report.failed_cleanups + report.set_aside
+    failed = "would be refused" if report.dry_run else "failed or refused"
     not_yet = f", {report.total_applications - ended:,} not yet done" if ended < report.total_applications else ""
     say(
         to,
         f"{counted(report.total_applications, 'application')}: {report.successful_cleanups:,} {would}cleaned up, "
-        f"{report.failed_cleanups:,} {'would be refused' if report.dry_run else 'failed or refused'}, "
-        f"{report.set_aside:,} set aside{not_yet}.",
+        f"{report.failed_cleanups:,} {failed}, {report.held_applications:,} on hold, "
+        f"{report.skipped_applications:,} left alone{not_yet}.",
         f"{counted(report.total_folders_removed, 'folder')} {would}removed, {merged:,} of them child folders; "
         f"{counted(files, 'file')} {would}moved.",
     )
@@ -37,7 +38,7 @@ def show_cleanup(to: Console, report: CleanupReport) -> None:
         say(to, f"Applications that are refused for collisions can be cleaned up with this setting: {setting}")
     if report.dry_run:
         say(to, "Nothing was changed. Clean up with: manage.py database_cleanup --cleanup")
-    elif report.run_id is not None and report.total_folders_removed:
+    elif report.run_id is not None and report.rollback_points:
         say(to, f"Undo all of it with: manage.py database_cleanup --rollback {report.run_id}")
 
 
@@ -265,7 +266,11 @@ def show_service(to: Console, status: JSON) -> None:
 def show_run(to: Console, run: JSON) -> None:
     """Show the state of a run."""
     reason = f" ({safe(run['status_reason'])})" if run.get("status_reason") else ""
-    done = f"{run['done_applications']:,} of {counted(run['total_applications'], 'application')} done"
+    done = (
+        f"{run['done_applications']:,} of {counted(run['total_applications'], 'application')} done"
+        f" ({run['successful_applications']:,} successful, {run['failed_applications']:,} failed,"
+        f" {run['held_applications']:,} on hold, {run['skipped_applications']:,} left alone)"
+    )
     say(to, f"Run {run['run_id']} is {run['status']}{reason}: {done}.")
     if run.get("waiting_for"):
         say(to, f"It waits for the database: {safe(run['waiting_for'])}.", style=WARN)

@@ -200,8 +200,8 @@ class RunProgress:
 
     def _show(self, step: Step) -> None:
         sums = f"{counted(step.folders_removed, 'folder')}, {counted(step.files_moved, 'file')}"
-        if step.failed:
-            sums += f", {step.failed:,} failed"
+        for number, what in ((step.failed, "failed"), (step.held, "on hold"), (step.skipped, "left alone")):
+            sums += f", {number:,} {what}" if number else ""
         if self._bar is not None:
             self._bar.update(self._task, completed=step.done, total=step.total, sums=sums)
             return

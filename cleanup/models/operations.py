@@ -127,6 +127,9 @@ class Run(models.Model):
     # The sums of its results at every moment; see Note [Totals of a run] in ``cleanup.services.totals``.
     done_applications = models.PositiveIntegerField(default=0)
     failed_applications = models.PositiveIntegerField(default=0)
+    held_applications = models.PositiveIntegerField(default=0)
+    skipped_applications = models.PositiveIntegerField(default=0)
+    """Left alone, as too large or not there."""
     folders_removed = models.PositiveBigIntegerField(default=0)
     files_moved = models.PositiveBigIntegerField(default=0)
     resumed_at = models.DateTimeField(null=True, blank=True)
@@ -158,6 +161,12 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
+
+    @property
+    def successful_applications(self) -> int:
+        """Return how many are done and were neither left alone nor failed; undone since or not."""
+        aside = self.failed_applications + self.held_applications + self.skipped_applications
+        return max(0, self.done_applications - aside)
 
     @property
     def applications_per_second(self) -> float | None:

@@ -3,6 +3,7 @@
 It holds no state but the alias. A verb that changes something opens its own transaction, or joins the caller's.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -292,7 +293,8 @@ class DatabaseCleanupService:
         totals = results.aggregate(
             successful=Count("pk", filter=Q(status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])),
             failed=Count("pk", filter=Q(status=Result.Status.FAILED)),
-            aside=Count("pk", filter=Q(status__in=[Result.Status.HELD, Result.Status.SKIPPED])),
+            held=Count("pk", filter=Q(status=Result.Status.HELD)),
+            skipped=Count("pk", filter=Q(status=Result.Status.SKIPPED)),
             folders=Sum("folders_removed"),
             files=Sum("files_moved"),
             children=Sum("child_folders_merged"),
@@ -312,7 +314,8 @@ class DatabaseCleanupService:
             total_applications=run.total_applications,
             successful_cleanups=totals["successful"],
             failed_cleanups=totals["failed"],
-            set_aside=totals["aside"],
+            held_applications=totals["held"],
+            skipped_applications=totals["skipped"],
             total_folders_removed=totals["folders"] or 0,
             total_files_moved=totals["files"] or 0,
             total_child_folders_merged=totals["children"] or 0,
@@ -321,6 +324,7 @@ class DatabaseCleanupService:
             results=shown,
             results_left_out=max(0, run.total_applications - len(shown)),
             collision_policies=with_those_in_force(policies),
+            rollback_points=self._live(run).count(),
         )
 
     def _dry_run(
@@ -347,7 +351,7 @@ class DatabaseCleanupService:
                 for result in consolidation.foresee(decisions):
                     tally.add(result)
             if progress is not None:
-                progress(Progress(None, tally.total, total, tally.folders, tally.files, tally.failed))
+                progress(tally.progress(total))
         return tally.report(start_time=start_time, end_time=timezone.now())
 
     # In the background.
@@ -758,20 +762,31 @@ class _Tally:
     def __init__(self, *, all_results: bool) -> None:
         self.limit = None if all_results else conf.list_limit()
         self.results: list[FolderCleanupResult] = []
-        self.total = self.successful = self.failed = self.aside = self.folders = self.files = self.children = 0
+        self.total = self.folders = self.files = self.children = 0
+        self.statuses: Counter[str] = Counter()
         self.policies: dict[str, Any] = {}
 
     def add(self, result: FolderCleanupResult) -> None:
         self.total += 1
-        self.successful += result.status == Result.Status.COMPLETED
-        self.failed += result.status == Result.Status.FAILED
-        self.aside += result.status in (Result.Status.HELD, Result.Status.SKIPPED)
+        self.statuses[result.status] += 1
         self.folders += result.folders_removed
         self.files += result.files_moved
         self.children += result.child_folders_merged
         add_policies(self.policies, result.details)
         if self.limit is None or len(self.results) < self.limit:
             self.results.append(result)
+
+    def progress(self, total: int) -> Progress:
+        return Progress(
+            None,
+            self.total,
+            total,
+            self.folders,
+            self.files,
+            failed=self.statuses[Result.Status.FAILED],
+            held=self.statuses[Result.Status.HELD],
+            skipped=self.statuses[Result.Status.SKIPPED],
+        )
 
     def report(self, *, start_time: datetime, end_time: datetime) -> CleanupReport:
         return CleanupReport(
@@ -780,9 +795,10 @@ class _Tally:
             status=Run.Status.COMPLETED,
             status_reason="",
             total_applications=self.total,
-            successful_cleanups=self.successful,
-            failed_cleanups=self.failed,
-            set_aside=self.aside,
+            successful_cleanups=self.statuses[Result.Status.COMPLETED],
+            failed_cleanups=self.statuses[Result.Status.FAILED],
+            held_applications=self.statuses[Result.Status.HELD],
+            skipped_applications=self.statuses[Result.Status.SKIPPED],
             total_folders_removed=self.folders,
             total_files_moved=self.files,
             total_child_folders_merged=self.children,

@@ -59,8 +59,10 @@ class CleanupReport:
     successful_cleanups: int
     failed_cleanups: int
     """Failed and refused applications."""
-    set_aside: int
-    """Held, skipped or too large."""
+    held_applications: int
+    """On hold."""
+    skipped_applications: int
+    """Left alone: too large, or not there."""
     total_folders_removed: int
     total_files_moved: int
     total_child_folders_merged: int
@@ -70,6 +72,13 @@ class CleanupReport:
     results_left_out: int = 0
     collision_policies: Mapping[str, Any] = field(default_factory=dict)
     """What to set as CLEANUP_COLLISIONS so that applications that were refused for collisions can be cleaned up."""
+    rollback_points: int = 0
+    """Those of the run that are live: what can still be rolled back."""
+
+    @property
+    def set_aside(self) -> int:
+        """Return how many were held or skipped."""
+        return self.held_applications + self.skipped_applications
 
     def as_json(self) -> JSON:
         """Return the JSON form."""
@@ -82,6 +91,8 @@ class CleanupReport:
             "successful_cleanups": self.successful_cleanups,
             "failed_cleanups": self.failed_cleanups,
             "set_aside": self.set_aside,
+            "held_applications": self.held_applications,
+            "skipped_applications": self.skipped_applications,
             "total_folders_removed": self.total_folders_removed,
             "total_files_moved": self.total_files_moved,
             "total_child_folders_merged": self.total_child_folders_merged,
@@ -90,6 +101,7 @@ class CleanupReport:
             "results": [result.as_json() for result in self.results],
             "results_left_out": self.results_left_out,
             "collision_policies": dict(self.collision_policies),
+            "rollback_points": self.rollback_points,
         }
 
 
@@ -229,3 +241,5 @@ class Progress:
     folders_removed: int
     files_moved: int
     failed: int
+    held: int = 0
+    skipped: int = 0

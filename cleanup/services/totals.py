@@ -18,6 +18,8 @@ from cleanup.models import Result, Run
 _TOTALS: dict[str, Any] = {
     "done_applications": Count("pk", filter=~Q(status__in=Result.OPEN)),
     "failed_applications": Count("pk", filter=Q(status=Result.Status.FAILED)),
+    "held_applications": Count("pk", filter=Q(status=Result.Status.HELD)),
+    "skipped_applications": Count("pk", filter=Q(status=Result.Status.SKIPPED)),
     "folders_removed": Coalesce(Sum("folders_removed"), 0),
     "files_moved": Coalesce(Sum("files_moved"), 0),
 }
@@ -52,6 +54,8 @@ def add(*, using: str, run: Run, outcomes: Collection[Ended]) -> None:
     added = {
         "done_applications": len(outcomes),
         "failed_applications": sum(outcome.status == Result.Status.FAILED for outcome in outcomes),
+        "held_applications": sum(outcome.status == Result.Status.HELD for outcome in outcomes),
+        "skipped_applications": sum(outcome.status == Result.Status.SKIPPED for outcome in outcomes),
         "folders_removed": sum(outcome.folders_removed for outcome in outcomes),
         "files_moved": sum(outcome.files_moved for outcome in outcomes),
     }

@@ -101,7 +101,7 @@ class Team:
         alone = workers == 1 and piece is None
         self.turns = Turns() if alone and self._has_time_for_two() and self._in_any_order() else None
         self.last = deque[bool](maxlen=conf.failure_window())
-        self.done = self.failed = self.folders = self.files = 0
+        self.done = self.failed = self.held = self.skipped = self.folders = self.files = 0
         self._counted = threading.Condition()
         self._reading = threading.Lock()
         self.read_again = 0
@@ -245,16 +245,20 @@ class Team:
 
     def _log_end(self, seconds: float) -> None:
         logger.info(
-            "the run is %s: %d of %d applications done, %d failed",
+            "the run is %s: %d of %d applications done, %d failed, %d held, %d skipped",
             self.run.status,
             self.done,
             self.run.total_applications,
             self.failed,
+            self.held,
+            self.skipped,
             extra={
                 "event": "run_left",
                 "status": self.run.status,
                 "applications": self.done,
                 "failed": self.failed,
+                "held": self.held,
+                "skipped": self.skipped,
                 "folders_removed": self.folders,
                 "files_moved": self.files,
                 "seconds": round(seconds, 3),
@@ -307,6 +311,7 @@ class Team:
     def _recall(self, counted: Mapping[str, int]) -> None:
         """Start from what earlier workers have done."""
         self.done, self.failed = counted["done_applications"], counted["failed_applications"]
+        self.held, self.skipped = counted["held_applications"], counted["skipped_applications"]
         self.folders, self.files = counted["folders_removed"], counted["files_moved"]
         self._report()
 
@@ -346,6 +351,8 @@ class Team:
                 failed = outcome.status == Result.Status.FAILED
                 self.done += 1
                 self.failed += failed
+                self.held += outcome.status == Result.Status.HELD
+                self.skipped += outcome.status == Result.Status.SKIPPED
                 self.last.append(failed)
                 self.folders += outcome.folders_removed
                 self.files += outcome.files_moved
@@ -367,7 +374,16 @@ class Team:
     def _report(self) -> None:
         if self.progress is not None:
             self.progress(
-                Progress(self.run.pk, self.done, self.run.total_applications, self.folders, self.files, self.failed)
+                Progress(
+                    self.run.pk,
+                    self.done,
+                    self.run.total_applications,
+                    self.folders,
+                    self.files,
+                    self.failed,
+                    self.held,
+                    self.skipped,
+                )
             )
 
     def _finish(self) -> None:

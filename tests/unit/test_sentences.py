@@ -102,14 +102,21 @@ class TestRuns:
         )
 
     def test_tell_how_far_they_are(self):
-        assert sentences.run_progress(self.run()) == "12 of 40 applications cleaned up."
+        assert sentences.run_progress(self.run()) == "12 of 40 applications done."
 
     def test_tell_how_long_they_will_take(self):
         begun = {"resumed_at": NOW, "heartbeat_at": NOW + timedelta(seconds=60)}
         assert "about 2 minutes left" in sentences.run_progress(self.run(**begun))
 
-    def test_tell_what_failed(self):
-        assert sentences.run_progress(self.run(failed_applications=2)).endswith("2 could not be.")
+    def numbers(self, **values) -> str:
+        return " · ".join(f"{found.number} {found.words}" for found in sentences.run_numbers(self.run(**values)))
+
+    def test_tell_what_was_cleaned_up_held_left_alone_and_failed_apart(self):
+        numbers = self.numbers(failed_applications=2, held_applications=3, skipped_applications=1)
+        assert numbers == "6 cleaned up · 3 on hold · 1 left alone · 2 failed"
+
+    def test_tell_what_was_undone_and_what_failed(self):
+        assert self.numbers(kind="rollback", failed_applications=2) == "10 undone · 2 failed"
 
     @pytest.mark.parametrize("status", Run.Status)
     def test_have_a_word_for_every_status(self, status):
