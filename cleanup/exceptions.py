@@ -6,6 +6,8 @@ as attributes. No class carries names of folders, files or people: identifiers a
 
 from typing import Any, ClassVar
 
+from cleanup.phrases import in_sentence
+
 
 class CleanupError(Exception):
     """The cleanup could not do what was asked."""
@@ -17,7 +19,8 @@ class CleanupError(Exception):
 
     def __init__(self, message: str | None = None, **data: Any) -> None:
         self.data = data
-        super().__init__(message or " ".join((type(self).__doc__ or "").split()).format(**data))
+        told = {name: value if name == "value" else in_sentence(value) for name, value in data.items()}
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()).format(**told))
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -37,7 +40,7 @@ class UsageError(CleanupError):
 
 
 class InvalidKey(UsageError):
-    """{value!r} is not a key of {what}."""
+    """{value!r} is not a valid id of {what}."""
 
     code = "invalid_key"
 
@@ -81,7 +84,7 @@ class InvalidName(UsageError):
 
 
 class ForeignParent(UsageError):
-    """Folder {folder_id} is no live folder of application {application_id}."""
+    """Folder {folder_id} is not a live folder of application {application_id}."""
 
     code = "foreign_parent"
 
@@ -102,6 +105,10 @@ class Refused(CleanupError):
     exit_status = 3
 
 
+class Declined(Refused):
+    """Cancelled. Nothing was changed."""
+
+
 class Busy(Refused):
     """Run {run_id} is active on this database. Wait for it, or resume, pause or cancel it by that id."""
 
@@ -109,7 +116,7 @@ class Busy(Refused):
 
 
 class Frozen(Refused):
-    """All cleaning is frozen ({reason}). Lift it with: manage.py database_cleanup --unfreeze"""
+    """All cleaning is frozen{because}. Allow it again with: manage.py database_cleanup --unfreeze"""
 
     code = "frozen"
 
@@ -121,19 +128,19 @@ class Held(Refused):
 
 
 class NoCluster(Refused):
-    """No cluster is alive to do this in the background. Start one with: manage.py qcluster"""
+    """No cluster is running to do this in the background. Start one with: manage.py qcluster"""
 
     code = "no_cluster"
 
 
 class TooManyToWait(UsageError):
-    """There are {count} applications to work at, and no request waits for more than {limit}. Leave out wait=true."""
+    """There are {count} applications to clean up, and a request waits for at most {limit}. Leave out wait=true."""
 
     code = "too_many_to_wait"
 
 
 class KeyReused(Refused):
-    """This Idempotency-Key was sent before with another request. Every request has a key of its own."""
+    """This Idempotency-Key was already used for a different request. Use a new key for each request."""
 
     code = "key_reused"
 
@@ -152,7 +159,7 @@ class PreflightFailed(Refused):
 
 
 class ChannelFailed(CleanupError):
-    """Notifications do not go by {channel}: {problem}."""
+    """Notifications cannot be sent by {channel}: {problem}."""
 
     code = "channel_failed"
 
@@ -170,7 +177,7 @@ class SchemaChanged(Refused):
 
 
 class AlreadyRolledBack(Refused):
-    """Rollback point {rollback_id} was rolled back before, at {at}. A point is rolled back once."""
+    """Rollback point {rollback_id} was already rolled back, at {at}. A point can be rolled back only once."""
 
     code = "already_rolled_back"
 
@@ -240,7 +247,7 @@ class UnreadableJournal(Refused):
 
 
 class NotResumable(Refused):
-    """Run {run_id} is {status} and cannot go on."""
+    """Run {run_id} is {status} and cannot be resumed."""
 
     code = "not_resumable"
 
@@ -274,7 +281,7 @@ class ApplicationError(CleanupError):
 
 
 class DifferentRoots(ApplicationError):
-    """Its root folders bear different names, and CLEANUP_DIFFERENT_ROOTS is "refuse"."""
+    """Its root folders have different names, and CLEANUP_DIFFERENT_ROOTS is "refuse"."""
 
     code = "different_roots"
 

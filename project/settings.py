@@ -121,6 +121,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+# Where a login leads that names no page of ours to go on to.
+LOGIN_REDIRECT_URL = "admin:index"
 
 REST_FRAMEWORK = {
     # JSON only, and nothing for strangers: a view that wants less says so itself.

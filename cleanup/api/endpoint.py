@@ -96,7 +96,7 @@ class Endpoint(APIView):
         """Refuse parameters and fields that the method does not declare, and repeated ones. Raises ValidationError."""
         repeated = [name for name, values in request.query_params.lists() if len(values) > 1]
         if repeated:
-            raise Invalid(dict.fromkeys(repeated, "It is given more than once."))
+            raise Invalid(dict.fromkeys(repeated, "It may be given only once."))
         self.query(takes.query or Input)
         self.body(takes.body or Input)
 

@@ -81,7 +81,7 @@ class Text(serializers.CharField):
 class Key(serializers.Field[str, Any, str, Any]):
     """A key of an application or a folder, whatever their keys are."""
 
-    default_error_messages = {"invalid": "This is no such key."}
+    default_error_messages = {"invalid": "Not a valid id."}
 
     def __init__(self, *, of: str, **options: Any) -> None:
         self.of = of
@@ -141,7 +141,7 @@ class Input(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         """Refuse what is not declared. Raises ValidationError."""
         if isinstance(data, dict) and (unknown := data.keys() - self.fields.keys()):
-            raise serializers.ValidationError(dict.fromkeys(sorted(map(str, unknown)), "There is no such field."))
+            raise serializers.ValidationError(dict.fromkeys(sorted(map(str, unknown)), "Unknown field."))
         return super().to_internal_value(data)
 
 

@@ -100,7 +100,7 @@ class Listing(Endpoint):
     def _behind(self, order: Sequence[str], sealed: Sequence[str]) -> Q:
         """Return the condition of rows behind the one that a cursor names. Raises UnknownObject."""
         if sealed[0] != self._name(order):
-            raise UnknownObject(what="page of this list, in this order,", key="")
+            raise UnknownObject("The cursor does not belong to this list and order.", what="page", key="")
         *before, last = [column.lstrip("-") for column in order]
         side = "lt" if order[-1].startswith("-") else "gt"
         model = self.row.Meta.model  # type: ignore[attr-defined]  # rows are rendered by model serializers

@@ -15,7 +15,7 @@ class Denied(FrameworkPermissionDenied):
 
     def __init__(self, *permissions: Permission) -> None:
         wanted = " or ".join(f"{permission} ({DESCRIPTIONS[permission].lower()})" for permission in permissions)
-        super().__init__(f"This asks for the permission {wanted}.")
+        super().__init__(f"This requires the permission {wanted}.")
         self.told = {"permission": str(permissions[0])}
 
 

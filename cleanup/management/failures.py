@@ -49,9 +49,9 @@ def lost_run(error: DatabaseFailure, *, run_id: object, done: int, total: int, h
         return None
     data = {"run_id": str(run_id), "done_applications": done, "total_applications": total}
     message = (
-        f"The database was lost while run {run_id} was at work: {classify(error).message} "
-        f"{done:,} of {total:,} applications are done, and stay so; the one at hand is whole, done or not. "
-        f"When the database is back: {how_to_resume}"
+        f"The database was lost during run {run_id}: {classify(error).message} "
+        f"{done:,} of {total:,} applications are done; of the others, none is half done. "
+        f"{how_to_resume}"
     )
     return Failure("database_lost", message, REFUSED, data)
 
@@ -74,11 +74,11 @@ def _database_sentence(error: DatabaseFailure) -> str:
     if cause is None and not isinstance(error, OperationalError):  # raised by a migration of ours
         return told
     if state in ("42P01", "42703", "3F000") or told.startswith(("no such table", "no such column")):
-        sentence = f"The database lacks what the cleanup needs ({told}). Create or adopt its tables with: {MIGRATE}"
+        sentence = f"The database lacks tables that the cleanup needs ({told}). Create or adopt them with: {MIGRATE}"
     elif state == "42501":
-        sentence = f"The database role may not do that ({told}). See the grants it needs with --preflight."
+        sentence = f"The database role is not allowed to do that ({told}). See which grants it needs with --preflight."
     elif state == "25006" or name.startswith("SQLITE_READONLY"):
-        sentence = "The database is read-only. Work on the primary, or make the file writable."
+        sentence = "The database is read-only. Use the primary, or make the file writable."
     elif name in ("SQLITE_CANTOPEN", "SQLITE_NOTADB"):
         sentence = f"The database cannot be opened ({told})."
     elif not state and not name and isinstance(error, OperationalError):

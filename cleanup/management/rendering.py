@@ -10,6 +10,7 @@ from rich.console import Console
 from cleanup.management.terminal import Rows, counted, say
 from cleanup.models import Result
 from cleanup.names import safe
+from cleanup.phrases import as_time, with_reason
 from cleanup.services import CleanupReport, RollbackResult
 from cleanup.services.collisions import setting_of as collision_setting
 from cleanup.services.reports import JSON, Conflict, Copy, FolderCleanupResult, NotRestored
@@ -35,7 +36,7 @@ def show_cleanup(to: Console, report: CleanupReport) -> None:
     )
     if report.collision_policies:
         setting = safe(collision_setting(report.collision_policies))
-        say(to, f"Applications that are refused for collisions can be cleaned up with this setting: {setting}")
+        say(to, f"Applications refused because of collisions can be cleaned up with this setting: {setting}")
     if report.dry_run:
         say(to, "Nothing was changed. Clean up with: manage.py database_cleanup --cleanup")
     elif report.run_id is not None and report.rollback_points:
@@ -101,19 +102,19 @@ def show_rollback(to: Console, result: RollbackResult) -> None:
     say(to, f"{folders}, {files} and {rows} {verb}, in {_applications(result)}.")
     if result.conflicts:
         conflicts = counted(len(result.conflicts) + result.conflicts_left_out, "conflict")
-        say(to, f"{conflicts}: what people did since stays as it is.", style=WARN)
+        say(to, f"{conflicts}: what people have changed since is left as it is.", style=WARN)
         show_conflicts(to, result.conflicts)
         _left_out(to, result.conflicts_left_out)
     if result.copies:
         copies = counted(len(result.copies) + result.copies_left_out, "folder")
-        say(to, f"{'Would come' if would else 'Came'} back as copies, not to be duplicates: {copies}.", style=WARN)
+        say(to, f"{copies} {'would come' if would else 'came'} back as copies, so as not to be duplicates.", style=WARN)
         _show_copies(to, result.copies)
         _left_out(to, result.copies_left_out)
     if result.expired:
         one = result.expired == 1
         say(
             to,
-            f"{counted(result.expired, 'application')} cannot be brought back any more:"
+            f"{counted(result.expired, 'application')} can no longer be restored:"
             f" {'its rollback point has' if one else 'their rollback points have'} expired.",
             style=BAD,
         )
@@ -129,12 +130,12 @@ def show_rollback(to: Console, result: RollbackResult) -> None:
         say(to, f"{counted(result.failed, 'application')} could not be rolled back.", style=BAD)
     if result:
         say(to, _restored(result), style=GOOD)
-        say(to, "What was rolled back is on hold: the next cleanup leaves it alone, unless run with --include-held.")
+        say(to, "What was rolled back is now on hold: the next cleanup skips it, unless you add --include-held.")
 
 
 _NOT_COMPARED = {
-    "triggers": "Triggers of your own fired on these tables: what they write is not undone, and not compared.",
-    "hook": "The tree hook has run: what it writes is not compared with what was there before.",
+    "triggers": "Your own triggers fired on these tables: what they wrote is neither undone nor compared.",
+    "hook": "The tree hook ran: what it wrote is not compared with what was there before.",
 }
 
 
@@ -144,7 +145,7 @@ def _restored(result: RollbackResult) -> str:
         return "Everything is as it was before."
     if set(result.inexact) <= set(_NOT_COMPARED):
         return "Everything that the cleanup itself changed is as it was before."
-    return "The rest is as it was before."
+    return "Everything else is as it was before."
 
 
 def _show_not_restored(to: Console, points: Sequence[NotRestored]) -> None:
@@ -200,7 +201,7 @@ def show_check(to: Console, check: JSON) -> None:
         say(to, "That is more than CLEANUP_ALERT_THRESHOLD.", style=WARN)
     verification = check["integrity_verification"]
     said = "passed" if verification["verification_passed"] else "found errors"
-    say(to, f"The latest verification, of {verification['verified_at']}, {said}.")
+    say(to, f"The latest verification, on {as_time(verification['verified_at'])}, {said}.")
     if check["needs_cleanup"]:
         say(to, "See what would be done with: manage.py database_cleanup --dry-run")
 
@@ -232,50 +233,60 @@ def show_verification(to: Console, verification: JSON) -> None:
 
 def show_status(to: Console, status: JSON) -> None:
     """Show whether something is going on, and what has been done so far."""
-    frozen = f"frozen ({safe(status.get('frozen_reason') or 'no reason given')})" if status["frozen"] else "not frozen"
-    say(to, f"Cleaning is {frozen}.", style=WARN if status["frozen"] else "")
+    if status["frozen"]:
+        say(to, with_reason("Cleaning is frozen", status["frozen_reason"]), style=WARN)
+    else:
+        say(to, "Cleaning is not frozen.")
     run = status["active_run"]
     if run is None:
         say(to, "No cleanup run is active.")
     else:
         show_run(to, run)
     show_service(to, status)
-    _show_mapping(to, status["statistics"], title="Statistics")
+    statistics = status["statistics"]
+    last = statistics["last_run_time"]
+    _show_mapping(to, {**statistics, "last_run_time": last and as_time(last)}, title="Statistics")
 
 
 def show_service(to: Console, status: JSON) -> None:
-    """Show whether the schedules are on, whether anybody would do what they want, and when they are due."""
+    """Show whether the schedules are on, whether a cluster is there to do the work, and when they are due."""
     if status["running"]:
         say(to, "The automated service is running.", style=GOOD)
     elif status["started"]:
         seen = status["heartbeat_at"]
-        dead = f"is alive: the last sign of life is of {seen}" if seen else "has given a sign of life yet"
+        dead = f"is running: the last heartbeat was at {as_time(seen)}" if seen else "has reported yet"
         say(to, f"The automated service is started, but no cluster {dead}.", style=BAD)
         say(to, "Start one with: manage.py qcluster")
     else:
         say(to, "The automated service is stopped.")
     rows = Rows("Schedule", "On", "How often", "Last run", "Next run", "#Limit", title="Schedules")
     for name, schedule in status["schedules"].items():
-        due = f"{schedule['next_run']} (overdue)" if schedule["overdue"] else schedule["next_run"] or "-"
+        last, due = (_time(schedule[moment]) for moment in ("last_run", "next_run"))
         limit = schedule["max_applications_per_run"] or "-"
-        cells = (_spoken(name), _value(schedule["enabled"]), schedule["schedule_type"], schedule["last_run"] or "-")
-        rows.add(*cells, due, limit, style=BAD if schedule["overdue"] else "")
+        cells = (_spoken(name), _value(schedule["enabled"]), schedule["schedule_type"], last)
+        late = schedule["overdue"]
+        rows.add(*cells, f"{due} (overdue)" if late else due, limit, style=BAD if late else "")
     rows.show(to)
+
+
+def _time(moment: str | None) -> str:
+    return as_time(moment) if moment else "-"
 
 
 def show_run(to: Console, run: JSON) -> None:
     """Show the state of a run."""
-    reason = f" ({safe(run['status_reason'])})" if run.get("status_reason") else ""
     done = (
         f"{run['done_applications']:,} of {counted(run['total_applications'], 'application')} done"
         f" ({run['successful_applications']:,} successful, {run['failed_applications']:,} failed,"
-        f" {run['held_applications']:,} on hold, {run['skipped_applications']:,} left alone)"
+        f" {run['held_applications']:,} on hold, {run['skipped_applications']:,} left alone)."
     )
-    say(to, f"Run {run['run_id']} is {run['status']}{reason}: {done}.")
+    state = with_reason(f"Run {run['run_id']} is {run['status']}", run.get("status_reason", ""))
+    say(to, f"{state} {done}")
     if run.get("waiting_for"):
-        say(to, f"It waits for the database: {safe(run['waiting_for'])}.", style=WARN)
+        say(to, with_reason("It is waiting for the database", run["waiting_for"]), style=WARN)
     if run["status"] in ("pending", "paused", "stopped") or not run.get("worked", True):
-        say(to, f"Nobody works on it. Go on with: manage.py database_cleanup --resume {run['run_id']}")
+        resume = f"manage.py database_cleanup --resume {run['run_id']}"
+        say(to, f"No worker is processing it. Resume it with: {resume}")
 
 
 def show_purge(to: Console, purge: JSON) -> None:
@@ -292,10 +303,10 @@ def show_purge(to: Console, purge: JSON) -> None:
     ]
     say(to, f"History that ended before {purge['history']['before'][:10]}: {', '.join(gone)} {verb}.")
     if purge["preview"] and points:
-        say(to, "What they would undo can then no longer be undone.")
+        say(to, "What they would undo could then no longer be undone.")
     if purge.get("kept_unverified"):
         kept = counted(purge["kept_unverified"], "expired point")
-        say(to, f"{kept} kept: the newest of an application that no verification has passed since.")
+        say(to, f"{kept} kept: the newest of an application, and no verification has passed since.")
 
 
 def show_preflight(to: Console, preflight: JSON) -> None:
@@ -313,7 +324,7 @@ def show_preflight(to: Console, preflight: JSON) -> None:
     if preflight["ok"]:
         say(to, "Yes: a cleanup can run.", style=GOOD)
     else:
-        say(to, "No: a cleanup would stop before it starts. Mend the problems above first.", style=BAD)
+        say(to, "No: a cleanup would stop before it starts. Solve the problems above first.", style=BAD)
 
 
 def _show_section(to: Console, name: str, value: Any) -> None:

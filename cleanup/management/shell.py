@@ -20,7 +20,7 @@ from rich.text import Text
 
 from cleanup import conf
 from cleanup.backends.pinning import pinning
-from cleanup.exceptions import CleanupError, MisconfiguredSetting, UsageError
+from cleanup.exceptions import CleanupError, Declined, MisconfiguredSetting, UsageError
 from cleanup.management.failures import Failure, failure_of, lost_run
 from cleanup.management.location import location
 from cleanup.management.log_lines import kept_off_terminals
@@ -63,7 +63,7 @@ class ShellCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what every command takes."""
-        parser.add_argument("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the database to work on")
+        parser.add_argument("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the database to use")
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Keep log lines off a terminal, unless they are asked for."""
@@ -94,7 +94,7 @@ class ShellCommand(BaseCommand):
             self._end_unread(error)
         except KeyboardInterrupt as interrupt:
             run = self.progress.run_id if self.progress else None
-            more = f"What is finished stays so. {self.how_to_resume(run)}" if run else "Nothing was changed."
+            more = f"What is finished stays finished. {self.how_to_resume(run)}" if run else "Nothing was changed."
             raise CommandError(f"Interrupted. {more}", returncode=INTERRUPTED) from interrupt
         if status:
             sys.exit(status)
@@ -114,7 +114,7 @@ class ShellCommand(BaseCommand):
         """Say which database it is, and make its service. Raises UsageError."""
         alias = self.options["database"]
         if alias not in connections:
-            raise UsageError(f"There is no database {alias!r} in DATABASES; there is {', '.join(connections)}.")
+            raise UsageError(f"There is no database {alias!r} in DATABASES; use one of: {', '.join(connections)}.")
         say(self.err, f"Database: {location(using=alias)}")
         self.service = DatabaseCleanupService(using=alias)
 
@@ -133,7 +133,7 @@ class ShellCommand(BaseCommand):
         """Name the command that goes on with a run."""
         alias = self.options["database"]
         on = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
-        return f"Go on with: manage.py database_cleanup --resume {run}{on}"
+        return f"Resume it with: manage.py database_cleanup --resume {run}{on}"
 
     def _failure_of(self, error: CleanupError | DatabaseFailure) -> Failure:
         if isinstance(error, DatabaseFailure) and self.progress and (run := self.progress.run_id):
@@ -152,6 +152,9 @@ class ShellCommand(BaseCommand):
                 self._leave_quietly()
             self._close_output()
         told = "\n".join(map(safe, failure.message.splitlines()))
+        if isinstance(cause, Declined):  # which is no error
+            say(self.err, told)
+            sys.exit(failure.exit_status)
         raise CommandError(told, returncode=failure.exit_status) from cause
 
     def _end_unread(self, error: OSError) -> NoReturn:
@@ -161,15 +164,15 @@ class ShellCommand(BaseCommand):
             with suppress(OSError):
                 say(
                     self.err,
-                    f"Run {run} did its work, and only its report could not be written to standard output "
-                    f"({os.strerror(error.errno or 0)}). See it in: manage.py database_cleanup --status",
+                    f"Run {run} did its work, but its report could not be written to standard output "
+                    f"({os.strerror(error.errno or 0)}). See what it did with: manage.py database_cleanup --status",
                 )
         if isinstance(error, BrokenPipeError):
             self._leave_quietly()
         self._close_output()
         if run is not None:
             sys.exit(FOUND)
-        raise CommandError(f"Standard output cannot be written: {os.strerror(error.errno or 0)}.", returncode=FOUND)
+        raise CommandError(f"Cannot write to standard output: {os.strerror(error.errno or 0)}.", returncode=FOUND)
 
     def _leave_quietly(self) -> NoReturn:
         """Exit as if by SIGPIPE."""

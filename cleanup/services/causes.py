@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from cleanup import conf, exceptions
 from cleanup.models import ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
+from cleanup.phrases import as_reason, as_time, with_reason
 from cleanup.services.findings import ERRORS
 
 #: Failures of an application that will not go away by themselves: somebody has to decide.
@@ -119,7 +120,7 @@ def _schedules(using: str) -> Iterator[Cause]:
             due = schedule.next_run.isoformat(timespec="minutes")
             yield Cause(
                 "schedule_overdue",
-                f"The schedule {name} has been due since {due}.",
+                f"The schedule {name} has been due since {as_time(schedule.next_run)}.",
                 "manage.py database_cleanup --status",
                 subject=name,
                 detail={"schedule": name, "due": due},
@@ -127,7 +128,7 @@ def _schedules(using: str) -> Iterator[Cause]:
         if schedule.failure is not None:
             yield Cause(
                 "schedule_failed",
-                f"The schedule {name} failed: {schedule.failure}",
+                f"{with_reason(f'The schedule {name} failed', schedule.failure)}",
                 "manage.py database_cleanup --preflight",
                 subject=name,
                 detail={"schedule": name},
@@ -149,12 +150,13 @@ def _nothing(_using: str, _run: Run) -> Cause | None:
 
 
 def _stopped(_using: str, run: Run) -> Cause | None:
-    return _about(run, "run_stopped", f"was stopped: {run.status_reason}", critical=True, size=run.failed_applications)
+    stopped = f"was stopped: {as_reason(run.status_reason)}"
+    return _about(run, "run_stopped", stopped, critical=True, size=run.failed_applications)
 
 
 def _paused(_using: str, run: Run) -> Cause | None:
     """Tell a run that was paused by what went wrong from one that a person paused, for reasons in a person's words."""
-    return _about(run, "run_paused", f"is paused: {' '.join(run.status_reason.split())[:500]}") if run.halted else None
+    return _about(run, "run_paused", f"is paused: {as_reason(run.status_reason)[:500]}") if run.halted else None
 
 
 def _active(using: str, run: Run) -> Cause | None:

@@ -35,6 +35,7 @@ from cleanup.exceptions import (
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.models.operations import NAME_LENGTH
+from cleanup.phrases import with_reason
 from cleanup.planning import FolderRow, Plan, plan_merge
 from cleanup.references import Reference, ReferenceMap
 from cleanup.references.key_types import respelled
@@ -211,9 +212,8 @@ class Consolidation:
             reasons = dict(holds.filter(application_key__in=[decision.application for decision in decisions]))
         for decision in decisions:
             if decision.application in reasons:
-                decision.set_aside(
-                    Result.Status.HELD, "held", f"The application is on hold ({reasons[decision.application]})."
-                )
+                reason = with_reason("The application is on hold", reasons[decision.application])
+                decision.set_aside(Result.Status.HELD, "held", reason)
         return bool(some)
 
     def _set_aside_missing_and_large(self, decisions: Sequence[Decision], include: Inclusion) -> None:

@@ -282,9 +282,7 @@ class DatabaseCleanupService:
             if number is not None and number < 1:
                 raise UsageError(f"{name} must be at least 1, not {number}.")
         if (numbers.get("workers") or 1) > 1 and connections[self.using].vendor == "sqlite":
-            raise UsageError(
-                "SQLite has one writer at a time: more than one worker would only wait. Leave workers at 1."
-            )
+            raise UsageError("SQLite has one writer at a time, so further workers would only wait. Use one worker.")
 
     def report(self, run_id: Any, *, all_results: bool = False) -> CleanupReport:
         """Return the report of a cleanup run, as far as it has come. Raises UnknownObject and InvalidKey."""
@@ -625,7 +623,7 @@ class DatabaseCleanupService:
         if not points.filter(status=RollbackPoint.Status.LIVE).exists():
             last = points.order_by("-ended_at").first()
             if last is None:
-                raise exceptions.Refused(f"Run {key} has changed nothing that could be rolled back.")
+                raise exceptions.Refused(f"Run {key} changed nothing, so there is nothing to roll back.")
             if last.status == RollbackPoint.Status.PURGED:
                 raise exceptions.PointExpired(rollback_id=key, at=last.ended_at)
             raise exceptions.AlreadyRolledBack(rollback_id=key, at=last.ended_at)

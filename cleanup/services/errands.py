@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from cleanup.exceptions import Busy, CleanupError, Frozen
 from cleanup.models import ConsistencyCheck, Run, Schedule, ScheduledRun, Tick, Verification
+from cleanup.phrases import with_reason
 from cleanup.services import alerts, background, checking, clusters, ticks
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.errors import classify
@@ -149,7 +150,7 @@ def settle(*, using: str) -> None:
             if row.run.status in Run.ACTIVE:
                 continue
             if row.run.status != Run.Status.COMPLETED:
-                status, reason = _FAILED, f"The run is {row.run.status}: {row.run.status_reason}"
+                status, reason = _FAILED, with_reason(f"The run is {row.run.status}", row.run.status_reason)
         else:
             done = row.check_done or row.verification
             reason = done.error if done else ""

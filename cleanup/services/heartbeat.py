@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Control, Schedule, ScheduledRun, Service, Tick
+from cleanup.phrases import as_time
 from cleanup.services import background, clusters, errands, runs, ticks
 from cleanup.services.schedules import next_time
 
@@ -83,7 +84,7 @@ def _do(schedule: Schedule, *, using: str, due: datetime, by: str = "") -> Sched
 def _obstacle(schedule: Schedule, earlier: ScheduledRun | None, *, using: str) -> str:
     """Return why it is not done this time."""
     if earlier is not None:
-        return f"The one of {earlier.due_at.isoformat(timespec='minutes')} is not over yet."
+        return f"The previous run, due at {as_time(earlier.due_at)}, has not finished."
     if schedule.name == Schedule.Name.FULL_CLEANUP:
         active = runs.active_cleanup(using=using)
         if active is not None:

@@ -32,16 +32,16 @@ class Liveness:
     def sentence(self) -> str:
         """Say it to a person."""
         if self.seconds_since is None:
-            said = "No cluster has given a sign of life."
+            said = "No cluster has reported yet."
         elif self.alive:
-            said = f"Alive: the last sign of life was {self.seconds_since} s ago."
+            said = f"Alive: the last heartbeat was {self.seconds_since} s ago."
         else:
-            said = f"Not alive: the last sign of life was {self.seconds_since} s ago."
+            said = f"Not alive: the last heartbeat was {self.seconds_since} s ago."
         if self.overdue:
             said += f" Overdue: {', '.join(self.overdue)}."
         if self.unreadable and not self.alive:
             rows = ", ".join(map(str, self.unreadable))
-            said += f" django-q2 cannot read its schedules {rows} and therefore fires none: mend or delete them."
+            said += f" django-q2 cannot read its schedules {rows} and therefore fires none: correct or delete them."
         return said
 
     def as_json(self) -> JSON:

@@ -18,6 +18,7 @@ from cleanup import conf
 from cleanup.exceptions import TooLarge, UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result
+from cleanup.phrases import with_reason
 from cleanup.planning import Group
 from cleanup.references import ReferenceMap
 from cleanup.services import shown
@@ -228,7 +229,7 @@ def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
 
 def _obstacles(decision: Decision, hold: Hold | None) -> Iterable[Obstacle]:
     if hold is not None:
-        yield Obstacle("held", f"The application is on hold ({hold.reason}).")
+        yield Obstacle("held", with_reason("The application is on hold", hold.reason))
     folders, limit = len(decision.folders), conf.large_application()
     if folders > limit:
         yield Obstacle(TooLarge.code, str(TooLarge(folders=folders, limit=limit)))

@@ -146,9 +146,9 @@ class Undo:
         """Raise AlreadyRolledBack, PointExpired or Superseded."""
         for point in points:
             if point.status == RollbackPoint.Status.ROLLED_BACK:
-                raise AlreadyRolledBack(rollback_id=point.id, at=_moment(point.ended_at))
+                raise AlreadyRolledBack(rollback_id=point.id, at=point.ended_at or "an unknown time")
             if point.status == RollbackPoint.Status.PURGED:
-                raise PointExpired(rollback_id=point.id, at=_moment(point.ended_at))
+                raise PointExpired(rollback_id=point.id, at=point.ended_at or "an unknown time")
         newest = _newest([point for point in points if point.kind == RollbackPoint.Kind.CLEANUP])
         later = (
             RollbackPoint.objects.using(self.using)
@@ -665,7 +665,3 @@ def _by_point(rows: Sequence[Any]) -> Mapping[int, Counter[TableName]]:
     for counted in rows:
         counts[counted.point][counted.table] += counted.rows
     return counts
-
-
-def _moment(at: datetime | None) -> str:
-    return at.isoformat(timespec="seconds") if at else "an unknown time"

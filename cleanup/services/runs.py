@@ -18,6 +18,7 @@ from cleanup import conf, correlation, queries
 from cleanup.backends import backend_for
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
+from cleanup.phrases import as_reason
 from cleanup.references import (
     Problem,
     ReferenceMap,
@@ -67,7 +68,8 @@ def refuse_if_frozen(*, using: str) -> None:
     """Raise Frozen while the freeze switch is on."""
     control = Control.objects.using(using).filter(frozen=True).first()
     if control is not None:
-        raise Frozen(reason=control.reason or "no reason given")
+        reason = as_reason(control.reason)
+        raise Frozen(reason=reason, because=f" ({reason})" if reason else "")
 
 
 def refuse_if_busy(*, using: str) -> None:

@@ -85,7 +85,7 @@ def update(*, using: str, name: str, by: str = "", **changes: Any) -> Schedule:
     """
     unknown = sorted(set(changes) - set(CHANGEABLE))
     if unknown:
-        raise UsageError(f"A schedule has no {', '.join(unknown)} to change, only {', '.join(CHANGEABLE)}.")
+        raise UsageError(f"A schedule has no {', '.join(unknown)}; you can change {', '.join(CHANGEABLE)}.")
     with pinning(using=using), transaction.atomic(using=using):
         schedule = Schedule.objects.using(using).select_for_update().filter(pk=name).first()
         if schedule is None:
@@ -109,7 +109,7 @@ def _refuse_nonsense(schedule: Schedule) -> None:
         schedule.full_clean(validate_unique=False)
     except ValidationError as error:
         told = "; ".join(f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items())
-        raise UsageError(f"Schedule {schedule.pk} cannot be changed so: {told}") from None
+        raise UsageError(f"The schedule {schedule.pk} cannot be changed: {told}") from None
 
 
 class EditableSchedule:

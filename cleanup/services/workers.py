@@ -534,7 +534,7 @@ class Worker:
             Run.objects.using(self.using).values_list("status", "status_reason", Subquery(frozen)).get(pk=self.run.pk)
         )
         if why is not None:
-            return Run.Status.PAUSED, f"frozen: {why}"
+            return Run.Status.PAUSED, f"frozen: {why}" if why.strip() else "frozen"
         if status in (Run.Status.RUNNING, Run.Status.PENDING):  # pending: somebody is about to join
             return None, ""
         return (Run.Status.PAUSED if status == Run.Status.PAUSING else status), reason

@@ -317,7 +317,11 @@ class TestASchedulesTime:
             make_due(database, "integrity_verification")
             heartbeat.heartbeat(using=database)
         first, second = ScheduledRun.objects.using(database).order_by("pk")
-        assert (first.status, second.status, "not over yet" in second.reason) == ("started", "skipped", True)
+        assert (first.status, second.status, "The previous run, due at " in second.reason) == (
+            "started",
+            "skipped",
+            True,
+        )
         assert len(queue) == 1
 
     def test_is_skipped_while_another_cleanup_is_active(self, database, service, queue):
@@ -532,11 +536,11 @@ class TestTheProbe:
 
     def test_is_well_while_a_cluster_gives_signs_of_life(self, database, service):
         done = self.probe(database)
-        assert (done.status, done.out.startswith("Alive: the last sign of life was ")) == (0, True)
+        assert (done.status, done.out.startswith("Alive: the last heartbeat was ")) == (0, True)
 
     def test_is_not_well_without_any(self, database):
         done = self.probe(database)
-        assert (done.status, done.out) == (1, "No cluster has given a sign of life.\n")
+        assert (done.status, done.out) == (1, "No cluster has reported yet.\n")
 
     def test_is_not_well_when_the_last_one_is_old(self, database, service):
         Heartbeat.objects.using(database).update(beat_at=Now() - timedelta(minutes=4))

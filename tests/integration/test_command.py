@@ -146,20 +146,23 @@ class TestVerbs:
     @pytest.mark.parametrize(
         ("arguments", "named"),
         [
-            (["--dry-run", "--cleanup"], "--dry-run and --cleanup"),
+            (["--dry-run", "--cleanup"], "--dry-run and --cleanup cannot be used together"),
             (["--resume", UNKNOWN, "--dry-run"], "--dry-run and --resume"),
             (["--rollback", UNKNOWN, "--verify"], "--verify and --rollback"),
-            (["--status", "--application", "x"], "--application does not go with --status"),
-            (["--cleanup", "--skip-conflicts"], "--skip-conflicts does not go with --cleanup"),
-            (["--check", "--all-results"], "--all-results does not go with --check"),
-            (["--dry-run", "--retry-failed"], "--retry-failed does not go with --dry-run"),
-            (["--cleanup", "--preview"], "--preview does not go with --cleanup"),
+            (
+                ["--status", "--application", "x"],
+                "--application cannot be used with --status; it works with --dry-run, --cleanup and --verify.",
+            ),
+            (["--cleanup", "--skip-conflicts"], "--skip-conflicts cannot be used with --cleanup"),
+            (["--check", "--all-results"], "--all-results cannot be used with --check"),
+            (["--dry-run", "--retry-failed"], "--retry-failed cannot be used with --dry-run"),
+            (["--cleanup", "--preview"], "--preview cannot be used with --cleanup"),
             (["--verify", "--application", "x", "--application", "y"], "one --application"),
-            (["--cleanup", "--application", "x", "--max-applications", "1"], "exclude each other"),
+            (["--cleanup", "--application", "x", "--max-applications", "1"], "cannot be used together"),
             (["--cleanup", "--batch-size", "-5"], "--batch-size must be at least 1, not -5"),
             (["--cleanup", "--max-applications", "0"], "--max-applications must be at least 1, not 0"),
             (["--dry-run", "--workers", "0"], "--workers must be at least 1, not 0"),
-            (["--status", "--batch-size", "0"], "--batch-size does not go with --status"),
+            (["--status", "--batch-size", "0"], "--batch-size cannot be used with --status"),
         ],
     )
     def test_contradictions_are_one_sentence(self, database, arguments, named):
@@ -261,7 +264,8 @@ class TestCleanup:
         done = run_command(database, "--cleanup")
         assert done.status == 3
         assert "Merge the duplicate folders of 1 application? [y/N]" in done.err
-        assert "Nothing was changed." in done.err
+        assert done.err.endswith("Cancelled. Nothing was changed.\n")
+        assert "CommandError" not in done.err
         assert_tree(database, loan, MESS)
 
     def test_goes_ahead_when_told_yes(self, database, loan, answering):
@@ -285,7 +289,7 @@ class TestCleanup:
         odd = tree(database, "Loan, Lease")
         done = run_command(database, "--cleanup", "--no-input")
         assert done.status == 1
-        assert f"{odd.application}: Its root folders bear different names" in done.out
+        assert f"{odd.application}: Its root folders have different names" in done.out
         assert_tree(database, loan, MERGED)
 
     def test_leaves_what_is_on_hold_without_complaint(self, database, loan):
@@ -407,7 +411,7 @@ class TestStatus:
     def test_tells_of_a_run_that_nobody_works_on(self, database, cleaned):
         Run.objects.using(database).update(status="paused", status_reason="lunch")
         out = run_command(database, "--status").out
-        assert f"Run {cleaned.run_id} is paused (lunch)" in out
+        assert f"Run {cleaned.run_id} is paused: lunch." in out
         assert f"--resume {cleaned.run_id}" in out
 
 
@@ -475,7 +479,7 @@ class TestRollback:
         run_command(database, "--rollback", str(cleaned.run_id), "--no-input")
         done = run_command(database, "--rollback", str(cleaned.run_id), "--no-input")
         assert (done.status, done.out) == (3, "")
-        assert "rolled back before" in done.sentence
+        assert "already rolled back" in done.sentence
 
     @pytest.mark.parametrize("rollback_id", ["", "x", UNKNOWN])
     def test_of_an_unknown_id_is_refused(self, database, rollback_id):
@@ -492,22 +496,22 @@ class TestRollback:
         assert loan["a.txt"] in done.out
         skipped = run_command(database, "--rollback", str(point.id), "--no-input", "--skip-conflicts")
         assert skipped.status == 0
-        assert "The rest is as it was before." in skipped.out
+        assert "Everything else is as it was before." in skipped.out
 
     def test_as_copies_shows_what_is_not_as_it_was(self, database, cleaned):
         run, (copied, *_) = str(cleaned.run_id), RemovedFolder.objects.using(database).order_by("pk")
         told = run_command(database, "--rollback", run, "--as-copies", "--preview")
-        assert (told.status, "Would come back as copies, not to be duplicates: " in told.out) == (0, True)
+        assert (told.status, " would come back as copies, so as not to be duplicates." in told.out) == (0, True)
         done = run_command(database, "--rollback", run, "--as-copies", "--no-input")
-        assert (done.status, "Came back as copies, not to be duplicates: " in done.out) == (0, True)
+        assert (done.status, " came back as copies, so as not to be duplicates." in done.out) == (0, True)
         assert copied.folder_key in told.out
         assert copied.folder_key in done.out
-        assert "The rest is as it was before." in done.out
+        assert "Everything else is as it was before." in done.out
 
     def test_as_copies_is_in_the_question(self, database, loan, cleaned, answering):
         answering("n")
         done = run_command(database, "--rollback", str(cleaned.run_id), "--as-copies")
-        assert (done.status, "Would come back as copies" in done.err) == (3, True)
+        assert (done.status, "would come back as copies" in done.err) == (3, True)
         assert_tree(database, loan, MERGED)
 
     def test_as_copies_tells_the_machine_too(self, database, cleaned):
@@ -541,7 +545,7 @@ class TestResume:
 
     def test_of_a_completed_run_is_refused(self, database, cleaned):
         done = run_command(database, "--resume", str(cleaned.run_id))
-        assert (done.status, "cannot go on" in done.sentence) == (3, True)
+        assert (done.status, "cannot be resumed" in done.sentence) == (3, True)
 
     def test_on_a_copy_of_the_database_needs_to_be_told(self, database, cleaned):
         Run.objects.using(database).update(status="paused", database_identity="elsewhere")
@@ -553,7 +557,7 @@ class TestResume:
 class TestControl:
     def test_freeze_stops_cleaning_until_unfrozen(self, database, loan):
         frozen = run_command(database, "--freeze", "--reason", "audit [/b]")
-        assert (frozen.status, "frozen (audit [/b])" in frozen.out) == (0, True)
+        assert (frozen.status, "frozen: audit [/b]." in frozen.out) == (0, True)
         assert run_command(database, "--cleanup", "--no-input").status == 3
         assert run_command(database, "--unfreeze").status == 0
         assert run_command(database, "--cleanup", "--no-input").status == 0

@@ -86,7 +86,7 @@ class TestLostDatabase:
             server.restart()
             run = Run.objects.using(blank_database).get()
             assert process.returncode == 3
-            assert f"lost while run {run.pk} was at work" in err
+            assert f"lost during run {run.pk}" in err
             assert "of 40 applications are done" in err
             assert f"--resume {run.pk}" in err
             assert "Traceback" not in err

@@ -361,7 +361,7 @@ class TestRunOfWhichPointsAreGone:
         for options in (["--preview"], ["--no-input"]):
             done = run_command(database, "--rollback", str(run), *options)
             assert done.status == 1
-            assert "1 application cannot be brought back any more" in done.out
+            assert "1 application can no longer be restored" in done.out
             assert application in done.out
             assert "Everything is as it was before." not in done.out
 

@@ -8,21 +8,22 @@ from django.core.management.base import CommandParser
 from cleanup.management.shell import DONE, FOUND, ShellCommand, operator
 from cleanup.management.terminal import say
 from cleanup.models import Alert
+from cleanup.phrases import as_time
 from cleanup.services import alerts
 
 
 class Command(ShellCommand):
     """Look at what is wrong now, send what is owed, and list the alerts."""
 
-    help = "Looks at what is wrong now, sends what is owed, and lists the alerts; exits with 1 where there are some."
+    help = "Check for problems, send what notifications are due, and list the alerts. Exits with 1 if there are any."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the verbs."""
         super().add_arguments(parser)
         verb = parser.add_mutually_exclusive_group()
-        verb.add_argument("--acknowledge", type=int, metavar="ID", help="note that somebody knows of this alert")
-        verb.add_argument("--test", action="store_true", help="send a test by every channel; 1 where one fails")
-        parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+        verb.add_argument("--acknowledge", type=int, metavar="ID", help="acknowledge this alert")
+        verb.add_argument("--test", action="store_true", help="send a test by every channel; exits with 1 if one fails")
+        parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
 
     def perform(self) -> int:
         """Do what was asked for."""
@@ -40,7 +41,7 @@ class Command(ShellCommand):
         if self.options["json"]:
             self.stdout.write(json.dumps({"channels": outcome}))
         elif not outcome:
-            say(self.out, "No channel is set up: set CLEANUP_ALERT_EMAILS, or CLEANUP_ALERT_URLS in the environment.")
+            say(self.out, "No channel is set up. Set CLEANUP_ALERT_EMAILS, or CLEANUP_ALERT_URLS in the environment.")
         for label, problem in outcome.items():
             if not self.options["json"]:
                 say(self.out, f"{label}: {problem or 'works'}")
@@ -51,7 +52,7 @@ class Command(ShellCommand):
             self.stdout.write(json.dumps({"alerts": [_as_json(alert) for alert in found]}))
             return status
         for alert in found:
-            say(self.out, f"{alert.pk}: {alert.severity}, {alert.state}, since {alert.first_seen:%Y-%m-%d %H:%M %Z}")
+            say(self.out, f"{alert.pk}: {alert.severity}, {alert.state}, since {as_time(alert.first_seen)}")
             say(self.out, f"  {alert.message}")
             if alert.hint:
                 say(self.out, f"  {alert.hint}")

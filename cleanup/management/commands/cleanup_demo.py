@@ -26,13 +26,13 @@ from cleanup.services import CleanupReport
 class Command(ShellCommand):
     """Fill an empty database with duplicate folders, then clean it up, step by step."""
 
-    help = "Fill an empty database with a realistic mess of folders, and walk through cleaning it up."
+    help = "Fill an empty database with a realistic mess of folders, and clean it up step by step."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the size and the seed."""
         super().add_arguments(parser)
-        parser.add_argument("--applications", type=int, default=300, metavar="N", help="how many (default 300)")
-        parser.add_argument("--seed", type=int, default=1, metavar="N", help="another mess for another number")
+        parser.add_argument("--applications", type=int, default=300, metavar="N", help="how many to make (default 300)")
+        parser.add_argument("--seed", type=int, default=1, metavar="N", help="each number makes another mess")
 
     def perform(self) -> int:
         """Tell the story; each step is what an operator would do."""
@@ -64,15 +64,15 @@ class Command(ShellCommand):
     def _refuse_foreign_models(self) -> None:
         models = (conf.application_model(), conf.folder_model(), conf.file_model())
         if models != ("cleanup.Application", "cleanup.Folder", "cleanup.File"):
-            raise Refused("The demonstration makes folders in the product's own tables, and this project has its own.")
+            raise Refused("The demonstration works on the product's own tables, and this project has set up others.")
 
     def _refuse_filled_database(self) -> None:
         tables = connections[self.using].introspection.table_names()
         for model in (Application, Folder, File):
             if model._meta.db_table in tables and model._base_manager.using(self.using).exists():
                 raise Refused(
-                    f"This database already holds {model._meta.verbose_name_plural}, so the demonstration leaves it "
-                    f"alone. Give it an empty one, as in DATABASE_URL=sqlite:////tmp/demo.sqlite3"
+                    f"This database already holds {model._meta.verbose_name_plural}, so the demonstration does not "
+                    f"touch it. Give it an empty one, as in DATABASE_URL=sqlite:////tmp/demo.sqlite3"
                 )
 
     # The steps.
@@ -187,17 +187,17 @@ class Command(ShellCommand):
             ("merge it again", f"--cleanup --include-held --application {application}"),
             ("what undoing the whole run would restore", f"--rollback {report.run_id} --preview"),
             ("could a cleanup run, and how much would it be", "--preflight"),
-            ("all verbs and options", "--help"),
+            ("all actions and options", "--help"),
         ):
             say(self.out, f"  # {what}", style="dim")
             say(self.out, f"  {prefix} {arguments}{alias}")
-        say(self.out, "", f"README.md tells the rest. {self._how_to_start_again()}")
+        say(self.out, "", f"README.md explains the rest. {self._how_to_start_again()}")
 
     def _how_to_start_again(self) -> str:
         connection = connections[self.using]
         name = safe(connection.settings_dict["NAME"])
         if connection.vendor != "sqlite":
-            return f"To start again, drop the database {name} and create it anew."
+            return f"To start again, drop the database {name} and create it again."
         path = _short(Path(name))
         return f"To start again: rm -f {path} {path}-wal {path}-shm"
 

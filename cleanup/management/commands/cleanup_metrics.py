@@ -1,8 +1,12 @@
 """``manage.py cleanup_metrics``: the Prometheus metrics, for a textfile collector or a look."""
 
-from django.core.management.base import CommandParser
-from prometheus_client import generate_latest, write_to_textfile
+import os
+from pathlib import Path
 
+from django.core.management.base import CommandParser
+from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
+
+from cleanup.exceptions import UsageError
 from cleanup.management.shell import DONE, ShellCommand
 from cleanup.metrics import registry
 
@@ -10,19 +14,29 @@ from cleanup.metrics import registry
 class Command(ShellCommand):
     """Write the metrics."""
 
-    help = "Writes the Prometheus metrics to standard output, or to a file that a textfile collector reads."
+    help = "Write the Prometheus metrics to standard output, or to a file for a textfile collector."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare where to."""
         super().add_arguments(parser)
-        parser.add_argument("--output", metavar="FILE", help="written anew as a whole; its name must end in .prom")
+        parser.add_argument("--output", metavar="FILE", help="the file to replace; its name must end in .prom")
 
     def perform(self) -> int:
         """Read the database and write."""
         self.connect()
         metrics = registry(using=self.service.using)
-        if self.options["output"]:
-            write_to_textfile(self.options["output"], metrics)
-        else:
+        if self.options["output"] is None:
             self.stdout.write(generate_latest(metrics).decode(), ending="")
+        else:
+            _write(Path(self.options["output"]), metrics)
         return DONE
+
+
+def _write(path: Path, metrics: CollectorRegistry) -> None:
+    """Replace the file as a whole. Raises UsageError."""
+    if path.suffix != ".prom":
+        raise UsageError(f"The name of the file {path} must end in .prom, or no textfile collector reads it.")
+    try:
+        write_to_textfile(str(path), metrics)
+    except OSError as error:
+        raise UsageError(f"Cannot write {path}: {os.strerror(error.errno or 0)}.") from error

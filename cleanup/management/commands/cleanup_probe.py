@@ -13,17 +13,15 @@ from cleanup.services import liveness
 class Command(ShellCommand):
     """Tell whether a cluster is alive, from the last task that it did."""
 
-    help = "Exit with 0 while a cluster does its work, with 1 when it does not; for systemd, containers, Kubernetes."
+    help = "Exit with 0 if a cluster is working and with 1 if none is; for systemd, containers and Kubernetes."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         super().add_arguments(parser)
-        parser.add_argument("--here", action="store_true", help="a cluster of this machine, not of any")
-        parser.add_argument(
-            "--max-age", type=float, metavar="SECONDS", help="age of the last sign of life that is still well"
-        )
-        parser.add_argument("--fail-on-overdue", action="store_true", help="overdue schedules are not well, either")
-        parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+        parser.add_argument("--here", action="store_true", help="look for a cluster on this machine only")
+        parser.add_argument("--max-age", type=float, metavar="SECONDS", help="oldest heartbeat that counts as alive")
+        parser.add_argument("--fail-on-overdue", action="store_true", help="exit with 1 if a schedule is overdue, too")
+        parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
 
     def perform(self) -> int:
         """Look, say, and judge."""

@@ -14,19 +14,19 @@ from cleanup.management.shell import DONE, ShellCommand
 class Command(ShellCommand):
     """Print a token, once; it is stored as a hash."""
 
-    help = "Make a token of the REST API for an account, and print it."
+    help = "Create an API token for an account and print it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the account and the life."""
         super().add_arguments(parser)
-        parser.add_argument("username", help="the account, whose permissions the token has")
-        parser.add_argument("--hours", type=int, default=24, help="until it expires (default 24)")
+        parser.add_argument("username", help="the account that the token belongs to")
+        parser.add_argument("--hours", type=int, default=24, help="hours until the token expires (default 24)")
 
     def perform(self) -> int:
         """Make it. Raises UsageError."""
         most, using = conf.api_token_hours(), self.options["database"]
         if not 1 <= self.options["hours"] <= most:
-            raise UsageError(f"A token lives for 1 to {most} hours.")
+            raise UsageError(f"--hours must be from 1 to {most}.")
         self.connect()
         model = get_user_model()
         named = {model.USERNAME_FIELD: self.options["username"], "is_active": True}

@@ -5,7 +5,7 @@ progress, failures) goes to standard error.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ from django.core.management.base import CommandParser
 from rich.console import Console
 
 from cleanup import queries
-from cleanup.exceptions import Refused, UsageError
+from cleanup.exceptions import Declined, UsageError
 from cleanup.management import rendering
 from cleanup.management.failures import Failure
 from cleanup.management.shell import DONE, FOUND, REFUSED, ShellCommand, operator
 from cleanup.management.terminal import asks_a_person, confirm, counted, say
 from cleanup.models import Run
+from cleanup.phrases import with_reason
 from cleanup.services import AutomatedCleanupService, CleanupReport, RollbackResult
 from cleanup.services.reports import JSON
 
@@ -40,8 +41,8 @@ VERBS = (
     "stop",
 )
 
-#: Which verbs an option goes with; an option that is not here goes with all.
-GOES_WITH = {
+#: Which verbs an option can be used with; an option that is not here can be used with all.
+WORKS_WITH = {
     "applications": ("dry_run", "cleanup", "verify"),
     "max_applications": ("dry_run", "cleanup"),
     "batch_size": ("dry_run", "cleanup", "resume"),
@@ -79,53 +80,66 @@ class Outcome:
 class Command(ShellCommand):
     """Find, merge, undo and verify."""
 
-    help = "Find, merge, undo and verify duplicate folders. Give one verb; see README for the whole story."
+    help = "Find, merge, undo and verify duplicate folders. Give exactly one action; README.md explains each."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare verbs and options."""
         super().add_arguments(parser)
         self._add_verbs(parser)
-        work = parser.add_argument_group("what to work on, and how")
+        work = parser.add_argument_group("options of actions")
         work.add_argument(
-            "--application", dest="applications", action="append", metavar="ID", help="this one only; repeatable"
+            "--application",
+            dest="applications",
+            action="append",
+            metavar="ID",
+            help="only this one; may be repeated",
         )
-        work.add_argument("--max-applications", type=int, metavar="N", help="the N applications with most duplicates")
+        work.add_argument(
+            "--max-applications", type=int, metavar="N", help="the N applications with the most duplicates"
+        )
         work.add_argument("--batch-size", type=int, metavar="N", help="at most N applications in one transaction")
-        work.add_argument("--workers", type=int, metavar="N", help="N connections at work (PostgreSQL; default 1)")
-        work.add_argument("--background", action="store_true", help="have the clusters do it, and return")
-        work.add_argument("--retry-failed", action="store_true", help="with --resume: failed applications, too")
+        work.add_argument("--workers", type=int, metavar="N", help="use N connections (PostgreSQL; default 1)")
+        work.add_argument("--background", action="store_true", help="run it in the background and return")
         work.add_argument(
-            "--adopt", action="store_true", help="with --resume: a run begun on the original of this copy"
+            "--retry-failed", action="store_true", help="with --resume: retry failed applications as well"
         )
-        work.add_argument("--skip-conflicts", action="store_true", help="with --rollback: restore the rest")
-        work.add_argument("--as-copies", action="store_true", help="with --rollback: would-be duplicates, renamed")
-        work.add_argument("--include-held", action="store_true", help="applications on hold, too")
-        work.add_argument("--include-large", action="store_true", help="applications over the size limit, too")
-        work.add_argument("--preview", action="store_true", help="with --rollback or --purge: only tell")
-        work.add_argument("--reason", default="", metavar="TEXT", help="kept with what is done")
         work.add_argument(
-            "--no-input", "--noinput", "--force", dest="interactive", action="store_false", help="ask nothing"
+            "--adopt", action="store_true", help="with --resume: take over a run started on the original of this copy"
         )
-        work.add_argument("--json", action="store_true", help="one JSON document on standard output")
+        work.add_argument("--skip-conflicts", action="store_true", help="with --rollback: restore everything else")
+        work.add_argument("--as-copies", action="store_true", help="with --rollback: rename would-be duplicates")
+        work.add_argument("--include-held", action="store_true", help="include applications on hold")
+        work.add_argument("--include-large", action="store_true", help="include applications over the size limit")
+        work.add_argument("--preview", action="store_true", help="with --rollback or --purge: only look")
+        work.add_argument("--reason", default="", metavar="TEXT", help="a reason to record")
+        work.add_argument(
+            "--no-input",
+            "--noinput",
+            "--force",
+            dest="interactive",
+            action="store_false",
+            help="do not ask to confirm",
+        )
+        work.add_argument("--json", action="store_true", help="print one JSON document on standard output")
         work.add_argument("--all-results", action="store_true", help="list all results, not the first 100")
 
     def _add_verbs(self, parser: CommandParser) -> None:
-        verbs = parser.add_argument_group("verbs, of which one")
-        verbs.add_argument("--preflight", action="store_true", help="could a cleanup run? yes or no, why, how much")
-        verbs.add_argument("--check", action="store_true", help="which applications have duplicates")
-        verbs.add_argument("--dry-run", action="store_true", help="what a cleanup would do; changes nothing")
+        verbs = parser.add_argument_group("actions (exactly one)")
+        verbs.add_argument("--preflight", action="store_true", help="show whether a cleanup can run, and how long")
+        verbs.add_argument("--check", action="store_true", help="show which applications have duplicates")
+        verbs.add_argument("--dry-run", action="store_true", help="show what a cleanup would do; changes nothing")
         verbs.add_argument("--cleanup", action="store_true", help="merge duplicates")
         verbs.add_argument("--verify", action="store_true", help="verify integrity")
-        verbs.add_argument("--status", action="store_true", help="what is going on, and what was done")
+        verbs.add_argument("--status", action="store_true", help="show what is running and what was done")
         verbs.add_argument("--rollback", metavar="ID", help="undo a rollback point, or a whole run")
-        verbs.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
-        verbs.add_argument("--pause", nargs="?", const=True, metavar="RUN", help="pause the active run, or the named")
-        verbs.add_argument("--cancel", nargs="?", const=True, metavar="RUN", help="end the active run, or the named")
+        verbs.add_argument("--resume", metavar="RUN", help="resume an interrupted run")
+        verbs.add_argument("--pause", nargs="?", const=True, metavar="RUN", help="pause the active or given run")
+        verbs.add_argument("--cancel", nargs="?", const=True, metavar="RUN", help="cancel the active or given run")
         verbs.add_argument("--freeze", action="store_true", help="stop all cleaning until unfrozen")
         verbs.add_argument("--unfreeze", action="store_true", help="allow cleaning again")
         verbs.add_argument("--purge", action="store_true", help="remove expired rollback points and old history")
-        verbs.add_argument("--start", action="store_true", help="let the schedules fire from now on")
-        verbs.add_argument("--stop", action="store_true", help="let no schedule fire any more")
+        verbs.add_argument("--start", action="store_true", help="start the automated service, so that schedules fire")
+        verbs.add_argument("--stop", action="store_true", help="stop the automated service, so that no schedule fires")
 
     def perform(self) -> int:
         """Carry out the verb."""
@@ -157,16 +171,16 @@ class Command(ShellCommand):
             rendering.show_conflicts(self.out, conflicts)
 
     def _ask(self, question: str) -> None:
-        """Go on only if a person agrees. Raises Refused."""
+        """Go on only if a person agrees. Raises Declined."""
         if not confirm(self.stderr, question):
-            raise Refused("Nothing was changed.")
+            raise Declined
 
     def _asks(self) -> bool:
         """Tell whether to ask. Raises UsageError where there is nobody to be asked."""
         if not self.options["interactive"]:
             return False
         if not asks_a_person():
-            raise UsageError("There is no terminal to ask on: add --no-input to go ahead without a question.")
+            raise UsageError("There is no terminal to ask on. Add --no-input to go ahead without being asked.")
         return True
 
     # The verbs.
@@ -331,7 +345,7 @@ class Command(ShellCommand):
         return self._enqueued(document, "Run", run.pk)
 
     def _enqueued(self, document: JSON, what: str, key: object) -> Outcome:
-        told = f"{what} {key} is handed to the clusters. Look at it with: manage.py database_cleanup --status"
+        told = f"{what} {key} was handed to the clusters. Follow it with: manage.py database_cleanup --status"
         return Outcome({"status": "pending"} | document, lambda to: say(to, told))
 
     def _scope(self) -> dict[str, Any]:
@@ -368,9 +382,8 @@ class Command(ShellCommand):
         """Return exit status and last word for a run that did not come to its end."""
         if status == Run.Status.COMPLETED:
             return DONE, ""
-        because = f" ({reason})" if reason else ""
         how = "" if status == Run.Status.CANCELLED else f" {self.how_to_resume(run)}"
-        return REFUSED, f"Run {run} is {status}{because}.{how}"
+        return REFUSED, f"{with_reason(f'Run {run} is {status}', reason)}{how}"
 
 
 def chosen_verb(options: Mapping[str, Any]) -> str:
@@ -379,37 +392,42 @@ def chosen_verb(options: Mapping[str, Any]) -> str:
     if len(verbs) == 1:
         return verbs[0]
     if not verbs:
-        raise UsageError(f"Say what to do, with one of {', '.join(map(flag, VERBS))}.")
-    raise UsageError(f"{' and '.join(map(flag, verbs))} contradict each other: give one of them.")
+        raise UsageError(f"Give one action: {', '.join(map(flag, VERBS))}.")
+    raise UsageError(f"{_listed(map(flag, verbs))} cannot be used together; give one action.")
 
 
 def refuse_contradictions(verb: str, options: Mapping[str, Any]) -> None:
-    """Refuse options that do not go with the verb, or that exclude each other."""
-    given = [name for name in GOES_WITH if options[name]] + [name for name in _NUMBERS if options[name] == 0]
+    """Refuse options that cannot be used with the verb, or together. Raises UsageError."""
+    given = [name for name in WORKS_WITH if options[name]] + [name for name in _NUMBERS if options[name] == 0]
     for name in given:
-        if verb not in GOES_WITH[name]:
-            verbs = " or ".join(map(flag, GOES_WITH[name]))
-            raise UsageError(f"{flag(name)} does not go with {flag(verb)}, only with {verbs}.")
+        if verb not in WORKS_WITH[name]:
+            verbs = _listed(map(flag, WORKS_WITH[name]))
+            raise UsageError(f"{flag(name)} cannot be used with {flag(verb)}; it works with {verbs}.")
     for name in _NUMBERS:
         if options[name] is not None and options[name] < 1:
             raise UsageError(f"{flag(name)} must be at least 1, not {options[name]}.")
     if options["applications"] and options["max_applications"]:
-        raise UsageError("--application and --max-applications exclude each other: name applications, or limit them.")
+        raise UsageError("--application and --max-applications cannot be used together; give one of them.")
     if options["background"]:
         refuse_beside_background(verb, options)
     if verb == "verify" and len(options["applications"] or ()) > 1:
-        raise UsageError("--verify takes one --application, or none for the whole database.")
+        raise UsageError("--verify takes one --application, or none to verify the whole database.")
 
 
 def refuse_beside_background(verb: str, options: Mapping[str, Any]) -> None:
     """Refuse what the clusters decide, or do not do. Raises UsageError."""
     if options["workers"] or options["all_results"] or options["preview"]:
         names = [flag(name) for name in ("workers", "all_results", "preview") if options[name]]
-        raise UsageError(f"{' and '.join(names)} do not go with --background.")
+        raise UsageError(f"{_listed(names)} cannot be used with --background.")
     if verb == "verify" and options["applications"]:
-        raise UsageError("One application is verified in a moment: --background is for the whole database.")
+        raise UsageError("--background cannot be used with --verify --application, only with --verify alone.")
     if verb == "resume" and options["batch_size"]:
-        raise UsageError("--batch-size does not go with --resume --background.")
+        raise UsageError("--batch-size cannot be used with --resume --background.")
+
+
+def _listed(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 _NUMBERS = ("max_applications", "batch_size", "workers")

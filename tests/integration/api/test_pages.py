@@ -59,7 +59,9 @@ class TestPages:
     def test_of_another_list_are_not_there(self, caller, runs, served):
         Hold.objects.using(served).bulk_create(Hold(application_key=str(number)) for number in range(3))
         cursor = caller.get("holds?limit=1").json()["next"].split("cursor=")[1]
-        assert caller.get(f"runs?cursor={cursor}").status_code == 404
+        answer = caller.get(f"runs?cursor={cursor}")
+        told = "The cursor does not belong to this list and order."
+        assert (answer.status_code, answer.json()["detail"]) == (404, told)
 
     @pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "ordering=reason", "status=odd", "page=2"])
     def test_are_not_asked_for_in_other_ways(self, caller, served, query):
