@@ -145,6 +145,12 @@ class KeyReused(Refused):
     code = "key_reused"
 
 
+class InProgress(Refused):
+    """The first request with this Idempotency-Key is still at work. Send it again later; it is not done twice."""
+
+    code = "in_progress"
+
+
 class PreflightFailed(Refused):
     """The run was stopped before it started:
     {problems}"""

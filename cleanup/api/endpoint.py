@@ -4,8 +4,9 @@ A view parses, asks for the permission, makes one call of a service, and renders
 settings of Django REST framework.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cleanup import conf
+from cleanup.api import keys
 from cleanup.api.authentication import AUTHENTICATION
 from cleanup.api.fields import UUID_FORM, Input
 from cleanup.api.parsing import StrictParser
@@ -26,8 +28,22 @@ from cleanup.api.problems import Invalid, ProblemRenderer, answer
 from cleanup.api.throttles import Limit
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.folder_tables import folder_tables
+from cleanup.models import Run
 from cleanup.permissions import Permission
-from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, idempotency
+
+
+class Keyed(Enum):
+    """How an idempotency key holds on a method."""
+
+    NOT = auto()
+    """It changes nothing."""
+    AT_ONCE = auto()
+    """Key, changes and answer are one transaction."""
+    CLAIMED = auto()
+    """It takes longer: the key is claimed first."""
+    BY_ITSELF = auto()
+    """It calls ``at_once``, ``claimed`` or ``claimed_with`` by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,25 @@ class Endpoint(APIView):
             raise Invalid(dict.fromkeys(repeated, "It may be given only once."))
         self.query(takes.query or Input)
         self.body(takes.body or Input)
+
+    # What is sent twice with one Idempotency-Key is done once.
+
+    def at_once(self, act: Callable[[], Response], *, secrets: Iterable[str] = ()) -> Response:
+        """Do what takes a moment. Raises KeyReused, and what ``act`` raises."""
+        asked = keys.asked(self.request, secrets=secrets)
+        return act() if asked is None else idempotency.at_once(asked, act, using=self.using)
+
+    def claimed(self, act: Callable[[], Response]) -> Response:
+        """Do what takes longer and writes no run. Raises KeyReused, InProgress, and what ``act`` raises."""
+        asked = keys.asked(self.request)
+        return act() if asked is None else idempotency.claimed(asked, act, using=self.using)
+
+    def claimed_with(self, start: Callable[[], Run], act: Callable[[Run], Response]) -> Response:
+        """Start a run and work at it; raises as ``claimed``. After an interruption ``act`` is given the same run."""
+        asked = keys.asked(self.request)
+        if asked is None:
+            return act(start())
+        return idempotency.claimed_with(asked, start, act, using=self.using)
 
     def get_exception_handler(self) -> Any:
         """Answer errors in the one format, whatever the host's settings say."""

@@ -60,6 +60,7 @@ _TOLD = (
 
 #: Seconds after which it is worth trying again.
 RETRY_AFTER = 5
+_PASSING = ("no_cluster", "in_progress")
 
 TYPE = "urn:cleanup:problem:"
 
@@ -86,7 +87,7 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Return the problem that tells of an error; None for one that nobody foresaw, which is a 500."""
     if isinstance(error, CleanupError):
         response = _problem(status_of(type(error)), error.code, str(error), **_told(error))
-        if error.code == "no_cluster":
+        if error.code in _PASSING:
             response["Retry-After"] = str(RETRY_AFTER)
         return response
     if isinstance(error, DatabaseError | InterfaceError):

@@ -301,7 +301,7 @@ class TokenResource(serializers.Serializer[Any]):
 class NewTokenResource(TokenResource):
     """A token that was just made: the only time that it is shown."""
 
-    token = serializers.CharField()
+    token = serializers.CharField(allow_null=True, help_text="Null in the answer to a request that is sent again.")
 
 
 def url_of_run(run: Run) -> str:

@@ -2,15 +2,19 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from cleanup import exceptions
-from cleanup.api.endpoint import Takes
+from cleanup.api.endpoint import Endpoint, Keyed, Takes
+from cleanup.api.keys import HEADER
 from cleanup.api.pages import Page
 from cleanup.api.parsing import BodyTooLarge
 from cleanup.api.problems import TYPE, ProblemRenderer, status_of
@@ -139,28 +143,53 @@ def described(
     parameters: Sequence[OpenApiParameter] = (),
     examples: Sequence[OpenApiExample] = (),
     limited: bool = False,
+    keyed: Keyed | None = None,
+    secrets: Sequence[str] = (),
     **more: Any,
 ) -> Callable[[F], F]:
-    """Describe a method of a view: what it takes, what it answers, and every problem."""
+    """Describe a method of a view: what it takes, what it answers, and every problem.
+
+    An idempotency key holds on every method but GET, at once unless ``keyed`` says otherwise; ``secrets`` names the
+    fields of the answer that are not kept with it.
+    """
     found = [*ALWAYS, *codes]
     found += ("not_found",) if query and issubclass(query, Page) else ()
     found += ("throttled",) if limited else ()
-    extend = extend_schema(
-        summary=summary,
-        operation_id=summary.lower().replace(" ", "_").replace("'", ""),
-        request=body,
-        parameters=[*parameters, *([query] if query else [])],
-        responses={**answers, **problems(found)},
-        examples=list(examples),
-        **more,
-    )
 
     def describe(method: F) -> F:
-        method.takes = Takes(query, body)  # type: ignore[attr-defined]  # it is a function
-        method.schema = AutoSchema  # type: ignore[attr-defined]  # else it is taken from the host's settings
-        return extend(method)
+        how = keyed or (Keyed.NOT if method.__name__ == "get" else Keyed.AT_ONCE)
+        holds = how is not Keyed.NOT
+        extend = extend_schema(
+            summary=summary,
+            operation_id=summary.lower().replace(" ", "_").replace("'", ""),
+            request=body,
+            parameters=[*parameters, *([query] if query else []), *([IDEMPOTENCY_KEY] if holds else [])],
+            responses={**answers, **problems([*found, *(("key_reused", "in_progress") if holds else ())])},
+            examples=list(examples),
+            **more,
+        )
+        view = _keyed(method, how, secrets)
+        view.takes = Takes(query, body)  # type: ignore[attr-defined]  # it is a function
+        view.schema = AutoSchema  # type: ignore[attr-defined]  # else it is taken from the host's settings
+        return extend(view)
 
     return describe
+
+
+def _keyed(method: F, how: Keyed, secrets: Sequence[str]) -> F:
+    """Have a method do once what is sent twice with one key, if it does not see to it by itself."""
+    if how in (Keyed.NOT, Keyed.BY_ITSELF):
+        return method
+
+    @wraps(method)
+    def once(self: Endpoint, request: Request, *args: Any, **kwargs: Any) -> Response:
+        def act() -> Response:
+            answer: Response = method(self, request, *args, **kwargs)
+            return answer
+
+        return self.claimed(act) if how is Keyed.CLAIMED else self.at_once(act, secrets=secrets)
+
+    return cast("F", once)
 
 
 def path_id(name: str, what: str, *, form: str | None = "uuid") -> OpenApiParameter:
@@ -170,10 +199,10 @@ def path_id(name: str, what: str, *, form: str | None = "uuid") -> OpenApiParame
 
 
 IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
+    HEADER,
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]{1,255}$"},
     OpenApiParameter.HEADER,
-    description="A random text. The same request with the same key is answered with the same run.",
+    description="A random text. The same request with the same key is done once, and gets the first answer again.",
 )
 
 

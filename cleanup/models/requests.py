@@ -7,7 +7,7 @@ from cleanup.models.operations import Run
 
 
 class RequestKey(models.Model):
-    """An Idempotency-Key, and the run that the request with it has started; it goes with the run."""
+    """An Idempotency-Key, and the answer to the request with it; the key of a run goes with the run."""
 
     id = models.BigAutoField(primary_key=True)
     account = models.CharField(max_length=255)
@@ -16,7 +16,10 @@ class RequestKey(models.Model):
     digest = models.CharField(max_length=64)
     """Of the request: the same key with another request is a mistake."""
     run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="request_keys")
+    answer = models.TextField(null=True)
+    """As it is sent again, without secrets; None while the request is at work."""
     created_at = models.DateTimeField(db_default=Now())
+    """Set again by the request that takes over from one whose process has died."""
 
     class Meta:
         verbose_name = "request key"

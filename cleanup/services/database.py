@@ -184,23 +184,68 @@ class DatabaseCleanupService:
         run beside the active run, serialised by the application's lock. Raises UnknownObject, InvalidKey, Held, Frozen,
         StalePlan, PreflightFailed and the ApplicationErrors.
         """
+        run, references = self._start_consolidation(
+            application_id,
+            include=Inclusion(held=include_held, large=include_large),
+            plan_hash=plan_hash,
+            actor=_actor(started_by, started_how, reason),
+        )
+        self._work(run, references)
+        return self._only_result(run)
+
+    def start_consolidation(
+        self,
+        application_id: Any,
+        *,
+        include_held: bool = False,
+        include_large: bool = True,
+        plan_hash: str | None = None,
+        reason: str = "",
+        started_by: str = "",
+        started_how: str = "service",
+    ) -> Run:
+        """Write the run by which one application is merged, for ``finish_consolidation``.
+
+        Raises UnknownObject, InvalidKey, Frozen and PreflightFailed.
+        """
+        run, _ = self._start_consolidation(
+            application_id,
+            include=Inclusion(held=include_held, large=include_large),
+            plan_hash=plan_hash,
+            actor=_actor(started_by, started_how, reason),
+        )
+        return run
+
+    def finish_consolidation(self, run_id: Any) -> FolderCleanupResult:
+        """Merge what ``start_consolidation`` has written a run for; of a run that is over, return what came of it.
+
+        Raises as ``consolidate_duplicate_folders``.
+        """
+        run = self._run(run_id)
+        if run.status in Run.RESUMABLE:
+            self.resume(run.pk)
+        return self._only_result(run)
+
+    def _start_consolidation(
+        self, application_id: Any, *, include: Inclusion, plan_hash: str | None, actor: runs.Actor
+    ) -> tuple[Run, ReferenceMap]:
         key = self._existing_application(application_id)
         runs.refuse_if_frozen(using=self.using)
         references = deploys.ready(using=self.using, probe="lately")
-        run = runs.create_cleanup(
-            using=self.using,
-            options=runs.Options(
-                applications=(key,), include_held=include_held, include_large=include_large, plan_hash=plan_hash
-            ),
-            actor=_actor(started_by, started_how, reason),
-            takes_slot=False,
+        options = runs.Options(
+            applications=(key,), include_held=include.held, include_large=include.large, plan_hash=plan_hash
         )
-        self._work(run, references)
+        run = runs.create_cleanup(using=self.using, options=options, actor=actor, takes_slot=False)
+        return run, references
+
+    def _only_result(self, run: Run) -> FolderCleanupResult:
+        """Return the result of a run of one application. Raises Held and the ApplicationErrors."""
         (result,) = self.report(run.pk).results
         if result.status == Result.Status.HELD:
-            raise Held(result.error_message, application_id=key)
-        if result.status != Result.Status.COMPLETED:
-            raise _ERRORS.get(result.error_code, ApplicationError)(result.error_message, application_id=key)
+            raise Held(result.error_message, application_id=result.application_id)
+        if result.status not in (Result.Status.COMPLETED, Result.Status.ROLLED_BACK):
+            error = _ERRORS.get(result.error_code, ApplicationError)
+            raise error(result.error_message, application_id=result.application_id)
         return result
 
     def resume(

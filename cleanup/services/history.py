@@ -1,5 +1,7 @@
 """The purge of history: runs, checks, verifications, schedules' histories and resolved alerts that are old enough.
 
+And of idempotency keys, with the answers that were given, a week after the request.
+
 Kept whatever their age: a run with a live rollback point, or whose rollback is kept; the latest check and verification;
 rollback points themselves, and where removed folders went. Works in small transactions, and can be started again.
 """
@@ -14,6 +16,7 @@ from cleanup import conf
 from cleanup.models import (
     ConsistencyCheck,
     Finding,
+    RequestKey,
     Result,
     RollbackPoint,
     Run,
@@ -29,14 +32,20 @@ PAGE = 1000
 #: How long a tick that has ended is kept; nobody asks for it.
 TICK_DAYS = 1
 
+#: How long an idempotency key is kept at least: nobody sends a request again after a week.
+KEY_DAYS = 7
+
 
 def purge(*, using: str, preview: bool, now: datetime) -> JSON:
     """Remove history that ended ``CLEANUP_HISTORY_DAYS`` before ``now``; a preview only counts it."""
     before = now - timedelta(days=conf.history_days())
     found = _old(using, before)
+    keys = RequestKey.objects.using(using).filter(created_at__lte=now - timedelta(days=KEY_DAYS))
     counts: JSON = {"before": before.isoformat()} | {name: rows.count() for name, rows in found.items()}
+    counts["request_keys"] = keys.count()
     if preview:
         return counts
+    _delete(keys)
     _delete(Result.objects.using(using).filter(run__in=found["runs"]))
     # A run is kept by the run that rolled it back: so these go first.
     _delete(_old(using, before)["runs"].filter(kind=Run.Kind.ROLLBACK))

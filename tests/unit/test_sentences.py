@@ -147,7 +147,7 @@ class TestRefusals:
         and kind.code not in {"refused", "application"}
     ]
     AT_THE_SHELL = {"guard_forbidden", "guard_blocked", "folder_not_created"}
-    IN_THE_API = {"key_reused"}
+    IN_THE_API = {"key_reused", "in_progress"}
     INTERNAL = {"proof_failed", "count_mismatch", "unreadable_journal"}
 
     @pytest.mark.parametrize("kind", REFUSALS, ids=lambda kind: kind.code)

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from cleanup import queries
 from cleanup.api import documents, inputs
-from cleanup.api.endpoint import Endpoint
+from cleanup.api.endpoint import Endpoint, Keyed
 from cleanup.api.fields import Key
 from cleanup.api.pages import Page, next_url, page_of, seal, unseal
 from cleanup.api.schema import described, path_id
@@ -86,6 +86,7 @@ class CleanupApplication(Endpoint):
         parameters=[APPLICATION_ID],
         codes=["not_found", "frozen", "preflight", "held", "stale_plan", "too_large", "collision", "different_roots"],
         limited=True,
+        keyed=Keyed.BY_ITSELF,
     )
     def post(self, request: Request, application_id: str) -> Response:
         """Merge one application in this request, beside whatever run is active.
@@ -95,12 +96,14 @@ class CleanupApplication(Endpoint):
         """
         body, key = self.body(inputs.ConsolidateBody), self.key(application_id, of="application")
         try:
-            result = self.service.consolidate_duplicate_folders(key, **body, started_by=self.account, started_how="api")
+            return self.claimed_with(
+                lambda: self.service.start_consolidation(key, **body, started_by=self.account, started_how="api"),
+                lambda run: Response(self.service.finish_consolidation(run.pk).as_json()),
+            )
         except StalePlan as error:
             plan = previews.preview(using=self.using, application_id=key)
             error.data |= {"plan_hash": plan.plan_hash, "plan": plan.as_json(limit=MOST_FOLDERS)}
             raise
-        return Response(result.as_json())
 
 
 class SurvivorDocument(serializers.Serializer[Any]):

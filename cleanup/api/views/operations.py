@@ -8,11 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup.api import documents, inputs
-from cleanup.api.endpoint import Endpoint
+from cleanup.api.endpoint import Endpoint, Keyed
 from cleanup.api.permissions import demand
-from cleanup.api.schema import IDEMPOTENCY_KEY, STARTING, UNDOING, described, path_id
-from cleanup.api.starting import accepted, key_of, started
-from cleanup.models import RollbackPoint
+from cleanup.api.schema import STARTING, UNDOING, described, path_id
+from cleanup.api.starting import accepted, work_through
+from cleanup.models import RollbackPoint, Run
 from cleanup.permissions import CLEANING, Permission, to_clean_up, to_plan
 from cleanup.services import waiting
 
@@ -34,7 +34,7 @@ class Check(Endpoint):
     asks = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
-    @described("Run a consistency check", {200: documents.CheckDocument}, limited=True)
+    @described("Run a consistency check", {200: documents.CheckDocument}, limited=True, keyed=Keyed.CLAIMED)
     def post(self, request: Request) -> Response:
         """Find the applications with duplicates, and store the check.
 
@@ -56,6 +56,7 @@ class Verify(Endpoint):
         query=inputs.VerifyQuery,
         codes=["not_found"],
         limited=True,
+        keyed=Keyed.CLAIMED,
     )
     def post(self, request: Request) -> Response:
         """Verify one application, or the whole database, whose findings are stored; changes nothing."""
@@ -69,7 +70,7 @@ class Preflight(Endpoint):
     asks = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
-    @described("Ask whether a cleanup can run", {200: documents.PreflightDocument}, limited=True)
+    @described("Ask whether a cleanup can run", {200: documents.PreflightDocument}, limited=True, keyed=Keyed.NOT)
     def post(self, request: Request) -> Response:
         """Say yes or no before anything is risked, what the answer rests on, and an estimate; changes nothing."""
         return Response(self.service.preflight())
@@ -86,9 +87,9 @@ class Cleanup(Endpoint):
         {200: documents.CleanupDocument, 202: documents.CleanupDocument},
         query=inputs.CleanupQuery,
         body=inputs.CleanupBody,
-        parameters=[IDEMPOTENCY_KEY],
-        codes=[*STARTING, "not_found", "key_reused", "too_many_to_wait"],
+        codes=[*STARTING, "not_found", "too_many_to_wait"],
         limited=True,
+        keyed=Keyed.BY_ITSELF,
         examples=[
             OpenApiExample("Everything that is affected", {}, request_only=True),
             OpenApiExample("The ten worst", {"max_applications": 10, "reason": "first try"}, request_only=True),
@@ -104,22 +105,25 @@ class Cleanup(Endpoint):
         """
         query, body = self.query(inputs.CleanupQuery), self.body(inputs.CleanupBody)
         demand(request, *self._permissions(query, body))
-        key_of(request)  # a wrong one is told, also where it is not needed
         if query["dry_run"]:
-            return Response(self.service.cleanup_all_duplicate_folders(dry_run=True, **body_of(body)).as_json())
+            return self.claimed(lambda: self._plan(body))
         if query["wait"]:
+            return self.claimed_with(lambda: self._start(body, wait=True), self._work_through)
+        return self.at_once(lambda: self._answer(self._start(body, wait=False)))
+
+    def _plan(self, body: dict[str, Any]) -> Response:
+        return Response(self.service.cleanup_all_duplicate_folders(dry_run=True, **body_of(body)).as_json())
+
+    def _start(self, body: dict[str, Any], *, wait: bool) -> Run:
+        if wait:
             waiting.refuse_if_too_many(using=self.using, **inputs.given(body, "applications", "max_applications"))
-        run, new = started(
-            request,
-            using=self.using,
-            asked={**query, **body},
-            start=lambda: self.service.start_cleanup(
-                **body, in_background=not query["wait"], started_by=self.account, started_how="api"
-            ),
-        )
-        if query["wait"] and new:
-            self.service.resume(run.pk)
-            run.refresh_from_db(using=self.using)
+        return self.service.start_cleanup(**body, in_background=not wait, started_by=self.account, started_how="api")
+
+    def _work_through(self, run: Run) -> Response:
+        work_through(run, service=self.service)
+        return self._answer(run)
+
+    def _answer(self, run: Run) -> Response:
         return accepted(run, self.service.report(run.pk).as_json())
 
     def _permissions(self, query: dict[str, Any], body: dict[str, Any]) -> tuple[Permission, ...]:
@@ -143,9 +147,10 @@ class Rollback(Endpoint):
         {200: documents.RollbackDocument, 202: documents.RollbackDocument},
         query=inputs.RollbackQuery,
         body=inputs.RollbackBody,
-        parameters=[path_id("rollback_id", "A rollback point, or a run."), IDEMPOTENCY_KEY],
-        codes=[*UNDOING, "not_found", "refused", "no_cluster", "key_reused", "too_many_to_wait"],
+        parameters=[path_id("rollback_id", "A rollback point, or a run.")],
+        codes=[*UNDOING, "not_found", "refused", "no_cluster", "too_many_to_wait"],
         limited=True,
+        keyed=Keyed.BY_ITSELF,
     )
     def post(self, request: Request, rollback_id: str) -> Response:
         """Restore what was there before.
@@ -159,24 +164,24 @@ class Rollback(Endpoint):
 def roll_back(view: Endpoint, request: Request, key: Any) -> Response:
     """Roll back a point or a run, as the request's query and body say."""
     query, body = view.query(inputs.RollbackQuery), view.body(inputs.RollbackBody)
-    key_of(request)
     actor: dict[str, Any] = {"started_by": view.account, "started_how": "api"}
     point = RollbackPoint.objects.using(view.using).filter(id=key).exists()
     wait = query.get("wait", point)
+
+    def start() -> Run:
+        if wait:
+            waiting.refuse_if_too_many_points(using=view.using, run_id=key)
+        return view.service.start_rollback(key, **body, in_background=not wait, **actor)
+
+    def answer(run: Run) -> Response:
+        if wait:
+            work_through(run, service=view.service)
+        return accepted(run, view.service.rollback_report(run.pk).as_json())
+
     if wait and point:
-        return Response(view.service.rollback_cleanup(key, **given_copies(body), **actor).as_json())
-    if wait:
-        waiting.refuse_if_too_many_points(using=view.using, run_id=key)
-    run, new = started(
-        request,
-        using=view.using,
-        asked={"wait": wait, **body},
-        start=lambda: view.service.start_rollback(key, **body, in_background=not wait, **actor),
-    )
-    if wait and new:
-        view.service.resume(run.pk)
-        run.refresh_from_db(using=view.using)
-    return accepted(run, view.service.rollback_report(run.pk).as_json())
+        undo = view.service.rollback_cleanup
+        return view.at_once(lambda: Response(undo(key, **given_copies(body), **actor).as_json()))
+    return view.claimed_with(start, answer) if wait else view.at_once(lambda: answer(start()))
 
 
 def given_copies(body: dict[str, Any]) -> dict[str, Any]:

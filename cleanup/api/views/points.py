@@ -9,11 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup.api import documents, inputs
-from cleanup.api.endpoint import Endpoint
+from cleanup.api.endpoint import Endpoint, Keyed
 from cleanup.api.fields import Key, QueryUuid
 from cleanup.api.pages import Listing, Page, page_of
 from cleanup.api.resources import PointResource, SnapshotRowResource
-from cleanup.api.schema import IDEMPOTENCY_KEY, UNDOING, described, path_id
+from cleanup.api.schema import UNDOING, described, path_id
 from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import RollbackPoint, SnapshotRow
@@ -124,6 +124,7 @@ class PreviewPoint(PointEndpoint):
         parameters=[POINT_ID],
         codes=["not_found", *UNDOING],
         limited=True,
+        keyed=Keyed.NOT,
     )
     def post(self, request: Request, rollback_id: str) -> Response:
         """Tell what would be restored, and the conflicts.
@@ -145,9 +146,10 @@ class RollbackPointNow(PointEndpoint):
         {200: documents.RollbackDocument, 202: documents.RollbackDocument},
         query=inputs.RollbackQuery,
         body=inputs.RollbackBody,
-        parameters=[POINT_ID, IDEMPOTENCY_KEY],
-        codes=[*UNDOING, "not_found", "no_cluster", "key_reused"],
+        parameters=[POINT_ID],
+        codes=[*UNDOING, "not_found", "no_cluster"],
         limited=True,
+        keyed=Keyed.BY_ITSELF,
     )
     def post(self, request: Request, rollback_id: str) -> Response:
         """Restore what the point holds, in this request, or with ``wait=false`` by the cluster."""

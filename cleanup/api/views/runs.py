@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup.api import documents, inputs
-from cleanup.api.endpoint import Endpoint
+from cleanup.api.endpoint import Endpoint, Keyed
 from cleanup.api.fields import Key
 from cleanup.api.pages import Listing, Page, page_of
 from cleanup.api.permissions import demand
 from cleanup.api.resources import ResultResource, RunDetail, RunResource
-from cleanup.api.schema import IDEMPOTENCY_KEY, UNDOING, described, path_id
+from cleanup.api.schema import UNDOING, described, path_id
 from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Result, Run
@@ -155,9 +155,10 @@ class RollbackRun(RunEndpoint):
         {200: documents.RollbackDocument, 202: documents.RollbackDocument},
         query=inputs.RollbackQuery,
         body=inputs.RollbackBody,
-        parameters=[RUN_ID, IDEMPOTENCY_KEY],
-        codes=[*UNDOING, "not_found", "refused", "no_cluster", "key_reused", "too_many_to_wait"],
+        parameters=[RUN_ID],
+        codes=[*UNDOING, "not_found", "refused", "no_cluster", "too_many_to_wait"],
         limited=True,
+        keyed=Keyed.BY_ITSELF,
     )
     def post(self, request: Request, run_id: str) -> Response:
         """Undo every application of the run that has not been rolled back yet, as a run of its own."""

@@ -44,7 +44,7 @@ class Tokens(TokenEndpoint):
         """List the account's tokens that have not expired."""
         return Response({"results": TokenResource(self.own(), many=True).data})
 
-    @described("Make a token", {201: NewTokenResource}, body=inputs.TokenBody, limited=True)
+    @described("Make a token", {201: NewTokenResource}, body=inputs.TokenBody, limited=True, secrets=["token"])
     def post(self, request: Request) -> Response:
         """Make a token for the account, with all its permissions. It is shown once, and stored as a hash.
 

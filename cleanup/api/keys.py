@@ -1,0 +1,51 @@
+"""Idempotency keys: what of a request makes it the same, and how its answer is kept. See ``services.idempotency``."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cleanup.api.problems import Invalid
+from cleanup.services.idempotency import Asked
+
+HEADER = "Idempotency-Key"
+_KEY = re.compile(r"[!-~]{1,255}")
+_KEPT_HEADERS = ("Location",)
+
+
+def asked(request: Request, *, secrets: Iterable[str] = ()) -> Asked[Response] | None:
+    """Return the request with its key; None without one. Raises Invalid.
+
+    ``secrets`` names the fields of the answer that are not kept: when it is sent again, they are null.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        raise Invalid({HEADER: "It is 1 to 255 visible ASCII characters."})
+    what = [request.method, request.path_info.rstrip("/"), request.query_params.dict(), dict(request.data)]
+    return Asked(
+        account=str(request.user.pk),
+        key=key,
+        digest=hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest(),
+        write=lambda response: _written(response, secrets),
+        read=_read,
+    )
+
+
+def _written(response: Response, secrets: Iterable[str]) -> str:
+    data = response.data
+    if isinstance(data, dict):
+        data = {**data, **dict.fromkeys(secrets)}
+    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+    answer = {"status": response.status_code, "headers": headers, "data": data}
+    return JSONRenderer().render(answer).decode()
+
+
+def _read(answer: str) -> Response:
+    kept = json.loads(answer)
+    return Response(kept["data"], status=kept["status"], headers=kept["headers"])
