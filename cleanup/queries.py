@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cleanup.backends import backend_for
-from cleanup.backends.folder_sql import FolderSql, Query, Scope, folder_sql
+from cleanup.backends.folder_sql import EVERY_ONE, Cleanable, FolderSql, Query, Scope, folder_sql
 from cleanup.folder_tables import folder_tables
 
 #: Applications in one statement. Where there are no more than these, it reads the tables once from end to end.
@@ -46,16 +46,34 @@ def affected_sql(
     return query.sql, list(query.params)
 
 
-def worst_sql(*, using: str, limit: int) -> tuple[str, list[Any]]:
+def worst_sql(*, using: str, limit: int, cleanable: Cleanable = EVERY_ONE) -> tuple[str, list[Any]]:
     """Return the SELECT, as ``affected_sql`` does, of applications that are queued, then of the worst."""
-    query = _folder_sql(using).worst(limit)
+    query = _folder_sql(using).worst(limit, cleanable)
     return query.sql, list(query.params)
 
 
-def worst_applications(*, using: str, limit: int) -> list[str]:
-    """Return the keys of the applications that are queued, or have most duplicates, in key order."""
+def worst_applications(*, using: str, limit: int, cleanable: Cleanable = EVERY_ONE) -> list[str]:
+    """Return the keys of the applications that are queued, or have most duplicates, worst first."""
     sql = _folder_sql(using)
-    return sorted(key for key, _, _ in sql.fetch(sql.worst(limit)))
+    return [key for key, _, _ in sql.fetch(sql.worst(limit, cleanable))]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Affected applications, and how many of these a cleanup would leave alone; each is counted once."""
+
+    affected: int
+    held: int
+    large: int
+    refused: int
+    """When last tried."""
+
+
+def count_set_aside(*, using: str, most_folders: int) -> SetAside:
+    """Count the affected applications that are on hold, too large, or were refused."""
+    sql = _folder_sql(using)
+    (counts,) = sql.fetch(sql.set_aside(most_folders))
+    return SetAside(*counts)
 
 
 def affected_applications(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -> Iterator[AffectedApplication]:

@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 
 from cleanup.admin import doors, sentences, states
 from cleanup.admin.registers import Register, link
@@ -106,6 +106,10 @@ class ScheduleAdmin(Register):
         return self.time(schedule.next_run)
 
 
+def _address(_request: HttpRequest, alert_id: int) -> str:
+    return reverse("admin:cleanup_alert_change", args=[alert_id])
+
+
 @admin.register(Alert)
 class AlertAdmin(Register):
     """Alerts: what is wrong, or was."""
@@ -123,7 +127,7 @@ class AlertAdmin(Register):
             *super().get_urls(),
         ]
 
-    @doors.deed(Permission.MANAGE_SCHEDULES)
+    @doors.deed(Permission.MANAGE_SCHEDULES, back=_address)
     def acknowledge_view(self, request: HttpRequest, alert_id: int) -> HttpResponse:
         """Note that somebody knows."""
         alert = get_object_or_404(self.get_queryset(request), pk=alert_id)

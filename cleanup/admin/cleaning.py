@@ -4,6 +4,7 @@ Invariant: nothing starts that was not shown. A confirmation carries the hash of
 new plans are shown and nothing is done.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django.contrib import messages
@@ -24,7 +25,7 @@ from cleanup.permissions import CLEANING, Permission
 from cleanup.services import applications, confirmations, overview, previews
 from cleanup.services.consolidation import Inclusion
 
-#: "Clean up" without a selection means the first so many.
+#: Applications that the buttons for the worst ones mean.
 FIRST = 10
 
 
@@ -121,6 +122,7 @@ class CleaningPages(Pages):
             after=self._drawing(found, "after").part(),
             before_count=sentences.counted(len(found.before), "folder"),
             after_count=sentences.counted(len(found.after), "folder"),
+            reason=request.POST.get("reason", request.GET.get("reason", "")),
             history=reverse("admin:cleanup_rollbackpoint_changelist", query={"q": found.application_id}),
         )
 
@@ -157,27 +159,58 @@ class CleaningPages(Pages):
 
     @doors.needs(*CLEANING)
     def clean_up(self, request: HttpRequest) -> HttpResponse:
-        """Show what a cleanup of the selected applications, or of the first ten, would do; start it when confirmed."""
+        """Show what a cleanup of the selected applications would do, or of the worst that can be cleaned up.
+
+        The latter only where it is asked for (``first``): what was not chosen is not offered. Starts it when confirmed.
+        """
         if request.method == "POST":
             return self._start(request)
-        return self._confirmation(request, request.GET.getlist("application") or self._first())
+        keys, first = request.GET.getlist("application"), request.GET.get("first", "")
+        if "signed_out" in request.GET:
+            messages.warning(request, sentences.not_done(signed_out=True))
+        if not keys and first.isdecimal() and len(first) <= 3 and 1 <= int(first) <= confirmations.MOST:
+            return self._worst(request, int(first))
+        if request.GET.get("from") == "preview" and len(keys) == 1:
+            reason = {"reason": request.GET["reason"]} if request.GET.get("reason") else None
+            return redirect(reverse("admin:cleanup_preview", args=[quote(keys[0])], query=reason))
+        return _wrong_number(request, keys) or self._chosen(request, keys)
 
     @doors.needs(Permission.CHECK, *CLEANING)
     def dry_run(self, request: HttpRequest) -> HttpResponse:
-        """Show what a cleanup of the first ten would do, and nothing else."""
-        return self._confirmation(request, self._first(), dry_run=True)
+        """Show what a cleanup of the worst ten that can be cleaned up would do, and nothing else."""
+        return self._worst(request, FIRST, dry_run=True)
 
-    def _first(self) -> list[str]:
-        listed = applications.affected_page(using=doors.database(), size=FIRST)
-        return [row.application_id for row in listed.rows]
+    def _worst(self, request: HttpRequest, number: int, *, dry_run: bool = False) -> HttpResponse:
+        using = doors.database()
+        found = doors.attempt(request, lambda: confirmations.worst(using=using, number=number))
+        if found is None:
+            return redirect("admin:cleanup_applications")
+        if not found:
+            return self.render(
+                request,
+                "clean_up",
+                title=_title(dry_run=dry_run),
+                why=sentences.none_to_clean_up(confirmations.why_none(using=using)),
+            )
+        return self._confirmation(request, found, dry_run=dry_run, worst=True)
 
-    def _confirmation(
-        self, request: HttpRequest, keys: list[str], *, status: int = 200, dry_run: bool = False
-    ) -> HttpResponse:
+    def _chosen(self, request: HttpRequest, keys: list[str], *, status: int = 200) -> HttpResponse:
         using = doors.database()
         found = doors.attempt(request, lambda: confirmations.prospects(using=using, applications=keys))
         if found is None:
             return redirect("admin:cleanup_applications")
+        return self._confirmation(request, found, status=status)
+
+    def _confirmation(
+        self,
+        request: HttpRequest,
+        found: Sequence[confirmations.Prospect],
+        *,
+        status: int = 200,
+        dry_run: bool = False,
+        worst: bool = False,
+    ) -> HttpResponse:
+        using = doors.database()
         labels = applications.labels(using=using, keys=[row.application_id for row in found])
         rows = [
             {
@@ -194,16 +227,21 @@ class CleaningPages(Pages):
         ahead = [row for row in found if row.goes_ahead]
         folders, files = sum(row.folders_removed for row in ahead), sum(row.files_moved for row in ahead)
         totals = [
+            *([sentences.worst(len(found))] if worst else []),
             f"{sentences.counted(len(ahead), 'application')} will be cleaned up.",
             sentences.merged(folders, files),
             sentences.NOTHING_DELETED,
             sentences.undo_for(conf.rollback_days(), now=timezone.now()),
         ]
+        if not ahead:
+            totals = ["None of these applications can be cleaned up now."]
         return self.render(
             request,
             "clean_up",
-            title="What a cleanup would do" if dry_run else "Clean up these applications?",
+            title=_title(dry_run=dry_run),
             dry_run=dry_run,
+            these=reverse("admin:cleanup_clean_up", query={"application": [row.application_id for row in ahead]}),
+            reason=request.POST.get("reason", request.GET.get("reason", "")),
             status=status,
             rows=rows,
             ahead=len(ahead),
@@ -227,14 +265,13 @@ class CleaningPages(Pages):
                 **doors.actor(request),
             )
 
-        if not keys:
-            messages.warning(request, "No application was selected.")
-            return redirect("admin:cleanup_applications")
+        if refused := _wrong_number(request, keys):
+            return refused
         try:
             run = start()
         except StalePlan as error:
             messages.error(request, sentences.refusal(error))
-            return self._preview(request, keys[0], status=409) if one else self._confirmation(request, keys, status=409)
+            return self._preview(request, keys[0], status=409) if one else self._chosen(request, keys, status=409)
         except CleanupError as error:
             messages.error(request, sentences.refusal(error))
             return redirect("admin:cleanup_control_changelist")
@@ -266,6 +303,7 @@ class CleaningPages(Pages):
             undo=sentences.undo_for(conf.rollback_days(), now=timezone.now()),
             nothing_deleted=sentences.NOTHING_DELETED,
             wrong=wrong,
+            reason=request.POST.get("reason", request.GET.get("reason", "")),
             status=422 if wrong else 200,
         )
 
@@ -277,6 +315,19 @@ class CleaningPages(Pages):
         doors.log(request, run, f"Started a cleanup of everything ({sentences.counted(total, 'application')}).")
         messages.success(request, "The cleanup has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)
+
+
+def _title(*, dry_run: bool) -> str:
+    return "What a cleanup would do" if dry_run else "Clean up these applications?"
+
+
+def _wrong_number(request: HttpRequest, keys: Sequence[str]) -> HttpResponse | None:
+    """Lead back to the list where nothing was selected, or more than can be confirmed together."""
+    if 1 <= len(keys) <= confirmations.MOST:
+        return None
+    messages.error(request, sentences.wrong_number(len(keys), most=confirmations.MOST))
+    place = {name: request.GET[name] for name in ("q", "after") if request.GET.get(name)}
+    return redirect(reverse("admin:cleanup_applications", query=place or None))
 
 
 def _prospect(row: confirmations.Prospect) -> str:

@@ -13,13 +13,12 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import models, router
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
-from django.utils.decorators import method_decorator
-from django.views.decorators.http import require_POST
+from django.urls import URLPattern, path, reverse
 
-from cleanup.admin import sentences
+from cleanup.admin import returning, sentences
 from cleanup.exceptions import CleanupError
 from cleanup.models import Control, Run
 from cleanup.permissions import CLEANING, AnyOf, Permission
@@ -78,11 +77,28 @@ def needs(*permissions: Permission) -> Callable[[View], View]:
     return decorate
 
 
-def deed(*permissions: Permission) -> Callable[[View], View]:
-    """As ``needs``, and refuse all but a POST; for views that change something."""
+def _home(_request: HttpRequest) -> str:
+    return reverse("admin:cleanup_control_changelist")
+
+
+def deed(*permissions: Permission, back: Callable[..., str] = _home) -> Callable[[View], View]:
+    """As ``needs``, and change something only for a POST.
+
+    Its mere address, which a sign-in leads to after a button was pressed too late, leads back to the page with the
+    button, which ``back`` names.
+    """
 
     def decorate(view: View) -> View:
-        return method_decorator(require_POST)(needs(*permissions)(view))
+        @wraps(view)
+        def posted(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method == "POST":
+                return view(self, request, *args, **kwargs)
+            if request.method != "GET":
+                return HttpResponseNotAllowed(["GET", "POST"])
+            messages.warning(request, sentences.not_done(signed_out="signed_out" in request.GET))
+            return redirect(back(request, *args, *kwargs.values()))
+
+        return needs(*permissions)(posted)
 
     return decorate
 
@@ -115,7 +131,7 @@ def actor(request: HttpRequest) -> Actor:
 
 def page(site: admin.AdminSite, route: str, view: View, name: str) -> URLPattern:
     """Return a page of the admin: signed in as staff, protected against forged requests, never cached."""
-    return path(route, site.admin_view(view), name=f"cleanup_{name}")
+    return path(route, returning.keeping(site, site.admin_view(view)), name=f"cleanup_{name}")
 
 
 class Pages:

@@ -3,15 +3,25 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 
 from cleanup.admin import doors
 from cleanup.admin.registers import Register, application
 from cleanup.models import Hold
 from cleanup.names import safe
 from cleanup.permissions import CLEANING
+
+
+def _list(_request: HttpRequest, _hold_id: int) -> str:
+    return reverse("admin:cleanup_hold_changelist")
+
+
+def _address(request: HttpRequest) -> str:
+    key = request.GET.get("application")
+    return reverse("admin:cleanup_preview", args=[quote(key)]) if key else reverse("admin:cleanup_hold_changelist")
 
 
 @admin.register(Hold)
@@ -35,7 +45,7 @@ class HoldAdmin(Register):
             *super().get_urls(),
         ]
 
-    @doors.deed(*CLEANING)
+    @doors.deed(*CLEANING, back=_address)
     def hold_view(self, request: HttpRequest) -> HttpResponse:
         """Mark an application as not to be touched."""
         key = request.POST.get("application", "")
@@ -52,7 +62,7 @@ class HoldAdmin(Register):
             messages.success(request, "No cleanup touches this application until you release it.")
         return redirect("admin:cleanup_hold_changelist")
 
-    @doors.deed(*CLEANING)
+    @doors.deed(*CLEANING, back=_list)
     def release_view(self, request: HttpRequest, hold_id: int) -> HttpResponse:
         """Let cleanups touch an application again."""
         held = get_object_or_404(self.get_queryset(request), pk=hold_id)

@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -15,6 +15,10 @@ from cleanup.admin.registers import Register, application, link, list_link
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.names import safe
 from cleanup.permissions import CONTROLLING, Permission, to_control
+
+
+def _address(_request: HttpRequest, run_id: Any) -> str:
+    return reverse("admin:cleanup_run_change", args=[run_id])
 
 
 @admin.register(Run)
@@ -69,7 +73,7 @@ class RunAdmin(Register):
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
         return render(request, "admin/cleanup/progress.html", {"run": run, **live(run)})
 
-    @doors.deed(*CONTROLLING)
+    @doors.deed(*CONTROLLING, back=_address)
     def pause_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Ask the run to pause after its batch."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
@@ -79,7 +83,7 @@ class RunAdmin(Register):
             messages.success(request, "It pauses as soon as what it has begun is finished.")
         return _back(run)
 
-    @doors.deed(*CONTROLLING)
+    @doors.deed(*CONTROLLING, back=_address)
     def resume_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Go on with a run; its failures are tried again if the person says so."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
@@ -94,7 +98,7 @@ class RunAdmin(Register):
             messages.success(request, "The run goes on.")
         return _back(run)
 
-    @doors.deed(*CONTROLLING)
+    @doors.deed(*CONTROLLING, back=_address)
     def cancel_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """End the run for good; what it has done stays done."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from cleanup.exceptions import CleanupError
 from cleanup.models import ConsistencyCheck, Result, RollbackPoint, Run, Schedule, Verification
 from cleanup.names import safe
+from cleanup.queries import SetAside
 from cleanup.services.folder_history import FolderEvent
 from cleanup.services.previews import Fate, FolderPreview, GroupPreview, Preview, Reason
 
@@ -309,6 +310,12 @@ def point_status(point: RollbackPoint, *, now: datetime | None = None) -> str:
     return f"{_POINT_STATUS[RollbackPoint.Status(point.status)]}{inexact}".capitalize() + "."
 
 
+def not_done(*, signed_out: bool) -> str:
+    """Tell that a button that was pressed has done nothing."""
+    why = "You had been signed out, so nothing was done." if signed_out else "Nothing was done."
+    return f"{why} Press the button again if you still want it."
+
+
 # Refusals, conflicts, decisions.
 
 
@@ -516,6 +523,36 @@ def fate_after(folder: FolderPreview) -> str:
         return "moved here"
     gained = folder.files_after - folder.files
     return f"merged, {counted(gained, 'file')} more" if gained else "merged"
+
+
+def wrong_number(number: int, *, most: int) -> str:
+    """Tell that nothing was selected, or too much at once."""
+    return f"Select at most {most:,} applications at a time." if number else "Select at least one application."
+
+
+def worst(number: int) -> str:
+    """Tell which applications are shown where no one has chosen any."""
+    if number == 1:
+        return "This is the one application that can be cleaned up now."
+    return f"These are the {number:,} applications with the most duplicates that can be cleaned up now."
+
+
+def none_to_clean_up(aside: SetAside) -> str:
+    """Tell why no application can be cleaned up."""
+    if not aside.affected:
+        return "No application has duplicates. There is nothing to do."
+    others = aside.affected - aside.held - aside.large - aside.refused
+    parts = [
+        f"{number:,} {'is' if number == 1 else 'are'} {words}"
+        for number, words in (
+            (aside.held, "on hold"),
+            (aside.large, "very large"),
+            (aside.refused + others, "refused, because linked records or names stand in the way"),
+        )
+        if number
+    ]
+    have = f"{counted(aside.affected, 'application')} {'has' if aside.affected == 1 else 'have'} duplicates"
+    return f"{have}, but none can be cleaned up now: {listed(parts)}."
 
 
 def obstacle(code: str) -> str:

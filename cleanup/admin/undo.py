@@ -131,6 +131,7 @@ class UndoPages(Pages):
             refused=refused,
             guarded=guarded,
             back=back,
+            reason=request.GET.get("reason", ""),
         )
 
     def _start(self, request: HttpRequest, target: Any, rollback_id: UUID, back: str) -> HttpResponse:

@@ -59,8 +59,40 @@ class Scope:
         return self == Scope()
 
 
+@dataclass(frozen=True, slots=True)
+class Cleanable:
+    """Which of the affected applications a cleanup would not leave alone, as far as can be told without planning.
+
+    Those that were refused when last tried may do better now: they come last.
+    """
+
+    held: bool = False
+    """Take those on hold, too."""
+    most_folders: int | None = None
+    """Leave out those with more."""
+    queued_first: bool = True
+    """Begin with those that the folder service has met and left."""
+
+
 #: What the text is to be read as by which files name their folders; empty where that column is of the key's own type.
 Looseness = Literal["", "uuid", "integer", "padded"]
+
+
+EVERY_ONE = Cleanable(held=True)
+
+#: Applications that a cleanup refused when it last tried, and that nothing has settled since.
+_REFUSED = """refused AS MATERIALIZED (
+    SELECT r.application_key
+    FROM cleanup_result AS r JOIN cleanup_run AS u ON u.id = r.run_id
+    WHERE r.status IN ('failed', 'skipped', 'held') AND r.status = 'failed' AND r.error_class = 'data'
+        AND u.kind = 'cleanup'
+        AND NOT EXISTS (
+            SELECT 1 FROM cleanup_result AS n
+            WHERE n.application_key = r.application_key AND n.id > r.id AND n.status NOT IN ('pending', 'in_progress')
+        )
+    UNION
+    SELECT q.application_key FROM cleanup_queuedapplication AS q WHERE q.refused
+)"""
 
 
 class FolderSql:
@@ -219,16 +251,57 @@ class FolderSql:
             )
         )
 
-    def worst(self, limit: int) -> Query:
-        """Select as ``affected`` does the applications with the most duplicates, most first, after those queued."""
+    def worst(self, limit: int, cleanable: Cleanable = EVERY_ONE) -> Query:
+        """Select as ``affected`` does the applications with the most duplicates, most first.
+
+        Those that are queued come before them, and those that were refused when last tried behind them.
+        """
+        ctes = [Query(_REFUSED)]
+        conditions = []
+        if not cleanable.held:
+            conditions.append("application_key NOT IN (SELECT h.application_key FROM cleanup_hold AS h)")
+        if cleanable.most_folders is not None:
+            ctes.append(self._large(cleanable.most_folders))
+            conditions.append("application_key NOT IN (SELECT l.application_key FROM large AS l)")
+        queued = "application_key IN (SELECT q.application_key FROM cleanup_queuedapplication AS q) DESC, "
         return (
-            Query("SELECT application_key, roots, duplicates FROM (")
+            Query("WITH ")
+            + joined(", ", ctes)
+            + Query(" SELECT application_key, roots, duplicates FROM (")
             + self.affected(Scope())
             + Query(
-                ") AS affected ORDER BY application_key IN (SELECT q.application_key FROM cleanup_queuedapplication"
-                " AS q) DESC, duplicates DESC, application_key LIMIT %s",
+                f") AS affected WHERE {' AND '.join(['1 = 1', *conditions])}"
+                f" ORDER BY application_key IN (SELECT r.application_key FROM refused AS r),"
+                f" {queued if cleanable.queued_first else ''}duplicates DESC, application_key LIMIT %s",
                 (limit,),
             )
+        )
+
+    def _large(self, most: int) -> Query:
+        """Find the applications with more folders, live or not: CTE ``large(application_key)``."""
+        owner = f"f.{self.owner}"
+        return Query(
+            f"large AS MATERIALIZED (SELECT {self.text(self.tables.application_key, owner)} AS application_key"
+            f" FROM {self.folders} AS f WHERE {owner} IS NOT NULL GROUP BY {owner} HAVING count(*) > %s)",
+            (most,),
+        )
+
+    def set_aside(self, most_folders: int) -> Query:
+        """Count the affected applications, and of these the held, the large and the refused ones, each once."""
+        return (
+            Query("WITH ")
+            + joined(", ", [Query(_REFUSED), self._large(most_folders)])
+            + Query(
+                " SELECT count(*),"
+                " count(CASE WHEN held THEN 1 END),"
+                " count(CASE WHEN large AND NOT held THEN 1 END),"
+                " count(CASE WHEN refused AND NOT large AND NOT held THEN 1 END) FROM ("
+                "SELECT application_key IN (SELECT h.application_key FROM cleanup_hold AS h) AS held,"
+                " application_key IN (SELECT l.application_key FROM large AS l) AS large,"
+                " application_key IN (SELECT r.application_key FROM refused AS r) AS refused FROM ("
+            )
+            + self.affected(Scope())
+            + Query(") AS affected) AS aside")
         )
 
     def several_roots(self, scope: Scope) -> Query:

@@ -6,6 +6,8 @@ Invariants: nothing is written and no row is locked. Many applications cost the 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cleanup import conf, queries
+from cleanup.backends.folder_sql import Cleanable
 from cleanup.exceptions import StalePlan
 from cleanup.folder_tables import folder_tables
 from cleanup.references import ReferenceMap
@@ -60,6 +62,26 @@ def prospects(*, using: str, applications: Sequence[str], include: Inclusion = N
         )
         for decision, result in zip(decisions, foreseen, strict=True)
     )
+
+
+def worst(*, using: str, number: int) -> tuple[Prospect, ...]:
+    """Return what would come of the applications with the most duplicates that can be cleaned up, worst first.
+
+    Those on hold and the large ones are not looked at; those that turn out to be refused give way to the next ones, of
+    as many as can be confirmed together. Raises PreflightFailed.
+    """
+    cleanable = Cleanable(most_folders=conf.large_application(), queued_first=False)
+    candidates = queries.worst_applications(using=using, limit=MOST, cleanable=cleanable)
+    found: list[Prospect] = []
+    while candidates and len(found) < number:
+        some, candidates = candidates[:number], candidates[number:]
+        found += (prospect for prospect in prospects(using=using, applications=some) if prospect.goes_ahead)
+    return tuple(found[:number])
+
+
+def why_none(*, using: str) -> queries.SetAside:
+    """Count the applications with duplicates, and those of them that a cleanup leaves alone."""
+    return queries.count_set_aside(using=using, most_folders=conf.large_application())
 
 
 def refuse_if_stale(*, now: Sequence[Prospect], confirmed: Mapping[str, str]) -> None:

@@ -382,8 +382,10 @@ class DatabaseCleanupService:
             named = sorted(set(options.applications))
             keys, total = iter(named), len(named)
         elif options.max_applications is not None:
-            worst = queries.worst_applications(using=self.using, limit=options.max_applications)
-            keys, total = iter(worst), len(worst)
+            worst = queries.worst_applications(
+                using=self.using, limit=options.max_applications, cleanable=runs.cleanable(options)
+            )
+            keys, total = iter(sorted(worst)), len(worst)
         else:
             total = queries.count_affected(using=self.using)
             keys = (found.application_id for found in queries.affected_applications(using=self.using))

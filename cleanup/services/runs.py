@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 import cleanup
 from cleanup import conf, correlation, queries
 from cleanup.backends import backend_for
+from cleanup.backends.folder_sql import Cleanable
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
 from cleanup.phrases import as_reason
@@ -180,8 +181,14 @@ def _fill_worklist(run: Run, *, using: str, options: Options) -> None:
     if options.max_applications is None:
         affected = queries.affected_sql(using=using)
     else:
-        affected = queries.worst_sql(using=using, limit=options.max_applications)
+        affected = queries.worst_sql(using=using, limit=options.max_applications, cleanable=cleanable(options))
     insert_each(Result, affected, ("application_key",), {"run": run.pk}, using=using)
+
+
+def cleanable(options: Options) -> Cleanable:
+    """Return which applications a limited run takes: it is not spent on those that it would leave alone."""
+    most_folders = None if options.include_large else conf.large_application()
+    return Cleanable(held=options.include_held, most_folders=most_folders)
 
 
 def _count_worklist(run: Run, *, using: str) -> None:

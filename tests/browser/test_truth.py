@@ -1,11 +1,15 @@
 """What the pages say and offer is so: numbers, choices, decisions; with a real server, as an administrator sees it."""
 
+import uuid
+from collections.abc import Callable
+
 import pytest
+from django.contrib.auth.models import User
 from django.urls import reverse
 
-from cleanup.models import Result, Run
+from cleanup.models import Alert, ConsistencyCheck, Hold, Result, Run
 from cleanup.services import DatabaseCleanupService
-from tests.browser.conftest import ALIAS
+from tests.browser.conftest import ALIAS, Person
 from tests.integration.trees import tree
 
 pytestmark = [pytest.mark.mapped_models("one look in a browser is enough"), pytest.mark.slow]
@@ -73,3 +77,100 @@ class TestNumbersOfARun:
             ann.go(page)
             assert "Undo all" not in ann.reads()
             assert "can be undone" not in ann.reads()
+
+
+class TestTheChoice:
+    """What was chosen is what is confirmed, whatever happens in between."""
+
+    @pytest.fixture
+    def boss(self, person, settings) -> Callable[[], Person]:
+        """Return somebody who knows a password."""
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # as the server's
+        name = f"boss-{uuid.uuid4().hex[:8]}"
+        User.objects.db_manager(ALIAS).create_superuser(name, password="correct horse")
+        ann = person()
+        ann.name = name
+        return ann
+
+    def sign_out(self, ann: Person) -> None:
+        ann.page.context.clear_cookies(name="sessionid")
+
+    def sign_in(self, ann: Person) -> None:
+        ann.page.get_by_label("Username").fill(ann.name)
+        ann.page.get_by_label("Password").fill("correct horse")
+        ann.page.get_by_role("button", name="Log in").click()
+
+    def chosen(self, ann: Person) -> list[str]:
+        return ann.page.locator('form [name="application"]').evaluate_all("inputs => inputs.map(one => one.value)")
+
+    def test_of_nothing_is_an_error(self, person, service):
+        tree(ALIAS, "A, A")
+        ann = person()
+        ann.follow("Applications with duplicates")
+        ann.press("Clean up selected …")
+        ann.sees("Select at least one application.")
+        assert ann.page.url.endswith(address("applications"))
+
+    def test_outlives_the_session_on_the_list(self, boss, service):
+        key = tree(ALIAS, "A, A").application
+        boss.follow("Applications with duplicates")
+        boss.page.get_by_label(f"Select {key}").check()
+        self.sign_out(boss)
+        boss.press("Clean up selected …")
+        self.sign_in(boss)
+        boss.sees("1 application will be cleaned up.")
+        assert self.chosen(boss) == [key]
+
+    def test_outlives_the_session_on_the_confirmation(self, boss, service):
+        keys = [tree(ALIAS, "A, A").application for _ in range(3)][:2]
+        boss.go(address("clean_up", application=keys))
+        boss.page.get_by_label("Reason (for the record)").fill("spring & tidying")
+        self.sign_out(boss)
+        boss.press("Clean up")
+        self.sign_in(boss)
+        boss.sees("You had been signed out, so nothing was done.")
+        assert self.chosen(boss) == keys
+        assert boss.page.get_by_label("Reason (for the record)").input_value() == "spring & tidying"
+        assert not Result.objects.using(ALIAS).filter(application_key__in=keys).exists()
+
+    def test_outlives_the_session_on_the_preview(self, boss, service):
+        key = tree(ALIAS, "A, A").application
+        boss.go(address("preview", key))
+        self.sign_out(boss)
+        boss.press("Clean up as shown")
+        self.sign_in(boss)
+        boss.sees("You had been signed out, so nothing was done.")
+        assert boss.page.url.split("?")[0].endswith(address("preview", key))
+
+    @pytest.mark.parametrize("button", ["Check now", "Start the schedules", "Stop everything"])
+    def test_of_a_button_leads_back_to_its_page(self, boss, service, button):
+        checks = ConsistencyCheck.objects.using(ALIAS).count()
+        self.sign_out(boss)
+        boss.press(button)
+        self.sign_in(boss)
+        boss.sees("You had been signed out, so nothing was done. Press the button again if you still want it.")
+        assert boss.page.get_by_role("button", name=button).is_visible()
+        assert ConsistencyCheck.objects.using(ALIAS).count() == checks
+
+    @pytest.mark.parametrize("name", ["hold", "release", "run_pause", "run_resume", "run_cancel", "acknowledge"])
+    def test_of_any_button_leads_to_a_page(self, person, service, name):
+        key = tree(ALIAS, "A, A").application
+        service.hold(key)
+        run = Run.objects.using(ALIAS).create(kind="cleanup", status="completed")
+        alert = Alert.objects.using(ALIAS).create(code=name, fingerprint=uuid.uuid4().hex, message="x")
+        arguments = {"release": [Hold.objects.using(ALIAS).get(application_key=key).pk], "acknowledge": [alert.pk]}
+        ann = person()
+        ann.go(address(name, *arguments.get(name, [run.pk] if name.startswith("run") else [])))
+        ann.sees("Nothing was done.")
+
+    def test_of_the_first_ten_is_the_worst(self, person, service):
+        worst = [tree(ALIAS, f"A*{number}").application for number in (30, 29, 28)]
+        service.hold(worst[0])
+        ann = person()
+        ann.follow("Clean up the first ten …")
+        ann.sees("applications with the most duplicates that can be cleaned up now.")
+        assert self.chosen(ann)[:2] == worst[1:]
+        ann.go(address("control_changelist"))
+        ann.follow("Dry run")
+        ann.follow("Go on to clean up these …")
+        assert self.chosen(ann)[:2] == worst[1:]

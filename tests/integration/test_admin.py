@@ -168,7 +168,9 @@ class TestDoors:
 
     @pytest.mark.parametrize("deed", [deed for deed in DEEDS if not deed.startswith("clean_up")])
     def test_do_nothing_for_a_mere_link(self, boss, deed):
-        assert boss.get(address(deed)).status_code == 405
+        page = boss.get(address(deed), follow=True)
+        assert (page.status_code, "Nothing was done. Press the button again" in text(page)) == (200, True)
+        assert boss.put(address(deed)).status_code == 405
 
     def test_refuse_a_forged_request(self, boss):
         client = Client(enforce_csrf_checks=True)
@@ -455,10 +457,46 @@ class TestCleaningUp:
             [key],
         )
 
-    def test_without_a_selection_means_the_first_ten(self, boss, using):
-        for _ in range(12):
-            application_with_duplicates(using)
-        assert "10 applications will be cleaned up." in text(boss.get(address("clean_up")))
+    def test_of_the_first_ten_takes_the_worst_that_can_be_cleaned_up(self, boss, using, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 30
+        keys = [tree(using, f"Loan*{number}").application for number in range(2, 15)]
+        tree(using, "Loan*31")
+        Hold.objects.create(application_key=keys[-1])
+        page = boss.get(address("clean_up", first=10)).content.decode()
+        assert re.findall(r'name="application" value="([^"]+)"', page) == keys[-2:-12:-1]
+
+    @pytest.mark.parametrize("query", [{}, {"first": "0"}, {"first": "ten"}, {"first": "1000"}, {"q": "Loan"}])
+    def test_of_nothing_chosen_is_an_error(self, boss, using, query):
+        application_with_duplicates(using)
+        page = boss.get(address("clean_up", **query), follow=True)
+        assert "Select at least one application." in text(page)
+        assert page.redirect_chain == [(address("applications", **({"q": "Loan"} if "q" in query else {})), 302)]
+
+    def test_of_too_many_is_an_error(self, boss, using):
+        page = boss.get(address("clean_up", application=[str(uuid.uuid4()) for _ in range(101)]), follow=True)
+        assert "Select at most 100 applications at a time." in text(page)
+
+    def test_of_the_first_ten_goes_past_those_that_would_be_refused(self, boss, using, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "refuse"
+        for _ in range(11):
+            tree(using, "Loan*5, Other")
+        key = application_with_duplicates(using)
+        page = boss.get(address("clean_up", first=10)).content.decode()
+        assert re.findall(r'name="application" value="([^"]+)"', page) == [key]
+
+    @pytest.mark.parametrize("page", ["dry_run", "clean_up"])
+    def test_of_the_first_ten_says_why_there_is_none(self, boss, using, settings, page):
+        settings.CLEANUP_LARGE_APPLICATION = 5
+        settings.CLEANUP_DIFFERENT_ROOTS = "refuse"
+        query = {} if page == "dry_run" else {"first": 10}
+        assert "No application has duplicates." in text(boss.get(address(page, **query)))
+        Hold.objects.create(application_key=tree(using, "Loan*2").application)
+        tree(using, "Loan*6")
+        tree(using, "Loan, Other")
+        assert (
+            "3 applications have duplicates, but none can be cleaned up now: 1 is on hold, 1 is very large and 1 is"
+            " refused, because linked records or names stand in the way."
+        ) in text(boss.get(address(page, **query)))
 
     def test_shows_the_new_plan_when_it_has_changed(self, boss, using, cluster):
         made = tree(using, "Loan/Docs, Loan/Docs")

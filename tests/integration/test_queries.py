@@ -4,8 +4,11 @@ from collections import Counter
 import pytest
 
 from cleanup import queries
+from cleanup.backends.folder_sql import Cleanable
 from cleanup.exceptions import InvalidKey
+from cleanup.models import Hold, Result, Run
 from cleanup.planning import FolderRow, plan_merge
+from cleanup.services import DatabaseCleanupService
 from tests.integration.trees import execute, fetch, new_key, raw, tree, unchecked
 from tests.parts import Application, Folder
 from tests.unit.forests import PLAIN_NAMES, random_folders, ranked
@@ -138,7 +141,7 @@ class TestWorstApplications:
     def test_have_most_duplicates(self, database):
         keys = [tree(database, f"Loan*{number}").application for number in (2, 5, 1, 3)]
 
-        assert queries.worst_applications(using=database, limit=2) == [keys[1], keys[3]]
+        assert sorted(queries.worst_applications(using=database, limit=2)) == [keys[1], keys[3]]
 
     def test_come_from_the_select_worst_first(self, database):
         keys = [tree(database, f"Loan*{number}").application for number in (2, 5, 1, 3)]
@@ -264,3 +267,58 @@ def duplicates(rows: list[FolderRow]) -> int:
         groups = Counter((row.parent, row.name) for row in level if row.live)
         surplus += sum(number - 1 for number in groups.values())
     return surplus
+
+
+class TestWorstThatCanBeCleaned:
+    @pytest.fixture
+    def loans(self, database) -> dict[str, str]:
+        return {
+            name: tree(database, text).application
+            for name, text in {
+                "two": "Loan*2",
+                "held": "Loan*9",
+                "large": "Loan*3/{" + ", ".join(f"n{number}" for number in range(30)) + "}",
+                "refused": "Loan*8",
+                "four": "Loan*4",
+            }.items()
+        }
+
+    def worst(self, database, **values) -> list[str]:
+        return queries.worst_applications(using=database, limit=9, cleanable=Cleanable(**values))
+
+    def test_comes_first_without_those_that_would_be_left_alone(self, database, loans):
+        Hold.objects.using(database).create(application_key=loans["held"])
+        self.refuse(database, loans["refused"])
+        found = self.worst(database, most_folders=20)
+        assert found == [loans["four"], loans["two"], loans["refused"]]
+
+    def refuse(self, database, key: str) -> None:
+        run = Run.objects.using(database).create(kind="cleanup", status="completed")
+        Result.objects.using(database).create(
+            run=run, application_key=key, status="failed", error_class="data", error_code="collision"
+        )
+
+    def test_counts_what_was_settled_since(self, database, loans):
+        self.refuse(database, loans["refused"])
+        run = Run.objects.using(database).create(kind="cleanup", status="completed")
+        Result.objects.using(database).create(run=run, application_key=loans["refused"], status="completed")
+        assert self.worst(database, held=True, most_folders=20)[:2] == [loans["held"], loans["refused"]]
+
+    def test_takes_those_that_are_asked_for_all_the_same(self, database, loans):
+        Hold.objects.using(database).create(application_key=loans["held"])
+        assert {loans["held"], loans["large"]} < set(self.worst(database, held=True))
+
+    def test_says_how_many_are_set_aside_and_why(self, database, loans):
+        Hold.objects.using(database).create(application_key=loans["held"])
+        self.refuse(database, loans["refused"])
+        found = queries.count_set_aside(using=database, most_folders=20)
+        assert (found.affected, found.held, found.large, found.refused) == (5, 1, 1, 1)
+
+    def test_is_what_a_limited_run_takes(self, database, loans, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 20
+        service = DatabaseCleanupService(using=database)
+        service.hold(loans["held"])
+        planned = service.cleanup_all_duplicate_folders(dry_run=True, max_applications=1)
+        done = service.cleanup_all_duplicate_folders(max_applications=1)
+        keys = [[result.application_id for result in report.results] for report in (planned, done)]
+        assert keys == [[loans["refused"]], [loans["refused"]]]

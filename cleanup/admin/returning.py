@@ -1,0 +1,44 @@
+"""Where a person gets back to whose session ended before a button was pressed, so that what was chosen stays chosen.
+
+Invariant: nothing is done that was not confirmed after the sign-in. What overrules a hold or a size is not kept: it is
+ticked again. The choice travels in the address, for somebody without a session must not be able to store anything.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
+
+#: What of a form is kept.
+KEPT = ("application", "reason", "from")
+#: Characters of an address that every server takes, less what the sign-in page adds by quoting it.
+LONGEST = 2000
+
+View = Callable[..., HttpResponse]
+
+
+def keeping(site: admin.AdminSite, view: View) -> View:
+    """Have a form that is sent without a session lead to the sign-in, and from there back to what was chosen."""
+
+    @wraps(view)
+    def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method == "POST" and not site.has_permission(request):
+            return redirect_to_login(_address(request), reverse("admin:login", current_app=site.name))
+        return view(request, *args, **kwargs)
+
+    return kept
+
+
+def _address(request: HttpRequest) -> str:
+    """Return the address that shows what was chosen."""
+    query = QueryDict(mutable=True)
+    query["signed_out"] = "1"
+    for name in KEPT:
+        if values := [value for value in request.POST.getlist(name) if value]:
+            query.setlist(name, values)
+    address = f"{request.path}?{query.urlencode()}"
+    return address if len(address) <= LONGEST else f"{request.path}?signed_out=1"
