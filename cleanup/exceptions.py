@@ -39,6 +39,10 @@ class UsageError(CleanupError):
     exit_status = 2
 
 
+class InvalidArgument(UsageError, TypeError):
+    """{argument} must be {expected}, not {given}."""
+
+
 class InvalidKey(UsageError):
     """{value!r} is not a valid id of {what}."""
 

@@ -75,7 +75,8 @@ class ScheduleAdmin(Register):
         for permissions in to_change_schedule(obj.pk, changes, most=limit):
             doors.demand(request, permissions)
         try:
-            schedule_service.update(using=doors.database(), name=obj.pk, by=request.user.get_username(), **changes)
+            by = request.user.get_username()
+            schedule_service.update(using=doors.database(), name=obj.pk, by=by, changes=changes)
         except CleanupError as error:
             messages.error(request, str(error))
 

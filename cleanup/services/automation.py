@@ -13,11 +13,13 @@ from django.utils import timezone
 from cleanup.backends.pinning import pinned_verbs, pinning
 from cleanup.models import ConsistencyCheck, Schedule, ScheduledRun, Service
 from cleanup.services import checking, clusters, errands, heartbeat, schedules, status
+from cleanup.services.arguments import checked_arguments
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.reports import JSON
 from cleanup.services.schedules import Schedules
 
 
+@checked_arguments()
 @pinned_verbs()
 class AutomatedCleanupService:
     """Start, stop, look at and change what is done by itself on one database alias."""
@@ -62,7 +64,7 @@ class AutomatedCleanupService:
 
         Raises UnknownObject, and UsageError for anything else.
         """
-        return schedules.update(using=self.using, name=name, by=changed_by, **changes)
+        return schedules.update(using=self.using, name=name, by=changed_by, changes=changes)
 
     def run_schedule(self, name: str, *, started_by: str = "") -> ScheduledRun:
         """Have a cluster do now what a schedule is for. Raises UnknownObject and NoCluster."""

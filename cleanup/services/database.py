@@ -37,6 +37,7 @@ from cleanup.services import (
     status,
 )
 from cleanup.services import preflight as preflight_service
+from cleanup.services.arguments import LARGEST, checked_arguments
 from cleanup.services.collisions import add_policies, with_those_in_force
 from cleanup.services.consolidation import Consolidation, Inclusion
 from cleanup.services.errors import broken_guard, classify
@@ -65,6 +66,7 @@ _ERRORS = {
 }
 
 
+@checked_arguments(but=("name",))  # of a folder, which is judged with its length and its characters
 @pinned_verbs(but=("get_or_create_folder_structure", "get_or_create_folder"))  # they pin where they change something
 class DatabaseCleanupService:
     """Find, merge, undo and verify on one database alias."""
@@ -75,7 +77,10 @@ class DatabaseCleanupService:
     # Looking.
 
     def find_applications_with_duplicate_folders(self) -> Iterator[tuple[str, int]]:
-        """Yield (application id, number of live root folders) where there is more than one, in key order, streamed."""
+        """Yield (application id, number of live root folders) where there is more than one, in key order, streamed.
+
+        Ids are text, whatever the key of your model is: compare them with ``str(application.pk)``.
+        """
         return queries.applications_with_duplicate_roots(using=self.using)
 
     def verify_cleanup_integrity(self, application_id: Any = None, *, started_by: str = "") -> JSON:
@@ -324,8 +329,9 @@ class DatabaseCleanupService:
 
     def _check_numbers(self, **numbers: int | None) -> None:
         for name, number in numbers.items():
-            if number is not None and number < 1:
-                raise UsageError(f"{name} must be at least 1, not {number}.")
+            if number is not None and not 1 <= number <= LARGEST:
+                limit = "at least 1" if number < 1 else f"at most {LARGEST}"
+                raise UsageError(f"{name} must be {limit}, not {number}.")
         if (numbers.get("workers") or 1) > 1 and connections[self.using].vendor == "sqlite":
             raise UsageError("SQLite has one writer at a time, so further workers would only wait. Use one worker.")
 

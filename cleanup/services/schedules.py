@@ -6,6 +6,7 @@ ahead. A schedule that an operator has changed stays as it is, whatever a newer 
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from types import NoneType
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -16,18 +17,19 @@ from cleanup import conf
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import UnknownObject, UsageError
 from cleanup.models import Schedule, Service
+from cleanup.services.arguments import LARGEST, refuse_other_kinds
 
-#: What can be changed, by name.
-CHANGEABLE = (
-    "enabled",
-    "schedule_type",
-    "weekday",
-    "hour",
-    "minute",
-    "max_applications",
-    "alert_threshold",
-    "dry_run_first",
-)
+#: What can be changed, and what kind of value it takes.
+CHANGEABLE: Mapping[str, tuple[type, ...]] = {
+    "enabled": (bool,),
+    "schedule_type": (str,),
+    "weekday": (int,),
+    "hour": (int,),
+    "minute": (int,),
+    "max_applications": (int, NoneType),
+    "alert_threshold": (int,),
+    "dry_run_first": (bool,),
+}
 
 _Name, _Cadence = Schedule.Name, Schedule.Cadence
 
@@ -78,7 +80,7 @@ def arrange(*, using: str) -> None:
             Schedule.objects.using(using).filter(pk=schedule.pk).update(next_run=due)
 
 
-def update(*, using: str, name: str, by: str = "", **changes: Any) -> Schedule:
+def update(*, using: str, name: str, changes: Mapping[str, Any], by: str = "") -> Schedule:
     """Change a schedule, and note by whom.
 
     Raises UnknownObject, and UsageError for what cannot be changed or makes no sense.
@@ -86,6 +88,10 @@ def update(*, using: str, name: str, by: str = "", **changes: Any) -> Schedule:
     unknown = sorted(set(changes) - set(CHANGEABLE))
     if unknown:
         raise UsageError(f"A schedule has no {', '.join(unknown)}; you can change {', '.join(CHANGEABLE)}.")
+    for attribute, value in changes.items():
+        refuse_other_kinds(attribute, value, CHANGEABLE[attribute])
+        if isinstance(value, int) and value > LARGEST:
+            raise UsageError(f"{attribute} must be at most {LARGEST}, not {value}.")
     with pinning(using=using), transaction.atomic(using=using):
         schedule = Schedule.objects.using(using).select_for_update().filter(pk=name).first()
         if schedule is None:
@@ -131,7 +137,7 @@ class EditableSchedule:
         return getattr(row, attribute)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
-        update(using=self._using, name=self.name, **{attribute: value})
+        update(using=self._using, name=self.name, changes={attribute: value})
 
     def __repr__(self) -> str:
         return f"<schedule {self.name}>"
