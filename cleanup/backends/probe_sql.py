@@ -129,7 +129,23 @@ class ProbeSql(ABC):
         ]
         tokens = [self._tokens(number, place, tables[number].columns[place]) for number, place in sorted(columns)]
         listed = "\n    UNION ALL ".join(tokens)
-        return f"WITH {', '.join(samples)}, tokens(tab, col, cell, token, amid) AS (\n    {listed}\n)"
+        own = next((number for number, _ in columns if tables[number].name == self.folders), None)
+        return (
+            f"WITH {', '.join(samples)}, found(tab, col, cell, token, amid) AS (\n    {listed}\n), tokens AS (\n"
+            f"    SELECT t.* FROM found AS t {'' if own is None else self._but_own_keys(own)}\n)"
+        )
+
+    def _but_own_keys(self, number: int) -> str:
+        """Leave out the key of the very folder that names it: a copy of its key, as a slug may be, is no reference."""
+        return (
+            f"WHERE NOT EXISTS (SELECT 1 FROM s{number} AS o"
+            f" WHERE t.tab = {number} AND o.cell = t.cell AND o.own_key = {self._as_key('t.token')})"
+        )
+
+    def _sampled(self, table: ProbedTable, columns: Sequence[str]) -> str:
+        """List what is selected of a table, known as f: columns, and of folders their keys."""
+        named = [f"{column} AS c{place}" for place, column in enumerate(columns)]
+        return ", ".join([*named, f"{self.key} AS own_key"] if table.name == self.folders else named)
 
     @property
     def _counted(self) -> str:
@@ -220,8 +236,8 @@ class PostgresProbeSql(ProbeSql):
         self.fetch(f"SELECT {calls}")
 
     def _sample(self, table: ProbedTable) -> str:
-        columns = ", ".join(f"{self._cell(column)} AS c{place}" for place, column in enumerate(table.columns))
-        name = table.name.quoted
+        columns = self._sampled(table, [self._cell(column) for column in table.columns])
+        name = f"{table.name.quoted} AS f"
         half = ROWS // 2
         if table.bytes is not None and table.bytes < 1_000_000:
             return f"SELECT row_number() OVER () AS cell, x.* FROM (SELECT {columns} FROM {name} LIMIT {ROWS}) AS x"
@@ -284,8 +300,8 @@ class SqliteProbeSql(ProbeSql):
         )
 
     def _sample(self, table: ProbedTable) -> str:
-        columns = ", ".join(f"{quoted(column.name)} AS c{place}" for place, column in enumerate(table.columns))
-        name, half = table.name.quoted, ROWS // 2
+        columns = self._sampled(table, [quoted(column.name) for column in table.columns])
+        name, half = f"{table.name.quoted} AS f", ROWS // 2
         if not table.rowid:
             return f"SELECT row_number() OVER () AS cell, x.* FROM (SELECT {columns} FROM {name} LIMIT {ROWS}) AS x"
         return (

@@ -98,6 +98,25 @@ class TestAColumnOfFoldersKeys:
         assert before != dump(scratch_database) == with_folders
 
 
+class TestACopyOfAFoldersOwnKey:
+    @pytest.fixture
+    def slugs(self, scratch_database, folder) -> str:
+        """A text in the table of folders that holds each folder's key once more."""
+        table, key = Folder.model._meta.db_table, Folder.model._meta.pk.column
+        execute(scratch_database, f"ALTER TABLE {table} ADD slug text")
+        execute(scratch_database, f"UPDATE {table} SET slug = CAST({key} AS text)")
+        return table
+
+    def test_is_no_reference(self, scratch_database, slugs):
+        assert suspected(scratch_database) == []
+
+    def test_hides_no_reference_beside_it(self, scratch_database, slugs, folder):
+        key = Folder.model._meta.pk.column
+        other = f"(SELECT slug FROM {slugs} WHERE {key} <> %s)"
+        execute(scratch_database, f"UPDATE {slugs} SET slug = {other}", raw(scratch_database, folder))
+        assert suspected(scratch_database) == [f"{slugs}.slug"]
+
+
 class TestADocument:
     @pytest.mark.parametrize("spelling", range(4))
     def test_of_json_is_suspect(self, scratch_database, folder, spelling):
