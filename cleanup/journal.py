@@ -28,7 +28,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
+from itertools import repeat, zip_longest
 from typing import Any, Literal
 
 from cleanup.backends import Backend
@@ -70,15 +70,18 @@ class Step:
 
 
 def steps_of(references: ReferenceMap) -> list[Step]:
-    """Return the steps of a merge: where policies want it, other names and numbers; for each step of references the
+    """Return the steps of a merge.
 
-    rows that give way, then the moves; then the root folders that are nested; last the removed folders. The first and
-    the last two have no references.
+    Where policies want it, other names and numbers, of each table one column a step, since a snapshot row says by its
+    step and table which column it is of; for each step of references the rows that give way, then the moves; then the
+    root folders that are nested; last the removed folders. The first and the last two have no references.
     """
     steps: list[Step] = []
-    replaced = [(table, column) for table, policy in references.policies.items() for _, column in policy.changes]
-    if replaced:
-        steps.append(Step(1, "moved", replaced=tuple(sorted(replaced))))
+    replaced = [
+        [(table, column) for _, column in policy.changes] for table, policy in sorted(references.policies.items())
+    ]
+    for columns in zip_longest(*replaced):
+        steps.append(Step(len(steps) + 1, "moved", replaced=tuple(one for one in columns if one is not None)))
     by_step: dict[int, list[Reference]] = {}
     for reference in references.references:
         by_step.setdefault(reference.step, []).append(reference)

@@ -481,6 +481,23 @@ class TestRenumber:
         assert cleaned_and_undone(scratch_database).status(made) == "failed"
 
 
+class TestAnotherNameAndAnotherNumber:
+    def test_in_one_table_are_undone_each_in_its_column(self, scratch_database, settings):
+        policy = {"rename": named(":files.name"), "renumber": "file_size"}
+        settings.CLEANUP_COLLISIONS = {named(":files"): policy}
+        made = tree(scratch_database, "A(a.pdf), gone:A(a.pdf, b.pdf)")
+        gone = raw(scratch_database, made["gone"])
+        execute(scratch_database, "UPDATE :files SET file_size = 1 WHERE :files.folder <> %s", gone)
+        sizes = "CASE :files.name WHEN 'a.pdf' THEN 2 ELSE 1 END"
+        execute(scratch_database, f"UPDATE :files SET file_size = {sizes} WHERE :files.folder = %s", gone)
+        for column in (":files.name", "file_size"):
+            name = f"one_{named(column)}"
+            execute(scratch_database, f"CREATE UNIQUE INDEX {name} ON :files (:files.folder, {column})")
+        details = cleaned_and_undone(scratch_database).details(made)
+        files = {label(scratch_database, ":files"): 1}
+        assert (details["renamed"], details["renumbered"]) == (files, files)
+
+
 class TestSetting:
     @pytest.mark.parametrize(
         "value",
