@@ -1,12 +1,19 @@
 """Rows that a run would have to move and that have no key to journal them by."""
 
+import re
+
 from django.db import connections
 
 from cleanup.backends import reference_sql
 from cleanup.backends.catalogue import Table
 from cleanup.folder_tables import folder_tables
 from cleanup.references.description import Problem, Reference, ReferenceMap
+from cleanup.references.discovery import catalogue_for
 from cleanup.references.mapped_types import are_unlike
+
+_COLUMN = r'(?:"(?:[^"]|"")+"|\w+)'
+#: How a table is partitioned, if it is by columns alone.
+_BY_COLUMNS = re.compile(rf"\w+ \(({_COLUMN}(?:, {_COLUMN})*)\)")
 
 
 def blocking_rows(*, using: str, references: ReferenceMap) -> list[Problem]:
@@ -17,12 +24,11 @@ def blocking_rows(*, using: str, references: ReferenceMap) -> list[Problem]:
     """
     if are_unlike(references):
         return []
-    vendor = connections[using].vendor
     found = []
     for reference in references.references:
         table = references.tables[reference.table]
         if table.row_key is None and "select" in table.privileges and _any_row(using, references, reference):
-            found.append(_problem(table, reference, vendor=vendor))
+            found.append(_problem(table, reference, remedy=_remedy(table, using=using)))
     return found
 
 
@@ -41,15 +47,29 @@ def _any_row(using: str, references: ReferenceMap, reference: Reference) -> bool
         return cursor.fetchone() is not None
 
 
-def _problem(table: Table, reference: Reference, *, vendor: str) -> Problem:
-    if vendor == "sqlite":
-        remedy = "Make the table anew with one, or create a unique index over columns that are NOT NULL."
-    else:
-        added = "ADD COLUMN cleanup_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
-        remedy = f"Add one: ALTER TABLE {table.name.quoted} {added};"
+def _remedy(table: Table, *, using: str) -> str:
+    if connections[using].vendor == "sqlite":
+        return "Make the table anew with one, or create a unique index over columns that are NOT NULL."
+    if table.kind == "partitioned":
+        return _remedy_of_partitioned(table, catalogue_for(using=using).partition_key(table.name))
+    # One that forbids overlaps is a primary key, and does not name a row.
+    key = "UNIQUE" if table.exclusions else "PRIMARY KEY"
+    return f"Add one: ALTER TABLE {table.name.quoted} ADD COLUMN cleanup_id bigint GENERATED ALWAYS AS IDENTITY {key};"
+
+
+def _remedy_of_partitioned(table: Table, partitioning: str) -> str:
+    """Return what adds a key, which has to contain the columns that the table is partitioned by."""
+    by = _BY_COLUMNS.fullmatch(partitioning)
+    if by is None:
+        return f"No key can be added, since it is partitioned by {partitioning}. Make the table anew with one."
+    added = f"ADD COLUMN cleanup_id uuid NOT NULL DEFAULT gen_random_uuid(), ADD PRIMARY KEY (cleanup_id, {by[1]})"
+    return f"Add one: ALTER TABLE {table.name.quoted} {added};"
+
+
+def _problem(table: Table, reference: Reference, *, remedy: str) -> Problem:
     return Problem(
         "unkeyed",
         str(table.name),
         ", ".join(reference.columns),
-        f"{table.name} has rows that would have to move ({reference}) and no primary key to journal them by. {remedy}",
+        f"{table.name} has rows that would have to move ({reference}) and no key to journal them by. {remedy}",
     )
