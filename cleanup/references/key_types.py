@@ -41,6 +41,11 @@ def kind_of(column: Column) -> Kind:
     return "text" if bare in _TEXT and not stored.endswith("]") else "other"
 
 
+def ignores_case(column: Column) -> bool:
+    """Return whether a column takes texts for equal that differ in case, by its type."""
+    return column.stored_type.lower().rpartition(".")[2] == "citext"
+
+
 def kind_of_key(key: KeyColumn) -> Kind:
     """Return the kind of keys that a model says it has."""
     if key.is_uuid:

@@ -30,7 +30,7 @@ from cleanup.references.graph import Graph, Torn, Unrestricted
 from cleanup.references.holders import by_name_alone, holders
 from cleanup.references.host_words import HostWords, says_id
 from cleanup.references.key_storage import KeyStorage
-from cleanup.references.key_types import can_hold
+from cleanup.references.key_types import can_hold, ignores_case, spelled_type
 from cleanup.references.mapped_types import MappedTypes
 from cleanup.references.named import NamedColumn, NamedColumns
 from cleanup.references.policies import Policy, faults
@@ -323,6 +323,15 @@ class Checks:
                     f"{folders.name}.{key.name} is compared by a collation of its own ({unique.parts[0]}): a reference "
                     f"may spell a key in another way, and would be missed. Give the column a binary collation.",
                 )
+        if ignores_case(key):
+            yield Problem(
+                "collation",
+                str(folders.name),
+                key.name,
+                f"{folders.name}.{key.name} is of type {spelled_type(key)}, which ignores case: a reference may spell "
+                f"a key in another way, and an undo could not bring that back. Make the column, and those that "
+                f"reference it, of type text.",
+            )
 
     def _making_unique(self, table: Table, column: Column) -> str:
         """Return how to keep a column unique, to follow the words that it is not."""

@@ -114,6 +114,16 @@ class TestTextKeys:
         assert dump(scratch_database) == before
 
     @pytest.mark.only("postgresql")
+    def test_of_a_type_that_ignores_case_stop_the_run(self, scratch_database, text_keys):
+        execute(scratch_database, "CREATE EXTENSION IF NOT EXISTS citext")
+        text_keys(scratch_database, key="citext", reference="citext")
+        fill(scratch_database, "AA", "BB", sheets=[("1", "bb")])
+        before = dump(scratch_database)
+        with pytest.raises(exceptions.PreflightFailed, match="is of type citext"):
+            DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("one")
+        assert dump(scratch_database) == before
+
+    @pytest.mark.only("postgresql")
     def test_that_do_not_fit_a_referencing_column_are_not_cut(self, scratch_database, text_keys, settings):
         settings.CLEANUP_EXTRA_REFERENCES = ["memo.folder"]
         text_keys(scratch_database)
