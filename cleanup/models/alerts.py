@@ -66,6 +66,8 @@ class Alert(models.Model):
     """A notification is still to be sent."""
     owed_to = models.JSONField(default=list)
     """The channels that have not taken it; empty: all."""
+    told_by = models.JSONField(default=list)
+    """The channels that have taken a notification."""
     sending_until = models.DateTimeField(null=True, blank=True)
     """Some process is sending it; after this time another one may."""
 

@@ -2,7 +2,8 @@
 
 Invariants: an alert says something new or nothing, so nothing is sent while nothing changes; whoever evaluates at the
 same time writes and sends nothing twice; a channel that fails, fails nobody else, is an alert itself, and is tried
-again. What is owed stands in the rows: a process that dies while it sends leaves it to the next one.
+again. What is owed stands in the rows: a process that dies while it sends leaves it to the next one. A channel that is
+set up later tells of what is open then.
 """
 
 import logging
@@ -176,6 +177,7 @@ def deliver(*, using: str) -> int:
     if not ways:
         owed.update(owed=False, owed_to=[])
         return 0
+    _owe_to_new(ways, using=using)
     taken = 0
     tried: set[int] = set()
     down: set[str] = set()
@@ -183,6 +185,17 @@ def deliver(*, using: str) -> int:
         tried.update(alert.pk for alert in batch)
         taken += sum(_send(alert, ways, down, using=using) for alert in batch)
     return taken
+
+
+def _owe_to_new(ways: Collection[Channel], *, using: str) -> None:
+    """Have open alerts sent by the channels that have not told of them: those that were set up since."""
+    for alert in Alert.objects.using(using).filter(state=Alert.State.OPEN, owed=False):
+        if alert.notified_at is not None and not alert.told_by:
+            continue  # sent by a version that did not note which channels took it
+        new = [way.label for way in ways if way.label not in alert.told_by]
+        if new:
+            same = Alert.objects.using(using).filter(pk=alert.pk, owed=False, told_by=alert.told_by)
+            same.update(owed=True, owed_to=new)
 
 
 def try_channels(*, using: str) -> Mapping[str, str]:
@@ -208,14 +221,15 @@ def _send(alert: Alert, ways: Collection[Channel], down: set[str], *, using: str
     wanted = [way for way in ways if not alert.owed_to or way.label in alert.owed_to]
     down.update(way.label for way in wanted if way.label not in down and not _tell(way, alert, using=using))
     failed = [way.label for way in wanted if way.label in down]
-    taken = len(failed) < len(wanted)
+    took = [way.label for way in wanted if way.label not in down]
     row.update(
         owed=bool(failed),
         owed_to=failed,
         sending_until=None,
-        notified_at=Now() if taken else F("notified_at"),
+        notified_at=Now() if took else F("notified_at"),
+        told_by=sorted({*alert.told_by, *took}),
     )
-    return taken
+    return bool(took)
 
 
 def _tell(way: Channel, alert: Alert, *, using: str) -> bool:

@@ -13,6 +13,7 @@ from cleanup.exceptions import UnknownObject
 from cleanup.models import Alert, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
 from cleanup.services import alerts
 from cleanup.services.database import DatabaseCleanupService
+from tests.integration.test_channels import listening
 from tests.integration.test_runs import interfering
 from tests.integration.trees import execute, fetch, tree
 
@@ -27,6 +28,12 @@ def no_urls(monkeypatch):
 @pytest.fixture
 def recipients(settings):
     settings.CLEANUP_ALERT_EMAILS = ["oncall@example.com"]
+
+
+@pytest.fixture
+def receiver():
+    with listening() as found:
+        yield found
 
 
 def stored_verification(using: str, **counts: int) -> Verification:
@@ -289,6 +296,50 @@ class TestAlert:
         for thread in threads:
             thread.join()
         assert (Alert.objects.using(database).count(), len(mail.outbox)) == (1, 1)
+
+
+class TestAChannelThatIsSetUpLater:
+    def test_tells_of_what_was_opened_before(self, database, settings):
+        stored_verification(database, several_roots=2)
+        evaluate(database)
+        settings.CLEANUP_ALERT_EMAILS = ["oncall@example.com"]
+        evaluate(database)
+        evaluate(database)
+        assert [message.subject[:18] for message in mail.outbox] == ["[cleanup] warning:"]
+        assert only_alert(database).notified_at is not None
+
+    def test_tells_of_it_though_another_channel_has(self, database, recipients, receiver, monkeypatch, settings):
+        stored_verification(database, several_roots=2)
+        evaluate(database)
+        settings.CLEANUP_ALERT_PRIVATE_ADDRESSES = True
+        monkeypatch.setenv("CLEANUP_ALERT_URLS", receiver.url)
+        evaluate(database)
+        evaluate(database)
+        assert (len(mail.outbox), len(receiver.received)) == (1, 1)
+
+    def test_leaves_out_what_somebody_knows_of(self, database, settings):
+        stored_verification(database, several_roots=2)
+        evaluate(database)
+        alerts.acknowledge(using=database, alert_id=only_alert(database).pk, by="ann")
+        settings.CLEANUP_ALERT_EMAILS = ["oncall@example.com"]
+        evaluate(database)
+        assert mail.outbox == []
+
+    def test_leaves_out_what_is_over(self, database, settings):
+        stored_verification(database, several_roots=2)
+        evaluate(database)
+        stored_verification(database)
+        evaluate(database)
+        settings.CLEANUP_ALERT_EMAILS = ["oncall@example.com"]
+        evaluate(database)
+        assert mail.outbox == []
+
+    def test_leaves_out_what_an_earlier_version_has_told_of(self, database, recipients):
+        stored_verification(database, several_roots=2)
+        evaluate(database)
+        Alert.objects.using(database).update(told_by=[])
+        evaluate(database)
+        assert len(mail.outbox) == 1
 
 
 class TestAcknowledging:
