@@ -9,7 +9,9 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any, Literal, cast
 
+from django.apps import apps
 from django.conf import settings
+from django.db import router
 from django.utils.module_loading import import_string
 
 from cleanup.exceptions import MisconfiguredSetting, UnknownModel, UnusableHook
@@ -348,8 +350,13 @@ def failure_window() -> int:
 
 
 def database() -> str:
-    """Alias of the database that the API works on; commands take ``--database``."""
-    value = _get("CLEANUP_DATABASE", "default")
+    """Alias of the database that API, admin, metrics and health look at; commands take ``--database``.
+
+    By default, the one to which the project's routers write the product's own tables.
+    """
+    value = _get("CLEANUP_DATABASE", None)
+    if value is None:
+        return router.db_for_write(apps.get_model("cleanup", "Run"))
     if value not in settings.DATABASES:
         raise MisconfiguredSetting(setting="CLEANUP_DATABASE", problem=f"{value!r} is no alias of DATABASES.")
     return cast(str, value)

@@ -1,50 +1,29 @@
 """What machines ask: metrics for Prometheus, and whether all is well. Thin: authenticate, one call, render.
 
-Strangers are told "ok" or "not ok" and nothing else. Metrics want the permission to look, or the token of
-``CLEANUP_METRICS_TOKEN``, which Prometheus sends as a bearer token.
+Both take what the API takes, look at the database that it works on, and refuse in its form. Metrics also take the
+token of ``CLEANUP_METRICS_TOKEN``. Health is told to anyone, in one word; why, to those who may look. It answers
+within two seconds, whatever the database does.
 """
 
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpResponse, JsonResponse
 from django.urls import re_path
 from django.utils.crypto import constant_time_compare
 from prometheus_client.exposition import choose_encoder
-from rest_framework.exceptions import APIException, AuthenticationFailed
-from rest_framework.permissions import BasePermission
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from cleanup import conf
+from cleanup.api.endpoint import Endpoint
 from cleanup.metrics import registry
 from cleanup.permissions import Permission
+from cleanup.services.deadline import NoAnswer, within
 from cleanup.services.health import health
+from cleanup.services.reports import JSON
 
-
-class UnknownParameter(APIException):
-    """There are none."""
-
-    status_code = 422
-    default_code = "invalid"
-    default_detail = "There is no such parameter."
-
-
-class _Answer(APIView):
-    """Answers in its own form, whatever the project's renderers are, and has no page in the API's description."""
-
-    schema = None
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse parameters, as the API does. Raises UnknownParameter."""
-        super().initial(request, *args, **kwargs)
-        if request.query_params:
-            raise UnknownParameter
-
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:  # noqa: ARG002, FBT001, FBT002  # of the base class
-        """Refuse no Accept header."""
-        return JSONRenderer(), "application/json"
+#: Seconds that the database has to say how it is, and who asks.
+PATIENCE = 1.2
 
 
 def _has_token(request: Request) -> bool:
@@ -53,52 +32,55 @@ def _has_token(request: Request) -> bool:
     return bool(token) and scheme.lower() == "bearer" and constant_time_compare(given.strip(), token)
 
 
-class MayScrape(BasePermission):
-    """The token for metrics, or the permission to look."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002  # of the base class
-        """Tell whether the request may."""
-        return _has_token(request) or bool(request.user and request.user.has_perm(Permission.LOOK))
-
-
-class Metrics(_Answer):
+class Metrics(Endpoint):
     """``GET /api/cleanup/metrics``."""
 
-    permission_classes = [MayScrape]
+    schema = None  # type: ignore[assignment]  # they have a format of their own
+    asks = {"GET": (Permission.LOOK,)}
 
     def get_authenticators(self) -> list[Any]:
-        """Ask nobody else about our own token."""
+        """Ask no one else about our own token."""
         return [] if _has_token(self.request) else super().get_authenticators()
+
+    def get_permissions(self) -> list[Any]:
+        """Let our own token in."""
+        return [] if _has_token(self.request) else list(super().get_permissions())
 
     def get(self, request: Request) -> HttpResponse:
         """Answer in the form that the scraper prefers."""
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return HttpResponse(encode(registry(using=DEFAULT_DB_ALIAS)), content_type=content_type)
+        return HttpResponse(encode(registry(using=self.using)), content_type=content_type)
 
 
-class Health(_Answer):
+class Health(Endpoint):
     """``GET /api/cleanup/health``: 200 or 503."""
 
-    permission_classes = []
+    schema = None  # type: ignore[assignment]  # it is for monitors
+    permission_classes = ()  # type: ignore[assignment]  # anyone may ask
 
     def perform_authentication(self, request: Request) -> None:
         """Ask no database about the caller before it is known that there is one."""
 
     def get(self, request: Request) -> HttpResponse:
         """Tell those who may look why."""
-        found = health(using=DEFAULT_DB_ALIAS)
-        answer: dict[str, Any] = {"status": "ok" if found.pop("ok") else "not ok"}
-        if found["database"] == "ok" and self._may_look(request):
-            answer |= found
-        response = JsonResponse(answer, status=200 if answer["status"] == "ok" else 503)
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
-    def _may_look(self, request: Request) -> bool:
+        using = self.using
         try:
-            return bool(request.user and request.user.has_perm(Permission.LOOK))
-        except AuthenticationFailed:
-            return False
+            found, may_look = within(PATIENCE, lambda: self._look(request, using=using))
+        except NoAnswer:
+            found, may_look = {"ok": False}, False
+        answer = {"status": "ok" if found.pop("ok") else "not ok", **(found if may_look else {})}
+        return JsonResponse(answer, status=200 if answer["status"] == "ok" else 503)
+
+    def _look(self, request: Request, *, using: str) -> tuple[JSON, bool]:
+        found = health(using=using)
+        return found, found["database"] == "ok" and _may_look(request)
+
+
+def _may_look(request: Request) -> bool:
+    try:
+        return bool(request.user and request.user.has_perm(Permission.LOOK))
+    except APIException:  # credentials that nobody knows, or too many of them
+        return False
 
 
 urlpatterns = [

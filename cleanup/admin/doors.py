@@ -12,15 +12,16 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.db import models, router
+from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from cleanup import conf
 from cleanup.admin import returning, sentences
 from cleanup.exceptions import CleanupError
-from cleanup.models import Control, Run
+from cleanup.models import Control
 from cleanup.permissions import CLEANING, AnyOf, Permission
 from cleanup.services import DatabaseCleanupService
 
@@ -32,12 +33,10 @@ class Actor(TypedDict):
     started_how: str
 
 
+#: Names the database that the pages show.
+database = conf.database
+
 View = Callable[..., HttpResponse]
-
-
-def database() -> str:
-    """Return the alias of the database that the product's own tables live in, and so the mapped ones."""
-    return router.db_for_write(Run)
 
 
 def service() -> DatabaseCleanupService:

@@ -77,6 +77,10 @@ class Register(RegisterBase):
         """History is not deleted."""
         return False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows of the database that all pages of ours show."""
+        return super().get_queryset(request).using(doors.database())
+
     def get_search_fields(self, request: HttpRequest) -> Any:
         """Offer the search wherever there is something to search by."""
         return self.search_fields or ((self.application_field,) if self.application_field else ())

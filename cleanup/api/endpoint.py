@@ -142,7 +142,7 @@ class Endpoint(APIView):
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Forbid caches to keep what is current for a moment, and only for one account."""
         final = super().finalize_response(request, response, *args, **kwargs)
-        if response.content_type == ProblemRenderer.media_type:
+        if getattr(response, "content_type", None) == ProblemRenderer.media_type:
             response.accepted_renderer = ProblemRenderer()
             response.accepted_media_type = ProblemRenderer.media_type
         final.headers.setdefault("Cache-Control", "no-store")

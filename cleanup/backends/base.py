@@ -325,6 +325,9 @@ class Backend(ABC):
         self.pin(session_name=session_name, writing=writing)
         yield
 
+    def limit_statements(self, milliseconds: int) -> None:  # noqa: B027  # nothing to do where a statement waits for none
+        """Have each statement of this transaction end after a time, whatever it waits for."""
+
     @abstractmethod
     def serialize(self, tables: FolderTables, application: str) -> None:
         """Let one transaction after the other make folders of an application, and after a merge, not within one.

@@ -190,6 +190,9 @@ class PostgresBackend(Backend):
         calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
         self.fetch(f"SELECT {calls}", [part for setting in settings.items() for part in setting])
 
+    def limit_statements(self, milliseconds: int) -> None:
+        self._set_locally({"statement_timeout": f"{milliseconds}ms"})
+
     def serialize(self, tables: FolderTables, application: str) -> None:
         # Not FOR UPDATE: two callers that have both filed something for the application, and so hold its key, would
         # wait for each other.

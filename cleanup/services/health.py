@@ -4,12 +4,17 @@ import logging
 
 from django.db import DatabaseError, InterfaceError
 
+from cleanup.backends import backend_for
+from cleanup.backends.pinning import batch
 from cleanup.models import Alert
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.errors import classify
 from cleanup.services.reports import JSON
 
 logger = logging.getLogger(__name__)
+
+#: Milliseconds that a statement may take. What is asked here is told in a few, unless something is wrong.
+PATIENCE_MS = 800
 
 
 def health(*, using: str) -> JSON:
@@ -18,9 +23,12 @@ def health(*, using: str) -> JSON:
     Alerts are told of, and change nothing: they are about the data, not about the service.
     """
     try:
-        status = DatabaseCleanupService(using=using).status()
-        alerts = Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED)
-        critical = alerts.filter(severity=Alert.Severity.CRITICAL).count()
+        backend = backend_for(using=using)
+        with batch(backend, session_name="cleanup health", writing=False):
+            backend.limit_statements(PATIENCE_MS)
+            status = DatabaseCleanupService(using=using).status()
+            alerts = Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED)
+            critical = alerts.filter(severity=Alert.Severity.CRITICAL).count()
     except (DatabaseError, InterfaceError) as error:
         found = classify(error)
         logger.error("unhealthy: %s", found.message, extra={"event": "unhealthy", "code": found.code})  # noqa: TRY400  # its text quotes what it may not

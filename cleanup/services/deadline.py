@@ -1,0 +1,80 @@
+"""Ask a database that may never answer: beside the caller, on connections of its own, for a bounded time.
+
+Invariants: the caller waits no longer than it says, whatever the server does; no more than ``MOST`` questions of a
+process are open at a time, however long the server is silent; a pool that is exhausted keeps nobody from asking.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+T = TypeVar("T")
+
+#: Questions that are open at a time. One that hangs is ended by the server, or when its connection is.
+MOST = 4
+
+_places = threading.BoundedSemaphore(MOST)
+
+
+class NoAnswer(Exception):
+    """The time was over before there was an answer."""
+
+
+def within(seconds: float, ask: Callable[[], T]) -> T:
+    """Return what ``ask`` returns, or raise what it raises. Raises NoAnswer after so many seconds.
+
+    It is called in a thread of its own, and may go on there for a while after that.
+    """
+    until = time.monotonic() + seconds
+    if not _places.acquire(timeout=seconds):
+        raise NoAnswer
+    answer: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            with _own_connections(seconds):
+                answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+            answer.set_exception(error)
+        finally:
+            _places.release()
+
+    try:
+        threading.Thread(target=copy_context().run, args=(work,), name="deadline", daemon=True).start()
+    except BaseException:
+        _places.release()
+        raise
+    try:
+        return answer.result(timeout=max(0.0, until - time.monotonic()))
+    except TimeoutError:
+        raise NoAnswer from None
+
+
+@contextmanager
+def _own_connections(seconds: float) -> Iterator[None]:
+    """Give this thread connections that no pool hands out, and that give up early by themselves."""
+    for alias in connections:
+        connections[alias] = _impatient(connections[alias].copy(), seconds)
+    try:
+        yield
+    finally:
+        connections.close_all()
+
+
+def _impatient(connection: BaseDatabaseWrapper, seconds: float) -> BaseDatabaseWrapper:
+    options: dict[str, Any] = connection.settings_dict["OPTIONS"]
+    if connection.vendor == "postgresql":
+        options.pop("pool", None)
+        options["connect_timeout"] = max(1, round(seconds))
+        options["tcp_user_timeout"] = round(seconds * 1000)  # the network, too, may swallow what is asked
+    elif connection.vendor == "sqlite":
+        options["timeout"] = seconds
+        options.pop("transaction_mode", None)  # a reader has no need of the writer's lock
+    return connection
