@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.db import connections, router
 from django.db.models.signals import post_migrate, pre_migrate
@@ -34,6 +34,10 @@ class CleanupConfig(AppConfig):
         """Register the system checks, let migrate work on tables of others, and have it install the schedules."""
         from cleanup import checks, database_checks  # noqa: F401, PLC0415  # they look at models, which are there now
 
+        if apps.is_installed("django_q"):
+            from cleanup.services import farewell  # noqa: PLC0415  # as above
+
+            farewell.connect()
         pre_migrate.connect(dangling_rows.tolerate, sender=self)
         post_migrate.connect(dangling_rows.tolerate_no_more, sender=self)
         post_migrate.connect(_install, sender=self)

@@ -17,7 +17,10 @@ def heartbeat(using: str) -> None:
         heartbeats.heartbeat(using=using)
 
 
-def sign_of_life(using: str, cluster: str, hops: int) -> None:
-    """Give a sign of life, if this is the cluster that was asked for one."""
+def sign_of_life(using: str, *asked: str | int) -> None:
+    """Give a sign of life, and have other clusters give theirs; ``asked`` ends with the hops that are left.
+
+    Tasks of earlier versions, which may still wait in the queue, name a cluster before that.
+    """
     with pinning(using=using):
-        clusters.answer(using=using, cluster=cluster, hops=hops)
+        clusters.answer(using=using, hops=int(asked[-1]))

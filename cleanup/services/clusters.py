@@ -26,6 +26,7 @@ from django.utils.module_loading import import_string
 from cleanup import conf
 from cleanup.exceptions import NoCluster
 from cleanup.models import Heartbeat
+from cleanup.services.runs import worker_is_gone
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +35,20 @@ TICK = "cleanup.tasks.tick"
 HEARTBEAT = "cleanup.tasks.heartbeat"
 SIGN_OF_LIFE = "cleanup.tasks.sign_of_life"
 
-#: Clusters that a request for a sign of life may come to, before it gives up finding the one that it is meant for.
-HOPS = 20
+#: Clusters that a request for signs of life may come to: for each that is asked, and at most.
+HOPS_EACH, HOPS = 4, 20
 
 #: Rest before each of these hops.
 HOP_SECONDS = 1.0
 
 #: How old a cluster's own sign of life gets before a task writes another one.
 BEAT_EVERY = timedelta(seconds=5)
+
+#: How old it is when the cluster is asked for another one: it may have had nothing to do.
+QUIET_AFTER = timedelta(seconds=30)
+
+#: For how many times the patience with a cluster it is asked, and until it is forgotten.
+ASKED_FOR, FORGOTTEN_AFTER = 2, 4
 
 
 def enqueue(task: str, *arguments: Any, using: str, timeout: int | None = None) -> None:
@@ -86,21 +93,34 @@ def beat(*, using: str) -> None:
     beats.bulk_create([Heartbeat(cluster=cluster, host=platform.node())], ignore_conflicts=True)
 
 
-def ask_others(*, using: str) -> None:
-    """Ask the other clusters that were alive of late for a sign of life: the heartbeat comes to any one of them."""
-    beats = Heartbeat.objects.using(using).filter(beat_at__gt=Now() - 2 * conf.heartbeat_patience())
-    quiet = beats.filter(beat_at__lte=Now() - BEAT_EVERY).exclude(pk=this_cluster())
-    for cluster in quiet.values_list("pk", flat=True):
-        enqueue(SIGN_OF_LIFE, using, cluster, HOPS, using=using)
+def see_to_others(*, using: str) -> None:
+    """Ask the clusters that were alive of late for a sign of life, and forget those that are gone.
+
+    The heartbeat comes to any one of them. Those of this machine are known to be gone, others when they have been
+    silent for a while.
+    """
+    quiet, gone, forgotten = 0, [], FORGOTTEN_AFTER * conf.heartbeat_patience()
+    beats = Heartbeat.objects.using(using)
+    for beat in beats.exclude(pk=this_cluster()).annotate(now=Now()):
+        silent = beat.now - beat.beat_at
+        if silent >= forgotten or worker_is_gone(beat.cluster):
+            gone.append(beat.pk)
+        elif QUIET_AFTER <= silent < ASKED_FOR * conf.heartbeat_patience():
+            quiet += 1
+    if gone:
+        beats.filter(pk__in=gone).delete()
+    if quiet:
+        enqueue(SIGN_OF_LIFE, using, min(HOPS, HOPS_EACH * (quiet + 1)), using=using)
 
 
-def answer(*, using: str, cluster: str, hops: int) -> None:
-    """Give the sign of life that a cluster was asked for, or pass the request on: nobody can be addressed."""
-    if cluster == this_cluster():
-        beat(using=using)
-    elif hops > 1:
+def answer(*, using: str, hops: int) -> None:
+    """Give a sign of life, and pass the request on while others have not: nobody can be addressed."""
+    beat(using=using)
+    recent = Now() - ASKED_FOR * conf.heartbeat_patience()
+    quiet = Heartbeat.objects.using(using).filter(beat_at__gt=recent, beat_at__lte=Now() - QUIET_AFTER)
+    if hops > 1 and quiet.exclude(pk=this_cluster()).exists():
         time.sleep(HOP_SECONDS)  # or this cluster would be the next to get it, being awake
-        enqueue(SIGN_OF_LIFE, using, cluster, hops - 1, using=using)
+        enqueue(SIGN_OF_LIFE, using, hops - 1, using=using)
 
 
 def this_cluster() -> str:
@@ -111,11 +131,6 @@ def this_cluster() -> str:
 def this_worker() -> str:
     """Name this process."""
     return f"{platform.node()}:{os.getpid()}"
-
-
-def forget_dead(*, using: str) -> None:
-    """Remove the signs of life of clusters that have been gone for a day."""
-    Heartbeat.objects.using(using).filter(beat_at__lte=Now() - timedelta(days=1)).delete()
 
 
 # django-q2's own schedules, of which one is ours.

@@ -105,7 +105,6 @@ def _clean(row: ScheduledRun, *, using: str) -> dict[str, Any]:
 
 
 def _purge(*, using: str) -> dict[str, Any]:
-    clusters.forget_dead(using=using)
     outcome = DatabaseCleanupService(using=using).purge()
     return {"status": ScheduledRun.Status.COMPLETED, "outcome": outcome}
 

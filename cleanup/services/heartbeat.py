@@ -2,7 +2,7 @@
 
 It is the one thing that django-q2 has to do on time; all else follows from rows. It may be late, doubled or lost: a
 schedule fires by a conditional UPDATE of the time when it is next due, so once, and what was missed meanwhile collapses
-into that. It costs four queries where there is nothing to do.
+into that. It costs five queries where there is nothing to do.
 """
 
 import logging
@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Control, Schedule, ScheduledRun, Service, Tick
 from cleanup.phrases import as_time
-from cleanup.services import background, clusters, errands, runs, ticks
+from cleanup.services import background, clusters, errands, runs, ticks, unattended
 from cleanup.services.schedules import next_time
 
 logger = logging.getLogger(__name__)
@@ -24,14 +24,15 @@ logger = logging.getLogger(__name__)
 def heartbeat(*, using: str) -> None:
     """Give a sign of life, pick up what was left behind, and fire the schedules that are due."""
     clusters.beat(using=using)
-    clusters.ask_others(using=using)
+    clusters.see_to_others(using=using)
     lost, abandoned = ticks.left_behind(using=using)
+    abandoned += unattended.left_by_requests(using=using)
     for seat in lost:
         logger.warning("%s: its worker or its delivery was lost, and it is handed out again", seat)
         with transaction.atomic(using=using):
             ticks.reissue(seat, using=using)
     for run in abandoned:
-        logger.warning("run %s: nobody works at it, and it is handed out again", run.pk)
+        logger.warning("run %s: nobody works at it, and it is handed to the clusters", run.pk)
         with transaction.atomic(using=using):
             background.issue(run, using=using)
     started = Service.objects.filter(started=True)

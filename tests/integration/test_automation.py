@@ -2,6 +2,7 @@
 
 import json
 import platform
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -463,16 +464,41 @@ class TestTheHeartbeat:
         ((task, arguments),) = queue
         import_string(task)(*arguments)
         (passed_on,) = queue[1:]
-        assert (arguments[1:], passed_on[1][1:]) == (("elsewhere:1", 20), ("elsewhere:1", 19))
+        assert (arguments[1:], passed_on[1][1:]) == ((8,), (7,))
         monkeypatch.setattr(clusters, "this_cluster", lambda: "elsewhere:1")
         import_string(passed_on[0])(*passed_on[1])
         assert not beats.filter(beat_at__lte=Now() - timedelta(seconds=30)).exists()
         assert len(queue) == 2
 
-    def test_forgets_a_cluster_that_is_gone(self, database, service, queue):
+    def test_asks_any_number_of_clusters_by_one_task(self, database, service, queue):
+        Heartbeat.objects.using(database).update(beat_at=Now() - timedelta(minutes=1))
+        for number in range(6):
+            Heartbeat.objects.using(database).create(
+                cluster=f"killed:{number}", host="killed", beat_at=Now() - timedelta(minutes=1)
+            )
+        heartbeat.heartbeat(using=database)
+        assert [(task, arguments[1:]) for task, arguments in queue] == [(clusters.SIGN_OF_LIFE, (20,))]
+
+    def test_reads_a_request_of_an_earlier_version(self, database, service, queue):
+        import_string(clusters.SIGN_OF_LIFE)(database, "elsewhere:1", 1)
+        assert queue == []
+
+    def test_asks_no_more_of_a_cluster_that_is_gone(self, database, service, queue):
         Heartbeat.objects.using(database).update(beat_at=Now() - timedelta(minutes=7))
         heartbeat.heartbeat(using=database)
         assert queue == []
+
+    def test_forgets_a_cluster_that_was_killed_elsewhere(self, database, service, queue):
+        Heartbeat.objects.using(database).update(beat_at=Now() - timedelta(minutes=13))
+        heartbeat.heartbeat(using=database)
+        assert not Heartbeat.objects.using(database).exists()
+
+    def test_forgets_a_cluster_that_was_killed_here_at_once(self, database, queue):
+        with subprocess.Popen(["/bin/true"]) as process:
+            process.wait()
+        Heartbeat.objects.using(database).create(cluster=f"{platform.node()}:{process.pid}", host=platform.node())
+        heartbeat.heartbeat(using=database)
+        assert (queue, Heartbeat.objects.using(database).exists()) == ([], False)
 
     def test_hands_out_again_what_was_lost_in_the_queue(self, database, service, queue):
         tree(database, "Loan, Loan")
@@ -495,6 +521,37 @@ class TestTheHeartbeat:
         deliver(queue)
         run.refresh_from_db()
         assert run.status == "completed"
+
+    @pytest.mark.parametrize("how", ["api", "admin"])
+    def test_hands_out_a_run_whose_request_was_killed(self, database, service, queue, how):
+        tree(database, "Loan, Loan")
+        run = service.start_cleanup(in_background=False, started_how=how)
+        Run.objects.using(database).update(status="running")
+        heartbeat.heartbeat(using=database)
+        assert queue == []  # the request may be about to begin
+        Run.objects.using(database).update(created_at=Now() - timedelta(minutes=3))
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        run.refresh_from_db()
+        assert run.status == "completed"
+
+    def test_leaves_a_request_its_run_while_it_works(self, database, service, queue):
+        tree(database, "Loan, Loan")
+        service.start_cleanup(in_background=False, started_how="api")
+        Run.objects.using(database).update(created_at=Now() - timedelta(hours=1), status="running")
+        Result.objects.using(database).update(
+            status="in_progress", worker="elsewhere:1:2", lease_expires_at=Now() + timedelta(minutes=1)
+        )
+        heartbeat.heartbeat(using=database)
+        assert queue == []
+
+    def test_pauses_a_run_that_was_to_pause_and_whose_worker_was_killed(self, database, service, queue):
+        tree(database, "Loan, Loan")
+        run = service.start_cleanup(in_background=False, started_how="shell")
+        Run.objects.using(database).update(created_at=Now() - timedelta(minutes=3), status="pausing")
+        heartbeat.heartbeat(using=database)
+        run.refresh_from_db()
+        assert (queue, run.status) == ([], "paused")
 
     def test_leaves_a_run_alone_that_was_started_in_a_shell(self, database, queue):
         tree(database, "Loan, Loan")
