@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from knox.models import get_token_model
 from rest_framework import serializers
@@ -22,8 +22,12 @@ class TokenEndpoint(Endpoint):
     """Tokens."""
 
     def own(self) -> QuerySet[Any]:
-        """Return the live tokens of the account, the newest first; an account has a handful."""
-        live = get_token_model().objects.filter(user=self.request.user, expiry__gt=timezone.now())
+        """Return the live tokens of the account, the newest first; an account has a handful.
+
+        Elsewhere tokens without an end can be made; they let their account in, so they are here as well.
+        """
+        endless, not_over = Q(expiry=None), Q(expiry__gt=timezone.now())
+        live = get_token_model().objects.filter(endless | not_over, user=self.request.user)
         return live.order_by("-created")  # type: ignore[no-any-return]  # knox has no types
 
 

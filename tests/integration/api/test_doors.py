@@ -205,6 +205,13 @@ class TestTokens:
         settings.CLEANUP_API_TOKEN_HOURS = 48
         assert caller.post("tokens", {"hours": 49}).status_code == 422
 
+    def test_without_an_end_is_listed_and_can_be_revoked(self, caller):
+        endless, _ = AuthToken.objects.create(user=caller.user, expiry=None)
+        (listed,) = [row for row in caller.get("tokens").json()["results"] if row["token_id"] == endless.token_key]
+        assert listed["expires_at"] is None
+        assert caller("DELETE", f"tokens/{endless.token_key}").status_code == 204
+        assert not AuthToken.objects.filter(pk=endless.pk).exists()
+
     def test_are_revoked(self, caller):
         made = caller.post("tokens").json()
         assert caller("DELETE", f"tokens/{made['token_id']}").status_code == 204
