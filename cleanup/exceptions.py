@@ -143,6 +143,12 @@ class TooManyToWait(UsageError):
     code = "too_many_to_wait"
 
 
+class TooLargeToPreview(Refused):
+    """It has more than {limit} folders, too many to look through in a request. Look at it with: {command}"""
+
+    code = "too_large_to_preview"
+
+
 class KeyReused(Refused):
     """This Idempotency-Key was already used for a different request. Use a new key for each request."""
 

@@ -1,7 +1,7 @@
 """From the list of applications with duplicates, over the preview, to the confirmation that starts a cleanup.
 
 Invariant: nothing starts that was not shown. A confirmation carries the hash of each plan; where one has changed, the
-new plans are shown and nothing is done.
+new plans are shown and nothing is done. An application that is too large to be shown is asked for by itself.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from cleanup import conf
 from cleanup.admin import doors, sentences
 from cleanup.admin.doors import Pages, page
 from cleanup.admin.drawing import Drawing, Side
-from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, UnknownObject
+from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, TooLargeToPreview, UnknownObject
 from cleanup.models import Run
 from cleanup.names import safe
 from cleanup.permissions import CLEANING, Permission
@@ -93,6 +93,8 @@ class CleaningPages(Pages):
             found = previews.preview(using=doors.database(), application_id=key)
         except (InvalidKey, UnknownObject):
             raise Http404 from None
+        except TooLargeToPreview as error:
+            return self._too_large(request, key, error)
         except CleanupError as error:
             messages.error(request, sentences.refusal(error))
             return redirect("admin:cleanup_applications")
@@ -116,14 +118,27 @@ class CleaningPages(Pages):
             ],
             obstacles=[sentences.obstacle(code) for code in codes],
             held="held" in codes,
-            large="too_large" in codes,
-            blocked=[code for code in codes if code not in ("held", "too_large")],
+            blocked=[code for code in codes if code != "held"],
             before=self._drawing(found, "before").part(),
             after=self._drawing(found, "after").part(),
             before_count=sentences.counted(len(found.before), "folder"),
             after_count=sentences.counted(len(found.after), "folder"),
             reason=request.POST.get("reason", request.GET.get("reason", "")),
             history=reverse("admin:cleanup_rollbackpoint_changelist", query={"q": found.application_id}),
+        )
+
+    def _too_large(self, request: HttpRequest, key: str, error: TooLargeToPreview) -> HttpResponse:
+        """Say that the plan cannot be shown here, and offer the cleanup all the same."""
+        label = applications.labels(using=doors.database(), keys=[key]).get(key, "")
+        return self.render(
+            request,
+            "too_large",
+            title=f"Folders of {safe(label) or 'an application'}",
+            key=key,
+            shown_key=safe(key),
+            limit=sentences.counted(error.limit, "folder"),
+            command=safe(error.command),
+            undo=sentences.undo_for(conf.rollback_days(), now=timezone.now()),
         )
 
     @doors.needs(Permission.LOOK)
@@ -250,13 +265,16 @@ class CleaningPages(Pages):
 
     def _start(self, request: HttpRequest) -> HttpResponse:
         keys, hashes = request.POST.getlist("application"), request.POST.getlist("plan_hash")
-        held, large = bool(request.POST.get("include_held")), bool(request.POST.get("include_large"))
+        held = bool(request.POST.get("include_held"))
         one = request.POST.get("from") == "preview" and len(keys) == 1
         using = doors.database()
 
         def start() -> Run:
-            now = confirmations.prospects(using=using, applications=keys, include=Inclusion(held=held, large=large))
-            confirmations.refuse_if_stale(now=now, confirmed=dict(zip(keys, hashes, strict=False)))
+            wanted = one and bool(request.POST.get("include_large"))
+            large = wanted and previews.is_large(using=using, application_id=keys[0])
+            now = confirmations.prospects(using=using, applications=keys, include=Inclusion(held=held))
+            if not large:
+                confirmations.refuse_if_stale(now=now, confirmed=dict(zip(keys, hashes, strict=False)))
             return doors.service().start_cleanup(
                 applications=[prospect.application_id for prospect in now],
                 include_held=held,

@@ -369,6 +369,10 @@ _ADVICE = {
         "It was stopped before it started: not every linked record could be moved safely.",
         "Ask whoever runs this installation to run: python manage.py database_cleanup --preflight",
     ),
+    "too_large_to_preview": Advice(
+        "It is too large to be looked through on a page.",
+        "Ask whoever runs this installation for its plan; it can be cleaned up without one, at a quiet time.",
+    ),
     "too_large": Advice("The application is very large.", "Clean it up by itself, at a quiet time."),
     "different_roots": Advice("Its top folders have different names.", "Rename them alike, or leave it as it is."),
     "differing_columns": Advice(
@@ -387,6 +391,12 @@ _ADVICE = {
 def advice(code: str) -> Advice:
     """Return what a code means to a person, and the next step."""
     return _ADVICE.get(code, Advice("It could not be done.", "Try again; if it stays so, ask for help."))
+
+
+TOO_LARGE_TO_LOOK_INTO = (
+    "It is too large to be looked into on a page. Where people have changed something since, nothing is undone, and "
+    "the undo's page lists it."
+)
 
 
 def refusal(error: CleanupError) -> str:

@@ -11,11 +11,11 @@ from django.urls import URLPattern, reverse
 
 from cleanup.admin import doors, sentences
 from cleanup.admin.doors import Pages, page
-from cleanup.exceptions import CleanupError
+from cleanup.exceptions import CleanupError, TooLargeToPreview
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.names import safe
 from cleanup.permissions import Permission
-from cleanup.services import applications
+from cleanup.services import applications, waiting
 from cleanup.services.not_restored import left_behind
 from cleanup.services.reports import RollbackResult
 
@@ -85,7 +85,10 @@ class UndoPages(Pages):
         self, request: HttpRequest, what: str, rollback_id: UUID, back: str, *, not_restored: str = ""
     ) -> HttpResponse:
         try:
+            waiting.refuse_if_large_undo(using=doors.database(), rollback_id=rollback_id)
             found = doors.service().preview_rollback(rollback_id)
+        except TooLargeToPreview:
+            return self._page(request, what, sentences.TOO_LARGE_TO_LOOK_INTO, None, back, not_restored=not_restored)
         except CleanupError as error:
             guarded = error.code == "guarded"
             return self._page(

@@ -61,6 +61,12 @@ class RollbackBody(Input):
     reason = Text(**_REASON)
 
 
+class RollbackPreviewBody(Input):
+    """How."""
+
+    as_copies = Flag(required=False, default=False, help_text="Tell what would come back as copies.")
+
+
 class ResumeBody(Input):
     """How."""
 

@@ -35,6 +35,7 @@ from cleanup.services import (
     rollback,
     runs,
     status,
+    waiting,
 )
 from cleanup.services import preflight as preflight_service
 from cleanup.services.arguments import LARGEST, checked_arguments
@@ -459,7 +460,7 @@ class DatabaseCleanupService:
         """Write a run that undoes a rollback point, or every live point of a run; have it worked by the clusters.
 
         Not ``in_background``, it waits for ``resume``, and no cluster is needed. What a single point would conflict
-        with is told at once. Raises NoCluster, and as ``rollback_cleanup``.
+        with is told at once, unless it is too large. Raises NoCluster, and as ``rollback_cleanup``.
         """
         key = _uuid(rollback_id)
         runs.refuse_if_frozen(using=self.using)
@@ -467,12 +468,15 @@ class DatabaseCleanupService:
         source = None if point else self._rollback_source(key)
         if in_background:
             clusters.require_alive(using=self.using)
-        if point is not None:
+        if point is not None and waiting.is_large_undo(using=self.using, rollback_id=key):
+            points = RollbackPoint.objects.using(self.using).filter(pk=point.pk)
+            self._refuse_impossible(points, self._undo(), as_copies=as_copies)
+        elif point is not None:
             (outcome,) = self._previews([point], as_copies=as_copies)
             if outcome.conflicts and not skip_conflicts:
                 raise exceptions.RollbackConflict(count=len(outcome.conflicts), conflicts=tuple(outcome.conflicts))
         elif source is not None:
-            self._refuse_impossible(source, self._undo(), as_copies=as_copies)
+            self._refuse_impossible(self._live(source), self._undo(), as_copies=as_copies)
         start = background.start_rollback if in_background else runs.create_rollback
         return start(
             using=self.using,
@@ -556,7 +560,7 @@ class DatabaseCleanupService:
         source = self._rollback_source(key)
         references = self._ready_to_undo()
         undo = rollback.Undo(using=self.using, references=references)
-        self._refuse_impossible(source, undo, as_copies=as_copies)
+        self._refuse_impossible(self._live(source), undo, as_copies=as_copies)
         run = runs.create_rollback(
             using=self.using,
             source=source,
@@ -580,25 +584,18 @@ class DatabaseCleanupService:
             outcomes = self._previews([point], as_copies=as_copies)
             return _as_rollback_result(key, outcomes, status="preview")
         source = self._rollback_source(key)
-        outcomes = self._previews(self._live_points(source), as_copies=as_copies, source=source)
+        outcomes = self._previews(_in_pages(self._live(source)), as_copies=as_copies, source=source)
         behind = left_behind(using=self.using, source=source)
         return _as_rollback_result(key, outcomes, status="preview", behind=behind)
 
-    def _refuse_impossible(self, source: Run, undo: rollback.Undo, *, as_copies: bool) -> None:
-        """Raise UnreadableJournal or Guarded where that is what one of the run's points would meet."""
-        undo.refuse_unreadable(self._live(source))
+    def _refuse_impossible(self, points: QuerySet[RollbackPoint], undo: rollback.Undo, *, as_copies: bool) -> None:
+        """Raise UnreadableJournal or Guarded where that is what one of the points would meet."""
+        undo.refuse_unreadable(points)
         if not as_copies:
-            undo.guards.refuse(self._live_points(source))
+            undo.guards.refuse(_in_pages(points))
 
     def _live(self, source: Run) -> QuerySet[RollbackPoint]:
         return RollbackPoint.objects.using(self.using).filter(run=source, status=RollbackPoint.Status.LIVE)
-
-    def _live_points(self, source: Run) -> Iterator[RollbackPoint]:
-        points = self._live(source).select_related("layout").order_by("sequence")
-        after = 0
-        while page := list(points.filter(sequence__gt=after)[:PAGE]):
-            yield from page
-            after = page[-1].sequence
 
     def _previews(
         self, points: Iterable[RollbackPoint], *, as_copies: bool, source: Run | None = None
@@ -805,6 +802,14 @@ class DatabaseCleanupService:
         if run is None:
             raise UnknownObject(what="run", key=key)
         return run
+
+
+def _in_pages(points: QuerySet[RollbackPoint]) -> Iterator[RollbackPoint]:
+    """Yield points with their layouts, in the order of writing."""
+    ordered, after = points.select_related("layout").order_by("sequence"), 0
+    while page := list(ordered.filter(sequence__gt=after)[:PAGE]):
+        yield from page
+        after = page[-1].sequence
 
 
 class _Tally:

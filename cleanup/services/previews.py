@@ -1,10 +1,12 @@
 """Show what merging one application would do, before anyone confirms it: the tree before and after, and why.
 
+It is made while somebody waits, so an application over ``CLEANUP_LARGE_APPLICATION`` is refused before it is read.
 Invariants: nothing is written and no row is locked. It is the plan that a run would make now; ``plan_hash`` says
 whether a plan that is made later is still the same. Trees are flat lists, parents before children, for a tree may be
 ten thousand levels deep.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from typing import Any
 from django.utils import timezone
 
 from cleanup import conf
-from cleanup.exceptions import TooLarge, UnknownObject
+from cleanup.backends import backend_for
+from cleanup.exceptions import TooLargeToPreview, UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
@@ -164,7 +167,7 @@ class Preview:
     groups: tuple[GroupPreview, ...]
     """Parents before children."""
     obstacles: tuple[Obstacle, ...]
-    """Empty: a cleanup would go ahead. ``held`` and ``too_large`` can be overruled on purpose; others cannot."""
+    """Empty: a cleanup would go ahead. ``held`` can be overruled on purpose; others cannot."""
     folders_removed: int
     child_folders_merged: int
     folders_moved: int
@@ -204,9 +207,23 @@ class Preview:
 
 
 def preview(*, using: str, application_id: Any) -> Preview:
-    """Return what merging the application would do. Raises UnknownObject, InvalidKey and PreflightFailed."""
+    """Return what merging the application would do.
+
+    Raises UnknownObject, InvalidKey, TooLargeToPreview and PreflightFailed.
+    """
     key = folder_tables().application_key.text(application_id)
+    if is_large(using=using, application_id=key):
+        command = f"manage.py database_cleanup --dry-run --application {shlex.quote(key)} --include-large"
+        raise TooLargeToPreview(limit=conf.large_application(), command=command)
     return shown.with_references(lambda references: _preview(key, using=using, references=references), using=using)
+
+
+def is_large(*, using: str, application_id: Any) -> bool:
+    """Return whether an application has more folders than are shown. Raises InvalidKey."""
+    tables = folder_tables()
+    key = tables.application_key.text(application_id)
+    counts = backend_for(using=using).count_folders(tables, [key])
+    return counts.get(key, 0) > conf.large_application()
 
 
 def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
@@ -230,9 +247,6 @@ def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
 def _obstacles(decision: Decision, hold: Hold | None) -> Iterable[Obstacle]:
     if hold is not None:
         yield Obstacle("held", with_reason("The application is on hold", hold.reason))
-    folders, limit = len(decision.folders), conf.large_application()
-    if folders > limit:
-        yield Obstacle(TooLarge.code, str(TooLarge(folders=folders, limit=limit)))
     if decision.status in (Result.Status.FAILED, Result.Status.HELD):
         yield Obstacle(decision.code, decision.message)
 

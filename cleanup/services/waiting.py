@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from cleanup import conf, queries
-from cleanup.exceptions import TooManyToWait
-from cleanup.models import RollbackPoint
+from cleanup.exceptions import TooLargeToPreview, TooManyToWait
+from cleanup.models import RemovedFolder, RollbackPoint
 
 
 def refuse_if_too_many(
@@ -32,3 +34,25 @@ def refuse_if_too_many_points(*, using: str, run_id: UUID) -> None:
     count = points[: limit + 1].count()
     if count > limit:
         raise TooManyToWait(count=count, limit=limit)
+
+
+def refuse_if_large_undo(*, using: str, rollback_id: UUID) -> None:
+    """Raise TooLargeToPreview where a rollback point, or a run, would bring back more folders than a request can."""
+    if is_large_undo(using=using, rollback_id=rollback_id):
+        command = f"manage.py database_cleanup --rollback {rollback_id} --preview"
+        raise TooLargeToPreview(limit=conf.large_application(), command=command)
+
+
+def is_large_undo(*, using: str, rollback_id: UUID) -> bool:
+    """Return whether a rollback point, or a run, would bring back more than ``CLEANUP_LARGE_APPLICATION`` folders.
+
+    A point that was taken by hand brings back those of its application's later cleanups.
+    """
+    points = RollbackPoint.objects.using(using)
+    undone = Q(id=rollback_id) | Q(run=rollback_id)
+    taken = points.filter(id=rollback_id, kind=RollbackPoint.Kind.MANUAL).first()
+    if taken is not None:
+        undone |= Q(application_key=taken.application_key, sequence__gt=taken.sequence)
+    live = points.filter(undone, status=RollbackPoint.Status.LIVE)
+    limit = conf.large_application()
+    return RemovedFolder.objects.using(using).filter(point__in=live)[: limit + 1].count() > limit

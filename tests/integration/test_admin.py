@@ -380,6 +380,21 @@ class TestPreview:
         Hold.objects.create(application_key=key)
         assert "marked “do not touch”" in text(boss.get(address("preview", key)))
 
+    def test_of_a_very_large_application_says_so_and_lets_it_be_cleaned_up(self, boss, using, cluster, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        key = application_with_duplicates(using)
+        page = text(boss.get(address("preview", key)))
+        assert "This application has more than 1 folder: too many to show its plan on a page." in page
+        assert f"python manage.py database_cleanup --dry-run --application {key} --include-large" in page
+        form = {"from": "preview", "application": key, "include_large": "1"}
+        assert "The cleanup has started." in text(boss.post(address("clean_up"), form, follow=True))
+        assert Run.objects.get().options["include_large"] is True
+
+    def test_of_another_one_starts_nothing_that_was_not_shown(self, boss, using, cluster):
+        form = {"from": "preview", "application": application_with_duplicates(using), "include_large": "1"}
+        assert boss.post(address("clean_up"), form).status_code == 409
+        assert not Run.objects.exists()
+
     def test_folds_what_is_deep(self, boss, using):
         key = tree(using, "Loan/" + "/".join("abcdefghijklmnopqrstuvwxyz")).application
         page = boss.get(address("preview", key)).content.decode()
@@ -569,6 +584,12 @@ class TestUndo:
         assert "The undo has started." in text(page)
         assert Run.objects.filter(kind="rollback", reason="asked for").count() == 1
         assert LogEntry.objects.get().get_change_message() == "Started the undo."
+
+    def test_of_very_many_folders_is_not_looked_into(self, boss, cleaned, cluster, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        page = address("undo_record", self.point(cleaned).pk)
+        assert "It is too large to be looked into on a page." in text(boss.get(page))
+        assert "The undo has started." in text(boss.post(page, {"reason": "asked for"}, follow=True))
 
     def test_lists_what_people_have_changed_since(self, boss, cleaned, cluster, using):
         File.objects.using(using).update(folder_id=None)

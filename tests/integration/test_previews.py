@@ -2,7 +2,7 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from cleanup.exceptions import InvalidKey, StalePlan, UnknownObject
+from cleanup.exceptions import InvalidKey, StalePlan, TooLargeToPreview, UnknownObject
 from cleanup.services import DatabaseCleanupService, shown
 from cleanup.services.previews import Fate, Reason, preview
 from tests.integration.trees import dump, execute, key_type, missing_key, raw, tree
@@ -101,10 +101,11 @@ class TestPreviewOfOddApplications:
         found = preview(using=database, application_id=application)
         assert ([obstacle.code for obstacle in found.obstacles], found.folders_removed) == (["held"], 1)
 
-    def test_names_what_is_too_large(self, database, settings):
+    def test_of_what_is_too_large_is_not_made(self, database, settings):
         settings.CLEANUP_LARGE_APPLICATION = 1
-        found = preview(using=database, application_id=tree(database, "Loan, Loan").application)
-        assert [obstacle.code for obstacle in found.obstacles] == ["too_large"]
+        made = tree(database, "Loan, Loan").application
+        with pytest.raises(TooLargeToPreview, match=f"--application '?{made}'? --include-large"):
+            preview(using=database, application_id=made)
 
     def test_names_roots_that_may_not_merge(self, database, settings):
         settings.CLEANUP_DIFFERENT_ROOTS = "refuse"

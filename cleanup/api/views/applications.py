@@ -1,5 +1,6 @@
 """Applications with duplicates, the plan for each, and where removed folders went."""
 
+from contextlib import suppress
 from typing import Any
 
 from rest_framework import serializers
@@ -12,7 +13,7 @@ from cleanup.api.endpoint import Endpoint, Keyed
 from cleanup.api.fields import Key
 from cleanup.api.pages import Page, next_url, page_of, seal, unseal
 from cleanup.api.schema import described, path_id
-from cleanup.exceptions import StalePlan, UnknownObject
+from cleanup.exceptions import StalePlan, TooLargeToPreview, UnknownObject
 from cleanup.permissions import CLEANING, Permission
 from cleanup.services import previews
 
@@ -61,7 +62,7 @@ class OneApplication(Endpoint):
         "Get the plan for an application",
         {200: documents.PreviewDocument},
         parameters=[APPLICATION_ID],
-        codes=["not_found", "preflight"],
+        codes=["not_found", "preflight", "too_large_to_preview"],
         limited=True,
     )
     def get(self, request: Request, application_id: str) -> Response:
@@ -92,7 +93,7 @@ class CleanupApplication(Endpoint):
         """Merge one application in this request, beside whatever run is active.
 
         With ``plan_hash``, nothing but the plan that was looked at is carried out; where it has changed, the answer is
-        409 ``stale_plan`` with the new one.
+        409 ``stale_plan`` with the new one, unless that is too large.
         """
         body, key = self.body(inputs.ConsolidateBody), self.key(application_id, of="application")
         try:
@@ -101,8 +102,9 @@ class CleanupApplication(Endpoint):
                 lambda run: Response(self.service.finish_consolidation(run.pk).as_json()),
             )
         except StalePlan as error:
-            plan = previews.preview(using=self.using, application_id=key)
-            error.data |= {"plan_hash": plan.plan_hash, "plan": plan.as_json(limit=MOST_FOLDERS)}
+            with suppress(TooLargeToPreview):
+                plan = previews.preview(using=self.using, application_id=key)
+                error.data |= {"plan_hash": plan.plan_hash, "plan": plan.as_json(limit=MOST_FOLDERS)}
             raise
 
 

@@ -18,6 +18,7 @@ from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.permissions import CLEANING, Permission
+from cleanup.services import waiting
 
 POINT_ID = path_id("rollback_id", "A rollback point.")
 
@@ -121,8 +122,9 @@ class PreviewPoint(PointEndpoint):
     @described(
         "Preview a rollback",
         {200: documents.RollbackDocument},
+        body=inputs.RollbackPreviewBody,
         parameters=[POINT_ID],
-        codes=["not_found", *UNDOING],
+        codes=["not_found", "too_large_to_preview", *UNDOING],
         limited=True,
         keyed=Keyed.NOT,
     )
@@ -132,7 +134,9 @@ class PreviewPoint(PointEndpoint):
         It is the rollback itself in a transaction that is undone: nothing stays changed, but locks are taken for a
         moment. Therefore it is a POST, and asks for the permission to roll back.
         """
-        return Response(self.service.preview_rollback(self.find(rollback_id).id).as_json())
+        body, point = self.body(inputs.RollbackPreviewBody), self.find(rollback_id)
+        waiting.refuse_if_large_undo(using=self.using, rollback_id=point.id)
+        return Response(self.service.preview_rollback(point.id, **body).as_json())
 
 
 class RollbackPointNow(PointEndpoint):
