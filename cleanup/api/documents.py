@@ -210,6 +210,19 @@ class Statistics(Any_):
     last_run_time = serializers.DateTimeField(allow_null=True)
 
 
+class HandedOver(Any_):
+    """A check or verification that a cluster is to do, or has done."""
+
+    kind = serializers.CharField(help_text="check or verification")
+    id = serializers.IntegerField()
+    status = serializers.CharField(help_text="pending, completed or failed")
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    started_by = serializers.CharField(allow_blank=True)
+    found_something = serializers.BooleanField(allow_null=True, help_text="Duplicates, or errors; null: no answer.")
+    error = serializers.CharField(allow_blank=True, help_text="Why there is no answer.")
+
+
 class StatusDocument(Any_):
     """What the service is doing."""
 
@@ -221,6 +234,7 @@ class StatusDocument(Any_):
     schedules = serializers.DictField(child=ScheduleStatus(), help_text="By name.")
     statistics = Statistics()
     active_run = ActiveRun(allow_null=True)
+    handed_over = HandedOver(many=True, help_text="To be done in the background, and the latest answer of each kind.")
 
 
 class _OrUnknown(serializers.JSONField):

@@ -242,10 +242,26 @@ def show_status(to: Console, status: JSON) -> None:
         say(to, "No cleanup run is active.")
     else:
         show_run(to, run)
+    for entry in status["handed_over"]:
+        _show_handed_over(to, entry)
     show_service(to, status)
     statistics = status["statistics"]
     last = statistics["last_run_time"]
     _show_mapping(to, {**statistics, "last_run_time": last and as_time(last)}, title="Statistics")
+
+
+def _show_handed_over(to: Console, entry: JSON) -> None:
+    """Show what has become of a check or verification."""
+    subject = f"{entry['kind'].capitalize()} {entry['id']}"
+    if entry["status"] == "pending":
+        say(to, f"{subject} was handed to the clusters on {as_time(entry['started_at'])} and has not finished.")
+    elif entry["status"] == "failed":
+        failed = f"{subject}, on {as_time(entry['ended_at'])}, has no answer"
+        say(to, with_reason(failed, entry["error"]), style=BAD)
+    else:
+        found = {"check": "applications that need a cleanup", "verification": "errors"}[entry["kind"]]
+        verdict = found if entry["found_something"] else "nothing wrong"
+        say(to, f"{subject}, on {as_time(entry['ended_at'])}, found {verdict}.")
 
 
 def show_service(to: Console, status: JSON) -> None:

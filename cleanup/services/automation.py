@@ -56,7 +56,7 @@ class AutomatedCleanupService:
         return self.get_service_status()
 
     def get_service_status(self) -> JSON:
-        """Return the status JSON, in five queries."""
+        """Return the status JSON, in six queries."""
         return status.status(using=self.using)
 
     def update_schedule(self, name: str, *, changed_by: str = "", **changes: Any) -> Schedule:

@@ -1,4 +1,4 @@
-"""What is going on and what was done, in five queries, of rows alone: a dead cluster cannot hide it."""
+"""What is going on and what was done, in six queries, of rows alone: a dead cluster cannot hide it."""
 
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from cleanup import conf
 from cleanup.models import Control, Heartbeat, Result, Run, Schedule, Service
+from cleanup.services.handed_over import handed_over
 from cleanup.services.reports import JSON
 from cleanup.services.runs import worker_is_gone
 
@@ -28,6 +29,7 @@ def status(*, using: str) -> JSON:
         "schedules": _schedules(using, started=bool(service["started"])),
         "statistics": _statistics(using),
         "active_run": active,
+        "handed_over": handed_over(using=using),
     }
 
 

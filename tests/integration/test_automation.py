@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 
@@ -214,13 +215,49 @@ class TestTheService:
         heartbeat.heartbeat(using=database)
         assert queue == []
 
-    def test_tells_its_status_in_five_queries(self, database, automated, service):
+    def test_tells_its_status_in_six_queries(self, database, automated, service):
         tree(database, "Loan, Loan")
         service.start_cleanup()
         with CaptureQueriesContext(connections[database]) as queries:
             assert automated.get_service_status()["active_run"]["total_applications"] == 1
         asked = [query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]
-        assert len(asked) <= 5
+        assert len(asked) <= 6
+
+    def test_tells_what_was_handed_over_until_it_is_done(self, database, service, automated, queue):
+        check, verification = service.start_check(started_by="ann"), service.start_verification()
+        waiting = automated.get_service_status()["handed_over"]
+        assert {(entry["kind"], entry["id"], entry["status"]) for entry in waiting} == {
+            ("check", check.pk, "pending"),
+            ("verification", verification.pk, "pending"),
+        }
+        told = run_command(database, "--status").out
+        assert f"Check {check.pk} was handed to the clusters on " in told
+        tree(database, "Loan, Loan")
+        deliver(queue)
+        done = {entry["kind"]: entry for entry in automated.get_service_status()["handed_over"]}
+        assert (done["check"]["id"], done["check"]["status"], done["check"]["found_something"]) == (
+            check.pk,
+            "completed",
+            True,
+        )
+        told = run_command(database, "--status").out
+        assert re.search(
+            rf"^Check {check.pk}, on .* UTC, found applications that need a cleanup\.$", told, re.MULTILINE
+        )
+        assert re.search(rf"^Verification {done['verification']['id']}, on .* UTC, found errors\.$", told, re.MULTILINE)
+
+    def test_tells_why_what_was_handed_over_has_no_answer(self, database, service, queue):
+        check = service.start_check()
+        ConsistencyCheck.objects.using(database).update(ended_at=Now(), error="The database\nrefused.")
+        assert re.search(
+            rf"^Check {check.pk}, on .* UTC, has no answer: The database refused\.$",
+            run_command(database, "--status").out,
+            re.MULTILINE,
+        )
+
+    def test_does_not_tell_of_a_verification_that_was_cut_off_in_a_shell(self, database, automated):
+        Verification.objects.using(database).create()
+        assert automated.get_service_status()["handed_over"] == []
 
     def test_mends_the_row_that_django_q_wakes_it_by(self, database, automated):
         automated.start_automated_service()
