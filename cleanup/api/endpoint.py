@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 from cleanup import conf
 from cleanup.api import keys
 from cleanup.api.authentication import AUTHENTICATION
-from cleanup.api.fields import UUID_FORM, Input
+from cleanup.api.fields import UUID_FORM, Input, key_text
 from cleanup.api.parsing import StrictParser
 from cleanup.api.permissions import Asks
 from cleanup.api.problems import Invalid, ProblemRenderer, answer
@@ -163,7 +163,7 @@ class Endpoint(APIView):
         tables = folder_tables()
         column = {"application": tables.application_key, "folder": tables.folder_key}[of]
         try:
-            return column.text(value)
+            return key_text(column, value)
         except InvalidKey:
             raise UnknownObject(what=of, key=value) from None
 

@@ -4,6 +4,7 @@ import re
 from typing import Any
 from uuid import UUID
 
+from django.db import models
 from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from rest_framework import serializers
 
@@ -78,6 +79,15 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+def key_text(column: KeyColumn, value: str | int) -> str:
+    """Return a key as the product spells it, if it came as it is usually written. Raises InvalidKey."""
+    text = column.text(value)
+    is_number = isinstance(column.field, models.IntegerField)
+    if (column.is_uuid and not UUID_FORM.fullmatch(str(value))) or (is_number and text != str(value)):
+        raise InvalidKey(value=value, what=column.what)
+    return text
+
+
 class Key(serializers.Field[str, Any, str, Any]):
     """A key of an application or a folder, whatever their keys are."""
 
@@ -98,7 +108,7 @@ class Key(serializers.Field[str, Any, str, Any]):
         if isinstance(data, bool) or not isinstance(data, str | int):
             self.fail("invalid")
         try:
-            return self.column.text(data)
+            return key_text(self.column, data)
         except InvalidKey:
             self.fail("invalid")
 

@@ -2,14 +2,20 @@
 
 import io
 import json
+from urllib.parse import quote
 
 import pytest
+from django.db.models import BigAutoField
 from django.test import Client
 from django.urls import URLPattern, URLResolver
 
 from cleanup import urls
+from cleanup.api.fields import key_text
+from cleanup.exceptions import InvalidKey
+from cleanup.folder_tables import KeyColumn
 from project.wsgi import application
 from tests.integration.api.conftest import Caller
+from tests.integration.trees import tree
 
 # What comes in is judged before any database is asked for more than the account.
 pytestmark = pytest.mark.only("sqlite")
@@ -120,6 +126,29 @@ class TestValuesOfTheQuery:
         assert [caller.get(f"runs/{form}").status_code for form in (f"urn:uuid:{SOME_ID}", f"%7B{SOME_ID}%7D")] == [
             404
         ] * 2
+
+
+class TestKeys:
+    @pytest.mark.parametrize("form", ["{%s}", "urn:uuid:%s", " %s", "%s "])
+    def test_are_taken_as_they_are_usually_written(self, caller, served, form):
+        odd = form % tree(served, "Loan, Loan").application
+        quoted = quote(odd, safe="")
+        assert caller.get(f"applications/{quoted}").status_code == 404
+        assert caller.post(f"applications/{quoted}/cleanup").status_code == 404
+        assert caller.get(f"findings?application_id={quoted}").status_code == 422
+        assert caller.post("cleanup?dry_run=true", {"applications": [odd]}).status_code == 422
+
+    def test_may_be_in_capitals_and_without_hyphens(self, caller, served):
+        application = tree(served, "Loan, Loan").application
+        for form in (application.upper(), application.replace("-", "")):
+            assert caller.get(f"applications/{form}").status_code == 200
+
+    @pytest.mark.parametrize("form", ["05", "+5", " 5", "1_0", "\u0663", "5.0"])
+    def test_that_are_numbers_are_plain_digits(self, form):
+        column = KeyColumn(BigAutoField(), "application")
+        with pytest.raises(InvalidKey):
+            key_text(column, form)
+        assert [key_text(column, plain) for plain in ("5", 5, "-1")] == ["5", "5", "-1"]
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
