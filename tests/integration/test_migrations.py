@@ -3,6 +3,7 @@
 Plain SQL makes them with what no model knows: a column with data, an index, a trigger, rows that no constraint admits.
 """
 
+import re
 import uuid
 from collections.abc import Iterator
 
@@ -310,6 +311,64 @@ class TestPartOfTheTables:
             migrate(blank_database, "cleanup", fake_initial=True)
 
 
+class TestTablesThatCameInADump:
+    """They have the mark of the tables that they were, and belong to whoever restored them."""
+
+    @pytest.fixture
+    def dumped(self, blank_database) -> list[str]:
+        """Make the tables, take their definitions as a dump has them, comments too, and remove them."""
+        migrate(blank_database, "cleanup")
+        if is_postgresql(blank_database):
+            found = fetch(
+                blank_database,
+                "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class WHERE relname = ANY(%s)",
+                list(MAPPED),
+            )
+            dump = [f"COMMENT ON TABLE {table} IS '{comment}'" for table, comment in found]
+        else:
+            dump = [sql for (sql,) in fetch(blank_database, f"SELECT sql FROM sqlite_master WHERE name IN {MAPPED}")]
+        assert all("created by cleanup.0001" in statement for statement in dump)
+        migrate(blank_database, "cleanup", "zero")
+        assert not tables(blank_database) & set(MAPPED)
+        return dump
+
+    def restore(self, database: str, dump: list[str]) -> None:
+        if is_postgresql(database):
+            create(database, *MAPPED)
+        for statement in dump:
+            execute(database, statement)
+
+    def test_are_kept_where_they_are_adopted(self, blank_database, dumped):
+        if not is_postgresql(blank_database):  # another file, as a dump is read into
+            dumped = [re.sub(r"0001 in \w+", "0001 in 0123456789abcdef", statement) for statement in dumped]
+        self.restore(blank_database, dumped)
+        migrate(blank_database, "cleanup", fake_initial=True)
+        before = schema(blank_database)
+        migrate(blank_database, "cleanup", "zero")
+        assert schema(blank_database) == before
+        assert tables(blank_database) >= set(MAPPED)
+
+    def test_are_kept_with_their_rows_whatever_the_mark_says(self, blank_database, dumped):
+        self.restore(blank_database, dumped)
+        execute(
+            blank_database,
+            "INSERT INTO customer_applications (id) VALUES (%s)",
+            raw(blank_database, str(uuid.UUID(int=1))),
+        )
+        migrate(blank_database, "cleanup", fake_initial=True)
+        before = (schema(blank_database), rows(blank_database))
+        migrate(blank_database, "cleanup", "zero")
+        assert (schema(blank_database), rows(blank_database)) == before
+
+    @pytest.mark.parametrize("mark", ["created by cleanup.0001", "created by cleanup.0001 as 1/2"])
+    @pytest.mark.only("postgresql")
+    def test_are_kept_by_any_other_mark(self, blank_database, mark):
+        migrate(blank_database, "cleanup")
+        execute(blank_database, f"COMMENT ON TABLE files IS '{mark}'")
+        migrate(blank_database, "cleanup", "zero")
+        assert tables(blank_database) >= set(MAPPED)
+
+
 class TestFreshTables:
     def test_are_made_on_an_empty_database(self, blank_database):
         migrate(blank_database, "cleanup")
@@ -319,6 +378,13 @@ class TestFreshTables:
         migrate(blank_database, "cleanup")
         migrate(blank_database, "cleanup", "zero")
         assert tables(blank_database) <= {"django_migrations"}
+
+    def test_are_kept_with_their_rows(self, blank_database):
+        migrate(blank_database, "cleanup")
+        Application.objects.using(blank_database).create()
+        before = (schema(blank_database), rows(blank_database))
+        migrate(blank_database, "cleanup", "zero")
+        assert (schema(blank_database), rows(blank_database)) == before
 
     def test_are_made_the_same_the_second_time(self, blank_database):
         migrate(blank_database, "cleanup")
