@@ -275,10 +275,18 @@ class NotPausable(Refused):
 
 
 class ForeignDatabase(Refused):
-    """Run {run_id} was started on another database than this one (a restored copy?). Adopt it on purpose with
-    --adopt."""
+    """Run {run_id} was started on another database, of which this one is a copy. Adopt the copy, so that everything in
+    it is resumed: manage.py database_cleanup --adopt. Or resume this run alone: manage.py database_cleanup
+    --resume {run_id} --adopt"""
 
     code = "foreign_database"
+
+
+class RestoredCopy(Refused):
+    """Nothing is done here in the background, since this database is a copy that was not adopted: {difference}. Adopt
+    it with: manage.py database_cleanup --adopt"""
+
+    code = "restored_copy"
 
 
 class FolderNotCreated(Refused):

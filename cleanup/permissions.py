@@ -6,7 +6,7 @@ The permissions belong to the content type of ``Control``, whose ``Meta`` lists 
 model say nothing here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -94,3 +94,8 @@ def to_change_schedule(name: str, changes: Mapping[str, Any], *, most: int | Non
         raised = most is not None and (limit is None or limit > most)
         asked += [to_clean_up(named=False, most=limit)] if raised else []
     return asked
+
+
+def to_adopt(interrupted: Iterable[RunLike]) -> list[AnyOf]:
+    """Return what adopting a copy asks for, all of it: what starting its schedules and resuming its runs ask for."""
+    return list(dict.fromkeys([(Permission.MANAGE_SCHEDULES,), *map(to_control, interrupted)]))

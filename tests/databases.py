@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from django.db import connections, transaction
 
+from cleanup.services import origin
 from tests import pgserver
 
 ALIASES = {"sqlite": "default", "postgresql": "postgresql"}
@@ -128,7 +129,15 @@ def assert_schema_unchanged(using: str) -> None:
 
 @contextlib.contextmanager
 def scratch_copy(using: str) -> Iterator[None]:
-    """Put a copy of the migrated database behind the alias."""
+    """Put a copy of the migrated database behind the alias, which works as the original does."""
+    with restored_copy(using):
+        origin.adopt(using=using, by="")
+        yield
+
+
+@contextlib.contextmanager
+def restored_copy(using: str) -> Iterator[None]:
+    """Put a copy of the migrated database behind the alias, rows and all, that has not been adopted."""
     connection = connections[using]
     if connection.vendor == "sqlite":
         name = _sqlite_name()

@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 
-from cleanup.admin import doors, sentences, states
+from cleanup.admin import doors, restored, sentences, states
 from cleanup.admin.answers import DecisionPages, FolderPages
 from cleanup.admin.chart import chart
 from cleanup.admin.cleaning import CleaningPages
@@ -17,8 +17,8 @@ from cleanup.admin.runs import live, may_control, numbers
 from cleanup.admin.undo import UndoPages
 from cleanup.models import Alert, Control, Run, Schedule
 from cleanup.names import safe
-from cleanup.permissions import Permission
-from cleanup.services import AutomatedCleanupService, overview
+from cleanup.permissions import Permission, to_adopt
+from cleanup.services import AutomatedCleanupService, origin, overview
 
 HOME = "admin:cleanup_control_changelist"
 
@@ -38,6 +38,7 @@ class ControlAdmin(Register):
             doors.page(site, "let-it-go-on/", self.unfreeze_view, "unfreeze"),
             doors.page(site, "start-service/", self.start_view, "start_service"),
             doors.page(site, "stop-service/", self.stop_view, "stop_service"),
+            doors.page(site, "adopt/", self.adopt_view, "adopt"),
             *(url for group in pages for url in group.urls()),
             *super().get_urls(),
         ]
@@ -55,6 +56,7 @@ class ControlAdmin(Register):
                 "title": "Cleanup",
                 "opts": self.opts,
                 **_shown(found),
+                **restored.notice(request),
                 "may_control": found.active is not None and may_control(request, found.active),
                 **(extra_context or {}),
             },
@@ -99,9 +101,11 @@ class ControlAdmin(Register):
     @doors.deed(Permission.MANAGE_SCHEDULES)
     def start_view(self, request: HttpRequest) -> HttpResponse:
         """Let the schedules fire."""
-        AutomatedCleanupService(using=doors.database()).start_automated_service(started_by=request.user.get_username())
-        doors.log(request, Control(pk=1), "Started the schedules.")
-        messages.success(request, "The schedules are on.")
+        by = request.user.get_username()
+        service = AutomatedCleanupService(using=doors.database())
+        if doors.attempt(request, lambda: service.start_automated_service(started_by=by)) is not None:
+            doors.log(request, Control(pk=1), "Started the schedules.")
+            messages.success(request, "The schedules are on.")
         return redirect(HOME)
 
     @doors.deed(Permission.MANAGE_SCHEDULES)
@@ -112,12 +116,25 @@ class ControlAdmin(Register):
         messages.success(request, "The schedules are off. What has begun goes on to its end.")
         return redirect(HOME)
 
+    @doors.deed(Permission.MANAGE_SCHEDULES)
+    def adopt_view(self, request: HttpRequest) -> HttpResponse:
+        """Let work be done in a copy as in its original."""
+        for permissions in to_adopt(origin.interrupted(using=doors.database())):
+            doors.demand(request, permissions)
+        by = request.user.get_username()
+        AutomatedCleanupService(using=doors.database()).adopt_database(adopted_by=by)
+        doors.log(request, Control(pk=1), "Adopted this copy of the database.")
+        messages.success(request, "The copy was adopted. Schedules and interrupted runs work here from now on.")
+        return redirect(HOME)
+
 
 def _shown(found: overview.Overview) -> dict[str, Any]:
     verification = found.verification
     latest = next((run for run in found.recent if run.kind == Run.Kind.CLEANUP), None)
     return {
-        "health": sentences.health(
+        "health": sentences.copied_health()
+        if found.copied
+        else sentences.health(
             frozen=found.frozen,
             duplicates=found.check.duplicate_applications if found.check else None,
             verification_passed=verification.passed if verification else None,

@@ -10,7 +10,7 @@ from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from cleanup.admin import doors, sentences, states
+from cleanup.admin import doors, restored, sentences, states
 from cleanup.admin.registers import Register, application, link, list_link
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.names import safe
@@ -64,7 +64,9 @@ class RunAdmin(Register):
     ) -> Any:
         """Show a run, live while it is at work."""
         run = self.get_object(request, object_id)
-        extra = {} if run is None else {"run": run, **live(run), "may_control": may_control(request, run)}
+        extra: dict[str, Any] = {}
+        if run is not None:
+            extra = {"run": run, **live(run), "may_control": may_control(request, run), **restored.notice(request)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
     @doors.needs(Permission.LOOK)

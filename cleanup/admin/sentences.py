@@ -117,6 +117,11 @@ def health(
     return Health("good", "All is well: no application has duplicates.")
 
 
+def copied_health() -> Health:
+    """Say that this database is a copy."""
+    return Health("attention", "This database is a copy of another one. Nothing happens here by itself.")
+
+
 _SCHEDULES = {
     "consistency_check": "consistency check",
     "full_cleanup": "full cleanup",
@@ -362,8 +367,12 @@ _ADVICE = {
     "not_resumable": Advice("This run has ended.", "Start a new one."),
     "not_active": Advice("This run has ended.", "There is nothing to pause or cancel."),
     "foreign_database": Advice(
-        "This run was started on another database, of which this one seems to be a copy.",
-        "Ask whoever runs this installation to adopt it at the command line.",
+        "This run was started on another database, of which this one is a copy.",
+        "If work is to go on here, adopt the copy on the cleanup page.",
+    ),
+    "restored_copy": Advice(
+        "This database is a copy that was not adopted, so nothing is done here in the background.",
+        "If work is to go on here, adopt the copy on the cleanup page.",
     ),
     "preflight": Advice(
         "It was stopped before it started: not every linked record could be moved safely.",

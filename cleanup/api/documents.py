@@ -223,11 +223,19 @@ class HandedOver(Any_):
     error = serializers.CharField(allow_blank=True, help_text="Why there is no answer.")
 
 
+class RestoredCopy(Any_):
+    """That the database is a copy in which clusters do nothing until it is adopted."""
+
+    message = serializers.CharField()
+    command = serializers.CharField(help_text="Adopts it.")
+
+
 class StatusDocument(Any_):
     """What the service is doing."""
 
-    running = serializers.BooleanField(help_text="Started, and a cluster is alive.")
+    running = serializers.BooleanField(help_text="Started, a cluster is alive, and the database is no restored copy.")
     started = serializers.BooleanField()
+    restored_copy = RestoredCopy(allow_null=True)
     frozen = serializers.BooleanField()
     frozen_reason = serializers.CharField(allow_blank=True)
     heartbeat_at = serializers.DateTimeField(allow_null=True)

@@ -43,6 +43,7 @@ ROUTES: tuple[tuple[str, Any, str], ...] = (
     ("alerts/<int:alert_id>/acknowledge", alerts.AcknowledgeAlert, "alert-acknowledge"),
     ("service/start", schedules.Start, "service-start"),
     ("service/stop", schedules.Stop, "service-stop"),
+    ("service/adopt", schedules.Adopt, "service-adopt"),
     ("schedules", schedules.Schedules, "schedules"),
     ("schedules/<str:name>", schedules.OneSchedule, "schedule"),
     ("schedules/<str:name>/run", schedules.RunSchedule, "schedule-run"),

@@ -155,6 +155,7 @@ def described(
     found = [*ALWAYS, *codes]
     found += ("not_found",) if query and issubclass(query, Page) else ()
     found += ("throttled",) if limited else ()
+    found += ("restored_copy",) if "no_cluster" in found else ()  # where clusters do nothing, either
 
     def describe(method: F) -> F:
         how = keyed or (Keyed.NOT if method.__name__ == "get" else Keyed.AT_ONCE)

@@ -266,7 +266,10 @@ def _show_handed_over(to: Console, entry: JSON) -> None:
 
 def show_service(to: Console, status: JSON) -> None:
     """Show whether the schedules are on, whether a cluster is there to do the work, and when they are due."""
-    if status["running"]:
+    if copied := status["restored_copy"]:
+        say(to, copied["message"], style=BAD)
+        say(to, f"Adopt it with: {copied['command']}")
+    elif status["running"]:
         say(to, "The automated service is running.", style=GOOD)
     elif status["started"]:
         seen = status["heartbeat_at"]

@@ -15,12 +15,17 @@ from cleanup.models.operations import Run, Verification
 
 
 class Service(models.Model):
-    """The one row that says whether schedules are on."""
+    """The one row that says whether schedules are on, and of which database it is."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     started = models.BooleanField(default=False, db_default=False)
     changed_at = models.DateTimeField(null=True, blank=True)
     changed_by = models.CharField(max_length=255, blank=True, default="", db_default="")
+    database_identity = models.CharField(max_length=255, blank=True, default="", db_default="")
+    """Of the database in which work is done unasked; a copy of it has another one. Empty: not recorded yet."""
+    adopted_at = models.DateTimeField(null=True, blank=True)
+    """When a copy was last made that database."""
+    adopted_by = models.CharField(max_length=255, blank=True, default="", db_default="")
 
     class Meta:
         verbose_name = "service"

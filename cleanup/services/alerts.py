@@ -19,7 +19,8 @@ from django.db.models.functions import Now
 from cleanup import conf
 from cleanup.exceptions import ChannelFailed, CleanupError, UnknownObject
 from cleanup.models import Alert
-from cleanup.services.causes import Cause, causes
+from cleanup.services import origin
+from cleanup.services.causes import RESTORED_COPY, Cause, causes
 from cleanup.services.channels import Channel, channels
 from cleanup.services.errors import classify
 
@@ -42,8 +43,9 @@ def evaluate(*, using: str) -> Sequence[Alert]:
     """
     found = {cause.fingerprint: cause for cause in causes(using=using)}
     labels = {way.label for way in channels()}
+    own = _own(on_copy=RESTORED_COPY in found)
     with transaction.atomic(using=using):
-        for alert in _unresolved(using).select_for_update(of=("self",)).order_by("pk"):
+        for alert in _unresolved(using).filter(own).select_for_update(of=("self",)).order_by("pk"):
             cause = found.pop(alert.fingerprint, None)
             if cause is not None:
                 _see_again(alert, cause, using=using)
@@ -51,9 +53,9 @@ def evaluate(*, using: str) -> Sequence[Alert]:
                 _resolve(alert)
         for cause in found.values():
             _open(cause, using=using)
-        _repeat(using)
+        _repeat(using, own)
     transaction.on_commit(lambda: _quietly(deliver, using=using), using=using)
-    return list(_unresolved(using))
+    return list(_unresolved(using).filter(own))
 
 
 def evaluate_quietly(*, using: str) -> None:
@@ -151,8 +153,13 @@ def _resolve(alert: Alert) -> None:
     _log(logging.INFO, "alert_resolved", alert.code, "resolved")
 
 
-def _repeat(using: str) -> None:
-    due = Alert.objects.using(using).filter(state=Alert.State.OPEN, noticed_at__lte=Now() - conf.alert_repeat())
+def _own(*, on_copy: bool) -> Q:
+    """Return which alerts are this database's own: on a copy, the others are told where the original is."""
+    return Q(code=RESTORED_COPY) if on_copy else Q()
+
+
+def _repeat(using: str, own: Q) -> None:
+    due = Alert.objects.using(using).filter(own, state=Alert.State.OPEN, noticed_at__lte=Now() - conf.alert_repeat())
     due.update(**_owing(Alert.Notice.REPEATED))
 
 
@@ -173,7 +180,8 @@ def _owing(notice: str) -> dict[str, object]:
 def deliver(*, using: str) -> int:
     """Send what is owed, and return the number of notifications that some channel took."""
     ways = channels()
-    owed = Alert.objects.using(using).filter(owed=True).order_by("pk")
+    own = _own(on_copy=origin.copied(using=using) is not None)
+    owed = Alert.objects.using(using).filter(own, owed=True).order_by("pk")
     if not ways:
         owed.update(owed=False, owed_to=[])
         return 0

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from cleanup.backends.pinning import pinned_verbs, pinning
 from cleanup.models import ConsistencyCheck, Schedule, ScheduledRun, Service
-from cleanup.services import checking, clusters, errands, heartbeat, schedules, status
+from cleanup.services import alerts, checking, clusters, errands, heartbeat, origin, schedules, status
 from cleanup.services.arguments import checked_arguments
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.reports import JSON
@@ -33,7 +33,11 @@ class AutomatedCleanupService:
         return Schedules(using=self.using)
 
     def start_automated_service(self, *, started_by: str = "") -> JSON:
-        """Let the schedules fire from now on; what is started already stays as it is. Returns the status."""
+        """Let the schedules fire from now on; what is started already stays as it is. Returns the status.
+
+        Raises RestoredCopy.
+        """
+        origin.refuse_copy(using=self.using)
         return self._switch(started=True, by=started_by)
 
     def stop_automated_service(self, *, stopped_by: str = "") -> JSON:
@@ -55,8 +59,24 @@ class AutomatedCleanupService:
                 clusters.wake(using=self.using)
         return self.get_service_status()
 
+    def adopt_database(self, *, adopted_by: str = "") -> JSON:
+        """Make a copy the database in which work is done: its schedules fire, interrupted runs are resumed.
+
+        What its schedules missed meanwhile is not made up for. Returns the status.
+        """
+        install(using=self.using)
+        was_copy = origin.copied(using=self.using) is not None
+        with transaction.atomic(using=self.using):
+            origin.adopt(using=self.using, by=adopted_by[:255])
+            if was_copy:
+                Schedule.objects.using(self.using).update(next_run=None)
+                schedules.arrange(using=self.using)
+            clusters.wake(using=self.using)
+        alerts.evaluate_quietly(using=self.using)
+        return self.get_service_status()
+
     def get_service_status(self) -> JSON:
-        """Return the status JSON, in six queries."""
+        """Return the status JSON, in seven queries."""
         return status.status(using=self.using)
 
     def update_schedule(self, name: str, *, changed_by: str = "", **changes: Any) -> Schedule:
@@ -88,5 +108,6 @@ def install(*, using: str) -> None:
     """Make the rows that the service stands on, where they are not there yet; what is there stays as it is."""
     with pinning(using=using):
         Service.objects.using(using).bulk_create([Service(pk=1)], ignore_conflicts=True)
+        origin.record(using=using)
         schedules.install(using=using)
         clusters.schedule_heartbeat(using=using)

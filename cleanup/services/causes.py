@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from cleanup import conf, exceptions
 from cleanup.models import ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
 from cleanup.phrases import as_reason, as_time, with_reason
+from cleanup.services import origin
 from cleanup.services.findings import ERRORS
 
 #: Failures of an application that will not go away by themselves: somebody has to decide.
@@ -31,6 +32,9 @@ DECISIONS = frozenset(
         exceptions.Guarded,
     )
 )
+
+#: That this database is a copy.
+RESTORED_COPY = "restored_copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,11 @@ class Cause:
 
 
 def causes(*, using: str) -> Iterator[Cause]:
-    """Yield what is wrong now."""
+    """Yield what is wrong now; of a copy that was not adopted, that alone, since the rest is about the original."""
+    found = origin.copied(using=using)
+    if found is not None:
+        yield Cause(RESTORED_COPY, found.sentence, origin.ADOPT, critical=True)
+        return
     yield from _duplicates(using)
     yield from _verification_errors(using)
     yield from _schedules(using)

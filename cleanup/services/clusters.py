@@ -26,6 +26,7 @@ from django.utils.module_loading import import_string
 from cleanup import conf
 from cleanup.exceptions import NoCluster
 from cleanup.models import Heartbeat
+from cleanup.services import origin
 from cleanup.services.runs import worker_is_gone
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,8 @@ def alive(*, using: str) -> bool:
 
 
 def require_alive(*, using: str) -> None:
-    """Raise NoCluster where nobody would do what is enqueued."""
+    """Raise NoCluster, or RestoredCopy, where nobody would do what is enqueued."""
+    origin.refuse_copy(using=using)
     if not alive(using=using):
         raise NoCluster
 

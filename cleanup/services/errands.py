@@ -16,7 +16,7 @@ from django.utils import timezone
 from cleanup.exceptions import Busy, CleanupError, Frozen
 from cleanup.models import ConsistencyCheck, Run, Schedule, ScheduledRun, Tick, Verification
 from cleanup.phrases import with_reason
-from cleanup.services import alerts, background, checking, clusters, ticks
+from cleanup.services import alerts, background, checking, clusters, origin, ticks
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.errors import classify
 from cleanup.services.ticks import Seat
@@ -30,7 +30,9 @@ LOST = f"Its worker was lost {ATTEMPTS} times."
 
 
 def work(*, using: str, tick_id: int, token: str) -> None:
-    """Do what the tick is for, if this delivery of it is the expected one."""
+    """Do what the tick is for, if this delivery of it is the expected one, and this database is no mere copy."""
+    if origin.is_at_rest(using=using):
+        return
     seat = ticks.take(using=using, tick_id=tick_id, token=token)
     if seat is None:
         return

@@ -2,7 +2,7 @@
 
 It is the one thing that django-q2 has to do on time; all else follows from rows. It may be late, doubled or lost: a
 schedule fires by a conditional UPDATE of the time when it is next due, so once, and what was missed meanwhile collapses
-into that. It costs five queries where there is nothing to do.
+into that. It costs seven queries where there is nothing to do.
 """
 
 import logging
@@ -15,15 +15,21 @@ from django.db.models.functions import Now
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Control, Schedule, ScheduledRun, Service, Tick
 from cleanup.phrases import as_time
-from cleanup.services import background, clusters, errands, runs, ticks, unattended
+from cleanup.services import alerts, background, clusters, errands, origin, runs, ticks, unattended
 from cleanup.services.schedules import next_time
 
 logger = logging.getLogger(__name__)
 
 
 def heartbeat(*, using: str) -> None:
-    """Give a sign of life, pick up what was left behind, and fire the schedules that are due."""
+    """Give a sign of life, pick up what was left behind, and fire the schedules that are due.
+
+    A copy is only told of; see Note [A copy does nothing by itself].
+    """
     clusters.beat(using=using)
+    if origin.is_at_rest(using=using):
+        alerts.evaluate_quietly(using=using)
+        return
     clusters.see_to_others(using=using)
     lost, abandoned = ticks.left_behind(using=using)
     abandoned += unattended.left_by_requests(using=using)

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from cleanup import conf
 from cleanup.models import Heartbeat, Schedule, Service
-from cleanup.services import clusters
+from cleanup.services import clusters, origin
 from cleanup.services.reports import JSON
 from cleanup.services.status import is_overdue
 
@@ -71,6 +71,8 @@ def probe(*, using: str, host: str = "", max_age: float | None = None) -> Livene
 
 
 def _overdue(using: str) -> list[str]:
+    if origin.copied(using=using) is not None:  # where nothing is due
+        return []
     started = Exists(Service.objects.filter(started=True))
     rows = Schedule.objects.using(using).filter(started).annotate(now=Now())
     return [row.name for row in rows if is_overdue(row, now=row.now)]

@@ -8,7 +8,7 @@ from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
 from cleanup.models import Alert, ConsistencyCheck, Control, Run, Schedule, Service, Verification
-from cleanup.services import clusters, runs, status
+from cleanup.services import clusters, origin, runs, status
 
 #: Days in the chart.
 DAYS = 60
@@ -40,6 +40,8 @@ class Overview:
     alerts: tuple[Alert, ...]
     open_alerts: int
     cluster_alive: bool
+    copied: origin.Copied | None
+    """What makes the database a copy that was not adopted."""
 
     @property
     def frozen(self) -> bool:
@@ -61,6 +63,7 @@ def overview(*, using: str) -> Overview:
     recent = tuple(Run.objects.using(using).order_by("-created_at")[:LISTED])
     alerts = tuple(Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED).order_by("-id")[:MOST_ALERTS])
     service = Service.objects.using(using).filter(pk=1).first()
+    copied = origin.compared(service.database_identity, using=using) if service is not None else None
     return Overview(
         control=Control.objects.using(using).filter(pk=1).first(),
         service=service,
@@ -75,11 +78,15 @@ def overview(*, using: str) -> Overview:
         overdue=tuple(
             schedule.name
             for schedule in all_schedules
-            if service is not None and service.started and status.is_overdue(schedule, now=schedule.now)
+            if service is not None
+            and service.started
+            and copied is None
+            and status.is_overdue(schedule, now=schedule.now)
         ),
         alerts=alerts[:LISTED],
         open_alerts=len(alerts),
         cluster_alive=clusters.alive(using=using),
+        copied=copied,
     )
 
 

@@ -17,7 +17,7 @@ import cleanup
 from cleanup import conf, correlation, queries
 from cleanup.backends import backend_for
 from cleanup.backends.folder_sql import Cleanable
-from cleanup.exceptions import Busy, ForeignDatabase, Frozen, NotPausable, NotResumable, PreflightFailed
+from cleanup.exceptions import Busy, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
 from cleanup.phrases import as_reason
 from cleanup.references import (
@@ -28,7 +28,7 @@ from cleanup.references import (
     publication_problems,
     row_problems,
 )
-from cleanup.services import probes, totals
+from cleanup.services import origin, probes, totals
 from cleanup.services.bulk import insert_each
 
 #: Whether rows are looked at, see ``ready_references``.
@@ -208,11 +208,9 @@ def active_cleanup(*, using: str) -> Run | None:
 
 def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> None:
     """Make an interrupted run workable again. Raises NotResumable, ForeignDatabase or Busy."""
-    identity = backend_for(using=using).identity()
-    if run.database_identity != identity:
-        if not adopt:
-            raise ForeignDatabase(run_id=run.pk)
-        run.database_identity = identity
+    if adopt:
+        run.database_identity = backend_for(using=using).identity()
+    origin.require_own(run, using=using)
     results = Result.objects.using(using).filter(run=run)
     has_failed = results.filter(status=Result.Status.FAILED).exists()
     again = retry_failed and has_failed and run.status == Run.Status.COMPLETED

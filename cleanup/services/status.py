@@ -1,4 +1,4 @@
-"""What is going on and what was done, in six queries, of rows alone: a dead cluster cannot hide it."""
+"""What is going on and what was done, in seven queries, of rows alone: a dead cluster cannot hide it."""
 
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from cleanup import conf
 from cleanup.models import Control, Heartbeat, Result, Run, Schedule, Service
+from cleanup.services import origin
 from cleanup.services.handed_over import handed_over
 from cleanup.services.reports import JSON
 from cleanup.services.runs import worker_is_gone
@@ -19,14 +20,17 @@ MOST_HELD = 1000
 def status(*, using: str) -> JSON:
     """Return the status JSON."""
     service = _service(using)
+    copied = origin.compared(service["database_identity"], using=using)
+    acts = bool(service["started"]) and copied is None
     active = _active_run(using)
     return {
-        "running": bool(service["started"] and service["fresh"]),
+        "running": bool(acts and service["fresh"]),
         "started": bool(service["started"]),
+        "restored_copy": None if copied is None else {"message": copied.sentence, "command": origin.ADOPT},
         "frozen": bool(service["frozen"]),
         "frozen_reason": service["frozen_reason"] or "",
         "heartbeat_at": _text(service["beat_at"]),
-        "schedules": _schedules(using, started=bool(service["started"])),
+        "schedules": _schedules(using, started=acts),
         "statistics": _statistics(using),
         "active_run": active,
         "handed_over": handed_over(using=using),
@@ -67,11 +71,18 @@ def _service(using: str) -> dict[str, Any]:
         frozen=Exists(frozen),
         frozen_reason=Subquery(frozen.values("reason")[:1]),
     )
-    found = rows.values("started", "now", "beat_at", "frozen", "frozen_reason").first()
+    found = rows.values("started", "now", "beat_at", "frozen", "frozen_reason", "database_identity").first()
     if found is None:  # nothing has been installed: then nothing was started, but somebody may have frozen it
         control = Control.objects.using(using).filter(frozen=True).first()
         reason = control.reason if control else ""
-        return {"started": False, "fresh": False, "beat_at": None, "frozen": control, "frozen_reason": reason}
+        return {
+            "started": False,
+            "fresh": False,
+            "beat_at": None,
+            "frozen": control,
+            "frozen_reason": reason,
+            "database_identity": "",
+        }
     beat_at = found["beat_at"]
     return {**found, "fresh": beat_at is not None and found["now"] - beat_at < conf.heartbeat_patience()}
 

@@ -37,7 +37,7 @@ from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict, Schema
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Result, Run, SnapshotLayout
 from cleanup.references import ReferenceMap
-from cleanup.services import deploys, totals
+from cleanup.services import deploys, origin, totals
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import Claimed, CleanupTask, Outcome, RollbackTask, Task
 from cleanup.services.deploys import TablesLocked
@@ -512,12 +512,16 @@ class Worker:
     # Claim.
 
     def _claim(self) -> list[Claimed] | None:
-        """Return the claimed results, none if there is nothing to claim, and None if the run is not to go on."""
+        """Return the claimed results, none if there is nothing to claim, and None if the run is not to go on.
+
+        Raises ForeignDatabase, and has written nothing, where the connection leads to a copy now.
+        """
         with transaction.atomic(using=self.using):
             # A claim that a crash of the server undoes was of work that it undoes as well.
             self.backend.commit_lazily()
             # Taken first: on SQLite a transaction that writes must not begin by reading.
             self._beat()
+            origin.require_own(self.run, using=self.using)
             status, reason = self._ordered()
             if status is not None:
                 Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(

@@ -215,13 +215,13 @@ class TestTheService:
         heartbeat.heartbeat(using=database)
         assert queue == []
 
-    def test_tells_its_status_in_six_queries(self, database, automated, service):
+    def test_tells_its_status_in_seven_queries(self, database, automated, service):
         tree(database, "Loan, Loan")
         service.start_cleanup()
         with CaptureQueriesContext(connections[database]) as queries:
             assert automated.get_service_status()["active_run"]["total_applications"] == 1
         asked = [query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]
-        assert len(asked) <= 6
+        assert len(asked) <= 7
 
     def test_tells_what_was_handed_over_until_it_is_done(self, database, service, automated, queue):
         check, verification = service.start_check(started_by="ann"), service.start_verification()
@@ -477,11 +477,11 @@ class TestACheck:
 
 
 class TestTheHeartbeat:
-    def test_costs_less_than_five_queries_where_nothing_is_to_do(self, database, automated):
+    def test_costs_less_than_six_queries_where_nothing_is_to_do(self, database, automated):
         automated.start_automated_service()
         with CaptureQueriesContext(connections[database]) as queries:
             heartbeat.heartbeat(using=database)
-        assert len(queries) < 5
+        assert len(queries) < 6
 
     def test_and_so_does_a_tick_that_comes_too_late(self, database, service, queue):
         tree(database, "Loan, Loan")
@@ -490,7 +490,8 @@ class TestTheHeartbeat:
         deliver(queue)
         with CaptureQueriesContext(connections[database]) as queries:
             import_string(task)(*arguments)
-        assert len(queries) < 5
+        asked = [query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]
+        assert len(asked) < 5
 
     def test_asks_the_other_clusters_for_a_sign_of_life(self, database, service, queue, monkeypatch):
         monkeypatch.setattr(clusters, "HOP_SECONDS", 0)

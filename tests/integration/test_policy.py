@@ -12,7 +12,15 @@ from django.urls import reverse
 from knox.models import AuthToken
 
 from cleanup.models import Heartbeat, Hold, Run, Schedule, ScheduledRun
-from cleanup.permissions import CLEANING, Permission, to_change_schedule, to_clean_up, to_control, to_run_schedule
+from cleanup.permissions import (
+    CLEANING,
+    Permission,
+    to_adopt,
+    to_change_schedule,
+    to_clean_up,
+    to_control,
+    to_run_schedule,
+)
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, clusters
 from tests.integration.trees import tree
 
@@ -107,6 +115,21 @@ class TestRuns:
         people[ALL].api("POST", f"runs/{run.pk}/pause", {"reason": "lunch"})
         run.refresh_from_db(using=served)
         assert run.status_reason == f"paused by {people[ALL].name}: lunch"
+
+
+class TestAdopting:
+    @pytest.mark.parametrize("what", RUNS)
+    def test_asks_for_the_schedules_and_for_each_run_that_will_be_resumed(self, served, what):
+        attributes, expected = RUNS[what]
+        run = Run.objects.using(served).create(**{"kind": "cleanup", "status": "running", **attributes})
+        assert set(to_adopt([run])) == {(MANAGE,), to_control(run)}
+        everybody = {permission: Person(MANAGE, permission) for permission in Permission}
+        assert allowed(everybody, lambda person: person.api("POST", "service/adopt")) == expected
+        assert allowed(everybody, lambda person: person.admin("adopt")) == expected
+
+    def test_asks_for_the_schedules_where_nothing_was_interrupted(self, served, people):
+        assert allowed(people, lambda person: person.api("POST", "service/adopt")) == {MANAGE}
+        assert allowed(people, lambda person: person.admin("adopt")) == {MANAGE}
 
 
 class TestCleaning:

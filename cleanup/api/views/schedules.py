@@ -13,7 +13,8 @@ from cleanup.api.resources import ScheduledRunResource, ScheduleResource
 from cleanup.api.schema import described, path_id
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Schedule
-from cleanup.permissions import RUNNING_SCHEDULES, Permission, to_change_schedule, to_run_schedule
+from cleanup.permissions import RUNNING_SCHEDULES, Permission, to_adopt, to_change_schedule, to_run_schedule
+from cleanup.services import origin
 
 NAME = path_id("name", "A schedule.", form=None)
 
@@ -100,7 +101,7 @@ class Start(Endpoint):
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
-    @described("Start the service", {200: documents.StatusDocument})
+    @described("Start the service", {200: documents.StatusDocument}, codes=["restored_copy"])
     def post(self, request: Request) -> Response:
         """Let the schedules fire from now on; where it is started already, nothing changes."""
         return Response(self.automation.start_automated_service(started_by=self.account))
@@ -115,3 +116,20 @@ class Stop(Endpoint):
     def post(self, request: Request) -> Response:
         """Let no schedule fire any more; what they have begun goes on to its end."""
         return Response(self.automation.stop_automated_service(stopped_by=self.account))
+
+
+class Adopt(Endpoint):
+    """The adoption of a restored copy."""
+
+    asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
+
+    @described("Adopt a restored copy", {200: documents.StatusDocument})
+    def post(self, request: Request) -> Response:
+        """Let schedules, clusters and interrupted runs work in this database, though it is a copy of another one.
+
+        Asks for the permissions of what it starts: to change schedules, and to resume each of the interrupted runs.
+        Where the database is no copy, nothing changes.
+        """
+        for permissions in to_adopt(origin.interrupted(using=self.using)):
+            demand(request, *permissions)
+        return Response(self.automation.adopt_database(adopted_by=self.account))

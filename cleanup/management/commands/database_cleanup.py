@@ -20,7 +20,7 @@ from cleanup.management.shell import DONE, FOUND, REFUSED, ShellCommand, operato
 from cleanup.management.terminal import asks_a_person, confirm, counted, say
 from cleanup.models import Run
 from cleanup.phrases import with_reason
-from cleanup.services import AutomatedCleanupService, CleanupReport, RollbackResult
+from cleanup.services import AutomatedCleanupService, CleanupReport, RollbackResult, origin
 from cleanup.services.reports import JSON
 
 VERBS = (
@@ -39,6 +39,7 @@ VERBS = (
     "purge",
     "start",
     "stop",
+    "adopt",
 )
 
 #: Which verbs an option can be used with; an option that is not here can be used with all.
@@ -52,7 +53,7 @@ WORKS_WITH = {
     "reason": ("dry_run", "cleanup", "rollback", "pause", "cancel", "freeze"),
     "all_results": ("dry_run", "cleanup", "resume"),
     "retry_failed": ("resume",),
-    "adopt": ("resume",),
+    "adopt": ("adopt", "resume"),
     "skip_conflicts": ("rollback",),
     "as_copies": ("rollback",),
     "background": ("cleanup", "rollback", "resume", "verify", "check"),
@@ -103,9 +104,6 @@ class Command(ShellCommand):
         work.add_argument(
             "--retry-failed", action="store_true", help="with --resume: retry failed applications as well"
         )
-        work.add_argument(
-            "--adopt", action="store_true", help="with --resume: take over a run started on the original of this copy"
-        )
         work.add_argument("--skip-conflicts", action="store_true", help="with --rollback: restore everything else")
         work.add_argument("--as-copies", action="store_true", help="with --rollback: rename would-be duplicates")
         work.add_argument("--include-held", action="store_true", help="include applications on hold")
@@ -140,6 +138,11 @@ class Command(ShellCommand):
         verbs.add_argument("--purge", action="store_true", help="remove expired rollback points and old history")
         verbs.add_argument("--start", action="store_true", help="start the automated service, so that schedules fire")
         verbs.add_argument("--stop", action="store_true", help="stop the automated service, so that no schedule fires")
+        verbs.add_argument(
+            "--adopt",
+            action="store_true",
+            help="let work be done in this restored copy as in its original; with --resume: on that run alone",
+        )
 
     def perform(self) -> int:
         """Carry out the verb."""
@@ -327,6 +330,17 @@ class Command(ShellCommand):
     def _stop(self) -> Outcome:
         return self._switched(self._automated().stop_automated_service(stopped_by=operator()))
 
+    def _adopt(self) -> Outcome:
+        if self._asks():
+            found = origin.copied(using=self.options["database"])
+            if found is not None:
+                number = len(origin.interrupted(using=self.options["database"]))
+                say(self.err, found.sentence)
+                self._ask(
+                    f"Adopt it? Its schedules fire, if they are on, and {counted(number, 'run')} will be resumed."
+                )
+        return self._switched(self._automated().adopt_database(adopted_by=operator()))
+
     def _automated(self) -> AutomatedCleanupService:
         return AutomatedCleanupService(using=self.options["database"])
 
@@ -389,6 +403,8 @@ class Command(ShellCommand):
 def chosen_verb(options: Mapping[str, Any]) -> str:
     """Return the one verb that was given. Raises UsageError."""
     verbs = [verb for verb in VERBS if options[verb] is not None and options[verb] is not False]
+    if verbs == ["resume", "adopt"]:
+        return "resume"
     if len(verbs) == 1:
         return verbs[0]
     if not verbs:

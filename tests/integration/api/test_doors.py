@@ -60,6 +60,7 @@ EXPECTED = {
     "POST alerts/1/acknowledge": {MANAGE},
     "POST service/start": {MANAGE},
     "POST service/stop": {MANAGE},
+    "POST service/adopt": {MANAGE},
     "GET schedules": {LOOK},
     "GET schedules/ID": {LOOK},
     "PATCH schedules/ID": {MANAGE},

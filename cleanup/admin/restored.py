@@ -1,0 +1,23 @@
+"""The notice on pages of a database that is a restored copy, with the button that adopts it."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from cleanup.admin import doors
+from cleanup.permissions import to_adopt
+from cleanup.services import origin
+
+
+def notice(request: HttpRequest) -> dict[str, Any]:
+    """Return what a page says of a copy that was not adopted; nothing where it is none."""
+    found = origin.copied(using=doors.database())
+    if found is None:
+        return {}
+    runs = origin.interrupted(using=doors.database())
+    return {
+        "copied": found.difference,
+        "adopt_command": origin.ADOPT,
+        "interrupted_runs": len(runs),
+        "may_adopt": all(any(doors.may(request, one) for one in permissions) for permissions in to_adopt(runs)),
+    }
