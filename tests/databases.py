@@ -167,7 +167,7 @@ def elsewhere(using: str, server: pgserver.Server) -> Iterator[None]:
     connection.close()
     parameters = connection.settings_dict
     usual = {name: parameters[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")}
-    parameters.update(NAME="postgres", USER="postgres", PASSWORD="", HOST=str(server.directory), PORT="")
+    parameters.update(NAME="postgres", USER="postgres", PASSWORD="", HOST=str(server.directory), PORT=server.port)
     try:
         yield
     finally:

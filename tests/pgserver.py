@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -79,6 +79,8 @@ class Server:
     process: subprocess.Popen = field(repr=False)
     boot: Callable[[], subprocess.Popen] = field(repr=False)
     """Starts it anew on the same data."""
+    port: str = ""
+    """Where it is not the usual one."""
 
     @property
     def url(self) -> str:
@@ -95,6 +97,28 @@ class Server:
         (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
         self.process = self.boot()
         self.wait_until_ready()
+
+    def promote(self) -> None:
+        """Become a standby of nobody, which has all that there is, and then a primary, on a timeline of its own."""
+        self.crash()
+        signal_file = self.directory / "data" / "standby.signal"
+        signal_file.touch()
+        if (user := User.needed()) is not None:
+            os.chown(signal_file, user.uid, user.gid)
+        (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
+        self.process = self.boot()
+        wait_until_ready(
+            self.directory / "data" / "postmaster.pid",
+            process=self.process,
+            log=self.directory / "log",
+            state=("ready", "standby"),
+        )
+        trigger = self.directory / "data" / "promote"
+        trigger.touch()
+        self.process.send_signal(signal.SIGUSR1)
+        self.wait_until_ready()
+        while signal_file.exists():
+            time.sleep(0.01)
 
     def wait_until_ready(self) -> None:
         """Wait for the server to accept connections."""
@@ -206,16 +230,45 @@ def works(binaries: Path, *, user: User) -> bool:
 
 def launch(binaries: Path, *, directory: Path, user: User | None, settings: dict[str, str] = SETTINGS) -> Server:
     """Create the data directory and start the server on it, ready for connections."""
-    data, log = directory / "data", directory / "log"
     become = user.arguments() if user else {}
     environment = {"PATH": f"{binaries}:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-    command = [binaries / "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--no-sync"]
+    command = [binaries / "initdb", "-D", directory / "data", "-U", "postgres", "-E", "UTF8", "--no-sync"]
     command += ["--auth-local=trust", "--auth-host=reject"]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, cwd=directory, env=environment, **become
     )
     if done.returncode:
         raise NoPostgreSQLError(f"initdb failed: {done.stderr.strip()}")
+    return serve(binaries, directory=directory, user=user, settings=settings)
+
+
+def copy(server: Server, **settings: str) -> Server:
+    """Start a server on a base backup of another one, beside it, with settings beside the usual ones."""
+    user = User.needed()
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
+    try:
+        (directory / "owner.pid").write_text(str(os.getpid()), encoding="ascii")
+        if user:
+            os.chown(directory, user.uid, user.gid)
+        binaries = runnable(find_binaries(), directory=directory, user=user)
+        command = [binaries / "pg_basebackup", "-D", directory / "data", "-h", server.directory, "-U", "postgres"]
+        subprocess.run(
+            [*command, "--checkpoint=fast", "--no-sync"],
+            check=True,
+            cwd=directory,
+            **(user.arguments() if user else {}),
+        )
+        return serve(binaries, directory=directory, user=user, settings={**SETTINGS, **settings})
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def serve(binaries: Path, *, directory: Path, user: User | None, settings: dict[str, str]) -> Server:
+    """Start the server on its data directory, ready for connections."""
+    data, log = directory / "data", directory / "log"
+    become = user.arguments() if user else {}
+    environment = {"PATH": f"{binaries}:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     options = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
 
     def boot() -> subprocess.Popen:
@@ -233,7 +286,7 @@ def launch(binaries: Path, *, directory: Path, user: User | None, settings: dict
                 **become,
             )
 
-    server = Server(directory=directory, process=boot(), boot=boot)
+    server = Server(directory=directory, process=boot(), boot=boot, port=settings.get("port", ""))
     try:
         server.wait_until_ready()
     except BaseException:
@@ -248,14 +301,16 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
-def wait_until_ready(status: Path, *, process: subprocess.Popen, log: Path) -> None:
+def wait_until_ready(
+    status: Path, *, process: subprocess.Popen, log: Path, state: Collection[str] = ("ready",)
+) -> None:
     """Wait for the server to write that it is ready, in line 8 of its pid file."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         with contextlib.suppress(FileNotFoundError, IndexError):
-            if status.read_text(encoding="utf-8").splitlines()[7].strip() == "ready":
+            if status.read_text(encoding="utf-8").splitlines()[7].strip() in state:
                 return
         time.sleep(0.01)
     raise NoPostgreSQLError(f"PostgreSQL did not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
