@@ -1,21 +1,28 @@
 """Two pages with answers: "Needs your decision", and "What happened to this folder?"."""
 
 import csv
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.contrib.admin.utils import quote
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 
 from cleanup.admin import doors, sentences
 from cleanup.admin.doors import Pages, page
+from cleanup.models import Hold
 from cleanup.names import safe
 from cleanup.permissions import Permission
 from cleanup.services import applications, decisions, folder_history
 
+#: Applications in a page of either list.
+PER_PAGE = 50
+
 
 class DecisionPages(Pages):
-    """Applications that wait for a person, each with its next step."""
+    """Applications that wait for a person, each with its next step, and those that a person has put on hold."""
 
     section = "decisions"
 
@@ -28,47 +35,86 @@ class DecisionPages(Pages):
 
     @doors.needs(Permission.LOOK)
     def decisions(self, request: HttpRequest) -> HttpResponse:
-        """List what waits."""
-        rows = self._rows()
-        return self.render(request, "decisions", title="Needs your decision", rows=rows)
+        """List what waits, and below it what is on hold; each in pages."""
+        using = doors.database()
+        waiting = Paginator(decisions.OpenDecisions(using=using), PER_PAGE).get_page(request.GET.get("page"))
+        held = Paginator(decisions.held(using=using), PER_PAGE).get_page(request.GET.get("held"))
+        keys = [row.application_id for row in waiting] + [hold.application_key for hold in held]
+        labels = applications.labels(using=using, keys=keys)
+        return self.render(
+            request,
+            "decisions",
+            title="Needs your decision",
+            waiting=waiting,
+            waiting_text=f"Open ({waiting.paginator.count:,})",
+            rows=[_decision(row, labels.get(row.application_id, "")) for row in waiting],
+            held=held,
+            held_text=f"On hold ({held.paginator.count:,})",
+            holds=[_hold(hold, labels.get(hold.application_key, "")) for hold in held],
+        )
 
     @doors.needs(Permission.LOOK)
     def as_csv(self, request: HttpRequest) -> HttpResponse:
-        """Return the list for a spreadsheet; no cell of it is a formula, whatever an application is called."""
+        """Return both lists for a spreadsheet, whole; no cell is a formula, whatever an application is called."""
         response = HttpResponse(
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="decisions.csv"'},
         )
         response.write("\ufeff")  # spreadsheets take the file for UTF-8 by this alone
         writer = csv.writer(response, quoting=csv.QUOTE_ALL)
-        writer.writerow(["Application", "Id", "What happened", "Next step"])
-        for row in self._rows():
-            writer.writerow([cell(row[name]) for name in ("label", "id", "what", "next_step")])
+        writer.writerow(["Application", "Id", "What happened", "Next step", "Decision", "By", "Since"])
+        for row in self._all_rows():
+            writer.writerow([cell(row[name]) for name in ("label", "id", "what", "next_step", "state", "by", "since")])
         return response
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def _all_rows(self) -> Iterator[dict[str, Any]]:
         using = doors.database()
-        found = decisions.decisions(using=using)
-        labels = applications.labels(using=using, keys=[row.application_id for row in found])
-        return [_decision(row, labels.get(row.application_id, "")) for row in found]
+        waiting, holds = decisions.every_open(using=using), decisions.every_hold(using=using)
+        while some := list(islice(waiting, decisions.PAGE)):
+            labels = applications.labels(using=using, keys=[row.application_id for row in some])
+            yield from (_decision(row, labels.get(row.application_id, "")) for row in some)
+        while held := list(islice(holds, decisions.PAGE)):
+            labels = applications.labels(using=using, keys=[hold.application_key for hold in held])
+            yield from (_hold(hold, labels.get(hold.application_key, "")) for hold in held)
 
 
 def _decision(row: decisions.Decision, label: str) -> dict[str, Any]:
     advice = sentences.advice(row.code)
-    result = reverse("admin:cleanup_result_change", args=[row.result.pk]) if row.result else ""
-    point = row.result.point if row.undo and row.result else None
-    point = point if point and point.status == point.Status.LIVE else None
-    undo = reverse("admin:cleanup_undo_record", args=[point.pk]) if point else ""
-    reason = safe(row.hold.reason) if row.hold and row.hold.reason else ""
+    point = row.result.point if row.can_undo and row.result else None
     return {
-        "id": safe(row.application_id),
-        "label": safe(label),
-        "address": reverse("admin:cleanup_preview", args=[quote(row.application_id)]),
-        "what": f"{'Undo: ' if row.undo else ''}{advice.what}{f' Reason: {reason}.' if reason else ''}",
+        **_application(row.application_id, label),
+        "what": f"{'Undo: ' if row.undo else ''}{advice.what}",
         "next_step": advice.next_step,
-        "result": result,
-        "undo": undo,
-        "hold": row.hold.pk if row.hold else None,
+        "state": "open",
+        "by": "",
+        "since": sentences.moment_text(row.result.ended_at, otherwise="") if row.result else "",
+        "result": reverse("admin:cleanup_result_change", args=[row.result.pk]) if row.result else "",
+        "undo": reverse("admin:cleanup_undo_record", args=[point.pk]) if point else "",
+        "cleanup": not row.undo,
+    }
+
+
+def _hold(hold: Hold, label: str) -> dict[str, Any]:
+    advice = sentences.advice("held")
+    reason = safe(hold.reason)
+    return {
+        **_application(hold.application_key, label),
+        "what": f"{advice.what}{f' Reason: {reason}.' if reason else ''}",
+        "next_step": advice.next_step,
+        "state": "on hold",
+        "reason": reason,
+        "by": safe(hold.created_by),
+        "since": sentences.moment_text(hold.created_at),
+        "hold": hold.pk,
+    }
+
+
+def _application(key: str, label: str) -> dict[str, str]:
+    return {
+        "key": key,
+        "id": safe(key),
+        "label": safe(label),
+        "address": reverse("admin:cleanup_preview", args=[quote(key)]),
     }
 
 

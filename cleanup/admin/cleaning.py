@@ -19,7 +19,7 @@ from cleanup.admin import doors, sentences
 from cleanup.admin.doors import Pages, page
 from cleanup.admin.drawing import Drawing, Side
 from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, TooLargeToPreview, UnknownObject
-from cleanup.models import Run
+from cleanup.models import Hold, Run
 from cleanup.names import safe
 from cleanup.permissions import CLEANING, Permission
 from cleanup.services import applications, confirmations, overview, previews
@@ -118,6 +118,7 @@ class CleaningPages(Pages):
             ],
             obstacles=[sentences.obstacle(code) for code in codes],
             held="held" in codes,
+            **(_hold(found.application_id) if "held" in codes else {}),
             blocked=[code for code in codes if code != "held"],
             before=self._drawing(found, "before").part(),
             after=self._drawing(found, "after").part(),
@@ -139,6 +140,8 @@ class CleaningPages(Pages):
             limit=sentences.counted(error.limit, "folder"),
             command=safe(error.command),
             undo=sentences.undo_for(conf.rollback_days(), now=timezone.now()),
+            reason=request.POST.get("reason", request.GET.get("reason", "")),
+            **_hold(key),
         )
 
     @doors.needs(Permission.LOOK)
@@ -333,6 +336,12 @@ class CleaningPages(Pages):
         doors.log(request, run, f"Started a cleanup of everything ({sentences.counted(total, 'application')}).")
         messages.success(request, "The cleanup has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)
+
+
+def _hold(key: str) -> dict[str, Any]:
+    """Return the application's hold, and what is to be said about it."""
+    hold = Hold.objects.using(doors.database()).filter(application_key=key).first()
+    return {"hold": hold, "held_since": sentences.hold(hold)} if hold else {}
 
 
 def _title(*, dry_run: bool) -> str:

@@ -152,6 +152,8 @@ def _shown(found: overview.Overview) -> dict[str, Any]:
         "verification_text": sentences.last_verification(verification),
         "verification": verification,
         "verifying": found.verifying is not None and found.cluster_alive,
+        "decisions_open": f"{found.decisions.open:,} open",
+        "decisions_held": f"{found.decisions.held:,} on hold",
         "duplicates": found.check.duplicate_applications if found.check else None,
         "chart": chart(found.history),
         "run": found.active,

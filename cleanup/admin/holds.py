@@ -15,6 +15,17 @@ from cleanup.names import safe
 from cleanup.permissions import CLEANING
 
 
+def _next(request: HttpRequest, key: str) -> str:
+    """Return the page that the button stood on."""
+    place = request.POST.get("next")
+    if place == "decisions":
+        page = request.POST.get("held", "")
+        return reverse("admin:cleanup_decisions", query={"held": page} if page.isdecimal() else None)
+    if place == "preview" and key:
+        return reverse("admin:cleanup_preview", args=[quote(key)])
+    return reverse("admin:cleanup_hold_changelist")
+
+
 def _list(_request: HttpRequest, _hold_id: int) -> str:
     return reverse("admin:cleanup_hold_changelist")
 
@@ -60,7 +71,7 @@ class HoldAdmin(Register):
         if held is not None:
             doors.log(request, held, "Marked the application “do not touch”.")
             messages.success(request, "No cleanup touches this application until you release it.")
-        return redirect("admin:cleanup_hold_changelist")
+        return redirect(_next(request, key))
 
     @doors.deed(*CLEANING, back=_list)
     def release_view(self, request: HttpRequest, hold_id: int) -> HttpResponse:
@@ -74,8 +85,7 @@ class HoldAdmin(Register):
         if doors.attempt(request, release):
             doors.log(request, held, "Released the application.")
             messages.success(request, "The application was released: cleanups may touch it again.")
-        back = "decisions" if request.POST.get("next") == "decisions" else "hold_changelist"
-        return redirect(f"admin:cleanup_{back}")
+        return redirect(_next(request, held.application_key))
 
     @admin.display(description="application")
     def who(self, hold: Hold) -> Any:

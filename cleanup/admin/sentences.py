@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from cleanup.exceptions import CleanupError
-from cleanup.models import ConsistencyCheck, Result, RollbackPoint, Run, Schedule, Verification
+from cleanup.models import ConsistencyCheck, Hold, Result, RollbackPoint, Run, Schedule, Verification
 from cleanup.names import safe
 from cleanup.queries import SetAside
 from cleanup.services.folder_history import FolderEvent
@@ -574,6 +574,13 @@ def none_to_clean_up(aside: SetAside) -> str:
     return f"{have}, but none can be cleaned up now: {listed(parts)}."
 
 
+def hold(found: Hold) -> str:
+    """Tell who has put an application on hold, when and why."""
+    by = f" by {safe(found.created_by)}" if found.created_by else ""
+    reason = f" Reason: {safe(found.reason)}." if found.reason else ""
+    return f"On hold since {moment_text(found.created_at)}{by}.{reason}"
+
+
 def obstacle(code: str) -> str:
     """Tell what keeps an application from being cleaned up, and the next step."""
     found = advice(code)
@@ -606,7 +613,7 @@ def last_check(check: ConsistencyCheck | None) -> str:
     found = f"{counted(number, 'application')} {'has' if number == 1 else 'have'} duplicates"
     found = found if number else "No duplicates"
     waiting = check.waiting_applications or 0
-    aside = f"; {waiting:,} of them {'waits' if waiting == 1 else 'wait'} for a decision" if waiting else ""
+    aside = f"; {waiting:,} of them {'is' if waiting == 1 else 'are'} on hold, refused or too large" if waiting else ""
     return f"{found}{aside}. Checked {moment_text(check.ended_at)}."
 
 

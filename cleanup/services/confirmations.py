@@ -17,6 +17,8 @@ from cleanup.services.reports import FolderCleanupResult
 
 #: Applications confirmed together.
 MOST = 100
+#: Applications looked at for the worst ones.
+CANDIDATES = 500
 
 NONE_ON_PURPOSE = Inclusion()
 
@@ -67,15 +69,16 @@ def prospects(*, using: str, applications: Sequence[str], include: Inclusion = N
 def worst(*, using: str, number: int) -> tuple[Prospect, ...]:
     """Return what would come of the applications with the most duplicates that can be cleaned up, worst first.
 
-    Those on hold and the large ones are not looked at; those that turn out to be refused give way to the next ones, of
-    as many as can be confirmed together. Raises PreflightFailed.
+    Those on hold are not looked at; those that turn out to be large or refused give way to the next ones, of the worst
+    few hundred. Raises PreflightFailed.
     """
-    cleanable = Cleanable(most_folders=conf.large_application(), queued_first=False)
-    candidates = queries.worst_applications(using=using, limit=MOST, cleanable=cleanable)
+    candidates = queries.worst_applications(using=using, limit=CANDIDATES, cleanable=Cleanable(queued_first=False))
     found: list[Prospect] = []
+    size = number
     while candidates and len(found) < number:
-        some, candidates = candidates[:number], candidates[number:]
+        some, candidates = candidates[:size], candidates[size:]
         found += (prospect for prospect in prospects(using=using, applications=some) if prospect.goes_ahead)
+        size = min(2 * size, MOST)
     return tuple(found[:number])
 
 

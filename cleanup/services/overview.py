@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet, Subquery
 from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
 from cleanup.models import Alert, ConsistencyCheck, Control, Run, Schedule, Service, Verification
-from cleanup.services import clusters, origin, runs, status
+from cleanup.services import clusters, decisions, origin, runs, status
+from cleanup.services.decisions import Counts
 
 #: Days in the chart.
 DAYS = 60
@@ -42,6 +44,7 @@ class Overview:
     cluster_alive: bool
     copied: origin.Copied | None
     """What makes the database a copy that was not adopted."""
+    decisions: Counts
 
     @property
     def frozen(self) -> bool:
@@ -56,8 +59,7 @@ class Overview:
 
 def overview(*, using: str) -> Overview:
     """Read how things are."""
-    history = _one_a_day(using=using)
-    latest = _checks(using=using).order_by("-id").first()
+    checks = _recent_checks(using=using)
     verifications = tuple(Verification.objects.using(using).order_by("-id")[:2])
     all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
     recent = tuple(Run.objects.using(using).order_by("-created_at")[:LISTED])
@@ -67,9 +69,9 @@ def overview(*, using: str) -> Overview:
     return Overview(
         control=Control.objects.using(using).filter(pk=1).first(),
         service=service,
-        check=history[-1] if history else latest_check(using=using),
-        checking=latest if latest is not None and latest.ended_at is None else None,
-        history=history,
+        check=checks.answered,
+        checking=checks.unended,
+        history=checks.history,
         verification=next((found for found in verifications if found.ended_at), None),
         verifying=next((found for found in verifications[:1] if found.ended_at is None), None),
         active=runs.active_cleanup(using=using),
@@ -87,6 +89,7 @@ def overview(*, using: str) -> Overview:
         open_alerts=len(alerts),
         cluster_alive=clusters.alive(using=using),
         copied=copied,
+        decisions=decisions.counts(using=using),
     )
 
 
@@ -103,9 +106,28 @@ def _answered(*, using: str) -> QuerySet[ConsistencyCheck]:
     return _checks(using=using).filter(ended_at__isnull=False, duplicate_applications__isnull=False)
 
 
-def _one_a_day(*, using: str) -> tuple[ConsistencyCheck, ...]:
-    """Return each day's last check, oldest first; days are those of the current time zone."""
+class _Checks(NamedTuple):
+    answered: ConsistencyCheck | None
+    """The latest that has ended with an answer."""
+    unended: ConsistencyCheck | None
+    """The newest of all, if it has not ended."""
+    history: tuple[ConsistencyCheck, ...]
+    """Each day's last, oldest first; days are those of the current time zone."""
+
+
+def _recent_checks(*, using: str) -> _Checks:
+    """Read all that the page shows of checks, in one query."""
     since = timezone.now() - timedelta(days=DAYS)
     by_day = _answered(using=using).filter(started_at__gt=since).annotate(day=TruncDate("started_at")).order_by()
     last = by_day.values("day").annotate(last=Max("id")).values("last")
-    return tuple(_checks(using=using).filter(pk__in=last).order_by("id"))
+    newest, answered = (
+        Subquery(checks.order_by("-id").values("pk")[:1]) for checks in (_checks(using=using), _answered(using=using))
+    )
+    wanted = Q(pk__in=last) | Q(pk=newest) | Q(pk=answered)
+    found = list(_checks(using=using).filter(wanted).order_by("id"))
+    with_answer = [check for check in found if check.ended_at and check.duplicate_applications is not None]
+    return _Checks(
+        answered=with_answer[-1] if with_answer else None,
+        unended=found[-1] if found and found[-1].ended_at is None else None,
+        history=tuple(check for check in with_answer if check.started_at > since),
+    )

@@ -174,3 +174,57 @@ class TestTheChoice:
         ann.follow("Dry run")
         ann.follow("Go on to clean up these …")
         assert self.chosen(ann)[:2] == worst[1:]
+
+
+class TestDecisions:
+    @pytest.fixture
+    def held(self, service) -> list[str]:
+        keys = [tree(ALIAS, "A, A").application for _ in range(120)]
+        for key in keys:
+            service.hold(key, reason="A court has asked for it", created_by="ann")
+        return keys
+
+    def number(self, ann: Person, section: str) -> int:
+        heading = ann.page.locator(f"#cleanup-{section}").inner_text()
+        return int(heading.partition("(")[2].strip(")"))
+
+    def test_are_complete_and_each_hold_has_its_button(self, person, service, held):
+        ann = person()
+        ann.page.get_by_role("link", name="on hold").click()
+        expected, released, page = Hold.objects.using(ALIAS).count(), 0, 1
+        assert self.number(ann, "held") == expected >= 120
+        while True:
+            released += ann.page.get_by_role("button", name="Release").count()
+            following = ann.page.get_by_role("link", name="Next page: on hold")
+            if not following.count():
+                break
+            following.click()
+            page += 1
+            ann.page.wait_for_url(f"**held={page}*")
+        assert released == expected
+
+    def test_are_released_on_a_later_page_and_on_the_applications_own(self, person, service, held):
+        before = Hold.objects.using(ALIAS).count()
+        ann = person()
+        ann.go(address("decisions", held=2))
+        ann.page.get_by_role("button", name="Release").first.click()
+        ann.sees("The application was released")
+        assert (self.number(ann, "held"), "Page 2 of" in ann.reads()) == (before - 1, True)
+        key = Hold.objects.using(ALIAS).latest("pk").application_key
+        ann.go(address("preview", key))
+        ann.sees("by ann. Reason: A court has asked for it.")
+        ann.press("Release")
+        ann.sees("The application was released")
+        ann.page.get_by_role("button", name="Clean up as shown").wait_for()
+        assert not Hold.objects.using(ALIAS).filter(application_key=key).exists()
+
+    def test_that_are_open_stand_apart_and_can_be_put_on_hold(self, person, service, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 6
+        key = tree(ALIAS, "A*7").application
+        service.cleanup_all_duplicate_folders(applications=[key])
+        ann = person()
+        ann.follow("Needs your decision")
+        waiting, held = self.number(ann, "open"), self.number(ann, "held")
+        ann.press(f"Put on hold: {key}")
+        ann.sees("No cleanup touches this application until you release it.")
+        assert (self.number(ann, "open"), self.number(ann, "held")) == (waiting - 1, held + 1)

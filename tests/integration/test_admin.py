@@ -22,6 +22,7 @@ from cleanup.models import (
     Finding,
     Heartbeat,
     Hold,
+    QueuedApplication,
     Result,
     RollbackPoint,
     Run,
@@ -631,7 +632,8 @@ class TestNeedsYourDecision:
     def test_lists_holds(self, boss, using):
         Hold.objects.create(application_key=application_with_duplicates(using), reason="in court")
         page = text(boss.get(address("decisions")))
-        assert "marked “do not touch”. Reason: in court." in page
+        assert "On hold (1)" in page
+        assert "in court" in page
 
     def test_lists_what_a_run_refused(self, boss, using, settings):
         settings.CLEANUP_LARGE_APPLICATION = 1
@@ -646,6 +648,87 @@ class TestNeedsYourDecision:
         service.cleanup_all_duplicate_folders()
         service.cleanup_all_duplicate_folders(include_large=True)
         assert "Nothing waits for you." in text(boss.get(address("decisions")))
+
+    def many(self, using, *, held: int, refused: int, queued: int) -> None:
+        run = Run.objects.create(kind="cleanup", status="completed")
+        Hold.objects.bulk_create(Hold(application_key=f"held {number}") for number in range(held))
+        Result.objects.bulk_create(
+            Result(run=run, application_key=f"refused {number}", status="failed", error_code="collision")
+            for number in range(refused)
+        )
+        QueuedApplication.objects.bulk_create(
+            QueuedApplication(application_key=f"queued {number}", code="too_large", refused=True)
+            for number in range(queued)
+        )
+
+    def test_shows_all_of_both_lists_page_by_page(self, boss, using):
+        self.many(using, held=120, refused=110, queued=30)
+        shown = set()
+        for number in (1, 2, 3):
+            page = boss.get(address("decisions", page=number, held=number)).content.decode()
+            shown |= set(re.findall(r"<bdi>(\w+ \d+)</bdi>", page))
+            assert ("Open (140)" in page, "On hold (120)" in page) == (True, True)
+        assert len(shown) == 260
+
+    def test_has_a_button_for_each_hold(self, boss, using):
+        self.many(using, held=120, refused=0, queued=0)
+        pages = [boss.get(address("decisions", held=number)).content.decode() for number in (1, 2, 3)]
+        assert sum(len(re.findall(r'aria-label="Release held', page)) for page in pages) == 120
+
+    def test_has_all_in_its_table(self, boss, using):
+        self.many(using, held=1100, refused=600, queued=30)
+        lines = boss.get(address("decisions_csv")).content.decode().splitlines()
+        assert len(lines) == 1 + 1100 + 600 + 30
+
+    def test_counts_alike_on_every_page(self, boss, using):
+        self.many(using, held=120, refused=110, queued=30)
+        overview, page = text(boss.get(address("control_changelist"))), text(boss.get(address("decisions")))
+        assert ("140 open · 120 on hold" in overview, "Open (140)" in page, "On hold (120)" in page) == (True,) * 3
+
+    def test_lists_an_application_once(self, boss, using):
+        run = Run.objects.create(kind="cleanup", status="completed")
+        for key in ("A", "B"):
+            Result.objects.create(run=run, application_key=key, status="failed", error_code="collision")
+            QueuedApplication.objects.create(application_key=key, code="collision", refused=True)
+        Hold.objects.create(application_key="B")
+        page = text(boss.get(address("decisions")))
+        assert ("Open (1)" in page, "On hold (1)" in page) == (True, True)
+
+    @pytest.mark.parametrize("large", [False, True])
+    def test_has_a_button_on_the_applications_own_page(self, boss, using, settings, large):
+        key = application_with_duplicates(using)
+        hold = Hold.objects.create(application_key=key, reason="in court", created_by="Ann")
+        if large:
+            settings.CLEANUP_LARGE_APPLICATION = 1
+        page = boss.get(address("preview", key))
+        assert "by Ann. Reason: in court." in text(page)
+        assert f'action="{address("release", hold.pk)}"' in page.content.decode()
+        page = boss.post(address("release", hold.pk), {"next": "preview"}, follow=True)
+        assert page.redirect_chain == [(address("preview", key), 302)]
+
+    def test_forgets_what_was_held_when_it_is_released(self, boss, using):
+        key = application_with_duplicates(using)
+        service = DatabaseCleanupService(using=using)
+        service.hold(key)
+        service.cleanup_all_duplicate_folders()
+        held = Hold.objects.get()
+        page = text(boss.post(address("release", held.pk), {"next": "decisions"}, follow=True))
+        assert ("Open (0)" in page, "On hold (0)" in page) == (True, True)
+
+    def test_lets_an_undo_be_asked_for_only_while_it_can_be(self, boss, cleaned):
+        result = Result.objects.get(run=cleaned)
+        undo = Run.objects.create(kind="rollback", status="completed")
+        Result.objects.create(
+            run=undo,
+            application_key=result.application_key,
+            status="failed",
+            error_code="conflict",
+            point=result.point,
+        )
+        button = address("undo_record", result.point.pk)
+        assert button in boss.get(address("decisions")).content.decode()
+        RollbackPoint.objects.update(status=RollbackPoint.Status.PURGED)
+        assert button not in boss.get(address("decisions")).content.decode()
 
     def test_quotes_formulas_in_its_table(self, boss, using):
         Hold.objects.create(application_key="=HYPERLINK(1)", reason="x")
@@ -695,9 +778,10 @@ class TestRegisters:
 
     def test_cost_a_few_queries(self, boss, full, using):
         keys = [application_with_duplicates(using) for _ in range(11)]
-        pages = [address(page) for page in PAGES]
+        pages = [address(page) for page in PAGES if page != "clean_up"]
+        pages += [address("clean_up", first=10), address("clean_up", application=keys[0])]
         pages += [address("folder", q="Docs"), address("preview", keys[0]), address("applications", q=keys[0])]
-        assert self.expensive(boss, using, [*pages, address("clean_up", application=keys[0])]) == {}
+        assert self.expensive(boss, using, pages) == {}
 
     def test_show_each_entry_by_itself(self, boss, full, using):
         models = [Alert, ConsistencyCheck, Finding, Hold, Result, RollbackPoint, Run, SnapshotRow, Verification]
