@@ -43,17 +43,15 @@ def failure_of(error: CleanupError | DatabaseFailure) -> Failure:
     return Failure("database", _database_sentence(error), WRONG_USAGE, {})
 
 
-def lost_run(error: DatabaseFailure, *, run_id: object, done: int, total: int, how_to_resume: str) -> Failure | None:
-    """Describe a database that was lost while a run was at work; None for any other failure."""
-    if not is_lost(error):
-        return None
+def interrupted_run(error: DatabaseFailure, *, run_id: object, done: int, total: int, how_to_resume: str) -> Failure:
+    """Describe an error of the database that ended the work at a run, of which a part may be done."""
+    what = f"The database was lost during run {run_id}" if is_lost(error) else f"Run {run_id} was interrupted"
     data = {"run_id": str(run_id), "done_applications": done, "total_applications": total}
     message = (
-        f"The database was lost during run {run_id}: {classify(error).message} "
-        f"{done:,} of {total:,} applications are done; of the others, none is half done. "
-        f"{how_to_resume}"
+        f"{what}: {classify(error).message} "
+        f"{done:,} of {total:,} applications are done; of the others, none is half done. {how_to_resume}"
     )
-    return Failure("database_lost", message, REFUSED, data)
+    return Failure("database_lost" if is_lost(error) else "database", message, REFUSED, data)
 
 
 def _plain(value: Any) -> Any:

@@ -21,12 +21,13 @@ from rich.text import Text
 from cleanup import conf
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError, Declined, MisconfiguredSetting, UsageError
-from cleanup.management.failures import Failure, failure_of, lost_run
+from cleanup.management.failures import Failure, failure_of, interrupted_run
 from cleanup.management.location import location
 from cleanup.management.log_lines import kept_off_terminals
 from cleanup.management.terminal import RunProgress, console, say
 from cleanup.names import safe
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.errors import RUN_AT_WORK
 
 DONE, FOUND, REFUSED = 0, 1, 3
 #: The verbosity that has log lines on a terminal, too.
@@ -93,8 +94,8 @@ class ShellCommand(BaseCommand):
         except OSError as error:
             self._end_unread(error)
         except KeyboardInterrupt as interrupt:
-            run = self.progress.run_id if self.progress else None
-            more = f"What is finished stays finished. {self.how_to_resume(run)}" if run else "Nothing was changed."
+            run = vars(interrupt).get(RUN_AT_WORK)
+            more = f"What is finished stays finished. {self.how_to_resume(run.pk)}" if run else "Nothing was changed."
             raise CommandError(f"Interrupted. {more}", returncode=INTERRUPTED) from interrupt
         if status:
             sys.exit(status)
@@ -136,12 +137,17 @@ class ShellCommand(BaseCommand):
         return f"Resume it with: manage.py database_cleanup --resume {run}{on}"
 
     def _failure_of(self, error: CleanupError | DatabaseFailure) -> Failure:
-        if isinstance(error, DatabaseFailure) and self.progress and (run := self.progress.run_id):
-            done, total = self.progress.done, self.progress.total
-            lost = lost_run(error, run_id=run, done=done, total=total, how_to_resume=self.how_to_resume(run))
-            if lost is not None:
-                return lost
-        return failure_of(error)
+        run = vars(error).get(RUN_AT_WORK)
+        if isinstance(error, CleanupError) or run is None:
+            return failure_of(error)
+        done = self.progress.done if self.progress else 0
+        return interrupted_run(
+            error,
+            run_id=run.pk,
+            done=max(done, run.done_applications),
+            total=run.total_applications,
+            how_to_resume=self.how_to_resume(run.pk),
+        )
 
     def _fail(self, failure: Failure, *, cause: Exception) -> NoReturn:
         try:

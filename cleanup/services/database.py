@@ -41,7 +41,7 @@ from cleanup.services import preflight as preflight_service
 from cleanup.services.arguments import LARGEST, checked_arguments
 from cleanup.services.collisions import add_policies, with_those_in_force
 from cleanup.services.consolidation import Consolidation, Inclusion
-from cleanup.services.errors import broken_guard, classify
+from cleanup.services.errors import RUN_AT_WORK, broken_guard, classify
 from cleanup.services.folders import FolderPlace, FolderStructure
 from cleanup.services.not_restored import LeftBehind, left_behind
 from cleanup.services.reports import (
@@ -324,6 +324,9 @@ class DatabaseCleanupService:
         )
         try:
             team.work()
+        except BaseException as error:
+            vars(error)[RUN_AT_WORK] = run
+            raise
         finally:
             if run.takes_slot or run.kind == Run.Kind.ROLLBACK:  # nobody waits for news of a single application
                 alerts.evaluate_quietly(using=self.using)

@@ -91,6 +91,10 @@ _SQLITE_NAMES_ONLY = frozenset(
 )
 
 
+#: What an exception that ended the work at a run carries: the run, for whoever tells of it.
+RUN_AT_WORK = "cleanup_run"
+
+
 @dataclass(frozen=True, slots=True)
 class Classified:
     """An error as it is stored and shown."""

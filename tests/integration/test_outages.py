@@ -14,8 +14,8 @@ from cleanup.models import Result, Run
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.reports import Progress
 from tests import databases, pgserver
-from tests.integration.test_command import MERGED, MESS, ROOT, command, environment
-from tests.integration.trees import assert_tree, execute, tree
+from tests.integration.test_command import MERGED, MESS, ROOT, command, environment, run_command
+from tests.integration.trees import assert_tree, execute, is_postgresql, tree
 from tests.reliability import mess
 
 
@@ -92,6 +92,38 @@ class TestLostDatabase:
             assert "Traceback" not in err
             report = DatabaseCleanupService(using=blank_database).resume(run.pk)
             assert report.successful_cleanups == 40
+
+
+class TestErrorInTheMidstOfARun:
+    """Of the database, in what is noted of the run: the exit status is not that of a call that changed nothing."""
+
+    @pytest.fixture(params=["NEW.status = 'running'", "NEW.done_applications > 0"])
+    def refusing(self, request, scratch_database) -> str:
+        mess.make(scratch_database, applications=4)
+        if is_postgresql(scratch_database):
+            execute(
+                scratch_database,
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                f" $$ BEGIN IF {request.param} THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$",
+            )
+            execute(
+                scratch_database,
+                "CREATE TRIGGER t BEFORE UPDATE ON cleanup_run FOR EACH ROW EXECUTE FUNCTION refuse()",
+            )
+        else:
+            execute(
+                scratch_database,
+                f"CREATE TRIGGER t BEFORE UPDATE ON cleanup_run WHEN {request.param}"
+                " BEGIN SELECT RAISE(ABORT, 'no'); END",
+            )
+        return scratch_database
+
+    def test_names_the_run_and_the_way_on(self, refusing):
+        done = run_command(refusing, "--cleanup", "--no-input")
+        run = Run.objects.using(refusing).get()
+        assert done.status == 3
+        assert f"Run {run.pk} was interrupted: The database refused" in done.sentence
+        assert f"Resume it with: manage.py database_cleanup --resume {run.pk}" in done.sentence
 
 
 @pytest.mark.only("postgresql")
