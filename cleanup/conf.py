@@ -29,14 +29,14 @@ def _get(name: str, default: Any) -> Any:
 def _choice(name: str, default: str, choices: tuple[str, ...]) -> Any:
     value = _get(name, default)
     if value not in choices:
-        raise MisconfiguredSetting(setting=name, problem=f"{value!r} is none of {', '.join(choices)}.")
+        raise MisconfiguredSetting(setting=name, problem=f"{value!r} is not one of {', '.join(choices)}.")
     return value
 
 
 def _flag(name: str, *, default: bool) -> bool:
     value = _get(name, default)
     if not isinstance(value, bool):
-        raise MisconfiguredSetting(setting=name, problem=f"{value!r} is neither True nor False.")
+        raise MisconfiguredSetting(setting=name, problem=f"{value!r} is not True or False.")
     return value
 
 
@@ -58,7 +58,9 @@ def _names(name: str) -> tuple[str, ...]:
     value = _get(name, ())
     is_list = isinstance(value, Collection) and not isinstance(value, str)
     if not is_list or not all(isinstance(entry, str) and "." in entry for entry in value):
-        raise MisconfiguredSetting(setting=name, problem='it is a list of "table.column" or "schema.table.column".')
+        raise MisconfiguredSetting(
+            setting=name, problem='it must be a list of "table.column" or "schema.table.column".'
+        )
     return tuple(value)
 
 
@@ -75,7 +77,7 @@ def _function(name: str, path: Any) -> Callable[..., Any]:
     except (ImportError, TypeError, AttributeError):
         function = None
     if not callable(function):
-        raise UnusableHook(setting=name, problem=f"{path!r} is no dotted path of a function.")
+        raise UnusableHook(setting=name, problem=f"{path!r} is not the dotted path of a function.")
     return cast("Callable[..., Any]", function)
 
 
@@ -113,7 +115,7 @@ def file_fields() -> Mapping[str, str]:
 def _fields(name: str, default: dict[str, str]) -> Mapping[str, str]:
     value = _get(name, {})
     if not isinstance(value, Mapping) or not set(value) <= set(default):
-        raise MisconfiguredSetting(setting=name, problem=f"it maps some of {', '.join(default)} to field names.")
+        raise MisconfiguredSetting(setting=name, problem=f"it must map some of {', '.join(default)} to field names.")
     return {**default, **value}
 
 
@@ -125,7 +127,7 @@ def folder_live() -> Mapping[str, Any] | None:
     value = _get("CLEANUP_FOLDER_LIVE", None)
     if value is not None and not (isinstance(value, Mapping) and value and all(isinstance(key, str) for key in value)):
         raise MisconfiguredSetting(
-            setting="CLEANUP_FOLDER_LIVE", problem="it maps columns to the value of a live folder, or is None."
+            setting="CLEANUP_FOLDER_LIVE", problem="it must map columns to the value of a live folder, or be None."
         )
     return cast("Mapping[str, Any] | None", value)
 
@@ -136,7 +138,7 @@ def application_label() -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
         raise MisconfiguredSetting(
-            setting="CLEANUP_APPLICATION_LABEL", problem="it is the name of a field, or a list of names."
+            setting="CLEANUP_APPLICATION_LABEL", problem="it must be the name of a field, or a list of names."
         )
     return tuple(names)
 
@@ -171,7 +173,7 @@ def collisions() -> Mapping[str, str | Mapping[str, str]]:
     """
     value = _get("CLEANUP_COLLISIONS", {})
     if not isinstance(value, Mapping):
-        raise MisconfiguredSetting(setting="CLEANUP_COLLISIONS", problem="it maps table names to policies.")
+        raise MisconfiguredSetting(setting="CLEANUP_COLLISIONS", problem="it must map table names to policies.")
     for table, policy in value.items():
         if not isinstance(table, str) or not _is_collision_policy(policy):
             raise MisconfiguredSetting(
@@ -226,8 +228,8 @@ def _values(allowed: Any) -> tuple[str | int | None, ...]:
 def _no_references() -> MisconfiguredSetting:
     return MisconfiguredSetting(
         setting="CLEANUP_EXTRA_REFERENCES",
-        problem='it is a list of "table.column" or "schema.table.column", each once, or maps them to conditions such '
-        'as {"kind": "folder"}: values, or lists of them, by column.',
+        problem='it must be a list of "table.column" or "schema.table.column", each once, or map them to conditions '
+        'such as {"kind": "folder"}: values, or lists of them, by column.',
     )
 
 
@@ -241,10 +243,10 @@ def history_tables() -> Mapping[str, Literal["leave", "move", "refuse"]]:
     value = _get("CLEANUP_HISTORY_TABLES", {})
     policies = ("leave", "move", "refuse")
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise MisconfiguredSetting(setting="CLEANUP_HISTORY_TABLES", problem="it maps names of tables to policies.")
+        raise MisconfiguredSetting(setting="CLEANUP_HISTORY_TABLES", problem="it must map names of tables to policies.")
     if not all(policy in policies for policy in value.values()):
         raise MisconfiguredSetting(
-            setting="CLEANUP_HISTORY_TABLES", problem='it maps names of tables to "leave", "move" or "refuse".'
+            setting="CLEANUP_HISTORY_TABLES", problem='it must map names of tables to "leave", "move" or "refuse".'
         )
     return cast("Mapping[str, Literal['leave', 'move', 'refuse']]", value)
 
@@ -277,7 +279,7 @@ def standard_folders() -> tuple[str, ...]:
         "CLEANUP_STANDARD_FOLDERS", ("Borrower", "Guarantor", "Collateral", "Business", "Supporting Documents")
     )
     if not isinstance(value, list | tuple):
-        raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem="it is a list of names.")
+        raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem="it must be a list of names.")
     for place, name in enumerate(value, start=1):
         if fault := fault_of_name(name):
             raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem=f"of name {place}, {fault}.")
@@ -358,7 +360,7 @@ def database() -> str:
     if value is None:
         return router.db_for_write(apps.get_model("cleanup", "Run"))
     if value not in settings.DATABASES:
-        raise MisconfiguredSetting(setting="CLEANUP_DATABASE", problem=f"{value!r} is no alias of DATABASES.")
+        raise MisconfiguredSetting(setting="CLEANUP_DATABASE", problem=f"{value!r} is not an alias in DATABASES.")
     return cast(str, value)
 
 
@@ -367,11 +369,13 @@ def api_rates() -> Mapping[str, str | None]:
     default = {"check": "30/min", "clean": "60/min", "tokens": "10/min"}
     value = _get("CLEANUP_API_RATES", {})
     if not isinstance(value, Mapping) or not set(value) <= set(default):
-        problem = f"it maps some of {', '.join(default)} to rates."
+        problem = f"it must map some of {', '.join(default)} to rates."
         raise MisconfiguredSetting(setting="CLEANUP_API_RATES", problem=problem)
     for rate in value.values():
         if rate is not None and not re.fullmatch(r"[1-9]\d*/(s|sec|m|min|h|hour|d|day)", str(rate)):
-            raise MisconfiguredSetting(setting="CLEANUP_API_RATES", problem=f"{rate!r} is no rate such as 30/min.")
+            raise MisconfiguredSetting(
+                setting="CLEANUP_API_RATES", problem=f"{rate!r} is not a valid rate; use a value such as '30/min'."
+            )
     return {**default, **value}
 
 
@@ -403,7 +407,7 @@ def throttle_limits() -> Mapping[str, float | None]:
     value = _get("CLEANUP_THROTTLE_LIMITS", {})
     if not isinstance(value, Mapping) or not set(value) <= set(_LIMITS) or not all(map(_is_limit, value.values())):
         raise MisconfiguredSetting(
-            setting="CLEANUP_THROTTLE_LIMITS", problem=f"it maps some of {', '.join(_LIMITS)} to numbers or None."
+            setting="CLEANUP_THROTTLE_LIMITS", problem=f"it must map some of {', '.join(_LIMITS)} to numbers or None."
         )
     return {**_LIMITS, **value}
 
@@ -435,7 +439,9 @@ def duty_cycle() -> float:
     """Share of the time that a worker works; the rest it leaves to others."""
     value = _positive_number("CLEANUP_DUTY_CYCLE", 1)
     if value > 1:
-        raise MisconfiguredSetting(setting="CLEANUP_DUTY_CYCLE", problem=f"{value!r} is more than 1, which is always.")
+        raise MisconfiguredSetting(
+            setting="CLEANUP_DUTY_CYCLE", problem=f"{value!r} is more than 1, which means always."
+        )
     return float(value)
 
 
@@ -523,7 +529,7 @@ def alert_emails() -> tuple[str, ...]:
     """Who is written to."""
     value = _get("CLEANUP_ALERT_EMAILS", ())
     if not isinstance(value, list | tuple) or not all(isinstance(entry, str) and "@" in entry for entry in value):
-        raise MisconfiguredSetting(setting="CLEANUP_ALERT_EMAILS", problem="it is a list of addresses.")
+        raise MisconfiguredSetting(setting="CLEANUP_ALERT_EMAILS", problem="it must be a list of addresses.")
     return tuple(value)
 
 
@@ -535,18 +541,24 @@ def alert_private_addresses() -> bool:
 def alert_urls() -> tuple[str, ...]:
     """Apprise URLs, separated by blanks in the environment; they hold secrets and stand nowhere else."""
     if hasattr(settings, "CLEANUP_ALERT_URLS"):
-        raise MisconfiguredSetting(setting="CLEANUP_ALERT_URLS", problem="it is read from the environment alone.")
+        raise MisconfiguredSetting(
+            setting="CLEANUP_ALERT_URLS",
+            problem="it is read from the environment alone, so do not set it in the settings.",
+        )
     return tuple(os.environ.get("CLEANUP_ALERT_URLS", "").split())
 
 
 def metrics_token() -> str:
     """Bearer token with which metrics can be read, from the environment; empty: none."""
     if hasattr(settings, "CLEANUP_METRICS_TOKEN"):
-        raise MisconfiguredSetting(setting="CLEANUP_METRICS_TOKEN", problem="it is read from the environment alone.")
+        raise MisconfiguredSetting(
+            setting="CLEANUP_METRICS_TOKEN",
+            problem="it is read from the environment alone, so do not set it in the settings.",
+        )
     token = os.environ.get("CLEANUP_METRICS_TOKEN", "").strip()
     if token and len(token) < _TOKEN_LENGTH:
         raise MisconfiguredSetting(
-            setting="CLEANUP_METRICS_TOKEN", problem=f"it has fewer than {_TOKEN_LENGTH} characters."
+            setting="CLEANUP_METRICS_TOKEN", problem=f"it must have at least {_TOKEN_LENGTH} characters."
         )
     return token
 
