@@ -56,7 +56,7 @@ class ControlAdmin(Register):
                 "title": "Cleanup",
                 "opts": self.opts,
                 **_shown(found),
-                **restored.notice(request),
+                **restored.notice_of(request, found.copied),
                 "may_control": found.active is not None and may_control(request, found.active),
                 **(extra_context or {}),
             },

@@ -11,7 +11,11 @@ from cleanup.services import origin
 
 def notice(request: HttpRequest) -> dict[str, Any]:
     """Return what a page says of a copy that was not adopted; nothing where it is none."""
-    found = origin.copied(using=doors.database())
+    return notice_of(request, origin.copied(using=doors.database()))
+
+
+def notice_of(request: HttpRequest, found: origin.Copied | None) -> dict[str, Any]:
+    """Return the same where it is known already whether this is a copy."""
     if found is None:
         return {}
     runs = origin.interrupted(using=doors.database())

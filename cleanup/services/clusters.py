@@ -19,6 +19,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connections, router, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -73,7 +74,12 @@ def _hand_over(task: str, arguments: tuple[Any, ...], options: dict[str, Any]) -
 
 def alive(*, using: str) -> bool:
     """Tell whether a cluster has given a sign of life of late."""
-    return Heartbeat.objects.using(using).filter(beat_at__gt=Now() - conf.heartbeat_patience()).exists()
+    return fresh().using(using).exists()
+
+
+def fresh() -> QuerySet[Heartbeat]:
+    """Return the clusters that have given a sign of life of late."""
+    return Heartbeat.objects.filter(beat_at__gt=Now() - conf.heartbeat_patience())
 
 
 def require_alive(*, using: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
-from django.db.models import Max, Q, QuerySet, Subquery
+from django.db.models import Exists, Max, Q, QuerySet, Subquery
 from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
@@ -64,7 +64,7 @@ def overview(*, using: str) -> Overview:
     all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
     recent = tuple(Run.objects.using(using).order_by("-created_at")[:LISTED])
     alerts = tuple(Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED).order_by("-id")[:MOST_ALERTS])
-    service = Service.objects.using(using).filter(pk=1).first()
+    service = Service.objects.using(using).filter(pk=1).annotate(served=Exists(clusters.fresh())).first()
     copied = origin.compared(service.database_identity, using=using) if service is not None else None
     return Overview(
         control=Control.objects.using(using).filter(pk=1).first(),
@@ -87,7 +87,7 @@ def overview(*, using: str) -> Overview:
         ),
         alerts=alerts[:LISTED],
         open_alerts=len(alerts),
-        cluster_alive=clusters.alive(using=using),
+        cluster_alive=clusters.alive(using=using) if service is None else service.served,
         copied=copied,
         decisions=decisions.counts(using=using),
     )
