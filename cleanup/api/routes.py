@@ -61,4 +61,5 @@ def patterns() -> Iterator[URLPattern]:
     for route, view, name in ROUTES:
         yield path(route, view.as_view(), name=name)
         yield path(f"{route}/", view.as_view())
+    yield path("", manual.Nowhere.as_view())
     yield path("<path:nowhere>", manual.Nowhere.as_view())

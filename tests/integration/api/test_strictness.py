@@ -252,6 +252,13 @@ class TestWhatDjangoCannotMakeARequestOf:
         assert (status, kind, document["code"]) == (400, "application/problem+json", "parse_error")
 
 
+class TestAPathThatIsNone:
+    @pytest.mark.parametrize("path", ["/api/cleanup/", "/api/cleanup/nonsense", "/api/cleanup/runs/a/b"])
+    def test_is_a_problem(self, caller, path):
+        response = caller.get(path)
+        assert (response.status_code, response.headers["Content-Type"]) == (404, "application/problem+json")
+
+
 class TestAFailureThatNobodyForesaw:
     def test_is_a_problem(self, caller, monkeypatch):
         monkeypatch.setattr("cleanup.api.views.operations.Status.get", lambda *_: 1 / 0)
