@@ -22,7 +22,7 @@ from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, TooLargeToPr
 from cleanup.models import Hold, Run
 from cleanup.names import safe
 from cleanup.permissions import CLEANING, Permission
-from cleanup.services import applications, confirmations, overview, previews
+from cleanup.services import applications, confirmations, previews
 from cleanup.services.consolidation import Inclusion
 
 #: Applications that the buttons for the worst ones mean.
@@ -303,11 +303,8 @@ class CleaningPages(Pages):
     @doors.needs(Permission.CLEAN_EVERYTHING)
     def clean_up_everything(self, request: HttpRequest) -> HttpResponse:
         """Ask for the number of applications to be typed in; start a cleanup of all when it is right."""
-        check = overview.latest_check(using=doors.database())
-        total = check.duplicate_applications if check else None
-        if check is None or total is None:
-            messages.warning(request, "Check first: nothing is known about duplicates yet.")
-            return redirect("admin:cleanup_control_changelist")
+        aside = confirmations.why_none(using=doors.database())
+        total = aside.affected - aside.held - aside.large  # a run tries again what was refused
         wrong = False
         if request.method == "POST":
             typed = request.POST.get("total", "").strip().replace(",", "").replace(" ", "")
@@ -320,7 +317,7 @@ class CleaningPages(Pages):
             title="Clean up everything?",
             total=total,
             total_text=sentences.counted(total, "application"),
-            checked=sentences.moment_text(check.ended_at),
+            aside=sentences.left_aside(aside.held + aside.large),
             undo=sentences.undo_for(conf.rollback_days(), now=timezone.now()),
             nothing_deleted=sentences.NOTHING_DELETED,
             wrong=wrong,

@@ -4,9 +4,10 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
+from django.utils import timezone
 
 from cleanup.admin import doors, restored, sentences, states
 from cleanup.admin.answers import DecisionPages, FolderPages
@@ -14,6 +15,7 @@ from cleanup.admin.chart import chart
 from cleanup.admin.cleaning import CleaningPages
 from cleanup.admin.registers import Register
 from cleanup.admin.runs import live, may_control, numbers
+from cleanup.admin.standing import Standing, copied_health, health
 from cleanup.admin.undo import UndoPages
 from cleanup.models import Alert, Control, Run, Schedule
 from cleanup.names import safe
@@ -32,6 +34,7 @@ class ControlAdmin(Register):
         site = self.admin_site
         pages = (CleaningPages(site), UndoPages(site), DecisionPages(site), FolderPages(site))
         return [
+            doors.page(site, "now/", self.now_view, "now"),
             doors.page(site, "check/", self.check_view, "check"),
             doors.page(site, "verify/", self.verify_view, "verify"),
             doors.page(site, "stop-everything/", self.freeze_view, "freeze"),
@@ -61,6 +64,12 @@ class ControlAdmin(Register):
                 **(extra_context or {}),
             },
         )
+
+    @doors.needs(Permission.LOOK)
+    def now_view(self, request: HttpRequest) -> HttpResponse:
+        """Return what changes on the cleanup page while something runs; the page asks for it again and again."""
+        found = overview.overview(using=doors.database())
+        return render(request, "admin/cleanup/now.html", _shown(found))
 
     @doors.deed(Permission.CHECK)
     def check_view(self, request: HttpRequest) -> HttpResponse:
@@ -129,26 +138,18 @@ class ControlAdmin(Register):
 
 
 def _shown(found: overview.Overview) -> dict[str, Any]:
-    verification = found.verification
-    latest = next((run for run in found.recent if run.kind == Run.Kind.CLEANUP), None)
+    verification, known = found.verification, found.knowledge
     return {
-        "health": sentences.copied_health()
-        if found.copied
-        else sentences.health(
-            frozen=found.frozen,
-            duplicates=found.check.duplicate_applications if found.check else None,
-            verification_passed=verification.passed if verification else None,
-            alerts=found.open_alerts,
-            overdue=found.overdue,
-            stopped=latest is not None and latest.status == Run.Status.STOPPED,
-        ),
+        "health": copied_health() if found.copied else health(_standing(found)),
+        "follows": found.follows,
+        "page_state": found.state,
         "frozen": found.frozen,
         "frozen_reason": safe(found.control.reason) if found.control else "",
         "frozen_since": sentences.moment_text(found.control.changed_at) if found.control else "",
         "cluster_alive": found.cluster_alive,
         "service_started": found.started,
-        "check_text": sentences.last_check(found.check),
-        "checking": found.checking is not None and found.cluster_alive,
+        "check_text": sentences.last_check(found.check, outdated=known is not None and known.outdated),
+        "checking": found.is_checking,
         "verification_text": sentences.last_verification(verification),
         "verification": verification,
         "verifying": found.verifying is not None and found.cluster_alive,
@@ -157,21 +158,44 @@ def _shown(found: overview.Overview) -> dict[str, Any]:
         "duplicates": found.check.duplicate_applications if found.check else None,
         "chart": chart(found.history),
         "run": found.active,
-        **(live(found.active) if found.active else {}),
-        "recent": [_run(run) for run in found.recent],
+        **(live(found.active, silence=found.silence) if found.active else {}),
+        "recent": [_run(run, silent=run is found.active and found.silence is not None) for run in found.recent],
         "schedules": [_schedule(schedule, found) for schedule in found.schedules],
         "alerts": [_alert(alert) for alert in found.alerts],
         "more_alerts": max(0, found.open_alerts - len(found.alerts)),
     }
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _standing(found: overview.Overview) -> Standing:
+    latest = next((run for run in found.recent if run.kind == Run.Kind.CLEANUP), None)
+    known = found.knowledge
+    return Standing(
+        now=timezone.now(),
+        duplicates=known.duplicates if known else None,
+        checked_at=known.check.ended_at if known else None,
+        old=known is not None and known.old,
+        outdated=known is not None and known.outdated,
+        checking=found.is_checking,
+        cluster_alive=found.cluster_alive,
+        schedules_on=found.started,
+        checks_on=found.checks_on,
+        run=found.active,
+        silence=found.silence,
+        frozen=found.frozen,
+        stopped=latest is not None and latest.status == Run.Status.STOPPED,
+        verification_passed=found.verification.passed if found.verification else None,
+        alerts=found.open_alerts,
+        overdue=found.overdue,
+    )
+
+
+def _run(run: Run, *, silent: bool) -> dict[str, Any]:
     return {
         "pk": run.pk,
         "what": "Cleanup" if run.kind == Run.Kind.CLEANUP else "Undo",
         "state": sentences.run_status(run.status),
         "level": states.run_level(run.status, failed=run.failed_applications),
-        "progress": sentences.run_progress(run),
+        "progress": sentences.run_progress(run, silent=silent),
         "numbers": numbers(run),
         "outcome": sentences.run_outcome(run),
         "when": sentences.moment_text(run.started_at or run.created_at),

@@ -1,5 +1,6 @@
 """Registers of runs and of their results, the live page of a run, and what can be done to it."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -12,9 +13,11 @@ from django.utils.safestring import SafeString
 
 from cleanup.admin import doors, restored, sentences, states
 from cleanup.admin.registers import Register, application, link, list_link
+from cleanup.admin.standing import no_progress
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.names import safe
 from cleanup.permissions import CONTROLLING, Permission, to_control
+from cleanup.services.silence import silent_for
 
 
 def _address(_request: HttpRequest, run_id: Any) -> str:
@@ -31,9 +34,6 @@ class RunAdmin(Register):
     search_help_text = "Id, who started it, or words of the reason"
     fields = [
         "what",
-        "state",
-        "progress",
-        "outcome",
         "exactness",
         "when",
         "ended",
@@ -66,14 +66,16 @@ class RunAdmin(Register):
         run = self.get_object(request, object_id)
         extra: dict[str, Any] = {}
         if run is not None:
-            extra = {"run": run, **live(run), "may_control": may_control(request, run), **restored.notice(request)}
+            shown = live(run, silence=silent_for(using=doors.database(), run=run))
+            extra = {"run": run, **shown, "may_control": may_control(request, run), **restored.notice(request)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
     @doors.needs(Permission.LOOK)
     def progress_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Return the part of a page that shows how far a run has come; the page asks for it again and again."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        return render(request, "admin/cleanup/progress.html", {"run": run, **live(run)})
+        shown = live(run, silence=silent_for(using=doors.database(), run=run))
+        return render(request, "admin/cleanup/followed.html", {"run": run, **shown})
 
     @doors.deed(*CONTROLLING, back=_address)
     def pause_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
@@ -249,14 +251,15 @@ class ResultAdmin(Register):
         return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
 
 
-def live(run: Run) -> dict[str, Any]:
-    """Return what the live part of a page shows about a run."""
+def live(run: Run, *, silence: timedelta | None = None) -> dict[str, Any]:
+    """Return what the live part of a page shows about a run, which may have given no sign of life for a while."""
     return {
         "run_state": sentences.run_status(run.status).capitalize(),
         "run_reason": safe(run.status_reason),
         "run_waiting_for": safe(run.waiting_for),
-        "run_progress": sentences.run_progress(run),
+        "run_progress": sentences.run_progress(run, silent=silence is not None),
         "run_numbers": numbers(run),
+        "run_silence": no_progress(silence) if silence else "",
         "run_outcome": sentences.run_outcome(run),
         "run_active": run.status in (Run.Status.PENDING, Run.Status.RUNNING, Run.Status.PAUSING),
         "run_can_pause": run.status in (Run.Status.PENDING, Run.Status.RUNNING),

@@ -75,53 +75,6 @@ def undo_for(days: int, *, now: datetime) -> str:
     return undo_until(now + timedelta(days=days), now=now)
 
 
-# Is all well?
-
-
-class Health(NamedTuple):
-    """What the cleanup page says first."""
-
-    level: str
-    """``good``, ``attention`` or ``unknown``; shown as a word and a colour."""
-    sentence: str
-
-
-def health(
-    *,
-    frozen: bool,
-    duplicates: int | None,
-    verification_passed: bool | None,
-    alerts: int = 0,
-    overdue: Iterable[str] = (),
-    stopped: bool = False,
-) -> Health:
-    """Say in one sentence whether all is well, and if not, what is not."""
-    troubles = []
-    if frozen:
-        troubles.append("everything is stopped")
-    if stopped:
-        troubles.append("the last cleanup stopped before its end")
-    if duplicates:
-        troubles.append(f"{counted(duplicates, 'application')} {'has' if duplicates == 1 else 'have'} duplicates")
-    if verification_passed is False:
-        troubles.append("the last verification found errors")
-    if alerts:
-        troubles.append(f"{counted(alerts, 'alert')} {'is' if alerts == 1 else 'are'} open")
-    late = list(overdue)
-    if late:
-        troubles.append(f"{listed(map(schedule_name, late))} {'is' if len(late) == 1 else 'are'} overdue")
-    if troubles:
-        return Health("attention", f"Not all is well: {listed(troubles)}.")
-    if duplicates is None:
-        return Health("unknown", "Nothing has been checked yet. Press “Check now” to see how things are.")
-    return Health("good", "All is well: no application has duplicates.")
-
-
-def copied_health() -> Health:
-    """Say that this database is a copy."""
-    return Health("attention", "This database is a copy of another one. Nothing happens here by itself.")
-
-
 _SCHEDULES = {
     "consistency_check": "consistency check",
     "full_cleanup": "full cleanup",
@@ -142,6 +95,7 @@ _HOW = {
     "api": "through the API",
     "admin": "in the admin",
     "schedule": "by its schedule",
+    "run": "after a run",
 }
 
 
@@ -167,10 +121,10 @@ def run_status(status: str) -> str:
     return _RUN_STATUS[Run.Status(status)]
 
 
-def run_progress(run: Run) -> str:
-    """Tell how far a run has come."""
+def run_progress(run: Run, *, silent: bool = False) -> str:
+    """Tell how far a run has come, and how long it will take unless it gives no sign of life."""
     total = counted(run.total_applications, "application")
-    left = duration(run.seconds_left) if run.status == Run.Status.RUNNING and run.seconds_left else ""
+    left = duration(run.seconds_left) if run.status == Run.Status.RUNNING and run.seconds_left and not silent else ""
     return f"{run.done_applications:,} of {total} done{f'; about {left} left' if left else ''}."
 
 
@@ -244,6 +198,14 @@ def merged(folders: int, files: int) -> str:
     """Tell what a merge does in all."""
     moved = f"{counted(files, 'file')} {'moves' if files == 1 else 'move'}" if files else "No file moves"
     return f"{counted(folders, 'duplicate folder')} {'is' if folders == 1 else 'are'} merged. {moved}."
+
+
+def left_aside(number: int) -> str:
+    """Tell how many applications with duplicates a cleanup of everything leaves alone."""
+    if not number:
+        return ""
+    subject = f"{counted(number, 'more application')} {'has' if number == 1 else 'have'} duplicates and"
+    return f"{subject} will be left alone: on hold, or very large."
 
 
 def restored_text(folders: int, files: int, references: int) -> str:
@@ -605,8 +567,8 @@ def folder_event(event: FolderEvent) -> str:
 # Checks and schedules.
 
 
-def last_check(check: ConsistencyCheck | None) -> str:
-    """Tell what the last check found, and when."""
+def last_check(check: ConsistencyCheck | None, *, outdated: bool = False) -> str:
+    """Tell what the last check found, and when; ``outdated``: a run has changed folders since."""
     if check is None or check.duplicate_applications is None:
         return "Not checked yet."
     number = check.duplicate_applications
@@ -614,7 +576,8 @@ def last_check(check: ConsistencyCheck | None) -> str:
     found = found if number else "No duplicates"
     waiting = check.waiting_applications or 0
     aside = f"; {waiting:,} of them {'is' if waiting == 1 else 'are'} on hold, refused or too large" if waiting else ""
-    return f"{found}{aside}. Checked {moment_text(check.ended_at)}."
+    before = ", before folders were changed" if outdated else ""
+    return f"{found}{aside}. Checked {moment_text(check.ended_at)}{before}."
 
 
 def last_verification(verification: Verification | None) -> str:

@@ -170,6 +170,9 @@ class ActiveRun(Any_):
     status = serializers.CharField()
     status_reason = serializers.CharField()
     worked = serializers.BooleanField()
+    silent_seconds = serializers.IntegerField(
+        allow_null=True, help_text="Since its last sign of life, where that is longer than half a minute."
+    )
     total_applications = serializers.IntegerField()
     done_applications = serializers.IntegerField()
     successful_applications = serializers.IntegerField(help_text="Done, and neither failed nor left alone.")
@@ -230,10 +233,25 @@ class RestoredCopy(Any_):
     command = serializers.CharField(help_text="Adopts it.")
 
 
+class LastCheck(Any_):
+    """What the latest check found, and what that is worth."""
+
+    check_time = serializers.DateTimeField()
+    duplicate_applications = serializers.IntegerField()
+    waiting_for_decision = serializers.IntegerField()
+    age_seconds = serializers.IntegerField()
+    current = serializers.BooleanField(
+        help_text="Younger than two periods of its schedule, or a day where none renews it, and nothing changed since."
+    )
+    changed_since = serializers.BooleanField(help_text="A run has changed folders since it began.")
+
+
 class StatusDocument(Any_):
     """What the service is doing."""
 
     running = serializers.BooleanField(help_text="Started, a cluster is alive, and the database is no restored copy.")
+    cluster_alive = serializers.BooleanField()
+    last_check = LastCheck(allow_null=True)
     started = serializers.BooleanField()
     restored_copy = RestoredCopy(allow_null=True)
     frozen = serializers.BooleanField()

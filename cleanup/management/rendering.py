@@ -242,6 +242,7 @@ def show_status(to: Console, status: JSON) -> None:
         say(to, "No cleanup run is active.")
     else:
         show_run(to, run)
+    _show_last_check(to, status["last_check"], at_work=run is not None and run["status"] != "paused")
     for entry in status["handed_over"]:
         _show_handed_over(to, entry)
     show_service(to, status)
@@ -262,6 +263,29 @@ def _show_handed_over(to: Console, entry: JSON) -> None:
         found = {"check": "applications that need a cleanup", "verification": "errors"}[entry["kind"]]
         verdict = found if entry["found_something"] else "nothing wrong"
         say(to, f"{subject}, on {as_time(entry['ended_at'])}, found {verdict}.")
+
+
+def _show_last_check(to: Console, check: JSON | None, *, at_work: bool) -> None:
+    """Show what is known of duplicates, and whether it can still be true."""
+    if check is None:
+        say(to, "Nothing has been checked yet.", style=WARN)
+        return
+    number = check["duplicate_applications"]
+    found = f"{counted(number, 'application')} had duplicates" if number else "No duplicates"
+    said = f"{found} at the last check, {_ago(check['age_seconds'])}"
+    if check["changed_since"] or at_work:
+        say(to, f"{said}; folders have changed since.", style=WARN)
+    elif not check["current"]:
+        say(to, f"{said}; that is too old to rely on.", style=WARN)
+    else:
+        say(to, f"{said}.", style=BAD if number else GOOD)
+
+
+def _ago(seconds: int) -> str:
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * length:
+            return f"{counted(seconds // length, unit)} ago"
+    return f"{counted(seconds, 'second')} ago"
 
 
 def show_service(to: Console, status: JSON) -> None:
@@ -301,6 +325,8 @@ def show_run(to: Console, run: JSON) -> None:
     )
     state = with_reason(f"Run {run['run_id']} is {run['status']}", run.get("status_reason", ""))
     say(to, f"{state} {done}")
+    if run.get("silent_seconds"):
+        say(to, f"No sign of life for {run['silent_seconds']:,} seconds. The worker may be down.", style=BAD)
     if run.get("waiting_for"):
         say(to, with_reason("It is waiting for the database", run["waiting_for"]), style=WARN)
     if run["status"] in ("pending", "paused", "stopped") or not run.get("worked", True):

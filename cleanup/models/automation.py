@@ -113,10 +113,11 @@ class ConsistencyCheck(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     started_at = models.DateTimeField(db_default=Now())
+    """When it was asked for; from its beginning on, when it began."""
     ended_at = models.DateTimeField(null=True, blank=True)
     started_by = models.CharField(max_length=255, blank=True)
     started_how = models.CharField(max_length=16, default="service")
-    """shell, service, api, admin or schedule."""
+    """shell, service, api, admin or schedule; run: after one that has changed something."""
     duplicate_applications = models.PositiveIntegerField(null=True, blank=True)
     waiting_applications = models.PositiveIntegerField(null=True, blank=True)
     """Of these, the ones that wait for a person's decision: held, refused, too large."""

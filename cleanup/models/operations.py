@@ -302,6 +302,7 @@ class RollbackPoint(models.Model):
         indexes = [
             models.Index(fields=["application_key", "-sequence"], name="cleanup_point_application"),
             models.Index(fields=["expires_at"], condition=Q(status="live"), name="cleanup_point_expiry"),
+            models.Index(fields=["ended_at"], condition=Q(status="rolled_back"), name="cleanup_point_undone"),
         ]
 
     def __str__(self) -> str:

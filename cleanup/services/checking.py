@@ -18,7 +18,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import ConsistencyCheck, Control, Hold, QueuedApplication, Result, Run, Schedule, Verification
 from cleanup.queries import AffectedApplication
 from cleanup.references import faults_of_shape
-from cleanup.services import deploys, integrity, retention
+from cleanup.services import deploys, integrity, knowledge, retention
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.reports import JSON
 
@@ -103,9 +103,15 @@ def _waiting(using: str) -> Callable[[set[str]], set[str]]:
 
 
 def perform(check: ConsistencyCheck, *, using: str, now: datetime, verify: Callable[[], JSON]) -> JSON:
-    """Do a stored check: re-point late arrivals, unless all cleaning is frozen, and keep the answer."""
+    """Do a stored check: re-point late arrivals, unless all cleaning is frozen, and keep the answer.
+
+    One that follows a run leaves late arrivals to the hourly one, and verifies where the run may have changed that.
+    """
     arrived = 0
-    if not Control.objects.using(using).filter(frozen=True).exists():
+    after_a_run = check.started_how == knowledge.AFTER_A_RUN
+    if after_a_run and knowledge.verification_is_outdated(using=using):
+        verify()
+    if not after_a_run and not Control.objects.using(using).filter(frozen=True).exists():
         arrived = sum(LateArrivals(using=using, references=deploys.read(using=using)).sweep().values())
     at_most = None
     if check.started_how == "schedule":

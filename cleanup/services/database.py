@@ -31,6 +31,8 @@ from cleanup.services import (
     deploys,
     folders,
     history,
+    knowledge,
+    origin,
     retention,
     rollback,
     runs,
@@ -329,6 +331,8 @@ class DatabaseCleanupService:
             raise
         finally:
             if run.takes_slot or run.kind == Run.Kind.ROLLBACK:  # nobody waits for news of a single application
+                if clusters.alive(using=self.using) and not origin.is_at_rest(using=self.using):
+                    knowledge.renew(using=self.using)
                 alerts.evaluate_quietly(using=self.using)
 
     def _check_numbers(self, **numbers: int | None) -> None:

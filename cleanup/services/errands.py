@@ -16,7 +16,7 @@ from django.utils import timezone
 from cleanup.exceptions import Busy, CleanupError, Frozen
 from cleanup.models import ConsistencyCheck, Run, Schedule, ScheduledRun, Tick, Verification
 from cleanup.phrases import with_reason
-from cleanup.services import alerts, background, checking, clusters, origin, ticks
+from cleanup.services import alerts, background, checking, clusters, knowledge, origin, ticks
 from cleanup.services.database import DatabaseCleanupService
 from cleanup.services.errors import classify
 from cleanup.services.ticks import Seat
@@ -44,6 +44,7 @@ def work(*, using: str, tick_id: int, token: str) -> None:
             _ERRANDS[Tick.Kind(seat.tick.kind)](seat)
         seat.end()
     settle(using=using)
+    knowledge.renew(using=using)
     alerts.evaluate_quietly(using=using)
 
 
@@ -53,6 +54,7 @@ def check(seat: Seat) -> None:
     row = checks.first()
     if row is None:
         return
+    checks.update(started_at=Now())
     verify = DatabaseCleanupService(using=seat.using).verify_cleanup_integrity
     error = _attempt(seat, lambda: checking.perform(row, using=seat.using, now=timezone.now(), verify=verify))
     if error:

@@ -2,7 +2,7 @@
 
 It is the one thing that django-q2 has to do on time; all else follows from rows. It may be late, doubled or lost: a
 schedule fires by a conditional UPDATE of the time when it is next due, so once, and what was missed meanwhile collapses
-into that. It costs seven queries where there is nothing to do.
+into that. It costs eight queries where there is nothing to do.
 """
 
 import logging
@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Control, Schedule, ScheduledRun, Service, Tick
 from cleanup.phrases import as_time
-from cleanup.services import alerts, background, clusters, errands, origin, runs, ticks, unattended
+from cleanup.services import alerts, background, clusters, errands, knowledge, origin, runs, ticks, unattended
 from cleanup.services.schedules import next_time
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ def heartbeat(*, using: str) -> None:
         logger.warning("run %s: nobody works at it, and it is handed to the clusters", run.pk)
         with transaction.atomic(using=using):
             background.issue(run, using=using)
+    knowledge.renew(using=using)
     started = Service.objects.filter(started=True)
     schedules = Schedule.objects.using(using).filter(Exists(started), enabled=True, next_run__lte=Now())
     for schedule in schedules.annotate(now=Now()):

@@ -2,20 +2,24 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Exists, Max, Q, QuerySet, Subquery
 from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
 from cleanup.models import Alert, ConsistencyCheck, Control, Run, Schedule, Service, Verification
-from cleanup.services import clusters, decisions, origin, runs, status
+from cleanup.services import clusters, decisions, knowledge, origin, status
 from cleanup.services.decisions import Counts
+from cleanup.services.knowledge import Knowledge
+from cleanup.services.silence import AT_WORK, silent_since
 
 #: Days in the chart.
 DAYS = 60
 #: Runs and alerts listed.
 LISTED = 5
+#: Active runs looked at.
+MOST_ACTIVE = 100
 #: Alerts counted; there are as many as there are causes.
 MOST_ALERTS = 100
 
@@ -27,8 +31,8 @@ class Overview:
     control: Control | None
     """The freeze switch, where it has ever been used."""
     service: Service | None
-    check: ConsistencyCheck | None
-    """The latest that has ended with an answer."""
+    knowledge: Knowledge | None
+    """What the latest check that has ended with an answer is worth."""
     checking: ConsistencyCheck | None
     """One that is being worked."""
     history: tuple[ConsistencyCheck, ...]
@@ -36,6 +40,9 @@ class Overview:
     verification: Verification | None
     verifying: Verification | None
     active: Run | None
+    """The run at work, or else one that is paused; of any kind, the one that has the slot first."""
+    silence: timedelta | None
+    """How long it has given no sign of life, where it ought to."""
     recent: tuple[Run, ...]
     schedules: tuple[Schedule, ...]
     overdue: tuple[str, ...]
@@ -45,6 +52,34 @@ class Overview:
     copied: origin.Copied | None
     """What makes the database a copy that was not adopted."""
     decisions: Counts
+
+    @property
+    def check(self) -> ConsistencyCheck | None:
+        """The latest check that has ended with an answer."""
+        return self.knowledge.check if self.knowledge else None
+
+    @property
+    def checks_on(self) -> bool:
+        """Tell whether the schedule of the check is not switched off."""
+        return any(row.name == Schedule.Name.CONSISTENCY_CHECK and row.enabled for row in self.schedules)
+
+    @property
+    def is_checking(self) -> bool:
+        """Tell whether a check is being worked, by a cluster that is alive."""
+        return self.checking is not None and self.cluster_alive
+
+    @property
+    def follows(self) -> bool:
+        """Tell whether something is going on whose end is worth waiting for."""
+        at_work = self.active is not None and self.active.status in AT_WORK
+        return at_work or self.is_checking or (self.verifying is not None and self.cluster_alive)
+
+    @property
+    def state(self) -> str:
+        """Name what goes on: while it is the same, figures may change, and nothing else."""
+        run = f"{self.active.pk} {self.active.status}" if self.active else ""
+        tasks = [task.pk if task is not None else "" for task in (self.checking, self.verifying)]
+        return f"{run}/{tasks[0]}/{tasks[1]}"
 
     @property
     def frozen(self) -> bool:
@@ -62,28 +97,32 @@ def overview(*, using: str) -> Overview:
     checks = _recent_checks(using=using)
     verifications = tuple(Verification.objects.using(using).order_by("-id")[:2])
     all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
-    recent = tuple(Run.objects.using(using).order_by("-created_at")[:LISTED])
+    runs = _runs(using=using)
     alerts = tuple(Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED).order_by("-id")[:MOST_ALERTS])
     service = Service.objects.using(using).filter(pk=1).annotate(served=Exists(clusters.fresh())).first()
     copied = origin.compared(service.database_identity, using=using) if service is not None else None
+    started = service is not None and service.started
+    active = min(
+        (run for run in runs if run.status in Run.ACTIVE),
+        key=lambda run: (run.status not in AT_WORK, not run.takes_slot),
+        default=None,
+    )
     return Overview(
         control=Control.objects.using(using).filter(pk=1).first(),
         service=service,
-        check=checks.answered,
+        knowledge=knowledge.latest(using=using, every=knowledge.period(all_schedules, started=started)),
         checking=checks.unended,
         history=checks.history,
         verification=next((found for found in verifications if found.ended_at), None),
         verifying=next((found for found in verifications[:1] if found.ended_at is None), None),
-        active=runs.active_cleanup(using=using),
-        recent=recent,
+        active=active,
+        silence=silent_since(using=using, run=active, now=active.now) if active else None,
+        recent=runs[:LISTED],
         schedules=all_schedules,
         overdue=tuple(
             schedule.name
             for schedule in all_schedules
-            if service is not None
-            and service.started
-            and copied is None
-            and status.is_overdue(schedule, now=schedule.now)
+            if started and copied is None and status.is_overdue(schedule, now=schedule.now)
         ),
         alerts=alerts[:LISTED],
         open_alerts=len(alerts),
@@ -93,9 +132,11 @@ def overview(*, using: str) -> Overview:
     )
 
 
-def latest_check(*, using: str) -> ConsistencyCheck | None:
-    """Return the latest check that has ended with an answer."""
-    return _answered(using=using).order_by("-id").first()
+def _runs(*, using: str) -> tuple[Any, ...]:
+    """Return the latest runs, and those that are active, newest first; read once, so that the page says one thing."""
+    runs = Run.objects.using(using).order_by("-created_at")
+    wanted = Q(status__in=Run.ACTIVE) | Q(pk__in=runs.values("pk")[:LISTED])
+    return tuple(runs.filter(wanted).annotate(now=Now())[: LISTED + MOST_ACTIVE])
 
 
 def _checks(*, using: str) -> QuerySet[ConsistencyCheck]:

@@ -231,7 +231,8 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
             active = active_cleanup(using=using)
             raise Busy(run_id=active.pk if active else run.pk) from None
         totals.recount(using=using, run=run)
-        run.refresh_from_db(using=using, fields=totals.FIELDS)
+        Run.objects.using(using).filter(pk=run.pk).update(heartbeat_at=Now())
+        run.refresh_from_db(using=using, fields=[*totals.FIELDS, "heartbeat_at"])
 
 
 # Control.

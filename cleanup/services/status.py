@@ -1,6 +1,7 @@
-"""What is going on and what was done, in seven queries, of rows alone: a dead cluster cannot hide it."""
+"""What is going on and what was done, in eight queries, of rows alone: a dead cluster cannot hide it."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Exists, F, FilteredRelation, Max, Q, Subquery, Sum
@@ -8,10 +9,11 @@ from django.db.models.functions import Now
 
 from cleanup import conf
 from cleanup.models import Control, Heartbeat, Result, Run, Schedule, Service
-from cleanup.services import origin
+from cleanup.services import knowledge, origin
 from cleanup.services.handed_over import handed_over
 from cleanup.services.reports import JSON
 from cleanup.services.runs import worker_is_gone
+from cleanup.services.silence import silence_of
 
 #: Applications in work that are looked at, to tell whether somebody works on the run.
 MOST_HELD = 1000
@@ -23,28 +25,36 @@ def status(*, using: str) -> JSON:
     copied = origin.compared(service["database_identity"], using=using)
     acts = bool(service["started"]) and copied is None
     active = _active_run(using)
+    schedules = list(Schedule.objects.using(using).annotate(now=Now()))
+    known = knowledge.latest(using=using, every=knowledge.period(schedules, started=bool(service["started"])))
     return {
         "running": bool(acts and service["fresh"]),
         "started": bool(service["started"]),
         "restored_copy": None if copied is None else {"message": copied.sentence, "command": origin.ADOPT},
         "frozen": bool(service["frozen"]),
         "frozen_reason": service["frozen_reason"] or "",
+        "cluster_alive": bool(service["fresh"]),
         "heartbeat_at": _text(service["beat_at"]),
-        "schedules": _schedules(using, started=acts),
+        "last_check": None if known is None else known.as_json(),
+        "schedules": _schedules(schedules, started=acts),
         "statistics": _statistics(using),
         "active_run": active,
         "handed_over": handed_over(using=using),
     }
 
 
-def progress_of(run: Run, *, worked: bool) -> JSON:
-    """Return the JSON of a run that is active; ``worked``: somebody holds a part of it."""
+def progress_of(run: Run, *, worked: bool, silence: timedelta | None = None) -> JSON:
+    """Return the JSON of a run that is active; ``worked``: somebody holds a part of it.
+
+    ``silence``: how long it has given no sign of life, where it ought to.
+    """
     rate = run.applications_per_second
     return {
         "run_id": str(run.pk),
         "status": run.status,
         "status_reason": run.status_reason,
         "worked": worked,
+        "silent_seconds": None if silence is None else round(silence.total_seconds()),
         "total_applications": run.total_applications,
         "done_applications": run.done_applications,
         "successful_applications": run.successful_applications,
@@ -71,24 +81,24 @@ def _service(using: str) -> dict[str, Any]:
         frozen=Exists(frozen),
         frozen_reason=Subquery(frozen.values("reason")[:1]),
     )
-    found = rows.values("started", "now", "beat_at", "frozen", "frozen_reason", "database_identity").first()
+    found: dict[str, Any] | None
+    found = rows.values("started", "now", "beat_at", "frozen", "frozen_reason", "database_identity").first()  # type: ignore[assignment]
     if found is None:  # nothing has been installed: then nothing was started, but somebody may have frozen it
         control = Control.objects.using(using).filter(frozen=True).first()
-        reason = control.reason if control else ""
-        return {
+        beat = beats.annotate(now=Now()).using(using).first()
+        found = {
             "started": False,
-            "fresh": False,
-            "beat_at": None,
+            "now": beat.now if beat else None,
+            "beat_at": beat.beat_at if beat else None,
             "frozen": control,
-            "frozen_reason": reason,
+            "frozen_reason": control.reason if control else "",
             "database_identity": "",
         }
     beat_at = found["beat_at"]
     return {**found, "fresh": beat_at is not None and found["now"] - beat_at < conf.heartbeat_patience()}
 
 
-def _schedules(using: str, *, started: bool) -> JSON:
-    rows = Schedule.objects.using(using).annotate(now=Now())
+def _schedules(rows: Iterable[Any], *, started: bool) -> JSON:
     return {
         schedule.name: {
             "enabled": schedule.enabled,
@@ -149,13 +159,14 @@ def _active_run(using: str) -> JSON | None:
         Run.objects.using(using)
         .filter(kind=Run.Kind.CLEANUP, takes_slot=True, status__in=Run.ACTIVE)
         .annotate(held=FilteredRelation("results", condition=held))
-        .annotate(worker=F("held__worker"))
+        .annotate(worker=F("held__worker"), now=Now())
         .order_by("-created_at")[:MOST_HELD]
     )
     if not rows:
         return None
     worked = any(row.worker and not worker_is_gone(row.worker) for row in rows)
-    return progress_of(rows[0], worked=worked)
+    silence = silence_of(rows[0], now=rows[0].now, worked=worked, using=using)
+    return progress_of(rows[0], worked=worked, silence=silence)
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -45,6 +45,7 @@ from cleanup.services.errors import Classified, classify, is_lost
 from cleanup.services.reports import Progress
 from cleanup.services.retries import PATIENCE, back_off, patiently
 from cleanup.services.runs import Probe, release_dead, results_of
+from cleanup.services.silence import Signs
 from cleanup.services.throttling import Throttle
 from cleanup.services.turns import ALONE, Turn, Turns, Withdrawn
 
@@ -106,6 +107,7 @@ class Team:
         self._reading = threading.Lock()
         self.read_again = 0
         """Times in a row that the references were read again and no batch was done by them."""
+        self.signs = Signs(using=using, run=run)
         self._errors: list[BaseException] = []
         self._lost: list[str] = []
         """Workers of this process that lost their connection and did not get another."""
@@ -161,7 +163,7 @@ class Team:
 
         With several workers each has a thread and a connection of its own; the first one is this thread.
         """
-        with correlation.bound(correlation_id=self.run.correlation_id, run=str(self.run.pk)):
+        with correlation.bound(correlation_id=self.run.correlation_id, run=str(self.run.pk)), self.signs.kept():
             self._work()
 
     def _work(self) -> None:
@@ -458,6 +460,7 @@ class Worker:
 
     def _beat(self) -> None:
         """Give the run a sign of life."""
+        self.team.signs.given()
         Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now())
 
     # Yielding.
@@ -507,6 +510,8 @@ class Worker:
         share = conf.duty_cycle()
         until = time.monotonic() + seconds * (1 / share - 1)
         while not self.team.stop_reason and self._goes_on() and (left := until - time.monotonic()) > 0:
+            if self.team.signs.are_due():
+                self._patiently(self._beat)
             time.sleep(min(left, WAIT_SECONDS))
 
     # Claim.

@@ -1,13 +1,18 @@
 """The admin in a real browser, with a real server and a real cluster, as an office administrator would use it."""
 
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 from django.urls import reverse
 from playwright.sync_api import Locator
 
-from cleanup.models import Hold, RollbackPoint, Run, Schedule
+from cleanup.models import Alert, ConsistencyCheck, Hold, RollbackPoint, Run, Schedule, Verification
 from cleanup.permissions import Permission
-from cleanup.services import DatabaseCleanupService
+from cleanup.services import DatabaseCleanupService, runs
 from tests.browser.conftest import ALIAS, Person
 from tests.integration.trees import Tree, assert_tree, tree
 from tests.parts import File
@@ -249,3 +254,88 @@ class TestTheApisOwnPage:
     def test_writes_with_the_session_and_its_token(self, person, messy):
         answer = self.tried(person(), "post", "/api/cleanup/check")
         answer.get_by_text("duplicate_applications_found").first.wait_for()
+
+
+class TestTheFirstSentence:
+    """What the overview says first holds while something runs, after it, and when nobody is at work."""
+
+    def sentence(self, ann: Person) -> str:
+        return ann.page.locator(".cleanup-health p").inner_text()
+
+    def test_is_not_good_where_nothing_checks_automatically(self, person, messy):
+        ConsistencyCheck.objects.using(ALIAS).create(
+            ended_at=Now(), duplicate_applications=0, started_at=Now() + timedelta(seconds=5)
+        )
+        ann = person()
+        assert self.sentence(ann).endswith("Nothing is checking automatically: the schedules are off.")
+        assert ann.page.locator(".cleanup-good.cleanup-health").count() == 0
+        assert ann.barriers() == []
+
+    def test_is_grey_where_the_check_is_old(self, person, site):
+        ConsistencyCheck.objects.using(ALIAS).update(ended_at=Now() - timedelta(days=45))
+        RollbackPoint.objects.using(ALIAS).update(ended_at=None)
+        Run.objects.using(ALIAS).update(created_at=Now() - timedelta(days=50), heartbeat_at=None, ended_at=None)
+        ConsistencyCheck.objects.using(ALIAS).create(
+            started_at=Now() - timedelta(days=45), ended_at=Now() - timedelta(days=45), duplicate_applications=0
+        )
+        Verification.objects.using(ALIAS).all().delete()
+        Alert.objects.using(ALIAS).all().delete()
+        ann = person()
+        assert "(45 days ago)" in self.sentence(ann)
+        assert ann.page.locator(".cleanup-unknown.cleanup-health").count() == 1
+
+    def test_is_true_again_soon_after_a_cleanup(self, person, messy):
+        ConsistencyCheck.objects.using(ALIAS).create(ended_at=Now(), duplicate_applications=883)
+        ann = person()
+        ann.go(address("preview", messy.application))
+        ann.press("Clean up as shown")
+        ann.sees("It has ended. It can be undone.")
+        ann.go(address("control_changelist"))
+        again = "document.querySelector('.cleanup-health p').textContent.includes('Folders have changed')"
+        ann.page.wait_for_function(f"!{again}")
+        assert "883" not in self.sentence(ann)
+        assert ConsistencyCheck.objects.using(ALIAS).latest("pk").started_how == "run"
+
+
+class TestAWorkerThatIsGone:
+    @pytest.fixture
+    def running(self, messy) -> Iterator[Run]:
+        run = runs.create_cleanup(
+            using=ALIAS, options=runs.Options(applications=(messy.application,)), actor=runs.Actor()
+        )
+        rows = Run.objects.using(ALIAS).filter(pk=run.pk)
+        rows.update(status="running", created_at=Now() - timedelta(hours=1), heartbeat_at=Now())
+        yield run
+        rows.update(status="cancelled")
+
+    def test_shows_on_both_pages(self, person, running):
+        pages = {name: person() for name in ("overview", "run")}
+        pages["run"].go(address("run_change", running.pk))
+        Run.objects.using(ALIAS).filter(pk=running.pk).update(heartbeat_at=Now() - timedelta(seconds=120))
+        for ann in pages.values():
+            ann.sees("No progress for 2 minutes. The background service may be down.")
+            assert "about" not in ann.page.locator(".cleanup-live").inner_text()
+
+    def test_says_the_same_number_everywhere(self, person, running):
+        pages = {name: person() for name in ("overview", "run")}
+        pages["run"].go(address("run_change", running.pk))
+        Run.objects.using(ALIAS).filter(pk=running.pk).update(total_applications=1085, done_applications=66)
+        for ann in pages.values():
+            ann.page.locator(".cleanup-live").get_by_text("66 of 1,085").first.wait_for()
+            assert set(re.findall(r"(\d+) of 1,085", ann.reads())) == {"66"}
+        assert "66 of 1,085" in pages["overview"].page.locator(".cleanup-health").inner_text()
+        assert "66 of 1,085" in pages["overview"].page.locator("section[aria-labelledby=cleanup-recent]").inner_text()
+
+    @pytest.mark.parametrize("name", ["overview", "run"])
+    def test_a_page_that_is_signed_out_says_so_and_asks_no_more(self, person, running, name):
+        ann = person()
+        if name == "run":
+            ann.go(address("run_change", running.pk))
+        ann.page.context.clear_cookies()
+        ann.sees("You have been signed out.")
+        asked = []
+        ann.page.on("request", lambda request: asked.append(request.url))
+        ann.page.wait_for_timeout(4000)
+        assert asked == []
+        ann.follow("Sign in")
+        ann.page.get_by_label("Username").wait_for()

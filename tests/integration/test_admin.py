@@ -32,7 +32,7 @@ from cleanup.models import (
     Verification,
 )
 from cleanup.permissions import CLEANING, Permission, to_control
-from cleanup.services import DatabaseCleanupService
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from tests.integration.trees import assert_tree, missing_key, tree
 from tests.parts import Application, File, Folder
 
@@ -195,7 +195,8 @@ class TestCleanupPage:
     def test_says_that_nothing_is_known_yet(self, boss):
         assert "Nothing has been checked yet." in text(boss.get(address("control_changelist")))
 
-    def test_says_that_all_is_well(self, boss):
+    def test_says_that_all_is_well(self, boss, using, cluster):
+        AutomatedCleanupService(using=using).start_automated_service()
         ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=0)
         assert "All is well: no application has duplicates." in text(boss.get(address("control_changelist")))
 
@@ -203,7 +204,7 @@ class TestCleanupPage:
         ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=3)
         Alert.objects.create(fingerprint="x", code="x", message="Much is wrong.")
         page = text(boss.get(address("control_changelist")))
-        assert "Not all is well: 3 applications have duplicates and 1 alert is open." in page
+        assert "3 applications have duplicates and 1 alert is open." in page
         assert "Much is wrong." in page
 
     def test_draws_a_day_as_a_point(self, boss):
@@ -221,7 +222,28 @@ class TestCleanupPage:
     def test_shows_the_active_run(self, boss, cleaned):
         Run.objects.filter(pk=cleaned.pk).update(status="running")
         page = boss.get(address("control_changelist")).content.decode()
+        assert f'data-cleanup-refresh="{address("now")}"' in page
+        page = boss.get(address("run_change", cleaned.pk)).content.decode()
         assert f'data-cleanup-refresh="{address("run_progress", cleaned.pk)}"' in page
+
+    def test_knows_that_a_check_is_older_than_two_of_its_periods(self, boss, using, cluster):
+        AutomatedCleanupService(using=using).start_automated_service()
+        then = timezone.now() - timedelta(hours=2, minutes=5)
+        ConsistencyCheck.objects.create(started_at=then, ended_at=then, duplicate_applications=0)
+        page = text(boss.get(address("control_changelist")))
+        assert "No duplicates at the last check" in page
+        assert "All is well" not in page
+
+    def test_says_nothing_of_what_a_run_has_changed_since(self, boss, cleaned):
+        then = cleaned.created_at - timedelta(seconds=1)
+        ConsistencyCheck.objects.create(started_at=then, ended_at=then, duplicate_applications=883)
+        page = text(boss.get(address("control_changelist")))
+        assert "Folders have changed since the last check." in page
+        assert "883 applications have duplicates and" not in page
+
+    def test_shows_an_undo_that_runs(self, boss, cleaned):
+        Run.objects.filter(pk=cleaned.pk).update(status="running", kind="rollback", takes_slot=False)
+        assert "An undo is running: 1 of 1 done." in text(boss.get(address("control_changelist")))
 
     def test_tells_times_in_the_persons_zone(self, boss, cleaned):
         Run.objects.filter(pk=cleaned.pk).update(started_at="2026-01-20T23:30:00Z")
@@ -552,8 +574,18 @@ class TestCleaningUp:
         assert "This was a dry run: nothing was changed." in page
         assert not Run.objects.exists()
 
-    def test_of_everything_asks_for_a_check_first(self, boss):
-        assert "Check first" in text(boss.get(address("clean_up_everything"), follow=True))
+    def test_of_everything_says_where_there_is_nothing(self, boss):
+        assert "There is nothing to clean up." in text(boss.get(address("clean_up_everything")))
+
+    def test_of_everything_counts_what_is_there_now_and_can_be_cleaned(self, boss, using, settings):
+        held, _ = application_with_duplicates(using), application_with_duplicates(using)
+        Hold.objects.create(application_key=held)
+        ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=894)
+        page = text(boss.get(address("clean_up_everything")))
+        assert "1 application with duplicates will be cleaned up, counted just now." in page
+        assert "1 more application has duplicates and will be left alone" in page
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        assert "There is nothing to clean up." in text(boss.get(address("clean_up_everything")))
 
     def test_of_everything_asks_for_the_total(self, boss, using, cluster):
         application_with_duplicates(using)

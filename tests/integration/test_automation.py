@@ -4,10 +4,11 @@ import json
 import platform
 import re
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils.module_loading import import_string
@@ -15,6 +16,7 @@ from django_q.models import Schedule as ClusterSchedule
 
 from cleanup.exceptions import Busy, Frozen, NoCluster, UnknownObject, UsageError
 from cleanup.models import (
+    Alert,
     ConsistencyCheck,
     Heartbeat,
     Result,
@@ -34,9 +36,12 @@ from cleanup.services import (
     clusters,
     errands,
     heartbeat,
+    runs,
     schedules,
+    silence,
     ticks,
 )
+from cleanup.services.alerts import evaluate
 from tests.integration.test_command import run_command
 from tests.integration.trees import assert_tree, tree
 
@@ -215,13 +220,13 @@ class TestTheService:
         heartbeat.heartbeat(using=database)
         assert queue == []
 
-    def test_tells_its_status_in_seven_queries(self, database, automated, service):
+    def test_tells_its_status_in_eight_queries(self, database, automated, service):
         tree(database, "Loan, Loan")
         service.start_cleanup()
         with CaptureQueriesContext(connections[database]) as queries:
             assert automated.get_service_status()["active_run"]["total_applications"] == 1
         asked = [query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]
-        assert len(asked) <= 7
+        assert len(asked) <= 8
 
     def test_tells_what_was_handed_over_until_it_is_done(self, database, service, automated, queue):
         check, verification = service.start_check(started_by="ann"), service.start_verification()
@@ -477,11 +482,11 @@ class TestACheck:
 
 
 class TestTheHeartbeat:
-    def test_costs_less_than_seven_queries_where_nothing_is_to_do(self, database, automated):
+    def test_costs_less_than_eight_queries_where_nothing_is_to_do(self, database, automated):
         automated.start_automated_service()
         with CaptureQueriesContext(connections[database]) as queries:
             heartbeat.heartbeat(using=database)
-        assert len(queries) < 7
+        assert len(queries) < 8
 
     def test_and_so_does_a_tick_that_comes_too_late(self, database, service, queue):
         tree(database, "Loan, Loan")
@@ -661,6 +666,105 @@ class TestTheProbe:
         assert (done.status, f"cannot read its schedules {row.pk} " in done.out) == (1, True)
 
 
+class TestTheCheckAfterARun:
+    """What was known before is untrue after a run; a cluster checks again, once for all that has ended."""
+
+    def checks(self, using: str) -> list[tuple[str, int]]:
+        rows = ConsistencyCheck.objects.using(using).exclude(ended_at=None).order_by("pk")
+        return list(rows.values_list("started_how", "duplicate_applications"))
+
+    def known(self, automated) -> dict:
+        return automated.get_service_status()["last_check"]
+
+    def test_follows_a_cleanup_of_the_clusters(self, database, service, automated, queue):
+        tree(database, "Loan, Loan")
+        automated.run_consistency_check()
+        deliver(queue)
+        service.start_cleanup()
+        deliver(queue)
+        assert self.checks(database)[-1] == ("run", 0)
+        assert self.known(automated)["current"]
+
+    def test_follows_a_command_and_its_undo(self, database, service, queue):
+        tree(database, "Loan, Loan")
+        report = service.cleanup_all_duplicate_folders()
+        deliver(queue)
+        service.rollback_cleanup(report.run_id)
+        deliver(queue)
+        assert self.checks(database) == [("run", 0), ("run", 1)]
+
+    def test_follows_what_ended_elsewhere_at_the_next_heartbeat(self, database, service, queue):
+        made = tree(database, "Loan, Loan")
+        result = service.consolidate_duplicate_folders(made.application)
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        service.rollback_cleanup(result.rollback_id)
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        assert self.checks(database) == [("run", 0), ("run", 1)]
+
+    def test_is_one_for_many_and_none_where_nothing_was_done(self, database, service, queue):
+        for _ in range(3):
+            service.consolidate_duplicate_folders(tree(database, "Loan, Loan").application)
+            heartbeat.heartbeat(using=database)
+        deliver(queue)
+        heartbeat.heartbeat(using=database)
+        service.cleanup_all_duplicate_folders()
+        heartbeat.heartbeat(using=database)
+        deliver(queue)
+        assert self.checks(database) == [("run", 0)]
+
+    def test_knowledge_is_of_before_until_then(self, database, service, automated, queue):
+        tree(database, "Loan, Loan")
+        automated.run_consistency_check()
+        deliver(queue)
+        service.cleanup_all_duplicate_folders()
+        known = self.known(automated)
+        assert (known["duplicate_applications"], known["current"], known["changed_since"]) == (1, False, True)
+
+    def test_verifies_again_what_failed_and_resolves_the_alerts(self, database, service, automated, queue):
+        for _ in range(6):
+            tree(database, "Loan, Loan")
+        assert not service.verify_cleanup_integrity()["verification_passed"]
+        automated.run_consistency_check()
+        evaluate(using=database)
+        alerts = Alert.objects.using(database)
+        assert set(alerts.filter(state="open").values_list("code", flat=True)) == {"duplicates", "verification_errors"}
+        service.start_cleanup()
+        deliver(queue)
+        assert Verification.objects.using(database).latest("pk").passed
+        assert set(alerts.values_list("state", flat=True)) == {"resolved"}
+
+
+class TestARunWithoutASignOfLife:
+    def run(self, using: str, **fields) -> Run:
+        tree(using, "Loan, Loan")
+        run = runs.create_cleanup(using=using, options=runs.Options(), actor=runs.Actor())
+        Run.objects.using(using).filter(pk=run.pk).update(status="running", **fields)
+        return run
+
+    def test_is_told_after_half_a_minute(self, database, automated):
+        self.run(database, created_at=Now() - timedelta(hours=1), heartbeat_at=Now() - timedelta(seconds=120))
+        assert 119 <= automated.get_service_status()["active_run"]["silent_seconds"] <= 130
+
+    def test_is_not_told_of_one_that_has_just_been_resumed(self, database, automated):
+        run = self.run(database, created_at=Now() - timedelta(hours=1), heartbeat_at=Now() - timedelta(minutes=50))
+        run.refresh_from_db()
+        runs.halt(using=database, run=run, reason="a test")
+        runs.reopen(using=database, run=run, retry_failed=False)
+        assert automated.get_service_status()["active_run"]["silent_seconds"] is None
+
+    @pytest.mark.only("postgresql")
+    def test_is_not_told_of_a_batch_that_takes_long(self, database, service, monkeypatch):
+        monkeypatch.setattr(silence, "SIGN_EVERY", 0.2)
+        run = self.run(database, created_at=Now() - timedelta(hours=1), heartbeat_at=Now() - timedelta(minutes=2))
+        signs = silence.Signs(using=database, run=run)
+        with signs.kept(), transaction.atomic(using=database):
+            Result.objects.using(database).filter(run=run).update(status="in_progress")
+            time.sleep(1)
+        assert silence.silent_for(using=database, run=Run.objects.using(database).get(pk=run.pk)) is None
+
+
 class TestHistory:
     def old(self, rows) -> None:
         rows.update(ended_at=Now() - timedelta(days=366))
@@ -675,7 +779,7 @@ class TestHistory:
         for model in (Run, ConsistencyCheck, Verification):
             self.old(model.objects.using(database))
         counts = service.purge(preview=True)["history"]
-        assert (counts["runs"], counts["checks"]) == (2, 1)
+        assert (counts["runs"], counts["checks"]) == (2, 2)  # one check of each kind: after the run, and asked for
         assert Run.objects.using(database).count() == 2
         service.purge()
         left = [model.objects.using(database).count() for model in (Run, Result, ConsistencyCheck, Verification)]

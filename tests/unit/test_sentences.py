@@ -43,27 +43,6 @@ class TestTimes:
         assert sentences.duration(seconds) == text
 
 
-class TestHealth:
-    def told(self, **found) -> sentences.Health:
-        return sentences.health(**{"frozen": False, "duplicates": 0, "verification_passed": True, **found})
-
-    def test_is_good(self):
-        assert self.told() == ("good", "All is well: no application has duplicates.")
-
-    def test_is_unknown_before_the_first_check(self):
-        assert self.told(duplicates=None).level == "unknown"
-
-    def test_names_one_trouble(self):
-        assert self.told(duplicates=1) == ("attention", "Not all is well: 1 application has duplicates.")
-
-    def test_names_all_troubles_in_one_sentence(self):
-        found = self.told(frozen=True, duplicates=1200, alerts=2, overdue=["full_cleanup"])
-        assert found.sentence == (
-            "Not all is well: everything is stopped, 1,200 applications have duplicates, 2 alerts are open"
-            " and full cleanup is overdue."
-        )
-
-
 class TestGroups:
     def told(self, **values) -> str:
         defaults = {

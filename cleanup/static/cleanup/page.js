@@ -4,6 +4,9 @@
 // Everything works without this script, too: times are then those of the site, and parts are pages of their own.
 {
     const EVERY = 1500;
+    const PATIENCE = 15000;
+
+    class SignedOut extends Error {}
 
     const tellTimeZone = function() {
         const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -16,32 +19,63 @@
     const fragment = async function(address) {
         const answer = await fetch(address, {
             credentials: "same-origin",
-            redirect: "error",
+            redirect: "manual", // the way to the sign-in page
             headers: {"X-Requested-With": "XMLHttpRequest"}
         });
+        if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) {
+            throw new SignedOut();
+        }
         if (!answer.ok) {
             throw new Error(answer.status);
         }
         return new DOMParser().parseFromString(await answer.text(), "text/html").body;
     };
 
-    const follow = function(place) {
-        const look = async function() {
-            let ended = false;
-            try {
-                const fresh = await fragment(place.dataset.cleanupRefresh);
-                if (fresh.textContent !== place.textContent) {
-                    place.replaceChildren(...fresh.childNodes);
+    const part = (name) => `[data-cleanup-part="${name}"]`;
+
+    const follow = function(page) {
+        let answered = Date.now();
+
+        const notice = function(name) {
+            document.querySelectorAll("[data-cleanup-noticed]").forEach((shown) => shown.remove());
+            if (name) {
+                const content = document.querySelector(`template[data-cleanup-notice="${name}"]`).content;
+                const shown = content.firstElementChild.cloneNode(true);
+                shown.dataset.cleanupNoticed = name;
+                page.after(shown);
+            }
+        };
+
+        const show = function(fresh) {
+            for (const now of fresh.querySelectorAll("[data-cleanup-part]")) {
+                const place = document.querySelector(part(now.dataset.cleanupPart));
+                if (place && place.textContent !== now.textContent) {
+                    place.replaceChildren(...now.childNodes);
                 }
-                ended = place.querySelector("[data-cleanup-ended]") !== null;
-            } catch {
-                // The server is busy or away; look again later.
             }
-            if (ended) {
-                location.reload(); // other buttons, and the figures below
-            } else {
-                setTimeout(look, EVERY);
+        };
+
+        const look = async function() {
+            try {
+                const fresh = await fragment(page.dataset.cleanupRefresh);
+                const state = fresh.querySelector("[data-cleanup-state]").dataset.cleanupState;
+                if (state !== page.dataset.cleanupState) {
+                    location.reload(); // other buttons, and the figures below
+                    return;
+                }
+                show(fresh);
+                answered = Date.now();
+                notice("");
+            } catch (error) {
+                if (error instanceof SignedOut) {
+                    notice("signed-out");
+                    return;
+                }
+                if (Date.now() - answered > PATIENCE && !document.querySelector("[data-cleanup-noticed]")) {
+                    notice("no-answer"); // it is busy or away; look again later
+                }
             }
+            setTimeout(look, EVERY);
         };
         setTimeout(look, EVERY);
     };

@@ -1,0 +1,131 @@
+"""The first sentence of the cleanup page, in every state that it knows."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cleanup.admin.standing import Health, Standing, health
+from cleanup.models import Run
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def told(**found) -> Health:
+    known = {"duplicates": 0, "checked_at": NOW - timedelta(minutes=12), "verification_passed": True}
+    return health(Standing(now=NOW, **{**known, **found}))
+
+
+def run(status: str, **fields) -> Run:
+    return Run(**{"kind": "cleanup", "status": status, "total_applications": 1261, "done_applications": 529, **fields})
+
+
+class TestGood:
+    def test_is_what_was_checked_lately_and_will_be_checked_again(self):
+        assert told() == ("good", "All is well: no application has duplicates. Checked 12 minutes ago.")
+
+    @pytest.mark.parametrize(
+        "found",
+        [
+            {"duplicates": None, "checked_at": None},
+            {"old": True},
+            {"outdated": True},
+            {"outdated": True, "checking": True},
+            {"cluster_alive": False},
+            {"schedules_on": False},
+            {"checks_on": False},
+            {"run": run("running")},
+            {"run": run("paused")},
+            {"run": run("pending", kind="rollback")},
+            {"duplicates": 1},
+            {"frozen": True},
+            {"stopped": True},
+            {"verification_passed": False},
+            {"alerts": 1},
+            {"overdue": ["full_cleanup"]},
+        ],
+        ids=str,
+    )
+    def test_is_nothing_else(self, found):
+        assert told(**found).level != "good"
+        assert "All is well" not in told(**found).sentence
+
+
+class TestOldKnowledge:
+    def test_is_told_with_its_age_and_in_grey(self):
+        found = told(old=True, schedules_on=False, cluster_alive=True, checked_at=NOW - timedelta(days=45))
+        assert found == (
+            "unknown",
+            (
+                "No duplicates at the last check, 14 October (45 days ago)."
+                " Nothing is checking automatically: the schedules are off."
+            ),
+        )
+
+    def test_of_duplicates_stays_bad_news(self):
+        found = told(old=True, duplicates=883, checked_at=NOW - timedelta(days=45))
+        assert found == ("attention", "883 applications had duplicates at the last check, 14 October (45 days ago).")
+
+    def test_is_unknown_before_the_first_check(self):
+        assert told(duplicates=None, checked_at=None).level == "unknown"
+
+
+class TestFreshKnowledgeThatNothingRenews:
+    @pytest.mark.parametrize(
+        ("found", "why"),
+        [
+            ({"cluster_alive": False}, "the background service is not running"),
+            ({"schedules_on": False}, "the schedules are off"),
+            ({"checks_on": False}, "the consistency check is switched off"),
+        ],
+    )
+    def test_wants_attention(self, found, why):
+        assert told(**found) == (
+            "attention",
+            f"No duplicates at the last check, 28 November (12 minutes ago). Nothing is checking automatically: {why}.",
+        )
+
+
+class TestAfterARun:
+    def test_bad_news_of_before_is_not_told(self):
+        assert "883" not in told(outdated=True, duplicates=883).sentence
+
+    def test_it_says_that_folders_are_checked_again(self):
+        assert "are being checked again" in told(outdated=True, checking=True, duplicates=883).sentence
+
+    def test_it_says_what_to_do_where_nothing_checks(self):
+        assert "Press “Check now”" in told(outdated=True, cluster_alive=False).sentence
+
+
+class TestARun:
+    def test_is_told_with_its_progress(self):
+        fields = {"resumed_at": NOW, "heartbeat_at": NOW + timedelta(seconds=8), "done_when_resumed": 0}
+        assert told(run=run("running", **fields), duplicates=1545) == (
+            "running",
+            "A cleanup is running: 529 of 1,261 done, about 11 seconds left.",
+        )
+
+    def test_that_undoes_is_told_as_well(self):
+        assert told(run=run("running", kind="rollback")).sentence == "An undo is running: 529 of 1,261 done."
+
+    def test_that_gives_no_sign_of_life_wants_attention(self):
+        fields = {"resumed_at": NOW, "heartbeat_at": NOW + timedelta(seconds=8)}
+        assert told(run=run("running", **fields), silence=timedelta(minutes=2)) == (
+            "attention",
+            "A cleanup is running: 529 of 1,261 done. No progress for 2 minutes. The background service may be down.",
+        )
+
+    def test_that_is_paused_waits_for_a_person(self):
+        assert told(run=run("paused"), outdated=True).level == "attention"
+        assert told(run=run("paused")).sentence.startswith("A cleanup is paused: 529 of 1,261 done. It stays paused")
+
+
+class TestTroubles:
+    def test_are_named_in_one_sentence(self):
+        found = told(frozen=True, duplicates=1200, alerts=2, overdue=["full_cleanup"])
+        assert found.sentence == (
+            "Everything is stopped, 1,200 applications have duplicates, 2 alerts are open and full cleanup is overdue."
+        )
+
+    def test_of_one_application_are_told_of_one(self):
+        assert told(duplicates=1) == ("attention", "1 application has duplicates.")
