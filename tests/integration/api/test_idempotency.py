@@ -93,6 +93,7 @@ REQUESTS = {
     "POST alerts/{alert_id}/acknowledge": ("alerts/{}/acknowledge", None, alert),
     "POST service/start": ("service/start", None, nothing),
     "POST service/stop": ("service/stop", None, nothing),
+    "POST service/adopt": ("service/adopt", None, nothing),
     "PATCH schedules/{name}": ("schedules/full_cleanup", {"max_applications": 7}, nothing),
     "POST schedules/{name}/run": ("schedules/consistency_check/run", None, nothing),
     "PUT holds/{application_id}": ("holds/{}", {"reason": "audit"}, nothing),
