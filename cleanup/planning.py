@@ -68,8 +68,8 @@ class Plan:
     Groups and moves come parents before children. `left_alone` are the keys, sorted, of the folders that no root of the
     application leads to: below a missing parent or a parent of another application, or in or below a cycle.
     `different_roots` tells that the live roots bear different names; `refused` that the plan is empty for that reason.
-    `roots_removed` counts the removed folders that were roots. `removed` maps each removed folder to the one that
-    stays.
+    `roots_removed` counts the removed folders that were roots. `root` is the root folder that stays where there are
+    several, and None where there is one. `removed` maps each removed folder to the one that stays.
     """
 
     groups: tuple[Group, ...]
@@ -78,6 +78,7 @@ class Plan:
     different_roots: bool = False
     refused: bool = False
     roots_removed: int = 0
+    root: str | None = field(default=None, compare=False)
     removed: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -133,6 +134,7 @@ def plan_merge(rows: Iterable[FolderRow], *, different_roots: DifferentRoots = "
         walk.left_alone(),
         different_roots=walk.roots_differ,
         roots_removed=walk.roots_removed,
+        root=walk.top.key if walk.top is not None and walk.several_roots else None,
     )
 
 
@@ -161,6 +163,7 @@ class _Walk:
         "removed",
         "roots_differ",
         "roots_removed",
+        "several_roots",
         "staying",
         "top",
         "twins",
@@ -172,6 +175,7 @@ class _Walk:
         for folder in folders:
             self.children.setdefault(folder.parent, []).append(folder)
         self.top: FolderRow | None = None  # the surviving root
+        self.several_roots = False
         self.roots_differ = False
         self.nested: list[FolderRow] = []  # roots that become children of the surviving root
         self.staying: list[FolderRow] = []  # the queue of the walk
@@ -186,7 +190,8 @@ class _Walk:
         live = [root for root in roots if root.live]
         self.top = live[0] if live else None
         self.staying = [root for root in roots if root is self.top or not root.live]
-        if len(live) < 2:
+        self.several_roots = len(live) > 1
+        if not self.several_roots:
             return
         name = live[0].name
         others = [root for root in live if root.name != name]

@@ -69,6 +69,13 @@ class CheckDocument(Any_):
     alert_threshold_exceeded = serializers.BooleanField()
 
 
+class RootFolderDocument(Any_):
+    """The root folder that stays where an application has several."""
+
+    folder_id = Key(of="folder")
+    name = serializers.CharField()
+
+
 class ResultDocument(Any_):
     """What came of one application."""
 
@@ -82,6 +89,9 @@ class ResultDocument(Any_):
     error_message = serializers.CharField()
     rollback_id = serializers.UUIDField(allow_null=True)
     details = serializers.DictField()
+    root_folder = RootFolderDocument(
+        allow_null=True, help_text="Of a dry run, where there are several root folders: the one that would stay."
+    )
 
 
 class CleanupDocument(Any_):

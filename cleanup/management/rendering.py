@@ -18,9 +18,9 @@ from cleanup.services.reports import JSON, Conflict, Copy, FolderCleanupResult, 
 BAD, GOOD, WARN = "bold red", "green", "yellow"
 
 
-def show_cleanup(to: Console, report: CleanupReport) -> None:
-    """Show what a run did, or what a dry run says that it would do."""
-    _show_results(to, report)
+def show_cleanup(to: Console, report: CleanupReport, *, verbose: bool = False) -> None:
+    """Show what a run did, or what a dry run says that it would do; ``verbose``: with the root folders that stay."""
+    _show_results(to, report, roots=verbose or len(report.results) == 1)
     would = "would be " if report.dry_run else ""
     merged, files = report.total_child_folders_merged, report.total_files_moved
     ended = report.successful_cleanups + report.failed_cleanups + report.set_aside
@@ -43,7 +43,7 @@ def show_cleanup(to: Console, report: CleanupReport) -> None:
         say(to, f"Undo all of it with: manage.py database_cleanup --rollback {report.run_id}")
 
 
-def _show_results(to: Console, report: CleanupReport) -> None:
+def _show_results(to: Console, report: CleanupReport, *, roots: bool) -> None:
     if not report.results:
         return
     columns = ["Application", "Status", "#Folders", "#Files", "#References"]
@@ -63,6 +63,9 @@ def _show_results(to: Console, report: CleanupReport) -> None:
     _left_out(to, report.results_left_out, "--all-results lists all.")
     differing: Counter[str] = Counter()
     for result in report.results:
+        if roots and result.root_folder is not None:
+            root = f"“{safe(result.root_folder.name)}” ({safe(result.root_folder.folder_id)})"
+            say(to, f"{safe(result.application_id)}: of its root folders, {root} would stay.")
         _show_changes(to, result, would="would take" if report.dry_run else "took")
         differing.update(result.details.get("differing_columns", {}))
         if result.error_message:

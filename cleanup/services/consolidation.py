@@ -41,7 +41,7 @@ from cleanup.references import Reference, ReferenceMap
 from cleanup.references.key_types import respelled
 from cleanup.services.bulk import insert_each
 from cleanup.services.collisions import Collisions, GivingWay, Renumbered, reported
-from cleanup.services.reports import FolderCleanupResult
+from cleanup.services.reports import FolderCleanupResult, RootFolder
 from cleanup.services.turns import Turn
 
 
@@ -416,7 +416,17 @@ class Consolidation:
                 counts[str(self.references.folders.name)] += nested
                 for row in decision.giving_way:
                     counts[str(row.table)] -= row.moves
-        return [self._result(decision, moved.get(place, Counter())) for place, decision in enumerate(decisions)]
+        return [
+            replace(
+                self._result(decision, moved.get(place, Counter())), root_folder=self._root_that_would_stay(decision)
+            )
+            for place, decision in enumerate(decisions)
+        ]
+
+    def _root_that_would_stay(self, decision: Decision) -> RootFolder | None:
+        """Return the root folder that would stay of several; None also where ``examine`` did not compare."""
+        root = decision.folders.get(decision.plan.root or "") if decision.goes_ahead else None
+        return root and RootFolder(root.key, root.name)
 
     def _repeated(self, batch: Batch) -> list[Counted]:
         """Count the files and folders that name one folder in several columns once less for each further column."""

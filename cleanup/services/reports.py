@@ -13,6 +13,18 @@ JSON = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class RootFolder:
+    """The root folder that stays where an application has several."""
+
+    folder_id: str
+    name: str
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {"folder_id": self.folder_id, "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
 class FolderCleanupResult:
     """What came of one application; of a dry run, what would come."""
 
@@ -29,6 +41,8 @@ class FolderCleanupResult:
     rollback_id: UUID | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     """``moved`` and ``removed``: rows by table; ``differing_columns``: columns by number of folders (dry run)."""
+    root_folder: RootFolder | None = None
+    """Of a dry run, where there are several root folders: the one that would stay."""
 
     def as_json(self) -> JSON:
         """Return the JSON form."""
@@ -43,6 +57,7 @@ class FolderCleanupResult:
             "error_message": self.error_message,
             "rollback_id": None if self.rollback_id is None else str(self.rollback_id),
             "details": dict(self.details),
+            "root_folder": None if self.root_folder is None else self.root_folder.as_json(),
         }
 
 

@@ -235,6 +235,16 @@ class TestDryRun:
         assert [foretold[name] for name in totals] == [done[name] for name in totals]
         assert (foretold["dry_run"], foretold["run_id"]) == (True, None)
 
+    @pytest.mark.parametrize(
+        ("options", "several", "says"), [((), False, True), ((), True, False), (("--verbosity", "2"), True, True)]
+    )
+    def test_says_which_root_folder_would_stay(self, database, options, several, says):
+        made = tree(database, 'older:"[red]Loan", younger:Loan')
+        if several:
+            tree(database, "Loan*2")
+        root = f"of its root folders, “[red]Loan” ({made['older']}) would stay."
+        assert (root in run_command(database, "--dry-run", *options).out) == says
+
     def test_of_named_applications_looks_at_those(self, database, loan):
         other = tree(database, "Loan*2")
         done = run_command(database, "--dry-run", "--application", other.application, "--json").json

@@ -379,6 +379,16 @@ class TestDryRun:
         report = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders(dry_run=True)
         assert report.results[0].details["differing_columns"] == {"updated_at": 1}
 
+    def test_names_the_root_folder_that_would_stay(self, database):
+        made = tree(database, "younger:A@5, older:B@1")
+        report = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders(dry_run=True)
+        assert report.as_json()["results"][0]["root_folder"] == {"folder_id": made["older"], "name": "B"}
+
+    def test_names_no_root_folder_where_there_is_one(self, database):
+        tree(database, "A/{B, B}")
+        report = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders(dry_run=True)
+        assert report.as_json()["results"][0]["root_folder"] is None
+
     def test_is_no_run(self, database, mess):
         report = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders(dry_run=True)
         assert (report.run_id, report.dry_run, Run.objects.using(database).count()) == (None, True, 0)
@@ -391,7 +401,7 @@ def _without(document: dict, keys: set[str]) -> dict:
 def _foretold(result) -> dict:
     document = result.as_json()
     document["details"] = _without(document["details"], {"differing_columns"})
-    return _without(document, {"rollback_id"})
+    return _without(document, {"rollback_id", "root_folder"})
 
 
 class Impatience:

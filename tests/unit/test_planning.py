@@ -212,6 +212,11 @@ class TestNesting:
 
         assert (plan.folders_removed, plan.child_folders_merged) == (1, 0)
 
+    def test_leaves_the_oldest_as_the_root(self) -> None:
+        plan = plan_merge(rows_of("old - Root", "other - Docs", "docs old Docs"), different_roots="nest")
+
+        assert plan.root == "old"
+
     def test_carries_the_children_of_a_nested_root_along(self) -> None:
         plan = plan_merge(rows_of("old - Root", "other - Docs", "docs old Docs", "a other A"), different_roots="nest")
 

@@ -375,7 +375,7 @@ class Command(ShellCommand):
         status, word = self._end_of(report.run_id, report.status, report.status_reason)
         return Outcome(
             report.as_json(),
-            lambda to: rendering.show_cleanup(to, report),
+            lambda to: rendering.show_cleanup(to, report, verbose=self.options["verbosity"] > 1),
             status or (FOUND if refused else DONE),
             word,
         )
