@@ -7,8 +7,10 @@ from django.db.models import Count, Q, Sum
 
 from cleanup.models import Hold, Result, Run
 from cleanup.services import DatabaseCleanupService, deploys, runs
+from cleanup.services.arrivals import LateArrivals
 from cleanup.services.workers import Team, Worker
-from tests.parts import Application
+from tests.integration.trees import execute, fetch, tree
+from tests.parts import Application, File, Folder
 from tests.reliability import mess
 
 APPLICATIONS = 6
@@ -133,3 +135,20 @@ class TestOfAFailure:
         assert_totals_are_sums(cleanup, done=1)
         runs.cancel(using=using, run=cleanup, reason="a test")
         assert_totals_are_sums(cleanup, done=1)
+
+
+@pytest.mark.only("postgresql")
+class TestOfARunThatHasEnded:
+    def test_count_a_file_that_arrives_late(self, scratch_database):
+        key = "SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND confrelid = %s::regclass"
+        tables = [f'"{model.objects.model._meta.db_table}"' for model in (File, Folder)]
+        ((constraint,),) = fetch(scratch_database, key, *tables)
+        execute(scratch_database, f'ALTER TABLE {tables[0]} DROP CONSTRAINT "{constraint}"')
+        made = tree(scratch_database, "stays:A(1), gone:A(late.pdf)")
+        report = DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
+        File.objects.using(scratch_database).filter(pk=made["late.pdf"]).update(folder_id=made["gone"])
+        references = deploys.read(using=scratch_database)
+        assert LateArrivals(using=scratch_database, references=references).sweep().total() == 1
+        run = Run.objects.using(scratch_database).get(pk=report.run_id)
+        assert_totals_are_sums(run, done=1)
+        assert run.files_moved == 2
