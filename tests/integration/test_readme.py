@@ -414,12 +414,12 @@ for reference in ("2023-0001", "2023-0002"):
 @pytest.mark.slow
 @pytest.mark.only("postgresql")
 class TestGrants:
-    ROLES = ("cleanup_look", "cleanup_work", "cleanup_migrate")
+    ROLES = ("cleanup_cluster", "cleanup_look", "cleanup_work", "cleanup_migrate")
 
     @pytest.fixture
     def granted(self, blank_database):
         """The database of another program, adopted with the roles of README."""
-        (statements,) = blocks("sql", section("Roles and grants"))
+        statements, _ = blocks("sql", section("Roles and grants"))
         before, after = re.split(r"^-- now, as cleanup_migrate: .*\n", statements, flags=re.MULTILINE)
         execute(blank_database, HOST_TABLES)
         with contextlib.ExitStack() as stack:
@@ -438,8 +438,9 @@ class TestGrants:
 
     def drop_roles(self, database: str) -> None:
         for role in self.ROLES:
-            execute(database, f"DROP OWNED BY {role}")
-            execute(database, f"DROP ROLE {role}")
+            if fetch(database, f"SELECT FROM pg_roles WHERE rolname = '{role}'"):
+                execute(database, f"DROP OWNED BY {role}")
+                execute(database, f"DROP ROLE {role}")
 
     def run_as(self, database: str, role: str, command: str) -> subprocess.CompletedProcess[str]:
         environment = environment_of(f"{databases.url_of(database)}?options=-crole%3D{role}")
@@ -464,3 +465,31 @@ class TestGrants:
         done = self.run_as(granted, "cleanup_work", f"database_cleanup --rollback {run} --no-input")
         assert done.returncode == 0, done.stderr
         assert loan.folders == 4
+
+    @pytest.fixture
+    def queued(self, granted):
+        """The same with django-q2's tables, and with a cluster that is alive."""
+        _, statements = blocks("sql", section("Roles and grants"))
+        (migrate,) = re.findall(r"manage.py (.*)", statements)
+        done = self.run_as(granted, "cleanup_migrate", migrate)
+        assert done.returncode == 0, done.stderr
+        execute(granted, statements)
+        execute(granted, "INSERT INTO cleanup_heartbeat (cluster, host) VALUES ('elsewhere:1', 'elsewhere')")
+        return granted
+
+    def test_let_the_second_start_in_the_background_and_not_write_schedules(self, queued):
+        tree(queued, "Loan/Docs(1), Loan/Docs(1)")
+        done = self.run_as(queued, "cleanup_work", "database_cleanup --cleanup --no-input --background")
+        assert done.returncode == 0, done.stderr
+        assert fetch(queued, "SELECT count(*) > 0 FROM django_q_ormq") == [(True,)]
+        for table in ("django_q_schedule", "django_q_task"):
+            for privilege in ("SELECT", "INSERT", "UPDATE"):
+                allowed = fetch(queued, f"SELECT has_table_privilege('cleanup_work', '{table}', '{privilege}')")
+                assert allowed == [(False,)]
+        done = self.run_as(queued, "cleanup_work", "database_cleanup --start")
+        assert (done.returncode, "permission denied for table django_q_schedule" in done.stderr) == (2, True)
+
+    def test_let_clusters_and_those_who_start_the_service_do_so(self, queued):
+        done = self.run_as(queued, "cleanup_cluster", "database_cleanup --start")
+        assert done.returncode == 0, done.stderr
+        assert fetch(queued, "SELECT started FROM cleanup_service") == [(True,)]
