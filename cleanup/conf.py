@@ -365,17 +365,36 @@ def database() -> str:
 
 
 def api_rates() -> Mapping[str, str | None]:
-    """Calls that an account may make, by kind: ``30/min`` (s, min, hour, day), or None for any number."""
-    default = {"check": "30/min", "clean": "60/min", "tokens": "10/min"}
-    value = _get("CLEANUP_API_RATES", {})
+    """Calls that an account may make, by kind: ``30/min`` (s, min, hour, day), or None for any number.
+
+    ``wrong_tokens`` counts by address.
+    """
+    return _rates(
+        "CLEANUP_API_RATES", {"check": "30/min", "clean": "60/min", "tokens": "10/min", "wrong_tokens": "30/min"}
+    )
+
+
+def login_rates() -> Mapping[str, str | None]:
+    """Wrong logins after which no more are tried until the minute, or whatever the rate names, is over."""
+    return _rates("CLEANUP_LOGIN_RATES", {"account_and_address": "5/min", "address": "30/min", "account": "30/min"})
+
+
+def proxies() -> int:
+    """Proxies before the web server, each of which adds to ``X-Forwarded-For`` who has called it."""
+    value = _get("CLEANUP_PROXIES", 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise MisconfiguredSetting(setting="CLEANUP_PROXIES", problem=f"{value!r} is not a number of proxies.")
+    return value
+
+
+def _rates(name: str, default: Mapping[str, str]) -> Mapping[str, str | None]:
+    value = _get(name, {})
     if not isinstance(value, Mapping) or not set(value) <= set(default):
-        problem = f"it must map some of {', '.join(default)} to rates."
-        raise MisconfiguredSetting(setting="CLEANUP_API_RATES", problem=problem)
+        raise MisconfiguredSetting(setting=name, problem=f"it must map some of {', '.join(default)} to rates.")
     for rate in value.values():
         if rate is not None and not re.fullmatch(r"[1-9]\d*/(s|sec|m|min|h|hour|d|day)", str(rate)):
-            raise MisconfiguredSetting(
-                setting="CLEANUP_API_RATES", problem=f"{rate!r} is not a valid rate; use a value such as '30/min'."
-            )
+            problem = f"{rate!r} is not a valid rate; use a value such as '30/min'."
+            raise MisconfiguredSetting(setting=name, problem=problem)
     return {**default, **value}
 
 
@@ -594,6 +613,8 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_FAILURE_WINDOW": failure_window,
     "CLEANUP_DATABASE": database,
     "CLEANUP_API_RATES": api_rates,
+    "CLEANUP_LOGIN_RATES": login_rates,
+    "CLEANUP_PROXIES": proxies,
     "CLEANUP_API_WAIT_APPLICATIONS": api_wait_applications,
     "CLEANUP_API_TOKEN_HOURS": api_token_hours,
     "CLEANUP_THROTTLE_LIMITS": throttle_limits,

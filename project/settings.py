@@ -42,6 +42,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Only behind a proxy that sets this header itself; else anyone could claim to have come by https.
 if environment.flag("DJANGO_BEHIND_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    CLEANUP_PROXIES = 1
 # What Django's page for a failure shows while debugging, and a mail to administrators, hides more than by default.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "project.failures.SecretFilter"
 X_FRAME_OPTIONS = "DENY"
@@ -91,6 +92,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "cleanup.admin.time_zone.PersonTimeZoneMiddleware",
+    "cleanup.logins.LimitedLoginsMiddleware",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -121,6 +123,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+AUTHENTICATION_BACKENDS = ["cleanup.logins.LimitedLogins", "django.contrib.auth.backends.ModelBackend"]
 # Where a login leads that names no page of ours to go on to.
 LOGIN_REDIRECT_URL = "admin:index"
 

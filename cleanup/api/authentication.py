@@ -12,12 +12,28 @@ from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
 from knox.models import get_token_model
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
+
+from cleanup import attempts, conf
 
 
 class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox has no types
-    """Take a token from the Authorization header; one query, and nothing is written."""
+    """Take a token from the Authorization header; one query, and nothing is written.
+
+    A right token is always let in, so that nobody can lock out others; too many wrong ones of an address are told so.
+    """
+
+    def authenticate(self, request: Request) -> Any:
+        """Return user and token, or None without a token. Raises AuthenticationFailed and Throttled."""
+        try:
+            return super().authenticate(request)
+        except AuthenticationFailed:
+            rate, address = conf.api_rates()["wrong_tokens"], attempts.address_of(request)
+            if wait := attempts.seconds_to_wait(rate=rate, kind="token", by=address):
+                raise Throttled(wait=wait) from None
+            attempts.note(rate=rate, kind="token", by=address)
+            raise
 
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme, as RFC 6750 does."""
