@@ -9,7 +9,7 @@ from django.db import connections, router
 from django.db.models.signals import post_migrate, pre_migrate
 
 from cleanup import conf
-from cleanup.backends import dangling_rows
+from cleanup.backends.sqlite import dangling_rows
 
 
 class CleanupConfig(AppConfig):

@@ -12,11 +12,11 @@ from django.core.checks import CheckMessage, Tags, register
 from django.db import DatabaseError, connections, router
 from django.db.migrations.loader import MigrationLoader
 
+from cleanup import backends
 from cleanup.backends.catalogue import Catalogue, Table
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import MisconfiguredSetting
 from cleanup.folder_tables import FolderTables, folder_tables
-from cleanup.references import SUPPORTED, catalogue_for
 from cleanup.references.problems import ORDINARY, described_kind
 
 
@@ -42,7 +42,7 @@ def check_databases(
 
 def _of_database(using: str, tables: FolderTables) -> Iterator[CheckMessage]:
     connection = connections[using]
-    if connection.vendor not in SUPPORTED:
+    if not backends.supports(using=using):
         yield checks.Error(
             f"Database {using!r} is {connection.display_name}, which the cleanup cannot work on.",
             hint="Use PostgreSQL 14 or newer, or SQLite, or let the router keep the app cleanup out of this database.",
@@ -50,10 +50,10 @@ def _of_database(using: str, tables: FolderTables) -> Iterator[CheckMessage]:
         )
         return
     yield from _without_migrations(using, tables)
-    if connection.vendor == "postgresql":
-        yield from _sessions(connection)
+    database = backends.database(using=using)
+    yield from _sessions(database)
     try:
-        yield from _mapped_tables(catalogue_for(using=using), tables)
+        yield from _mapped_tables(database.catalogue, tables)
     except DatabaseError:  # without a connection or the right to look, the command itself says so
         return
 
@@ -72,21 +72,21 @@ def _without_migrations(using: str, tables: FolderTables) -> Iterator[CheckMessa
             )
 
 
-def _sessions(connection: Any) -> Iterator[CheckMessage]:
+def _sessions(database: backends.Database) -> Iterator[CheckMessage]:
     """Report what sessions begin with that Django cannot work with: its own statements pin nothing."""
-    connection.ensure_connection()
-    info = connection.connection.info
     for name, wanted, why in (
         ("DateStyle", "ISO", "Django reads no other form of dates"),
         ("IntervalStyle", "postgres", "Django reads no other form of intervals"),
         ("default_transaction_read_only", "off", "Django writes without asking for a transaction that may"),
     ):
-        value = info.parameter_status(name)
-        if value and not value.startswith(wanted) and info.parameter_status("in_hot_standby") != "on":
-            role, database = map(connection.ops.quote_name, (info.user, info.dbname))
+        value = database.server.reported(name)
+        if value and not value.startswith(wanted) and database.server.reported("in_hot_standby") != "on":
+            connection = database.connection
+            info = connection.connection.info
+            role, this = map(connection.ops.quote_name, (info.user, info.dbname))
             yield checks.Error(
                 f"Sessions on database {connection.alias!r} begin with {name} = {value}: {why}.",
-                hint=f"Run and connect again: ALTER ROLE {role} IN DATABASE {database} SET {name} = '{wanted}';",
+                hint=f"Run and connect again: ALTER ROLE {role} IN DATABASE {this} SET {name} = '{wanted}';",
                 id="cleanup.E012",
             )
 

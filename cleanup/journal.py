@@ -4,7 +4,7 @@ Invariants: a point's rows are written in the transaction that changes the rows 
 table, column and type that they need, so that an old journal can be read, or refused by name, under a newer schema.
 
 Note [Form of the journal]. A layout is a JSON document: ``format`` (this module's FORMAT_VERSION), ``encoding`` of the
-cells (see Note [Cells] in backends.base), ``tables``: label -> ``schema``, ``name``, ``key`` (columns), ``columns``
+cells (see Note [Cells] in backends.changes), ``tables``: label -> ``schema``, ``name``, ``key`` (columns), ``columns``
 ([name, type] of every stored column, generated ones left out), ``numbers`` of those columns in the table, ``oid``,
 ``definitions`` of types of the host's own by column (these three are missing where an older version wrote), and
 ``steps``: step -> ``kind`` (moved or removed) and
@@ -31,11 +31,13 @@ from dataclasses import dataclass, replace
 from itertools import repeat, zip_longest
 from typing import Any, Literal
 
-from cleanup.backends import Backend
-from cleanup.backends.base import (
+from cleanup.backends import Database
+from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
+from cleanup.backends.changes import (
     NOTHING_INSTEAD,
     Cell,
     Counted,
+    Images,
     Instead,
     Part,
     Restoration,
@@ -43,7 +45,6 @@ from cleanup.backends.base import (
     RowConflict,
     UndoTarget,
 )
-from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
 from cleanup.backends.refusals import Refusal, attempted
 from cleanup.backends.retyping import alterations
 from cleanup.exceptions import UnreadableJournal
@@ -99,7 +100,7 @@ def row_key(table: Table) -> tuple[str, ...]:
     return table.row_key or ()
 
 
-def write_layout(*, using: str, backend: Backend, references: ReferenceMap, mapped: FolderTables) -> SnapshotLayout:
+def write_layout(*, using: str, backend: Database, references: ReferenceMap, mapped: FolderTables) -> SnapshotLayout:
     """Return the stored layout of the tables as they are now, writing it if it is new."""
     document = _document(backend, references, mapped)
     layout, _ = SnapshotLayout.objects.using(using).get_or_create(
@@ -108,7 +109,7 @@ def write_layout(*, using: str, backend: Backend, references: ReferenceMap, mapp
     return layout
 
 
-def layout_digest(*, backend: Backend, references: ReferenceMap, mapped: FolderTables) -> str:
+def layout_digest(*, backend: Database, references: ReferenceMap, mapped: FolderTables) -> str:
     """Return the digest of the layout of the tables as they are now."""
     return _digest(_document(backend, references, mapped))
 
@@ -117,7 +118,7 @@ def _digest(document: str) -> str:
     return hashlib.sha256(document.encode()).hexdigest()
 
 
-def _document(backend: Backend, references: ReferenceMap, mapped: FolderTables) -> str:
+def _document(backend: Database, references: ReferenceMap, mapped: FolderTables) -> str:
     tables = {}
     for name, table in sorted(references.tables.items()):
         stored = [column for column in table.columns if not column.generated]
@@ -140,7 +141,7 @@ def _document(backend: Backend, references: ReferenceMap, mapped: FolderTables) 
             targets = [[folders, [mapped.folder_parent], [mapped.folder_key.column]]]
         steps[str(step.number)] = {"kind": step.kind, "targets": targets}
     return json.dumps(
-        {"format": FORMAT_VERSION, "encoding": backend.encoding, "tables": tables, "steps": steps},
+        {"format": FORMAT_VERSION, "encoding": backend.cells.encoding, "tables": tables, "steps": steps},
         sort_keys=True,
         ensure_ascii=False,
     )
@@ -160,14 +161,14 @@ class Undone:
 class Reader:
     """Reads and undoes the points of one layout against the tables as they are now."""
 
-    def __init__(self, *, layout: SnapshotLayout, backend: Backend, rollback_id: Any) -> None:
+    def __init__(self, *, layout: SnapshotLayout, backend: Database, rollback_id: Any) -> None:
         """Take a layout. Raises UnreadableJournal for a foreign format or encoding."""
         self.backend = backend
         self.rollback_id = rollback_id
         document = json.loads(layout.document)
         if document["format"] > FORMAT_VERSION:
             raise self._unreadable(f"its format {document['format']} is newer than this program's {FORMAT_VERSION}.")
-        if document["encoding"] != backend.encoding:
+        if document["encoding"] != backend.cells.encoding:
             raise self._unreadable(f"it was written on another kind of database ({document['encoding']}).")
         self._format: int = document["format"]
         self._labels: dict[TableName, str] = {
@@ -392,7 +393,7 @@ class Reader:
                     undo_targets.append(
                         UndoTarget(table, columns, self.key(label), must_exist, back, self._format, rows)
                     )
-                restore = self._restore_moved_piecemeal if piecemeal else self.backend.restore_moved
+                restore = self._restore_moved_piecemeal if piecemeal else self.backend.undoing.restore_moved
                 outcome = restore(undo_targets, points=moving, step=number)
                 if any(folder_columns for _, _, folder_columns in present):  # else the same rows are counted already
                     moved += outcome.restored
@@ -421,24 +422,16 @@ class Reader:
         rows: int,
         piecemeal: bool,
     ) -> Undone:
-        columns, key = self.columns(label), self.key(label)
+        images = Images(table, self.columns(label), self.key(label), points=points, step=step, instead=instead)
         own_keys = [foreign_key for foreign_key in foreign_keys if foreign_key.table == table.name]
 
         def restore(part: Part | None = None) -> Restoration:
-            done = self.backend.restore_images(
-                table,
-                columns,
-                key,
-                points=points,
-                step=step,
-                foreign_keys=own_keys,
-                left_out=() if part else left_out,
-                instead=instead,
-                rows=None if part else rows,
-                part=part,
+            wanted = replace(
+                images, left_out=() if part else frozenset(left_out), rows=None if part else rows, part=part
             )
+            done = self.backend.undoing.restore_images(wanted, foreign_keys=own_keys)
             if piecemeal:
-                self.backend.check_now(table)
+                self.backend.undoing.check_now(table)
             return done
 
         using = self.backend.connection.alias
@@ -448,7 +441,7 @@ class Reader:
             done = attempted(restore, using=using) if piecemeal else restore()
             if isinstance(done, Refusal):
                 several = [row for row in self._rows(label, points=points, step=step) if row.key not in left_out]
-                needs = self._needs(table, columns, key, points=points, step=step, foreign_keys=own_keys)
+                needs = self._needs(images, foreign_keys=own_keys)
                 done = restore_piecemeal(
                     several, lambda part: restore(_part(part)), using=using, table=table.name, needs=needs
                 )
@@ -457,26 +450,18 @@ class Reader:
                 return Undone(tuple(done.restored), (), tuple(conflicts))
             # What needs a row that stays away stays away as well, to any depth; decided at once, not level by level.
             away = {conflict.key for conflict in done.conflicts}
-            needs = self._needs(table, columns, key, points=points, step=step, foreign_keys=own_keys)
+            needs = self._needs(images, foreign_keys=own_keys)
             conflicts += done.conflicts
             conflicts += (below := list(missing(needs.dependents(away, away=left_out), table.name)))
             left_out |= away | {conflict.key for conflict in below}
 
-    def _needs(
-        self,
-        table: Table,
-        columns: Sequence[str],
-        key: tuple[str, ...],
-        *,
-        points: Sequence[int],
-        step: int,
-        foreign_keys: Sequence[ForeignKey],
-    ) -> Needs:
+    def _needs(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Needs:
         return Needs(
             link
             for foreign_key in foreign_keys
-            if foreign_key.target == table.name and {*foreign_key.columns, *foreign_key.target_columns} <= set(columns)
-            for link in self.backend.image_links(table, columns, key, points=points, step=step, foreign_key=foreign_key)
+            if foreign_key.target == images.table.name
+            and {*foreign_key.columns, *foreign_key.target_columns} <= set(images.columns)
+            for link in self.backend.undoing.image_links(images, foreign_key=foreign_key)
         )
 
     def _restore_moved_piecemeal(
@@ -486,9 +471,9 @@ class Reader:
         later = tables if len(tables) > 1 else ()  # tables that change by keys of each other fit only in the end
 
         def restore(several: Sequence[UndoTarget]) -> Restoration:
-            done = self.backend.restore_moved(several, points=points, step=step)
+            done = self.backend.undoing.restore_moved(several, points=points, step=step)
             for target in several:
-                self.backend.check_now(target.table, apart_from=later)
+                self.backend.undoing.check_now(target.table, apart_from=later)
             return done
 
         using = self.backend.connection.alias

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from cleanup.backends.base import Cell, Counted, ImageLink, Restoration, RowConflict
 from cleanup.backends.catalogue import TableName
+from cleanup.backends.changes import Cell, Counted, ImageLink, Restoration, RowConflict
 from cleanup.backends.refusals import Refusal, attempted
 
 Key = tuple[Cell, ...]

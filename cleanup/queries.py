@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cleanup.backends import backend_for
-from cleanup.backends.folder_sql import EVERY_ONE, Cleanable, FolderSql, Query, Scope, folder_sql
+from cleanup import backends
+from cleanup.backends.folders import EVERY_ONE, Cleanable, FolderSql, Scope
+from cleanup.backends.query import Query
 from cleanup.folder_tables import folder_tables
 
 #: Applications in one statement. Where there are no more than these, it reads the tables once from end to end.
@@ -33,7 +34,7 @@ class AffectedApplication:
 
 def affected_sql(
     *, using: str, applications: Sequence[str] | None = None, after: str | None = None, until: str | None = None
-) -> tuple[str, list[Any]]:
+) -> Query:
     """Return the SELECT of ``application_key``, ``roots``, ``duplicates`` of affected applications, in key order.
 
     Fit to stand behind INSERT INTO or in a FROM clause. Only named applications, or keys beyond ``after`` and up to
@@ -42,14 +43,12 @@ def affected_sql(
     sql = _folder_sql(using)
     text = sql.tables.application_key.text
     keys = None if applications is None else tuple(text(key) for key in applications)
-    query = sql.affected(Scope(keys=keys, after=after, until=until))
-    return query.sql, list(query.params)
+    return sql.affected(Scope(keys=keys, after=after, until=until))
 
 
-def worst_sql(*, using: str, limit: int, cleanable: Cleanable = EVERY_ONE) -> tuple[str, list[Any]]:
+def worst_sql(*, using: str, limit: int, cleanable: Cleanable = EVERY_ONE) -> Query:
     """Return the SELECT, as ``affected_sql`` does, of applications that are queued, then of the worst."""
-    query = _folder_sql(using).worst(limit, cleanable)
-    return query.sql, list(query.params)
+    return _folder_sql(using).worst(limit, cleanable)
 
 
 def worst_applications(*, using: str, limit: int, cleanable: Cleanable = EVERY_ONE) -> list[str]:
@@ -161,4 +160,4 @@ def _affected(sql: FolderSql, scope: Scope) -> list[AffectedApplication]:
 
 
 def _folder_sql(using: str) -> FolderSql:
-    return folder_sql(backend_for(using=using), folder_tables())
+    return backends.database(using=using).folders(folder_tables())

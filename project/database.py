@@ -123,7 +123,7 @@ def make_usable(*, connection: Any, **_: Any) -> None:
 
     Django reads dates in ISO's form alone, and writes its migrations and sessions in transactions that it does not
     declare READ WRITE. An address that asks for these settings is left with them. The cleanup's own transactions pin
-    many more (cleanup.backends.postgresql_settings). Connect to ``connection_created``, except behind a proxy, where a
+    many more (cleanup.backends.postgresql.settings). Connect to ``connection_created``, except behind a proxy, where a
     session is not ours alone.
     """
     if connection.vendor != "postgresql":

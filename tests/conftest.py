@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-file", action="store_true", help="run all of the engine's tests on the second set of models"
     )
+    parser.addoption("--rewrite-golden", action="store_true", help="write the statements of tests/integration/sql anew")
     parser.addoption("--every-statement", action="store_true", help="kill at every statement, not at a sample of them")
     parser.addoption("--concurrency-seconds", type=float, default=8, help="how long the crowd works at once")
 

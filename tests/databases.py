@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from django.db import connections, transaction
 
-from cleanup.services import origin
 from tests import pgserver
 
 ALIASES = {"sqlite": "default", "postgresql": "postgresql"}
@@ -130,6 +129,8 @@ def assert_schema_unchanged(using: str) -> None:
 @contextlib.contextmanager
 def scratch_copy(using: str) -> Iterator[None]:
     """Put a copy of the migrated database behind the alias, which works as the original does."""
+    from cleanup.services import origin  # the apps are not loaded yet where this module is
+
     with restored_copy(using):
         origin.adopt(using=using, by="")
         yield

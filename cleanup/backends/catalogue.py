@@ -230,6 +230,26 @@ class PlacedColumn:
     """On SQLite: the table has one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One table in one publication."""
+
+    table: TableName
+    whole: TableName
+    """The topmost table that it is a partition of, or itself."""
+    publication: str
+    updates: bool
+    deletes: bool
+    full: bool
+    """The whole row is the replica identity."""
+    identity: frozenset[str]
+    """Columns of the replica identity; empty where there is none, or it is the whole row."""
+    filter_columns: frozenset[str] = frozenset()
+    """What the row filter looks at."""
+    listed_columns: frozenset[str] | None = None
+    """The list of columns that are published; None where all are."""
+
+
 class Catalogue(Protocol):
     """Reads one database's catalogue. Every call is one statement or a small constant number of them."""
 
@@ -274,3 +294,6 @@ class Catalogue(Protocol):
 
     def may_bypass_triggers(self) -> bool:
         """Tell whether the current role can keep triggers from firing within its own transaction."""
+
+    def published(self) -> Sequence[Published]:
+        """Return every table whose updates or deletes are published, once for each publication; one statement."""

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from cleanup.backends.base import Backend, Cell, Target
 from cleanup.backends.catalogue import Check, Column, Table, UniqueKey
-from cleanup.backends.conditions import Statement
+from cleanup.backends.changes import Cell, Target
+from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.session import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +80,13 @@ class Met(NamedTuple):
     cells: tuple[Cell, ...]
 
 
-class CollisionSql(ABC):
+class CollisionSql(Room, ABC):
     """The statement for one database."""
-
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
 
     def met(self, judged: Sequence[Judged]) -> Iterator[Met]:
         """Yield the rows that would meet, of all tables in one statement."""
         wanted = [(number, table) for number, table in enumerate(judged) if table.rules and table.changes]
-        rows = self.backend.fetch_each(self._statement(table) for _, table in wanted)
+        rows = self.fetch_each(self._statement(table, number) for number, table in wanted)
         for number, *row in rows:
             yield self._row(wanted[number][0], row)
 
@@ -96,42 +94,46 @@ class CollisionSql(ABC):
     def _row(self, table: int, row: Sequence[Any]) -> Met:
         """Return a row of the answer."""
 
-    def _statement(self, judged: Judged) -> Statement:
-        ctes: list[str] = []
-        params: list[object] = []
-        for number, change in enumerate(judged.changes):
-            sql, own = self._change(change)
-            ctes.append(f"change{number} AS MATERIALIZED ({sql})")
-            params += own
-        sql, own = self._spared(judged)
-        ctes.append(f"spared AS MATERIALIZED ({sql})")
-        params += own
-        touched = " UNION ".join(
-            f"SELECT {self._listed('__k', judged.key)} FROM change{number}" for number in range(len(judged.changes))
-        )
-        ctes.append(f"touched AS MATERIALIZED ({touched})")
-        ctes.append(f"stored AS ({self._stored(judged)})")
+    def _statement(self, judged: Judged, table: int) -> Query:
+        changes = range(len(judged.changes))
+        ctes = [
+            block(
+                """
+                change{number} AS MATERIALIZED (
+                  {rows}
+                )
+                """,
+                number=number,
+                rows=self._change(change, number=f"{table}_{number}"),
+            )
+            for number, change in enumerate(judged.changes)
+        ]
+        ctes.append(block("spared AS MATERIALIZED ({keys})", keys=self._spared(judged, number=table)))
+        keys = self._listed("__k", judged.key)
+        touched = " UNION ".join(f"SELECT {keys} FROM change{number}" for number in changes)
+        ctes.append(Query(f"touched AS MATERIALIZED ({touched})"))
+        ctes.append(Query(f"stored AS ({self._stored(judged)})"))
         last = "stored"
         for number, layer in enumerate(self._generated(judged.table)):
-            computed = ", ".join(
-                f"({_bare(column.expression)}) AS {self.backend.quote(column.name)}" for column in layer
-            )
-            ctes.append(f"computed{number} AS (SELECT __s.*, {computed} FROM {last} AS __s)")
+            computed = ", ".join(f"({_bare(column.expression)}) AS {quote(column.name)}" for column in layer)
+            ctes.append(Query(f"computed{number} AS (SELECT __s.*, {computed} FROM {last} AS __s)"))
             last = f"computed{number}"
         ranks = self._listed("__r", judged.changes)
         ctes.append(
-            f"images AS MATERIALIZED (SELECT __s.*, row_number() OVER (ORDER BY __point, {ranks}, __key) AS __place"
-            f" FROM {last} AS __s)"
+            Query(
+                f"images AS MATERIALIZED (SELECT __s.*, row_number() OVER (ORDER BY __point, {ranks}, __key) AS __place"
+                f" FROM {last} AS __s)"
+            )
         )
-        selects = [self._rule(judged, number) for number in range(len(judged.rules))]
-        return f"WITH {', '.join(ctes)} {' UNION ALL '.join(selects)}", params
+        rules = joined("\nUNION ALL\n", (self._rule(judged, number) for number in range(len(judged.rules))))
+        return block("WITH {ctes}\n{rules}", ctes=joined(",\n", ctes), rules=rules)
 
     def _listed(self, name: str, several: Sequence[object]) -> str:
         return ", ".join(f"{name}{place}" for place in range(len(several)))
 
     def _stored(self, judged: Judged) -> str:
         """Return the rows that change, as they will be; what is generated comes after."""
-        quote, table, changes = self.backend.quote, judged.table, judged.changes
+        table, changes = judged.table, judged.changes
         columns = [
             f"{self._greatest([f'c{number}.__point' for number in range(len(changes))])} AS __point",
             *(f"coalesce(c{number}.__rank, 0) AS __r{number}" for number in range(len(changes))),
@@ -151,17 +153,15 @@ class CollisionSql(ABC):
             ]
             now = f"t.{quote(column.name)}"
             columns.append(f"CASE {' '.join(cases)} ELSE {now} END AS {quote(column.name)}" if cases else now)
-        joins = [f"FROM touched AS k JOIN {self.backend.relation(table.name)} AS t ON {self._same('t', 'k', judged)}"]
+        joins = [f"FROM touched AS k JOIN {self.relation(table.name)} AS t ON {self._same('t', 'k', judged)}"]
         joins += [f"LEFT JOIN change{n} AS c{n} ON {self._same('t', f'c{n}', judged)}" for n in range(len(changes))]
         return f"SELECT {', '.join(columns)} {' '.join(joins)}"
 
     def _same(self, table: str, rows: str, judged: Judged) -> str:
-        return " AND ".join(
-            f"{table}.{self.backend.quote(column)} = {rows}.__k{place}" for place, column in enumerate(judged.key)
-        )
+        return " AND ".join(f"{table}.{quote(column)} = {rows}.__k{place}" for place, column in enumerate(judged.key))
 
     def _is_spared(self, table: str, judged: Judged) -> str:
-        return f"EXISTS (SELECT 1 FROM spared AS s WHERE s.__s = {table}.{self.backend.quote(judged.key[0])})"
+        return f"EXISTS (SELECT 1 FROM spared AS s WHERE s.__s = {table}.{quote(judged.key[0])})"
 
     def _generated(self, table: Table) -> Iterator[list[Column]]:
         """Yield generated columns in layers: each is computed from columns of the layers before it."""
@@ -195,7 +195,7 @@ class CollisionSql(ABC):
         alias = self._alias(judged)
         moving = f"NOT EXISTS (SELECT 1 FROM images AS k WHERE k.__gone = 0 AND {self._same(alias, 'k', judged)})"
         return (
-            f"{join} {self.backend.relation(judged.table.name)} AS {alias}"
+            f"{join} {self.relation(judged.table.name)} AS {alias}"
             f" ON {condition} AND {self._bound(unique)} AND {moving}"
         )
 
@@ -204,7 +204,7 @@ class CollisionSql(ABC):
         family = judged.siblings.get(number, tuple(every))
         alias = self._alias(judged)
         keys = ", ".join(f"__u{place}" for place in family)
-        key = self._cells([f"{alias}.{self.backend.quote(column)}" for column in judged.key])
+        key = self._cells([f"{alias}.{quote(column)}" for column in judged.key])
         meeting = " AND ".join(self._equal(unique, place) for place in family) or "1 = 1"
         join = "JOIN" if number in judged.siblings else self._nested()
         standing = (
@@ -255,12 +255,12 @@ class CollisionSql(ABC):
 
     def _alias(self, judged: Judged) -> str:
         """Return the table's own name: an expression may use it."""
-        return self.backend.quote(judged.table.name.name)
+        return quote(judged.table.name.name)
 
     def _told(self, judged: Judged) -> str:
         alias = self._alias(judged)
         body, cells = (
-            self._cells([f"{alias}.{self.backend.quote(column)}" for column in columns])
+            self._cells([f"{alias}.{quote(column)}" for column in columns])
             for columns in (judged.compared, judged.told)
         )
         return f"{body} AS __body, {cells} AS __cells"
@@ -285,11 +285,11 @@ class CollisionSql(ABC):
     # What differs between databases.
 
     @abstractmethod
-    def _change(self, change: Change) -> Statement:
+    def _change(self, change: Change, *, number: int | str) -> Query:
         """Return the rows that change: ``__point``, ``__rank``, the key ``__k0`` ..., the new values ``__n0`` ..."""
 
     @abstractmethod
-    def _spared(self, judged: Judged) -> Statement:
+    def _spared(self, judged: Judged, *, number: int) -> Query:
         """Return the keys ``__s`` of rows that are about to be removed."""
 
     @abstractmethod

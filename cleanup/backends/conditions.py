@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cleanup.backends.catalogue import quoted
+from cleanup.backends.query import Query
 
 Value = str | int | None
-
-#: SQL and its parameters.
-Statement = tuple[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +43,16 @@ class Condition:
             return None
         return Condition(tuple(ColumnIn(names[test.column], test.values) for test in self.tests))
 
-    def sql(self, alias: str, *, vendor: str) -> Statement:
-        """Return the test of a row known by ``alias``, with parameters."""
-        params: list[Any] = []
+    def sql(self, alias: str, *, vendor: str, name: str = "kind") -> Query:
+        """Return the test of a row known by ``alias``, with parameters called ``name`` and a number."""
+        params: dict[str, Any] = {}
 
         def parameter(value: str | int) -> str:
             # As text of unknown type PostgreSQL takes a value for one of the column's type, whatever that is.
-            params.append(str(value) if vendor == "postgresql" else value)
-            return "%s"
+            params[f"{name}_{len(params)}"] = str(value) if vendor == "postgresql" else value
+            return f"%({name}_{len(params) - 1})s"
 
-        return self._sql(alias, parameter), params
+        return Query(self._sql(alias, parameter), params)
 
     def literal(self, alias: str, *, vendor: str) -> str:
         """Return the test of a row known by ``alias`` as SQL without parameters, percent signs doubled."""

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from cleanup.backends import Backend, PostgresBackend
+from cleanup.backends.postgresql.session import Session as PostgresSession
+from cleanup.backends.session import Session
 
 C = TypeVar("C", bound=type[Any])
 
@@ -25,7 +26,7 @@ class _Pinning:
     """What Django passes statements through."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self.backend = PostgresBackend(connection)
+        self.session = PostgresSession(connection)
 
     def __call__(
         self,
@@ -35,14 +36,14 @@ class _Pinning:
         many: bool,  # noqa: FBT001  # as Django calls it
         context: dict[str, Any],
     ) -> Any:
-        connection = self.backend.connection
-        if not self.backend.between_transactions():
+        connection = self.session.connection
+        if not self.session.between_transactions():
             return execute(sql, params, many, context)
         if connection.autocommit:
             with transaction.atomic(using=connection.alias):
-                self.backend.begin()
+                self.session.begin()
                 return execute(sql, params, many, context)
-        self.backend.begin()
+        self.session.begin()
         return execute(sql, params, many, context)
 
 
@@ -77,16 +78,16 @@ def unpinned(*, using: str) -> Iterator[None]:
 
 
 @contextmanager
-def batch(backend: Backend, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
+def batch(session: Session, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
     """Work in a transaction with the settings of a batch: one of our own, or the caller's, who gets back its own."""
-    connection = backend.connection
+    connection = session.connection
     nested = connection.in_atomic_block or not connection.get_autocommit()
     with transaction.atomic(using=connection.alias):
         if nested:
-            with backend.pinned(session_name=session_name, writing=writing):
+            with session.pinned(session_name=session_name, writing=writing):
                 yield
         else:
-            backend.pin(session_name=session_name, writing=writing)
+            session.pin(session_name=session_name, writing=writing)
             yield
 
 

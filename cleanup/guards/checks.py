@@ -10,7 +10,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004  # Django's name for it
 from django.db import DatabaseError, connections, router
 
-from cleanup.backends.guard_sql import Standing
+from cleanup.backends.guards import Standing
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError
 from cleanup.guard_names import APP_LABEL, MADE_BY, VALIDATED_BY, Guard, lifting, on, putting

@@ -14,18 +14,16 @@ from typing import Any
 from django.db import IntegrityError, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
-from cleanup import conf
-from cleanup.backends import backend_for
+from cleanup import backends, conf
 from cleanup.backends.catalogue import Catalogue, TableName
-from cleanup.backends.folder_sql import Looseness
-from cleanup.backends.guard_sessions import Sessions, StillHeld
-from cleanup.backends.guard_sql import GuardSql, PostgresGuardSql, SqliteGuardSql, Standing, guard_sql
+from cleanup.backends.folders import Looseness
+from cleanup.backends.guards import GuardSql, Standing
 from cleanup.backends.pinning import pinning, unpinned
+from cleanup.backends.postgresql.lock_waits import Sessions, StillHeld
 from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.guard_names import APP_LABEL, VALIDATED_BY, Guard
 from cleanup.guards.obstacles import incomparable, obstacle, points_bound_by, taken, told_points
-from cleanup.references import SUPPORTED, catalogue_for
 from cleanup.references.key_types import looseness
 
 _ADOPT = "Create or adopt the tables first: manage.py migrate cleanup --fake-initial"
@@ -34,14 +32,14 @@ _ADOPT = "Create or adopt the tables first: manage.py migrate cleanup --fake-ini
 def guard_sql_of(*, using: str) -> GuardSql:
     """Return the statements on the mapped tables of a database. Raises DatabaseUnusable where they are not there."""
     tables = folder_tables()
-    catalogue = catalogue_for(using=using)
+    catalogue = backends.database(using=using).catalogue
     found = catalogue.resolve_all([tables.folder_table, tables.file_table])
     for name in (tables.folder_table, tables.file_table):
         if name not in found:
             raise DatabaseUnusable(problem=f"there is no table {name}.", remedy=_ADOPT)
     folders, files = found[tables.folder_table], found[tables.file_table]
     loose = _looseness(catalogue, tables, folders=folders, files=files)
-    return guard_sql(backend_for(using=using), tables, folders=folders, files=files, loose_files=loose)
+    return backends.database(using=using).guards(tables, folders=folders, files=files, loose_files=loose)
 
 
 def _looseness(catalogue: Catalogue, tables: FolderTables, *, folders: TableName, files: TableName) -> Looseness:
@@ -59,7 +57,7 @@ class Enforcement:
 
     def __init__(self, sql: GuardSql) -> None:
         self.sql = sql
-        self.using = sql.backend.connection.alias
+        self.using = sql.session.connection.alias
 
     # For sqlmigrate.
 
@@ -74,11 +72,11 @@ class Enforcement:
 
     def validation_statements(self, guard: Guard) -> list[str]:
         """Return what validates a guard."""
-        return _shown(self.sql.validate(guard)) if isinstance(self.sql, PostgresGuardSql) else []
+        return _shown(self.sql.validate(guard))
 
     def _create_support(self, name: str) -> str:
         table, columns, unique = self.sql.supporting()[name]
-        listed = ", ".join(map(self.sql.backend.quote, columns))
+        listed = ", ".join(map(self.sql.session.quote, columns))
         return self.sql.create_index(name, table, listed, unique=unique)
 
     def _drop_support(self, name: str) -> str:
@@ -133,13 +131,13 @@ class SqliteEnforcement(Enforcement):
         with transaction.atomic(using=self.using):
             for name in self.sql.supporting().keys() - self.sql.support_standing().keys():
                 self._refuse_taken(name, self.sql.supporting()[name][0], None)
-                self.sql.backend.execute(self._create_support(name))
+                self.sql.session.execute(self._create_support(name))
 
     def drop_supporting(self) -> None:
         with transaction.atomic(using=self.using):
             for name, standing in self.sql.support_standing().items():
                 if standing.ours:
-                    self.sql.backend.execute(self._drop_support(name))
+                    self.sql.session.execute(self._drop_support(name))
 
     def put(self, guard: Guard) -> None:
         with transaction.atomic(using=self.using):
@@ -164,18 +162,16 @@ class SqliteEnforcement(Enforcement):
 
     def _execute_all(self, statements: list[str]) -> None:
         for statement in statements:
-            self.sql.backend.execute(statement)
+            self.sql.session.execute(statement)
 
 
 class PostgresEnforcement(Enforcement):
     """Indexes are built concurrently, other constraints added under a lock that is waited for in short attempts."""
 
-    sql: PostgresGuardSql
-
-    def __init__(self, sql: PostgresGuardSql) -> None:
+    def __init__(self, sql: GuardSql) -> None:
         super().__init__(sql)
         wait = conf.guard_wait().total_seconds()
-        self.sessions = Sessions(sql.backend, tables=(sql.folder_table, sql.file_table), seconds=wait)
+        self.sessions = Sessions(sql.session, tables=(sql.folder_table, sql.file_table), seconds=wait)
 
     def make_supporting(self) -> None:
         with self._turn("supporting indexes"):
@@ -231,8 +227,8 @@ class PostgresEnforcement(Enforcement):
                 raise GuardForbidden(guard=guard, problem="it is not there to be validated, somebody dropped it.")
             statement = self.sql.validate(guard)[0]
             if not standing.ours:
-                name = self.sql.backend.quote(standing.name)
-                statement = f"ALTER TABLE {self.sql.backend.relation(standing.table)} VALIDATE CONSTRAINT {name}"
+                name = self.sql.session.quote(standing.name)
+                statement = f"ALTER TABLE {self.sql.session.relation(standing.table)} VALIDATE CONSTRAINT {name}"
             self._alter(guard, statement)
 
     # How.
@@ -263,7 +259,7 @@ class PostgresEnforcement(Enforcement):
 
     def refuse_unsuitable_tables(self, guard: str) -> None:
         for table in (self.sql.folder_table, self.sql.file_table):
-            ((kind, owned),) = self.sql.backend.fetch(
+            ((kind, owned),) = self.sql.session.fetch(
                 "SELECT relkind::text, pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(%s)",
                 [table.quoted],
             )
@@ -303,7 +299,7 @@ class PostgresEnforcement(Enforcement):
     def _execute_alone(self, statement: str) -> None:
         """Execute what no transaction allows: CONCURRENTLY."""
         with unpinned(using=self.using):
-            self.sql.backend.execute(statement)
+            self.sql.session.execute(statement)
 
     def _alter(self, guard: Guard, statement: str) -> None:
         try:
@@ -321,7 +317,7 @@ def _shown(statements: list[str]) -> list[str]:
 def enforcement(*, using: str) -> Enforcement:
     """Return the work on a database. Raises DatabaseUnusable."""
     sql = guard_sql_of(using=using)
-    return PostgresEnforcement(sql) if isinstance(sql, PostgresGuardSql) else SqliteEnforcement(sql)
+    return SqliteEnforcement(sql) if sql.triggers else PostgresEnforcement(sql)
 
 
 def applied_migrations(*, using: str) -> set[str]:
@@ -334,7 +330,7 @@ def applied_migrations(*, using: str) -> set[str]:
 def standings(sql: GuardSql, *, applied: Collection[str]) -> dict[Guard, Standing]:
     """Return what stands for each guard; that triggers hold for older rows, too, only the migrations can tell."""
     found = sql.standing()
-    if isinstance(sql, SqliteGuardSql):
+    if sql.triggers:
         for guard, migration in VALIDATED_BY.items():
             if guard in found and found[guard].usable and migration in applied:
                 found[guard] = replace(found[guard], whole=True)
@@ -343,8 +339,8 @@ def standings(sql: GuardSql, *, applied: Collection[str]) -> dict[Guard, Standin
 
 def installed(*, using: str) -> bool:
     """Tell whether the mapped tables are there at all."""
-    if connections[using].vendor not in SUPPORTED:
+    if not backends.supports(using=using):
         return False
     tables = folder_tables()
-    found = catalogue_for(using=using).resolve_all([tables.folder_table, tables.file_table])
+    found = backends.database(using=using).catalogue.resolve_all([tables.folder_table, tables.file_table])
     return len(found) == len({tables.folder_table, tables.file_table})

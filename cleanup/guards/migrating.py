@@ -16,9 +16,10 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, router
 from django.db.migrations import Migration
 
+from cleanup import backends
 from cleanup.exceptions import CleanupError, GuardBlocked, GuardForbidden
 from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, putting
 from cleanup.guards.checks import is_lost
@@ -37,7 +38,7 @@ def look_ahead(sender: AppConfig, using: str, plan: list[tuple[Migration, bool]]
     if sender.label != "cleanup":  # once per migrate
         return
     _refusals.pop(using, None)
-    if connections[using].vendor == "sqlite" and any(migration.app_label != APP_LABEL for migration, _ in plan):
+    if _rebuilds_tables(using=using) and any(migration.app_label != APP_LABEL for migration, _ in plan):
         _make_way(using=using)
     ours = [migration for migration, backwards in plan if migration.app_label == APP_LABEL and not backwards]
     if not ours or not router.allow_migrate(using, APP_LABEL):
@@ -101,9 +102,14 @@ def _teller(kwargs: dict[str, Any]) -> Any:
     return lambda sentence: stdout.write(f"{sentence}\n")
 
 
+def _rebuilds_tables(*, using: str) -> bool:
+    """Return whether Django makes a table anew to change it, and loses what it does not know."""
+    return backends.supports(using=using) and not backends.database(using=using).alters_columns
+
+
 def complete(sender: AppConfig, using: str, **_kwargs: Any) -> None:
     """Make again what a rebuilt table has lost; at the very end, tell the refusal. Raises CommandError."""
-    if sender.label == "cleanup" and connections[using].vendor == "sqlite" and router.allow_migrate(using, APP_LABEL):
+    if sender.label == "cleanup" and _rebuilds_tables(using=using) and router.allow_migrate(using, APP_LABEL):
         _restore_lost(using=using)
     if sender is _last_sender() and (refusal := _refusals.pop(using, None)) is not None:
         raise CommandError(

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from django.db.models import F
 
+from cleanup import backends
 from cleanup.backends.catalogue import TableName, quoted
-from cleanup.backends.folder_sql import Query, is_postgresql
-from cleanup.backends.guard_sql import LONGEST_NAME_BYTES, GuardSql
+from cleanup.backends.guards import LONGEST_NAME_BYTES, GuardSql
+from cleanup.backends.query import Query
 from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, on, putting
 from cleanup.models import Result, RollbackPoint
-from cleanup.references import Fault, catalogue_for, faults_of_shape
+from cleanup.references import Fault, faults_of_shape
 
 EXAMPLES = 3
 
@@ -72,16 +73,16 @@ def taken(sql: GuardSql, name: str, table: TableName) -> Obstacle | None:
         return None
     advice = "Rename it: it is left as it is, and one name cannot be given twice."
     problem = "other object has its name" if len(others) == 1 else "other objects have its name"
-    return Obstacle(name, problem, len(others), others, putting(using=sql.backend.connection.alias), advice)
+    return Obstacle(name, problem, len(others), others, putting(using=sql.session.connection.alias), advice)
 
 
 def incomparable(sql: GuardSql, guard: Guard) -> Obstacle | None:
     """Return the column that no foreign key can compare with the key it names; SQLite's triggers compare anything."""
-    if guard != Guard.FILE_APPLICATION or not is_postgresql(sql.backend.connection):
+    if guard != Guard.FILE_APPLICATION or sql.triggers:
         return None
     if sql.loose_files not in {"uuid", "integer"}:
         return None
-    alias = on(sql.backend.connection.alias)
+    alias = on(sql.session.connection.alias)
     column, kind = sql.tables.file_folder, {"uuid": "uuid", "integer": "bigint"}[sql.loose_files]
     change = f"ALTER COLUMN {quoted(column)} TYPE {kind} USING {quoted(column)}::{kind};"
     return Obstacle(
@@ -101,7 +102,7 @@ def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
     found = incomparable(sql, guard)
     if found is not None:
         return found
-    alias = on(sql.backend.connection.alias)
+    alias = on(sql.session.connection.alias)
     standing = sql.standing().get(guard)
     if (standing is None or not standing.ours) and (occupied := taken(sql, guard, sql.table_of(guard))):
         return occupied
@@ -133,8 +134,8 @@ def _fault(sql: GuardSql, guard: Guard) -> Fault | None:
     """Return why a unique index would hold for no folder at all."""
     if guard not in _EMPTY_UNDER:
         return None
-    using = sql.backend.connection.alias
-    described = catalogue_for(using=using).describe([sql.folder_table])
+    using = sql.session.connection.alias
+    described = backends.database(using=using).catalogue.describe([sql.folder_table])
     faults = faults_of_shape(using=using, folders=described.get(sql.folder_table))
     return next((fault for fault in faults if fault.code in _EMPTY_UNDER[guard]), None)
 
@@ -144,13 +145,15 @@ def _count(sql: GuardSql, offenders: Query) -> tuple[int, tuple[str, ...]]:
     ((number,),) = sql.fetch(Query("SELECT count(*) FROM (") + offenders + Query(") AS o"))
     if not number:
         return 0, ()
-    some = sql.fetch(Query("SELECT offender FROM (") + offenders + Query(") AS o ORDER BY 1 LIMIT %s", (EXAMPLES,)))
+    some = sql.fetch(
+        Query("SELECT offender FROM (") + offenders + Query(") AS o ORDER BY 1 LIMIT %(most)s", {"most": EXAMPLES})
+    )
     return number, tuple(str(key) for (key,) in some)
 
 
 def points_bound_by(sql: GuardSql, guard: Guard) -> int:
     """Count the live rollback points whose undoing the guard forbids, or of same-named folders may forbid."""
-    connection = sql.backend.connection
+    connection = sql.session.connection
     if RollbackPoint._meta.db_table not in connection.introspection.table_names():  # before the first migrate
         return 0
     merged = Result.objects.using(connection.alias).filter(

@@ -5,9 +5,10 @@ moved, or cannot be journaled, is a Problem, and a run with problems does not st
 finds what has to change together, ``problems`` says what stands in the way, ``description`` is the result.
 """
 
+from cleanup.backends.references import Reference
 from cleanup.references.comparison import changes
-from cleanup.references.description import Problem, Reference, ReferenceMap
-from cleanup.references.discovery import SUPPORTED, catalogue_for, discover
+from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.discovery import discover
 from cleanup.references.observed import row_problems, row_warnings
 from cleanup.references.policies import Policy
 from cleanup.references.publications import publication_problems
@@ -15,14 +16,12 @@ from cleanup.references.tree_shape import Fault, faults_of_shape
 from cleanup.references.unkeyed import blocking_rows
 
 __all__ = [
-    "SUPPORTED",
     "Fault",
     "Policy",
     "Problem",
     "Reference",
     "ReferenceMap",
     "blocking_rows",
-    "catalogue_for",
     "changes",
     "discover",
     "faults_of_shape",

@@ -3,39 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from cleanup.backends.catalogue import Action, Column, ForeignKey, Table, TableName
+from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
 from cleanup.backends.conditions import Condition
-from cleanup.backends.folder_sql import Looseness
+from cleanup.backends.folders import Looseness
+from cleanup.backends.references import Reference
 from cleanup.references.host_words import HostWords
 from cleanup.references.policies import Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Columns of a table that hold a folder's key (or another unique key of folders).
-
-    References of one ``step`` change in one statement, because the key of one contains the folder and another
-    references that key. Steps ascend; wider keys come before narrower ones over the same column.
-    """
-
-    table: TableName
-    columns: tuple[str, ...]
-    folder_columns: tuple[str, ...]
-    """The columns of the folder table that ``columns`` copy, in the same order."""
-    step: int
-    source: str
-    """``catalogue``, ``model``, ``generic`` or ``setting``."""
-    constraint: str | None = None
-    on_delete: Action | None = None
-    proven: bool = False
-    """The database itself refuses to delete a folder that is still referenced here."""
-    condition: Condition | None = None
-    """Which rows are about folders, where further columns say it (content types, kinds); None: all."""
-    spelled: bool = False
-    """A text column over UUID keys, or over keys that are padded (char(n)): any spelling may occur."""
-
-    def __str__(self) -> str:
-        return f"{self.table}.{'+'.join(self.columns)}"
 
 
 @dataclass(frozen=True, slots=True)

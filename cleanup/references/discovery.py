@@ -8,18 +8,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from django.db import connections
-
-from cleanup import conf
-from cleanup.backends.catalogue import Action, Catalogue, ForeignKey, PlacedColumn, Table, TableName
+from cleanup import backends, conf
+from cleanup.backends.catalogue import Action, ForeignKey, PlacedColumn, Table, TableName
 from cleanup.backends.conditions import Condition
 from cleanup.backends.pinning import pinning
-from cleanup.backends.postgresql_catalogue import PostgresCatalogue
-from cleanup.backends.sqlite_catalogue import SqliteCatalogue
+from cleanup.backends.references import Reference
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references import generated, graph, histories, installed_models, mapped_types, problems
-from cleanup.references.description import Problem, Reference, ReferenceMap, Untold
+from cleanup.references.description import Problem, ReferenceMap, Untold
 from cleanup.references.graph import Spot
 from cleanup.references.holders import holders
 from cleanup.references.host_words import HostWords
@@ -32,20 +29,6 @@ _ADOPT = "Create or adopt the tables with: manage.py migrate cleanup --fake-init
 #: From harmless to destructive; of several foreign keys over one column the worst decides.
 _SEVERITY: tuple[Action, ...] = ("no action", "restrict", "set default", "set null", "cascade")
 _REFUSING: frozenset[Action] = frozenset({"no action", "restrict"})
-
-
-#: The kinds of databases that the product works on.
-SUPPORTED = frozenset({"postgresql", "sqlite"})
-
-
-def catalogue_for(*, using: str) -> Catalogue:
-    """Return the catalogue reader of a database alias. Raises DatabaseUnusable for another kind of database."""
-    connection = connections[using]
-    if connection.vendor == "postgresql":
-        return PostgresCatalogue(connection)
-    if connection.vendor == "sqlite":
-        return SqliteCatalogue(connection)
-    raise DatabaseUnusable(problem=f"{connection.display_name} is not supported.", remedy="Use PostgreSQL or SQLite.")
 
 
 def discover(*, using: str) -> ReferenceMap:
@@ -71,7 +54,7 @@ class _Discovery:
     def __init__(self, using: str) -> None:
         self.using = using
         self.tables: FolderTables = folder_tables()
-        self.catalogue = catalogue_for(using=using)
+        self.catalogue = backends.database(using=using).catalogue
         self.problems: list[Problem] = []
         self.relations = list(installed_models.relations())
         self.generic_relations = list(installed_models.generic_relations())
@@ -507,7 +490,7 @@ class _Discovery:
 
         On PostgreSQL none does: a text cannot reference a UUID, and may reference char(n) padded or not.
         """
-        on_sqlite = connections[self.using].vendor == "sqlite"
+        by_class = backends.database(using=self.using).storage_classes
         key = described[self.folders].column(self.key)
         if not self.tables.folder_key.is_uuid and padded_length(key) is None:
             return set()
@@ -517,7 +500,7 @@ class _Discovery:
             as_padded = padded_length(key) is not None and padded_length(column) is not None
             if spot.folder_columns == (self.key,) and kind_of(column) in {"text", "any"} and not as_padded:
                 texts.add(spot)
-        if not on_sqlite:
+        if not by_class:
             return texts
         spelled = {spot for spot in texts if spot in self.direct and self.direct[spot].source != "catalogue"}
         for connection in derived.connections:  # each comes after the one that it follows

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from django.db import connections, models
 
-from cleanup import conf
-from cleanup.backends import spelling_sql
+from cleanup import backends, conf
+from cleanup.backends import spellings
 from cleanup.backends.catalogue import Column
-from cleanup.backends.spelling_sql import Question
+from cleanup.backends.references import Reference
+from cleanup.backends.spellings import Question
 from cleanup.folder_tables import FolderTables
-from cleanup.references.description import Problem, Reference, ReferenceMap
+from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.key_types import kind_of, padded_length
 
 
@@ -44,36 +45,36 @@ class KeyStorage:
                 )
 
     def _question(self, reference: Reference, column: Column) -> Question | None:
-        rows, only, vendor = conf.large_table() + 1, "", connections[self.using].vendor
+        rows, only, database = conf.large_table() + 1, "", backends.database(using=self.using)
         if reference.condition is not None:
-            only = f" AND {reference.condition.literal('r', vendor=vendor)}".replace("%%", "%")
-        ask = self._on_postgresql if vendor == "postgresql" else self._on_sqlite
+            only = f" AND {reference.condition.literal('r', vendor=database.vendor)}".replace("%%", "%")
+        ask = self._by_class if database.storage_classes else self._by_type
         return ask(reference, column, rows=rows, only=only)
 
-    def _on_postgresql(self, reference: Reference, column: Column, *, rows: int, only: str) -> Question | None:
+    def _by_type(self, reference: Reference, column: Column, *, rows: int, only: str) -> Question | None:
         key = self.found.folder_key
         if reference.spelled and kind_of(column) == "text":
             table = self.found.tables[reference.table]
-            return spelling_sql.odd_on_postgresql(table, column, key, rows=rows, only=only)
+            return spellings.odd_on_postgresql(table, column, key, rows=rows, only=only)
         if kind_of(key) == "text" and reference.constraint is None and padded_length(key) is None:
             return self._unlike(reference, column, rows=rows, only=only)
         return None
 
-    def _on_sqlite(self, reference: Reference, column: Column, *, rows: int, only: str) -> Question | None:
+    def _by_class(self, reference: Reference, column: Column, *, rows: int, only: str) -> Question | None:
         if reference.constraint is not None:
             return None
         key, table = self.tables.folder_key, self.found.tables[reference.table]
         if key.is_uuid:
-            return spelling_sql.odd_uuids_on_sqlite(table, column, spelled=reference.spelled, rows=rows, only=only)
+            return spellings.odd_uuids_on_sqlite(table, column, spelled=reference.spelled, rows=rows, only=only)
         if isinstance(key.field, models.IntegerField):
             untyped = column.base == "BLOB"
-            return spelling_sql.numbers_as_texts_on_sqlite(table, column, rows=rows, only=only) if untyped else None
+            return spellings.numbers_as_texts_on_sqlite(table, column, rows=rows, only=only) if untyped else None
         return self._unlike(reference, column, rows=rows, only=only)
 
     def _unlike(self, reference: Reference, column: Column, *, rows: int, only: str) -> Question:
-        table, postgresql = self.found.tables[reference.table], connections[self.using].vendor == "postgresql"
-        return spelling_sql.unlike_text_keys(
-            table, column, self.found.folders, self.found.folder_key, postgresql=postgresql, rows=rows, only=only
+        table, typed = self.found.tables[reference.table], not backends.database(using=self.using).storage_classes
+        return spellings.unlike_text_keys(
+            table, column, self.found.folders, self.found.folder_key, typed=typed, rows=rows, only=only
         )
 
     def _any(self, sql: str) -> bool:

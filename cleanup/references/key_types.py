@@ -11,7 +11,7 @@ from typing import Literal
 from django.db import models
 
 from cleanup.backends.catalogue import Column
-from cleanup.backends.folder_sql import Looseness
+from cleanup.backends.folders import Looseness
 from cleanup.folder_tables import KeyColumn
 
 #: ``any``: what SQLite stores there depends on the value.

@@ -63,7 +63,7 @@ class MappedTypes:
     found: ReferenceMap
     spelled: Mapping[tuple[TableName, str], str]
     """The database's spelling of the columns."""
-    postgresql: bool
+    by_class: bool
 
     def problems(self) -> Iterator[Problem]:
         """Yield a problem for each mapped column of an unsuitable type."""
@@ -102,7 +102,7 @@ class MappedTypes:
 
         A text may name any key, but only the column by which files name their folder is read that way.
         """
-        if self.postgresql and not of_file:
+        if not self.by_class and not of_file:
             alike = padded_length(target) is None or padded_length(column) is not None
             return kind_of(column) == kind_of(target) != "other" and alike
         return can_hold(column, key) or kind_of(column) == kind_of(target) != "other"
@@ -126,7 +126,7 @@ class MappedTypes:
 
     def _others(self) -> Iterator[Problem]:
         """Report names that are no texts, and times that cannot be sorted; SQLite takes and sorts everything."""
-        if not self.postgresql:
+        if self.by_class:
             return
         folders, files, tables = self.found.folders, self.found.files, self.tables
         for table, name in ((folders, tables.folder_name), (files, tables.file_name)):

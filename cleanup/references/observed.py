@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from django.db.models import IntegerField
 
-from cleanup import conf
-from cleanup.backends import backend_for
-from cleanup.backends.folder_sql import FolderSql, folder_sql
-from cleanup.backends.sample_sql import LONGEST, SampleSql
+from cleanup import backends, conf
+from cleanup.backends.folders import FolderSql
+from cleanup.backends.samples import LONGEST, SampleSql
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references import path_columns, soft_deletion
 from cleanup.references.description import Problem, ReferenceMap
@@ -57,9 +56,10 @@ class _Look:
         if not may_be_read(references) or are_unlike(references):
             return None
         tables = folder_tables()
-        sql = folder_sql(backend_for(using=using), tables)
+        database = backends.database(using=using)
+        sql = database.folders(tables)
         shape = TreeShape.of(using=using, folders=references.folders)
-        return cls(references, tables, sql, SampleSql(sql, references.folders), shape)
+        return cls(references, tables, sql, database.samples(sql, references.folders), shape)
 
     def problems(self) -> Iterator[Problem]:
         if not self._is_misconfigured():

@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 
 from django.db import DatabaseError, connections, models, transaction
 
-from cleanup import conf
-from cleanup.backends import backend_for
+from cleanup import backends, conf
 from cleanup.backends.catalogue import PlacedColumn, TableName
-from cleanup.backends.finding_sql import finding_sql
-from cleanup.backends.probe_sql import Hits, KeyKind, Probed, ProbedTable, in_chunks, probe_sql
+from cleanup.backends.probes import Hits, KeyKind, Probed, ProbedTable, in_chunks
+from cleanup.backends.references import Reference
 from cleanup.folder_tables import folder_tables
 from cleanup.references import histories, suspects
-from cleanup.references.description import Problem, Reference, ReferenceMap
-from cleanup.references.discovery import catalogue_for
+from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.holders import Holder, holders
 from cleanup.references.host_words import says_id, words_of
 from cleanup.references.installed_models import own_table_names
@@ -72,7 +70,8 @@ class _Probing:
             "uuid" if key.is_uuid else "integer" if isinstance(key.field, models.IntegerField) else "text"
         )
         spelled = self.kind == "uuid" and kind_of(column) == "text"
-        self.sql = probe_sql(self.connection, references.folders.name, column.name, self.kind, spelled=spelled)
+        database = backends.database(using=using)
+        self.sql = database.probes(references.folders.name, column.name, self.kind, spelled=spelled)
         self.columns: dict[TableName, list[PlacedColumn]] = defaultdict(list)
         self.last_words: set[str] = set()
         self.found = Probe()
@@ -91,7 +90,7 @@ class _Probing:
     def run(self) -> Probe:
         """Look at values, at kinds, at references of settings."""
         own = own_table_names(self.tables)
-        for placed in catalogue_for(using=self.using).all_columns():
+        for placed in backends.database(using=self.using).catalogue.all_columns():
             if placed.table.name not in own and placed.table not in self.references.histories:
                 self.columns[placed.table].append(placed)
         self.last_words = {words[-1] for table in self.columns if (words := words_of(table.name))}
@@ -113,7 +112,7 @@ class _Probing:
     @contextmanager
     def _looking(self) -> Iterator[None]:
         """Bound what statements may cost, in a transaction of their own; within one of the caller's, by its limits."""
-        if self.connection.vendor == "sqlite":  # a transaction might take the write lock
+        if backends.database(using=self.using).one_writer:  # a transaction might take the write lock
             self.sql.limit()
             yield
             return
@@ -237,7 +236,7 @@ class _Probing:
 
     def _look_at_extra(self, reference: Reference) -> None:
         (column,) = reference.columns
-        matching = finding_sql(backend_for(using=self.using), self.tables).matches(reference, self.references)
+        matching = backends.database(using=self.using).findings(self.tables).matches(reference, self.references)
         try:
             with self._looking():
                 rows, missing = self.sql.missing(reference.table, column, matching.replace("%%", "%"))

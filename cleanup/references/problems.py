@@ -9,8 +9,8 @@ from functools import cached_property
 
 from django.db import connections
 
-from cleanup import conf
-from cleanup.backends import backend_for, reference_sql
+from cleanup import backends, conf
+from cleanup.backends import rows_to_move
 from cleanup.backends.catalogue import (
     Catalogue,
     Column,
@@ -21,11 +21,10 @@ from cleanup.backends.catalogue import (
     Trigger,
     quoted,
 )
-from cleanup.backends.folder_sql import folder_sql
-from cleanup.backends.sample_sql import SampleSql
+from cleanup.backends.references import Reference
 from cleanup.folder_tables import FolderTables
 from cleanup.references import path_columns, soft_deletion, suspects
-from cleanup.references.description import Problem, Reference, ReferenceMap
+from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.graph import Graph, Torn, Unrestricted
 from cleanup.references.holders import by_name_alone, holders
 from cleanup.references.host_words import HostWords, says_id
@@ -286,8 +285,8 @@ class Checks:
             for column in self._mapped_names(table)
             if (found := self._spelling(table, column)) is not None
         }
-        postgresql = connections[self.using].vendor == "postgresql"
-        yield from MappedTypes(self.tables, self.found, spelled, postgresql).problems()
+        by_class = backends.database(using=self.using).storage_classes
+        yield from MappedTypes(self.tables, self.found, spelled, by_class=by_class).problems()
 
     def folder_key(self) -> Iterator[Problem]:
         """Report a folder table whose key is not unique, or is compared otherwise than byte by byte."""
@@ -487,8 +486,8 @@ class Checks:
         folders = self.found.folders
         if "select" not in folders.privileges or folders.row_security:
             return {}
-        sql = folder_sql(backend_for(using=self.using), self.tables)
-        return SampleSql(sql, folders).values(column.name, rows=1000, most=10)
+        database = backends.database(using=self.using)
+        return database.samples(database.folders(self.tables), folders).values(column.name, rows=1000, most=10)
 
     def further_columns(self) -> frozenset[str]:
         """Return the columns of the folder table that play no part, refer to nothing and are not ignored."""
@@ -507,7 +506,7 @@ class Checks:
         if policy == "fire":
             return
         bypassing = policy == "bypass" and self.catalogue.may_bypass_triggers()
-        if policy == "bypass" and not bypassing and connections[self.using].vendor == "postgresql":
+        if policy == "bypass" and not bypassing and backends.database(using=self.using).bypasses_triggers:
             yield Problem(
                 "privilege",
                 str(self.found.folders.name),
@@ -529,7 +528,7 @@ class Checks:
 
     def _fired(self, trigger: Trigger, table: TableName) -> Problem:
         kind, _, rule = trigger.name.rpartition("rule ")
-        if connections[self.using].vendor == "sqlite":
+        if not backends.database(using=self.using).bypasses_triggers:
             remedy = f"drop it for the time of the run: DROP TRIGGER {quoted(trigger.name)};"
             policies = 'CLEANUP_TRIGGERS to "fire"'
         else:
@@ -552,7 +551,7 @@ class Checks:
             if table.estimated_rows > conf.large_table() and not _is_indexed(table, reference):
                 columns = ", ".join(quoted(column) for column in reference.columns)
                 # A partitioned table cannot be indexed concurrently; on SQLite nothing can.
-                is_plain = table.kind == "table" and connections[self.using].vendor == "postgresql"
+                is_plain = table.kind == "table" and backends.database(using=self.using).builds_concurrently
                 yield Problem(
                     "unindexed",
                     str(table.name),
@@ -564,13 +563,13 @@ class Checks:
 
     def key_storage(self) -> Iterator[Problem]:
         """Report UUID keys that SQLite stores otherwise than Django looks for them."""
-        if connections[self.using].vendor != "sqlite":
+        if not backends.database(using=self.using).storage_classes:
             return
         for table, key in (
             (self.found.applications, self.tables.application_key),
             (self.found.folders, self.tables.folder_key),
         ):
-            odd = reference_sql.odd_uuids(table, self._spelling(table.name, key.column) or key.column)
+            odd = rows_to_move.odd_uuids(table, self._spelling(table.name, key.column) or key.column)
             if key.is_uuid and self._any(f"{odd} LIMIT 1"):
                 yield Problem(
                     "key_storage",

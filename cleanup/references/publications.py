@@ -5,16 +5,14 @@ Judged by the replica identity, before anything is written; without it the serve
 
 from collections.abc import Iterable, Iterator
 
-from django.db import connections
-
-from cleanup.backends.catalogue import Table, quoted
-from cleanup.backends.publications import Published, published
+from cleanup import backends
+from cleanup.backends.catalogue import Published, Table, quoted
 from cleanup.references.description import Problem, ReferenceMap
 
 
 def publication_problems(*, using: str, references: ReferenceMap) -> list[Problem]:
     """Return a problem for each table of the map that is published in a way that forbids its rows to change."""
-    return list(judge(published(connections[using]), references))
+    return list(judge(backends.database(using=using).catalogue.published(), references))
 
 
 def judge(found: Iterable[Published], references: ReferenceMap) -> Iterator[Problem]:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from cleanup.backends.catalogue import TableName
-from cleanup.backends.probe_sql import Hits
-from cleanup.references.description import Problem, Reference
+from cleanup.backends.probes import Hits
+from cleanup.backends.references import Reference
+from cleanup.references.description import Problem
 from cleanup.references.holders import Holder
 from cleanup.references.named import entry_of, pasted
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 from django.db import DataError, ProgrammingError
 
-from cleanup import conf
-from cleanup.backends import backend_for
+from cleanup import backends, conf
 from cleanup.backends.catalogue import Table, quoted
-from cleanup.backends.folder_sql import folder_sql, is_postgresql
 from cleanup.backends.server import contained
-from cleanup.backends.shape_sql import ShapeSql
+from cleanup.backends.shapes import ShapeSql
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.names import safe
 from cleanup.references.description import Problem
@@ -48,7 +46,7 @@ class TreeShape:
     def of(cls, *, using: str, folders: Table | None = None) -> "TreeShape":
         """Return the look at a database's folder table, described where that is known."""
         tables = folder_tables()
-        return cls(tables, ShapeSql(folder_sql(backend_for(using=using), tables), folders), folders)
+        return cls(tables, ShapeSql(backends.database(using=using).folders(tables), folders), folders)
 
     @property
     def _name(self) -> str:
@@ -59,7 +57,7 @@ class TreeShape:
     def problems(self) -> Iterator[Problem]:
         """Report a table in which a cleanup would see no folder, or no root."""
         try:
-            with contained(self.sql.sql.backend.connection):
+            with contained(self.sql.sql.session.connection):
                 faults = list(self.faults())
         except (DataError, ProgrammingError) as error:
             if self.tables.live is None or getattr(error.__cause__, "sqlstate", "")[:2] not in {"22", "42"}:
@@ -135,7 +133,7 @@ class TreeShape:
     def _remedy(self, column: str, marks: dict[str, int]) -> str:
         statements = [self.sql.make_roots(mark) for mark in marks]
         if self._parent_is_required():
-            if not is_postgresql(self.sql.sql.backend.connection):
+            if not self.sql.sql.session.alters_columns:
                 return f"make the table again with a {column} that may be null, then: {' '.join(statements)}"
             parent = quoted(self.tables.folder_parent)
             statements.insert(0, f"ALTER TABLE {self.sql.folders} ALTER COLUMN {parent} DROP NOT NULL;")

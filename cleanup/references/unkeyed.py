@@ -2,13 +2,12 @@
 
 import re
 
-from django.db import connections
-
-from cleanup.backends import reference_sql
+from cleanup import backends
+from cleanup.backends import rows_to_move
 from cleanup.backends.catalogue import Table
+from cleanup.backends.references import Reference
 from cleanup.folder_tables import folder_tables
-from cleanup.references.description import Problem, Reference, ReferenceMap
-from cleanup.references.discovery import catalogue_for
+from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.mapped_types import are_unlike
 
 _COLUMN = r'(?:"(?:[^"]|"")+"|\w+)'
@@ -24,34 +23,33 @@ def blocking_rows(*, using: str, references: ReferenceMap) -> list[Problem]:
     """
     if are_unlike(references):
         return []
+    database = backends.database(using=using)
     found = []
     for reference in references.references:
         table = references.tables[reference.table]
-        if table.row_key is None and "select" in table.privileges and _any_row(using, references, reference):
-            found.append(_problem(table, reference, remedy=_remedy(table, using=using)))
+        if table.row_key is None and "select" in table.privileges and _any_row(database, references, reference):
+            found.append(_problem(table, reference, remedy=_remedy(table, database)))
     return found
 
 
-def _any_row(using: str, references: ReferenceMap, reference: Reference) -> bool:
-    sql, params = reference_sql.row_that_would_move(
+def _any_row(database: backends.Database, references: ReferenceMap, reference: Reference) -> bool:
+    query = rows_to_move.row_that_would_move(
         references.tables[reference.table],
         references.folders,
         list(zip(reference.columns, reference.folder_columns, strict=True)),
         folder_tables(),
         spelled=reference.spelled,
         condition=reference.condition,
-        vendor=connections[using].vendor,
+        vendor=database.vendor,
     )
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, params)
-        return cursor.fetchone() is not None
+    return bool(database.fetch(query))
 
 
-def _remedy(table: Table, *, using: str) -> str:
-    if connections[using].vendor == "sqlite":
+def _remedy(table: Table, database: backends.Database) -> str:
+    if not database.alters_columns:
         return "Make the table anew with one, or create a unique index over columns that are NOT NULL."
     if table.kind == "partitioned":
-        return _remedy_of_partitioned(table, catalogue_for(using=using).partition_key(table.name))
+        return _remedy_of_partitioned(table, database.catalogue.partition_key(table.name))
     # One that forbids overlaps is a primary key, and does not name a row.
     key = "UNIQUE" if table.exclusions else "PRIMARY KEY"
     return f"Add one: ALTER TABLE {table.name.quoted} ADD COLUMN cleanup_id bigint GENERATED ALWAYS AS IDENTITY {key};"

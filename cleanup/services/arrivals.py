@@ -14,10 +14,9 @@ from typing import Any
 from django.db import DataError, IntegrityError
 from django.db.models import F
 
-from cleanup import journal
-from cleanup.backends import backend_for
-from cleanup.backends.base import Counted, Pair, Pairs, Target
+from cleanup import backends, journal
 from cleanup.backends.catalogue import Table
+from cleanup.backends.changes import Counted, Pair, Pairs, Target
 from cleanup.backends.pinning import batch
 from cleanup.exceptions import CountMismatch, SchemaChanged
 from cleanup.folder_tables import folder_tables
@@ -39,7 +38,7 @@ class LateArrivals:
 
     def __init__(self, *, using: str, references: ReferenceMap) -> None:
         self.using = using
-        self.backend = backend_for(using=using)
+        self.backend = backends.database(using=using)
         self.tables = folder_tables()
         self._take(references)
 
@@ -115,7 +114,7 @@ class LateArrivals:
             targets = [self._target(reference, settled) for reference in references]
             targets = [target for target in targets if target.pairs and target.key]
             if targets:
-                moved += self.backend.move(targets, step=number)
+                moved += self.backend.merging.move(targets, step=number)
         for counted in moved:
             files = counted.rows if counted.table == self.references.files.name else 0
             Result.objects.using(self.using).filter(point=counted.point, run__kind=Run.Kind.CLEANUP).update(
@@ -172,6 +171,6 @@ class LateArrivals:
     def _spelled(self, reference: Reference, removed: str, survivor: str) -> list[tuple[str, str]]:
         key = self.tables.folder_key
         if not reference.spelled:
-            return [(self.backend.key_cell(key, removed), self.backend.key_cell(key, survivor))]
+            return [(self.backend.cells.key_cell(key, removed), self.backend.cells.key_cell(key, survivor))]
         ways = respelled(key, self.references.folder_key, removed, survivor)
-        return [(self.backend.text_cell(old), self.backend.text_cell(new)) for old, new in ways]
+        return [(self.backend.cells.text_cell(old), self.backend.cells.text_cell(new)) for old, new in ways]

@@ -8,9 +8,9 @@ import logging
 import threading
 import time
 
-from django.db import connections, transaction
+from django.db import transaction
 
-from cleanup import conf
+from cleanup import backends, conf
 from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Tick, Verification
 from cleanup.services import deploys, runs, ticks
 from cleanup.services.errors import classify
@@ -69,7 +69,7 @@ def start_verification(*, using: str, actor: runs.Actor) -> Verification:
 
 def issue(run: Run, *, using: str) -> None:
     """Have a run worked by as many as may be."""
-    for seat in range(1 if connections[using].vendor == "sqlite" else conf.background_workers()):
+    for seat in range(1 if backends.database(using=using).one_writer else conf.background_workers()):
         ticks.issue(using=using, kind=Tick.Kind.RUN, target=run, seat=seat)
 
 

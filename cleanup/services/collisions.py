@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from cleanup import conf
-from cleanup.backends import Backend, collision_sql_of
-from cleanup.backends.base import Cell, Keys, Pairs, Replaced, Target
+from cleanup.backends import Database
 from cleanup.backends.catalogue import PARTITIONS, Check, TableName, UniqueKey, mentions
+from cleanup.backends.changes import Cell, Keys, Pairs, Replaced, Target
 from cleanup.backends.collisions import Change, Judged, Met
 from cleanup.exceptions import Collision, InvalidKey
 from cleanup.folder_tables import FolderTables
@@ -80,11 +80,11 @@ class Foreseen:
 class Collisions:
     """Foresees collisions on one database; made once per run."""
 
-    def __init__(self, *, references: ReferenceMap, backend: Backend, tables: FolderTables) -> None:
+    def __init__(self, *, references: ReferenceMap, backend: Database, tables: FolderTables) -> None:
         self.references = references
         self.backend = backend
         self.tables = tables
-        self.sql = collision_sql_of(backend)
+        self.sql = backend.collisions
         self._kept = {references.folders.name, references.files.name}
         self.ruled = tuple(dict.fromkeys(r.table for r in references.references if references.ruled(r.table)))
         """The tables of which rows may collide."""
@@ -238,7 +238,7 @@ class Collisions:
                 continue
             described = self.references.tables[table]
             keys = Keys([point for point, _ in rows], tuple(zip(*(key for _, key in rows), strict=True)))
-            counts = self.backend.rows_referencing(described, described.row_key or (), keys, inbound)
+            counts = self.backend.reading.rows_referencing(described, described.row_key or (), keys, inbound)
             for point in counts:
                 foreseen = found[point]
                 ours = [obstacle for obstacle in foreseen.obstacles.values() if obstacle.table == table]
@@ -288,10 +288,10 @@ class Collisions:
             "changes": [
                 {
                     "table": str(one.table),
-                    "key": ",".join(self.backend.cell_text(cell) for cell in one.row.key),
+                    "key": ",".join(self.backend.cells.cell_text(cell) for cell in one.row.key),
                     "column": one.column,
-                    "from": self.backend.cell_text(one.row.old),
-                    "to": self.backend.cell_text(one.row.new),
+                    "from": self.backend.cells.cell_text(one.row.old),
+                    "to": self.backend.cells.cell_text(one.row.new),
                 }
                 for one in renumbered[:limit]
             ],
@@ -372,7 +372,7 @@ class Collisions:
         return None if cell is None else self._key(cell, self.tables.application_key)
 
     def _key(self, cell: Cell, key: Any) -> str:
-        text = self.backend.cell_text(cell)
+        text = self.backend.cells.cell_text(cell)
         with suppress(InvalidKey):
             text = key.text(text)
         return str(text)
@@ -506,16 +506,18 @@ class _Numbers:
             if cell is None:
                 return None
             length = _LENGTH.search(self.judged.table.column(column).type)
-            name = free_name(self.backend.cell_text(cell), taken=taken, longest=int(length[1]) if length else None)
-            new, mark = self.backend.text_cell(name), loose(name)
+            name = free_name(
+                self.backend.cells.cell_text(cell), taken=taken, longest=int(length[1]) if length else None
+            )
+            new, mark = self.backend.cells.text_cell(name), loose(name)
         else:
-            before = _number(self.backend.cell_text(cell))
+            before = _number(self.backend.cells.cell_text(cell))
             if cell is None or before is None:
                 return None
             number = free_number(before, taken=taken)
             if number > _LARGEST.get(self.judged.table.column(column).type.lower(), 2**63 - 1):
                 return None
-            new, mark = self.backend.number_cell(number), number
+            new, mark = self.backend.cells.number_cell(number), number
         for family in families:
             family.add(mark)
         return Renumbered(self.judged.table.name, kind, column, Replaced(row.point or 0, row.key, cell, new))
@@ -523,7 +525,7 @@ class _Numbers:
     def _taken(self, kind: Way, column: str, family: tuple[int, int]) -> set[Any]:
         if (column, family) not in self.taken:
             cells = [cells[self.columns[column]] for cells in self.cells[family]]
-            texts = [self.backend.cell_text(cell) for cell in cells if cell is not None]
+            texts = [self.backend.cells.cell_text(cell) for cell in cells if cell is not None]
             marks = map(loose, texts) if kind == "rename" else map(_number, texts)
             self.taken[column, family] = set(marks)
         return self.taken[column, family]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cleanup import conf, queries
-from cleanup.backends.folder_sql import Cleanable
+from cleanup.backends.folders import Cleanable
 from cleanup.exceptions import StalePlan
 from cleanup.folder_tables import folder_tables
 from cleanup.references import ReferenceMap

@@ -18,10 +18,10 @@ from datetime import datetime, timedelta
 from itertools import repeat
 from typing import Any, NamedTuple
 
-from cleanup import conf, journal
-from cleanup.backends import Backend, backend_for
-from cleanup.backends.base import Cell, Counted, Forwarding, Keys, Pair, Pairs, Target
+from cleanup import backends, conf, journal
+from cleanup.backends.bulk_insert import insert_each
 from cleanup.backends.catalogue import Table, TableName
+from cleanup.backends.changes import Cell, Counted, Forwarding, Keys, Pair, Pairs, Target
 from cleanup.backends.collisions import Change
 from cleanup.backends.pinning import batch
 from cleanup.exceptions import (
@@ -39,7 +39,6 @@ from cleanup.phrases import with_reason
 from cleanup.planning import FolderRow, Plan, plan_merge
 from cleanup.references import Reference, ReferenceMap
 from cleanup.references.key_types import respelled
-from cleanup.services.bulk import insert_each
 from cleanup.services.collisions import Collisions, GivingWay, Renumbered, reported
 from cleanup.services.reports import FolderCleanupResult, RootFolder
 from cleanup.services.turns import Turn
@@ -146,7 +145,7 @@ class Consolidation:
     def __init__(self, *, using: str, references: ReferenceMap) -> None:
         self.using = using
         self.references = references
-        self.backend: Backend = backend_for(using=using)
+        self.backend: backends.Database = backends.database(using=using)
         self.tables: FolderTables = folder_tables()
         self.steps = journal.steps_of(references)
         self.key_column = self.tables.folder_key.column
@@ -190,7 +189,7 @@ class Consolidation:
         self._set_aside_missing_and_large(decisions, include)
         if lock:
             open_keys = [decision.application for decision in decisions if not decision.status]
-            self._set_aside_missing(decisions, self.backend.lock_applications(self.tables, open_keys))
+            self._set_aside_missing(decisions, self.backend.reading.lock_applications(self.tables, open_keys))
         compare = compare or conf.differing_columns() == "refuse"
         self._plan(decisions, lock=lock, compare=compare)
         if holds or self._unkeyed or self.collisions.ruled:
@@ -218,7 +217,7 @@ class Consolidation:
 
     def _set_aside_missing_and_large(self, decisions: Sequence[Decision], include: Inclusion) -> None:
         limit = conf.large_application()
-        counts = self.backend.count_folders(self.tables, [d.application for d in decisions if not d.status])
+        counts = self.backend.reading.count_folders(self.tables, [d.application for d in decisions if not d.status])
         self._set_aside_missing(decisions, counts)
         for decision in decisions:
             folders = counts.get(decision.application, 0)
@@ -238,7 +237,7 @@ class Consolidation:
         columns = self.copied_columns
         if compare:
             columns += (*self.compared_columns, self.tables.folder_created)
-        folders = self.backend.read_folders(self.tables, wanted, lock=lock, columns=columns)
+        folders = self.backend.reading.read_folders(self.tables, wanted, lock=lock, columns=columns)
         for decision in decisions:
             if decision.status:
                 continue
@@ -311,7 +310,7 @@ class Consolidation:
                 yield Pair(point, tuple(map(str, olds)), self._copied(batch.folders[survivor], reference), rank)
 
     def _spelling(self, batch: Batch) -> Iterator[Pair]:
-        key, text_cell = self.tables.folder_key, self.backend.text_cell
+        key, text_cell = self.tables.folder_key, self.backend.cells.text_cell
         for point, removed, survivor, rank in self._removals(batch):
             for old, new in respelled(key, self.references.folder_key, removed, survivor):
                 yield Pair(point, (text_cell(old),), (text_cell(new),), rank)
@@ -326,10 +325,10 @@ class Consolidation:
         )
 
     def _key_cell(self, key: str) -> str:
-        return self.backend.key_cell(self.tables.folder_key, key)
+        return self.backend.cells.key_cell(self.tables.folder_key, key)
 
     def _key_cells(self, keys: Sequence[str]) -> Sequence[str]:
-        return self.backend.key_cells(self.tables.folder_key, keys)
+        return self.backend.cells.key_cells(self.tables.folder_key, keys)
 
     # Refusals that need a look at the rows.
 
@@ -344,7 +343,7 @@ class Consolidation:
             else:
                 continue
             targets.append((self._target(reference, batch), column))
-        owners = self.backend.owners(targets, self.tables.application_key)
+        owners = self.backend.reading.owners(targets, self.tables.application_key)
         others = [owner for owner in owners if owner.application != decisions[owner.point].application]
         if not others:
             return
@@ -359,7 +358,7 @@ class Consolidation:
                 )
 
     def _refuse_unkeyed(self, decisions: list[Decision], batch: Batch) -> None:
-        for counted in self.backend.count_rows([self._target(r, batch) for r in self._unkeyed]):
+        for counted in self.backend.reading.count_rows([self._target(r, batch) for r in self._unkeyed]):
             decisions[counted.point].refuse(UnkeyedRows(count=counted.rows, table=str(counted.table)))
 
     def _find_collisions(self, decisions: list[Decision], batch: Batch) -> None:
@@ -393,7 +392,7 @@ class Consolidation:
 
         On SQLite nothing is pinned, and there is no transaction: a project may have them begin with the write lock.
         """
-        if self.backend.connection.vendor == "sqlite":
+        if self.backend.one_writer:
             yield
             return
         with batch(self.backend, session_name=session_name, writing=False):
@@ -405,7 +404,7 @@ class Consolidation:
         moved: dict[int, Counter[str]] = {}
         if batch.removed:
             targets = [self._target(r, batch) for r in self.references.references]
-            for counted in self.backend.count_rows([target for target in targets if target.pairs]):
+            for counted in self.backend.reading.count_rows([target for target in targets if target.pairs]):
                 moved.setdefault(counted.point, Counter())[str(counted.table)] += counted.rows
             for counted in self._repeated(batch):
                 moved[counted.point][str(counted.table)] -= counted.rows
@@ -436,7 +435,7 @@ class Consolidation:
             present = [target for target in targets if target.pairs and target.key]
             if len(present) > 1:
                 groups.append(present)
-        return self.backend.count_repeated(groups) if groups else []
+        return self.backend.reading.count_repeated(groups) if groups else []
 
     def rows_by_folder(self, decision: Decision) -> dict[str, Counter[str]]:
         """Count the rows that point at each folder of an application that was compared, by folder and table.
@@ -453,7 +452,7 @@ class Consolidation:
             if (reference.table, reference.columns) != tree
         ]
         rows: dict[str, Counter[str]] = {}
-        for counted in self.backend.count_rows([target for target in targets if target.pairs]):
+        for counted in self.backend.reading.count_rows([target for target in targets if target.pairs]):
             rows.setdefault(keys[counted.point], Counter())[str(counted.table)] += counted.rows
         return rows
 
@@ -546,7 +545,9 @@ class Consolidation:
         spelled = (str(key.get_db_prep_save(value, self.backend.connection)) for value in ids.values())
         written = insert_each(
             RollbackPoint,
-            self.backend.listed(list(zip(ids, spelled, strict=True)), [("application_key", "text"), ("id", "uuid")]),
+            self.backend.reading.listed(
+                list(zip(ids, spelled, strict=True)), [("application_key", "text"), ("id", "uuid")]
+            ),
             ("application_key", "id"),
             {
                 "kind": RollbackPoint.Kind.CLEANUP,
@@ -569,14 +570,14 @@ class Consolidation:
         targets = [self._target(reference, batch) for reference in step.references]
         # A table without a key was found to have no row to move.
         moving = [target for target in targets if target.pairs and target.key]
-        return self.backend.move(moving, step=step.number) if moving else []
+        return self.backend.merging.move(moving, step=step.number) if moving else []
 
     def _nest(self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, Point]) -> list[Counted]:
         sequences = {place: point.sequence for place, point in points.items()}
         rows = [(sequences[place], folder, parent) for place, folder, parent in self._nested(decisions)]
         if not rows:
             return []
-        return self.backend.nest(
+        return self.backend.merging.nest(
             self.references.folders, self.key_column, self.tables.folder_parent, rows, step=step.number
         )
 
@@ -598,7 +599,7 @@ class Consolidation:
         for name, rows in leaving.items():
             table = self.references.tables[name]
             keys = Keys([point for point, _ in rows], tuple(zip(*(key for _, key in rows), strict=True)))
-            self.backend.remove(table, journal.row_key(table), keys, step=step.number)
+            self.backend.merging.remove(table, journal.row_key(table), keys, step=step.number)
 
     def _replace_cells(self, step: journal.Step, decisions: Sequence[Decision], points: Mapping[int, Point]) -> None:
         for name, column in step.replaced:
@@ -611,14 +612,14 @@ class Consolidation:
             ]
             if rows:
                 table = self.references.tables[name]
-                self.backend.replace_cells(table, journal.row_key(table), column, rows, step=step.number)
+                self.backend.merging.replace_cells(table, journal.row_key(table), column, rows, step=step.number)
 
     def _removes_soon(self, batch: Batch) -> bool:
         """Tell whether removing the folders takes but a moment: few, and nothing of the host's fires."""
         return len(batch.removed) <= A_MOMENT and not self._fires(self.references.folders)
 
     def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
-        self.backend.remove(
+        self.backend.merging.remove(
             self.references.folders,
             (self.key_column,),
             Keys(batch.points, (batch.olds,)),
@@ -633,7 +634,7 @@ class Consolidation:
         """
         unproven = [reference for reference in self.references.references if not reference.proven]
         targets = [self._target(reference, batch) for reference in unproven]
-        for counted in self.backend.count_rows([target for target in targets if target.pairs]):
+        for counted in self.backend.reading.count_rows([target for target in targets if target.pairs]):
             raise ProofFailed(count=counted.rows, table=str(counted.table))
 
     def _check_merged(self, decisions: Sequence[Decision]) -> None:
@@ -653,7 +654,7 @@ class Consolidation:
     def _differing(self, merged: Mapping[str, Decision]) -> set[str]:
         """Return the applications of which a folder is not where it was to be, missing, or new."""
         differing = set()
-        for application, folder, parent in self.backend.read_parents(self.tables, list(merged), lock=False):
+        for application, folder, parent in self.backend.reading.read_parents(self.tables, list(merged), lock=False):
             decision = merged.get(application)
             # A folder may spell its application in another way than the application does; then it is found missing.
             if decision is not None and decision.parents.pop(folder, NOWHERE) != parent:
@@ -661,7 +662,7 @@ class Consolidation:
         return differing.union(application for application, decision in merged.items() if decision.parents)
 
     def _plan_again(self, merged: Mapping[str, Plan]) -> None:
-        folders = self.backend.read_folders(self.tables, list(merged), lock=False)
+        folders = self.backend.reading.read_folders(self.tables, list(merged), lock=False)
         for application, before in merged.items():
             after = plan_merge(folders.get(application, ()), different_roots=conf.different_roots())
             if not after.empty or after.left_alone != before.left_alone:

@@ -16,10 +16,10 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from cleanup import conf, journal
-from cleanup.backends import Backend
-from cleanup.backends.base import Cell, Instead
+from cleanup.backends import Database
 from cleanup.backends.catalogue import Table
-from cleanup.backends.guard_sql import LONGEST_NAME_BYTES
+from cleanup.backends.changes import Cell, Instead
+from cleanup.backends.guards import LONGEST_NAME_BYTES
 from cleanup.folder_tables import FolderTables
 from cleanup.models import RemovedFolder, RollbackPoint
 from cleanup.planning import FolderRow
@@ -61,7 +61,7 @@ class Copying:
 class Copies:
     """Plans copies on one database."""
 
-    def __init__(self, *, using: str, backend: Backend, tables: FolderTables, folders: Table) -> None:
+    def __init__(self, *, using: str, backend: Database, tables: FolderTables, folders: Table) -> None:
         self.using = using
         self.backend = backend
         self.tables = tables
@@ -76,7 +76,7 @@ class Copies:
         cells: dict[Cell, tuple[Cell, ...]] = {}
         nested = set()
         copies: dict[int, list[Copy]] = {}
-        folders = self.backend.read_folders(tables, [point.application_key for point in points], lock=False)
+        folders = self.backend.reading.read_folders(tables, [point.application_key for point in points], lock=False)
         for point in points:
             moved, removed = reader.before(
                 using=self.using, points=[point.sequence], label=label, column=tables.folder_parent
@@ -105,10 +105,10 @@ class Copies:
 
     def _cells(self, place: Place) -> tuple[Cell, ...]:
         parent = None if place.parent is None else self._cell(place.parent)
-        return parent, self.backend.text_cell(place.name)
+        return parent, self.backend.cells.text_cell(place.name)
 
     def _cell(self, key: str) -> Cell:
-        return self.backend.key_cell(self.tables.folder_key, key)
+        return self.backend.cells.key_cell(self.tables.folder_key, key)
 
     def _returning(self, images: Sequence[Mapping[str, Cell]]) -> list[Returning]:
         """Return the removed folders, the oldest first."""
@@ -122,7 +122,7 @@ class Copies:
             Returning(
                 self._key(image[tables.folder_key.column]),
                 self._key_or_none(image[tables.folder_parent]),
-                self.backend.cell_text(image[tables.folder_name]),
+                self.backend.cells.cell_text(image[tables.folder_name]),
             )
             for image in sorted(images, key=age)
         ]
@@ -135,7 +135,7 @@ class Copies:
         return set(removed.values_list("survivor_key", flat=True))
 
     def _key(self, cell: Cell) -> str:
-        return self.tables.folder_key.text(self.backend.cell_text(cell))
+        return self.tables.folder_key.text(self.backend.cells.cell_text(cell))
 
     def _key_or_none(self, cell: Cell) -> str | None:
         return None if cell is None else self._key(cell)

@@ -12,12 +12,11 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from cleanup import conf, exceptions, queries
-from cleanup.backends import backend_for
+from cleanup import backends, conf, exceptions, queries
 from cleanup.backends.pinning import batch, pinned_verbs
 from cleanup.exceptions import ApplicationError, CleanupError, Held, InvalidKey, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
@@ -340,7 +339,7 @@ class DatabaseCleanupService:
             if number is not None and not 1 <= number <= LARGEST:
                 limit = "at least 1" if number < 1 else f"at most {LARGEST}"
                 raise UsageError(f"{name} must be {limit}, not {number}.")
-        if (numbers.get("workers") or 1) > 1 and connections[self.using].vendor == "sqlite":
+        if (numbers.get("workers") or 1) > 1 and backends.database(using=self.using).one_writer:
             raise UsageError("SQLite has one writer at a time, so further workers would only wait. Use one worker.")
 
     def report(self, run_id: Any, *, all_results: bool = False) -> CleanupReport:
@@ -524,7 +523,7 @@ class DatabaseCleanupService:
         key = self._existing_application(application_id)
 
         def work(references: ReferenceMap) -> UUID:
-            with batch(backend_for(using=self.using)):
+            with batch(backends.database(using=self.using)):
                 point = rollback.take_point(
                     using=self.using,
                     references=references,

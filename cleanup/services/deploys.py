@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from django.db import DatabaseError, OperationalError
 
-from cleanup.backends import Backend, backend_for
+from cleanup import backends
 from cleanup.backends.catalogue import Table, TableName
 from cleanup.exceptions import PreflightFailed, SchemaChanged
 from cleanup.references import Problem, ReferenceMap, changes, discover
@@ -43,7 +43,7 @@ class TablesLocked(OperationalError):
 
 def read(*, using: str) -> ReferenceMap:
     """Return the references with a digest of before they were read, of the very tables that they name."""
-    backend = backend_for(using=using)
+    backend = backends.database(using=using)
     while True:
         tables = _last_tables.get(using, frozenset())
         digest = backend.catalogue_digest(tables)
@@ -66,7 +66,7 @@ def ready(*, using: str, probe: runs.Probe) -> ReferenceMap:
 
 def examine(*, using: str, probe: runs.Probe) -> tuple[ReferenceMap, list[Problem]]:
     """Return the references, and what keeps a run from moving them."""
-    backend = backend_for(using=using)
+    backend = backends.database(using=using)
     for _ in range(ATTEMPTS):
         references = read(using=using)
         problems = runs.problems_of(references, using=using, probe=probe)
@@ -76,7 +76,7 @@ def examine(*, using: str, probe: runs.Probe) -> tuple[ReferenceMap, list[Proble
     return references, problems
 
 
-def hold(backend: Backend, references: ReferenceMap, *, written: Sequence[Table] | None = None) -> None:
+def hold(backend: backends.Database, references: ReferenceMap, *, written: Sequence[Table] | None = None) -> None:
     """Keep the tables that are written, all that a merge writes if none are given, as they are until the end.
 
     Comes first in a transaction that writes. Raises SchemaChanged if the references do not tell what is there any more,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
-from cleanup.backends.base import STATEMENT_TABLES
+from cleanup.backends.session import STATEMENT_TABLES
 from cleanup.exceptions import ApplicationError, CleanupError, CountMismatch, LeaseLost, ProofFailed, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard

@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from django.db import connections
 from django.db.models import Count
 
-from cleanup import conf, queries
-from cleanup.backends import Backend, backend_for
+from cleanup import backends, conf, queries
 from cleanup.backends.pinning import batch
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Result
@@ -43,7 +41,6 @@ _LARGE_LISTED = 1000
 _JOURNAL_BYTES_PER_ROW = 60
 _JOURNAL_BYTES_PER_FOLDER = 600
 _WAL_BYTES_PER_ROW = 1000
-_SECONDS_PER_ROW = {"postgresql": 0.0001, "sqlite": 0.00015}
 
 
 @dataclass(slots=True)
@@ -107,7 +104,7 @@ def estimate(*, using: str, references: ReferenceMap, sample: int = SAMPLE) -> J
     tally = _plan(affected.sample, using=using, references=references)
     factor = affected.applications / len(affected.sample) if affected.sample else 1.0
     folders, rows = round(tally.folders * factor), round(tally.rows.total() * factor)
-    vendor = connections[using].vendor
+    database = backends.database(using=using)
     return {
         "basis": "exact" if len(affected.sample) == affected.applications else "sample",
         "sampled_applications": len(affected.sample),
@@ -122,8 +119,8 @@ def estimate(*, using: str, references: ReferenceMap, sample: int = SAMPLE) -> J
         "files_to_move": round(tally.files * factor),
         "rows_by_table": {table: round(count * factor) for table, count in sorted(tally.rows.items())},
         "journal_bytes": rows * _JOURNAL_BYTES_PER_ROW + folders * _JOURNAL_BYTES_PER_FOLDER,
-        "wal_bytes": (rows + folders) * _WAL_BYTES_PER_ROW if vendor == "postgresql" else None,
-        "seconds": round((rows + folders) * _SECONDS_PER_ROW[vendor], 1),
+        "wal_bytes": (rows + folders) * _WAL_BYTES_PER_ROW if database.write_ahead_log else None,
+        "seconds": round((rows + folders) * database.seconds_per_row, 1),
         **_large_applications(using=using),
     }
 
@@ -141,9 +138,9 @@ def _plan(keys: Sequence[str], *, using: str, references: ReferenceMap) -> _Tall
 
 
 @contextmanager
-def _reading(backend: Backend) -> Iterator[None]:
+def _reading(backend: backends.Database) -> Iterator[None]:
     """Pin the form of values for a moment; on SQLite nothing is pinned, and a transaction might take the write lock."""
-    if backend.connection.vendor == "sqlite":
+    if backend.one_writer:
         yield
         return
     with batch(backend, session_name="cleanup preflight", writing=False):
@@ -165,7 +162,9 @@ def _large_applications(*, using: str) -> JSON:
     largest = counted.first()
     text = tables.application_key.text
     beyond = [text(key) for key, _ in counted.filter(folders__gt=limit)[:_LARGE_LISTED]]
-    affected = backend_for(using=using).fetch(*queries.affected_sql(using=using, applications=beyond)) if beyond else ()
+    affected = (
+        backends.database(using=using).fetch(queries.affected_sql(using=using, applications=beyond)) if beyond else ()
+    )
     return {
         "largest_application": None
         if largest is None

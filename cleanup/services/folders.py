@@ -26,8 +26,7 @@ from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from cleanup import conf
-from cleanup.backends import backend_for
+from cleanup import backends, conf
 from cleanup.backends.pinning import batch, pinning
 from cleanup.exceptions import (
     CleanupError,
@@ -208,7 +207,7 @@ class _Request:
     def __init__(self, *, using: str, application_id: Any, names: Sequence[str], parent_id: Any = None) -> None:
         self.using = using
         self.connection = connections[using]
-        self.backend = backend_for(using=using)
+        self.backend = backends.database(using=using)
         self.tables: FolderTables = folder_tables()
         self.application = self.tables.application_key.text(application_id)
         self.parent = None if parent_id is None else self.tables.folder_key.text(parent_id)
@@ -249,7 +248,7 @@ class _Request:
             attempt += 1
 
     def _settle(self) -> _Answer:
-        self.backend.serialize(self.tables, self.application)
+        self.backend.reading.serialize(self.tables, self.application)
         forest = self._look()
         rollback_id, obstacle = None, None
         if forest.has_duplicates:
@@ -298,7 +297,7 @@ class _Request:
         near = None
         if size > conf.large_application():
             near = [] if self.parent is None else [self.parent]
-        folders = self.backend.read_folders(self.tables, [self.application], lock=False, near=near)
+        folders = self.backend.reading.read_folders(self.tables, [self.application], lock=False, near=near)
         return _Forest(folders.get(self.application, []), size=size)
 
     def _wrong_parent(self, parent: str) -> CleanupError:

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cleanup import journal
-from cleanup.backends import Backend
-from cleanup.backends.base import Cell
+from cleanup.backends import Database
 from cleanup.backends.catalogue import quoted
-from cleanup.backends.folder_sql import is_postgresql
-from cleanup.backends.guard_sql import Standing
+from cleanup.backends.changes import Cell
+from cleanup.backends.guards import Standing
 from cleanup.exceptions import Guarded
 from cleanup.folder_tables import FolderTables
 from cleanup.guard_names import Guard, lifting
@@ -31,7 +30,7 @@ class _Place:
 class GuardsInForce:
     """The guards of one database, looked up once, against the points that are to be undone."""
 
-    def __init__(self, *, using: str, backend: Backend, tables: FolderTables, folders: str) -> None:
+    def __init__(self, *, using: str, backend: Database, tables: FolderTables, folders: str) -> None:
         self.using = using
         self.backend = backend
         self.tables = tables
@@ -64,7 +63,7 @@ class GuardsInForce:
     def _drop(self, standing: Standing) -> str:
         """Say how to drop what is not ours, but stands for a guard."""
         name = f"{quoted(standing.table.schema)}.{quoted(standing.name)}" if standing.table.schema else standing.name
-        concurrently = "CONCURRENTLY " if is_postgresql(self.backend.connection) else ""
+        concurrently = "CONCURRENTLY " if self.backend.builds_concurrently else ""
         return f"DROP INDEX {concurrently}{name}; (or, of a constraint, ALTER TABLE ... DROP CONSTRAINT)"
 
     def _forbidden(self, point: RollbackPoint) -> Iterator[Guard]:
@@ -75,7 +74,7 @@ class GuardsInForce:
         if not moved and not removed:
             return
         names = [image[self.tables.folder_name] for image in removed]
-        if Guard.BLANK_NAME in self._standing and any(not self.backend.cell_text(name).strip() for name in names):
+        if Guard.BLANK_NAME in self._standing and any(not self.backend.cells.cell_text(name).strip() for name in names):
             yield Guard.BLANK_NAME
         places = self._places_after(point, moved, removed)
         if Guard.ONE_ROOT in self._standing and sum(place.parent is None for place in places) > 1:
@@ -89,15 +88,15 @@ class GuardsInForce:
     ) -> list[_Place]:
         """Return where the application's live folders would stand."""
         tables, application = self.tables, point.application_key
-        now = self.backend.read_folders(tables, [application], lock=False).get(application, ())
+        now = self.backend.reading.read_folders(tables, [application], lock=False).get(application, ())
         back = {self._key(cell): cell for cell in moved}
         places = []
         for folder in now:
             if folder.live:
                 cell = back.get(folder.key)
                 parent = folder.parent if cell is None else self._key(moved[cell])
-                places.append(_Place(parent, self.backend.text_cell(folder.name)))
+                places.append(_Place(parent, self.backend.cells.text_cell(folder.name)))
         return places + [_Place(self._key(image[tables.folder_parent]), image[tables.folder_name]) for image in removed]
 
     def _key(self, cell: Cell) -> str | None:
-        return None if cell is None else self.tables.folder_key.text(self.backend.cell_text(cell))
+        return None if cell is None else self.tables.folder_key.text(self.backend.cells.cell_text(cell))

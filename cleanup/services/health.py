@@ -4,7 +4,7 @@ import logging
 
 from django.db import DatabaseError, InterfaceError
 
-from cleanup.backends import backend_for
+from cleanup import backends
 from cleanup.backends.pinning import batch
 from cleanup.models import Alert
 from cleanup.services.database import DatabaseCleanupService
@@ -23,7 +23,7 @@ def health(*, using: str) -> JSON:
     Alerts are told of, and change nothing: they are about the data, not about the service.
     """
     try:
-        backend = backend_for(using=using)
+        backend = backends.database(using=using)
         with batch(backend, session_name="cleanup health", writing=False):
             backend.limit_statements(PATIENCE_MS)
             status = DatabaseCleanupService(using=using).status()

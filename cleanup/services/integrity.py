@@ -22,11 +22,12 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from cleanup.backends import backend_for
-from cleanup.backends.finding_sql import ORPHAN_TWICE, FindingSql, finding_sql
-from cleanup.backends.folder_sql import Query, Scope
-from cleanup.backends.hint_sql import Hints
-from cleanup.backends.shape_sql import root_marks
+from cleanup import backends
+from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
+from cleanup.backends.folders import Scope
+from cleanup.backends.hints import Hints
+from cleanup.backends.query import Query
+from cleanup.backends.shapes import root_marks
 from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard
@@ -93,7 +94,7 @@ def application_errors(*, using: str, application_ids: Sequence[str]) -> Counter
     For use within the caller's transaction: what is counted afterwards and not before was not there before. Dangling
     references of other tables belong to no application and are left out; late arrivals count as the errors they are.
     """
-    sql = finding_sql(backend_for(using=using), folder_tables())
+    sql = backends.database(using=using).findings(folder_tables())
     scope = Scope(keys=tuple(application_ids))
     counts: Counter[tuple[str, str]] = Counter()
     for parts in (
@@ -149,7 +150,7 @@ class _Examiner:
         self.references: ReferenceMap = discover(using=using)
         refuse_unlike_types(self.references)
         loose = self.references.loose_files
-        self.sql = finding_sql(backend_for(using=using), folder_tables(), loose_files=loose)
+        self.sql = backends.database(using=using).findings(folder_tables(), loose_files=loose)
         self.hints = Hints(self.sql, self.references)
         self.tally = Tally(using=using)
         self.folders = str(self.references.folders.name)

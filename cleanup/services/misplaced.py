@@ -7,9 +7,9 @@ the undo itself.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from cleanup.backends import Backend
-from cleanup.backends.folder_sql import Looseness, folder_sql
-from cleanup.backends.undone_sql import UndoneSql
+from cleanup.backends import Database
+from cleanup.backends.folders import Looseness
+from cleanup.backends.undone import UndoneSql
 from cleanup.exceptions import WouldMisplace
 from cleanup.folder_tables import FolderTables
 
@@ -17,10 +17,10 @@ from cleanup.folder_tables import FolderTables
 class Misplaced:
     """Looks at what was just undone on one database."""
 
-    def __init__(self, *, backend: Backend, tables: FolderTables, loose_files: Looseness) -> None:
+    def __init__(self, *, backend: Database, tables: FolderTables, loose_files: Looseness) -> None:
         self.backend = backend
         self.labels = {"folders": tables.folder_table, "files": tables.file_table}
-        self.sql = UndoneSql(folder_sql(backend, tables, loose_files=loose_files))
+        self.sql = UndoneSql(backend.folders(tables, loose_files=loose_files))
 
     def refuse(self, applications: Mapping[int, str], *, nested: Mapping[str, str]) -> None:
         """Raise WouldMisplace if rows went back into a folder of another application, or to be a root folder there.
@@ -29,7 +29,7 @@ class Misplaced:
         """
         found: defaultdict[str, list[str]] = defaultdict(list)
         query = self.sql.misplaced(sorted(applications))
-        for _, kind, key in self.backend.fetch(query.sql, query.params):
+        for _, kind, key in self.backend.fetch(query):
             found[kind].append(key)
         for kind, keys in sorted(found.items()):
             problem = f"put {len(keys)} rows of {self.labels[kind]} into a folder of another application, {min(keys)}"
@@ -40,7 +40,7 @@ class Misplaced:
     def _refuse_roots(self, nested: Mapping[str, str]) -> None:
         keys: Sequence[str] = sorted(nested)
         query = self.sql.root_owners(keys)
-        strange = [key for key, owner in self.backend.fetch(query.sql, query.params) if owner != nested[key]]
+        strange = [key for key, owner in self.backend.fetch(query) if owner != nested[key]]
         if strange:
             problem = f"make {len(strange)} folders root folders of another application, {min(strange)}"
             raise WouldMisplace(problem=problem)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from django.db import ProgrammingError, connections, transaction
 from django.db.models.functions import Now
 
-from cleanup.backends import backend_for
+from cleanup import backends
 from cleanup.backends.identity import difference, is_promoted, is_same
 from cleanup.backends.server import contained
 from cleanup.exceptions import ForeignDatabase, RestoredCopy
@@ -106,7 +106,7 @@ def is_at_rest(*, using: str) -> bool:
 
 def require_own(run: Run, *, using: str) -> None:
     """Raise ForeignDatabase where the run is of another database than this one; asked before every claim."""
-    here = backend_for(using=using).identity()
+    here = backends.database(using=using).identity()
     if is_same(run.database_identity, here):
         _worked_on[using] = here
     elif _follow(here, using=using):
@@ -122,7 +122,7 @@ def interrupted(*, using: str) -> list[Run]:
 
 def adopt(*, using: str, by: str) -> None:
     """Make this the database in which work is done, and all runs its own."""
-    here = backend_for(using=using).identity()
+    here = backends.database(using=using).identity()
     with transaction.atomic(using=using):
         Service.objects.using(using).filter(pk=1).update(database_identity=here, adopted_at=Now(), adopted_by=by)
         Run.objects.using(using).exclude(database_identity=here).update(database_identity=here)
@@ -153,6 +153,6 @@ def _here(*, using: str) -> str | None:
     """Return which database this is, where the role may know."""
     try:
         with contained(connections[using]):
-            return backend_for(using=using).identity()
+            return backends.database(using=using).identity()
     except ProgrammingError:
         return None

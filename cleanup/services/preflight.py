@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 from django.db import DatabaseError, connections
 from django.db.migrations.loader import MigrationLoader
 
-from cleanup import conf
-from cleanup.backends import backend_for
+from cleanup import backends, conf
 from cleanup.backends.catalogue import Table, TableName, quoted
 from cleanup.backends.pinning import pinning
-from cleanup.backends.server import Collation, contained, server_of
+from cleanup.backends.server import Collation, contained
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard, putting
 from cleanup.guards.enforcement import guard_sql_of
@@ -25,7 +24,6 @@ from cleanup.references import (
     Problem,
     ReferenceMap,
     blocking_rows,
-    catalogue_for,
     discover,
     mapped_types,
     publication_problems,
@@ -69,8 +67,9 @@ class _Preflight:
     def __init__(self, using: str) -> None:
         self.using = using
         self.connection = connections[using]
-        self.catalogue = catalogue_for(using=using)
-        self.server = server_of(backend_for(using=using))
+        self.database = backends.database(using=using)
+        self.catalogue = self.database.catalogue
+        self.server = self.database.server
         self.identity = self.server.identity()
         self.role = self.server.role()
         self.problems: list[Problem] = []
@@ -132,14 +131,14 @@ class _Preflight:
 
     def _told(self, facts: Mapping[str, Any]) -> JSON:
         """Return what the server told; what it kept to itself is unknown, what SQLite does not have is null."""
-        silence = None if self.connection.vendor == "sqlite" else UNKNOWN
+        silence = UNKNOWN if self.database.has_roles else None
         return {name: silence if value is None else value for name, value in facts.items()}
 
     # The server.
 
     def _identity(self) -> JSON:
         return {
-            "vendor": self.connection.vendor,
+            "vendor": self.database.vendor,
             **self._told(asdict(self.identity)),
             "settings": self._told(self.server.settings()),
         }

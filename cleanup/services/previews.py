@@ -16,8 +16,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from cleanup import conf
-from cleanup.backends import backend_for
+from cleanup import backends, conf
 from cleanup.exceptions import TooLargeToPreview, UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result
@@ -222,7 +221,7 @@ def is_large(*, using: str, application_id: Any) -> bool:
     """Return whether an application has more folders than are shown. Raises InvalidKey."""
     tables = folder_tables()
     key = tables.application_key.text(application_id)
-    counts = backend_for(using=using).count_folders(tables, [key])
+    counts = backends.database(using=using).reading.count_folders(tables, [key])
     return counts.get(key, 0) > conf.large_application()
 
 
@@ -381,7 +380,7 @@ class _Drawing:
         if cell is None:
             return None
         try:
-            moment = datetime.fromisoformat(self.consolidation.backend.cell_text(cell))
+            moment = datetime.fromisoformat(self.consolidation.backend.cells.cell_text(cell))
         except ValueError:
             return None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,10 +18,9 @@ from uuid import UUID
 from django.db import DatabaseError, transaction
 from django.db.models import Count, QuerySet, Sum
 
-from cleanup import conf, journal
-from cleanup.backends import Backend, backend_for
-from cleanup.backends.base import RowConflict, StructureTable
+from cleanup import backends, conf, journal
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
+from cleanup.backends.changes import Images, RowConflict, StructureTable
 from cleanup.backends.pinning import unpinned
 from cleanup.backends.refusals import refusal_of
 from cleanup.exceptions import (
@@ -35,7 +34,7 @@ from cleanup.exceptions import (
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, SnapshotLayout, SnapshotRow
 from cleanup.planning import detached
-from cleanup.references import ReferenceMap, catalogue_for
+from cleanup.references import ReferenceMap
 from cleanup.services import deploys
 from cleanup.services.copies import Copies, Copying
 from cleanup.services.errors import broken_guard
@@ -111,8 +110,8 @@ class Undo:
     def __init__(self, *, using: str, references: ReferenceMap) -> None:
         self.using = using
         self.references = references
-        self.backend: Backend = backend_for(using=using)
-        self.catalogue = catalogue_for(using=using)
+        self.backend: backends.Database = backends.database(using=using)
+        self.catalogue = backends.database(using=using).catalogue
         self.tables = folder_tables()
         self._described: dict[TableName, Table] = dict(references.tables)
         self._foreign_keys: list[ForeignKey] | None = None
@@ -283,7 +282,7 @@ class Undo:
             if group.reader.wrote_nested(group.written, label):
                 applications = {point.sequence: point.application_key for point in group.points}
                 for sequence, (cell,) in group.reader.nested(using=self.using, points=applications, label=label):
-                    owners[self.tables.folder_key.text(self.backend.cell_text(cell))] = applications[sequence]
+                    owners[self.tables.folder_key.text(self.backend.cells.cell_text(cell))] = applications[sequence]
         return owners
 
     def _hold(self, points: Sequence[RollbackPoint]) -> None:
@@ -295,18 +294,18 @@ class Undo:
         also = [table for table in described.values() if table.kind in {"table", "partitioned"}]
         deploys.hold(self.backend, self.references, written=[*self.references.written, *also])
         if others:
-            self.catalogue = catalogue_for(using=self.using)
+            self.catalogue = backends.database(using=self.using).catalogue
             self._described, self._foreign_keys = dict(self.references.tables), None
 
     def _lock_applications(self, keys: Sequence[str]) -> dict[str, set[str]]:
         """Lock applications and folders, and return the folders that no root leads to, by application."""
         ordered = sorted(set(keys))
-        self.backend.lock_applications(self.tables, ordered)
+        self.backend.reading.lock_applications(self.tables, ordered)
         return self._detached(ordered, lock=True)
 
     def _detached(self, applications: Sequence[str], *, lock: bool) -> dict[str, set[str]]:
         folders: dict[str, list[tuple[str, str | None]]] = {}
-        for application, folder, parent in self.backend.read_parents(self.tables, applications, lock=lock):
+        for application, folder, parent in self.backend.reading.read_parents(self.tables, applications, lock=lock):
             folders.setdefault(application, []).append((folder, parent))
         return {application: detached(folders.get(application, ())) for application in applications}
 
@@ -439,7 +438,7 @@ class Undo:
             kept = {(conflict.point, conflict.key) for conflict in conflicts if conflict.table == table.name}
             left = Counter(point for point, _ in kept)
             sequences = [point.sequence for point in points]
-            for counted in self.backend.count_journaled(table, label, reader.key(label), points=sequences):
+            for counted in self.backend.reading.count_journaled(table, label, reader.key(label), points=sequences):
                 rows = moved[counted.point]
                 rows[table.name] = min(rows[table.name], max(0, counted.rows - left[counted.point]))
 
@@ -495,11 +494,15 @@ class Undo:
         differences: list[Conflict] = []
         for structure in structure_tables(self.references, self.tables):
             label = str(structure.table.name)
-            rows = self.backend.structure_differences(
-                replace(structure, table=reader.as_journaled(structure.table)),
-                reader.columns(label),
-                reader.key(label),
-                point=point.sequence,
+            rows = self.backend.undoing.structure_differences(
+                structure,
+                Images(
+                    reader.as_journaled(structure.table),
+                    reader.columns(label),
+                    reader.key(label),
+                    points=[point.sequence],
+                    step=None,
+                ),
                 application=point.application_key,
                 application_key=self.tables.application_key,
                 limit=conf.finding_limit(),
@@ -531,7 +534,7 @@ class Undo:
         return self._foreign_keys
 
     def _conflict(self, conflict: RowConflict, application: str) -> Conflict:
-        key = ",".join(self.backend.cell_text(cell) for cell in conflict.key)
+        key = ",".join(self.backend.cells.cell_text(cell) for cell in conflict.key)
         ours = {self.references.folders.name: self.tables.folder_key, self.references.files.name: self.tables.file_key}
         if conflict.table in ours:
             with suppress(InvalidKey):  # a key of some other form is named as it is stored
@@ -608,7 +611,7 @@ def take_point(
     *, using: str, references: ReferenceMap, application_id: str, reason: str, created_by: str, now: datetime
 ) -> RollbackPoint:
     """Store an application's whole folder structure. Runs inside the caller's transaction. Raises SchemaChanged."""
-    backend = backend_for(using=using)
+    backend = backends.database(using=using)
     deploys.hold(backend, references, written=[references.folders, references.files])
     tables = folder_tables()
     layout = journal.write_layout(using=using, backend=backend, references=references, mapped=tables)
@@ -622,7 +625,7 @@ def take_point(
         expires_at=now + timedelta(days=conf.rollback_days()),
     )
     for structure in structure_tables(references, tables):
-        backend.take_structure(
+        backend.merging.take_structure(
             structure,
             point=point.sequence,
             application=application_id,

@@ -14,9 +14,10 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 import cleanup
-from cleanup import conf, correlation, queries
-from cleanup.backends import backend_for
-from cleanup.backends.folder_sql import Cleanable
+from cleanup import backends, conf, correlation, queries
+from cleanup.backends.bulk_insert import insert_each
+from cleanup.backends.folders import Cleanable
+from cleanup.backends.query import compiled
 from cleanup.exceptions import Busy, Frozen, NotPausable, NotResumable, PreflightFailed
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
 from cleanup.phrases import as_reason
@@ -29,7 +30,6 @@ from cleanup.references import (
     row_problems,
 )
 from cleanup.services import origin, probes, totals
-from cleanup.services.bulk import insert_each
 
 #: Whether rows are looked at, see ``ready_references``.
 Probe = Literal["now", "lately", "not"]
@@ -143,7 +143,7 @@ def create_rollback(
             return run
         points = RollbackPoint.objects.using(using).filter(run=source, status=RollbackPoint.Status.LIVE)
         listed = points.values("application_key", point_id=F("sequence")).query.get_compiler(using).as_sql()
-        insert_each(Result, listed, ("application_key", "point_id"), {"run": run.pk}, using=using)
+        insert_each(Result, compiled(*listed), ("application_key", "point_id"), {"run": run.pk}, using=using)
         _count_worklist(run, using=using)
     return run
 
@@ -167,7 +167,7 @@ def _create(
             "collisions": dict(conf.collisions()),
         },
         code_version=cleanup.__version__,
-        database_identity=backend_for(using=using).identity(),
+        database_identity=backends.database(using=using).identity(),
     )
 
 
@@ -209,7 +209,7 @@ def active_cleanup(*, using: str) -> Run | None:
 def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> None:
     """Make an interrupted run workable again. Raises NotResumable, ForeignDatabase or Busy."""
     if adopt:
-        run.database_identity = backend_for(using=using).identity()
+        run.database_identity = backends.database(using=using).identity()
     origin.require_own(run, using=using)
     results = Result.objects.using(using).filter(run=run)
     has_failed = results.filter(status=Result.Status.FAILED).exists()

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from django.db.models import Min, QuerySet
 
 from cleanup import journal
-from cleanup.backends import Backend
-from cleanup.backends.base import Cell, RowConflict
+from cleanup.backends import Database
 from cleanup.backends.catalogue import TableName
+from cleanup.backends.changes import Cell, RowConflict
 from cleanup.exceptions import InvalidKey, SharedRows
 from cleanup.folder_tables import FolderTables
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
@@ -44,7 +44,7 @@ class _Row:
 class LaterChanges:
     """Looks for later points of other applications on one database."""
 
-    def __init__(self, *, using: str, backend: Backend, tables: FolderTables) -> None:
+    def __init__(self, *, using: str, backend: Database, tables: FolderTables) -> None:
         self.using = using
         self.backend = backend
         self.tables = tables
@@ -113,7 +113,7 @@ class LaterChanges:
         for cell in cells:
             if cell is not None:
                 with suppress(InvalidKey):  # a value of another kind
-                    keys.add(self.tables.folder_key.text(self.backend.cell_text(cell)))
+                    keys.add(self.tables.folder_key.text(self.backend.cells.cell_text(cell)))
         return frozenset(keys)
 
     def _later(

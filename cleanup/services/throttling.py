@@ -14,8 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from cleanup import conf
-from cleanup.backends import Backend
-from cleanup.backends.load import load_of
+from cleanup.backends import Database
 from cleanup.backends.pinning import unpinned
 
 logger = logging.getLogger(__name__)
@@ -49,7 +48,7 @@ class Throttle:
         self._lock = threading.Lock()
         self._due = 0.0
 
-    def look(self, backend: Backend) -> bool:
+    def look(self, backend: Database) -> bool:
         """Look at the database, unless somebody did a moment ago; return whether it was looked at."""
         with self._lock:
             if time.monotonic() < self._due:
@@ -70,8 +69,8 @@ class Throttle:
         else:
             logger.info("the run goes on", extra={"event": "going_on"})
 
-    def _of_database(self, backend: Backend, limits: dict[str, float]) -> Iterator[str]:
-        for name, figure in asdict(load_of(backend)).items():
+    def _of_database(self, backend: Database, limits: dict[str, float]) -> Iterator[str]:
+        for name, figure in asdict(backend.pressure()).items():
             if name not in limits:
                 continue
             self.probes[name] = "unknown" if figure is None else round(figure, 1)

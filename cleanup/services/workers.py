@@ -30,8 +30,7 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import F, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
-from cleanup import conf, correlation, journal, signals
-from cleanup.backends import Backend, backend_for
+from cleanup import backends, conf, correlation, journal, signals
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict, SchemaChanged, SharedRows
 from cleanup.folder_tables import folder_tables
@@ -128,7 +127,7 @@ class Team:
             return False
         if self.run.kind == Run.Kind.CLEANUP:
             return True
-        backend, mapped = backend_for(using=self.using), folder_tables()
+        backend, mapped = backends.database(using=self.using), folder_tables()
         now = journal.layout_digest(backend=backend, references=self.references, mapped=mapped)
         return not SnapshotLayout.objects.using(self.using).exclude(digest=now).exists()  # of today's references
 
@@ -411,7 +410,7 @@ class Worker:
         self.team = team
         self.using = team.using
         self.run = team.run
-        self.backend: Backend = backend_for(using=team.using)
+        self.backend: backends.Database = backends.database(using=team.using)
         self.name = f"{platform.node()}:{os.getpid()}:{threading.get_ident() % 100_000}"
         self.most = team.batch_size or team.run.options.get("batch_size") or conf.batch_size()
         self.size = min(FIRST_BATCH, self.most)

@@ -12,11 +12,12 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanup.backends import backend_for, collision_sql_of
-from cleanup.backends.base import (
-    NOTHING_INSTEAD,
+from cleanup import backends
+from cleanup.backends.catalogue import ForeignKey, Table, TableName
+from cleanup.backends.changes import (
     Counted,
     Forwarding,
+    Images,
     Keys,
     Pair,
     Pairs,
@@ -26,13 +27,11 @@ from cleanup.backends.base import (
     Target,
     UndoTarget,
 )
-from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.backends.collisions import Change, Judged
 from cleanup.backends.conditions import Condition
 from cleanup.exceptions import CountMismatch, UnkeyedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
-from cleanup.references import catalogue_for
 from cleanup.services.collisions import Places
 from tests.integration.trees import assert_tree, dump, execute, fetch, is_postgresql, key_type, new_key, raw, tree
 
@@ -49,7 +48,7 @@ class Workbench:
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
-        self.backend = backend_for(using=alias)
+        self.backend = backends.database(using=alias)
         self.postgresql = is_postgresql(alias)
 
     def make(self, *statements: str) -> None:
@@ -63,17 +62,17 @@ class Workbench:
             )
 
     def table(self, name: str) -> Table:
-        catalogue = catalogue_for(using=self.alias)
+        catalogue = backends.database(using=self.alias).catalogue
         found = catalogue.resolve(name)
         return catalogue.describe([found])[found]
 
     def foreign_keys(self, name: str) -> list[ForeignKey]:
-        catalogue = catalogue_for(using=self.alias)
+        catalogue = backends.database(using=self.alias).catalogue
         return list(catalogue.foreign_keys_of([catalogue.resolve(name)]))
 
     def text(self, value: str) -> str:
         """Spell the cell of a text."""
-        return self.backend.text_cell(value)
+        return self.backend.cells.text_cell(value)
 
     def number(self, value: int) -> str:
         """Spell the cell of an integer."""
@@ -105,7 +104,7 @@ class Workbench:
     def move(self, *targets: Target, step: int = STEP) -> list[Counted]:
         with transaction.atomic(using=self.alias):
             self.backend.pin()
-            moved = self.backend.move(targets, step=step)
+            moved = self.backend.merging.move(targets, step=step)
             self.backend.force_constraints()
         return moved
 
@@ -113,7 +112,7 @@ class Workbench:
         table = self.table(name)
         with transaction.atomic(using=self.alias):
             self.backend.pin()
-            removed = self.backend.remove(table, table.row_key, keys(*rows), step=step, **options)
+            removed = self.backend.merging.remove(table, table.row_key, keys(*rows), step=step, **options)
             self.backend.force_constraints()
         return removed
 
@@ -124,7 +123,7 @@ class Workbench:
         ]
         with transaction.atomic(using=self.alias):
             self.backend.pin()
-            done = self.backend.restore_moved(wanted, points=points, step=step)
+            done = self.backend.undoing.restore_moved(wanted, points=points, step=step)
             self.backend.force_constraints()
         return done
 
@@ -147,11 +146,11 @@ class Workbench:
         assert not done.conflicts
         return list(done.restored)
 
-    def _restore(self, name: str, **options) -> Restoration:
+    def _restore(self, name: str, *, foreign_keys, **options) -> Restoration:
         table = self.table(name)
         self.backend.pin()
-        columns = self.stored_columns(table)
-        return self.backend.restore_images(table, columns, table.row_key, instead=NOTHING_INSTEAD, **options)
+        images = Images(table, self.stored_columns(table), table.row_key, **options)
+        return self.backend.undoing.restore_images(images, foreign_keys=foreign_keys)
 
     def removed(self, name: str, *rows: int) -> int:
         """Remove rows by their number, and return the point that has them."""
@@ -175,9 +174,9 @@ class Workbench:
         )
         with transaction.atomic(using=self.alias):
             self.backend.pin()
-            losing = list(Places(collision_sql_of(self.backend).met([judged])).losing())
+            losing = list(Places(self.backend.collisions.met([judged])).losing())
         return sorted(
-            (row.point, *map(self.backend.cell_text, row.key), other.body == mine.body)
+            (row.point, *map(self.backend.cells.cell_text, row.key), other.body == mine.body)
             for row, ((mine, other),) in losing
         )
 
@@ -200,11 +199,13 @@ class Workbench:
         with connections[self.alias].execute_wrapper(note):
             work()
         explain, place = ("EXPLAIN", 0) if self.postgresql else ("EXPLAIN QUERY PLAN", 3)
-        return [
-            [row[place] for row in fetch(self.alias, f"{explain} {sql}", *params)]
-            for sql, params in statements
-            if params and isinstance(params, list) and not sql.startswith("SAVEPOINT")
-        ]
+        plans = []
+        for sql, params in statements:
+            if params and not isinstance(params, tuple):
+                with connections[self.alias].cursor() as cursor:
+                    cursor.execute(f"{explain} {sql}", params)
+                    plans.append([row[place] for row in cursor.fetchall()])
+        return plans
 
     def rows(self, name: str) -> list[str]:
         """Return a table's rows as exact text."""
@@ -321,7 +322,7 @@ class TestMove:
         )
         name, column = 'odd % "one"', 'fol "der" %s {0}'
         table = TableName("public" if bench.postgresql else "", name)
-        described = catalogue_for(using=bench.alias).describe([table])[table]
+        described = backends.database(using=bench.alias).catalogue.describe([table])[table]
         point, select = bench.point(), f"SELECT * FROM {bench.backend.relation(table)} ORDER BY id"
         before = fetch(bench.alias, select)
         target = Target(
@@ -422,7 +423,7 @@ class TestRestoreMoved:
         target, point = moved
         done = bench.undo(target, points=[point])
         assert {c.point for c in done.conflicts} <= {point}
-        conflicts = sorted((c.code, *map(bench.backend.cell_text, c.key), c.column) for c in done.conflicts)
+        conflicts = sorted((c.code, *map(bench.backend.cells.cell_text, c.key), c.column) for c in done.conflicts)
         return sum(c.rows for c in done.restored), conflicts
 
     def test_other_columns_may_have_changed(self, bench, moved):
@@ -460,7 +461,7 @@ class TestRestoreMoved:
         target, point = moved
         target = UndoTarget(target.table, target.columns, target.key, (bench.table("places"), ("id",)))
         done = bench.undo(target, points=[point])
-        told = {bench.backend.cell_text(c.key[0]): c.code for c in done.conflicts}
+        told = {bench.backend.cells.cell_text(c.key[0]): c.code for c in done.conflicts}
         assert (told, list(done.restored)) == ({"1": "missing_target", "2": "missing_target", "3": "changed"}, [])
 
     def test_the_old_value_must_exist_in_all_its_columns(self, bench):
@@ -476,8 +477,8 @@ class TestRestoreMoved:
         pairs = [
             Pair(
                 point,
-                (bench.backend.key_cell(key, first), bench.number(tenant)),
-                (bench.backend.key_cell(key, second), bench.number(tenant + 2)),
+                (bench.backend.cells.key_cell(key, first), bench.number(tenant)),
+                (bench.backend.cells.key_cell(key, second), bench.number(tenant + 2)),
             )
             for tenant in (1, 2)
         ]
@@ -892,7 +893,7 @@ class TestSqliteValues:
             execute(bench.alias, "ANALYZE")
         point = bench.point()
         target = bench.target("many", "folder", bench.pair(point, "f1", "f2"), bench.pair(point, "f3", "f4"))
-        plans = bench.plans(lambda: (bench.move(target), bench.backend.count_rows([target])))
+        plans = bench.plans(lambda: (bench.move(target), bench.backend.reading.count_rows([target])))
         assert [line for plan in plans for line in plan if line.startswith(("SCAN t", "SCAN many"))] == []
         assert sum(any("SEARCH t USING" in line and "many_folder" in line for line in plan) for plan in plans) == 3
 
@@ -994,7 +995,7 @@ class TestImageConflicts:
     def found(self, bench, name: str, point: int, **options) -> list[tuple]:
         conflicts = bench.conflicts(name, points=[point], **options)
         assert {(c.point, c.table.name) for c in conflicts} <= {(point, name)}
-        return sorted((c.code, *map(bench.backend.cell_text, c.key), c.column) for c in conflicts)
+        return sorted((c.code, *map(bench.backend.cells.cell_text, c.key), c.column) for c in conflicts)
 
     def test_none_for_rows_whose_places_are_free(self, bench, cards):
         point = bench.removed(cards, 3, 4)
@@ -1244,19 +1245,19 @@ class TestCounts:
             bench.target(cards, "folder", bench.pair(1, "a", "s")),
             bench.target(cards, "parent", bench.pair(0, 99, 1)),
         ]
-        counted = bench.backend.count_rows(targets)
+        counted = bench.backend.reading.count_rows(targets)
         found = sorted((c.point, c.table.name, c.rows) for c in counted)
         assert found == [(0, "notes", 2), (1, "cards", 2), (1, "notes", 1)]
 
     def test_nothing_asked(self, bench):
-        assert bench.backend.count_rows([]) == []
+        assert bench.backend.reading.count_rows([]) == []
 
     def test_rows_that_reference_others(self, bench, cards):
         table, inbound = bench.table(cards), bench.foreign_keys(cards)
         rows = keys((7, (bench.number(1),)), (7, (bench.number(3),)))
-        assert bench.backend.rows_referencing(table, ("id",), rows, inbound) == {7: 2}
-        assert bench.backend.rows_referencing(table, ("id",), rows, inbound * 2) == {7: 4}
-        assert bench.backend.rows_referencing(table, ("id",), rows, []) == {}
+        assert bench.backend.reading.rows_referencing(table, ("id",), rows, inbound) == {7: 2}
+        assert bench.backend.reading.rows_referencing(table, ("id",), rows, inbound * 2) == {7: 4}
+        assert bench.backend.reading.rows_referencing(table, ("id",), rows, []) == {}
 
 
 class TestFolders:
@@ -1266,7 +1267,7 @@ class TestFolders:
         tables = folder_tables()
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
-            return bench.backend.read_folders(tables, applications, lock=True, **options)
+            return bench.backend.reading.read_folders(tables, applications, lock=True, **options)
 
     def test_are_read_as_planning_wants_them(self, bench):
         made = tree(bench.alias, "a:A/{b:B, c:C}")
@@ -1325,11 +1326,13 @@ class TestFolders:
         made = tree(bench.alias, "A")
         asked = [made.application, str(new_key())]
         with transaction.atomic(using=bench.alias):
-            assert bench.backend.lock_applications(folder_tables(), asked) == {made.application}
+            assert bench.backend.reading.lock_applications(folder_tables(), asked) == {made.application}
 
     def test_are_counted(self, bench):
         one, two = tree(bench.alias, "A/B, C"), tree(bench.alias, "")
-        counts = bench.backend.count_folders(folder_tables(), [one.application, two.application, str(new_key())])
+        counts = bench.backend.reading.count_folders(
+            folder_tables(), [one.application, two.application, str(new_key())]
+        )
         assert counts == {one.application: 3, two.application: 0}
 
     def test_know_the_applications_of_their_files(self, bench):
@@ -1343,19 +1346,19 @@ class TestFolders:
         tables = folder_tables()
         pairs = [self.change(bench, 5, one["a"], one["b"])]
         target = bench.target("files", "folder_id", *pairs)
-        owners = list(bench.backend.owners([(target, "application_id")] * 2, tables.application_key))
+        owners = list(bench.backend.reading.owners([(target, "application_id")] * 2, tables.application_key))
         assert owners == [(target.table.name, 5, two.application, 2)] * 2
 
     def change(self, bench, point: int, old: str, new: str) -> Pair:
         key = folder_tables().folder_key
-        return Pair(point, (bench.backend.key_cell(key, old),), (bench.backend.key_cell(key, new),), 1)
+        return Pair(point, (bench.backend.cells.key_cell(key, old),), (bench.backend.cells.key_cell(key, new),), 1)
 
     def nested(self, bench, point: int, *folders: tuple[str, str]) -> list[Counted]:
         key, table = folder_tables().folder_key, bench.table("folders")
-        rows = [(point, bench.backend.key_cell(key, f), bench.backend.key_cell(key, p)) for f, p in folders]
+        rows = [(point, bench.backend.cells.key_cell(key, f), bench.backend.cells.key_cell(key, p)) for f, p in folders]
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
-            return bench.backend.nest(table, "id", "parent_id", rows, step=STEP)
+            return bench.backend.merging.nest(table, "id", "parent_id", rows, step=STEP)
 
     def test_roots_are_nested_and_return(self, bench):
         made = tree(bench.alias, "a:A, b:B/C, d:D")
@@ -1375,7 +1378,7 @@ class TestFolders:
 
     def test_keys_go_there_and_back(self, bench):
         key, given = folder_tables().folder_key, str(new_key())
-        assert bench.backend.cell_text(bench.backend.key_cell(key, given)) == raw(bench.alias, given)
+        assert bench.backend.cells.cell_text(bench.backend.cells.key_cell(key, given)) == raw(bench.alias, given)
 
 
 class TestStructure:
@@ -1389,7 +1392,7 @@ class TestStructure:
         point = bench.point()
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
-            count = bench.backend.take_structure(
+            count = bench.backend.merging.take_structure(
                 structure, point=point, application=made.application, key=folder_tables().application_key, step=0
             )
         assert count == 3
@@ -1399,18 +1402,16 @@ class TestStructure:
         made, structure, point = taken
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
-            rows = bench.backend.structure_differences(
+            rows = bench.backend.undoing.structure_differences(
                 structure,
-                bench.stored_columns(structure.table),
-                ("id",),
-                point=point,
+                Images(structure.table, bench.stored_columns(structure.table), ("id",), points=[point], step=None),
                 application=made.application,
                 application_key=folder_tables().application_key,
                 limit=limit,
             )
         labels = {raw(bench.alias, key): label for label, key in made.keys.items()}
         assert {(c.point, c.table.name) for c in rows} <= {(point, "folders")}
-        return sorted((c.code, labels.get(bench.backend.cell_text(c.key[0]), "new")) for c in rows)
+        return sorted((c.code, labels.get(bench.backend.cells.cell_text(c.key[0]), "new")) for c in rows)
 
     def test_nothing_differs_at_first(self, bench, taken):
         assert self.differences(bench, taken) == []
@@ -1433,13 +1434,13 @@ class TestStructure:
         structure, point = StructureTable(bench.table("sheets"), "owner"), bench.point()
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
-            bench.backend.take_structure(structure, point=point, application=owner, key=key, step=0)
+            bench.backend.merging.take_structure(structure, point=point, application=owner, key=key, step=0)
             execute(bench.alias, "UPDATE sheets SET title = 'b' WHERE side = 2")
-            rows = bench.backend.structure_differences(
+            rows = bench.backend.undoing.structure_differences(
                 structure,
-                ["title", "slot", "side", "owner"],
-                ("slot", "side"),
-                point=point,
+                Images(
+                    structure.table, ["title", "slot", "side", "owner"], ("slot", "side"), points=[point], step=None
+                ),
                 application=owner,
                 application_key=key,
                 limit=10,
@@ -1452,7 +1453,7 @@ class TestStructure:
 
     def test_an_application_without_rows_stores_nothing(self, bench):
         structure = StructureTable(bench.table("folders"), "application_id")
-        taken = bench.backend.take_structure(
+        taken = bench.backend.merging.take_structure(
             structure, point=bench.point(), application=str(new_key()), key=folder_tables().application_key, step=0
         )
         assert (taken, SnapshotRow.objects.using(bench.alias).count()) == (0, 0)
@@ -1466,43 +1467,40 @@ class TestLateWaits:
         "deed",
         [
             pytest.param(
-                lambda bench, *_: list(bench.backend.read_parents(folder_tables(), [], lock=True)), id="read_parents"
+                lambda bench, *_: list(bench.backend.reading.read_parents(folder_tables(), [], lock=True)),
+                id="read_parents",
             ),
             pytest.param(
-                lambda bench, *_: bench.backend.read_folders(folder_tables(), [], lock=True), id="read_folders"
+                lambda bench, *_: bench.backend.reading.read_folders(folder_tables(), [], lock=True), id="read_folders"
             ),
-            pytest.param(lambda bench, target, _: bench.backend.move([target], step=STEP + 1), id="move"),
+            pytest.param(lambda bench, target, _: bench.backend.merging.move([target], step=STEP + 1), id="move"),
             pytest.param(
-                lambda bench, target, _: bench.backend.nest(target.table, "id", "folder", [], step=STEP), id="nest"
+                lambda bench, target, _: bench.backend.merging.nest(target.table, "id", "folder", [], step=STEP),
+                id="nest",
             ),
             pytest.param(
-                lambda bench, target, point: bench.backend.remove(
+                lambda bench, target, point: bench.backend.merging.remove(
                     target.table, ("id",), keys((point, ("1",))), step=STEP
                 ),
                 id="remove",
             ),
             pytest.param(
-                lambda bench, target, point: bench.backend.restore_moved(
+                lambda bench, target, point: bench.backend.undoing.restore_moved(
                     [UndoTarget(target.table, target.columns, target.key)], points=[point], step=STEP
                 ),
                 id="restore_moved",
             ),
             pytest.param(
-                lambda bench, target, point: bench.backend.restore_images(
-                    target.table,
-                    ["id", "folder"],
-                    ("id",),
-                    points=[point],
-                    step=STEP,
-                    foreign_keys=(),
-                    left_out=(),
-                    instead=NOTHING_INSTEAD,
+                lambda bench, target, point: bench.backend.undoing.restore_images(
+                    Images(target.table, ["id", "folder"], ("id",), points=[point], step=STEP), foreign_keys=()
                 ),
                 id="restore_images",
             ),
-            pytest.param(lambda bench, *_: bench.backend.lock_applications(folder_tables(), []), id="applications"),
+            pytest.param(
+                lambda bench, *_: bench.backend.reading.lock_applications(folder_tables(), []), id="applications"
+            ),
             pytest.param(lambda bench, *_: bench.backend.force_constraints(), id="constraints"),
-            pytest.param(lambda bench, *_: backend_for(using=bench.alias).limit_wait(), id="of_another_backend"),
+            pytest.param(lambda bench, *_: backends.database(using=bench.alias).limit_wait(), id="of_another_backend"),
         ],
     )
     @pytest.mark.parametrize("first", ["applications", "rows"])
@@ -1517,9 +1515,9 @@ class TestLateWaits:
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
             if first == "applications":
-                bench.backend.lock_applications(folder_tables(), [])
+                bench.backend.reading.lock_applications(folder_tables(), [])
             else:
-                bench.backend.move([target], step=STEP + 2)
+                bench.backend.merging.move([target], step=STEP + 2)
             assert fetch(bench.alias, "SHOW lock_timeout") == [("200ms",)]
             sleep(0.3)
             deed(bench, target, point)
@@ -1544,7 +1542,7 @@ class TestOwnTables:
 
     def test_the_identity_is_that_of_the_database(self, bench):
         identity = bench.backend.identity()
-        assert identity == backend_for(using=bench.alias).identity()
+        assert identity == backends.database(using=bench.alias).identity()
         assert len(identity) <= 255
         assert identity.startswith(f"{connections[bench.alias].vendor}:")
 
@@ -1552,4 +1550,4 @@ class TestOwnTables:
         backend = bench.backend
         connections[bench.alias].close()
         target = bench.target(notes, "folder", bench.pair(0, "a", "s"))
-        assert [c.rows for c in backend.count_rows([target])] == [2]
+        assert [c.rows for c in backend.reading.count_rows([target])] == [2]

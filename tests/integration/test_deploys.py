@@ -9,8 +9,7 @@ import psycopg
 import pytest
 from django.db import connections, transaction
 
-from cleanup import exceptions
-from cleanup.backends import backend_for
+from cleanup import backends, exceptions
 from cleanup.models import QueuedApplication, Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService, arrivals, deploys, runs
 from cleanup.services.folders import get_or_create_folder_structure
@@ -566,7 +565,7 @@ class TestDigest:
         for statement in CHANGES + (CHANGES_ON_POSTGRESQL if is_postgresql(scratch_database) else ()):
             with transaction.atomic(using=scratch_database):
                 run_sql(scratch_database, statement)
-                digest = backend_for(using=scratch_database).catalogue_digest(references.tables)
+                digest = backends.database(using=scratch_database).catalogue_digest(references.tables)
                 transaction.set_rollback(True, using=scratch_database)
             if digest == references.catalogue_digest:
                 unseen.append(statement)
@@ -577,7 +576,7 @@ class TestDigest:
         run_sql(scratch_database, *tags(name="note"))
         references = deploys.read(using=scratch_database)
         run_sql(scratch_database, "UPDATE note SET id = -id", "CREATE TEMP TABLE t (id integer)", "ANALYZE", "VACUUM")
-        digest = backend_for(using=scratch_database).catalogue_digest(references.tables)
+        digest = backends.database(using=scratch_database).catalogue_digest(references.tables)
         assert digest == references.catalogue_digest
 
     @pytest.mark.only("postgresql")
@@ -589,7 +588,7 @@ class TestDigest:
         )
         references = deploys.read(using=scratch_database)
         run_sql(scratch_database, "CREATE UNIQUE INDEX u ON note_1 (id)")
-        digest = backend_for(using=scratch_database).catalogue_digest(references.tables)
+        digest = backends.database(using=scratch_database).catalogue_digest(references.tables)
         assert digest != references.catalogue_digest
 
 
@@ -607,7 +606,7 @@ class TestLocks:
         run_sql(scratch_database, *tags(name="note"))
         references = deploys.read(using=scratch_database)
         with transaction.atomic(using=scratch_database):
-            deploys.hold(backend_for(using=scratch_database), references)
+            deploys.hold(backends.database(using=scratch_database), references)
             assert self.held(scratch_database) == {table.name.name for table in references.written}
             assert {named(":folders"), named(":files"), "note"} <= self.held(scratch_database)
 
@@ -627,7 +626,7 @@ class TestLocks:
             with transaction.atomic(using=scratch_database):
                 execute(scratch_database, "SET LOCAL ROLE clerk_of_columns")
                 references = deploys.read(using=scratch_database)
-                deploys.hold(backend_for(using=scratch_database), references)
+                deploys.hold(backends.database(using=scratch_database), references)
                 assert {named(":folders"), named(":files"), "note", "note_1"} <= self.held(scratch_database)
         finally:
             run_sql(scratch_database, "DROP OWNED BY clerk_of_columns", "DROP ROLE clerk_of_columns")
@@ -636,4 +635,4 @@ class TestLocks:
 def test_nothing_is_written_by_references_that_were_read_to_look(database):
     references = runs.ready_references(using=database, probe="not")
     with pytest.raises(exceptions.SchemaChanged), transaction.atomic(using=database):
-        deploys.hold(backend_for(using=database), references)
+        deploys.hold(backends.database(using=database), references)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db import DatabaseError, OperationalError, connections, transaction
 
-from cleanup.backends import backend_for
+from cleanup import backends
 from cleanup.exceptions import ProofFailed
 from cleanup.models import Result, Run
 from cleanup.services import DatabaseCleanupService
@@ -46,7 +46,7 @@ class TestSerializationFailure:
             with psycopg.connect(databases.url_of(strict)) as session:
                 session.execute(sql(strict, "UPDATE :files SET file_size = file_size + 1"))
 
-        with interfering(strict, lambda statement: named('":files" AS t SET') in statement, interfere):
+        with interfering(strict, lambda statement: named('":files" AS t\n') in statement, interfere):
             report = service_of(strict).cleanup_all_duplicate_folders()
         assert (report.status, report.successful_cleanups) == ("completed", 1)
         assert result_of(strict, key).attempts == 1
@@ -181,7 +181,7 @@ class TestTooManyConnections:
 class TestWords:
     def told(self, database: str, sql: str) -> str:
         with pytest.raises(DatabaseError) as caught, transaction.atomic(using=database):
-            backend_for(using=database).fetch(sql)
+            backends.database(using=database).fetch(sql)
         return classify(caught.value).message
 
     @pytest.mark.only("postgresql")

@@ -18,7 +18,7 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError, connections, transaction
 from django.db.models.signals import pre_migrate
 
-from cleanup.backends.guard_sessions import ONE_AT_A_TIME, Sessions
+from cleanup.backends.postgresql.lock_waits import ONE_AT_A_TIME, Sessions
 from cleanup.exceptions import Guarded
 from cleanup.guard_names import FOLDER_KEY, MADE_BY, Guard
 from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standings

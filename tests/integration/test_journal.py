@@ -6,8 +6,7 @@ import uuid
 import pytest
 from django.utils import timezone
 
-from cleanup import journal
-from cleanup.backends import backend_for
+from cleanup import backends, journal
 from cleanup.models import RollbackPoint, SnapshotLayout, SnapshotRow
 from cleanup.references import discover
 
@@ -45,7 +44,7 @@ class TestStepsOf:
 class TestReader:
     @pytest.fixture
     def point(self, database):
-        document = json.dumps(DOCUMENT | {"encoding": backend_for(using=database).encoding})
+        document = json.dumps(DOCUMENT | {"encoding": backends.database(using=database).cells.encoding})
         layout = SnapshotLayout.objects.using(database).create(digest="d", format_version=2, document=document)
         now = timezone.now()
         return RollbackPoint.objects.using(database).create(
@@ -58,6 +57,8 @@ class TestReader:
             SnapshotRow.objects.using(database).create(
                 point=point, kind="moved", step=1, table=table, row_count=len(keys), changes=json.dumps(changes)
             )
-        reader = journal.Reader(layout=point.layout, backend=backend_for(using=database), rollback_id=uuid.uuid4())
+        reader = journal.Reader(
+            layout=point.layout, backend=backends.database(using=database), rollback_id=uuid.uuid4()
+        )
         moved, removed = reader.before(using=database, points=[point.sequence], label="folders", column="parent_id")
         assert (moved, removed) == ({"one": "old", "two": "old"}, [])

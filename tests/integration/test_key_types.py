@@ -9,9 +9,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import IntegrityError
 
-from cleanup.backends import backend_for
-from cleanup.backends.finding_sql import finding_sql
-from cleanup.backends.hint_sql import Hints
+from cleanup import backends
+from cleanup.backends.hints import Hints
 from cleanup.exceptions import DatabaseUnusable, PreflightFailed
 from cleanup.folder_tables import folder_tables
 from cleanup.references import discover
@@ -121,7 +120,7 @@ def errors(database: str) -> dict[str, int]:
 def assert_hint_runs(database: str, code: str) -> None:
     """Take the hint about a finding, and run it where it is SQL."""
     references = discover(using=database)
-    sql = finding_sql(backend_for(using=database), folder_tables(), loose_files=references.loose_files)
+    sql = backends.database(using=database).findings(folder_tables(), loose_files=references.loose_files)
     hint = Hints(sql, references).of(code, application=number(1))
     assert hint.startswith(("SELECT ", "WITH ", "manage.py "))
     if not hint.startswith("manage.py "):

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from cleanup import exceptions
+from cleanup import backends, exceptions
 from cleanup.backends.catalogue import TableName
 from cleanup.models import SnapshotLayout, SnapshotRow
-from cleanup.references import catalogue_for
 from cleanup.services import DatabaseCleanupService
 from tests.integration.trees import dump, execute, fetch, is_postgresql, key_type, raw, tree
 
@@ -61,7 +60,7 @@ class TestTwoTablesOfOnePath:
 
     def test_are_named_in_settings_by_their_labels(self, scratch_database, made):
         names = ['s."a.b"', '"s.a".b', '"s"."a.b"', "public.cleanup_run"]
-        found = catalogue_for(using=scratch_database).resolve_all(names)
+        found = backends.database(using=scratch_database).catalogue.resolve_all(names)
         assert found == {
             names[0]: TableName("s", "a.b"),
             names[1]: TableName("s.a", "b"),

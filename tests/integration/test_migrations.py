@@ -16,7 +16,7 @@ from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from cleanup.backends import dangling_rows
+from cleanup.backends.sqlite import dangling_rows
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.models import Application, File, Folder
 from cleanup.services import DatabaseCleanupService

@@ -6,9 +6,9 @@ from django.core.management.base import SystemCheckError
 from django.db import connections, transaction
 from django.db.backends.signals import connection_created
 
-from cleanup.backends import backend_for
+from cleanup import backends
 from cleanup.backends.pinning import batch, pinning, unpinned
-from cleanup.backends.postgresql_settings import settings as settings_of
+from cleanup.backends.postgresql.settings import settings as settings_of
 from cleanup.models import Hold
 from project.database import make_usable
 from tests.integration.trees import execute, fetch
@@ -62,7 +62,7 @@ class TestPinning:
     def test_sets_more_for_a_batch(self, hostile):
         expected = settings_of(version=version(hostile), batch=True) | {"lock_timeout": "500ms"}
         expected["statement_timeout"] = "1min"
-        with batch(backend_for(using=hostile)):
+        with batch(backends.database(using=hostile)):
             assert in_force(hostile, expected) == {**expected, "timezone": "UTC"}
 
     def test_reads_what_is_committed_and_may_write(self, hostile):
@@ -86,7 +86,7 @@ class TestPinning:
         with transaction.atomic(using=hostile):
             with pinning(using=hostile):
                 assert in_force(hostile, HOSTILE) == HOSTILE
-            with batch(backend_for(using=hostile), writing=False):
+            with batch(backends.database(using=hostile), writing=False):
                 assert in_force(hostile, ["jit"]) == {"jit": "off"}
             assert in_force(hostile, HOSTILE) == HOSTILE
 

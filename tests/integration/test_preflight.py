@@ -9,7 +9,8 @@ import pytest
 from django.db import connections, transaction
 
 from cleanup import conf
-from cleanup.backends.server import PostgresServer, SqliteServer
+from cleanup.backends.postgresql.server import Server as PostgresServer
+from cleanup.backends.sqlite.server import Server as SqliteServer
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService

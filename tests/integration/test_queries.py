@@ -3,8 +3,9 @@ from collections import Counter
 
 import pytest
 
-from cleanup import queries
-from cleanup.backends.folder_sql import Cleanable
+from cleanup import backends, queries
+from cleanup.backends.folders import Cleanable
+from cleanup.backends.query import block
 from cleanup.exceptions import InvalidKey
 from cleanup.models import Hold, Result, Run
 from cleanup.planning import FolderRow, plan_merge
@@ -105,8 +106,8 @@ class TestAffectedSql:
         loan = tree(database, "Loan*2/Docs*2")
         execute(database, "CREATE TEMPORARY TABLE worklist (k varchar(64), roots integer, duplicates integer)")
 
-        sql, params = queries.affected_sql(using=database)
-        execute(database, f"INSERT INTO worklist {sql}", *params)
+        query = queries.affected_sql(using=database)
+        backends.database(using=database).execute(block("INSERT INTO worklist {query}", query=query))
 
         assert fetch(database, "SELECT * FROM worklist") == [(loan.application, 2, 3)]
         execute(database, "DROP TABLE worklist")
@@ -114,23 +115,23 @@ class TestAffectedSql:
     def test_stands_in_a_from_clause(self, database):
         tree(database, "Loan*2")
 
-        sql, params = queries.affected_sql(using=database)
+        query = block("SELECT count(*) FROM ({query}) AS a", query=queries.affected_sql(using=database))
 
-        assert fetch(database, f"SELECT count(*) FROM ({sql}) AS a", *params) == [(1,)]
+        assert backends.database(using=database).fetch(query) == [(1,)]
 
     def test_looks_at_named_applications_only(self, database):
         first, _ = tree(database, "Loan*2"), tree(database, "Loan*2")
 
-        sql, params = queries.affected_sql(using=database, applications=[first.application.upper()])
+        query = queries.affected_sql(using=database, applications=[first.application.upper()])
 
-        assert fetch(database, sql, *params) == [(first.application, 2, 1)]
+        assert backends.database(using=database).fetch(query) == [(first.application, 2, 1)]
 
     def test_looks_at_a_range_of_keys_only(self, database):
         first, second, third, _ = [tree(database, "Loan*2").application for _ in range(4)]
 
-        sql, params = queries.affected_sql(using=database, after=first, until=third)
+        query = queries.affected_sql(using=database, after=first, until=third)
 
-        assert [row[0] for row in fetch(database, sql, *params)] == [second, third]
+        assert [row[0] for row in backends.database(using=database).fetch(query)] == [second, third]
 
     def test_refuses_a_malformed_key(self, database):
         with pytest.raises(InvalidKey):
@@ -146,9 +147,9 @@ class TestWorstApplications:
     def test_come_from_the_select_worst_first(self, database):
         keys = [tree(database, f"Loan*{number}").application for number in (2, 5, 1, 3)]
 
-        sql, params = queries.worst_sql(using=database, limit=2)
+        query = queries.worst_sql(using=database, limit=2)
 
-        assert fetch(database, sql, *params) == [(keys[1], 5, 4), (keys[3], 3, 2)]
+        assert backends.database(using=database).fetch(query) == [(keys[1], 5, 4), (keys[3], 3, 2)]
 
 
 class TestSmallReads:

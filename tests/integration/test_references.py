@@ -5,9 +5,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, connections
 from django.test.utils import CaptureQueriesContext
 
+from cleanup import backends
 from cleanup.backends.catalogue import TableName
 from cleanup.exceptions import DatabaseUnusable
-from cleanup.references import Reference, blocking_rows, catalogue_for, discover
+from cleanup.references import Reference, blocking_rows, discover
 from tests.hostapp.models import OWN_MODELS
 
 KEYS = {"postgresql": "uuid", "sqlite": "char(32)"}
@@ -45,7 +46,7 @@ def message(using: str, code: str) -> str:
 
 
 def table_of(using: str, name: str):
-    catalogue = catalogue_for(using=using)
+    catalogue = backends.database(using=using).catalogue
     table = catalogue.resolve(name)
     return catalogue.describe([table])[table]
 
@@ -986,7 +987,7 @@ class TestColumns:
 class TestForeignKeysOfTables:
     def test_are_listed_by_either_end(self, scratch_database):
         run_sql(scratch_database, *SHELVES[:2])
-        catalogue = catalogue_for(using=scratch_database)
+        catalogue = backends.database(using=scratch_database).catalogue
         shelf, box = catalogue.resolve("shelf"), catalogue.resolve("box")
         (inbound,) = catalogue.foreign_keys_to([shelf])
         (outbound,) = catalogue.foreign_keys_of([box])

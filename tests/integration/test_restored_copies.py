@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.module_loading import import_string
 
-from cleanup.backends import backend_for
+from cleanup import backends
 from cleanup.exceptions import ForeignDatabase, RestoredCopy
 from cleanup.models import (
     Alert,
@@ -227,7 +227,7 @@ class TestADatabaseFromBeforeThereWasAnIdentity:
         assert origin.copied(using=copy) is not None
 
     def test_is_at_home_where_that_run_was_started_here(self, database, loan):
-        here = backend_for(using=database).identity()
+        here = backends.database(using=database).identity()
         Run.objects.using(database).create(kind="cleanup", status="completed", database_identity=here.split(";")[0])
         Service.objects.using(database).update(database_identity="")
         origin.record(using=database)
@@ -241,7 +241,7 @@ class TestAPromotedServer:
     @pytest.fixture
     def promoted(self, database, loan):
         DatabaseCleanupService(using=database).start_cleanup()
-        here = backend_for(using=database).identity()
+        here = backends.database(using=database).identity()
         for model in (Service, Run):
             model.objects.using(database).update(database_identity=here.replace("timeline=1", "timeline=0"))
         return here.replace("timeline=1", "timeline=0")

@@ -18,7 +18,7 @@ from django.db.models import Count
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from cleanup.backends.postgresql import PostgresBackend
+from cleanup.backends.postgresql.undoing import Undoing
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, InvalidKey, NotResumable, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
@@ -324,7 +324,7 @@ class TestOneWorkerInTurns:
         before = mess.picture(database)
         service = service_of(database)
         run = service.cleanup_all_duplicate_folders().run_id
-        restore_images, restore_moved = PostgresBackend.restore_images, PostgresBackend.restore_moved
+        restore_images, restore_moved = Undoing.restore_images, Undoing.restore_moved
         changing: list[int] = []
         most_changing, came_back = [0], threading.Event()
 
@@ -343,8 +343,8 @@ class TestOneWorkerInTurns:
             finally:
                 changing.remove(threading.get_ident())
 
-        monkeypatch.setattr(PostgresBackend, "restore_images", noting_images)
-        monkeypatch.setattr(PostgresBackend, "restore_moved", noting_moves)
+        monkeypatch.setattr(Undoing, "restore_images", noting_images)
+        monkeypatch.setattr(Undoing, "restore_moved", noting_moves)
         assert service.rollback_cleanup(run).successful == self.APPLICATIONS
         assert mess.picture(database) == before
         assert most_changing == [1]
@@ -1016,7 +1016,7 @@ class TestTransientErrors:
         [
             pytest.param('UPDATE "cleanup_run" SET "heartbeat_at"', id="in the claim"),
             pytest.param("ORDER BY 1 ASC FOR UPDATE", id="at the start of the work"),
-            pytest.param(named('":files" AS t SET'), id="in the work"),
+            pytest.param(named('":files" AS t\n'), id="in the work"),
             pytest.param('UPDATE "cleanup_result" AS t', id="at the end of the work"),
         ],
     )

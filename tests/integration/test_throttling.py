@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from django.db import connections
 
-from cleanup.backends import backend_for
-from cleanup.backends.load import Load, load_of
+from cleanup import backends
+from cleanup.backends.pressure import Load
 from cleanup.exceptions import MisconfiguredSetting
 from cleanup.models import Run
 from cleanup.services import DatabaseCleanupService, deploys, runs
@@ -245,7 +245,7 @@ def lagging_replica(using: str) -> Iterator[None]:
         replica.flush()
         execute(using, "SELECT pg_switch_wal()")
         execute(using, "SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))")
-        wait_until(lambda: load_of(backend_for(using=using)).replica_lag_mb)
+        wait_until(lambda: backends.database(using=using).pressure().replica_lag_mb)
         yield
     finally:
         replica.finish()
@@ -274,17 +274,17 @@ class TestPostgresql:
         execute(scratch_database, "CREATE ROLE nobody_special")
         with waiter(scratch_database):
             execute(scratch_database, "SET ROLE nobody_special")
-            load = load_of(backend_for(using=scratch_database))
+            load = backends.database(using=scratch_database).pressure()
             execute(scratch_database, "RESET ROLE")
         execute(scratch_database, "DROP ROLE nobody_special")
         assert (load.lock_waiters, load.active_connections) == (1, None)
 
     def test_tells_of_active_connections_of_others(self, database):
         with waiter(database):
-            assert load_of(backend_for(using=database)).active_connections == 1
+            assert backends.database(using=database).pressure().active_connections == 1
 
     def test_tells_of_connections_in_use(self, database):
-        assert 0 < load_of(backend_for(using=database)).connections_percent < 100
+        assert 0 < backends.database(using=database).pressure().connections_percent < 100
 
     def test_that_keeps_log_for_a_slot_is_waited_for(self, database, limits, settings):
         settings.CLEANUP_THROTTLE_PATIENCE_SECONDS = 0.1
@@ -304,13 +304,13 @@ class TestPostgresql:
 
     def test_is_asked_in_one_statement(self, database, django_assert_num_queries):
         with django_assert_num_queries(1, using=database):
-            load_of(backend_for(using=database))
+            backends.database(using=database).pressure()
 
 
 @pytest.mark.only("sqlite")
 class TestSqlite:
     def test_tells_of_its_disk_alone(self, database):
-        load = load_of(backend_for(using=database))
+        load = backends.database(using=database).pressure()
         assert load == Load(free_disk_mb=load.free_disk_mb)
         assert load.free_disk_mb > 0
 

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-from cleanup.backends.shape_sql import root_marks
+from cleanup.backends.shapes import root_marks
 from cleanup.exceptions import PreflightFailed
 from cleanup.folder_tables import folder_tables
 from cleanup.references import discover, row_problems

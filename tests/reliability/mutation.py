@@ -53,9 +53,9 @@ SUBJECTS = {
         keyword="sqlite",
     ),
     "sqlite": Subject(
-        module="cleanup.backends.sqlite",
+        module="cleanup.backends.sqlite.undoing",
         functions=tuple(
-            f"SqliteBackend.{name}"
+            f"Undoing.{name}"
             for name in (
                 "restore_moved",
                 "_restore",
@@ -69,17 +69,16 @@ SUBJECTS = {
                 "structure_differences",
                 "_differs",
                 "_same_columns",
-                "_same_key",
             )
         ),
         tests=_STATEMENTS,
         keyword="sqlite",
     ),
     "postgresql": Subject(
-        module="cleanup.backends.postgresql",
+        module="cleanup.backends.postgresql.undoing",
         functions=tuple(
-            f"PostgresBackend.{name}"
-            for name in ("restore_moved", "_restoration", "_changes", "restore_images", "structure_differences")
+            f"Undoing.{name}"
+            for name in ("_restored", "_left", "_restoration", "_restored_images", "structure_differences")
         ),
         tests=_STATEMENTS,
         keyword="postgresql",

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.models.functions import Now
 
-from cleanup.backends import backend_for
+from cleanup import backends
 from cleanup.backends.identity import difference, is_same
 from cleanup.exceptions import ForeignDatabase
 from cleanup.models import Alert, Heartbeat, Result, Run, Schedule, ScheduledRun, Tick
@@ -131,15 +131,17 @@ class TestACopyOfAServer:
         with databases.elsewhere(blank_database, original):
             execute(blank_database, "CREATE ROLE plain")
             execute(blank_database, "SET ROLE plain")
-            before = backend_for(using=blank_database).identity()
+            before = backends.database(using=blank_database).identity()
         with self.copied(blank_database, original) as server:
             execute(blank_database, "SET ROLE plain")
             assert is_same(
-                before, backend_for(using=blank_database).identity()
+                before, backends.database(using=blank_database).identity()
             )  # nothing tells, and the manual says so
             server.promote()
             connections[blank_database].close()
             execute(blank_database, "SET ROLE plain")
-            assert difference(before, backend_for(using=blank_database).identity()).endswith("(timeline 2, it was 1)")
+            assert difference(before, backends.database(using=blank_database).identity()).endswith(
+                "(timeline 2, it was 1)"
+            )
             execute(blank_database, "RESET ROLE")
             self.assert_is_a_copy(blank_database, "(timeline 2, it was 1)")

@@ -1,0 +1,40 @@
+"""The exact text form of values, and how people read it; see Note [Cells]."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup.backends.changes import Cell
+from cleanup.folder_tables import KeyColumn
+
+
+class Cells(ABC):
+    """One connection's cells."""
+
+    encoding: ClassVar[str]
+    """Names the form of the cells in a layout."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+
+    @abstractmethod
+    def key_cell(self, key: KeyColumn, value: str) -> str:
+        """Return the cell of a key that is given in the product's spelling."""
+
+    def key_cells(self, key: KeyColumn, values: Sequence[str]) -> Sequence[str]:
+        """Return the cells of many."""
+        return [self.key_cell(key, value) for value in values]
+
+    @abstractmethod
+    def text_cell(self, text: str) -> str:
+        """Return the cell of a text value."""
+
+    @abstractmethod
+    def number_cell(self, number: int) -> str:
+        """Return the cell of an integer."""
+
+    @abstractmethod
+    def cell_text(self, cell: Cell) -> str:
+        """Return a cell readable for people, for messages."""

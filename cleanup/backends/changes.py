@@ -1,0 +1,246 @@
+"""What the statements on mapped tables are told, and what they answer: plain data.
+
+Note [Cells]. A cell is one column's value as text, from which the same value can be restored: PostgreSQL's own text
+form under pinned settings, on SQLite the storage class and the value. NULL is None. Keys, changes and images in the
+journal are made of cells, and cells are compared as text.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cleanup.backends.catalogue import Table, TableName, UniqueKey
+from cleanup.backends.conditions import Condition
+
+Cell = str | None
+
+#: The name that a folder without one is planned by; no text is like it.
+NO_NAME = "\x00"
+
+#: Rows whose keys share one snapshot row.
+ROWS_PER_SNAPSHOT_ROW = 1000
+
+
+class Pair(NamedTuple):
+    """One change of values: the cells before and after, in the order of the target's columns."""
+
+    point: int
+    """Sequence of the rollback point that journals it."""
+    old: tuple[str, ...]
+    new: tuple[Cell, ...]
+    rank: int = 0
+    """Place of the removed folder in survivor order, from 1; the survivor has 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Many of them, column by column: a change has the same place in every list."""
+
+    points: Sequence[int]
+    olds: tuple[Sequence[str], ...]
+    news: tuple[Sequence[Cell], ...]
+    ranks: Sequence[int]
+
+    @classmethod
+    def of(cls, changes: Sequence[Pair], *, width: int) -> "Pairs":
+        """Return changes of so many columns."""
+        places = range(width)
+        return cls(
+            [pair.point for pair in changes],
+            tuple([pair.old[place] for pair in changes] for place in places),
+            tuple([pair.new[place] for pair in changes] for place in places),
+            [pair.rank for pair in changes],
+        )
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Columns of one table that change together from old to new: one reference, as the statements need it."""
+
+    table: Table
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    """The row key; may contain some of ``columns``."""
+    pairs: Pairs
+    condition: Condition | None = None
+    """What rows must be like to be changed; None: all that hold an old value."""
+    images: bool = False
+    """Triggers of the host fire on this table: journal the whole rows before and after as well."""
+    spare: Sequence[Cell] = ()
+    """Keys of rows of this table to leave as they are (single-column key): they are about to be removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Rows moved or removed, by rollback point and table."""
+
+    point: int
+    table: TableName
+    rows: int
+
+
+class Replaced(NamedTuple):
+    """A row, by the cells of its key, of which one column takes another value."""
+
+    point: int
+    key: tuple[str, ...]
+    old: Cell
+    new: Cell
+
+
+class Owner(NamedTuple):
+    """An application to which rows of a table belong."""
+
+    table: TableName
+    point: int
+    application: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Rows by the cells of their keys, column by column, each with the rollback point that journals it."""
+
+    points: Sequence[int]
+    columns: tuple[Sequence[str], ...]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+class Forwarding(NamedTuple):
+    """Where removed folders went: keys in the product's spelling, column by column."""
+
+    removed: Sequence[str]
+    survivors: Sequence[str]
+    name: str
+    """The column with the name that they are searched by."""
+    longest: int
+    """Characters of it that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Rows that a step has removed, as far as they are back: the very rows, not others that have their values."""
+
+    step: int
+    columns: Sequence[str]
+    """The layout's, in its order."""
+    identity: tuple[str, ...]
+    """The columns by which a row is the one it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the rows of a step in one table."""
+
+    snapshots: Sequence[int]
+    """The snapshot rows that tell of them."""
+    keys: Sequence[tuple[Cell, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoTarget:
+    """Columns of one table whose moves are to be undone."""
+
+    table: Table
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    must_exist: tuple[Table, tuple[str, ...]] | None = None
+    """Table and columns that the old values must be found in, where some of its rows were not restored."""
+    returned: "Returned | None" = None
+    """And of that table no others than these rows."""
+    form: int = 2
+    """Format of the snapshot rows; see Note [Form of the journal] in ``cleanup.journal``."""
+    rows: int | None = None
+    """How many rows the journal says have moved, where that is known."""
+    part: Part | None = None
+    """Undo the moves of these rows alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """Cells that removed rows come back with in place of their own, in a table with a key of one column."""
+
+    columns: tuple[str, ...] = ()
+    cells: Mapping[Cell, tuple[Cell, ...]] = field(default_factory=dict)
+    """By key cell, in the order of ``columns``."""
+
+
+#: Every row comes back as it was.
+NOTHING_INSTEAD = Instead()
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Images of one table's rows in a journal."""
+
+    table: Table
+    columns: Sequence[str]
+    """The layout's, in its order."""
+    key: tuple[str, ...]
+    points: Sequence[int]
+    step: int | None
+    """None: those of rows that were not removed, but seen by a point taken by hand."""
+    left_out: Collection[tuple[Cell, ...]] = ()
+    """Not those of these keys."""
+    instead: Instead = NOTHING_INSTEAD
+    rows: int | None = None
+    """How many there are in all, as the journal says, where that is known."""
+    part: Part | None = None
+    """No others than these."""
+
+    @property
+    def uniques(self) -> list[UniqueKey]:
+        """The unique keys of the table, other than its rows' key, that an image has all columns of."""
+        return [
+            unique
+            for unique in self.table.uniques
+            if set(unique.columns) != set(self.key) and set(unique.columns) <= set(self.columns)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class StructureTable:
+    """A table whose rows belong to an application by a column of their own."""
+
+    table: Table
+    application: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowConflict:
+    """One row that was not restored, and why (codes of ``reports.Conflict``)."""
+
+    point: int
+    table: TableName
+    code: str
+    key: tuple[Cell, ...]
+    column: str = ""
+    columns: tuple[str, ...] = ()
+    """Of a row that moved: the columns that the cleanup gave new values."""
+    news: tuple[Cell, ...] = ()
+    """Those values."""
+    constraint: str = ""
+    """What the database has a name for, where a constraint stands in the way."""
+
+
+class ImageLink(NamedTuple):
+    """A removed row that can come back only with, or after, another removed row of its table."""
+
+    point: int
+    key: tuple[Cell, ...]
+    needs: tuple[Cell, ...]
+    column: str
+    """The foreign key's columns, joined by ``+``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What undoing one step did or met."""
+
+    restored: Sequence[Counted]
+    conflicts: Sequence[RowConflict]

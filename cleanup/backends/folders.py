@@ -1,0 +1,320 @@
+"""Reads over the mapped tables whose SQL is the same on every database but for a few words: the duplicates.
+
+Invariants: nothing here writes or locks a row; every identifier is quoted; every value is a parameter; a statement
+reads all of its rows at once, so callers keep its scope small.
+
+Note [Climbing]. A folder belongs to the forest of its application when parents of that application lead from it to a
+root. Only the parents of same-named siblings are asked: their ancestors are collected (UNION, so cycles end), then
+walked down again from the roots among them. Both walks are linear in the ancestors, whatever the depth; the forest as
+a whole is never walked.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cleanup.backends.query import Query, joined, quote
+from cleanup.backends.session import Session
+from cleanup.folder_tables import FolderTables, KeyColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The applications whose rows a statement looks at; without anything said, every row, those of none included.
+
+    ``after`` and ``until`` bound the keys in the database's own order (exclusive, inclusive).
+    """
+
+    keys: tuple[str, ...] | None = None
+    after: str | None = None
+    until: str | None = None
+    without_application: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether every row is meant."""
+        return self == Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Cleanable:
+    """Which of the affected applications a cleanup would not leave alone, as far as can be told without planning.
+
+    Those that were refused when last tried may do better now: they come last.
+    """
+
+    held: bool = False
+    """Take those on hold, too."""
+    most_folders: int | None = None
+    """Leave out those with more."""
+    queued_first: bool = True
+    """Begin with those that the folder service has met and left."""
+
+
+#: What the text is to be read as by which files name their folders; empty where that column is of the key's own type.
+Looseness = Literal["", "uuid", "integer", "padded"]
+
+
+def live_condition(tables: FolderTables, *, prefix: str) -> Query:
+    """Return the condition of a live folder; ``prefix`` is an alias and a dot, or empty."""
+    parts: list[str] = []
+    params: dict[str, Any] = {}
+    for column, value in (tables.live or {}).items():
+        if value is None:
+            parts.append(f"{prefix}{quote(column)} IS NULL")
+        else:
+            parts.append(f"{prefix}{quote(column)} = %(live_{len(params)})s")
+            params[f"live_{len(params)}"] = value
+    return Query(f"({' AND '.join(parts)})" if parts else "(1 = 1)", params)
+
+
+EVERY_ONE = Cleanable(held=True)
+
+#: Applications that a cleanup refused when it last tried, and that nothing has settled since.
+_REFUSED = """refused AS MATERIALIZED (
+    SELECT r.application_key
+    FROM cleanup_result AS r JOIN cleanup_run AS u ON u.id = r.run_id
+    WHERE r.status IN ('failed', 'skipped', 'held') AND r.status = 'failed' AND r.error_class = 'data'
+        AND u.kind = 'cleanup'
+        AND NOT EXISTS (
+            SELECT 1 FROM cleanup_result AS n
+            WHERE n.application_key = r.application_key AND n.id > r.id AND n.status NOT IN ('pending', 'in_progress')
+        )
+    UNION
+    SELECT q.application_key FROM cleanup_queuedapplication AS q WHERE q.refused
+)"""
+
+
+class FolderSql:
+    """The statements on one connection's mapped tables; what differs between databases is in the subclasses."""
+
+    def __init__(self, session: Session, tables: FolderTables, *, loose_files: Looseness = "") -> None:
+        self.session = session
+        self.tables = tables
+        self.loose_files = loose_files
+        quote = session.quote
+        self.applications = session.model_table(tables.application_table)
+        self.folders = session.model_table(tables.folder_table)
+        self.files = session.model_table(tables.file_table)
+        self.application_key = quote(tables.application_key.column)
+        self.folder_key = quote(tables.folder_key.column)
+        self.parent = quote(tables.folder_parent)
+        self.owner = quote(tables.folder_application)
+        self.name = quote(tables.folder_name)
+
+    # What differs between databases.
+
+    def text(self, key: KeyColumn, expression: str) -> str:
+        """Spell a key as the product does."""
+        raise NotImplementedError
+
+    def value(self, key: KeyColumn, expression: str) -> str:
+        """Turn a key in the product's spelling into what the key column holds."""
+        raise NotImplementedError
+
+    def among(self, key: KeyColumn, expression: str, keys: Sequence[str]) -> Query:
+        """Test whether a key column is one of ``keys``."""
+        raise NotImplementedError
+
+    def numbered(self, expression: str, numbers: Sequence[int]) -> Query:
+        """Test whether an integer is one of ``numbers``."""
+        raise NotImplementedError
+
+    def folder_of_file(self, expression: str) -> str:
+        """Turn what a file's folder column holds into what the key column of folders holds."""
+        raise NotImplementedError
+
+    def files_of(self, column: str, key: str) -> str:
+        """Test whether a file's folder column names the folder of a key, in a way that an index on it serves."""
+        if self.loose_files == "uuid":
+            ways = self._spelled_ways(key)
+            return f"{column} IN ({', '.join([*ways, *(f'upper({way})' for way in ways)])})"
+        if self.loose_files == "integer":
+            return f"{column} = CAST({key} AS text)"
+        return f"{self.folder_of_file(column)} = {key}"
+
+    def _spelled_ways(self, key: str) -> list[str]:
+        """Return the ways in which a text may spell a folder's UUID, in lower case."""
+        raise NotImplementedError
+
+    def spelled_key(self, expression: str) -> str:
+        """Spell as the product does the folder's key that a text column spells in any way."""
+        raise NotImplementedError
+
+    def bytewise(self, expression: str) -> str:
+        """Compare, group and sort a text by code point, whatever the column's collation."""
+        raise NotImplementedError
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep what is read within a transaction as short as this block, where one is needed at all."""
+        yield
+
+    # Execution.
+
+    def fetch(self, query: Query) -> list[tuple[Any, ...]]:
+        """Execute and return all rows."""
+        with self.reading():
+            return self.session.fetch(query)
+
+    # Fragments.
+
+    def within(self, scope: Scope, expression: str) -> Query:
+        """Test whether a column that holds an application's key lies within the scope."""
+        key = self.tables.application_key
+        if scope.without_application:
+            return Query(f"{expression} IS NULL")
+        parts = []
+        if scope.keys is not None:
+            parts.append(self.among(key, expression, scope.keys))
+        for name, comparison, bound in (("after", ">", scope.after), ("until", "<=", scope.until)):
+            if bound is not None:
+                parts.append(Query(f"{expression} {comparison} {self.value(key, f'%({name})s')}", {name: bound}))
+        return joined(" AND ", parts) if parts else Query("1 = 1")
+
+    def live(self, prefix: str) -> Query:
+        """Test whether a folder is live; ``prefix`` is an alias and a dot, or empty."""
+        return live_condition(self.tables, prefix=prefix)
+
+    def live_roots(self, scope: Scope) -> Query:
+        """Count live root folders by application: CTE ``live_roots(application, folders)``."""
+        return (
+            Query(
+                f"live_roots AS MATERIALIZED (SELECT f.{self.owner} AS application, count(*) AS folders"
+                f" FROM {self.folders} AS f WHERE f.{self.parent} IS NULL AND f.{self.owner} IS NOT NULL AND "
+            )
+            + joined(" AND ", [self.live("f."), self.within(scope, f"f.{self.owner}")])
+            + Query(f" GROUP BY f.{self.owner})")
+        )
+
+    def same_named_siblings(self, scope: Scope) -> Query:
+        """Find the groups that a merge would treat, roots apart, as they are now.
+
+        CTEs, the last of which is ``siblings(application, parent, name, folders)``. See Note [Climbing].
+        """
+        name = self.bytewise(f"f.{self.name}")
+        conditions = [
+            Query(f"f.{self.parent} IS NOT NULL AND f.{self.owner} IS NOT NULL"),
+            self.live("f."),
+            self.within(scope, f"f.{self.owner}"),
+        ]
+        return (
+            Query(
+                f"sibling_groups AS MATERIALIZED (SELECT f.{self.owner} AS application, f.{self.parent} AS parent,"
+                f" {name} AS name, count(*) AS folders FROM {self.folders} AS f WHERE "
+            )
+            + joined(" AND ", conditions)
+            + Query(
+                f" GROUP BY f.{self.owner}, f.{self.parent}, {name} HAVING count(*) > 1)"
+                f", climbed(application, folder, parent) AS ("
+                f"SELECT f.{self.owner}, f.{self.folder_key}, f.{self.parent}"
+                f" FROM (SELECT DISTINCT application, parent FROM sibling_groups) AS g JOIN {self.folders} AS f"
+                f" ON f.{self.folder_key} = g.parent AND f.{self.owner} = g.application"
+                f" UNION SELECT f.{self.owner}, f.{self.folder_key}, f.{self.parent}"
+                f" FROM climbed AS c JOIN {self.folders} AS f"
+                f" ON f.{self.folder_key} = c.parent AND f.{self.owner} = c.application)"
+                f", ancestors AS MATERIALIZED (SELECT * FROM climbed)"
+                # A roundabout way to say that parent is null: PostgreSQL takes it to be true of many, and so hashes the
+                # ancestors, once, rather than each level of the walk.
+                f", rooted(application, folder) AS (SELECT application, folder FROM ancestors"
+                f" WHERE CASE WHEN parent IS NULL THEN 1 ELSE 0 END > 0"
+                f" UNION ALL SELECT a.application, a.folder FROM rooted AS r JOIN ancestors AS a"
+                f" ON a.parent = r.folder AND a.application = r.application)"
+                f", siblings AS (SELECT g.application, g.parent, g.name, g.folders FROM sibling_groups AS g"
+                f" JOIN rooted AS r ON r.folder = g.parent AND r.application = g.application)"
+            )
+        )
+
+    # Statements.
+
+    def affected(self, scope: Scope) -> Query:
+        """Select ``application_key``, ``roots``, ``duplicates`` of the affected applications, in key order."""
+        key = f"a.{self.application_key}"
+        return (
+            Query("WITH RECURSIVE ")
+            + joined(", ", [self.live_roots(scope), self.same_named_siblings(scope)])
+            + Query(
+                f", surplus AS (SELECT application, CAST(sum(folders - 1) AS bigint) AS folders FROM siblings"
+                f" GROUP BY application) SELECT {self.text(self.tables.application_key, key)} AS application_key,"
+                f" coalesce(r.folders, 0) AS roots,"
+                f" CASE WHEN r.folders > 1 THEN r.folders - 1 ELSE 0 END + coalesce(s.folders, 0) AS duplicates"
+                f" FROM {self.applications} AS a LEFT JOIN live_roots AS r ON r.application = {key}"
+                f" LEFT JOIN surplus AS s ON s.application = {key}"
+                f" WHERE r.folders > 1 OR s.folders > 0 ORDER BY {key}"
+            )
+        )
+
+    def worst(self, limit: int, cleanable: Cleanable = EVERY_ONE) -> Query:
+        """Select as ``affected`` does the applications with the most duplicates, most first.
+
+        Those that are queued come before them, and those that were refused when last tried behind them.
+        """
+        ctes = [Query(_REFUSED)]
+        conditions = []
+        if not cleanable.held:
+            conditions.append("application_key NOT IN (SELECT h.application_key FROM cleanup_hold AS h)")
+        if cleanable.most_folders is not None:
+            ctes.append(self._large(cleanable.most_folders))
+            conditions.append("application_key NOT IN (SELECT l.application_key FROM large AS l)")
+        queued = "application_key IN (SELECT q.application_key FROM cleanup_queuedapplication AS q) DESC, "
+        return (
+            Query("WITH ")
+            + joined(", ", ctes)
+            + Query(" SELECT application_key, roots, duplicates FROM (")
+            + self.affected(Scope())
+            + Query(
+                f") AS affected WHERE {' AND '.join(['1 = 1', *conditions])}"
+                f" ORDER BY application_key IN (SELECT r.application_key FROM refused AS r),"
+                f" {queued if cleanable.queued_first else ''}duplicates DESC, application_key LIMIT %(limit)s",
+                {"limit": limit},
+            )
+        )
+
+    def _large(self, most: int) -> Query:
+        """Find the applications with more folders, live or not: CTE ``large(application_key)``."""
+        owner = f"f.{self.owner}"
+        return Query(
+            f"large AS MATERIALIZED (SELECT {self.text(self.tables.application_key, owner)} AS application_key"
+            f" FROM {self.folders} AS f WHERE {owner} IS NOT NULL GROUP BY {owner} HAVING count(*) > %(most_folders)s)",
+            {"most_folders": most},
+        )
+
+    def set_aside(self, most_folders: int) -> Query:
+        """Count the affected applications, and of these the held, the large and the refused ones, each once."""
+        return (
+            Query("WITH ")
+            + joined(", ", [Query(_REFUSED), self._large(most_folders)])
+            + Query(
+                " SELECT count(*),"
+                " count(CASE WHEN held THEN 1 END),"
+                " count(CASE WHEN large AND NOT held THEN 1 END),"
+                " count(CASE WHEN refused AND NOT large AND NOT held THEN 1 END) FROM ("
+                "SELECT application_key IN (SELECT h.application_key FROM cleanup_hold AS h) AS held,"
+                " application_key IN (SELECT l.application_key FROM large AS l) AS large,"
+                " application_key IN (SELECT r.application_key FROM refused AS r) AS refused FROM ("
+            )
+            + self.affected(Scope())
+            + Query(") AS affected) AS aside")
+        )
+
+    def several_roots(self, scope: Scope) -> Query:
+        """Select key and number of live roots of the applications that have several, in key order."""
+        key = f"a.{self.application_key}"
+        return (
+            Query("WITH ")
+            + self.live_roots(scope)
+            + Query(
+                f" SELECT {self.text(self.tables.application_key, key)}, r.folders FROM live_roots AS r"
+                f" JOIN {self.applications} AS a ON {key} = r.application WHERE r.folders > 1 ORDER BY {key}"
+            )
+        )
+
+    def range_end(self, after: str | None, size: int) -> Query:
+        """Select the key of the ``size``-th application after a key and the next one, as far as there are any."""
+        key = f"a.{self.application_key}"
+        return (
+            Query(f"SELECT {self.text(self.tables.application_key, key)} FROM {self.applications} AS a WHERE ")
+            + self.within(Scope(after=after), key)
+            + Query(f" ORDER BY {key} LIMIT 2 OFFSET %(before)s", {"before": size - 1})
+        )

@@ -1,0 +1,300 @@
+"""The guards as SQL: what forbids them, what makes them, and how to tell that one is there.
+
+Invariants: nothing here writes; a guard is recognised by what it does, under whatever name. Statements have no
+parameters, for DDL takes none.
+
+Note [Recognition]. A unique index stands for a guard if it forbids all that the guard forbids: its parts are among the
+guard's columns and its conditions are among the guard's, or say that one of its parts is not null, which a unique index
+lets pass anyway. Its collation does not matter, for names that are equal by code point are equal under any. An index of
+our own name must say exactly what the settings ask for now. What has our name and is about other columns, or another
+kind of thing, is the host's: it stands for nothing, and is never touched.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cleanup.backends.catalogue import TableName
+from cleanup.backends.folders import FolderSql, Looseness
+from cleanup.backends.predicates import column_of, conditions_of
+from cleanup.backends.query import Query
+from cleanup.backends.session import Session
+from cleanup.folder_tables import FolderTables
+from cleanup.guard_names import (
+    FILES_BY_FOLDER,
+    FOLDERS_BY_APPLICATION,
+    FOLDERS_BY_PARENT,
+    Guard,
+)
+
+#: A btree entry holds 2,704 bytes: the name, two keys and headers.
+LONGEST_NAME_BYTES = 2_600
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A guard, or a supporting index, as it is found in the database."""
+
+    name: str
+    table: TableName
+    ours: bool
+    """It bears our name."""
+    whole: bool = True
+    """It is there completely and holds for all rows; else it is a leftover, outdated or not validated."""
+    usable: bool = True
+    """New rows are held to it as they should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFound:
+    """An index of the mapped tables."""
+
+    table: TableName
+    name: str
+    unique: bool
+    valid: bool
+    parts: tuple[str, ...]
+    predicate: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFound:
+    """A foreign key of the mapped tables."""
+
+    table: TableName
+    name: str
+    pairs: frozenset[tuple[str, str]]
+    target: TableName
+    validated: bool
+
+
+class GuardSql(FolderSql):
+    """What enforcing the guards needs to know and to say; what differs between databases is in the subclasses."""
+
+    def __init__(
+        self,
+        session: Session,
+        tables: FolderTables,
+        *,
+        folders: TableName,
+        files: TableName,
+        loose_files: Looseness = "",
+    ) -> None:
+        super().__init__(session, tables, loose_files=loose_files)
+        self.folder_table, self.file_table = folders, files
+        self.folders, self.files = self.relation(folders), self.relation(files)
+        self.file_key = session.quote(tables.file_key.column)
+        self.file_folder = session.quote(tables.file_folder)
+        self.file_owner = session.quote(tables.file_application)
+
+    def relation(self, table: TableName) -> str:
+        """Quote a table's name as DDL takes it."""
+        return self.session.relation(table)
+
+    def literal(self, value: Any) -> str:
+        """Spell a value in SQL that has no parameters."""
+        if isinstance(value, bool):
+            return self.truth(value)
+        if isinstance(value, int | float):
+            return str(value)
+        escaped = str(value).replace("'", "''").replace("%", "%%")
+        return f"'{escaped}'"
+
+    def truth(self, value: bool) -> str:  # noqa: FBT001  # it is the value
+        """Spell a truth value."""
+        raise NotImplementedError
+
+    # What forbids a guard.
+
+    def offenders(self, guard: Guard) -> Query:
+        """Select the key of each application, folder or file by which a guard is violated."""
+        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+            return self._duplicated(guard)
+        if guard == Guard.FILE_APPLICATION:
+            key = self.text(self.tables.file_key, f"f.{self.file_key}")
+            condition = self._astray(f"f.{self.file_folder}", f"f.{self.file_owner}", of_file=True)
+            return Query(f"SELECT {key} AS offender FROM {self.files} AS f WHERE {condition}")
+        key = self.text(self.tables.folder_key, f"f.{self.folder_key}")
+        if guard == Guard.PARENT_APPLICATION:
+            broken = Query(self._astray(f"f.{self.parent}", f"f.{self.owner}"))
+        elif guard == Guard.OWN_PARENT:
+            broken = Query(f"f.{self.parent} = f.{self.folder_key} AND ") + self.live("f.")
+        else:
+            broken = Query(f"{self.trimmed(f'f.{self.name}')} = '' AND ") + self.live("f.")
+        return Query(f"SELECT {key} AS offender FROM {self.folders} AS f WHERE ") + broken
+
+    def _duplicated(self, guard: Guard) -> Query:
+        owner = self.text(self.tables.application_key, "g.application")
+        if guard == Guard.ONE_ROOT:
+            place, grouped = f"f.{self.parent} IS NULL", ""
+        else:
+            place, grouped = f"f.{self.parent} IS NOT NULL", f", f.{self.parent}, {self.bytewise(f'f.{self.name}')}"
+        return (
+            Query(
+                f"SELECT DISTINCT {owner} AS offender FROM (SELECT f.{self.owner} AS application"
+                f" FROM {self.folders} AS f WHERE {place} AND f.{self.owner} IS NOT NULL AND "
+            )
+            + self.live("f.")
+            + Query(f" GROUP BY f.{self.owner}{grouped} HAVING count(*) > 1) AS g")
+        )
+
+    def _astray(self, folder: str, owner: str, *, of_file: bool = False) -> str:
+        named = self.folder_of_file(folder) if of_file else folder
+        return (
+            f"{folder} IS NOT NULL AND {owner} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {self.folders} AS p"
+            f" WHERE p.{self.folder_key} = {named} AND p.{self.owner} = {owner})"
+        )
+
+    def too_long_names(self) -> Query | None:
+        """Select the folders whose names no index can hold, where there is such a limit."""
+        return None
+
+    def trimmed(self, expression: str) -> str:
+        """Cut white space from both ends of a text."""
+        raise NotImplementedError
+
+    # What makes a guard.
+
+    def unique_index(self, guard: Guard) -> tuple[str, str]:
+        """Return key parts and predicate (empty: none) of a guard that is a unique index."""
+        conditions = list(self.live_conditions(""))
+        if guard == Guard.ONE_ROOT:
+            return self.owner, " AND ".join([f"{self.parent} IS NULL", *conditions])
+        parts = (self.parent, self.owner, self.indexed_name())
+        return ", ".join(parts), " AND ".join([f"{self.parent} IS NOT NULL", f"{self.owner} IS NOT NULL", *conditions])
+
+    def indexed_name(self) -> str:
+        """Return the key part that compares names by code point."""
+        raise NotImplementedError
+
+    def live_conditions(self, prefix: str) -> Iterator[str]:
+        """Yield the conditions of a live folder, without parameters."""
+        for column, value in (self.tables.live or {}).items():
+            test = "IS NULL" if value is None else f"= {self.literal(value)}"
+            yield f"{prefix}{self.session.quote(column)} {test}"
+
+    def make(self, guard: Guard) -> list[str]:
+        """Return the statements that put a guard in place where nothing of it is."""
+        raise NotImplementedError
+
+    def validate(self, guard: Guard) -> list[str]:
+        """Return the statement that has a guard hold for the rows that are there, where that is another one."""
+        return []
+
+    def drop(self, guard: Guard) -> list[str]:
+        """Return the statements that lift a guard of our own name."""
+        raise NotImplementedError
+
+    # The supporting indexes.
+
+    def supporting(self) -> dict[str, tuple[TableName, tuple[str, ...], bool]]:
+        """Return table, columns and uniqueness of the supporting indexes, by name."""
+        tables = self.tables
+        return {
+            FOLDERS_BY_PARENT: (self.folder_table, (tables.folder_parent,), False),
+            FOLDERS_BY_APPLICATION: (self.folder_table, (tables.folder_application,), False),
+            FILES_BY_FOLDER: (self.file_table, (tables.file_folder,), False),
+        }
+
+    def create_index(self, name: str, table: TableName, columns: str, *, unique: bool, where: str = "") -> str:
+        """Return a CREATE INDEX statement."""
+        kind = "UNIQUE INDEX" if unique else "INDEX"
+        what = f"{self.concurrently}{self.session.quote(name)} ON {self.relation(table)} ({columns})"
+        return f"CREATE {kind} {what} WHERE {where}" if where else f"CREATE {kind} {what}"
+
+    concurrently = ""
+    triggers = False
+    """What is neither index nor foreign key is a trigger, which compares anything with anything."""
+
+    def drop_index(self, table: TableName, name: str, *, if_exists: bool = False) -> str:
+        """Return a DROP INDEX statement; an index lies in its table's schema."""
+        existing = "IF EXISTS " if if_exists else ""
+        return f"DROP INDEX {self.concurrently}{existing}{self.relation(TableName(table.schema, name))}"
+
+    def support_standing(self) -> dict[str, Standing]:
+        """Return what stands for each supporting index, if anything does."""
+        found: dict[str, Standing] = {}
+        indexes = self._indexes()
+        for name, (table, columns, unique) in self.supporting().items():
+            for index in indexes:
+                # An index of our name that is not valid is left over from a build that failed.
+                ours = index.name == name and self._serves(replace(index, valid=True), columns, unique=unique)
+                if index.table == table and (ours or self._serves(index, columns, unique=unique)):
+                    standing = Standing(name=index.name, table=table, ours=ours, whole=index.valid, usable=index.valid)
+                    if name not in found or standing.whole > found[name].whole:
+                        found[name] = standing
+        return found
+
+    def _serves(self, index: IndexFound, columns: Sequence[str], *, unique: bool) -> bool:
+        parts = [column_of(part) for part in index.parts]
+        if index.predicate is not None or not index.valid:
+            return False
+        return index.unique and set(parts) == set(columns) if unique else parts[: len(columns)] == list(columns)
+
+    # What there is.
+
+    def others_of_name(self, name: str, table: TableName) -> list[str]:
+        """Return what has the name of a guard of ``table``, or of a supporting index, and is the host's."""
+        raise NotImplementedError
+
+    def table_of(self, guard: Guard) -> TableName:
+        """Return the table that a guard belongs to."""
+        return self.file_table if guard == Guard.FILE_APPLICATION else self.folder_table
+
+    def standing(self) -> dict[Guard, Standing]:
+        """Return what stands for each guard, if anything does; one that holds for all rows before any other."""
+        found: dict[Guard, Standing] = {}
+        for guard, standing in self._standings():
+            if guard not in found or _rank(standing) > _rank(found[guard]):
+                found[guard] = standing
+        return found
+
+    def _standings(self) -> Iterator[tuple[Guard, Standing]]:
+        for index in self._indexes():
+            for guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+                if (standing := self._as_index(guard, index)) is not None:
+                    yield guard, standing
+        for key in self._foreign_keys():
+            for guard, table, column, owner in (
+                (
+                    Guard.PARENT_APPLICATION,
+                    self.folder_table,
+                    self.tables.folder_parent,
+                    self.tables.folder_application,
+                ),
+                (Guard.FILE_APPLICATION, self.file_table, self.tables.file_folder, self.tables.file_application),
+            ):
+                pairs = {(column, self.tables.folder_key.column), (owner, self.tables.folder_application)}
+                if key.table == table and key.target == self.folder_table and key.pairs == pairs:
+                    yield guard, Standing(key.name, table, ours=key.name == guard, whole=key.validated)
+        yield from self._rules()
+
+    def _as_index(self, guard: Guard, index: IndexFound) -> Standing | None:
+        if index.table != self.folder_table or not index.unique:
+            return None
+        columns = {self.tables.folder_application}
+        needed = conditions_of(self.unique_index(guard)[1].replace("%%", "%")) or frozenset()
+        if guard == Guard.ONE_NAME:
+            columns |= {self.tables.folder_parent, self.tables.folder_name}
+        parts = {column_of(part) for part in index.parts}
+        conditions = conditions_of(index.predicate)
+        if index.name == guard:
+            usable = conditions == needed and index.valid
+            return Standing(guard, index.table, ours=True, whole=usable, usable=usable) if parts == columns else None
+        implied = {(column, "<is>", "<not>", "<null>") for column in parts if column is not None}
+        covers = parts <= columns and conditions is not None and conditions <= needed | implied
+        return Standing(index.name, index.table, ours=False) if covers and index.valid else None
+
+    def _indexes(self) -> list[IndexFound]:
+        raise NotImplementedError
+
+    def _foreign_keys(self) -> list[KeyFound]:
+        raise NotImplementedError
+
+    def _rules(self) -> Iterator[tuple[Guard, Standing]]:
+        """Yield the guards that are neither indexes nor foreign keys."""
+        raise NotImplementedError
+
+
+def _rank(standing: Standing) -> tuple[bool, bool, bool]:
+    return standing.whole, standing.usable, standing.ours

@@ -1,0 +1,680 @@
+"""PostgreSQL's catalogue, read by oid from pg_catalog: an ordinary role sees there what information_schema hides.
+
+Partitions collapse into the topmost partitioned table: its constraints stand for theirs, its triggers include theirs,
+its row estimate is their sum. A constraint that only a partition has keeps the partition's name.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup.backends.catalogue import (
+    PARTITIONS,
+    Action,
+    Check,
+    Column,
+    ForeignKey,
+    PlacedColumn,
+    Published,
+    Table,
+    TableName,
+    Trigger,
+    UniqueKey,
+    mentions,
+)
+from cleanup.backends.postgresql.publications import published
+
+_ACTIONS: dict[str, Action] = {
+    "a": "no action",
+    "r": "restrict",
+    "c": "cascade",
+    "n": "set null",
+    "d": "set default",
+}
+_KINDS = {"r": "table", "p": "partitioned", "v": "view", "m": "materialized view", "f": "foreign"}
+_EVENTS = {4: "insert", 8: "delete", 16: "update"}
+_MAX_IDENTIFIER_BYTES = 63
+#: A partial index with this predicate serves equality as well as a full one.
+_NOT_NULL = re.compile(r'\(?("?)(?P<column>[^"]+)\1 IS NOT NULL\)?')
+_VARIABLE = re.compile(r":varattno (\d+)")
+
+_RESOLVE = """
+SELECT n.nspname::text, c.relname::text, pg_table_is_visible(c.oid),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND (c.relname::text = ANY(%(names)s) AND pg_table_is_visible(c.oid)
+        OR n.nspname::text || '.' || c.relname::text = ANY(%(names)s))
+"""
+
+_SCHEMAS_WITH = """
+SELECT n.nspname::text
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND c.relname::text = ANY(%(names)s)
+   AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname::text, 'pg_')
+ GROUP BY n.nspname HAVING count(*) = cardinality(%(names)s::text[])
+ ORDER BY 1
+"""
+
+_WANTED = """
+wanted AS (
+    SELECT c.oid, n.oid AS schema_oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind
+      FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS w(schema, name)
+      JOIN pg_namespace n ON n.nspname::text = w.schema
+      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname::text = w.name
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+)"""
+
+#: A table and all its partitions, to any depth.
+_FAMILY = """
+family AS (
+    SELECT oid AS root, oid FROM wanted
+    UNION ALL
+    SELECT f.root, i.inhrelid
+      FROM family f JOIN pg_inherits i ON i.inhparent = f.oid
+      JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
+)"""
+
+#: Fires in sessions of the current kind; 'A' fires always.
+_FIRES = """(CASE WHEN current_setting('session_replication_role') = 'replica' THEN '{{R,A}}'::text[]
+                  ELSE '{{O,A}}'::text[] END) @> ARRAY[{column}::text]"""
+
+_FOREIGN_KEYS = f"""
+WITH RECURSIVE chain AS (
+    SELECT oid AS root, oid FROM pg_constraint WHERE contype = 'f' AND conparentid = 0
+    UNION ALL
+    SELECT chain.root, c.oid FROM chain JOIN pg_constraint c ON c.conparentid = chain.oid
+), enforced AS (
+    SELECT chain.root, bool_and({_FIRES.format(column="t.tgenabled")}) AS yes
+      FROM chain JOIN pg_trigger t ON t.tgconstraint = chain.oid GROUP BY chain.root
+)
+SELECT k.conname::text, sn.nspname::text, s.relname::text,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS p(number, place)
+               JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.number ORDER BY p.place),
+       tn.nspname::text, t.relname::text,
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS p(number, place)
+               JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = p.number ORDER BY p.place),
+       k.confdeltype::text, k.confupdtype::text, k.condeferrable, coalesce(e.yes, false), k.confmatchtype::text = 'f'
+  FROM pg_constraint k
+  JOIN pg_class s ON s.oid = k.conrelid JOIN pg_namespace sn ON sn.oid = s.relnamespace
+  JOIN pg_class t ON t.oid = k.confrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+  LEFT JOIN enforced e ON e.root = k.oid
+ WHERE k.contype = 'f' AND k.conparentid = 0
+ ORDER BY 2, 3, 1
+"""
+
+_INHERITANCE = """
+SELECT cn.nspname::text, c.relname::text, pn.nspname::text, p.relname::text, c.relispartition
+  FROM pg_inherits i
+  JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace cn ON cn.oid = c.relnamespace
+  JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'f')
+ ORDER BY 1, 2
+"""
+
+# A table that was never analysed (reltuples -1) is guessed from its size, at 100 bytes a row.
+_TABLES = f"""
+WITH RECURSIVE {_WANTED}, {_FAMILY}, estimated AS (
+    SELECT f.root, sum(CASE WHEN c.relkind NOT IN ('r', 'm', 'f') THEN 0 WHEN c.reltuples >= 0 THEN c.reltuples
+                            ELSE coalesce(pg_relation_size(c.oid), 0) / 100 END)::bigint AS rows
+      FROM family f JOIN pg_class c ON c.oid = f.oid GROUP BY f.root
+)
+SELECT w.oid::bigint, w.schema, w.name, w.kind, row_security_active(w.oid), e.rows,
+       has_schema_privilege(w.schema_oid, 'USAGE'),
+       has_table_privilege(w.oid, 'SELECT') OR NOT EXISTS (
+           SELECT FROM pg_attribute a WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped
+              AND NOT has_column_privilege(w.oid, a.attnum, 'SELECT')),
+       has_table_privilege(w.oid, 'INSERT') OR NOT EXISTS (
+           SELECT FROM pg_attribute a WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped
+              AND a.attgenerated = '' AND NOT has_column_privilege(w.oid, a.attnum, 'INSERT')),
+       has_any_column_privilege(w.oid, 'UPDATE'),
+       has_table_privilege(w.oid, 'DELETE')
+  FROM wanted w JOIN estimated e ON e.root = w.oid
+"""
+
+#: What every domain comes down to, through domains over domains; each level has the length that the next one lacks.
+_BASES = """
+domains AS (
+    SELECT oid, typbasetype AS base, typtypmod AS modifier FROM pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT d.oid, t.typbasetype, t.typtypmod
+      FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype = 'd'
+), bases AS (
+    SELECT d.oid, format_type(d.base, d.modifier) AS base, format_type(d.base, NULL) AS bare
+      FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype <> 'd'
+    UNION ALL
+    SELECT a.typarray, format_type(d.base, d.modifier) || '[]', format_type(d.base, NULL) || '[]'
+      FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype <> 'd' JOIN pg_type a ON a.oid = d.oid
+     WHERE a.typarray <> 0
+)"""
+
+#: A cast that is not the server's own and calls a function; other ones use the type's input and output functions.
+_HOSTS = "k.castmethod = 'f' AND k.oid >= 16384"
+
+_COLUMNS = f"""
+WITH RECURSIVE {_WANTED}, {_BASES}
+SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       a.attgenerated <> '', a.attidentity <> '', has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
+       quote_ident(n.nspname) || '.' || quote_ident(o.collname), pg_get_expr(d.adbin, d.adrelid), d.adbin::text,
+       CASE t.typtype
+           WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)
+           WHEN 'e' THEN (SELECT json_agg(e.enumlabel ORDER BY e.enumlabel)::text
+                            FROM pg_enum e WHERE e.enumtypid = t.oid)
+           WHEN 'c' THEN (SELECT json_agg(json_build_array(f.attname, format_type(f.atttypid, f.atttypmod))
+                                          ORDER BY f.attnum)::text
+                            FROM pg_attribute f
+                           WHERE f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped)
+           ELSE '' END,
+       coalesce(b.base, ''),
+       plain.type = 'pg_catalog.bpchar'::regtype AND a.atttypmod = -1 AND own.typtypmod = -1
+       OR EXISTS (SELECT FROM pg_cast k
+                   WHERE k.castsource = plain.type AND k.casttarget = 'pg_catalog.text'::regtype AND {_HOSTS}),
+       EXISTS (SELECT FROM pg_cast k
+                WHERE k.castsource = 'pg_catalog.text'::regtype AND k.casttarget = plain.type AND {_HOSTS})
+  FROM pg_attribute a
+  LEFT JOIN bases b ON b.oid = a.atttypid
+  JOIN pg_type own ON own.oid = a.atttypid
+  JOIN LATERAL (
+      WITH RECURSIVE chain AS (
+          SELECT own.oid AS type, own.typbasetype AS base
+          UNION ALL
+          SELECT p.oid, p.typbasetype FROM chain JOIN pg_type p ON p.oid = chain.base
+      ) SELECT type FROM chain WHERE base = 0
+  ) plain ON true
+  JOIN pg_type t ON t.oid = CASE WHEN own.typcategory = 'A' THEN own.typelem ELSE own.oid END
+  LEFT JOIN pg_collation o ON o.oid = a.attcollation AND o.oid <> own.typcollation
+  LEFT JOIN pg_namespace n ON n.oid = o.collnamespace
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
+ WHERE a.attrelid IN (SELECT oid FROM wanted) AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attrelid, a.attnum
+"""
+
+# pg_get_indexdef of one part leaves its collation out; it is added where it is not the column's own. A unique index
+# that is not valid (a failed CREATE INDEX CONCURRENTLY) still refuses new duplicates. Of partitions, those that the
+# whole table does not have; they bind the rows that belong there.
+_INDEXES = f"""
+WITH RECURSIVE {_WANTED}, {_FAMILY}
+SELECT f.root::bigint, c.relname::text, i.indisunique, i.indisprimary, i.indisvalid,
+       i.indkey::text, i.indnkeyatts, i.indexprs::text, i.indpred::text, pg_get_expr(i.indpred, i.indrelid),
+       ARRAY(SELECT pg_get_indexdef(i.indexrelid, place, true) FROM generate_series(1, i.indnkeyatts) place
+              ORDER BY place),
+       ARRAY(SELECT quote_ident(n.nspname) || '.' || quote_ident(o.collname)
+               FROM generate_series(1, i.indnkeyatts) place
+               LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place - 1]
+               LEFT JOIN pg_collation o ON o.oid = i.indcollation[place - 1] AND o.oid <> a.attcollation
+               LEFT JOIN pg_namespace n ON n.oid = o.collnamespace ORDER BY place),
+       m.amname::text, coalesce(k.condeferrable, false), {{nulls_not_distinct}}, i.indisexclusion,
+       ARRAY(SELECT 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')'
+               FROM generate_series(1, i.indnkeyatts) place
+               LEFT JOIN pg_opclass s ON s.oid = i.indclass[place - 1]
+               LEFT JOIN pg_amop e ON e.amopfamily = s.opcfamily AND e.amopstrategy = 3
+                AND e.amoplefttype = s.opcintype AND e.amoprighttype = s.opcintype
+               LEFT JOIN pg_operator o ON o.oid = coalesce(k.conexclop[place], e.amopopr)
+               LEFT JOIN pg_namespace n ON n.oid = o.oprnamespace
+              WHERE i.indisunique OR i.indisexclusion ORDER BY place),
+       CASE WHEN f.oid <> f.root THEN coalesce(pg_get_partition_constraintdef(f.oid), 'true') END,
+       CASE WHEN f.oid <> f.root THEN
+           (SELECT json_object_agg(a.attnum, a.attname) FROM pg_attribute a
+             WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped) END
+  FROM family f JOIN pg_index i ON i.indrelid = f.oid
+  JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+  LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
+ WHERE i.indisready AND i.indislive
+   AND (f.oid = f.root OR ((i.indisunique OR i.indisexclusion)
+        AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)))
+ ORDER BY f.root, c.relname
+"""
+
+# One that is not enforced (PostgreSQL 18) refuses nothing; one that is not valid binds the rows that change.
+_CHECKS = f"""
+WITH RECURSIVE {_WANTED}, {_FAMILY}
+SELECT f.root::bigint, k.conname::text, pg_get_expr(k.conbin, k.conrelid),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey)),
+       CASE WHEN f.oid <> f.root THEN coalesce(pg_get_partition_constraintdef(f.oid), 'true') END
+  FROM family f JOIN pg_constraint k ON k.conrelid = f.oid AND k.contype = 'c'
+ WHERE (f.oid = f.root OR k.coninhcount = 0) AND to_jsonb(k)->>'conenforced' IS DISTINCT FROM 'false'
+UNION ALL
+-- A row of a partitioned table has to be one that some partition takes.
+SELECT f.root::bigint, '{PARTITIONS}',
+       string_agg('(' || coalesce(pg_get_partition_constraintdef(f.oid), 'true') || ')', ' OR '), ARRAY[]::text[], NULL
+  FROM family f JOIN pg_class c ON c.oid = f.oid
+ WHERE f.oid <> f.root AND c.relkind <> 'p'
+ GROUP BY f.root
+ ORDER BY 1, 2
+"""
+
+_TRIGGERS = f"""
+WITH RECURSIVE {_WANTED}, {_FAMILY}
+SELECT f.root::bigint, n.nspname::text, c.relname::text, t.tgname::text, t.tgtype::int,
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = t.tgrelid AND a.attnum = ANY(string_to_array(t.tgattr::text, ' ')::int[])),
+       t.tgenabled::text = 'A'
+  FROM family f JOIN pg_trigger t ON t.tgrelid = f.oid
+  JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND {_FIRES.format(column="t.tgenabled")}
+UNION ALL
+SELECT w.oid::bigint, w.schema, w.name, 'rule ' || r.rulename::text,
+       CASE r.ev_type::text WHEN '2' THEN 16 WHEN '3' THEN 4 ELSE 8 END, '{{}}'::text[], r.ev_enabled::text = 'A'
+  FROM wanted w JOIN pg_rewrite r ON r.ev_class = w.oid
+ WHERE r.ev_type IN ('2', '3', '4') AND {_FIRES.format(column="r.ev_enabled")}
+ ORDER BY 1, 2, 3, 4
+"""
+
+_ALL_COLUMNS = """
+WITH RECURSIVE domains AS (
+    SELECT oid AS declared, typbasetype AS base FROM pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT d.declared, t.typbasetype FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype = 'd'
+), behind AS (
+    SELECT d.declared, d.base FROM domains d JOIN pg_type t ON t.oid = d.base WHERE t.typtype <> 'd'
+), tables AS (
+    SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, has_schema_privilege(n.oid, 'USAGE') AS usage,
+           CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) END AS bytes,
+           (SELECT i.indkey[0] FROM pg_index i
+             WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 1) AS key
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+       AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname::text, 'pg_')
+)
+SELECT c.schema, c.name, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       a.attgenerated <> '', a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%%', false),
+       format_type(CASE WHEN t.typcategory = 'A' THEN coalesce(e.base, t.typelem) ELSE t.oid END, NULL),
+       t.typcategory = 'A', coalesce(c.key = a.attnum, false),
+       c.usage AND has_column_privilege(c.oid, a.attnum, 'SELECT'), c.bytes
+  FROM tables c
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN behind b ON b.declared = a.atttypid
+  JOIN pg_type t ON t.oid = coalesce(b.base, a.atttypid)
+  LEFT JOIN behind e ON e.declared = t.typelem
+  LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+ WHERE %(containing)s::text IS NULL OR lower(a.attname::text) ~ %(containing)s
+ ORDER BY c.schema, c.name, a.attnum
+"""
+
+#: Of the whole database, with the number of columns of each.
+_SURVEY = ((_FOREIGN_KEYS, 12), (_INHERITANCE, 5))
+
+_MAY_BYPASS = "SELECT {allowed} FROM pg_roles WHERE rolname = current_user"
+
+
+@dataclass(frozen=True, slots=True)
+class _Inheritance:
+    root: dict[TableName, TableName]
+    """From a partition to its topmost partitioned table."""
+    children: dict[TableName, tuple[TableName, ...]]
+    """Children that are no partitions."""
+
+
+class Catalogue:
+    """The catalogue behind one connection to PostgreSQL 14 or newer.
+
+    What stands here is read once per instance: foreign keys and inheritance with the first names.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        self._columns: dict[TableName, dict[str, str]] = {}
+        self._survey: list[list[list[Any]]] = []
+
+    def _fetch(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            return list(cursor.fetchall())
+
+    def _fetch_each(self, *queries: tuple[str, int], **params: Any) -> list[list[list[Any]]]:
+        """Return the rows of several queries, each with its number of columns, by one statement."""
+        answers = []
+        for sql, width in queries:
+            row = ", ".join(f"c{place}" for place in range(width))
+            answers.append(f"(SELECT coalesce(json_agg(json_build_array({row})), '[]')::text FROM ({sql}) AS q({row}))")
+        ((*found,),) = self._fetch(f"SELECT {', '.join(answers)}", **params)
+        return [json.loads(answer) for answer in found]
+
+    def resolve(self, name: str) -> TableName | None:
+        """Return the table that an unquoted ``name`` or ``schema.name`` means to the current role, or None."""
+        return self.resolve_all([name]).get(name)
+
+    def resolve_all(self, names: Iterable[str]) -> dict[str, TableName]:
+        """Resolve many names; those that mean no table are missing from the answer."""
+        plain = {name: _plain(name) for name in names}
+        found: dict[str, TableName] = {}
+        labels: dict[str, TableName] = {}
+        further = () if self._survey else _SURVEY
+        resolved, *survey = self._fetch_each((_RESOLVE, 4), *further, names=sorted(set(plain.values())))
+        self._survey = self._survey or survey
+        for schema, name, visible, columns in resolved:
+            table = TableName(schema, name)
+            self._columns[table] = {column: column for column in columns}
+            found.setdefault(f"{schema}.{name}", table)
+            labels[str(table)] = table
+            if visible:
+                found[name] = table
+        exact = {name: labels[name] for name in plain if '"' in name and name in labels}
+        return {name: found[spelling] for name, spelling in plain.items() if spelling in found} | exact
+
+    def schemas_with(self, names: Sequence[str]) -> list[str]:
+        """Return the schemas in which there is a table of each of the names."""
+        return [schema for (schema,) in self._fetch(_SCHEMAS_WITH, names=sorted(set(names)))]
+
+    def partition_key(self, table: TableName) -> str:
+        """Return how a table is partitioned, as SQL spells it; empty where it is not."""
+        sql = "SELECT coalesce(pg_get_partkeydef(to_regclass(%(table)s)), '')"
+        return str(self._fetch(sql, table=table.quoted)[0][0])
+
+    def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
+        """Return the columns of tables that were resolved, by name."""
+        return {table: self._columns[table] for table in tables}
+
+    def column_spelling(self, column: str) -> str:
+        """Spell a column as PostgreSQL stores it, cut to the length of an identifier."""
+        return _cut(column)
+
+    def foreign_keys(self) -> Sequence[ForeignKey]:
+        """Return every foreign key of the database, one per constraint."""
+        return self._foreign_keys
+
+    def _surveyed(self) -> list[list[list[Any]]]:
+        self._survey = self._survey or self._fetch_each(*_SURVEY)
+        return self._survey
+
+    @cached_property
+    def _foreign_keys(self) -> tuple[ForeignKey, ...]:
+        foreign_keys, _ = self._surveyed()
+        return tuple(
+            ForeignKey(
+                name=name,
+                table=TableName(schema, table),
+                columns=tuple(columns),
+                target=TableName(target_schema, target),
+                target_columns=tuple(target_columns),
+                on_delete=_ACTIONS[on_delete],
+                on_update=_ACTIONS[on_update],
+                deferrable=deferrable,
+                enforced=enforced,
+                match_full=match_full,
+            )
+            for (
+                name,
+                schema,
+                table,
+                columns,
+                target_schema,
+                target,
+                target_columns,
+                on_delete,
+                on_update,
+                deferrable,
+                enforced,
+                match_full,
+            ) in foreign_keys
+        )
+
+    @cached_property
+    def _inheritance(self) -> _Inheritance:
+        parents: dict[TableName, TableName] = {}
+        children: dict[TableName, list[TableName]] = {}
+        _, inheritance = self._surveyed()
+        for child_schema, child, parent_schema, parent, is_partition in inheritance:
+            if is_partition:
+                parents[TableName(child_schema, child)] = TableName(parent_schema, parent)
+            else:
+                children.setdefault(TableName(parent_schema, parent), []).append(TableName(child_schema, child))
+        roots = {}
+        for child_name in parents:
+            root = child_name
+            while root in parents:
+                root = parents[root]
+            roots[child_name] = root
+        return _Inheritance(root=roots, children={parent: tuple(found) for parent, found in children.items()})
+
+    def topmost(self, table: TableName) -> TableName:
+        """Return the topmost partitioned table that a table is a partition of, or itself."""
+        return self._inheritance.root.get(table, table)
+
+    def foreign_keys_to(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
+        """Return every foreign key that references one of the tables, or a partition of one, as one to the table."""
+        asked = {self.topmost(table): table for table in tables}
+        return tuple(
+            replace(key, target=asked[root])
+            for key in self._foreign_keys
+            if (root := self.topmost(key.target)) in asked
+        )
+
+    def foreign_keys_of(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
+        """Return every foreign key that one of the tables, or a partition of one, owns."""
+        asked = {self.topmost(table) for table in tables}
+        return tuple(key for key in self._foreign_keys if self.topmost(key.table) in asked)
+
+    def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
+        """Return the tables that exist, by name."""
+        rows, column_rows, index_rows, check_rows, trigger_rows = self._fetch_each(
+            (_TABLES, 11), (_COLUMNS, 15), (self._indexes_sql, 19), (_CHECKS, 5), (_TRIGGERS, 7), **_arrays(tables)
+        )
+        oids = [row[0] for row in rows]
+        columns: dict[int, dict[int, Column]] = {oid: {} for oid in oids}
+        numbered = _numbered(oids, column_rows)
+        for oid, number, *row in column_rows:
+            columns[oid][number] = _column(number, numbered[oid], *row)
+        uniques: dict[int, list[UniqueKey]] = {oid: [] for oid in oids}
+        exclusions: dict[int, list[UniqueKey]] = {oid: [] for oid in oids}
+        checks: dict[int, list[Check]] = {oid: [] for oid in oids}
+        for oid, *row in check_rows:
+            checks[oid].append(_check(numbered[oid], *row))
+        indexes: dict[int, list[tuple[str, ...]]] = {oid: [] for oid in oids}
+        for oid, *row in index_rows:
+            index = _Index(numbered[oid], *row)
+            if index.exclusion:
+                exclusions[oid].append(index.as_unique_key())
+            elif index.unique:
+                uniques[oid].append(index.as_unique_key())
+            if index.serves_equality:
+                indexes[oid].append(index.leading_columns)
+        triggers: dict[int, list[Trigger]] = {oid: [] for oid in oids}
+        for oid, schema, table, name, kinds, of_columns, always in trigger_rows:
+            events = frozenset(event for bit, event in _EVENTS.items() if kinds & bit)
+            if events:
+                trigger = Trigger(name, TableName(schema, table), events, frozenset(of_columns), always)
+                triggers[oid].append(trigger)
+        described = {}
+        for oid, schema, name, kind, row_security, estimated_rows, usage, *granted in rows:
+            table_name = TableName(schema, name)
+            privileges = zip(("select", "insert", "update", "delete"), granted, strict=True)
+            described[table_name] = Table(
+                name=table_name,
+                columns=tuple(columns[oid].values()),
+                uniques=tuple(uniques[oid]),
+                exclusions=tuple(exclusions[oid]),
+                checks=tuple(checks[oid]),
+                triggers=tuple(triggers[oid]),
+                indexed_columns=frozenset(index[0] for index in indexes[oid]),
+                indexes=tuple(indexes[oid]),
+                privileges=frozenset(privilege for privilege, yes in privileges if yes and usage),
+                row_security=row_security,
+                inheritance_children=self._inheritance.children.get(table_name, ()),
+                partition_of=self._inheritance.root.get(table_name),
+                estimated_rows=estimated_rows,
+                kind=_KINDS[kind],
+                oid=oid,
+            )
+        return described
+
+    @property
+    def _version(self) -> int:
+        return int(self._connection.pg_version)  # type: ignore[attr-defined]  # of the PostgreSQL wrapper alone
+
+    @property
+    def _indexes_sql(self) -> str:
+        supported = self._version >= 150000
+        return _INDEXES.format(nulls_not_distinct="i.indnullsnotdistinct" if supported else "false")
+
+    def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
+        """Return the columns of every table, or those whose names contain one of these."""
+        like = None if containing is None else "|".join(re.escape(word.lower()) for word in sorted(containing))
+        return [
+            PlacedColumn(TableName(schema, table), Column(name, kind, not_null, generated, identity), *rest)
+            for schema, table, name, kind, not_null, generated, identity, *rest in self._fetch(
+                _ALL_COLUMNS, containing=like
+            )
+        ]
+
+    def published(self) -> Sequence[Published]:
+        return published(self._connection)
+
+    def may_bypass_triggers(self) -> bool:
+        """Tell whether the current role may set session_replication_role."""
+        granted = "has_parameter_privilege('session_replication_role', 'SET')" if self._version >= 150000 else "false"
+        ((allowed,),) = self._fetch(_MAY_BYPASS.format(allowed=f"rolsuper OR {granted}"))
+        return bool(allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """A row of ``_INDEXES``; ``table_names`` are the table's columns by number."""
+
+    table_names: dict[int, str]
+    name: str
+    unique: bool
+    primary: bool
+    valid: bool
+    key: str
+    parts_count: int
+    expressions: str | None
+    predicate_tree: str | None
+    predicate: str | None
+    definitions: Sequence[str]
+    collations: Sequence[str | None]
+    method: str
+    deferrable: bool
+    nulls_not_distinct: bool
+    exclusion: bool
+    operators: Sequence[str | None]
+    within: str | None
+    """Of an index that only a partition has: the condition of the rows that belong there."""
+    partition_names: dict[str, str] | None
+    """The partition's columns by number."""
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The columns by number."""
+        if self.partition_names is None:
+            return self.table_names
+        return {int(number): name for number, name in self.partition_names.items()}
+
+    @property
+    def numbers(self) -> list[int]:
+        """Column numbers of the key parts, 0 for an expression; included columns are no parts."""
+        return [int(number) for number in self.key.split()][: self.parts_count]
+
+    @property
+    def leading_columns(self) -> tuple[str, ...]:
+        """The plain columns before the first expression."""
+        leading: list[str] = []
+        for number in self.numbers:
+            if number not in self.names:
+                break
+            leading.append(self.names[number])
+        return tuple(leading)
+
+    @property
+    def serves_equality(self) -> bool:
+        """Tell whether equality on the leading columns can use this index."""
+        leading = self.leading_columns
+        whole = self.within is None and self.valid
+        if not (whole and leading and self.method in {"btree", "hash"}):
+            return False
+        if self.predicate is None:
+            return True
+        match = _NOT_NULL.fullmatch(self.predicate)
+        return match is not None and match["column"] == leading[0]
+
+    def as_unique_key(self) -> UniqueKey:
+        """Return it as a unique key, with the columns of expressions and predicate."""
+        numbers = list(self.numbers)
+        for tree in (self.expressions, self.predicate_tree):
+            mentioned = {int(number) for number in _VARIABLE.findall(tree or "")}
+            numbers += sorted(self.names if 0 in mentioned else mentioned)  # 0: the whole row
+        columns = [self.names[number] for number in numbers if number in self.names]
+        columns += [name for name in self.names.values() if mentions(self.within or "", name)]
+        conditions = [condition for condition in (self.within, self.predicate) if condition is not None]
+        return UniqueKey(
+            name=self.name,
+            columns=tuple(dict.fromkeys(columns)),
+            parts=tuple(
+                f"{definition} COLLATE {collation}" if collation else definition
+                for definition, collation in zip(self.definitions, self.collations, strict=True)
+            ),
+            predicate=" AND ".join(conditions) or None,
+            primary=self.primary and self.within is None,
+            simple=(
+                self.valid
+                and not self.exclusion
+                and self.expressions is None
+                and not conditions
+                and not any(self.collations)
+            ),
+            nulls_distinct=not self.nulls_not_distinct,
+            deferrable=self.deferrable,
+            operators=tuple(operator or "=" for operator in self.operators),
+        )
+
+
+def _numbered(oids: Iterable[int], rows: Iterable[Sequence[Any]]) -> dict[int, dict[int, str]]:
+    """Return the columns of each table by number."""
+    numbered: dict[int, dict[int, str]] = {oid: {} for oid in oids}
+    for oid, number, name, *_ in rows:
+        numbered[oid][number] = name
+    return numbered
+
+
+def _check(numbered: dict[int, str], name: str, expression: str, columns: list[str], within: str | None) -> Check:
+    """Return a check of its row of ``_CHECKS``; without columns, it looks at those that it mentions."""
+    text = within or "" if columns else expression
+    columns += [column for column in numbered.values() if mentions(text, column)]
+    return Check(name, tuple(dict.fromkeys(columns)), expression, within)
+
+
+def _column(number: int, numbered: dict[int, str], *row: Any) -> Column:
+    """Return a column of its row of ``_COLUMNS``, from the name on."""
+    name, kind, not_null, generated, identity, updatable, collation, expression, tree, definition, base, *casts = row
+    mentioned = {int(number) for number in _VARIABLE.findall(tree or "")}
+    return Column(
+        name=name,
+        type=kind,
+        not_null=not_null,
+        generated=generated,
+        identity=identity,
+        updatable=updatable,
+        number=number,
+        definition=definition,
+        casts_out=casts[0],
+        casts_in=casts[1],
+        collation=collation or "",
+        expression=expression or "",
+        computed_from=frozenset(numbered[number] for number in mentioned if number in numbered),
+        base=base,
+    )
+
+
+def _arrays(tables: Iterable[TableName]) -> dict[str, list[str]]:
+    ordered = sorted(set(tables))
+    return {"schemas": [table.schema for table in ordered], "names": [table.name for table in ordered]}
+
+
+def _plain(name: str) -> str:
+    """Unquote ``"schema"."table"``, the way in which models name a schema, and cut names to their length."""
+    if '"' not in name:
+        return _cut(name)
+    parts = re.split(r'\.(?=")|(?<=")\.', name)
+    return ".".join(_cut(part.removeprefix('"').removesuffix('"').replace('""', '"')) for part in parts)
+
+
+def _cut(name: str) -> str:
+    if "." in name:
+        return name
+    return name.encode()[:_MAX_IDENTIFIER_BYTES].decode(errors="ignore")

@@ -1,0 +1,57 @@
+"""PostgreSQL's words for reads of the mapped tables."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from django.db import transaction
+
+from cleanup.backends import folders, keys
+from cleanup.backends.query import Query
+from cleanup.folder_tables import KeyColumn
+
+
+class FolderSql(folders.FolderSql):
+    """PostgreSQL's words."""
+
+    def text(self, key: KeyColumn, expression: str) -> str:
+        return f"{expression}::text"
+
+    def value(self, key: KeyColumn, expression: str) -> str:
+        return f"{expression}::text::{key.field.rel_db_type(self.session.connection)}"
+
+    def among(self, key: KeyColumn, expression: str, among: Sequence[str]) -> Query:
+        array = f"%(keys)s::text[]::{key.field.rel_db_type(self.session.connection)}[]"
+        return Query(f"{expression} = ANY({array})", {"keys": list(among)})
+
+    def numbered(self, expression: str, numbers: Sequence[int]) -> Query:
+        return Query(f"{expression} = ANY(%(numbers)s)", {"numbers": list(numbers)})
+
+    def folder_of_file(self, expression: str) -> str:
+        if self.loose_files == "uuid":
+            return keys.uuid_in_text(expression)
+        if self.loose_files == "integer":
+            return keys.integer_in_text(expression)
+        return f"{expression}::bpchar" if self.loose_files == "padded" else expression
+
+    def _spelled_ways(self, key: str) -> list[str]:
+        return [f"{key}::text", f"replace({key}::text, '-', '')", f"'{{' || {key}::text || '}}'"]
+
+    def spelled_key(self, expression: str) -> str:
+        if not self.tables.folder_key.is_uuid:
+            return f"rtrim({expression}::text, ' ')"
+        return f"coalesce(({keys.uuid_in_text(expression)})::text, {expression}::text)"
+
+    def bytewise(self, expression: str) -> str:
+        # As text, for citext ignores the collation.
+        return f'{expression}::text COLLATE "C"'
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        connection = self.session.connection
+        if connection.in_atomic_block:  # the caller's transaction, pinned by the caller
+            yield
+            return
+        # Row level security would hide rows and call others orphans; off, it is an error that says so.
+        with transaction.atomic(using=connection.alias):
+            self.session.begin()
+            yield

@@ -1,0 +1,157 @@
+"""The guards in PostgreSQL's words."""
+
+from collections.abc import Iterator
+
+from cleanup.backends import guards
+from cleanup.backends.catalogue import TableName
+from cleanup.backends.findings import BLANKS
+from cleanup.backends.guards import LONGEST_NAME_BYTES, IndexFound, KeyFound, Standing
+from cleanup.backends.postgresql.folders import FolderSql
+from cleanup.backends.predicates import spelled
+from cleanup.backends.query import Query
+from cleanup.guard_names import FOLDER_KEY, Guard
+
+_INDEXES = """
+SELECT tn.nspname::text, t.relname::text, c.relname::text, i.indisunique, i.indisvalid AND i.indisready,
+       ARRAY(SELECT pg_get_indexdef(i.indexrelid, place, true) FROM generate_series(1, i.indnkeyatts) AS place
+              ORDER BY place), pg_get_expr(i.indpred, i.indrelid)
+  FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+  JOIN pg_class AS t ON t.oid = i.indrelid JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
+ WHERE (tn.nspname::text, t.relname::text) IN ((%s, %s), (%s, %s)) AND NOT i.indisexclusion AND i.indislive
+ ORDER BY 1, 2, 3
+"""
+
+_CONSTRAINTS = """
+SELECT sn.nspname::text, s.relname::text, k.conname::text, k.contype::text, k.convalidated,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS p(number, place)
+               JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = p.number ORDER BY p.place),
+       tn.nspname::text, t.relname::text,
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS p(number, place)
+               JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = p.number ORDER BY p.place),
+       pg_get_expr(k.conbin, k.conrelid)
+  FROM pg_constraint AS k
+  JOIN pg_class AS s ON s.oid = k.conrelid JOIN pg_namespace AS sn ON sn.oid = s.relnamespace
+  LEFT JOIN pg_class AS t ON t.oid = k.confrelid LEFT JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
+ WHERE (sn.nspname::text, s.relname::text) IN ((%s, %s), (%s, %s)) AND k.contype IN ('f', 'c')
+ ORDER BY 1, 2, 3
+"""
+
+_CONSTRAINT_OF_NAME = """
+SELECT format('%%s: %%s', k.conrelid::regclass, pg_get_constraintdef(k.oid))
+  FROM pg_constraint AS k
+ WHERE k.conrelid = to_regclass(%s) AND k.conname = %s
+"""
+
+_RELATION_OF_NAME = """
+SELECT coalesce(pg_get_indexdef(i.indexrelid), c.oid::regclass::text)
+  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+ WHERE n.nspname = %s AND c.relname = %s
+"""
+
+
+class GuardSql(FolderSql, guards.GuardSql):
+    """PostgreSQL's words."""
+
+    concurrently = "CONCURRENTLY "
+
+    def truth(self, value: bool) -> str:  # noqa: FBT001  # it is the value
+        return str(value).lower()
+
+    def too_long_names(self) -> Query | None:
+        key = self.text(self.tables.folder_key, f"f.{self.folder_key}")
+        return Query(
+            f"SELECT {key} AS offender FROM {self.folders} AS f WHERE f.{self.parent} IS NOT NULL"
+            f" AND f.{self.owner} IS NOT NULL AND octet_length(f.{self.name}::text) > {LONGEST_NAME_BYTES} AND "
+        ) + self.live("f.")
+
+    def trimmed(self, expression: str) -> str:
+        ((encoding,),) = self.session.fetch("SELECT current_setting('server_encoding')")
+        blanks = BLANKS if encoding == "UTF8" else "".join(filter(str.isascii, BLANKS))
+        escaped = "".join(f"\\u{ord(blank):04X}" for blank in blanks)
+        return f"btrim({expression}::text, E'{escaped}')"
+
+    def indexed_name(self) -> str:
+        # As text, for citext ignores the collation.
+        ((kind,),) = self.session.fetch(
+            "SELECT t.typname::text FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid"
+            " WHERE a.attrelid = to_regclass(%s) AND a.attname = %s",
+            [self.folder_table.quoted, self.tables.folder_name],
+        )
+        return f'({self.name}::text) COLLATE "C"' if kind == "citext" else f'{self.name} COLLATE "C"'
+
+    def supporting(self) -> dict[str, tuple[TableName, tuple[str, ...], bool]]:
+        tables = self.tables
+        # What the composite foreign keys refer to.
+        key = (self.folder_table, (tables.folder_key.column, tables.folder_application), True)
+        return {FOLDER_KEY: key, **super().supporting()}
+
+    def make(self, guard: Guard) -> list[str]:
+        name = self.session.quote(guard)
+        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+            parts, where = self.unique_index(guard)
+            return [self.create_index(guard, self.folder_table, parts, unique=True, where=where)]
+        if guard in (Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION):
+            of_folder = (self.folders, self.parent, self.owner)
+            of_file = (self.files, self.file_folder, self.file_owner)
+            table, column, owner = of_folder if guard == Guard.PARENT_APPLICATION else of_file
+            key = f"FOREIGN KEY ({column}, {owner}) REFERENCES {self.folders} ({self.folder_key}, {self.owner})"
+            return [f"ALTER TABLE {table} ADD CONSTRAINT {name} {key} DEFERRABLE INITIALLY DEFERRED NOT VALID"]
+        is_other = f"{self.parent} <> {self.folder_key}"
+        rule = is_other if guard == Guard.OWN_PARENT else f"{self.trimmed(self.name)} <> ''"
+        live = " AND ".join(self.live_conditions(""))
+        rule = f"{rule} OR NOT ({live})" if live else rule
+        return [f"ALTER TABLE {self.folders} ADD CONSTRAINT {name} CHECK ({rule}) NOT VALID", *self.validate(guard)]
+
+    def validate(self, guard: Guard) -> list[str]:
+        table = self.relation(self.table_of(guard))
+        return [f"ALTER TABLE {table} VALIDATE CONSTRAINT {self.session.quote(guard)}"]
+
+    def drop(self, guard: Guard) -> list[str]:
+        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+            return [self.drop_index(self.folder_table, guard)]
+        table = self.relation(self.table_of(guard))
+        return [f"ALTER TABLE {table} DROP CONSTRAINT {self.session.quote(guard)}"]
+
+    @property
+    def _named(self) -> list[str]:
+        return [self.folder_table.schema, self.folder_table.name, self.file_table.schema, self.file_table.name]
+
+    def _indexes(self) -> list[IndexFound]:
+        return [
+            IndexFound(TableName(schema, table), name, unique, valid, tuple(parts), predicate)
+            for schema, table, name, unique, valid, parts, predicate in self.session.fetch(_INDEXES, self._named)
+        ]
+
+    def _foreign_keys(self) -> list[KeyFound]:
+        return [
+            KeyFound(
+                TableName(schema, table),
+                name,
+                frozenset(zip(columns, target_columns, strict=True)),
+                TableName(target_schema, target),
+                validated,
+            )
+            for schema, table, name, kind, validated, columns, target_schema, target, target_columns, _ in (
+                self.session.fetch(_CONSTRAINTS, self._named)
+            )
+            if kind == "f"
+        ]
+
+    def _rules(self) -> Iterator[tuple[Guard, Standing]]:
+        parent, key = self.tables.folder_parent, self.tables.folder_key.column
+        found = self.session.fetch(_CONSTRAINTS, self._named)
+        for schema, table, name, kind, validated, columns, *_, expression in found:
+            if kind != "c" or TableName(schema, table) != self.folder_table:
+                continue
+            if name in (Guard.OWN_PARENT, Guard.BLANK_NAME):
+                about = {parent, key} if name == Guard.OWN_PARENT else {self.tables.folder_name}
+                if about <= set(columns):
+                    yield Guard(name), Standing(name, self.folder_table, ours=True, whole=validated)
+            elif tuple(spelled(expression)) in ((parent, "<>", key), (key, "<>", parent)):
+                yield Guard.OWN_PARENT, Standing(name, self.folder_table, ours=False, whole=validated)
+
+    def others_of_name(self, name: str, table: TableName) -> list[str]:
+        if name in (Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION, Guard.OWN_PARENT, Guard.BLANK_NAME):
+            return [row[0] for row in self.session.fetch(_CONSTRAINT_OF_NAME, [table.quoted, name])]
+        return [row[0] for row in self.session.fetch(_RELATION_OF_NAME, [table.schema, name])]

@@ -1,0 +1,141 @@
+"""The sessions of other programs that a guard's DDL would wait for, on PostgreSQL.
+
+Read from pg_locks, where an ordinary role sees everything; pg_stat_activity adds what the role may know. Waiting is
+bounded, and whoever is waited for is named.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import OperationalError, transaction
+
+from cleanup.backends.catalogue import TableName
+from cleanup.backends.session import Session as AnySession
+
+#: Writers queue behind a lock that waits, once for each of two tables: well under a second.
+LOCK_TIMEOUT_MS = 300
+#: Between two attempts, for those who queued.
+_PAUSE_SECONDS = 0.5
+_LOCK_NOT_AVAILABLE = frozenset({"55P03", "40P01"})
+#: Advisory lock of the database, so that two migrations do not clear away each other's unfinished indexes.
+ONE_AT_A_TIME = 0x636C65616E7570
+
+#: Whoever holds one of our tables in one of the modes, or, if asked, a snapshot.
+_SESSIONS = """
+WITH held AS (
+    SELECT l.pid, bool_or(l.mode IN ({modes})) AS conflicting
+      FROM pg_locks AS l
+     WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND l.relation IN (to_regclass(%s), to_regclass(%s))
+     GROUP BY l.pid
+)
+SELECT v.pid, v.virtualtransaction, coalesce(a.application_name, ''), coalesce(a.state, ''),
+       extract(epoch FROM clock_timestamp() - a.xact_start)::bigint
+  FROM pg_locks AS v
+  LEFT JOIN held AS h ON h.pid = v.pid
+  LEFT JOIN pg_stat_activity AS a ON a.pid = v.pid
+ WHERE v.locktype = 'virtualxid' AND v.granted AND v.mode = 'ExclusiveLock' AND v.pid <> pg_backend_pid()
+   AND coalesce(a.backend_type, 'client backend') <> 'autovacuum worker'
+   AND (h.conflicting OR {snapshots} AND a.backend_xmin IS NOT NULL AND a.datname = current_database())
+ ORDER BY a.xact_start NULLS FIRST, v.pid
+"""
+_EVERY_MODE = (
+    "AccessExclusiveLock",
+    "ExclusiveLock",
+    "ShareRowExclusiveLock",
+    "ShareLock",
+    "ShareUpdateExclusiveLock",
+    "RowExclusiveLock",
+    "RowShareLock",
+    "AccessShareLock",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Another session, within a transaction."""
+
+    pid: int
+    transaction: str
+    application_name: str
+    state: str
+    seconds: int | None
+    """Age of the transaction; None where the role may not know."""
+
+    def __str__(self) -> str:
+        name = f" ({self.application_name})" if self.application_name else ""
+        age = f", for {self.seconds} seconds" if self.seconds is not None else ""
+        return f"pid {self.pid}{name}, {self.state or 'in a transaction'}{age}"
+
+
+class StillHeld(Exception):
+    """Sessions held what was needed until patience ran out."""
+
+    def __init__(self, sessions: Sequence[Session]) -> None:
+        self.sessions = tuple(sessions)
+        super().__init__("; ".join(map(str, sessions)) or "a lock that was always taken by somebody else")
+
+
+class Sessions:
+    """Waits for the other sessions on two tables."""
+
+    def __init__(self, session: AnySession, *, tables: tuple[TableName, TableName], seconds: float) -> None:
+        self.session = session
+        self.tables = tables
+        self.seconds = seconds
+
+    def _found(self, modes: Sequence[str], *, snapshots: bool) -> list[Session]:
+        listed = ", ".join(f"'{mode}'" for mode in modes)
+        sql = _SESSIONS.format(modes=listed, snapshots=str(snapshots).lower())
+        return [Session(*row) for row in self.session.fetch(sql, [table.quoted for table in self.tables])]
+
+    def wait_for_old_transactions(self, *, readers: bool = False) -> None:
+        """Wait until all transactions that a concurrent build would wait for, and began before now, have ended.
+
+        With ``readers`` those that an ALTER TABLE would wait for, too. Raises StillHeld. Later ones do not matter here:
+        they are short, or the build waits, and holds up nobody.
+        """
+        modes = _EVERY_MODE if readers else _EVERY_MODE[:6]
+        old = self._found(modes, snapshots=True)
+        deadline = time.monotonic() + self.seconds
+        while old:
+            if time.monotonic() > deadline:
+                raise StillHeld(old)
+            time.sleep(0.1)
+            current = {(session.pid, session.transaction): session for session in self._found(modes, snapshots=True)}
+            old = [current[key] for session in old if (key := (session.pid, session.transaction)) in current]
+
+    def execute_patiently(self, statement: str) -> None:
+        """Execute DDL that needs a strong lock for a moment; nobody queues behind it for long. Raises StillHeld."""
+        deadline = time.monotonic() + self.seconds
+        while True:
+            try:
+                with transaction.atomic(using=self.session.connection.alias):
+                    self.session.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+                    self.session.execute("SET LOCAL statement_timeout = 0")
+                    self.session.execute(statement)
+            except OperationalError as error:
+                if getattr(error.__cause__, "sqlstate", None) not in _LOCK_NOT_AVAILABLE:
+                    raise
+                if time.monotonic() > deadline:
+                    raise StillHeld(self._found(_EVERY_MODE, snapshots=False)) from error
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+    def take_turn(self) -> bool:
+        """Take the database's one place for such work, until ``end_turn``; tell whether it was free."""
+        ((taken,),) = self.session.fetch("SELECT pg_try_advisory_lock(%s)", [ONE_AT_A_TIME])
+        if taken:
+            # A concurrent build waits as long as it must: cut short, it leaves an invalid index behind.
+            self.session.execute("SET lock_timeout = 0")
+            self.session.execute("SET statement_timeout = 0")
+        return bool(taken)
+
+    def end_turn(self) -> None:
+        """Give the place back."""
+        self.session.execute("RESET statement_timeout")
+        self.session.execute("RESET lock_timeout")
+        self.session.fetch("SELECT pg_advisory_unlock(%s)", [ONE_AT_A_TIME])

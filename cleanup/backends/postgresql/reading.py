@@ -1,0 +1,147 @@
+"""PostgreSQL: locks and reads of the mapped tables."""
+
+from collections.abc import Iterator, Sequence
+
+from cleanup.backends import reading
+from cleanup.backends.catalogue import Table
+from cleanup.backends.changes import NO_NAME, Counted, Keys, Target
+from cleanup.backends.postgresql.cells import (
+    array,
+    array_cast,
+    is_text,
+    key_columns,
+    key_condition,
+    numbers,
+    relation_of,
+    shown,
+    text_array,
+)
+from cleanup.backends.postgresql.session import Session
+from cleanup.backends.postgresql.targets import condition_of, pairs_of
+from cleanup.backends.query import Query, block, quote
+from cleanup.folder_tables import FolderTables, KeyColumn
+from cleanup.planning import FolderRow
+
+
+class Reading(reading.Reading):
+    """A key's text is its spelling."""
+
+    session: Session
+
+    def serialize(self, tables: FolderTables, application: str) -> None:
+        # Not FOR UPDATE: two callers that have both filed something for the application, and so hold its key, would
+        # wait for each other.
+        self.fetch(self._applications(tables, [application], lock="FOR NO KEY UPDATE"))
+        self.session.note_lock()
+        # A lock is no change, and so escapes an older snapshot; this row does not. Whatever the isolation of this
+        # transaction, that of the next one may be another.
+        self.execute(
+            "INSERT INTO cleanup_structurelock (application_key, taken_at) VALUES (%s, clock_timestamp())"
+            " ON CONFLICT (application_key) DO UPDATE SET taken_at = excluded.taken_at",
+            [application],
+        )
+
+    def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
+        if len(keys) > 1 or self.session.holds_lock():  # a single first lock is waited for with nothing in hand
+            self.limit_wait()
+        # FOR UPDATE, not FOR NO KEY UPDATE: an insert of a folder or file waits at its foreign key until we are done.
+        rows = self.fetch(self._applications(tables, keys, lock="FOR UPDATE"))
+        self.session.note_lock()
+        return {row[0] for row in rows}
+
+    def read_parents(
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool
+    ) -> Iterator[tuple[str, str, str | None]]:
+        if lock:
+            self.limit_wait()
+        return self.fetch_in_pieces(self._parents(tables, keys, lock="FOR UPDATE" if lock else ""))
+
+    def read_folders(
+        self,
+        tables: FolderTables,
+        keys: Sequence[str],
+        *,
+        lock: bool,
+        columns: Sequence[str] = (),
+        near: Sequence[str] | None = None,
+    ) -> dict[str, list[FolderRow]]:
+        if lock:
+            self.limit_wait()
+        rows = self.fetch_in_pieces(
+            self._folders(tables, keys, columns=columns, near=near, lock="FOR UPDATE" if lock else "")
+        )
+        folders: dict[str, list[FolderRow]] = {}
+        known: dict[str | None, str | None] = {}  # a parent's key is read with each of its children, and kept once
+        for row in rows:
+            owner, folder, above, called, age, is_live = row[:6]
+            called = NO_NAME if called is None else called
+            described = FolderRow._make((folder, known.setdefault(above, above), called, age, is_live, row[6:]))
+            folders.setdefault(owner, []).append(described)
+        return folders
+
+    def count_journaled(
+        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
+    ) -> list[Counted]:
+        counted = self.fetch(
+            block(
+                """
+                SELECT s.point_id, count(DISTINCT ARRAY[{names}])
+                  FROM cleanup_snapshotrow AS s,
+                       json_to_recordset(s.changes::json) AS c(keys json),
+                       ROWS FROM ({cells}) AS k({names})
+                 WHERE s.kind = 'moved' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
+                 GROUP BY s.point_id
+                """,
+                names=", ".join(key_columns(len(key))),
+                cells=", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(key))),
+            ).bind(table=label, points=list(points))
+        )
+        return [Counted(point, table.name, count) for point, count in counted]
+
+    def matching(self, target: Target, *, number: int | str) -> Query:
+        return block(
+            """
+            {pairs}
+            JOIN {table} AS t ON {condition}
+            """,
+            pairs=pairs_of(self.session, target, number=number),
+            table=self.relation(target.table.name),
+            condition=condition_of(target, number=number),
+        )
+
+    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Query:
+        kinds = {quote(name): kind for name, kind in columns}
+        arrays = ", ".join(f"%(listed_{place})s::{kind}[]" for place, kind in enumerate(kinds.values()))
+        return Query(
+            f"SELECT * FROM unnest({arrays}) AS m({', '.join(kinds)})",
+            {f"listed_{place}": array(values) for place, values in enumerate(zip(*rows, strict=True))},
+        )
+
+    def _key(self, expression: str) -> str:
+        return f"{expression}::text"
+
+    def _cell(self, expression: str) -> str:
+        return f"{expression}::text"
+
+    def _ages(self, created: str, key: KeyColumn) -> str:
+        collation = ' COLLATE "C"' if is_text(key) else ""
+        return f"{created} NULLS LAST, {quote(key.column)}{collation}"
+
+    def _among(self, key: KeyColumn, expression: str, keys: Sequence[str], *, name: str = "keys") -> Query:
+        return Query(f"{expression} = ANY(%({name})s{array_cast(self.connection, key)})", {name: array(keys)})
+
+    def _row_key(self, target: Target) -> str:
+        return text_array([shown(target.table.column(column)) for column in target.key])
+
+    def _rows_of_keys(self, table: Table, key: tuple[str, ...], rows: Keys) -> Query:
+        return block(
+            """
+            {keys}
+            JOIN {table} AS t ON {same_key}
+            """,
+            keys=relation_of(
+                {"point": "bigint", **key_columns(len(key))}, [numbers(rows.points), *map(array, rows.columns)]
+            ),
+            table=self.relation(table.name),
+            same_key=key_condition(table, key),
+        )

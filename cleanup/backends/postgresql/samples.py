@@ -1,0 +1,30 @@
+"""PostgreSQL's words for the sample of the folder table."""
+
+from cleanup.backends import samples
+from cleanup.backends.query import Query
+from cleanup.backends.samples import LONGEST
+
+#: Bytes as stored beyond which PostgreSQL would have to put a value together from pieces: left out.
+_LARGE = 8000
+
+
+class SampleSql(samples.SampleSql):
+    """Values are texts."""
+
+    def enum_labels(self) -> dict[str, list[str]]:
+        found = self.sql.fetch(
+            Query(
+                """
+            SELECT a.attname::text, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
+              FROM pg_attribute AS a
+              JOIN pg_type AS t ON t.oid = a.atttypid
+              JOIN pg_enum AS e ON e.enumtypid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+             WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
+             GROUP BY a.attname""",
+                {"table": self.name.quoted},
+            )
+        )
+        return dict(found)
+
+    def _text(self, expression: str) -> str:
+        return f"CASE WHEN pg_column_size({expression}) < {_LARGE} THEN left({expression}::text, {LONGEST}) END"

@@ -1,0 +1,228 @@
+"""PostgreSQL's sessions: what a transaction sets, whom it waits for, which database it is in.
+
+Note [Who yields]. PostgreSQL ends a deadlock by failing whoever has waited for ``deadlock_timeout``, and looks but once
+in a wait. A writer may wait for us longer than we for him: since our first lock, through all our waits and work. So
+that he does not lose, our waits are to end within one and a half times CLEANUP_LOCK_TIMEOUT_MS after the first lock,
+for which preflight sees that ``deadlock_timeout`` is longer; one that begins later is very short. What is counted is
+the time at which a statement begins: several waits in one still add up.
+"""
+
+import time
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup import conf
+from cleanup.backends import session
+from cleanup.backends.catalogue import Table, TableName
+from cleanup.backends.postgresql import digest
+from cleanup.backends.postgresql.cells import Cells, array, numbers, relation_of
+from cleanup.backends.postgresql.settings import beginning, pinning, settings
+from cleanup.backends.query import block, quote
+
+#: The shortest time to wait for a lock; see Note [Who yields].
+SHORTEST_LOCK_TIMEOUT_MS = 50
+
+#: When the first lock of a connection's transaction was asked for, by the monotonic clock.
+_FIRST_LOCKS: MutableMapping[BaseDatabaseWrapper, float] = WeakKeyDictionary()
+
+
+class Session(session.Session):
+    """PostgreSQL 14 and newer."""
+
+    vendor = "postgresql"
+    one_writer = False
+    storage_classes = False
+    alters_columns = True
+    builds_concurrently = True
+    bypasses_triggers = True
+    has_roles = True
+    write_ahead_log = True
+    seconds_per_row = 0.0001
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection)
+        self.cells = Cells(connection)
+        self._told: deque[tuple[Sequence[Any], str]] = deque(maxlen=16)
+        """Columns of the last statements and the parameters that say them; four, mostly, say what a merge is to do."""
+
+    def begin(self) -> None:
+        self._pin(self._limits())
+
+    def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
+        _FIRST_LOCKS.pop(self.connection, None)
+        values = self._settings(session_name)
+        if not durable:
+            values["synchronous_commit"] = "off"
+        # A table that changes in two ways by keys of each other is consistent only in the end.
+        self._pin(values, "SET CONSTRAINTS ALL DEFERRED" if writing else "")
+
+    def _pin(self, values: Mapping[str, str], *more: str) -> None:
+        """Set values until the transaction ends, in one round trip; first of all its isolation, if it begins here."""
+        connection: Any = self.connection.connection
+        statements = [*pinning(values, version=self._version), *filter(None, more)]
+        if self.between_transactions():
+            statements.insert(0, beginning(read_write=self._may_write(connection)))
+        # Several statements at once, which neither parameters nor prepared statements allow. As little as BEGIN does it
+        # pass through Django's instruments.
+        with self.connection.wrap_database_errors, connection.cursor() as cursor:
+            cursor.execute("; ".join(statements), prepare=False)
+
+    def between_transactions(self) -> bool:
+        """Return whether the next statement is the first one of a transaction."""
+        connection: Any = self.connection.connection
+        return bool(connection.info.transaction_status.name == "IDLE")
+
+    def _may_write(self, connection: Any) -> bool:
+        """Return whether the transaction can be READ WRITE: not on a standby, nor where the address asks otherwise."""
+        options = str(self.connection.settings_dict["OPTIONS"].get("options", ""))
+        standby = connection.info.parameter_status("in_hot_standby") == "on"
+        return not standby and "default_transaction_read_only" not in options
+
+    @property
+    def _version(self) -> int:
+        # Of this very session: the one before may have been of another server.
+        self.connection.ensure_connection()
+        connection: Any = self.connection.connection
+        return int(connection.info.server_version) // 10_000
+
+    @contextmanager
+    def pinned(self, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
+        names = [*self._settings(session_name), "session_replication_role"]
+        before = self.fetch("SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", [names])
+        self.pin(session_name=session_name, writing=writing)
+        yield
+        # Only what differs: some settings not every role may set, not even to what they are.
+        self.fetch(
+            "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS before(name, value)"
+            " WHERE current_setting(name) IS DISTINCT FROM value",
+            [[name for name, _ in before], [value for _, value in before]],
+        )
+        if not writing:
+            return
+        # As each constraint was declared; what the transaction itself had said of them cannot be known.
+        self.execute("SET CONSTRAINTS ALL DEFERRED")
+        immediate = self.fetch(
+            "SELECT string_agg(DISTINCT format('%%I.%%I', nspname, conname), ', ') FROM pg_constraint AS c"
+            " JOIN pg_namespace AS n ON n.oid = c.connamespace WHERE c.condeferrable AND NOT c.condeferred"
+        )[0][0]
+        if immediate:
+            self.execute(f"SET CONSTRAINTS {immediate.replace('%', '%%')} IMMEDIATE")
+
+    def _limits(self) -> dict[str, str]:
+        """Return what every transaction sets."""
+        return {
+            **settings(version=self._version, batch=False),
+            # As Django reads times.
+            "timezone": self.connection.timezone_name,
+            "idle_in_transaction_session_timeout": f"{conf.statement_timeout_ms()}ms",
+        }
+
+    def _settings(self, session_name: str) -> dict[str, str]:
+        """Return what a transaction with a batch sets."""
+        values = {
+            **self._limits(),
+            **settings(version=self._version, batch=True),
+            "lock_timeout": f"{conf.lock_timeout_ms()}ms",
+            "statement_timeout": f"{conf.statement_timeout_ms()}ms",
+        }
+        if session_name:
+            values["application_name"] = session_name[:63]
+        if conf.triggers() == "bypass":
+            values["session_replication_role"] = "replica"
+        return values
+
+    def _set_locally(self, settings: Mapping[str, str]) -> None:
+        calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
+        self.fetch(f"SELECT {calls}", [part for setting in settings.items() for part in setting])
+
+    def limit_statements(self, milliseconds: int) -> None:
+        self._set_locally({"statement_timeout": f"{milliseconds}ms"})
+
+    def catalogue_digest(self, tables: Collection[TableName]) -> str:
+        return digest.digest(self.connection, tables)
+
+    def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
+        if self.connection in _FIRST_LOCKS:  # a first lock is waited for with nothing in hand
+            self.limit_wait()
+        held = digest.hold(self.connection, tables, written)
+        _FIRST_LOCKS.setdefault(self.connection, time.monotonic())
+        return held
+
+    def commit_lazily(self) -> None:
+        self.execute("SET LOCAL synchronous_commit = off")
+
+    def force_constraints(self) -> None:
+        self.limit_wait()
+        self.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def identity(self) -> str:
+        ((system, database),) = self.fetch(
+            "SELECT (SELECT system_identifier FROM pg_control_system()), oid"
+            " FROM pg_database WHERE datname = current_database()"
+        )
+        return f"postgresql:{system}:{database}"
+
+    def limit_wait(self) -> None:
+        patience = conf.lock_timeout_ms()
+        now = time.monotonic()
+        elapsed = (now - _FIRST_LOCKS.setdefault(self.connection, now)) * 1000
+        if elapsed > patience / 2:
+            left = max(min(patience, SHORTEST_LOCK_TIMEOUT_MS), int(1.5 * patience - elapsed))
+            self._set_locally({"lock_timeout": f"{left}ms"})
+
+    def holds_lock(self) -> bool:
+        """Return whether the transaction has asked for a lock already."""
+        return self.connection in _FIRST_LOCKS
+
+    def note_lock(self) -> None:
+        """Count the time of waits from now, if this was the first lock."""
+        _FIRST_LOCKS.setdefault(self.connection, time.monotonic())
+
+    # Own tables.
+
+    def update_many(
+        self, table: str, key: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]], *, now: str
+    ) -> None:
+        kinds = {"id": "bigint", **{f"c{place}": kind for place, (_, kind) in enumerate(columns)}}
+        values = (
+            array([None if row[place] is None else str(row[place]) for row in rows]) for place in range(len(kinds))
+        )
+        self.execute(
+            block(
+                """
+                UPDATE {table} AS t
+                   SET {assignments}, {now} = {clock}
+                  FROM {rows}
+                 WHERE t.{key} = m.id
+                """,
+                table=quote(table),
+                assignments=", ".join(f"{quote(column)} = m.c{place}" for place, (column, _) in enumerate(columns)),
+                now=quote(now),
+                clock=self.clock(),
+                rows=relation_of(kinds, values),
+                key=quote(key),
+            )
+        )
+
+    def clock(self) -> str:
+        return "clock_timestamp()"
+
+    # Parameters.
+
+    def told_once(self, column: Sequence[Any]) -> str:
+        """Return the text form of a column that does not change; several statements in a row are told the same."""
+        for told, text in self._told:
+            if told is column:
+                return text
+        text = numbers(column) if column and isinstance(column[0], int) else array(column)
+        self._told.append((column, text))
+        return text
+
+    def forget_told(self) -> None:
+        """Forget them: what comes next is told something else."""
+        self._told.clear()

@@ -1,0 +1,534 @@
+"""PostgreSQL: undo, by statements that compare and change at once."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from cleanup.backends import undoing
+from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.backends.changes import (
+    Cell,
+    Counted,
+    ImageLink,
+    Images,
+    Part,
+    Restoration,
+    Returned,
+    RowConflict,
+    StructureTable,
+    UndoTarget,
+)
+from cleanup.backends.postgresql.cells import array, cast, key_columns, relation_of, shown, text_array, typed
+from cleanup.backends.query import Query, block, joined, quote
+from cleanup.exceptions import CountMismatch
+from cleanup.folder_tables import KeyColumn
+
+
+class Undoing(undoing.Undoing):
+    """Moves and images of a step are undone by one statement."""
+
+    # Moves.
+
+    def restore_moved(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Restoration:
+        self.limit_wait()
+        return self._restoration(targets, self.fetch(self._moves_back(targets, points=points, step=step)))
+
+    def _moves_back(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Query:
+        ctes = [cte for number, target in enumerate(targets) for cte in self._move_back(target, number, points)]
+        answers = [
+            block(
+                """
+                SELECT {number}, 'restored', point, count(*), NULL::text[], NULL::text[]
+                  FROM restored{number}
+                 GROUP BY 3
+                UNION ALL
+                SELECT {number}, verdict, point, 1, {key}, {news} FROM left{number} WHERE verdict <> 'same'
+                UNION ALL
+                SELECT {number}, 'journaled', NULL, count(*), NULL, NULL FROM journaled{number}
+                """,
+                number=number,
+                key=f"ARRAY[{', '.join(key_columns(len(target.key)))}]",
+                news=f"ARRAY[{', '.join(f'n{place}' for place in range(len(target.columns)))}]",
+            )
+            for number, target in enumerate(targets)
+        ]
+        return block("WITH {ctes}\n{answers}", ctes=joined(", ", ctes), answers=joined("\nUNION ALL\n", answers)).bind(
+            points=list(points), step=step
+        )
+
+    def _move_back(self, target: UndoTarget, number: int, points: Sequence[int]) -> list[Query]:
+        ctes = [self._journaled(target, number), self._restored(target, number), self._left(target, number)]
+        if target.must_exist is not None and target.returned is not None:
+            ctes.insert(0, self._returned(*target.must_exist, target.returned, number, points))
+        return ctes
+
+    def _returned(
+        self, table: Table, columns: Sequence[str], returned: Returned, number: int, points: Sequence[int]
+    ) -> Query:
+        images = Images(table, returned.columns, returned.identity, points=points, step=returned.step)
+        return block(
+            """
+            returned{number} AS MATERIALIZED (
+                -- The removed rows that are back: the very rows, not others that have their values.
+                WITH {images}
+                SELECT i.__point, {columns}
+                  FROM images AS i
+                  JOIN {table} AS f ON {same}
+            )
+            """,
+            number=number,
+            images=self._images(images, name=f"_of_{number}"),
+            columns=", ".join(f"f.{quote(column)}" for column in columns),
+            table=self.relation(table.name),
+            same=" AND ".join(
+                f"f.{quote(column)} {'IS NOT DISTINCT FROM' if place else '='} i.{quote(column)}"
+                for place, column in enumerate(returned.identity)
+            ),
+        )
+
+    def _journaled(self, target: UndoTarget, number: int) -> Query:
+        width, keys = range(len(target.columns)), key_columns(len(target.key))
+        cells = (f'c."from"->>{place} AS o{place}, c."to"->>{place} AS n{place}' for place in width)
+        return block(
+            """
+            journaled{number} AS MATERIALIZED (
+                -- What moved, by the key that the row had; old and new are read once a change, not once a row.
+                SELECT s.point_id AS point, row_number() OVER () AS number, v.*, k.*
+                  FROM cleanup_snapshotrow AS s,
+                       json_to_recordset({changes}) AS c("from" json, "to" json, keys json),
+                       LATERAL (SELECT {cells} OFFSET 0) AS v,
+                       ROWS FROM ({unpacked}) AS k({keys})
+                 WHERE s.kind = 'moved' AND s.step = %(step)s
+                   AND s."table" = %(table_{number})s AND s.point_id = ANY(%(points)s)
+                   {part}
+                {most}
+            )
+            """,
+            number=number,
+            changes=_changes_of(target, number),
+            cells=", ".join(cells),
+            unpacked=", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(keys))),
+            keys=", ".join(keys),
+            part=_within(target.part, [f"k.{key}" for key in keys], name=f"part_{number}"),
+            most=_at_most(target.rows),
+        ).bind(**{f"table_{number}": target.table.journaled_as})
+
+    def _restored(self, target: UndoTarget, number: int) -> Query:
+        cells = _Moved(target)
+        missing = self._target_there(target, number)
+        return block(
+            """
+            restored{number} AS (
+                -- Compared in the UPDATE itself: after a concurrent change, PostgreSQL looks at the newer row.
+                UPDATE {table} AS t
+                   SET {assignments}
+                  FROM journaled{number} AS j
+                 WHERE {same_row}
+                   AND {expected}
+                   AND NOT ({done})
+                   {target_there}
+                RETURNING j.point, j.number
+            )
+            """,
+            number=number,
+            table=self.relation(target.table.name),
+            assignments=", ".join(
+                f"{quote(name)} = j.o{place}::{typed(target.table.column(name))}"
+                for place, name in enumerate(target.columns)
+            ),
+            same_row=cells.same_row,
+            expected=cells.expected,
+            done=cells.done,
+            target_there=missing and f"AND (j.o0 IS NULL OR {missing})",
+        )
+
+    def _left(self, target: UndoTarget, number: int) -> Query:
+        cells = _Moved(target)
+        missing = self._target_there(target, number)
+        return block(
+            """
+            left{number} AS (
+                -- Why the others were not, by the rows as they were before. The key of a row that is there is never
+                -- null, so that a null key says that the row is gone.
+                SELECT j.*,
+                       CASE WHEN t.{key} IS NULL THEN 'row_missing'
+                            WHEN {done} THEN 'same'
+                            {missing_target}
+                            WHEN {expected} THEN 'restore'
+                            ELSE 'changed' END AS verdict
+                  FROM (SELECT *
+                          FROM journaled{number} AS j
+                         WHERE NOT EXISTS (SELECT FROM restored{number} AS u WHERE u.number = j.number)) AS j
+                  LEFT JOIN {table} AS t ON {same_row}
+            )
+            """,
+            number=number,
+            key=quote(target.key[0]),
+            done=cells.done,
+            missing_target=missing and f"WHEN j.o0 IS NOT NULL AND NOT {missing} THEN 'missing_target'",
+            expected=cells.expected,
+            table=self.relation(target.table.name),
+            same_row=cells.same_row,
+        )
+
+    def _target_there(self, target: UndoTarget, number: int) -> str:
+        """Return the test whether the row that the old value names is there; empty where there is no such test."""
+        if target.must_exist is None:
+            return ""
+        table, columns = target.must_exist
+        given = ", ".join(f"j.o{place}::{typed(table.column(column))}" for place, column in enumerate(columns))
+        listed = ", ".join(f"f.{quote(column)}" for column in columns)
+        if target.returned is None:
+            return f"({given}) IN (SELECT {listed} FROM {self.relation(table.name)} AS f)"
+        return f"(j.point, {given}) IN (SELECT f.__point, {listed} FROM returned{number} AS f)"
+
+    def _restoration(self, targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]]) -> Restoration:
+        restored, conflicts = [], []
+        done, lost = Counter[int](), Counter[int]()
+        for number, verdict, point, count, key, news in rows:
+            table, columns = targets[number].table.name, targets[number].columns
+            if verdict == "restored":
+                restored.append(Counted(point, table, count))
+                done[number] += count
+            elif verdict == "journaled":
+                self._require_all(targets[number].table, count, targets[number].rows)
+            elif verdict == "restore":  # it could have been: somebody changed it under our hands
+                lost[number] += count
+            else:
+                column = "+".join(columns) if verdict != "row_missing" else ""
+                conflicts.append(RowConflict(point, table, verdict, tuple(key), column, columns, tuple(news)))
+        for number, count in lost.items():
+            moved = done[number]
+            raise CountMismatch(table=str(targets[number].table.name), moved=moved, journaled=moved + count)
+        return Restoration(restored, conflicts)
+
+    # Removed rows.
+
+    def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
+        self.limit_wait()
+        return self._restored_images(images, self.fetch(self._images_back(images, foreign_keys)))
+
+    def _images_back(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
+        table = images.table
+        problems = [
+            self._row_exists(images),
+            *(self._unique_taken(images, unique) for unique in images.uniques),
+            *(self._target_missing(images, key) for key in foreign_keys if set(key.columns) <= set(images.columns)),
+        ]
+        return block(
+            """
+            WITH {images}, found AS MATERIALIZED (
+                -- Each image beside the row of its key, if there is one.
+                SELECT i.*, t.{key} IS NOT NULL AS __there, t.{key} IS NOT NULL AND ({differs}) AS __differs
+                  FROM images AS i
+                  LEFT JOIN {table} AS t ON {same_key}
+            ), problems(point, code, key, columns, name) AS MATERIALIZED (
+                {problems}
+            ), absent AS MATERIALIZED (
+                SELECT * FROM found WHERE NOT __there
+            ), inserted AS (
+                -- All of them, or none.
+                INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
+                SELECT {columns} FROM absent WHERE NOT EXISTS (SELECT FROM problems)
+                RETURNING 1
+            )
+            SELECT point, code, key, columns, name, 0, 0 FROM problems
+            UNION ALL
+            SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)
+              FROM absent
+             GROUP BY __point
+            UNION ALL
+            SELECT NULL, '', NULL, NULL, NULL, count(*), 0 FROM images
+            """,
+            images=self._images(images),
+            key=quote(images.key[0]),
+            differs=_differs(images),
+            table=self.relation(table.name),
+            same_key=_same_key(images),
+            problems=joined("\nUNION ALL\n", problems),
+            columns=", ".join(map(quote, images.columns)),
+        )
+
+    def _row_exists(self, images: Images) -> Query:
+        return block(
+            "SELECT i.__point, 'row_exists', {key}, ''::text, ''::text FROM found AS i WHERE i.__differs",
+            key=_key_cells(images),
+        )
+
+    def _unique_taken(self, images: Images, unique: UniqueKey) -> Query:
+        parts = [f"({part})".replace("%", "%%") for part in unique.parts]
+        compare = "=" if unique.nulls_distinct else "IS NOT DISTINCT FROM"
+        return block(
+            """
+            SELECT a.__point, 'unique_taken', a.__key, {names}
+              FROM (SELECT __point, {key} AS __key, {parts} FROM images {where}) AS a
+              JOIN (SELECT {key} AS __key, {parts} FROM {table} {where}) AS b ON {equal}
+             WHERE a.__key <> b.__key
+            """,
+            names=_named(unique),
+            key=text_array([quote(column) for column in images.key]),
+            parts=", ".join(f"{part} AS __u{place}" for place, part in enumerate(parts)),
+            where=f"WHERE ({unique.predicate})".replace("%", "%%") if unique.predicate else "",
+            table=self.relation(images.table.name),
+            equal=" AND ".join(f"a.__u{place} {compare} b.__u{place}" for place in range(len(parts))),
+        )
+
+    def _target_missing(self, images: Images, foreign_key: ForeignKey) -> Query:
+        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
+        there = " AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs)
+        among = ""
+        if foreign_key.target == images.table.name and {other for _, other in pairs} <= set(images.columns):
+            among = f"AND NOT EXISTS (SELECT FROM images AS f WHERE {there})"
+        return block(
+            """
+            SELECT i.__point, 'missing_target', {key}, {names}
+              FROM found AS i
+             WHERE NOT i.__there AND {given}
+               AND NOT EXISTS (SELECT FROM {target} AS f WHERE {there})
+               {among}
+            """,
+            key=_key_cells(images),
+            names=_named(foreign_key),
+            given=" AND ".join(f"i.{quote(own)} IS NOT NULL" for own, _ in pairs),
+            target=self.relation(foreign_key.target),
+            there=there,
+            among=among,
+        )
+
+    def _restored_images(self, images: Images, rows: list[tuple[Any, ...]]) -> Restoration:
+        table = images.table
+        *found, (*_, journaled, _) = rows
+        self._require_all(table, journaled + len(images.left_out), images.rows)
+        conflicts = [
+            RowConflict(point, table.name, code, tuple(cells), column, constraint=name)
+            for point, code, cells, column, name, *_ in found
+            if code
+        ]
+        if conflicts:
+            return Restoration([], conflicts)
+        absent = sum(row[5] for row in found)
+        if found and absent != found[0][6]:
+            raise CountMismatch(table=str(table.name), moved=found[0][6], journaled=absent)
+        return Restoration([Counted(row[0], table.name, row[5]) for row in found], [])
+
+    def image_links(self, images: Images, *, foreign_key: ForeignKey) -> Iterator[ImageLink]:
+        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
+        wanted = {*images.key, *foreign_key.columns, *foreign_key.target_columns}
+        rows = self.fetch_in_pieces(
+            block(
+                """
+                WITH {images}
+                SELECT i.__point, {own_key}, {other_key}
+                  FROM images AS i
+                  JOIN images AS f ON {needs}
+                 WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {same_key})
+                   AND NOT EXISTS (SELECT FROM {table} AS t WHERE {there})
+                """,
+                images=self._images(images, wanted=wanted),
+                own_key=_key_cells(images),
+                other_key=_key_cells(images, alias="f"),
+                needs=" AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs),
+                table=self.relation(images.table.name),
+                same_key=_same_key(images),
+                there=" AND ".join(f"t.{quote(other)} = i.{quote(own)}" for own, other in pairs),
+            )
+        )
+        column = "+".join(foreign_key.columns)
+        return (ImageLink(point, tuple(own), tuple(other), column) for point, own, other in rows)
+
+    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
+        ((names,),) = self.fetch(
+            """
+            SELECT string_agg(format('%%I.%%I', n.nspname, c.conname), ', ')
+              FROM pg_constraint AS c
+              JOIN pg_namespace AS n ON n.oid = c.connamespace
+             WHERE c.conrelid = %s::regclass AND c.condeferrable
+               AND (c.contype <> 'f' OR c.confrelid <> ALL(%s::regclass[]))
+            """,
+            [table.name.quoted, [name.quoted for name in apart_from]],
+        )
+        if names:
+            names = names.replace("%", "%%")
+            self.execute(f"SET CONSTRAINTS {names} IMMEDIATE")
+            self.execute(f"SET CONSTRAINTS {names} DEFERRED")
+
+    # What a point taken by hand has seen.
+
+    def structure_differences(
+        self,
+        structure: StructureTable,
+        images: Images,
+        *,
+        application: str,
+        application_key: KeyColumn,
+        limit: int,
+    ) -> list[RowConflict]:
+        table = structure.table
+        rows = self.fetch(
+            block(
+                """
+                WITH {images}
+                SELECT CASE WHEN t.{key} IS NULL THEN 'row_missing' ELSE 'changed' END, {image_key}
+                  FROM images AS i
+                  LEFT JOIN {table} AS t ON {same_key}
+                 WHERE t.{key} IS NULL OR {differs}
+                 UNION ALL
+                SELECT 'extra', {row_key}
+                  FROM {table} AS t
+                 WHERE t.{owner} = %(application)s{cast}
+                   AND NOT EXISTS (SELECT FROM images AS i WHERE {same_key})
+                 LIMIT %(limit)s
+                """,
+                images=self._images(images),
+                key=quote(images.key[0]),
+                image_key=_key_cells(images),
+                table=self.relation(table.name),
+                same_key=_same_key(images),
+                differs=_differs(images),
+                row_key=_key_cells(images, alias="t"),
+                owner=quote(structure.application),
+                cast=cast(self.connection, application_key),
+            ).bind(application=application, limit=limit)
+        )
+        (point,) = images.points
+        return [RowConflict(point, table.name, code, tuple(cells)) for code, cells in rows]
+
+    # Fragments.
+
+    def _images(self, images: Images, *, wanted: Collection[str] = (), name: str = "") -> Query:
+        """Return the CTE ``images``: the removed rows as rows of the table again, with ``__point``.
+
+        All their columns, or the ``wanted`` ones; ``name`` ends the names of the parameters.
+        """
+        cells = {column: f"e.value->>{place}" for place, column in enumerate(images.columns)}
+        key_cells = [f"({cells[column]})" for column in images.key]
+        instead = images.instead
+        others = Query("")
+        if instead.cells:
+            relation = relation_of(
+                {"k": "text", **{f"c{place}": "text" for place in range(len(instead.columns))}},
+                [array(list(instead.cells)), *map(array, zip(*instead.cells.values(), strict=True))],
+                number="instead",
+            )
+            others = block(
+                "LEFT JOIN (SELECT * FROM {relation}) AS w ON w.k = {key}", relation=relation, key=cells[images.key[0]]
+            )
+            for place, column in enumerate(instead.columns):
+                cells[column] = f"CASE WHEN w.k IS NULL THEN {cells[column]} ELSE w.c{place} END"
+        return block(
+            """
+            images AS MATERIALIZED (
+                SELECT s.point_id AS __point, {columns}
+                  FROM cleanup_snapshotrow AS s,
+                       json_array_elements(s.images::json) AS e(value)
+                  {others}
+                 WHERE s.kind = '{kind}' AND s."table" = %(table{name})s AND s.point_id = ANY(%(points)s)
+                   {of_step}
+                   {not_left_out}
+                   {part}
+                {most}
+            )
+            """,
+            columns=", ".join(
+                f"({cell})::{typed(images.table.column(column))} AS {quote(column)}"
+                for column, cell in cells.items()
+                if not wanted or column in wanted
+            ),
+            others=others,
+            kind="structure" if images.step is None else "removed",
+            name=name,
+            of_step="" if images.step is None else Query(f"AND s.step = %(step{name})s", {f"step{name}": images.step}),
+            not_left_out=_not_among(images.left_out, key_cells),
+            part=_within(images.part, key_cells, name="part"),
+            most=_at_most(images.rows),
+        ).bind(points=list(images.points), **{f"table{name}": images.table.journaled_as})
+
+
+class _Moved:
+    """What is asked of row ``t`` about its entry ``j`` in the journal."""
+
+    def __init__(self, target: UndoTarget) -> None:
+        now = [f"{shown(target.table.column(column))}::text" for column in target.columns]
+        is_new = [f"{cell} IS NOT DISTINCT FROM j.n{place}" for place, cell in enumerate(now)]
+        is_old = [f"{cell} IS NOT DISTINCT FROM j.o{place}" for place, cell in enumerate(now)]
+        self.done = " AND ".join(is_old)
+        """It holds what it held."""
+        self.expected = " AND ".join(f"({new} OR {old})" for new, old in zip(is_new, is_old, strict=True))
+        """It holds what the cleanup made of it, or what it held."""
+        self.same_row = " AND ".join(
+            f"t.{quote(column)} = "
+            + (f"j.n{target.columns.index(column)}" if column in target.columns else f"j.k{place}")
+            + f"::{typed(target.table.column(column))}"
+            for place, column in enumerate(target.key)
+        )
+        """It has the key that the entry names, as that is after the move."""
+
+
+def _changes_of(target: UndoTarget, number: int) -> Query:
+    """Return the JSON array of a snapshot row's changes; the first format had one change a row, by column."""
+    if target.form > 1:
+        return Query("s.changes::json")
+    columns = {f"column_{number}_{place}": column for place, column in enumerate(target.columns)}
+    keys = {f"key_{number}_{place}": column for place, column in enumerate(target.key)}
+    return block(
+        "json_build_array(json_build_object('from', json_build_array({olds}), 'to', json_build_array({news}),"
+        " 'keys', json_build_array({keys})))",
+        olds=", ".join(f"s.changes::json->%({name})s::text->0" for name in columns),
+        news=", ".join(f"s.changes::json->%({name})s::text->1" for name in columns),
+        keys=", ".join(f"s.keys::json->%({name})s::text" for name in keys),
+    ).bind(**columns, **keys)
+
+
+def _at_most(rows: int | None) -> str:
+    """Tell the planner how many rows to expect: it takes every array to be of a hundred. One too many shows."""
+    return "" if rows is None else f"LIMIT {rows + 1}"
+
+
+def _not_among(left_out: Collection[tuple[Cell, ...]], cells: Sequence[str]) -> Query:
+    """Return the condition that rows, known by the cells of their key, are not among those left out."""
+    if not left_out:
+        return Query("")
+    return block(
+        "AND NOT EXISTS (SELECT FROM {keys} WHERE {cells} = ARRAY[{key}])",
+        keys=_keys(list(left_out), len(cells), name="left_out"),
+        cells=text_array(cells),
+        key=", ".join(f"m.{name}" for name in key_columns(len(cells))),
+    )
+
+
+def _within(part: Part | None, cells: Sequence[str], *, name: str) -> Query:
+    """Return the condition that restricts rows of the journal, known by the cells of their key, to a part."""
+    if part is None:
+        return Query("")
+    return block(
+        "AND s.id = ANY(%({name})s) AND EXISTS (SELECT FROM {keys} WHERE {cells} = ARRAY[{key}])",
+        name=name,
+        keys=_keys(part.keys, len(cells), name=name),
+        cells=text_array(cells),
+        key=", ".join(f"m.{key}" for key in key_columns(len(cells))),
+    ).bind(**{name: list(part.snapshots)})
+
+
+def _keys(keys: Sequence[tuple[Cell, ...]], width: int, *, name: str) -> Query:
+    return relation_of(key_columns(width), (array([key[place] for key in keys]) for place in range(width)), number=name)
+
+
+def _named(rule: UniqueKey | ForeignKey) -> str:
+    """Return, as two texts, the columns of a rule and its name."""
+    columns, name = ("+".join(rule.columns), rule.name)
+    return ", ".join("'" + text.replace("'", "''").replace("%", "%%") + "'::text" for text in (columns, name))
+
+
+def _key_cells(images: Images, *, alias: str = "i") -> str:
+    return text_array([shown(images.table.column(column), alias=alias) for column in images.key])
+
+
+def _same_key(images: Images) -> str:
+    return " AND ".join(f"t.{quote(column)} = i.{quote(column)}" for column in images.key)
+
+
+def _differs(images: Images) -> str:
+    """Return the test whether row ``t`` is another one than its image ``i``."""
+    columns = [images.table.column(name) for name in images.columns]
+    tests = (f"{shown(column)}::text IS DISTINCT FROM {shown(column, alias='i')}::text" for column in columns)
+    return "\n  OR ".join(tests)

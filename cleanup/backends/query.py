@@ -1,0 +1,87 @@
+"""SQL as blocks of text, with identifiers and parameters by name.
+
+Note [Blocks]. A statement is written as one would write it in psql, and sent as it is written: dedented, with a slot
+``{name}`` for each identifier and each further block, and ``%(name)s`` for each parameter. A block in a slot keeps its
+own lines, indented as the line is that it stands in, and brings its parameters along; a line on which there is nothing
+but empty slots is left out.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from textwrap import dedent
+from typing import Any
+
+from cleanup.backends.catalogue import quoted
+
+_SLOT = re.compile(r"\{(\w+)\}")
+_PLACE = re.compile("%s|%%")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A statement, or a part of one, and its parameters by name."""
+
+    text: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def bind(self, **params: Any) -> "Query":
+        """Return the query with further parameters. Raises ValueError where one has another value already."""
+        return Query(self.text, _merged([self.params, params]))
+
+    def __add__(self, other: "Query") -> "Query":
+        return joined("", (self, other))
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+
+def block(text: str, /, **slots: "str | int | Query") -> Query:
+    """Return a block of SQL with its slots filled; see Note [Blocks]. Raises ValueError as ``bind`` does."""
+    lines = [_filled(line, slots) for line in dedent(text).strip("\n").rstrip().split("\n")]
+    params = _merged(slot.params for slot in slots.values() if isinstance(slot, Query))
+    return Query("\n".join(line for line in lines if line is not None), params)
+
+
+def joined(separator: str, parts: "Iterable[str | Query]") -> Query:
+    """Join parts as ``str.join`` does, parameters included."""
+    queries = [part if isinstance(part, Query) else Query(part) for part in parts]
+    return Query(separator.join(query.text for query in queries), _merged(query.params for query in queries))
+
+
+def compiled(sql: str, params: Iterable[Any]) -> Query:
+    """Return a statement that Django has compiled, whose parameters have places and no names."""
+    names = count()
+    text = _PLACE.sub(lambda match: match[0] if match[0] == "%%" else f"%(place_{next(names)})s", sql)
+    return Query(text, {f"place_{number}": value for number, value in enumerate(params)})
+
+
+def _filled(line: str, slots: "Mapping[str, str | int | Query]") -> str | None:
+    """Return a line with its slots filled, or None where it had nothing but empty ones."""
+    matches = list(_SLOT.finditer(line))
+    if not matches:
+        return line
+    pieces, end = [], 0
+    indent = "\n" + " " * (len(line) - len(line.lstrip()))
+    for match in matches:
+        slot = slots[match[1]]
+        value = slot.text if isinstance(slot, Query) else str(slot)
+        pieces += [line[end : match.start()], value.replace("\n", indent)]
+        end = match.end()
+    filled = "".join([*pieces, line[end:]])
+    return filled if filled.strip() else None
+
+
+def _merged(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for params in several:
+        for name, value in params.items():
+            if merged.setdefault(name, value) is not value and merged[name] != value:
+                raise ValueError(f"Parameter {name} has two values.")
+    return merged | {}
+
+
+def quote(name: str) -> str:
+    """Quote an identifier; a percent sign is doubled, for the text goes through parameter substitution."""
+    return quoted(name).replace("%", "%%")

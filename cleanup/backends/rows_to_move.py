@@ -1,0 +1,87 @@
+"""The reads of rows that discovery needs, as portable SQL: identifiers quoted, values as parameters."""
+
+from collections.abc import Sequence
+
+from cleanup.backends.catalogue import Column, Table, quoted
+from cleanup.backends.conditions import Condition
+from cleanup.backends.folders import live_condition
+from cleanup.backends.keys import digits_in_text, same_key
+from cleanup.backends.query import Query, block, joined, quote
+from cleanup.folder_tables import FolderTables
+
+
+def odd_uuids(table: Table, column: str) -> str:
+    """Select, on SQLite, the UUIDs that are not stored as 32 lower-case hexadecimal digits; takes no parameters."""
+    key = quoted(column)
+    return (
+        f"SELECT {key} FROM {table.name.quoted}"
+        f" WHERE typeof({key}) <> 'text' OR length({key}) <> 32 OR {key} GLOB '*[^0-9a-f]*'"
+    )
+
+
+def row_that_would_move(
+    table: Table,
+    folders: Table,
+    columns: Sequence[tuple[str, str]],
+    tables: FolderTables,
+    *,
+    spelled: bool,
+    condition: Condition | None,
+    vendor: str,
+) -> Query:
+    """Select 1 if a row of ``table`` names a folder of an application with several roots or same-named siblings.
+
+    ``columns`` are pairs of a column and the column of folders that it copies; ``spelled`` and ``condition`` as in a
+    reference: any spelling of a UUID, and what the row must be like.
+    """
+    equal = _equal_on_postgresql if vendor == "postgresql" else _equal
+    conditions: list[str | Query] = [
+        equal(table.column(own), folders.column(other), spelled=spelled) for own, other in columns
+    ]
+    if condition is not None:
+        conditions.append(condition.sql("r", vendor=vendor))
+    name = quote(tables.folder_name)
+    return block(
+        """
+        SELECT 1
+          FROM {table} AS r
+          JOIN {folders} AS f ON {joined}
+         WHERE f.{application} IN (
+               SELECT {application}
+                 FROM {folders}
+                WHERE {parent} IS NULL AND {application} IS NOT NULL AND {live}
+                GROUP BY {application}
+               HAVING count(*) > 1
+                UNION
+               SELECT {application}
+                 FROM {folders}
+                WHERE {parent} IS NOT NULL AND {application} IS NOT NULL AND {live}
+                GROUP BY {application}, {parent}, {name}
+               HAVING count(*) > 1)
+         LIMIT 1
+        """,
+        table=_relation(table),
+        folders=_relation(folders),
+        joined=joined(" AND ", conditions),
+        application=quote(tables.folder_application),
+        parent=quote(tables.folder_parent),
+        live=live_condition(tables, prefix=""),
+        name=f'{name} COLLATE "C"' if vendor == "postgresql" else f"{name} COLLATE BINARY",
+    )
+
+
+def _relation(table: Table) -> str:
+    return table.name.quoted.replace("%", "%%")
+
+
+def _equal_on_postgresql(own: Column, other: Column, *, spelled: bool) -> str:
+    return same_key(f"r.{quote(own.name)}", f"f.{quote(other.name)}", own=own, of_key=other, spelled=spelled)
+
+
+def _equal(own: Column, other: Column, *, spelled: bool) -> str:
+    left, right = f"r.{quote(own.name)}", f"f.{quote(other.name)}"
+    if spelled:
+        left, right = (digits_in_text(f"CAST({side} AS text)") for side in (left, right))
+    elif own.type != other.type:
+        left, right = f"CAST({left} AS text)", f"CAST({right} AS text)"
+    return f"{left} = {right}"

@@ -1,0 +1,209 @@
+"""One connection: identifiers, plain execution, transactions.
+
+Invariants: every identifier is quoted here; every value is a parameter; nothing here opens or ends a transaction.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup.backends.catalogue import Table, TableName
+from cleanup.backends.cells import Cells
+from cleanup.backends.query import Query, block, joined, quote
+
+#: Where an error keeps the tables of the statement that met it.
+STATEMENT_TABLES = "statement_tables"
+
+#: A table in a statement, as ``relation`` and ``model_table`` spell it.
+_NAMED_TABLE = re.compile(r'(?:FROM|JOIN|UPDATE|INTO|ONLY)\s+((?:"[^"]+"\.)?"[^"]+")')
+_OWN_TABLE = re.compile(r"(?:^|\.)cleanup_")
+
+
+class Session(ABC):
+    """One connection, in the words of its database."""
+
+    cells: Cells
+    # What differs from database to database, and is asked for elsewhere.
+
+    vendor: ClassVar[str]
+    one_writer: ClassVar[bool]
+    """Only one transaction writes at a time, and one that only reads might keep it from writing."""
+    storage_classes: ClassVar[bool]
+    """A column holds values of any type, each of which is compared as it is."""
+    alters_columns: ClassVar[bool]
+    """A column's type and constraints can be changed where the table stands."""
+    builds_concurrently: ClassVar[bool]
+    """An index can be built, or dropped, beside writers."""
+    bypasses_triggers: ClassVar[bool]
+    """A session can keep triggers from firing, if its role may."""
+    has_roles: ClassVar[bool]
+    """There are roles and privileges."""
+    write_ahead_log: ClassVar[bool]
+    """What is written is logged first, and the log is archived or replicated."""
+    seconds_per_row: ClassVar[float]
+    """What moving a row takes, as tests/benchmarks measures it."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+
+    # Identifiers and plain execution.
+
+    def quote(self, name: str) -> str:
+        """Quote an identifier."""
+        return quote(name)
+
+    def model_table(self, db_table: str) -> str:
+        """Quote a table as a model spells it: as Django does, which leaves quotes alone that stand there already.
+
+        So a model reaches another schema by ``archive"."folder``.
+        """
+        return self.connection.ops.quote_name(db_table).replace("%", "%%")
+
+    def relation(self, name: TableName) -> str:
+        """Quote a table's name, with its schema where it has one."""
+        return f"{self.quote(name.schema)}.{self.quote(name.name)}" if name.schema else self.quote(name.name)
+
+    def _execute(self, cursor: Any, query: Query | str, params: Sequence[Any]) -> None:
+        """Execute, and note on an error the tables that the statement names: the server does not always say."""
+        sql, given = (query.text, dict(query.params)) if isinstance(query, Query) else (query, list(params))
+        try:
+            cursor.execute(sql, given)
+        except DatabaseError as error:
+            tables = dict.fromkeys(match[1].replace('"', "") for match in _NAMED_TABLE.finditer(sql))
+            vars(error).setdefault(STATEMENT_TABLES, [name for name in tables if not _OWN_TABLE.search(name)])
+            raise
+
+    def fetch(self, query: Query | str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Execute and return all rows. A text has its parameters, by their places, beside it."""
+        with self.connection.cursor() as cursor:
+            self._execute(cursor, query, params)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def fetch_in_pieces(self, query: Query | str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Execute and yield the rows, of which there may be very many."""
+        with self.connection.cursor() as cursor:
+            self._execute(cursor, query, params)
+            while rows := cursor.fetchmany(1000):
+                yield from rows
+
+    def fetch_each(self, queries: Iterable[Query]) -> list[tuple[Any, ...]]:
+        """Execute several queries as one statement and return all rows, each with the number of its query before it."""
+        numbered = [
+            block(
+                """
+                SELECT {number}, q.*
+                  FROM (
+                    {query}
+                  ) AS q
+                """,
+                number=number,
+                query=query,
+            )
+            for number, query in enumerate(queries)
+        ]
+        return self.fetch(joined("\nUNION ALL\n", numbered)) if numbered else []
+
+    def execute(self, query: Query | str, params: Sequence[Any] = ()) -> int:
+        """Execute and return the number of rows affected."""
+        with self.connection.cursor() as cursor:
+            self._execute(cursor, query, params)
+            return int(cursor.rowcount)
+
+    # Transactions.
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Set, for the transaction that begins, what every one of ours sets; see ``cleanup.backends.pinning``."""
+
+    @abstractmethod
+    def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
+        """Set, for this transaction alone, timeouts and whatever could change a plan, a parse or a value.
+
+        Where it writes, foreign keys are checked in the end. Where it need not be durable, its commit does not wait for
+        the disk: a crash of the server may undo it, whole, until somebody's later commit has waited.
+        """
+
+    @contextmanager
+    def pinned(self, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
+        """Pin within a transaction of somebody else, who gets back what it had set.
+
+        Where the block raises, that is left to the savepoint around it. Here nothing is set, so nothing is restored.
+        """
+        self.pin(session_name=session_name, writing=writing)
+        yield
+
+    def limit_statements(self, milliseconds: int) -> None:  # noqa: B027  # nothing to do where a statement waits for none
+        """Have each statement of this transaction end after a time, whatever it waits for."""
+
+    @abstractmethod
+    def catalogue_digest(self, tables: Collection[TableName]) -> str:
+        """Return a digest that is another one once a table is defined otherwise, or refers to one of the tables."""
+
+    @abstractmethod
+    def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
+        """Keep the written tables as they are defined until the transaction ends, and return the digest of then.
+
+        Comes before all other locks.
+        """
+
+    @abstractmethod
+    def limit_wait(self) -> None:
+        """Before a statement that may wait for others: let it wait the less, the longer others may wait for us.
+
+        The statements of a backend see to it themselves.
+        """
+
+    @abstractmethod
+    def commit_lazily(self) -> None:
+        """Let this transaction's commit not wait for the disk; what is committed later brings it there too."""
+
+    @abstractmethod
+    def force_constraints(self) -> None:
+        """Check deferred constraints now. Raises IntegrityError."""
+
+    @abstractmethod
+    def identity(self) -> str:
+        """Return what tells this database from a restored copy of it."""
+
+    # Own tables.
+
+    def update_many(
+        self, table: str, key: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]], *, now: str
+    ) -> None:
+        """Set ``columns`` (name, type) of the rows whose ``key`` is each row's first value, and ``now`` to the time.
+
+        For the product's own tables; here one statement repeated, overridden where one statement can do it at once.
+        """
+        assignments = ", ".join(f"{self.quote(column)} = %s" for column, _ in columns)
+        with self.connection.cursor() as cursor:
+            cursor.executemany(
+                f"UPDATE {self.quote(table)} SET {assignments}, {self.quote(now)} = {self.clock()}"
+                f" WHERE {self.quote(key)} = %s",
+                [[*values, key_value] for key_value, *values in rows],
+            )
+
+    @abstractmethod
+    def clock(self) -> str:
+        """Return the SQL of the database's own time now."""
+
+
+class Room:
+    """Statements of one kind on a session's connection."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.cells = session.cells
+        self.connection = session.connection
+        self.quote = session.quote
+        self.relation = session.relation
+        self.model_table = session.model_table
+        self.fetch = session.fetch
+        self.fetch_in_pieces = session.fetch_in_pieces
+        self.fetch_each = session.fetch_each
+        self.execute = session.execute
+        self.limit_wait = session.limit_wait

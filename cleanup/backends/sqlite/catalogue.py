@@ -1,0 +1,542 @@
+"""SQLite's catalogue, read through its pragmas as table-valued functions: one statement for all tables.
+
+What no pragma tells (the text of expressions, predicates and triggers) is read from the stored SQL by tokens. Names of
+tables and columns are compared without regard to the case of ASCII letters, as SQLite does.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from itertools import groupby
+from typing import Any, cast
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup import conf
+from cleanup.backends.catalogue import (
+    Action,
+    Check,
+    Column,
+    ForeignKey,
+    PlacedColumn,
+    Published,
+    Table,
+    TableName,
+    Trigger,
+    UniqueKey,
+    quoted,
+)
+from cleanup.guard_names import TRIGGERS
+
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
+
+#: Pragmas read the columns of ordinary tables; a virtual table's module may not be there.
+_ORDINARY = "m.type = 'table' AND upper(substr(ltrim(m.sql), 1, 14)) <> 'CREATE VIRTUAL'"
+
+_COLUMNS = f"""
+SELECT m.name, c.name, c.type, c."notnull", c.hidden, c.pk, c.cid + 1
+  FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c
+ WHERE {_ORDINARY} ORDER BY m.name, c.cid
+"""
+
+_FOREIGN_KEYS = f"""
+SELECT m.name, k.id, k."table", k."from", k."to", k.on_delete, k.on_update
+  FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) k
+ WHERE {_ORDINARY} ORDER BY m.name, k.id, k.seq
+"""
+
+_INDEXES = f"""
+SELECT m.name, l.name, l."unique", l.origin, l.partial, x.name, x.coll
+  FROM sqlite_master m JOIN pragma_index_list(m.name) l JOIN pragma_index_xinfo(l.name) x
+ WHERE {_ORDINARY} AND x."key" = 1 AND m.name IN ({{names}}) ORDER BY m.name, l.name, x.seqno
+"""
+
+_TOKEN = re.compile(
+    r"""(?P<blank>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))"""
+    r"""|(?P<string>'(?:[^']|'')*')"""
+    r"""|(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])"""
+    r"""|(?P<word>[^\W\d][\w$]*)"""
+    r"""|(?P<other>\d[\w.]*|.)""",
+    re.DOTALL,
+)
+
+
+class Catalogue:
+    """The catalogue behind one connection to SQLite 3.35 or newer; read once per instance, a statement per subject."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+
+    def _fetch(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, list(params) or None)
+            return list(cursor.fetchall())
+
+    @cached_property
+    def _schema(self) -> list[tuple[str, str, str, str | None]]:
+        return cast("list[tuple[str, str, str, str | None]]", self._fetch(_SCHEMA))
+
+    @cached_property
+    def _kinds(self) -> dict[TableName, str]:
+        """Every table and view with its kind."""
+        return {
+            TableName("", name): "virtual" if _words(sql or "")[1:2] == ["VIRTUAL"] else kind
+            for kind, name, _, sql in self._schema
+            if kind in {"table", "view"}
+        }
+
+    @cached_property
+    def _names(self) -> dict[str, TableName]:
+        return {_fold(table.name): table for table in self._kinds}
+
+    @cached_property
+    def _columns(self) -> dict[TableName, list[tuple[Column, int]]]:
+        """The columns of every ordinary table, each with its place in the primary key, from 1 (0: none)."""
+        columns = {}
+        for name, rows in groupby(self._fetch(_COLUMNS), key=lambda row: row[0]):
+            table = TableName("", name)
+            group = list(rows)
+            never_null = self._key_is_never_null(table, group)
+            columns[table] = [
+                (
+                    Column(
+                        column,
+                        kind,
+                        not_null=bool(not_null) or (bool(place) and never_null),
+                        generated=hidden in {2, 3},
+                        number=number,
+                        base=affinity(kind),
+                    ),
+                    place,
+                )
+                for _, column, kind, not_null, hidden, place, number in group
+            ]
+            if any(column.generated for column, _ in columns[table]):
+                columns[table] = self._with_expressions(table, columns[table])
+        return columns
+
+    def _with_expressions(self, table: TableName, columns: list[tuple[Column, int]]) -> list[tuple[Column, int]]:
+        """Add what generated columns are computed from."""
+        names = [column.name for column, _ in columns]
+        expressions = {
+            _fold(name): expression
+            for name, keyword, expression in _table_parts(self._tables_sql.get(table.name, ""))
+            if keyword == "AS"
+        }
+        return [
+            (
+                replace(
+                    column,
+                    expression=(expression := expressions.get(_fold(column.name), "")),
+                    computed_from=frozenset(_mentioned(expression, names)),
+                )
+                if column.generated
+                else column,
+                place,
+            )
+            for column, place in columns
+        ]
+
+    @cached_property
+    def _tables_sql(self) -> dict[str, str]:
+        return {name: sql or "" for kind, name, _, sql in self._schema if kind == "table"}
+
+    def _checks(self, table: TableName) -> Iterator[Check]:
+        names = [column.name for column, _ in self._columns.get(table, ())]
+        for name, keyword, expression in _table_parts(self._tables_sql.get(table.name, "")):
+            if keyword == "CHECK":
+                yield Check(name or "CHECK", tuple(_mentioned(expression, names)), expression)
+
+    def _key_is_never_null(self, table: TableName, rows: Sequence[tuple[Any, ...]]) -> bool:
+        """Tell whether the primary key is the rowid itself, or the table has none: else SQLite allows nulls in it."""
+        key_types = [kind for _, _, kind, _, _, place, _ in rows if place]
+        return [kind.upper() for kind in key_types] == ["INTEGER"] or table in self._without_rowid
+
+    @cached_property
+    def _without_rowid(self) -> frozenset[TableName]:
+        return frozenset(
+            TableName("", name)
+            for kind, name, _, sql in self._schema
+            if kind == "table" and "WITHOUT" in (tail := _words(sql or "", after_last=")")) and "ROWID" in tail
+        )
+
+    def resolve(self, name: str) -> TableName | None:
+        """Return the table of that name, in the database's spelling, or None."""
+        return self._names.get(_fold(name.strip('"')))
+
+    def resolve_all(self, names: Iterable[str]) -> dict[str, TableName]:
+        """Resolve many names; those that mean no table are missing from the answer."""
+        return {name: table for name in names if (table := self.resolve(name)) is not None}
+
+    def schemas_with(self, names: Sequence[str]) -> list[str]:
+        """Return nothing: there are no schemas."""
+        return []
+
+    def partition_key(self, table: TableName) -> str:
+        """Return nothing: there are no partitions."""
+        return ""
+
+    def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
+        """Return the columns of tables, from their lower-case spelling to the database's own."""
+        return {table: self._spelled[table] for table in tables if table in self._spelled}
+
+    @cached_property
+    def _spelled(self) -> dict[TableName, dict[str, str]]:
+        return {
+            table: {_fold(column.name): column.name for column, _ in columns}
+            for table, columns in self._columns.items()
+        }
+
+    def column_spelling(self, column: str) -> str:
+        """Spell a column in lower case."""
+        return _fold(column)
+
+    def topmost(self, table: TableName) -> TableName:
+        """Return the table itself: there are no partitions."""
+        return table
+
+    def foreign_keys(self) -> Sequence[ForeignKey]:
+        """Return every foreign key whose two tables exist."""
+        return self._foreign_keys
+
+    @cached_property
+    def _foreign_keys(self) -> tuple[ForeignKey, ...]:
+        ((enforced,),) = self._fetch("PRAGMA foreign_keys")
+        keys = []
+        for (name, number), rows in groupby(self._fetch(_FOREIGN_KEYS), key=lambda row: (row[0], row[1])):
+            key = self._foreign_key(TableName("", name), number, list(rows), enforced=bool(enforced))
+            if key is not None:
+                keys.append(key)
+        return tuple(keys)
+
+    def _foreign_key(
+        self, table: TableName, number: int, rows: Sequence[tuple[Any, ...]], *, enforced: bool
+    ) -> ForeignKey | None:
+        _, _, target_name, _, _, on_delete, on_update = rows[0]
+        target = self.resolve(target_name)
+        if target is None or target not in self._columns:
+            return None
+        primary = [column.name for column, place in sorted(self._columns[target], key=_place) if place]
+        own, other = self.column_names([table])[table], self.column_names([target])[target]
+        columns = [own[_fold(row[3])] for row in rows]
+        # Without a column list a foreign key means the primary key; one of another width matches nothing.
+        named = [row[4] for row in rows]
+        targets = primary if None in named else [other.get(_fold(column), column) for column in named]
+        if len(targets) != len(columns):
+            return None
+        return ForeignKey(
+            name=f"{table.name}_fk{number}",
+            table=table,
+            columns=tuple(columns),
+            target=target,
+            target_columns=tuple(targets),
+            on_delete=cast("Action", on_delete.lower()),
+            on_update=cast("Action", on_update.lower()),
+            deferrable=True,  # by PRAGMA defer_foreign_keys
+            enforced=enforced,
+        )
+
+    def foreign_keys_to(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
+        """Return every foreign key that references one of the tables."""
+        asked = set(tables)
+        return tuple(key for key in self._foreign_keys if key.target in asked)
+
+    def foreign_keys_of(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
+        """Return every foreign key that one of the tables owns."""
+        asked = set(tables)
+        return tuple(key for key in self._foreign_keys if key.table in asked)
+
+    def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
+        """Return the tables that exist, by name."""
+        wanted = sorted(set(tables) & set(self._kinds))
+        ordinary = [table for table in wanted if table in self._columns]
+        indexes = self._read_indexes(ordinary)
+        estimates = self._estimate(ordinary)
+        described = {}
+        for table in wanted:
+            serving = tuple(index.plain_columns for index in indexes.get(table, ()) if index.serves_equality)
+            described[table] = Table(
+                name=table,
+                columns=tuple(column for column, _ in self._columns.get(table, ())),
+                uniques=tuple(self._uniques(table, indexes.get(table, ()))),
+                checks=tuple(self._checks(table)),
+                triggers=tuple(self._triggers(table)),
+                indexed_columns=frozenset(columns[0] for columns in serving),
+                indexes=serving,
+                estimated_rows=estimates.get(table, 0),
+                kind=self._kinds[table],
+            )
+        return self._with_key_indexes(described)
+
+    def _with_key_indexes(self, described: dict[TableName, Table]) -> dict[TableName, Table]:
+        """Add the index that a primary key is where no index is listed for it (the rowid, or WITHOUT ROWID)."""
+        complete = {}
+        for name, table in described.items():
+            keys = tuple(unique.columns for unique in table.uniques if unique.primary)
+            indexes = tuple(dict.fromkeys(table.indexes + keys))
+            complete[name] = replace(
+                table, indexes=indexes, indexed_columns=frozenset(columns[0] for columns in indexes)
+            )
+        return complete
+
+    def _read_indexes(self, tables: Sequence[TableName]) -> dict[TableName, list["_Index"]]:
+        if not tables:
+            return {}
+        sql = {name: text for kind, name, _, text in self._schema if kind == "index"}
+        placeholders = ", ".join(["%s"] * len(tables))
+        rows = self._fetch(_INDEXES.format(names=placeholders), [table.name for table in tables])
+        indexes: dict[TableName, list[_Index]] = {}
+        for (table_name, name), group in groupby(rows, key=lambda row: (row[0], row[1])):
+            parts = list(group)
+            table = TableName("", table_name)
+            _, _, unique, origin, partial, _, _ = parts[0]
+            indexes.setdefault(table, []).append(
+                _Index(
+                    name=name,
+                    unique=bool(unique),
+                    primary=origin == "pk",
+                    partial=bool(partial),
+                    columns=tuple(row[5] for row in parts),
+                    collations=tuple(row[6] for row in parts),
+                    sql=sql.get(name) or "",
+                )
+            )
+        return indexes
+
+    def _uniques(self, table: TableName, indexes: Sequence["_Index"]) -> Iterator[UniqueKey]:
+        columns = self._columns.get(table, [])
+        primary = tuple(column.name for column, place in sorted(columns, key=_place) if place)
+        if primary:
+            key = UniqueKey(f"{table.name}_pkey", primary, tuple(quoted(column) for column in primary), primary=True)
+            index = next((index for index in indexes if index.primary), None)
+            if index is not None and set(index.collations) != {"BINARY"}:
+                key = replace(index.as_unique_key(primary), name=key.name, primary=True)
+            yield key
+        for index in indexes:
+            if index.unique and not index.primary:
+                yield index.as_unique_key([column.name for column, _ in columns])
+
+    def _triggers(self, table: TableName) -> Iterator[Trigger]:
+        for kind, name, table_name, sql in self._schema:
+            # Our guards are constraints in all but form.
+            if kind == "trigger" and name not in TRIGGERS and _fold(table_name) == _fold(table.name):
+                event, columns = _trigger_event(sql or "")
+                spelled = {_fold(column.name): column.name for column, _ in self._columns.get(table, ())}
+                yield Trigger(
+                    name, table, frozenset({event}), frozenset(spelled.get(_fold(column), column) for column in columns)
+                )
+
+    def _estimate(self, tables: Sequence[TableName]) -> dict[TableName, int]:
+        """Count rows, but no further than what counts as a large table; beyond, the largest rowid is as good."""
+        if not tables:
+            return {}
+        limit = conf.large_table() + 1
+        selects = []
+        for table in tables:
+            counted = f"(SELECT count(*) FROM (SELECT 1 FROM {table.quoted} LIMIT {limit}))"
+            beyond = "0" if table in self._without_rowid else f"(SELECT max(rowid) FROM {table.quoted})"
+            selects.append(f"CASE WHEN {counted} < {limit} THEN {counted} ELSE max({limit}, {beyond}) END")
+        counts = [
+            count
+            for start in range(0, len(selects), 500)
+            for count in self._fetch(f"SELECT {', '.join(selects[start : start + 500])}")[0]
+        ]
+        return dict(zip(tables, counts, strict=True))
+
+    def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
+        """Return the columns of every table, or those whose names contain one of these."""
+        return [
+            PlacedColumn(
+                table,
+                column,
+                base=column.type,
+                sole_key=bool(place) and sum(number > 0 for _, number in columns) == 1,
+                rowid=table not in self._without_rowid,
+            )
+            for table, columns in self._columns.items()
+            for column, place in columns
+            if containing is None or any(word.lower() in column.name.lower() for word in containing)
+        ]
+
+    def published(self) -> Sequence[Published]:
+        return ()
+
+    def may_bypass_triggers(self) -> bool:
+        """Tell that triggers always fire."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """An index by its key parts; a part without a column name is an expression."""
+
+    name: str
+    unique: bool
+    primary: bool
+    partial: bool
+    columns: tuple[str | None, ...]
+    collations: tuple[str, ...]
+    sql: str
+
+    @property
+    def plain_columns(self) -> tuple[str, ...]:
+        """The plain columns before the first expression."""
+        leading: list[str] = []
+        for column in self.columns:
+            if column is None:
+                break
+            leading.append(column)
+        return tuple(leading)
+
+    @property
+    def serves_equality(self) -> bool:
+        """Tell whether equality on the leading columns can use this index."""
+        if not self.plain_columns or self.collations[0] != "BINARY":
+            return False
+        if not self.partial:
+            return True
+        _, predicate = _index_parts(self.sql)
+        words = [text for _, text in _tokens(predicate or "") if text not in "()"]
+        column, rest = words[:1], [word.upper() for word in words[1:]]
+        is_not_null = rest in (["IS", "NOT", "NULL"], ["NOTNULL"], ["NOT", "NULL"])
+        return is_not_null and _fold(_unquote(column[0])) == _fold(self.plain_columns[0])
+
+    def as_unique_key(self, table_columns: Sequence[str]) -> UniqueKey:
+        """Return it as a unique key; the columns of expressions and predicate are those whose names occur there."""
+        simple = not self.partial and None not in self.columns and set(self.collations) == {"BINARY"}
+        texts, predicate = _index_parts(self.sql)
+        columns = [column for column in self.columns if column is not None]
+        parts = []
+        for place, (column, collation) in enumerate(zip(self.columns, self.collations, strict=True)):
+            if column is None:
+                parts.append(texts[place])
+            else:
+                parts.append(quoted(column) if collation == "BINARY" else f"{quoted(column)} COLLATE {collation}")
+        if not simple:
+            columns += _mentioned(" ".join([*texts, predicate or ""]), table_columns)
+        return UniqueKey(
+            name=self.name,
+            columns=tuple(dict.fromkeys(columns)),
+            parts=tuple(parts),
+            predicate=predicate,
+            simple=simple,
+        )
+
+
+def _fold(name: str) -> str:
+    """Lower ASCII letters, and only those, as SQLite does when it compares names."""
+    if name.isascii():
+        return name.lower()
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
+def affinity(declared: str) -> str:
+    """Return how a column of that declared type stores values (Datatypes In SQLite, 3.1)."""
+    kind = declared.upper()
+    if "INT" in kind:
+        return "INTEGER"
+    if any(word in kind for word in ("CHAR", "CLOB", "TEXT")):
+        return "TEXT"
+    if "BLOB" in kind or not kind:
+        return "BLOB"
+    return "REAL" if any(word in kind for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
+
+
+def _place(entry: tuple[Column, int]) -> int:
+    return entry[1]
+
+
+@lru_cache(maxsize=1024)  # the same few definitions are read over and over
+def _tokens(sql: str) -> tuple[tuple[int, str], ...]:
+    """Split SQL into tokens with their positions, without blanks and comments."""
+    return tuple((match.start(), match.group()) for match in _TOKEN.finditer(sql) if match.lastgroup != "blank")
+
+
+def _words(sql: str, *, after_last: str = "") -> list[str]:
+    """Return the tokens in upper case, or only those after the last one of a kind."""
+    words = [text.upper() for _, text in _tokens(sql)]
+    if after_last in words:
+        return words[len(words) - words[::-1].index(after_last) :]
+    return words
+
+
+def _unquote(token: str) -> str:
+    if token[:1] in {'"', "`"}:
+        return token[1:-1].replace(token[0] * 2, token[0])
+    return token[1:-1] if token[:1] == "[" else token
+
+
+def _mentioned(expression: str, columns: Iterable[str]) -> list[str]:
+    """Return the columns that an expression names."""
+    names = {_fold(_unquote(text)) for _, text in _tokens(expression)}
+    return [column for column in columns if _fold(column) in names]
+
+
+#: What begins a constraint of a table instead of a column.
+_OF_TABLE = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
+
+
+def _table_parts(sql: str) -> Iterator[tuple[str, str, str]]:
+    """Yield name, keyword and text of each ``CHECK (text)`` and ``AS (text)`` of a CREATE TABLE statement.
+
+    The name is that of the column, or of the constraint where it has one.
+    """
+    tokens = _tokens(sql)
+    depth, column, named, keyword, begin = 0, "", "", "", 0
+    first = True  # of a definition
+    for place, (position, text) in enumerate(tokens):
+        word = text.upper()
+        if text == ")" and depth == 2 and keyword:
+            yield (named or column), keyword, sql[begin:position].strip()
+            keyword = named = ""
+        depth += {"(": 1, ")": -1}.get(text, 0)
+        if depth == 1 and text in {"(", ","}:
+            first, column, named = True, "", ""
+        elif depth == 1 and first:
+            column, first = "" if word in _OF_TABLE else _unquote(text), False
+        if depth == 1 and word == "CONSTRAINT" and place + 1 < len(tokens):
+            named = _unquote(tokens[place + 1][1])
+        if text == "(" and depth == 2 and tokens[place - 1][1].upper() in {"CHECK", "AS"}:
+            keyword, begin = tokens[place - 1][1].upper(), position + 1
+            if keyword == "AS":
+                named = ""
+
+
+def _index_parts(sql: str) -> tuple[list[str], str | None]:
+    """Return the texts of the key parts (without a direction) and of the predicate of a CREATE INDEX statement."""
+    tokens = _tokens(sql)
+    start = next((place for place, (_, text) in enumerate(tokens) if text.upper() == "ON"), len(tokens)) + 2
+    parts: list[str] = []
+    depth, begin = 0, 0
+    for place in range(start, len(tokens)):
+        position, text = tokens[place]
+        depth += {"(": 1, ")": -1}.get(text, 0)
+        if text == "(" and depth == 1:
+            begin = position + 1
+        elif (text == "," and depth == 1) or (text == ")" and depth == 0):
+            parts.append(re.sub(r"\s+(ASC|DESC)\s*$", "", sql[begin:position].strip(), flags=re.IGNORECASE))
+            begin = position + 1
+        if text == ")" and depth == 0:
+            rest = tokens[place + 1 :]
+            predicate = sql[rest[0][0] + len("WHERE") :].strip() if rest and rest[0][1].upper() == "WHERE" else None
+            return parts, predicate
+    return parts, None
+
+
+def _trigger_event(sql: str) -> tuple[str, list[str]]:
+    """Return the event of a CREATE TRIGGER statement, and the columns of UPDATE OF."""
+    tokens = [text for _, text in _tokens(sql)]
+    words = [text.upper() for text in tokens]
+    place = words.index("TRIGGER") + 1
+    if words[place : place + 3] == ["IF", "NOT", "EXISTS"]:
+        place += 3
+    place += 3 if words[place + 1] == "." else 1
+    while words[place] not in {"INSERT", "UPDATE", "DELETE"}:
+        place += 1
+    event = words[place].lower()
+    columns: list[str] = []
+    if words[place + 1] == "OF":
+        end = words.index("ON", place)
+        columns = [_unquote(text) for text in tokens[place + 2 : end] if text != ","]
+    return event, columns

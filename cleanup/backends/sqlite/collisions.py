@@ -1,0 +1,68 @@
+"""SQLite's part of foreseeing collisions."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from cleanup.backends.catalogue import UniqueKey
+from cleanup.backends.collisions import Change, CollisionSql, Judged, Met
+from cleanup.backends.query import Query, block, quote
+from cleanup.backends.sqlite.cells import applied, collation, decoded, encoded, json_array
+from cleanup.backends.sqlite.targets import matches_of
+
+
+class Collisions(CollisionSql):
+    """Keys and cells are JSON arrays of cells."""
+
+    def _row(self, table: int, row: Sequence[Any]) -> Met:
+        rule, alike, family, place, rival, point, key, moves, body, cells = row
+        return Met(
+            table,
+            rule,
+            alike,
+            family,
+            place,
+            rival,
+            point,
+            tuple(json.loads(key)),
+            moves,
+            body,
+            tuple(json.loads(cells)),
+        )
+
+    def _change(self, change: Change, *, number: int | str) -> Query:
+        columns = [f"t.{quote(column)} AS __k{place}" for place, column in enumerate(change.target.key)]
+        for place, name in enumerate(change.columns):
+            kind = change.target.table.column(name).type
+            columns.append(f"{applied(decoded(f'm.n{place}'), kind)} AS __n{place}")
+        return block(
+            "SELECT m.point AS __point, m.rank AS __rank, {columns} FROM {matches}",
+            columns=", ".join(columns),
+            matches=matches_of(change.target, number=number),
+        )
+
+    def _spared(self, judged: Judged, *, number: int) -> Query:
+        return Query(
+            f"SELECT {decoded('value')} AS __s FROM json_each(%(spared_{number})s)",
+            {f"spared_{number}": json.dumps(list(judged.spare))},
+        )
+
+    def _cells(self, expressions: Sequence[str]) -> str:
+        return json_array([encoded(expression) for expression in expressions])
+
+    def _greatest(self, expressions: Sequence[str]) -> str:
+        if len(expressions) == 1:
+            return expressions[0]
+        return f"max({', '.join(f'coalesce({expression}, -1)' for expression in expressions)})"
+
+    def _equals(self, unique: UniqueKey, place: int, left: str, right: str) -> str:
+        return f"{left} = {right} COLLATE {collation(unique.parts[place])}"
+
+    def _ordered(self, unique: UniqueKey, place: int) -> str:
+        return f"__u{place} COLLATE {collation(unique.parts[place])}"
+
+    def _nested(self) -> str:
+        return "CROSS JOIN"
+
+    def _no_rival(self) -> str:
+        return "NULL"

@@ -1,0 +1,157 @@
+"""The guards in SQLite's words."""
+
+from collections.abc import Iterator, Sequence
+
+from cleanup.backends import guards
+from cleanup.backends.catalogue import TableName, quoted
+from cleanup.backends.findings import BLANKS
+from cleanup.backends.guards import IndexFound, KeyFound, Standing
+from cleanup.backends.predicates import predicate_of
+from cleanup.backends.sqlite.folders import FolderSql
+from cleanup.guard_names import TRIGGERS, VALIDATED_BY, Guard
+
+_INDEXES = """
+SELECT m.name, l.name, l."unique", x.name, x.coll, i.sql
+  FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS l JOIN pragma_index_xinfo(l.name) AS x
+  LEFT JOIN sqlite_master AS i ON i.type = 'index' AND i.name = l.name
+ WHERE m.type = 'table' AND x."key" = 1 AND m.name IN (%s, %s) ORDER BY m.name, l.name, x.seqno
+"""
+
+_FOREIGN_KEYS = """
+SELECT m.name, k.id, k."table", k."from", k."to"
+  FROM sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS k
+ WHERE m.type = 'table' AND m.name IN (%s, %s) ORDER BY m.name, k.id, k.seq
+"""
+
+
+class GuardSql(FolderSql, guards.GuardSql):
+    """SQLite's words: what is no index is a trigger, for a constraint would mean to write the table anew."""
+
+    triggers = True
+
+    def truth(self, value: bool) -> str:  # noqa: FBT001  # it is the value
+        return str(int(value))
+
+    def relation(self, table: TableName) -> str:
+        # Within CREATE TRIGGER and after ON, a table has no schema.
+        return self.session.quote(table.name)
+
+    def trimmed(self, expression: str) -> str:
+        return f"trim({expression}, char({', '.join(str(ord(blank)) for blank in BLANKS)}))"
+
+    def indexed_name(self) -> str:
+        return f"{self.name} COLLATE BINARY"
+
+    def make(self, guard: Guard) -> list[str]:
+        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+            parts, where = self.unique_index(guard)
+            return [self.create_index(guard, self.folder_table, parts, unique=True, where=where)]
+        return list(self._triggers(guard).values())
+
+    def drop(self, guard: Guard) -> list[str]:
+        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+            return [self.drop_index(self.folder_table, guard)]
+        kept = set(self._of_host(guard))
+        return [f"DROP TRIGGER IF EXISTS {self.session.quote(name)}" for name in self._triggers(guard).keys() - kept]
+
+    def others_of_name(self, name: str, table: TableName) -> list[str]:  # names are unique in the whole file
+        found = [
+            row[0]
+            for row in self.session.fetch("SELECT coalesce(sql, name) FROM sqlite_master WHERE name = %s", [name])
+        ]
+        return [*found, *(self._of_host(Guard(name)).values() if name in set(Guard) else ())]
+
+    def _of_host(self, guard: Guard) -> dict[str, str]:
+        """Return the triggers that have names of the guard's and do not do what it does, with their SQL."""
+        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+            return {}
+        ours, there = self._triggers(guard), self._there()
+        return {name: there[name] for name in ours if name in there and _raises(guard) not in there[name]}
+
+    def _there(self) -> dict[str, str]:
+        return dict(self.session.fetch("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
+
+    # Note [Triggers]. They fire after the row, and look at both ends, so that rows of one statement may come in any
+    # order: a folder before its parent, when removed folders are restored.
+
+    def _triggers(self, guard: Guard) -> dict[str, str]:
+        key, parent, owner = self.folder_key, self.parent, self.owner
+        if guard == Guard.PARENT_APPLICATION:
+            broken = f"{self._other_folder(parent, owner)} OR {self._stray(self.folders, parent, owner)}"
+            return self._pair(guard, "", self.folders, (key, parent, owner), broken)
+        if guard == Guard.FILE_APPLICATION:
+            folder, file_owner = self.file_folder, self.file_owner
+            of_file = self._other_folder(folder, file_owner, named=self.folder_of_file(f"NEW.{folder}"))
+            own = self._pair(guard, "", self.files, (folder, file_owner), of_file)
+            broken = self._stray(self.files, folder, file_owner, named=self.folder_of_file(f"c.{folder}"))
+            return own | self._pair(guard, "_folder", self.folders, (key, owner), broken)
+        live = "".join(f" AND {condition}" for condition in self.live_conditions("NEW."))
+        of_live = [self.session.quote(column) for column in self.tables.live or {}]
+        if guard == Guard.OWN_PARENT:
+            return self._pair(guard, "", self.folders, (key, parent, *of_live), f"NEW.{parent} = NEW.{key}{live}")
+        broken = f"{self.trimmed(f'NEW.{self.name}')} = ''{live}"
+        return self._pair(guard, "", self.folders, (self.name, *of_live), broken)
+
+    def _other_folder(self, column: str, owner: str, *, named: str = "") -> str:
+        """Test whether the new row's folder is another application's."""
+        return (
+            f"(NEW.{owner} IS NOT NULL AND EXISTS (SELECT 1 FROM {self.folders} AS p"
+            f" WHERE p.{self.folder_key} = {named or f'NEW.{column}'} AND p.{self.owner} IS NOT NEW.{owner}))"
+        )
+
+    def _stray(self, table: str, column: str, owner: str, *, named: str = "") -> str:
+        """Test whether rows in the new folder are another application's."""
+        return (
+            f"EXISTS (SELECT 1 FROM {table} AS c WHERE {named or f'c.{column}'} = NEW.{self.folder_key}"
+            f" AND c.{owner} IS NOT NULL AND c.{owner} IS NOT NEW.{self.owner})"
+        )
+
+    def _pair(self, guard: Guard, what: str, table: str, columns: Sequence[str], broken: str) -> dict[str, str]:
+        found = {}
+        for event, of in (("insert", ""), ("update", f" OF {', '.join(dict.fromkeys(columns))}")):
+            name = f"{guard}{what}_{event}"
+            found[name] = (
+                f"CREATE TRIGGER {self.session.quote(name)} AFTER {event.upper()}{of} ON {table}"
+                f" WHEN {broken} BEGIN SELECT {_raises(guard)}; END"
+            )
+        return found
+
+    def _indexes(self) -> list[IndexFound]:
+        indexes: dict[tuple[str, str], IndexFound] = {}
+        tables = [self.folder_table.name, self.file_table.name]
+        for table, name, unique, column, _, sql in self.session.fetch(_INDEXES, tables):
+            before = indexes.get((table, name))
+            parts = (*(before.parts if before else ()), quoted(column) if column else "")
+            predicate = predicate_of(sql or "")
+            indexes[table, name] = IndexFound(
+                TableName("", table), name, bool(unique), valid=True, parts=parts, predicate=predicate
+            )
+        return list(indexes.values())
+
+    def _foreign_keys(self) -> list[KeyFound]:
+        keys: dict[tuple[str, int], KeyFound] = {}
+        tables = [self.folder_table.name, self.file_table.name]
+        for table, number, target, column, target_column in self.session.fetch(_FOREIGN_KEYS, tables):
+            before = keys.get((table, number))
+            pairs = (before.pairs if before else frozenset()) | {(column, target_column or "")}
+            keys[table, number] = KeyFound(
+                TableName("", table), f"{table}_fk{number}", pairs, TableName("", target), validated=True
+            )
+        return list(keys.values())
+
+    def _rules(self) -> Iterator[tuple[Guard, Standing]]:
+        there = self._there()
+        if not TRIGGERS & set(there):
+            return
+        for guard in (Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION, Guard.OWN_PARENT, Guard.BLANK_NAME):
+            wanted = {name: sql.replace("%%", "%") for name, sql in self._triggers(guard).items()}
+            if any(_raises(guard) in there.get(name, "") for name in wanted):
+                same = all(there.get(name) == sql for name, sql in wanted.items())
+                # Nothing in the catalogue says that older rows were looked at.
+                whole = same and guard not in VALIDATED_BY
+                yield guard, Standing(guard, self.folder_table, ours=True, whole=whole, usable=same)
+
+
+def _raises(guard: Guard) -> str:
+    """Return what all triggers of a guard do, and no others."""
+    return f"RAISE(ABORT, '{guard}')"

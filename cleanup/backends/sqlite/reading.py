@@ -1,0 +1,117 @@
+"""SQLite: reads of the mapped tables; there is one writer, so that nothing is locked."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cleanup.backends import reading
+from cleanup.backends.catalogue import Table
+from cleanup.backends.changes import Counted, Keys, Target
+from cleanup.backends.query import Query, block, quote
+from cleanup.backends.sqlite.cells import as_json, encoded, json_array, listed, member, name_of
+from cleanup.backends.sqlite.targets import key_rows, matches_of, same_key
+from cleanup.folder_tables import FolderTables, KeyColumn
+from cleanup.planning import FolderRow
+
+
+class Reading(reading.Reading):
+    """Keys are spelled here: the database does not know how."""
+
+    def serialize(self, tables: FolderTables, application: str) -> None:
+        # There is one writer, and this changes nothing but to become it, now: after a look it would be too late.
+        self.execute("UPDATE cleanup_structurelock SET taken_at = taken_at WHERE application_key = %s", [application])
+
+    def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
+        found = self.fetch(self._applications(tables, keys))
+        return {self._spelling(tables.application_key, value) for (value,) in found}
+
+    def read_parents(
+        self, tables: FolderTables, keys: Sequence[str], *, lock: bool
+    ) -> Iterator[tuple[str, str, str | None]]:
+        of_application, of_folder = tables.application_key, tables.folder_key
+        for owner, folder, above in self.fetch_in_pieces(self._parents(tables, keys)):
+            parent_key = None if above is None else self._spelling(of_folder, above)
+            yield self._spelling(of_application, owner), self._spelling(of_folder, folder), parent_key
+
+    def read_folders(
+        self,
+        tables: FolderTables,
+        keys: Sequence[str],
+        *,
+        lock: bool,
+        columns: Sequence[str] = (),
+        near: Sequence[str] | None = None,
+    ) -> dict[str, list[FolderRow]]:
+        folders: dict[str, list[FolderRow]] = {}
+        of_application, of_folder = tables.application_key, tables.folder_key
+        rows = self.fetch_in_pieces(self._folders(tables, keys, columns=columns, near=near))
+        for application_key, folder_key, parent_key, folder_name, age, is_live, *cells in rows:
+            row = FolderRow(
+                self._spelling(of_folder, folder_key),
+                None if parent_key is None else self._spelling(of_folder, parent_key),
+                name_of(folder_name),
+                age,
+                bool(is_live),
+                tuple(cells),
+            )
+            folders.setdefault(self._spelling(of_application, application_key), []).append(row)
+        return folders
+
+    def count_journaled(
+        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
+    ) -> list[Counted]:
+        first, *others = [f"json_extract(c.value, '$.keys[{place}]')" for place in range(len(key))]
+        cells = ["k.value", *(f"json_extract({keys}, '$[' || k.key || ']')" for keys in others)]
+        counted = self.fetch(
+            block(
+                """
+                SELECT s.point_id, count(DISTINCT {key})
+                  FROM cleanup_snapshotrow AS s, json_each(s.changes) AS c, json_each({first}) AS k
+                 WHERE s.kind = 'moved' AND s."table" = %(table)s
+                   AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                 GROUP BY s.point_id
+                """,
+                key=json_array(cells),
+                first=first,
+            ).bind(table=label, points=as_json(points))
+        )
+        return [Counted(point, table.name, count) for point, count in counted]
+
+    def matching(self, target: Target, *, number: int | str) -> Query:
+        return matches_of(target, number=number)
+
+    def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Query:
+        values = ", ".join(f"{member(place)} AS {quote(name)}" for place, (name, _) in enumerate(columns))
+        return Query(f"SELECT {values} FROM json_each(%(listed)s)", {"listed": as_json([list(row) for row in rows])})
+
+    def _key(self, expression: str) -> str:
+        return expression
+
+    def _cell(self, expression: str) -> str:
+        return encoded(expression)
+
+    def _ages(self, created: str, key: KeyColumn) -> str:
+        return f"{created} IS NULL, {created} COLLATE BINARY, {quote(key.column)} COLLATE BINARY"
+
+    def _among(self, key: KeyColumn, expression: str, keys: Sequence[str], *, name: str = "keys") -> Query:
+        cells = [self.cells.key_cell(key, value) for value in keys]
+        return Query(f"{expression} IN {listed(name)}", {name: as_json(cells)})
+
+    def _row_key(self, target: Target) -> str:
+        return json_array([encoded(f"t.{quote(column)}") for column in target.key])
+
+    def _rows_of_keys(self, table: Table, key: tuple[str, ...], rows: Keys) -> Query:
+        return block(
+            """
+            ({keys}) AS m
+            CROSS JOIN {table} AS t ON {same_key}
+            """,
+            keys=key_rows(key, rows),
+            table=self.relation(table.name),
+            same_key=same_key(key, "t", "m"),
+        )
+
+    def _spelling(self, key: KeyColumn, value: Any) -> str:
+        text = str(value)
+        if key.is_uuid and len(text) == 32:
+            text = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}".lower()
+        return text

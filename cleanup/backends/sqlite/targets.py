@@ -1,0 +1,109 @@
+"""Which rows a change of values means: the pairs of old and new as ``m``, the rows as ``t``."""
+
+from cleanup.backends.catalogue import Table
+from cleanup.backends.changes import Keys, Target
+from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.sqlite.cells import applied, as_json, decoded, encoded, json_array, listed, member
+from cleanup.backends.sqlite.session import relation
+
+
+def pairs_of(target: Target, *, number: int | str) -> Query:
+    """Return the query of point, rank, and for each column ``o`` and ``n``, the old and new cell.
+
+    ``d`` and ``e`` are their values as the column would hold them.
+    """
+    width, pairs = range(len(target.columns)), target.pairs
+    names = ["point", "rank", *(f"o{place}" for place in width), *(f"n{place}" for place in width)]
+    values = (
+        f"{applied(decoded(f'q.{cell}{place}'), target.table.column(column).type)} AS {value}{place}"
+        for place, column in enumerate(target.columns)
+        for cell, value in (("o", "d"), ("n", "e"))
+    )
+    rows = list(zip(pairs.points, pairs.ranks, *pairs.olds, *pairs.news, strict=True))
+    return block(
+        """
+        SELECT q.*, {values}
+          FROM (SELECT {cells}
+                  FROM json_each(%(pairs_{number})s)) AS q
+        """,
+        number=number,
+        values=", ".join(values),
+        cells=", ".join(f"{member(place)} AS {name}" for place, name in enumerate(names)),
+    ).bind(**{f"pairs_{number}": as_json(rows)})
+
+
+def matches_of(target: Target, *, number: int | str) -> Query:
+    """Return the join of the pairs ``m`` with the target's rows ``t`` that hold one of the old values.
+
+    By the index on the column if there is one; otherwise the table is read once, and the pairs by an index that SQLite
+    makes for the statement, which it can only if the column's affinity is out of the way.
+    """
+    pairs = block(
+        """
+        (
+          WITH m AS MATERIALIZED (
+            {pairs}
+          )
+          SELECT * FROM m
+        ) AS m
+        """,
+        pairs=pairs_of(target, number=number),
+    )
+    rows = Query(f"{relation(target.table.name)} AS t")
+    first, second = (pairs, rows) if is_indexed(target) else (rows, pairs)
+    return block(
+        """
+        {first}
+        CROSS JOIN {second}
+        ON {condition}
+        """,
+        first=first,
+        second=second,
+        condition=condition_of(target, number=number),
+    )
+
+
+def is_indexed(target: Target) -> bool:
+    """Return whether an index finds the rows by the target's columns."""
+    kinds = target.condition.columns if target.condition else ()
+    return any(
+        index[0] in target.columns or (index[0] in kinds and len(index) > 1 and index[1] in target.columns)
+        for index in target.table.indexes
+    )
+
+
+def condition_of(target: Target, *, number: int | str) -> Query:
+    """Return the condition of the rows to change."""
+    plus = "" if is_indexed(target) else "+"
+    parts: list[str | Query] = [
+        f"{plus}t.{quote(column)} = m.d{place} COLLATE BINARY" for place, column in enumerate(target.columns)
+    ]
+    if target.condition:
+        parts.append(target.condition.sql("t", vendor="sqlite", name=f"kind_{number}"))
+    if target.spare:
+        name = f"spare_{number}"
+        parts.append(Query(f"t.{quote(target.key[0])} NOT IN {listed(name)}", {name: as_json(target.spare)}))
+    return joined("\n  AND ", parts)
+
+
+def key_rows(key: tuple[str, ...], rows: Keys) -> Query:
+    """Return the query of ``point`` and the values ``d0`` ... of keys."""
+    values = (f"{decoded(member(place + 1))} AS d{place}" for place in range(len(key)))
+    return block(
+        "SELECT {point} AS point, {values} FROM json_each(%(rows)s)", point=member(0), values=", ".join(values)
+    ).bind(rows=as_json(list(zip(rows.points, *rows.columns, strict=True))))
+
+
+def same_key(key: tuple[str, ...], table: str, rows: str) -> str:
+    """Return the condition that a row has the key values ``d0`` ... of ``rows``."""
+    return " AND ".join(f"{table}.{quote(column)} = {rows}.d{place}" for place, column in enumerate(key))
+
+
+def key_cells(key: tuple[str, ...], *, name: str = "k") -> str:
+    """Return the cells of the key of row ``t``, called ``name`` and their place."""
+    return ", ".join(f"{encoded(f't.{quote(column)}')} AS {name}{place}" for place, column in enumerate(key))
+
+
+def image_of(table: Table) -> str:
+    """Return the image of row ``t``: the JSON array of its cells."""
+    return json_array([encoded(f"t.{quote(column.name)}") for column in table.columns if not column.generated])

@@ -1,0 +1,532 @@
+"""SQLite: undo, by statements that compare first and change then."""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+
+from cleanup.backends import undoing
+from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.backends.changes import (
+    Cell,
+    Counted,
+    ImageLink,
+    Images,
+    Part,
+    Restoration,
+    Returned,
+    RowConflict,
+    StructureTable,
+    UndoTarget,
+)
+from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.sqlite.cells import applied, as_json, collation, decoded, encoded, json_array, member
+from cleanup.backends.sqlite.session import Session, referencing_first
+from cleanup.backends.sqlite.targets import same_key
+from cleanup.exceptions import CountMismatch
+from cleanup.folder_tables import KeyColumn
+
+
+class Undoing(undoing.Undoing):
+    """There is one writer: what was compared is what is changed."""
+
+    session: Session
+
+    # Moves.
+
+    def restore_moved(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Restoration:
+        restored: list[Counted] = []
+        conflicts: list[RowConflict] = []
+        expected = []
+        judged = [self._judged(target, points=points, step=step) for target in targets]
+        for target, verdicts in zip(targets, judged, strict=True):
+            rows = self.fetch(_counted(target, verdicts))
+            self._require_all(target.table, sum(row[2] for row in rows), target.rows)
+            expected.append(sum(count for _, verdict, count, *_ in rows if verdict == "restore"))
+            for point, verdict, count, cells, given in rows:
+                if verdict == "restore":
+                    restored.append(Counted(point, target.table.name, count))
+                elif verdict != "same":
+                    column = "+".join(target.columns) if verdict != "row_missing" else ""
+                    key, new = (tuple(json.loads(found)) for found in (cells, given))
+                    conflicts.append(RowConflict(point, target.table.name, verdict, key, column, target.columns, new))
+        if len(targets) > 1:
+            self.session.defer_foreign_keys()
+        for number in referencing_first(self.session, [target.table for target in targets]):
+            if expected[number]:
+                changed = self.execute(self._move_back(targets[number], judged[number]))
+                if changed != expected[number]:
+                    table = str(targets[number].table.name)
+                    raise CountMismatch(table=table, moved=changed, journaled=expected[number])
+        return Restoration(restored, conflicts)
+
+    def _move_back(self, target: UndoTarget, verdicts: Query) -> Query:
+        return block(
+            """
+            UPDATE {table} AS t
+               SET {assignments}
+              FROM (
+                WITH {verdicts}
+                SELECT * FROM verdicts WHERE verdict = 'restore'
+              ) AS m
+             WHERE {same_row}
+            """,
+            table=self.relation(target.table.name),
+            assignments=", ".join(f"{quote(column)} = m.v{place}" for place, column in enumerate(target.columns)),
+            verdicts=verdicts,
+            same_row=same_key(target.key, "t", "m"),
+        )
+
+    def _judged(self, target: UndoTarget, *, points: Sequence[int], step: int) -> Query:
+        """Return CTEs, the last of which is ``verdicts``: the moved rows, what to do with each and why.
+
+        ``k0`` ... are the journaled key cells, ``d0`` ... the values of the key now, ``v0`` ... the old values.
+        """
+        ctes = [self._changes(target), _journaled(target), self._verdicts(target)]
+        if target.must_exist is not None and target.returned is not None:
+            ctes = [*self._returned(*target.must_exist, target.returned, points), *ctes]
+        return joined(", ", ctes).bind(points=as_json(list(points)), step=step)
+
+    def _changes(self, target: UndoTarget) -> Query:
+        width = range(len(target.columns))
+        cells = [f"json_extract(e.value, '$.from[{place}]') AS o{place}" for place in width]
+        cells += [f"json_extract(e.value, '$.to[{place}]') AS n{place}" for place in width]
+        cells += [f"json_extract(e.value, '$.keys[{place}]') AS keys{place}" for place in range(len(target.key))]
+        # See Note [Affinity]: a new value counts as ours in either form.
+        stored = [
+            encoded(applied(decoded(f"s.n{place}"), target.table.column(column).type))
+            for place, column in enumerate(target.columns)
+        ]
+        values = (
+            f"{decoded(f's.o{place}')} AS v{place}, {decoded(f's.n{place}')} AS w{place}, {cell} AS x{place}"
+            for place, cell in enumerate(stored)
+        )
+        part = Query("")
+        if target.part is not None:
+            part = Query(
+                "AND s.id IN (SELECT value FROM json_each(%(part)s))", {"part": as_json(list(target.part.snapshots))}
+            )
+        return block(
+            """
+            changes AS MATERIALIZED (
+                -- Each change: cells and values of old and new, and the keys of its rows.
+                SELECT s.*, {values}
+                  FROM (SELECT s.point_id AS point, {cells}
+                          FROM cleanup_snapshotrow AS s, json_each({changes}) AS e
+                         WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
+                           AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                           {part}) AS s
+            )
+            """,
+            values=", ".join(values),
+            cells=", ".join(cells),
+            changes=_changes_of(target),
+            part=part,
+        ).bind(table=target.table.journaled_as)
+
+    def _verdicts(self, target: UndoTarget) -> Query:
+        now = [encoded(f"t.{quote(column)}") for column in target.columns]
+        return block(
+            """
+            verdicts AS MATERIALIZED (
+                -- A key that was journaled is not null, so that a null key says that the row is gone.
+                SELECT j.*,
+                       CASE WHEN t.{key} IS NULL THEN 'row_missing'
+                            WHEN {done} THEN 'same'
+                            {missing_target}
+                            WHEN {expected} THEN 'restore'
+                            ELSE 'changed' END AS verdict
+                  FROM journaled AS j
+                  LEFT JOIN {table} AS t ON {same_row}
+            )
+            """,
+            key=quote(target.key[0]),
+            done=" AND ".join(f"{cell} IS j.o{place}" for place, cell in enumerate(now)),
+            missing_target=self._missing_target(target),
+            expected=" AND ".join(
+                f"(coalesce({cell} IN (j.n{place}, j.x{place}, j.o{place}), 0)"
+                f" OR {cell} IS NULL AND (j.n{place} IS NULL OR j.o{place} IS NULL))"
+                for place, cell in enumerate(now)
+            ),
+            table=self.relation(target.table.name),
+            same_row=same_key(target.key, "t", "j"),
+        )
+
+    def _missing_target(self, target: UndoTarget) -> str:
+        if target.must_exist is None:
+            return ""
+        table, columns = target.must_exist
+        spellings = [[f"j.v{place}" for place in range(len(columns))]]
+        if len(columns) == 1 and table.column(columns[0]).type.lower() in {"char(32)", "uuid"}:
+            # A generic foreign key may spell it otherwise than the folder itself.
+            spellings.append(["lower(replace(j.v0, '-', ''))"])
+        keys = ", ".join(f"f.{quote(column)}" for column in columns)
+        source = f"SELECT {keys} FROM {self.relation(table.name)} AS f"
+        if target.returned is not None:
+            source = f"SELECT f.__point, {keys} FROM returned AS f"
+            spellings = [["j.point", *values] for values in spellings]
+        there = " OR ".join(f"({', '.join(values)}) IN ({source})" for values in spellings)
+        return f"WHEN j.o0 IS NOT NULL AND NOT ({there}) THEN 'missing_target'"
+
+    def _returned(self, table: Table, columns: Sequence[str], returned: Returned, points: Sequence[int]) -> list[Query]:
+        """Return the CTEs up to ``returned``: the removed rows that are back, by point."""
+        images = Images(table, returned.columns, returned.identity, points=points, step=returned.step)
+        back = block(
+            """
+            returned AS MATERIALIZED (
+                -- The removed rows that are back: the very rows, not others that have their values.
+                SELECT i.__point, {columns}
+                  FROM images AS i
+                 CROSS JOIN {table} AS f ON {same}
+            )
+            """,
+            columns=", ".join(f"f.{quote(column)}" for column in columns),
+            table=self.relation(table.name),
+            same=" AND ".join(
+                f"f.{quote(column)} {'IS' if place else '='} i.{quote(column)}"
+                for place, column in enumerate(returned.identity)
+            ),
+        )
+        return [_images(images, name="_of_returned"), back]
+
+    # Removed rows.
+
+    def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
+        table = images.table
+        if conflicts := self._conflicts(images, foreign_keys):
+            return Restoration([], conflicts)
+        ctes = _images(images)
+        ((journaled,),) = self.fetch(block("WITH {images} SELECT count(*) FROM images", images=ctes))
+        self._require_all(table, journaled + len(images.left_out), images.rows)
+        absent = f"NOT EXISTS (SELECT 1 FROM {self.relation(table.name)} AS t WHERE {_same_columns(images.key)})"
+        counts = self.fetch(
+            block(
+                """
+                WITH {images}
+                SELECT i.__point, count(*) FROM images AS i WHERE {absent} GROUP BY i.__point
+                """,
+                images=ctes,
+                absent=absent,
+            )
+        )
+        expected = sum(count for _, count in counts)
+        inserted = self.execute(self._insertion(images, absent)) if expected else 0
+        if inserted != expected:
+            raise CountMismatch(table=str(table.name), moved=inserted, journaled=expected)
+        return Restoration([Counted(point, table.name, count) for point, count in counts], [])
+
+    def _insertion(self, images: Images, absent: str) -> Query:
+        return block(
+            """
+            INSERT INTO {table} ({columns})
+            SELECT {columns}
+              FROM (
+                WITH {images}
+                SELECT i.* FROM images AS i WHERE {absent}
+              )
+            """,
+            table=self.relation(images.table.name),
+            columns=", ".join(map(quote, images.columns)),
+            images=_images(images),
+            absent=absent,
+        )
+
+    def _conflicts(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> list[RowConflict]:
+        problems = [
+            self._row_exists(images),
+            *(self._unique_taken(images, unique) for unique in images.uniques),
+            *(self._target_missing(images, key) for key in foreign_keys if set(key.columns) <= set(images.columns)),
+        ]
+        rows = self.fetch(
+            block("WITH {images}\n{problems}", images=_images(images), problems=joined("\nUNION ALL\n", problems))
+        )
+        return [
+            RowConflict(point, images.table.name, code, tuple(json.loads(cells)), column, constraint=name)
+            for point, code, cells, column, name in rows
+        ]
+
+    def _row_exists(self, images: Images) -> Query:
+        return block(
+            """
+            SELECT i.__point, 'row_exists', i.__key, '', ''
+              FROM images AS i
+             CROSS JOIN {table} AS t ON {same_key}
+             WHERE {differs}
+            """,
+            table=self.relation(images.table.name),
+            same_key=_same_columns(images.key),
+            differs=_differs(images.columns),
+        )
+
+    def _unique_taken(self, images: Images, unique: UniqueKey) -> Query:
+        columns = [f"{quote(column)} AS __k{place}" for place, column in enumerate(images.key)]
+        columns += [f"({part}) AS __u{place}".replace("%", "%%") for place, part in enumerate(unique.parts)]
+        return block(
+            """
+            SELECT a.__point, 'unique_taken', a.__key, {names}
+              FROM (SELECT __point, __key, {columns} FROM images {where}) AS a
+             CROSS JOIN (SELECT {columns} FROM {table} {where}) AS b ON {equal}
+               AND NOT ({itself})
+            """,
+            names=_named(unique),
+            columns=", ".join(columns),
+            where=f"WHERE ({unique.predicate})".replace("%", "%%") if unique.predicate else "",
+            table=self.relation(images.table.name),
+            equal=" AND ".join(
+                f"b.__u{place} = a.__u{place} COLLATE {collation(part)}" for place, part in enumerate(unique.parts)
+            ),
+            itself=" AND ".join(f"b.__k{place} = a.__k{place}" for place in range(len(images.key))),
+        )
+
+    def _target_missing(self, images: Images, foreign_key: ForeignKey) -> Query:
+        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
+        among = ""
+        if foreign_key.target == images.table.name and {other for _, other in pairs} <= set(images.columns):
+            owns = ", ".join(f"i.{quote(own)}" for own, _ in pairs)
+            others = ", ".join(quote(other) for _, other in pairs)
+            among = f"AND ({owns}) NOT IN (SELECT {others} FROM images)"
+        return block(
+            """
+            SELECT i.__point, 'missing_target', i.__key, {names}
+              FROM images AS i
+             WHERE {given}
+               AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same_key})
+               AND NOT EXISTS (SELECT 1 FROM {target} AS f WHERE {there})
+               {among}
+            """,
+            names=_named(foreign_key),
+            given=" AND ".join(f"i.{quote(own)} IS NOT NULL" for own, _ in pairs),
+            table=self.relation(images.table.name),
+            same_key=_same_columns(images.key),
+            target=self.relation(foreign_key.target),
+            there=" AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs),
+            among=among,
+        )
+
+    def image_links(self, images: Images, *, foreign_key: ForeignKey) -> Iterator[ImageLink]:
+        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
+        rows = self.fetch_in_pieces(
+            block(
+                """
+                WITH {images}
+                SELECT i.__point, i.__key, f.__key
+                  FROM images AS i
+                  JOIN images AS f ON {needs}
+                 WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same_key})
+                   AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {there})
+                """,
+                images=_images(images),
+                needs=" AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs),
+                table=self.relation(images.table.name),
+                same_key=_same_columns(images.key),
+                there=" AND ".join(f"t.{quote(other)} = i.{quote(own)}" for own, other in pairs),
+            )
+        )
+        column = "+".join(foreign_key.columns)
+        for point, own, other in rows:
+            yield ImageLink(point, tuple(json.loads(own)), tuple(json.loads(other)), column)
+
+    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
+        pass  # only foreign keys can be deferred, and they are checked by COMMIT
+
+    # What a point taken by hand has seen.
+
+    def structure_differences(
+        self,
+        structure: StructureTable,
+        images: Images,
+        *,
+        application: str,
+        application_key: KeyColumn,
+        limit: int,
+    ) -> list[RowConflict]:
+        table = images.table
+        rows = self.fetch(
+            block(
+                """
+                WITH {images}
+                SELECT CASE WHEN t.{key} IS NULL THEN 'row_missing' ELSE 'changed' END, i.__key
+                  FROM images AS i
+                  LEFT JOIN {table} AS t ON {same_key}
+                 WHERE t.{key} IS NULL OR {differs}
+                 UNION ALL
+                SELECT 'extra', {row_key}
+                  FROM {table} AS t
+                 WHERE t.{owner} = {application}
+                   AND ({own}) NOT IN (SELECT {stored} FROM images)
+                 LIMIT %(limit)s
+                """,
+                images=_images(images),
+                key=quote(images.key[0]),
+                table=self.relation(table.name),
+                same_key=_same_columns(images.key),
+                differs=_differs(images.columns),
+                row_key=json_array([encoded(f"t.{quote(column)}") for column in images.key]),
+                owner=quote(structure.application),
+                application=decoded("%(application)s"),
+                own=", ".join(f"t.{quote(column)}" for column in images.key),
+                stored=", ".join(map(quote, images.key)),
+            ).bind(application=self.cells.key_cell(application_key, application), limit=limit)
+        )
+        (point,) = images.points
+        return [RowConflict(point, table.name, code, tuple(json.loads(cells))) for code, cells in rows]
+
+
+def _counted(target: UndoTarget, verdicts: Query) -> Query:
+    """Return the query of how many rows to restore, how many to leave, and each row that is in conflict."""
+    return block(
+        """
+        WITH {verdicts}
+        SELECT point, verdict, count(*), NULL, NULL
+          FROM verdicts
+         WHERE verdict IN ('restore', 'same')
+         GROUP BY point, verdict
+         UNION ALL
+        SELECT point, verdict, 1, {key}, {news}
+          FROM verdicts
+         WHERE verdict NOT IN ('restore', 'same')
+        """,
+        verdicts=verdicts,
+        key=json_array([f"k{place}" for place in range(len(target.key))]),
+        news=json_array([f"n{place}" for place in range(len(target.columns))]),
+    )
+
+
+def _journaled(target: UndoTarget) -> Query:
+    keys = (
+        ("e.value" if not place else f"json_extract(c.keys{place}, '$[' || e.key || ']')") + f" AS k{place}"
+        for place in range(len(target.key))
+    )
+    values = (
+        (f"q.w{target.columns.index(column)}" if column in target.columns else decoded(f"q.k{place}")) + f" AS d{place}"
+        for place, column in enumerate(target.key)
+    )
+    part = Query("")
+    if target.part is not None:
+        cells = ", ".join(f"q.k{place}" for place in range(len(target.key)))
+        part = block(
+            "WHERE ({cells}) IN {keys}", cells=cells, keys=_keys(target.part.keys, len(target.key), "part_keys")
+        )
+    return block(
+        """
+        journaled AS MATERIALIZED (
+            -- Each row that moved, by the key that it has now.
+            SELECT q.*, {values}
+              FROM (SELECT c.*, {keys} FROM changes AS c, json_each(c.keys0) AS e) AS q
+             {part}
+        )
+        """,
+        values=", ".join(values),
+        keys=", ".join(keys),
+        part=part,
+    )
+
+
+def _changes_of(target: UndoTarget) -> Query:
+    """Return the JSON array of a snapshot row's changes; the first format had one change a row, by column."""
+    if target.form > 1:
+        return Query("s.changes")
+    columns = {f"column_{place}": column for place, column in enumerate(target.columns)}
+    keys = {f"key_{place}": column for place, column in enumerate(target.key)}
+    return block(
+        "json_array(json_object('from', json_array({olds}), 'to', json_array({news}), 'keys', json_array({keys})))",
+        olds=", ".join(_named_member("s.changes", name, "json_extract(c.value, '$[0]')") for name in columns),
+        news=", ".join(_named_member("s.changes", name, "json_extract(c.value, '$[1]')") for name in columns),
+        keys=", ".join(f"json({_named_member('s.keys', name, 'c.value')})" for name in keys),
+    ).bind(**columns, **keys)
+
+
+def _named_member(document: str, name: str, value: str) -> str:
+    """Return a member of a JSON object by a name given as parameter (a path could not hold every name)."""
+    return f"(SELECT {value} FROM json_each({document}) AS c WHERE c.key = %({name})s)"
+
+
+def _images(images: Images, *, name: str = "") -> Query:
+    """Return the CTE ``images``: the removed rows as rows of the table again.
+
+    With ``__point``, ``__image`` (the JSON array of their cells) and ``__key`` (that of their key's cells); ``name``
+    ends the names of the parameters.
+    """
+    key_cells = [member(images.columns.index(column), of="e.value") for column in images.key]
+    instead, image, others = images.instead, "e.value", Query("")
+    if instead.cells:
+        cells = (
+            f", '$[{images.columns.index(column)}]', {member(place + 1, of='w.value')}"
+            for place, column in enumerate(instead.columns)
+        )
+        image = f"CASE WHEN w.value IS NULL THEN e.value ELSE json_set(e.value{''.join(cells)}) END"
+        others = block(
+            "LEFT JOIN json_each(%(instead)s) AS w ON {given} = {key}", given=member(0, of="w.value"), key=key_cells[0]
+        ).bind(instead=as_json([[own, *cells] for own, cells in instead.cells.items()]))
+    return block(
+        """
+        images AS MATERIALIZED (
+            SELECT q.*, {columns}
+              FROM (SELECT s.point_id AS __point, {image} AS __image, {key} AS __key
+                      FROM cleanup_snapshotrow AS s, json_each(s.images) AS e
+                      {others}
+                     WHERE s.kind = '{kind}' AND s."table" = %(table{name})s
+                       AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                       {of_step}
+                       {not_left_out}
+                       {part}) AS q
+        )
+        """,
+        columns=", ".join(
+            f"{decoded(member(place, of='q.__image'))} AS {quote(column)}"
+            for place, column in enumerate(images.columns)
+        ),
+        image=image,
+        key=json_array(key_cells),
+        others=others,
+        kind="structure" if images.step is None else "removed",
+        name=name,
+        of_step="" if images.step is None else Query(f"AND s.step = %(step{name})s", {f"step{name}": images.step}),
+        not_left_out=_not_among(images.left_out, key_cells),
+        part=_within(images.part, key_cells),
+    ).bind(points=as_json(list(images.points)), **{f"table{name}": images.table.journaled_as})
+
+
+def _not_among(left_out: Collection[tuple[Cell, ...]], cells: Sequence[str]) -> Query:
+    """Return the condition that rows, known by the cells of their key, are not among those left out."""
+    if not left_out:
+        return Query("")
+    # A key that holds a null is equal to none, and so is never among them.
+    return block(
+        "AND coalesce(({cells}) NOT IN {keys}, 1)",
+        cells=", ".join(cells),
+        keys=_keys(list(left_out), len(cells), "left_out"),
+    )
+
+
+def _within(part: Part | None, cells: Sequence[str]) -> Query:
+    """Return the condition that restricts rows of the journal, known by the cells of their key, to a part."""
+    if part is None:
+        return Query("")
+    return block(
+        "AND s.id IN (SELECT value FROM json_each(%(part)s)) AND ({cells}) IN {keys}",
+        cells=", ".join(cells),
+        keys=_keys(part.keys, len(cells), "part_keys"),
+    ).bind(part=as_json(list(part.snapshots)))
+
+
+def _keys(keys: Sequence[tuple[Cell, ...]], width: int, name: str) -> Query:
+    values = ", ".join(member(place) for place in range(width))
+    return Query(f"(SELECT {values} FROM json_each(%({name})s))", {name: as_json([list(key) for key in keys])})
+
+
+def _named(rule: UniqueKey | ForeignKey) -> str:
+    """Return, as two texts, the columns of a rule and its name."""
+    return ", ".join(
+        "'" + text.replace("'", "''").replace("%", "%%") + "'" for text in ("+".join(rule.columns), rule.name)
+    )
+
+
+def _differs(columns: Sequence[str]) -> str:
+    """Return the test whether row ``t`` is another one than its image ``i``."""
+    return "\n  OR ".join(
+        f"{encoded(f't.{quote(column)}')} IS NOT {member(place, of='i.__image')}"
+        for place, column in enumerate(columns)
+    )
+
+
+def _same_columns(key: tuple[str, ...]) -> str:
+    return " AND ".join(f"t.{quote(column)} = i.{quote(column)}" for column in key)

@@ -1,0 +1,19 @@
+SELECT "cleanup_result"."id" AS "pk",
+       "cleanup_result"."application_key" AS "application_key",
+       "cleanup_result"."point_id" AS "point_id",
+       "cleanup_result"."attempts" AS "attempts"
+FROM "cleanup_result"
+WHERE ("cleanup_result"."run_id" = %s
+       AND "cleanup_result"."status" = %s
+       AND NOT "cleanup_result"."alone")
+ORDER BY 2 ASC
+LIMIT 20;
+
+UPDATE "cleanup_result"
+SET "status" = %s,
+    "lease_token" = %s,
+    "lease_expires_at" = (django_format_dtdelta('+', STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW'), %s)),
+    "attempts" = ("cleanup_result"."attempts" + %s),
+    "worker" = %s,
+    "started_at" = STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')
+WHERE "cleanup_result"."id" IN (%s);

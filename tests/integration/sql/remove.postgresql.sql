@@ -1,0 +1,20 @@
+WITH gone AS (
+    -- The rows leave with their images.
+    DELETE FROM "public"."folders" AS t
+     USING unnest(%(point)s::bigint[], %(k0)s::text[], %(survivor)s::text[]) AS m(point, k0, survivor)
+     WHERE t."id" = m.k0::uuid
+    RETURNING m.*, left(t."name"::text, 255) AS name, to_json(ARRAY[t."id"::text, t."name"::text, t."parent_id"::text, t."application_id"::text, t."created_at"::text, t."updated_at"::text]) AS image
+), journaled AS (
+    INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
+    SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text
+      FROM (SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
+              FROM gone) AS numbered
+     GROUP BY point, chunk
+    RETURNING point_id, row_count
+), forwarded AS (
+    -- Where each folder went, for those who still ask for it.
+    INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)
+    SELECT k0, survivor, coalesce(name, ''), point
+      FROM gone
+)
+SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1;

@@ -1,0 +1,15 @@
+WITH gone AS (
+    -- The rows leave with their images.
+    DELETE FROM "public"."labels" AS t
+     USING unnest(%(point)s::bigint[], %(k0)s::text[], %(k1)s::text[]) AS m(point, k0, k1)
+     WHERE t."folder" = m.k0::uuid AND t."name" = m.k1::text
+    RETURNING m.*, to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS image
+), journaled AS (
+    INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
+    SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text
+      FROM (SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
+              FROM gone) AS numbered
+     GROUP BY point, chunk
+    RETURNING point_id, row_count
+)
+SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1;

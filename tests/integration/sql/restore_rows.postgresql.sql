@@ -1,0 +1,45 @@
+WITH images AS MATERIALIZED (
+    SELECT s.point_id AS __point, (e.value->>0)::uuid AS "id", (e.value->>1)::character varying AS "name", (e.value->>2)::uuid AS "parent_id", (e.value->>3)::uuid AS "application_id", (e.value->>4)::timestamp with time zone AS "created_at", (e.value->>5)::timestamp with time zone AS "updated_at"
+      FROM cleanup_snapshotrow AS s,
+           json_array_elements(s.images::json) AS e(value)
+     WHERE s.kind = 'removed' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
+       AND s.step = %(step)s
+    LIMIT 3
+), found AS MATERIALIZED (
+    -- Each image beside the row of its key, if there is one.
+    SELECT i.*, t."id" IS NOT NULL AS __there, t."id" IS NOT NULL AND (t."id"::text IS DISTINCT FROM i."id"::text
+      OR t."name"::text IS DISTINCT FROM i."name"::text
+      OR t."parent_id"::text IS DISTINCT FROM i."parent_id"::text
+      OR t."application_id"::text IS DISTINCT FROM i."application_id"::text
+      OR t."created_at"::text IS DISTINCT FROM i."created_at"::text
+      OR t."updated_at"::text IS DISTINCT FROM i."updated_at"::text) AS __differs
+      FROM images AS i
+      LEFT JOIN "public"."folders" AS t ON t."id" = i."id"
+), problems(point, code, key, columns, name) AS MATERIALIZED (
+    SELECT i.__point, 'row_exists', ARRAY[i."id"::text], ''::text, ''::text FROM found AS i WHERE i.__differs
+    UNION ALL
+    SELECT i.__point, 'missing_target', ARRAY[i."id"::text], 'application_id'::text, 'folders_application_id_0ccadc46_fk_customer_applications_id'::text
+      FROM found AS i
+     WHERE NOT i.__there AND i."application_id" IS NOT NULL
+       AND NOT EXISTS (SELECT FROM "public"."customer_applications" AS f WHERE f."id" = i."application_id")
+    UNION ALL
+    SELECT i.__point, 'missing_target', ARRAY[i."id"::text], 'parent_id'::text, 'folders_parent_id_bd43fe3e_fk_folders_id'::text
+      FROM found AS i
+     WHERE NOT i.__there AND i."parent_id" IS NOT NULL
+       AND NOT EXISTS (SELECT FROM "public"."folders" AS f WHERE f."id" = i."parent_id")
+       AND NOT EXISTS (SELECT FROM images AS f WHERE f."id" = i."parent_id")
+), absent AS MATERIALIZED (
+    SELECT * FROM found WHERE NOT __there
+), inserted AS (
+    -- All of them, or none.
+    INSERT INTO "public"."folders" ("id", "name", "parent_id", "application_id", "created_at", "updated_at") OVERRIDING SYSTEM VALUE
+    SELECT "id", "name", "parent_id", "application_id", "created_at", "updated_at" FROM absent WHERE NOT EXISTS (SELECT FROM problems)
+    RETURNING 1
+)
+SELECT point, code, key, columns, name, 0, 0 FROM problems
+UNION ALL
+SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)
+  FROM absent
+ GROUP BY __point
+UNION ALL
+SELECT NULL, '', NULL, NULL, NULL, count(*), 0 FROM images;

@@ -1,0 +1,41 @@
+WITH images AS MATERIALIZED (
+    SELECT s.point_id AS __point, (e.value->>0)::uuid AS "folder", (e.value->>1)::text AS "name", (e.value->>2)::integer AS "shade"
+      FROM cleanup_snapshotrow AS s,
+           json_array_elements(s.images::json) AS e(value)
+     WHERE s.kind = 'removed' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
+       AND s.step = %(step)s
+    LIMIT 2
+), found AS MATERIALIZED (
+    -- Each image beside the row of its key, if there is one.
+    SELECT i.*, t."folder" IS NOT NULL AS __there, t."folder" IS NOT NULL AND (t."folder"::text IS DISTINCT FROM i."folder"::text
+      OR t."name"::text IS DISTINCT FROM i."name"::text
+      OR t."shade"::text IS DISTINCT FROM i."shade"::text) AS __differs
+      FROM images AS i
+      LEFT JOIN "public"."labels" AS t ON t."folder" = i."folder" AND t."name" = i."name"
+), problems(point, code, key, columns, name) AS MATERIALIZED (
+    SELECT i.__point, 'row_exists', ARRAY[i."folder"::text, i."name"::text], ''::text, ''::text FROM found AS i WHERE i.__differs
+    UNION ALL
+    SELECT a.__point, 'unique_taken', a.__key, 'folder+shade'::text, 'labels_folder_shade_key'::text
+      FROM (SELECT __point, ARRAY["folder"::text, "name"::text] AS __key, (folder) AS __u0, (shade) AS __u1 FROM images ) AS a
+      JOIN (SELECT ARRAY["folder"::text, "name"::text] AS __key, (folder) AS __u0, (shade) AS __u1 FROM "public"."labels" ) AS b ON a.__u0 = b.__u0 AND a.__u1 = b.__u1
+     WHERE a.__key <> b.__key
+    UNION ALL
+    SELECT i.__point, 'missing_target', ARRAY[i."folder"::text, i."name"::text], 'folder'::text, 'labels_folder_fkey'::text
+      FROM found AS i
+     WHERE NOT i.__there AND i."folder" IS NOT NULL
+       AND NOT EXISTS (SELECT FROM "public"."folders" AS f WHERE f."id" = i."folder")
+), absent AS MATERIALIZED (
+    SELECT * FROM found WHERE NOT __there
+), inserted AS (
+    -- All of them, or none.
+    INSERT INTO "public"."labels" ("folder", "name", "shade") OVERRIDING SYSTEM VALUE
+    SELECT "folder", "name", "shade" FROM absent WHERE NOT EXISTS (SELECT FROM problems)
+    RETURNING 1
+)
+SELECT point, code, key, columns, name, 0, 0 FROM problems
+UNION ALL
+SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)
+  FROM absent
+ GROUP BY __point
+UNION ALL
+SELECT NULL, '', NULL, NULL, NULL, count(*), 0 FROM images;
