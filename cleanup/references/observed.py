@@ -102,7 +102,7 @@ class _Look:
             return "uuid"
         return "integer" if isinstance(key.field, IntegerField) else "text"
 
-    # States that say that a folder is deleted.
+    # States and switches that say that a folder is deleted.
 
     def _states(self) -> Iterator[Problem]:
         if conf.folder_live_is_set():
@@ -112,7 +112,11 @@ class _Look:
         for column in folders.columns:
             if column.name not in self.references.further_columns:
                 continue
-            if column.name not in labels and not soft_deletion.holds_states(column.name):
+            switch = soft_deletion.switches(column.name)
+            if not switch and column.name not in labels and not soft_deletion.holds_states(column.name):
                 continue
             values = self.sample.values(column.name, rows=_COUNTED, most=_MOST)
-            yield from soft_deletion.state_warning(folders.name, column, values, labels.get(column.name, ()))
+            if switch:
+                yield from soft_deletion.switch_warning(folders.name, column, values)
+            else:
+                yield from soft_deletion.state_warning(folders.name, column, values, labels.get(column.name, ()))

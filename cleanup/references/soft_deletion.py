@@ -1,7 +1,8 @@
 """Columns by which a host may mark folders as deleted, and the setting that says which folders are live. Pure.
 
 A name is judged by its words: ``deletedAt``, ``is_deleted``, ``IN-TRASH`` and ``dateremoved`` are marks, while
-``undeletable``, ``delete_protected`` and ``removed_count`` are not. A column of states is judged by its values.
+``undeletable``, ``delete_protected`` and ``removed_count`` are not. A column of states, or of a switch such as
+``is_active``, is judged by its values.
 """
 
 import json
@@ -14,10 +15,10 @@ from cleanup.references.words import split_glued, vocabulary, words_of
 #: Each says by itself that a row is deleted.
 _DELETED = vocabulary(
     "deleted trashed trash removed archived discarded recycled binned purged erased expunged destroyed scrapped"
-    " tombstone tombstoned trashcan recyclebin"
+    " tombstone tombstoned trashcan recyclebin voided wiped junked obsolete obsoleted deactivated inactivated"
 )
 #: These say so beside a word such as "date" or "flag"; alone they may as well mean an archive, or a right.
-_DELETION = vocabulary("delete deletion del archive archival remove removal recycle bin purge discard")
+_DELETION = vocabulary("delete deletion del archive archival remove removal recycle bin purge discard void wipe")
 _MARKING = vocabulary(
     "is in at on date datetime time timestamp tstamp ts flag flg yn mark marker marked soft pending scheduled"
 )
@@ -31,6 +32,14 @@ _VOCABULARY = _DELETED | _DELETION | _COMPANIONS | {"not"}
 _FLAGS = frozenset({"archive", "del", "delete", "recycle"})
 
 _STATES = vocabulary("status state stat lifecycle phase stage visibility condition disposition availability situation")
+#: What a column of states may hold beside words.
+_ABBREVIATED = vocabulary("d del x inactive void")
+#: Columns that say of a row that it is in use, and that it is not.
+_IN_USE = vocabulary("active enabled visible live alive valid current usable")
+_OUT_OF_USE = vocabulary("inactive disabled hidden invalid retired withdrawn unused dead expired")
+_SWITCHES = _IN_USE | _OUT_OF_USE
+_BESIDE_SWITCHES = vocabulary("is at on date time timestamp flag flg yn since still folder directory row record item")
+
 _DELETED_VALUES = _DELETED | frozenset({"deletion", "bin", "soft", "in", "for", "marked", "pending", "to", "be", "is"})
 
 #: What a live folder's mark usually holds, as text.
@@ -66,10 +75,16 @@ def holds_states(column: str) -> bool:
     return not _STATES.isdisjoint(split_glued(words_of(column), _STATES))
 
 
+def switches(column: str) -> bool:
+    """Return whether a column is named like one that says whether a row is in use."""
+    parts = set(split_glued(words_of(column), _SWITCHES | _BESIDE_SWITCHES | _NOT))
+    return bool(parts & _SWITCHES) and parts <= _SWITCHES | _BESIDE_SWITCHES | _NOT
+
+
 def _says_deleted(value: str) -> bool:
     """Return whether a value of a column of states says that the row is deleted."""
     words = set(words_of(value))
-    return bool(words & _DELETED) and words <= _DELETED_VALUES
+    return words <= _DELETED_VALUES and bool(words & _DELETED) or len(words) == 1 and words <= _ABBREVIATED
 
 
 def is_flag(column: Column) -> bool:
@@ -163,6 +178,24 @@ def state_warning(
         column.name,
         f"{table}.{column.name} {holds}{types}: folders may be marked as deleted by it, and would be merged with "
         f"others. {live_setting(column.name, value)}{several}",
+    )
+
+
+def switch_warning(table: TableName, column: Column, values: Mapping[str | None, int]) -> Iterator[Problem]:
+    """Warn of a column that says of some folders that they are in use, and of others that they are not."""
+    parts = set(split_glued(words_of(column.name), _SWITCHES | _BESIDE_SWITCHES | _NOT))
+    in_use = parts.isdisjoint(_OUT_OF_USE) == parts.isdisjoint(_NOT)
+    live = [value for value in values if (value is None or value.strip().lower() in _LIVE) != in_use]
+    if not live or len(live) == len(values) or (in_use and len(live) > 1):  # numbers or times of something else
+        return
+    usual = max(live, key=lambda value: values[value])
+    value = in_use if usual is not None and _is_boolean(column.type) else _as_value(column, usual)
+    yield Problem(
+        "soft_delete",
+        str(table),
+        column.name,
+        f"{table}.{column.name} holds {_listed(values)}: folders may be marked as deleted by it, and would be merged "
+        f"with others. {live_setting(column.name, value)}",
     )
 
 

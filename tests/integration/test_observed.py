@@ -200,6 +200,14 @@ class TestStates:
         assert 'status holds "ACTIVE" (11), "TRASHED" (1)' in message
         assert 'CLEANUP_FOLDER_LIVE = {"status": "ACTIVE"}' in message
 
+    def test_of_a_switch_are_warned_of_where_folders_differ(self, scratch_database):
+        tree(scratch_database, FOREST)
+        add(scratch_database, "is_active boolean DEFAULT true")
+        assert warnings(scratch_database) == []
+        execute(scratch_database, "UPDATE :folders SET is_active = false WHERE :folders.name = 'Photos'")
+        (message,) = warnings(scratch_database)
+        assert 'CLEANUP_FOLDER_LIVE = {"is_active": True}' in message
+
     @pytest.mark.parametrize("setting", ["CLEANUP_IGNORED_COLUMNS", "CLEANUP_FOLDER_LIVE"])
     def test_are_passed_over_where_a_setting_says_so(self, scratch_database, settings, setting):
         tree(scratch_database, FOREST)

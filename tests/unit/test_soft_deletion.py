@@ -1,7 +1,14 @@
 import pytest
 
 from cleanup.backends.catalogue import Column, TableName
-from cleanup.references.soft_deletion import holds_states, marks_deleted, setting_by_values, state_warning
+from cleanup.references.soft_deletion import (
+    holds_states,
+    marks_deleted,
+    setting_by_values,
+    state_warning,
+    switch_warning,
+    switches,
+)
 from cleanup.references.words import words_of
 
 MARKS = """
@@ -10,6 +17,7 @@ MARKS = """
     is_archived archivedAt archive_date recycled in_bin in_recycle_bin recycle_bin tombstone purged discarded_at
     delete_flag DelFlag delflag is_del deletion_date marked_for_deletion softDeleted soft_delete deleted_by_cascade
     not_deleted bDeleted folder_deleted_at fol_deleted trashed_from binned_at
+    voidedOn is_void obsolete wiped_at deactivatedAt
 """
 NO_MARKS = """
     undeletable delete_protected removed_count deletable can_be_deleted deleted_count trash_count archive_path archiver
@@ -93,7 +101,7 @@ class TestStates:
         column = Column("status", "text")
         return [warning.message for warning in state_warning(TableName("", "folders"), column, values, labels)]
 
-    @pytest.mark.parametrize("value", ["TRASHED", "archived", "deleted", "SOFT_DELETED", "inTrash", "Removed"])
+    @pytest.mark.parametrize("value", ["TRASHED", "archived", "deleted", "SOFT_DELETED", "inTrash", "Removed", "D", "inactive"])
     def test_that_say_deleted_are_warned_of(self, value):
         (message,) = self.warned({"ACTIVE": 5, value: 2})
         assert 'holds "ACTIVE" (5), ' in message
@@ -106,3 +114,38 @@ class TestStates:
     def test_of_a_type_count_where_none_occurs(self):
         (message,) = self.warned({}, ("live", "trashed"))
         assert 'CLEANUP_FOLDER_LIVE = {"status": "live"}' in message
+
+
+class TestSwitches:
+    def warned(self, column: Column, values: dict) -> list[str]:
+        return [warning.message for warning in switch_warning(TableName("", "folders"), column, values)]
+
+    @pytest.mark.parametrize("column", ["is_active", "isActive", "ENABLED", "hidden_at", "not_valid", "inactive"])
+    def test_are_known_by_name(self, column):
+        assert switches(column)
+
+    @pytest.mark.parametrize("column", ["name", "activity", "active_version", "valid_until", "current_owner", "date"])
+    def test_are_no_other_columns(self, column):
+        assert not switches(column)
+
+    @pytest.mark.parametrize(
+        ("column", "values", "setting"),
+        [
+            (Column("is_active", "boolean"), {"true": 5, "false": 2}, '{"is_active": True}'),
+            (Column("is_active", "bool"), {"1": 5, "0": 2}, '{"is_active": True}'),
+            (Column("active", "smallint"), {"1": 5, None: 2}, '{"active": 1}'),
+            (Column("enabled", "character(1)"), {"Y": 5, "N": 2}, '{"enabled": "Y"}'),
+            (Column("hidden", "boolean"), {"false": 5, None: 9, "true": 1}, '{"hidden": None}'),
+            (Column("not_valid", "boolean"), {"false": 5, "true": 1}, '{"not_valid": False}'),
+            (Column("disabled_at", "timestamp"), {None: 5, "2024-01-01": 1, "2024-01-02": 1}, '{"disabled_at": None}'),
+        ],
+    )
+    def test_that_differ_between_folders_are_warned_of(self, column, values, setting):
+        (message,) = self.warned(column, values)
+        assert f"CLEANUP_FOLDER_LIVE = {setting}, or" in message
+
+    @pytest.mark.parametrize(
+        "values", [{"true": 5}, {"false": 5}, {}, {None: 5}, {"1": 2, "2": 3, "0": 1}, {"2024-01-01": 3, "x": 1}]
+    )
+    def test_are_silent_otherwise(self, values):
+        assert self.warned(Column("is_active", "text"), values) == []
