@@ -84,7 +84,7 @@ def switches(column: str) -> bool:
 def _says_deleted(value: str) -> bool:
     """Return whether a value of a column of states says that the row is deleted."""
     words = set(words_of(value))
-    return words <= _DELETED_VALUES and bool(words & _DELETED) or len(words) == 1 and words <= _ABBREVIATED
+    return (words <= _DELETED_VALUES and bool(words & _DELETED)) or (len(words) == 1 and words <= _ABBREVIATED)
 
 
 def is_flag(column: Column) -> bool:

@@ -38,7 +38,7 @@ from cleanup.models.operations import NAME_LENGTH
 from cleanup.phrases import with_reason
 from cleanup.planning import FolderRow, Plan, plan_merge
 from cleanup.references import Reference, ReferenceMap
-from cleanup.references.key_types import respelled
+from cleanup.references.key_types import kind_of, respelled
 from cleanup.services.collisions import Collisions, GivingWay, Renumbered, reported
 from cleanup.services.reports import FolderCleanupResult, RootFolder
 from cleanup.services.turns import Turn
@@ -161,18 +161,21 @@ class Consolidation:
         self.copied_columns = tuple(
             sorted({c for r in references.references for c in r.folder_columns if c != self.key_column})
         )
+        #: Not what makes the tree, nor numbers and UUIDs that no two folders share.
+        known = {
+            self.key_column,
+            self.tables.folder_parent,
+            self.tables.folder_application,
+            self.tables.folder_name,
+            self.tables.folder_created,
+        }
+        alone = {unique.columns for unique in references.folders.uniques if unique.simple}
         self.compared_columns = tuple(
             column.name
             for column in references.folders.columns
             if not column.generated
-            and column.name
-            not in (
-                self.key_column,
-                self.tables.folder_parent,
-                self.tables.folder_application,
-                self.tables.folder_name,
-                self.tables.folder_created,
-            )
+            and column.name not in known
+            and not ((column.name,) in alone and kind_of(column) in {"integer", "uuid"})
         )
 
     # Examine.

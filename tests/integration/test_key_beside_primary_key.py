@@ -49,6 +49,11 @@ class TestKeyBesideThePrimaryKey:
         assert service.rollback_cleanup(report.run_id).exact
         assert {name: rows for name, rows in dump(beside).items() if name in before} == before
 
+    def test_is_no_difference_between_folders(self, beside, settings):
+        settings.CLEANUP_DIFFERING_COLUMNS = "refuse"
+        loan = tree(beside, "Loan, Loan")
+        assert DatabaseCleanupService(using=beside).consolidate_duplicate_folders(loan.application).folders_removed == 1
+
     def test_comes_back_beside_what_was_filed_since(self, beside):
         loan = tree(beside, "old:Loan/kept:Docs(a.txt), new:Loan/gone:Docs(b.txt)")
         service = DatabaseCleanupService(using=beside)

@@ -101,7 +101,9 @@ class TestStates:
         column = Column("status", "text")
         return [warning.message for warning in state_warning(TableName("", "folders"), column, values, labels)]
 
-    @pytest.mark.parametrize("value", ["TRASHED", "archived", "deleted", "SOFT_DELETED", "inTrash", "Removed", "D", "inactive"])
+    @pytest.mark.parametrize(
+        "value", ["TRASHED", "archived", "deleted", "SOFT_DELETED", "inTrash", "Removed", "D", "inactive"]
+    )
     def test_that_say_deleted_are_warned_of(self, value):
         (message,) = self.warned({"ACTIVE": 5, value: 2})
         assert 'holds "ACTIVE" (5), ' in message
