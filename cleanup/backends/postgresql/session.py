@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
-from cleanup.backends import session
+from cleanup.backends import identity, session
 from cleanup.backends.catalogue import Table, TableName
 from cleanup.backends.postgresql import digest
 from cleanup.backends.postgresql.cells import Cells, array, numbers, relation_of
@@ -161,11 +161,25 @@ class Session(session.Session):
         self.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
     def identity(self) -> str:
-        ((system, database),) = self.fetch(
-            "SELECT (SELECT system_identifier FROM pg_control_system()), oid"
-            " FROM pg_database WHERE datname = current_database()"
+        # A server that was promoted says so at once in its recovery's end, and after its next checkpoint there.
+        ((system, database, timeline, port, directory),) = self.fetch(
+            """
+            SELECT s.system_identifier,
+                   d.oid,
+                   greatest(c.timeline_id, r.min_recovery_end_timeline),
+                   current_setting('port'),
+                   CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE')
+                        THEN left(md5(current_setting('data_directory')), 8)
+                   END
+              FROM pg_control_system() AS s,
+                   pg_control_checkpoint() AS c,
+                   pg_control_recovery() AS r,
+                   pg_database AS d
+             WHERE d.datname = current_database()
+            """
         )
-        return f"postgresql:{system}:{database}"
+        marks = {"timeline": timeline, "port": port, "directory": directory}
+        return identity.spelled(f"postgresql:{system}:{database}", marks)
 
     def limit_wait(self) -> None:
         patience = conf.lock_timeout_ms()
