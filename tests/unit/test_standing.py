@@ -44,7 +44,7 @@ class TestGood:
             {"alerts": 1},
             {"overdue": ["full_cleanup"]},
         ],
-        ids=str,
+        ids=lambda found: "-".join(found),
     )
     def test_is_nothing_else(self, found):
         assert told(**found).level != "good"
