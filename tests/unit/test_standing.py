@@ -44,7 +44,7 @@ class TestGood:
             {"alerts": 1},
             {"overdue": ["full_cleanup"]},
         ],
-        ids=lambda found: "-".join(found),
+        ids="-".join,
     )
     def test_is_nothing_else(self, found):
         assert told(**found).level != "good"
