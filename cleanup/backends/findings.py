@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from cleanup.backends.catalogue import Column
 from cleanup.backends.folders import FolderSql, Scope
-from cleanup.backends.query import Query, joined
+from cleanup.backends.query import Query, block, joined
 from cleanup.backends.references import Reference, References
 
 #: What Python calls white space, in the order of code points.
@@ -22,8 +22,8 @@ BLANKS = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 
-#: Levels that the walk for cycles goes down; what lies deeper is decided outside the database.
-LEVELS = 64
+#: No text, of that type.
+_NONE = "CAST(NULL AS text)"
 
 #: Rows that are orphans twice over are counted once by this; it is no finding.
 ORPHAN_TWICE = "orphan_twice"
@@ -76,183 +76,76 @@ class FindingSql(FolderSql):
         beyond the first of each group, ``application`` (where the code is an error, or of an example), ``object``,
         ``target``, ``survivor``, ``name``. No examples for zero.
         """
-        listed = ", ".join(f"'{code}'" for code in errors)
-        owner = f"CASE WHEN code IN ({listed}) THEN application END"
-        none = "CAST(NULL AS text)"
-        query = (
-            Query("WITH RECURSIVE ")
-            + joined(", ", parts)
-            + Query(
-                f" SELECT 0 AS example, code, count(*) AS number,"
-                f" CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus, {owner} AS application, {none} AS object,"
-                f" {none} AS target, {none} AS survivor, {none} AS name FROM flagged GROUP BY code, {owner}"
-            )
+        counts = block(
+            """
+            WITH RECURSIVE {parts}
+            SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
+                   {owner} AS application, {none} AS object, {none} AS target, {none} AS survivor, {none} AS name
+              FROM flagged
+             GROUP BY code, {owner}
+            """,
+            parts=joined(", ", parts),
+            owner=f"CASE WHEN code IN ({', '.join(map(repr, errors))}) THEN application END",
+            none=_NONE,
         )
         if not examples:
-            return query
-        order = f"{self.bytewise('application')}, {self.bytewise('object')}, {self.bytewise('name')}"
-        return query + Query(
-            f" UNION ALL SELECT 1, code, place, coalesce(folders - 1, 0), application, object, target, survivor, name"
-            f" FROM (SELECT *, row_number() OVER (PARTITION BY code ORDER BY {order}) AS place FROM flagged) AS e"
-            f" WHERE code <> '{ORPHAN_TWICE}' AND place <= %(examples)s",
-            {"examples": examples},
-        )
+            return counts
+        return block(
+            """
+            {counts}
+            UNION ALL
+            SELECT 1, code, place, coalesce(folders - 1, 0), application, object, target, survivor, name
+              FROM (SELECT *, row_number() OVER (PARTITION BY code ORDER BY {order}) AS place
+                      FROM flagged) AS e
+             WHERE code <> '{twice}' AND place <= %(examples)s
+            """,
+            counts=counts,
+            order=", ".join(map(self.bytewise, ("application", "object", "name"))),
+            twice=ORPHAN_TWICE,
+        ).bind(examples=examples)
 
     def duplicates(self, scope: Scope) -> list[Query]:
         """Look for ``several_roots`` and ``same_named_siblings``."""
-        application = self.text(self.tables.application_key, f"a.{self.application_key}")
-        parent = self.text(self.tables.folder_key, "g.parent")
-        none = "CAST(NULL AS text)"
         return [
             self.live_roots(scope),
             self.same_named_siblings(scope),
-            Query(
-                f"flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED ("
-                f"SELECT 'several_roots', {application}, {application}, {none}, {none}, {none}, r.folders"
-                f" FROM live_roots AS r JOIN {self.applications} AS a ON a.{self.application_key} = r.application"
-                f" WHERE r.folders > 1"
-                f" UNION ALL SELECT 'same_named_siblings', {parent}, {application}, {none}, {none},"
-                f" CAST(g.name AS text), g.folders"
-                f" FROM siblings AS g JOIN {self.applications} AS a ON a.{self.application_key} = g.application)"
+            block(
+                """
+                flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
+                    SELECT 'several_roots', {application}, {application}, {none}, {none}, {none}, r.folders
+                      FROM live_roots AS r
+                      JOIN {applications} AS a ON a.{key} = r.application
+                     WHERE r.folders > 1
+                     UNION ALL
+                    SELECT 'same_named_siblings', {parent}, {application}, {none}, {none}, CAST(g.name AS text),
+                           g.folders
+                      FROM siblings AS g
+                      JOIN {applications} AS a ON a.{key} = g.application
+                )
+                """,
+                application=self.text(self.tables.application_key, f"a.{self.application_key}"),
+                parent=self.text(self.tables.folder_key, "g.parent"),
+                none=_NONE,
+                applications=self.applications,
+                key=self.application_key,
             ),
         ]
 
-    def folder_rows(self, scope: Scope, *, unicode: bool, late: bool) -> list[Query]:
-        """Look for what can be wrong with a folder's parent, application and name."""
-        missing = self.is_blank(f"f.{self.name}", unicode=unicode) + Query(
-            f" OR a.{self.application_key} IS NULL OR (f.{self.parent} IS NOT NULL AND o.{self.folder_key} IS NULL)"
-        )
-        blank = self.is_blank(f"f.{self.name}", unicode=unicode)
-        return self._owned_rows(
-            scope,
-            table=self.folders,
-            key=self.folder_key,
-            owner=self.owner,
-            target=self.parent,
-            blank=Query("CASE WHEN ") + blank + Query(" THEN 1 ELSE 0 END"),
-            doubtful=missing,
-            late=late,
-            codes=[
-                ("missing_parent", _MISSING_TARGET),
-                ("late_arrival", "survivor IS NOT NULL"),
-                ("foreign_parent", _OTHER_APPLICATION),
-                ("folder_of_missing_application", _MISSING_APPLICATION),
-                ("folder_without_application", "application IS NULL"),
-                ("blank_name", "blank = 1"),
-                (ORPHAN_TWICE, f"{_MISSING_TARGET} AND {_MISSING_APPLICATION}"),
-            ],
-        )
-
-    def file_rows(self, scope: Scope, *, late: bool) -> list[Query]:
-        """Look for what can be wrong with a file's folder and application."""
-        quote = self.session.quote
-        owner, folder = quote(self.tables.file_application), quote(self.tables.file_folder)
-        return self._owned_rows(
-            scope,
-            table=self.files,
-            key=quote(self.tables.file_key.column),
-            owner=owner,
-            target=folder,
-            blank=Query("0"),
-            doubtful=Query(
-                f"(f.{folder} IS NOT NULL AND o.{self.folder_key} IS NULL)"
-                f" OR (f.{owner} IS NOT NULL AND (a.{self.application_key} IS NULL OR f.{folder} IS NULL))"
-            ),
-            late=late,
-            codes=[
-                ("file_of_missing_folder", _MISSING_TARGET),
-                ("late_arrival", "survivor IS NOT NULL"),
-                ("file_in_other_application", _OTHER_APPLICATION),
-                ("file_of_missing_application", _MISSING_APPLICATION),
-                ("file_without_folder", "application IS NOT NULL AND target IS NULL"),
-                (ORPHAN_TWICE, f"{_MISSING_TARGET} AND {_MISSING_APPLICATION}"),
-            ],
-        )
-
-    def _owned_rows(
-        self,
-        scope: Scope,
-        *,
-        table: str,
-        key: str,
-        owner: str,
-        target: str,
-        blank: Query,
-        doubtful: Query,
-        late: bool,
-        codes: Sequence[tuple[str, str]],
-    ) -> list[Query]:
-        tables = self.tables
-        object_key = tables.folder_key if table == self.folders else tables.file_key
-        application = self.text(tables.application_key, "l.application")
-        loose = table == self.files and self.loose_files
-        target_text = self.spelled_key("l.target") if loose else self.text(tables.folder_key, "l.target")
-        named, looked_for = f"f.{target}", "c.target"
-        if loose:
-            named, looked_for = self.folder_of_file(named), self.folder_of_file(looked_for)
-        # The other rows are bounded too, so that the joins stay as small as the scope.
-        other = owning = Query("")
-        if not scope.whole and not scope.without_application:
-            other = Query(" AND ") + self.within(scope, f"o.{self.owner}")
-            owning = Query(" AND ") + self.within(scope, f"a.{self.application_key}")
-        candidates = (
-            Query(
-                f"candidates AS MATERIALIZED (SELECT f.{key} AS object, f.{owner} AS application,"
-                f" f.{target} AS target, "
-            )
-            + blank
-            + Query(
-                f" AS blank, CASE WHEN a.{self.application_key} IS NULL THEN 1 ELSE 0 END AS no_application"
-                f" FROM {table} AS f LEFT JOIN {self.folders} AS o ON o.{self.folder_key} = {named}"
-                f" AND (o.{self.owner} = f.{owner} OR o.{self.owner} IS NULL OR f.{owner} IS NULL)"
-            )
-            + other
-            + Query(f" LEFT JOIN {self.applications} AS a ON a.{self.application_key} = f.{owner}")
-            + owning
-            + Query(" WHERE ")
-            + self.within(scope, f"f.{owner}")
-            + Query(" AND (")
-            + doubtful
-            + Query("))")
-        )
-        # Scalar subqueries, for these are never turned into a join with the whole table.
-        of_target = f"FROM {self.folders} AS t WHERE t.{self.folder_key} = {looked_for}"
-        looked_up = Query(
-            f"looked_up AS MATERIALIZED (SELECT c.*, (SELECT 1 {of_target}) AS found,"
-            f" (SELECT t.{self.owner} {of_target}) AS target_application FROM candidates AS c)"
-        )
-        if late:
-            survivor, forwarding = self._forwarding(target_text, "survivor_key"), self._forwarding(target_text, "point")
-            gone = "l.target IS NOT NULL AND l.found IS NULL"
-            told = (
-                f"SELECT l.*, CASE WHEN {gone} THEN ({survivor}) END AS survivor,"
-                f" CASE WHEN {gone} THEN ({forwarding}) END AS merged_application FROM looked_up AS l"
-            )
-        else:
-            told = (
-                "SELECT l.*, CAST(NULL AS text) AS survivor, CAST(NULL AS text) AS merged_application"
-                " FROM looked_up AS l"
-            )
-        selects = " UNION ALL ".join(
-            f"SELECT '{code}', {self.text(object_key, 'l.object')}, coalesce({application}, l.merged_application),"
-            f" {target_text}, l.survivor, CAST(NULL AS text), CAST(NULL AS bigint) FROM told AS l WHERE {condition}"
-            for code, condition in codes
-        )
-        return [
-            candidates,
-            looked_up,
-            Query(f"told AS MATERIALIZED ({told})"),
-            Query(f"flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED ({selects})"),
-        ]
-
-    def _forwarding(self, folder: str, what: str) -> str:
+    def forwarding(self, folder: str, what: str) -> str:
         """Select what a live rollback point says of a removed folder, given by the SQL of its key's text."""
         column = "r.survivor_key" if what == "survivor_key" else "p.application_key"
-        return (
-            f"SELECT {column} FROM cleanup_removedfolder AS r JOIN cleanup_rollbackpoint AS p"
-            f" ON p.sequence = r.point_id WHERE r.folder_key = {folder} AND p.status = 'live'"
-            f" ORDER BY r.id DESC LIMIT 1"
-        )
+        return block(
+            """
+            SELECT {column}
+              FROM cleanup_removedfolder AS r
+              JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+             WHERE r.folder_key = {folder} AND p.status = 'live'
+             ORDER BY r.id DESC
+             LIMIT 1
+            """,
+            column=column,
+            folder=folder,
+        ).text
 
     def dangling(self, reference: Reference, references: References, *, application: str | None) -> list[Query]:
         """Look for rows of one reference that name no folder: ``dangling_reference``, or ``late_arrival``.
@@ -265,25 +158,35 @@ class FindingSql(FolderSql):
         if application is not None:
             conditions.append(self._removed_from(application, reference, references))
         target_text = target or self.row_text([table.column(column) for column in reference.columns])
-        survivor = self._forwarding("c.target", "survivor_key") if target else "CAST(NULL AS text)"
-        merged = self._forwarding("c.target", "point") if target else "CAST(NULL AS text)"
+        survivor = self.forwarding("c.target", "survivor_key") if target else "CAST(NULL AS text)"
+        merged = self.forwarding("c.target", "point") if target else "CAST(NULL AS text)"
         row_key = [table.column(column) for column in table.row_key or ()]
         return [
-            Query(
-                f"candidates AS MATERIALIZED (SELECT {self.row_text(row_key)} AS object, {target_text} AS target"
-                f" FROM {self.session.relation(reference.table)} AS x WHERE "
+            block(
+                """
+                candidates AS MATERIALIZED (
+                    SELECT {object} AS object, {target} AS target
+                      FROM {table} AS x
+                     WHERE {conditions}
+                ), told AS MATERIALIZED (
+                    -- Whether a cleanup removed the folder that they name, and where it went.
+                    SELECT c.*, ({survivor}) AS survivor, ({merged}) AS merged_application
+                      FROM candidates AS c
+                ), flagged AS MATERIALIZED (
+                    SELECT CASE WHEN t.survivor IS NULL THEN 'dangling_reference' ELSE 'late_arrival' END AS code,
+                           t.object, t.merged_application AS application, t.target, t.survivor, {none} AS name,
+                           CAST(NULL AS bigint) AS folders
+                      FROM told AS t
+                )
+                """,
+                object=self.row_text(row_key),
+                target=target_text,
+                table=self.session.relation(reference.table),
+                conditions=joined(" AND ", conditions),
+                survivor=survivor,
+                merged=merged,
+                none=_NONE,
             )
-            + joined(" AND ", conditions)
-            + Query(")"),
-            Query(
-                f"told AS MATERIALIZED (SELECT c.*, ({survivor}) AS survivor, ({merged}) AS merged_application"
-                f" FROM candidates AS c)"
-            ),
-            Query(
-                "flagged AS MATERIALIZED (SELECT CASE WHEN t.survivor IS NULL THEN 'dangling_reference'"
-                " ELSE 'late_arrival' END AS code, t.object, t.merged_application AS application, t.target, t.survivor,"
-                " CAST(NULL AS text) AS name, CAST(NULL AS bigint) AS folders FROM told AS t)"
-            ),
         ]
 
     def names_no_folder(self, reference: Reference, references: References) -> str:
@@ -354,32 +257,32 @@ class FindingSql(FolderSql):
 
     def names_alike(self, scope: Scope, *, unicode: bool, collation: str) -> Query:
         """Select application, parent and name of live siblings whose names may differ only in looks."""
-        fold = self.fold(f"f.{self.name}", unicode=unicode, collation=collation)
         name = self.bytewise(f"f.{self.name}")
-        conditions = joined(
-            " AND ",
-            [
-                Query(f"f.{self.parent} IS NOT NULL AND f.{self.owner} IS NOT NULL"),
-                self.live("f."),
-                self.within(scope, f"f.{self.owner}"),
-            ],
-        )
-        return (
-            Query(f"WITH alike AS MATERIALIZED (SELECT f.{self.owner} AS application, f.{self.parent} AS parent, ")
-            + fold
-            + Query(f" AS looks FROM {self.folders} AS f WHERE ")
-            + conditions
-            + Query(
-                f" GROUP BY 1, 2, 3 HAVING min({name}) <> max({name}))"
-                f" SELECT {self.text(self.tables.application_key, 'g.application')},"
-                f" {self.text(self.tables.folder_key, 'g.parent')}, f.{self.name}"
-                f" FROM alike AS g JOIN {self.folders} AS f"
-                f" ON f.{self.parent} = g.parent AND f.{self.owner} = g.application AND g.looks = "
+        return block(
+            """
+            WITH alike AS MATERIALIZED (
+                SELECT f.{owner} AS application, f.{parent} AS parent, {looks} AS looks
+                  FROM {folders} AS f
+                 WHERE f.{parent} IS NOT NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
+                 GROUP BY 1, 2, 3
+                HAVING min({name}) <> max({name})
             )
-            + fold
-            + Query(" WHERE ")
-            + self.live("f.")
-            + Query(" ORDER BY 1, 2")
+            SELECT {application}, {parent_key}, f.{folder_name}
+              FROM alike AS g
+              JOIN {folders} AS f ON f.{parent} = g.parent AND f.{owner} = g.application AND g.looks = {looks}
+             WHERE {live}
+             ORDER BY 1, 2
+            """,
+            owner=self.owner,
+            parent=self.parent,
+            looks=self.fold(f"f.{self.name}", unicode=unicode, collation=collation),
+            folders=self.folders,
+            live=self.live("f."),
+            within=self.within(scope, f"f.{self.owner}"),
+            name=name,
+            application=self.text(self.tables.application_key, "g.application"),
+            parent_key=self.text(self.tables.folder_key, "g.parent"),
+            folder_name=self.name,
         )
 
     def abilities(self) -> tuple[bool, str]:
@@ -388,92 +291,3 @@ class FindingSql(FolderSql):
 
     def teach(self, looks: Callable[[str], str]) -> None:
         """Let the database call the function by which names are compared, where it cannot fold them itself."""
-
-    # Cycles.
-
-    def count_unreached(self) -> Query:
-        """Count the folders that may be in a cycle, or lie very deep."""
-        return self._walk() + Query(" SELECT (SELECT count(*) FROM inner_folders) - (SELECT count(*) FROM walk)")
-
-    def unreached(self) -> Query:
-        """Select key, parent and application of those folders."""
-        return (
-            self._walk()
-            + Query(", walked AS MATERIALIZED (SELECT folder FROM walk) SELECT ")
-            + self._edge("i.folder", "i.parent", "i.application")
-            + Query(
-                " FROM inner_folders AS i LEFT JOIN walked AS w ON w.folder = i.folder"
-                " WHERE w.folder IS NULL ORDER BY 1"
-            )
-        )
-
-    def _walk(self) -> Query:
-        # Folders without children are in no cycle; those with a parent above which no such folder is, neither.
-        return Query(
-            f"WITH RECURSIVE inner_folders AS MATERIALIZED (SELECT f.{self.folder_key} AS folder,"
-            f" f.{self.parent} AS parent, f.{self.owner} AS application FROM {self.folders} AS f"
-            f" WHERE f.{self.parent} IS NOT NULL AND f.{self.folder_key} IN"
-            f" (SELECT c.{self.parent} FROM {self.folders} AS c WHERE c.{self.parent} IS NOT NULL)),"
-            f" walk(folder, level) AS (SELECT i.folder, 1 FROM inner_folders AS i"
-            f" WHERE NOT EXISTS (SELECT 1 FROM inner_folders AS p WHERE p.folder = i.parent)"
-            f" UNION ALL SELECT i.folder, w.level + 1 FROM walk AS w JOIN inner_folders AS i ON i.parent = w.folder"
-            f" WHERE w.level < {LEVELS})"
-        )
-
-    def count_doubtful(self, scope: Scope) -> Query:
-        """Count the folders within the scope that may be in a cycle: no root within it leads to them."""
-        return (
-            Query(
-                f"WITH RECURSIVE own AS MATERIALIZED (SELECT f.{self.folder_key} AS folder, f.{self.parent} AS parent"
-                f" FROM {self.folders} AS f WHERE "
-            )
-            + self.within(scope, f"f.{self.owner}")
-            + Query(
-                f"), inner_folders AS MATERIALIZED (SELECT o.folder, o.parent FROM own AS o WHERE o.parent IS NOT NULL"
-                f" AND (o.folder IN (SELECT c.parent FROM own AS c)"
-                f" OR o.parent NOT IN (SELECT p.folder FROM own AS p))),"
-                f" walk(folder, level) AS (SELECT i.folder, 1 FROM inner_folders AS i"
-                f" JOIN own AS r ON r.folder = i.parent AND r.parent IS NULL"
-                f" UNION ALL SELECT i.folder, w.level + 1 FROM walk AS w JOIN inner_folders AS i ON i.parent = w.folder"
-                f" WHERE w.level < {LEVELS})"
-                f" SELECT (SELECT count(*) FROM inner_folders) - (SELECT count(*) FROM walk)"
-            )
-        )
-
-    def parents(self, scope: Scope) -> Query:
-        """Select key, parent and application of every folder within the scope that has a parent."""
-        return (
-            Query("SELECT ")
-            + self._edge(f"f.{self.folder_key}", f"f.{self.parent}", f"f.{self.owner}")
-            + Query(f" FROM {self.folders} AS f WHERE f.{self.parent} IS NOT NULL AND ")
-            + self.within(scope, f"f.{self.owner}")
-        )
-
-    def ancestors(self, keys: Sequence[str]) -> Query:
-        """Select key, parent and application of folders and all their ancestors, roots apart."""
-        return (
-            Query(
-                f"WITH RECURSIVE climbed(folder, parent, application) AS (SELECT f.{self.folder_key}, f.{self.parent},"
-                f" f.{self.owner} FROM {self.folders} AS f WHERE "
-            )
-            + self.among(self.tables.folder_key, f"f.{self.folder_key}", keys)
-            + Query(
-                f" UNION SELECT f.{self.folder_key}, f.{self.parent}, f.{self.owner} FROM climbed AS c"
-                f" JOIN {self.folders} AS f ON f.{self.folder_key} = c.parent) SELECT "
-            )
-            + self._edge("c.folder", "c.parent", "c.application")
-            + Query(" FROM climbed AS c WHERE c.parent IS NOT NULL")
-        )
-
-    def _edge(self, folder: str, parent: str, application: str) -> Query:
-        tables = self.tables
-        return Query(
-            f"{self.text(tables.folder_key, folder)}, {self.text(tables.folder_key, parent)},"
-            f" {self.text(tables.application_key, application)}"
-        )
-
-
-#: Conditions on the CTE ``told``.
-_MISSING_TARGET = "target IS NOT NULL AND found IS NULL AND survivor IS NULL"
-_OTHER_APPLICATION = "application <> target_application AND no_application = 0"
-_MISSING_APPLICATION = "application IS NOT NULL AND no_application = 1"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cleanup.backends.query import Query, joined, quote
+from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Session
 from cleanup.folder_tables import FolderTables, KeyColumn
 
@@ -72,18 +72,27 @@ def live_condition(tables: FolderTables, *, prefix: str) -> Query:
 EVERY_ONE = Cleanable(held=True)
 
 #: Applications that a cleanup refused when it last tried, and that nothing has settled since.
-_REFUSED = """refused AS MATERIALIZED (
-    SELECT r.application_key
-    FROM cleanup_result AS r JOIN cleanup_run AS u ON u.id = r.run_id
-    WHERE r.status IN ('failed', 'skipped', 'held') AND r.status = 'failed' AND r.error_class = 'data'
-        AND u.kind = 'cleanup'
-        AND NOT EXISTS (
-            SELECT 1 FROM cleanup_result AS n
-            WHERE n.application_key = r.application_key AND n.id > r.id AND n.status NOT IN ('pending', 'in_progress')
-        )
-    UNION
-    SELECT q.application_key FROM cleanup_queuedapplication AS q WHERE q.refused
-)"""
+_REFUSED = block(
+    """
+    refused AS MATERIALIZED (
+        SELECT r.application_key
+          FROM cleanup_result AS r
+          JOIN cleanup_run AS u ON u.id = r.run_id
+         WHERE r.status IN ('failed', 'skipped', 'held') AND r.status = 'failed' AND r.error_class = 'data'
+           AND u.kind = 'cleanup'
+           AND NOT EXISTS (SELECT 1
+                             FROM cleanup_result AS n
+                            WHERE n.application_key = r.application_key AND n.id > r.id
+                              AND n.status NOT IN ('pending', 'in_progress'))
+         UNION
+        SELECT q.application_key FROM cleanup_queuedapplication AS q WHERE q.refused
+    )
+    """
+)
+
+_AMONG_HELD = "application_key IN (SELECT h.application_key FROM cleanup_hold AS h)"
+_AMONG_LARGE = "application_key IN (SELECT l.application_key FROM large AS l)"
+_AMONG_REFUSED = "application_key IN (SELECT r.application_key FROM refused AS r)"
 
 
 class FolderSql:
@@ -179,13 +188,20 @@ class FolderSql:
 
     def live_roots(self, scope: Scope) -> Query:
         """Count live root folders by application: CTE ``live_roots(application, folders)``."""
-        return (
-            Query(
-                f"live_roots AS MATERIALIZED (SELECT f.{self.owner} AS application, count(*) AS folders"
-                f" FROM {self.folders} AS f WHERE f.{self.parent} IS NULL AND f.{self.owner} IS NOT NULL AND "
+        return block(
+            """
+            live_roots AS MATERIALIZED (
+                SELECT f.{owner} AS application, count(*) AS folders
+                  FROM {folders} AS f
+                 WHERE f.{parent} IS NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
+                 GROUP BY f.{owner}
             )
-            + joined(" AND ", [self.live("f."), self.within(scope, f"f.{self.owner}")])
-            + Query(f" GROUP BY f.{self.owner})")
+            """,
+            owner=self.owner,
+            folders=self.folders,
+            parent=self.parent,
+            live=self.live("f."),
+            within=self.within(scope, f"f.{self.owner}"),
         )
 
     def same_named_siblings(self, scope: Scope) -> Query:
@@ -193,128 +209,178 @@ class FolderSql:
 
         CTEs, the last of which is ``siblings(application, parent, name, folders)``. See Note [Climbing].
         """
-        name = self.bytewise(f"f.{self.name}")
-        conditions = [
-            Query(f"f.{self.parent} IS NOT NULL AND f.{self.owner} IS NOT NULL"),
-            self.live("f."),
-            self.within(scope, f"f.{self.owner}"),
-        ]
-        return (
-            Query(
-                f"sibling_groups AS MATERIALIZED (SELECT f.{self.owner} AS application, f.{self.parent} AS parent,"
-                f" {name} AS name, count(*) AS folders FROM {self.folders} AS f WHERE "
+        return block(
+            """
+            sibling_groups AS MATERIALIZED (
+                SELECT f.{owner} AS application, f.{parent} AS parent, {name} AS name, count(*) AS folders
+                  FROM {folders} AS f
+                 WHERE f.{parent} IS NOT NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
+                 GROUP BY f.{owner}, f.{parent}, {name}
+                HAVING count(*) > 1
+            ), climbed(application, folder, parent) AS (
+                SELECT f.{owner}, f.{key}, f.{parent}
+                  FROM (SELECT DISTINCT application, parent FROM sibling_groups) AS g
+                  JOIN {folders} AS f ON f.{key} = g.parent AND f.{owner} = g.application
+                 UNION
+                SELECT f.{owner}, f.{key}, f.{parent}
+                  FROM climbed AS c
+                  JOIN {folders} AS f ON f.{key} = c.parent AND f.{owner} = c.application
+            ), ancestors AS MATERIALIZED (
+                SELECT * FROM climbed
+            ), rooted(application, folder) AS (
+                -- A roundabout way to say that parent is null: PostgreSQL takes it to be true of many, and so hashes
+                -- the ancestors, once, rather than each level of the walk.
+                SELECT application, folder
+                  FROM ancestors
+                 WHERE CASE WHEN parent IS NULL THEN 1 ELSE 0 END > 0
+                 UNION ALL
+                SELECT a.application, a.folder
+                  FROM rooted AS r
+                  JOIN ancestors AS a ON a.parent = r.folder AND a.application = r.application
+            ), siblings AS (
+                SELECT g.application, g.parent, g.name, g.folders
+                  FROM sibling_groups AS g
+                  JOIN rooted AS r ON r.folder = g.parent AND r.application = g.application
             )
-            + joined(" AND ", conditions)
-            + Query(
-                f" GROUP BY f.{self.owner}, f.{self.parent}, {name} HAVING count(*) > 1)"
-                f", climbed(application, folder, parent) AS ("
-                f"SELECT f.{self.owner}, f.{self.folder_key}, f.{self.parent}"
-                f" FROM (SELECT DISTINCT application, parent FROM sibling_groups) AS g JOIN {self.folders} AS f"
-                f" ON f.{self.folder_key} = g.parent AND f.{self.owner} = g.application"
-                f" UNION SELECT f.{self.owner}, f.{self.folder_key}, f.{self.parent}"
-                f" FROM climbed AS c JOIN {self.folders} AS f"
-                f" ON f.{self.folder_key} = c.parent AND f.{self.owner} = c.application)"
-                f", ancestors AS MATERIALIZED (SELECT * FROM climbed)"
-                # A roundabout way to say that parent is null: PostgreSQL takes it to be true of many, and so hashes the
-                # ancestors, once, rather than each level of the walk.
-                f", rooted(application, folder) AS (SELECT application, folder FROM ancestors"
-                f" WHERE CASE WHEN parent IS NULL THEN 1 ELSE 0 END > 0"
-                f" UNION ALL SELECT a.application, a.folder FROM rooted AS r JOIN ancestors AS a"
-                f" ON a.parent = r.folder AND a.application = r.application)"
-                f", siblings AS (SELECT g.application, g.parent, g.name, g.folders FROM sibling_groups AS g"
-                f" JOIN rooted AS r ON r.folder = g.parent AND r.application = g.application)"
-            )
+            """,
+            owner=self.owner,
+            parent=self.parent,
+            name=self.bytewise(f"f.{self.name}"),
+            folders=self.folders,
+            live=self.live("f."),
+            within=self.within(scope, f"f.{self.owner}"),
+            key=self.folder_key,
         )
 
     # Statements.
 
     def affected(self, scope: Scope) -> Query:
         """Select ``application_key``, ``roots``, ``duplicates`` of the affected applications, in key order."""
-        key = f"a.{self.application_key}"
-        return (
-            Query("WITH RECURSIVE ")
-            + joined(", ", [self.live_roots(scope), self.same_named_siblings(scope)])
-            + Query(
-                f", surplus AS (SELECT application, CAST(sum(folders - 1) AS bigint) AS folders FROM siblings"
-                f" GROUP BY application) SELECT {self.text(self.tables.application_key, key)} AS application_key,"
-                f" coalesce(r.folders, 0) AS roots,"
-                f" CASE WHEN r.folders > 1 THEN r.folders - 1 ELSE 0 END + coalesce(s.folders, 0) AS duplicates"
-                f" FROM {self.applications} AS a LEFT JOIN live_roots AS r ON r.application = {key}"
-                f" LEFT JOIN surplus AS s ON s.application = {key}"
-                f" WHERE r.folders > 1 OR s.folders > 0 ORDER BY {key}"
+        return block(
+            """
+            WITH RECURSIVE {live_roots}, {siblings}, surplus AS (
+                SELECT application, CAST(sum(folders - 1) AS bigint) AS folders
+                  FROM siblings
+                 GROUP BY application
             )
+            SELECT {application} AS application_key, coalesce(r.folders, 0) AS roots,
+                   CASE WHEN r.folders > 1 THEN r.folders - 1 ELSE 0 END + coalesce(s.folders, 0) AS duplicates
+              FROM {applications} AS a
+              LEFT JOIN live_roots AS r ON r.application = a.{key}
+              LEFT JOIN surplus AS s ON s.application = a.{key}
+             WHERE r.folders > 1 OR s.folders > 0
+             ORDER BY a.{key}
+            """,
+            live_roots=self.live_roots(scope),
+            siblings=self.same_named_siblings(scope),
+            application=self._application,
+            applications=self.applications,
+            key=self.application_key,
         )
+
+    @property
+    def _application(self) -> str:
+        """The key of application ``a`` as text."""
+        return self.text(self.tables.application_key, f"a.{self.application_key}")
 
     def worst(self, limit: int, cleanable: Cleanable = EVERY_ONE) -> Query:
         """Select as ``affected`` does the applications with the most duplicates, most first.
 
         Those that are queued come before them, and those that were refused when last tried behind them.
         """
-        ctes = [Query(_REFUSED)]
-        conditions = []
+        ctes, conditions, order = [_REFUSED], ["1 = 1"], [_AMONG_REFUSED]
         if not cleanable.held:
-            conditions.append("application_key NOT IN (SELECT h.application_key FROM cleanup_hold AS h)")
+            conditions.append(f"NOT {_AMONG_HELD}")
         if cleanable.most_folders is not None:
             ctes.append(self._large(cleanable.most_folders))
-            conditions.append("application_key NOT IN (SELECT l.application_key FROM large AS l)")
-        queued = "application_key IN (SELECT q.application_key FROM cleanup_queuedapplication AS q) DESC, "
-        return (
-            Query("WITH ")
-            + joined(", ", ctes)
-            + Query(" SELECT application_key, roots, duplicates FROM (")
-            + self.affected(Scope())
-            + Query(
-                f") AS affected WHERE {' AND '.join(['1 = 1', *conditions])}"
-                f" ORDER BY application_key IN (SELECT r.application_key FROM refused AS r),"
-                f" {queued if cleanable.queued_first else ''}duplicates DESC, application_key LIMIT %(limit)s",
-                {"limit": limit},
-            )
-        )
+            conditions.append(f"NOT {_AMONG_LARGE}")
+        if cleanable.queued_first:
+            order.append("application_key IN (SELECT q.application_key FROM cleanup_queuedapplication AS q) DESC")
+        return block(
+            """
+            WITH {ctes}
+            SELECT application_key, roots, duplicates
+              FROM (
+                {affected}
+              ) AS affected
+             WHERE {conditions}
+             ORDER BY {order}, duplicates DESC, application_key
+             LIMIT %(limit)s
+            """,
+            ctes=joined(", ", ctes),
+            affected=self.affected(Scope()),
+            conditions=" AND ".join(conditions),
+            order=", ".join(order),
+        ).bind(limit=limit)
 
     def _large(self, most: int) -> Query:
         """Find the applications with more folders, live or not: CTE ``large(application_key)``."""
-        owner = f"f.{self.owner}"
-        return Query(
-            f"large AS MATERIALIZED (SELECT {self.text(self.tables.application_key, owner)} AS application_key"
-            f" FROM {self.folders} AS f WHERE {owner} IS NOT NULL GROUP BY {owner} HAVING count(*) > %(most_folders)s)",
-            {"most_folders": most},
-        )
+        return block(
+            """
+            large AS MATERIALIZED (
+                SELECT {application} AS application_key
+                  FROM {folders} AS f
+                 WHERE f.{owner} IS NOT NULL
+                 GROUP BY f.{owner}
+                HAVING count(*) > %(most_folders)s
+            )
+            """,
+            application=self.text(self.tables.application_key, f"f.{self.owner}"),
+            folders=self.folders,
+            owner=self.owner,
+        ).bind(most_folders=most)
 
     def set_aside(self, most_folders: int) -> Query:
         """Count the affected applications, and of these the held, the large and the refused ones, each once."""
-        return (
-            Query("WITH ")
-            + joined(", ", [Query(_REFUSED), self._large(most_folders)])
-            + Query(
-                " SELECT count(*),"
-                " count(CASE WHEN held THEN 1 END),"
-                " count(CASE WHEN large AND NOT held THEN 1 END),"
-                " count(CASE WHEN refused AND NOT large AND NOT held THEN 1 END) FROM ("
-                "SELECT application_key IN (SELECT h.application_key FROM cleanup_hold AS h) AS held,"
-                " application_key IN (SELECT l.application_key FROM large AS l) AS large,"
-                " application_key IN (SELECT r.application_key FROM refused AS r) AS refused FROM ("
-            )
-            + self.affected(Scope())
-            + Query(") AS affected) AS aside")
+        return block(
+            """
+            WITH {refused}, {large}
+            SELECT count(*),
+                   count(CASE WHEN held THEN 1 END),
+                   count(CASE WHEN large AND NOT held THEN 1 END),
+                   count(CASE WHEN refused AND NOT large AND NOT held THEN 1 END)
+              FROM (SELECT {among_held} AS held, {among_large} AS large, {among_refused} AS refused
+                      FROM (
+                        {affected}
+                      ) AS affected) AS aside
+            """,
+            refused=_REFUSED,
+            large=self._large(most_folders),
+            among_held=_AMONG_HELD,
+            among_large=_AMONG_LARGE,
+            among_refused=_AMONG_REFUSED,
+            affected=self.affected(Scope()),
         )
 
     def several_roots(self, scope: Scope) -> Query:
         """Select key and number of live roots of the applications that have several, in key order."""
-        key = f"a.{self.application_key}"
-        return (
-            Query("WITH ")
-            + self.live_roots(scope)
-            + Query(
-                f" SELECT {self.text(self.tables.application_key, key)}, r.folders FROM live_roots AS r"
-                f" JOIN {self.applications} AS a ON {key} = r.application WHERE r.folders > 1 ORDER BY {key}"
-            )
+        return block(
+            """
+            WITH {live_roots}
+            SELECT {application}, r.folders
+              FROM live_roots AS r
+              JOIN {applications} AS a ON a.{key} = r.application
+             WHERE r.folders > 1
+             ORDER BY a.{key}
+            """,
+            live_roots=self.live_roots(scope),
+            application=self._application,
+            applications=self.applications,
+            key=self.application_key,
         )
 
     def range_end(self, after: str | None, size: int) -> Query:
         """Select the key of the ``size``-th application after a key and the next one, as far as there are any."""
-        key = f"a.{self.application_key}"
-        return (
-            Query(f"SELECT {self.text(self.tables.application_key, key)} FROM {self.applications} AS a WHERE ")
-            + self.within(Scope(after=after), key)
-            + Query(f" ORDER BY {key} LIMIT 2 OFFSET %(before)s", {"before": size - 1})
-        )
+        return block(
+            """
+            SELECT {application}
+              FROM {applications} AS a
+             WHERE {within}
+             ORDER BY a.{key}
+             LIMIT 2 OFFSET %(before)s
+            """,
+            application=self._application,
+            applications=self.applications,
+            within=self.within(Scope(after=after), f"a.{self.application_key}"),
+            key=self.application_key,
+        ).bind(before=size - 1)

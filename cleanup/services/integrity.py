@@ -23,6 +23,7 @@ from typing import Any
 from django.db.models.functions import Now
 
 from cleanup import backends
+from cleanup.backends import cycles, owned_rows
 from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
 from cleanup.backends.folders import Scope
 from cleanup.backends.hints import Hints
@@ -99,8 +100,8 @@ def application_errors(*, using: str, application_ids: Sequence[str]) -> Counter
     counts: Counter[tuple[str, str]] = Counter()
     for parts in (
         sql.duplicates(scope),
-        sql.folder_rows(scope, unicode=False, late=False),
-        sql.file_rows(scope, late=False),
+        owned_rows.of_folders(sql, scope, unicode=False, late=False),
+        owned_rows.of_files(sql, scope, late=False),
     ):
         for row in _answer(sql, parts, examples=0):
             if row.code in ERRORS and row.application is not None:
@@ -203,12 +204,13 @@ class _Examiner:
             self._examine_names(scope)
         hints = {"late_arrival": self.hints.late(of_files=False)}
         inconsistent |= self._examine(
-            sql.folder_rows(scope, unicode=self.unicode, late=True),
+            owned_rows.of_folders(sql, scope, unicode=self.unicode, late=True),
             _Pass(self.folders, "folders", tables.folder_parent, hints),
         )
         hints = {"late_arrival": self.hints.late(of_files=True)}
         inconsistent |= self._examine(
-            sql.file_rows(scope, late=True), _Pass(str(references.files.name), "files", tables.file_folder, hints)
+            owned_rows.of_files(sql, scope, late=True),
+            _Pass(str(references.files.name), "files", tables.file_folder, hints),
         )
         return inconsistent
 
@@ -335,16 +337,16 @@ _ABOUT_A_FOLDER = {
 
 def _cycles(sql: FindingSql) -> list[Edge]:
     """Return the folders in cycles, in key order."""
-    ((unreached,),) = sql.fetch(sql.count_unreached())
-    return in_cycles([Edge(*row) for row in sql.fetch(sql.unreached())]) if unreached else []
+    ((unreached,),) = sql.fetch(cycles.count_unreached(sql))
+    return in_cycles([Edge(*row) for row in sql.fetch(cycles.unreached(sql))]) if unreached else []
 
 
 def _cycles_within(sql: FindingSql, scope: Scope) -> list[Edge]:
     """Return the folders of the scope that are in cycles, in key order; a cycle may lead through other folders."""
-    ((doubtful,),) = sql.fetch(sql.count_doubtful(scope))
+    ((doubtful,),) = sql.fetch(cycles.count_doubtful(sql, scope))
     if not doubtful:
         return []
-    own = {row[0]: Edge(*row) for row in sql.fetch(sql.parents(scope))}
+    own = {row[0]: Edge(*row) for row in sql.fetch(cycles.parents(sql, scope))}
     leading_out = sorted({edge.parent for edge in own.values()} - own.keys())
-    around = [Edge(*row) for row in sql.fetch(sql.ancestors(leading_out))]
+    around = [Edge(*row) for row in sql.fetch(cycles.ancestors(sql, leading_out))]
     return [edge for edge in in_cycles([*own.values(), *around]) if edge.folder in own]

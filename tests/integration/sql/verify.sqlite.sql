@@ -1,634 +1,216 @@
-WITH RECURSIVE live_roots AS MATERIALIZED
-  (SELECT f."application_id" AS application,
-          count(*) AS folders
-   FROM "folders" AS f
-   WHERE f."parent_id" IS NULL
-     AND f."application_id" IS NOT NULL
-     AND (1 = 1)
-     AND 1 = 1
-   GROUP BY f."application_id"), sibling_groups AS MATERIALIZED
-  (SELECT f."application_id" AS application,
-          f."parent_id" AS parent,
-          f."name" COLLATE BINARY AS name,
-                           count(*) AS folders
-   FROM "folders" AS f
-   WHERE f."parent_id" IS NOT NULL
-     AND f."application_id" IS NOT NULL
-     AND (1 = 1)
-     AND 1 = 1
-   GROUP BY f."application_id",
-            f."parent_id",
-            f."name" COLLATE BINARY
-   HAVING count(*) > 1), climbed(application, folder, parent) AS
-  (SELECT f."application_id",
-          f."id",
-          f."parent_id"
-   FROM
-     (SELECT DISTINCT application,
-                      parent
-      FROM sibling_groups) AS g
-   JOIN "folders" AS f ON f."id" = g.parent
-   AND f."application_id" = g.application
-   UNION SELECT f."application_id",
-                f."id",
-                f."parent_id"
-   FROM climbed AS c
-   JOIN "folders" AS f ON f."id" = c.parent
-   AND f."application_id" = c.application),
-                         ancestors AS MATERIALIZED
-  (SELECT *
-   FROM climbed), rooted(application, folder) AS
-  (SELECT application,
-          folder
-   FROM ancestors
-   WHERE CASE
-             WHEN parent IS NULL THEN 1
-             ELSE 0
-         END > 0
-   UNION ALL SELECT a.application,
-                    a.folder
-   FROM rooted AS r
-   JOIN ancestors AS a ON a.parent = r.folder
-   AND a.application = r.application),
-                  siblings AS
-  (SELECT g.application,
-          g.parent,
-          g.name,
-          g.folders
-   FROM sibling_groups AS g
-   JOIN rooted AS r ON r.folder = g.parent
-   AND r.application = g.application),
-                  flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED
-  (SELECT 'several_roots',
-          CASE
-              WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12)
-              ELSE a."id"
-          END,
-          CASE
-              WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12)
-              ELSE a."id"
-          END,
-          CAST(NULL AS text),
-          CAST(NULL AS text),
-          CAST(NULL AS text),
-          r.folders
-   FROM live_roots AS r
-   JOIN "customer_applications" AS a ON a."id" = r.application
-   WHERE r.folders > 1
-   UNION ALL SELECT 'same_named_siblings',
-                    CASE
-                        WHEN length(g.parent) = 32 THEN substr(g.parent, 1, 8) || '-' || substr(g.parent, 9, 4) || '-' || substr(g.parent, 13, 4) || '-' || substr(g.parent, 17, 4) || '-' || substr(g.parent, 21, 12)
-                        ELSE g.parent
-                    END,
-                    CASE
-                        WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12)
-                        ELSE a."id"
-                    END,
-                    CAST(NULL AS text),
-                    CAST(NULL AS text),
-                    CAST(g.name AS text),
-                    g.folders
-   FROM siblings AS g
-   JOIN "customer_applications" AS a ON a."id" = g.application)
-SELECT 0 AS example,
-       code,
-       count(*) AS number,
-       CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
-       CASE
-           WHEN code IN ('several_roots',
-                         'same_named_siblings',
-                         'missing_parent',
-                         'cycle',
-                         'foreign_parent',
-                         'folder_of_missing_application',
-                         'file_of_missing_application',
-                         'file_of_missing_folder',
-                         'file_in_other_application',
-                         'dangling_reference',
-                         'no_live_folder',
-                         'no_root_folder') THEN application
-       END AS application,
-       CAST(NULL AS text) AS object,
-       CAST(NULL AS text) AS target,
-       CAST(NULL AS text) AS survivor,
-       CAST(NULL AS text) AS name
-FROM flagged
-GROUP BY code,
-         CASE
-             WHEN code IN ('several_roots',
-                           'same_named_siblings',
-                           'missing_parent',
-                           'cycle',
-                           'foreign_parent',
-                           'folder_of_missing_application',
-                           'file_of_missing_application',
-                           'file_of_missing_folder',
-                           'file_in_other_application',
-                           'dangling_reference',
-                           'no_live_folder',
-                           'no_root_folder') THEN application
-         END
+WITH RECURSIVE live_roots AS MATERIALIZED (
+    SELECT f."application_id" AS application, count(*) AS folders
+      FROM "folders" AS f
+     WHERE f."parent_id" IS NULL AND f."application_id" IS NOT NULL AND (1 = 1) AND 1 = 1
+     GROUP BY f."application_id"
+), sibling_groups AS MATERIALIZED (
+    SELECT f."application_id" AS application, f."parent_id" AS parent, f."name" COLLATE BINARY AS name, count(*) AS folders
+      FROM "folders" AS f
+     WHERE f."parent_id" IS NOT NULL AND f."application_id" IS NOT NULL AND (1 = 1) AND 1 = 1
+     GROUP BY f."application_id", f."parent_id", f."name" COLLATE BINARY
+    HAVING count(*) > 1
+), climbed(application, folder, parent) AS (
+    SELECT f."application_id", f."id", f."parent_id"
+      FROM (SELECT DISTINCT application, parent FROM sibling_groups) AS g
+      JOIN "folders" AS f ON f."id" = g.parent AND f."application_id" = g.application
+     UNION
+    SELECT f."application_id", f."id", f."parent_id"
+      FROM climbed AS c
+      JOIN "folders" AS f ON f."id" = c.parent AND f."application_id" = c.application
+), ancestors AS MATERIALIZED (
+    SELECT * FROM climbed
+), rooted(application, folder) AS (
+    -- A roundabout way to say that parent is null: PostgreSQL takes it to be true of many, and so hashes
+    -- the ancestors, once, rather than each level of the walk.
+    SELECT application, folder
+      FROM ancestors
+     WHERE CASE WHEN parent IS NULL THEN 1 ELSE 0 END > 0
+     UNION ALL
+    SELECT a.application, a.folder
+      FROM rooted AS r
+      JOIN ancestors AS a ON a.parent = r.folder AND a.application = r.application
+), siblings AS (
+    SELECT g.application, g.parent, g.name, g.folders
+      FROM sibling_groups AS g
+      JOIN rooted AS r ON r.folder = g.parent AND r.application = g.application
+), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
+    SELECT 'several_roots', CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS text), r.folders
+      FROM live_roots AS r
+      JOIN "customer_applications" AS a ON a."id" = r.application
+     WHERE r.folders > 1
+     UNION ALL
+    SELECT 'same_named_siblings', CASE WHEN length(g.parent) = 32 THEN substr(g.parent, 1, 8) || '-' || substr(g.parent, 9, 4) || '-' || substr(g.parent, 13, 4) || '-' || substr(g.parent, 17, 4) || '-' || substr(g.parent, 21, 12) ELSE g.parent END, CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, CAST(NULL AS text), CAST(NULL AS text), CAST(g.name AS text),
+           g.folders
+      FROM siblings AS g
+      JOIN "customer_applications" AS a ON a."id" = g.application
+)
+SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
+       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application, CAST(NULL AS text) AS object, CAST(NULL AS text) AS target, CAST(NULL AS text) AS survivor, CAST(NULL AS text) AS name
+  FROM flagged
+ GROUP BY code, CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END
 UNION ALL
-SELECT 1,
-       code,
-       place,
-       coalesce(folders - 1, 0),
-       application,
-       object,
-       target,
-       survivor,
-       name
-FROM
-  (SELECT *,
-          row_number() OVER (PARTITION BY code
-                             ORDER BY application COLLATE BINARY, object COLLATE BINARY, name COLLATE BINARY) AS place
-   FROM flagged) AS e
-WHERE code <> 'orphan_twice'
-  AND place <= %(examples)s;
+SELECT 1, code, place, coalesce(folders - 1, 0), application, object, target, survivor, name
+  FROM (SELECT *, row_number() OVER (PARTITION BY code ORDER BY application COLLATE BINARY, object COLLATE BINARY, name COLLATE BINARY) AS place
+          FROM flagged) AS e
+ WHERE code <> 'orphan_twice' AND place <= %(examples)s;
 
-WITH RECURSIVE candidates AS MATERIALIZED
-  (SELECT f."id" AS object,
-          f."application_id" AS application,
-          f."parent_id" AS target,
-          CASE
-              WHEN trim(f."name", %(blanks)s) = '' THEN 1
-              ELSE 0
-          END AS blank,
-          CASE
-              WHEN a."id" IS NULL THEN 1
-              ELSE 0
-          END AS no_application
-   FROM "folders" AS f
-   LEFT JOIN "folders" AS o ON o."id" = f."parent_id"
-   AND (o."application_id" = f."application_id"
-        OR o."application_id" IS NULL
-        OR f."application_id" IS NULL)
-   LEFT JOIN "customer_applications" AS a ON a."id" = f."application_id"
-   WHERE 1 = 1
-     AND (trim(f."name", %(blanks)s) = ''
-          OR a."id" IS NULL
-          OR (f."parent_id" IS NOT NULL
-              AND o."id" IS NULL))), looked_up AS MATERIALIZED
-  (SELECT c.*,
-
-     (SELECT 1
-      FROM "folders" AS t
-      WHERE t."id" = c.target) AS found,
-
-     (SELECT t."application_id"
-      FROM "folders" AS t
-      WHERE t."id" = c.target) AS target_application
-   FROM candidates AS c), told AS MATERIALIZED
-  (SELECT l.*,
-          CASE
-              WHEN l.target IS NOT NULL
-                   AND l.found IS NULL THEN
-                     (SELECT r.survivor_key
-                      FROM cleanup_removedfolder AS r
-                      JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
-                      WHERE r.folder_key = CASE
-                                               WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                                               ELSE l.target
-                                           END
-                        AND p.status = 'live'
-                      ORDER BY r.id DESC
-                      LIMIT 1)
-          END AS survivor,
-          CASE
-              WHEN l.target IS NOT NULL
-                   AND l.found IS NULL THEN
-                     (SELECT p.application_key
-                      FROM cleanup_removedfolder AS r
-                      JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
-                      WHERE r.folder_key = CASE
-                                               WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                                               ELSE l.target
-                                           END
-                        AND p.status = 'live'
-                      ORDER BY r.id DESC
-                      LIMIT 1)
-          END AS merged_application
-   FROM looked_up AS l), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED
-  (SELECT 'missing_parent',
-          CASE
-              WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-              ELSE l.object
-          END,
-          coalesce(CASE
-                       WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                       ELSE l.application
-                   END, l.merged_application),
-          CASE
-              WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-              ELSE l.target
-          END,
-          l.survivor,
-          CAST(NULL AS text),
-          CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE target IS NOT NULL
-     AND found IS NULL
-     AND survivor IS NULL
-   UNION ALL SELECT 'late_arrival',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE survivor IS NOT NULL
-   UNION ALL SELECT 'foreign_parent',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE application <> target_application
-     AND no_application = 0
-   UNION ALL SELECT 'folder_of_missing_application',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE application IS NOT NULL
-     AND no_application = 1
-   UNION ALL SELECT 'folder_without_application',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE application IS NULL
-   UNION ALL SELECT 'blank_name',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE blank = 1
-   UNION ALL SELECT 'orphan_twice',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE target IS NOT NULL
-     AND found IS NULL
-     AND survivor IS NULL
-     AND application IS NOT NULL
-     AND no_application = 1)
-SELECT 0 AS example,
-       code,
-       count(*) AS number,
-       CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
-       CASE
-           WHEN code IN ('several_roots',
-                         'same_named_siblings',
-                         'missing_parent',
-                         'cycle',
-                         'foreign_parent',
-                         'folder_of_missing_application',
-                         'file_of_missing_application',
-                         'file_of_missing_folder',
-                         'file_in_other_application',
-                         'dangling_reference',
-                         'no_live_folder',
-                         'no_root_folder') THEN application
-       END AS application,
-       CAST(NULL AS text) AS object,
-       CAST(NULL AS text) AS target,
-       CAST(NULL AS text) AS survivor,
-       CAST(NULL AS text) AS name
-FROM flagged
-GROUP BY code,
-         CASE
-             WHEN code IN ('several_roots',
-                           'same_named_siblings',
-                           'missing_parent',
-                           'cycle',
-                           'foreign_parent',
-                           'folder_of_missing_application',
-                           'file_of_missing_application',
-                           'file_of_missing_folder',
-                           'file_in_other_application',
-                           'dangling_reference',
-                           'no_live_folder',
-                           'no_root_folder') THEN application
-         END
+WITH RECURSIVE candidates AS MATERIALIZED (
+    SELECT f."id" AS object, f."application_id" AS application, f."parent_id" AS target, CASE WHEN trim(f."name", %(blanks)s) = '' THEN 1 ELSE 0 END AS blank,
+           CASE WHEN a."id" IS NULL THEN 1 ELSE 0 END AS no_application
+      FROM "folders" AS f
+      LEFT JOIN "folders" AS o
+        ON o."id" = f."parent_id"
+       AND (o."application_id" = f."application_id" OR o."application_id" IS NULL OR f."application_id" IS NULL)
+      LEFT JOIN "customer_applications" AS a
+        ON a."id" = f."application_id"
+     WHERE 1 = 1
+       AND (trim(f."name", %(blanks)s) = '' OR a."id" IS NULL OR (f."parent_id" IS NOT NULL AND o."id" IS NULL))
+), looked_up AS MATERIALIZED (
+    -- Scalar subqueries: these are never turned into a join with the whole table.
+    SELECT c.*,
+           (SELECT 1 FROM "folders" AS t WHERE t."id" = c.target) AS found,
+           (SELECT t."application_id" FROM "folders" AS t WHERE t."id" = c.target) AS target_application
+      FROM candidates AS c
+), told AS MATERIALIZED (
+    -- Whether a cleanup removed the folder that is missing, and where it went.
+    SELECT l.*,
+           CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
+             SELECT r.survivor_key
+               FROM cleanup_removedfolder AS r
+               JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+              WHERE r.folder_key = CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END AND p.status = 'live'
+              ORDER BY r.id DESC
+              LIMIT 1
+           ) END AS survivor,
+           CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
+             SELECT p.application_key
+               FROM cleanup_removedfolder AS r
+               JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+              WHERE r.folder_key = CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END AND p.status = 'live'
+              ORDER BY r.id DESC
+              LIMIT 1
+           ) END AS merged_application
+      FROM looked_up AS l
+), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
+    SELECT 'missing_parent', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
+    UNION ALL
+    SELECT 'late_arrival', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE survivor IS NOT NULL
+    UNION ALL
+    SELECT 'foreign_parent', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE application <> target_application AND no_application = 0
+    UNION ALL
+    SELECT 'folder_of_missing_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE application IS NOT NULL AND no_application = 1
+    UNION ALL
+    SELECT 'folder_without_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE application IS NULL
+    UNION ALL
+    SELECT 'blank_name', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE blank = 1
+    UNION ALL
+    SELECT 'orphan_twice', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL AND application IS NOT NULL AND no_application = 1
+)
+SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
+       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application, CAST(NULL AS text) AS object, CAST(NULL AS text) AS target, CAST(NULL AS text) AS survivor, CAST(NULL AS text) AS name
+  FROM flagged
+ GROUP BY code, CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END
 UNION ALL
-SELECT 1,
-       code,
-       place,
-       coalesce(folders - 1, 0),
-       application,
-       object,
-       target,
-       survivor,
-       name
-FROM
-  (SELECT *,
-          row_number() OVER (PARTITION BY code
-                             ORDER BY application COLLATE BINARY, object COLLATE BINARY, name COLLATE BINARY) AS place
-   FROM flagged) AS e
-WHERE code <> 'orphan_twice'
-  AND place <= %(examples)s;
+SELECT 1, code, place, coalesce(folders - 1, 0), application, object, target, survivor, name
+  FROM (SELECT *, row_number() OVER (PARTITION BY code ORDER BY application COLLATE BINARY, object COLLATE BINARY, name COLLATE BINARY) AS place
+          FROM flagged) AS e
+ WHERE code <> 'orphan_twice' AND place <= %(examples)s;
 
-WITH RECURSIVE candidates AS MATERIALIZED
-  (SELECT f."id" AS object,
-          f."application_id" AS application,
-          f."folder_id" AS target,
-          0 AS blank,
-          CASE
-              WHEN a."id" IS NULL THEN 1
-              ELSE 0
-          END AS no_application
-   FROM "files" AS f
-   LEFT JOIN "folders" AS o ON o."id" = f."folder_id"
-   AND (o."application_id" = f."application_id"
-        OR o."application_id" IS NULL
-        OR f."application_id" IS NULL)
-   LEFT JOIN "customer_applications" AS a ON a."id" = f."application_id"
-   WHERE 1 = 1
-     AND ((f."folder_id" IS NOT NULL
-           AND o."id" IS NULL)
-          OR (f."application_id" IS NOT NULL
-              AND (a."id" IS NULL
-                   OR f."folder_id" IS NULL)))), looked_up AS MATERIALIZED
-  (SELECT c.*,
-
-     (SELECT 1
-      FROM "folders" AS t
-      WHERE t."id" = c.target) AS found,
-
-     (SELECT t."application_id"
-      FROM "folders" AS t
-      WHERE t."id" = c.target) AS target_application
-   FROM candidates AS c), told AS MATERIALIZED
-  (SELECT l.*,
-          CASE
-              WHEN l.target IS NOT NULL
-                   AND l.found IS NULL THEN
-                     (SELECT r.survivor_key
-                      FROM cleanup_removedfolder AS r
-                      JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
-                      WHERE r.folder_key = CASE
-                                               WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                                               ELSE l.target
-                                           END
-                        AND p.status = 'live'
-                      ORDER BY r.id DESC
-                      LIMIT 1)
-          END AS survivor,
-          CASE
-              WHEN l.target IS NOT NULL
-                   AND l.found IS NULL THEN
-                     (SELECT p.application_key
-                      FROM cleanup_removedfolder AS r
-                      JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
-                      WHERE r.folder_key = CASE
-                                               WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                                               ELSE l.target
-                                           END
-                        AND p.status = 'live'
-                      ORDER BY r.id DESC
-                      LIMIT 1)
-          END AS merged_application
-   FROM looked_up AS l), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED
-  (SELECT 'file_of_missing_folder',
-          CASE
-              WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-              ELSE l.object
-          END,
-          coalesce(CASE
-                       WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                       ELSE l.application
-                   END, l.merged_application),
-          CASE
-              WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-              ELSE l.target
-          END,
-          l.survivor,
-          CAST(NULL AS text),
-          CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE target IS NOT NULL
-     AND found IS NULL
-     AND survivor IS NULL
-   UNION ALL SELECT 'late_arrival',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE survivor IS NOT NULL
-   UNION ALL SELECT 'file_in_other_application',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE application <> target_application
-     AND no_application = 0
-   UNION ALL SELECT 'file_of_missing_application',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE application IS NOT NULL
-     AND no_application = 1
-   UNION ALL SELECT 'file_without_folder',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE application IS NOT NULL
-     AND target IS NULL
-   UNION ALL SELECT 'orphan_twice',
-                    CASE
-                        WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12)
-                        ELSE l.object
-                    END,
-                    coalesce(CASE
-                                 WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12)
-                                 ELSE l.application
-                             END, l.merged_application),
-                    CASE
-                        WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12)
-                        ELSE l.target
-                    END,
-                    l.survivor,
-                    CAST(NULL AS text),
-                    CAST(NULL AS bigint)
-   FROM told AS l
-   WHERE target IS NOT NULL
-     AND found IS NULL
-     AND survivor IS NULL
-     AND application IS NOT NULL
-     AND no_application = 1)
-SELECT 0 AS example,
-       code,
-       count(*) AS number,
-       CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
-       CASE
-           WHEN code IN ('several_roots',
-                         'same_named_siblings',
-                         'missing_parent',
-                         'cycle',
-                         'foreign_parent',
-                         'folder_of_missing_application',
-                         'file_of_missing_application',
-                         'file_of_missing_folder',
-                         'file_in_other_application',
-                         'dangling_reference',
-                         'no_live_folder',
-                         'no_root_folder') THEN application
-       END AS application,
-       CAST(NULL AS text) AS object,
-       CAST(NULL AS text) AS target,
-       CAST(NULL AS text) AS survivor,
-       CAST(NULL AS text) AS name
-FROM flagged
-GROUP BY code,
-         CASE
-             WHEN code IN ('several_roots',
-                           'same_named_siblings',
-                           'missing_parent',
-                           'cycle',
-                           'foreign_parent',
-                           'folder_of_missing_application',
-                           'file_of_missing_application',
-                           'file_of_missing_folder',
-                           'file_in_other_application',
-                           'dangling_reference',
-                           'no_live_folder',
-                           'no_root_folder') THEN application
-         END
+WITH RECURSIVE candidates AS MATERIALIZED (
+    SELECT f."id" AS object, f."application_id" AS application, f."folder_id" AS target, 0 AS blank,
+           CASE WHEN a."id" IS NULL THEN 1 ELSE 0 END AS no_application
+      FROM "files" AS f
+      LEFT JOIN "folders" AS o
+        ON o."id" = f."folder_id"
+       AND (o."application_id" = f."application_id" OR o."application_id" IS NULL OR f."application_id" IS NULL)
+      LEFT JOIN "customer_applications" AS a
+        ON a."id" = f."application_id"
+     WHERE 1 = 1
+       AND ((f."folder_id" IS NOT NULL AND o."id" IS NULL) OR (f."application_id" IS NOT NULL AND (a."id" IS NULL OR f."folder_id" IS NULL)))
+), looked_up AS MATERIALIZED (
+    -- Scalar subqueries: these are never turned into a join with the whole table.
+    SELECT c.*,
+           (SELECT 1 FROM "folders" AS t WHERE t."id" = c.target) AS found,
+           (SELECT t."application_id" FROM "folders" AS t WHERE t."id" = c.target) AS target_application
+      FROM candidates AS c
+), told AS MATERIALIZED (
+    -- Whether a cleanup removed the folder that is missing, and where it went.
+    SELECT l.*,
+           CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
+             SELECT r.survivor_key
+               FROM cleanup_removedfolder AS r
+               JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+              WHERE r.folder_key = CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END AND p.status = 'live'
+              ORDER BY r.id DESC
+              LIMIT 1
+           ) END AS survivor,
+           CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
+             SELECT p.application_key
+               FROM cleanup_removedfolder AS r
+               JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+              WHERE r.folder_key = CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END AND p.status = 'live'
+              ORDER BY r.id DESC
+              LIMIT 1
+           ) END AS merged_application
+      FROM looked_up AS l
+), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
+    SELECT 'file_of_missing_folder', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
+    UNION ALL
+    SELECT 'late_arrival', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE survivor IS NOT NULL
+    UNION ALL
+    SELECT 'file_in_other_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE application <> target_application AND no_application = 0
+    UNION ALL
+    SELECT 'file_of_missing_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE application IS NOT NULL AND no_application = 1
+    UNION ALL
+    SELECT 'file_without_folder', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE application IS NOT NULL AND target IS NULL
+    UNION ALL
+    SELECT 'orphan_twice', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           CAST(NULL AS text), CAST(NULL AS bigint)
+      FROM told AS l
+     WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL AND application IS NOT NULL AND no_application = 1
+)
+SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
+       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application, CAST(NULL AS text) AS object, CAST(NULL AS text) AS target, CAST(NULL AS text) AS survivor, CAST(NULL AS text) AS name
+  FROM flagged
+ GROUP BY code, CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END
 UNION ALL
-SELECT 1,
-       code,
-       place,
-       coalesce(folders - 1, 0),
-       application,
-       object,
-       target,
-       survivor,
-       name
-FROM
-  (SELECT *,
-          row_number() OVER (PARTITION BY code
-                             ORDER BY application COLLATE BINARY, object COLLATE BINARY, name COLLATE BINARY) AS place
-   FROM flagged) AS e
-WHERE code <> 'orphan_twice'
-  AND place <= %(examples)s;
+SELECT 1, code, place, coalesce(folders - 1, 0), application, object, target, survivor, name
+  FROM (SELECT *, row_number() OVER (PARTITION BY code ORDER BY application COLLATE BINARY, object COLLATE BINARY, name COLLATE BINARY) AS place
+          FROM flagged) AS e
+ WHERE code <> 'orphan_twice' AND place <= %(examples)s;

@@ -1,0 +1,142 @@
+"""Folders that no root leads to: those that may be in a cycle, or lie very deep.
+
+Folders without children are in no cycle; those with a parent above which no such folder is, neither.
+"""
+
+from collections.abc import Sequence
+
+from cleanup.backends.folders import FolderSql, Scope
+from cleanup.backends.query import Query, block
+
+#: Levels that the walk goes down; what lies deeper is decided outside the database.
+LEVELS = 64
+
+
+def count_unreached(sql: FolderSql) -> Query:
+    """Count the folders that may be in a cycle, or lie very deep."""
+    return block(
+        """
+        {walk}
+        SELECT (SELECT count(*) FROM inner_folders) - (SELECT count(*) FROM walk)
+        """,
+        walk=_walk(sql),
+    )
+
+
+def unreached(sql: FolderSql) -> Query:
+    """Select key, parent and application of those folders."""
+    return block(
+        """
+        {walk}, walked AS MATERIALIZED (
+            SELECT folder FROM walk
+        )
+        SELECT {edge}
+          FROM inner_folders AS i
+          LEFT JOIN walked AS w ON w.folder = i.folder
+         WHERE w.folder IS NULL
+         ORDER BY 1
+        """,
+        walk=_walk(sql),
+        edge=_edge(sql, "i.folder", "i.parent", "i.application"),
+    )
+
+
+def _walk(sql: FolderSql) -> Query:
+    return block(
+        """
+        WITH RECURSIVE inner_folders AS MATERIALIZED (
+            SELECT f.{key} AS folder, f.{parent} AS parent, f.{owner} AS application
+              FROM {folders} AS f
+             WHERE f.{parent} IS NOT NULL
+               AND f.{key} IN (SELECT c.{parent} FROM {folders} AS c WHERE c.{parent} IS NOT NULL)
+        ), walk(folder, level) AS (
+            SELECT i.folder, 1
+              FROM inner_folders AS i
+             WHERE NOT EXISTS (SELECT 1 FROM inner_folders AS p WHERE p.folder = i.parent)
+             UNION ALL
+            SELECT i.folder, w.level + 1
+              FROM walk AS w
+              JOIN inner_folders AS i ON i.parent = w.folder
+             WHERE w.level < {levels}
+        )
+        """,
+        key=sql.folder_key,
+        parent=sql.parent,
+        owner=sql.owner,
+        folders=sql.folders,
+        levels=LEVELS,
+    )
+
+
+def count_doubtful(sql: FolderSql, scope: Scope) -> Query:
+    """Count the folders within the scope that may be in a cycle: no root within it leads to them."""
+    return block(
+        """
+        WITH RECURSIVE own AS MATERIALIZED (
+            SELECT f.{key} AS folder, f.{parent} AS parent
+              FROM {folders} AS f
+             WHERE {within}
+        ), inner_folders AS MATERIALIZED (
+            SELECT o.folder, o.parent
+              FROM own AS o
+             WHERE o.parent IS NOT NULL
+               AND (o.folder IN (SELECT c.parent FROM own AS c) OR o.parent NOT IN (SELECT p.folder FROM own AS p))
+        ), walk(folder, level) AS (
+            SELECT i.folder, 1
+              FROM inner_folders AS i
+              JOIN own AS r ON r.folder = i.parent AND r.parent IS NULL
+             UNION ALL
+            SELECT i.folder, w.level + 1
+              FROM walk AS w
+              JOIN inner_folders AS i ON i.parent = w.folder
+             WHERE w.level < {levels}
+        )
+        SELECT (SELECT count(*) FROM inner_folders) - (SELECT count(*) FROM walk)
+        """,
+        key=sql.folder_key,
+        parent=sql.parent,
+        folders=sql.folders,
+        within=sql.within(scope, f"f.{sql.owner}"),
+        levels=LEVELS,
+    )
+
+
+def parents(sql: FolderSql, scope: Scope) -> Query:
+    """Select key, parent and application of every folder within the scope that has a parent."""
+    return block(
+        "SELECT {edge} FROM {folders} AS f WHERE f.{parent} IS NOT NULL AND {within}",
+        edge=_edge(sql, f"f.{sql.folder_key}", f"f.{sql.parent}", f"f.{sql.owner}"),
+        folders=sql.folders,
+        parent=sql.parent,
+        within=sql.within(scope, f"f.{sql.owner}"),
+    )
+
+
+def ancestors(sql: FolderSql, keys: Sequence[str]) -> Query:
+    """Select key, parent and application of folders and all their ancestors, roots apart."""
+    return block(
+        """
+        WITH RECURSIVE climbed(folder, parent, application) AS (
+            SELECT f.{key}, f.{parent}, f.{owner}
+              FROM {folders} AS f
+             WHERE {among}
+             UNION
+            SELECT f.{key}, f.{parent}, f.{owner}
+              FROM climbed AS c
+              JOIN {folders} AS f ON f.{key} = c.parent
+        )
+        SELECT {edge} FROM climbed AS c WHERE c.parent IS NOT NULL
+        """,
+        key=sql.folder_key,
+        parent=sql.parent,
+        owner=sql.owner,
+        folders=sql.folders,
+        among=sql.among(sql.tables.folder_key, f"f.{sql.folder_key}", keys),
+        edge=_edge(sql, "c.folder", "c.parent", "c.application"),
+    )
+
+
+def _edge(sql: FolderSql, folder: str, parent: str, application: str) -> str:
+    tables = sql.tables
+    keys = ((tables.folder_key, folder), (tables.folder_key, parent), (tables.application_key, application))
+    return ", ".join(sql.text(key, expression) for key, expression in keys)

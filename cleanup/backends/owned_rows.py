@@ -1,0 +1,221 @@
+"""One pass over folders or files, which belong to an application and lie in a folder: what is wrong with either.
+
+Rows whose folder is found in their own application, nearly all, cost one hash join; the others are looked up one by
+one. See Note [Passes] in ``findings``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
+from cleanup.backends.folders import Scope
+from cleanup.backends.query import Query, block, joined, quote
+from cleanup.folder_tables import KeyColumn
+
+#: Conditions on the CTE ``told``.
+_MISSING_TARGET = "target IS NOT NULL AND found IS NULL AND survivor IS NULL"
+_OTHER_APPLICATION = "application <> target_application AND no_application = 0"
+_MISSING_APPLICATION = "application IS NOT NULL AND no_application = 1"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A table, known as ``f``; its folder's row in the same application is ``o``, its application ``a``."""
+
+    table: str
+    key: KeyColumn
+    owner: str
+    folder: str
+    """The column that names the folder that a row lies in."""
+    blank: Query
+    """1 where the row's name is blank."""
+    doubtful: Query
+    """Which rows have to be looked at again."""
+    codes: Sequence[tuple[str, str]]
+    """Codes of findings, and the conditions on the CTE ``told`` that bring them about."""
+    loose: bool = False
+    """It names the folder by a text of its own."""
+
+
+def of_folders(sql: FindingSql, scope: Scope, *, unicode: bool, late: bool) -> list[Query]:
+    """Look for what can be wrong with a folder's parent, application and name."""
+    blank = sql.is_blank(f"f.{sql.name}", unicode=unicode)
+    rows = _Rows(
+        sql.folders,
+        sql.tables.folder_key,
+        sql.owner,
+        sql.parent,
+        blank=block("CASE WHEN {blank} THEN 1 ELSE 0 END", blank=blank),
+        doubtful=block(
+            "{blank} OR a.{application} IS NULL OR (f.{parent} IS NOT NULL AND o.{folder} IS NULL)",
+            blank=blank,
+            application=sql.application_key,
+            parent=sql.parent,
+            folder=sql.folder_key,
+        ),
+        codes=[
+            ("missing_parent", _MISSING_TARGET),
+            ("late_arrival", "survivor IS NOT NULL"),
+            ("foreign_parent", _OTHER_APPLICATION),
+            ("folder_of_missing_application", _MISSING_APPLICATION),
+            ("folder_without_application", "application IS NULL"),
+            ("blank_name", "blank = 1"),
+            (ORPHAN_TWICE, f"{_MISSING_TARGET} AND {_MISSING_APPLICATION}"),
+        ],
+    )
+    return _pass(sql, rows, scope, late=late)
+
+
+def of_files(sql: FindingSql, scope: Scope, *, late: bool) -> list[Query]:
+    """Look for what can be wrong with a file's folder and application."""
+    owner, folder = quote(sql.tables.file_application), quote(sql.tables.file_folder)
+    rows = _Rows(
+        sql.files,
+        sql.tables.file_key,
+        owner,
+        folder,
+        blank=Query("0"),
+        doubtful=block(
+            "(f.{folder} IS NOT NULL AND o.{key} IS NULL)"
+            " OR (f.{owner} IS NOT NULL AND (a.{application} IS NULL OR f.{folder} IS NULL))",
+            folder=folder,
+            key=sql.folder_key,
+            owner=owner,
+            application=sql.application_key,
+        ),
+        codes=[
+            ("file_of_missing_folder", _MISSING_TARGET),
+            ("late_arrival", "survivor IS NOT NULL"),
+            ("file_in_other_application", _OTHER_APPLICATION),
+            ("file_of_missing_application", _MISSING_APPLICATION),
+            ("file_without_folder", "application IS NOT NULL AND target IS NULL"),
+            (ORPHAN_TWICE, f"{_MISSING_TARGET} AND {_MISSING_APPLICATION}"),
+        ],
+        loose=bool(sql.loose_files),
+    )
+    return _pass(sql, rows, scope, late=late)
+
+
+def _pass(sql: FindingSql, rows: _Rows, scope: Scope, *, late: bool) -> list[Query]:
+    return [_candidates(sql, rows, scope), _looked_up(sql, rows), _told(sql, rows, late=late), _flagged(sql, rows)]
+
+
+def _candidates(sql: FindingSql, rows: _Rows, scope: Scope) -> Query:
+    # The other rows are bounded too, so that the joins stay as small as the scope.
+    others = owners = Query("")
+    if not scope.whole and not scope.without_application:
+        others = joined("", ("AND ", sql.within(scope, f"o.{sql.owner}")))
+        owners = joined("", ("AND ", sql.within(scope, f"a.{sql.application_key}")))
+    return block(
+        """
+        candidates AS MATERIALIZED (
+            SELECT f.{key} AS object, f.{owner} AS application, f.{folder} AS target, {blank} AS blank,
+                   CASE WHEN a.{application} IS NULL THEN 1 ELSE 0 END AS no_application
+              FROM {table} AS f
+              LEFT JOIN {folders} AS o
+                ON o.{folder_key} = {named}
+               AND (o.{folder_owner} = f.{owner} OR o.{folder_owner} IS NULL OR f.{owner} IS NULL)
+               {others}
+              LEFT JOIN {applications} AS a
+                ON a.{application} = f.{owner}
+               {owners}
+             WHERE {within}
+               AND ({doubtful})
+        )
+        """,
+        key=quote(rows.key.column),
+        owner=rows.owner,
+        folder=rows.folder,
+        blank=rows.blank,
+        application=sql.application_key,
+        table=rows.table,
+        folders=sql.folders,
+        folder_key=sql.folder_key,
+        named=sql.folder_of_file(f"f.{rows.folder}") if rows.loose else f"f.{rows.folder}",
+        folder_owner=sql.owner,
+        others=others,
+        applications=sql.applications,
+        owners=owners,
+        within=sql.within(scope, f"f.{rows.owner}"),
+        doubtful=rows.doubtful,
+    )
+
+
+def _looked_up(sql: FindingSql, rows: _Rows) -> Query:
+    return block(
+        """
+        looked_up AS MATERIALIZED (
+            -- Scalar subqueries: these are never turned into a join with the whole table.
+            SELECT c.*,
+                   (SELECT 1 FROM {folders} AS t WHERE t.{key} = {target}) AS found,
+                   (SELECT t.{owner} FROM {folders} AS t WHERE t.{key} = {target}) AS target_application
+              FROM candidates AS c
+        )
+        """,
+        folders=sql.folders,
+        key=sql.folder_key,
+        target=sql.folder_of_file("c.target") if rows.loose else "c.target",
+        owner=sql.owner,
+    )
+
+
+def _told(sql: FindingSql, rows: _Rows, *, late: bool) -> Query:
+    survivor = merged = "CAST(NULL AS text)"
+    if late:
+        target = _target(sql, rows)
+        survivor, merged = (
+            block(
+                """
+                CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
+                  {forwarding}
+                ) END
+                """,
+                forwarding=sql.forwarding(target, what),
+            ).text
+            for what in ("survivor_key", "point")
+        )
+    return block(
+        """
+        told AS MATERIALIZED (
+            -- Whether a cleanup removed the folder that is missing, and where it went.
+            SELECT l.*,
+                   {survivor} AS survivor,
+                   {merged} AS merged_application
+              FROM looked_up AS l
+        )
+        """,
+        survivor=survivor,
+        merged=merged,
+    )
+
+
+def _flagged(sql: FindingSql, rows: _Rows) -> Query:
+    flagged = [
+        block(
+            """
+            SELECT '{code}', {object}, coalesce({application}, l.merged_application), {target}, l.survivor,
+                   CAST(NULL AS text), CAST(NULL AS bigint)
+              FROM told AS l
+             WHERE {condition}
+            """,
+            code=code,
+            object=sql.text(rows.key, "l.object"),
+            application=sql.text(sql.tables.application_key, "l.application"),
+            target=_target(sql, rows),
+            condition=condition,
+        )
+        for code, condition in rows.codes
+    ]
+    return block(
+        """
+        flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
+            {flagged}
+        )
+        """,
+        flagged=joined("\nUNION ALL\n", flagged),
+    )
+
+
+def _target(sql: FindingSql, rows: _Rows) -> str:
+    """Spell the folder that a row names."""
+    return sql.spelled_key("l.target") if rows.loose else sql.text(sql.tables.folder_key, "l.target")
