@@ -12,7 +12,7 @@ from knox.models import AuthToken
 
 from cleanup.permissions import Permission
 
-UNLIMITED = {"check": None, "clean": None, "tokens": None}
+UNLIMITED = {"check": None, "clean": None, "tokens": None, "wrong_tokens": None}
 
 
 @dataclass
