@@ -5,14 +5,14 @@ It holds no state but the alias. A verb that changes something opens its own tra
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
@@ -330,8 +330,9 @@ class DatabaseCleanupService:
             raise
         finally:
             if run.takes_slot or run.kind == Run.Kind.ROLLBACK:  # nobody waits for news of a single application
-                if clusters.alive(using=self.using) and not origin.is_at_rest(using=self.using):
-                    knowledge.renew(using=self.using)
+                with suppress(DatabaseError, InterfaceError):  # it must not hide what has ended the work
+                    if clusters.alive(using=self.using) and not origin.is_at_rest(using=self.using):
+                        knowledge.renew(using=self.using)
                 alerts.evaluate_quietly(using=self.using)
 
     def _check_numbers(self, **numbers: int | None) -> None:

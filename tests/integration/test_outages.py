@@ -85,7 +85,7 @@ class TestLostDatabase:
             _, err = process.communicate(timeout=120)
             server.restart()
             run = Run.objects.using(blank_database).get()
-            assert process.returncode == 3
+            assert process.returncode == 3, err
             assert f"lost during run {run.pk}" in err
             assert "of 40 applications are done" in err
             assert f"--resume {run.pk}" in err
