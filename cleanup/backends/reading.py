@@ -120,24 +120,7 @@ class Reading(Room, ABC):
         The database ranks ages: "infinity" and dates before Christ are no Python datetimes.
         """
         owner, folder, parent = map(quote, (tables.folder_application, tables.folder_key.column, tables.folder_parent))
-        folders = self.model_table(tables.folder_table)
         among = self._among(tables.application_key, owner, keys)
-        nearby = Query("")
-        if near is not None:
-            nearby = block(
-                """
-                AND ({parent} IS NULL
-                     OR {folder_is_near}
-                     OR {parent_is_near}
-                     OR {parent} IN (SELECT {folder} FROM {folders} WHERE {among} AND {parent} IS NULL))
-                """,
-                parent=parent,
-                folder_is_near=self._among(tables.folder_key, folder, near, name="near"),
-                parent_is_near=self._among(tables.folder_key, parent, near, name="near"),
-                folder=folder,
-                folders=folders,
-                among=among,
-            )
         return block(
             """
             SELECT {keys}, {name},
@@ -155,10 +138,27 @@ class Reading(Room, ABC):
             name=self._cell(quote(tables.folder_name)),
             ages=self._ages(quote(tables.folder_created), tables.folder_key),
             cells=joined(", ", [live_condition(tables, prefix=""), *(self._cell(quote(name)) for name in columns)]),
-            folders=folders,
+            folders=self.model_table(tables.folder_table),
             among=among,
-            nearby=nearby,
+            nearby="" if near is None else self._nearby(tables, near, among),
             lock=lock and f" ORDER BY {folder} {lock}",
+        )
+
+    def _nearby(self, tables: FolderTables, near: Sequence[str], among: Query) -> Query:
+        folder, parent = quote(tables.folder_key.column), quote(tables.folder_parent)
+        return block(
+            """
+            AND ({parent} IS NULL
+                 OR {folder_is_near}
+                 OR {parent_is_near}
+                 OR {parent} IN (SELECT {folder} FROM {folders} WHERE {among} AND {parent} IS NULL))
+            """,
+            parent=parent,
+            folder_is_near=self._among(tables.folder_key, folder, near, name="near"),
+            parent_is_near=self._among(tables.folder_key, parent, near, name="near"),
+            folder=folder,
+            folders=self.model_table(tables.folder_table),
+            among=among,
         )
 
     # Rows that a change would move.

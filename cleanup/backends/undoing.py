@@ -4,10 +4,12 @@ Invariant: every method is a constant number of statements whatever the number o
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, ClassVar
 
-from cleanup.backends.catalogue import ForeignKey, Table, TableName
+from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
 from cleanup.backends.changes import (
+    Cell,
     ImageLink,
     Images,
     Restoration,
@@ -15,6 +17,7 @@ from cleanup.backends.changes import (
     StructureTable,
     UndoTarget,
 )
+from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Room
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import KeyColumn
@@ -40,9 +43,99 @@ class Undoing(Room, ABC):
         a foreign key's target missing. Raises CountMismatch.
         """
 
-    @abstractmethod
+    def _found(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
+        """Return the CTEs ``images``, ``found`` and ``problems``: what is in the way of images coming back."""
+        problems = [
+            Query("SELECT i.__point, 'row_exists', i.__key, '', '' FROM found AS i WHERE i.__differs"),
+            *(self._unique_taken(images, unique) for unique in images.uniques),
+            *(self._target_missing(images, key) for key in foreign_keys if set(key.columns) <= set(images.columns)),
+        ]
+        return block(
+            """
+            {images}, found AS MATERIALIZED (
+                -- Each image beside the row of its key, if there is one.
+                SELECT i.*, t.{key} IS NOT NULL AS __there, t.{key} IS NOT NULL AND ({differs}) AS __differs
+                  FROM images AS i
+                  LEFT JOIN {table} AS t ON {same_key}
+            ), problems(point, code, key, columns, name) AS MATERIALIZED (
+                {problems}
+            )
+            """,
+            images=self._images(images),
+            key=quote(images.key[0]),
+            differs=self._differs(images),
+            table=self.relation(images.table.name),
+            same_key=same_columns(images.key),
+            problems=joined("\nUNION ALL\n", problems),
+        )
+
+    def _unique_taken(self, images: Images, unique: UniqueKey) -> Query:
+        columns = [f"{quote(column)} AS __k{place}" for place, column in enumerate(images.key)]
+        columns += [f"({part}) AS __u{place}".replace("%", "%%") for place, part in enumerate(unique.parts)]
+        return block(
+            """
+            SELECT a.__point, 'unique_taken', a.__key, {names}
+              FROM (SELECT __point, __key, {columns} FROM images {where}) AS a
+              {join} (SELECT {columns} FROM {table} {where}) AS b ON {equal}
+             WHERE NOT ({itself})
+            """,
+            names=_named(unique),
+            columns=", ".join(columns),
+            where=f"WHERE ({unique.predicate})".replace("%", "%%") if unique.predicate else "",
+            join=self.nested_join,
+            table=self.relation(images.table.name),
+            equal=" AND ".join(self._equal(unique, place) for place in range(len(unique.parts))),
+            itself=" AND ".join(f"b.__k{place} = a.__k{place}" for place in range(len(images.key))),
+        )
+
+    def _target_missing(self, images: Images, foreign_key: ForeignKey) -> Query:
+        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
+        among = ""
+        if foreign_key.target == images.table.name and {other for _, other in pairs} <= set(images.columns):
+            among = f"AND {self._not_among_images(pairs)}"
+        return block(
+            """
+            SELECT i.__point, 'missing_target', i.__key, {names}
+              FROM found AS i
+             WHERE NOT i.__there AND {given}
+               AND NOT EXISTS (SELECT 1 FROM {target} AS f WHERE {there})
+               {among}
+            """,
+            names=_named(foreign_key),
+            given=" AND ".join(f"i.{quote(own)} IS NOT NULL" for own, _ in pairs),
+            target=self.relation(foreign_key.target),
+            there=" AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs),
+            among=among,
+        )
+
+    def _conflicts_of(self, images: Images, problems: Iterable[tuple[Any, ...]]) -> list[RowConflict]:
+        return [
+            RowConflict(point, images.table.name, code, self._key_of(key), columns, constraint=name)
+            for point, code, key, columns, name, *_ in problems
+        ]
+
     def image_links(self, images: Images, *, foreign_key: ForeignKey) -> Iterator[ImageLink]:
         """Yield which removed rows, gone still, need which others by a foreign key of their table to itself."""
+        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
+        rows = self.fetch_in_pieces(
+            block(
+                """
+                WITH {images}
+                SELECT i.__point, i.__key, f.__key
+                  FROM images AS i
+                  JOIN images AS f ON {needs}
+                 WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same_key})
+                   AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {there})
+                """,
+                images=self._images(images, wanted={*images.key, *foreign_key.columns, *foreign_key.target_columns}),
+                needs=" AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs),
+                table=self.relation(images.table.name),
+                same_key=same_columns(images.key),
+                there=" AND ".join(f"t.{quote(other)} = i.{quote(own)}" for own, other in pairs),
+            )
+        )
+        column = "+".join(foreign_key.columns)
+        return (ImageLink(point, self._key_of(own), self._key_of(other), column) for point, own, other in rows)
 
     @abstractmethod
     def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
@@ -51,19 +144,90 @@ class Undoing(Room, ABC):
         Not its foreign keys to the tables ``apart_from``, which change later. Raises IntegrityError.
         """
 
-    def _require_all(self, table: Table, found: int, expected: int | None) -> None:
-        """Raise CountMismatch where the journal holds other than what it says."""
-        if expected is not None and expected != found:
-            raise CountMismatch(table=str(table.name), moved=expected, journaled=found)
-
-    @abstractmethod
     def structure_differences(
-        self,
-        structure: StructureTable,
-        images: Images,
-        *,
-        application: str,
-        application_key: KeyColumn,
-        limit: int,
+        self, structure: StructureTable, images: Images, *, application: str, key: KeyColumn, limit: int
     ) -> list[RowConflict]:
         """Compare a stored structure with the rows as they are: ``row_missing``, ``changed`` and ``extra``."""
+        table = images.table
+        rows = self.fetch(
+            block(
+                """
+                WITH {images}
+                SELECT CASE WHEN t.{key} IS NULL THEN 'row_missing' ELSE 'changed' END, i.__key
+                  FROM images AS i
+                  LEFT JOIN {table} AS t ON {same_key}
+                 WHERE t.{key} IS NULL OR {differs}
+                 UNION ALL
+                SELECT 'extra', {row_key}
+                  FROM {table} AS t
+                 WHERE t.{owner} = {application}
+                   AND {is_extra}
+                 LIMIT %(limit)s
+                """,
+                images=self._images(images),
+                key=quote(images.key[0]),
+                table=self.relation(table.name),
+                same_key=same_columns(images.key),
+                differs=self._differs(images),
+                row_key=self._row_key(images),
+                owner=quote(structure.application),
+                application=self._value("application", key),
+                is_extra=self._not_among_images([(column, column) for column in images.key], row="t"),
+            ).bind(application=self.cells.key_cell(key, application), limit=limit)
+        )
+        (point,) = images.points
+        return [RowConflict(point, table.name, code, self._key_of(cells)) for code, cells in rows]
+
+    # What differs between databases.
+
+    nested_join: ClassVar[str]
+    """The join that looks up the second table for each row of the first, by an index."""
+
+    @abstractmethod
+    def _images(self, images: Images, *, wanted: Collection[str] = (), name: str = "") -> Query:
+        """Return the CTE ``images``: the removed rows as rows of the table again.
+
+        With ``__point``, and ``__key``, the cells of the key. All their columns, or at least the ``wanted`` ones;
+        ``name`` ends the names of the parameters.
+        """
+
+    @abstractmethod
+    def _differs(self, images: Images) -> str:
+        """Return the test whether row ``t`` is another one than its image ``i``."""
+
+    @abstractmethod
+    def _row_key(self, images: Images) -> str:
+        """Return the cells of row ``t``'s key."""
+
+    @abstractmethod
+    def _key_of(self, cells: Any) -> tuple[Cell, ...]:
+        """Return the cells of a key that were selected."""
+
+    @abstractmethod
+    def _equal(self, unique: UniqueKey, place: int) -> str:
+        """Return the comparison of a part of the unique key in ``a`` and in ``b``."""
+
+    @abstractmethod
+    def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
+        """Return the test that no image has, in the second column of each pair, what ``row`` has in the first."""
+
+    @abstractmethod
+    def _value(self, name: str, key: KeyColumn) -> str:
+        """Return the value of a parameter that is the cell of a key."""
+
+
+def require_all(table: Table, found: int, expected: int | None) -> None:
+    """Raise CountMismatch where the journal holds other than what it says."""
+    if expected is not None and expected != found:
+        raise CountMismatch(table=str(table.name), moved=expected, journaled=found)
+
+
+def same_columns(key: Sequence[str]) -> str:
+    """Return the condition that row ``t`` has the key of image ``i``."""
+    return " AND ".join(f"t.{quote(column)} = i.{quote(column)}" for column in key)
+
+
+def _named(rule: UniqueKey | ForeignKey) -> str:
+    """Return, as two texts, the columns of a rule and its name."""
+    texts = (text.replace("'", "''").replace("%", "%%") for text in ("+".join(rule.columns), rule.name))
+    return ", ".join(f"CAST('{text}' AS text)" for text in texts)

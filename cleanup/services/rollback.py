@@ -504,7 +504,7 @@ class Undo:
                     step=None,
                 ),
                 application=point.application_key,
-                application_key=self.tables.application_key,
+                key=self.tables.application_key,
                 limit=conf.finding_limit(),
             )
             differences += [self._conflict(row, point.application_key) for row in rows]

@@ -1406,7 +1406,7 @@ class TestStructure:
                 structure,
                 Images(structure.table, bench.stored_columns(structure.table), ("id",), points=[point], step=None),
                 application=made.application,
-                application_key=folder_tables().application_key,
+                key=folder_tables().application_key,
                 limit=limit,
             )
         labels = {raw(bench.alias, key): label for label, key in made.keys.items()}
@@ -1442,7 +1442,7 @@ class TestStructure:
                     structure.table, ["title", "slot", "side", "owner"], ("slot", "side"), points=[point], step=None
                 ),
                 application=owner,
-                application_key=key,
+                key=key,
                 limit=10,
             )
         assert [(row.code, row.key) for row in rows] == [("changed", (bench.number(1), bench.number(2)))]

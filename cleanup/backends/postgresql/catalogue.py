@@ -475,12 +475,7 @@ class Catalogue:
                 uniques[oid].append(index.as_unique_key())
             if index.serves_equality:
                 indexes[oid].append(index.leading_columns)
-        triggers: dict[int, list[Trigger]] = {oid: [] for oid in oids}
-        for oid, schema, table, name, kinds, of_columns, always in trigger_rows:
-            events = frozenset(event for bit, event in _EVENTS.items() if kinds & bit)
-            if events:
-                trigger = Trigger(name, TableName(schema, table), events, frozenset(of_columns), always)
-                triggers[oid].append(trigger)
+        triggers = _triggers(oids, trigger_rows)
         described = {}
         for oid, schema, name, kind, row_security, estimated_rows, usage, *granted in rows:
             table_name = TableName(schema, name)
@@ -622,6 +617,16 @@ class _Index:
             deferrable=self.deferrable,
             operators=tuple(operator or "=" for operator in self.operators),
         )
+
+
+def _triggers(oids: Iterable[int], rows: Iterable[Sequence[Any]]) -> dict[int, list[Trigger]]:
+    """Return the triggers of tables that fire on a change of rows."""
+    triggers: dict[int, list[Trigger]] = {oid: [] for oid in oids}
+    for oid, schema, table, name, kinds, of_columns, always in rows:
+        events = frozenset(event for bit, event in _EVENTS.items() if kinds & bit)
+        if events:
+            triggers[oid].append(Trigger(name, TableName(schema, table), events, frozenset(of_columns), always))
+    return triggers
 
 
 def _numbered(oids: Iterable[int], rows: Iterable[Sequence[Any]]) -> dict[int, dict[int, str]]:

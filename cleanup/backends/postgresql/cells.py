@@ -64,7 +64,11 @@ def typed(column: Column) -> str:
 
 def shown(column: Column, *, alias: str = "t") -> str:
     """Return a column of a row such that a cast to text gives the form of its type's output function."""
-    value = f"{alias}.{quote(column.name)}"
+    return shown_value(f"{alias}.{quote(column.name)}", column)
+
+
+def shown_value(value: str, column: Column) -> str:
+    """Return a value of a column's type in such a form."""
     # What is null is not what is a row of nulls, which IS NULL calls null, too.
     return f"(CASE WHEN {value} IS DISTINCT FROM NULL THEN concat({value}) END)" if column.casts_out else value
 

@@ -1,7 +1,7 @@
 """PostgreSQL: undo, by statements that compare and change at once."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from cleanup.backends import undoing
@@ -9,17 +9,25 @@ from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
 from cleanup.backends.changes import (
     Cell,
     Counted,
-    ImageLink,
     Images,
     Part,
     Restoration,
     Returned,
     RowConflict,
-    StructureTable,
     UndoTarget,
 )
-from cleanup.backends.postgresql.cells import array, cast, key_columns, relation_of, shown, text_array, typed
+from cleanup.backends.postgresql.cells import (
+    array,
+    cast,
+    key_columns,
+    relation_of,
+    shown,
+    shown_value,
+    text_array,
+    typed,
+)
 from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.undoing import require_all
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import KeyColumn
 
@@ -27,11 +35,13 @@ from cleanup.folder_tables import KeyColumn
 class Undoing(undoing.Undoing):
     """Moves and images of a step are undone by one statement."""
 
+    nested_join = "JOIN"
+
     # Moves.
 
     def restore_moved(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Restoration:
         self.limit_wait()
-        return self._restoration(targets, self.fetch(self._moves_back(targets, points=points, step=step)))
+        return _restoration(targets, self.fetch(self._moves_back(targets, points=points, step=step)))
 
     def _moves_back(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Query:
         ctes = [cte for number, target in enumerate(targets) for cte in self._move_back(target, number, points)]
@@ -182,26 +192,6 @@ class Undoing(undoing.Undoing):
             return f"({given}) IN (SELECT {listed} FROM {self.relation(table.name)} AS f)"
         return f"(j.point, {given}) IN (SELECT f.__point, {listed} FROM returned{number} AS f)"
 
-    def _restoration(self, targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]]) -> Restoration:
-        restored, conflicts = [], []
-        done, lost = Counter[int](), Counter[int]()
-        for number, verdict, point, count, key, news in rows:
-            table, columns = targets[number].table.name, targets[number].columns
-            if verdict == "restored":
-                restored.append(Counted(point, table, count))
-                done[number] += count
-            elif verdict == "journaled":
-                self._require_all(targets[number].table, count, targets[number].rows)
-            elif verdict == "restore":  # it could have been: somebody changed it under our hands
-                lost[number] += count
-            else:
-                column = "+".join(columns) if verdict != "row_missing" else ""
-                conflicts.append(RowConflict(point, table, verdict, tuple(key), column, columns, tuple(news)))
-        for number, count in lost.items():
-            moved = done[number]
-            raise CountMismatch(table=str(targets[number].table.name), moved=moved, journaled=moved + count)
-        return Restoration(restored, conflicts)
-
     # Removed rows.
 
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
@@ -209,22 +199,9 @@ class Undoing(undoing.Undoing):
         return self._restored_images(images, self.fetch(self._images_back(images, foreign_keys)))
 
     def _images_back(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
-        table = images.table
-        problems = [
-            self._row_exists(images),
-            *(self._unique_taken(images, unique) for unique in images.uniques),
-            *(self._target_missing(images, key) for key in foreign_keys if set(key.columns) <= set(images.columns)),
-        ]
         return block(
             """
-            WITH {images}, found AS MATERIALIZED (
-                -- Each image beside the row of its key, if there is one.
-                SELECT i.*, t.{key} IS NOT NULL AS __there, t.{key} IS NOT NULL AND ({differs}) AS __differs
-                  FROM images AS i
-                  LEFT JOIN {table} AS t ON {same_key}
-            ), problems(point, code, key, columns, name) AS MATERIALIZED (
-                {problems}
-            ), absent AS MATERIALIZED (
+            WITH {found}, absent AS MATERIALIZED (
                 SELECT * FROM found WHERE NOT __there
             ), inserted AS (
                 -- All of them, or none.
@@ -240,101 +217,21 @@ class Undoing(undoing.Undoing):
             UNION ALL
             SELECT NULL, '', NULL, NULL, NULL, count(*), 0 FROM images
             """,
-            images=self._images(images),
-            key=quote(images.key[0]),
-            differs=_differs(images),
-            table=self.relation(table.name),
-            same_key=_same_key(images),
-            problems=joined("\nUNION ALL\n", problems),
-            columns=", ".join(map(quote, images.columns)),
-        )
-
-    def _row_exists(self, images: Images) -> Query:
-        return block(
-            "SELECT i.__point, 'row_exists', {key}, ''::text, ''::text FROM found AS i WHERE i.__differs",
-            key=_key_cells(images),
-        )
-
-    def _unique_taken(self, images: Images, unique: UniqueKey) -> Query:
-        parts = [f"({part})".replace("%", "%%") for part in unique.parts]
-        compare = "=" if unique.nulls_distinct else "IS NOT DISTINCT FROM"
-        return block(
-            """
-            SELECT a.__point, 'unique_taken', a.__key, {names}
-              FROM (SELECT __point, {key} AS __key, {parts} FROM images {where}) AS a
-              JOIN (SELECT {key} AS __key, {parts} FROM {table} {where}) AS b ON {equal}
-             WHERE a.__key <> b.__key
-            """,
-            names=_named(unique),
-            key=text_array([quote(column) for column in images.key]),
-            parts=", ".join(f"{part} AS __u{place}" for place, part in enumerate(parts)),
-            where=f"WHERE ({unique.predicate})".replace("%", "%%") if unique.predicate else "",
+            found=self._found(images, foreign_keys),
             table=self.relation(images.table.name),
-            equal=" AND ".join(f"a.__u{place} {compare} b.__u{place}" for place in range(len(parts))),
-        )
-
-    def _target_missing(self, images: Images, foreign_key: ForeignKey) -> Query:
-        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
-        there = " AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs)
-        among = ""
-        if foreign_key.target == images.table.name and {other for _, other in pairs} <= set(images.columns):
-            among = f"AND NOT EXISTS (SELECT FROM images AS f WHERE {there})"
-        return block(
-            """
-            SELECT i.__point, 'missing_target', {key}, {names}
-              FROM found AS i
-             WHERE NOT i.__there AND {given}
-               AND NOT EXISTS (SELECT FROM {target} AS f WHERE {there})
-               {among}
-            """,
-            key=_key_cells(images),
-            names=_named(foreign_key),
-            given=" AND ".join(f"i.{quote(own)} IS NOT NULL" for own, _ in pairs),
-            target=self.relation(foreign_key.target),
-            there=there,
-            among=among,
+            columns=", ".join(map(quote, images.columns)),
         )
 
     def _restored_images(self, images: Images, rows: list[tuple[Any, ...]]) -> Restoration:
         table = images.table
         *found, (*_, journaled, _) = rows
-        self._require_all(table, journaled + len(images.left_out), images.rows)
-        conflicts = [
-            RowConflict(point, table.name, code, tuple(cells), column, constraint=name)
-            for point, code, cells, column, name, *_ in found
-            if code
-        ]
-        if conflicts:
+        require_all(table, journaled + len(images.left_out), images.rows)
+        if conflicts := self._conflicts_of(images, (row for row in found if row[1])):
             return Restoration([], conflicts)
         absent = sum(row[5] for row in found)
         if found and absent != found[0][6]:
             raise CountMismatch(table=str(table.name), moved=found[0][6], journaled=absent)
         return Restoration([Counted(row[0], table.name, row[5]) for row in found], [])
-
-    def image_links(self, images: Images, *, foreign_key: ForeignKey) -> Iterator[ImageLink]:
-        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
-        wanted = {*images.key, *foreign_key.columns, *foreign_key.target_columns}
-        rows = self.fetch_in_pieces(
-            block(
-                """
-                WITH {images}
-                SELECT i.__point, {own_key}, {other_key}
-                  FROM images AS i
-                  JOIN images AS f ON {needs}
-                 WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {same_key})
-                   AND NOT EXISTS (SELECT FROM {table} AS t WHERE {there})
-                """,
-                images=self._images(images, wanted=wanted),
-                own_key=_key_cells(images),
-                other_key=_key_cells(images, alias="f"),
-                needs=" AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs),
-                table=self.relation(images.table.name),
-                same_key=_same_key(images),
-                there=" AND ".join(f"t.{quote(other)} = i.{quote(own)}" for own, other in pairs),
-            )
-        )
-        column = "+".join(foreign_key.columns)
-        return (ImageLink(point, tuple(own), tuple(other), column) for point, own, other in rows)
 
     def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
         ((names,),) = self.fetch(
@@ -352,54 +249,9 @@ class Undoing(undoing.Undoing):
             self.execute(f"SET CONSTRAINTS {names} IMMEDIATE")
             self.execute(f"SET CONSTRAINTS {names} DEFERRED")
 
-    # What a point taken by hand has seen.
-
-    def structure_differences(
-        self,
-        structure: StructureTable,
-        images: Images,
-        *,
-        application: str,
-        application_key: KeyColumn,
-        limit: int,
-    ) -> list[RowConflict]:
-        table = structure.table
-        rows = self.fetch(
-            block(
-                """
-                WITH {images}
-                SELECT CASE WHEN t.{key} IS NULL THEN 'row_missing' ELSE 'changed' END, {image_key}
-                  FROM images AS i
-                  LEFT JOIN {table} AS t ON {same_key}
-                 WHERE t.{key} IS NULL OR {differs}
-                 UNION ALL
-                SELECT 'extra', {row_key}
-                  FROM {table} AS t
-                 WHERE t.{owner} = %(application)s{cast}
-                   AND NOT EXISTS (SELECT FROM images AS i WHERE {same_key})
-                 LIMIT %(limit)s
-                """,
-                images=self._images(images),
-                key=quote(images.key[0]),
-                image_key=_key_cells(images),
-                table=self.relation(table.name),
-                same_key=_same_key(images),
-                differs=_differs(images),
-                row_key=_key_cells(images, alias="t"),
-                owner=quote(structure.application),
-                cast=cast(self.connection, application_key),
-            ).bind(application=application, limit=limit)
-        )
-        (point,) = images.points
-        return [RowConflict(point, table.name, code, tuple(cells)) for code, cells in rows]
-
     # Fragments.
 
     def _images(self, images: Images, *, wanted: Collection[str] = (), name: str = "") -> Query:
-        """Return the CTE ``images``: the removed rows as rows of the table again, with ``__point``.
-
-        All their columns, or the ``wanted`` ones; ``name`` ends the names of the parameters.
-        """
         cells = {column: f"e.value->>{place}" for place, column in enumerate(images.columns)}
         key_cells = [f"({cells[column]})" for column in images.key]
         instead = images.instead
@@ -415,10 +267,11 @@ class Undoing(undoing.Undoing):
             )
             for place, column in enumerate(instead.columns):
                 cells[column] = f"CASE WHEN w.k IS NULL THEN {cells[column]} ELSE w.c{place} END"
+        values = {column: f"({cell})::{typed(images.table.column(column))}" for column, cell in cells.items()}
         return block(
             """
             images AS MATERIALIZED (
-                SELECT s.point_id AS __point, {columns}
+                SELECT s.point_id AS __point, {key} AS __key, {columns}
                   FROM cleanup_snapshotrow AS s,
                        json_array_elements(s.images::json) AS e(value)
                   {others}
@@ -429,10 +282,9 @@ class Undoing(undoing.Undoing):
                 {most}
             )
             """,
+            key=text_array([shown_value(values[column], images.table.column(column)) for column in images.key]),
             columns=", ".join(
-                f"({cell})::{typed(images.table.column(column))} AS {quote(column)}"
-                for column, cell in cells.items()
-                if not wanted or column in wanted
+                f"{value} AS {quote(column)}" for column, value in values.items() if not wanted or column in wanted
             ),
             others=others,
             kind="structure" if images.step is None else "removed",
@@ -442,6 +294,27 @@ class Undoing(undoing.Undoing):
             part=_within(images.part, key_cells, name="part"),
             most=_at_most(images.rows),
         ).bind(points=list(images.points), **{f"table{name}": images.table.journaled_as})
+
+    def _differs(self, images: Images) -> str:
+        columns = [images.table.column(name) for name in images.columns]
+        tests = (f"{shown(column)}::text IS DISTINCT FROM {shown(column, alias='i')}::text" for column in columns)
+        return "\n  OR ".join(tests)
+
+    def _row_key(self, images: Images) -> str:
+        return text_array([shown(images.table.column(column)) for column in images.key])
+
+    def _key_of(self, cells: Any) -> tuple[Cell, ...]:
+        return tuple(cells)
+
+    def _equal(self, unique: UniqueKey, place: int) -> str:
+        return f"a.__u{place} {'=' if unique.nulls_distinct else 'IS NOT DISTINCT FROM'} b.__u{place}"
+
+    def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
+        there = " AND ".join(f"f.{quote(other)} = {row}.{quote(own)}" for own, other in pairs)
+        return f"NOT EXISTS (SELECT FROM images AS f WHERE {there})"
+
+    def _value(self, name: str, key: KeyColumn) -> str:
+        return f"%({name})s{cast(self.connection, key)}"
 
 
 class _Moved:
@@ -462,6 +335,27 @@ class _Moved:
             for place, column in enumerate(target.key)
         )
         """It has the key that the entry names, as that is after the move."""
+
+
+def _restoration(targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]]) -> Restoration:
+    restored, conflicts = [], []
+    done, lost = Counter[int](), Counter[int]()
+    for number, verdict, point, count, key, news in rows:
+        table, columns = targets[number].table.name, targets[number].columns
+        if verdict == "restored":
+            restored.append(Counted(point, table, count))
+            done[number] += count
+        elif verdict == "journaled":
+            require_all(targets[number].table, count, targets[number].rows)
+        elif verdict == "restore":  # it could have been: somebody changed it under our hands
+            lost[number] += count
+        else:
+            column = "+".join(columns) if verdict != "row_missing" else ""
+            conflicts.append(RowConflict(point, table, verdict, tuple(key), column, columns, tuple(news)))
+    for number, count in lost.items():
+        moved = done[number]
+        raise CountMismatch(table=str(targets[number].table.name), moved=moved, journaled=moved + count)
+    return Restoration(restored, conflicts)
 
 
 def _changes_of(target: UndoTarget, number: int) -> Query:
@@ -511,24 +405,3 @@ def _within(part: Part | None, cells: Sequence[str], *, name: str) -> Query:
 
 def _keys(keys: Sequence[tuple[Cell, ...]], width: int, *, name: str) -> Query:
     return relation_of(key_columns(width), (array([key[place] for key in keys]) for place in range(width)), number=name)
-
-
-def _named(rule: UniqueKey | ForeignKey) -> str:
-    """Return, as two texts, the columns of a rule and its name."""
-    columns, name = ("+".join(rule.columns), rule.name)
-    return ", ".join("'" + text.replace("'", "''").replace("%", "%%") + "'::text" for text in (columns, name))
-
-
-def _key_cells(images: Images, *, alias: str = "i") -> str:
-    return text_array([shown(images.table.column(column), alias=alias) for column in images.key])
-
-
-def _same_key(images: Images) -> str:
-    return " AND ".join(f"t.{quote(column)} = i.{quote(column)}" for column in images.key)
-
-
-def _differs(images: Images) -> str:
-    """Return the test whether row ``t`` is another one than its image ``i``."""
-    columns = [images.table.column(name) for name in images.columns]
-    tests = (f"{shown(column)}::text IS DISTINCT FROM {shown(column, alias='i')}::text" for column in columns)
-    return "\n  OR ".join(tests)

@@ -267,18 +267,7 @@ class Catalogue:
                 estimated_rows=estimates.get(table, 0),
                 kind=self._kinds[table],
             )
-        return self._with_key_indexes(described)
-
-    def _with_key_indexes(self, described: dict[TableName, Table]) -> dict[TableName, Table]:
-        """Add the index that a primary key is where no index is listed for it (the rowid, or WITHOUT ROWID)."""
-        complete = {}
-        for name, table in described.items():
-            keys = tuple(unique.columns for unique in table.uniques if unique.primary)
-            indexes = tuple(dict.fromkeys(table.indexes + keys))
-            complete[name] = replace(
-                table, indexes=indexes, indexed_columns=frozenset(columns[0] for columns in indexes)
-            )
-        return complete
+        return _with_key_indexes(described)
 
     def _read_indexes(self, tables: Sequence[TableName]) -> dict[TableName, list["_Index"]]:
         if not tables:
@@ -422,6 +411,16 @@ class _Index:
             predicate=predicate,
             simple=simple,
         )
+
+
+def _with_key_indexes(described: dict[TableName, Table]) -> dict[TableName, Table]:
+    """Add the index that a primary key is where no index is listed for it (the rowid, or WITHOUT ROWID)."""
+    complete = {}
+    for name, table in described.items():
+        keys = tuple(unique.columns for unique in table.uniques if unique.primary)
+        indexes = tuple(dict.fromkeys(table.indexes + keys))
+        complete[name] = replace(table, indexes=indexes, indexed_columns=frozenset(columns[0] for columns in indexes))
+    return complete
 
 
 def _fold(name: str) -> str:

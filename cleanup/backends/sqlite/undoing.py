@@ -1,26 +1,26 @@
 """SQLite: undo, by statements that compare first and change then."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from cleanup.backends import undoing
 from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
 from cleanup.backends.changes import (
     Cell,
     Counted,
-    ImageLink,
     Images,
     Part,
     Restoration,
     Returned,
     RowConflict,
-    StructureTable,
     UndoTarget,
 )
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.sqlite.cells import applied, as_json, collation, decoded, encoded, json_array, member
 from cleanup.backends.sqlite.session import Session, referencing_first
 from cleanup.backends.sqlite.targets import same_key
+from cleanup.backends.undoing import require_all, same_columns
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import KeyColumn
 
@@ -29,6 +29,7 @@ class Undoing(undoing.Undoing):
     """There is one writer: what was compared is what is changed."""
 
     session: Session
+    nested_join = "CROSS JOIN"
 
     # Moves.
 
@@ -39,7 +40,7 @@ class Undoing(undoing.Undoing):
         judged = [self._judged(target, points=points, step=step) for target in targets]
         for target, verdicts in zip(targets, judged, strict=True):
             rows = self.fetch(_counted(target, verdicts))
-            self._require_all(target.table, sum(row[2] for row in rows), target.rows)
+            require_all(target.table, sum(row[2] for row in rows), target.rows)
             expected.append(sum(count for _, verdict, count, *_ in rows if verdict == "restore"))
             for point, verdict, count, cells, given in rows:
                 if verdict == "restore":
@@ -185,189 +186,119 @@ class Undoing(undoing.Undoing):
                 for place, column in enumerate(returned.identity)
             ),
         )
-        return [_images(images, name="_of_returned"), back]
+        return [self._images(images, name="_of_returned"), back]
 
     # Removed rows.
 
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
         table = images.table
-        if conflicts := self._conflicts(images, foreign_keys):
+        *found, (*_, journaled) = self.fetch(self._obstacles(images, foreign_keys))
+        require_all(table, journaled + len(images.left_out), images.rows)
+        if conflicts := self._conflicts_of(images, (row for row in found if row[1])):
             return Restoration([], conflicts)
-        ctes = _images(images)
-        ((journaled,),) = self.fetch(block("WITH {images} SELECT count(*) FROM images", images=ctes))
-        self._require_all(table, journaled + len(images.left_out), images.rows)
-        absent = f"NOT EXISTS (SELECT 1 FROM {self.relation(table.name)} AS t WHERE {_same_columns(images.key)})"
-        counts = self.fetch(
-            block(
-                """
-                WITH {images}
-                SELECT i.__point, count(*) FROM images AS i WHERE {absent} GROUP BY i.__point
-                """,
-                images=ctes,
-                absent=absent,
-            )
-        )
-        expected = sum(count for _, count in counts)
-        inserted = self.execute(self._insertion(images, absent)) if expected else 0
+        expected = sum(row[5] for row in found)
+        inserted = self.execute(self._insertion(images)) if expected else 0
         if inserted != expected:
             raise CountMismatch(table=str(table.name), moved=inserted, journaled=expected)
-        return Restoration([Counted(point, table.name, count) for point, count in counts], [])
+        return Restoration([Counted(row[0], table.name, row[5]) for row in found], [])
 
-    def _insertion(self, images: Images, absent: str) -> Query:
+    def _obstacles(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
+        return block(
+            """
+            WITH {found}
+            SELECT point, code, key, columns, name, 0 FROM problems
+            UNION ALL
+            SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM found WHERE NOT __there GROUP BY __point
+            UNION ALL
+            SELECT NULL, '', NULL, NULL, NULL, count(*) FROM images
+            """,
+            found=self._found(images, foreign_keys),
+        )
+
+    def _insertion(self, images: Images) -> Query:
         return block(
             """
             INSERT INTO {table} ({columns})
             SELECT {columns}
               FROM (
                 WITH {images}
-                SELECT i.* FROM images AS i WHERE {absent}
+                SELECT i.* FROM images AS i WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same_key})
               )
             """,
             table=self.relation(images.table.name),
             columns=", ".join(map(quote, images.columns)),
-            images=_images(images),
-            absent=absent,
+            images=self._images(images),
+            same_key=same_columns(images.key),
         )
-
-    def _conflicts(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> list[RowConflict]:
-        problems = [
-            self._row_exists(images),
-            *(self._unique_taken(images, unique) for unique in images.uniques),
-            *(self._target_missing(images, key) for key in foreign_keys if set(key.columns) <= set(images.columns)),
-        ]
-        rows = self.fetch(
-            block("WITH {images}\n{problems}", images=_images(images), problems=joined("\nUNION ALL\n", problems))
-        )
-        return [
-            RowConflict(point, images.table.name, code, tuple(json.loads(cells)), column, constraint=name)
-            for point, code, cells, column, name in rows
-        ]
-
-    def _row_exists(self, images: Images) -> Query:
-        return block(
-            """
-            SELECT i.__point, 'row_exists', i.__key, '', ''
-              FROM images AS i
-             CROSS JOIN {table} AS t ON {same_key}
-             WHERE {differs}
-            """,
-            table=self.relation(images.table.name),
-            same_key=_same_columns(images.key),
-            differs=_differs(images.columns),
-        )
-
-    def _unique_taken(self, images: Images, unique: UniqueKey) -> Query:
-        columns = [f"{quote(column)} AS __k{place}" for place, column in enumerate(images.key)]
-        columns += [f"({part}) AS __u{place}".replace("%", "%%") for place, part in enumerate(unique.parts)]
-        return block(
-            """
-            SELECT a.__point, 'unique_taken', a.__key, {names}
-              FROM (SELECT __point, __key, {columns} FROM images {where}) AS a
-             CROSS JOIN (SELECT {columns} FROM {table} {where}) AS b ON {equal}
-               AND NOT ({itself})
-            """,
-            names=_named(unique),
-            columns=", ".join(columns),
-            where=f"WHERE ({unique.predicate})".replace("%", "%%") if unique.predicate else "",
-            table=self.relation(images.table.name),
-            equal=" AND ".join(
-                f"b.__u{place} = a.__u{place} COLLATE {collation(part)}" for place, part in enumerate(unique.parts)
-            ),
-            itself=" AND ".join(f"b.__k{place} = a.__k{place}" for place in range(len(images.key))),
-        )
-
-    def _target_missing(self, images: Images, foreign_key: ForeignKey) -> Query:
-        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
-        among = ""
-        if foreign_key.target == images.table.name and {other for _, other in pairs} <= set(images.columns):
-            owns = ", ".join(f"i.{quote(own)}" for own, _ in pairs)
-            others = ", ".join(quote(other) for _, other in pairs)
-            among = f"AND ({owns}) NOT IN (SELECT {others} FROM images)"
-        return block(
-            """
-            SELECT i.__point, 'missing_target', i.__key, {names}
-              FROM images AS i
-             WHERE {given}
-               AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same_key})
-               AND NOT EXISTS (SELECT 1 FROM {target} AS f WHERE {there})
-               {among}
-            """,
-            names=_named(foreign_key),
-            given=" AND ".join(f"i.{quote(own)} IS NOT NULL" for own, _ in pairs),
-            table=self.relation(images.table.name),
-            same_key=_same_columns(images.key),
-            target=self.relation(foreign_key.target),
-            there=" AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs),
-            among=among,
-        )
-
-    def image_links(self, images: Images, *, foreign_key: ForeignKey) -> Iterator[ImageLink]:
-        pairs = list(zip(foreign_key.columns, foreign_key.target_columns, strict=True))
-        rows = self.fetch_in_pieces(
-            block(
-                """
-                WITH {images}
-                SELECT i.__point, i.__key, f.__key
-                  FROM images AS i
-                  JOIN images AS f ON {needs}
-                 WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same_key})
-                   AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {there})
-                """,
-                images=_images(images),
-                needs=" AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs),
-                table=self.relation(images.table.name),
-                same_key=_same_columns(images.key),
-                there=" AND ".join(f"t.{quote(other)} = i.{quote(own)}" for own, other in pairs),
-            )
-        )
-        column = "+".join(foreign_key.columns)
-        for point, own, other in rows:
-            yield ImageLink(point, tuple(json.loads(own)), tuple(json.loads(other)), column)
 
     def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
         pass  # only foreign keys can be deferred, and they are checked by COMMIT
 
-    # What a point taken by hand has seen.
+    # Fragments.
 
-    def structure_differences(
-        self,
-        structure: StructureTable,
-        images: Images,
-        *,
-        application: str,
-        application_key: KeyColumn,
-        limit: int,
-    ) -> list[RowConflict]:
-        table = images.table
-        rows = self.fetch(
-            block(
-                """
-                WITH {images}
-                SELECT CASE WHEN t.{key} IS NULL THEN 'row_missing' ELSE 'changed' END, i.__key
-                  FROM images AS i
-                  LEFT JOIN {table} AS t ON {same_key}
-                 WHERE t.{key} IS NULL OR {differs}
-                 UNION ALL
-                SELECT 'extra', {row_key}
-                  FROM {table} AS t
-                 WHERE t.{owner} = {application}
-                   AND ({own}) NOT IN (SELECT {stored} FROM images)
-                 LIMIT %(limit)s
-                """,
-                images=_images(images),
-                key=quote(images.key[0]),
-                table=self.relation(table.name),
-                same_key=_same_columns(images.key),
-                differs=_differs(images.columns),
-                row_key=json_array([encoded(f"t.{quote(column)}") for column in images.key]),
-                owner=quote(structure.application),
-                application=decoded("%(application)s"),
-                own=", ".join(f"t.{quote(column)}" for column in images.key),
-                stored=", ".join(map(quote, images.key)),
-            ).bind(application=self.cells.key_cell(application_key, application), limit=limit)
+    def _images(self, images: Images, *, wanted: Collection[str] = (), name: str = "") -> Query:
+        key_cells = [member(images.columns.index(column), of="e.value") for column in images.key]
+        instead, image, others = images.instead, "e.value", Query("")
+        if instead.cells:
+            cells = (
+                f", '$[{images.columns.index(column)}]', {member(place + 1, of='w.value')}"
+                for place, column in enumerate(instead.columns)
+            )
+            image = f"CASE WHEN w.value IS NULL THEN e.value ELSE json_set(e.value{''.join(cells)}) END"
+            others = block(
+                "LEFT JOIN json_each(%(instead)s) AS w ON {given} = {key}",
+                given=member(0, of="w.value"),
+                key=key_cells[0],
+            ).bind(instead=as_json([[own, *cells] for own, cells in instead.cells.items()]))
+        return block(
+            """
+            images AS MATERIALIZED (
+                SELECT q.*, {columns}
+                  FROM (SELECT s.point_id AS __point, {image} AS __image, {key} AS __key
+                          FROM cleanup_snapshotrow AS s, json_each(s.images) AS e
+                          {others}
+                         WHERE s.kind = '{kind}' AND s."table" = %(table{name})s
+                           AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                           {of_step}
+                           {not_left_out}
+                           {part}) AS q
+            )
+            """,
+            columns=", ".join(
+                f"{decoded(member(place, of='q.__image'))} AS {quote(column)}"
+                for place, column in enumerate(images.columns)
+            ),
+            image=image,
+            key=json_array(key_cells),
+            others=others,
+            kind="structure" if images.step is None else "removed",
+            name=name,
+            of_step="" if images.step is None else Query(f"AND s.step = %(step{name})s", {f"step{name}": images.step}),
+            not_left_out=_not_among(images.left_out, key_cells),
+            part=_within(images.part, key_cells),
+        ).bind(points=as_json(list(images.points)), **{f"table{name}": images.table.journaled_as})
+
+    def _differs(self, images: Images) -> str:
+        return "\n  OR ".join(
+            f"{encoded(f't.{quote(column)}')} IS NOT {member(place, of='i.__image')}"
+            for place, column in enumerate(images.columns)
         )
-        (point,) = images.points
-        return [RowConflict(point, table.name, code, tuple(json.loads(cells))) for code, cells in rows]
+
+    def _row_key(self, images: Images) -> str:
+        return json_array([encoded(f"t.{quote(column)}") for column in images.key])
+
+    def _key_of(self, cells: Any) -> tuple[Cell, ...]:
+        return tuple(json.loads(cells))
+
+    def _equal(self, unique: UniqueKey, place: int) -> str:
+        return f"b.__u{place} = a.__u{place} COLLATE {collation(unique.parts[place])}"
+
+    def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
+        owns = ", ".join(f"{row}.{quote(own)}" for own, _ in pairs)
+        return f"({owns}) NOT IN (SELECT {', '.join(quote(other) for _, other in pairs)} FROM images)"
+
+    def _value(self, name: str, key: KeyColumn) -> str:
+        return decoded(f"%({name})s")
 
 
 def _counted(target: UndoTarget, verdicts: Query) -> Query:
@@ -439,52 +370,6 @@ def _named_member(document: str, name: str, value: str) -> str:
     return f"(SELECT {value} FROM json_each({document}) AS c WHERE c.key = %({name})s)"
 
 
-def _images(images: Images, *, name: str = "") -> Query:
-    """Return the CTE ``images``: the removed rows as rows of the table again.
-
-    With ``__point``, ``__image`` (the JSON array of their cells) and ``__key`` (that of their key's cells); ``name``
-    ends the names of the parameters.
-    """
-    key_cells = [member(images.columns.index(column), of="e.value") for column in images.key]
-    instead, image, others = images.instead, "e.value", Query("")
-    if instead.cells:
-        cells = (
-            f", '$[{images.columns.index(column)}]', {member(place + 1, of='w.value')}"
-            for place, column in enumerate(instead.columns)
-        )
-        image = f"CASE WHEN w.value IS NULL THEN e.value ELSE json_set(e.value{''.join(cells)}) END"
-        others = block(
-            "LEFT JOIN json_each(%(instead)s) AS w ON {given} = {key}", given=member(0, of="w.value"), key=key_cells[0]
-        ).bind(instead=as_json([[own, *cells] for own, cells in instead.cells.items()]))
-    return block(
-        """
-        images AS MATERIALIZED (
-            SELECT q.*, {columns}
-              FROM (SELECT s.point_id AS __point, {image} AS __image, {key} AS __key
-                      FROM cleanup_snapshotrow AS s, json_each(s.images) AS e
-                      {others}
-                     WHERE s.kind = '{kind}' AND s."table" = %(table{name})s
-                       AND s.point_id IN (SELECT value FROM json_each(%(points)s))
-                       {of_step}
-                       {not_left_out}
-                       {part}) AS q
-        )
-        """,
-        columns=", ".join(
-            f"{decoded(member(place, of='q.__image'))} AS {quote(column)}"
-            for place, column in enumerate(images.columns)
-        ),
-        image=image,
-        key=json_array(key_cells),
-        others=others,
-        kind="structure" if images.step is None else "removed",
-        name=name,
-        of_step="" if images.step is None else Query(f"AND s.step = %(step{name})s", {f"step{name}": images.step}),
-        not_left_out=_not_among(images.left_out, key_cells),
-        part=_within(images.part, key_cells),
-    ).bind(points=as_json(list(images.points)), **{f"table{name}": images.table.journaled_as})
-
-
 def _not_among(left_out: Collection[tuple[Cell, ...]], cells: Sequence[str]) -> Query:
     """Return the condition that rows, known by the cells of their key, are not among those left out."""
     if not left_out:
@@ -511,22 +396,3 @@ def _within(part: Part | None, cells: Sequence[str]) -> Query:
 def _keys(keys: Sequence[tuple[Cell, ...]], width: int, name: str) -> Query:
     values = ", ".join(member(place) for place in range(width))
     return Query(f"(SELECT {values} FROM json_each(%({name})s))", {name: as_json([list(key) for key in keys])})
-
-
-def _named(rule: UniqueKey | ForeignKey) -> str:
-    """Return, as two texts, the columns of a rule and its name."""
-    return ", ".join(
-        "'" + text.replace("'", "''").replace("%", "%%") + "'" for text in ("+".join(rule.columns), rule.name)
-    )
-
-
-def _differs(columns: Sequence[str]) -> str:
-    """Return the test whether row ``t`` is another one than its image ``i``."""
-    return "\n  OR ".join(
-        f"{encoded(f't.{quote(column)}')} IS NOT {member(place, of='i.__image')}"
-        for place, column in enumerate(columns)
-    )
-
-
-def _same_columns(key: tuple[str, ...]) -> str:
-    return " AND ".join(f"t.{quote(column)} = i.{quote(column)}" for column in key)

@@ -1,5 +1,5 @@
 WITH images AS MATERIALIZED (
-    SELECT s.point_id AS __point, (e.value->>0)::uuid AS "id", (e.value->>1)::character varying AS "name", (e.value->>2)::uuid AS "parent_id", (e.value->>3)::uuid AS "application_id", (e.value->>4)::timestamp with time zone AS "created_at", (e.value->>5)::timestamp with time zone AS "updated_at"
+    SELECT s.point_id AS __point, ARRAY[(e.value->>0)::uuid::text] AS __key, (e.value->>0)::uuid AS "id", (e.value->>1)::character varying AS "name", (e.value->>2)::uuid AS "parent_id", (e.value->>3)::uuid AS "application_id", (e.value->>4)::timestamp with time zone AS "created_at", (e.value->>5)::timestamp with time zone AS "updated_at"
       FROM cleanup_snapshotrow AS s,
            json_array_elements(s.images::json) AS e(value)
      WHERE s.kind = 'removed' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
@@ -16,17 +16,17 @@ WITH images AS MATERIALIZED (
       FROM images AS i
       LEFT JOIN "public"."folders" AS t ON t."id" = i."id"
 ), problems(point, code, key, columns, name) AS MATERIALIZED (
-    SELECT i.__point, 'row_exists', ARRAY[i."id"::text], ''::text, ''::text FROM found AS i WHERE i.__differs
+    SELECT i.__point, 'row_exists', i.__key, '', '' FROM found AS i WHERE i.__differs
     UNION ALL
-    SELECT i.__point, 'missing_target', ARRAY[i."id"::text], 'application_id'::text, 'folders_application_id_0ccadc46_fk_customer_applications_id'::text
+    SELECT i.__point, 'missing_target', i.__key, CAST('application_id' AS text), CAST('folders_application_id_0ccadc46_fk_customer_applications_id' AS text)
       FROM found AS i
      WHERE NOT i.__there AND i."application_id" IS NOT NULL
-       AND NOT EXISTS (SELECT FROM "public"."customer_applications" AS f WHERE f."id" = i."application_id")
+       AND NOT EXISTS (SELECT 1 FROM "public"."customer_applications" AS f WHERE f."id" = i."application_id")
     UNION ALL
-    SELECT i.__point, 'missing_target', ARRAY[i."id"::text], 'parent_id'::text, 'folders_parent_id_bd43fe3e_fk_folders_id'::text
+    SELECT i.__point, 'missing_target', i.__key, CAST('parent_id' AS text), CAST('folders_parent_id_bd43fe3e_fk_folders_id' AS text)
       FROM found AS i
      WHERE NOT i.__there AND i."parent_id" IS NOT NULL
-       AND NOT EXISTS (SELECT FROM "public"."folders" AS f WHERE f."id" = i."parent_id")
+       AND NOT EXISTS (SELECT 1 FROM "public"."folders" AS f WHERE f."id" = i."parent_id")
        AND NOT EXISTS (SELECT FROM images AS f WHERE f."id" = i."parent_id")
 ), absent AS MATERIALIZED (
     SELECT * FROM found WHERE NOT __there

@@ -1,5 +1,5 @@
 WITH images AS MATERIALIZED (
-    SELECT s.point_id AS __point, (e.value->>0)::uuid AS "folder", (e.value->>1)::text AS "name", (e.value->>2)::integer AS "shade"
+    SELECT s.point_id AS __point, ARRAY[(e.value->>0)::uuid::text, (e.value->>1)::text::text] AS __key, (e.value->>0)::uuid AS "folder", (e.value->>1)::text AS "name", (e.value->>2)::integer AS "shade"
       FROM cleanup_snapshotrow AS s,
            json_array_elements(s.images::json) AS e(value)
      WHERE s.kind = 'removed' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
@@ -13,17 +13,17 @@ WITH images AS MATERIALIZED (
       FROM images AS i
       LEFT JOIN "public"."labels" AS t ON t."folder" = i."folder" AND t."name" = i."name"
 ), problems(point, code, key, columns, name) AS MATERIALIZED (
-    SELECT i.__point, 'row_exists', ARRAY[i."folder"::text, i."name"::text], ''::text, ''::text FROM found AS i WHERE i.__differs
+    SELECT i.__point, 'row_exists', i.__key, '', '' FROM found AS i WHERE i.__differs
     UNION ALL
-    SELECT a.__point, 'unique_taken', a.__key, 'folder+shade'::text, 'labels_folder_shade_key'::text
-      FROM (SELECT __point, ARRAY["folder"::text, "name"::text] AS __key, (folder) AS __u0, (shade) AS __u1 FROM images ) AS a
-      JOIN (SELECT ARRAY["folder"::text, "name"::text] AS __key, (folder) AS __u0, (shade) AS __u1 FROM "public"."labels" ) AS b ON a.__u0 = b.__u0 AND a.__u1 = b.__u1
-     WHERE a.__key <> b.__key
+    SELECT a.__point, 'unique_taken', a.__key, CAST('folder+shade' AS text), CAST('labels_folder_shade_key' AS text)
+      FROM (SELECT __point, __key, "folder" AS __k0, "name" AS __k1, (folder) AS __u0, (shade) AS __u1 FROM images ) AS a
+      JOIN (SELECT "folder" AS __k0, "name" AS __k1, (folder) AS __u0, (shade) AS __u1 FROM "public"."labels" ) AS b ON a.__u0 = b.__u0 AND a.__u1 = b.__u1
+     WHERE NOT (b.__k0 = a.__k0 AND b.__k1 = a.__k1)
     UNION ALL
-    SELECT i.__point, 'missing_target', ARRAY[i."folder"::text, i."name"::text], 'folder'::text, 'labels_folder_fkey'::text
+    SELECT i.__point, 'missing_target', i.__key, CAST('folder' AS text), CAST('labels_folder_fkey' AS text)
       FROM found AS i
      WHERE NOT i.__there AND i."folder" IS NOT NULL
-       AND NOT EXISTS (SELECT FROM "public"."folders" AS f WHERE f."id" = i."folder")
+       AND NOT EXISTS (SELECT 1 FROM "public"."folders" AS f WHERE f."id" = i."folder")
 ), absent AS MATERIALIZED (
     SELECT * FROM found WHERE NOT __there
 ), inserted AS (
