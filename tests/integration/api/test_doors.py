@@ -105,7 +105,7 @@ class TestEveryRoute:
     def test_is_one_of_these(self):
         _, api = urls.urlpatterns  # what monitoring reads has doors of its own
         routes = {str(pattern.pattern) for pattern in api.url_patterns}
-        assert routes == {"<path:nowhere>"} | {f"{route}{slash}" for route, _, _ in ROUTES for slash in ("", "/")}
+        assert routes == {"", "<path:nowhere>"} | {f"{route}{slash}" for route, _, _ in ROUTES for slash in ("", "/")}
 
     def test_is_served_by_the_project(self):
         assert any(str(pattern.pattern) == "" for pattern in get_resolver().url_patterns)
