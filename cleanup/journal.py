@@ -431,7 +431,7 @@ class Reader:
             )
             done = self.backend.undoing.restore_images(wanted, foreign_keys=own_keys)
             if piecemeal:
-                self.backend.undoing.check_now(table)
+                self.backend.check_now(table)
             return done
 
         using = self.backend.connection.alias
@@ -473,7 +473,7 @@ class Reader:
         def restore(several: Sequence[UndoTarget]) -> Restoration:
             done = self.backend.undoing.restore_moved(several, points=points, step=step)
             for target in several:
-                self.backend.undoing.check_now(target.table, apart_from=later)
+                self.backend.check_now(target.table, apart_from=later)
             return done
 
         using = self.backend.connection.alias

@@ -205,12 +205,6 @@ class Reading(Room, ABC):
         """Return the join of a target's pairs ``m`` with its rows ``t`` that hold one of the old values."""
 
     @abstractmethod
-    def count_journaled(
-        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
-    ) -> list[Counted]:
-        """Count the rows of a table that a journal says have moved, each once, however many of its columns did."""
-
-    @abstractmethod
     def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Query:
         """Return a query that gives rows of texts; ``columns`` are names and types."""
 

@@ -114,6 +114,10 @@ class Session(ABC):
             self._execute(cursor, query, params)
             return int(cursor.rowcount)
 
+    @abstractmethod
+    def limit_patience(self, options: dict[str, Any], seconds: float) -> None:
+        """Change a connection's options so that it gives up early by itself, and comes from no pool."""
+
     # Transactions.
 
     @abstractmethod
@@ -165,6 +169,13 @@ class Session(ABC):
     @abstractmethod
     def force_constraints(self) -> None:
         """Check deferred constraints now. Raises IntegrityError."""
+
+    @abstractmethod
+    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
+        """Check what is deferred of the table's own constraints, so that what breaks one is known at once.
+
+        Not its foreign keys to the tables ``apart_from``, which change later. Raises IntegrityError.
+        """
 
     @abstractmethod
     def identity(self) -> str:

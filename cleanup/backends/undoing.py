@@ -7,9 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
 from cleanup.backends.changes import (
     Cell,
+    Counted,
     ImageLink,
     Images,
     Restoration,
@@ -34,6 +35,12 @@ class Undoing(Room, ABC):
         is a conflict. Raises CountMismatch when a row changed under our hands, or the journal holds other than
         ``rows``.
         """
+
+    @abstractmethod
+    def count_journaled(
+        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
+    ) -> list[Counted]:
+        """Count the rows of a table that a journal says have moved, each once, however many of its columns did."""
 
     @abstractmethod
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
@@ -136,13 +143,6 @@ class Undoing(Room, ABC):
         )
         column = "+".join(foreign_key.columns)
         return (ImageLink(point, self._key_of(own), self._key_of(other), column) for point, own, other in rows)
-
-    @abstractmethod
-    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
-        """Check what is deferred of the table's own constraints, so that what breaks one is known at once.
-
-        Not its foreign keys to the tables ``apart_from``, which change later. Raises IntegrityError.
-        """
 
     def structure_differences(
         self, structure: StructureTable, images: Images, *, application: str, key: KeyColumn, limit: int

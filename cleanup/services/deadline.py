@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cleanup import backends
 
 T = TypeVar("T")
 
@@ -61,20 +62,11 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
 def _own_connections(seconds: float) -> Iterator[None]:
     """Give this thread connections that no pool hands out, and that give up early by themselves."""
     for alias in connections:
-        connections[alias] = _impatient(connections[alias].copy(), seconds)
+        copy = connections[alias].copy()
+        if backends.supports(using=alias):
+            backends.database(using=alias).limit_patience(copy.settings_dict["OPTIONS"], seconds)
+        connections[alias] = copy
     try:
         yield
     finally:
         connections.close_all()
-
-
-def _impatient(connection: BaseDatabaseWrapper, seconds: float) -> BaseDatabaseWrapper:
-    options: dict[str, Any] = connection.settings_dict["OPTIONS"]
-    if connection.vendor == "postgresql":
-        options.pop("pool", None)
-        options["connect_timeout"] = max(1, round(seconds))
-        options["tcp_user_timeout"] = round(seconds * 1000)  # the network, too, may swallow what is asked
-    elif connection.vendor == "sqlite":
-        options["timeout"] = seconds
-        options.pop("transaction_mode", None)  # a reader has no need of the writer's lock
-    return connection

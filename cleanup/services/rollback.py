@@ -438,7 +438,7 @@ class Undo:
             kept = {(conflict.point, conflict.key) for conflict in conflicts if conflict.table == table.name}
             left = Counter(point for point, _ in kept)
             sequences = [point.sequence for point in points]
-            for counted in self.backend.reading.count_journaled(table, label, reader.key(label), points=sequences):
+            for counted in self.backend.undoing.count_journaled(table, label, reader.key(label), points=sequences):
                 rows = moved[counted.point]
                 rows[table.name] = min(rows[table.name], max(0, counted.rows - left[counted.point]))
 

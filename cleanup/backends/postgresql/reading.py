@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cleanup.backends import reading
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import NO_NAME, Counted, Keys, Target
+from cleanup.backends.changes import NO_NAME, Keys, Target
 from cleanup.backends.postgresql.cells import (
     array,
     array_cast,
@@ -78,25 +78,6 @@ class Reading(reading.Reading):
             described = FolderRow._make((folder, known.setdefault(above, above), called, age, is_live, row[6:]))
             folders.setdefault(owner, []).append(described)
         return folders
-
-    def count_journaled(
-        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
-    ) -> list[Counted]:
-        counted = self.fetch(
-            block(
-                """
-                SELECT s.point_id, count(DISTINCT ARRAY[{names}])
-                  FROM cleanup_snapshotrow AS s,
-                       json_to_recordset(s.changes::json) AS c(keys json),
-                       ROWS FROM ({cells}) AS k({names})
-                 WHERE s.kind = 'moved' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
-                 GROUP BY s.point_id
-                """,
-                names=", ".join(key_columns(len(key))),
-                cells=", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(key))),
-            ).bind(table=label, points=list(points))
-        )
-        return [Counted(point, table.name, count) for point, count in counted]
 
     def matching(self, target: Target, *, number: int | str) -> Query:
         return block(

@@ -50,6 +50,11 @@ class Session(session.Session):
         self._told: deque[tuple[Sequence[Any], str]] = deque(maxlen=16)
         """Columns of the last statements and the parameters that say them; four, mostly, say what a merge is to do."""
 
+    def limit_patience(self, options: dict[str, Any], seconds: float) -> None:
+        options.pop("pool", None)
+        options["connect_timeout"] = max(1, round(seconds))
+        options["tcp_user_timeout"] = round(seconds * 1000)  # the network, too, may swallow what is asked
+
     def begin(self) -> None:
         self._pin(self._limits())
 
@@ -159,6 +164,22 @@ class Session(session.Session):
     def force_constraints(self) -> None:
         self.limit_wait()
         self.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
+        ((names,),) = self.fetch(
+            """
+            SELECT string_agg(format('%%I.%%I', n.nspname, c.conname), ', ')
+              FROM pg_constraint AS c
+              JOIN pg_namespace AS n ON n.oid = c.connamespace
+             WHERE c.conrelid = %s::regclass AND c.condeferrable
+               AND (c.contype <> 'f' OR c.confrelid <> ALL(%s::regclass[]))
+            """,
+            [table.name.quoted, [name.quoted for name in apart_from]],
+        )
+        if names:
+            names = names.replace("%", "%%")
+            self.execute(f"SET CONSTRAINTS {names} IMMEDIATE")
+            self.execute(f"SET CONSTRAINTS {names} DEFERRED")
 
     def identity(self) -> str:
         # A server that was promoted says so at once in its recovery's end, and after its next checkpoint there.

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from cleanup.backends import undoing
-from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
 from cleanup.backends.changes import (
     Cell,
     Counted,
@@ -192,6 +192,25 @@ class Undoing(undoing.Undoing):
             return f"({given}) IN (SELECT {listed} FROM {self.relation(table.name)} AS f)"
         return f"(j.point, {given}) IN (SELECT f.__point, {listed} FROM returned{number} AS f)"
 
+    def count_journaled(
+        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
+    ) -> list[Counted]:
+        counted = self.fetch(
+            block(
+                """
+                SELECT s.point_id, count(DISTINCT ARRAY[{names}])
+                  FROM cleanup_snapshotrow AS s,
+                       json_to_recordset(s.changes::json) AS c(keys json),
+                       ROWS FROM ({cells}) AS k({names})
+                 WHERE s.kind = 'moved' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
+                 GROUP BY s.point_id
+                """,
+                names=", ".join(key_columns(len(key))),
+                cells=", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(key))),
+            ).bind(table=label, points=list(points))
+        )
+        return [Counted(point, table.name, count) for point, count in counted]
+
     # Removed rows.
 
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
@@ -232,22 +251,6 @@ class Undoing(undoing.Undoing):
         if found and absent != found[0][6]:
             raise CountMismatch(table=str(table.name), moved=found[0][6], journaled=absent)
         return Restoration([Counted(row[0], table.name, row[5]) for row in found], [])
-
-    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
-        ((names,),) = self.fetch(
-            """
-            SELECT string_agg(format('%%I.%%I', n.nspname, c.conname), ', ')
-              FROM pg_constraint AS c
-              JOIN pg_namespace AS n ON n.oid = c.connamespace
-             WHERE c.conrelid = %s::regclass AND c.condeferrable
-               AND (c.contype <> 'f' OR c.confrelid <> ALL(%s::regclass[]))
-            """,
-            [table.name.quoted, [name.quoted for name in apart_from]],
-        )
-        if names:
-            names = names.replace("%", "%%")
-            self.execute(f"SET CONSTRAINTS {names} IMMEDIATE")
-            self.execute(f"SET CONSTRAINTS {names} DEFERRED")
 
     # Fragments.
 

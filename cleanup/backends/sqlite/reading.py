@@ -5,7 +5,7 @@ from typing import Any
 
 from cleanup.backends import reading
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import Counted, Keys, Target
+from cleanup.backends.changes import Keys, Target
 from cleanup.backends.query import Query, block, quote
 from cleanup.backends.sqlite.cells import as_json, encoded, json_array, listed, member, name_of
 from cleanup.backends.sqlite.targets import key_rows, matches_of, same_key
@@ -55,26 +55,6 @@ class Reading(reading.Reading):
             )
             folders.setdefault(self._spelling(of_application, application_key), []).append(row)
         return folders
-
-    def count_journaled(
-        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
-    ) -> list[Counted]:
-        first, *others = [f"json_extract(c.value, '$.keys[{place}]')" for place in range(len(key))]
-        cells = ["k.value", *(f"json_extract({keys}, '$[' || k.key || ']')" for keys in others)]
-        counted = self.fetch(
-            block(
-                """
-                SELECT s.point_id, count(DISTINCT {key})
-                  FROM cleanup_snapshotrow AS s, json_each(s.changes) AS c, json_each({first}) AS k
-                 WHERE s.kind = 'moved' AND s."table" = %(table)s
-                   AND s.point_id IN (SELECT value FROM json_each(%(points)s))
-                 GROUP BY s.point_id
-                """,
-                key=json_array(cells),
-                first=first,
-            ).bind(table=label, points=as_json(points))
-        )
-        return [Counted(point, table.name, count) for point, count in counted]
 
     def matching(self, target: Target, *, number: int | str) -> Query:
         return matches_of(target, number=number)

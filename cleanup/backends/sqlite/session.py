@@ -70,6 +70,10 @@ class Session(session.Session):
     def relation(self, name: TableName) -> str:
         return relation(name)
 
+    def limit_patience(self, options: dict[str, Any], seconds: float) -> None:
+        options["timeout"] = seconds
+        options.pop("transaction_mode", None)  # a reader has no need of the writer's lock
+
     def begin(self) -> None:
         pass
 
@@ -97,6 +101,9 @@ class Session(session.Session):
         # Foreign keys that were not checked by their statement are checked by COMMIT; asked for earlier, SQLite would
         # read whole tables.
         pass
+
+    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
+        pass  # only foreign keys can be deferred, and they are checked by COMMIT
 
     def identity(self) -> str:
         ((file,),) = self.fetch("SELECT file FROM pragma_database_list WHERE name = 'main'")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from cleanup.backends import undoing
-from cleanup.backends.catalogue import ForeignKey, Table, TableName, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
 from cleanup.backends.changes import (
     Cell,
     Counted,
@@ -188,6 +188,26 @@ class Undoing(undoing.Undoing):
         )
         return [self._images(images, name="_of_returned"), back]
 
+    def count_journaled(
+        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
+    ) -> list[Counted]:
+        first, *others = [f"json_extract(c.value, '$.keys[{place}]')" for place in range(len(key))]
+        cells = ["k.value", *(f"json_extract({keys}, '$[' || k.key || ']')" for keys in others)]
+        counted = self.fetch(
+            block(
+                """
+                SELECT s.point_id, count(DISTINCT {key})
+                  FROM cleanup_snapshotrow AS s, json_each(s.changes) AS c, json_each({first}) AS k
+                 WHERE s.kind = 'moved' AND s."table" = %(table)s
+                   AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                 GROUP BY s.point_id
+                """,
+                key=json_array(cells),
+                first=first,
+            ).bind(table=label, points=as_json(points))
+        )
+        return [Counted(point, table.name, count) for point, count in counted]
+
     # Removed rows.
 
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
@@ -230,9 +250,6 @@ class Undoing(undoing.Undoing):
             images=self._images(images),
             same_key=same_columns(images.key),
         )
-
-    def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
-        pass  # only foreign keys can be deferred, and they are checked by COMMIT
 
     # Fragments.
 
