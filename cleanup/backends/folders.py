@@ -228,8 +228,8 @@ class FolderSql:
             ), ancestors AS MATERIALIZED (
                 SELECT * FROM climbed
             ), rooted(application, folder) AS (
-                -- A roundabout way to say that parent is null: PostgreSQL takes it to be true of many, and so hashes
-                -- the ancestors, once, rather than each level of the walk.
+                -- A roundabout way to say that parent is null: PostgreSQL expects a third of the rows, where it would
+                -- expect few, and so hashes the ancestors once rather than each level of the walk.
                 SELECT application, folder
                   FROM ancestors
                  WHERE CASE WHEN parent IS NULL THEN 1 ELSE 0 END > 0

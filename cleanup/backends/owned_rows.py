@@ -12,7 +12,7 @@ from cleanup.backends.folders import Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.folder_tables import KeyColumn
 
-#: Conditions on the CTE ``told``.
+#: Conditions on the CTE ``traced``.
 _MISSING_TARGET = "target IS NOT NULL AND found IS NULL AND survivor IS NULL"
 _OTHER_APPLICATION = "application <> target_application AND no_application = 0"
 _MISSING_APPLICATION = "application IS NOT NULL AND no_application = 1"
@@ -32,7 +32,7 @@ class _Rows:
     doubtful: Query
     """Which rows have to be looked at again."""
     codes: Sequence[tuple[str, str]]
-    """Codes of findings, and the conditions on the CTE ``told`` that bring them about."""
+    """Codes of findings, and the conditions on the CTE ``traced`` that bring them about."""
     loose: bool = False
     """It names the folder by a text of its own."""
 
@@ -97,7 +97,7 @@ def of_files(sql: FindingSql, scope: Scope, *, late: bool) -> list[Query]:
 
 
 def _pass(sql: FindingSql, rows: _Rows, scope: Scope, *, late: bool) -> list[Query]:
-    return [_candidates(sql, rows, scope), _looked_up(sql, rows), _told(sql, rows, late=late), _flagged(sql, rows)]
+    return [_candidates(sql, rows, scope), _looked_up(sql, rows), _traced(sql, rows, late=late), _flagged(sql, rows)]
 
 
 def _candidates(sql: FindingSql, rows: _Rows, scope: Scope) -> Query:
@@ -145,7 +145,7 @@ def _looked_up(sql: FindingSql, rows: _Rows) -> Query:
     return block(
         """
         looked_up AS MATERIALIZED (
-            -- Scalar subqueries: these are never turned into a join with the whole table.
+            -- Scalar subqueries, since the planner never turns these into a join with the whole table.
             SELECT c.*,
                    (SELECT 1 FROM {folders} AS t WHERE t.{key} = {target}) AS found,
                    (SELECT t.{owner} FROM {folders} AS t WHERE t.{key} = {target}) AS target_application
@@ -159,7 +159,7 @@ def _looked_up(sql: FindingSql, rows: _Rows) -> Query:
     )
 
 
-def _told(sql: FindingSql, rows: _Rows, *, late: bool) -> Query:
+def _traced(sql: FindingSql, rows: _Rows, *, late: bool) -> Query:
     survivor = merged = "CAST(NULL AS text)"
     if late:
         target = _target(sql, rows)
@@ -176,7 +176,7 @@ def _told(sql: FindingSql, rows: _Rows, *, late: bool) -> Query:
         )
     return block(
         """
-        told AS MATERIALIZED (
+        traced AS MATERIALIZED (
             -- Whether a cleanup removed the folder that is missing, and where it went.
             SELECT l.*,
                    {survivor} AS survivor,
@@ -195,7 +195,7 @@ def _flagged(sql: FindingSql, rows: _Rows) -> Query:
             """
             SELECT '{code}', {object}, coalesce({application}, l.merged_application), {target}, l.survivor,
                    CAST(NULL AS text), CAST(NULL AS bigint)
-              FROM told AS l
+              FROM traced AS l
              WHERE {condition}
             """,
             code=code,

@@ -51,20 +51,21 @@ class Undoing(Room, ABC):
         """
 
     def _found(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
-        """Return the CTEs ``images``, ``found`` and ``problems``: what is in the way of images coming back."""
+        """Return the CTEs ``images``, ``compared`` and ``problems``: what is in the way of images coming back."""
         problems = [
-            Query("SELECT i.__point, 'row_exists', i.__key, '', '' FROM found AS i WHERE i.__differs"),
+            Query("SELECT i.__point, 'row_exists', i.__key, '', '' FROM compared AS i WHERE i.__differs"),
             *(self._unique_taken(images, unique) for unique in images.uniques),
             *(self._target_missing(images, key) for key in foreign_keys if set(key.columns) <= set(images.columns)),
         ]
         return block(
             """
-            {images}, found AS MATERIALIZED (
-                -- Each image beside the row of its key, if there is one.
+            {images}, compared AS MATERIALIZED (
+                -- Each image beside the row that has its key now, if there is one.
                 SELECT i.*, t.{key} IS NOT NULL AS __there, t.{key} IS NOT NULL AND ({differs}) AS __differs
                   FROM images AS i
                   LEFT JOIN {table} AS t ON {same_key}
             ), problems(point, code, key, columns, name) AS MATERIALIZED (
+                -- Told before the database would refuse: its keys and constraints are what holds in the end.
                 {problems}
             )
             """,
@@ -103,7 +104,7 @@ class Undoing(Room, ABC):
         return block(
             """
             SELECT i.__point, 'missing_target', i.__key, {names}
-              FROM found AS i
+              FROM compared AS i
              WHERE NOT i.__there AND {given}
                AND NOT EXISTS (SELECT 1 FROM {target} AS f WHERE {there})
                {among}

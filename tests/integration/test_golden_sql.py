@@ -4,6 +4,7 @@ A plain case, and one with everything: a key of several columns, rows that colli
 ``pytest tests/integration/test_golden_sql.py --rewrite-golden`` writes the files anew; look at the difference.
 """
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import sqlparse
 from django.db import connections
 
 from cleanup import backends
+from cleanup.backends import postgresql, sqlite
 from cleanup.backends.merging import Merging
 from cleanup.backends.undoing import Undoing
 from cleanup.services import DatabaseCleanupService
@@ -22,6 +24,18 @@ from tests.integration.trees import execute, is_postgresql, raw, tree
 pytestmark = pytest.mark.mapped_models("the statements name their tables")
 
 FILES = Path(__file__).parent / "sql"
+
+#: What stands above a statement in its file: what the function says that makes it.
+HEADERS = {
+    ("move", "postgresql"): postgresql.merging.Merging._moves,
+    ("remove", "postgresql"): postgresql.merging.Merging._removal,
+    ("restore_moves", "postgresql"): postgresql.undoing.Undoing._moves_back,
+    ("restore_rows", "postgresql"): postgresql.undoing.Undoing._images_back,
+    ("move", "sqlite"): sqlite.merging,
+    ("remove", "sqlite"): sqlite.merging,
+    ("restore_moves", "sqlite"): sqlite.undoing,
+    ("restore_rows", "sqlite"): sqlite.undoing,
+}
 
 
 @contextmanager
@@ -78,8 +92,12 @@ def compare(request, scratch_database) -> Callable[[str, list[str]], None]:
     """Return what compares statements with a file, or writes it."""
 
     def compare(name: str, statements: list[str]) -> None:
-        file = FILES / f"{name}.{'postgresql' if is_postgresql(scratch_database) else 'sqlite'}.sql"
+        vendor = "postgresql" if is_postgresql(scratch_database) else "sqlite"
+        file = FILES / f"{name}.{vendor}.sql"
         text = "".join(f"{readable(statement)};\n\n" for statement in statements).strip() + "\n"
+        if describes := HEADERS.get((name.removesuffix("_with_everything"), vendor)):
+            header = "".join(f"-- {line}".rstrip() + "\n" for line in inspect.getdoc(describes).splitlines())
+            text = f"{header}\n{text}"
         if request.config.getoption("rewrite_golden"):
             file.parent.mkdir(exist_ok=True)
             file.write_text(text)

@@ -39,6 +39,11 @@ class Merging(merging.Merging):
         return _counted_moves(targets, self.fetch(self._moves(targets, step=step)))
 
     def _moves(self, targets: Sequence[Target], *, step: int) -> Query:
+        """Change keys in tables, and journal what changed, in one statement.
+
+        The applications and their folders are locked. Returns, by number of the table: point and rows journaled, and
+        in a last line, without a point, rows changed; the caller compares.
+        """
         ctes = [cte for number, target in enumerate(targets) for cte in self._move(target, number, step)]
         answers = [
             block(
@@ -65,7 +70,8 @@ class Merging(merging.Merging):
         return block(
             """
             before{number} AS MATERIALIZED (
-                -- The rows as they are before triggers of the host see them.
+                -- The whole rows before the change: triggers of the application's own fire on this table. The rows'
+                -- folders are locked, and the change below compares again.
                 SELECT {key}, {image} AS image
                   FROM {pairs}
                   JOIN {table} AS t
@@ -85,7 +91,7 @@ class Merging(merging.Merging):
         return block(
             """
             changes{number} AS MATERIALIZED (
-                -- Old and new keys; a new one becomes a value once, however many rows get it.
+                -- Old and new keys, one line a change. A new key is cast once here, not once for each row.
                 SELECT m.*, row_number() OVER () AS change, {values}
                   FROM {pairs}
             )
@@ -99,7 +105,7 @@ class Merging(merging.Merging):
         return block(
             """
             moved{number} AS (
-                -- The change itself.
+                -- If a row was changed meanwhile, READ COMMITTED evaluates the condition again on its newest version.
                 UPDATE {table} AS t
                    SET {assignments}
                   FROM changes{number} AS m
@@ -125,7 +131,8 @@ class Merging(merging.Merging):
         return block(
             """
             journaled{number} AS (
-                -- Twice aggregated: the rows of one change, then the changes of one point.
+                -- What the UPDATE returned: of each point, by the thousand rows,
+                -- [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
                 INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
                 SELECT g.point, 'moved', %(step)s, %(table_{number})s, sum(g.row_count),
                        json_agg(json_build_object('from', json_build_array({olds}),
@@ -172,7 +179,7 @@ class Merging(merging.Merging):
         return block(
             """
             WITH moved AS (
-                -- Only rows that hold what was read.
+                -- Only rows that still hold what was read.
                 UPDATE {table} AS t
                    SET {column} = m.new::{kind}
                   FROM {rows}
@@ -227,6 +234,11 @@ class Merging(merging.Merging):
     def _removal(
         self, table: Table, key: tuple[str, ...], rows: Keys, *, step: int, forwarding: Forwarding | None
     ) -> Query:
+        """Delete rows by their keys, and journal them, in one statement.
+
+        Nothing refers to them any more: references were moved before. Returns point and rows journaled; the caller
+        compares with the keys.
+        """
         columns, values = {"point": "bigint", **key_columns(len(key))}, [rows.points, *rows.columns]
         name, forwarded = "", Query("")
         if forwarding is not None:  # a key's cell is its spelling, so that what is removed is told already
@@ -236,8 +248,8 @@ class Merging(merging.Merging):
             forwarded = _FORWARDED
         return block(
             """
-            WITH gone AS (
-                -- The rows leave with their images.
+            WITH deleted AS (
+                -- Each row leaves with its image, an array of the texts of its columns.
                 DELETE FROM {table} AS t
                  USING {rows}
                  WHERE {same_key}
@@ -246,7 +258,7 @@ class Merging(merging.Merging):
                 INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
                 SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text
                   FROM (SELECT *, (row_number() OVER () - 1) / {most} AS chunk
-                          FROM gone) AS numbered
+                          FROM deleted) AS numbered
                  GROUP BY point, chunk
                 RETURNING point_id, row_count
             ){forwarded}
@@ -290,11 +302,11 @@ class Merging(merging.Merging):
 
 _FORWARDED = block(
     """
-    , forwarded AS (
-        -- Where each folder went, for those who still ask for it.
+    , redirected AS (
+        -- Where each folder went, for programs that still ask for it.
         INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)
         SELECT k0, survivor, coalesce(name, ''), point
-          FROM gone
+          FROM deleted
     )
     """
 )

@@ -44,6 +44,12 @@ class Undoing(undoing.Undoing):
         return _restoration(targets, self.fetch(self._moves_back(targets, points=points, step=step)))
 
     def _moves_back(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Query:
+        """Give rows their old values back, if they hold the new ones, in one statement.
+
+        Returns, by number of the table: point and rows ``restored``; a line for each row that was not, with the
+        reason, its key and the new cells (those that hold the old values already are left out); and, without a point,
+        rows ``journaled``.
+        """
         ctes = [cte for number, target in enumerate(targets) for cte in self._move_back(target, number, points)]
         answers = [
             block(
@@ -52,7 +58,7 @@ class Undoing(undoing.Undoing):
                   FROM restored{number}
                  GROUP BY 3
                 UNION ALL
-                SELECT {number}, verdict, point, 1, {key}, {news} FROM left{number} WHERE verdict <> 'same'
+                SELECT {number}, verdict, point, 1, {key}, {news} FROM not_restored{number} WHERE verdict <> 'same'
                 UNION ALL
                 SELECT {number}, 'journaled', NULL, count(*), NULL, NULL FROM journaled{number}
                 """,
@@ -67,7 +73,7 @@ class Undoing(undoing.Undoing):
         )
 
     def _move_back(self, target: UndoTarget, number: int, points: Sequence[int]) -> list[Query]:
-        ctes = [self._journaled(target, number), self._restored(target, number), self._left(target, number)]
+        ctes = [self._journaled(target, number), self._restored(target, number), self._not_restored(target, number)]
         if target.must_exist is not None and target.returned is not None:
             ctes.insert(0, self._returned(*target.must_exist, target.returned, number, points))
         return ctes
@@ -79,7 +85,7 @@ class Undoing(undoing.Undoing):
         return block(
             """
             returned{number} AS MATERIALIZED (
-                -- The removed rows that are back: the very rows, not others that have their values.
+                -- Removed rows that are back: the very rows, not others with the same values.
                 WITH {images}
                 SELECT i.__point, {columns}
                   FROM images AS i
@@ -102,7 +108,9 @@ class Undoing(undoing.Undoing):
         return block(
             """
             journaled{number} AS MATERIALIZED (
-                -- What moved, by the key that the row had; old and new are read once a change, not once a row.
+                -- One line for each row that moved: its key before the move, the old and the new cells. OFFSET 0 has
+                -- the cells of a change read once, not once a row. LIMIT tells the planner, which takes every array to
+                -- be of a hundred, how many to expect: one more than the journal says there are, so that too many show.
                 SELECT s.point_id AS point, row_number() OVER () AS number, v.*, k.*
                   FROM cleanup_snapshotrow AS s,
                        json_to_recordset({changes}) AS c("from" json, "to" json, keys json),
@@ -129,7 +137,8 @@ class Undoing(undoing.Undoing):
         return block(
             """
             restored{number} AS (
-                -- Compared in the UPDATE itself: after a concurrent change, PostgreSQL looks at the newer row.
+                -- Compared here, since READ COMMITTED evaluates this very WHERE again on the newest version of a row
+                -- that was changed meanwhile. Of several columns each is new or old, and not all of them are old yet.
                 UPDATE {table} AS t
                    SET {assignments}
                   FROM journaled{number} AS j
@@ -152,19 +161,18 @@ class Undoing(undoing.Undoing):
             target_there=missing and f"AND (j.o0 IS NULL OR {missing})",
         )
 
-    def _left(self, target: UndoTarget, number: int) -> Query:
+    def _not_restored(self, target: UndoTarget, number: int) -> Query:
         cells = _Moved(target)
         missing = self._target_there(target, number)
         return block(
             """
-            left{number} AS (
-                -- Why the others were not, by the rows as they were before. The key of a row that is there is never
-                -- null, so that a null key says that the row is gone.
+            not_restored{number} AS (
+                -- Why each other row was not, by the statement's snapshot. Keys are NOT NULL: a null key is no row.
                 SELECT j.*,
                        CASE WHEN t.{key} IS NULL THEN 'row_missing'
                             WHEN {done} THEN 'same'
                             {missing_target}
-                            WHEN {expected} THEN 'restore'
+                            WHEN {expected} THEN 'lost_race'
                             ELSE 'changed' END AS verdict
                   FROM (SELECT *
                           FROM journaled{number} AS j
@@ -218,20 +226,25 @@ class Undoing(undoing.Undoing):
         return self._restored_images(images, self.fetch(self._images_back(images, foreign_keys)))
 
     def _images_back(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
+        """Insert removed rows again, all or none, in one statement.
+
+        Returns a line for each problem, with its code; else, without a code, by point the rows to insert, each with the
+        number of all that were inserted; last, with an empty code, the number of images.
+        """
         return block(
             """
-            WITH {found}, absent AS MATERIALIZED (
-                SELECT * FROM found WHERE NOT __there
+            WITH {found}, to_insert AS MATERIALIZED (
+                SELECT * FROM compared WHERE NOT __there
             ), inserted AS (
-                -- All of them, or none.
+                -- All of them, or none if there is any problem; an identity column takes the value that it had.
                 INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
-                SELECT {columns} FROM absent WHERE NOT EXISTS (SELECT FROM problems)
+                SELECT {columns} FROM to_insert WHERE NOT EXISTS (SELECT FROM problems)
                 RETURNING 1
             )
             SELECT point, code, key, columns, name, 0, 0 FROM problems
             UNION ALL
             SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)
-              FROM absent
+              FROM to_insert
              GROUP BY __point
             UNION ALL
             SELECT NULL, '', NULL, NULL, NULL, count(*), 0 FROM images
@@ -350,7 +363,7 @@ def _restoration(targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]])
             done[number] += count
         elif verdict == "journaled":
             require_all(targets[number].table, count, targets[number].rows)
-        elif verdict == "restore":  # it could have been: somebody changed it under our hands
+        elif verdict == "lost_race":  # it could have been: it was changed meanwhile
             lost[number] += count
         else:
             column = "+".join(columns) if verdict != "row_missing" else ""

@@ -96,7 +96,7 @@ class Merging(merging.Merging):
                 SELECT m.point AS point, {old_cells}, {new_cells}, {key_cells}{image}
                   FROM {matches}
             )
-            -- Twice aggregated: the rows of one change, then the changes of one point.
+            -- Of each point, by the thousand rows: [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
             SELECT point, 'moved', %(step)s, %(table)s, sum(row_count),
                    json_group_array(json_object('from', {olds}, 'to', {news}, 'keys', {keys})), {images}
               FROM (SELECT {change}, chunk, count(*) AS row_count, {lists}
@@ -120,6 +120,7 @@ class Merging(merging.Merging):
         ).bind(step=step, table=str(target.table.name))
 
     def _move(self, target: Target) -> Query:
+        """Change keys in a table, whose rows were journaled by the statement before, in the same transaction."""
         width = range(len(target.columns))
         news = ", ".join(f"{decoded(f'm.n{place}')} AS v{place}" for place in width)
         if is_indexed(target):
@@ -236,14 +237,14 @@ class Merging(merging.Merging):
             """
             WITH m AS MATERIALIZED (
                 {rows}
-            ), gone AS (
+            ), deleted AS (
                 SELECT m.point AS point, {image} AS image,
                        (row_number() OVER (PARTITION BY m.point) - 1) / {most} AS chunk
                   FROM m
                  CROSS JOIN {table} AS t ON {same_key}
             )
             SELECT point, 'removed', %(step)s, %(table)s, count(*), NULL, json_group_array(json(image))
-              FROM gone
+              FROM deleted
              GROUP BY point, chunk
             """,
             rows=key_rows(key, rows),

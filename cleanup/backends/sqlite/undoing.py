@@ -108,7 +108,8 @@ class Undoing(undoing.Undoing):
         return block(
             """
             changes AS MATERIALIZED (
-                -- Each change: cells and values of old and new, and the keys of its rows.
+                -- Each change: old and new as cells (o, n) and values (v, w), new as the column keeps it (x), and the
+                -- keys of its rows.
                 SELECT s.*, {values}
                   FROM (SELECT s.point_id AS point, {cells}
                           FROM cleanup_snapshotrow AS s, json_each({changes}) AS e
@@ -128,7 +129,7 @@ class Undoing(undoing.Undoing):
         return block(
             """
             verdicts AS MATERIALIZED (
-                -- A key that was journaled is not null, so that a null key says that the row is gone.
+                -- Keys that were journaled are not null: a null key is no row.
                 SELECT j.*,
                        CASE WHEN t.{key} IS NULL THEN 'row_missing'
                             WHEN {done} THEN 'same'
@@ -228,7 +229,7 @@ class Undoing(undoing.Undoing):
             WITH {found}
             SELECT point, code, key, columns, name, 0 FROM problems
             UNION ALL
-            SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM found WHERE NOT __there GROUP BY __point
+            SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
             UNION ALL
             SELECT NULL, '', NULL, NULL, NULL, count(*) FROM images
             """,
@@ -356,7 +357,7 @@ def _journaled(target: UndoTarget) -> Query:
     return block(
         """
         journaled AS MATERIALIZED (
-            -- Each row that moved, by the key that it has now.
+            -- One line for each row that moved, with the key that it has now.
             SELECT q.*, {values}
               FROM (SELECT c.*, {keys} FROM changes AS c, json_each(c.keys0) AS e) AS q
              {part}

@@ -1,3 +1,5 @@
+-- SQLite: rows are journaled by one statement and changed by the next.
+
 INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
 WITH moved AS MATERIALIZED (
     SELECT m.point AS point, cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) AS o0, m.n0 AS n0, cleanup_encode(typeof(t."id"), CASE typeof(t."id") WHEN 'text' THEN CAST(t."id" AS BLOB) ELSE t."id" END) AS k0
@@ -12,7 +14,7 @@ WITH moved AS MATERIALIZED (
       CROSS JOIN "main"."files" AS t
       ON t."folder_id" = m.d0 COLLATE BINARY
 )
--- Twice aggregated: the rows of one change, then the changes of one point.
+-- Of each point, by the thousand rows: [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
 SELECT point, 'moved', %(step)s, %(table)s, sum(row_count),
        json_group_array(json_object('from', json_array(o0), 'to', json_array(n0), 'keys', json_array(json(k0)))), NULL
   FROM (SELECT point, o0, n0, chunk, count(*) AS row_count, json_group_array(k0) AS k0

@@ -1,22 +1,29 @@
+-- Change keys in tables, and journal what changed, in one statement.
+--
+-- The applications and their folders are locked. Returns, by number of the table: point and rows journaled, and
+-- in a last line, without a point, rows changed; the caller compares.
+
 WITH before0 AS MATERIALIZED (
-    -- The rows as they are before triggers of the host see them.
+    -- The whole rows before the change: triggers of the application's own fire on this table. The rows'
+    -- folders are locked, and the change below compares again.
     SELECT m.o0 AS k0, t."name"::text AS k1, to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS image
       FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(o0_0)s::text[], %(n0_0)s::text[]) AS m(point, rank, o0, n0)
       JOIN "public"."labels" AS t
         ON t."folder" = m.o0::uuid
 ), changes0 AS MATERIALIZED (
-    -- Old and new keys; a new one becomes a value once, however many rows get it.
+    -- Old and new keys, one line a change. A new key is cast once here, not once for each row.
     SELECT m.*, row_number() OVER () AS change, m.n0::uuid AS v0
       FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(o0_0)s::text[], %(n0_0)s::text[]) AS m(point, rank, o0, n0)
 ), moved0 AS (
-    -- The change itself.
+    -- If a row was changed meanwhile, READ COMMITTED evaluates the condition again on its newest version.
     UPDATE "public"."labels" AS t
        SET "folder" = m.v0
       FROM changes0 AS m
      WHERE t."folder" = m.o0::uuid
     RETURNING m.change, m.point, m.o0 AS k0, t."name"::text AS k1, to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS after
 ), journaled0 AS (
-    -- Twice aggregated: the rows of one change, then the changes of one point.
+    -- What the UPDATE returned: of each point, by the thousand rows,
+    -- [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
     INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
     SELECT g.point, 'moved', %(step)s, %(table_0)s, sum(g.row_count),
            json_agg(json_build_object('from', json_build_array(c.o0),

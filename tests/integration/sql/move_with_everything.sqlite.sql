@@ -1,3 +1,5 @@
+-- SQLite: rows are journaled by one statement and changed by the next.
+
 INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
 WITH moved AS MATERIALIZED (
     SELECT m.point AS point, cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) AS o0, m.n0 AS n0, cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) AS k0, cleanup_encode(typeof(t."name"), CASE typeof(t."name") WHEN 'text' THEN CAST(t."name" AS BLOB) ELSE t."name" END) AS k1, json_array(cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END), cleanup_encode(typeof(t."name"), CASE typeof(t."name") WHEN 'text' THEN CAST(t."name" AS BLOB) ELSE t."name" END), cleanup_encode(typeof(t."shade"), CASE typeof(t."shade") WHEN 'text' THEN CAST(t."shade" AS BLOB) ELSE t."shade" END)) AS image
@@ -12,7 +14,7 @@ WITH moved AS MATERIALIZED (
       CROSS JOIN "main"."labels" AS t
       ON t."folder" = m.d0 COLLATE BINARY
 )
--- Twice aggregated: the rows of one change, then the changes of one point.
+-- Of each point, by the thousand rows: [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
 SELECT point, 'moved', %(step)s, %(table)s, sum(row_count),
        json_group_array(json_object('from', json_array(o0), 'to', json_array(n0), 'keys', json_array(json(k0), json(k1)))), json_group_array(json(images))
   FROM (SELECT point, o0, n0, chunk, count(*) AS row_count, json_group_array(k0) AS k0, json_group_array(k1) AS k1, json_group_array(json_array(json(image), NULL)) AS images

@@ -1,5 +1,10 @@
-WITH gone AS (
-    -- The rows leave with their images.
+-- Delete rows by their keys, and journal them, in one statement.
+--
+-- Nothing refers to them any more: references were moved before. Returns point and rows journaled; the caller
+-- compares with the keys.
+
+WITH deleted AS (
+    -- Each row leaves with its image, an array of the texts of its columns.
     DELETE FROM "public"."labels" AS t
      USING unnest(%(point)s::bigint[], %(k0)s::text[], %(k1)s::text[]) AS m(point, k0, k1)
      WHERE t."folder" = m.k0::uuid AND t."name" = m.k1::text
@@ -8,7 +13,7 @@ WITH gone AS (
     INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
     SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text
       FROM (SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
-              FROM gone) AS numbered
+              FROM deleted) AS numbered
      GROUP BY point, chunk
     RETURNING point_id, row_count
 )

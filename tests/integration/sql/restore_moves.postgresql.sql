@@ -1,5 +1,13 @@
+-- Give rows their old values back, if they hold the new ones, in one statement.
+--
+-- Returns, by number of the table: point and rows ``restored``; a line for each row that was not, with the
+-- reason, its key and the new cells (those that hold the old values already are left out); and, without a point,
+-- rows ``journaled``.
+
 WITH journaled0 AS MATERIALIZED (
-    -- What moved, by the key that the row had; old and new are read once a change, not once a row.
+    -- One line for each row that moved: its key before the move, the old and the new cells. OFFSET 0 has
+    -- the cells of a change read once, not once a row. LIMIT tells the planner, which takes every array to
+    -- be of a hundred, how many to expect: one more than the journal says there are, so that too many show.
     SELECT s.point_id AS point, row_number() OVER () AS number, v.*, k.*
       FROM cleanup_snapshotrow AS s,
            json_to_recordset(s.changes::json) AS c("from" json, "to" json, keys json),
@@ -9,7 +17,8 @@ WITH journaled0 AS MATERIALIZED (
        AND s."table" = %(table_0)s AND s.point_id = ANY(%(points)s)
     LIMIT 3
 ), restored0 AS (
-    -- Compared in the UPDATE itself: after a concurrent change, PostgreSQL looks at the newer row.
+    -- Compared here, since READ COMMITTED evaluates this very WHERE again on the newest version of a row
+    -- that was changed meanwhile. Of several columns each is new or old, and not all of them are old yet.
     UPDATE "public"."files" AS t
        SET "folder_id" = j.o0::uuid
       FROM journaled0 AS j
@@ -17,13 +26,12 @@ WITH journaled0 AS MATERIALIZED (
        AND (t."folder_id"::text IS NOT DISTINCT FROM j.n0 OR t."folder_id"::text IS NOT DISTINCT FROM j.o0)
        AND NOT (t."folder_id"::text IS NOT DISTINCT FROM j.o0)
     RETURNING j.point, j.number
-), left0 AS (
-    -- Why the others were not, by the rows as they were before. The key of a row that is there is never
-    -- null, so that a null key says that the row is gone.
+), not_restored0 AS (
+    -- Why each other row was not, by the statement's snapshot. Keys are NOT NULL: a null key is no row.
     SELECT j.*,
            CASE WHEN t."id" IS NULL THEN 'row_missing'
                 WHEN t."folder_id"::text IS NOT DISTINCT FROM j.o0 THEN 'same'
-                WHEN (t."folder_id"::text IS NOT DISTINCT FROM j.n0 OR t."folder_id"::text IS NOT DISTINCT FROM j.o0) THEN 'restore'
+                WHEN (t."folder_id"::text IS NOT DISTINCT FROM j.n0 OR t."folder_id"::text IS NOT DISTINCT FROM j.o0) THEN 'lost_race'
                 ELSE 'changed' END AS verdict
       FROM (SELECT *
               FROM journaled0 AS j
@@ -34,6 +42,6 @@ SELECT 0, 'restored', point, count(*), NULL::text[], NULL::text[]
   FROM restored0
  GROUP BY 3
 UNION ALL
-SELECT 0, verdict, point, 1, ARRAY[k0], ARRAY[n0] FROM left0 WHERE verdict <> 'same'
+SELECT 0, verdict, point, 1, ARRAY[k0], ARRAY[n0] FROM not_restored0 WHERE verdict <> 'same'
 UNION ALL
 SELECT 0, 'journaled', NULL, count(*), NULL, NULL FROM journaled0;

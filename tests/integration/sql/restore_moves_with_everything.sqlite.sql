@@ -1,5 +1,8 @@
+-- SQLite: undo, by statements that compare first and change then.
+
 WITH changes AS MATERIALIZED (
-    -- Each change: cells and values of old and new, and the keys of its rows.
+    -- Each change: old and new as cells (o, n) and values (v, w), new as the column keeps it (x), and the
+    -- keys of its rows.
     SELECT s.*, CASE substr(s.o0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.o0) AS TEXT) ELSE cleanup_decode(s.o0) END AS v0, CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS w0, cleanup_encode(typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a))), CASE typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a))) WHEN 'text' THEN CAST((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a)) AS BLOB) ELSE (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a)) END) AS x0
       FROM (SELECT s.point_id AS point, json_extract(e.value, '$.from[0]') AS o0, json_extract(e.value, '$.to[0]') AS n0, json_extract(e.value, '$.keys[0]') AS keys0, json_extract(e.value, '$.keys[1]') AS keys1
               FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
@@ -7,11 +10,11 @@ WITH changes AS MATERIALIZED (
                AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                ) AS s
 ), journaled AS MATERIALIZED (
-    -- Each row that moved, by the key that it has now.
+    -- One line for each row that moved, with the key that it has now.
     SELECT q.*, q.w0 AS d0, CASE substr(q.k1, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(q.k1) AS TEXT) ELSE cleanup_decode(q.k1) END AS d1
       FROM (SELECT c.*, e.value AS k0, json_extract(c.keys1, '$[' || e.key || ']') AS k1 FROM changes AS c, json_each(c.keys0) AS e) AS q
 ), verdicts AS MATERIALIZED (
-    -- A key that was journaled is not null, so that a null key says that the row is gone.
+    -- Keys that were journaled are not null: a null key is no row.
     SELECT j.*,
            CASE WHEN t."folder" IS NULL THEN 'row_missing'
                 WHEN cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS j.o0 THEN 'same'
@@ -33,7 +36,8 @@ UPDATE "main"."labels" AS t
    SET "folder" = m.v0
   FROM (
     WITH changes AS MATERIALIZED (
-        -- Each change: cells and values of old and new, and the keys of its rows.
+        -- Each change: old and new as cells (o, n) and values (v, w), new as the column keeps it (x), and the
+        -- keys of its rows.
         SELECT s.*, CASE substr(s.o0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.o0) AS TEXT) ELSE cleanup_decode(s.o0) END AS v0, CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS w0, cleanup_encode(typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a))), CASE typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a))) WHEN 'text' THEN CAST((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a)) AS BLOB) ELSE (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a)) END) AS x0
           FROM (SELECT s.point_id AS point, json_extract(e.value, '$.from[0]') AS o0, json_extract(e.value, '$.to[0]') AS n0, json_extract(e.value, '$.keys[0]') AS keys0, json_extract(e.value, '$.keys[1]') AS keys1
                   FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
@@ -41,11 +45,11 @@ UPDATE "main"."labels" AS t
                    AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                    ) AS s
     ), journaled AS MATERIALIZED (
-        -- Each row that moved, by the key that it has now.
+        -- One line for each row that moved, with the key that it has now.
         SELECT q.*, q.w0 AS d0, CASE substr(q.k1, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(q.k1) AS TEXT) ELSE cleanup_decode(q.k1) END AS d1
           FROM (SELECT c.*, e.value AS k0, json_extract(c.keys1, '$[' || e.key || ']') AS k1 FROM changes AS c, json_each(c.keys0) AS e) AS q
     ), verdicts AS MATERIALIZED (
-        -- A key that was journaled is not null, so that a null key says that the row is gone.
+        -- Keys that were journaled are not null: a null key is no row.
         SELECT j.*,
                CASE WHEN t."folder" IS NULL THEN 'row_missing'
                     WHEN cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS j.o0 THEN 'same'

@@ -1,3 +1,5 @@
+-- SQLite: undo, by statements that compare first and change then.
+
 WITH images AS MATERIALIZED (
     SELECT q.*, CASE substr(json_extract(q.__image, '$[0]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[0]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[0]')) END AS "id", CASE substr(json_extract(q.__image, '$[1]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[1]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[1]')) END AS "name", CASE substr(json_extract(q.__image, '$[2]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[2]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[2]')) END AS "parent_id", CASE substr(json_extract(q.__image, '$[3]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[3]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[3]')) END AS "application_id", CASE substr(json_extract(q.__image, '$[4]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[4]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[4]')) END AS "created_at", CASE substr(json_extract(q.__image, '$[5]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[5]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[5]')) END AS "updated_at"
       FROM (SELECT s.point_id AS __point, e.value AS __image, json_array(json_extract(e.value, '$[0]')) AS __key
@@ -6,8 +8,8 @@ WITH images AS MATERIALIZED (
                AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                AND s.step = %(step)s
                ) AS q
-), found AS MATERIALIZED (
-    -- Each image beside the row of its key, if there is one.
+), compared AS MATERIALIZED (
+    -- Each image beside the row that has its key now, if there is one.
     SELECT i.*, t."id" IS NOT NULL AS __there, t."id" IS NOT NULL AND (cleanup_encode(typeof(t."id"), CASE typeof(t."id") WHEN 'text' THEN CAST(t."id" AS BLOB) ELSE t."id" END) IS NOT json_extract(i.__image, '$[0]')
       OR cleanup_encode(typeof(t."name"), CASE typeof(t."name") WHEN 'text' THEN CAST(t."name" AS BLOB) ELSE t."name" END) IS NOT json_extract(i.__image, '$[1]')
       OR cleanup_encode(typeof(t."parent_id"), CASE typeof(t."parent_id") WHEN 'text' THEN CAST(t."parent_id" AS BLOB) ELSE t."parent_id" END) IS NOT json_extract(i.__image, '$[2]')
@@ -17,22 +19,23 @@ WITH images AS MATERIALIZED (
       FROM images AS i
       LEFT JOIN "main"."folders" AS t ON t."id" = i."id"
 ), problems(point, code, key, columns, name) AS MATERIALIZED (
-    SELECT i.__point, 'row_exists', i.__key, '', '' FROM found AS i WHERE i.__differs
+    -- Told before the database would refuse: its keys and constraints are what holds in the end.
+    SELECT i.__point, 'row_exists', i.__key, '', '' FROM compared AS i WHERE i.__differs
     UNION ALL
     SELECT i.__point, 'missing_target', i.__key, CAST('application_id' AS text), CAST('folders_fk0' AS text)
-      FROM found AS i
+      FROM compared AS i
      WHERE NOT i.__there AND i."application_id" IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM "main"."customer_applications" AS f WHERE f."id" = i."application_id")
     UNION ALL
     SELECT i.__point, 'missing_target', i.__key, CAST('parent_id' AS text), CAST('folders_fk1' AS text)
-      FROM found AS i
+      FROM compared AS i
      WHERE NOT i.__there AND i."parent_id" IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM "main"."folders" AS f WHERE f."id" = i."parent_id")
        AND (i."parent_id") NOT IN (SELECT "id" FROM images)
 )
 SELECT point, code, key, columns, name, 0 FROM problems
 UNION ALL
-SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM found WHERE NOT __there GROUP BY __point
+SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
 UNION ALL
 SELECT NULL, '', NULL, NULL, NULL, count(*) FROM images;
 

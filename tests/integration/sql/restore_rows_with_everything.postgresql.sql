@@ -1,3 +1,8 @@
+-- Insert removed rows again, all or none, in one statement.
+--
+-- Returns a line for each problem, with its code; else, without a code, by point the rows to insert, each with the
+-- number of all that were inserted; last, with an empty code, the number of images.
+
 WITH images AS MATERIALIZED (
     SELECT s.point_id AS __point, ARRAY[(e.value->>0)::uuid::text, (e.value->>1)::text::text] AS __key, (e.value->>0)::uuid AS "folder", (e.value->>1)::text AS "name", (e.value->>2)::integer AS "shade"
       FROM cleanup_snapshotrow AS s,
@@ -5,15 +10,16 @@ WITH images AS MATERIALIZED (
      WHERE s.kind = 'removed' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
        AND s.step = %(step)s
     LIMIT 2
-), found AS MATERIALIZED (
-    -- Each image beside the row of its key, if there is one.
+), compared AS MATERIALIZED (
+    -- Each image beside the row that has its key now, if there is one.
     SELECT i.*, t."folder" IS NOT NULL AS __there, t."folder" IS NOT NULL AND (t."folder"::text IS DISTINCT FROM i."folder"::text
       OR t."name"::text IS DISTINCT FROM i."name"::text
       OR t."shade"::text IS DISTINCT FROM i."shade"::text) AS __differs
       FROM images AS i
       LEFT JOIN "public"."labels" AS t ON t."folder" = i."folder" AND t."name" = i."name"
 ), problems(point, code, key, columns, name) AS MATERIALIZED (
-    SELECT i.__point, 'row_exists', i.__key, '', '' FROM found AS i WHERE i.__differs
+    -- Told before the database would refuse: its keys and constraints are what holds in the end.
+    SELECT i.__point, 'row_exists', i.__key, '', '' FROM compared AS i WHERE i.__differs
     UNION ALL
     SELECT a.__point, 'unique_taken', a.__key, CAST('folder+shade' AS text), CAST('labels_folder_shade_key' AS text)
       FROM (SELECT __point, __key, "folder" AS __k0, "name" AS __k1, (folder) AS __u0, (shade) AS __u1 FROM images ) AS a
@@ -21,21 +27,21 @@ WITH images AS MATERIALIZED (
      WHERE NOT (b.__k0 = a.__k0 AND b.__k1 = a.__k1)
     UNION ALL
     SELECT i.__point, 'missing_target', i.__key, CAST('folder' AS text), CAST('labels_folder_fkey' AS text)
-      FROM found AS i
+      FROM compared AS i
      WHERE NOT i.__there AND i."folder" IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM "public"."folders" AS f WHERE f."id" = i."folder")
-), absent AS MATERIALIZED (
-    SELECT * FROM found WHERE NOT __there
+), to_insert AS MATERIALIZED (
+    SELECT * FROM compared WHERE NOT __there
 ), inserted AS (
-    -- All of them, or none.
+    -- All of them, or none if there is any problem; an identity column takes the value that it had.
     INSERT INTO "public"."labels" ("folder", "name", "shade") OVERRIDING SYSTEM VALUE
-    SELECT "folder", "name", "shade" FROM absent WHERE NOT EXISTS (SELECT FROM problems)
+    SELECT "folder", "name", "shade" FROM to_insert WHERE NOT EXISTS (SELECT FROM problems)
     RETURNING 1
 )
 SELECT point, code, key, columns, name, 0, 0 FROM problems
 UNION ALL
 SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)
-  FROM absent
+  FROM to_insert
  GROUP BY __point
 UNION ALL
 SELECT NULL, '', NULL, NULL, NULL, count(*), 0 FROM images;

@@ -1,3 +1,5 @@
+-- SQLite: undo, by statements that compare first and change then.
+
 WITH images AS MATERIALIZED (
     SELECT q.*, CASE substr(json_extract(q.__image, '$[0]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[0]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[0]')) END AS "folder", CASE substr(json_extract(q.__image, '$[1]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[1]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[1]')) END AS "name", CASE substr(json_extract(q.__image, '$[2]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[2]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[2]')) END AS "shade"
       FROM (SELECT s.point_id AS __point, e.value AS __image, json_array(json_extract(e.value, '$[0]'), json_extract(e.value, '$[1]')) AS __key
@@ -6,15 +8,16 @@ WITH images AS MATERIALIZED (
                AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                AND s.step = %(step)s
                ) AS q
-), found AS MATERIALIZED (
-    -- Each image beside the row of its key, if there is one.
+), compared AS MATERIALIZED (
+    -- Each image beside the row that has its key now, if there is one.
     SELECT i.*, t."folder" IS NOT NULL AS __there, t."folder" IS NOT NULL AND (cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS NOT json_extract(i.__image, '$[0]')
       OR cleanup_encode(typeof(t."name"), CASE typeof(t."name") WHEN 'text' THEN CAST(t."name" AS BLOB) ELSE t."name" END) IS NOT json_extract(i.__image, '$[1]')
       OR cleanup_encode(typeof(t."shade"), CASE typeof(t."shade") WHEN 'text' THEN CAST(t."shade" AS BLOB) ELSE t."shade" END) IS NOT json_extract(i.__image, '$[2]')) AS __differs
       FROM images AS i
       LEFT JOIN "main"."labels" AS t ON t."folder" = i."folder" AND t."name" = i."name"
 ), problems(point, code, key, columns, name) AS MATERIALIZED (
-    SELECT i.__point, 'row_exists', i.__key, '', '' FROM found AS i WHERE i.__differs
+    -- Told before the database would refuse: its keys and constraints are what holds in the end.
+    SELECT i.__point, 'row_exists', i.__key, '', '' FROM compared AS i WHERE i.__differs
     UNION ALL
     SELECT a.__point, 'unique_taken', a.__key, CAST('folder+shade' AS text), CAST('sqlite_autoindex_labels_2' AS text)
       FROM (SELECT __point, __key, "folder" AS __k0, "name" AS __k1, ("folder") AS __u0, ("shade") AS __u1 FROM images ) AS a
@@ -22,13 +25,13 @@ WITH images AS MATERIALIZED (
      WHERE NOT (b.__k0 = a.__k0 AND b.__k1 = a.__k1)
     UNION ALL
     SELECT i.__point, 'missing_target', i.__key, CAST('folder' AS text), CAST('labels_fk0' AS text)
-      FROM found AS i
+      FROM compared AS i
      WHERE NOT i.__there AND i."folder" IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM "main"."folders" AS f WHERE f."id" = i."folder")
 )
 SELECT point, code, key, columns, name, 0 FROM problems
 UNION ALL
-SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM found WHERE NOT __there GROUP BY __point
+SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
 UNION ALL
 SELECT NULL, '', NULL, NULL, NULL, count(*) FROM images;
 

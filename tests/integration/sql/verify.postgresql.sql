@@ -20,8 +20,8 @@ WITH RECURSIVE live_roots AS MATERIALIZED (
 ), ancestors AS MATERIALIZED (
     SELECT * FROM climbed
 ), rooted(application, folder) AS (
-    -- A roundabout way to say that parent is null: PostgreSQL takes it to be true of many, and so hashes
-    -- the ancestors, once, rather than each level of the walk.
+    -- A roundabout way to say that parent is null: PostgreSQL expects a third of the rows, where it would
+    -- expect few, and so hashes the ancestors once rather than each level of the walk.
     SELECT application, folder
       FROM ancestors
      WHERE CASE WHEN parent IS NULL THEN 1 ELSE 0 END > 0
@@ -66,12 +66,12 @@ WITH RECURSIVE candidates AS MATERIALIZED (
      WHERE 1 = 1
        AND (btrim(f."name"::text, %(blanks)s) = '' OR a."id" IS NULL OR (f."parent_id" IS NOT NULL AND o."id" IS NULL))
 ), looked_up AS MATERIALIZED (
-    -- Scalar subqueries: these are never turned into a join with the whole table.
+    -- Scalar subqueries, since the planner never turns these into a join with the whole table.
     SELECT c.*,
            (SELECT 1 FROM "folders" AS t WHERE t."id" = c.target) AS found,
            (SELECT t."application_id" FROM "folders" AS t WHERE t."id" = c.target) AS target_application
       FROM candidates AS c
-), told AS MATERIALIZED (
+), traced AS MATERIALIZED (
     -- Whether a cleanup removed the folder that is missing, and where it went.
     SELECT l.*,
            CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
@@ -94,37 +94,37 @@ WITH RECURSIVE candidates AS MATERIALIZED (
 ), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
     SELECT 'missing_parent', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
     UNION ALL
     SELECT 'late_arrival', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'foreign_parent', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application <> target_application AND no_application = 0
     UNION ALL
     SELECT 'folder_of_missing_application', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application IS NOT NULL AND no_application = 1
     UNION ALL
     SELECT 'folder_without_application', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application IS NULL
     UNION ALL
     SELECT 'blank_name', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE blank = 1
     UNION ALL
     SELECT 'orphan_twice', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL AND application IS NOT NULL AND no_application = 1
 )
 SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
@@ -149,12 +149,12 @@ WITH RECURSIVE candidates AS MATERIALIZED (
      WHERE 1 = 1
        AND ((f."folder_id" IS NOT NULL AND o."id" IS NULL) OR (f."application_id" IS NOT NULL AND (a."id" IS NULL OR f."folder_id" IS NULL)))
 ), looked_up AS MATERIALIZED (
-    -- Scalar subqueries: these are never turned into a join with the whole table.
+    -- Scalar subqueries, since the planner never turns these into a join with the whole table.
     SELECT c.*,
            (SELECT 1 FROM "folders" AS t WHERE t."id" = c.target) AS found,
            (SELECT t."application_id" FROM "folders" AS t WHERE t."id" = c.target) AS target_application
       FROM candidates AS c
-), told AS MATERIALIZED (
+), traced AS MATERIALIZED (
     -- Whether a cleanup removed the folder that is missing, and where it went.
     SELECT l.*,
            CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
@@ -177,32 +177,32 @@ WITH RECURSIVE candidates AS MATERIALIZED (
 ), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
     SELECT 'file_of_missing_folder', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
     UNION ALL
     SELECT 'late_arrival', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'file_in_other_application', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application <> target_application AND no_application = 0
     UNION ALL
     SELECT 'file_of_missing_application', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application IS NOT NULL AND no_application = 1
     UNION ALL
     SELECT 'file_without_folder', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application IS NOT NULL AND target IS NULL
     UNION ALL
     SELECT 'orphan_twice', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL AND application IS NOT NULL AND no_application = 1
 )
 SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,

@@ -20,8 +20,8 @@ WITH RECURSIVE live_roots AS MATERIALIZED (
 ), ancestors AS MATERIALIZED (
     SELECT * FROM climbed
 ), rooted(application, folder) AS (
-    -- A roundabout way to say that parent is null: PostgreSQL takes it to be true of many, and so hashes
-    -- the ancestors, once, rather than each level of the walk.
+    -- A roundabout way to say that parent is null: PostgreSQL expects a third of the rows, where it would
+    -- expect few, and so hashes the ancestors once rather than each level of the walk.
     SELECT application, folder
       FROM ancestors
      WHERE CASE WHEN parent IS NULL THEN 1 ELSE 0 END > 0
@@ -66,12 +66,12 @@ WITH RECURSIVE candidates AS MATERIALIZED (
      WHERE 1 = 1
        AND (trim(f."name", %(blanks)s) = '' OR a."id" IS NULL OR (f."parent_id" IS NOT NULL AND o."id" IS NULL))
 ), looked_up AS MATERIALIZED (
-    -- Scalar subqueries: these are never turned into a join with the whole table.
+    -- Scalar subqueries, since the planner never turns these into a join with the whole table.
     SELECT c.*,
            (SELECT 1 FROM "folders" AS t WHERE t."id" = c.target) AS found,
            (SELECT t."application_id" FROM "folders" AS t WHERE t."id" = c.target) AS target_application
       FROM candidates AS c
-), told AS MATERIALIZED (
+), traced AS MATERIALIZED (
     -- Whether a cleanup removed the folder that is missing, and where it went.
     SELECT l.*,
            CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
@@ -94,37 +94,37 @@ WITH RECURSIVE candidates AS MATERIALIZED (
 ), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
     SELECT 'missing_parent', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
     UNION ALL
     SELECT 'late_arrival', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'foreign_parent', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application <> target_application AND no_application = 0
     UNION ALL
     SELECT 'folder_of_missing_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application IS NOT NULL AND no_application = 1
     UNION ALL
     SELECT 'folder_without_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application IS NULL
     UNION ALL
     SELECT 'blank_name', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE blank = 1
     UNION ALL
     SELECT 'orphan_twice', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL AND application IS NOT NULL AND no_application = 1
 )
 SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
@@ -149,12 +149,12 @@ WITH RECURSIVE candidates AS MATERIALIZED (
      WHERE 1 = 1
        AND ((f."folder_id" IS NOT NULL AND o."id" IS NULL) OR (f."application_id" IS NOT NULL AND (a."id" IS NULL OR f."folder_id" IS NULL)))
 ), looked_up AS MATERIALIZED (
-    -- Scalar subqueries: these are never turned into a join with the whole table.
+    -- Scalar subqueries, since the planner never turns these into a join with the whole table.
     SELECT c.*,
            (SELECT 1 FROM "folders" AS t WHERE t."id" = c.target) AS found,
            (SELECT t."application_id" FROM "folders" AS t WHERE t."id" = c.target) AS target_application
       FROM candidates AS c
-), told AS MATERIALIZED (
+), traced AS MATERIALIZED (
     -- Whether a cleanup removed the folder that is missing, and where it went.
     SELECT l.*,
            CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
@@ -177,32 +177,32 @@ WITH RECURSIVE candidates AS MATERIALIZED (
 ), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
     SELECT 'file_of_missing_folder', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
     UNION ALL
     SELECT 'late_arrival', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'file_in_other_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application <> target_application AND no_application = 0
     UNION ALL
     SELECT 'file_of_missing_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application IS NOT NULL AND no_application = 1
     UNION ALL
     SELECT 'file_without_folder', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE application IS NOT NULL AND target IS NULL
     UNION ALL
     SELECT 'orphan_twice', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            CAST(NULL AS text), CAST(NULL AS bigint)
-      FROM told AS l
+      FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL AND application IS NOT NULL AND no_application = 1
 )
 SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
