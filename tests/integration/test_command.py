@@ -305,7 +305,7 @@ class TestCleanup:
     def test_leaves_what_is_on_hold_without_complaint(self, database, loan):
         Hold.objects.using(database).create(application_key=loan.application, reason="audit")
         done = run_command(database, "--cleanup", "--no-input")
-        assert (done.status, "1 left alone" in done.out) == (0, True)
+        assert (done.status, "1 on hold" in done.out) == (0, True)
 
     def test_complains_of_a_hold_on_what_was_named(self, database, loan):
         Hold.objects.using(database).create(application_key=loan.application, reason="audit")
