@@ -128,11 +128,12 @@ def assert_schema_unchanged(using: str) -> None:
 
 @contextlib.contextmanager
 def scratch_copy(using: str) -> Iterator[None]:
-    """Put a copy of the migrated database behind the alias, which works as the original does."""
+    """Put a copy of the database behind the alias, which works as the original does."""
     from cleanup.services import origin  # the apps are not loaded yet where this module is
 
     with restored_copy(using):
-        origin.adopt(using=using, by="")
+        if "cleanup_service" in connections[using].introspection.table_names():
+            origin.adopt(using=using, by="")
         yield
 
 

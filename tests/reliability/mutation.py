@@ -52,33 +52,31 @@ SUBJECTS = {
         tests=_UNDO,
         keyword="sqlite",
     ),
+    "undoing": Subject(
+        module="cleanup.backends.undoing",
+        functions=tuple(
+            f"Undoing.{name}"
+            for name in ("_found", "_unique_taken", "_target_missing", "image_links", "structure_differences")
+        ),
+        tests=_STATEMENTS,
+    ),
     "sqlite": Subject(
         module="cleanup.backends.sqlite.undoing",
         functions=tuple(
             f"Undoing.{name}"
-            for name in (
-                "restore_moved",
-                "_restore",
-                "_verdicts",
-                "_changes",
-                "_missing_target",
-                "_image_conflicts",
-                "_unique_taken",
-                "_target_missing",
-                "restore_images",
-                "structure_differences",
-                "_differs",
-                "_same_columns",
-            )
+            for name in ("restore_moved", "_judged", "_changes", "_verdicts", "_missing_target", "restore_images")
         ),
         tests=_STATEMENTS,
         keyword="sqlite",
     ),
     "postgresql": Subject(
         module="cleanup.backends.postgresql.undoing",
-        functions=tuple(
-            f"Undoing.{name}"
-            for name in ("_restored", "_left", "_restoration", "_restored_images", "structure_differences")
+        functions=(
+            "Undoing._move_back",
+            "Undoing._restored",
+            "Undoing._not_restored",
+            "Undoing._restored_images",
+            "_restoration",
         ),
         tests=_STATEMENTS,
         keyword="postgresql",
