@@ -175,7 +175,6 @@ class _Walk:
         for folder in folders:
             self.children.setdefault(folder.parent, []).append(folder)
         self.top: FolderRow | None = None  # the surviving root
-        self.several_roots = False
         self.roots_differ = False
         self.nested: list[FolderRow] = []  # roots that become children of the surviving root
         self.staying: list[FolderRow] = []  # the queue of the walk
