@@ -24,7 +24,7 @@ def clean_environment() -> None:
         if ours or libpq:
             del os.environ[name]
     os.environ["DJANGO_SECRET_KEY"] = "only-for-tests-" + "0123456789abcdefghijklmnopqrstuvwxyz-" * 2
-    directory = tempfile.mkdtemp(prefix="cleanup-test-")
+    directory = tempfile.mkdtemp(prefix="cleanup-test-", dir=pgserver.room())
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     os.environ[DATA_DIR] = directory
 

@@ -25,6 +25,10 @@ from urllib.parse import quote
 PREFIX = "cleanup-pg-"
 START_SECONDS = 60
 PR_SET_PDEATHSIG = 1
+#: In memory, and on a disk: both short, for a socket's path.
+PLACES = ("/dev/shm", "/tmp")  # directories of our own are made in them, which nobody else can enter
+#: What a server and its databases take in a run of all tests, with room to spare.
+ROOM_BYTES = 4 * 1024**3
 COUNTS_COMPILATION = 15
 # Stop in time of need: short of disk space, the data directory is all this server has.
 SETTINGS = {
@@ -147,7 +151,7 @@ def start(*, binaries: Path | None = None, **settings: str) -> Server:
     sweep()
     user = User.needed()
     # Short, and in lower case: a socket's path has some 100 bytes, and a URL's host loses its capitals.
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=room()))
     try:
         (directory / "owner.pid").write_text(str(os.getpid()), encoding="ascii")
         if user:
@@ -245,7 +249,7 @@ def launch(binaries: Path, *, directory: Path, user: User | None, settings: dict
 def copy(server: Server, **settings: str) -> Server:
     """Start a server on a base backup of another one, beside it, with settings beside the usual ones."""
     user = User.needed()
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=room()))
     try:
         (directory / "owner.pid").write_text(str(os.getpid()), encoding="ascii")
         if user:
@@ -316,9 +320,16 @@ def wait_until_ready(
     raise NoPostgreSQLError(f"PostgreSQL did not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
 
 
+def room() -> str:
+    """Return where what need not last is kept: in memory, if there is enough; a disk makes databases much slower."""
+    memory, disk = PLACES
+    fits = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= ROOM_BYTES
+    return memory if fits else disk
+
+
 def sweep() -> None:
     """Remove what servers left behind whose owner was killed."""
-    for directory in Path("/tmp").glob(f"{PREFIX}*"):
+    for directory in (found for place in PLACES for found in Path(place).glob(f"{PREFIX}*")):
         try:
             owner = int((directory / "owner.pid").read_text(encoding="ascii"))
         except (OSError, ValueError):
