@@ -11,7 +11,7 @@ from typing import Any
 
 from cleanup import backends
 from cleanup.backends.folders import EVERY_ONE, Cleanable, FolderSql, Scope
-from cleanup.backends.query import Query
+from cleanup.backends.query import Query, block
 from cleanup.folder_tables import folder_tables
 
 #: Applications in one statement. Where there are no more than these, it reads the tables once from end to end.
@@ -98,7 +98,7 @@ def affected_page(*, using: str, after: str | None, limit: int) -> tuple[list[Af
 def count_affected(*, using: str) -> int:
     """Count the affected applications."""
     sql = _folder_sql(using)
-    ((count,),) = sql.fetch(Query("SELECT count(*) FROM (") + sql.affected(Scope()) + Query(") AS affected"))
+    ((count,),) = sql.fetch(block("SELECT count(*) FROM ({affected}) AS affected", affected=sql.affected(Scope())))
     return int(count)
 
 

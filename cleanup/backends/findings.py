@@ -238,20 +238,26 @@ class FindingSql(FolderSql):
         value = "r.folder_key"
         if not reference.spelled and reference.condition is None:  # so that an index on the column serves
             target, value = f"x.{self.session.quote(column)}", self.value(key, value)
-        query = Query(
-            f"{target} IN (SELECT {value} FROM cleanup_removedfolder AS r"
-            f" JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id"
-            f" WHERE p.application_key = %(application)s AND p.status = 'live')",
-            {"application": application},
-        )
+        outside: str | Query = ""
         owners = {
             references.folders.name: self.owner,
             references.files.name: self.session.quote(self.tables.file_application),
         }
         if owner := owners.get(reference.table):  # rows inside it are seen by the pass over their table
-            query += Query(f" AND (x.{owner} IS NULL OR NOT (")
-            query += self.among(self.tables.application_key, f"x.{owner}", [application]) + Query("))")
-        return query
+            within = self.among(self.tables.application_key, f"x.{owner}", [application])
+            outside = block("AND (x.{owner} IS NULL OR NOT ({within}))", owner=owner, within=within)
+        return block(
+            """
+            {target} IN (SELECT {value}
+                           FROM cleanup_removedfolder AS r
+                           JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+                          WHERE p.application_key = %(application)s AND p.status = 'live')
+            {outside}
+            """,
+            target=target,
+            value=value,
+            outside=outside,
+        ).bind(application=application)
 
     # Names alike.
 

@@ -17,7 +17,7 @@ from typing import Any
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.folders import FolderSql, Looseness
 from cleanup.backends.predicates import column_of, conditions_of
-from cleanup.backends.query import Query
+from cleanup.backends.query import Query, block
 from cleanup.backends.session import Session
 from cleanup.folder_tables import FolderTables
 from cleanup.guard_names import (
@@ -111,31 +111,41 @@ class GuardSql(FolderSql):
         if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
             return self._duplicated(guard)
         if guard == Guard.FILE_APPLICATION:
-            key = self.text(self.tables.file_key, f"f.{self.file_key}")
-            condition = self._astray(f"f.{self.file_folder}", f"f.{self.file_owner}", of_file=True)
-            return Query(f"SELECT {key} AS offender FROM {self.files} AS f WHERE {condition}")
-        key = self.text(self.tables.folder_key, f"f.{self.folder_key}")
-        if guard == Guard.PARENT_APPLICATION:
-            broken = Query(self._astray(f"f.{self.parent}", f"f.{self.owner}"))
-        elif guard == Guard.OWN_PARENT:
-            broken = Query(f"f.{self.parent} = f.{self.folder_key} AND ") + self.live("f.")
+            key, table = self.text(self.tables.file_key, f"f.{self.file_key}"), self.files
+            broken = Query(self._astray(f"f.{self.file_folder}", f"f.{self.file_owner}", of_file=True))
         else:
-            broken = Query(f"{self.trimmed(f'f.{self.name}')} = '' AND ") + self.live("f.")
-        return Query(f"SELECT {key} AS offender FROM {self.folders} AS f WHERE ") + broken
+            key, table, broken = (
+                self.text(self.tables.folder_key, f"f.{self.folder_key}"),
+                self.folders,
+                self._broken(guard),
+            )
+        return block("SELECT {key} AS offender FROM {table} AS f WHERE {broken}", key=key, table=table, broken=broken)
+
+    def _broken(self, guard: Guard) -> Query:
+        """Test whether folder ``f`` breaks a guard by itself, or with its parent."""
+        if guard == Guard.PARENT_APPLICATION:
+            return Query(self._astray(f"f.{self.parent}", f"f.{self.owner}"))
+        own_parent = f"f.{self.parent} = f.{self.folder_key}"
+        rule = own_parent if guard == Guard.OWN_PARENT else f"{self.trimmed(f'f.{self.name}')} = ''"
+        return block("{rule} AND {live}", rule=rule, live=self.live("f."))
 
     def _duplicated(self, guard: Guard) -> Query:
-        owner = self.text(self.tables.application_key, "g.application")
-        if guard == Guard.ONE_ROOT:
-            place, grouped = f"f.{self.parent} IS NULL", ""
-        else:
-            place, grouped = f"f.{self.parent} IS NOT NULL", f", f.{self.parent}, {self.bytewise(f'f.{self.name}')}"
-        return (
-            Query(
-                f"SELECT DISTINCT {owner} AS offender FROM (SELECT f.{self.owner} AS application"
-                f" FROM {self.folders} AS f WHERE {place} AND f.{self.owner} IS NOT NULL AND "
-            )
-            + self.live("f.")
-            + Query(f" GROUP BY f.{self.owner}{grouped} HAVING count(*) > 1) AS g")
+        same_name = guard == Guard.ONE_NAME
+        return block(
+            """
+            SELECT DISTINCT {application} AS offender
+              FROM (SELECT f.{owner} AS application
+                      FROM {folders} AS f
+                     WHERE {place} AND f.{owner} IS NOT NULL AND {live}
+                     GROUP BY f.{owner}{siblings}
+                    HAVING count(*) > 1) AS g
+            """,
+            application=self.text(self.tables.application_key, "g.application"),
+            owner=self.owner,
+            folders=self.folders,
+            place=f"f.{self.parent} IS {'NOT ' if same_name else ''}NULL",
+            live=self.live("f."),
+            siblings=f", f.{self.parent}, {self.bytewise(f'f.{self.name}')}" if same_name else "",
         )
 
     def _astray(self, folder: str, owner: str, *, of_file: bool = False) -> str:

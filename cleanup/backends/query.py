@@ -7,8 +7,9 @@ but empty slots is left out.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from textwrap import dedent
 from typing import Any
@@ -30,16 +31,13 @@ class Query:
         """Return the query with further parameters. Raises ValueError where one has another value already."""
         return Query(self.text, _merged([self.params, params]))
 
-    def __add__(self, other: "Query") -> "Query":
-        return joined("", (self, other))
-
     def __bool__(self) -> bool:
         return bool(self.text)
 
 
 def block(text: str, /, **slots: "str | int | Query") -> Query:
     """Return a block of SQL with its slots filled; see Note [Blocks]. Raises ValueError as ``bind`` does."""
-    lines = [_filled(line, slots) for line in dedent(text).strip("\n").rstrip().split("\n")]
+    lines = [_filled(line, matches, slots) for line, matches in _lines(text)]
     params = _merged(slot.params for slot in slots.values() if isinstance(slot, Query))
     return Query("\n".join(line for line in lines if line is not None), params)
 
@@ -57,9 +55,14 @@ def compiled(sql: str, params: Iterable[Any]) -> Query:
     return Query(text, {f"place_{number}": value for number, value in enumerate(params)})
 
 
-def _filled(line: str, slots: "Mapping[str, str | int | Query]") -> str | None:
+@cache
+def _lines(text: str) -> list[tuple[str, list[re.Match[str]]]]:
+    """Return the lines of a block as it stands in the code, each with its slots."""
+    return [(line, list(_SLOT.finditer(line))) for line in dedent(text).strip("\n").rstrip().split("\n")]
+
+
+def _filled(line: str, matches: Sequence[re.Match[str]], slots: "Mapping[str, str | int | Query]") -> str | None:
     """Return a line with its slots filled, or None where it had nothing but empty ones."""
-    matches = list(_SLOT.finditer(line))
     if not matches:
         return line
     pieces, end = [], 0

@@ -35,9 +35,16 @@ class ShapeSql:
         """
         sql = self.sql
         ((any_, live, root),) = sql.fetch(
-            Query(f"SELECT EXISTS (SELECT 1 FROM {self.folders}), EXISTS (SELECT 1 FROM {self.folders} AS f WHERE ")
-            + sql.live("f.")
-            + Query(f"), EXISTS (SELECT 1 FROM {self.folders} AS f WHERE f.{sql.parent} IS NULL)")
+            block(
+                """
+                SELECT EXISTS (SELECT 1 FROM {folders}),
+                       EXISTS (SELECT 1 FROM {folders} AS f WHERE {live}),
+                       EXISTS (SELECT 1 FROM {folders} AS f WHERE f.{parent} IS NULL)
+                """,
+                folders=self.folders,
+                live=sql.live("f."),
+                parent=sql.parent,
+            )
         )
         return bool(any_), bool(live), bool(root)
 
@@ -62,7 +69,9 @@ class ShapeSql:
                 for number, mark in enumerate(marks)
             ),
         ]
-        (found,) = sql.fetch(Query("SELECT ") + joined(", ", counts) + Query(f" FROM {self.folders} AS f"))
+        (found,) = sql.fetch(
+            block("SELECT {counts} FROM {folders} AS f", counts=joined(", ", counts), folders=self.folders)
+        )
         return {name: number for name, number in zip(("null", "self", *marks), found, strict=True) if number}
 
     def is_root_by(self, mark: str) -> str:
@@ -100,33 +109,51 @@ class ShapeSql:
         """Count the folders without an application below one that has one, up to ``most``, and return the first."""
         key = self.sql.tables.folder_key
         ((number, first),) = self.sql.fetch(
-            self._heirs()
-            + Query(
-                f" SELECT count(*), min({self.sql.text(key, 'h.folder')})"
-                f" FROM (SELECT folder FROM heirs LIMIT {most}) AS h"
+            block(
+                """
+                {heirs}
+                SELECT count(*), min({folder}) FROM (SELECT folder FROM heirs LIMIT {most}) AS h
+                """,
+                heirs=self._heirs(),
+                folder=self.sql.text(key, "h.folder"),
+                most=most,
             )
         )
         return number, first
 
     def give_applications(self) -> str:
-        """Return the statement that gives each of them the application of the folder above."""
-        return _pasteable(
-            self._heirs().text
-            + f" UPDATE {self.folders} SET {self.sql.owner} = h.application FROM heirs AS h"
-            + f" WHERE {self.folders}.{self.sql.folder_key} = h.folder;"
+        """Return the statement that gives each of them the application of the folder above, on one line."""
+        statement = block(
+            """
+            {heirs}
+            UPDATE {folders} SET {owner} = h.application FROM heirs AS h WHERE {folders}.{key} = h.folder;
+            """,
+            heirs=self._heirs(),
+            folders=self.folders,
+            owner=self.sql.owner,
+            key=self.sql.folder_key,
         )
+        return _pasteable(" ".join(line.strip() for line in statement.text.splitlines()))
 
     def _heirs(self) -> Query:
         """Walk down from folders with an application through those without: CTE ``heirs(folder, application)``."""
-        sql = self.sql
-        return Query(
-            f"WITH RECURSIVE heirs(folder, application) AS ("
-            f"SELECT c.{sql.folder_key}, p.{sql.owner} FROM {self.folders} AS c"
-            f" JOIN {self.folders} AS p ON p.{sql.folder_key} = c.{sql.parent}"
-            f" WHERE c.{sql.owner} IS NULL AND p.{sql.owner} IS NOT NULL"
-            f" UNION ALL"
-            f" SELECT c.{sql.folder_key}, h.application FROM heirs AS h"
-            f" JOIN {self.folders} AS c ON c.{sql.parent} = h.folder WHERE c.{sql.owner} IS NULL)"
+        return block(
+            """
+            WITH RECURSIVE heirs(folder, application) AS (
+              SELECT c.{key}, p.{owner}
+                FROM {folders} AS c
+                JOIN {folders} AS p ON p.{key} = c.{parent}
+               WHERE c.{owner} IS NULL AND p.{owner} IS NOT NULL
+               UNION ALL
+              SELECT c.{key}, h.application
+                FROM heirs AS h
+                JOIN {folders} AS c ON c.{parent} = h.folder
+               WHERE c.{owner} IS NULL)
+            """,
+            key=self.sql.folder_key,
+            owner=self.sql.owner,
+            folders=self.folders,
+            parent=self.sql.parent,
         )
 
     # Roots of different names.
@@ -134,19 +161,26 @@ class ShapeSql:
     def differently_named_roots(self, *, examples: int) -> tuple[int, list[str]]:
         """Count the applications whose live roots bear different names, and return the first. Reads every root."""
         sql = self.sql
-        name = sql.bytewise(f"f.{sql.name}")
-        key = sql.tables.application_key
         found = sql.fetch(
-            Query(
-                f"SELECT {sql.text(key, 'd.application')}, d.applications FROM ("
-                f"SELECT f.{sql.owner} AS application, count(*) OVER () AS applications"
-                f" FROM {self.folders} AS f WHERE f.{sql.parent} IS NULL AND f.{sql.owner} IS NOT NULL AND "
-            )
-            + sql.live("f.")
-            + Query(
-                f" GROUP BY f.{sql.owner} HAVING min({name}) <> max({name})"
-                f" OR count(f.{sql.name}) NOT IN (0, count(*))"
-                f" ORDER BY f.{sql.owner} LIMIT {examples}) AS d"
+            block(
+                """
+                SELECT {application}, d.applications
+                  FROM (SELECT f.{owner} AS application, count(*) OVER () AS applications
+                          FROM {folders} AS f
+                         WHERE f.{parent} IS NULL AND f.{owner} IS NOT NULL AND {live}
+                         GROUP BY f.{owner}
+                        HAVING min({name}) <> max({name}) OR count(f.{plain_name}) NOT IN (0, count(*))
+                         ORDER BY f.{owner}
+                         LIMIT {examples}) AS d
+                """,
+                application=sql.text(sql.tables.application_key, "d.application"),
+                owner=sql.owner,
+                folders=self.folders,
+                parent=sql.parent,
+                live=sql.live("f."),
+                name=sql.bytewise(f"f.{sql.name}"),
+                plain_name=sql.name,
+                examples=examples,
             )
         )
         return (found[0][1] if found else 0), [application for application, _ in found]
@@ -156,15 +190,28 @@ class ShapeSql:
         sql, key = self.sql, self.sql.tables.application_key
         names: dict[str, list[str]] = {application: [] for application in applications}
         rows = sql.fetch(
-            Query(
-                f"SELECT n.application, n.name FROM (SELECT {sql.text(key, f'f.{sql.owner}')} AS application,"
-                f" substr(f.{sql.name}, 1, {longest}) AS name, row_number() OVER (PARTITION BY f.{sql.owner}"
-                f" ORDER BY {sql.bytewise(f'f.{sql.name}')}) AS place"
-                f" FROM (SELECT DISTINCT f.{sql.owner}, f.{sql.name} FROM {self.folders} AS f"
-                f" WHERE f.{sql.parent} IS NULL AND "
+            block(
+                """
+                SELECT n.application, n.name
+                  FROM (SELECT {application} AS application, substr(f.{name}, 1, {longest}) AS name,
+                               row_number() OVER (PARTITION BY f.{owner} ORDER BY {sorted_name}) AS place
+                          FROM (SELECT DISTINCT f.{owner}, f.{name}
+                                  FROM {folders} AS f
+                                 WHERE f.{parent} IS NULL AND {live} AND {among}) AS f) AS n
+                 WHERE n.place <= {most}
+                 ORDER BY n.application, n.place
+                """,
+                application=sql.text(key, f"f.{sql.owner}"),
+                name=sql.name,
+                longest=longest,
+                owner=sql.owner,
+                sorted_name=sql.bytewise(f"f.{sql.name}"),
+                folders=self.folders,
+                parent=sql.parent,
+                live=sql.live("f."),
+                among=sql.among(key, f"f.{sql.owner}", applications),
+                most=most,
             )
-            + joined(" AND ", [sql.live("f."), sql.among(key, f"f.{sql.owner}", applications)])
-            + Query(f") AS f) AS n WHERE n.place <= {most} ORDER BY n.application, n.place")
         )
         for application, name in rows:
             names[application].append(name or "")

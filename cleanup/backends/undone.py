@@ -7,7 +7,7 @@ lay in it, to another application meanwhile, that would then lie in a folder of 
 from collections.abc import Sequence
 
 from cleanup.backends.folders import FolderSql
-from cleanup.backends.query import Query
+from cleanup.backends.query import Query, block
 
 
 class UndoneSql:
@@ -60,9 +60,11 @@ class UndoneSql:
     def root_owners(self, keys: Sequence[str]) -> Query:
         """Select key and application of those of the folders that are root folders."""
         sql, tables = self.sql, self.sql.tables
-        key = f"f.{sql.folder_key}"
-        return Query(
-            f"SELECT {sql.text(tables.folder_key, key)},"
-            f" {sql.text(tables.application_key, f'f.{sql.owner}')}"
-            f" FROM {sql.folders} AS f WHERE f.{sql.parent} IS NULL AND "
-        ) + sql.among(tables.folder_key, key, keys)
+        return block(
+            "SELECT {key}, {application} FROM {folders} AS f WHERE f.{parent} IS NULL AND {among}",
+            key=sql.text(tables.folder_key, f"f.{sql.folder_key}"),
+            application=sql.text(tables.application_key, f"f.{sql.owner}"),
+            folders=sql.folders,
+            parent=sql.parent,
+            among=sql.among(tables.folder_key, f"f.{sql.folder_key}", keys),
+        )

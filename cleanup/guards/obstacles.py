@@ -10,7 +10,7 @@ from django.db.models import F
 from cleanup import backends
 from cleanup.backends.catalogue import TableName, quoted
 from cleanup.backends.guards import LONGEST_NAME_BYTES, GuardSql
-from cleanup.backends.query import Query
+from cleanup.backends.query import Query, block
 from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, on, putting
 from cleanup.models import Result, RollbackPoint
 from cleanup.references import Fault, faults_of_shape
@@ -142,11 +142,11 @@ def _fault(sql: GuardSql, guard: Guard) -> Fault | None:
 
 def _count(sql: GuardSql, offenders: Query) -> tuple[int, tuple[str, ...]]:
     """Return the number of offenders and the first of them."""
-    ((number,),) = sql.fetch(Query("SELECT count(*) FROM (") + offenders + Query(") AS o"))
+    ((number,),) = sql.fetch(block("SELECT count(*) FROM ({offenders}) AS o", offenders=offenders))
     if not number:
         return 0, ()
     some = sql.fetch(
-        Query("SELECT offender FROM (") + offenders + Query(") AS o ORDER BY 1 LIMIT %(most)s", {"most": EXAMPLES})
+        block("SELECT offender FROM ({offenders}) AS o ORDER BY 1 LIMIT {most}", offenders=offenders, most=EXAMPLES)
     )
     return number, tuple(str(key) for (key,) in some)
 

@@ -8,7 +8,7 @@ from cleanup.backends.findings import BLANKS
 from cleanup.backends.guards import LONGEST_NAME_BYTES, IndexFound, KeyFound, Standing
 from cleanup.backends.postgresql.folders import FolderSql
 from cleanup.backends.predicates import spelled
-from cleanup.backends.query import Query
+from cleanup.backends.query import Query, block
 from cleanup.guard_names import FOLDER_KEY, Guard
 
 _INDEXES = """
@@ -59,11 +59,21 @@ class GuardSql(FolderSql, guards.GuardSql):
         return str(value).lower()
 
     def too_long_names(self) -> Query | None:
-        key = self.text(self.tables.folder_key, f"f.{self.folder_key}")
-        return Query(
-            f"SELECT {key} AS offender FROM {self.folders} AS f WHERE f.{self.parent} IS NOT NULL"
-            f" AND f.{self.owner} IS NOT NULL AND octet_length(f.{self.name}::text) > {LONGEST_NAME_BYTES} AND "
-        ) + self.live("f.")
+        return block(
+            """
+            SELECT {key} AS offender
+              FROM {folders} AS f
+             WHERE f.{parent} IS NOT NULL AND f.{owner} IS NOT NULL AND {live}
+               AND octet_length(f.{name}::text) > {longest}
+            """,
+            key=self.text(self.tables.folder_key, f"f.{self.folder_key}"),
+            folders=self.folders,
+            parent=self.parent,
+            owner=self.owner,
+            name=self.name,
+            longest=LONGEST_NAME_BYTES,
+            live=self.live("f."),
+        )
 
     def trimmed(self, expression: str) -> str:
         ((encoding,),) = self.session.fetch("SELECT current_setting('server_encoding')")
