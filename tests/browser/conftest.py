@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,8 @@ from django.conf import settings
 from django.contrib.auth.models import Permission as AuthPermission
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connections
+from django.db import DatabaseError
+from django.db.backends.signals import connection_created
 from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -43,6 +46,8 @@ def site(django_db_blocker, tmp_path_factory) -> Iterator[str]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     name = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
+    opened = _Opened()
+    connection_created.connect(opened.add_connection)
     with django_db_blocker.unblock(), databases.swapped_in(ALIAS, name=name):
         call_command("migrate", verbosity=0)
         call_command("migrate", "cleanup_guards", "zero", verbosity=0)
@@ -79,7 +84,24 @@ def site(django_db_blocker, tmp_path_factory) -> Iterator[str]:
             finally:
                 for process in processes:
                     _end(process)
-                connections[ALIAS].close()
+                connection_created.disconnect(opened.add_connection)
+                opened.close()
+
+
+class _Opened:
+    """Every connection to the site's database: code that Playwright calls has another one than what runs beside it."""
+
+    def __init__(self) -> None:
+        self.connections = weakref.WeakSet()
+
+    def add_connection(self, connection, **_) -> None:
+        if connection.alias == ALIAS:
+            self.connections.add(connection)
+
+    def close(self) -> None:
+        for connection in list(self.connections):
+            with suppress(DatabaseError):  # one of another thread
+                connection.close()
 
 
 def _end(process: subprocess.Popen) -> None:
