@@ -1,6 +1,14 @@
-"""What one database can be asked and told, room by room."""
+"""What one database can be asked and told, room by room.
 
-from abc import ABC, abstractmethod
+A room is made when it is first entered: databases are asked what they can do far more often than told anything.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup.backends.catalogue import Catalogue, Table, TableName
 from cleanup.backends.collisions import CollisionSql
@@ -18,38 +26,81 @@ from cleanup.backends.undoing import Undoing
 from cleanup.folder_tables import FolderTables
 
 
-class Database(Session, ABC):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What one kind of database has in place of each base class."""
+
+    catalogue: Callable[[BaseDatabaseWrapper], Catalogue]
+    server: type[Server]
+    reading: type[Reading]
+    merging: type[Merging]
+    undoing: type[Undoing]
+    collisions: type[CollisionSql]
+    folders: type[FolderSql]
+    findings: type[FindingSql]
+    guards: type[GuardSql]
+    probes: type[ProbeSql]
+    samples: type[SampleSql]
+    pressure: Callable[[Server], Load]
+
+
+class Database(Session):
     """One connection's database."""
 
-    catalogue: Catalogue
-    server: Server
-    reading: Reading
-    merging: Merging
-    undoing: Undoing
-    collisions: CollisionSql
+    rooms: ClassVar[Rooms]
 
-    @abstractmethod
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """What the database says of tables."""
+        return self.rooms.catalogue(self.connection)
+
+    @cached_property
+    def server(self) -> Server:
+        """What the server says of itself."""
+        return self.rooms.server(self)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """Locks and reads of the mapped tables."""
+        return self.rooms.reading(self)
+
+    @cached_property
+    def merging(self) -> Merging:
+        """Journaled writes."""
+        return self.rooms.merging(self)
+
+    @cached_property
+    def undoing(self) -> Undoing:
+        """Undo of what is journaled."""
+        return self.rooms.undoing(self)
+
+    @cached_property
+    def collisions(self) -> CollisionSql:
+        """Rows that would meet in a rule of their table."""
+        return self.rooms.collisions(self)
+
     def folders(self, tables: FolderTables, *, loose_files: Looseness = "") -> FolderSql:
         """Return the reads of duplicates."""
+        return self.rooms.folders(self, tables, loose_files=loose_files)
 
-    @abstractmethod
     def findings(self, tables: FolderTables, *, loose_files: Looseness = "") -> FindingSql:
         """Return the statements of verification."""
+        return self.rooms.findings(self, tables, loose_files=loose_files)
 
-    @abstractmethod
     def guards(
         self, tables: FolderTables, *, folders: TableName, files: TableName, loose_files: Looseness = ""
     ) -> GuardSql:
         """Return the guards as SQL."""
+        return self.rooms.guards(self, tables, folders=folders, files=files, loose_files=loose_files)
 
-    @abstractmethod
     def probes(self, folders: TableName, key: str, kind: KeyKind, *, spelled: bool) -> ProbeSql:
         """Return the looks at samples of columns."""
+        return self.rooms.probes(self.connection, folders, key, kind, spelled=spelled)
 
-    @abstractmethod
     def samples(self, sql: FolderSql, table: Table) -> SampleSql:
         """Return the looks at the folder table's values."""
+        return self.rooms.samples(sql, table)
 
-    @abstractmethod
     def pressure(self) -> Load:
         """Return how busy the database is."""
+        return self.rooms.pressure(self.server)

@@ -7,6 +7,7 @@ from django.apps import apps
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.findings import FindingSql
+from cleanup.backends.query import pasteable
 from cleanup.backends.references import Reference, References
 from cleanup.backends.shapes import ShapeSql
 from cleanup.guard_names import putting
@@ -20,7 +21,7 @@ class Hints:
         self.references = references
         self.connection = sql.session.connection
         self.shape = ShapeSql(sql)
-        self.by_code = {code: _pasteable(text) for code, text in self._listings().items()}
+        self.by_code = {code: pasteable(text) for code, text in self._listings().items()}
 
     def of(self, code: str, *, application: str | None) -> str:
         """Return the hint about a finding that the mapped tables alone explain."""
@@ -36,7 +37,7 @@ class Hints:
         """List the folders or files that name a folder which was merged."""
         sql, quote = self.sql, self.sql.session.quote
         table, column = (sql.files, quote(sql.tables.file_folder)) if of_files else (sql.folders, sql.parent)
-        return _pasteable(
+        return pasteable(
             f"SELECT f.* FROM {table} AS f WHERE {self._no_folder(column, of_files=of_files)}"
             f" AND {sql.was_removed(self._named(column, of_files=of_files))};"
         )
@@ -65,13 +66,13 @@ class Hints:
         condition = self.sql.names_no_folder(reference, self.references)
         if late:
             condition += " AND " + self.sql.names_removed_folder(reference)
-        return _pasteable(f"SELECT x.* FROM {self.sql.session.relation(reference.table)} AS x WHERE {condition};")
+        return pasteable(f"SELECT x.* FROM {self.sql.session.relation(reference.table)} AS x WHERE {condition};")
 
     def children(self, parent: str) -> str:
         """List the children of a folder."""
         key = _literal(self.sql.tables.folder_key.raw(parent, connection=self.connection))
         sql = self.sql
-        return _pasteable(
+        return pasteable(
             f"SELECT f.* FROM {sql.folders} AS f WHERE f.{sql.parent} = {key.replace('%', '%%')} ORDER BY f.{sql.name};"
         )
 
@@ -79,7 +80,7 @@ class Hints:
         """Let our role read a table."""
         user = self.connection.settings_dict["USER"]
         role = self.sql.session.quote(user) if user else "CURRENT_USER"
-        return _pasteable(f"GRANT SELECT ON {self.sql.session.relation(table.name)} TO {role};")
+        return pasteable(f"GRANT SELECT ON {self.sql.session.relation(table.name)} TO {role};")
 
     def guards(self) -> str:
         """Put the guards in place."""
@@ -128,11 +129,6 @@ class Hints:
             f" JOIN {sql.folders} AS f ON f.{sql.folder_key} = c.at WHERE f.{sql.parent} IS NOT NULL)"
             f" SELECT f.* FROM {sql.folders} AS f JOIN climb AS c ON c.start = f.{sql.folder_key} AND c.at = c.start;"
         )
-
-
-def _pasteable(text: str) -> str:
-    """Undo the doubling of percent signs that parameters call for."""
-    return text.replace("%%", "%")
 
 
 def _literal(value: str) -> str:

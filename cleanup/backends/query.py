@@ -88,3 +88,8 @@ def _merged(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def quote(name: str) -> str:
     """Quote an identifier; a percent sign is doubled, for the text goes through parameter substitution."""
     return quoted(name).replace("%", "%%")
+
+
+def pasteable(text: str) -> str:
+    """Undo the doubling of percent signs that parameters call for."""
+    return text.replace("%%", "%")

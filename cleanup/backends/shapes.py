@@ -8,7 +8,7 @@ from django.db.models import IntegerField
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.folders import FolderSql
-from cleanup.backends.query import Query, block, joined
+from cleanup.backends.query import Query, block, joined, pasteable
 from cleanup.folder_tables import KeyColumn
 
 _NIL = "00000000-0000-0000-0000-000000000000"
@@ -84,22 +84,22 @@ class ShapeSql:
 
     def make_roots(self, mark: str) -> str:
         """Return the statement that gives such folders the null parent of a root."""
-        return _pasteable(f"UPDATE {self.folders} SET {self.sql.parent} = NULL WHERE {self.is_root_by(mark)};")
+        return pasteable(f"UPDATE {self.folders} SET {self.sql.parent} = NULL WHERE {self.is_root_by(mark)};")
 
     def list_roots(self, mark: str) -> str:
         """Return the query that lists such folders."""
-        return _pasteable(f"SELECT * FROM {self.folders} WHERE {self.is_root_by(mark)};")
+        return pasteable(f"SELECT * FROM {self.folders} WHERE {self.is_root_by(mark)};")
 
     def list_parents(self) -> str:
         """Return the query that lists the most frequent values of the parent column."""
         parent = self.sql.parent
         counted = f"SELECT {parent}, count(*) FROM {self.folders} GROUP BY {parent} ORDER BY count(*) DESC LIMIT 20;"
-        return _pasteable(counted)
+        return pasteable(counted)
 
     def list_marks(self) -> str:
         """Return the query that lists what the columns hold by which live folders are told."""
         columns = ", ".join(self.sql.session.quote(column) for column in self.sql.tables.live or {})
-        return _pasteable(
+        return pasteable(
             f"SELECT {columns}, count(*) FROM {self.folders} GROUP BY {columns} ORDER BY count(*) DESC LIMIT 20;"
         )
 
@@ -133,7 +133,7 @@ class ShapeSql:
             owner=self.sql.owner,
             key=self.sql.folder_key,
         )
-        return _pasteable(" ".join(line.strip() for line in statement.text.splitlines()))
+        return pasteable(" ".join(line.strip() for line in statement.text.splitlines()))
 
     def _heirs(self) -> Query:
         """Walk down from folders with an application through those without: CTE ``heirs(folder, application)``."""
@@ -216,8 +216,3 @@ class ShapeSql:
         for application, name in rows:
             names[application].append(name or "")
         return names
-
-
-def _pasteable(text: str) -> str:
-    """Undo the doubling of percent signs that parameters call for."""
-    return text.replace("%%", "%")

@@ -20,6 +20,7 @@ from cleanup.backends.folders import Looseness
 from cleanup.backends.guards import GuardSql, Standing
 from cleanup.backends.pinning import pinning, unpinned
 from cleanup.backends.postgresql.lock_waits import Sessions, StillHeld
+from cleanup.backends.query import pasteable
 from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.guard_names import APP_LABEL, VALIDATED_BY, Guard
@@ -311,7 +312,7 @@ class PostgresEnforcement(Enforcement):
 
 def _shown(statements: list[str]) -> list[str]:
     """Undo the doubling of percent signs that parameters call for, and end the statements."""
-    return [f"{statement.replace('%%', '%')};" for statement in statements]
+    return [f"{pasteable(statement)};" for statement in statements]
 
 
 def enforcement(*, using: str) -> Enforcement:

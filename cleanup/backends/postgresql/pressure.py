@@ -1,7 +1,7 @@
 """How busy a PostgreSQL server is."""
 
-from cleanup.backends.postgresql.server import Server
 from cleanup.backends.pressure import Load
+from cleanup.backends.server import Server
 
 # Locks are seen in pg_locks by every role, where pg_stat_activity would show an unprivileged one no waiter at all. The
 # state of other roles' sessions is hidden from such a role; then the count is unknown, not low.

@@ -1,7 +1,7 @@
 """How much room a file has."""
 
 from cleanup.backends.pressure import Load
-from cleanup.backends.sqlite.server import Server
+from cleanup.backends.server import Server
 
 
 def pressure(server: Server) -> Load:
