@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from cleanup.backends.catalogue import Column
 from cleanup.backends.folders import FolderSql, Scope
-from cleanup.backends.query import Query, block, joined
+from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.references import Reference, References
 
 #: What Python calls white space, in the order of code points.
@@ -54,8 +54,8 @@ class FindingSql(FolderSql):
         for column, folder_column in zip(reference.columns, reference.folder_columns, strict=True):
             parts.append(
                 self.same_key(
-                    f"x.{self.session.quote(column)}",
-                    f"d.{self.session.quote(folder_column)}",
+                    f"x.{quote(column)}",
+                    f"d.{quote(folder_column)}",
                     own=references.tables[reference.table].column(column),
                     of_key=references.folders.column(folder_column),
                     spelled=reference.spelled,
@@ -191,7 +191,7 @@ class FindingSql(FolderSql):
 
     def names_no_folder(self, reference: Reference, references: References) -> str:
         """Test whether row ``x`` of the reference's table names a folder, and there is none."""
-        conditions = [f"x.{self.session.quote(column)} IS NOT NULL" for column in reference.columns]
+        conditions = [f"x.{quote(column)} IS NOT NULL" for column in reference.columns]
         if reference.condition is not None:
             conditions.append(reference.condition.literal("x", vendor=self.session.connection.vendor))
         conditions.append(f"NOT {self._exists(reference, references)}")
@@ -225,7 +225,7 @@ class FindingSql(FolderSql):
         key = self.tables.folder_key
         if key.column not in reference.folder_columns:
             return None
-        column = f"x.{self.session.quote(reference.columns[reference.folder_columns.index(key.column)])}"
+        column = f"x.{quote(reference.columns[reference.folder_columns.index(key.column)])}"
         return self.spelled_key(column) if reference.spelled else self.text(key, column)
 
     def _removed_from(self, application: str, reference: Reference, references: References) -> Query:
@@ -237,11 +237,11 @@ class FindingSql(FolderSql):
         column = reference.columns[reference.folder_columns.index(key.column)]
         value = "r.folder_key"
         if not reference.spelled and reference.condition is None:  # so that an index on the column serves
-            target, value = f"x.{self.session.quote(column)}", self.value(key, value)
+            target, value = f"x.{quote(column)}", self.value(key, value)
         outside: str | Query = ""
         owners = {
             references.folders.name: self.owner,
-            references.files.name: self.session.quote(self.tables.file_application),
+            references.files.name: quote(self.tables.file_application),
         }
         if owner := owners.get(reference.table):  # rows inside it are seen by the pass over their table
             within = self.among(self.tables.application_key, f"x.{owner}", [application])

@@ -102,7 +102,6 @@ class FolderSql:
         self.session = session
         self.tables = tables
         self.loose_files = loose_files
-        quote = session.quote
         self.applications = session.model_table(tables.application_table)
         self.folders = session.model_table(tables.folder_table)
         self.files = session.model_table(tables.file_table)

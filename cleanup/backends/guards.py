@@ -17,7 +17,7 @@ from typing import Any
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.folders import FolderSql, Looseness
 from cleanup.backends.predicates import column_of, conditions_of
-from cleanup.backends.query import Query, block
+from cleanup.backends.query import Query, block, quote
 from cleanup.backends.session import Session
 from cleanup.folder_tables import FolderTables
 from cleanup.guard_names import (
@@ -83,9 +83,9 @@ class GuardSql(FolderSql):
         super().__init__(session, tables, loose_files=loose_files)
         self.folder_table, self.file_table = folders, files
         self.folders, self.files = self.relation(folders), self.relation(files)
-        self.file_key = session.quote(tables.file_key.column)
-        self.file_folder = session.quote(tables.file_folder)
-        self.file_owner = session.quote(tables.file_application)
+        self.file_key = quote(tables.file_key.column)
+        self.file_folder = quote(tables.file_folder)
+        self.file_owner = quote(tables.file_application)
 
     def relation(self, table: TableName) -> str:
         """Quote a table's name as DDL takes it."""
@@ -181,7 +181,7 @@ class GuardSql(FolderSql):
         """Yield the conditions of a live folder, without parameters."""
         for column, value in (self.tables.live or {}).items():
             test = "IS NULL" if value is None else f"= {self.literal(value)}"
-            yield f"{prefix}{self.session.quote(column)} {test}"
+            yield f"{prefix}{quote(column)} {test}"
 
     def make(self, guard: Guard) -> list[str]:
         """Return the statements that put a guard in place where nothing of it is."""
@@ -209,7 +209,7 @@ class GuardSql(FolderSql):
     def create_index(self, name: str, table: TableName, columns: str, *, unique: bool, where: str = "") -> str:
         """Return a CREATE INDEX statement."""
         kind = "UNIQUE INDEX" if unique else "INDEX"
-        what = f"{self.concurrently}{self.session.quote(name)} ON {self.relation(table)} ({columns})"
+        what = f"{self.concurrently}{quote(name)} ON {self.relation(table)} ({columns})"
         return f"CREATE {kind} {what} WHERE {where}" if where else f"CREATE {kind} {what}"
 
     concurrently = ""

@@ -7,7 +7,7 @@ from django.apps import apps
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.findings import FindingSql
-from cleanup.backends.query import pasteable
+from cleanup.backends.query import pasteable, quote
 from cleanup.backends.references import Reference, References
 from cleanup.backends.shapes import ShapeSql
 from cleanup.guard_names import putting
@@ -35,7 +35,7 @@ class Hints:
 
     def late(self, *, of_files: bool) -> str:
         """List the folders or files that name a folder which was merged."""
-        sql, quote = self.sql, self.sql.session.quote
+        sql = self.sql
         table, column = (sql.files, quote(sql.tables.file_folder)) if of_files else (sql.folders, sql.parent)
         return pasteable(
             f"SELECT f.* FROM {table} AS f WHERE {self._no_folder(column, of_files=of_files)}"
@@ -79,7 +79,7 @@ class Hints:
     def grant(self, table: Table) -> str:
         """Let our role read a table."""
         user = self.connection.settings_dict["USER"]
-        role = self.sql.session.quote(user) if user else "CURRENT_USER"
+        role = quote(user) if user else "CURRENT_USER"
         return pasteable(f"GRANT SELECT ON {self.sql.session.relation(table.name)} TO {role};")
 
     def guards(self) -> str:
@@ -89,7 +89,6 @@ class Hints:
 
     def _listings(self) -> dict[str, str]:
         sql = self.sql
-        quote = sql.session.quote
         file_folder, file_owner = quote(sql.tables.file_folder), quote(sql.tables.file_application)
         folders, files = f"SELECT f.* FROM {sql.folders} AS f WHERE ", f"SELECT f.* FROM {sql.files} AS f WHERE "
 

@@ -7,6 +7,7 @@ from cleanup.backends.conditions import Condition
 from cleanup.backends.folders import live_condition
 from cleanup.backends.keys import digits_in_text, same_key
 from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.session import Session
 from cleanup.folder_tables import FolderTables
 
 
@@ -20,6 +21,7 @@ def odd_uuids(table: Table, column: str) -> str:
 
 
 def row_that_would_move(
+    session: Session,
     table: Table,
     folders: Table,
     columns: Sequence[tuple[str, str]],
@@ -27,19 +29,18 @@ def row_that_would_move(
     *,
     spelled: bool,
     condition: Condition | None,
-    vendor: str,
 ) -> Query:
     """Select 1 if a row of ``table`` names a folder of an application with several roots or same-named siblings.
 
     ``columns`` are pairs of a column and the column of folders that it copies; ``spelled`` and ``condition`` as in a
     reference: any spelling of a UUID, and what the row must be like.
     """
-    equal = _equal_on_postgresql if vendor == "postgresql" else _equal
+    equal = _equal_on_postgresql if session.vendor == "postgresql" else _equal
     conditions: list[str | Query] = [
         equal(table.column(own), folders.column(other), spelled=spelled) for own, other in columns
     ]
     if condition is not None:
-        conditions.append(condition.sql("r", vendor=vendor))
+        conditions.append(condition.sql("r", vendor=session.vendor))
     name = quote(tables.folder_name)
     return block(
         """
@@ -60,18 +61,14 @@ def row_that_would_move(
                HAVING count(*) > 1)
          LIMIT 1
         """,
-        table=_relation(table),
-        folders=_relation(folders),
+        table=session.relation(table.name),
+        folders=session.relation(folders.name),
         joined=joined(" AND ", conditions),
         application=quote(tables.folder_application),
         parent=quote(tables.folder_parent),
         live=live_condition(tables, prefix=""),
-        name=f'{name} COLLATE "C"' if vendor == "postgresql" else f"{name} COLLATE BINARY",
+        name=f'{name} COLLATE "C"' if session.vendor == "postgresql" else f"{name} COLLATE BINARY",
     )
-
-
-def _relation(table: Table) -> str:
-    return table.name.quoted.replace("%", "%%")
 
 
 def _equal_on_postgresql(own: Column, other: Column, *, spelled: bool) -> str:

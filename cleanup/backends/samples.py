@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.folders import FolderSql
-from cleanup.backends.query import Query
+from cleanup.backends.query import Query, quote
 
 #: Characters of a value that are read.
 LONGEST = 1000
@@ -28,7 +28,7 @@ class SampleSql(ABC):
 
     def values(self, column: str, *, rows: int, most: int) -> dict[str | None, int]:
         """Return the most frequent values of a column, as text, with how often each occurs in the sample."""
-        key, value = self.sql.folder_key, self._text(f"f.{self.sql.session.quote(column)}")
+        key, value = self.sql.folder_key, self._text(f"f.{quote(column)}")
         slices = [
             f"""
             SELECT * FROM (
@@ -53,7 +53,7 @@ class SampleSql(ABC):
 
         Everything is text; keys are as the product spells them.
         """
-        sql, quote = self.sql, self.sql.session.quote
+        sql = self.sql
         tables = sql.tables
         cut = ", ".join(f"{self._text(f'f.{quote(column)}')} AS c{place}" for place, column in enumerate(columns))
         slices = [

@@ -53,10 +53,6 @@ class Session(ABC):
 
     # Identifiers and plain execution.
 
-    def quote(self, name: str) -> str:
-        """Quote an identifier."""
-        return quote(name)
-
     def model_table(self, db_table: str) -> str:
         """Quote a table as a model spells it: as Django does, which leaves quotes alone that stand there already.
 
@@ -66,7 +62,7 @@ class Session(ABC):
 
     def relation(self, name: TableName) -> str:
         """Quote a table's name, with its schema where it has one."""
-        return f"{self.quote(name.schema)}.{self.quote(name.name)}" if name.schema else self.quote(name.name)
+        return name.quoted.replace("%", "%%")
 
     def _execute(self, cursor: Any, query: Query | str, params: Sequence[Any]) -> None:
         """Execute, and note on an error the tables that the statement names: the server does not always say."""
@@ -190,11 +186,10 @@ class Session(ABC):
 
         For the product's own tables; here one statement repeated, overridden where one statement can do it at once.
         """
-        assignments = ", ".join(f"{self.quote(column)} = %s" for column, _ in columns)
+        assignments = ", ".join(f"{quote(column)} = %s" for column, _ in columns)
         with self.connection.cursor() as cursor:
             cursor.executemany(
-                f"UPDATE {self.quote(table)} SET {assignments}, {self.quote(now)} = {self.clock()}"
-                f" WHERE {self.quote(key)} = %s",
+                f"UPDATE {quote(table)} SET {assignments}, {quote(now)} = {self.clock()} WHERE {quote(key)} = %s",
                 [[*values, key_value] for key_value, *values in rows],
             )
 
@@ -210,7 +205,6 @@ class Room:
         self.session = session
         self.cells = session.cells
         self.connection = session.connection
-        self.quote = session.quote
         self.relation = session.relation
         self.model_table = session.model_table
         self.fetch = session.fetch

@@ -8,7 +8,7 @@ from django.db.models import IntegerField
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.folders import FolderSql
-from cleanup.backends.query import Query, block, joined, pasteable
+from cleanup.backends.query import Query, block, joined, pasteable, quote
 from cleanup.folder_tables import KeyColumn
 
 _NIL = "00000000-0000-0000-0000-000000000000"
@@ -98,7 +98,7 @@ class ShapeSql:
 
     def list_marks(self) -> str:
         """Return the query that lists what the columns hold by which live folders are told."""
-        columns = ", ".join(self.sql.session.quote(column) for column in self.sql.tables.live or {})
+        columns = ", ".join(quote(column) for column in self.sql.tables.live or {})
         return pasteable(
             f"SELECT {columns}, count(*) FROM {self.folders} GROUP BY {columns} ORDER BY count(*) DESC LIMIT 20;"
         )

@@ -7,7 +7,7 @@ lay in it, to another application meanwhile, that would then lie in a folder of 
 from collections.abc import Sequence
 
 from cleanup.backends.folders import FolderSql
-from cleanup.backends.query import Query, block
+from cleanup.backends.query import Query, block, quote
 
 
 class UndoneSql:
@@ -21,7 +21,7 @@ class UndoneSql:
 
         application, and lay in one of their own until now.
         """
-        sql, tables, quote = self.sql, self.sql.tables, self.sql.session.quote
+        sql, tables = self.sql, self.sql.tables
         selects = [
             f"""
             SELECT b.point, '{kind}', {sql.text(key, f"x.{quote(key.column)}")}

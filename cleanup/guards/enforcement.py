@@ -20,7 +20,7 @@ from cleanup.backends.folders import Looseness
 from cleanup.backends.guards import GuardSql, Standing
 from cleanup.backends.pinning import pinning, unpinned
 from cleanup.backends.postgresql.lock_waits import Sessions, StillHeld
-from cleanup.backends.query import pasteable
+from cleanup.backends.query import pasteable, quote
 from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.guard_names import APP_LABEL, VALIDATED_BY, Guard
@@ -77,7 +77,7 @@ class Enforcement:
 
     def _create_support(self, name: str) -> str:
         table, columns, unique = self.sql.supporting()[name]
-        listed = ", ".join(map(self.sql.session.quote, columns))
+        listed = ", ".join(map(quote, columns))
         return self.sql.create_index(name, table, listed, unique=unique)
 
     def _drop_support(self, name: str) -> str:
@@ -228,7 +228,7 @@ class PostgresEnforcement(Enforcement):
                 raise GuardForbidden(guard=guard, problem="it is not there to be validated, somebody dropped it.")
             statement = self.sql.validate(guard)[0]
             if not standing.ours:
-                name = self.sql.session.quote(standing.name)
+                name = quote(standing.name)
                 statement = f"ALTER TABLE {self.sql.session.relation(standing.table)} VALIDATE CONSTRAINT {name}"
             self._alter(guard, statement)
 

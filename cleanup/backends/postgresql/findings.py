@@ -6,7 +6,7 @@ from cleanup.backends import findings, keys
 from cleanup.backends.catalogue import Column
 from cleanup.backends.findings import BLANKS
 from cleanup.backends.postgresql.folders import FolderSql
-from cleanup.backends.query import Query
+from cleanup.backends.query import Query, quote
 
 #: The first that is there is used.
 _UNICODE_COLLATIONS = ("und-x-icu", "pg_c_utf8")
@@ -33,7 +33,7 @@ class FindingSql(FolderSql, findings.FindingSql):
         ascii_only = f"""hashtextextended(lower(translate({expression}::text, %(ascii_blanks)s, '') COLLATE "C"), 0)"""
         if not unicode:
             return Query(ascii_only, {"ascii_blanks": plain})
-        by = f" COLLATE {self.session.quote(collation)}" if collation else ""
+        by = f" COLLATE {quote(collation)}" if collation else ""
         folded = f"lower(translate(normalize({expression}::text, NFKC), %(all_blanks)s, ''){by})"
         return Query(
             f"CASE WHEN octet_length({expression}::text) = char_length({expression}::text) THEN {ascii_only}"
@@ -56,7 +56,7 @@ class FindingSql(FolderSql, findings.FindingSql):
     def row_text(self, columns: Sequence[Column]) -> str:
         if not columns:
             return "''"
-        return f"concat_ws(',', {', '.join(f'x.{self.session.quote(column.name)}::text' for column in columns)})"
+        return f"concat_ws(',', {', '.join(f'x.{quote(column.name)}::text' for column in columns)})"
 
     def same_key(self, loose: str, key: str, *, own: Column, of_key: Column, spelled: bool) -> str:
         return keys.same_key(loose, key, own=own, of_key=of_key, spelled=spelled)

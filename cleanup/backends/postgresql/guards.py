@@ -8,7 +8,7 @@ from cleanup.backends.findings import BLANKS
 from cleanup.backends.guards import LONGEST_NAME_BYTES, IndexFound, KeyFound, Standing
 from cleanup.backends.postgresql.folders import FolderSql
 from cleanup.backends.predicates import spelled
-from cleanup.backends.query import Query, block
+from cleanup.backends.query import Query, block, quote
 from cleanup.guard_names import FOLDER_KEY, Guard
 
 _INDEXES = """
@@ -97,7 +97,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         return {FOLDER_KEY: key, **super().supporting()}
 
     def make(self, guard: Guard) -> list[str]:
-        name = self.session.quote(guard)
+        name = quote(guard)
         if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
             parts, where = self.unique_index(guard)
             return [self.create_index(guard, self.folder_table, parts, unique=True, where=where)]
@@ -115,13 +115,13 @@ class GuardSql(FolderSql, guards.GuardSql):
 
     def validate(self, guard: Guard) -> list[str]:
         table = self.relation(self.table_of(guard))
-        return [f"ALTER TABLE {table} VALIDATE CONSTRAINT {self.session.quote(guard)}"]
+        return [f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(guard)}"]
 
     def drop(self, guard: Guard) -> list[str]:
         if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
             return [self.drop_index(self.folder_table, guard)]
         table = self.relation(self.table_of(guard))
-        return [f"ALTER TABLE {table} DROP CONSTRAINT {self.session.quote(guard)}"]
+        return [f"ALTER TABLE {table} DROP CONSTRAINT {quote(guard)}"]
 
     @property
     def _named(self) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from cleanup.backends import server
 from cleanup.backends.catalogue import TableName
+from cleanup.backends.query import quote
 from cleanup.backends.server import Collation, Identity, Role
 
 
@@ -85,7 +86,7 @@ class Server(server.Server):
         name, schema, deterministic, is_citext = told
         ignores_case: bool | None = is_citext
         if deterministic is False and not is_citext:
-            collation = f"{self.session.quote(schema)}.{self.session.quote(name)}"
+            collation = f"{quote(schema)}.{quote(name)}"
             equal = self.ask_one(f"SELECT 'a' = 'A' COLLATE {collation}")
             ignores_case = equal[0] if equal else None
         return Collation(name, deterministic, ignores_case)

@@ -6,7 +6,7 @@ from cleanup.backends import findings
 from cleanup.backends.catalogue import Column
 from cleanup.backends.findings import BLANKS
 from cleanup.backends.keys import digits_in_text, hyphenated
-from cleanup.backends.query import Query
+from cleanup.backends.query import Query, quote
 from cleanup.backends.sqlite.folders import FolderSql
 
 #: As columns of UUIDs are declared on SQLite.
@@ -36,7 +36,7 @@ class FindingSql(FolderSql, findings.FindingSql):
         return " || ',' || ".join(self._cell_text(column) for column in columns) or "''"
 
     def _cell_text(self, column: Column) -> str:
-        cell = f"x.{self.session.quote(column.name)}"
+        cell = f"x.{quote(column.name)}"
         if column.type.replace(" ", "").lower() not in _UUID_TYPES:
             return f"CAST({cell} AS text)"
         return f"CASE WHEN length({cell}) = 32 THEN {hyphenated(cell)} ELSE {cell} END"

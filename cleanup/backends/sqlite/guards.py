@@ -7,6 +7,7 @@ from cleanup.backends.catalogue import TableName, quoted
 from cleanup.backends.findings import BLANKS
 from cleanup.backends.guards import IndexFound, KeyFound, Standing
 from cleanup.backends.predicates import predicate_of
+from cleanup.backends.query import quote
 from cleanup.backends.sqlite.folders import FolderSql
 from cleanup.guard_names import TRIGGERS, VALIDATED_BY, Guard
 
@@ -34,7 +35,7 @@ class GuardSql(FolderSql, guards.GuardSql):
 
     def relation(self, table: TableName) -> str:
         # Within CREATE TRIGGER and after ON, a table has no schema.
-        return self.session.quote(table.name)
+        return quote(table.name)
 
     def trimmed(self, expression: str) -> str:
         return f"trim({expression}, char({', '.join(str(ord(blank)) for blank in BLANKS)}))"
@@ -52,7 +53,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
             return [self.drop_index(self.folder_table, guard)]
         kept = set(self._of_host(guard))
-        return [f"DROP TRIGGER IF EXISTS {self.session.quote(name)}" for name in self._triggers(guard).keys() - kept]
+        return [f"DROP TRIGGER IF EXISTS {quote(name)}" for name in self._triggers(guard).keys() - kept]
 
     def others_of_name(self, name: str, table: TableName) -> list[str]:  # names are unique in the whole file
         found = [
@@ -86,7 +87,7 @@ class GuardSql(FolderSql, guards.GuardSql):
             broken = self._stray(self.files, folder, file_owner, named=self.folder_of_file(f"c.{folder}"))
             return own | self._pair(guard, "_folder", self.folders, (key, owner), broken)
         live = "".join(f" AND {condition}" for condition in self.live_conditions("NEW."))
-        of_live = [self.session.quote(column) for column in self.tables.live or {}]
+        of_live = [quote(column) for column in self.tables.live or {}]
         if guard == Guard.OWN_PARENT:
             return self._pair(guard, "", self.folders, (key, parent, *of_live), f"NEW.{parent} = NEW.{key}{live}")
         broken = f"{self.trimmed(f'NEW.{self.name}')} = ''{live}"
@@ -111,7 +112,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         for event, of in (("insert", ""), ("update", f" OF {', '.join(dict.fromkeys(columns))}")):
             name = f"{guard}{what}_{event}"
             found[name] = (
-                f"CREATE TRIGGER {self.session.quote(name)} AFTER {event.upper()}{of} ON {table}"
+                f"CREATE TRIGGER {quote(name)} AFTER {event.upper()}{of} ON {table}"
                 f" WHEN {broken} BEGIN SELECT {_raises(guard)}; END"
             )
         return found

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cleanup.backends import server
 from cleanup.backends.catalogue import TableName
+from cleanup.backends.query import quote
 from cleanup.backends.server import Collation, Identity, Role
 
 
@@ -59,7 +60,7 @@ class Server(server.Server):
     def collation(self, table: TableName, column: str) -> Collation:
         # No pragma tells; a union compares by the collation of its first part's column.
         different = (
-            f"(SELECT count(*) FROM (SELECT {self.session.quote(column)} FROM {self.session.relation(table)} WHERE 0"
+            f"(SELECT count(*) FROM (SELECT {quote(column)} FROM {self.session.relation(table)} WHERE 0"
             f" UNION SELECT %s UNION SELECT %s))"
         )
         told = self.ask_one(f"SELECT {different}, {different}", ["a", "A", "a", "a "])
