@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import blake2b
 from itertools import count
 from textwrap import dedent
 from typing import Any
@@ -18,6 +19,7 @@ from cleanup.backends.catalogue import quoted
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _PLACE = re.compile("%s|%%")
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]{0,49}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,14 @@ def compiled(sql: str, params: Iterable[Any]) -> Query:
     names = count()
     text = _PLACE.sub(lambda match: match[0] if match[0] == "%%" else f"%(place_{next(names)})s", sql)
     return Query(text, {f"place_{number}": value for number, value in enumerate(params)})
+
+
+def label(word: str, column: str) -> str:
+    """Return the name of what a statement knows of a column, such as ``old_parent_id``.
+
+    Words never begin with each other. In place of a column's name that is long, or would need quotes, stands a digest.
+    """
+    return f"{word}_{column if _PLAIN.fullmatch(column) else blake2b(column.encode(), digest_size=8).hexdigest()}"
 
 
 @cache

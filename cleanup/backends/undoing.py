@@ -18,7 +18,7 @@ from cleanup.backends.changes import (
     StructureTable,
     UndoTarget,
 )
-from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.backends.session import Room
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import KeyColumn
@@ -78,8 +78,8 @@ class Undoing(Room, ABC):
         )
 
     def _unique_taken(self, images: Images, unique: UniqueKey) -> Query:
-        columns = [f"{quote(column)} AS __k{place}" for place, column in enumerate(images.key)]
-        columns += [f"({part}) AS __u{place}".replace("%", "%%") for place, part in enumerate(unique.parts)]
+        columns = [f"{quote(column)} AS {label('__key', column)}" for column in images.key]
+        columns += [f"({part}) AS __part_{place}".replace("%", "%%") for place, part in enumerate(unique.parts)]
         return block(
             """
             SELECT a.__point, 'unique_taken', a.__key, {names}
@@ -93,7 +93,7 @@ class Undoing(Room, ABC):
             join=self.nested_join,
             table=self.relation(images.table.name),
             equal=" AND ".join(self._equal(unique, place) for place in range(len(unique.parts))),
-            itself=" AND ".join(f"b.__k{place} = a.__k{place}" for place in range(len(images.key))),
+            itself=" AND ".join("b.{0} = a.{0}".format(label("__key", column)) for column in images.key),
         )
 
     def _target_missing(self, images: Images, foreign_key: ForeignKey) -> Query:

@@ -173,7 +173,8 @@ class TestTextKeys:
 
 #: What our statements call their own relations and columns.
 TABLES = ["images", "m", "v", "j", "gone", "moved", "moved0", "absent", "ranked", "candidates"]
-COLUMNS = ["point", "rank", "t", "m", "o0", "n0", "k0", "d0", "e0", "v0", "__keys", "q", "i", "s", "value", "key"]
+COLUMNS = ["point", "rank", "t", "m", "old_subject", "new_subject", "value_subject", "held_subject", "kept_subject"]
+COLUMNS += ["key_id", "keys_id", "raw_id", "__key_id", "__keys", "row_count", "target", "q", "i", "s", "value", "key"]
 COLUMNS += ["image", "chunk", "a", "b", "f", "r", "j", "Upper", '100% "c"']
 
 
@@ -190,6 +191,21 @@ def test_a_table_of_any_name_is_moved_and_restored(scratch_database, settings, t
         execute(scratch_database, f"INSERT INTO {name} VALUES ({', '.join(['%s'] * len(values))})", *values)
     before = dump(scratch_database)
     undo(scratch_database, clean(scratch_database, made))
+    assert dump(scratch_database) == before
+
+
+@pytest.mark.parametrize("column", ["x" * 62, 'Upper (100%) "c"', "order_"])
+def test_columns_of_any_name_are_moved_and_restored(scratch_database, column):
+    number, folder = (f"{column}{end}".replace('"', '""').replace("%", "%%") for end in "ab")
+    key = f'PRIMARY KEY ("{number}", "{folder}"), UNIQUE ("{folder}", "{number}")'
+    references = f'"{folder}" {key_type(scratch_database)} REFERENCES :folders'
+    execute(scratch_database, f'CREATE TABLE odd ("{number}" integer NOT NULL, {references}, {key})')
+    made = tree(scratch_database, "stays:A, gone:A")
+    execute(scratch_database, "INSERT INTO odd VALUES (1, %s)", raw(scratch_database, made["gone"]))
+    before = dump(scratch_database)
+    point = clean(scratch_database, made)
+    assert dump(scratch_database)["odd"] != before["odd"]
+    undo(scratch_database, point)
     assert dump(scratch_database) == before
 
 

@@ -1,6 +1,8 @@
+import re
+
 import pytest
 
-from cleanup.backends.query import Query, block, compiled, joined, quote
+from cleanup.backends.query import Query, block, compiled, joined, label, quote
 
 
 class TestBlock:
@@ -56,3 +58,15 @@ class TestCompiled:
 
 def test_an_identifier_is_safe_from_the_substitution_of_parameters():
     assert quote('100%"') == '"100%%"""'
+
+
+class TestLabel:
+    def test_tells_the_column(self):
+        assert label("old", "parent_id") == "old_parent_id"
+
+    @pytest.mark.parametrize("column", ["x" * 63, "Parent", "100%", 'a "b"', "\u00fc", "1"])
+    def test_needs_no_quotes_whatever_the_column(self, column):
+        assert re.fullmatch("old_[a-z0-9_]{1,50}", label("old", column))
+
+    def test_is_another_one_for_each_column(self):
+        assert label("old", "x" * 62 + "a") != label("old", "x" * 62 + "b")

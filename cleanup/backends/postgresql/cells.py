@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from cleanup.backends import cells
 from cleanup.backends.catalogue import Column, Table
 from cleanup.backends.changes import Cell
-from cleanup.backends.query import Query, quote
+from cleanup.backends.query import Query, label, quote
 from cleanup.folder_tables import KeyColumn
 
 #: Keys in most databases; a comma in one of them shows in the number of commas.
@@ -73,7 +73,7 @@ def shown_value(value: str, column: Column) -> str:
     return f"(CASE WHEN {value} IS DISTINCT FROM NULL THEN concat({value}) END)" if column.casts_out else value
 
 
-def text_array(expressions: Sequence[str]) -> str:
+def text_array(expressions: Iterable[str]) -> str:
     """Return an array of the texts of expressions."""
     # ARRAY[...] rather than json_build_array(...): no limit of a hundred arguments.
     return "ARRAY[" + ", ".join(f"{expression}::text" for expression in expressions) + "]"
@@ -105,16 +105,14 @@ def relation_of(columns: Mapping[str, str], values: Iterable[str], *, number: in
     return Query(f"unnest({arrays}) AS m({', '.join(columns)})", params)
 
 
-def key_columns(width: int) -> dict[str, str]:
-    """Return the columns ``k0`` ... of a key in such a relation."""
-    return {f"k{place}": "text" for place in range(width)}
+def key_columns(key: Sequence[str]) -> dict[str, str]:
+    """Return the columns of a key's cells in such a relation."""
+    return {label("key", column): "text" for column in key}
 
 
 def key_condition(table: Table, key: tuple[str, ...]) -> str:
     """Return the condition that row ``t`` has the key of ``m``."""
-    return " AND ".join(
-        f"t.{quote(column)} = m.k{place}::{typed(table.column(column))}" for place, column in enumerate(key)
-    )
+    return " AND ".join(f"t.{quote(name)} = m.{label('key', name)}::{typed(table.column(name))}" for name in key)
 
 
 def image_of(table: Table) -> str:

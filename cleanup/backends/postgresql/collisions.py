@@ -8,7 +8,7 @@ from cleanup.backends.collisions import Change, CollisionSql, Judged, Met
 from cleanup.backends.postgresql.cells import bare
 from cleanup.backends.postgresql.session import Session
 from cleanup.backends.postgresql.targets import condition_of, pairs_of
-from cleanup.backends.query import Query, block, quote
+from cleanup.backends.query import Query, block, label, quote
 
 
 class Collisions(CollisionSql):
@@ -22,11 +22,11 @@ class Collisions(CollisionSql):
 
     def _change(self, change: Change, *, number: int | str) -> Query:
         columns = [f"t.{quote(column)} AS __k{place}" for place, column in enumerate(change.target.key)]
-        for place, name in enumerate(change.columns):
+        for place, (name, own) in enumerate(zip(change.columns, change.target.columns, strict=False)):
             column = change.target.table.column(name)
             # A collation of the column's own, or it would be unknown which one holds.
             collation = f" COLLATE {column.collation}".replace("%", "%%") if column.collation else ""
-            columns.append(f"m.n{place}::{bare(column)}{collation} AS __n{place}")
+            columns.append(f"m.{label('new', own)}::{bare(column)}{collation} AS __n{place}")
         return block(
             """
             SELECT m.point AS __point, m.rank AS __rank, {columns}

@@ -22,7 +22,7 @@ from cleanup.backends.postgresql.cells import (
 )
 from cleanup.backends.postgresql.session import Session
 from cleanup.backends.postgresql.targets import condition_of, pairs_of
-from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import KeyColumn
 
@@ -48,7 +48,9 @@ class Merging(merging.Merging):
         answers = [
             block(
                 """
-                SELECT {number}, point_id, sum(row_count)::bigint FROM journaled{number} GROUP BY 2
+                SELECT {number} AS target, point_id, sum(row_count)::bigint AS row_count
+                  FROM journaled{number}
+                 GROUP BY point_id
                 UNION ALL
                 SELECT {number}, NULL, count(*) FROM moved{number}
                 """,
@@ -87,7 +89,10 @@ class Merging(merging.Merging):
         )
 
     def _changes(self, target: Target, number: int) -> Query:
-        values = (f"m.n{place}::{typed(target.table.column(name))}" for place, name in enumerate(target.columns))
+        values = (
+            f"m.{label('new', column)}::{typed(target.table.column(column))} AS {label('value', column)}"
+            for column in target.columns
+        )
         return block(
             """
             changes{number} AS MATERIALIZED (
@@ -97,7 +102,7 @@ class Merging(merging.Merging):
             )
             """,
             number=number,
-            values=", ".join(f"{value} AS v{place}" for place, value in enumerate(values)),
+            values=", ".join(values),
             pairs=pairs_of(self.session, target, number=number),
         )
 
@@ -115,14 +120,14 @@ class Merging(merging.Merging):
             """,
             number=number,
             table=self.relation(target.table.name),
-            assignments=", ".join(f"{quote(name)} = m.v{place}" for place, name in enumerate(target.columns)),
+            assignments=", ".join(f"{quote(column)} = m.{label('value', column)}" for column in target.columns),
             condition=condition_of(target, number=number, changes=f"changes{number}"),
             key=_key_cells(target),
             after=f", {image_of(target.table)} AS after" if target.images else "",
         )
 
     def _journaled_moves(self, target: Target, number: int, step: int) -> Query:
-        width, keys = range(len(target.columns)), list(key_columns(len(target.key)))
+        keys = key_columns(target.key)
         lists = [f"json_agg({key}) AS {key}" for key in keys]
         images, source = "NULL", f"moved{number}"
         if target.images:
@@ -149,9 +154,9 @@ class Merging(merging.Merging):
             )
             """,
             number=number,
-            olds=", ".join(f"c.o{place}" for place in width),
-            news=", ".join(f"c.n{place}" for place in width),
-            keys=", ".join(f"g.{key}" for key in keys),
+            olds=", ".join(label("old", column) for column in target.columns),
+            news=", ".join(label("new", column) for column in target.columns),
+            keys=", ".join(keys),
             images=images,
             lists=", ".join(lists),
             most=ROWS_PER_SNAPSHOT_ROW,
@@ -169,7 +174,7 @@ class Merging(merging.Merging):
     def _replacement(
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
     ) -> Query:
-        keys = key_columns(len(key))
+        keys = key_columns(key)
         values = [
             numbers([row.point for row in rows]),
             array([row.old for row in rows]),
@@ -201,7 +206,7 @@ class Merging(merging.Merging):
                  GROUP BY point, chunk
                 RETURNING point_id, row_count
             )
-            SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1
+            SELECT point_id, sum(row_count)::bigint AS row_count FROM journaled GROUP BY 1
             """,
             table=self.relation(table.name),
             column=quote(column),
@@ -239,13 +244,23 @@ class Merging(merging.Merging):
         Nothing refers to them any more: references were moved before. Returns point and rows journaled; the caller
         compares with the keys.
         """
-        columns, values = {"point": "bigint", **key_columns(len(key))}, [rows.points, *rows.columns]
-        name, forwarded = "", Query("")
+        columns, values = {"point": "bigint", **key_columns(key)}, [rows.points, *rows.columns]
+        name, redirected = "", Query("")
         if forwarding is not None:  # a key's cell is its spelling, so that what is removed is told already
             columns["survivor"] = "text"
             values.append(forwarding.survivors)
             name = f", left(t.{quote(forwarding.name)}::text, {forwarding.longest}) AS name"
-            forwarded = _FORWARDED
+            redirected = block(
+                """
+                , redirected AS (
+                    -- Where each folder went, for programs that still ask for it.
+                    INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)
+                    SELECT {key}, survivor, coalesce(name, ''), point
+                      FROM deleted
+                )
+                """,
+                key=", ".join(key_columns(key)),
+            )
         return block(
             """
             WITH deleted AS (
@@ -261,8 +276,8 @@ class Merging(merging.Merging):
                           FROM deleted) AS numbered
                  GROUP BY point, chunk
                 RETURNING point_id, row_count
-            ){forwarded}
-            SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1
+            ){redirected}
+            SELECT point_id, sum(row_count)::bigint AS row_count FROM journaled GROUP BY 1
             """,
             table=self.relation(table.name),
             rows=relation_of(columns, map(self.session.told_once, values)),
@@ -270,7 +285,7 @@ class Merging(merging.Merging):
             name=name,
             image=image_of(table),
             most=ROWS_PER_SNAPSHOT_ROW,
-            forwarded=forwarded,
+            redirected=redirected,
         ).bind(step=step, table=str(table.name))
 
     def take_structure(
@@ -300,28 +315,12 @@ class Merging(merging.Merging):
         return int(count)
 
 
-_FORWARDED = block(
-    """
-    , redirected AS (
-        -- Where each folder went, for programs that still ask for it.
-        INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)
-        SELECT k0, survivor, coalesce(name, ''), point
-          FROM deleted
-    )
-    """
-)
-
-
 def _key_cells(target: Target) -> str:
     """Return the key before the change: a column that changes is not read, but known from the pair."""
     return ", ".join(
-        (
-            f"m.o{target.columns.index(column)}"
-            if column in target.columns
-            else f"{shown(target.table.column(column))}::text"
-        )
-        + f" AS k{place}"
-        for place, column in enumerate(target.key)
+        (f"m.{label('old', column)}" if column in target.columns else f"{shown(target.table.column(column))}::text")
+        + f" AS {label('key', column)}"
+        for column in target.key
     )
 
 

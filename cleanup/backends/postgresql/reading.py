@@ -121,7 +121,7 @@ class Reading(reading.Reading):
             JOIN {table} AS t ON {same_key}
             """,
             keys=relation_of(
-                {"point": "bigint", **key_columns(len(key))}, [numbers(rows.points), *map(array, rows.columns)]
+                {"point": "bigint", **key_columns(key)}, [numbers(rows.points), *map(array, rows.columns)]
             ),
             table=self.relation(table.name),
             same_key=key_condition(table, key),

@@ -3,14 +3,14 @@
 from cleanup.backends.changes import Target
 from cleanup.backends.postgresql.cells import array, bare, relation_of, typed
 from cleanup.backends.postgresql.session import Session
-from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.query import Query, block, joined, label, quote
 
 
 def pairs_of(session: Session, target: Target, *, number: int | str) -> Query:
-    """Return the relation ``m``: point, rank, and for each column ``o`` and ``n``, the old and new cell."""
-    width, pairs = range(len(target.columns)), target.pairs
+    """Return the relation ``m``: point, rank, and for each column the ``old`` and ``new`` cell."""
+    pairs = target.pairs
     columns = {"point": "bigint", "rank": "int"}
-    columns |= {f"o{place}": "text" for place in width} | {f"n{place}": "text" for place in width}
+    columns |= {label(word, column): "text" for word in ("old", "new") for column in target.columns}
     values = (pairs.points, pairs.ranks, *pairs.olds, *pairs.news)
     return relation_of(columns, map(session.told_once, values), number=number)
 
@@ -18,15 +18,15 @@ def pairs_of(session: Session, target: Target, *, number: int | str) -> Query:
 def condition_of(target: Target, *, number: int | str, changes: str = "") -> Query:
     """Return the condition of the rows to change; ``changes`` is a CTE with the pairs, where there is one."""
     parts: list[str | Query] = [
-        f"t.{quote(column)} = m.o{place}::{typed(target.table.column(column))}"
-        for place, column in enumerate(target.columns)
+        f"t.{quote(column)} = m.{label('old', column)}::{typed(target.table.column(column))}"
+        for column in target.columns
     ]
     if target.condition:
         parts.append(target.condition.sql("t", vendor="postgresql", name=f"kind_{number}"))
     if target.spare:
         key = target.table.column(target.key[0])
         if changes and target.spare is target.pairs.olds[0]:  # as a rule; then they are there already
-            spare = Query(f"(SELECT o0::{typed(key)} FROM {changes})")
+            spare = Query(f"(SELECT {label('old', target.columns[0])}::{typed(key)} FROM {changes})")
         else:
             spare = Query(
                 f"unnest(%(spare_{number})s::text[]::{bare(key)}[])", {f"spare_{number}": array(target.spare)}

@@ -1,7 +1,7 @@
 """PostgreSQL: undo, by statements that compare and change at once."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from cleanup.backends import undoing
@@ -26,7 +26,7 @@ from cleanup.backends.postgresql.cells import (
     text_array,
     typed,
 )
-from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.backends.undoing import require_all
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import KeyColumn
@@ -54,17 +54,18 @@ class Undoing(undoing.Undoing):
         answers = [
             block(
                 """
-                SELECT {number}, 'restored', point, count(*), NULL::text[], NULL::text[]
+                SELECT {number} AS target, 'restored' AS verdict, point, count(*) AS row_count,
+                       NULL::text[] AS key, NULL::text[] AS new
                   FROM restored{number}
-                 GROUP BY 3
+                 GROUP BY point
                 UNION ALL
                 SELECT {number}, verdict, point, 1, {key}, {news} FROM not_restored{number} WHERE verdict <> 'same'
                 UNION ALL
                 SELECT {number}, 'journaled', NULL, count(*), NULL, NULL FROM journaled{number}
                 """,
                 number=number,
-                key=f"ARRAY[{', '.join(key_columns(len(target.key)))}]",
-                news=f"ARRAY[{', '.join(f'n{place}' for place in range(len(target.columns)))}]",
+                key=f"ARRAY[{', '.join(key_columns(target.key))}]",
+                news=f"ARRAY[{', '.join(label('new', column) for column in target.columns)}]",
             )
             for number, target in enumerate(targets)
         ]
@@ -103,8 +104,11 @@ class Undoing(undoing.Undoing):
         )
 
     def _journaled(self, target: UndoTarget, number: int) -> Query:
-        width, keys = range(len(target.columns)), key_columns(len(target.key))
-        cells = (f'c."from"->>{place} AS o{place}, c."to"->>{place} AS n{place}' for place in width)
+        keys = key_columns(target.key)
+        cells = (
+            f'c."from"->>{place} AS {label("old", column)}, c."to"->>{place} AS {label("new", column)}'
+            for place, column in enumerate(target.columns)
+        )
         return block(
             """
             journaled{number} AS MATERIALIZED (
@@ -127,7 +131,7 @@ class Undoing(undoing.Undoing):
             cells=", ".join(cells),
             unpacked=", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(keys))),
             keys=", ".join(keys),
-            part=_within(target.part, [f"k.{key}" for key in keys], name=f"part_{number}"),
+            part=_within(target.part, {key: f"k.{label('key', key)}" for key in target.key}, name=f"part_{number}"),
             most=_at_most(target.rows),
         ).bind(**{f"table_{number}": target.table.journaled_as})
 
@@ -152,13 +156,13 @@ class Undoing(undoing.Undoing):
             number=number,
             table=self.relation(target.table.name),
             assignments=", ".join(
-                f"{quote(name)} = j.o{place}::{typed(target.table.column(name))}"
-                for place, name in enumerate(target.columns)
+                f"{quote(column)} = j.{label('old', column)}::{typed(target.table.column(column))}"
+                for column in target.columns
             ),
             same_row=cells.same_row,
             expected=cells.expected,
             done=cells.done,
-            target_there=missing and f"AND (j.o0 IS NULL OR {missing})",
+            target_there=missing and f"AND (j.{label('old', target.columns[0])} IS NULL OR {missing})",
         )
 
     def _not_restored(self, target: UndoTarget, number: int) -> Query:
@@ -183,7 +187,8 @@ class Undoing(undoing.Undoing):
             number=number,
             key=quote(target.key[0]),
             done=cells.done,
-            missing_target=missing and f"WHEN j.o0 IS NOT NULL AND NOT {missing} THEN 'missing_target'",
+            missing_target=missing
+            and f"WHEN j.{label('old', target.columns[0])} IS NOT NULL AND NOT {missing} THEN 'missing_target'",
             expected=cells.expected,
             table=self.relation(target.table.name),
             same_row=cells.same_row,
@@ -194,7 +199,10 @@ class Undoing(undoing.Undoing):
         if target.must_exist is None:
             return ""
         table, columns = target.must_exist
-        given = ", ".join(f"j.o{place}::{typed(table.column(column))}" for place, column in enumerate(columns))
+        given = ", ".join(
+            f"j.{label('old', own)}::{typed(table.column(other))}"
+            for own, other in zip(target.columns, columns, strict=True)
+        )
         listed = ", ".join(f"f.{quote(column)}" for column in columns)
         if target.returned is None:
             return f"({given}) IN (SELECT {listed} FROM {self.relation(table.name)} AS f)"
@@ -206,14 +214,14 @@ class Undoing(undoing.Undoing):
         counted = self.fetch(
             block(
                 """
-                SELECT s.point_id, count(DISTINCT ARRAY[{names}])
+                SELECT s.point_id, count(DISTINCT ARRAY[{names}]) AS row_count
                   FROM cleanup_snapshotrow AS s,
                        json_to_recordset(s.changes::json) AS c(keys json),
                        ROWS FROM ({cells}) AS k({names})
                  WHERE s.kind = 'moved' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
                  GROUP BY s.point_id
                 """,
-                names=", ".join(key_columns(len(key))),
+                names=", ".join(key_columns(key)),
                 cells=", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(key))),
             ).bind(table=label, points=list(points))
         )
@@ -241,7 +249,7 @@ class Undoing(undoing.Undoing):
                 SELECT {columns} FROM to_insert WHERE NOT EXISTS (SELECT FROM problems)
                 RETURNING 1
             )
-            SELECT point, code, key, columns, name, 0, 0 FROM problems
+            SELECT point, code, key, columns, name, 0 AS row_count, 0 AS inserted FROM problems
             UNION ALL
             SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)
               FROM to_insert
@@ -269,20 +277,19 @@ class Undoing(undoing.Undoing):
 
     def _images(self, images: Images, *, wanted: Collection[str] = (), name: str = "") -> Query:
         cells = {column: f"e.value->>{place}" for place, column in enumerate(images.columns)}
-        key_cells = [f"({cells[column]})" for column in images.key]
+        key_cells = {column: f"({cells[column]})" for column in images.key}
         instead = images.instead
         others = Query("")
         if instead.cells:
-            relation = relation_of(
-                {"k": "text", **{f"c{place}": "text" for place in range(len(instead.columns))}},
+            given = relation_of(
+                {"key": "text", **{label("new", column): "text" for column in instead.columns}},
                 [array(list(instead.cells)), *map(array, zip(*instead.cells.values(), strict=True))],
                 number="instead",
             )
-            others = block(
-                "LEFT JOIN (SELECT * FROM {relation}) AS w ON w.k = {key}", relation=relation, key=cells[images.key[0]]
-            )
-            for place, column in enumerate(instead.columns):
-                cells[column] = f"CASE WHEN w.k IS NULL THEN {cells[column]} ELSE w.c{place} END"
+            own = cells[images.key[0]]
+            others = block("LEFT JOIN (SELECT * FROM {given}) AS w ON w.key = {own}", given=given, own=own)
+            for column in instead.columns:
+                cells[column] = f"CASE WHEN w.key IS NULL THEN {cells[column]} ELSE w.{label('new', column)} END"
         values = {column: f"({cell})::{typed(images.table.column(column))}" for column, cell in cells.items()}
         return block(
             """
@@ -323,7 +330,7 @@ class Undoing(undoing.Undoing):
         return tuple(cells)
 
     def _equal(self, unique: UniqueKey, place: int) -> str:
-        return f"a.__u{place} {'=' if unique.nulls_distinct else 'IS NOT DISTINCT FROM'} b.__u{place}"
+        return f"a.__part_{place} {'=' if unique.nulls_distinct else 'IS NOT DISTINCT FROM'} b.__part_{place}"
 
     def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
         there = " AND ".join(f"f.{quote(other)} = {row}.{quote(own)}" for own, other in pairs)
@@ -338,17 +345,21 @@ class _Moved:
 
     def __init__(self, target: UndoTarget) -> None:
         now = [f"{shown(target.table.column(column))}::text" for column in target.columns]
-        is_new = [f"{cell} IS NOT DISTINCT FROM j.n{place}" for place, cell in enumerate(now)]
-        is_old = [f"{cell} IS NOT DISTINCT FROM j.o{place}" for place, cell in enumerate(now)]
+        is_new, is_old = (
+            [
+                f"{cell} IS NOT DISTINCT FROM j.{label(word, column)}"
+                for cell, column in zip(now, target.columns, strict=True)
+            ]
+            for word in ("new", "old")
+        )
         self.done = " AND ".join(is_old)
         """It holds what it held."""
         self.expected = " AND ".join(f"({new} OR {old})" for new, old in zip(is_new, is_old, strict=True))
         """It holds what the cleanup made of it, or what it held."""
         self.same_row = " AND ".join(
-            f"t.{quote(column)} = "
-            + (f"j.n{target.columns.index(column)}" if column in target.columns else f"j.k{place}")
-            + f"::{typed(target.table.column(column))}"
-            for place, column in enumerate(target.key)
+            f"t.{quote(column)} = j.{label('new' if column in target.columns else 'key', column)}"
+            f"::{typed(target.table.column(column))}"
+            for column in target.key
         )
         """It has the key that the entry names, as that is after the move."""
 
@@ -394,30 +405,31 @@ def _at_most(rows: int | None) -> str:
     return "" if rows is None else f"LIMIT {rows + 1}"
 
 
-def _not_among(left_out: Collection[tuple[Cell, ...]], cells: Sequence[str]) -> Query:
+def _not_among(left_out: Collection[tuple[Cell, ...]], cells: Mapping[str, str]) -> Query:
     """Return the condition that rows, known by the cells of their key, are not among those left out."""
     if not left_out:
         return Query("")
     return block(
         "AND NOT EXISTS (SELECT FROM {keys} WHERE {cells} = ARRAY[{key}])",
-        keys=_keys(list(left_out), len(cells), name="left_out"),
-        cells=text_array(cells),
-        key=", ".join(f"m.{name}" for name in key_columns(len(cells))),
+        keys=_keys(list(left_out), list(cells), name="left_out"),
+        cells=text_array(cells.values()),
+        key=", ".join(f"m.{name}" for name in key_columns(list(cells))),
     )
 
 
-def _within(part: Part | None, cells: Sequence[str], *, name: str) -> Query:
+def _within(part: Part | None, cells: Mapping[str, str], *, name: str) -> Query:
     """Return the condition that restricts rows of the journal, known by the cells of their key, to a part."""
     if part is None:
         return Query("")
     return block(
         "AND s.id = ANY(%({name})s) AND EXISTS (SELECT FROM {keys} WHERE {cells} = ARRAY[{key}])",
         name=name,
-        keys=_keys(part.keys, len(cells), name=name),
-        cells=text_array(cells),
-        key=", ".join(f"m.{key}" for key in key_columns(len(cells))),
+        keys=_keys(part.keys, list(cells), name=name),
+        cells=text_array(cells.values()),
+        key=", ".join(f"m.{key}" for key in key_columns(list(cells))),
     ).bind(**{name: list(part.snapshots)})
 
 
-def _keys(keys: Sequence[tuple[Cell, ...]], width: int, *, name: str) -> Query:
-    return relation_of(key_columns(width), (array([key[place] for key in keys]) for place in range(width)), number=name)
+def _keys(keys: Sequence[tuple[Cell, ...]], columns: Sequence[str], *, name: str) -> Query:
+    cells = (array([key[place] for key in keys]) for place in range(len(columns)))
+    return relation_of(key_columns(columns), cells, number=name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from cleanup.backends.catalogue import UniqueKey
 from cleanup.backends.collisions import Change, CollisionSql, Judged, Met
-from cleanup.backends.query import Query, block, quote
+from cleanup.backends.query import Query, block, label, quote
 from cleanup.backends.sqlite.cells import applied, collation, decoded, encoded, json_array
 from cleanup.backends.sqlite.targets import matches_of
 
@@ -32,9 +32,9 @@ class Collisions(CollisionSql):
 
     def _change(self, change: Change, *, number: int | str) -> Query:
         columns = [f"t.{quote(column)} AS __k{place}" for place, column in enumerate(change.target.key)]
-        for place, name in enumerate(change.columns):
-            kind = change.target.table.column(name).type
-            columns.append(f"{applied(decoded(f'm.n{place}'), kind)} AS __n{place}")
+        for place, (name, own) in enumerate(zip(change.columns, change.target.columns, strict=False)):
+            value = applied(decoded(f"m.{label('new', own)}"), change.target.table.column(name).type)
+            columns.append(f"{value} AS __n{place}")
         return block(
             "SELECT m.point AS __point, m.rank AS __rank, {columns} FROM {matches}",
             columns=", ".join(columns),

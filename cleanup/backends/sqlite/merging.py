@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from cleanup.backends import merging
 from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import ROWS_PER_SNAPSHOT_ROW, Counted, Forwarding, Keys, Replaced, StructureTable, Target
-from cleanup.backends.query import Query, block, quote
+from cleanup.backends.query import Query, block, label, quote
 from cleanup.backends.sqlite.cells import as_json, decoded, encoded, json_array, member
 from cleanup.backends.sqlite.session import Session, referencing_first
 from cleanup.backends.sqlite.targets import (
+    cells_of,
     condition_of,
     image_of,
     is_indexed,
-    key_cells,
     key_rows,
     matches_of,
     pairs_of,
@@ -85,9 +85,9 @@ class Merging(merging.Merging):
         The old value is the one that is there, not the one that was looked for: they may differ in their storage class.
         The row as a trigger leaves it is not read back: what is before is what counts for looking things up.
         """
-        width, keys = range(len(target.columns)), range(len(target.key))
-        olds, news = [f"o{place}" for place in width], [f"n{place}" for place in width]
-        lists = [f"json_group_array(k{place}) AS k{place}" for place in keys]
+        olds, news = ([label(word, column) for column in target.columns] for word in ("old", "new"))
+        keys = [label("key", column) for column in target.key]
+        lists = [f"json_group_array({key}) AS {key}" for key in keys]
         if target.images:
             lists.append("json_group_array(json_array(json(image), NULL)) AS images")
         return block(
@@ -105,14 +105,14 @@ class Merging(merging.Merging):
                      GROUP BY {change}, chunk)
              GROUP BY point, chunk
             """,
-            old_cells=key_cells(target.columns, name="o"),
+            old_cells=cells_of(target.columns, word="old"),
             new_cells=", ".join(f"m.{new} AS {new}" for new in news),
-            key_cells=key_cells(target.key),
+            key_cells=cells_of(target.key),
             image=f", {image_of(target.table)} AS image" if target.images else "",
             matches=matches_of(target, number=0),
             olds=json_array(olds),
             news=json_array(news),
-            keys=json_array([f"json(k{place})" for place in keys]),
+            keys=json_array([f"json({key})" for key in keys]),
             images="json_group_array(json(images))" if target.images else "NULL",
             change=", ".join(["point", *olds, *news]),
             lists=", ".join(lists),
@@ -121,27 +121,27 @@ class Merging(merging.Merging):
 
     def _move(self, target: Target) -> Query:
         """Change keys in a table, whose rows were journaled by the statement before, in the same transaction."""
-        width = range(len(target.columns))
-        news = ", ".join(f"{decoded(f'm.n{place}')} AS v{place}" for place in width)
+        news = {column: decoded(f"m.{label('new', column)}") for column in target.columns}
+        values = ", ".join(f"{value} AS {label('value', column)}" for column, value in news.items())
         if is_indexed(target):
             rows = block(
                 """
                 WITH m AS MATERIALIZED (
                   {pairs}
                 )
-                SELECT m.*, {news} FROM m
+                SELECT m.*, {values} FROM m
                 """,
                 pairs=pairs_of(target, number=0),
-                news=news,
+                values=values,
             )
             same_row = condition_of(target, number=0)
         else:
             # UPDATE ... FROM lets no one say which table is read first. Without an index that must be the target, or
             # the whole table is read for every pair; so the rows are found beforehand.
             rows = block(
-                "SELECT {keys}, {news} FROM {matches}",
-                keys=", ".join(f"t.{quote(column)} AS d{place}" for place, column in enumerate(target.key)),
-                news=news,
+                "SELECT {keys}, {values} FROM {matches}",
+                keys=", ".join(f"t.{quote(column)} AS {label('raw', column)}" for column in target.key),
+                values=values,
                 matches=matches_of(target, number=0),
             )
             same_row = Query(same_key(target.key, "t", "m"))
@@ -155,7 +155,7 @@ class Merging(merging.Merging):
              WHERE {same_row}
             """,
             table=self.relation(target.table.name),
-            assignments=", ".join(f"{quote(name)} = m.v{place}" for place, name in enumerate(target.columns)),
+            assignments=", ".join(f"{quote(name)} = m.{label('value', name)}" for name in target.columns),
             rows=rows,
             same_row=same_row,
         )
@@ -167,7 +167,7 @@ class Merging(merging.Merging):
     ) -> list[Counted]:
         source = _replacements(key, rows)
         condition = f"{same_key(key, 't', 'm')} AND {encoded(f't.{quote(column)}')} IS m.old"
-        keys = range(len(key))
+        keys = [label("key", name) for name in key]
         counts = self._journal(
             block(
                 """
@@ -182,9 +182,9 @@ class Merging(merging.Merging):
                          GROUP BY point, chunk, old, new)
                  GROUP BY point, chunk
                 """,
-                keys=json_array([f"json(c{place})" for place in keys]),
-                lists=", ".join(f"json_group_array(c{place}) AS c{place}" for place in keys),
-                key_cells=key_cells(key, name="c"),
+                keys=json_array([f"json({name})" for name in keys]),
+                lists=", ".join(f"json_group_array({name}) AS {name}" for name in keys),
+                key_cells=cells_of(key),
                 most=ROWS_PER_SNAPSHOT_ROW,
                 source=source,
                 table=self.relation(table.name),
@@ -195,7 +195,7 @@ class Merging(merging.Merging):
             block(
                 """
                 UPDATE {table} AS t
-                   SET {column} = m.v0
+                   SET {column} = m.value
                   FROM {source}
                  WHERE {condition}
                 """,
@@ -226,7 +226,7 @@ class Merging(merging.Merging):
                 "DELETE FROM {table} WHERE ({key}) IN (SELECT {values} FROM ({rows}))",
                 table=self.relation(table.name),
                 key=", ".join(map(quote, key)),
-                values=", ".join(f"d{place}" for place in range(len(key))),
+                values=", ".join(label("raw", column) for column in key),
                 rows=key_rows(key, rows),
             )
         )
@@ -255,7 +255,6 @@ class Merging(merging.Merging):
         ).bind(step=step, table=str(table.name))
 
     def _forwarded(self, table: Table, key: tuple[str, ...], rows: Keys, forwarding: Forwarding) -> Query:
-        width = len(key)
         addresses = zip(rows.points, *rows.columns, forwarding.removed, forwarding.survivors, strict=True)
         return block(
             """
@@ -267,9 +266,9 @@ class Merging(merging.Merging):
             """,
             name=encoded(f"t.{quote(forwarding.name)}"),
             point=member(0),
-            key=", ".join(f"{decoded(member(place + 1))} AS d{place}" for place in range(width)),
-            removed=member(width + 1),
-            survivor=member(width + 2),
+            key=", ".join(f"{decoded(member(place))} AS {label('raw', column)}" for place, column in enumerate(key, 1)),
+            removed=member(len(key) + 1),
+            survivor=member(len(key) + 2),
             table=self.relation(table.name),
             same_key=same_key(key, "t", "m"),
         ).bind(longest=forwarding.longest, addresses=as_json(list(addresses)))
@@ -301,9 +300,10 @@ class Merging(merging.Merging):
 
 
 def _replacements(key: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
-    """Return the relation ``m``: point, old and new cell, the new value ``v0`` and the key's values ``d0`` ..."""
-    names = ["point", "old", "new", *(f"k{place}" for place in range(len(key)))]
-    values = [f"{decoded('q.new')} AS v0", *(f"{decoded(f'q.k{place}')} AS d{place}" for place in range(len(key)))]
+    """Return the relation ``m``: point, old and new cell, the new ``value`` and the ``raw`` values of the key."""
+    names = ["point", "old", "new", *(label("key", column) for column in key)]
+    raw = {column: decoded(f"q.{label('key', column)}") for column in key}
+    values = [f"{decoded('q.new')} AS value", *(f"{value} AS {label('raw', column)}" for column, value in raw.items())]
     return block(
         """
         (

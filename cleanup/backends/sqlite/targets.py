@@ -1,23 +1,24 @@
 """Which rows a change of values means: the pairs of old and new as ``m``, the rows as ``t``."""
 
+from collections.abc import Iterable
+
 from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import Keys, Target
-from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.backends.sqlite.cells import applied, as_json, decoded, encoded, json_array, listed, member
 from cleanup.backends.sqlite.session import relation
 
 
 def pairs_of(target: Target, *, number: int | str) -> Query:
-    """Return the query of point, rank, and for each column ``o`` and ``n``, the old and new cell.
+    """Return the query of point, rank, and for each column the ``old`` and ``new`` cell.
 
-    ``d`` and ``e`` are their values as the column would hold them.
+    ``held`` is the old value as the column would hold it.
     """
-    width, pairs = range(len(target.columns)), target.pairs
-    names = ["point", "rank", *(f"o{place}" for place in width), *(f"n{place}" for place in width)]
+    pairs = target.pairs
+    names = ["point", "rank", *(label(word, column) for word in ("old", "new") for column in target.columns)]
+    olds = {column: decoded(f"q.{label('old', column)}") for column in target.columns}
     values = (
-        f"{applied(decoded(f'q.{cell}{place}'), target.table.column(column).type)} AS {value}{place}"
-        for place, column in enumerate(target.columns)
-        for cell, value in (("o", "d"), ("n", "e"))
+        f"{applied(old, target.table.column(column).type)} AS {label('held', column)}" for column, old in olds.items()
     )
     rows = list(zip(pairs.points, pairs.ranks, *pairs.olds, *pairs.news, strict=True))
     return block(
@@ -76,7 +77,7 @@ def condition_of(target: Target, *, number: int | str) -> Query:
     """Return the condition of the rows to change."""
     plus = "" if is_indexed(target) else "+"
     parts: list[str | Query] = [
-        f"{plus}t.{quote(column)} = m.d{place} COLLATE BINARY" for place, column in enumerate(target.columns)
+        f"{plus}t.{quote(column)} = m.{label('held', column)} COLLATE BINARY" for column in target.columns
     ]
     if target.condition:
         parts.append(target.condition.sql("t", vendor="sqlite", name=f"kind_{number}"))
@@ -87,21 +88,21 @@ def condition_of(target: Target, *, number: int | str) -> Query:
 
 
 def key_rows(key: tuple[str, ...], rows: Keys) -> Query:
-    """Return the query of ``point`` and the values ``d0`` ... of keys."""
-    values = (f"{decoded(member(place + 1))} AS d{place}" for place in range(len(key)))
+    """Return the query of ``point`` and the ``raw`` values of keys."""
+    values = (f"{decoded(member(place))} AS {label('raw', column)}" for place, column in enumerate(key, 1))
     return block(
         "SELECT {point} AS point, {values} FROM json_each(%(rows)s)", point=member(0), values=", ".join(values)
     ).bind(rows=as_json(list(zip(rows.points, *rows.columns, strict=True))))
 
 
 def same_key(key: tuple[str, ...], table: str, rows: str) -> str:
-    """Return the condition that a row has the key values ``d0`` ... of ``rows``."""
-    return " AND ".join(f"{table}.{quote(column)} = {rows}.d{place}" for place, column in enumerate(key))
+    """Return the condition that a row has the ``raw`` key values of ``rows``."""
+    return " AND ".join(f"{table}.{quote(column)} = {rows}.{label('raw', column)}" for column in key)
 
 
-def key_cells(key: tuple[str, ...], *, name: str = "k") -> str:
-    """Return the cells of the key of row ``t``, called ``name`` and their place."""
-    return ", ".join(f"{encoded(f't.{quote(column)}')} AS {name}{place}" for place, column in enumerate(key))
+def cells_of(columns: Iterable[str], *, word: str = "key") -> str:
+    """Return the cells of columns of row ``t``."""
+    return ", ".join(f"{encoded(f't.{quote(column)}')} AS {label(word, column)}" for column in columns)
 
 
 def image_of(table: Table) -> str:

@@ -16,7 +16,7 @@ from cleanup.backends.changes import (
     RowConflict,
     UndoTarget,
 )
-from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.backends.sqlite.cells import applied, as_json, collation, decoded, encoded, json_array, member
 from cleanup.backends.sqlite.session import Session, referencing_first
 from cleanup.backends.sqlite.targets import same_key
@@ -71,7 +71,7 @@ class Undoing(undoing.Undoing):
              WHERE {same_row}
             """,
             table=self.relation(target.table.name),
-            assignments=", ".join(f"{quote(column)} = m.v{place}" for place, column in enumerate(target.columns)),
+            assignments=", ".join(f"{quote(column)} = m.{label('value', column)}" for column in target.columns),
             verdicts=verdicts,
             same_row=same_key(target.key, "t", "m"),
         )
@@ -79,7 +79,8 @@ class Undoing(undoing.Undoing):
     def _judged(self, target: UndoTarget, *, points: Sequence[int], step: int) -> Query:
         """Return CTEs, the last of which is ``verdicts``: the moved rows, what to do with each and why.
 
-        ``k0`` ... are the journaled key cells, ``d0`` ... the values of the key now, ``v0`` ... the old values.
+        Of columns they have the ``old`` and ``new`` cells and the ``value`` to give back; of the key, the ``key`` cells
+        as journaled and the ``raw`` values of now.
         """
         ctes = [self._changes(target), _journaled(target), self._verdicts(target)]
         if target.must_exist is not None and target.returned is not None:
@@ -87,19 +88,20 @@ class Undoing(undoing.Undoing):
         return joined(", ", ctes).bind(points=as_json(list(points)), step=step)
 
     def _changes(self, target: UndoTarget) -> Query:
-        width = range(len(target.columns))
-        cells = [f"json_extract(e.value, '$.from[{place}]') AS o{place}" for place in width]
-        cells += [f"json_extract(e.value, '$.to[{place}]') AS n{place}" for place in width]
-        cells += [f"json_extract(e.value, '$.keys[{place}]') AS keys{place}" for place in range(len(target.key))]
-        # See Note [Affinity]: a new value counts as ours in either form.
-        stored = [
-            encoded(applied(decoded(f"s.n{place}"), target.table.column(column).type))
-            for place, column in enumerate(target.columns)
+        cells = [
+            f"json_extract(e.value, '$.{member}[{place}]') AS {label(word, column)}"
+            for member, word, columns in (
+                ("from", "old", target.columns),
+                ("to", "new", target.columns),
+                ("keys", "keys", target.key),
+            )
+            for place, column in enumerate(columns)
         ]
-        values = (
-            f"{decoded(f's.o{place}')} AS v{place}, {decoded(f's.n{place}')} AS w{place}, {cell} AS x{place}"
-            for place, cell in enumerate(stored)
-        )
+        values = []
+        for column in target.columns:
+            old, new = (decoded(f"s.{label(word, column)}") for word in ("old", "new"))
+            kept = encoded(applied(new, target.table.column(column).type))
+            values += [f"{old} AS {label('value', column)}", f"{kept} AS {label('kept', column)}"]
         part = Query("")
         if target.part is not None:
             part = Query(
@@ -108,8 +110,8 @@ class Undoing(undoing.Undoing):
         return block(
             """
             changes AS MATERIALIZED (
-                -- Each change: old and new as cells (o, n) and values (v, w), new as the column keeps it (x), and the
-                -- keys of its rows.
+                -- Each change: the old and the new cells, the old value to give back, the new cell as the column keeps
+                -- it, which is as much the cleanup's as the one it was given in, and the keys of its rows.
                 SELECT s.*, {values}
                   FROM (SELECT s.point_id AS point, {cells}
                           FROM cleanup_snapshotrow AS s, json_each({changes}) AS e
@@ -125,7 +127,8 @@ class Undoing(undoing.Undoing):
         ).bind(table=target.table.journaled_as)
 
     def _verdicts(self, target: UndoTarget) -> Query:
-        now = [encoded(f"t.{quote(column)}") for column in target.columns]
+        now = {column: encoded(f"t.{quote(column)}") for column in target.columns}
+        mine = {column: [f"j.{label(word, column)}" for word in ("old", "new", "kept")] for column in target.columns}
         return block(
             """
             verdicts AS MATERIALIZED (
@@ -141,12 +144,12 @@ class Undoing(undoing.Undoing):
             )
             """,
             key=quote(target.key[0]),
-            done=" AND ".join(f"{cell} IS j.o{place}" for place, cell in enumerate(now)),
+            done=" AND ".join(f"{cell} IS {mine[column][0]}" for column, cell in now.items()),
             missing_target=self._missing_target(target),
             expected=" AND ".join(
-                f"(coalesce({cell} IN (j.n{place}, j.x{place}, j.o{place}), 0)"
-                f" OR {cell} IS NULL AND (j.n{place} IS NULL OR j.o{place} IS NULL))"
-                for place, cell in enumerate(now)
+                f"(coalesce({cell} IN ({', '.join(mine[column])}), 0)"
+                f" OR {cell} IS NULL AND ({mine[column][0]} IS NULL OR {mine[column][1]} IS NULL))"
+                for column, cell in now.items()
             ),
             table=self.relation(target.table.name),
             same_row=same_key(target.key, "t", "j"),
@@ -156,17 +159,18 @@ class Undoing(undoing.Undoing):
         if target.must_exist is None:
             return ""
         table, columns = target.must_exist
-        spellings = [[f"j.v{place}" for place in range(len(columns))]]
+        values = [f"j.{label('value', column)}" for column in target.columns]
+        spellings = [values]
         if len(columns) == 1 and table.column(columns[0]).type.lower() in {"char(32)", "uuid"}:
             # A generic foreign key may spell it otherwise than the folder itself.
-            spellings.append(["lower(replace(j.v0, '-', ''))"])
+            spellings.append([f"lower(replace({values[0]}, '-', ''))"])
         keys = ", ".join(f"f.{quote(column)}" for column in columns)
         source = f"SELECT {keys} FROM {self.relation(table.name)} AS f"
         if target.returned is not None:
             source = f"SELECT f.__point, {keys} FROM returned AS f"
-            spellings = [["j.point", *values] for values in spellings]
-        there = " OR ".join(f"({', '.join(values)}) IN ({source})" for values in spellings)
-        return f"WHEN j.o0 IS NOT NULL AND NOT ({there}) THEN 'missing_target'"
+            spellings = [["j.point", *spelling] for spelling in spellings]
+        there = " OR ".join(f"({', '.join(spelling)}) IN ({source})" for spelling in spellings)
+        return f"WHEN j.{label('old', target.columns[0])} IS NOT NULL AND NOT ({there}) THEN 'missing_target'"
 
     def _returned(self, table: Table, columns: Sequence[str], returned: Returned, points: Sequence[int]) -> list[Query]:
         """Return the CTEs up to ``returned``: the removed rows that are back, by point."""
@@ -197,7 +201,7 @@ class Undoing(undoing.Undoing):
         counted = self.fetch(
             block(
                 """
-                SELECT s.point_id, count(DISTINCT {key})
+                SELECT s.point_id, count(DISTINCT {key}) AS row_count
                   FROM cleanup_snapshotrow AS s, json_each(s.changes) AS c, json_each({first}) AS k
                  WHERE s.kind = 'moved' AND s."table" = %(table)s
                    AND s.point_id IN (SELECT value FROM json_each(%(points)s))
@@ -227,7 +231,7 @@ class Undoing(undoing.Undoing):
         return block(
             """
             WITH {found}
-            SELECT point, code, key, columns, name, 0 FROM problems
+            SELECT point, code, key, columns, name, 0 AS row_count FROM problems
             UNION ALL
             SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
             UNION ALL
@@ -309,7 +313,7 @@ class Undoing(undoing.Undoing):
         return tuple(json.loads(cells))
 
     def _equal(self, unique: UniqueKey, place: int) -> str:
-        return f"b.__u{place} = a.__u{place} COLLATE {collation(unique.parts[place])}"
+        return f"b.__part_{place} = a.__part_{place} COLLATE {collation(unique.parts[place])}"
 
     def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
         owns = ", ".join(f"{row}.{quote(own)}" for own, _ in pairs)
@@ -324,7 +328,7 @@ def _counted(target: UndoTarget, verdicts: Query) -> Query:
     return block(
         """
         WITH {verdicts}
-        SELECT point, verdict, count(*), NULL, NULL
+        SELECT point, verdict, count(*) AS row_count, NULL AS key, NULL AS new
           FROM verdicts
          WHERE verdict IN ('restore', 'same')
          GROUP BY point, verdict
@@ -334,23 +338,20 @@ def _counted(target: UndoTarget, verdicts: Query) -> Query:
          WHERE verdict NOT IN ('restore', 'same')
         """,
         verdicts=verdicts,
-        key=json_array([f"k{place}" for place in range(len(target.key))]),
-        news=json_array([f"n{place}" for place in range(len(target.columns))]),
+        key=json_array([label("key", column) for column in target.key]),
+        news=json_array([label("new", column) for column in target.columns]),
     )
 
 
 def _journaled(target: UndoTarget) -> Query:
-    keys = (
-        ("e.value" if not place else f"json_extract(c.keys{place}, '$[' || e.key || ']')") + f" AS k{place}"
-        for place in range(len(target.key))
-    )
-    values = (
-        (f"q.w{target.columns.index(column)}" if column in target.columns else decoded(f"q.k{place}")) + f" AS d{place}"
-        for place, column in enumerate(target.key)
-    )
+    first, *others = target.key
+    keys = [f"e.value AS {label('key', first)}"]
+    keys += [f"json_extract(c.{label('keys', name)}, '$[' || e.key || ']') AS {label('key', name)}" for name in others]
+    raw = {column: decoded(f"q.{label('new' if column in target.columns else 'key', column)}") for column in target.key}
+    values = (f"{value} AS {label('raw', column)}" for column, value in raw.items())
     part = Query("")
     if target.part is not None:
-        cells = ", ".join(f"q.k{place}" for place in range(len(target.key)))
+        cells = ", ".join(f"q.{label('key', column)}" for column in target.key)
         part = block(
             "WHERE ({cells}) IN {keys}", cells=cells, keys=_keys(target.part.keys, len(target.key), "part_keys")
         )
@@ -359,12 +360,13 @@ def _journaled(target: UndoTarget) -> Query:
         journaled AS MATERIALIZED (
             -- One line for each row that moved, with the key that it has now.
             SELECT q.*, {values}
-              FROM (SELECT c.*, {keys} FROM changes AS c, json_each(c.keys0) AS e) AS q
+              FROM (SELECT c.*, {keys} FROM changes AS c, json_each(c.{first}) AS e) AS q
              {part}
         )
         """,
         values=", ".join(values),
         keys=", ".join(keys),
+        first=label("keys", first),
         part=part,
     )
 

@@ -5,25 +5,25 @@
 
 WITH changes0 AS MATERIALIZED (
     -- Old and new keys, one line a change. A new key is cast once here, not once for each row.
-    SELECT m.*, row_number() OVER () AS change, m.n0::uuid AS v0
-      FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(o0_0)s::text[], %(n0_0)s::text[]) AS m(point, rank, o0, n0)
+    SELECT m.*, row_number() OVER () AS change, m.new_folder_id::uuid AS value_folder_id
+      FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(old_folder_id_0)s::text[], %(new_folder_id_0)s::text[]) AS m(point, rank, old_folder_id, new_folder_id)
 ), moved0 AS (
     -- If a row was changed meanwhile, READ COMMITTED evaluates the condition again on its newest version.
     UPDATE "public"."files" AS t
-       SET "folder_id" = m.v0
+       SET "folder_id" = m.value_folder_id
       FROM changes0 AS m
-     WHERE t."folder_id" = m.o0::uuid
-    RETURNING m.change, m.point, t."id"::text AS k0
+     WHERE t."folder_id" = m.old_folder_id::uuid
+    RETURNING m.change, m.point, t."id"::text AS key_id
 ), journaled0 AS (
     -- What the UPDATE returned: of each point, by the thousand rows,
     -- [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
     INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
     SELECT g.point, 'moved', %(step)s, %(table_0)s, sum(g.row_count),
-           json_agg(json_build_object('from', json_build_array(c.o0),
-                                      'to', json_build_array(c.n0),
-                                      'keys', json_build_array(g.k0)))::text,
+           json_agg(json_build_object('from', json_build_array(old_folder_id),
+                                      'to', json_build_array(new_folder_id),
+                                      'keys', json_build_array(key_id)))::text,
            NULL
-      FROM (SELECT point, chunk, change, count(*) AS row_count, json_agg(k0) AS k0
+      FROM (SELECT point, chunk, change, count(*) AS row_count, json_agg(key_id) AS key_id
               FROM (SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
                       FROM moved0) AS numbered
              GROUP BY point, chunk, change) AS g
@@ -31,6 +31,8 @@ WITH changes0 AS MATERIALIZED (
      GROUP BY g.point, g.chunk
     RETURNING point_id, row_count
 )
-SELECT 0, point_id, sum(row_count)::bigint FROM journaled0 GROUP BY 2
+SELECT 0 AS target, point_id, sum(row_count)::bigint AS row_count
+  FROM journaled0
+ GROUP BY point_id
 UNION ALL
 SELECT 0, NULL, count(*) FROM moved0;

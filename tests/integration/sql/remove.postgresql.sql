@@ -6,8 +6,8 @@
 WITH deleted AS (
     -- Each row leaves with its image, an array of the texts of its columns.
     DELETE FROM "public"."folders" AS t
-     USING unnest(%(point)s::bigint[], %(k0)s::text[], %(survivor)s::text[]) AS m(point, k0, survivor)
-     WHERE t."id" = m.k0::uuid
+     USING unnest(%(point)s::bigint[], %(key_id)s::text[], %(survivor)s::text[]) AS m(point, key_id, survivor)
+     WHERE t."id" = m.key_id::uuid
     RETURNING m.*, left(t."name"::text, 255) AS name, to_json(ARRAY[t."id"::text, t."name"::text, t."parent_id"::text, t."application_id"::text, t."created_at"::text, t."updated_at"::text]) AS image
 ), journaled AS (
     INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
@@ -19,7 +19,7 @@ WITH deleted AS (
 ), redirected AS (
     -- Where each folder went, for programs that still ask for it.
     INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)
-    SELECT k0, survivor, coalesce(name, ''), point
+    SELECT key_id, survivor, coalesce(name, ''), point
       FROM deleted
 )
-SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1;
+SELECT point_id, sum(row_count)::bigint AS row_count FROM journaled GROUP BY 1;

@@ -6,8 +6,8 @@
 WITH deleted AS (
     -- Each row leaves with its image, an array of the texts of its columns.
     DELETE FROM "public"."labels" AS t
-     USING unnest(%(point)s::bigint[], %(k0)s::text[], %(k1)s::text[]) AS m(point, k0, k1)
-     WHERE t."folder" = m.k0::uuid AND t."name" = m.k1::text
+     USING unnest(%(point)s::bigint[], %(key_folder)s::text[], %(key_name)s::text[]) AS m(point, key_folder, key_name)
+     WHERE t."folder" = m.key_folder::uuid AND t."name" = m.key_name::text
     RETURNING m.*, to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS image
 ), journaled AS (
     INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
@@ -17,4 +17,4 @@ WITH deleted AS (
      GROUP BY point, chunk
     RETURNING point_id, row_count
 )
-SELECT point_id, sum(row_count)::bigint FROM journaled GROUP BY 1;
+SELECT point_id, sum(row_count)::bigint AS row_count FROM journaled GROUP BY 1;

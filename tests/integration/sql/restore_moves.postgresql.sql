@@ -11,8 +11,8 @@ WITH journaled0 AS MATERIALIZED (
     SELECT s.point_id AS point, row_number() OVER () AS number, v.*, k.*
       FROM cleanup_snapshotrow AS s,
            json_to_recordset(s.changes::json) AS c("from" json, "to" json, keys json),
-           LATERAL (SELECT c."from"->>0 AS o0, c."to"->>0 AS n0 OFFSET 0) AS v,
-           ROWS FROM (json_array_elements_text(c.keys->0)) AS k(k0)
+           LATERAL (SELECT c."from"->>0 AS old_folder_id, c."to"->>0 AS new_folder_id OFFSET 0) AS v,
+           ROWS FROM (json_array_elements_text(c.keys->0)) AS k(key_id)
      WHERE s.kind = 'moved' AND s.step = %(step)s
        AND s."table" = %(table_0)s AND s.point_id = ANY(%(points)s)
     LIMIT 3
@@ -20,28 +20,29 @@ WITH journaled0 AS MATERIALIZED (
     -- Compared here, since READ COMMITTED evaluates this very WHERE again on the newest version of a row
     -- that was changed meanwhile. Of several columns each is new or old, and not all of them are old yet.
     UPDATE "public"."files" AS t
-       SET "folder_id" = j.o0::uuid
+       SET "folder_id" = j.old_folder_id::uuid
       FROM journaled0 AS j
-     WHERE t."id" = j.k0::uuid
-       AND (t."folder_id"::text IS NOT DISTINCT FROM j.n0 OR t."folder_id"::text IS NOT DISTINCT FROM j.o0)
-       AND NOT (t."folder_id"::text IS NOT DISTINCT FROM j.o0)
+     WHERE t."id" = j.key_id::uuid
+       AND (t."folder_id"::text IS NOT DISTINCT FROM j.new_folder_id OR t."folder_id"::text IS NOT DISTINCT FROM j.old_folder_id)
+       AND NOT (t."folder_id"::text IS NOT DISTINCT FROM j.old_folder_id)
     RETURNING j.point, j.number
 ), not_restored0 AS (
     -- Why each other row was not, by the statement's snapshot. Keys are NOT NULL: a null key is no row.
     SELECT j.*,
            CASE WHEN t."id" IS NULL THEN 'row_missing'
-                WHEN t."folder_id"::text IS NOT DISTINCT FROM j.o0 THEN 'same'
-                WHEN (t."folder_id"::text IS NOT DISTINCT FROM j.n0 OR t."folder_id"::text IS NOT DISTINCT FROM j.o0) THEN 'lost_race'
+                WHEN t."folder_id"::text IS NOT DISTINCT FROM j.old_folder_id THEN 'same'
+                WHEN (t."folder_id"::text IS NOT DISTINCT FROM j.new_folder_id OR t."folder_id"::text IS NOT DISTINCT FROM j.old_folder_id) THEN 'lost_race'
                 ELSE 'changed' END AS verdict
       FROM (SELECT *
               FROM journaled0 AS j
              WHERE NOT EXISTS (SELECT FROM restored0 AS u WHERE u.number = j.number)) AS j
-      LEFT JOIN "public"."files" AS t ON t."id" = j.k0::uuid
+      LEFT JOIN "public"."files" AS t ON t."id" = j.key_id::uuid
 )
-SELECT 0, 'restored', point, count(*), NULL::text[], NULL::text[]
+SELECT 0 AS target, 'restored' AS verdict, point, count(*) AS row_count,
+       NULL::text[] AS key, NULL::text[] AS new
   FROM restored0
- GROUP BY 3
+ GROUP BY point
 UNION ALL
-SELECT 0, verdict, point, 1, ARRAY[k0], ARRAY[n0] FROM not_restored0 WHERE verdict <> 'same'
+SELECT 0, verdict, point, 1, ARRAY[key_id], ARRAY[new_folder_id] FROM not_restored0 WHERE verdict <> 'same'
 UNION ALL
 SELECT 0, 'journaled', NULL, count(*), NULL, NULL FROM journaled0;

@@ -1,63 +1,63 @@
 -- SQLite: undo, by statements that compare first and change then.
 
 WITH changes AS MATERIALIZED (
-    -- Each change: old and new as cells (o, n) and values (v, w), new as the column keeps it (x), and the
-    -- keys of its rows.
-    SELECT s.*, CASE substr(s.o0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.o0) AS TEXT) ELSE cleanup_decode(s.o0) END AS v0, CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS w0, cleanup_encode(typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a))), CASE typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a))) WHEN 'text' THEN CAST((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a)) AS BLOB) ELSE (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a)) END) AS x0
-      FROM (SELECT s.point_id AS point, json_extract(e.value, '$.from[0]') AS o0, json_extract(e.value, '$.to[0]') AS n0, json_extract(e.value, '$.keys[0]') AS keys0
+    -- Each change: the old and the new cells, the old value to give back, the new cell as the column keeps
+    -- it, which is as much the cleanup's as the one it was given in, and the keys of its rows.
+    SELECT s.*, CASE substr(s.old_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.old_folder_id) AS TEXT) ELSE cleanup_decode(s.old_folder_id) END AS value_folder_id, cleanup_encode(typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a))), CASE typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a))) WHEN 'text' THEN CAST((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a)) AS BLOB) ELSE (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a)) END) AS kept_folder_id
+      FROM (SELECT s.point_id AS point, json_extract(e.value, '$.from[0]') AS old_folder_id, json_extract(e.value, '$.to[0]') AS new_folder_id, json_extract(e.value, '$.keys[0]') AS keys_id
               FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
              WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
                AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                ) AS s
 ), journaled AS MATERIALIZED (
     -- One line for each row that moved, with the key that it has now.
-    SELECT q.*, CASE substr(q.k0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(q.k0) AS TEXT) ELSE cleanup_decode(q.k0) END AS d0
-      FROM (SELECT c.*, e.value AS k0 FROM changes AS c, json_each(c.keys0) AS e) AS q
+    SELECT q.*, CASE substr(q.key_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(q.key_id) AS TEXT) ELSE cleanup_decode(q.key_id) END AS raw_id
+      FROM (SELECT c.*, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS q
 ), verdicts AS MATERIALIZED (
     -- Keys that were journaled are not null: a null key is no row.
     SELECT j.*,
            CASE WHEN t."id" IS NULL THEN 'row_missing'
-                WHEN cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IS j.o0 THEN 'same'
-                WHEN (coalesce(cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IN (j.n0, j.x0, j.o0), 0) OR cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IS NULL AND (j.n0 IS NULL OR j.o0 IS NULL)) THEN 'restore'
+                WHEN cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IS j.old_folder_id THEN 'same'
+                WHEN (coalesce(cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IN (j.old_folder_id, j.new_folder_id, j.kept_folder_id), 0) OR cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IS NULL AND (j.old_folder_id IS NULL OR j.new_folder_id IS NULL)) THEN 'restore'
                 ELSE 'changed' END AS verdict
       FROM journaled AS j
-      LEFT JOIN "main"."files" AS t ON t."id" = j.d0
+      LEFT JOIN "main"."files" AS t ON t."id" = j.raw_id
 )
-SELECT point, verdict, count(*), NULL, NULL
+SELECT point, verdict, count(*) AS row_count, NULL AS key, NULL AS new
   FROM verdicts
  WHERE verdict IN ('restore', 'same')
  GROUP BY point, verdict
  UNION ALL
-SELECT point, verdict, 1, json_array(k0), json_array(n0)
+SELECT point, verdict, 1, json_array(key_id), json_array(new_folder_id)
   FROM verdicts
  WHERE verdict NOT IN ('restore', 'same');
 
 UPDATE "main"."files" AS t
-   SET "folder_id" = m.v0
+   SET "folder_id" = m.value_folder_id
   FROM (
     WITH changes AS MATERIALIZED (
-        -- Each change: old and new as cells (o, n) and values (v, w), new as the column keeps it (x), and the
-        -- keys of its rows.
-        SELECT s.*, CASE substr(s.o0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.o0) AS TEXT) ELSE cleanup_decode(s.o0) END AS v0, CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS w0, cleanup_encode(typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a))), CASE typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a))) WHEN 'text' THEN CAST((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a)) AS BLOB) ELSE (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.n0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.n0) AS TEXT) ELSE cleanup_decode(s.n0) END AS a)) END) AS x0
-          FROM (SELECT s.point_id AS point, json_extract(e.value, '$.from[0]') AS o0, json_extract(e.value, '$.to[0]') AS n0, json_extract(e.value, '$.keys[0]') AS keys0
+        -- Each change: the old and the new cells, the old value to give back, the new cell as the column keeps
+        -- it, which is as much the cleanup's as the one it was given in, and the keys of its rows.
+        SELECT s.*, CASE substr(s.old_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.old_folder_id) AS TEXT) ELSE cleanup_decode(s.old_folder_id) END AS value_folder_id, cleanup_encode(typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a))), CASE typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a))) WHEN 'text' THEN CAST((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a)) AS BLOB) ELSE (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a)) END) AS kept_folder_id
+          FROM (SELECT s.point_id AS point, json_extract(e.value, '$.from[0]') AS old_folder_id, json_extract(e.value, '$.to[0]') AS new_folder_id, json_extract(e.value, '$.keys[0]') AS keys_id
                   FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
                  WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
                    AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                    ) AS s
     ), journaled AS MATERIALIZED (
         -- One line for each row that moved, with the key that it has now.
-        SELECT q.*, CASE substr(q.k0, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(q.k0) AS TEXT) ELSE cleanup_decode(q.k0) END AS d0
-          FROM (SELECT c.*, e.value AS k0 FROM changes AS c, json_each(c.keys0) AS e) AS q
+        SELECT q.*, CASE substr(q.key_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(q.key_id) AS TEXT) ELSE cleanup_decode(q.key_id) END AS raw_id
+          FROM (SELECT c.*, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS q
     ), verdicts AS MATERIALIZED (
         -- Keys that were journaled are not null: a null key is no row.
         SELECT j.*,
                CASE WHEN t."id" IS NULL THEN 'row_missing'
-                    WHEN cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IS j.o0 THEN 'same'
-                    WHEN (coalesce(cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IN (j.n0, j.x0, j.o0), 0) OR cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IS NULL AND (j.n0 IS NULL OR j.o0 IS NULL)) THEN 'restore'
+                    WHEN cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IS j.old_folder_id THEN 'same'
+                    WHEN (coalesce(cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IN (j.old_folder_id, j.new_folder_id, j.kept_folder_id), 0) OR cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IS NULL AND (j.old_folder_id IS NULL OR j.new_folder_id IS NULL)) THEN 'restore'
                     ELSE 'changed' END AS verdict
           FROM journaled AS j
-          LEFT JOIN "main"."files" AS t ON t."id" = j.d0
+          LEFT JOIN "main"."files" AS t ON t."id" = j.raw_id
     )
     SELECT * FROM verdicts WHERE verdict = 'restore'
   ) AS m
- WHERE t."id" = m.d0;
+ WHERE t."id" = m.raw_id;

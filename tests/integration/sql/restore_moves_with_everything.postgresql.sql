@@ -11,8 +11,8 @@ WITH journaled0 AS MATERIALIZED (
     SELECT s.point_id AS point, row_number() OVER () AS number, v.*, k.*
       FROM cleanup_snapshotrow AS s,
            json_to_recordset(s.changes::json) AS c("from" json, "to" json, keys json),
-           LATERAL (SELECT c."from"->>0 AS o0, c."to"->>0 AS n0 OFFSET 0) AS v,
-           ROWS FROM (json_array_elements_text(c.keys->0), json_array_elements_text(c.keys->1)) AS k(k0, k1)
+           LATERAL (SELECT c."from"->>0 AS old_folder, c."to"->>0 AS new_folder OFFSET 0) AS v,
+           ROWS FROM (json_array_elements_text(c.keys->0), json_array_elements_text(c.keys->1)) AS k(key_folder, key_name)
      WHERE s.kind = 'moved' AND s.step = %(step)s
        AND s."table" = %(table_0)s AND s.point_id = ANY(%(points)s)
     LIMIT 2
@@ -20,28 +20,29 @@ WITH journaled0 AS MATERIALIZED (
     -- Compared here, since READ COMMITTED evaluates this very WHERE again on the newest version of a row
     -- that was changed meanwhile. Of several columns each is new or old, and not all of them are old yet.
     UPDATE "public"."labels" AS t
-       SET "folder" = j.o0::uuid
+       SET "folder" = j.old_folder::uuid
       FROM journaled0 AS j
-     WHERE t."folder" = j.n0::uuid AND t."name" = j.k1::text
-       AND (t."folder"::text IS NOT DISTINCT FROM j.n0 OR t."folder"::text IS NOT DISTINCT FROM j.o0)
-       AND NOT (t."folder"::text IS NOT DISTINCT FROM j.o0)
+     WHERE t."folder" = j.new_folder::uuid AND t."name" = j.key_name::text
+       AND (t."folder"::text IS NOT DISTINCT FROM j.new_folder OR t."folder"::text IS NOT DISTINCT FROM j.old_folder)
+       AND NOT (t."folder"::text IS NOT DISTINCT FROM j.old_folder)
     RETURNING j.point, j.number
 ), not_restored0 AS (
     -- Why each other row was not, by the statement's snapshot. Keys are NOT NULL: a null key is no row.
     SELECT j.*,
            CASE WHEN t."folder" IS NULL THEN 'row_missing'
-                WHEN t."folder"::text IS NOT DISTINCT FROM j.o0 THEN 'same'
-                WHEN (t."folder"::text IS NOT DISTINCT FROM j.n0 OR t."folder"::text IS NOT DISTINCT FROM j.o0) THEN 'lost_race'
+                WHEN t."folder"::text IS NOT DISTINCT FROM j.old_folder THEN 'same'
+                WHEN (t."folder"::text IS NOT DISTINCT FROM j.new_folder OR t."folder"::text IS NOT DISTINCT FROM j.old_folder) THEN 'lost_race'
                 ELSE 'changed' END AS verdict
       FROM (SELECT *
               FROM journaled0 AS j
              WHERE NOT EXISTS (SELECT FROM restored0 AS u WHERE u.number = j.number)) AS j
-      LEFT JOIN "public"."labels" AS t ON t."folder" = j.n0::uuid AND t."name" = j.k1::text
+      LEFT JOIN "public"."labels" AS t ON t."folder" = j.new_folder::uuid AND t."name" = j.key_name::text
 )
-SELECT 0, 'restored', point, count(*), NULL::text[], NULL::text[]
+SELECT 0 AS target, 'restored' AS verdict, point, count(*) AS row_count,
+       NULL::text[] AS key, NULL::text[] AS new
   FROM restored0
- GROUP BY 3
+ GROUP BY point
 UNION ALL
-SELECT 0, verdict, point, 1, ARRAY[k0, k1], ARRAY[n0] FROM not_restored0 WHERE verdict <> 'same'
+SELECT 0, verdict, point, 1, ARRAY[key_folder, key_name], ARRAY[new_folder] FROM not_restored0 WHERE verdict <> 'same'
 UNION ALL
 SELECT 0, 'journaled', NULL, count(*), NULL, NULL FROM journaled0;

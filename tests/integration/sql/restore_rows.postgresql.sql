@@ -42,7 +42,7 @@ WITH images AS MATERIALIZED (
     SELECT "id", "name", "parent_id", "application_id", "created_at", "updated_at" FROM to_insert WHERE NOT EXISTS (SELECT FROM problems)
     RETURNING 1
 )
-SELECT point, code, key, columns, name, 0, 0 FROM problems
+SELECT point, code, key, columns, name, 0 AS row_count, 0 AS inserted FROM problems
 UNION ALL
 SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)
   FROM to_insert

@@ -33,7 +33,7 @@ WITH images AS MATERIALIZED (
        AND NOT EXISTS (SELECT 1 FROM "main"."folders" AS f WHERE f."id" = i."parent_id")
        AND (i."parent_id") NOT IN (SELECT "id" FROM images)
 )
-SELECT point, code, key, columns, name, 0 FROM problems
+SELECT point, code, key, columns, name, 0 AS row_count FROM problems
 UNION ALL
 SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
 UNION ALL

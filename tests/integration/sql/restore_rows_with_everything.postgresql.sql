@@ -22,9 +22,9 @@ WITH images AS MATERIALIZED (
     SELECT i.__point, 'row_exists', i.__key, '', '' FROM compared AS i WHERE i.__differs
     UNION ALL
     SELECT a.__point, 'unique_taken', a.__key, CAST('folder+shade' AS text), CAST('labels_folder_shade_key' AS text)
-      FROM (SELECT __point, __key, "folder" AS __k0, "name" AS __k1, (folder) AS __u0, (shade) AS __u1 FROM images ) AS a
-      JOIN (SELECT "folder" AS __k0, "name" AS __k1, (folder) AS __u0, (shade) AS __u1 FROM "public"."labels" ) AS b ON a.__u0 = b.__u0 AND a.__u1 = b.__u1
-     WHERE NOT (b.__k0 = a.__k0 AND b.__k1 = a.__k1)
+      FROM (SELECT __point, __key, "folder" AS __key_folder, "name" AS __key_name, (folder) AS __part_0, (shade) AS __part_1 FROM images ) AS a
+      JOIN (SELECT "folder" AS __key_folder, "name" AS __key_name, (folder) AS __part_0, (shade) AS __part_1 FROM "public"."labels" ) AS b ON a.__part_0 = b.__part_0 AND a.__part_1 = b.__part_1
+     WHERE NOT (b.__key_folder = a.__key_folder AND b.__key_name = a.__key_name)
     UNION ALL
     SELECT i.__point, 'missing_target', i.__key, CAST('folder' AS text), CAST('labels_folder_fkey' AS text)
       FROM compared AS i
@@ -38,7 +38,7 @@ WITH images AS MATERIALIZED (
     SELECT "folder", "name", "shade" FROM to_insert WHERE NOT EXISTS (SELECT FROM problems)
     RETURNING 1
 )
-SELECT point, code, key, columns, name, 0, 0 FROM problems
+SELECT point, code, key, columns, name, 0 AS row_count, 0 AS inserted FROM problems
 UNION ALL
 SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)
   FROM to_insert

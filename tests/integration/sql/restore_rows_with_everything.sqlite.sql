@@ -20,16 +20,16 @@ WITH images AS MATERIALIZED (
     SELECT i.__point, 'row_exists', i.__key, '', '' FROM compared AS i WHERE i.__differs
     UNION ALL
     SELECT a.__point, 'unique_taken', a.__key, CAST('folder+shade' AS text), CAST('sqlite_autoindex_labels_2' AS text)
-      FROM (SELECT __point, __key, "folder" AS __k0, "name" AS __k1, ("folder") AS __u0, ("shade") AS __u1 FROM images ) AS a
-      CROSS JOIN (SELECT "folder" AS __k0, "name" AS __k1, ("folder") AS __u0, ("shade") AS __u1 FROM "main"."labels" ) AS b ON b.__u0 = a.__u0 COLLATE BINARY AND b.__u1 = a.__u1 COLLATE BINARY
-     WHERE NOT (b.__k0 = a.__k0 AND b.__k1 = a.__k1)
+      FROM (SELECT __point, __key, "folder" AS __key_folder, "name" AS __key_name, ("folder") AS __part_0, ("shade") AS __part_1 FROM images ) AS a
+      CROSS JOIN (SELECT "folder" AS __key_folder, "name" AS __key_name, ("folder") AS __part_0, ("shade") AS __part_1 FROM "main"."labels" ) AS b ON b.__part_0 = a.__part_0 COLLATE BINARY AND b.__part_1 = a.__part_1 COLLATE BINARY
+     WHERE NOT (b.__key_folder = a.__key_folder AND b.__key_name = a.__key_name)
     UNION ALL
     SELECT i.__point, 'missing_target', i.__key, CAST('folder' AS text), CAST('labels_fk0' AS text)
       FROM compared AS i
      WHERE NOT i.__there AND i."folder" IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM "main"."folders" AS f WHERE f."id" = i."folder")
 )
-SELECT point, code, key, columns, name, 0 FROM problems
+SELECT point, code, key, columns, name, 0 AS row_count FROM problems
 UNION ALL
 SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
 UNION ALL
