@@ -21,9 +21,9 @@ from cleanup.backends.pinning import batch
 from cleanup.exceptions import CountMismatch, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
-from cleanup.references import Reference, ReferenceMap
+from cleanup.references import Reference, ReferenceMap, schema_changes
 from cleanup.references.key_types import padded_length, respelled
-from cleanup.services import deploys, totals
+from cleanup.services import totals
 from cleanup.services.retries import while_yielding
 
 #: Removed folders looked at in one transaction.
@@ -68,9 +68,9 @@ class LateArrivals:
                 self._move_page(page, moved)
             except SchemaChanged:
                 attempt += 1
-                if attempt == deploys.ATTEMPTS:
+                if attempt == schema_changes.ATTEMPTS:
                     break  # the next check looks again
-                self._take(deploys.read(using=self.using))
+                self._take(schema_changes.read(using=self.using))
                 continue
             after, attempt = page[-1].pk, 0
         return moved
@@ -87,7 +87,7 @@ class LateArrivals:
     def _move_together(self, page: Sequence[RemovedFolder]) -> Counter[str]:
         moved: Counter[str] = Counter()
         with batch(self.backend, session_name="cleanup late arrivals"):
-            deploys.hold(self.backend, self.references, written=self._written())
+            schema_changes.hold(self.backend, self.references, written=self._written())
             for counted in self._move(page):
                 moved[str(counted.table)] += counted.rows
         return moved

@@ -12,7 +12,8 @@ from django.db import transaction
 
 from cleanup import backends, conf
 from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Tick, Verification
-from cleanup.services import deploys, runs, ticks
+from cleanup.references import schema_changes
+from cleanup.services import runs, ticks
 from cleanup.services.errors import classify
 from cleanup.services.ticks import Seat
 from cleanup.services.workers import Team
@@ -102,7 +103,7 @@ def work(seat: Seat) -> None:
 def _work(run: Run, seat: Seat) -> bool:
     """Return whether there was time left and nothing to claim, for others hold the rest."""
     piece = Slice(seat)
-    references = deploys.ready(using=seat.using, probe=runs.probing(run))
+    references = schema_changes.ready(using=seat.using, probe=runs.probing(run))
     if seat.tick.seat > 1 and not references.in_any_order:
         return True  # one seat works where two applications may share a row, see Team
     team = Team(using=seat.using, run=run, references=references, piece=piece)

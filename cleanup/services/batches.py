@@ -15,8 +15,7 @@ from cleanup import journal
 from cleanup.backends.pinning import unpinned
 from cleanup.exceptions import StalePlan
 from cleanup.models import Result, Run, SnapshotLayout
-from cleanup.references import ReferenceMap
-from cleanup.services import deploys
+from cleanup.references import ReferenceMap, schema_changes
 from cleanup.services.consolidation import Consolidation, Decision, Inclusion, Point
 from cleanup.services.reports import FolderCleanupResult
 from cleanup.services.rollback import PointOutcome, Undo
@@ -81,7 +80,7 @@ class CleanupTask:
 
     def perform(self, rows: Sequence[Claimed], turn: Turn = ALONE) -> list[Outcome]:
         """Merge the applications of the rows. Raises SchemaChanged."""
-        deploys.hold(self.consolidation.backend, self.consolidation.references)
+        schema_changes.hold(self.consolidation.backend, self.consolidation.references)
         decisions = self.consolidation.examine([row.application_key for row in rows], include=self.include, lock=True)
         self._refuse_stale(decisions)
         results, points = self.consolidation.apply(

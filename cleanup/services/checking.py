@@ -17,8 +17,8 @@ from cleanup.exceptions import TooLarge
 from cleanup.folder_tables import folder_tables
 from cleanup.models import ConsistencyCheck, Control, Hold, QueuedApplication, Result, Run, Schedule, Verification
 from cleanup.queries import AffectedApplication
-from cleanup.references import faults_of_shape
-from cleanup.services import deploys, integrity, knowledge, retention
+from cleanup.references import faults_of_shape, schema_changes
+from cleanup.services import integrity, knowledge, retention
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.reports import JSON
 
@@ -112,7 +112,7 @@ def perform(check: ConsistencyCheck, *, using: str, now: datetime, verify: Calla
     if after_a_run and knowledge.verification_is_outdated(using=using):
         verify()
     if not after_a_run and not Control.objects.using(using).filter(frozen=True).exists():
-        arrived = sum(LateArrivals(using=using, references=deploys.read(using=using)).sweep().values())
+        arrived = sum(LateArrivals(using=using, references=schema_changes.read(using=using)).sweep().values())
     at_most = None
     if check.started_how == "schedule":
         at_most = Schedule.objects.using(using).get(pk=Schedule.Name.CONSISTENCY_CHECK).max_applications

@@ -10,8 +10,7 @@ from cleanup import conf, queries
 from cleanup.backends.folders import Cleanable
 from cleanup.exceptions import StalePlan
 from cleanup.folder_tables import folder_tables
-from cleanup.references import ReferenceMap
-from cleanup.services import shown
+from cleanup.references import ReferenceMap, cache
 from cleanup.services.consolidation import Consolidation, Decision, Inclusion
 from cleanup.services.reports import FolderCleanupResult
 
@@ -53,7 +52,7 @@ def prospects(*, using: str, applications: Sequence[str], include: Inclusion = N
             decisions = consolidation.examine(keys, include=include, lock=False)
             return decisions, consolidation.foresee(decisions)
 
-    decisions, foreseen = shown.with_references(look, using=using)
+    decisions, foreseen = cache.with_references(look, using=using)
     return tuple(
         Prospect(
             application_id=decision.application,

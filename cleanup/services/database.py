@@ -21,13 +21,13 @@ from cleanup.backends.pinning import batch, pinned_verbs
 from cleanup.exceptions import ApplicationError, CleanupError, Held, InvalidKey, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
 from cleanup.models import ConsistencyCheck, Control, Hold, Result, RollbackPoint, Run, Verification
-from cleanup.references import ReferenceMap
+from cleanup.references import ReferenceMap, schema_changes
+from cleanup.references.readiness import ready_references
 from cleanup.services import (
     alerts,
     background,
     checking,
     clusters,
-    deploys,
     folders,
     history,
     knowledge,
@@ -169,7 +169,7 @@ class DatabaseCleanupService:
             return self._dry_run(options, all_results=all_results, progress=progress)
         runs.refuse_if_frozen(using=self.using)
         runs.refuse_if_busy(using=self.using)
-        references = deploys.ready(using=self.using, probe="now")
+        references = schema_changes.ready(using=self.using, probe="now")
         run = runs.create_cleanup(using=self.using, options=options, actor=_actor(started_by, started_how, reason))
         self._work(run, references, workers=workers, batch_size=batch_size, progress=progress)
         return self.report(run.pk, all_results=all_results)
@@ -238,7 +238,7 @@ class DatabaseCleanupService:
     ) -> tuple[Run, ReferenceMap]:
         key = self._existing_application(application_id)
         runs.refuse_if_frozen(using=self.using)
-        references = deploys.ready(using=self.using, probe="lately")
+        references = schema_changes.ready(using=self.using, probe="lately")
         options = runs.Options(
             applications=(key,), include_held=include.held, include_large=include.large, plan_hash=plan_hash
         )
@@ -273,7 +273,7 @@ class DatabaseCleanupService:
         self._check_numbers(batch_size=batch_size, workers=workers)
         run = self._run(run_id)
         runs.refuse_if_frozen(using=self.using)
-        references = deploys.ready(using=self.using, probe=runs.probing(run))
+        references = schema_changes.ready(using=self.using, probe=runs.probing(run))
         runs.reopen(using=self.using, run=run, retry_failed=retry_failed, adopt=adopt)
         self._work(run, references, workers=workers, batch_size=batch_size, progress=progress)
         if run.kind == Run.Kind.ROLLBACK:
@@ -388,7 +388,7 @@ class DatabaseCleanupService:
         self, options: runs.Options, *, all_results: bool, progress: Callable[[Progress], None] | None
     ) -> CleanupReport:
         start_time = timezone.now()
-        references = runs.ready_references(using=self.using, probe="now")
+        references = ready_references(using=self.using, probe="now")
         consolidation = Consolidation(using=self.using, references=references)
         include = Inclusion(held=options.include_held, large=options.include_large)
         keys: Iterator[str]
@@ -449,7 +449,7 @@ class DatabaseCleanupService:
         runs.refuse_if_busy(using=self.using)
         if in_background:
             clusters.require_alive(using=self.using)
-        runs.ready_references(using=self.using, probe="now")
+        ready_references(using=self.using, probe="now")
         start = background.start_cleanup if in_background else runs.create_cleanup
         return start(using=self.using, options=options, actor=_actor(started_by, started_how, reason))
 
@@ -500,7 +500,7 @@ class DatabaseCleanupService:
         run = self._run(run_id)
         runs.refuse_if_frozen(using=self.using)
         clusters.require_alive(using=self.using)
-        runs.ready_references(using=self.using, probe=runs.probing(run))
+        ready_references(using=self.using, probe=runs.probing(run))
         background.start_resume(run, using=self.using, retry_failed=retry_failed, adopt=adopt, by=_name(started_by))
         return run
 
@@ -535,7 +535,7 @@ class DatabaseCleanupService:
                 )
             return point.id
 
-        return deploys.adapting(work, references=partial(deploys.read, using=self.using))
+        return schema_changes.adapting(work, references=partial(schema_changes.read, using=self.using))
 
     def rollback_cleanup(
         self,
@@ -618,7 +618,7 @@ class DatabaseCleanupService:
         return outcomes
 
     def _ready_to_undo(self) -> ReferenceMap:
-        return deploys.ready(using=self.using, probe="not")
+        return schema_changes.ready(using=self.using, probe="not")
 
     def _undo(self) -> rollback.Undo:
         return rollback.Undo(using=self.using, references=self._ready_to_undo())
@@ -669,7 +669,7 @@ class DatabaseCleanupService:
             return outcomes
 
         return _as_rollback_result(
-            point.id, deploys.adapting(work, references=self._ready_to_undo), status="rolled_back"
+            point.id, schema_changes.adapting(work, references=self._ready_to_undo), status="rolled_back"
         )
 
     def _rollback_source(self, key: UUID) -> Run:

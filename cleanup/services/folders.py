@@ -41,8 +41,8 @@ from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables
 from cleanup.models import Control, Folder, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.names import fault_of_name
 from cleanup.planning import FolderRow, plan_merge
-from cleanup.references import ReferenceMap
-from cleanup.services import deploys, runs
+from cleanup.references import ReferenceMap, schema_changes
+from cleanup.services import runs
 from cleanup.services.batches import Claimed, CleanupTask
 from cleanup.services.errors import classify
 from cleanup.services.retries import PATIENCE, back_off
@@ -353,8 +353,8 @@ class _Request:
         """Merge in a savepoint, and return the rollback point or why it did not go."""
         try:
             with transaction.atomic(using=self.using):
-                ready = partial(deploys.ready, using=self.using, probe="lately")
-                return deploys.adapting(self._merge_by, references=ready), None
+                ready = partial(schema_changes.ready, using=self.using, probe="lately")
+                return schema_changes.adapting(self._merge_by, references=ready), None
         except _SetAside as aside:
             return None, aside.obstacle
         except (CleanupError, DatabaseError) as error:

@@ -22,8 +22,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
 from cleanup.planning import Group
-from cleanup.references import ReferenceMap
-from cleanup.services import shown
+from cleanup.references import ReferenceMap, cache
 from cleanup.services.consolidation import MISSING, Consolidation, Decision, Inclusion
 from cleanup.services.reports import JSON
 
@@ -214,7 +213,7 @@ def preview(*, using: str, application_id: Any) -> Preview:
     if is_large(using=using, application_id=key):
         command = f"manage.py database_cleanup --dry-run --application {shlex.quote(key)} --include-large"
         raise TooLargeToPreview(limit=conf.large_application(), command=command)
-    return shown.with_references(lambda references: _preview(key, using=using, references=references), using=using)
+    return cache.with_references(lambda references: _preview(key, using=using, references=references), using=using)
 
 
 def is_large(*, using: str, application_id: Any) -> bool:

@@ -34,8 +34,7 @@ from cleanup.exceptions import (
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, SnapshotLayout, SnapshotRow
 from cleanup.planning import detached
-from cleanup.references import ReferenceMap
-from cleanup.services import deploys
+from cleanup.references import ReferenceMap, schema_changes
 from cleanup.services.copies import Copies, Copying
 from cleanup.services.errors import broken_guard
 from cleanup.services.guarded import GuardsInForce
@@ -292,7 +291,7 @@ class Undo:
         others = named - set(self.references.tables)
         described = self.catalogue.describe(others) if others else {}
         also = [table for table in described.values() if table.kind in {"table", "partitioned"}]
-        deploys.hold(self.backend, self.references, written=[*self.references.written, *also])
+        schema_changes.hold(self.backend, self.references, written=[*self.references.written, *also])
         if others:
             self.catalogue = backends.database(using=self.using).catalogue
             self._described, self._foreign_keys = dict(self.references.tables), None
@@ -612,7 +611,7 @@ def take_point(
 ) -> RollbackPoint:
     """Store an application's whole folder structure. Runs inside the caller's transaction. Raises SchemaChanged."""
     backend = backends.database(using=using)
-    deploys.hold(backend, references, written=[references.folders, references.files])
+    schema_changes.hold(backend, references, written=[references.folders, references.files])
     tables = folder_tables()
     layout = journal.write_layout(using=using, backend=backend, references=references, mapped=tables)
     point = RollbackPoint.objects.using(using).create(

@@ -18,21 +18,10 @@ from cleanup import backends, conf, correlation, queries
 from cleanup.backends.bulk_insert import insert_each
 from cleanup.backends.folders import Cleanable
 from cleanup.backends.query import compiled
-from cleanup.exceptions import Busy, Frozen, NotPausable, NotResumable, PreflightFailed
+from cleanup.exceptions import Busy, Frozen, NotPausable, NotResumable
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
 from cleanup.phrases import as_reason
-from cleanup.references import (
-    Problem,
-    ReferenceMap,
-    blocking_rows,
-    discover,
-    publication_problems,
-    row_problems,
-)
-from cleanup.services import origin, probes, totals
-
-#: Whether rows are looked at, see ``ready_references``.
-Probe = Literal["now", "lately", "not"]
+from cleanup.services import origin, totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,35 +69,8 @@ def refuse_if_busy(*, using: str) -> None:
         raise Busy(run_id=active.pk)
 
 
-def ready_references(*, using: str, probe: Probe) -> ReferenceMap:
-    """Discover all references, to look by. Raises PreflightFailed where something could not be moved.
-
-    ``probe`` says whether rows are looked at, for further references and for what a merge would make wrong: what merges
-    must know; what undoes need not. Whoever writes takes ``deploys.ready``.
-    """
-    references = discover(using=using)
-    problems = problems_of(references, using=using, probe=probe)
-    if problems:
-        raise PreflightFailed(problems)
-    return references
-
-
-def problems_of(references: ReferenceMap, *, using: str, probe: Probe) -> list[Problem]:
-    """Return what keeps a run from moving what the references say; see ``ready_references``."""
-    problems = [
-        *references.problems,
-        *publication_problems(using=using, references=references),
-        *blocking_rows(using=using, references=references),
-    ]
-    if probe != "not":
-        problems += row_problems(using=using, references=references)
-    if not problems and probe != "not":
-        problems = probes.problems(using=using, references=references, lately=probe == "lately")
-    return problems
-
-
 def probing(run: Run) -> Literal["lately", "not"]:
-    """Return whether resuming a run takes a look at the rows, see ``ready_references``."""
+    """Return whether resuming a run takes a look at the rows, see ``references.readiness``."""
     return "lately" if run.kind == Run.Kind.CLEANUP else "not"
 
 

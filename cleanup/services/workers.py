@@ -35,15 +35,16 @@ from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict, SchemaChanged, SharedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Result, Run, SnapshotLayout
-from cleanup.references import ReferenceMap
-from cleanup.services import deploys, origin, totals
+from cleanup.references import ReferenceMap, schema_changes
+from cleanup.references.readiness import Probe
+from cleanup.references.schema_changes import TablesLocked
+from cleanup.services import origin, totals
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.batches import Claimed, CleanupTask, Outcome, RollbackTask, Task
-from cleanup.services.deploys import TablesLocked
 from cleanup.services.errors import Classified, classify, is_lost
 from cleanup.services.reports import Progress
 from cleanup.services.retries import PATIENCE, back_off, patiently
-from cleanup.services.runs import Probe, release_dead, results_of
+from cleanup.services.runs import release_dead, results_of
 from cleanup.services.silence import Signs
 from cleanup.services.throttling import Throttle
 from cleanup.services.turns import ALONE, Turn, Turns, Withdrawn
@@ -144,13 +145,13 @@ class Team:
             if self.references is not instead_of:
                 return
             self.read_again += 1
-            if self.read_again > deploys.ATTEMPTS:
+            if self.read_again > schema_changes.ATTEMPTS:
                 raise SchemaChanged("tables are changed over and over")
             try:
-                references, problems = deploys.examine(using=self.using, probe=self._probe())
+                references, problems = schema_changes.examine(using=self.using, probe=self._probe())
             except CleanupError as error:
                 raise SchemaChanged(f"tables were changed meanwhile: {error}") from error
-            changed = deploys.tell(self.references, references)
+            changed = schema_changes.tell(self.references, references)
             if problems:
                 raise SchemaChanged(f"tables were changed meanwhile: {changed}. {' '.join(map(str, problems))}")
             self.references = references

@@ -11,7 +11,9 @@ from django.db import connections, transaction
 
 from cleanup import backends, exceptions
 from cleanup.models import QueuedApplication, Result, RollbackPoint, Run
-from cleanup.services import DatabaseCleanupService, arrivals, deploys, runs
+from cleanup.references import schema_changes
+from cleanup.references.readiness import ready_references
+from cleanup.services import DatabaseCleanupService, arrivals, runs
 from cleanup.services.folders import get_or_create_folder_structure
 from tests import databases
 from tests.integration.trees import (
@@ -222,14 +224,14 @@ class TestBetweenTwoBatches:
         assert set(Result.objects.using(scratch_database).values_list("attempts", flat=True)) == {1}
 
     def test_tables_that_change_over_and_over_pause_the_run(self, scratch_database, loans, monkeypatch):
-        original, numbers = deploys.read, iter(range(100))
+        original, numbers = schema_changes.read, iter(range(100))
 
         def read(**options):
             references = original(**options)
             run_sql(scratch_database, f"CREATE TABLE other_{next(numbers)} (id integer PRIMARY KEY)")
             return references
 
-        monkeypatch.setattr(deploys, "read", read)
+        monkeypatch.setattr(schema_changes, "read", read)
         report = service_of(scratch_database).cleanup_all_duplicate_folders()
         assert (report.status, report.status_reason) == ("paused", "tables are changed over and over")
         assert set(Result.objects.using(scratch_database).values_list("status", "attempts")) == {("pending", 0)}
@@ -262,7 +264,7 @@ class TestBeforeTheFirstBatch:
 
     def test_a_point_taken_by_hand_has_the_new_column(self, scratch_database, monkeypatch):
         made = tree(scratch_database, "A")
-        with once_after(monkeypatch, deploys, "read", lambda: run_sql(scratch_database, *COLOR)):
+        with once_after(monkeypatch, schema_changes, "read", lambda: run_sql(scratch_database, *COLOR)):
             point = service_of(scratch_database).create_rollback_point(made.application)
         layout = RollbackPoint.objects.using(scratch_database).get(id=point).layout
         assert '"color"' in layout.document
@@ -308,7 +310,7 @@ class TestDuringARollback:
         made = tree(scratch_database, DUPLICATES)
         before = dump(scratch_database)
         point = service_of(scratch_database).consolidate_duplicate_folders(made.application).rollback_id
-        with once_after(monkeypatch, deploys, "read", lambda: run_sql(scratch_database, *tags(CASCADE))):
+        with once_after(monkeypatch, schema_changes, "read", lambda: run_sql(scratch_database, *tags(CASCADE))):
             assert service_of(scratch_database).rollback_cleanup(point).exact
         after = dump(scratch_database)
         assert len(after.pop("tag")) == 2
@@ -319,7 +321,7 @@ class TestDuringARollback:
         point = service_of(scratch_database).consolidate_duplicate_folders(made.application).rollback_id
         spoiling = trigger(scratch_database, ":files")
         with (
-            once_after(monkeypatch, deploys, "read", lambda: run_sql(scratch_database, spoiling)),
+            once_after(monkeypatch, schema_changes, "read", lambda: run_sql(scratch_database, spoiling)),
             pytest.raises(exceptions.PreflightFailed, match="spoil"),
         ):
             service_of(scratch_database).rollback_cleanup(point)
@@ -328,7 +330,7 @@ class TestDuringARollback:
     def test_a_preview_looks_again(self, scratch_database, monkeypatch):
         made = tree(scratch_database, DUPLICATES)
         point = service_of(scratch_database).consolidate_duplicate_folders(made.application).rollback_id
-        with once_after(monkeypatch, deploys, "read", lambda: run_sql(scratch_database, *COLOR)):
+        with once_after(monkeypatch, schema_changes, "read", lambda: run_sql(scratch_database, *COLOR)):
             assert service_of(scratch_database).preview_rollback(point).folders_restored == 2
 
 
@@ -439,7 +441,7 @@ class TestBesideOpenTransactions:
                         refused.append(statement)
                     session.rollback()
 
-        with once_after(monkeypatch, deploys, "hold", alter):
+        with once_after(monkeypatch, schema_changes, "hold", alter):
             service_of(scratch_database).cleanup_all_duplicate_folders()
         assert len(refused) == 3
 
@@ -485,14 +487,14 @@ class TestInline:
     def test_reads_again(self, scratch_database, monkeypatch):
         loan = tree(scratch_database, self.MERGED)
         deploy = lambda: in_another_session(scratch_database, *tags(CASCADE))  # noqa: E731
-        with once_after(monkeypatch, deploys, "read", deploy), transaction.atomic(using=scratch_database):
+        with once_after(monkeypatch, schema_changes, "read", deploy), transaction.atomic(using=scratch_database):
             assert structure(scratch_database, loan).rollback_id is not None
         assert fetch(scratch_database, "SELECT count(*), count(folder) FROM tag") == [(3, 3)]
 
     def test_leaves_duplicates_where_a_trigger_came(self, scratch_database, monkeypatch):
         loan = tree(scratch_database, self.MERGED)
         deploy = lambda: in_another_session(scratch_database, trigger(scratch_database, ":files"))  # noqa: E731
-        with once_after(monkeypatch, deploys, "read", deploy), transaction.atomic(using=scratch_database):
+        with once_after(monkeypatch, schema_changes, "read", deploy), transaction.atomic(using=scratch_database):
             assert structure(scratch_database, loan).queued
         assert dict(QueuedApplication.objects.using(scratch_database).values_list("application_key", "code")) == {
             loan.application: "preflight"
@@ -560,7 +562,7 @@ CHANGES_ON_POSTGRESQL = (
 class TestDigest:
     def test_is_another_one_after_a_change(self, scratch_database):
         run_sql(scratch_database, *tags(name="note"))
-        references = deploys.read(using=scratch_database)
+        references = schema_changes.read(using=scratch_database)
         unseen = []
         for statement in CHANGES + (CHANGES_ON_POSTGRESQL if is_postgresql(scratch_database) else ()):
             with transaction.atomic(using=scratch_database):
@@ -574,7 +576,7 @@ class TestDigest:
     @pytest.mark.only("postgresql")
     def test_is_the_same_after_work(self, scratch_database):
         run_sql(scratch_database, *tags(name="note"))
-        references = deploys.read(using=scratch_database)
+        references = schema_changes.read(using=scratch_database)
         run_sql(scratch_database, "UPDATE note SET id = -id", "CREATE TEMP TABLE t (id integer)", "ANALYZE", "VACUUM")
         digest = backends.database(using=scratch_database).catalogue_digest(references.tables)
         assert digest == references.catalogue_digest
@@ -586,7 +588,7 @@ class TestDigest:
             "CREATE TABLE note (id integer, folder KEYTYPE REFERENCES :folders) PARTITION BY RANGE (id)",
             "CREATE TABLE note_1 PARTITION OF note FOR VALUES FROM (0) TO (10)",
         )
-        references = deploys.read(using=scratch_database)
+        references = schema_changes.read(using=scratch_database)
         run_sql(scratch_database, "CREATE UNIQUE INDEX u ON note_1 (id)")
         digest = backends.database(using=scratch_database).catalogue_digest(references.tables)
         assert digest != references.catalogue_digest
@@ -604,9 +606,9 @@ class TestLocks:
 
     def test_are_on_what_is_written_before_any_row_is(self, scratch_database):
         run_sql(scratch_database, *tags(name="note"))
-        references = deploys.read(using=scratch_database)
+        references = schema_changes.read(using=scratch_database)
         with transaction.atomic(using=scratch_database):
-            deploys.hold(backends.database(using=scratch_database), references)
+            schema_changes.hold(backends.database(using=scratch_database), references)
             assert self.held(scratch_database) == {table.name.name for table in references.written}
             assert {named(":folders"), named(":files"), "note"} <= self.held(scratch_database)
 
@@ -625,14 +627,14 @@ class TestLocks:
         try:
             with transaction.atomic(using=scratch_database):
                 execute(scratch_database, "SET LOCAL ROLE clerk_of_columns")
-                references = deploys.read(using=scratch_database)
-                deploys.hold(backends.database(using=scratch_database), references)
+                references = schema_changes.read(using=scratch_database)
+                schema_changes.hold(backends.database(using=scratch_database), references)
                 assert {named(":folders"), named(":files"), "note", "note_1"} <= self.held(scratch_database)
         finally:
             run_sql(scratch_database, "DROP OWNED BY clerk_of_columns", "DROP ROLE clerk_of_columns")
 
 
 def test_nothing_is_written_by_references_that_were_read_to_look(database):
-    references = runs.ready_references(using=database, probe="not")
+    references = ready_references(using=database, probe="not")
     with pytest.raises(exceptions.SchemaChanged), transaction.atomic(using=database):
-        deploys.hold(backends.database(using=database), references)
+        schema_changes.hold(backends.database(using=database), references)

@@ -3,7 +3,8 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from cleanup.exceptions import InvalidKey, StalePlan, TooLargeToPreview, UnknownObject
-from cleanup.services import DatabaseCleanupService, shown
+from cleanup.references import cache
+from cleanup.services import DatabaseCleanupService
 from cleanup.services.previews import Fate, Reason, preview
 from tests.integration.trees import dump, execute, key_type, missing_key, raw, tree
 from tests.parts import Application, Folder
@@ -154,7 +155,7 @@ class TestTheCatalogue:
     def test_is_read_again_after_some_seconds(self, scratch_database, monkeypatch):
         key = tree(scratch_database, "a:Loan, b:Loan").application
         preview(using=scratch_database, application_id=key)
-        monkeypatch.setattr(shown, "SECONDS", 0)
+        monkeypatch.setattr(cache, "SECONDS", 0)
         assert self.catalogue(self.statements(scratch_database, key))
 
     def test_is_read_again_under_other_settings(self, scratch_database, settings):

@@ -13,7 +13,8 @@ from django.utils import timezone
 from cleanup import exceptions
 from cleanup.journal import FORMAT_VERSION
 from cleanup.models import Hold, Result, RollbackPoint, Run
-from cleanup.services import DatabaseCleanupService, deploys, retries, rollback
+from cleanup.references import schema_changes
+from cleanup.services import DatabaseCleanupService, retries, rollback
 from cleanup.services.arrivals import LateArrivals
 from tests.hostapp import paths
 from tests.hostapp.models import TAGGED, Bookmark, Cover, Note, Scan, Tag, Watch
@@ -373,8 +374,9 @@ class TestConflict:
         execute(scratch_database, f"CREATE TABLE another (id integer PRIMARY KEY, subject {key})")
         settings.CLEANUP_EXTRA_REFERENCES = ["slot.subject", "another.subject"]
         execute(scratch_database, "INSERT INTO slot VALUES (2, %s)", gone)
-        assert LateArrivals(using=scratch_database, references=deploys.read(using=scratch_database)).sweep() == {}
-
+        references = schema_changes.read(using=scratch_database)
+        assert LateArrivals(using=scratch_database, references=references).sweep() == {}
+            LateArrivals(using=scratch_database, references=schema_changes.read(using=scratch_database)).sweep() == {}
         undo(scratch_database, point)
         found = fetch(scratch_database, "SELECT id, subject FROM slot ORDER BY id")
         assert [(row, str(subject)) for row, subject in found] == [(1, str(gone)), (2, str(gone))]

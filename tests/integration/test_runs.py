@@ -22,7 +22,8 @@ from cleanup.backends.postgresql.undoing import Undoing
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, InvalidKey, NotResumable, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
-from cleanup.services import DatabaseCleanupService, deploys, runs, workers
+from cleanup.references import schema_changes
+from cleanup.services import DatabaseCleanupService, runs, workers
 from cleanup.services.batches import Outcome
 from cleanup.services.errors import classify
 from cleanup.services.workers import Team, Worker
@@ -743,7 +744,7 @@ class TestLeases:
         return run
 
     def worker(self, using: str, run: Run) -> Worker:
-        return Worker(Team(using=using, run=run, references=deploys.read(using=using)))
+        return Worker(Team(using=using, run=run, references=schema_changes.read(using=using)))
 
     def expire(self, using: str, **changes: object) -> None:
         Result.objects.using(using).update(lease_expires_at=Now() - timedelta(seconds=1), **changes)
@@ -812,7 +813,7 @@ class TestWorkersOfOneProcess:
 
     def team(self, using: str, *, applications: int = 0, workers: int = 2) -> Team:
         run = Run(total_applications=applications)
-        return Team(using=using, run=run, references=deploys.read(using=using), workers=workers)
+        return Team(using=using, run=run, references=schema_changes.read(using=using), workers=workers)
 
     @pytest.mark.parametrize(("done", "batch"), [(0, 80), (1600, 80), (1760, 60), (1840, 40), (1999, 20)])
     def test_take_less_towards_the_end(self, database, done, batch):

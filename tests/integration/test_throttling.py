@@ -14,7 +14,8 @@ from cleanup import backends
 from cleanup.backends.pressure import Load
 from cleanup.exceptions import MisconfiguredSetting
 from cleanup.models import Run
-from cleanup.services import DatabaseCleanupService, deploys, runs
+from cleanup.references import schema_changes
+from cleanup.services import DatabaseCleanupService, runs
 from cleanup.services.workers import Team, Worker
 from tests import databases
 from tests.integration.test_runs import locked_application, wait_for_waiter
@@ -177,7 +178,7 @@ class TestPace:
     @pytest.fixture
     def worker(self, database) -> Worker:
         run = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
-        return Worker(Team(using=database, run=run, references=deploys.read(using=database)))
+        return Worker(Team(using=database, run=run, references=schema_changes.read(using=database)))
 
     def test_leaves_the_rest_of_the_time_to_others(self, worker, settings):
         settings.CLEANUP_DUTY_CYCLE = 0.2

@@ -6,7 +6,8 @@ import pytest
 from django.db.models import Count, Q, Sum
 
 from cleanup.models import Hold, Result, Run
-from cleanup.services import DatabaseCleanupService, deploys, runs
+from cleanup.references import schema_changes
+from cleanup.services import DatabaseCleanupService, runs
 from cleanup.services.arrivals import LateArrivals
 from cleanup.services.workers import Team, Worker
 from tests.integration.trees import execute, fetch, tree
@@ -68,7 +69,7 @@ def team(run: Run, after_first: Callable[[], None] | None = None) -> Team:
             waiting.pop()()
 
     using = run._state.db
-    return Team(using=using, run=run, references=deploys.read(using=using), batch_size=2, progress=progress)
+    return Team(using=using, run=run, references=schema_changes.read(using=using), batch_size=2, progress=progress)
 
 
 class TestOfTwoTeams:
@@ -147,7 +148,7 @@ class TestOfARunThatHasEnded:
         made = tree(scratch_database, "stays:A(1), gone:A(late.pdf)")
         report = DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
         File.objects.using(scratch_database).filter(pk=made["late.pdf"]).update(folder_id=made["gone"])
-        references = deploys.read(using=scratch_database)
+        references = schema_changes.read(using=scratch_database)
         assert LateArrivals(using=scratch_database, references=references).sweep().total() == 1
         run = Run.objects.using(scratch_database).get(pk=report.run_id)
         assert_totals_are_sums(run, done=1)

@@ -10,9 +10,8 @@ from typing import TypeVar
 
 from django.db import DatabaseError
 
-from cleanup.references import ReferenceMap
-from cleanup.services.probes import circumstances
-from cleanup.services.runs import ready_references
+from cleanup.references.description import ReferenceMap
+from cleanup.references.readiness import circumstances, ready_references
 
 #: For so long a database's tables are taken to be as they were.
 SECONDS = 10

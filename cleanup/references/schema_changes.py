@@ -18,8 +18,10 @@ from django.db import DatabaseError, OperationalError
 from cleanup import backends
 from cleanup.backends.catalogue import Table, TableName
 from cleanup.exceptions import PreflightFailed, SchemaChanged
-from cleanup.references import Problem, ReferenceMap, changes, discover
-from cleanup.services import runs
+from cleanup.references.comparison import changes
+from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.discovery import discover
+from cleanup.references.readiness import Probe, problems_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +55,8 @@ def read(*, using: str) -> ReferenceMap:
             return replace(references, catalogue_digest=digest)
 
 
-def ready(*, using: str, probe: runs.Probe) -> ReferenceMap:
-    """Return references to write by; for ``probe`` see ``runs.ready_references``.
+def ready(*, using: str, probe: Probe) -> ReferenceMap:
+    """Return references to write by; for ``probe`` see ``readiness``.
 
     Raises PreflightFailed where something could not be moved.
     """
@@ -64,12 +66,12 @@ def ready(*, using: str, probe: runs.Probe) -> ReferenceMap:
     return references
 
 
-def examine(*, using: str, probe: runs.Probe) -> tuple[ReferenceMap, list[Problem]]:
+def examine(*, using: str, probe: Probe) -> tuple[ReferenceMap, list[Problem]]:
     """Return the references, and what keeps a run from moving them."""
     backend = backends.database(using=using)
     for _ in range(ATTEMPTS):
         references = read(using=using)
-        problems = runs.problems_of(references, using=using, probe=probe)
+        problems = problems_of(references, using=using, probe=probe)
         # Rows of a table that came in between would seem to refer to folders without a foreign key.
         if not problems or backend.catalogue_digest(references.tables) == references.catalogue_digest:
             break
