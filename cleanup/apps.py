@@ -35,9 +35,9 @@ class CleanupConfig(AppConfig):
         from cleanup import checks, database_checks  # noqa: F401, PLC0415  # they look at models, which are there now
 
         if apps.is_installed("django_q"):
-            from cleanup.services import farewell  # noqa: PLC0415  # as above
+            from cleanup.services.background import cluster_shutdown  # noqa: PLC0415  # as above
 
-            farewell.connect()
+            cluster_shutdown.connect()
         pre_migrate.connect(dangling_rows.tolerate, sender=self)
         post_migrate.connect(dangling_rows.tolerate_no_more, sender=self)
         post_migrate.connect(_install, sender=self)
@@ -46,8 +46,8 @@ class CleanupConfig(AppConfig):
 def _install(*, using: str, **_: Any) -> None:
     """Install the schedules in a database that has the tables for them."""
     from cleanup.models import Schedule  # noqa: PLC0415  # as above
-    from cleanup.services import automation  # noqa: PLC0415
+    from cleanup.services.automation import service  # noqa: PLC0415
 
     is_here = router.allow_migrate_model(using, Schedule)
     if is_here and Schedule._meta.db_table in connections[using].introspection.table_names():
-        automation.install(using=using)
+        service.install(using=using)

@@ -15,8 +15,8 @@ from prometheus_client.registry import Collector
 from cleanup.backends.pinning import pinning
 from cleanup.models import Alert, ConsistencyCheck, Run, Verification
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.findings import CODES
-from cleanup.services.reports import JSON
+from cleanup.services.integrity.findings import CODES
+from cleanup.services.results import JSON
 
 
 def registry(*, using: str) -> CollectorRegistry:

@@ -18,9 +18,9 @@ from cleanup import conf
 from cleanup.api.endpoint import Endpoint
 from cleanup.metrics import registry
 from cleanup.permissions import Permission
-from cleanup.services.deadline import NoAnswer, within
-from cleanup.services.health import health
-from cleanup.services.reports import JSON
+from cleanup.services.concurrency.deadline import NoAnswer, within
+from cleanup.services.monitoring.health import health
+from cleanup.services.results import JSON
 
 #: Seconds that the database has to say how it is, and who asks.
 PATIENCE = 1.2

@@ -1,14 +1,15 @@
 """What clusters call: thin, and safe to be delivered any number of times."""
 
 from cleanup.backends.pinning import pinning
-from cleanup.services import clusters, errands
-from cleanup.services import heartbeat as heartbeats
+from cleanup.services.automation import handlers
+from cleanup.services.automation import heartbeat as heartbeats
+from cleanup.services.background import clusters
 
 
 def tick(using: str, tick_id: int, token: str) -> None:
     """Work for a while at what the tick is for."""
     with pinning(using=using):
-        errands.work(using=using, tick_id=tick_id, token=token)
+        handlers.work(using=using, tick_id=tick_id, token=token)
 
 
 def heartbeat(using: str) -> None:

@@ -15,7 +15,8 @@ from cleanup.admin.doors import Pages, page
 from cleanup.models import Hold
 from cleanup.names import safe
 from cleanup.permissions import Permission
-from cleanup.services import applications, decisions, folder_history
+from cleanup.services.folders import applications, history
+from cleanup.services.monitoring import pending_decisions
 
 #: Applications in a page of either list.
 PER_PAGE = 50
@@ -37,8 +38,8 @@ class DecisionPages(Pages):
     def decisions(self, request: HttpRequest) -> HttpResponse:
         """List what waits, and below it what is on hold; each in pages."""
         using = doors.database()
-        waiting = Paginator(decisions.OpenDecisions(using=using), PER_PAGE).get_page(request.GET.get("page"))
-        held = Paginator(decisions.held(using=using), PER_PAGE).get_page(request.GET.get("held"))
+        waiting = Paginator(pending_decisions.OpenDecisions(using=using), PER_PAGE).get_page(request.GET.get("page"))
+        held = Paginator(pending_decisions.held(using=using), PER_PAGE).get_page(request.GET.get("held"))
         keys = [row.application_id for row in waiting] + [hold.application_key for hold in held]
         labels = applications.labels(using=using, keys=keys)
         return self.render(
@@ -69,16 +70,16 @@ class DecisionPages(Pages):
 
     def _all_rows(self) -> Iterator[dict[str, Any]]:
         using = doors.database()
-        waiting, holds = decisions.every_open(using=using), decisions.every_hold(using=using)
-        while some := list(islice(waiting, decisions.PAGE)):
+        waiting, holds = pending_decisions.every_open(using=using), pending_decisions.every_hold(using=using)
+        while some := list(islice(waiting, pending_decisions.PAGE)):
             labels = applications.labels(using=using, keys=[row.application_id for row in some])
             yield from (_decision(row, labels.get(row.application_id, "")) for row in some)
-        while held := list(islice(holds, decisions.PAGE)):
+        while held := list(islice(holds, pending_decisions.PAGE)):
             labels = applications.labels(using=using, keys=[hold.application_key for hold in held])
             yield from (_hold(hold, labels.get(hold.application_key, "")) for hold in held)
 
 
-def _decision(row: decisions.Decision, label: str) -> dict[str, Any]:
+def _decision(row: pending_decisions.Decision, label: str) -> dict[str, Any]:
     advice = sentences.advice(row.code)
     point = row.result.point if row.can_undo and row.result else None
     return {
@@ -136,7 +137,7 @@ class FolderPages(Pages):
     def folder(self, request: HttpRequest) -> HttpResponse:
         """Search by an old id or by a name."""
         text = request.GET.get("q", "").strip()
-        found = folder_history.folder_history(using=doors.database(), text=text) if text else None
+        found = history.folder_history(using=doors.database(), text=text) if text else None
         keys = {event.point.application_key for event in found.events} if found else set()
         if found and found.present:
             keys.add(found.present.application_id)
@@ -152,7 +153,7 @@ class FolderPages(Pages):
         )
 
 
-def _present(folder: folder_history.LiveFolder, labels: dict[str, str]) -> dict[str, Any]:
+def _present(folder: history.LiveFolder, labels: dict[str, str]) -> dict[str, Any]:
     return {
         "name": sentences.folder_name(folder.name),
         "application": safe(labels.get(folder.application_id, "") or folder.application_id),
@@ -162,7 +163,7 @@ def _present(folder: folder_history.LiveFolder, labels: dict[str, str]) -> dict[
     }
 
 
-def _event(event: folder_history.FolderEvent, labels: dict[str, str]) -> dict[str, Any]:
+def _event(event: history.FolderEvent, labels: dict[str, str]) -> dict[str, Any]:
     key = event.point.application_key
     return {
         "sentence": sentences.folder_event(event),

@@ -15,8 +15,8 @@ from cleanup.exceptions import CleanupError
 from cleanup.models import Alert, ConsistencyCheck, Schedule
 from cleanup.names import safe
 from cleanup.permissions import Permission, to_change_schedule
-from cleanup.services import alerts
-from cleanup.services import schedules as schedule_service
+from cleanup.services.alerting import alerts
+from cleanup.services.automation import schedules as schedule_service
 
 _CHANGEABLE = schedule_service.CHANGEABLE
 

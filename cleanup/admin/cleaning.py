@@ -22,8 +22,11 @@ from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, TooLargeToPr
 from cleanup.models import Hold, Run
 from cleanup.names import safe
 from cleanup.permissions import CLEANING, Permission
-from cleanup.services import applications, confirmations, previews
-from cleanup.services.consolidation import Inclusion
+from cleanup.services.folders import applications
+from cleanup.services.merging import confirmation
+from cleanup.services.merging.consolidation import Inclusion
+from cleanup.services.merging.preview import Preview, is_large
+from cleanup.services.merging.preview import preview as preview_of
 
 #: Applications that the buttons for the worst ones mean.
 FIRST = 10
@@ -90,7 +93,7 @@ class CleaningPages(Pages):
 
     def _preview(self, request: HttpRequest, key: str, *, status: int = 200) -> HttpResponse:
         try:
-            found = previews.preview(using=doors.database(), application_id=key)
+            found = preview_of(using=doors.database(), application_id=key)
         except (InvalidKey, UnknownObject):
             raise Http404 from None
         except TooLargeToPreview as error:
@@ -152,7 +155,7 @@ class CleaningPages(Pages):
         if side not in ("before", "after") or not start.isdecimal() or len(start) > 9:
             raise Http404
         try:
-            found = previews.preview(using=doors.database(), application_id=unquote(key))
+            found = preview_of(using=doors.database(), application_id=unquote(key))
         except CleanupError:
             raise Http404 from None
         drawn = self._drawing(found, cast("Side", side)).part(folder=folder, start=int(start))
@@ -167,7 +170,7 @@ class CleaningPages(Pages):
             back=reverse("admin:cleanup_preview", args=[key]),
         )
 
-    def _drawing(self, found: previews.Preview, side: Side) -> Drawing:
+    def _drawing(self, found: Preview, side: Side) -> Drawing:
         def part(**parameters: Any) -> str:
             return reverse("admin:cleanup_preview_part", args=[quote(found.application_id)], query=parameters)
 
@@ -186,7 +189,7 @@ class CleaningPages(Pages):
         keys, first = request.GET.getlist("application"), request.GET.get("first", "")
         if "signed_out" in request.GET:
             messages.warning(request, sentences.not_done(signed_out=True))
-        if not keys and first.isdecimal() and len(first) <= 3 and 1 <= int(first) <= confirmations.MOST:
+        if not keys and first.isdecimal() and len(first) <= 3 and 1 <= int(first) <= confirmation.MOST:
             return self._worst(request, int(first))
         if request.GET.get("from") == "preview" and len(keys) == 1:
             reason = {"reason": request.GET["reason"]} if request.GET.get("reason") else None
@@ -200,7 +203,7 @@ class CleaningPages(Pages):
 
     def _worst(self, request: HttpRequest, number: int, *, dry_run: bool = False) -> HttpResponse:
         using = doors.database()
-        found = doors.attempt(request, lambda: confirmations.worst(using=using, number=number))
+        found = doors.attempt(request, lambda: confirmation.worst(using=using, number=number))
         if found is None:
             return redirect("admin:cleanup_applications")
         if not found:
@@ -208,13 +211,13 @@ class CleaningPages(Pages):
                 request,
                 "clean_up",
                 title=_title(dry_run=dry_run),
-                why=sentences.none_to_clean_up(confirmations.why_none(using=using)),
+                why=sentences.none_to_clean_up(confirmation.why_none(using=using)),
             )
         return self._confirmation(request, found, dry_run=dry_run, worst=True)
 
     def _chosen(self, request: HttpRequest, keys: list[str], *, status: int = 200) -> HttpResponse:
         using = doors.database()
-        found = doors.attempt(request, lambda: confirmations.prospects(using=using, applications=keys))
+        found = doors.attempt(request, lambda: confirmation.prospects(using=using, applications=keys))
         if found is None:
             return redirect("admin:cleanup_applications")
         return self._confirmation(request, found, status=status)
@@ -222,7 +225,7 @@ class CleaningPages(Pages):
     def _confirmation(
         self,
         request: HttpRequest,
-        found: Sequence[confirmations.Prospect],
+        found: Sequence[confirmation.Prospect],
         *,
         status: int = 200,
         dry_run: bool = False,
@@ -274,10 +277,10 @@ class CleaningPages(Pages):
 
         def start() -> Run:
             wanted = one and bool(request.POST.get("include_large"))
-            large = wanted and previews.is_large(using=using, application_id=keys[0])
-            now = confirmations.prospects(using=using, applications=keys, include=Inclusion(held=held))
+            large = wanted and is_large(using=using, application_id=keys[0])
+            now = confirmation.prospects(using=using, applications=keys, include=Inclusion(held=held))
             if not large:
-                confirmations.refuse_if_stale(now=now, confirmed=dict(zip(keys, hashes, strict=False)))
+                confirmation.refuse_if_stale(now=now, confirmed=dict(zip(keys, hashes, strict=False)))
             return doors.service().start_cleanup(
                 applications=[prospect.application_id for prospect in now],
                 include_held=held,
@@ -303,7 +306,7 @@ class CleaningPages(Pages):
     @doors.needs(Permission.CLEAN_EVERYTHING)
     def clean_up_everything(self, request: HttpRequest) -> HttpResponse:
         """Ask for the number of applications to be typed in; start a cleanup of all when it is right."""
-        aside = confirmations.why_none(using=doors.database())
+        aside = confirmation.why_none(using=doors.database())
         total = aside.affected - aside.held - aside.large  # a run tries again what was refused
         wrong = False
         if request.method == "POST":
@@ -347,14 +350,14 @@ def _title(*, dry_run: bool) -> str:
 
 def _wrong_number(request: HttpRequest, keys: Sequence[str]) -> HttpResponse | None:
     """Lead back to the list where nothing was selected, or more than can be confirmed together."""
-    if 1 <= len(keys) <= confirmations.MOST:
+    if 1 <= len(keys) <= confirmation.MOST:
         return None
-    messages.error(request, sentences.wrong_number(len(keys), most=confirmations.MOST))
+    messages.error(request, sentences.wrong_number(len(keys), most=confirmation.MOST))
     place = {name: request.GET[name] for name in ("q", "after") if request.GET.get(name)}
     return redirect(reverse("admin:cleanup_applications", query=place or None))
 
 
-def _prospect(row: confirmations.Prospect) -> str:
+def _prospect(row: confirmation.Prospect) -> str:
     if row.obstacle:
         return sentences.obstacle(row.obstacle)
     return sentences.merged(row.folders_removed, row.files_moved) if row.folders_removed else "There is nothing to do."

@@ -20,7 +20,8 @@ from cleanup.admin.undo import UndoPages
 from cleanup.models import Alert, Control, Run, Schedule
 from cleanup.names import safe
 from cleanup.permissions import Permission, to_adopt
-from cleanup.services import AutomatedCleanupService, origin, overview
+from cleanup.services import AutomatedCleanupService, origin
+from cleanup.services.monitoring import dashboard
 
 HOME = "admin:cleanup_control_changelist"
 
@@ -49,7 +50,7 @@ class ControlAdmin(Register):
     @doors.needs(Permission.LOOK)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show how things are."""
-        found = overview.overview(using=doors.database())
+        found = dashboard.overview(using=doors.database())
         return TemplateResponse(
             request,
             "admin/cleanup/control.html",
@@ -68,7 +69,7 @@ class ControlAdmin(Register):
     @doors.needs(Permission.LOOK)
     def now_view(self, request: HttpRequest) -> HttpResponse:
         """Return what changes on the cleanup page while something runs; the page asks for it again and again."""
-        found = overview.overview(using=doors.database())
+        found = dashboard.overview(using=doors.database())
         return render(request, "admin/cleanup/now.html", _shown(found))
 
     @doors.deed(Permission.CHECK)
@@ -137,7 +138,7 @@ class ControlAdmin(Register):
         return redirect(HOME)
 
 
-def _shown(found: overview.Overview) -> dict[str, Any]:
+def _shown(found: dashboard.Overview) -> dict[str, Any]:
     verification, known = found.verification, found.knowledge
     return {
         "health": copied_health() if found.copied else health(_standing(found)),
@@ -166,7 +167,7 @@ def _shown(found: overview.Overview) -> dict[str, Any]:
     }
 
 
-def _standing(found: overview.Overview) -> Standing:
+def _standing(found: dashboard.Overview) -> Standing:
     latest = next((run for run in found.recent if run.kind == Run.Kind.CLEANUP), None)
     known = found.knowledge
     return Standing(
@@ -203,7 +204,7 @@ def _run(run: Run, *, silent: bool) -> dict[str, Any]:
     }
 
 
-def _schedule(schedule: Schedule, found: overview.Overview) -> dict[str, Any]:
+def _schedule(schedule: Schedule, found: dashboard.Overview) -> dict[str, Any]:
     overdue = schedule.name in found.overdue
     return {
         "pk": schedule.pk,

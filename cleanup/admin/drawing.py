@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from cleanup.admin import sentences
-from cleanup.services.previews import Fate, FolderPreview, Line, Preview
+from cleanup.services.merging.preview import Fate, FolderPreview, Line, Preview
 
 Side = Literal["before", "after"]
 

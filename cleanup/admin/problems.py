@@ -10,7 +10,7 @@ from cleanup.admin import doors, sentences, states
 from cleanup.admin.registers import Register, application, link, list_link
 from cleanup.models import Finding, Verification
 from cleanup.names import safe
-from cleanup.services.findings import CODES
+from cleanup.services.integrity.findings import CODES
 
 
 @admin.register(Verification)

@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from cleanup.admin import doors, sentences
 from cleanup.names import safe
 from cleanup.permissions import Permission
-from cleanup.services import applications
+from cleanup.services.folders import applications
 
 #: Entries that a list can be paged through.
 MOST_LISTED = 5_000

@@ -17,7 +17,7 @@ from cleanup.admin.standing import no_progress
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.names import safe
 from cleanup.permissions import CONTROLLING, Permission, to_control
-from cleanup.services.silence import silent_for
+from cleanup.services.runs.signs_of_life import silent_for
 
 
 def _address(_request: HttpRequest, run_id: Any) -> str:

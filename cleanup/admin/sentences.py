@@ -14,8 +14,8 @@ from cleanup.exceptions import CleanupError
 from cleanup.models import ConsistencyCheck, Hold, Result, RollbackPoint, Run, Schedule, Verification
 from cleanup.names import safe
 from cleanup.queries import SetAside
-from cleanup.services.folder_history import FolderEvent
-from cleanup.services.previews import Fate, FolderPreview, GroupPreview, Preview, Reason
+from cleanup.services.folders.history import FolderEvent
+from cleanup.services.merging.preview import Fate, FolderPreview, GroupPreview, Preview, Reason
 
 NOTHING_DELETED = "Nothing is deleted from any file."
 

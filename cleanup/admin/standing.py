@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from cleanup.admin.sentences import counted, day, duration, listed, schedule_name
 from cleanup.models import Run
-from cleanup.services.silence import AT_WORK
+from cleanup.services.runs.signs_of_life import AT_WORK
 
 Level = Literal["good", "attention", "unknown", "running"]
 

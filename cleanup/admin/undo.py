@@ -15,9 +15,10 @@ from cleanup.exceptions import CleanupError, TooLargeToPreview
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.names import safe
 from cleanup.permissions import Permission
-from cleanup.services import applications, waiting
-from cleanup.services.not_restored import left_behind
-from cleanup.services.reports import RollbackResult
+from cleanup.services.folders import applications
+from cleanup.services.results import RollbackResult
+from cleanup.services.runs import wait_limit
+from cleanup.services.runs.not_restored import left_behind
 
 #: Undo records of a run that a confirmation looks into one by one; of more, it tells the totals.
 MOST_LOOKED_INTO = 20
@@ -85,7 +86,7 @@ class UndoPages(Pages):
         self, request: HttpRequest, what: str, rollback_id: UUID, back: str, *, not_restored: str = ""
     ) -> HttpResponse:
         try:
-            waiting.refuse_if_large_undo(using=doors.database(), rollback_id=rollback_id)
+            wait_limit.refuse_if_large_undo(using=doors.database(), rollback_id=rollback_id)
             found = doors.service().preview_rollback(rollback_id)
         except TooLargeToPreview:
             return self._page(request, what, sentences.TOO_LARGE_TO_LOOK_INTO, None, back, not_restored=not_restored)

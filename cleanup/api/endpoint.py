@@ -30,7 +30,8 @@ from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Run
 from cleanup.permissions import Permission
-from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, idempotency
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from cleanup.services.runs import idempotency
 
 
 class Keyed(Enum):

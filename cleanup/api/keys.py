@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup.api.problems import Invalid
-from cleanup.services.idempotency import Asked
+from cleanup.services.runs.idempotency import Asked
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[!-~]{1,255}")

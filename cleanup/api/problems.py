@@ -23,7 +23,7 @@ from rest_framework.response import Response
 from cleanup.api.parsing import BodyTooLarge
 from cleanup.exceptions import ApplicationError, CleanupError, Refused, UsageError
 from cleanup.services.errors import classify
-from cleanup.services.reports import Conflict
+from cleanup.services.results import Conflict
 
 logger = logging.getLogger(__name__)
 

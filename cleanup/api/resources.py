@@ -18,7 +18,7 @@ from cleanup.models import (
     SnapshotRow,
     Verification,
 )
-from cleanup.services.schedules import CHANGEABLE
+from cleanup.services.automation.schedules import CHANGEABLE
 
 
 class RunResource(serializers.ModelSerializer[Run]):

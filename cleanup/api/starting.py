@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from cleanup.api.resources import url_of_run
 from cleanup.models import Run
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.reports import JSON
+from cleanup.services.results import JSON
 
 
 def accepted(run: Run, document: JSON) -> Response:

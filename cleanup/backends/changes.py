@@ -213,7 +213,7 @@ class StructureTable:
 
 @dataclass(frozen=True, slots=True)
 class RowConflict:
-    """One row that was not restored, and why (codes of ``reports.Conflict``)."""
+    """One row that was not restored, and why (codes of ``results.Conflict``)."""
 
     point: int
     table: TableName

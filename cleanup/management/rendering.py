@@ -12,8 +12,8 @@ from cleanup.models import Result
 from cleanup.names import safe
 from cleanup.phrases import as_time, with_reason
 from cleanup.services import CleanupReport, RollbackResult
-from cleanup.services.collisions import setting_of as collision_setting
-from cleanup.services.reports import JSON, Conflict, Copy, FolderCleanupResult, NotRestored
+from cleanup.services.merging.collisions import setting_of as collision_setting
+from cleanup.services.results import JSON, Conflict, Copy, FolderCleanupResult, NotRestored
 
 BAD, GOOD, WARN = "bold red", "green", "yellow"
 

@@ -1,7 +1,7 @@
 """Alerts: what is wrong, or was, and whether anybody has been told.
 
 One row from the moment a cause is first seen until it is gone; a cause that comes back is a new row. Rows hold codes,
-counts and ids, never the names of folders, files or people. ``cleanup.services.alerts`` is the only writer.
+counts and ids, never the names of folders, files or people. ``cleanup.services.alerting.alerts`` is the only writer.
 """
 
 from django.db import models

@@ -177,7 +177,7 @@ class ScheduledRun(models.Model):
 class Tick(models.Model):
     """A seat at some background work: who may work at it now, until when, and which delivery is expected.
 
-    See the note in ``cleanup.services.ticks``.
+    See the note in ``cleanup.services.background.leases``.
     """
 
     class Kind(models.TextChoices):

@@ -124,7 +124,7 @@ class Run(models.Model):
     code_version = models.CharField(max_length=32)
     database_identity = models.CharField(max_length=255)
     total_applications = models.PositiveIntegerField(default=0)
-    # The sums of its results at every moment; see Note [Totals of a run] in ``cleanup.services.totals``.
+    # The sums of its results at every moment; see Note [Totals of a run] in ``cleanup.services.runs.totals``.
     done_applications = models.PositiveIntegerField(default=0)
     failed_applications = models.PositiveIntegerField(default=0)
     held_applications = models.PositiveIntegerField(default=0)

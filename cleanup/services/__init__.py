@@ -1,9 +1,9 @@
 """The public services of the default database, and the types they speak in."""
 
-from cleanup.services.automation import AutomatedCleanupService
-from cleanup.services.database import DatabaseCleanupService
-from cleanup.services.folders import FolderPlace, FolderStructure
-from cleanup.services.reports import CleanupReport, Conflict, FolderCleanupResult, Progress, RollbackResult
+from cleanup.services.automation.service import AutomatedCleanupService
+from cleanup.services.facade import DatabaseCleanupService
+from cleanup.services.folders.structure import FolderPlace, FolderStructure
+from cleanup.services.results import CleanupReport, Conflict, FolderCleanupResult, Progress, RollbackResult
 from cleanup.services.rollback_data import RollbackData
 
 #: The service of the default database; ``DatabaseCleanupService(using=alias)`` serves another.

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from cleanup.models import RollbackPoint
-from cleanup.services.reports import JSON
+from cleanup.services.results import JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ def measure() -> list[dict[str, object]]:
     from django.test import Client
     from django.urls import reverse
 
-    from cleanup.services.applications import affected_page
+    from cleanup.services.folders.applications import affected_page
 
     settings.ALLOWED_HOSTS = ["*"]
     client = Client()

@@ -29,7 +29,8 @@ from django.urls import reverse
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cleanup.permissions import Permission
-from cleanup.services import AutomatedCleanupService, clusters
+from cleanup.services import AutomatedCleanupService
+from cleanup.services.background import clusters
 from tests import databases
 
 ROOT = Path(__file__).resolve().parent.parent.parent

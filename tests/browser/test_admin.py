@@ -12,7 +12,8 @@ from playwright.sync_api import Locator
 
 from cleanup.models import Alert, ConsistencyCheck, Hold, RollbackPoint, Run, Schedule, Verification
 from cleanup.permissions import Permission
-from cleanup.services import DatabaseCleanupService, runs
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.runs import lifecycle
 from tests.browser.conftest import ALIAS, Person
 from tests.integration.trees import Tree, assert_tree, tree
 from tests.parts import File
@@ -300,8 +301,8 @@ class TestTheFirstSentence:
 class TestAWorkerThatIsGone:
     @pytest.fixture
     def running(self, messy) -> Iterator[Run]:
-        run = runs.create_cleanup(
-            using=ALIAS, options=runs.Options(applications=(messy.application,)), actor=runs.Actor()
+        run = lifecycle.create_cleanup(
+            using=ALIAS, options=lifecycle.Options(applications=(messy.application,)), actor=lifecycle.Actor()
         )
         rows = Run.objects.using(ALIAS).filter(pk=run.pk)
         rows.update(status="running", created_at=Now() - timedelta(hours=1), heartbeat_at=Now())

@@ -6,7 +6,8 @@ from django.test.utils import isolate_apps
 
 from cleanup import exceptions, folder_tables
 from cleanup.models import Run
-from cleanup.services import DatabaseCleanupService, arrivals, workers
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.runs import late_arrivals, worker
 from tests.integration.trees import dump, execute, fetch, is_postgresql, key_type, raw, tree
 
 
@@ -212,7 +213,7 @@ def test_columns_of_any_name_are_moved_and_restored(scratch_database, column):
 class TestRollbackOfARun:
     def test_undoes_the_newest_first(self, scratch_database, monkeypatch):
         """What was removed first may name a folder that was removed after it."""
-        monkeypatch.setattr(workers, "FIRST_BATCH", 1)
+        monkeypatch.setattr(worker, "FIRST_BATCH", 1)
         column = f"template {key_type(scratch_database)} REFERENCES :folders"
         execute(scratch_database, f"ALTER TABLE :folders ADD COLUMN {column}")
         first, second = tree(scratch_database, "A, gone:A"), tree(scratch_database, "A, gone:A")
@@ -267,12 +268,12 @@ class TestLateArrival:
         execute(scratch_database, f"CREATE TABLE memo (id integer PRIMARY KEY, {unique})")
         made = tree(scratch_database, "stays:A, gone:A")
         execute(scratch_database, "INSERT INTO memo VALUES (1, %s)", raw(scratch_database, made["stays"]))
-        original = arrivals.LateArrivals.sweep
+        original = late_arrivals.LateArrivals.sweep
 
         def sweep(self, **options):
             execute(scratch_database, "INSERT INTO memo VALUES (2, %s)", raw(scratch_database, made["gone"]))
             return original(self, **options)
 
-        monkeypatch.setattr(arrivals.LateArrivals, "sweep", sweep)
+        monkeypatch.setattr(late_arrivals.LateArrivals, "sweep", sweep)
         report = DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
         assert report.status == Run.Status.COMPLETED

@@ -11,8 +11,8 @@ from django.db.models.functions import Now
 
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Alert, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
-from cleanup.services import alerts
-from cleanup.services.database import DatabaseCleanupService
+from cleanup.services.alerting import alerts
+from cleanup.services.facade import DatabaseCleanupService
 from tests.integration.test_channels import listening
 from tests.integration.test_runs import interfering
 from tests.integration.trees import execute, fetch, tree

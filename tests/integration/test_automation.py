@@ -28,20 +28,13 @@ from cleanup.models import (
     Tick,
     Verification,
 )
-from cleanup.services import (
-    AutomatedCleanupService,
-    DatabaseCleanupService,
-    automation,
-    background,
-    clusters,
-    errands,
-    heartbeat,
-    runs,
-    schedules,
-    silence,
-    ticks,
-)
-from cleanup.services.alerts import evaluate
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from cleanup.services.alerting.alerts import evaluate
+from cleanup.services.automation import heartbeat, schedules
+from cleanup.services.automation import service as automation
+from cleanup.services.background import clusters, dispatch, leases
+from cleanup.services.integrity import consistency_check
+from cleanup.services.runs import lifecycle, signs_of_life
 from tests.integration.test_command import run_command
 from tests.integration.trees import assert_tree, tree
 
@@ -431,7 +424,7 @@ class TestASchedulesTime:
         assert status["schedules"]["full_cleanup"]["overdue"] is False
 
     def test_records_why_it_failed(self, database, queue, monkeypatch):
-        monkeypatch.setattr(errands.checking.integrity, "verify", lambda **_: 1 / 0)
+        monkeypatch.setattr(consistency_check, "verify_now", lambda **_: 1 / 0)
         make_due(database, "integrity_verification")
         heartbeat.heartbeat(using=database)
         deliver(queue)
@@ -473,7 +466,7 @@ class TestACheck:
         check = service.start_check()
         for _ in range(4):
             (_, arguments) = queue.pop()
-            ticks.take(using=database, tick_id=arguments[1], token=arguments[2])  # and the worker is gone
+            leases.take(using=database, tick_id=arguments[1], token=arguments[2])  # and the worker is gone
             Tick.objects.using(database).update(lease_expires_at=Now())
             heartbeat.heartbeat(using=database)
         deliver(queue)
@@ -616,7 +609,7 @@ class TestABackgroundRunThatCannotGoOn:
     def test_is_paused_when_its_workers_are_lost_again_and_again(self, database, service, queue):
         tree(database, "Loan, Loan")
         run = service.start_cleanup()
-        Tick.objects.using(database).update(attempts=background.LOSSES)
+        Tick.objects.using(database).update(attempts=dispatch.LOSSES)
         deliver(queue)
         run.refresh_from_db()
         assert (run.status, "lost" in run.status_reason) == ("paused", True)
@@ -739,7 +732,7 @@ class TestTheCheckAfterARun:
 class TestARunWithoutASignOfLife:
     def run(self, using: str, **fields) -> Run:
         tree(using, "Loan, Loan")
-        run = runs.create_cleanup(using=using, options=runs.Options(), actor=runs.Actor())
+        run = lifecycle.create_cleanup(using=using, options=lifecycle.Options(), actor=lifecycle.Actor())
         Run.objects.using(using).filter(pk=run.pk).update(status="running", **fields)
         return run
 
@@ -750,19 +743,19 @@ class TestARunWithoutASignOfLife:
     def test_is_not_told_of_one_that_has_just_been_resumed(self, database, automated):
         run = self.run(database, created_at=Now() - timedelta(hours=1), heartbeat_at=Now() - timedelta(minutes=50))
         run.refresh_from_db()
-        runs.halt(using=database, run=run, reason="a test")
-        runs.reopen(using=database, run=run, retry_failed=False)
+        lifecycle.halt(using=database, run=run, reason="a test")
+        lifecycle.reopen(using=database, run=run, retry_failed=False)
         assert automated.get_service_status()["active_run"]["silent_seconds"] is None
 
     @pytest.mark.only("postgresql")
     def test_is_not_told_of_a_batch_that_takes_long(self, database, service, monkeypatch):
-        monkeypatch.setattr(silence, "SIGN_EVERY", 0.2)
+        monkeypatch.setattr(signs_of_life, "SIGN_EVERY", 0.2)
         run = self.run(database, created_at=Now() - timedelta(hours=1), heartbeat_at=Now() - timedelta(minutes=2))
-        signs = silence.Signs(using=database, run=run)
+        signs = signs_of_life.Signs(using=database, run=run)
         with signs.kept(), transaction.atomic(using=database):
             Result.objects.using(database).filter(run=run).update(status="in_progress")
             time.sleep(1)
-        assert silence.silent_for(using=database, run=Run.objects.using(database).get(pk=run.pk)) is None
+        assert signs_of_life.silent_for(using=database, run=Run.objects.using(database).get(pk=run.pk)) is None
 
 
 class TestHistory:

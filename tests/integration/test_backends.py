@@ -32,7 +32,7 @@ from cleanup.backends.conditions import Condition
 from cleanup.exceptions import CountMismatch, UnkeyedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
-from cleanup.services.collisions import Places
+from cleanup.services.merging.collisions import Places
 from tests.integration.trees import assert_tree, dump, execute, fetch, is_postgresql, key_type, new_key, raw, tree
 
 STEP = 3

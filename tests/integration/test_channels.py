@@ -21,7 +21,8 @@ from django.db.models.functions import Now
 
 from cleanup.exceptions import MisconfiguredSetting
 from cleanup.models import Alert, Verification
-from cleanup.services import DatabaseCleanupService, addresses, alerts, channels
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.alerting import addresses, alerts, channels
 from tests.integration.trees import tree
 
 NAME = "Tax return of Ms Example"

@@ -11,7 +11,9 @@ from django.db import connections, transaction
 
 from cleanup import exceptions
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
-from cleanup.services import DatabaseCleanupService, consolidation, runs
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.merging import consolidation
+from cleanup.services.runs import lifecycle
 from tests.hostapp.models import Bookmark, Cover, Note, Scan, Tag, Watch
 from tests.integration.trees import (
     Tree,
@@ -649,7 +651,7 @@ class TestTableUnknownToDjango:
         assert made.folders == 1
 
     def test_without_a_key_refuses_an_application_whose_rows_came_late(self, scratch_database, monkeypatch):
-        monkeypatch.setattr(runs, "blocking_rows", lambda **_: [])
+        monkeypatch.setattr(lifecycle, "blocking_rows", lambda **_: [])
         execute(
             scratch_database,
             f"CREATE TABLE keyless (subject {key_type(scratch_database)} REFERENCES :folders, note text)",
@@ -783,20 +785,20 @@ class TestOneBadApplication:
 class TestOneApplication:
     def test_is_consolidated_beside_an_active_run(self, database):
         made = tree(database, "A, A(1)")
-        active = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        active = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         assert consolidated(database, made).folders_removed == 1
-        assert runs.active_cleanup(using=database).pk == active.pk
+        assert lifecycle.active_cleanup(using=database).pk == active.pk
 
     def test_is_not_done_again_by_that_run(self, database):
         made = tree(database, "A, A(1)")
-        active = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        active = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         consolidated(database, made)
         report = DatabaseCleanupService(using=database).resume(active.pk)
         assert [(r.status, r.folders_removed) for r in report.results] == [("completed", 0)]
 
     def test_refuses_a_second_whole_run(self, database):
         tree(database, "A, A(1)")
-        active = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        active = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         with pytest.raises(exceptions.Busy, match=str(active.pk)):
             DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
 
@@ -834,7 +836,7 @@ class TestOneApplication:
 
     def test_gone_meanwhile_is_skipped(self, database):
         made, gone = tree(database, "A, A"), tree(database, "A, A")
-        active = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        active = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         with unchecked(database):
             Application.objects.using(database).filter(pk=gone.application).delete()
         report = DatabaseCleanupService(using=database).resume(active.pk)

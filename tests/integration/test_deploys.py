@@ -13,8 +13,9 @@ from cleanup import backends, exceptions
 from cleanup.models import QueuedApplication, Result, RollbackPoint, Run
 from cleanup.references import schema_changes
 from cleanup.references.readiness import ready_references
-from cleanup.services import DatabaseCleanupService, arrivals, runs
-from cleanup.services.folders import get_or_create_folder_structure
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.folders.structure import get_or_create_folder_structure
+from cleanup.services.runs import late_arrivals, lifecycle
 from tests import databases
 from tests.integration.trees import (
     Tree,
@@ -245,7 +246,9 @@ class TestBeforeTheFirstBatch:
     @pytest.mark.parametrize("verb", ["cleanup_all_duplicate_folders", "consolidate_duplicate_folders"])
     def test_a_foreign_key_is_seen(self, scratch_database, monkeypatch, verb):
         made = tree(scratch_database, DUPLICATES)
-        deployed = once_after(monkeypatch, runs, "create_cleanup", lambda: run_sql(scratch_database, *tags(CASCADE)))
+        deployed = once_after(
+            monkeypatch, lifecycle, "create_cleanup", lambda: run_sql(scratch_database, *tags(CASCADE))
+        )
         with deployed:
             arguments = [made.application] if verb.startswith("consolidate") else []
             getattr(service_of(scratch_database), verb)(*arguments)
@@ -256,7 +259,7 @@ class TestBeforeTheFirstBatch:
         made = tree(scratch_database, DUPLICATES)
         statements = ("CREATE TABLE memo (id integer PRIMARY KEY, folder_id KEYTYPE)",)
         with (
-            once_after(monkeypatch, runs, "create_cleanup", lambda: run_sql(scratch_database, *statements)),
+            once_after(monkeypatch, lifecycle, "create_cleanup", lambda: run_sql(scratch_database, *statements)),
             pytest.raises(exceptions.SchemaChanged, match=r"memo\.folder_id"),
         ):
             service_of(scratch_database).consolidate_duplicate_folders(made.application)
@@ -340,14 +343,14 @@ class TestLateArrivals:
         settings.CLEANUP_EXTRA_REFERENCES = ["memo.folder"]
         run_sql(database, "CREATE TABLE memo (id integer PRIMARY KEY, folder KEYTYPE)")
         made = tree(database, DUPLICATES)
-        original = arrivals.LateArrivals.sweep
+        original = late_arrivals.LateArrivals.sweep
 
         def sweep(self, **options):
             run_sql(database, *statements)
             execute(database, "INSERT INTO memo VALUES (1, %s)", raw(database, made["gone"]))
             return original(self, **options)
 
-        monkeypatch.setattr(arrivals.LateArrivals, "sweep", sweep)
+        monkeypatch.setattr(late_arrivals.LateArrivals, "sweep", sweep)
         report = service_of(database).cleanup_all_duplicate_folders()
         assert report.status == Run.Status.COMPLETED
         return made
@@ -389,7 +392,7 @@ class TestBesideOpenTransactions:
                         session.execute(sql(scratch_database, statement.replace("KEYTYPE", key_type(scratch_database))))
                     thread.start()
 
-                with once_after(monkeypatch, runs, "create_cleanup", begin):
+                with once_after(monkeypatch, lifecycle, "create_cleanup", begin):
                     yield
                 thread.join()
 
@@ -420,7 +423,7 @@ class TestBesideOpenTransactions:
             def begin() -> None:
                 session.execute(sql(scratch_database, tags()[0].replace("KEYTYPE", key_type(scratch_database))))
 
-            with once_after(monkeypatch, runs, "create_cleanup", begin):
+            with once_after(monkeypatch, lifecycle, "create_cleanup", begin):
                 report = service_of(scratch_database).cleanup_all_duplicate_folders()
             session.rollback()
         assert report.status == "paused"

@@ -13,8 +13,8 @@ from cleanup import backends
 from cleanup.exceptions import ProofFailed
 from cleanup.models import Result, Run
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.concurrency.retry import patiently
 from cleanup.services.errors import classify
-from cleanup.services.retries import patiently
 from tests import databases
 from tests.integration.test_runs import add_trigger, interfering, make_stubborn, once
 from tests.integration.trees import execute, fetch, named, sql, tree

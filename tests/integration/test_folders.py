@@ -15,7 +15,7 @@ from django.utils import timezone
 from cleanup import exceptions
 from cleanup.models import File, Folder, Hold, QueuedApplication, Result, RollbackPoint, Run, StructureLock
 from cleanup.services import DatabaseCleanupService, cleanup_service
-from cleanup.services.folders import get_or_create_folder, get_or_create_folder_structure
+from cleanup.services.folders.structure import get_or_create_folder, get_or_create_folder_structure
 from tests.hostapp.models import OWN_MODELS, Case, Document, Section
 from tests.integration.trees import assert_tree, dump, execute, fetch, is_postgresql, new_key, tree, unchecked
 

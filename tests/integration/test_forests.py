@@ -19,7 +19,7 @@ from django.contrib.contenttypes.models import ContentType
 from cleanup.exceptions import RollbackConflict, WouldDetach
 from cleanup.models import Hold, RollbackPoint
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.findings import ERRORS
+from cleanup.services.integrity.findings import ERRORS
 from tests import databases
 from tests.hostapp.models import TAGGED, Bookmark, Note, Tag, Watch
 from tests.integration.trees import START, dump, execute, new_key, raw, spellings, unchecked

@@ -17,8 +17,8 @@ from cleanup import queries
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.guard_names import Guard
 from cleanup.models import Finding, RemovedFolder, RollbackPoint, SnapshotLayout, Verification
-from cleanup.services import integrity
-from cleanup.services.anomalies import Edge, alike, in_cycles
+from cleanup.services.integrity import verification
+from cleanup.services.integrity.analysis import Edge, alike, in_cycles
 from tests.hostapp.models import Bookmark, Note, Scan, Watch
 from tests.integration.trees import (
     Tree,
@@ -103,13 +103,13 @@ class Expectation:
     def expect(self, alias, loan, other):
         def expect(code: str, key: str, application: str | None) -> dict:
             """Expect this finding and no other, in the whole and in its application; return it."""
-            report = integrity.verify(using=alias)
+            report = verification.verify(using=alias)
             assert found(report) == [(code, key, application)]
             if application in (loan.application, other.application):
-                scoped = integrity.verify(using=alias, application_id=application)
+                scoped = verification.verify(using=alias, application_id=application)
                 assert found(scoped) == found(report)
                 sound = other if application == loan.application else loan
-                assert found(integrity.verify(using=alias, application_id=sound.application)) == []
+                assert found(verification.verify(using=alias, application_id=sound.application)) == []
             (finding,) = [finding for finding in report["findings"] if finding["code"] == code]
             assert report["verification_passed"] is (finding["severity"] == "warning")
             self.assert_hint_runs(alias, finding)
@@ -136,7 +136,7 @@ class Corruption(Expectation):
     # Errors.
 
     def test_nothing_is_found_in_sound_tables(self, alias, loan, other):
-        report = integrity.verify(using=alias)
+        report = verification.verify(using=alias)
 
         assert report["verification_passed"]
         assert found(report) == []
@@ -183,17 +183,17 @@ class Corruption(Expectation):
 
         expected = sorted(("cycle", loan[label], loan.application) for label in ("photos", "old"))
 
-        assert found(integrity.verify(using=alias)) == expected
-        assert found(integrity.verify(using=alias, application_id=loan.application)) == expected
+        assert found(verification.verify(using=alias)) == expected
+        assert found(verification.verify(using=alias, application_id=loan.application)) == expected
 
     def test_cycle_through_two_applications(self, alias, loan, other):
         change(alias, Folder, loan["photos"], parent_id=other["docs"])
         change(alias, Folder, other["docs"], parent_id=loan["photos"])
 
         for application, key in ((loan.application, loan["photos"]), (other.application, other["docs"])):
-            report = integrity.verify(using=alias, application_id=application)
+            report = verification.verify(using=alias, application_id=application)
             assert found(report) == [("cycle", key, application), ("foreign_parent", key, application)]
-        assert integrity.verify(using=alias)["counts"]["cycle"] == 2
+        assert verification.verify(using=alias)["counts"]["cycle"] == 2
 
     def test_foreign_parent(self, alias, loan, other, expect):
         change(alias, Folder, loan["photos"], parent_id=other["docs"])
@@ -250,7 +250,7 @@ class Corruption(Expectation):
             row = make[model]()
 
         if points == "at a folder":
-            assert found(integrity.verify(using=alias)) == []
+            assert found(verification.verify(using=alias)) == []
         else:
             finding = expect("dangling_reference", str(row.pk), None)
             assert finding["detail"]["folder"] == MISSING
@@ -261,7 +261,7 @@ class Corruption(Expectation):
         user_type = ContentType.objects.db_manager(alias).get(app_label="auth", model="user")
         Note.objects.using(alias).create(content_type=user_type, object_id=MISSING, text="")
 
-        assert found(integrity.verify(using=alias)) == []
+        assert found(verification.verify(using=alias)) == []
 
     # Warnings.
 
@@ -360,12 +360,12 @@ class TestNames(Expectation):
         change(alias, Folder, loan["docs"], name=one)
         change(alias, Folder, loan["photos"], name=another)
 
-        assert found(integrity.verify(using=alias)) == []
+        assert found(verification.verify(using=alias)) == []
 
     def test_names_alike_under_different_parents(self, alias, loan):
         change(alias, Folder, loan["old"], name="docs")
 
-        assert found(integrity.verify(using=alias)) == []
+        assert found(verification.verify(using=alias)) == []
 
     @pytest.mark.parametrize("name", ["", " ", "\t\n", "\u2003\u00a0"])
     def test_blank_name(self, alias, loan, expect, name):
@@ -376,14 +376,14 @@ class TestNames(Expectation):
 
 class TestGuardsMissing:
     def hints(self, database: str) -> dict[str, str]:
-        report = integrity.verify(using=database)
+        report = verification.verify(using=database)
         return {f["object_key"]: f["hint"] for f in report["findings"] if f["code"] == "guards_missing"}
 
     def test_are_all_named(self, database):
         assert set(self.hints(database)) == set(Guard)
 
     def test_do_not_fail_a_verification(self, database):
-        assert integrity.verify(using=database)["verification_passed"]
+        assert verification.verify(using=database)["verification_passed"]
 
     def test_are_put_in_place_by_their_hint(self, scratch_database):
         (hint,) = set(self.hints(scratch_database).values())
@@ -419,7 +419,7 @@ class TestTableWithACompositeKey:
             execute(database, insert, raw(database, loan["top"]), raw(database, loan.application, Application), 1)
             execute(database, insert, raw(database, MISSING), raw(database, loan.application, Application), 2)
 
-        report = integrity.verify(using=database)
+        report = verification.verify(using=database)
 
         assert found(report) == [("dangling_reference", f"{MISSING},2", None)]
 
@@ -433,7 +433,7 @@ class TestReport:
             execute(database, "DELETE FROM :folders WHERE :folders.key = %s", raw(database, orphan["lost"]))
             Folder.objects.using(database).create(id=new_key(), name="Lost", parent_id=MISSING, application_id=NOBODY)
 
-        report = integrity.verify(using=database)
+        report = verification.verify(using=database)
 
         assert {name: report[name] for name in ("duplicate_parent_folders", "duplicate_child_folders")} == {
             "duplicate_parent_folders": 1,
@@ -444,16 +444,16 @@ class TestReport:
     def test_is_json(self, database):
         tree(database, "Loan*2")
 
-        report = integrity.verify(using=database)
+        report = verification.verify(using=database)
 
         assert json.loads(json.dumps(report)) == report
 
     def test_is_the_same_in_ranges(self, database, monkeypatch):
         self.messy(database)
-        whole = integrity.verify(using=database)
+        whole = verification.verify(using=database)
 
-        monkeypatch.setattr(integrity, "application_ranges", partial(queries.application_ranges, per_range=2))
-        ranged = integrity.verify(using=database)
+        monkeypatch.setattr(verification, "application_ranges", partial(queries.application_ranges, per_range=2))
+        ranged = verification.verify(using=database)
 
         assert found(ranged) == found(whole)
         assert ranged["counts"] == whole["counts"]
@@ -477,7 +477,7 @@ class TestReport:
         change(database, Folder, looped["own"], parent_id=looped["own"])
         tree(database, "Loan/{Docs, docs}")
 
-        report = integrity.verify(using=database)
+        report = verification.verify(using=database)
 
         assert report["inconsistent_applications"] == sorted([loan.application, looped.application])
 
@@ -486,7 +486,7 @@ class TestReport:
             tree(database, "Loan*2")
         monkeypatch.setattr("cleanup.conf.list_limit", lambda: 3)
 
-        report = integrity.verify(using=database)
+        report = verification.verify(using=database)
 
         assert len(report["inconsistent_applications"]) == 3
         assert report["inconsistent_applications_left_out"] == 1
@@ -497,7 +497,7 @@ class TestReport:
         tree(database, "Loan/Docs*2")
         monkeypatch.setattr("cleanup.conf.list_limit", lambda: 5)
 
-        report = integrity.verify(using=database)
+        report = verification.verify(using=database)
 
         codes = Counter(finding["code"] for finding in report["findings"])
         assert codes == {"several_roots": 2, "same_named_siblings": 1, "guards_missing": 2}
@@ -506,23 +506,23 @@ class TestReport:
     def test_tells_progress(self, database):
         steps: list[tuple[int, int]] = []
 
-        integrity.verify(using=database, progress=lambda done, total: steps.append((done, total)))
+        verification.verify(using=database, progress=lambda done, total: steps.append((done, total)))
 
         assert [done for done, _ in steps] == list(range(1, steps[-1][1] + 1))
 
     def test_refuses_a_malformed_application(self, database):
         with pytest.raises(InvalidKey):
-            integrity.verify(using=database, application_id="x17")
+            verification.verify(using=database, application_id="x17")
 
     def test_refuses_an_unknown_application(self, database):
         with pytest.raises(UnknownObject):
-            integrity.verify(using=database, application_id=NOBODY)
+            verification.verify(using=database, application_id=NOBODY)
 
     def test_changes_no_mapped_row(self, database):
         tree(database, "Loan*2/Docs*2(a)")
         before = dump(database)
 
-        integrity.verify(using=database)
+        verification.verify(using=database)
 
         assert dump(database) == before
 
@@ -531,7 +531,7 @@ class TestStoredVerification:
     def test_is_there_after_a_whole_verification(self, database):
         loan = tree(database, "Loan*2")
 
-        report = integrity.verify(using=database, started_by="ann")
+        report = verification.verify(using=database, started_by="ann")
 
         stored = Verification.objects.using(database).get(pk=report["verification_id"])
         assert (stored.passed, stored.started_by, stored.counts) == (False, "ann", report["counts"])
@@ -545,7 +545,7 @@ class TestStoredVerification:
     def test_is_not_there_after_one_of_an_application(self, database):
         loan = tree(database, "Loan*2")
 
-        report = integrity.verify(using=database, application_id=loan.application)
+        report = verification.verify(using=database, application_id=loan.application)
 
         assert report["verification_id"] is None
         assert not Verification.objects.using(database).exists()
@@ -555,22 +555,22 @@ class TestStoredVerification:
         for _ in range(5):
             tree(database, "Loan*2")
 
-        report = integrity.verify(using=database)
+        report = verification.verify(using=database)
 
         assert report["counts"]["several_roots"] == 5
         assert Finding.objects.using(database).filter(code="several_roots").count() == 3
 
     def test_is_the_latest(self, database):
-        integrity.verify(using=database)
+        verification.verify(using=database)
         tree(database, "Loan*2")
-        report = integrity.verify(using=database)
+        report = verification.verify(using=database)
 
-        assert integrity.latest_verification(using=database) == report
+        assert verification.latest_verification(using=database) == report
 
     def test_is_not_the_latest_while_it_is_incomplete(self, database):
         Verification.objects.using(database).create()
 
-        assert integrity.latest_verification(using=database) is None
+        assert verification.latest_verification(using=database) is None
 
 
 class TestApplicationErrors:
@@ -581,7 +581,7 @@ class TestApplicationErrors:
         change(database, File, looped["b"], folder_id=MISSING)
         tree(database, "Loan*2")
 
-        counts = integrity.application_errors(
+        counts = verification.application_errors(
             using=database, application_ids=[loan.application, sound.application, looped.application]
         )
 
@@ -597,7 +597,7 @@ class TestApplicationErrors:
         merge_away(database, loan, removed=MISSING, survivor=loan["docs"])
         change(database, File, loan["a"], folder_id=MISSING)
 
-        counts = integrity.application_errors(using=database, application_ids=[loan.application])
+        counts = verification.application_errors(using=database, application_ids=[loan.application])
 
         assert counts == {(loan.application, "file_of_missing_folder"): 1}
 
@@ -606,7 +606,7 @@ class TestApplicationErrors:
         keys = [tree(database, "Loan/{Docs*2, Photos}").application for _ in range(applications)]
 
         with CaptureQueriesContext(connections[database]) as statements:
-            integrity.application_errors(using=database, application_ids=keys)
+            verification.application_errors(using=database, application_ids=keys)
 
         assert (
             len([query for query in statements if "SELECT" in query["sql"] and "set_config" not in query["sql"]]) == 4
@@ -638,7 +638,7 @@ class TestRole:
         execute(scratch_database, f"REVOKE SELECT ON hostapp_watch FROM {role}")
         execute(scratch_database, f"SET ROLE {role}")
 
-        report = integrity.verify(using=scratch_database)
+        report = verification.verify(using=scratch_database)
 
         assert [(code, key) for code, key, _ in found(report)] == [("not_checked", "watched_id")]
 
@@ -649,7 +649,7 @@ class TestRole:
         execute(scratch_database, f"SET ROLE {role}")
 
         with pytest.raises(Exception, match="row-level security"):
-            integrity.verify(using=scratch_database)
+            verification.verify(using=scratch_database)
 
 
 class TestAnomalies:
@@ -677,10 +677,10 @@ class TestDepth:
         Folder.objects.using(database).filter(pk=keys[0]).update(
             parent_id=Folder.objects.using(database).get(parent=None, name="Loan").pk
         )
-        assert found(integrity.verify(using=database)) == []
+        assert found(verification.verify(using=database)) == []
 
         change(database, Folder, keys[200], parent_id=keys[298])
 
-        report = integrity.verify(using=database)
+        report = verification.verify(using=database)
         assert report["counts"]["cycle"] == 99
-        assert integrity.verify(using=database, application_id=loan.application)["counts"]["cycle"] == 99
+        assert verification.verify(using=database, application_id=loan.application)["counts"]["cycle"] == 99

@@ -15,7 +15,7 @@ from cleanup.exceptions import DatabaseUnusable, PreflightFailed
 from cleanup.folder_tables import folder_tables
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.findings import CODES
+from cleanup.services.integrity.findings import CODES
 from tests.integration.test_audit import audit, promised
 from tests.integration.trees import dump, execute, fetch, is_postgresql
 

@@ -12,8 +12,8 @@ from cleanup import folder_tables
 from cleanup.models import RemovedFolder
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.arrivals import LateArrivals
-from cleanup.services.previews import preview
+from cleanup.services.merging.preview import preview
+from cleanup.services.runs.late_arrivals import LateArrivals
 from tests.integration.trees import dump, execute, fetch
 
 

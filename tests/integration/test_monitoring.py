@@ -18,8 +18,8 @@ from cleanup.logs import ContextFilter, JsonFormatter
 from cleanup.metrics import registry
 from cleanup.models import Alert, ConsistencyCheck, Heartbeat, Run, Schedule, Service
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.automation import AutomatedCleanupService
-from cleanup.services.health import health
+from cleanup.services.automation.service import AutomatedCleanupService
+from cleanup.services.monitoring.health import health
 from tests.integration.test_readme import blocks, section
 from tests.integration.trees import tree
 

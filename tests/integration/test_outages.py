@@ -12,7 +12,7 @@ from django.db import connections
 
 from cleanup.models import Result, Run
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.reports import Progress
+from cleanup.services.results import Progress
 from tests import databases, pgserver
 from tests.integration.test_command import MERGED, MESS, ROOT, command, environment, run_command
 from tests.integration.trees import assert_tree, execute, is_postgresql, tree

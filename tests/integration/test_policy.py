@@ -21,7 +21,8 @@ from cleanup.permissions import (
     to_control,
     to_run_schedule,
 )
-from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, clusters
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from cleanup.services.background import clusters
 from tests.integration.trees import tree
 
 # What is asked is the same on both databases.
@@ -195,9 +196,9 @@ class TestSchedules:
         tree(served, "Loan, Loan")
         Schedule.objects.using(served).update(dry_run_first=False)
         people[ALL].api("POST", "schedules/full_cleanup/run")
-        from cleanup.services import errands
+        from cleanup.services.automation import handlers
 
-        errands._clean(ScheduledRun.objects.using(served).get(), using=served)
+        handlers._clean(ScheduledRun.objects.using(served).get(), using=served)
         run = Run.objects.using(served).get()
         assert (run.started_by, run.started_how) == (people[ALL].name, "schedule")
 

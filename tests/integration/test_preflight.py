@@ -14,7 +14,7 @@ from cleanup.backends.sqlite.server import Server as SqliteServer
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.estimate import estimate
+from cleanup.services.preflight.estimate import estimate
 from tests.integration.trees import (
     dump,
     execute,
@@ -476,9 +476,9 @@ class TestWhatKeepsARunFromStartingNow:
         assert "frozen" in [warning["code"] for warning in answer["warnings"]]
 
     def test_is_another_run(self, database):
-        from cleanup.services import runs
+        from cleanup.services.runs import lifecycle
 
-        runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         answer = preflight(database)
         assert answer["ok"]
         assert "active_run" in [warning["code"] for warning in answer["warnings"]]

@@ -5,7 +5,7 @@ from django.test.utils import CaptureQueriesContext
 from cleanup.exceptions import InvalidKey, StalePlan, TooLargeToPreview, UnknownObject
 from cleanup.references import cache
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.previews import Fate, Reason, preview
+from cleanup.services.merging.preview import Fate, Reason, preview
 from tests.integration.trees import dump, execute, key_type, missing_key, raw, tree
 from tests.parts import Application, Folder
 

@@ -18,7 +18,7 @@ from django.dispatch import Signal
 from cleanup import conf, exceptions
 from cleanup import signals as signals_of_cleanup
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.findings import CODES
+from cleanup.services.integrity.findings import CODES
 from tests import databases, psql
 from tests.integration.trees import Tree, execute, fetch, is_postgresql, new_key, raw, tree
 
@@ -82,7 +82,7 @@ class TestEverythingStandsInIt:
         assert missing(set(names) - {"DJANGO_SETTINGS_MODULE"}, section("Installation")) == []
 
     def test_every_refusal(self):
-        text = sources("cleanup/references/*.py", "cleanup/services/preflight.py")
+        text = sources("cleanup/references/*.py", "cleanup/services/preflight/report.py")
         codes = re.findall(r'(?:Problem|_about_server)\(\s*"(\w+)"', text)
         assert len(codes) > 15
         assert missing(codes, section("References and refusals")) == []

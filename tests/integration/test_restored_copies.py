@@ -29,15 +29,11 @@ from cleanup.models import (
     Tick,
     Verification,
 )
-from cleanup.services import (
-    AutomatedCleanupService,
-    DatabaseCleanupService,
-    alerts,
-    clusters,
-    heartbeat,
-    liveness,
-    origin,
-)
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, origin
+from cleanup.services.alerting import alerts
+from cleanup.services.automation import heartbeat
+from cleanup.services.background import clusters
+from cleanup.services.monitoring import liveness
 from tests import databases
 from tests.integration.test_command import run_command
 from tests.integration.trees import assert_tree, dump, tree

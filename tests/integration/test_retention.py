@@ -6,7 +6,8 @@ from django.db.models import F
 
 from cleanup.exceptions import PointExpired
 from cleanup.models import RemovedFolder, RollbackPoint, Run, SnapshotLayout, SnapshotRow
-from cleanup.services import DatabaseCleanupService, retention
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.retention import points as retention
 from tests.integration.trees import Tree, dump, tree
 
 MESS = "kept:Loan@1/Docs@1(2), gone:Loan@2/Docs@2(3)"

@@ -23,10 +23,11 @@ from cleanup.exceptions import Busy, ForeignDatabase, Frozen, InvalidKey, NotRes
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.references import schema_changes
-from cleanup.services import DatabaseCleanupService, runs, workers
-from cleanup.services.batches import Outcome
+from cleanup.services import DatabaseCleanupService
 from cleanup.services.errors import classify
-from cleanup.services.workers import Team, Worker
+from cleanup.services.runs import lifecycle, worker
+from cleanup.services.runs.tasks import Outcome
+from cleanup.services.runs.worker import Team, Worker
 from tests import databases
 from tests.integration.trees import named, sql
 from tests.parts import File, Folder
@@ -585,7 +586,7 @@ class TestPausing:
 
     def test_a_run_that_nobody_works_is_at_once(self, database):
         mess.make(database, applications=3)
-        run = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        run = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         service_of(database).pause(run.pk, reason="wait for Ann")
         run.refresh_from_db()
         assert (run.status, run.status_reason) == ("paused", "wait for Ann")
@@ -628,7 +629,7 @@ class TestFreezing:
     def test_refuses_to_start_and_to_resume(self, database):
         keys = mess.make(database, applications=2)
         service = service_of(database)
-        run = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        run = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         service.freeze(reason="audit")
         for verb, argument in (
             (service.cleanup_all_duplicate_folders, False),
@@ -656,27 +657,27 @@ class TestFreezing:
 class TestOneRunAtATime:
     def test_a_second_one_is_refused_by_the_id_of_the_first(self, database):
         mess.make(database, applications=2)
-        first = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        first = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         with pytest.raises(Busy, match=str(first.pk)) as caught:
             service_of(database).cleanup_all_duplicate_folders()
         assert caught.value.run_id == first.pk
 
     def test_the_database_refuses_what_comes_between(self, database):
         mess.make(database, applications=2)
-        first = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        first = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         with pytest.raises(Busy, match=str(first.pk)):
-            runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+            lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
 
     def test_a_single_application_takes_no_slot(self, database):
         keys = mess.make(database, applications=2)
-        runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         assert service_of(database).consolidate_duplicate_folders(keys[0]).folders_removed == 3
 
     def test_a_stopped_run_may_not_go_on_beside_another(self, database):
         mess.make(database, applications=2)
-        stopped = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        stopped = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         Run.objects.using(database).update(status=Run.Status.STOPPED)
-        active = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        active = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         with pytest.raises(Busy, match=str(active.pk)):
             service_of(database).resume(stopped.pk)
 
@@ -698,14 +699,14 @@ class TestResuming:
 
     def test_a_cancelled_run_is_refused(self, database):
         mess.make(database, applications=1)
-        run = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        run = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         service_of(database).cancel(run.pk)
         with pytest.raises(NotResumable, match="cancelled"):
             service_of(database).resume(run.pk, retry_failed=True)
 
     def test_on_another_database_is_refused(self, database):
         mess.make(database, applications=1)
-        run = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        run = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         Run.objects.using(database).update(database_identity="the original")
         with pytest.raises(ForeignDatabase, match=str(run.pk)):
             service_of(database).resume(run.pk)
@@ -713,7 +714,7 @@ class TestResuming:
 
     def test_on_another_database_can_be_adopted(self, database):
         mess.make(database, applications=1)
-        run = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        run = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         Run.objects.using(database).update(database_identity="the original")
         assert service_of(database).resume(run.pk, adopt=True).status == "completed"
         assert only_run(database).database_identity == run.database_identity
@@ -729,7 +730,7 @@ class TestResuming:
         mess.make(database, applications=12)
 
         def join() -> None:
-            runs.reopen(using=database, run=only_run(database), retry_failed=False)
+            lifecycle.reopen(using=database, run=only_run(database), retry_failed=False)
 
         report = service_of(database).cleanup_all_duplicate_folders(batch_size=5, progress=once(join))
         assert report.successful_cleanups == 12
@@ -739,7 +740,7 @@ class TestLeases:
     @pytest.fixture
     def run(self, database) -> Run:
         mess.make(database, applications=3)
-        run = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        run = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         Run.objects.using(database).update(status=Run.Status.RUNNING)
         return run
 
@@ -828,7 +829,7 @@ class TestWorkersOfOneProcess:
         assert self.team(database, applications=10, workers=1).share(80) == 80
 
     def test_wait_no_longer_than_for_each_other(self, database, monkeypatch):
-        monkeypatch.setattr(workers, "WAIT_SECONDS", 600)
+        monkeypatch.setattr(worker, "WAIT_SECONDS", 600)
         team = self.team(database)
         waiting = threading.Thread(target=team.wait, kwargs={"seen": team.done}, daemon=True)
         waiting.start()

@@ -13,7 +13,7 @@ import pytest
 
 from cleanup import conf
 from cleanup.exceptions import MisconfiguredSetting
-from cleanup.services.disclosure import CONFIDENTIAL, shown, shown_settings
+from cleanup.services.preflight.shown_settings import CONFIDENTIAL, shown, shown_settings
 from project.settings import DEFAULT_EXCEPTION_REPORTER_FILTER
 from tests import databases
 from tests.integration.trees import is_postgresql

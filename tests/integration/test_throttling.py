@@ -15,8 +15,9 @@ from cleanup.backends.pressure import Load
 from cleanup.exceptions import MisconfiguredSetting
 from cleanup.models import Run
 from cleanup.references import schema_changes
-from cleanup.services import DatabaseCleanupService, runs
-from cleanup.services.workers import Team, Worker
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.runs import lifecycle
+from cleanup.services.runs.worker import Team, Worker
 from tests import databases
 from tests.integration.test_runs import locked_application, wait_for_waiter
 from tests.integration.trees import execute, sql
@@ -177,7 +178,7 @@ class TestRun:
 class TestPace:
     @pytest.fixture
     def worker(self, database) -> Worker:
-        run = runs.create_cleanup(using=database, options=runs.Options(), actor=runs.Actor())
+        run = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
         return Worker(Team(using=database, run=run, references=schema_changes.read(using=database)))
 
     def test_leaves_the_rest_of_the_time_to_others(self, worker, settings):

@@ -7,9 +7,10 @@ from django.db.models import Count, Q, Sum
 
 from cleanup.models import Hold, Result, Run
 from cleanup.references import schema_changes
-from cleanup.services import DatabaseCleanupService, runs
-from cleanup.services.arrivals import LateArrivals
-from cleanup.services.workers import Team, Worker
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.runs import lifecycle
+from cleanup.services.runs.late_arrivals import LateArrivals
+from cleanup.services.runs.worker import Team, Worker
 from tests.integration.trees import execute, fetch, tree
 from tests.parts import Application, File, Folder
 from tests.reliability import mess
@@ -46,7 +47,7 @@ def cleanup(database) -> Run:
     mess.make(database, applications=APPLICATIONS)
     held = Application.objects.using(database).order_by("pk").last()
     Hold.objects.using(database).create(application_key=str(held.pk))
-    return runs.create_cleanup(using=database, options=runs.Options(batch_size=2), actor=runs.Actor())
+    return lifecycle.create_cleanup(using=database, options=lifecycle.Options(batch_size=2), actor=lifecycle.Actor())
 
 
 @pytest.fixture(params=["cleanup", "undo"])
@@ -56,8 +57,10 @@ def run(request, database) -> Run:
     mess.make(database, applications=APPLICATIONS)
     report = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
     source = Run.objects.using(database).get(pk=report.run_id)
-    options = runs.Options(batch_size=2)
-    return runs.create_rollback(using=database, source=source, point=None, options=options, actor=runs.Actor())
+    options = lifecycle.Options(batch_size=2)
+    return lifecycle.create_rollback(
+        using=database, source=source, point=None, options=options, actor=lifecycle.Actor()
+    )
 
 
 def team(run: Run, after_first: Callable[[], None] | None = None) -> Team:
@@ -81,8 +84,8 @@ class TestOfTwoTeams:
         def pause_and_resume() -> None:
             using = run._state.db
             again = Run.objects.using(using).get(pk=run.pk)
-            runs.halt(using=using, run=again, reason="a test")
-            runs.reopen(using=using, run=again, retry_failed=False)
+            lifecycle.halt(using=using, run=again, reason="a test")
+            lifecycle.reopen(using=using, run=again, retry_failed=False)
             team(again).work()
 
         team(run, after_first=pause_and_resume).work()
@@ -103,12 +106,12 @@ class TestOfAWorkerThatIsKilled:
 
     def test_are_right_when_the_run_is_cancelled(self, run):
         self.kill_after_a_batch(run)
-        runs.cancel(using=run._state.db, run=run, reason="a test")
+        lifecycle.cancel(using=run._state.db, run=run, reason="a test")
         assert_totals_are_sums(run, done=2)
 
     def test_are_right_when_the_run_goes_on(self, run):
         self.kill_after_a_batch(run)
-        runs.reopen(using=run._state.db, run=run, retry_failed=False)
+        lifecycle.reopen(using=run._state.db, run=run, retry_failed=False)
         team(run).work()
         assert_totals_are_sums(run, done=APPLICATIONS)
 
@@ -132,9 +135,9 @@ class TestOfAFailure:
         team(cleanup).work()
         assert_totals_are_sums(cleanup, done=APPLICATIONS)
         assert cleanup.failed_applications == APPLICATIONS - 1
-        runs.reopen(using=using, run=cleanup, retry_failed=True)
+        lifecycle.reopen(using=using, run=cleanup, retry_failed=True)
         assert_totals_are_sums(cleanup, done=1)
-        runs.cancel(using=using, run=cleanup, reason="a test")
+        lifecycle.cancel(using=using, run=cleanup, reason="a test")
         assert_totals_are_sums(cleanup, done=1)
 
 

@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 from cleanup.guard_names import Guard
 from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standings
 from cleanup.models import Finding, RemovedFolder, RollbackPoint, Run, SnapshotRow, Verification
-from cleanup.services import DatabaseCleanupService, integrity
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.integrity.verification import latest_verification
 from tests import databases
 from tests.integration.trees import dump
 from tests.parts import File
@@ -147,7 +148,7 @@ class IntegrityVerification(Merging):
     def carry_on(self) -> None:
         assert self.service.verify_cleanup_integrity()["verification_passed"]
         self.assert_whole()
-        assert integrity.latest_verification(using=self.using) is not None
+        assert latest_verification(using=self.using) is not None
         assert not RollbackPoint.objects.using(self.using).filter(verified_at=None).exists()
 
 
@@ -156,7 +157,7 @@ class Purge(Deed):
 
     moments = 2
     order = ("purge",)
-    constants = {"cleanup.services.retention.ROWS_PER_TRANSACTION": 1}
+    constants = {"cleanup.services.retention.points.ROWS_PER_TRANSACTION": 1}
 
     def prepare(self) -> None:
         super().prepare()

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.findings import CODES, ERRORS
+from cleanup.services.integrity.findings import CODES, ERRORS
 from tests.hostapp.models import Watch
 from tests.integration.trees import Tree, execute, missing_key, raw, tree, unchecked
 from tests.parts import Application, File, Folder

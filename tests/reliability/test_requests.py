@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from knox.models import AuthToken
 
 from cleanup.models import Heartbeat, Result, RollbackPoint, Run
-from cleanup.services import clusters as clusters_service
+from cleanup.services.background import clusters as clusters_service
 from tests.reliability import mess
 from tests.reliability.clusters import fleet
 from tests.reliability.serving import WebServer, serving

@@ -16,7 +16,8 @@ from cleanup import backends
 from cleanup.backends.identity import difference, is_same
 from cleanup.exceptions import ForeignDatabase
 from cleanup.models import Alert, Heartbeat, Result, Run, Schedule, ScheduledRun, Tick
-from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, origin, runs
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, origin
+from cleanup.services.runs import lifecycle
 from tests import databases, pgserver
 from tests.integration.trees import dump, execute
 from tests.reliability import mess
@@ -102,7 +103,7 @@ class TestACopyOfAServer:
                 call_command("migrate", "cleanup", database=blank_database, verbosity=0)
                 AutomatedCleanupService(using=blank_database).start_automated_service()
                 mess.make(blank_database, applications=1)
-                runs.create_cleanup(using=blank_database, options=runs.Options(), actor=runs.Actor())
+                lifecycle.create_cleanup(using=blank_database, options=lifecycle.Options(), actor=lifecycle.Actor())
             yield server
         finally:
             server.stop()

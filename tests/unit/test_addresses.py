@@ -2,7 +2,7 @@
 
 import pytest
 
-from cleanup.services.addresses import is_outside
+from cleanup.services.alerting.addresses import is_outside
 
 
 class TestOutside:

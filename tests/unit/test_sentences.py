@@ -9,8 +9,8 @@ from django.utils import timezone
 from cleanup import exceptions
 from cleanup.admin import sentences
 from cleanup.models import Result, RollbackPoint, Run, Schedule
-from cleanup.services.findings import CODES
-from cleanup.services.previews import GroupPreview, Reason
+from cleanup.services.integrity.findings import CODES
+from cleanup.services.merging.preview import GroupPreview, Reason
 
 NOW = datetime(2026, 1, 20, 23, 30, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cleanup.services.turns import ALONE, Turns
+from cleanup.services.concurrency.pipeline import ALONE, Turns
 
 LONG, A_MOMENT = 10, 0.05
 

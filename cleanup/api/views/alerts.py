@@ -16,7 +16,7 @@ from cleanup.api.schema import described
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Alert
 from cleanup.permissions import Permission
-from cleanup.services import alerts
+from cleanup.services.alerting import alerts
 
 
 class AlertsQuery(Page):

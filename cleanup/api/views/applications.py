@@ -15,7 +15,7 @@ from cleanup.api.pages import Page, next_url, page_of, seal, unseal
 from cleanup.api.schema import described, path_id
 from cleanup.exceptions import StalePlan, TooLargeToPreview, UnknownObject
 from cleanup.permissions import CLEANING, Permission
-from cleanup.services import previews
+from cleanup.services.merging import preview
 
 #: Folders that a plan lists; beyond these, they are counted.
 MOST_FOLDERS = 2000
@@ -71,7 +71,7 @@ class OneApplication(Endpoint):
         ``plan_hash`` confirms the plan when it is carried out.
         """
         key = self.key(application_id, of="application")
-        return Response(previews.preview(using=self.using, application_id=key).as_json(limit=MOST_FOLDERS))
+        return Response(preview.preview(using=self.using, application_id=key).as_json(limit=MOST_FOLDERS))
 
 
 class CleanupApplication(Endpoint):
@@ -103,7 +103,7 @@ class CleanupApplication(Endpoint):
             )
         except StalePlan as error:
             with suppress(TooLargeToPreview):
-                plan = previews.preview(using=self.using, application_id=key)
+                plan = preview.preview(using=self.using, application_id=key)
                 error.data |= {"plan_hash": plan.plan_hash, "plan": plan.as_json(limit=MOST_FOLDERS)}
             raise
 

@@ -17,7 +17,7 @@ from cleanup.api.schema import described
 from cleanup.exceptions import UnknownObject
 from cleanup.models import ConsistencyCheck, Finding, Verification
 from cleanup.permissions import Permission
-from cleanup.services.findings import CODES
+from cleanup.services.integrity.findings import CODES
 
 
 class VerificationsQuery(Page):

@@ -14,7 +14,7 @@ from cleanup.api.schema import STARTING, UNDOING, described, path_id
 from cleanup.api.starting import accepted, work_through
 from cleanup.models import RollbackPoint, Run
 from cleanup.permissions import CLEANING, Permission, to_clean_up, to_plan
-from cleanup.services import waiting
+from cleanup.services.runs import wait_limit
 
 
 class Status(Endpoint):
@@ -116,7 +116,7 @@ class Cleanup(Endpoint):
 
     def _start(self, body: dict[str, Any], *, wait: bool) -> Run:
         if wait:
-            waiting.refuse_if_too_many(using=self.using, **inputs.given(body, "applications", "max_applications"))
+            wait_limit.refuse_if_too_many(using=self.using, **inputs.given(body, "applications", "max_applications"))
         return self.service.start_cleanup(**body, in_background=not wait, started_by=self.account, started_how="api")
 
     def _work_through(self, run: Run) -> Response:
@@ -170,7 +170,7 @@ def roll_back(view: Endpoint, request: Request, key: Any) -> Response:
 
     def start() -> Run:
         if wait:
-            waiting.refuse_if_too_many_points(using=view.using, run_id=key)
+            wait_limit.refuse_if_too_many_points(using=view.using, run_id=key)
         return view.service.start_rollback(key, **body, in_background=not wait, **actor)
 
     def answer(run: Run) -> Response:

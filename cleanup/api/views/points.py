@@ -18,7 +18,7 @@ from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.permissions import CLEANING, Permission
-from cleanup.services import waiting
+from cleanup.services.runs import wait_limit
 
 POINT_ID = path_id("rollback_id", "A rollback point.")
 
@@ -135,7 +135,7 @@ class PreviewPoint(PointEndpoint):
         moment. Therefore it is a POST, and asks for the permission to roll back.
         """
         body, point = self.body(inputs.RollbackPreviewBody), self.find(rollback_id)
-        waiting.refuse_if_large_undo(using=self.using, rollback_id=point.id)
+        wait_limit.refuse_if_large_undo(using=self.using, rollback_id=point.id)
         return Response(self.service.preview_rollback(point.id, **body).as_json())
 
 

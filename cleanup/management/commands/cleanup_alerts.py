@@ -9,7 +9,7 @@ from cleanup.management.shell import DONE, FOUND, ShellCommand, operator
 from cleanup.management.terminal import say
 from cleanup.models import Alert
 from cleanup.phrases import as_time
-from cleanup.services import alerts
+from cleanup.services.alerting import alerts
 
 
 class Command(ShellCommand):

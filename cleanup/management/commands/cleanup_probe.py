@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from cleanup.management.shell import DONE, FOUND, ShellCommand
 from cleanup.management.terminal import say
-from cleanup.services import liveness
+from cleanup.services.monitoring import liveness
 
 
 class Command(ShellCommand):

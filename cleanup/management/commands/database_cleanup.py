@@ -21,7 +21,7 @@ from cleanup.management.terminal import asks_a_person, confirm, counted, say
 from cleanup.models import Run
 from cleanup.phrases import with_reason
 from cleanup.services import AutomatedCleanupService, CleanupReport, RollbackResult, origin
-from cleanup.services.reports import JSON
+from cleanup.services.results import JSON
 
 VERBS = (
     "preflight",

@@ -3,9 +3,10 @@
 import pytest
 
 from cleanup.models import Heartbeat
-from cleanup.services import DatabaseCleanupService, clusters
-from cleanup.services.database import rollback
-from cleanup.services.previews import Consolidation
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.background import clusters
+from cleanup.services.merging.preview import Consolidation
+from cleanup.services.rollback.undo import Undo
 from tests.integration.trees import Tree, assert_tree, tree
 
 
@@ -48,7 +49,7 @@ class TestTheUndoOfAVeryLargeApplication:
         return str(DatabaseCleanupService(using=served).consolidate_duplicate_folders(loan.application).rollback_id)
 
     def test_is_not_previewed(self, caller, point, few, monkeypatch):
-        monkeypatch.setattr(rollback.Undo, "undo", nobody_reads)
+        monkeypatch.setattr(Undo, "undo", nobody_reads)
         response = caller.post(f"rollback-points/{point}/preview")
         assert refused(response)
         assert f"--rollback {point} --preview" in response.json()["command"]

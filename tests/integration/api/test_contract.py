@@ -5,7 +5,8 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 
 from cleanup.models import Heartbeat, Hold, Schedule
-from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, clusters
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from cleanup.services.background import clusters
 from project.wsgi import application
 from tests.integration.trees import tree
 

@@ -11,7 +11,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from cleanup.models import Alert, Heartbeat, RequestKey, RollbackPoint, Run
-from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, clusters, idempotency
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from cleanup.services.background import clusters
+from cleanup.services.runs import idempotency
 from tests.integration.api.test_strictness import ROUTES
 from tests.integration.trees import Tree, assert_tree, dump, tree
 
@@ -286,9 +288,9 @@ class TestAProcessThatDies:
     @pytest.mark.parametrize(
         ("operation", "where"),
         [
-            ("POST cleanup?wait", "services.database.Team.work"),
+            ("POST cleanup?wait", "services.facade.Team.work"),
             ("POST cleanup?wait", "api.keys._written"),
-            ("POST applications/{application_id}/cleanup", "services.database.Team.work"),
+            ("POST applications/{application_id}/cleanup", "services.facade.Team.work"),
             ("POST applications/{application_id}/cleanup", "api.keys._written"),
         ],
     )
@@ -307,7 +309,7 @@ class TestAProcessThatDies:
         assert_tree(loan.database, loan, "Loan/Docs(3)")
 
     def test_leaves_a_run_that_somebody_may_pause(self, caller, service, loan, monkeypatch):
-        die(monkeypatch, "services.database.Team.work", lambda: caller.post("cleanup?wait=true", **KEY))
+        die(monkeypatch, "services.facade.Team.work", lambda: caller.post("cleanup?wait=true", **KEY))
         service.pause()
         elapse(loan.database)
         response = caller.post("cleanup?wait=true", **KEY)
@@ -315,7 +317,7 @@ class TestAProcessThatDies:
         assert_tree(loan.database, loan, "Loan/Docs(1), Loan/Docs(2)")
 
     def test_leaves_a_check_that_is_done_again(self, caller, loan, monkeypatch):
-        die(monkeypatch, "services.checking.perform", lambda: caller.post("check", **KEY))
+        die(monkeypatch, "services.integrity.consistency_check.perform", lambda: caller.post("check", **KEY))
         elapse(loan.database)
         assert caller.post("check", **KEY).json()["duplicate_applications_found"] == 1
 

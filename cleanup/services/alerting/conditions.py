@@ -1,0 +1,224 @@
+"""What is wrong at this moment, read from stored rows: the causes that alerts are about.
+
+Invariants: nothing here looks at a mapped table or writes a row; a handful of statements, whatever the size of the
+history. Applications that wait for a person's decision (held, refused, too large) are counted apart and are no cause.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Case, Count, Exists, OuterRef, Q, Subquery, When
+from django.db.models.functions import Now
+
+from cleanup import conf, exceptions
+from cleanup.models import ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
+from cleanup.phrases import as_reason, as_time, with_reason
+from cleanup.services import origin
+from cleanup.services.integrity.findings import ERRORS
+
+#: Failures of an application that will not go away by themselves: somebody has to decide.
+DECISIONS = frozenset(
+    kind.code
+    for kind in (
+        exceptions.DifferentRoots,
+        exceptions.DifferingColumns,
+        exceptions.Collision,
+        exceptions.TooLarge,
+        exceptions.UnkeyedRows,
+        exceptions.Held,
+        exceptions.RollbackConflict,
+        exceptions.Superseded,
+        exceptions.Guarded,
+    )
+)
+
+#: That this database is a copy.
+RESTORED_COPY = "restored_copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something that is wrong."""
+
+    code: str
+    message: str
+    """One sentence of counts and ids."""
+    hint: str
+    subject: str = ""
+    """What it is about, where there may be several of a code."""
+    critical: bool = False
+    """From the start; any other cause becomes critical when it persists or grows."""
+    size: int = 0
+    """How much of it there is; it has grown when this has doubled."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    run: Run | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The code, and what it is about."""
+        return f"{self.code}:{self.subject}"[:128] if self.subject else self.code
+
+
+def causes(*, using: str) -> Iterator[Cause]:
+    """Yield what is wrong now; of a copy that was not adopted, that alone, since the rest is about the original."""
+    found = origin.copied(using=using)
+    if found is not None:
+        yield Cause(RESTORED_COPY, found.sentence, origin.ADOPT, critical=True)
+        return
+    yield from _duplicates(using)
+    yield from _verification_errors(using)
+    yield from _schedules(using)
+    yield from _runs(using)
+
+
+def _duplicates(using: str) -> Iterator[Cause]:
+    """Compare the latest check with the threshold of its schedule, as it is now."""
+    checks = ConsistencyCheck.objects.using(using).exclude(duplicate_applications=None)
+    latest = checks.defer("summary").order_by("-id").first()
+    if latest is None or latest.duplicate_applications is None:
+        return
+    waiting = latest.waiting_applications or 0
+    number = latest.duplicate_applications - waiting
+    schedule = Schedule.objects.using(using).filter(pk=Schedule.Name.CONSISTENCY_CHECK).first()
+    threshold = schedule.alert_threshold if schedule else conf.alert_threshold()
+    if number > threshold:
+        yield Cause(
+            "duplicates",
+            f"{_number(number, 'application')} with duplicate folders, more than the threshold of {threshold:,}.",
+            "manage.py database_cleanup --dry-run",
+            size=number,
+            detail={
+                "check": latest.pk,
+                "applications": number,
+                "waiting_for_decision": waiting,
+                "threshold": threshold,
+            },
+        )
+
+
+def _verification_errors(using: str) -> Iterator[Cause]:
+    latest = Verification.objects.using(using).exclude(passed=None).defer("summary").order_by("-id").first()
+    if latest is None or latest.passed is not False:
+        return
+    counts = {code: count for code, count in latest.counts.items() if code in ERRORS and count}
+    errors = sum(counts.values())
+    yield Cause(
+        "verification_errors",
+        f"The latest verification of the database found {_number(errors, 'error')}.",
+        "manage.py database_cleanup --verify",
+        size=errors,
+        detail={"verification": latest.pk, "counts": counts},
+    )
+
+
+def _schedules(using: str) -> Iterator[Cause]:
+    """Find what is late, which a dead cluster cannot tell itself, and what went wrong the last time."""
+    started = Exists(Service.objects.filter(started=True))
+    newest = ScheduledRun.objects.filter(schedule=OuterRef("pk")).exclude(status=ScheduledRun.Status.SKIPPED)
+    failed = ScheduledRun.objects.filter(pk=OuterRef("newest"), status=ScheduledRun.Status.FAILED, run=None)
+    schedules = Schedule.objects.using(using).filter(started, enabled=True)
+    schedules = schedules.annotate(newest=Subquery(newest.order_by("-id").values("pk")[:1]))
+    for schedule in schedules.annotate(
+        late=Case(When(next_run__lt=Now() - conf.overdue_after(), then=True), default=False),
+        failure=Subquery(failed.values("reason")[:1]),
+    ):
+        name = schedule.name
+        if schedule.late and schedule.next_run:
+            due = schedule.next_run.isoformat(timespec="minutes")
+            yield Cause(
+                "schedule_overdue",
+                f"The schedule {name} has been due since {as_time(schedule.next_run)}.",
+                "manage.py database_cleanup --status",
+                subject=name,
+                detail={"schedule": name, "due": due},
+            )
+        if schedule.failure is not None:
+            yield Cause(
+                "schedule_failed",
+                f"{with_reason(f'The schedule {name} failed', schedule.failure)}",
+                "manage.py database_cleanup --preflight",
+                subject=name,
+                detail={"schedule": name},
+            )
+
+
+def _runs(using: str) -> Iterator[Cause]:
+    """Look at the latest run of each kind: what an older one left behind, a later one has met again."""
+    runs = Run.objects.using(using).filter(Q(takes_slot=True) | Q(kind=Run.Kind.ROLLBACK))
+    for kind in Run.Kind.values:
+        run = runs.filter(kind=kind).order_by("-created_at").first()
+        cause = _OF_STATUS.get(run.status, _nothing)(using, run) if run else None
+        if cause is not None:
+            yield cause
+
+
+def _nothing(_using: str, _run: Run) -> Cause | None:
+    return None
+
+
+def _stopped(_using: str, run: Run) -> Cause | None:
+    stopped = f"was stopped: {as_reason(run.status_reason)}"
+    return _about(run, "run_stopped", stopped, critical=True, size=run.failed_applications)
+
+
+def _paused(_using: str, run: Run) -> Cause | None:
+    """Tell a run that was paused by what went wrong from one that a person paused, for reasons in a person's words."""
+    return _about(run, "run_paused", f"is paused: {as_reason(run.status_reason)[:500]}") if run.halted else None
+
+
+def _active(using: str, run: Run) -> Cause | None:
+    """Notice that nobody works a run."""
+    silent_since = Now() - 3 * conf.lease()
+    begun = Q(heartbeat_at__lte=silent_since) | Q(heartbeat_at=None, created_at__lte=silent_since)
+    if not Run.objects.using(using).filter(begun, pk=run.pk).exists():
+        return None
+    return _about(run, "run_stalled", "is active, and nobody works it")
+
+
+def _completed(using: str, run: Run) -> Cause | None:
+    failed = Result.objects.using(using).filter(run=run, status=Result.Status.FAILED).exclude(error_code__in=DECISIONS)
+    if not run.failed_applications or not (codes := dict(failed.values_list("error_code").annotate(Count("pk")))):
+        return None
+    number = sum(codes.values())
+    return _about(
+        run, "run_failures", f"could not finish {_number(number, 'application')}", size=number, again=True, codes=codes
+    )
+
+
+_OF_STATUS: Mapping[str, Callable[[str, Run], Cause | None]] = {
+    Run.Status.STOPPED: _stopped,
+    Run.Status.PAUSED: _paused,
+    Run.Status.PENDING: _active,
+    Run.Status.RUNNING: _active,
+    Run.Status.PAUSING: _active,
+    Run.Status.COMPLETED: _completed,
+}
+
+
+def _about(
+    run: Run, code: str, what: str, *, critical: bool = False, size: int = 0, again: bool = False, **detail: Any
+) -> Cause:
+    return Cause(
+        code,
+        f"{run.get_kind_display().capitalize()} run {run.pk} {what.rstrip('.')}.",
+        f"manage.py database_cleanup --resume {run.pk}{' --retry-failed' if again else ''}",
+        subject=str(run.pk),
+        critical=critical,
+        size=size,
+        detail={
+            "run": str(run.pk),
+            "total_applications": run.total_applications,
+            "done_applications": run.done_applications,
+            "successful_applications": run.successful_applications,
+            "failed_applications": run.failed_applications,
+            "held_applications": run.held_applications,
+            "skipped_applications": run.skipped_applications,
+            **detail,
+        },
+        run=run,
+    )
+
+
+def _number(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,164 @@
+"""What a tick is for, by its kind: a run, a check, a verification, or what a schedule wants done.
+
+Runs are worked in pieces; the others are one piece, and begun again where their worker was lost, a few times. What ends
+is settled: the schedule's history learns of it.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from cleanup.exceptions import Busy, CleanupError, Frozen
+from cleanup.models import ConsistencyCheck, Run, Schedule, ScheduledRun, Tick, Verification
+from cleanup.phrases import with_reason
+from cleanup.services import origin
+from cleanup.services.alerting import alerts
+from cleanup.services.background import clusters, dispatch, leases
+from cleanup.services.background.leases import Seat
+from cleanup.services.errors import classify
+from cleanup.services.facade import DatabaseCleanupService
+from cleanup.services.integrity import consistency_check, freshness
+
+logger = logging.getLogger(__name__)
+
+#: Times that something is begun, where its worker was lost, before it is given up.
+ATTEMPTS = 3
+
+LOST = f"Its worker was lost {ATTEMPTS} times."
+
+
+def work(*, using: str, tick_id: int, token: str) -> None:
+    """Do what the tick is for, if this delivery of it is the expected one, and this database is no mere copy."""
+    if origin.is_at_rest(using=using):
+        return
+    seat = leases.take(using=using, tick_id=tick_id, token=token)
+    if seat is None:
+        return
+    if seat.tick.kind == Tick.Kind.RUN:
+        dispatch.work(seat)
+    else:
+        clusters.beat(using=using)
+        with seat.kept():
+            _ERRANDS[Tick.Kind(seat.tick.kind)](seat)
+        seat.end()
+    settle(using=using)
+    freshness.renew(using=using)
+    alerts.evaluate_quietly(using=using)
+
+
+def check(seat: Seat) -> None:
+    """Do a stored check."""
+    checks = ConsistencyCheck.objects.using(seat.using).filter(pk=seat.target, ended_at=None)
+    row = checks.first()
+    if row is None:
+        return
+    checks.update(started_at=Now())
+    verify = DatabaseCleanupService(using=seat.using).verify_cleanup_integrity
+    error = _attempt(seat, lambda: consistency_check.perform(row, using=seat.using, now=timezone.now(), verify=verify))
+    if error:
+        checks.update(ended_at=Now(), error=error)
+
+
+def verification(seat: Seat) -> None:
+    """Do a stored verification."""
+    rows = Verification.objects.using(seat.using).filter(pk=seat.target, ended_at=None)
+    row = rows.first()
+    if row is None:
+        return
+    row.findings.all().delete()  # of an attempt whose worker was lost
+    error = _attempt(seat, lambda: consistency_check.verify(using=seat.using, verification=row, now=timezone.now()))
+    if error:
+        rows.update(ended_at=Now(), error=error)
+
+
+def scheduled(seat: Seat) -> None:
+    """Do what a schedule wants done: plan, or start, a cleanup; or purge."""
+    rows = ScheduledRun.objects.using(seat.using).filter(pk=seat.target, status=ScheduledRun.Status.STARTED, run=None)
+    row = rows.select_related("schedule").first()
+    if row is None:
+        return
+    if seat.attempts > ATTEMPTS:
+        rows.update(status=ScheduledRun.Status.FAILED, reason=LOST, ended_at=Now())
+        return
+    try:
+        if row.schedule_id == Schedule.Name.RETENTION:
+            ended = _purge(using=seat.using)
+        else:
+            ended = _clean(row, using=seat.using)
+    except (Busy, Frozen) as refusal:
+        ended = {"status": ScheduledRun.Status.SKIPPED, "reason": str(refusal)}
+    except Exception as error:  # noqa: BLE001  # a schedule's edge: whatever it is, it is recorded
+        ended = {"status": ScheduledRun.Status.FAILED, "reason": _told(error)}
+    rows.update(**ended, **({} if "run" in ended else {"ended_at": Now()}))
+
+
+def _clean(row: ScheduledRun, *, using: str) -> dict[str, Any]:
+    """Start a cleanup run, or of a first run only plan it; return what the row is to say."""
+    service, schedule = DatabaseCleanupService(using=using), row.schedule
+    limit = schedule.max_applications
+    if schedule.dry_run_first and schedule.planned_at is None:
+        plan = service.cleanup_all_duplicate_folders(dry_run=True, max_applications=limit).as_json()
+        Schedule.objects.using(using).filter(pk=schedule.pk).update(planned_at=Now())
+        return {"status": ScheduledRun.Status.PLANNED, "outcome": {**plan, "results": []}}
+    run = service.start_cleanup(
+        max_applications=limit, reason="scheduled", started_by=row.started_by, started_how="schedule"
+    )
+    return {"run": run}
+
+
+def _purge(*, using: str) -> dict[str, Any]:
+    outcome = DatabaseCleanupService(using=using).purge()
+    return {"status": ScheduledRun.Status.COMPLETED, "outcome": outcome}
+
+
+def _attempt(seat: Seat, action: Callable[[], object]) -> str:
+    """Do it, unless it was begun too often already; return what went wrong."""
+    if seat.attempts > ATTEMPTS:
+        return LOST
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001  # as above
+        return _told(error)
+    return ""
+
+
+def _told(error: Exception) -> str:
+    problem = classify(error)
+    if not isinstance(error, CleanupError | DatabaseError | InterfaceError):  # what was not foreseen
+        logger.error("a task failed", exc_info=error)
+    return problem.message
+
+
+_ERRANDS = {
+    Tick.Kind.CHECK: check,
+    Tick.Kind.VERIFICATION: verification,
+    Tick.Kind.SCHEDULED: scheduled,
+}
+
+_DONE, _FAILED = ScheduledRun.Status.COMPLETED, ScheduledRun.Status.FAILED
+
+
+def settle(*, using: str) -> None:
+    """Note in the schedules' history what has ended."""
+    rows = ScheduledRun.objects.using(using).filter(status=ScheduledRun.Status.STARTED)
+    rows = rows.select_related("run", "check_done", "verification")
+    ended = rows.filter(
+        Q(run__ended_at__isnull=False) | Q(check_done__ended_at__isnull=False) | Q(verification__ended_at__isnull=False)
+    )
+    for row in ended:
+        status, reason = _DONE, ""
+        if row.run is not None:
+            if row.run.status in Run.ACTIVE:
+                continue
+            if row.run.status != Run.Status.COMPLETED:
+                status, reason = _FAILED, with_reason(f"The run is {row.run.status}", row.run.status_reason)
+        else:
+            done = row.check_done or row.verification
+            reason = done.error if done else ""
+            status = _FAILED if reason else _DONE
+        rows.filter(pk=row.pk).update(status=status, reason=reason, ended_at=Now())

@@ -1,0 +1,119 @@
+"""The heartbeat: once a minute, by one of the clusters, a sign of life, and a look at what is due or left behind.
+
+It is the one thing that django-q2 has to do on time; all else follows from rows. It may be late, doubled or lost: a
+schedule fires by a conditional UPDATE of the time when it is next due, so once, and what was missed meanwhile collapses
+into that. It costs eight queries where there is nothing to do.
+"""
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Exists
+from django.db.models.functions import Now
+
+from cleanup.exceptions import UnknownObject
+from cleanup.models import Control, Schedule, ScheduledRun, Service, Tick
+from cleanup.phrases import as_time
+from cleanup.services import origin
+from cleanup.services.alerting import alerts
+from cleanup.services.automation import handlers
+from cleanup.services.automation.schedules import next_time
+from cleanup.services.background import clusters, dispatch, leases
+from cleanup.services.integrity import freshness
+from cleanup.services.runs import abandoned, lifecycle
+
+logger = logging.getLogger(__name__)
+
+
+def heartbeat(*, using: str) -> None:
+    """Give a sign of life, pick up what was left behind, and fire the schedules that are due.
+
+    A copy is only told of; see Note [A copy does nothing by itself].
+    """
+    clusters.beat(using=using)
+    if origin.is_at_rest(using=using):
+        alerts.evaluate_quietly(using=using)
+        return
+    clusters.see_to_others(using=using)
+    lost, left = leases.left_behind(using=using)
+    left += abandoned.left_by_requests(using=using)
+    for seat in lost:
+        logger.warning("%s: its worker or its delivery was lost, and it is handed out again", seat)
+        with transaction.atomic(using=using):
+            leases.reissue(seat, using=using)
+    for run in left:
+        logger.warning("run %s: nobody works at it, and it is handed to the clusters", run.pk)
+        with transaction.atomic(using=using):
+            dispatch.issue(run, using=using)
+    freshness.renew(using=using)
+    started = Service.objects.filter(started=True)
+    schedules = Schedule.objects.using(using).filter(Exists(started), enabled=True, next_run__lte=Now())
+    for schedule in schedules.annotate(now=Now()):
+        if schedule.next_run is not None:
+            with transaction.atomic(using=using):
+                fire(schedule, using=using, due=schedule.next_run, now=schedule.now)
+
+
+def fire(schedule: Schedule, *, using: str, due: datetime, now: datetime) -> None:
+    """Have done what a schedule is for, unless another heartbeat was first, or the last time is not over yet."""
+    claimed = (
+        Schedule.objects.using(using)
+        .filter(pk=schedule.pk, next_run=due)
+        .update(next_run=next_time(schedule, after=now))
+    )
+    if claimed:
+        _do(schedule, using=using, due=due)
+
+
+def run_now(*, using: str, name: str, by: str = "") -> ScheduledRun:
+    """Have done now what a schedule is for, whether it is enabled or not; when it is next due stays as it is.
+
+    Returns what came of it, which may be that it was skipped, with the reason. Raises UnknownObject and NoCluster.
+    """
+    clusters.require_alive(using=using)
+    with transaction.atomic(using=using):
+        schedule = Schedule.objects.using(using).select_for_update().annotate(now=Now()).filter(pk=name).first()
+        if schedule is None:
+            raise UnknownObject(what="schedule", key=name)
+        return _do(schedule, using=using, due=schedule.now, by=by)
+
+
+def _do(schedule: Schedule, *, using: str, due: datetime, by: str = "") -> ScheduledRun:
+    handlers.settle(using=using)
+    earlier = schedule.runs.filter(status=ScheduledRun.Status.STARTED).first()
+    row = ScheduledRun.objects.using(using).create(schedule=schedule, due_at=due, started_by=by[:255])
+    reason = _obstacle(schedule, earlier, using=using)
+    if reason:
+        row.status, row.reason, row.ended_at = ScheduledRun.Status.SKIPPED, reason, Now()
+        row.save(using=using)
+        row.refresh_from_db(using=using)
+        return row
+    Schedule.objects.using(using).filter(pk=schedule.pk).update(last_run=Now())
+    _begin(row, using=using)
+    return row
+
+
+def _obstacle(schedule: Schedule, earlier: ScheduledRun | None, *, using: str) -> str:
+    """Return why it is not done this time."""
+    if earlier is not None:
+        return f"The previous run, due at {as_time(earlier.due_at)}, has not finished."
+    if schedule.name == Schedule.Name.FULL_CLEANUP:
+        active = lifecycle.active_cleanup(using=using)
+        if active is not None:
+            return f"Run {active.pk} is active."
+        if Control.objects.using(using).filter(frozen=True).exists():
+            return "All cleaning is frozen."
+    return ""
+
+
+def _begin(row: ScheduledRun, *, using: str) -> None:
+    actor = lifecycle.Actor(name=row.started_by, how="schedule")
+    if row.schedule_id == Schedule.Name.CONSISTENCY_CHECK:
+        row.check_done = dispatch.start_check(using=using, actor=actor)
+    elif row.schedule_id == Schedule.Name.INTEGRITY_VERIFICATION:
+        row.verification = dispatch.start_verification(using=using, actor=actor)
+    else:
+        leases.issue(using=using, kind=Tick.Kind.SCHEDULED, target=row)
+        return
+    row.save(using=using, update_fields=["check_done", "verification"])

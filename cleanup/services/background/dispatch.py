@@ -1,0 +1,143 @@
+"""Work that clusters do: what is asked for is written down at once, and worked by ticks.
+
+Everything that can be refused is refused before anything is written. A run is refused where no cluster is alive; what
+is written stays: if all clusters die, it goes on when one is back.
+"""
+
+import logging
+import threading
+import time
+
+from django.db import transaction
+
+from cleanup import backends, conf
+from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Tick, Verification
+from cleanup.references import schema_changes
+from cleanup.services.background import leases
+from cleanup.services.background.leases import Seat
+from cleanup.services.errors import classify
+from cleanup.services.runs import lifecycle
+from cleanup.services.runs.worker import Team
+
+logger = logging.getLogger(__name__)
+
+#: Times in a row that a seat's worker may be lost before the run is paused: a poisonous application is failed earlier.
+LOSSES = 10
+
+
+def start_cleanup(*, using: str, options: lifecycle.Options, actor: lifecycle.Actor) -> Run:
+    """Write a cleanup run and have it worked by the clusters. Raises Busy."""
+    with transaction.atomic(using=using):
+        run = lifecycle.create_cleanup(using=using, options=options, actor=actor)
+        issue(run, using=using)
+    return run
+
+
+def start_rollback(
+    *, using: str, source: Run | None, point: RollbackPoint | None, options: lifecycle.Options, actor: lifecycle.Actor
+) -> Run:
+    """Write a run that undoes a point, or all of a run, and have it worked by the clusters."""
+    with transaction.atomic(using=using):
+        run = lifecycle.create_rollback(using=using, source=source, point=point, options=options, actor=actor)
+        issue(run, using=using)
+    return run
+
+
+def start_resume(run: Run, *, using: str, retry_failed: bool, adopt: bool, by: str) -> None:
+    """Reopen a run and have it worked by the clusters. Raises NotResumable, ForeignDatabase and Busy."""
+    with transaction.atomic(using=using):
+        lifecycle.reopen(using=using, run=run, retry_failed=retry_failed, adopt=adopt)
+        if by:
+            run.options["resumed_by"] = by
+            run.save(using=using, update_fields=["options"])
+        issue(run, using=using)
+
+
+def start_check(*, using: str, actor: lifecycle.Actor) -> ConsistencyCheck:
+    """Write a check that is still to be done, and have a cluster do it."""
+    with transaction.atomic(using=using):
+        check = ConsistencyCheck.objects.using(using).create(started_by=actor.name, started_how=actor.how)
+        leases.issue(using=using, kind=Tick.Kind.CHECK, target=check)
+    return check
+
+
+def start_verification(*, using: str, actor: lifecycle.Actor) -> Verification:
+    """Write a verification that is still to be done, and have a cluster do it."""
+    with transaction.atomic(using=using):
+        verification = Verification.objects.using(using).create(started_by=actor.name)
+        leases.issue(using=using, kind=Tick.Kind.VERIFICATION, target=verification)
+    return verification
+
+
+def issue(run: Run, *, using: str) -> None:
+    """Have a run worked by as many as may be."""
+    for seat in range(1 if backends.database(using=using).one_writer else conf.background_workers()):
+        leases.issue(using=using, kind=Tick.Kind.RUN, target=run, seat=seat)
+
+
+def work(seat: Seat) -> None:
+    """Work for a while at the run that a seat is for; then hand it on, or leave it if nothing is left to do."""
+    run = Run.objects.using(seat.using).get(pk=seat.target)
+    if run.status not in (Run.Status.PENDING, Run.Status.RUNNING, Run.Status.PAUSING):
+        seat.end()
+        return
+    if seat.attempts > LOSSES:
+        lifecycle.halt(using=seat.using, run=run, reason=f"Its workers were lost {LOSSES} times in a row.")
+        seat.end()
+        return
+    try:
+        waits = _work(run, seat)
+    except Exception as error:
+        problem = classify(error)
+        if problem.kind == "transient":  # the lease runs out, and somebody tries again
+            raise
+        logger.exception("run %s: it cannot go on in the background", run.pk)
+        lifecycle.halt(using=seat.using, run=run, reason=problem.message)
+        seat.end()
+        return
+    if run.status not in (Run.Status.PENDING, Run.Status.RUNNING) or (waits and seat.is_shared()):
+        seat.end()
+    else:
+        seat.hand_on()
+
+
+def _work(run: Run, seat: Seat) -> bool:
+    """Return whether there was time left and nothing to claim, for others hold the rest."""
+    piece = Slice(seat)
+    references = schema_changes.ready(using=seat.using, probe=lifecycle.probing(run))
+    if seat.tick.seat > 1 and not references.in_any_order:
+        return True  # one seat works where two applications may share a row, see Team
+    team = Team(using=seat.using, run=run, references=references, piece=piece)
+    team.work()
+    return not piece.is_over()
+
+
+class Slice:
+    """A bounded time at a run, as a Team is asked to keep to it."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+        self.until = time.monotonic() + conf.tick().total_seconds()
+        self.over = threading.Event()
+        self.batches = 0
+
+    def goes_on(self) -> bool:
+        """Tell whether to claim another batch; there is time for one, however short the time."""
+        self.seat.look()
+        self.batches += 1
+        return self.batches == 1 or not self.is_over()
+
+    def waits(self) -> bool:
+        """Tell whether to wait for what others hold, for want of anything to claim; pauses before it does."""
+        if self.seat.is_shared():
+            return False
+        time.sleep(1)
+        return True
+
+    def stop(self) -> None:
+        """End it after the batch; the run goes on elsewhere."""
+        self.over.set()
+
+    def is_over(self) -> bool:
+        """Tell whether its time was used up."""
+        return time.monotonic() >= self.until or self.over.is_set()

@@ -1,0 +1,11 @@
+"""Folders of applications: making them, finding them, and what became of those that were removed."""
+
+from cleanup.services.folders.structure import (
+    FolderPlace,
+    FolderStructure,
+    get_or_create_folder,
+    get_or_create_folder_structure,
+    resolve_folder,
+)
+
+__all__ = ["FolderPlace", "FolderStructure", "get_or_create_folder", "get_or_create_folder_structure", "resolve_folder"]

@@ -1,0 +1,496 @@
+"""Give an application the folders it is to have: each once, however many ask for them at a time.
+
+Invariants: only the rows of that application are looked at; everything is done in one transaction, the caller's where
+there is one; a caller whose transaction is undone leaves nothing behind, and one that goes on was not spoiled.
+
+Note [Look, then lock]. Most calls find everything there: two queries, no lock. Otherwise the application is locked and
+looked at again, so that of two who saw nothing the second sees what the first has made. The lock is kept to the end of
+the transaction; the cleanup takes the same one. A host that makes folders without this lock may come first all the
+same: where a constraint then refuses the second folder, the attempt is undone and repeated, and finds the first.
+
+Note [Duplicates met]. They are merged first, if they may be and it goes at once: in a savepoint, as a run with one
+result and a rollback point. If not, the application is queued once the transaction has committed, and what is returned
+is what would survive. A folder that is missing is made nevertheless: holds and the freeze are about the cleanup.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+from uuid import UUID
+
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, models, transaction
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from cleanup import backends, conf
+from cleanup.backends.pinning import batch, pinning
+from cleanup.exceptions import (
+    CleanupError,
+    FolderNotCreated,
+    ForeignParent,
+    InvalidName,
+    MisconfiguredSetting,
+    TooLarge,
+    UnknownObject,
+)
+from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables
+from cleanup.models import Control, Folder, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
+from cleanup.names import fault_of_name
+from cleanup.planning import FolderRow, plan_merge
+from cleanup.references import ReferenceMap, schema_changes
+from cleanup.services.concurrency.retry import PATIENCE, back_off
+from cleanup.services.errors import classify
+from cleanup.services.runs import lifecycle
+from cleanup.services.runs.tasks import Claimed, CleanupTask
+
+logger = logging.getLogger(__name__)
+
+#: Attempts of which each found that somebody else had made the folder, before it is believed that something is wrong.
+ADOPTIONS = 5
+
+REASON = "before giving the application its folders"
+
+_SERIALIZATION_FAILURE = "40001"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStructure:
+    """An application's root folder and its standard folders."""
+
+    application_id: str
+    root_id: str
+    folders: Mapping[str, str]
+    """Id by name, in the order of CLEANUP_STANDARD_FOLDERS."""
+    created: tuple[str, ...] = ()
+    """Ids of those that were not there, the root folder first."""
+    rollback_id: UUID | None = None
+    """The rollback point, where duplicates were merged first."""
+    queued: bool = False
+    """There are duplicates, which were left for the next cleanup."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPlace:
+    """One folder, and where it is."""
+
+    application_id: str
+    folder_id: str
+    parent_id: str
+    """The folder it is in: after a merge perhaps another than was asked for."""
+    created: bool = False
+    rollback_id: UUID | None = None
+    queued: bool = False
+
+
+def get_or_create_folder_structure(*, application_id: Any, using: str = "default") -> FolderStructure:
+    """Return the application's root folder and its standard folders; those that are missing are made.
+
+    Raises InvalidKey, UnknownObject, MisconfiguredSetting, FolderNotCreated, and database errors: in a transaction of
+    the caller lock conflicts, and serialization failures above READ COMMITTED; in one of its own, if they persist.
+    """
+    names = conf.standard_folders()
+    found = _Request(using=using, application_id=application_id, names=names).answer()
+    return FolderStructure(
+        application_id=found.application,
+        root_id=found.parent,
+        folders=dict(zip(names, found.folders, strict=True)),
+        created=found.created,
+        rollback_id=found.rollback_id,
+        queued=found.queued,
+    )
+
+
+def get_or_create_folder(
+    *, application_id: Any, name: str, parent_id: Any = None, using: str = "default"
+) -> FolderPlace:
+    """Return the application's folder of that name in a folder, or in its root folder where none is given.
+
+    Both are made if they are missing. An id of a folder that was merged away leads to its survivor. Raises as
+    ``get_or_create_folder_structure`` does, and InvalidName and ForeignParent.
+    """
+    found = _Request(using=using, application_id=application_id, names=(name,), parent_id=parent_id).answer()
+    (folder,) = found.folders
+    return FolderPlace(
+        application_id=found.application,
+        folder_id=folder,
+        parent_id=found.parent,
+        created=folder in found.created,
+        rollback_id=found.rollback_id,
+        queued=found.queued,
+    )
+
+
+def resolve_folder(*, using: str, folder_id: Any) -> str | None:
+    """Return the folder that a removed folder's id leads to now, following later merges; None if unknown.
+
+    Raises InvalidKey.
+    """
+    key = folder_tables().folder_key.text(folder_id)
+    target: str | None = None
+    seen = {key}
+    while True:
+        step = (
+            RemovedFolder.objects.using(using)
+            .filter(folder_key=target or key)
+            .exclude(point__status=RollbackPoint.Status.ROLLED_BACK)
+            .order_by("-id")
+            .first()
+        )
+        if step is None or step.survivor_key in seen:
+            return target
+        target = step.survivor_key
+        seen.add(target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    application: str
+    parent: str
+    folders: tuple[str, ...]
+    created: tuple[str, ...] = ()
+    rollback_id: UUID | None = None
+    queued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Obstacle:
+    """Why duplicates are left where they are."""
+
+    code: str
+    message: str = ""
+    refused: bool = False
+    """It will not go until somebody does something about it."""
+
+
+class _SetAside(Exception):
+    """Undoes the savepoint of a merge that came to nothing."""
+
+    def __init__(self, obstacle: _Obstacle) -> None:
+        super().__init__()
+        self.obstacle = obstacle
+
+
+class _Forest:
+    """The folders of an application as they are, or where a merge is due as they would be after it."""
+
+    def __init__(self, rows: Sequence[FolderRow], *, size: int) -> None:
+        plan = plan_merge(rows, different_roots=conf.different_roots())
+        self.size = size
+        self.has_duplicates = plan.refused or not plan.empty
+        if plan.refused:
+            plan = plan_merge(rows)
+        moved = {move.folder: move.new_parent for move in plan.moves}
+        self.survivors = plan.removed
+        self.root: str | None = None
+        self.live: set[str] = set()
+        self.children: dict[tuple[str, str], str] = {}
+        for row in sorted(rows, key=lambda row: row.age):
+            if not row.live:
+                continue
+            self.live.add(row.key)
+            if row.key in plan.removed:
+                continue
+            parent = moved.get(row.key, row.parent)
+            if parent is None:
+                self.root = self.root or row.key
+            else:
+                self.children.setdefault((parent, row.name), row.key)
+
+
+class _Request:
+    """Folders of some names in one folder of an application: in the named one, or in the root folder."""
+
+    def __init__(self, *, using: str, application_id: Any, names: Sequence[str], parent_id: Any = None) -> None:
+        self.using = using
+        self.connection = connections[using]
+        self.backend = backends.database(using=using)
+        self.tables: FolderTables = folder_tables()
+        self.application = self.tables.application_key.text(application_id)
+        self.parent = None if parent_id is None else self.tables.folder_key.text(parent_id)
+        self.names = tuple(names)
+        self.maker = _Maker(using=using, tables=self.tables, application=self.application)
+        for name in names:
+            self.maker.refuse_name(name)
+
+    def answer(self) -> _Answer:
+        """See Note [Look, then lock]."""
+        # By the caller's settings, as two queries and no more: no value here depends on them.
+        forest = self._look()
+        found = self._found(forest)
+        if found is not None and not forest.has_duplicates:
+            return found
+        if found is not None and (obstacle := self._obstacle(forest)):
+            self._queue(obstacle)
+            return _Answer(self.application, found.parent, found.folders, queued=True)
+        with pinning(using=self.using):
+            return self._settle_patiently()
+
+    def _settle_patiently(self) -> _Answer:
+        is_own = self.connection.get_autocommit()
+        attempt = 0
+        while True:
+            try:
+                with transaction.atomic(using=self.using):
+                    return self._settle()
+            except (IntegrityError, DataError) as error:
+                if attempt >= ADOPTIONS or isinstance(error, DataError):
+                    problem = classify(error).message
+                    raise FolderNotCreated(application_id=self.application, problem=problem) from error
+            except (DatabaseError, InterfaceError) as error:
+                if not is_own or attempt >= PATIENCE or classify(error).kind != "transient":
+                    raise
+                self.connection.close_if_unusable_or_obsolete()
+                back_off(attempt)
+            attempt += 1
+
+    def _settle(self) -> _Answer:
+        self.backend.reading.serialize(self.tables, self.application)
+        forest = self._look()
+        rollback_id, obstacle = None, None
+        if forest.has_duplicates:
+            obstacle = self._obstacle(forest)
+            if obstacle is None:
+                rollback_id, obstacle = self._merge()
+            if obstacle is None:
+                forest = self._look()
+            else:
+                self._queue(obstacle)
+        created = self._make_missing(forest)
+        found = self._found(forest)
+        assert found is not None  # noqa: S101  # they were made
+        return _Answer(self.application, found.parent, found.folders, created, rollback_id, queued=obstacle is not None)
+
+    # Looking.
+
+    def _look(self) -> _Forest:
+        """Read the application's folders, of a large application those near the root and the parent: two queries.
+
+        Raises UnknownObject and ForeignParent.
+        """
+        size = self._size()
+        if size is None:
+            raise UnknownObject(what="application", key=self.application)
+        forest = self._read(size)
+        if self.parent is not None and self.parent not in forest.live:
+            survivor = resolve_folder(using=self.using, folder_id=self.parent)
+            if survivor is None:
+                raise self._wrong_parent(self.parent)
+            self.parent = survivor
+            forest = self._read(size)
+            if survivor not in forest.live:
+                raise self._wrong_parent(survivor)
+        return forest
+
+    def _size(self) -> int | None:
+        application = conf.folder_fields()["application"]
+        folders = self.tables.folder._base_manager.using(self.using).filter(**{application: OuterRef("pk")})
+        counted = folders.order_by().values(application).annotate(folders=Count("pk")).values("folders")
+        applications = self.tables.application._base_manager.using(self.using).filter(pk=self.application)
+        size: int | None = applications.values_list(Coalesce(Subquery(counted), 0), flat=True).first()
+        return size
+
+    def _read(self, size: int) -> _Forest:
+        near = None
+        if size > conf.large_application():
+            near = [] if self.parent is None else [self.parent]
+        folders = self.backend.reading.read_folders(self.tables, [self.application], lock=False, near=near)
+        return _Forest(folders.get(self.application, []), size=size)
+
+    def _wrong_parent(self, parent: str) -> CleanupError:
+        if self.tables.folder._base_manager.using(self.using).filter(pk=parent).exists():
+            return ForeignParent(folder_id=parent, application_id=self.application)
+        return UnknownObject(what="folder", key=parent)
+
+    def _home(self, forest: _Forest) -> str | None:
+        if self.parent is None:
+            return forest.root
+        return forest.survivors.get(self.parent, self.parent)
+
+    def _found(self, forest: _Forest) -> _Answer | None:
+        home = self._home(forest)
+        if home is None:
+            return None
+        folders = tuple(forest.children.get((home, name)) for name in self.names)
+        present = tuple(folder for folder in folders if folder is not None)
+        return _Answer(self.application, home, present) if len(present) == len(folders) else None
+
+    # Making.
+
+    def _make_missing(self, forest: _Forest) -> tuple[str, ...]:
+        created = []
+        home = self._home(forest)
+        if home is None:
+            home = forest.root = self.maker.make(conf.root_folder(), None)
+            created.append(home)
+        for name in self.names:
+            if (home, name) not in forest.children:
+                forest.children[home, name] = self.maker.make(name, home)
+                created.append(forest.children[home, name])
+        if created and (hook := conf.tree_hook()) is not None:
+            hook(using=self.using, application_ids=[self.application])
+        return tuple(created)
+
+    # Duplicates.
+
+    def _obstacle(self, forest: _Forest) -> _Obstacle | None:
+        """Say what keeps the duplicates from being merged here and now."""
+        control = Control.objects.using(self.using).filter(frozen=True).first()
+        if control is not None:
+            return _Obstacle("frozen", control.reason)
+        hold = Hold.objects.using(self.using).filter(application_key=self.application).first()
+        if hold is not None:
+            return _Obstacle("held", hold.reason)
+        if forest.size > (limit := conf.large_application()):
+            return _Obstacle(TooLarge.code, str(TooLarge(folders=forest.size, limit=limit)))
+        tried = QueuedApplication.objects.using(self.using).filter(pk=self.application, refused=True).first()
+        return None if tried is None else _Obstacle(tried.code, tried.message, refused=True)
+
+    def _merge(self) -> tuple[UUID | None, _Obstacle | None]:
+        """Merge in a savepoint, and return the rollback point or why it did not go."""
+        try:
+            with transaction.atomic(using=self.using):
+                ready = partial(schema_changes.ready, using=self.using, probe="lately")
+                return schema_changes.adapting(self._merge_by, references=ready), None
+        except _SetAside as aside:
+            return None, aside.obstacle
+        except (CleanupError, DatabaseError) as error:
+            if getattr(error.__cause__, "sqlstate", None) == _SERIALIZATION_FAILURE:
+                raise  # the snapshot is too old for whatever would follow
+            found = classify(error)
+            return None, _Obstacle(found.code, found.message, refused=found.kind != "transient")
+
+    def _merge_by(self, references: ReferenceMap) -> UUID | None:
+        with batch(self.backend, session_name="cleanup folders"):
+            return self._consolidate(references)
+
+    def _consolidate(self, references: ReferenceMap) -> UUID | None:
+        run = lifecycle.create_cleanup(
+            using=self.using,
+            options=lifecycle.Options(applications=(self.application,)),
+            actor=lifecycle.Actor(reason=REASON),
+            takes_slot=False,
+        )
+        (row,) = lifecycle.results_of(using=self.using, run=run)
+        claimed = Claimed(row.pk, row.application_key)
+        (outcome,) = CleanupTask(using=self.using, run=run, references=references).perform([claimed])
+        if outcome.status != Result.Status.COMPLETED:
+            refused = outcome.status == Result.Status.FAILED
+            raise _SetAside(_Obstacle(outcome.code, outcome.message, refused=refused))
+        Run.objects.using(self.using).filter(pk=run.pk).update(
+            status=Run.Status.COMPLETED, started_at=Now(), ended_at=Now()
+        )
+        lifecycle.results_of(using=self.using, run=run).update(
+            status=outcome.status,
+            point=outcome.point,
+            folders_removed=outcome.folders_removed,
+            files_moved=outcome.files_moved,
+            child_folders_merged=outcome.child_folders_merged,
+            references_moved=outcome.references_moved,
+            details=json.loads(outcome.details),
+            attempts=1,
+            started_at=Now(),
+            ended_at=Now(),
+        )
+        return RollbackPoint.objects.using(self.using).filter(results__run=run).values_list("id", flat=True).first()
+
+    def _queue(self, obstacle: _Obstacle) -> None:
+        """Queue the application after the commit, when waiting for others who queue it cannot block the caller."""
+        logger.info("application %s: duplicates are left to the next cleanup: %s", self.application, obstacle.code)
+        write = partial(_enqueue, using=self.using, application=self.application, obstacle=obstacle)
+        with transaction.atomic(using=self.using, savepoint=False):  # also for who commits by hand
+            transaction.on_commit(write, using=self.using, robust=True)
+
+
+class _Maker:
+    """Makes folders of one application, through the host's model: its ``save()`` and signals run."""
+
+    def __init__(self, *, using: str, tables: FolderTables, application: str) -> None:
+        self.using = using
+        self.tables = tables
+        self.application = application
+        self.fields: dict[str, models.Field[Any, Any]] = {
+            role: cast(
+                "models.Field[Any, Any]", tables.folder._meta.get_field(name)
+            )  # a column, or it had not got here
+            for role, name in conf.folder_fields().items()
+        }
+
+    def refuse_name(self, name: Any) -> None:
+        """Raise InvalidName for what is no name, or is longer than the column."""
+        longest = getattr(self.fields["name"], "max_length", None)
+        fault = fault_of_name(name)
+        if fault is None and longest is not None and len(name) > longest:
+            fault = f"it is longer than {longest} characters"
+        if fault is not None:
+            raise InvalidName(problem=fault)
+
+    def make(self, name: str, parent: str | None) -> str:
+        """Insert one folder and return its key. Raises MisconfiguredSetting and database errors."""
+        given = self._given(name, parent)
+        lacking = [field for field in fields_to_provide() if field not in given and f"{field}_id" not in given]
+        if lacking:
+            raise MisconfiguredSetting(
+                setting="CLEANUP_FOLDER_DEFAULTS",
+                problem=f"{self.tables.folder._meta.label} requires {', '.join(lacking)}, which has no default. "
+                f"Give it here.",
+            )
+        if parent is None and "name" in given:
+            name = given.pop("name")
+            self.refuse_name(name)
+        folder = self.tables.folder(**{**self._live(), **given, **self._mapped(name, parent)})
+        created = self.fields["created"]
+        if getattr(folder, created.attname) is None:
+            setattr(folder, created.attname, timezone.now())
+        if isinstance(folder, Folder):
+            folder.updated_at = folder.updated_at or folder.created_at
+        folder.save(using=self.using, force_insert=True)
+        return self.tables.folder_key.text(folder.pk)
+
+    def _given(self, name: str, parent: str | None) -> dict[str, Any]:
+        defaults: Any = conf.folder_defaults()
+        if callable(defaults):
+            defaults = defaults(using=self.using, application_id=self.application, name=name, parent_id=parent)
+        if not isinstance(defaults, Mapping):
+            problem = f"the function returned {type(defaults).__name__} and not a mapping of fields to values."
+            raise MisconfiguredSetting(setting="CLEANUP_FOLDER_DEFAULTS", problem=problem)
+        return dict(defaults)
+
+    def _live(self) -> dict[str, Any]:
+        columns = {field.column: field.attname for field in self.tables.folder._meta.concrete_fields}
+        return {columns[column]: value for column, value in (self.tables.live or {}).items() if column in columns}
+
+    def _mapped(self, name: str, parent: str | None) -> dict[str, Any]:
+        return {
+            self.fields["name"].attname: name,
+            self.fields["parent"].attname: _python(self.tables.folder_key.field, parent),
+            self.fields["application"].attname: _python(self.tables.application_key.field, self.application),
+        }
+
+
+def _python(field: "models.Field[Any, Any]", key: str | None) -> Any:
+    return None if key is None else field.to_python(key)
+
+
+def _enqueue(*, using: str, application: str, obstacle: _Obstacle) -> None:
+    with pinning(using=using):
+        _write_queued(using=using, application=application, obstacle=obstacle)
+
+
+def _write_queued(*, using: str, application: str, obstacle: _Obstacle) -> None:
+    queued = QueuedApplication.objects.using(using).filter(pk=application, code=obstacle.code)
+    if queued.exists():  # the usual case on every further call
+        return
+    QueuedApplication.objects.using(using).bulk_create(
+        [
+            QueuedApplication(
+                application_key=application, code=obstacle.code, message=obstacle.message, refused=obstacle.refused
+            )
+        ],
+        update_conflicts=True,
+        unique_fields=["application_key"],
+        update_fields=["code", "message", "refused"],
+    )

@@ -1,0 +1,125 @@
+"""What the latest check knows, how old that is, and whether a run has changed folders since.
+
+Note [Checked again]. What a run has changed makes the latest check untrue, and a later check makes it true again. So
+when a run has ended, been paused or been cancelled, in whatever process, a cluster checks again: at the end of a tick,
+and at the heartbeat for runs that ended elsewhere. It is decided from rows alone, and while one check is waited for,
+however many runs end, no other is started; what ends meanwhile is found when that check ends.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import DateTimeField, Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce, Greatest, Now
+
+from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Schedule, Verification
+from cleanup.services.background import dispatch
+from cleanup.services.results import JSON
+from cleanup.services.runs.lifecycle import Actor
+from cleanup.services.runs.signs_of_life import AT_WORK
+
+#: How a check was started that follows a run.
+AFTER_A_RUN = "run"
+
+#: Age beyond which a check is old where no schedule renews it.
+OLD = timedelta(days=1)
+
+#: Periods of its schedule beyond which a check is old.
+PERIODS = 2
+
+_PERIODS = {
+    Schedule.Cadence.HOURLY: timedelta(hours=1),
+    Schedule.Cadence.DAILY: timedelta(days=1),
+    Schedule.Cadence.WEEKLY: timedelta(weeks=1),
+}
+
+_LONG_AGO = Value(datetime(1, 1, 2, tzinfo=UTC), output_field=DateTimeField())
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the latest check with an answer found, and what that is worth now."""
+
+    check: ConsistencyCheck
+    age: timedelta
+    old: bool
+    """Older than it may get, by its schedule or else in a day."""
+    outdated: bool
+    """A run has changed folders since it began."""
+
+    @property
+    def duplicates(self) -> int:
+        """Applications with duplicates, as they were then."""
+        return self.check.duplicate_applications or 0
+
+    @property
+    def current(self) -> bool:
+        """Return whether it can be told as the truth of today."""
+        return not self.old and not self.outdated
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        ended_at = self.check.ended_at
+        return {
+            "check_time": None if ended_at is None else ended_at.isoformat(),
+            "duplicate_applications": self.duplicates,
+            "waiting_for_decision": self.check.waiting_applications or 0,
+            "age_seconds": max(0, round(self.age.total_seconds())),
+            "current": self.current,
+            "changed_since": self.outdated,
+        }
+
+
+def period(schedules: Any, *, started: bool) -> timedelta | None:
+    """Return how often the check is renewed by its schedule; None: it is not."""
+    for schedule in schedules:
+        if schedule.name == Schedule.Name.CONSISTENCY_CHECK and schedule.enabled and started:
+            return _PERIODS[Schedule.Cadence(schedule.schedule_type)]
+    return None
+
+
+def latest(*, using: str, every: timedelta | None) -> Knowledge | None:
+    """Return what the latest check with an answer says, which is renewed as often as given; in one query."""
+    checks = ConsistencyCheck.objects.using(using).filter(ended_at__isnull=False, duplicate_applications__isnull=False)
+    changed = Exists(_runs_after(OuterRef("started_at"))) | Exists(_undone_after(OuterRef("started_at")))
+    check = checks.defer("summary").annotate(now=Now(), outdated=changed).order_by("-id").first()
+    if check is None or check.ended_at is None:
+        return None
+    age = check.now - check.ended_at
+    return Knowledge(check, age, old=age > (OLD if every is None else PERIODS * every), outdated=check.outdated)
+
+
+def _runs_after(moment: Any) -> QuerySet[Run]:
+    """Return the runs that may have changed folders since."""
+    touched = Greatest("created_at", Coalesce("heartbeat_at", "created_at"), Coalesce("ended_at", "created_at"))
+    runs = Run.objects.filter(done_applications__gt=0)
+    return runs.annotate(touched=touched).filter(touched__gt=moment)
+
+
+def _undone_after(moment: Any) -> QuerySet[RollbackPoint]:
+    """Return the points that were undone since, which needs no run."""
+    return RollbackPoint.objects.filter(status=RollbackPoint.Status.ROLLED_BACK, ended_at__gt=moment)
+
+
+def renew(*, using: str) -> ConsistencyCheck | None:
+    """Start a check where things were changed since the newest one began, unless one is waited for; return it.
+
+    Runs at work are left to their end. In one query where nothing is to do. See Note [Checked again].
+    """
+    began = Subquery(ConsistencyCheck.objects.order_by("-id").values("started_at")[:1])
+    ended = _runs_after(Coalesce(began, _LONG_AGO)).exclude(status__in=AT_WORK)
+    undone = _undone_after(Coalesce(began, _LONG_AGO))
+    waited_for = ConsistencyCheck.objects.filter(ended_at=None)
+    changed = Run.objects.using(using).filter(~Exists(waited_for), Exists(ended) | Exists(undone))
+    if not changed.exists():
+        return None
+    return dispatch.start_check(using=using, actor=Actor(how=AFTER_A_RUN))
+
+
+def verification_is_outdated(*, using: str) -> bool:
+    """Return whether the latest verification failed, or passed before something was undone: duplicates are errors."""
+    latest = Verification.objects.using(using).exclude(passed=None).defer("summary", "counts").order_by("-id").first()
+    if latest is None:
+        return False  # a check that finds none makes one
+    return not latest.passed or _undone_after(latest.started_at).using(using).exists()

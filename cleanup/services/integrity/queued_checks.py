@@ -1,0 +1,49 @@
+"""Checks and verifications that were handed to the clusters: what is still to be done, and the latest answers."""
+
+from typing import Any
+
+from django.db.models import BigIntegerField, F, Q, QuerySet, Value
+from django.db.models.functions import Cast
+
+from cleanup.models import ConsistencyCheck, Tick, Verification
+from cleanup.services.results import JSON
+
+#: Entries that are listed, the newest first.
+MOST = 20
+
+_COLUMNS = ("kind", "pk", "started_at", "ended_at", "started_by", "found_something", "error")
+
+
+def handed_over(*, using: str) -> list[JSON]:
+    """Return them, in one query."""
+    checks = _of(ConsistencyCheck.objects.using(using), Tick.Kind.CHECK, found_something=F("needs_cleanup"))
+    verifications = _of(Verification.objects.using(using), Tick.Kind.VERIFICATION, found_something=~F("passed"))
+    rows = checks.union(verifications, all=True).order_by("-started_at")[:MOST]
+    return [_as_json(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+
+
+def _of(rows: QuerySet[Any], kind: Tick.Kind, **answers: Any) -> QuerySet[Any]:
+    open_ticks = Tick.objects.filter(kind=kind, ended_at=None)
+    unfinished = open_ticks.annotate(key=Cast("target", BigIntegerField())).values("key")
+    latest = rows.filter(ended_at__isnull=False).order_by("-pk").values("pk")[:1]
+    found: QuerySet[Any] = (
+        rows.filter(Q(ended_at=None, pk__in=unfinished) | Q(pk__in=latest))
+        .annotate(kind=Value(str(kind)), **answers)
+        .order_by()
+        .values_list(*_COLUMNS)
+    )
+    return found
+
+
+def _as_json(row: JSON) -> JSON:
+    ended = "failed" if row["error"] else "completed"
+    return {
+        "kind": row["kind"],
+        "id": row["pk"],
+        "status": ended if row["ended_at"] else "pending",
+        "started_at": row["started_at"].isoformat(),
+        "ended_at": row["ended_at"].isoformat() if row["ended_at"] else None,
+        "started_by": row["started_by"],
+        "found_something": row["found_something"],
+        "error": row["error"],
+    }

@@ -1,0 +1,352 @@
+"""Prove the database consistent, or say exactly what is wrong with it.
+
+Invariants: mapped tables are only read, and never locked. A finding has a stable code and a hint that can be run as it
+stands. A verification of the whole database is stored with up to ``CLEANUP_FINDING_LIMIT`` findings of each code; one
+of a single application is not.
+
+Note [Short statements]. Duplicates, names, folders and files are looked at in ranges of applications, each range in
+statements of its own. Two questions take one statement over a whole table: where the cycles are, and which rows of
+another table name no folder. Memory holds one range's counts, and the folders that the walk for cycles did not reach:
+those in or below a cycle, or deeper than 64 levels.
+
+Note [Whose finding]. A finding belongs to the application of the row it is about; a late arrival of a row without one,
+to the application that was merged. A dangling reference belongs to none, so verifying one application leaves it out.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from django.db.models.functions import Now
+
+from cleanup import backends
+from cleanup.backends import cycles, owned_rows
+from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
+from cleanup.backends.folders import Scope
+from cleanup.backends.hints import Hints
+from cleanup.backends.query import Query
+from cleanup.backends.shapes import root_marks
+from cleanup.exceptions import UnknownObject
+from cleanup.folder_tables import folder_tables
+from cleanup.guard_names import Guard
+from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standings
+from cleanup.models import Verification
+from cleanup.queries import application_exists, application_ranges
+from cleanup.references import ReferenceMap, discover, faults_of_shape
+from cleanup.references.mapped_types import refuse_unlike_types
+from cleanup.services.integrity.analysis import Edge, alike, in_cycles, looks
+from cleanup.services.integrity.findings import ERRORS, Found, Tally
+from cleanup.services.results import JSON
+
+#: Names that a finding about names quotes.
+_NAMES_QUOTED = 10
+
+
+def verify(
+    *,
+    using: str,
+    application_id: Any = None,
+    progress: Callable[[int, int], None] | None = None,
+    started_by: str = "",
+    verification: Verification | None = None,
+) -> JSON:
+    """Verify the whole database, or one application, and return the verification's JSON.
+
+    ``verification`` is the row to store it in, where it was written beforehand.
+
+    ``progress`` is called with the number of steps done and of all steps. Raises UnknownObject, InvalidKey,
+    DatabaseUnusable.
+    """
+    key = None if application_id is None else folder_tables().application_key.text(application_id)
+    if key is not None and not application_exists(using=using, application_id=key):
+        raise UnknownObject(what="application", key=key)
+    examiner = _Examiner(using=using, progress=progress)
+    if key is not None:
+        examiner.examine_application(key)
+        return examiner.tally.as_json()
+    if verification is None:
+        verification = Verification.objects.using(using).create(started_by=started_by)
+    examiner.tally.verification = verification
+    examiner.examine_everything()
+    answer = examiner.tally.as_json()
+    Verification.objects.using(using).filter(pk=verification.pk).update(
+        ended_at=Now(), passed=answer["verification_passed"], counts=answer["counts"], summary=answer
+    )
+    return {**answer, "verified_at": _ended_at(using, verification.pk)}
+
+
+def latest_verification(*, using: str) -> JSON | None:
+    """Return the JSON of the latest verification of the whole database, or None."""
+    latest = Verification.objects.using(using).exclude(ended_at=None).exclude(passed=None).order_by("-id").first()
+    return None if latest is None else {**latest.summary, "verified_at": _ended_at(using, latest.pk)}
+
+
+def _ended_at(using: str, verification: int) -> str:
+    ended_at = Verification.objects.using(using).values_list("ended_at", flat=True).get(pk=verification)
+    return "" if ended_at is None else ended_at.isoformat()
+
+
+def application_errors(*, using: str, application_ids: Sequence[str]) -> Counter[tuple[str, str]]:
+    """Count the errors of a few applications by (application, code), in a constant number of statements.
+
+    For use within the caller's transaction: what is counted afterwards and not before was not there before. Dangling
+    references of other tables belong to no application and are left out; late arrivals count as the errors they are.
+    """
+    sql = backends.database(using=using).findings(folder_tables())
+    scope = Scope(keys=tuple(application_ids))
+    counts: Counter[tuple[str, str]] = Counter()
+    for parts in (
+        sql.duplicates(scope),
+        owned_rows.of_folders(sql, scope, unicode=False, late=False),
+        owned_rows.of_files(sql, scope, late=False),
+    ):
+        for row in _answer(sql, parts, examples=0):
+            if row.code in ERRORS and row.application is not None:
+                counts[row.application, row.code] += row.number
+    for edge in _cycles_within(sql, scope):
+        counts[str(edge.application), "cycle"] += 1
+    return counts
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Row:
+    """One row of a pass's answer: a count, or an example."""
+
+    example: int
+    code: str
+    number: int
+    """Of a count: the findings. Of an example: its place among those of its code."""
+    surplus: int
+    application: str | None = field(compare=False)
+    object_key: str | None = field(compare=False)
+    target: str | None = field(compare=False)
+    survivor: str | None = field(compare=False)
+    name: str | None = field(compare=False)
+
+
+def _answer(sql: FindingSql, parts: Sequence[Query], *, examples: int) -> list[_Row]:
+    return sorted(_Row(*row) for row in sql.fetch(sql.answer(parts, errors=ERRORS, examples=examples)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What the findings of a pass have in common."""
+
+    table: str
+    rows: str = ""
+    """``folders`` or ``files``, where the pass looks for orphans."""
+    column: str = ""
+    """The column that names a folder."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Examiner:
+    """Puts the questions, in order, and hands what comes back to the tally."""
+
+    def __init__(self, *, using: str, progress: Callable[[int, int], None] | None) -> None:
+        self.using = using
+        self.references: ReferenceMap = discover(using=using)
+        refuse_unlike_types(self.references)
+        loose = self.references.loose_files
+        self.sql = backends.database(using=using).findings(folder_tables(), loose_files=loose)
+        self.hints = Hints(self.sql, self.references)
+        self.tally = Tally(using=using)
+        self.folders = str(self.references.folders.name)
+        self.root_marks = root_marks(self.sql.tables.folder_key)
+        self.unicode, self.collation = self.sql.abilities()
+        self._progress = progress
+        self._steps_done = 0
+
+    def examine_everything(self) -> None:
+        self._examine_shape()
+        cyclic = self._examine_cycles(_cycles(self.sql))
+        scopes = list(self._scopes())
+        steps = len(scopes) + len(self.references.references)
+        for scope in scopes:
+            inconsistent = self._examine_rows(scope)
+            self.tally.add_inconsistent(inconsistent)
+            cyclic -= inconsistent
+            self._step(steps)
+        self.tally.add_inconsistent(cyclic)
+        self._examine_references(application=None, steps=steps)
+        self._examine_guards()
+
+    def examine_application(self, key: str) -> None:
+        scope = Scope(keys=(key,))
+        cyclic = self._examine_cycles(_cycles_within(self.sql, scope))
+        self.tally.add_inconsistent(self._examine_rows(scope) | cyclic)
+        self._examine_references(application=key, steps=len(self.references.references))
+
+    def _scopes(self) -> Iterator[Scope]:
+        whole = False
+        for scope in application_ranges(using=self.using):
+            whole = scope.whole
+            yield scope
+        if not whole:
+            yield Scope(without_application=True)
+
+    def _step(self, steps: int) -> None:
+        self._steps_done += 1
+        if self._progress is not None:
+            self._progress(self._steps_done, steps)
+
+    # In ranges of applications.
+
+    def _examine_rows(self, scope: Scope) -> set[str]:
+        """Return the applications with errors."""
+        sql, tables, references = self.sql, self.sql.tables, self.references
+        inconsistent: set[str] = set()
+        if not scope.without_application:
+            inconsistent |= self._examine(sql.duplicates(scope), _Pass(self.folders))
+            self._examine_names(scope)
+        hints = {"late_arrival": self.hints.late(of_files=False)}
+        inconsistent |= self._examine(
+            owned_rows.of_folders(sql, scope, unicode=self.unicode, late=True),
+            _Pass(self.folders, "folders", tables.folder_parent, hints),
+        )
+        hints = {"late_arrival": self.hints.late(of_files=True)}
+        inconsistent |= self._examine(
+            owned_rows.of_files(sql, scope, late=True),
+            _Pass(str(references.files.name), "files", tables.file_folder, hints),
+        )
+        return inconsistent
+
+    def _examine(self, parts: Sequence[Query], of: _Pass) -> set[str]:
+        """Return the applications with errors."""
+        inconsistent = set()
+        examples = []
+        for row in _answer(self.sql, parts, examples=self.tally.wanted):
+            if row.example:
+                examples.append(self._found(row, of))
+            elif row.code == ORPHAN_TWICE:
+                self.tally.orphans_twice[of.rows] += row.number
+            else:
+                self.tally.counts[row.code] += row.number
+                if row.code == "same_named_siblings":
+                    self.tally.child_duplicates += row.surplus
+                if row.code in ERRORS and row.application is not None:
+                    inconsistent.add(row.application)
+        self.tally.add(examples)
+        return inconsistent
+
+    def _found(self, row: _Row, of: _Pass) -> Found:
+        detail: JSON = {}
+        if row.code in ("several_roots", "same_named_siblings"):
+            detail["folders"] = row.surplus + 1
+        if row.name is not None:
+            detail["name"] = row.name
+        if row.target is not None and row.code in _ABOUT_A_FOLDER:
+            detail |= {"column": of.column, "folder": row.target}
+        if row.survivor is not None:
+            detail["survivor"] = row.survivor
+        return Found(
+            code=row.code,
+            table=str(self.references.applications.name) if row.code == "several_roots" else of.table,
+            object_key=row.object_key or "",
+            application=row.application,
+            detail=detail,
+            hint=of.hints.get(row.code) or self._hint(row),
+        )
+
+    def _hint(self, row: _Row) -> str:
+        if row.code == "missing_parent" and row.target in self.root_marks:
+            return self.hints.roots(row.target)
+        return self.hints.of(row.code, application=row.application)
+
+    def _examine_names(self, scope: Scope) -> None:
+        self.sql.teach(looks)
+        siblings = self.sql.fetch(self.sql.names_alike(scope, unicode=self.unicode, collation=self.collation))
+        findings = []
+        for (application, parent), group in groupby(siblings, key=itemgetter(0, 1)):
+            hint = self.hints.children(parent)
+            for names in alike(name for _, _, name in group):
+                detail = {"names": list(dict.fromkeys(names))[:_NAMES_QUOTED], "folders": len(names)}
+                findings.append(Found("names_alike", self.folders, parent, application, detail, hint))
+        self.tally.counts["names_alike"] += len(findings)
+        self.tally.add(findings)
+
+    # A whole table at once.
+
+    def _examine_shape(self) -> None:
+        for fault in faults_of_shape(using=self.using, folders=self.references.folders):
+            self._add_one(fault.code, self.folders, "", {}, fault.query)
+
+    def _examine_cycles(self, members: Sequence[Edge]) -> set[str]:
+        """Return the applications with cycles."""
+        column = self.sql.tables.folder_parent
+        hints = {False: self.hints.of("cycle", application=None), True: self.hints.roots("self")}
+        self.tally.counts["cycle"] += len(members)
+        self.tally.add(
+            Found(
+                "cycle",
+                self.folders,
+                edge.folder,
+                edge.application,
+                {"column": column, "folder": edge.parent},
+                hints[edge.folder == edge.parent],
+            )
+            for edge in members
+        )
+        return {edge.application for edge in members if edge.application is not None}
+
+    def _examine_references(self, *, application: str | None, steps: int) -> None:
+        tables, references = self.sql.tables, self.references
+        seen_in_ranges = {
+            (references.folders.name, (tables.folder_parent,)),
+            (references.files.name, (tables.file_folder,)),
+        }
+        for reference in references.references:
+            table = references.tables[reference.table]
+            column = "+".join(reference.columns)
+            if "select" not in table.privileges:
+                self._add_one("not_checked", str(table.name), column, {}, self.hints.grant(table))
+            elif application is not None or (reference.table, reference.columns) not in seen_in_ranges:
+                hints = {
+                    "dangling_reference": self.hints.dangling(reference, late=False),
+                    "late_arrival": self.hints.dangling(reference, late=True),
+                }
+                parts = self.sql.dangling(reference, references, application=application)
+                self._examine(parts, _Pass(str(table.name), column=column, hints=hints))
+            self._step(steps)
+
+    def _examine_guards(self) -> None:
+        there = standings(guard_sql_of(using=self.using), applied=applied_migrations(using=self.using))
+        for guard in Guard:
+            standing = there.get(guard)
+            if standing is None or not standing.whole:
+                detail = {"validated": False} if standing is not None and standing.usable else {}
+                self._add_one("guards_missing", self.folders, guard, detail, self.hints.guards())
+
+    def _add_one(self, code: str, table: str, object_key: str, detail: JSON, hint: str) -> None:
+        self.tally.counts[code] += 1
+        self.tally.add([Found(code, table, object_key, None, detail, hint)])
+
+
+_ABOUT_A_FOLDER = {
+    "missing_parent",
+    "foreign_parent",
+    "file_of_missing_folder",
+    "file_in_other_application",
+    "dangling_reference",
+    "late_arrival",
+}
+
+
+def _cycles(sql: FindingSql) -> list[Edge]:
+    """Return the folders in cycles, in key order."""
+    ((unreached,),) = sql.fetch(cycles.count_unreached(sql))
+    return in_cycles([Edge(*row) for row in sql.fetch(cycles.unreached(sql))]) if unreached else []
+
+
+def _cycles_within(sql: FindingSql, scope: Scope) -> list[Edge]:
+    """Return the folders of the scope that are in cycles, in key order; a cycle may lead through other folders."""
+    ((doubtful,),) = sql.fetch(cycles.count_doubtful(sql, scope))
+    if not doubtful:
+        return []
+    own = {row[0]: Edge(*row) for row in sql.fetch(cycles.parents(sql, scope))}
+    leading_out = sorted({edge.parent for edge in own.values()} - own.keys())
+    around = [Edge(*row) for row in sql.fetch(cycles.ancestors(sql, leading_out))]
+    return [edge for edge in in_cycles([*own.values(), *around]) if edge.folder in own]

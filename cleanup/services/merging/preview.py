@@ -1,0 +1,385 @@
+"""Show what merging one application would do, before anyone confirms it: the tree before and after, and why.
+
+It is made while somebody waits, so an application over ``CLEANUP_LARGE_APPLICATION`` is refused before it is read.
+Invariants: nothing is written and no row is locked. It is the plan that a run would make now; ``plan_hash`` says
+whether a plan that is made later is still the same. Trees are flat lists, parents before children, for a tree may be
+ten thousand levels deep.
+"""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from django.utils import timezone
+
+from cleanup import backends, conf
+from cleanup.exceptions import TooLargeToPreview, UnknownObject
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Hold, Result
+from cleanup.phrases import with_reason
+from cleanup.planning import Group
+from cleanup.references import ReferenceMap, cache
+from cleanup.services.merging.consolidation import MISSING, Consolidation, Decision, Inclusion
+from cleanup.services.results import JSON
+
+
+class Fate(StrEnum):
+    """What becomes of a folder."""
+
+    SURVIVOR = "survivor"
+    """Others merge into it; where ``parent_after`` differs from ``parent_id``, it moves as well."""
+    MERGED = "merged"
+    MOVED = "moved"
+    KEPT = "kept"
+    LEFT_ALONE = "left_alone"
+
+
+class Reason(StrEnum):
+    """Why that becomes of it."""
+
+    OLDEST = "oldest"
+    ALREADY_THERE = "already_there"
+    """Not the oldest of its group, but the oldest that lies in the surviving parent already."""
+    ANOTHER_ROOT = "another_root"
+    SAME_NAME = "same_name"
+    PARENT_MERGED = "parent_merged"
+    NESTED = "nested"
+    """A root folder of another name, moved into the surviving root (``CLEANUP_DIFFERENT_ROOTS``)."""
+    UNREACHABLE = "unreachable"
+    """No root folder of the application leads to it."""
+    NOT_LIVE = "not_live"
+    """In the host's trash."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPreview:
+    """One folder, before and after."""
+
+    folder_id: str
+    name: str
+    created_at: datetime | None
+    """None also for what is no time of a calendar (infinity)."""
+    live: bool
+    parent_id: str | None
+    fate: Fate
+    reasons: tuple[Reason, ...]
+    into: str | None
+    """Of a merged folder: the survivor."""
+    parent_after: str | None
+    """None for a merged folder, which is no more."""
+    files: int
+    files_after: int
+    linked_records: Mapping[str, int]
+    """Rows of other tables that point at it, by table."""
+    differing_columns: tuple[str, ...]
+    """Of a merged folder: the columns in which it differs from its survivor."""
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {
+            "folder_id": self.folder_id,
+            "name": self.name,
+            "created_at": None if self.created_at is None else self.created_at.isoformat(),
+            "live": self.live,
+            "parent_id": self.parent_id,
+            "fate": self.fate.value,
+            "reasons": [reason.value for reason in self.reasons],
+            "into": self.into,
+            "parent_after": self.parent_after,
+            "files": self.files,
+            "files_after": self.files_after,
+            "linked_records": dict(self.linked_records),
+            "differing_columns": list(self.differing_columns),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a drawn tree."""
+
+    folder_id: str
+    depth: int
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {"folder_id": self.folder_id, "depth": self.depth}
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPreview:
+    """Folders that become one."""
+
+    survivor_id: str
+    name: str
+    """The survivor's."""
+    roots: bool
+    parent_id: str | None
+    """The surviving parent."""
+    removed: tuple[str, ...]
+    files_moved: int
+    linked_records_moved: int
+    reason: Reason
+    """Why the survivor survives."""
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {
+            "survivor_id": self.survivor_id,
+            "name": self.name,
+            "roots": self.roots,
+            "parent_id": self.parent_id,
+            "removed": list(self.removed),
+            "files_moved": self.files_moved,
+            "linked_records_moved": self.linked_records_moved,
+            "reason": self.reason.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a cleanup would leave the application alone."""
+
+    code: str
+    message: str
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        return {"code": self.code, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What merging one application would do."""
+
+    application_id: str
+    plan_hash: str
+    made_at: datetime
+    folders: Mapping[str, FolderPreview]
+    """By id, in the order of ``before``."""
+    before: tuple[Line, ...]
+    after: tuple[Line, ...]
+    groups: tuple[GroupPreview, ...]
+    """Parents before children."""
+    obstacles: tuple[Obstacle, ...]
+    """Empty: a cleanup would go ahead. ``held`` can be overruled on purpose; others cannot."""
+    folders_removed: int
+    child_folders_merged: int
+    folders_moved: int
+    """Folders that stay and get another parent."""
+    files_moved: int
+    references_moved: Mapping[str, int]
+    """Rows that would be pointed elsewhere, by table, files and folders among them; empty where it cannot go ahead."""
+    rows_removed: Mapping[str, int]
+    """Rows that would give way to a twin, by table; they come back with an undo."""
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether there is nothing to do."""
+        return not self.folders_removed and not self.folders_moved
+
+    def as_json(self, *, limit: int | None = None) -> JSON:
+        """Return the JSON form, with the first ``limit`` folders, lines and groups each."""
+        folders = list(self.folders.values())
+        return {
+            "application_id": self.application_id,
+            "plan_hash": self.plan_hash,
+            "made_at": self.made_at.isoformat(),
+            "obstacles": [obstacle.as_json() for obstacle in self.obstacles],
+            "folders_removed": self.folders_removed,
+            "child_folders_merged": self.child_folders_merged,
+            "folders_moved": self.folders_moved,
+            "files_moved": self.files_moved,
+            "references_moved": dict(self.references_moved),
+            "rows_removed": dict(self.rows_removed),
+            "groups": [group.as_json() for group in self.groups[:limit]],
+            "groups_left_out": len(self.groups[limit:]) if limit is not None else 0,
+            "folders": [folder.as_json() for folder in folders[:limit]],
+            "folders_left_out": len(folders[limit:]) if limit is not None else 0,
+            "before": [line.as_json() for line in self.before[:limit]],
+            "after": [line.as_json() for line in self.after[:limit]],
+        }
+
+
+def preview(*, using: str, application_id: Any) -> Preview:
+    """Return what merging the application would do.
+
+    Raises UnknownObject, InvalidKey, TooLargeToPreview and PreflightFailed.
+    """
+    key = folder_tables().application_key.text(application_id)
+    if is_large(using=using, application_id=key):
+        command = f"manage.py database_cleanup --dry-run --application {shlex.quote(key)} --include-large"
+        raise TooLargeToPreview(limit=conf.large_application(), command=command)
+    return cache.with_references(lambda references: _preview(key, using=using, references=references), using=using)
+
+
+def is_large(*, using: str, application_id: Any) -> bool:
+    """Return whether an application has more folders than are shown. Raises InvalidKey."""
+    tables = folder_tables()
+    key = tables.application_key.text(application_id)
+    counts = backends.database(using=using).reading.count_folders(tables, [key])
+    return counts.get(key, 0) > conf.large_application()
+
+
+def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
+    consolidation = Consolidation(using=using, references=references)
+    hold = Hold.objects.using(using).filter(application_key=key).first()
+    include = Inclusion(held=hold is not None, large=True)
+    with consolidation.looking(session_name="cleanup preview"):
+        (decision,) = consolidation.examine([key], include=include, lock=False, compare=True)
+        if decision.code == MISSING:
+            raise UnknownObject(what="application", key=key)
+        (foreseen,) = consolidation.foresee([decision])
+        rows = consolidation.rows_by_folder(decision) if decision.folders else {}
+    return _Drawing(consolidation, decision, rows).preview(
+        obstacles=tuple(_obstacles(decision, hold)),
+        moved=foreseen.details.get("moved", {}),
+        removed=foreseen.details.get("removed", {}),
+        made_at=timezone.now(),
+    )
+
+
+def _obstacles(decision: Decision, hold: Hold | None) -> Iterable[Obstacle]:
+    if hold is not None:
+        yield Obstacle("held", with_reason("The application is on hold", hold.reason))
+    if decision.status in (Result.Status.FAILED, Result.Status.HELD):
+        yield Obstacle(decision.code, decision.message)
+
+
+class _Drawing:
+    """Puts the plan and the counts of one application together."""
+
+    def __init__(self, consolidation: Consolidation, decision: Decision, rows: Mapping[str, Counter[str]]) -> None:
+        self.consolidation = consolidation
+        self.decision = decision
+        self.rows = rows
+        self.plan = decision.plan
+        self.folders = decision.folders
+        self.file_table = str(consolidation.references.files.name)
+        self.moves = {move.folder: move for move in self.plan.moves}
+        self.groups = {group.survivor: group for group in self.plan.groups}
+        self.left_alone = frozenset(self.plan.left_alone)
+
+    def preview(
+        self,
+        *,
+        obstacles: tuple[Obstacle, ...],
+        moved: Mapping[str, int],
+        removed: Mapping[str, int],
+        made_at: datetime,
+    ) -> Preview:
+        before = self._lines({key: folder.parent for key, folder in self.folders.items()})
+        staying = {key: self._parent_after(key) for key in self.folders if key not in self.plan.removed}
+        return Preview(
+            application_id=self.decision.application,
+            plan_hash=self.plan.digest,
+            made_at=made_at,
+            folders={line.folder_id: self._folder(line.folder_id) for line in before},
+            before=before,
+            after=self._lines(staying),
+            groups=tuple(self._group(group) for group in self.plan.groups),
+            obstacles=obstacles,
+            folders_removed=self.plan.folders_removed,
+            child_folders_merged=self.plan.child_folders_merged,
+            folders_moved=len(self.plan.moves),
+            files_moved=moved.get(self.file_table, 0),
+            references_moved=moved,
+            rows_removed=removed,
+        )
+
+    def _parent_after(self, key: str) -> str | None:
+        return self.moves[key].new_parent if key in self.moves else self.folders[key].parent
+
+    def _lines(self, parents: Mapping[str, str | None]) -> tuple[Line, ...]:
+        """Draw the tree: roots by age, children by name and age; then what no root leads to."""
+        children: dict[str | None, list[str]] = {}
+        for key, parent in parents.items():
+            children.setdefault(parent, []).append(key)
+        tops = children.get(None, [])
+        hanging = [key for key, parent in parents.items() if parent is not None and parent not in parents]
+        drawn: dict[str, Line] = {}
+        for start in (tops, hanging, list(parents)):  # the last for cycles
+            stack = [(key, 0) for key in sorted(start, key=self._age, reverse=True)]
+            while stack:
+                key, depth = stack.pop()
+                if key not in drawn:
+                    drawn[key] = Line(key, depth)
+                    below = sorted(children.get(key, ()), key=self._name_and_age, reverse=True)
+                    stack += [(child, depth + 1) for child in below]
+        return tuple(drawn.values())
+
+    def _age(self, key: str) -> int:
+        return self.folders[key].age
+
+    def _name_and_age(self, key: str) -> tuple[str, int]:
+        row = self.folders[key]
+        return row.name, row.age
+
+    def _folder(self, key: str) -> FolderPreview:
+        folder = self.folders[key]
+        counts = self.rows.get(key, Counter())
+        into = self.plan.removed.get(key)
+        fate, reasons = self._fate(key)
+        return FolderPreview(
+            folder_id=key,
+            name=folder.name,
+            created_at=self._created(key),
+            live=folder.live,
+            parent_id=folder.parent,
+            fate=fate,
+            reasons=tuple(reasons),
+            into=into,
+            parent_after=None if into else self._parent_after(key),
+            files=counts[self.file_table],
+            files_after=0 if into else counts[self.file_table] + self._moved_files(self.groups.get(key)),
+            linked_records={table: rows for table, rows in sorted(counts.items()) if table != self.file_table},
+            differing_columns=tuple(self.consolidation.differences(self.decision, key)) if into else (),
+        )
+
+    def _fate(self, key: str) -> tuple[Fate, list[Reason]]:
+        moving = []
+        if key in self.moves:
+            moving = [Reason.NESTED if self.moves[key].old_parent is None else Reason.PARENT_MERGED]
+        if key in self.groups:
+            return Fate.SURVIVOR, [self._why(self.groups[key]), *moving]
+        if key in self.plan.removed:
+            roots = self.groups[self.plan.removed[key]].roots
+            return Fate.MERGED, [Reason.ANOTHER_ROOT if roots else Reason.SAME_NAME]
+        if moving:
+            return Fate.MOVED, moving
+        if key in self.left_alone:
+            return Fate.LEFT_ALONE, [Reason.UNREACHABLE]
+        return Fate.KEPT, [] if self.folders[key].live else [Reason.NOT_LIVE]
+
+    def _why(self, group: Group) -> Reason:
+        older = any(self._age(removed) < self._age(group.survivor) for removed in group.removed)
+        return Reason.ALREADY_THERE if older else Reason.OLDEST
+
+    def _group(self, group: Group) -> GroupPreview:
+        every = sum((self.rows.get(key, Counter()) for key in group.removed), Counter[str]())
+        return GroupPreview(
+            survivor_id=group.survivor,
+            name=self.folders[group.survivor].name,
+            roots=group.roots,
+            parent_id=group.parent,
+            removed=group.removed,
+            files_moved=every[self.file_table],
+            linked_records_moved=every.total() - every[self.file_table],
+            reason=self._why(group),
+        )
+
+    def _moved_files(self, group: Group | None) -> int:
+        return sum(self.rows.get(key, Counter())[self.file_table] for key in group.removed) if group else 0
+
+    def _created(self, key: str) -> datetime | None:
+        cell = self.folders[key].cells[-1]
+        if cell is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(self.consolidation.backend.cells.cell_text(cell))
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,177 @@
+"""What the cleanup page shows, from stored rows alone: a handful of small reads, whatever the size of the database."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from django.db.models import Exists, Max, Q, QuerySet, Subquery
+from django.db.models.functions import Now, TruncDate
+from django.utils import timezone
+
+from cleanup.models import Alert, ConsistencyCheck, Control, Run, Schedule, Service, Verification
+from cleanup.services import origin
+from cleanup.services.background import clusters
+from cleanup.services.integrity import freshness
+from cleanup.services.integrity.freshness import Knowledge
+from cleanup.services.monitoring import pending_decisions, status
+from cleanup.services.monitoring.pending_decisions import Counts
+from cleanup.services.runs.signs_of_life import AT_WORK, silent_since
+
+#: Days in the chart.
+DAYS = 60
+#: Runs and alerts listed.
+LISTED = 5
+#: Active runs looked at.
+MOST_ACTIVE = 100
+#: Alerts counted; there are as many as there are causes.
+MOST_ALERTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How things are."""
+
+    control: Control | None
+    """The freeze switch, where it has ever been used."""
+    service: Service | None
+    knowledge: Knowledge | None
+    """What the latest check that has ended with an answer is worth."""
+    checking: ConsistencyCheck | None
+    """One that is being worked."""
+    history: tuple[ConsistencyCheck, ...]
+    """One a day, the day's last, oldest first."""
+    verification: Verification | None
+    verifying: Verification | None
+    active: Run | None
+    """The run at work, or else one that is paused; of any kind, the one that has the slot first."""
+    silence: timedelta | None
+    """How long it has given no sign of life, where it ought to."""
+    recent: tuple[Run, ...]
+    schedules: tuple[Schedule, ...]
+    overdue: tuple[str, ...]
+    alerts: tuple[Alert, ...]
+    open_alerts: int
+    cluster_alive: bool
+    copied: origin.Copied | None
+    """What makes the database a copy that was not adopted."""
+    decisions: Counts
+
+    @property
+    def check(self) -> ConsistencyCheck | None:
+        """The latest check that has ended with an answer."""
+        return self.knowledge.check if self.knowledge else None
+
+    @property
+    def checks_on(self) -> bool:
+        """Tell whether the schedule of the check is not switched off."""
+        return any(row.name == Schedule.Name.CONSISTENCY_CHECK and row.enabled for row in self.schedules)
+
+    @property
+    def is_checking(self) -> bool:
+        """Tell whether a check is being worked, by a cluster that is alive."""
+        return self.checking is not None and self.cluster_alive
+
+    @property
+    def follows(self) -> bool:
+        """Tell whether something is going on whose end is worth waiting for."""
+        at_work = self.active is not None and self.active.status in AT_WORK
+        return at_work or self.is_checking or (self.verifying is not None and self.cluster_alive)
+
+    @property
+    def state(self) -> str:
+        """Name what goes on: while it is the same, figures may change, and nothing else."""
+        run = f"{self.active.pk} {self.active.status}" if self.active else ""
+        tasks = [task.pk if task is not None else "" for task in (self.checking, self.verifying)]
+        return f"{run}/{tasks[0]}/{tasks[1]}"
+
+    @property
+    def frozen(self) -> bool:
+        """Tell whether everything is stopped."""
+        return self.control is not None and self.control.frozen
+
+    @property
+    def started(self) -> bool:
+        """Tell whether schedules are on."""
+        return self.service is not None and self.service.started
+
+
+def overview(*, using: str) -> Overview:
+    """Read how things are."""
+    checks = _recent_checks(using=using)
+    verifications = tuple(Verification.objects.using(using).order_by("-id")[:2])
+    all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
+    runs = _runs(using=using)
+    alerts = tuple(Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED).order_by("-id")[:MOST_ALERTS])
+    service = Service.objects.using(using).filter(pk=1).annotate(served=Exists(clusters.fresh())).first()
+    copied = origin.compared(service.database_identity, using=using) if service is not None else None
+    started = service is not None and service.started
+    active = min(
+        (run for run in runs if run.status in Run.ACTIVE),
+        key=lambda run: (run.status not in AT_WORK, not run.takes_slot),
+        default=None,
+    )
+    return Overview(
+        control=Control.objects.using(using).filter(pk=1).first(),
+        service=service,
+        knowledge=freshness.latest(using=using, every=freshness.period(all_schedules, started=started)),
+        checking=checks.unended,
+        history=checks.history,
+        verification=next((found for found in verifications if found.ended_at), None),
+        verifying=next((found for found in verifications[:1] if found.ended_at is None), None),
+        active=active,
+        silence=silent_since(using=using, run=active, now=active.now) if active else None,
+        recent=runs[:LISTED],
+        schedules=all_schedules,
+        overdue=tuple(
+            schedule.name
+            for schedule in all_schedules
+            if started and copied is None and status.is_overdue(schedule, now=schedule.now)
+        ),
+        alerts=alerts[:LISTED],
+        open_alerts=len(alerts),
+        cluster_alive=clusters.alive(using=using) if service is None else service.served,
+        copied=copied,
+        decisions=pending_decisions.counts(using=using),
+    )
+
+
+def _runs(*, using: str) -> tuple[Any, ...]:
+    """Return the latest runs, and those that are active, newest first; read once, so that the page says one thing."""
+    runs = Run.objects.using(using).order_by("-created_at")
+    wanted = Q(status__in=Run.ACTIVE) | Q(pk__in=runs.values("pk")[:LISTED])
+    return tuple(runs.filter(wanted).annotate(now=Now())[: LISTED + MOST_ACTIVE])
+
+
+def _checks(*, using: str) -> QuerySet[ConsistencyCheck]:
+    return ConsistencyCheck.objects.using(using).defer("summary")
+
+
+def _answered(*, using: str) -> QuerySet[ConsistencyCheck]:
+    return _checks(using=using).filter(ended_at__isnull=False, duplicate_applications__isnull=False)
+
+
+class _Checks(NamedTuple):
+    answered: ConsistencyCheck | None
+    """The latest that has ended with an answer."""
+    unended: ConsistencyCheck | None
+    """The newest of all, if it has not ended."""
+    history: tuple[ConsistencyCheck, ...]
+    """Each day's last, oldest first; days are those of the current time zone."""
+
+
+def _recent_checks(*, using: str) -> _Checks:
+    """Read all that the page shows of checks, in one query."""
+    since = timezone.now() - timedelta(days=DAYS)
+    by_day = _answered(using=using).filter(started_at__gt=since).annotate(day=TruncDate("started_at")).order_by()
+    last = by_day.values("day").annotate(last=Max("id")).values("last")
+    newest, answered = (
+        Subquery(checks.order_by("-id").values("pk")[:1]) for checks in (_checks(using=using), _answered(using=using))
+    )
+    wanted = Q(pk__in=last) | Q(pk=newest) | Q(pk=answered)
+    found = list(_checks(using=using).filter(wanted).order_by("id"))
+    with_answer = [check for check in found if check.ended_at and check.duplicate_applications is not None]
+    return _Checks(
+        answered=with_answer[-1] if with_answer else None,
+        unended=found[-1] if found and found[-1].ended_at is None else None,
+        history=tuple(check for check in with_answer if check.started_at > since),
+    )

@@ -1,0 +1,137 @@
+"""What waits for a person, and what a person has decided: applications that cleanups and undos leave alone.
+
+Open are those whose latest result is a refusal or a failure, and those that the folder service has met and may not
+merge; held are those on hold. An application is in one of the two lists, once. Both are complete: they are read page by
+page, and counted by the database.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar, overload
+
+from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Value
+
+from cleanup.models import Hold, QueuedApplication, Result, RollbackPoint, Run
+from cleanup.services.merging.consolidation import MISSING
+
+#: Rows read at a time where all are wanted.
+PAGE = 500
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One application that waits."""
+
+    application_id: str
+    code: str
+    """``too_large``, ``conflict`` and the like."""
+    result: Result | None = None
+
+    @property
+    def undo(self) -> bool:
+        """Return whether it is an undo that waits, not a cleanup."""
+        return self.result is not None and self.result.run.kind == Run.Kind.ROLLBACK
+
+    @property
+    def can_undo(self) -> bool:
+        """Return whether that undo can be asked for again."""
+        point = self.result.point if self.undo and self.result else None
+        return point is not None and point.status == RollbackPoint.Status.LIVE
+
+
+class Counts(NamedTuple):
+    """How many applications wait, and how many are on hold."""
+
+    open: int
+    held: int
+
+
+class OpenDecisions(Sequence[Decision]):
+    """The open decisions as a sequence to be paged through: what was refused or failed, newest first, then queued."""
+
+    def __init__(self, *, using: str) -> None:
+        self._results = _unsettled(using).select_related("run", "point").order_by("-pk")
+        self._queued = _queued(using).order_by("-queued_at", "pk")
+        self._number_of_results = self._results.count()
+        self._number = self._number_of_results + self._queued.count()
+
+    def __len__(self) -> int:
+        return self._number
+
+    @overload
+    def __getitem__(self, place: int) -> Decision: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Decision]: ...
+    def __getitem__(self, place: int | slice) -> Decision | list[Decision]:
+        if isinstance(place, int):
+            return self[place : place + 1][0]
+        start, stop, _ = place.indices(self._number)
+        first = self._number_of_results
+        decisions = [_of_result(result) for result in self._results[start:stop]] if start < first else []
+        queued = self._queued[max(0, start - first) : max(0, stop - first)] if stop > first else ()
+        return decisions + [_of_queued(row) for row in queued]
+
+
+def counts(*, using: str) -> Counts:
+    """Count both lists, in one query."""
+    parts = {"results": _unsettled(using), "queued": _queued(using), "held": Hold.objects.using(using).all()}
+    first, *others = (
+        rows.order_by().values(part=Value(name)).annotate(number=Count("pk")).values_list("part", "number")
+        for name, rows in parts.items()
+    )
+    numbers = dict(first.union(*others, all=True))
+    return Counts(numbers.get("results", 0) + numbers.get("queued", 0), numbers.get("held", 0))
+
+
+def held(*, using: str) -> QuerySet[Hold]:
+    """Return the holds, newest first."""
+    return Hold.objects.using(using).order_by("-pk")
+
+
+def every_open(*, using: str) -> Iterator[Decision]:
+    """Yield all open decisions."""
+    for result in _in_pages(_unsettled(using).select_related("run", "point")):
+        yield _of_result(result)
+    for queued in _in_pages(_queued(using)):
+        yield _of_queued(queued)
+
+
+def every_hold(*, using: str) -> Iterator[Hold]:
+    """Yield all holds."""
+    return _in_pages(held(using=using))
+
+
+def _unsettled(using: str) -> QuerySet[Result]:
+    """Return the latest results that were refused or failed; what was held waits for its hold, or for nothing."""
+    later = Result.objects.filter(application_key=OuterRef("application_key"), pk__gt=OuterRef("pk")).exclude(
+        status__in=Result.OPEN
+    )
+    waiting = Result.objects.using(using).filter(status__in=Result.UNUSUAL).exclude(status=Result.Status.HELD)
+    return waiting.exclude(error_code__in=["", MISSING]).filter(~Exists(later), ~Exists(_hold()))
+
+
+def _queued(using: str) -> QuerySet[QueuedApplication]:
+    known = _unsettled(using).filter(application_key=OuterRef("application_key"))
+    return QueuedApplication.objects.using(using).filter(~Exists(_hold()), ~Exists(known), refused=True)
+
+
+def _hold() -> QuerySet[Hold]:
+    return Hold.objects.filter(application_key=OuterRef("application_key"))
+
+
+def _of_result(result: Result) -> Decision:
+    return Decision(result.application_key, result.error_code or result.status, result)
+
+
+def _of_queued(queued: QueuedApplication) -> Decision:
+    return Decision(queued.application_key, queued.code)
+
+
+def _in_pages(rows: QuerySet[M]) -> Iterator[M]:
+    """Yield all rows, the highest key first, by keys rather than by a cursor that would have to stay open."""
+    ordered, last = rows.order_by("-pk"), None
+    while page := list(ordered[:PAGE] if last is None else ordered.filter(pk__lt=last)[:PAGE]):
+        yield from page
+        last = page[-1].pk

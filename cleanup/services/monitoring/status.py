@@ -1,0 +1,174 @@
+"""What is going on and what was done, in eight queries, of rows alone: a dead cluster cannot hide it."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, F, FilteredRelation, Max, Q, Subquery, Sum
+from django.db.models.functions import Now
+
+from cleanup import conf
+from cleanup.models import Control, Heartbeat, Result, Run, Schedule, Service
+from cleanup.services import origin
+from cleanup.services.integrity import freshness
+from cleanup.services.integrity.queued_checks import handed_over
+from cleanup.services.results import JSON
+from cleanup.services.runs.lifecycle import worker_is_gone
+from cleanup.services.runs.signs_of_life import silence_of
+
+#: Applications in work that are looked at, to tell whether somebody works on the run.
+MOST_HELD = 1000
+
+
+def status(*, using: str) -> JSON:
+    """Return the status JSON."""
+    service = _service(using)
+    copied = origin.compared(service["database_identity"], using=using)
+    acts = bool(service["started"]) and copied is None
+    active = _active_run(using)
+    schedules = list(Schedule.objects.using(using).annotate(now=Now()))
+    known = freshness.latest(using=using, every=freshness.period(schedules, started=bool(service["started"])))
+    return {
+        "running": bool(acts and service["fresh"]),
+        "started": bool(service["started"]),
+        "restored_copy": None if copied is None else {"message": copied.sentence, "command": origin.ADOPT},
+        "frozen": bool(service["frozen"]),
+        "frozen_reason": service["frozen_reason"] or "",
+        "cluster_alive": bool(service["fresh"]),
+        "heartbeat_at": _text(service["beat_at"]),
+        "last_check": None if known is None else known.as_json(),
+        "schedules": _schedules(schedules, started=acts),
+        "statistics": _statistics(using),
+        "active_run": active,
+        "handed_over": handed_over(using=using),
+    }
+
+
+def progress_of(run: Run, *, worked: bool, silence: timedelta | None = None) -> JSON:
+    """Return the JSON of a run that is active; ``worked``: somebody holds a part of it.
+
+    ``silence``: how long it has given no sign of life, where it ought to.
+    """
+    rate = run.applications_per_second
+    return {
+        "run_id": str(run.pk),
+        "status": run.status,
+        "status_reason": run.status_reason,
+        "worked": worked,
+        "silent_seconds": None if silence is None else round(silence.total_seconds()),
+        "total_applications": run.total_applications,
+        "done_applications": run.done_applications,
+        "successful_applications": run.successful_applications,
+        "failed_applications": run.failed_applications,
+        "held_applications": run.held_applications,
+        "skipped_applications": run.skipped_applications,
+        "folders_removed": run.folders_removed,
+        "files_moved": run.files_moved,
+        "applications_per_second": None if rate is None else round(rate, 2),
+        "seconds_left": run.seconds_left,
+        "heartbeat_at": _text(run.heartbeat_at),
+        "waiting_for": run.waiting_for,
+        "correlation_id": run.correlation_id,
+    }
+
+
+def _service(using: str) -> dict[str, Any]:
+    """Return the switches and the last sign of life."""
+    frozen = Control.objects.filter(frozen=True)
+    beats = Heartbeat.objects.order_by("-beat_at")
+    rows = Service.objects.using(using).annotate(
+        now=Now(),
+        beat_at=Subquery(beats.values("beat_at")[:1]),
+        frozen=Exists(frozen),
+        frozen_reason=Subquery(frozen.values("reason")[:1]),
+    )
+    found: dict[str, Any] | None
+    found = rows.values("started", "now", "beat_at", "frozen", "frozen_reason", "database_identity").first()  # type: ignore[assignment]
+    if found is None:  # nothing has been installed: then nothing was started, but somebody may have frozen it
+        control = Control.objects.using(using).filter(frozen=True).first()
+        beat = beats.annotate(now=Now()).using(using).first()
+        found = {
+            "started": False,
+            "now": beat.now if beat else None,
+            "beat_at": beat.beat_at if beat else None,
+            "frozen": control,
+            "frozen_reason": control.reason if control else "",
+            "database_identity": "",
+        }
+    beat_at = found["beat_at"]
+    return {**found, "fresh": beat_at is not None and found["now"] - beat_at < conf.heartbeat_patience()}
+
+
+def _schedules(rows: Iterable[Any], *, started: bool) -> JSON:
+    return {
+        schedule.name: {
+            "enabled": schedule.enabled,
+            "schedule_type": schedule.schedule_type,
+            "last_run": _text(schedule.last_run),
+            "next_run": _text(schedule.next_run),
+            "overdue": started and is_overdue(schedule, now=schedule.now),
+            "max_applications_per_run": schedule.max_applications,
+            "alert_threshold": schedule.alert_threshold,
+            "dry_run_first": schedule.dry_run_first,
+        }
+        for schedule in rows
+    }
+
+
+def is_overdue(schedule: Schedule, *, now: datetime) -> bool:
+    """Tell whether it should have been done a while ago."""
+    due = schedule.next_run
+    return schedule.enabled and due is not None and now - due > conf.overdue_after()
+
+
+def _statistics(using: str) -> JSON:
+    counts = (
+        Run.objects.using(using)
+        .filter(kind=Run.Kind.CLEANUP)
+        .aggregate(
+            total=Count("pk"),
+            successful=Count("pk", filter=Q(status=Run.Status.COMPLETED)),
+            failed=Count("pk", filter=Q(status__in=[Run.Status.STOPPED, Run.Status.CANCELLED])),
+            last=Max("started_at"),
+        )
+    )
+    done = [Result.Status.COMPLETED, Result.Status.ROLLED_BACK]
+    sums = (
+        Result.objects.using(using)
+        .filter(run__kind=Run.Kind.CLEANUP, status__in=done)
+        .aggregate(
+            applications=Count("pk", filter=Q(folders_removed__gt=0)),
+            folders=Sum("folders_removed"),
+            files=Sum("files_moved"),
+        )
+    )
+    return {
+        "total_runs": counts["total"],
+        "successful_runs": counts["successful"],
+        "failed_runs": counts["failed"],
+        "applications_cleaned": sums["applications"],
+        "folders_removed": sums["folders"] or 0,
+        "files_moved": sums["files"] or 0,
+        "last_run_time": _text(counts["last"]),
+    }
+
+
+def _active_run(using: str) -> JSON | None:
+    """Return the active cleanup run, with those who hold a part of it looked up in the same query."""
+    held = Q(results__status=Result.Status.IN_PROGRESS, results__lease_expires_at__gt=Now())
+    rows = list(
+        Run.objects.using(using)
+        .filter(kind=Run.Kind.CLEANUP, takes_slot=True, status__in=Run.ACTIVE)
+        .annotate(held=FilteredRelation("results", condition=held))
+        .annotate(worker=F("held__worker"), now=Now())
+        .order_by("-created_at")[:MOST_HELD]
+    )
+    if not rows:
+        return None
+    worked = any(row.worker and not worker_is_gone(row.worker) for row in rows)
+    silence = silence_of(rows[0], now=rows[0].now, worked=worked, using=using)
+    return progress_of(rows[0], worked=worked, silence=silence)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,394 @@
+"""Say yes or no before anything is risked, with everything that the answer rests on.
+
+Invariants: nothing is written and no row is locked; where the role may not look, the answer is "unknown" instead of a
+failure; with a yes, nothing but another run or the freeze switch (both are warnings) keeps a run from starting.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from django.db import DatabaseError, connections
+from django.db.migrations.loader import MigrationLoader
+
+from cleanup import backends, conf
+from cleanup.backends.catalogue import Table, TableName, quoted
+from cleanup.backends.pinning import pinning
+from cleanup.backends.server import Collation, contained
+from cleanup.folder_tables import folder_tables
+from cleanup.guard_names import Guard, putting
+from cleanup.guards.enforcement import guard_sql_of
+from cleanup.models import Control, Run
+from cleanup.references import (
+    Problem,
+    ReferenceMap,
+    blocking_rows,
+    discover,
+    mapped_types,
+    publication_problems,
+    row_problems,
+    row_warnings,
+)
+from cleanup.references.installed_models import own_tables
+from cleanup.references.probing import probe
+from cleanup.services.merging.collisions import setting_of
+from cleanup.services.preflight import inventory
+from cleanup.services.preflight.estimate import estimate
+from cleanup.services.preflight.shown_settings import shown_settings
+from cleanup.services.results import JSON
+from cleanup.services.runs import lifecycle
+
+UNKNOWN = "unknown"
+
+#: What a run on SQLite needs beside its journal: the write-ahead log, pages that are split.
+_SPARE_BYTES = 50 * 1024 * 1024
+
+_PERMISSION_DENIED = "42501"
+_DENIED_TABLE = re.compile(r"permission denied for (?:table|view|relation) (.+)")
+
+#: Problems that say what the role lacks. What it may not look at cannot be estimated.
+_LACKS = frozenset({"privilege", "row_security"})
+
+T = TypeVar("T")
+
+
+def preflight(*, using: str) -> JSON:
+    """Return ``ok``, ``problems`` and ``warnings`` (of code, table, column, message) and what they rest on.
+
+    Raises DatabaseUnusable where a mapped table or column is missing, and MisconfiguredSetting.
+    """
+    with pinning(using=using):
+        return _Preflight(using).answer()
+
+
+class _Preflight:
+    """One look at one database."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.connection = connections[using]
+        self.database = backends.database(using=using)
+        self.catalogue = self.database.catalogue
+        self.server = self.database.server
+        self.identity = self.server.identity()
+        self.role = self.server.role()
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+
+    def answer(self) -> JSON:
+        """Ask everything, then judge."""
+        found = self._allowed(lambda: discover(using=self.using))
+        answer: JSON = {
+            "identity": self._identity(),
+            "role": {**self._told(asdict(self.role)), "grants": UNKNOWN},
+            "foreign_keys": UNKNOWN,
+            "indexes": UNKNOWN,
+            "references": UNKNOWN,
+            "triggers": UNKNOWN,
+            "row_security": UNKNOWN,
+            "collations": UNKNOWN,
+            "suspected": UNKNOWN,
+            "settings": shown_settings(),
+            "estimate": UNKNOWN,
+        }
+        self.problems += self._server_problems()
+        self.problems += self._migration_problems()
+        if found is not None:
+            answer |= self._of_references(found)
+        return {
+            "ok": not self.problems,
+            "problems": [_as_json(problem) for problem in self.problems],
+            "warnings": [_as_json(warning) for warning in self.warnings],
+            **answer,
+        }
+
+    def _allowed(self, ask: Callable[[], T]) -> T | None:
+        """Ask; where the role may not look, return None and report that, unless some lack is reported already."""
+        try:
+            with contained(self.connection):
+                return ask()
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", None) != _PERMISSION_DENIED:
+                raise
+            if not any(problem.code in _LACKS for problem in self.problems):
+                self.problems.append(self._denied(error))
+            return None
+
+    def _denied(self, error: DatabaseError) -> Problem:
+        told = str(getattr(getattr(error.__cause__, "diag", None), "message_primary", "permission denied"))
+        table = _DENIED_TABLE.search(told)
+        remedy = f"GRANT SELECT ON {quoted(table[1])} TO {self._role_quoted};" if table else "See the manual's grants."
+        return Problem(
+            "privilege",
+            table[1] if table else "",
+            "",
+            f"The current role may not look at all that a run needs ({told}). Grant it: {remedy}",
+        )
+
+    @property
+    def _role_quoted(self) -> str:
+        return quoted(self.role.name or "CURRENT_USER")
+
+    def _told(self, facts: Mapping[str, Any]) -> JSON:
+        """Return what the server told; what it kept to itself is unknown, what SQLite does not have is null."""
+        silence = UNKNOWN if self.database.has_roles else None
+        return {name: silence if value is None else value for name, value in facts.items()}
+
+    # The server.
+
+    def _identity(self) -> JSON:
+        return {
+            "vendor": self.database.vendor,
+            **self._told(asdict(self.identity)),
+            "settings": self._told(self.server.settings()),
+        }
+
+    def _server_problems(self) -> Iterator[Problem]:
+        if self.server.version() < self.server.minimum:
+            oldest = ".".join(str(part) for part in self.server.minimum)
+            yield _about_server(
+                "server_version",
+                f"The server is {self.connection.display_name} {self.identity.version}; {oldest} or newer is needed. "
+                f"Upgrade it.",
+            )
+        if self.identity.key is None:
+            yield _about_server(
+                "identity",
+                "The current role may not read what tells this database from a copy of it. Grant it: "
+                f"GRANT EXECUTE ON FUNCTION pg_control_system() TO {self._role_quoted};",
+            )
+        if self.identity.read_only or self.identity.in_recovery:
+            why = "is a standby in recovery" if self.identity.in_recovery else "is read-only for the current role"
+            yield _about_server("read_only", f"The database {why}: nothing can be written. Connect to the primary.")
+        yield from self._lock_timeout_problems()
+
+    def _lock_timeout_problems(self) -> Iterator[Problem]:
+        deadlock, ours = self.server.deadlock_timeout_ms(), conf.lock_timeout_ms()
+        if deadlock is None:
+            self.warnings.append(
+                _about_server(
+                    "lock_timeout",
+                    "The server's deadlock_timeout cannot be read. "
+                    f"CLEANUP_LOCK_TIMEOUT_MS ({ours}) must be under two thirds of it.",
+                )
+            )
+        elif 0 < deadlock * 2 <= ours * 3:  # see Note [Who yields] in backends.postgresql
+            yield _about_server(
+                "lock_timeout",
+                f"CLEANUP_LOCK_TIMEOUT_MS is {ours} and the server's deadlock_timeout {deadlock} ms: in a conflict the "
+                f"host would lose, and not the cleanup. Set CLEANUP_LOCK_TIMEOUT_MS under two thirds of it.",
+            )
+
+    def _migration_problems(self) -> Iterator[Problem]:
+        loader = self._allowed(lambda: MigrationLoader(self.connection))
+        if loader is None:
+            return
+        missing = sorted(
+            name
+            for label, name in loader.graph.nodes
+            if label == "cleanup" and (label, name) not in loader.applied_migrations
+        )
+        if missing:
+            yield _about_server(
+                "migrations",
+                f"Migrations of cleanup are not applied ({', '.join(missing)}). "
+                f"Apply them with: manage.py migrate cleanup --fake-initial",
+            )
+
+    # What points at folders.
+
+    def _of_references(self, found: ReferenceMap) -> JSON:
+        self.problems[:0] = found.problems
+        self.warnings += found.warnings
+        self.problems += publication_problems(using=self.using, references=found)
+        self.problems += self._allowed(lambda: blocking_rows(using=self.using, references=found)) or []
+        self.problems += self._allowed(lambda: row_problems(using=self.using, references=found)) or []
+        self.warnings += self._allowed(lambda: row_warnings(using=self.using, references=found)) or []
+        probed = None
+        if not mapped_types.are_unlike(found):
+            probed = self._allowed(lambda: probe(using=self.using, references=found, reported=self.problems))
+        if probed is not None:
+            self.problems += probed.problems
+            self.warnings += probed.warnings
+        own = self._own_tables()
+        grants = inventory.grants(found, own.values())
+        self.problems += self._own_grant_problems(grants, own)
+        collation = self.server.collation(found.folders.name, folder_tables().folder_name)
+        self._warn_of_collation(found, collation)
+        self._warn_of_references(found)
+        self._warn_of_control(own)
+        self._warn_of_guards()
+        foreseen = self._estimate(found)
+        return {
+            "role": {**self._told(asdict(self.role)), "grants": grants},
+            "foreign_keys": inventory.foreign_keys(found, self.catalogue),
+            "indexes": inventory.indexes(found),
+            "references": inventory.references(found),
+            "triggers": {
+                "policy": conf.triggers(),
+                "may_bypass": self._may_bypass_triggers(),
+                "found": inventory.triggers(found),
+            },
+            "row_security": [str(table.name) for table in inventory.tables_of(found) if table.row_security],
+            "collations": [
+                {
+                    "table": str(found.folders.name),
+                    "column": folder_tables().folder_name,
+                    **self._told(asdict(collation)),
+                }
+            ],
+            "suspected": [
+                {"table": problem.table, "column": problem.column}
+                for problem in self.problems
+                if problem.code == "suspected"
+            ],
+            "estimate": foreseen,
+        }
+
+    def _may_bypass_triggers(self) -> bool | str:
+        try:
+            with contained(self.connection):
+                return self.catalogue.may_bypass_triggers()
+        except DatabaseError:
+            return UNKNOWN
+
+    def _own_tables(self) -> dict[TableName, Table]:
+        names = own_tables(folder_tables())
+        return self.catalogue.describe(set(self.catalogue.resolve_all(names).values()))
+
+    def _own_grant_problems(self, grants: list[JSON], own: Mapping[TableName, Table]) -> Iterator[Problem]:
+        labels = {str(name): name for name in own}
+        for grant in grants:
+            if grant["missing"] and grant["table"] in labels:
+                missing = ", ".join(privilege.upper() for privilege in grant["missing"])
+                yield Problem(
+                    "privilege",
+                    grant["table"],
+                    "",
+                    f"The current role may not {' or '.join(grant['missing'])} on {grant['table']}. Grant it: "
+                    f"GRANT {missing} ON {labels[grant['table']].quoted} TO {self._role_quoted};",
+                )
+
+    def _warn_of_collation(self, found: ReferenceMap, collation: Collation) -> None:
+        if collation.deterministic is False or collation.ignores_case:
+            self.warnings.append(
+                Problem(
+                    "collation",
+                    str(found.folders.name),
+                    folder_tables().folder_name,
+                    f"The collation {collation.collation} of {found.folders.name}.{folder_tables().folder_name} takes "
+                    f"different names for equal. The cleanup does not: names are compared by code point, so that Docs "
+                    f"and docs stay two folders.",
+                )
+            )
+
+    def _warn_of_references(self, found: ReferenceMap) -> None:
+        for reference in found.references:
+            enforced = reference.constraint is not None
+            if not enforced and reference.source != "generic":
+                self.warnings.append(
+                    Problem(
+                        "no_foreign_key",
+                        str(reference.table),
+                        ", ".join(reference.columns),
+                        f"No foreign key stands behind {reference}: a program that writes during the run may name a "
+                        f"folder that is removed. The run's last step, and the hourly check, move such rows along.",
+                    )
+                )
+        if conf.triggers() == "fire" and found.has_triggers:
+            self.warnings.append(
+                _about_server(
+                    "triggers_fire",
+                    'CLEANUP_TRIGGERS is "fire": what the host\'s triggers write is not promised to be undone.',
+                )
+            )
+
+    def _warn_of_control(self, own: Mapping[TableName, Table]) -> None:
+        """Say what keeps a run from starting at this moment: the freeze switch, or another run."""
+        readable = {name.name for name, table in own.items() if "select" in table.privileges}
+        if not {Control._meta.db_table, Run._meta.db_table} <= readable:
+            return
+        if Control.objects.using(self.using).filter(frozen=True).exists():
+            self.warnings.append(
+                _about_server("frozen", "All cleaning is frozen. Lift it with: manage.py database_cleanup --unfreeze")
+            )
+        active = lifecycle.active_cleanup(using=self.using)
+        if active is not None:
+            self.warnings.append(
+                _about_server("active_run", f"Run {active.pk} is active: resume, pause or cancel it by that id.")
+            )
+
+    def _warn_of_guards(self) -> None:
+        there = self._allowed(lambda: guard_sql_of(using=self.using).standing())
+        missing = [guard for guard in Guard if there is not None and guard not in there]
+        if missing:
+            self.warnings.append(
+                _about_server(
+                    "guards",
+                    f"Nothing keeps duplicates from coming back ({', '.join(missing)}). After the cleanup: "
+                    f"{putting(using=self.using)}",
+                )
+            )
+
+    # How much it would do.
+
+    def _hides_rows(self, problem: Problem, found: ReferenceMap) -> bool:
+        """Return whether folders cannot be counted: for want of a privilege, of our tables, of a sound setting."""
+        of_folders = problem.code == "misconfigured" and problem.table == str(found.folders.name)
+        return problem.code in {*_LACKS, "migrations", mapped_types.CODE} or of_folders
+
+    def _estimate(self, found: ReferenceMap) -> JSON | str:
+        if any(self._hides_rows(problem, found) for problem in self.problems):
+            return UNKNOWN
+        foreseen = self._allowed(lambda: estimate(using=self.using, references=found))
+        if foreseen is None:
+            return UNKNOWN
+        free = self.server.free_bytes()
+        needed = foreseen["journal_bytes"] + (foreseen["wal_bytes"] or 0) + _SPARE_BYTES
+        if free is not None and free < needed:
+            self.problems.append(
+                _about_server(
+                    "disk",
+                    f"The disk has {free:,} bytes free and the cleanup may need {needed:,}. Make room, or clean up a "
+                    f"part with --max-applications.",
+                )
+            )
+        if foreseen["colliding_applications"]:
+            self._warn_of_collisions(foreseen)
+        if foreseen["too_large_applications"]:
+            self.warnings.append(
+                _about_server(
+                    "too_large",
+                    f"{foreseen['too_large_applications']} affected applications have more than "
+                    f"{conf.large_application()} folders and will be set aside. Include them with --include-large.",
+                )
+            )
+        return {**foreseen, "free_bytes": UNKNOWN if free is None else free}
+
+    def _warn_of_collisions(self, foreseen: JSON) -> None:
+        setting = setting_of(foreseen["collision_policies"])
+        remedy = f"Set {setting}, or mend the rows" if setting else "Mend the rows"
+        tables = ", ".join(foreseen["colliding_tables"])
+        self.warnings.append(
+            Problem(
+                "collision",
+                tables,
+                "",
+                f"{foreseen['colliding_applications']} of {foreseen['sampled_applications']} applications that were "
+                f"planned would be refused, because rows of {tables} would collide. {remedy}; a dry run names them.",
+            )
+        )
+
+
+def _about_server(code: str, message: str) -> Problem:
+    return Problem(code, "", "", message)
+
+
+def _as_json(problem: Problem) -> JSON:
+    return {
+        "code": problem.code,
+        "table": problem.table,
+        "column": problem.column,
+        "message": problem.message,
+    }

@@ -1,0 +1,54 @@
+"""The settings as they may be shown: the one place that knows which of them hold secrets, and what is told of those.
+
+Invariants: of a URL, no more than scheme and host; of a token, that there is one; of addresses, how many; of values
+that the host fills in, their names. Whatever is read from the environment alone is a secret.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import FunctionType
+from typing import Any
+
+from cleanup import conf
+from cleanup.services.alerting.channels import labels
+
+#: What stands for a value that nobody is shown.
+HIDDEN = "(set)"
+
+
+def _names(values: Any) -> Any:
+    return {str(name): HIDDEN for name in values} if isinstance(values, Mapping) else values
+
+
+#: Settings whose values are not for everyone's eyes, and what is shown in their place.
+CONFIDENTIAL: Mapping[str, Callable[[Any], Any]] = {
+    "CLEANUP_ALERT_URLS": labels,
+    "CLEANUP_METRICS_TOKEN": lambda token: HIDDEN if token else "",
+    "CLEANUP_ALERT_EMAILS": lambda addresses: [HIDDEN for _ in addresses],
+    "CLEANUP_FOLDER_DEFAULTS": _names,
+}
+
+
+def shown_settings() -> dict[str, Any]:
+    """Return every setting by name, as JSON has it, without secrets. Raises MisconfiguredSetting."""
+    return {name: shown(name, read()) for name, read in conf.SETTINGS.items()}
+
+
+def shown(name: str, value: Any) -> Any:
+    """Return what may be shown of a setting's value; a time in the unit that the setting is named after."""
+    if name in CONFIDENTIAL:
+        value = CONFIDENTIAL[name](value)
+    if isinstance(value, timedelta):
+        return value / (timedelta(hours=1) if name.endswith("_HOURS") else timedelta(seconds=1))
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, FunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value if value is None or isinstance(value, str | int | float) else str(value)

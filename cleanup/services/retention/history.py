@@ -1,0 +1,83 @@
+"""The purge of history: runs, checks, verifications, schedules' histories and resolved alerts that are old enough.
+
+And of idempotency keys, with the answers that were given, a week after the request.
+
+Kept whatever their age: a run with a live rollback point, or whose rollback is kept; the latest check and verification;
+rollback points themselves, and where removed folders went. Works in small transactions, and can be started again.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Exists, OuterRef, Q
+
+from cleanup import conf
+from cleanup.models import (
+    ConsistencyCheck,
+    Finding,
+    RequestKey,
+    Result,
+    RollbackPoint,
+    Run,
+    ScheduledRun,
+    Tick,
+    Verification,
+)
+from cleanup.services.results import JSON
+
+#: Rows deleted in one transaction.
+PAGE = 1000
+
+#: How long a tick that has ended is kept; nobody asks for it.
+TICK_DAYS = 1
+
+#: How long an idempotency key is kept at least: nobody sends a request again after a week.
+KEY_DAYS = 7
+
+
+def purge(*, using: str, preview: bool, now: datetime) -> JSON:
+    """Remove history that ended ``CLEANUP_HISTORY_DAYS`` before ``now``; a preview only counts it."""
+    before = now - timedelta(days=conf.history_days())
+    found = _old(using, before)
+    keys = RequestKey.objects.using(using).filter(created_at__lte=now - timedelta(days=KEY_DAYS))
+    counts: JSON = {"before": before.isoformat()} | {name: rows.count() for name, rows in found.items()}
+    counts["request_keys"] = keys.count()
+    if preview:
+        return counts
+    _delete(keys)
+    _delete(Result.objects.using(using).filter(run__in=found["runs"]))
+    # A run is kept by the run that rolled it back: so these go first.
+    _delete(_old(using, before)["runs"].filter(kind=Run.Kind.ROLLBACK))
+    _delete(Finding.objects.using(using).filter(verification__in=found["verifications"]))
+    for rows in _old(using, before).values():
+        _delete(rows)
+    _delete(Tick.objects.using(using).filter(ended_at__lte=now - timedelta(days=TICK_DAYS)))
+    return counts
+
+
+def _old(using: str, before: datetime) -> dict[str, Any]:
+    """Return what may go, by what it is called in the answer."""
+    live = RollbackPoint.objects.filter(run=OuterRef("pk"), status=RollbackPoint.Status.LIVE)
+    undone = Run.objects.filter(source_run=OuterRef("pk")).filter(Q(ended_at=None) | Q(ended_at__gt=before))
+    checks = ConsistencyCheck.objects.using(using)
+    verifications = Verification.objects.using(using)
+    old: dict[str, Any] = {
+        "runs": Run.objects.using(using).filter(~Exists(live), ~Exists(undone), ended_at__lte=before),
+        "checks": checks.filter(ended_at__lte=before).exclude(pk=_latest(checks)),
+        "verifications": verifications.filter(ended_at__lte=before).exclude(pk=_latest(verifications)),
+        "scheduled_runs": ScheduledRun.objects.using(using).filter(ended_at__lte=before),
+    }
+    alert = apps.get_app_config("cleanup").models.get("alert")
+    if alert is not None:
+        old["alerts"] = alert._base_manager.using(using).filter(resolved_at__lte=before)
+    return old
+
+
+def _latest(rows: Any) -> Any:
+    return rows.exclude(ended_at=None).order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def _delete(rows: Any) -> None:
+    while page := list(rows.order_by("pk").values_list("pk", flat=True)[:PAGE]):
+        rows.model._base_manager.using(rows.db).filter(pk__in=page).delete()

@@ -1,0 +1,213 @@
+"""Decide how folders come back as copies, where they would be duplicates again.
+
+A second root folder becomes a child of the root folder that is there, and bears a suffix; so does a folder whose name
+is taken in its place, or is blank; every other folder comes back as it was. Nothing that is there gives way: root
+folders that were nested stay nested. That is what the guards allow, and it is the same whichever of them are in place.
+
+Reads only: the locked folders as they are, and the journal.
+"""
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
+
+from cleanup import conf, journal
+from cleanup.backends import Database
+from cleanup.backends.catalogue import Table
+from cleanup.backends.changes import Cell, Instead
+from cleanup.backends.guards import LONGEST_NAME_BYTES
+from cleanup.folder_tables import FolderTables
+from cleanup.models import RemovedFolder, RollbackPoint
+from cleanup.planning import FolderRow
+from cleanup.services.results import Copy
+
+_SUFFIX = re.compile(r"(?:^| )\(restored(?: \d+)?\)$")
+_LENGTH = re.compile(r"char[^(]*\((\d+)\)", re.IGNORECASE)
+
+
+class Returning(NamedTuple):
+    """A removed folder as it was."""
+
+    key: str
+    parent: str | None
+    name: str
+
+
+class Place(NamedTuple):
+    """Where a copy comes back."""
+
+    parent: str | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """What does not come back as it was."""
+
+    instead: Instead = field(default_factory=Instead)
+    nested: frozenset[int] = frozenset()
+    """Points whose nested root folders stay where they are."""
+    by_point: Mapping[int, Sequence[Copy]] = field(default_factory=dict)
+
+    def of(self, point: RollbackPoint) -> Sequence[Copy]:
+        """Return the copies of a point."""
+        return self.by_point.get(point.sequence, ())
+
+
+class Copies:
+    """Plans copies on one database."""
+
+    def __init__(self, *, using: str, backend: Database, tables: FolderTables, folders: Table) -> None:
+        self.using = using
+        self.backend = backend
+        self.tables = tables
+        self.folders = folders
+
+    def plan(self, points: Sequence[RollbackPoint], *, reader: journal.Reader) -> Copying:
+        """Decide about locked points of one layout and of different applications."""
+        tables, label = self.tables, str(self.folders.name)
+        needed = {tables.folder_key.column, tables.folder_parent, tables.folder_name, tables.folder_created}
+        if not needed <= set(reader.columns(label)):
+            return Copying()  # the undo says which column is gone
+        cells: dict[Cell, tuple[Cell, ...]] = {}
+        nested = set()
+        copies: dict[int, list[Copy]] = {}
+        folders = self.backend.reading.read_folders(tables, [point.application_key for point in points], lock=False)
+        for point in points:
+            moved, removed = reader.before(
+                using=self.using, points=[point.sequence], label=label, column=tables.folder_parent
+            )
+            forest = self._forest(folders.get(point.application_key, ()), moved)
+            places = list(forest.places(self._returning(removed), self._survivors(forest, point)))
+            cells |= {self._cell(folder.key): self._cells(place) for folder, place in places}
+            staying = forest.staying()
+            if staying is not None:
+                nested.add(point.sequence)
+            copies[point.sequence] = list(self._copies(point, places, staying or {}))
+        return Copying(Instead((tables.folder_parent, tables.folder_name), cells), frozenset(nested), copies)
+
+    def _forest(self, present: Sequence[FolderRow], moved: Mapping[Cell, Cell]) -> "Forest":
+        moving = {self._key(cell): self._key_or_none(old) for cell, old in moved.items()}
+        return Forest(sorted(present, key=attrgetter("age")), moving=moving, longest=self._longest_name())
+
+    def _copies(
+        self, point: RollbackPoint, places: Sequence[tuple[Returning, Place]], staying: Mapping[str, str]
+    ) -> Iterator[Copy]:
+        for folder, place in places:
+            elsewhere = place.parent if place.parent != folder.parent else None
+            yield Copy(point.application_key, folder.key, place.name != folder.name, elsewhere)
+        for key, parent in staying.items():
+            yield Copy(point.application_key, key, renamed=False, parent_id=parent)
+
+    def _cells(self, place: Place) -> tuple[Cell, ...]:
+        parent = None if place.parent is None else self._cell(place.parent)
+        return parent, self.backend.cells.text_cell(place.name)
+
+    def _cell(self, key: str) -> Cell:
+        return self.backend.cells.key_cell(self.tables.folder_key, key)
+
+    def _returning(self, images: Sequence[Mapping[str, Cell]]) -> list[Returning]:
+        """Return the removed folders, the oldest first."""
+        tables = self.tables
+
+        def age(image: Mapping[str, Cell]) -> tuple[bool, str, str]:
+            created = image[tables.folder_created]
+            return created is None, created or "", self._key(image[tables.folder_key.column])
+
+        return [
+            Returning(
+                self._key(image[tables.folder_key.column]),
+                self._key_or_none(image[tables.folder_parent]),
+                self.backend.cells.cell_text(image[tables.folder_name]),
+            )
+            for image in sorted(images, key=age)
+        ]
+
+    def _survivors(self, forest: "Forest", point: RollbackPoint) -> Collection[str]:
+        """Return what removed folders had been merged into, where that decides between several root folders."""
+        if len(forest.roots) < 2:
+            return ()
+        removed = RemovedFolder.objects.using(self.using).filter(point=point.sequence)
+        return set(removed.values_list("survivor_key", flat=True))
+
+    def _key(self, cell: Cell) -> str:
+        return self.tables.folder_key.text(self.backend.cells.cell_text(cell))
+
+    def _key_or_none(self, cell: Cell) -> str | None:
+        return None if cell is None else self._key(cell)
+
+    def _longest_name(self) -> int | None:
+        """Return how many characters the column and the model's field take."""
+        limits = [getattr(self.tables.folder._meta.get_field(conf.folder_fields()["name"]), "max_length", None)]
+        if declared := _LENGTH.search(self.folders.column(self.tables.folder_name).type):
+            limits.append(int(declared[1]))
+        return min((limit for limit in limits if limit), default=None)
+
+
+class Forest:
+    """The folders of one application, among which removed ones find their places."""
+
+    def __init__(self, present: Sequence[FolderRow], *, moving: Mapping[str, str | None], longest: int | None) -> None:
+        """Take the folders in order of age, and those that go back to where they were, with their old parents."""
+        self.present = {row.key: row for row in present}
+        self.roots = [row.key for row in present if row.live and row.parent is None]
+        self.moving = moving
+        self.longest = longest
+        self.taken: defaultdict[str | None, set[str]] = defaultdict(set)
+        self._folded: defaultdict[str | None, set[str]] = defaultdict(set)
+        self._numbers: defaultdict[tuple[str | None, str], Iterator[int]] = defaultdict(lambda: itertools.count(1))
+        for row in present:
+            if row.live:  # wherever it is while others come back
+                self._take(row.parent, row.name)
+                self._take(moving.get(row.key, row.parent), row.name)
+
+    def places(self, returning: Sequence[Returning], survivors: Collection[str]) -> Iterator[tuple[Returning, Place]]:
+        """Yield the folders that cannot come back as they were, and where they come back instead.
+
+        ``survivors`` are preferred among several root folders.
+        """
+        for folder in returning:
+            if folder.key in self.present:  # made anew, or back already: the undo compares it with what it was
+                continue
+            parent, name = folder.parent, folder.name
+            if parent is None and self.roots:
+                parent = next((root for root in self.roots if root in survivors), self.roots[0])
+            elif parent is None:
+                self.roots.append(folder.key)
+            if parent != folder.parent or not name.strip() or name in self.taken[parent]:
+                name = self._free_name(parent, name)
+                yield folder, Place(parent, name)
+            self._take(parent, name)
+
+    def staying(self) -> dict[str, str] | None:
+        """Return the nested root folders that cannot be root folders again, with their parents; None if all can.
+
+        To be asked after ``places``.
+        """
+        nested = [key for key, old in self.moving.items() if old is None]
+        if not nested or len(nested) + len(self.roots) == 1:
+            return None
+        rows = (self.present[key] for key in nested if key in self.present)
+        return {row.key: row.parent for row in rows if row.parent is not None}
+
+    def _take(self, parent: str | None, name: str) -> None:
+        self.taken[parent].add(name)
+        self._folded[parent].add(name.casefold())
+
+    def _free_name(self, parent: str | None, name: str) -> str:
+        """Return the name with a suffix, as no folder there bears it, however names are compared."""
+        base = _SUFFIX.sub("", name)
+        for number in self._numbers[parent, base]:
+            candidate = self._fit(base, "(restored)" if number == 1 else f"(restored {number})")
+            if candidate.casefold() not in self._folded[parent]:
+                return candidate
+        raise AssertionError  # there is always another number
+
+    def _fit(self, base: str, suffix: str) -> str:
+        room = None if self.longest is None else max(0, self.longest - len(suffix) - 1)
+        base = base[:room].encode(errors="ignore")[: LONGEST_NAME_BYTES - len(suffix) - 1].decode(errors="ignore")
+        return f"{base} {suffix}" if base.strip() else suffix

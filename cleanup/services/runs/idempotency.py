@@ -1,0 +1,167 @@
+"""Let a request that is sent twice under one key be done once, and answered both times with the first answer.
+
+Note [One key, one answer]. What takes a moment is done ``at_once``: key, changes and answer are one transaction, the
+key first, so of two requests with one key the database lets one through and has the other wait for it; whatever ends
+the process leaves all of it or nothing. What takes longer is ``claimed``: the key is committed before the work, with
+the run that the work is kept in, if there is one; the answer follows. While the first request is at work, others wait a
+moment and are told so; where its process has died, the next one takes its place, and works on at the same run. A
+request that is refused leaves no key behind, unless its run can still go on.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from cleanup.backends.pinning import pinning
+from cleanup.exceptions import InProgress, KeyReused
+from cleanup.models import RequestKey, Run
+from cleanup.services.concurrency.retry import while_yielding
+from cleanup.services.runs import lifecycle
+
+T = TypeVar("T")
+
+#: How long a request waits for the answer of another one with its key.
+PATIENCE = timedelta(seconds=5)
+_LOOK_EVERY = timedelta(milliseconds=100)
+
+#: For so long a request without a run is taken to be at work: it changes nothing that could not be done twice.
+LEASE = timedelta(minutes=10)
+#: For so long one with a run is, before it is seen whether somebody works at the run.
+LEASE_WITH_RUN = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[T]):
+    """A request with a key, and how its answer is written down and read again."""
+
+    account: str
+    key: str
+    digest: str
+    """Of all that was asked for."""
+    write: Callable[[T], str]
+    read: Callable[[str], T]
+
+
+def at_once(asked: Asked[T], act: Callable[[], T], *, using: str) -> T:
+    """Do in one transaction what was asked for, or return the first answer. Raises KeyReused, and what ``act`` raises.
+
+    ``act`` is done again where it yields to others' locks.
+    """
+
+    def attempt() -> T | None:
+        with transaction.atomic(using=using):
+            row = _insert(asked, using=using)
+            if row is None:
+                return None
+            answer = act()
+            row.answer = asked.write(answer)
+            row.save(using=using, update_fields=["answer"])
+            return answer
+
+    with pinning(using=using):
+        while True:
+            answer = while_yielding(attempt, using=using)
+            if answer is not None:
+                return answer
+            earlier = _find(asked, using=using)
+            if earlier is not None:
+                return _answer_of(earlier, asked)
+
+
+def claimed(asked: Asked[T], act: Callable[[], T], *, using: str) -> T:
+    """Do what was asked for, or return the first answer. Raises KeyReused, InProgress, and what ``act`` raises."""
+    return _claimed(asked, lambda _: act(), using=using, start=None)
+
+
+def claimed_with(asked: Asked[T], start: Callable[[], Run], act: Callable[[Run], T], *, using: str) -> T:
+    """Do what was asked for by a run, or return the first answer; raises as ``claimed``.
+
+    ``start`` writes the run, in the transaction of the key. ``act`` is given it, or the one at which a request that was
+    cut off has worked.
+    """
+    return _claimed(asked, lambda row: act(row.run or start()), using=using, start=start)
+
+
+def _claimed(asked: Asked[T], act: Callable[[RequestKey], T], *, using: str, start: Callable[[], Run] | None) -> T:
+    with pinning(using=using):
+        row = _claim(asked, using=using, start=start)
+        if row.answer is not None:
+            return asked.read(row.answer)
+        try:
+            answer = act(row)
+        except Exception:
+            _free(row, using=using)
+            raise
+        RequestKey.objects.using(using).filter(pk=row.pk).update(answer=asked.write(answer))
+        return answer
+
+
+def _claim(asked: Asked[T], *, using: str, start: Callable[[], Run] | None) -> RequestKey:
+    """Return the row of the key: with an answer, or ours to answer. Raises KeyReused and InProgress."""
+
+    def attempt() -> RequestKey | None:
+        with transaction.atomic(using=using):
+            row = _insert(asked, using=using)
+            if row is not None and start is not None:
+                row.run = start()
+                row.save(using=using, update_fields=["run"])
+            return row
+
+    until = time.monotonic() + PATIENCE.total_seconds()
+    while True:
+        row = while_yielding(attempt, using=using)
+        if row is not None:
+            return row
+        earlier = _find(asked, using=using)
+        if earlier is not None and (earlier.answer is not None or _take_over(earlier, using=using)):
+            return earlier
+        if time.monotonic() > until:
+            raise InProgress
+        time.sleep(_LOOK_EVERY.total_seconds())
+
+
+def _insert(asked: Asked[T], *, using: str) -> RequestKey | None:
+    """Write the key down; return None where it is there already. Waits for the transaction that writes it."""
+    try:
+        with transaction.atomic(using=using):
+            return RequestKey.objects.using(using).create(account=asked.account, key=asked.key, digest=asked.digest)
+    except IntegrityError:
+        return None
+
+
+def _find(asked: Asked[T], *, using: str) -> RequestKey | None:
+    """Return the row of the key; None where it was given up meanwhile. Raises KeyReused."""
+    keys = RequestKey.objects.using(using).select_related("run")
+    row = keys.filter(account=asked.account, key=asked.key).first()
+    if row is not None and row.digest != asked.digest:
+        raise KeyReused
+    return row
+
+
+def _answer_of(row: RequestKey, asked: Asked[T]) -> T:
+    if row.answer is None:
+        raise InProgress
+    return asked.read(row.answer)
+
+
+def _take_over(row: RequestKey, *, using: str) -> bool:
+    """Make the key ours, where the process that had it is gone: one of those who try it gets it."""
+    if row.run is not None and lifecycle.alive(using=using, run=row.run):
+        return False
+    lease = LEASE if row.run is None else LEASE_WITH_RUN
+    rows = RequestKey.objects.using(using).filter(pk=row.pk, answer=None, created_at__lte=Now() - lease)
+    return bool(rows.update(created_at=Now()))
+
+
+def _free(row: RequestKey, *, using: str) -> None:
+    """Give the key up after a failure, unless its run can still go on."""
+    over = Q(run=None) | ~Q(run__status__in=Run.RESUMABLE)
+    with suppress(DatabaseError, InterfaceError):  # it must not hide what has failed
+        RequestKey.objects.using(using).filter(over, pk=row.pk, answer=None).delete()

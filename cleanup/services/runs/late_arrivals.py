@@ -1,0 +1,176 @@
+"""Late arrivals: rows that a writer filed into a folder that was removed meanwhile.
+
+Without a foreign key, an INSERT that was open before the merge's lock and is committed after its DELETE leaves a row
+that points at a removed folder. Such rows are moved to where the folder went and journaled under the point that removed
+it, so that undoing the point takes them back with the rest.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from django.db import DataError, IntegrityError
+from django.db.models import F
+
+from cleanup import backends, journal
+from cleanup.backends.catalogue import Table
+from cleanup.backends.changes import Counted, Pair, Pairs, Target
+from cleanup.backends.pinning import batch
+from cleanup.exceptions import CountMismatch, SchemaChanged
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
+from cleanup.references import Reference, ReferenceMap, schema_changes
+from cleanup.references.key_types import padded_length, respelled
+from cleanup.services.concurrency.retry import while_yielding
+from cleanup.services.runs import totals
+
+#: Removed folders looked at in one transaction.
+PAGE = 2000
+
+#: What a row's own values bring about.
+DATA_ERRORS = (DataError, IntegrityError, CountMismatch)
+
+
+class LateArrivals:
+    """Looks for rows that point at removed folders, and re-points them."""
+
+    def __init__(self, *, using: str, references: ReferenceMap) -> None:
+        self.using = using
+        self.backend = backends.database(using=using)
+        self.tables = folder_tables()
+        self._take(references)
+
+    def _take(self, references: ReferenceMap) -> None:
+        """Look by these from now on."""
+        self.references = references
+        # Of today. Points of another are left alone: their steps have other numbers; their late rows are findings.
+        self._layout = journal.layout_digest(backend=self.backend, references=references, mapped=self.tables)
+        key = (self.tables.folder_key.column,)
+        # Where an enforced foreign key stands, no row can arrive late; composite references always have one.
+        self.steps = [
+            (step.number, [r for r in step.references if not r.proven and r.folder_columns == key])
+            for step in journal.steps_of(references)
+            if step.kind == "moved"
+        ]
+        self.steps = [(number, found) for number, found in self.steps if found]
+
+    def sweep(self, *, run: Run | None = None) -> Counter[str]:
+        """Re-point the late arrivals of a run's removed folders, or of all; return rows moved by table.
+
+        Works in pages, each a transaction of its own.
+        """
+        moved: Counter[str] = Counter()
+        after = attempt = 0
+        while self.steps and (page := self._page(run, after)):
+            try:
+                self._move_page(page, moved)
+            except SchemaChanged:
+                attempt += 1
+                if attempt == schema_changes.ATTEMPTS:
+                    break  # the next check looks again
+                self._take(schema_changes.read(using=self.using))
+                continue
+            after, attempt = page[-1].pk, 0
+        return moved
+
+    def _move_page(self, page: Sequence[RemovedFolder], moved: Counter[str]) -> None:
+        try:
+            moved += while_yielding(partial(self._move_together, page), using=self.using)
+        except DATA_ERRORS:
+            # One of them collides with a unique key, say. It stays where it is, and is a finding.
+            for row in page:
+                with suppress(*DATA_ERRORS):
+                    moved += self._move_together([row])
+
+    def _move_together(self, page: Sequence[RemovedFolder]) -> Counter[str]:
+        moved: Counter[str] = Counter()
+        with batch(self.backend, session_name="cleanup late arrivals"):
+            schema_changes.hold(self.backend, self.references, written=self._written())
+            for counted in self._move(page):
+                moved[str(counted.table)] += counted.rows
+        return moved
+
+    def _written(self) -> list[Table]:
+        names = {reference.table for _, references in self.steps for reference in references}
+        return [self.references.tables[name] for name in sorted(names)]
+
+    def _page(self, run: Run | None, after: int) -> list[RemovedFolder]:
+        removed = RemovedFolder.objects.using(self.using).filter(
+            pk__gt=after,
+            point__status=RollbackPoint.Status.LIVE,
+            point__kind=RollbackPoint.Kind.CLEANUP,
+            point__layout=self._layout,
+        )
+        if run is not None:
+            removed = removed.filter(point__run=run)
+        return list(removed.select_related("point").order_by("pk")[:PAGE])
+
+    def _move(self, page: Sequence[RemovedFolder]) -> list[Counted]:
+        settled = self._settled(page)
+        moved: list[Counted] = []
+        for number, references in self.steps:
+            targets = [self._target(reference, settled) for reference in references]
+            targets = [target for target in targets if target.pairs and target.key]
+            if targets:
+                moved += self.backend.merging.move(targets, step=number)
+        for counted in moved:
+            files = counted.rows if counted.table == self.references.files.name else 0
+            Result.objects.using(self.using).filter(point=counted.point, run__kind=Run.Kind.CLEANUP).update(
+                references_moved=F("references_moved") + counted.rows, files_moved=F("files_moved") + files
+            )
+        changed = Run.objects.using(self.using).filter(points__in={counted.point for counted in moved})
+        for run in changed.distinct().order_by("pk"):
+            totals.recount(using=self.using, run=run)
+        return moved
+
+    def _settled(self, page: Sequence[RemovedFolder]) -> list[tuple[int, str, str]]:
+        """Return (point, removed, where it went in the end) for folders that are gone still, held ones left out."""
+        held = set(
+            Hold.objects.using(self.using)
+            .filter(application_key__in={row.point.application_key for row in page})
+            .values_list("application_key", flat=True)
+        )
+        candidates = [row for row in page if row.point.application_key not in held]
+        ends = self._ends({row.survivor_key for row in candidates})
+        there = self._existing({row.folder_key for row in candidates} | set(ends.values()))
+        return [
+            (row.point.sequence, row.folder_key, ends[row.survivor_key])
+            for row in candidates
+            if row.folder_key not in there and ends[row.survivor_key] in there
+        ]
+
+    def _ends(self, keys: set[str]) -> dict[str, str]:
+        """Follow survivors that a later cleanup has removed in their turn."""
+        ends = {key: key for key in keys}
+        while True:
+            further: dict[str, str] = dict(
+                RemovedFolder.objects.using(self.using)
+                .filter(folder_key__in=set(ends.values()), point__status=RollbackPoint.Status.LIVE)
+                .values_list("folder_key", "survivor_key")
+            )
+            if not further:
+                return ends
+            ends = {key: further.get(end, end) for key, end in ends.items()}
+
+    def _existing(self, keys: set[str]) -> set[str]:
+        folders: Any = self.tables.folder._base_manager.using(self.using)
+        key, padded = self.tables.folder_key, padded_length(self.references.folder_key) is not None
+        found = folders.filter(pk__in=keys).values_list("pk", flat=True)
+        return {key.text(value.rstrip(" ") if padded else value) for value in found}
+
+    def _target(self, reference: Reference, settled: Sequence[tuple[int, str, str]]) -> Target:
+        table = self.references.tables[reference.table]
+        pairs = []
+        for point, removed, survivor in settled:
+            for old, new in self._spelled(reference, removed, survivor):
+                pairs.append(Pair(point, (old,), (new,)))
+        return Target(table, reference.columns, journal.row_key(table), Pairs.of(pairs, width=1), reference.condition)
+
+    def _spelled(self, reference: Reference, removed: str, survivor: str) -> list[tuple[str, str]]:
+        key = self.tables.folder_key
+        if not reference.spelled:
+            return [(self.backend.cells.key_cell(key, removed), self.backend.cells.key_cell(key, survivor))]
+        ways = respelled(key, self.references.folder_key, removed, survivor)
+        return [(self.backend.cells.text_cell(old), self.backend.cells.text_cell(new)) for old, new in ways]

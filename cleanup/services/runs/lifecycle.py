@@ -1,0 +1,273 @@
+"""Runs: starting, reopening and controlling the durable worklists; ``worker`` works them.
+
+A run and its worklist are written in one transaction. One cleanup run is active per database: the database itself
+refuses a second one. Control is a row that workers read before each claim.
+"""
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+import cleanup
+from cleanup import backends, conf, correlation, queries
+from cleanup.backends.bulk_insert import insert_each
+from cleanup.backends.folders import Cleanable
+from cleanup.backends.query import compiled
+from cleanup.exceptions import Busy, Frozen, NotPausable, NotResumable
+from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
+from cleanup.phrases import as_reason
+from cleanup.services import origin
+from cleanup.services.runs import totals
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run was asked for, kept on the run."""
+
+    applications: tuple[str, ...] | None = None
+    max_applications: int | None = None
+    batch_size: int | None = None
+    include_held: bool = False
+    include_large: bool = False
+    skip_conflicts: bool = False
+    as_copies: bool = False
+    plan_hash: str | None = None
+    """Of a single application: the plan that somebody has seen; another one is not carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who starts something, from where, and why."""
+
+    name: str = ""
+    how: str = "service"
+    reason: str = ""
+
+
+_REOPENED = ("status", "status_reason", "halted", "ended_at", "database_identity", "waiting_for", "waiting_since")
+
+
+# Starting.
+
+
+def refuse_if_frozen(*, using: str) -> None:
+    """Raise Frozen while the freeze switch is on."""
+    control = Control.objects.using(using).filter(frozen=True).first()
+    if control is not None:
+        reason = as_reason(control.reason)
+        raise Frozen(reason=reason, because=f" ({reason})" if reason else "")
+
+
+def refuse_if_busy(*, using: str) -> None:
+    """Raise Busy while a cleanup run has the database's one slot."""
+    active = active_cleanup(using=using)
+    if active is not None:
+        raise Busy(run_id=active.pk)
+
+
+def probing(run: Run) -> Literal["lately", "not"]:
+    """Return whether resuming a run takes a look at the rows, see ``references.readiness``."""
+    return "lately" if run.kind == Run.Kind.CLEANUP else "not"
+
+
+def create_cleanup(*, using: str, options: Options, actor: Actor, takes_slot: bool = True) -> Run:
+    """Write a cleanup run and its worklist. Raises Busy when another one is active."""
+    try:
+        with transaction.atomic(using=using):
+            run = _create(using=using, kind=Run.Kind.CLEANUP, options=options, actor=actor, takes_slot=takes_slot)
+            _fill_worklist(run, using=using, options=options)
+            _count_worklist(run, using=using)
+            taken = Result.objects.using(using).filter(run=run).values("application_key")
+            QueuedApplication.objects.using(using).filter(application_key__in=taken).delete()
+    except IntegrityError:
+        active = active_cleanup(using=using)
+        if active is None:
+            raise
+        raise Busy(run_id=active.pk) from None
+    return run
+
+
+def create_rollback(
+    *, using: str, source: Run | None, options: Options, actor: Actor, point: RollbackPoint | None = None
+) -> Run:
+    """Write a run that rolls back every live point of another run, or a single point."""
+    with transaction.atomic(using=using):
+        run = _create(
+            using=using, kind=Run.Kind.ROLLBACK, options=options, actor=actor, takes_slot=False, source=source
+        )
+        if point is not None:
+            Result.objects.using(using).create(run=run, application_key=point.application_key, point=point)
+            _count_worklist(run, using=using)
+            return run
+        points = RollbackPoint.objects.using(using).filter(run=source, status=RollbackPoint.Status.LIVE)
+        listed = points.values("application_key", point_id=F("sequence")).query.get_compiler(using).as_sql()
+        insert_each(Result, compiled(*listed), ("application_key", "point_id"), {"run": run.pk}, using=using)
+        _count_worklist(run, using=using)
+    return run
+
+
+def _create(
+    *, using: str, kind: str, options: Options, actor: Actor, takes_slot: bool, source: Run | None = None
+) -> Run:
+    return Run.objects.using(using).create(
+        kind=kind,
+        takes_slot=takes_slot,
+        source_run=source,
+        correlation_id=correlation.current() or correlation.new(),
+        started_by=actor.name,
+        started_how=actor.how,
+        reason=actor.reason,
+        options=asdict(options),
+        settings={
+            "different_roots": conf.different_roots(),
+            "differing_columns": conf.differing_columns(),
+            "triggers": conf.triggers(),
+            "collisions": dict(conf.collisions()),
+        },
+        code_version=cleanup.__version__,
+        database_identity=backends.database(using=using).identity(),
+    )
+
+
+def _fill_worklist(run: Run, *, using: str, options: Options) -> None:
+    """Write one result per affected application, the worst ones if there is a limit, or per named application."""
+    if options.applications is not None:
+        Result.objects.using(using).bulk_create(
+            Result(run=run, application_key=key) for key in dict.fromkeys(options.applications)
+        )
+        return
+    if options.max_applications is None:
+        affected = queries.affected_sql(using=using)
+    else:
+        affected = queries.worst_sql(using=using, limit=options.max_applications, cleanable=cleanable(options))
+    insert_each(Result, affected, ("application_key",), {"run": run.pk}, using=using)
+
+
+def cleanable(options: Options) -> Cleanable:
+    """Return which applications a limited run takes: it is not spent on those that it would leave alone."""
+    most_folders = None if options.include_large else conf.large_application()
+    return Cleanable(held=options.include_held, most_folders=most_folders)
+
+
+def _count_worklist(run: Run, *, using: str) -> None:
+    run.total_applications = Result.objects.using(using).filter(run=run).count()
+    run.save(using=using, update_fields=["total_applications"])
+
+
+def active_cleanup(*, using: str) -> Run | None:
+    """Return the cleanup run that holds the database's one slot."""
+    return (
+        Run.objects.using(using)
+        .filter(kind=Run.Kind.CLEANUP, takes_slot=True, status__in=Run.ACTIVE)
+        .order_by("-created_at")
+        .first()
+    )
+
+
+def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> None:
+    """Make an interrupted run workable again. Raises NotResumable, ForeignDatabase or Busy."""
+    if adopt:
+        run.database_identity = backends.database(using=using).identity()
+    origin.require_own(run, using=using)
+    results = Result.objects.using(using).filter(run=run)
+    has_failed = results.filter(status=Result.Status.FAILED).exists()
+    again = retry_failed and has_failed and run.status == Run.Status.COMPLETED
+    if run.status not in Run.RESUMABLE and not again:
+        raise NotResumable(run_id=run.pk, status=run.get_status_display())
+    with transaction.atomic(using=using):
+        if retry_failed:
+            results.filter(status=Result.Status.FAILED).update(
+                status=Result.Status.PENDING, attempts=0, alone=True, error_code="", error_class="", error_message=""
+            )
+        release_dead(results)
+        run.status, run.status_reason, run.ended_at = Run.Status.PENDING, "", None
+        run.halted, run.waiting_for, run.waiting_since = False, "", None
+        try:
+            with transaction.atomic(using=using):
+                run.save(using=using, update_fields=_REOPENED)
+        except IntegrityError:
+            active = active_cleanup(using=using)
+            raise Busy(run_id=active.pk if active else run.pk) from None
+        totals.recount(using=using, run=run)
+        Run.objects.using(using).filter(pk=run.pk).update(heartbeat_at=Now())
+        run.refresh_from_db(using=using, fields=[*totals.FIELDS, "heartbeat_at"])
+
+
+# Control.
+
+
+def pause(*, using: str, run: Run, reason: str) -> None:
+    """Ask the workers of a run to stop after their batch. Raises NotPausable."""
+    active = Run.objects.using(using).filter(pk=run.pk)
+    if active.filter(status__in=[Run.Status.PENDING, Run.Status.RUNNING]).update(
+        status=Run.Status.PAUSING, status_reason=reason
+    ):
+        # Nobody is left to notice: then it is paused already.
+        if not alive(using=using, run=run):
+            active.filter(status=Run.Status.PAUSING).update(status=Run.Status.PAUSED)
+    elif not active.filter(status__in=[Run.Status.PAUSING, Run.Status.PAUSED]).exists():
+        raise NotPausable(run_id=run.pk, status=run.status)
+    run.refresh_from_db(using=using)
+
+
+def cancel(*, using: str, run: Run, reason: str) -> None:
+    """End a run for good; what it has done stays done, and can be rolled back. Raises NotPausable."""
+    cancelled = (
+        Run.objects.using(using)
+        .filter(pk=run.pk, status__in=Run.RESUMABLE)
+        .update(status=Run.Status.CANCELLED, status_reason=reason, ended_at=Now())
+    )
+    if not cancelled:
+        raise NotPausable(run_id=run.pk, status=run.status)
+    run.refresh_from_db(using=using)
+
+
+def halt(*, using: str, run: Run, reason: str) -> None:
+    """Pause a run that cannot go on, and say why."""
+    Run.objects.using(using).filter(pk=run.pk, status__in=Run.ACTIVE).update(
+        status=Run.Status.PAUSED, status_reason=reason, halted=True
+    )
+    run.refresh_from_db(using=using)
+
+
+def alive(*, using: str, run: Run) -> bool:
+    """Tell whether some worker holds a lease on a part of the run."""
+    results = results_of(using=using, run=run)
+    release_dead(results)
+    return bool(results.filter(status=Result.Status.IN_PROGRESS, lease_expires_at__gt=Now()).exists())
+
+
+def release_dead(results: Any) -> None:
+    """End the leases of workers of this machine whose process is gone; others run out by themselves."""
+    for worker in results.filter(status=Result.Status.IN_PROGRESS).values_list("worker", flat=True).distinct():
+        if worker_is_gone(worker):
+            results.filter(status=Result.Status.IN_PROGRESS, worker=worker).update(lease_expires_at=Now())
+
+
+def worker_is_gone(worker: str) -> bool:
+    """Tell whether a worker, named as ``host:pid...``, was a process of this machine that has ended."""
+    host, _, rest = worker.partition(":")
+    process = rest.partition(":")[0]
+    return host == platform.node() and process.isdigit() and not _is_alive(int(process))
+
+
+def _is_alive(process: int) -> bool:
+    if process == os.getpid():
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def results_of(*, using: str, run: Run) -> Any:
+    """Return the run's results."""
+    return Result.objects.using(using).filter(run=run)

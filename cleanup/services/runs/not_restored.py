@@ -1,0 +1,53 @@
+"""What a rollback of a run leaves as it is: applications whose points have expired, or were rolled back before."""
+
+from typing import NamedTuple
+
+from django.db.models import Count, Exists, OuterRef, Q
+
+from cleanup import conf
+from cleanup.models import RollbackPoint, Run
+from cleanup.services.results import NotRestored
+from cleanup.services.runs.lifecycle import results_of
+
+
+class LeftBehind(NamedTuple):
+    """The points of a run that are not rolled back with it."""
+
+    listed: tuple[NotRestored, ...] = ()
+    left_out: int = 0
+    expired: int = 0
+    """Applications that can no longer be brought back."""
+    changed: int = 0
+    """Applications that were rolled back before, but not exactly, or were cleaned again since."""
+
+
+def left_behind(*, using: str, source: Run, by: Run | None = None) -> LeftBehind:
+    """Return what a rollback of the run ``source`` leaves as it is; ``by`` is the run that rolls it back, if any."""
+    points = RollbackPoint.objects.using(using).filter(run=source).exclude(status=RollbackPoint.Status.LIVE)
+    if by is not None:
+        points = points.exclude(pk__in=results_of(using=using, run=by).exclude(point=None).values("point"))
+    cleaned_again = RollbackPoint.objects.using(using).filter(
+        application_key=OuterRef("application_key"),
+        kind=RollbackPoint.Kind.CLEANUP,
+        status=RollbackPoint.Status.LIVE,
+        sequence__gt=OuterRef("sequence"),
+    )
+    expired = Q(status=RollbackPoint.Status.PURGED)
+    differs = ~expired & (~Q(exact=True) | Q(Exists(cleaned_again)))
+    totals = points.aggregate(
+        all=Count("pk"),
+        expired=Count("application_key", filter=expired, distinct=True),
+        changed=Count("application_key", filter=differs, distinct=True),
+    )
+    limit = conf.list_limit()
+    listed = tuple(
+        NotRestored(application, rollback_id, _code(status))
+        for application, rollback_id, status in points.order_by("sequence").values_list(
+            "application_key", "id", "status"
+        )[:limit]
+    )
+    return LeftBehind(listed, totals["all"] - len(listed), totals["expired"], totals["changed"])
+
+
+def _code(status: str) -> str:
+    return "expired" if status == RollbackPoint.Status.PURGED else "already_rolled_back"

@@ -1,0 +1,159 @@
+"""What a run does with a batch of claimed results, by the kind of the run.
+
+A task performs inside the worker's transaction and opens none; what it returns is recorded in the same transaction.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from django.utils import timezone
+
+from cleanup import journal
+from cleanup.backends.pinning import unpinned
+from cleanup.exceptions import StalePlan
+from cleanup.models import Result, Run, SnapshotLayout
+from cleanup.references import ReferenceMap, schema_changes
+from cleanup.services.concurrency.pipeline import ALONE, Turn
+from cleanup.services.merging.consolidation import Consolidation, Decision, Inclusion, Point
+from cleanup.services.results import FolderCleanupResult
+from cleanup.services.rollback.undo import PointOutcome, Undo
+from cleanup.signals import Event, folders_merged, send_after_commit
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A result that is to be worked."""
+
+    pk: int
+    application_key: str
+    point_id: int | None = None
+    """Sequence of the point to roll back."""
+    attempts: int = 1
+    """The present one counted."""
+    lease_token: UUID | None = None
+    joined: bool = False
+    """To be done in one transaction with others whose undoing needs it, or that it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One application's outcome, ready to be recorded."""
+
+    status: str
+    code: str = ""
+    kind: str = ""
+    message: str = ""
+    point: int | None = None
+    folders_removed: int = 0
+    files_moved: int = 0
+    child_folders_merged: int = 0
+    references_moved: int = 0
+    details: str = "{}"
+    """JSON."""
+
+
+class Task(Protocol):
+    """One kind of work on claimed results."""
+
+    def perform(self, rows: Sequence[Claimed], turn: Turn) -> list[Outcome]:
+        """Do the work and return the outcomes in the order of the rows; the turn has begun."""
+
+
+class CleanupTask:
+    """Merges applications."""
+
+    def __init__(self, *, using: str, run: Run, references: ReferenceMap) -> None:
+        self.run = run
+        self.consolidation = Consolidation(using=using, references=references)
+        self.include = Inclusion(
+            held=bool(run.options.get("include_held")), large=bool(run.options.get("include_large"))
+        )
+        self.layout: SnapshotLayout = journal.write_layout(
+            using=using,
+            backend=self.consolidation.backend,
+            references=references,
+            mapped=self.consolidation.tables,
+        )
+
+    def perform(self, rows: Sequence[Claimed], turn: Turn = ALONE) -> list[Outcome]:
+        """Merge the applications of the rows. Raises SchemaChanged."""
+        schema_changes.hold(self.consolidation.backend, self.consolidation.references)
+        decisions = self.consolidation.examine([row.application_key for row in rows], include=self.include, lock=True)
+        self._refuse_stale(decisions)
+        results, points = self.consolidation.apply(
+            decisions,
+            layout=self.layout,
+            run=self.run,
+            created_by=self.run.started_by,
+            now=timezone.now(),
+            turn=turn,
+        )
+        merged = (
+            Event(decision.application, points[decision.application].id, decision.plan.removed)
+            for decision in decisions
+            if decision.application in points
+        )
+        send_after_commit(
+            folders_merged,
+            merged,
+            sender=self.consolidation.tables.folder,
+            using=self.consolidation.using,
+            within=unpinned,
+        )
+        return [self._outcome(result, points) for result in results]
+
+    def _refuse_stale(self, decisions: Sequence[Decision]) -> None:
+        """Compare the plans, made on locked rows, with the one that somebody has seen and confirmed."""
+        seen = self.run.options.get("plan_hash")
+        for decision in decisions:
+            if seen and not decision.status and decision.plan.digest != seen:
+                stale = StalePlan(application_id=decision.application)
+                decision.set_aside(Result.Status.FAILED, stale.code, str(stale))
+
+    def _outcome(self, result: FolderCleanupResult, points: dict[str, Point]) -> Outcome:
+        point = points.get(result.application_id)
+        return Outcome(
+            status=result.status,
+            code=result.error_code,
+            kind="data" if result.status == Result.Status.FAILED else "",
+            message=result.error_message,
+            point=point.sequence if point else None,
+            folders_removed=result.folders_removed,
+            files_moved=result.files_moved,
+            child_folders_merged=result.child_folders_merged,
+            references_moved=result.references_moved,
+            details=json.dumps(dict(result.details)),
+        )
+
+
+class RollbackTask:
+    """Undoes points."""
+
+    def __init__(self, *, using: str, run: Run, references: ReferenceMap) -> None:
+        self.run = run
+        self.undo = Undo(using=using, references=references)
+
+    def perform(self, rows: Sequence[Claimed], turn: Turn = ALONE) -> list[Outcome]:
+        """Undo the points of the rows."""
+        points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
+        now = timezone.now()
+        skip, as_copies = (bool(self.run.options.get(name)) for name in ("skip_conflicts", "as_copies"))
+        joined = any(row.joined for row in rows)
+        outcomes = self.undo.undo(
+            points, skip_conflicts=skip, as_copies=as_copies, now=now, turn=turn, latest_first=joined
+        )
+        self.undo.close(outcomes, reason=self.run.reason, by=self.run.started_by, now=now)
+        by_point = {outcome.point.sequence: outcome for outcome in outcomes}
+        return [self._outcome(by_point[row.point_id]) for row in rows if row.point_id is not None]
+
+    def _outcome(self, outcome: PointOutcome) -> Outcome:
+        return Outcome(
+            status=Result.Status.COMPLETED,
+            point=outcome.point.sequence,
+            references_moved=outcome.references_restored,
+            files_moved=outcome.files_restored,
+            details=json.dumps(outcome.as_json()),
+        )
