@@ -5,7 +5,7 @@ costs one answer, which is None then, and spoils no transaction of the caller.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -70,17 +70,17 @@ class Server(ABC):
         self.session = session
         self.connection = session.connection
 
-    def ask(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]] | None:
+    def ask(self, sql: str, **params: Any) -> list[tuple[Any, ...]] | None:
         """Return the rows, or None where the server refuses."""
         try:
             with contained(self.connection):
-                return self.session.fetch(sql, params)
+                return self.session.fetch(sql, **params)
         except DatabaseError:
             return None
 
-    def ask_one(self, sql: str, params: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    def ask_one(self, sql: str, **params: Any) -> tuple[Any, ...] | None:
         """Return the first row, or None where there is none or the server refuses."""
-        rows = self.ask(sql, params)
+        rows = self.ask(sql, **params)
         return rows[0] if rows else None
 
     def key(self) -> str | None:

@@ -5,7 +5,7 @@ Invariants: every identifier is quoted here; every value is a parameter; nothing
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -64,23 +64,23 @@ class Session(ABC):
         """Quote a table's name, with its schema where it has one."""
         return name.quoted.replace("%", "%%")
 
-    def _execute(self, cursor: Any, query: Query | str, params: Sequence[Any]) -> None:
+    def _execute(self, cursor: Any, query: Query | str, params: Mapping[str, Any]) -> None:
         """Execute, and note on an error the tables that the statement names: the server does not always say."""
-        sql, given = (query.text, dict(query.params)) if isinstance(query, Query) else (query, list(params))
+        sql, given = (query.text, query.params) if isinstance(query, Query) else (query, {})
         try:
-            cursor.execute(sql, given)
+            cursor.execute(sql, {**given, **params})
         except DatabaseError as error:
             tables = dict.fromkeys(match[1].replace('"', "") for match in _NAMED_TABLE.finditer(sql))
             vars(error).setdefault(STATEMENT_TABLES, [name for name in tables if not _OWN_TABLE.search(name)])
             raise
 
-    def fetch(self, query: Query | str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Execute and return all rows. A text has its parameters, by their places, beside it."""
+    def fetch(self, query: Query | str, **params: Any) -> list[tuple[Any, ...]]:
+        """Execute and return all rows."""
         with self.connection.cursor() as cursor:
             self._execute(cursor, query, params)
             return list(cursor.fetchall()) if cursor.description else []
 
-    def fetch_in_pieces(self, query: Query | str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+    def fetch_in_pieces(self, query: Query | str, **params: Any) -> Iterator[tuple[Any, ...]]:
         """Execute and yield the rows, of which there may be very many."""
         with self.connection.cursor() as cursor:
             self._execute(cursor, query, params)
@@ -104,7 +104,7 @@ class Session(ABC):
         ]
         return self.fetch(joined("\nUNION ALL\n", numbered)) if numbered else []
 
-    def execute(self, query: Query | str, params: Sequence[Any] = ()) -> int:
+    def execute(self, query: Query | str, **params: Any) -> int:
         """Execute and return the number of rows affected."""
         with self.connection.cursor() as cursor:
             self._execute(cursor, query, params)
@@ -186,12 +186,18 @@ class Session(ABC):
 
         For the product's own tables; here one statement repeated, overridden where one statement can do it at once.
         """
-        assignments = ", ".join(f"{quote(column)} = %s" for column, _ in columns)
+        names = [key, *(column for column, _ in columns)]
+        statement = block(
+            "UPDATE {table} SET {assignments}, {now} = {clock} WHERE {key} = %({name})s",
+            table=quote(table),
+            assignments=", ".join(f"{quote(column)} = %({column})s" for column in names[1:]),
+            now=quote(now),
+            clock=self.clock(),
+            key=quote(key),
+            name=key,
+        )
         with self.connection.cursor() as cursor:
-            cursor.executemany(
-                f"UPDATE {quote(table)} SET {assignments}, {quote(now)} = {self.clock()} WHERE {quote(key)} = %s",
-                [[*values, key_value] for key_value, *values in rows],
-            )
+            cursor.executemany(statement.text, [dict(zip(names, row, strict=True)) for row in rows])
 
     @abstractmethod
     def clock(self) -> str:

@@ -261,8 +261,8 @@ class PostgresEnforcement(Enforcement):
     def refuse_unsuitable_tables(self, guard: str) -> None:
         for table in (self.sql.folder_table, self.sql.file_table):
             ((kind, owned),) = self.sql.session.fetch(
-                "SELECT relkind::text, pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(%s)",
-                [table.quoted],
+                "SELECT relkind::text, pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(%(table)s)",
+                table=table.quoted,
             )
             if kind != "r":
                 what = "partitioned" if kind == "p" else "no ordinary table"

@@ -13,7 +13,6 @@ another, we are the first to give up; see Note [Who yields].
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -23,7 +22,7 @@ from cleanup.backends.catalogue import Table, TableName, quoted
 _DIGEST = """
 WITH RECURSIVE family AS (
     SELECT c.oid
-      FROM unnest(%s::text[], %s::text[]) AS w(schema, name)
+      FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS w(schema, name)
       JOIN pg_namespace n ON n.nspname::text = w.schema
       JOIN pg_class c ON c.relnamespace = n.oid AND c.relname::text = w.name
     UNION
@@ -111,6 +110,6 @@ def _fetch_last(
     return found, isolation
 
 
-def _names(tables: Collection[TableName]) -> list[Any]:
+def _names(tables: Collection[TableName]) -> dict[str, list[str]]:
     ordered = sorted(tables)
-    return [[table.schema for table in ordered], [table.name for table in ordered]]
+    return {"schemas": [table.schema for table in ordered], "names": [table.name for table in ordered]}

@@ -1,6 +1,7 @@
 """The guards in PostgreSQL's words."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from cleanup.backends import guards
 from cleanup.backends.catalogue import TableName
@@ -17,7 +18,7 @@ SELECT tn.nspname::text, t.relname::text, c.relname::text, i.indisunique, i.indi
               ORDER BY place), pg_get_expr(i.indpred, i.indrelid)
   FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
   JOIN pg_class AS t ON t.oid = i.indrelid JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
- WHERE (tn.nspname::text, t.relname::text) IN ((%s, %s), (%s, %s)) AND NOT i.indisexclusion AND i.indislive
+ WHERE i.indrelid IN (to_regclass(%(folders)s), to_regclass(%(files)s)) AND NOT i.indisexclusion AND i.indislive
  ORDER BY 1, 2, 3
 """
 
@@ -32,21 +33,21 @@ SELECT sn.nspname::text, s.relname::text, k.conname::text, k.contype::text, k.co
   FROM pg_constraint AS k
   JOIN pg_class AS s ON s.oid = k.conrelid JOIN pg_namespace AS sn ON sn.oid = s.relnamespace
   LEFT JOIN pg_class AS t ON t.oid = k.confrelid LEFT JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
- WHERE (sn.nspname::text, s.relname::text) IN ((%s, %s), (%s, %s)) AND k.contype IN ('f', 'c')
+ WHERE k.conrelid IN (to_regclass(%(folders)s), to_regclass(%(files)s)) AND k.contype IN ('f', 'c')
  ORDER BY 1, 2, 3
 """
 
 _CONSTRAINT_OF_NAME = """
 SELECT format('%%s: %%s', k.conrelid::regclass, pg_get_constraintdef(k.oid))
   FROM pg_constraint AS k
- WHERE k.conrelid = to_regclass(%s) AND k.conname = %s
+ WHERE k.conrelid = to_regclass(%(table)s) AND k.conname = %(name)s
 """
 
 _RELATION_OF_NAME = """
 SELECT coalesce(pg_get_indexdef(i.indexrelid), c.oid::regclass::text)
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
- WHERE n.nspname = %s AND c.relname = %s
+ WHERE n.nspname = %(schema)s AND c.relname = %(name)s
 """
 
 
@@ -84,9 +85,14 @@ class GuardSql(FolderSql, guards.GuardSql):
     def indexed_name(self) -> str:
         # As text, for citext ignores the collation.
         ((kind,),) = self.session.fetch(
-            "SELECT t.typname::text FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid"
-            " WHERE a.attrelid = to_regclass(%s) AND a.attname = %s",
-            [self.folder_table.quoted, self.tables.folder_name],
+            """
+            SELECT t.typname::text
+              FROM pg_attribute AS a
+              JOIN pg_type AS t ON t.oid = a.atttypid
+             WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = %(column)s
+            """,
+            table=self.folder_table.quoted,
+            column=self.tables.folder_name,
         )
         return f'({self.name}::text) COLLATE "C"' if kind == "citext" else f'{self.name} COLLATE "C"'
 
@@ -123,14 +129,13 @@ class GuardSql(FolderSql, guards.GuardSql):
         table = self.relation(self.table_of(guard))
         return [f"ALTER TABLE {table} DROP CONSTRAINT {quote(guard)}"]
 
-    @property
-    def _named(self) -> list[str]:
-        return [self.folder_table.schema, self.folder_table.name, self.file_table.schema, self.file_table.name]
+    def _of_both_tables(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.session.fetch(sql, folders=self.folder_table.quoted, files=self.file_table.quoted)
 
     def _indexes(self) -> list[IndexFound]:
         return [
             IndexFound(TableName(schema, table), name, unique, valid, tuple(parts), predicate)
-            for schema, table, name, unique, valid, parts, predicate in self.session.fetch(_INDEXES, self._named)
+            for schema, table, name, unique, valid, parts, predicate in self._of_both_tables(_INDEXES)
         ]
 
     def _foreign_keys(self) -> list[KeyFound]:
@@ -143,15 +148,14 @@ class GuardSql(FolderSql, guards.GuardSql):
                 validated,
             )
             for schema, table, name, kind, validated, columns, target_schema, target, target_columns, _ in (
-                self.session.fetch(_CONSTRAINTS, self._named)
+                self._of_both_tables(_CONSTRAINTS)
             )
             if kind == "f"
         ]
 
     def _rules(self) -> Iterator[tuple[Guard, Standing]]:
         parent, key = self.tables.folder_parent, self.tables.folder_key.column
-        found = self.session.fetch(_CONSTRAINTS, self._named)
-        for schema, table, name, kind, validated, columns, *_, expression in found:
+        for schema, table, name, kind, validated, columns, *_, expression in self._of_both_tables(_CONSTRAINTS):
             if kind != "c" or TableName(schema, table) != self.folder_table:
                 continue
             if name in (Guard.OWN_PARENT, Guard.BLANK_NAME):
@@ -163,5 +167,7 @@ class GuardSql(FolderSql, guards.GuardSql):
 
     def others_of_name(self, name: str, table: TableName) -> list[str]:
         if name in (Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION, Guard.OWN_PARENT, Guard.BLANK_NAME):
-            return [row[0] for row in self.session.fetch(_CONSTRAINT_OF_NAME, [table.quoted, name])]
-        return [row[0] for row in self.session.fetch(_RELATION_OF_NAME, [table.schema, name])]
+            found = self.session.fetch(_CONSTRAINT_OF_NAME, table=table.quoted, name=name)
+        else:
+            found = self.session.fetch(_RELATION_OF_NAME, schema=table.schema, name=name)
+        return [described for (described,) in found]

@@ -24,11 +24,11 @@ ONE_AT_A_TIME = 0x636C65616E7570
 #: Whoever holds one of our tables in one of the modes, or, if asked, a snapshot.
 _SESSIONS = """
 WITH held AS (
-    SELECT l.pid, bool_or(l.mode IN ({modes})) AS conflicting
+    SELECT l.pid, bool_or(l.mode = ANY (%(modes)s)) AS conflicting
       FROM pg_locks AS l
      WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND l.relation IN (to_regclass(%s), to_regclass(%s))
+       AND l.relation IN (to_regclass(%(folders)s), to_regclass(%(files)s))
      GROUP BY l.pid
 )
 SELECT v.pid, v.virtualtransaction, coalesce(a.application_name, ''), coalesce(a.state, ''),
@@ -38,7 +38,7 @@ SELECT v.pid, v.virtualtransaction, coalesce(a.application_name, ''), coalesce(a
   LEFT JOIN pg_stat_activity AS a ON a.pid = v.pid
  WHERE v.locktype = 'virtualxid' AND v.granted AND v.mode = 'ExclusiveLock' AND v.pid <> pg_backend_pid()
    AND coalesce(a.backend_type, 'client backend') <> 'autovacuum worker'
-   AND (h.conflicting OR {snapshots} AND a.backend_xmin IS NOT NULL AND a.datname = current_database())
+   AND (h.conflicting OR %(snapshots)s AND a.backend_xmin IS NOT NULL AND a.datname = current_database())
  ORDER BY a.xact_start NULLS FIRST, v.pid
 """
 _EVERY_MODE = (
@@ -87,9 +87,9 @@ class Sessions:
         self.seconds = seconds
 
     def _found(self, modes: Sequence[str], *, snapshots: bool) -> list[Session]:
-        listed = ", ".join(f"'{mode}'" for mode in modes)
-        sql = _SESSIONS.format(modes=listed, snapshots=str(snapshots).lower())
-        return [Session(*row) for row in self.session.fetch(sql, [table.quoted for table in self.tables])]
+        folders, files = (table.quoted for table in self.tables)
+        found = self.session.fetch(_SESSIONS, modes=list(modes), folders=folders, files=files, snapshots=snapshots)
+        return [Session(*row) for row in found]
 
     def wait_for_old_transactions(self, *, readers: bool = False) -> None:
         """Wait until all transactions that a concurrent build would wait for, and began before now, have ended.
@@ -127,7 +127,7 @@ class Sessions:
 
     def take_turn(self) -> bool:
         """Take the database's one place for such work, until ``end_turn``; tell whether it was free."""
-        ((taken,),) = self.session.fetch("SELECT pg_try_advisory_lock(%s)", [ONE_AT_A_TIME])
+        ((taken,),) = self.session.fetch("SELECT pg_try_advisory_lock(%(key)s)", key=ONE_AT_A_TIME)
         if taken:
             # A concurrent build waits as long as it must: cut short, it leaves an invalid index behind.
             self.session.execute("SET lock_timeout = 0")
@@ -138,4 +138,4 @@ class Sessions:
         """Give the place back."""
         self.session.execute("RESET statement_timeout")
         self.session.execute("RESET lock_timeout")
-        self.session.fetch("SELECT pg_advisory_unlock(%s)", [ONE_AT_A_TIME])
+        self.session.fetch("SELECT pg_advisory_unlock(%(key)s)", key=ONE_AT_A_TIME)

@@ -36,9 +36,12 @@ class Reading(reading.Reading):
         # A lock is no change, and so escapes an older snapshot; this row does not. Whatever the isolation of this
         # transaction, that of the next one may be another.
         self.execute(
-            "INSERT INTO cleanup_structurelock (application_key, taken_at) VALUES (%s, clock_timestamp())"
-            " ON CONFLICT (application_key) DO UPDATE SET taken_at = excluded.taken_at",
-            [application],
+            """
+            INSERT INTO cleanup_structurelock (application_key, taken_at)
+            VALUES (%(application)s, clock_timestamp())
+                ON CONFLICT (application_key) DO UPDATE SET taken_at = excluded.taken_at
+            """,
+            application=application,
         )
 
     def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:

@@ -32,9 +32,11 @@ class Server(server.Server):
 
     def identity(self) -> Identity:
         told = self.ask_one(
-            "SELECT current_setting('server_version'), current_database()::text, current_schema()::text,"
-            " current_setting('search_path'), current_setting('transaction_read_only') = 'on',"
-            " current_setting('server_encoding')"
+            """
+            SELECT current_setting('server_version'), current_database()::text, current_schema()::text,
+                   current_setting('search_path'), current_setting('transaction_read_only') = 'on',
+                   current_setting('server_encoding')
+            """
         )
         version, database, schema, search_path, read_only, encoding = told or (None,) * 6
         recovery = self.ask_one("SELECT pg_is_in_recovery()")
@@ -57,7 +59,8 @@ class Server(server.Server):
 
     def settings(self) -> dict[str, str | None]:
         told = self.ask(
-            "SELECT name, concat_ws(' ', reset_val, unit) FROM pg_settings WHERE name = ANY(%s)", [list(self._SETTINGS)]
+            "SELECT name, concat_ws(' ', reset_val, unit) FROM pg_settings WHERE name = ANY(%(names)s)",
+            names=list(self._SETTINGS),
         )
         return dict.fromkeys(self._SETTINGS) | dict(told or ())
 
@@ -73,13 +76,19 @@ class Server(server.Server):
 
     def collation(self, table: TableName, column: str) -> Collation:
         told = self.ask_one(
-            "SELECT o.collname::text, n.nspname::text, o.collisdeterministic, t.typname = 'citext'"
-            " FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid"
-            " JOIN pg_namespace AS s ON s.oid = c.relnamespace JOIN pg_type AS t ON t.oid = a.atttypid"
-            " LEFT JOIN pg_collation AS o ON o.oid = a.attcollation"
-            " LEFT JOIN pg_namespace AS n ON n.oid = o.collnamespace"
-            " WHERE s.nspname = %s AND c.relname = %s AND a.attname = %s AND NOT a.attisdropped",
-            [table.schema, table.name, column],
+            """
+            SELECT o.collname::text, n.nspname::text, o.collisdeterministic, t.typname = 'citext'
+              FROM pg_attribute AS a
+              JOIN pg_class AS c ON c.oid = a.attrelid
+              JOIN pg_namespace AS s ON s.oid = c.relnamespace
+              JOIN pg_type AS t ON t.oid = a.atttypid
+              LEFT JOIN pg_collation AS o ON o.oid = a.attcollation
+              LEFT JOIN pg_namespace AS n ON n.oid = o.collnamespace
+             WHERE s.nspname = %(schema)s AND c.relname = %(table)s AND a.attname = %(column)s AND NOT a.attisdropped
+            """,
+            schema=table.schema,
+            table=table.name,
+            column=column,
         )
         if told is None:
             return Collation(None)

@@ -98,22 +98,30 @@ class Session(session.Session):
     @contextmanager
     def pinned(self, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
         names = [*self._settings(session_name), "session_replication_role"]
-        before = self.fetch("SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", [names])
+        before = self.fetch("SELECT name, current_setting(name) FROM unnest(%(names)s::text[]) AS name", names=names)
         self.pin(session_name=session_name, writing=writing)
         yield
         # Only what differs: some settings not every role may set, not even to what they are.
         self.fetch(
-            "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS before(name, value)"
-            " WHERE current_setting(name) IS DISTINCT FROM value",
-            [[name for name, _ in before], [value for _, value in before]],
+            """
+            SELECT set_config(name, value, true)
+              FROM unnest(%(names)s::text[], %(values)s::text[]) AS before(name, value)
+             WHERE current_setting(name) IS DISTINCT FROM value
+            """,
+            names=[name for name, _ in before],
+            values=[value for _, value in before],
         )
         if not writing:
             return
         # As each constraint was declared; what the transaction itself had said of them cannot be known.
         self.execute("SET CONSTRAINTS ALL DEFERRED")
         immediate = self.fetch(
-            "SELECT string_agg(DISTINCT format('%%I.%%I', nspname, conname), ', ') FROM pg_constraint AS c"
-            " JOIN pg_namespace AS n ON n.oid = c.connamespace WHERE c.condeferrable AND NOT c.condeferred"
+            """
+            SELECT string_agg(DISTINCT format('%%I.%%I', n.nspname, c.conname), ', ')
+              FROM pg_constraint AS c
+              JOIN pg_namespace AS n ON n.oid = c.connamespace
+             WHERE c.condeferrable AND NOT c.condeferred
+            """
         )[0][0]
         if immediate:
             self.execute(f"SET CONSTRAINTS {immediate.replace('%', '%%')} IMMEDIATE")
@@ -141,12 +149,8 @@ class Session(session.Session):
             values["session_replication_role"] = "replica"
         return values
 
-    def _set_locally(self, settings: Mapping[str, str]) -> None:
-        calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
-        self.fetch(f"SELECT {calls}", [part for setting in settings.items() for part in setting])
-
     def limit_statements(self, milliseconds: int) -> None:
-        self._set_locally({"statement_timeout": f"{milliseconds}ms"})
+        self.fetch("SELECT set_config('statement_timeout', %(limit)s, true)", limit=f"{milliseconds}ms")
 
     def catalogue_digest(self, tables: Collection[TableName]) -> str:
         return digest.digest(self.connection, tables)
@@ -171,10 +175,11 @@ class Session(session.Session):
             SELECT string_agg(format('%%I.%%I', n.nspname, c.conname), ', ')
               FROM pg_constraint AS c
               JOIN pg_namespace AS n ON n.oid = c.connamespace
-             WHERE c.conrelid = %s::regclass AND c.condeferrable
-               AND (c.contype <> 'f' OR c.confrelid <> ALL(%s::regclass[]))
+             WHERE c.conrelid = %(table)s::regclass AND c.condeferrable
+               AND (c.contype <> 'f' OR c.confrelid <> ALL(%(apart_from)s::regclass[]))
             """,
-            [table.name.quoted, [name.quoted for name in apart_from]],
+            table=table.name.quoted,
+            apart_from=[name.quoted for name in apart_from],
         )
         if names:
             names = names.replace("%", "%%")
@@ -208,7 +213,7 @@ class Session(session.Session):
         elapsed = (now - _FIRST_LOCKS.setdefault(self.connection, now)) * 1000
         if elapsed > patience / 2:
             left = max(min(patience, SHORTEST_LOCK_TIMEOUT_MS), int(1.5 * patience - elapsed))
-            self._set_locally({"lock_timeout": f"{left}ms"})
+            self.fetch("SELECT set_config('lock_timeout', %(limit)s, true)", limit=f"{left}ms")
 
     def holds_lock(self) -> bool:
         """Return whether the transaction has asked for a lock already."""

@@ -1,6 +1,7 @@
 """The guards in SQLite's words."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from cleanup.backends import guards
 from cleanup.backends.catalogue import TableName, quoted
@@ -15,13 +16,13 @@ _INDEXES = """
 SELECT m.name, l.name, l."unique", x.name, x.coll, i.sql
   FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS l JOIN pragma_index_xinfo(l.name) AS x
   LEFT JOIN sqlite_master AS i ON i.type = 'index' AND i.name = l.name
- WHERE m.type = 'table' AND x."key" = 1 AND m.name IN (%s, %s) ORDER BY m.name, l.name, x.seqno
+ WHERE m.type = 'table' AND x."key" = 1 AND m.name IN (%(folders)s, %(files)s) ORDER BY m.name, l.name, x.seqno
 """
 
 _FOREIGN_KEYS = """
 SELECT m.name, k.id, k."table", k."from", k."to"
   FROM sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS k
- WHERE m.type = 'table' AND m.name IN (%s, %s) ORDER BY m.name, k.id, k.seq
+ WHERE m.type = 'table' AND m.name IN (%(folders)s, %(files)s) ORDER BY m.name, k.id, k.seq
 """
 
 
@@ -56,11 +57,8 @@ class GuardSql(FolderSql, guards.GuardSql):
         return [f"DROP TRIGGER IF EXISTS {quote(name)}" for name in self._triggers(guard).keys() - kept]
 
     def others_of_name(self, name: str, table: TableName) -> list[str]:  # names are unique in the whole file
-        found = [
-            row[0]
-            for row in self.session.fetch("SELECT coalesce(sql, name) FROM sqlite_master WHERE name = %s", [name])
-        ]
-        return [*found, *(self._of_host(Guard(name)).values() if name in set(Guard) else ())]
+        found = self.session.fetch("SELECT coalesce(sql, name) FROM sqlite_master WHERE name = %(name)s", name=name)
+        return [*(row[0] for row in found), *(self._of_host(Guard(name)).values() if name in set(Guard) else ())]
 
     def _of_host(self, guard: Guard) -> dict[str, str]:
         """Return the triggers that have names of the guard's and do not do what it does, with their SQL."""
@@ -117,10 +115,12 @@ class GuardSql(FolderSql, guards.GuardSql):
             )
         return found
 
+    def _of_both_tables(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.session.fetch(sql, folders=self.folder_table.name, files=self.file_table.name)
+
     def _indexes(self) -> list[IndexFound]:
         indexes: dict[tuple[str, str], IndexFound] = {}
-        tables = [self.folder_table.name, self.file_table.name]
-        for table, name, unique, column, _, sql in self.session.fetch(_INDEXES, tables):
+        for table, name, unique, column, _, sql in self._of_both_tables(_INDEXES):
             before = indexes.get((table, name))
             parts = (*(before.parts if before else ()), quoted(column) if column else "")
             predicate = predicate_of(sql or "")
@@ -131,8 +131,7 @@ class GuardSql(FolderSql, guards.GuardSql):
 
     def _foreign_keys(self) -> list[KeyFound]:
         keys: dict[tuple[str, int], KeyFound] = {}
-        tables = [self.folder_table.name, self.file_table.name]
-        for table, number, target, column, target_column in self.session.fetch(_FOREIGN_KEYS, tables):
+        for table, number, target, column, target_column in self._of_both_tables(_FOREIGN_KEYS):
             before = keys.get((table, number))
             pairs = (before.pairs if before else frozenset()) | {(column, target_column or "")}
             keys[table, number] = KeyFound(

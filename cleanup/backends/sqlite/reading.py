@@ -18,7 +18,9 @@ class Reading(reading.Reading):
 
     def serialize(self, tables: FolderTables, application: str) -> None:
         # There is one writer, and this changes nothing but to become it, now: after a look it would be too late.
-        self.execute("UPDATE cleanup_structurelock SET taken_at = taken_at WHERE application_key = %s", [application])
+        self.execute(
+            "UPDATE cleanup_structurelock SET taken_at = taken_at WHERE application_key = %(key)s", key=application
+        )
 
     def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
         found = self.fetch(self._applications(tables, keys))

@@ -59,11 +59,13 @@ class Server(server.Server):
 
     def collation(self, table: TableName, column: str) -> Collation:
         # No pragma tells; a union compares by the collation of its first part's column.
-        different = (
-            f"(SELECT count(*) FROM (SELECT {quote(column)} FROM {self.session.relation(table)} WHERE 0"
-            f" UNION SELECT %s UNION SELECT %s))"
+        told = self.ask_one(
+            f"""
+            WITH none AS (SELECT {quote(column)} FROM {self.session.relation(table)} WHERE 0)
+            SELECT (SELECT count(*) FROM (SELECT * FROM none UNION SELECT 'a' UNION SELECT 'A')),
+                   (SELECT count(*) FROM (SELECT * FROM none UNION SELECT 'a' UNION SELECT 'a '))
+            """
         )
-        told = self.ask_one(f"SELECT {different}, {different}", ["a", "A", "a", "a "])
         if told is None:
             return Collation(None)
         cases, blanks = told

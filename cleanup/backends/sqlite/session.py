@@ -1,7 +1,7 @@
 """SQLite's sessions: one writer, and two functions that every connection must know."""
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -42,18 +42,13 @@ class Session(session.Session):
         super().__init__(connection)
         self.cells = Cells(connection)
 
-    def fetch(self, query: Query | str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _execute(self, cursor: Any, query: Query | str, params: Mapping[str, Any]) -> None:
         self._prepare()
-        return super().fetch(query, params)
+        super()._execute(cursor, query, params)
 
-    def fetch_in_pieces(self, query: Query | str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        self._prepare()
-        return super().fetch_in_pieces(query, params)
-
-    def execute(self, query: Query | str, params: Sequence[Any] = ()) -> int:
+    def execute(self, query: Query | str, **params: Any) -> int:
         # The driver counts the rows of statements that begin with UPDATE or DELETE, not of those that begin with WITH.
-        self._prepare()
-        return super().execute(query, params)
+        return super().execute(query, **params)
 
     def _prepare(self) -> None:
         self.connection.ensure_connection()
@@ -135,7 +130,7 @@ def referencing_first(session: Session, tables: Sequence[Table]) -> list[int]:
     references = {
         number: {
             by_name[name.lower()]
-            for (name,) in session.fetch('SELECT "table" FROM pragma_foreign_key_list(%s)', [table.name.name])
+            for (name,) in session.fetch('SELECT "table" FROM pragma_foreign_key_list(%(name)s)', name=table.name.name)
             if by_name.get(name.lower(), number) != number
         }
         for number, table in enumerate(tables)
