@@ -95,7 +95,7 @@ class Database(Session):
 
     def probes(self, folders: TableName, key: str, kind: KeyKind, *, spelled: bool) -> ProbeSql:
         """Return the looks at samples of columns."""
-        return self.rooms.probes(self.connection, folders, key, kind, spelled=spelled)
+        return self.rooms.probes(self, folders, key, kind, spelled=spelled)
 
     def samples(self, sql: FolderSql, table: Table) -> SampleSql:
         """Return the looks at the folder table's values."""

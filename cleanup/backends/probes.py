@@ -8,12 +8,12 @@ these is not seen. The sample is the same at every look.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
-from cleanup.backends.catalogue import TableName, quoted
+from cleanup.backends.catalogue import TableName
 from cleanup.backends.conditions import Condition
+from cleanup.backends.query import Query, block, joined, quote
+from cleanup.backends.session import Session
 
 #: Rows of a table that are looked at.
 ROWS = 1000
@@ -72,21 +72,14 @@ class Hits:
 class ProbeSql(ABC):
     """The looks in one dialect, at keys of one kind."""
 
-    def __init__(
-        self, connection: BaseDatabaseWrapper, folders: TableName, key: str, kind: KeyKind, *, spelled: bool
-    ) -> None:
-        self.connection = connection
-        self.folders = folders
+    def __init__(self, session: Session, folders: TableName, key: str, kind: KeyKind, *, spelled: bool) -> None:
+        self.session = session
+        self.folder_table = folders
+        self.folders = session.relation(folders)
         self.kind = kind
         self.spelled = spelled
         """Keys are UUIDs in a column of text."""
-        self.key = f"lower(replace(f.{quoted(key)}, '-', ''))" if spelled else f"f.{quoted(key)}"
-
-    def fetch(self, sql: str) -> list[tuple[Any, ...]]:
-        """Execute a statement without parameters."""
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql)
-            return list(cursor.fetchall())
+        self.key = f"lower(replace(f.{quote(key)}, '-', ''))" if spelled else f"f.{quote(key)}"
 
     @abstractmethod
     def limit(self) -> None:
@@ -94,84 +87,145 @@ class ProbeSql(ABC):
 
     def key_lengths(self) -> tuple[int, int]:
         """Return the length of the shortest key as text, of a thousand, and the greatest key if it is a number."""
-        greatest = f"(SELECT max({self.key}) FROM {self.folders.quoted} AS f)" if self.kind == "integer" else "0"
-        ((shortest, highest),) = self.fetch(
-            f"SELECT min(length(CAST(k AS {self._text}))), {greatest}"
-            f" FROM (SELECT {self.key} AS k FROM {self.folders.quoted} AS f LIMIT {ROWS}) AS keys"
+        ((shortest, greatest),) = self.session.fetch(
+            block(
+                """
+                SELECT min(length(CAST(k AS text))), {greatest}
+                  FROM (SELECT {key} AS k FROM {folders} AS f LIMIT {rows}) AS keys
+                """,
+                greatest=f"(SELECT max({self.key}) FROM {self.folders} AS f)" if self.kind == "integer" else "0",
+                key=self.key,
+                folders=self.folders,
+                rows=ROWS,
+            )
         )
-        return shortest or 0, highest or 0
+        return shortest or 0, greatest or 0
 
     def probe(self, tables: Sequence[ProbedTable]) -> list[Hits]:
         """Look at the samples of several tables together; where any hit is telling, count only columns with hits."""
         columns = {(number, place) for number, table in enumerate(tables) for place in range(len(table.columns))}
         if self.kind == "uuid":
-            join = f"JOIN {self.folders.quoted} AS f ON {self.key} = {self._as_key('t.token')}"
-            found = self.fetch(f"{self._samples(tables, columns)} SELECT DISTINCT tab, col FROM tokens AS t {join}")
-            columns = {(number, place) for number, place in found}
-        if not columns:
-            return []
-        found = self.fetch(
-            f"{self._samples(tables, columns)}, hits AS (\n    SELECT t.*, {self.key} AS hit FROM tokens AS t"
-            f" LEFT JOIN {self.folders.quoted} AS f ON {self.key} = {self._as_key('t.token')}\n), {self._counted}"
-        )
-        return [Hits(*row) for row in found]
+            columns = set(self.session.fetch(self._hit_columns(tables, columns)))
+        return [Hits(*row) for row in self.session.fetch(self._hits(tables, columns))] if columns else []
 
-    def _samples(self, tables: Sequence[ProbedTable], columns: Collection[tuple[int, int]]) -> str:
+    def _hit_columns(self, tables: Sequence[ProbedTable], columns: Collection[tuple[int, int]]) -> Query:
+        return block(
+            """
+            WITH {tokens}
+            SELECT DISTINCT tab, col
+              FROM tokens AS t
+              JOIN {folder}
+            """,
+            tokens=self._tokens_of(tables, columns),
+            folder=self._folder_of_token,
+        )
+
+    def _hits(self, tables: Sequence[ProbedTable], columns: Collection[tuple[int, int]]) -> Query:
+        counted = self.kind != "uuid"  # any hit at a UUID is telling
+        return block(
+            """
+            WITH {tokens}, hits AS (
+                SELECT t.*, {key} AS hit
+                  FROM tokens AS t
+                  LEFT JOIN {folder}
+            ), cells AS (
+                SELECT tab, col, cell, max(CASE WHEN hit IS NOT NULL THEN 1 ELSE 0 END) AS hit,
+                       max(CASE WHEN hit IS NOT NULL AND amid THEN 1 ELSE 0 END) AS amid
+                  FROM hits
+                 GROUP BY tab, col, cell
+            ), held AS (
+                SELECT tab, col, {distinct_tokens} AS tokens, {distinct_keys} AS keys, {greatest} AS greatest
+                  FROM hits
+                 GROUP BY tab, col
+            )
+            SELECT tab, col, count(*), sum(hit), tokens, keys, greatest, sum(amid)
+              FROM cells
+              JOIN held USING (tab, col)
+             GROUP BY tab, col, tokens, keys, greatest
+             ORDER BY tab, col
+            """,
+            tokens=self._tokens_of(tables, columns),
+            key=self.key,
+            folder=self._folder_of_token,
+            distinct_tokens="count(DISTINCT token)" if counted else "0",
+            distinct_keys="count(DISTINCT hit)" if counted else "0",
+            greatest="coalesce(max(hit), 0)" if self.kind == "integer" else "0",
+        )
+
+    @property
+    def _folder_of_token(self) -> str:
+        return f"{self.folders} AS f ON {self.key} = {self._as_key('t.token')}"
+
+    def _tokens_of(self, tables: Sequence[ProbedTable], columns: Collection[tuple[int, int]]) -> Query:
         """Take the samples that some of the columns, by their places, are in, and what may be keys in these."""
         samples = [
-            f"s{number} AS MATERIALIZED (\n    {self._sample(tables[number])}\n)"
+            block("s{number} AS MATERIALIZED (\n    {sample}\n)", number=number, sample=self._sample(tables[number]))
             for number in sorted({number for number, _ in columns})
         ]
         tokens = [self._tokens(number, place, tables[number].columns[place]) for number, place in sorted(columns)]
-        listed = "\n    UNION ALL ".join(tokens)
-        own = next((number for number, _ in columns if tables[number].name == self.folders), None)
-        return (
-            f"WITH {', '.join(samples)}, found(tab, col, cell, token, amid) AS (\n    {listed}\n), tokens AS (\n"
-            f"    SELECT t.* FROM found AS t {'' if own is None else self._but_own_keys(own)}\n)"
-        )
-
-    def _but_own_keys(self, number: int) -> str:
-        """Leave out the key of the very folder that names it: a copy of its key, as a slug may be, is no reference."""
-        return (
-            f"WHERE NOT EXISTS (SELECT 1 FROM s{number} AS o"
-            f" WHERE t.tab = {number} AND o.cell = t.cell AND o.own_key = {self._as_key('t.token')})"
-        )
-
-    def _sampled(self, table: ProbedTable, columns: Sequence[str]) -> str:
-        """List what is selected of a table, known as f: columns, and of folders their keys."""
-        named = [f"{column} AS c{place}" for place, column in enumerate(columns)]
-        return ", ".join([*named, f"{self.key} AS own_key"] if table.name == self.folders else named)
-
-    @property
-    def _counted(self) -> str:
-        """Count by column: cells, and unless any hit is telling, different values."""
-        cells = (
-            "cells AS (\n    SELECT tab, col, cell, max(CASE WHEN hit IS NOT NULL THEN 1 ELSE 0 END) AS hit,"
-            " max(CASE WHEN hit IS NOT NULL AND amid THEN 1 ELSE 0 END) AS amid FROM hits GROUP BY tab, col, cell\n)"
-        )
-        if self.kind == "uuid":
-            return (
-                f"{cells} SELECT tab, col, count(*), sum(hit), 0, 0, 0, sum(amid) FROM cells"
-                f" GROUP BY tab, col ORDER BY tab, col"
+        own = [number for number, _ in columns if tables[number].name == self.folder_table]
+        return block(
+            """
+            {samples}, found(tab, col, cell, token, amid) AS (
+                {tokens}
+            ), tokens AS (
+                SELECT t.*
+                  FROM found AS t
+                 {but_own_keys}
             )
-        greatest = "coalesce(max(hit), 0)" if self.kind == "integer" else "0"
-        return (
-            f"{cells}, held AS (\n    SELECT tab, col, count(DISTINCT token) AS tokens, count(DISTINCT hit) AS keys,"
-            f" {greatest} AS greatest FROM hits GROUP BY tab, col\n)"
-            f" SELECT tab, col, count(*), sum(hit), tokens, keys, greatest, sum(amid) FROM cells"
-            f" JOIN held USING (tab, col) GROUP BY tab, col, tokens, keys, greatest ORDER BY tab, col"
+            """,
+            samples=joined(", ", samples),
+            tokens=joined("\nUNION ALL\n", tokens),
+            but_own_keys=self._but_own_keys(own[0]) if own else "",
         )
+
+    def _but_own_keys(self, number: int) -> Query:
+        """Leave out the key of the very folder that names it: a copy of its key, as a slug may be, is no reference."""
+        return block(
+            """
+            WHERE NOT EXISTS (SELECT 1
+                                FROM s{number} AS o
+                               WHERE t.tab = {number} AND o.cell = t.cell AND o.own_key = {token})
+            """,
+            number=number,
+            token=self._as_key("t.token"),
+        )
+
+    def _sample(self, table: ProbedTable) -> Query:
+        """Select the sample of a table: a number of each row, ``cell``, and the columns as ``c0``, ``c1`` ..."""
+        return block(
+            """
+            SELECT row_number() OVER () AS cell, x.*
+              FROM (SELECT {columns} FROM {table} AS f LIMIT {rows}) AS x
+            """,
+            columns=self._columns(table),
+            table=self.session.relation(table.name),
+            rows=ROWS,
+        )
+
+    def _columns(self, table: ProbedTable) -> str:
+        """List what is selected of a table, known as f: columns, and of folders their keys."""
+        named = [f"{self._cell(column)} AS c{place}" for place, column in enumerate(table.columns)]
+        return ", ".join([*named, f"{self.key} AS own_key"] if table.name == self.folder_table else named)
 
     def missing(self, table: TableName, column: str, matching: str) -> tuple[int, int]:
         """Return how many rows hold something in a column, and in how many of them it is no folder's key.
 
         ``matching`` compares the column ``x.column`` with the key ``d.key``. Of a large table, of its first rows.
         """
-        name = quoted(column)
-        ((rows, missing),) = self.fetch(
-            f"SELECT count(*), count(*) - count(CASE WHEN EXISTS"
-            f" (SELECT 1 FROM {self.folders.quoted} AS d WHERE {matching}) THEN 1 END)"
-            f" FROM (SELECT x.{name} FROM {table.quoted} AS x WHERE x.{name} IS NOT NULL LIMIT {COUNTED_ROWS}) AS x"
+        ((rows, missing),) = self.session.fetch(
+            block(
+                """
+                SELECT count(*),
+                       count(*) - count(CASE WHEN EXISTS (SELECT 1 FROM {folders} AS d WHERE {matching}) THEN 1 END)
+                  FROM (SELECT x.{column} FROM {table} AS x WHERE x.{column} IS NOT NULL LIMIT {rows}) AS x
+                """,
+                folders=self.folders,
+                matching=matching,
+                column=quote(column),
+                table=self.session.relation(table),
+                rows=COUNTED_ROWS,
+            )
         )
         return rows, missing
 
@@ -180,33 +234,49 @@ class ProbeSql(ABC):
 
         With ``hits``, beside one that holds a folder's key.
         """
-        plain = "lower(replace(CAST({} AS " + self._text + "), '-', ''))"
-        among = ""
-        if hits:
-            key, value = plain.format(self.key), plain.format("sampled.key")
-            among = f" WHERE {value} IN (SELECT {key} FROM {self.folders.quoted} AS f)"
-        found = self.fetch(
-            f"SELECT kind FROM (SELECT CAST(x.{quoted(column)} AS {self._text}) AS kind, x.{quoted(beside)} AS key"
-            f" FROM {table.quoted} AS x WHERE x.{quoted(beside)} IS NOT NULL LIMIT {COUNTED_ROWS}) AS sampled{among}"
-            f" GROUP BY kind ORDER BY count(*) DESC, kind LIMIT 10"
+        digits = "lower(replace(CAST({} AS text), '-', ''))".format
+        among = f"WHERE {digits('sampled.key')} IN (SELECT {digits(self.key)} FROM {self.folders} AS f)"
+        found = self.session.fetch(
+            block(
+                """
+                SELECT kind
+                  FROM (SELECT CAST(x.{column} AS text) AS kind, x.{beside} AS key
+                          FROM {table} AS x
+                         WHERE x.{beside} IS NOT NULL
+                         LIMIT {rows}) AS sampled
+                 {among}
+                 GROUP BY kind
+                 ORDER BY count(*) DESC, kind
+                 LIMIT 10
+                """,
+                column=quote(column),
+                beside=quote(beside),
+                table=self.session.relation(table),
+                rows=COUNTED_ROWS,
+                among=among if hits else "",
+            )
         )
         return [kind for (kind,) in found]
 
     def any_row(self, table: TableName, column: str, condition: Condition | None) -> bool:
         """Return whether some row that meets the condition holds something in a column."""
-        tests = [f"x.{quoted(column)} IS NOT NULL"]
-        if condition is not None:
-            tests.append(condition.literal("x", vendor=self.connection.vendor).replace("%%", "%"))
-        return bool(self.fetch(f"SELECT 1 FROM {table.quoted} AS x WHERE {' AND '.join(tests)} LIMIT 1"))
+        return bool(
+            self.session.fetch(
+                block(
+                    "SELECT 1 FROM {table} AS x WHERE x.{column} IS NOT NULL AND {condition} LIMIT 1",
+                    table=self.session.relation(table),
+                    column=quote(column),
+                    condition=condition.sql("x", vendor=self.session.vendor) if condition else "1 = 1",
+                )
+            )
+        )
 
-    _text: str
+    def _cell(self, column: Probed) -> str:
+        """Return what is looked at of a column."""
+        return quote(column.name)
 
     @abstractmethod
-    def _sample(self, table: ProbedTable) -> str:
-        """Select the sample of a table: a number of each row, ``cell``, and the columns as ``c0``, ``c1`` ..."""
-
-    @abstractmethod
-    def _tokens(self, number: int, place: int, column: Probed) -> str:
+    def _tokens(self, number: int, place: int, column: Probed) -> Query:
         """Select what may be a key in one column of a sample."""
 
     @abstractmethod

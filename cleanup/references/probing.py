@@ -239,7 +239,7 @@ class _Probing:
         matching = backends.database(using=self.using).findings(self.tables).matches(reference, self.references)
         try:
             with self._looking():
-                rows, missing = self.sql.missing(reference.table, column, matching.replace("%%", "%"))
+                rows, missing = self.sql.missing(reference.table, column, matching)
         except DatabaseError:
             self.unseen.append(reference.table)
             return

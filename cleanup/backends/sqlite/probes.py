@@ -6,8 +6,8 @@ import uuid
 from typing import Any
 
 from cleanup.backends import probes
-from cleanup.backends.catalogue import quoted
 from cleanup.backends.probes import LONGEST, ROWS, UUID, Probed, ProbedTable
+from cleanup.backends.query import Query, block
 
 _SEARCH_UUID = re.compile(f"(?<![0-9a-f]){UUID}(?![0-9a-f])", re.IGNORECASE)
 
@@ -15,29 +15,38 @@ _SEARCH_UUID = re.compile(f"(?<![0-9a-f]){UUID}(?![0-9a-f])", re.IGNORECASE)
 class ProbeSql(probes.ProbeSql):
     """SQLite's words; ``cleanup_keys`` is a function that the connection must know."""
 
-    _text = "text"
-
     def limit(self) -> None:
-        self.connection.ensure_connection()
-        self.connection.connection.create_function(
+        self.session.connection.ensure_connection()
+        self.session.connection.connection.create_function(
             "cleanup_keys", 2, _uuids if self.kind == "uuid" else _parts, deterministic=True
         )
 
-    def _sample(self, table: ProbedTable) -> str:
-        columns = self._sampled(table, [quoted(column.name) for column in table.columns])
-        name, half = f"{table.name.quoted} AS f", ROWS // 2
+    def _sample(self, table: ProbedTable) -> Query:
         if not table.rowid:
-            return f"SELECT row_number() OVER () AS cell, x.* FROM (SELECT {columns} FROM {name} LIMIT {ROWS}) AS x"
-        return (
-            f"SELECT rowid AS cell, {columns} FROM {name} WHERE rowid IN ("
-            f"SELECT * FROM (SELECT rowid FROM {name} LIMIT {half}) UNION"
-            f" SELECT * FROM (SELECT rowid FROM {name} ORDER BY rowid DESC LIMIT {half}))"
+            return super()._sample(table)
+        return block(
+            """
+            SELECT rowid AS cell, {columns}
+              FROM {table} AS f
+             WHERE rowid IN (SELECT * FROM (SELECT rowid FROM {table} LIMIT {half})
+                              UNION
+                             SELECT * FROM (SELECT rowid FROM {table} ORDER BY rowid DESC LIMIT {half}))
+            """,
+            columns=self._columns(table),
+            table=self.session.relation(table.name),
+            half=ROWS // 2,
         )
 
-    def _tokens(self, number: int, place: int, column: Probed) -> str:
-        return (
-            f"SELECT {number}, {place}, cell, json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]')"
-            f" FROM s{number} CROSS JOIN json_each(cleanup_keys(c{place}, '{column.form}')) AS j"
+    def _tokens(self, number: int, place: int, column: Probed) -> Query:
+        return block(
+            """
+            SELECT {number}, {place}, cell, json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]')
+              FROM s{number}
+             CROSS JOIN json_each(cleanup_keys(c{place}, '{form}')) AS j
+            """,
+            number=number,
+            place=place,
+            form=column.form,
         )
 
     def _as_key(self, token: str) -> str:
