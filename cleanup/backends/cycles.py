@@ -42,13 +42,13 @@ def unreached(sql: FolderSql) -> Query:
 
 
 def _walk(sql: FolderSql) -> Query:
-    return block(
+    return sql.block(
         """
         WITH RECURSIVE inner_folders AS MATERIALIZED (
-            SELECT f.{key} AS folder, f.{parent} AS parent, f.{owner} AS application
+            SELECT f.{folder_key} AS folder, f.{parent} AS parent, f.{owner} AS application
               FROM {folders} AS f
              WHERE f.{parent} IS NOT NULL
-               AND f.{key} IN (SELECT c.{parent} FROM {folders} AS c WHERE c.{parent} IS NOT NULL)
+               AND f.{folder_key} IN (SELECT c.{parent} FROM {folders} AS c WHERE c.{parent} IS NOT NULL)
         ), walk(folder, level) AS (
             SELECT i.folder, 1
               FROM inner_folders AS i
@@ -60,20 +60,16 @@ def _walk(sql: FolderSql) -> Query:
              WHERE w.level < {levels}
         )
         """,
-        key=sql.folder_key,
-        parent=sql.parent,
-        owner=sql.owner,
-        folders=sql.folders,
         levels=LEVELS,
     )
 
 
 def count_doubtful(sql: FolderSql, scope: Scope) -> Query:
     """Count the folders within the scope that may be in a cycle: no root within it leads to them."""
-    return block(
+    return sql.block(
         """
         WITH RECURSIVE own AS MATERIALIZED (
-            SELECT f.{key} AS folder, f.{parent} AS parent
+            SELECT f.{folder_key} AS folder, f.{parent} AS parent
               FROM {folders} AS f
              WHERE {within}
         ), inner_folders AS MATERIALIZED (
@@ -93,9 +89,6 @@ def count_doubtful(sql: FolderSql, scope: Scope) -> Query:
         )
         SELECT (SELECT count(*) FROM inner_folders) - (SELECT count(*) FROM walk)
         """,
-        key=sql.folder_key,
-        parent=sql.parent,
-        folders=sql.folders,
         within=sql.within(scope, f"f.{sql.owner}"),
         levels=LEVELS,
     )
@@ -103,34 +96,28 @@ def count_doubtful(sql: FolderSql, scope: Scope) -> Query:
 
 def parents(sql: FolderSql, scope: Scope) -> Query:
     """Select key, parent and application of every folder within the scope that has a parent."""
-    return block(
+    return sql.block(
         "SELECT {edge} FROM {folders} AS f WHERE f.{parent} IS NOT NULL AND {within}",
         edge=_edge(sql, f"f.{sql.folder_key}", f"f.{sql.parent}", f"f.{sql.owner}"),
-        folders=sql.folders,
-        parent=sql.parent,
         within=sql.within(scope, f"f.{sql.owner}"),
     )
 
 
 def ancestors(sql: FolderSql, keys: Sequence[str]) -> Query:
     """Select key, parent and application of folders and all their ancestors, roots apart."""
-    return block(
+    return sql.block(
         """
         WITH RECURSIVE climbed(folder, parent, application) AS (
-            SELECT f.{key}, f.{parent}, f.{owner}
+            SELECT f.{folder_key}, f.{parent}, f.{owner}
               FROM {folders} AS f
              WHERE {among}
              UNION
-            SELECT f.{key}, f.{parent}, f.{owner}
+            SELECT f.{folder_key}, f.{parent}, f.{owner}
               FROM climbed AS c
-              JOIN {folders} AS f ON f.{key} = c.parent
+              JOIN {folders} AS f ON f.{folder_key} = c.parent
         )
         SELECT {edge} FROM climbed AS c WHERE c.parent IS NOT NULL
         """,
-        key=sql.folder_key,
-        parent=sql.parent,
-        owner=sql.owner,
-        folders=sql.folders,
         among=sql.among(sql.tables.folder_key, f"f.{sql.folder_key}", keys),
         edge=_edge(sql, "c.folder", "c.parent", "c.application"),
     )

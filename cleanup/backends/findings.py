@@ -109,25 +109,23 @@ class FindingSql(FolderSql):
         return [
             self.live_roots(scope),
             self.same_named_siblings(scope),
-            block(
+            self.block(
                 """
                 flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
                     SELECT 'several_roots', {application}, {application}, {none}, {none}, {none}, r.folders
                       FROM live_roots AS r
-                      JOIN {applications} AS a ON a.{key} = r.application
+                      JOIN {applications} AS a ON a.{application_key} = r.application
                      WHERE r.folders > 1
                      UNION ALL
-                    SELECT 'same_named_siblings', {parent}, {application}, {none}, {none}, CAST(g.name AS text),
+                    SELECT 'same_named_siblings', {parent_key}, {application}, {none}, {none}, CAST(g.name AS text),
                            g.folders
                       FROM siblings AS g
-                      JOIN {applications} AS a ON a.{key} = g.application
+                      JOIN {applications} AS a ON a.{application_key} = g.application
                 )
                 """,
                 application=self.text(self.tables.application_key, f"a.{self.application_key}"),
-                parent=self.text(self.tables.folder_key, "g.parent"),
+                parent_key=self.text(self.tables.folder_key, "g.parent"),
                 none=_NONE,
-                applications=self.applications,
-                key=self.application_key,
             ),
         ]
 
@@ -241,7 +239,7 @@ class FindingSql(FolderSql):
         outside: str | Query = ""
         owners = {
             references.folders.name: self.owner,
-            references.files.name: quote(self.tables.file_application),
+            references.files.name: self.file_owner,
         }
         if owner := owners.get(reference.table):  # rows inside it are seen by the pass over their table
             within = self.among(self.tables.application_key, f"x.{owner}", [application])
@@ -263,32 +261,27 @@ class FindingSql(FolderSql):
 
     def names_alike(self, scope: Scope, *, unicode: bool, collation: str) -> Query:
         """Select application, parent and name of live siblings whose names may differ only in looks."""
-        name = self.bytewise(f"f.{self.name}")
-        return block(
+        return self.block(
             """
             WITH alike AS MATERIALIZED (
                 SELECT f.{owner} AS application, f.{parent} AS parent, {looks} AS looks
                   FROM {folders} AS f
                  WHERE f.{parent} IS NOT NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
                  GROUP BY 1, 2, 3
-                HAVING min({name}) <> max({name})
+                HAVING min({exact_name}) <> max({exact_name})
             )
-            SELECT {application}, {parent_key}, f.{folder_name}
+            SELECT {application}, {parent_key}, f.{name}
               FROM alike AS g
               JOIN {folders} AS f ON f.{parent} = g.parent AND f.{owner} = g.application AND g.looks = {looks}
              WHERE {live}
              ORDER BY 1, 2
             """,
-            owner=self.owner,
-            parent=self.parent,
             looks=self.fold(f"f.{self.name}", unicode=unicode, collation=collation),
-            folders=self.folders,
             live=self.live("f."),
             within=self.within(scope, f"f.{self.owner}"),
-            name=name,
+            exact_name=self.bytewise(f"f.{self.name}"),
             application=self.text(self.tables.application_key, "g.application"),
             parent_key=self.text(self.tables.folder_key, "g.parent"),
-            folder_name=self.name,
         )
 
     def abilities(self) -> tuple[bool, str]:

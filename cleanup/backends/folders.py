@@ -69,6 +69,13 @@ def live_condition(tables: FolderTables, *, prefix: str) -> Query:
     return Query(f"({' AND '.join(parts)})" if parts else "(1 = 1)", params)
 
 
+#: The mapped tables and columns, as slots of ``FolderSql.block``.
+_MAPPED = (
+    *("applications", "application_key"),
+    *("folders", "folder_key", "parent", "owner", "name"),
+    *("files", "file_key", "file_folder", "file_owner"),
+)
+
 EVERY_ONE = Cleanable(held=True)
 
 #: Applications that a cleanup refused when it last tried, and that nothing has settled since.
@@ -110,6 +117,9 @@ class FolderSql:
         self.parent = quote(tables.folder_parent)
         self.owner = quote(tables.folder_application)
         self.name = quote(tables.folder_name)
+        self.file_key = quote(tables.file_key.column)
+        self.file_folder = quote(tables.file_folder)
+        self.file_owner = quote(tables.file_application)
 
     # What differs between databases.
 
@@ -168,6 +178,10 @@ class FolderSql:
 
     # Fragments.
 
+    def block(self, text: str, /, **slots: str | int | Query) -> Query:
+        """Return a block in which the mapped tables and columns stand by their names; see Note [Blocks]."""
+        return block(text, **({name: getattr(self, name) for name in _MAPPED} | slots))
+
     def within(self, scope: Scope, expression: str) -> Query:
         """Test whether a column that holds an application's key lies within the scope."""
         key = self.tables.application_key
@@ -187,7 +201,7 @@ class FolderSql:
 
     def live_roots(self, scope: Scope) -> Query:
         """Count live root folders by application: CTE ``live_roots(application, folders)``."""
-        return block(
+        return self.block(
             """
             live_roots AS MATERIALIZED (
                 SELECT f.{owner} AS application, count(*) AS folders
@@ -196,9 +210,6 @@ class FolderSql:
                  GROUP BY f.{owner}
             )
             """,
-            owner=self.owner,
-            folders=self.folders,
-            parent=self.parent,
             live=self.live("f."),
             within=self.within(scope, f"f.{self.owner}"),
         )
@@ -208,22 +219,22 @@ class FolderSql:
 
         CTEs, the last of which is ``siblings(application, parent, name, folders)``. See Note [Climbing].
         """
-        return block(
+        return self.block(
             """
             sibling_groups AS MATERIALIZED (
-                SELECT f.{owner} AS application, f.{parent} AS parent, {name} AS name, count(*) AS folders
+                SELECT f.{owner} AS application, f.{parent} AS parent, {exact_name} AS name, count(*) AS folders
                   FROM {folders} AS f
                  WHERE f.{parent} IS NOT NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
-                 GROUP BY f.{owner}, f.{parent}, {name}
+                 GROUP BY f.{owner}, f.{parent}, {exact_name}
                 HAVING count(*) > 1
             ), climbed(application, folder, parent) AS (
-                SELECT f.{owner}, f.{key}, f.{parent}
+                SELECT f.{owner}, f.{folder_key}, f.{parent}
                   FROM (SELECT DISTINCT application, parent FROM sibling_groups) AS g
-                  JOIN {folders} AS f ON f.{key} = g.parent AND f.{owner} = g.application
+                  JOIN {folders} AS f ON f.{folder_key} = g.parent AND f.{owner} = g.application
                  UNION
-                SELECT f.{owner}, f.{key}, f.{parent}
+                SELECT f.{owner}, f.{folder_key}, f.{parent}
                   FROM climbed AS c
-                  JOIN {folders} AS f ON f.{key} = c.parent AND f.{owner} = c.application
+                  JOIN {folders} AS f ON f.{folder_key} = c.parent AND f.{owner} = c.application
             ), ancestors AS MATERIALIZED (
                 SELECT * FROM climbed
             ), rooted(application, folder) AS (
@@ -242,20 +253,16 @@ class FolderSql:
                   JOIN rooted AS r ON r.folder = g.parent AND r.application = g.application
             )
             """,
-            owner=self.owner,
-            parent=self.parent,
-            name=self.bytewise(f"f.{self.name}"),
-            folders=self.folders,
+            exact_name=self.bytewise(f"f.{self.name}"),
             live=self.live("f."),
             within=self.within(scope, f"f.{self.owner}"),
-            key=self.folder_key,
         )
 
     # Statements.
 
     def affected(self, scope: Scope) -> Query:
         """Select ``application_key``, ``roots``, ``duplicates`` of the affected applications, in key order."""
-        return block(
+        return self.block(
             """
             WITH RECURSIVE {live_roots}, {siblings}, surplus AS (
                 SELECT application, CAST(sum(folders - 1) AS bigint) AS folders
@@ -265,16 +272,14 @@ class FolderSql:
             SELECT {application} AS application_key, coalesce(r.folders, 0) AS roots,
                    CASE WHEN r.folders > 1 THEN r.folders - 1 ELSE 0 END + coalesce(s.folders, 0) AS duplicates
               FROM {applications} AS a
-              LEFT JOIN live_roots AS r ON r.application = a.{key}
-              LEFT JOIN surplus AS s ON s.application = a.{key}
+              LEFT JOIN live_roots AS r ON r.application = a.{application_key}
+              LEFT JOIN surplus AS s ON s.application = a.{application_key}
              WHERE r.folders > 1 OR s.folders > 0
-             ORDER BY a.{key}
+             ORDER BY a.{application_key}
             """,
             live_roots=self.live_roots(scope),
             siblings=self.same_named_siblings(scope),
             application=self._application,
-            applications=self.applications,
-            key=self.application_key,
         )
 
     @property
@@ -314,7 +319,7 @@ class FolderSql:
 
     def _large(self, most: int) -> Query:
         """Find the applications with more folders, live or not: CTE ``large(application_key)``."""
-        return block(
+        return self.block(
             """
             large AS MATERIALIZED (
                 SELECT {application} AS application_key
@@ -325,8 +330,6 @@ class FolderSql:
             )
             """,
             application=self.text(self.tables.application_key, f"f.{self.owner}"),
-            folders=self.folders,
-            owner=self.owner,
         ).bind(most_folders=most)
 
     def set_aside(self, most_folders: int) -> Query:
@@ -353,33 +356,29 @@ class FolderSql:
 
     def several_roots(self, scope: Scope) -> Query:
         """Select key and number of live roots of the applications that have several, in key order."""
-        return block(
+        return self.block(
             """
             WITH {live_roots}
             SELECT {application}, r.folders
               FROM live_roots AS r
-              JOIN {applications} AS a ON a.{key} = r.application
+              JOIN {applications} AS a ON a.{application_key} = r.application
              WHERE r.folders > 1
-             ORDER BY a.{key}
+             ORDER BY a.{application_key}
             """,
             live_roots=self.live_roots(scope),
             application=self._application,
-            applications=self.applications,
-            key=self.application_key,
         )
 
     def range_end(self, after: str | None, size: int) -> Query:
         """Select the key of the ``size``-th application after a key and the next one, as far as there are any."""
-        return block(
+        return self.block(
             """
             SELECT {application}
               FROM {applications} AS a
              WHERE {within}
-             ORDER BY a.{key}
+             ORDER BY a.{application_key}
              LIMIT 2 OFFSET %(before)s
             """,
             application=self._application,
-            applications=self.applications,
             within=self.within(Scope(after=after), f"a.{self.application_key}"),
-            key=self.application_key,
         ).bind(before=size - 1)

@@ -83,9 +83,6 @@ class GuardSql(FolderSql):
         super().__init__(session, tables, loose_files=loose_files)
         self.folder_table, self.file_table = folders, files
         self.folders, self.files = self.relation(folders), self.relation(files)
-        self.file_key = quote(tables.file_key.column)
-        self.file_folder = quote(tables.file_folder)
-        self.file_owner = quote(tables.file_application)
 
     def relation(self, table: TableName) -> str:
         """Quote a table's name as DDL takes it."""
@@ -131,7 +128,7 @@ class GuardSql(FolderSql):
 
     def _duplicated(self, guard: Guard) -> Query:
         same_name = guard == Guard.ONE_NAME
-        return block(
+        return self.block(
             """
             SELECT DISTINCT {application} AS offender
               FROM (SELECT f.{owner} AS application
@@ -141,8 +138,6 @@ class GuardSql(FolderSql):
                     HAVING count(*) > 1) AS g
             """,
             application=self.text(self.tables.application_key, "g.application"),
-            owner=self.owner,
-            folders=self.folders,
             place=f"f.{self.parent} IS {'NOT ' if same_name else ''}NULL",
             live=self.live("f."),
             siblings=f", f.{self.parent}, {self.bytewise(f'f.{self.name}')}" if same_name else "",

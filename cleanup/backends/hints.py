@@ -12,6 +12,54 @@ from cleanup.backends.references import Reference, References
 from cleanup.backends.shapes import ShapeSql
 from cleanup.guard_names import putting
 
+#: The rows behind the findings that the mapped tables alone explain, by code.
+_LISTINGS = {
+    "missing_parent": """
+        SELECT f.* FROM {folders} AS f
+         WHERE f.{parent} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = f.{parent});
+        """,
+    "foreign_parent": """
+        SELECT f.* FROM {folders} AS f
+         WHERE EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = f.{parent} AND p.{owner} <> f.{owner});
+        """,
+    "folder_of_missing_application": """
+        SELECT f.* FROM {folders} AS f
+         WHERE f.{owner} IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM {applications} AS a WHERE a.{application_key} = f.{owner});
+        """,
+    "folder_without_application": """
+        SELECT f.* FROM {folders} AS f
+         WHERE f.{owner} IS NULL; -- Those below a folder with an application are given it by: {give_applications}
+        """,
+    "blank_name": "SELECT f.* FROM {folders} AS f WHERE {bare_name} = '';",
+    "cycle": """
+        WITH RECURSIVE climb(start, at) AS (
+        SELECT f.{folder_key}, f.{parent} FROM {folders} AS f WHERE f.{parent} IS NOT NULL
+         UNION
+        SELECT c.start, f.{parent} FROM climb AS c JOIN {folders} AS f ON f.{folder_key} = c.at
+         WHERE f.{parent} IS NOT NULL)
+        SELECT f.* FROM {folders} AS f JOIN climb AS c ON c.start = f.{folder_key} AND c.at = c.start;
+        """,
+    "file_of_missing_folder": """
+        SELECT f.* FROM {files} AS f
+         WHERE f.{file_folder} IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = {folder_of_file});
+        """,
+    "file_of_missing_application": """
+        SELECT f.* FROM {files} AS f
+         WHERE f.{file_owner} IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM {applications} AS a WHERE a.{application_key} = f.{file_owner});
+        """,
+    "file_in_other_application": """
+        SELECT f.* FROM {files} AS f
+         WHERE EXISTS (SELECT 1 FROM {folders} AS p
+                        WHERE p.{folder_key} = {folder_of_file} AND p.{owner} <> f.{file_owner});
+        """,
+    "file_without_folder": """
+        SELECT f.* FROM {files} AS f WHERE f.{file_folder} IS NULL AND f.{file_owner} IS NOT NULL;
+        """,
+}
+
 
 class Hints:
     """The hints of one database."""
@@ -21,7 +69,13 @@ class Hints:
         self.references = references
         self.connection = sql.session.connection
         self.shape = ShapeSql(sql)
-        self.by_code = {code: pasteable(text) for code, text in self._listings().items()}
+        slots = {
+            "folder_of_file": sql.folder_of_file(f"f.{sql.file_folder}"),
+            "bare_name": sql.without_blanks(f"f.{sql.name}"),
+            "give_applications": self.shape.give_applications(),
+        }
+        self.by_code = {code: pasteable(sql.block(text, **slots)) for code, text in _LISTINGS.items()}
+        self.by_code["late_arrival"] = self.late(of_files=True)
 
     def of(self, code: str, *, application: str | None) -> str:
         """Return the hint about a finding that the mapped tables alone explain."""
@@ -36,23 +90,10 @@ class Hints:
     def late(self, *, of_files: bool) -> str:
         """List the folders or files that name a folder which was merged."""
         sql = self.sql
-        table, column = (sql.files, quote(sql.tables.file_folder)) if of_files else (sql.folders, sql.parent)
-        return pasteable(
-            f"SELECT f.* FROM {table} AS f WHERE {self._no_folder(column, of_files=of_files)}"
-            f" AND {sql.was_removed(self._named(column, of_files=of_files))};"
-        )
-
-    def _no_folder(self, column: str, *, of_files: bool = False) -> str:
-        sql, named = self.sql, f"f.{column}"
-        looked_for = sql.folder_of_file(named) if of_files else named
-        return (
-            f"{named} IS NOT NULL"
-            f" AND NOT EXISTS (SELECT 1 FROM {sql.folders} AS p WHERE p.{sql.folder_key} = {looked_for})"
-        )
-
-    def _named(self, column: str, *, of_files: bool) -> str:
-        sql, named = self.sql, f"f.{column}"
-        return sql.spelled_key(named) if of_files and sql.loose_files else sql.text(sql.tables.folder_key, named)
+        named = f"f.{sql.file_folder if of_files else sql.parent}"
+        key = sql.spelled_key(named) if of_files and sql.loose_files else sql.text(sql.tables.folder_key, named)
+        missing = self.by_code["file_of_missing_folder" if of_files else "missing_parent"].removesuffix(";")
+        return f"{missing} AND {pasteable(sql.was_removed(key))};"
 
     def roots(self, mark: str) -> str:
         """List the folders that are roots by the convention of another program, and say how they become roots here."""
@@ -86,48 +127,6 @@ class Hints:
         """Put the guards in place."""
         command = putting(using=self.connection.alias)
         return command if apps.is_installed("cleanup.guards") else f'Add "cleanup.guards" to INSTALLED_APPS; {command}'
-
-    def _listings(self) -> dict[str, str]:
-        sql = self.sql
-        file_folder, file_owner = quote(sql.tables.file_folder), quote(sql.tables.file_application)
-        folders, files = f"SELECT f.* FROM {sql.folders} AS f WHERE ", f"SELECT f.* FROM {sql.files} AS f WHERE "
-
-        def no_application(column: str) -> str:
-            return (
-                f"f.{column} IS NOT NULL"
-                f" AND NOT EXISTS (SELECT 1 FROM {sql.applications} AS a WHERE a.{sql.application_key} = f.{column});"
-            )
-
-        def other_application(named: str, owner: str) -> str:
-            return (
-                f"EXISTS (SELECT 1 FROM {sql.folders} AS p WHERE p.{sql.folder_key} = {named}"
-                f" AND p.{sql.owner} <> f.{owner});"
-            )
-
-        return {
-            "missing_parent": f"{folders}{self._no_folder(sql.parent)};",
-            "foreign_parent": folders + other_application(f"f.{sql.parent}", sql.owner),
-            "folder_of_missing_application": folders + no_application(sql.owner),
-            "folder_without_application": folders
-            + f"f.{sql.owner} IS NULL; -- Those below a folder with an application are given it by: "
-            + self.shape.give_applications(),
-            "blank_name": folders + f"{sql.without_blanks(f'f.{sql.name}')} = '';",
-            "cycle": self._cycles(),
-            "file_of_missing_folder": f"{files}{self._no_folder(file_folder, of_files=True)};",
-            "file_of_missing_application": files + no_application(file_owner),
-            "file_in_other_application": files + other_application(sql.folder_of_file(f"f.{file_folder}"), file_owner),
-            "late_arrival": self.late(of_files=True),
-            "file_without_folder": files + f"f.{file_folder} IS NULL AND f.{file_owner} IS NOT NULL;",
-        }
-
-    def _cycles(self) -> str:
-        sql = self.sql
-        return (
-            f"WITH RECURSIVE climb(start, at) AS (SELECT f.{sql.folder_key}, f.{sql.parent} FROM {sql.folders} AS f"
-            f" WHERE f.{sql.parent} IS NOT NULL UNION SELECT c.start, f.{sql.parent} FROM climb AS c"
-            f" JOIN {sql.folders} AS f ON f.{sql.folder_key} = c.at WHERE f.{sql.parent} IS NOT NULL)"
-            f" SELECT f.* FROM {sql.folders} AS f JOIN climb AS c ON c.start = f.{sql.folder_key} AND c.at = c.start;"
-        )
 
 
 def _literal(value: str) -> str:

@@ -100,6 +100,7 @@ def quote(name: str) -> str:
     return quoted(name).replace("%", "%%")
 
 
-def pasteable(text: str) -> str:
-    """Undo the doubling of percent signs that parameters call for."""
+def pasteable(statement: Query | str) -> str:
+    """Undo the doubling of percent signs that parameters call for; put a block on one line."""
+    text = " ".join(map(str.strip, statement.text.split("\n"))) if isinstance(statement, Query) else statement
     return text.replace("%%", "%")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.folders import FolderSql
-from cleanup.backends.query import Query, quote
+from cleanup.backends.query import Query, block, joined, quote
 
 #: Characters of a value that are read.
 LONGEST = 1000
@@ -23,28 +23,36 @@ class SampleSql(ABC):
 
     def __init__(self, sql: FolderSql, folders: Table) -> None:
         self.sql = sql
-        self.relation = sql.session.relation(folders.name)
+        self.folders = sql.session.relation(folders.name)
         self.name = folders.name
 
     def values(self, column: str, *, rows: int, most: int) -> dict[str | None, int]:
         """Return the most frequent values of a column, as text, with how often each occurs in the sample."""
-        key, value = self.sql.folder_key, self._text(f"f.{quote(column)}")
-        slices = [
-            f"""
-            SELECT * FROM (
-                SELECT f.{key} AS folder, {value} AS value
-                  FROM {self.relation} AS f
-                 ORDER BY f.{key} {direction} LIMIT {rows // 2}
-            ) AS {end}"""
-            for end, direction in _ENDS
-        ]
+        sampled = self._both_ends(
+            """
+            SELECT *
+              FROM (SELECT f.{folder_key} AS folder, {value} AS value
+                      FROM {folders} AS f
+                     ORDER BY f.{folder_key} {direction}
+                     LIMIT {half}) AS {end}
+            """,
+            value=self._text(f"f.{quote(column)}"),
+            half=rows // 2,
+        )
         found = self.sql.fetch(
-            Query(f"""
-            SELECT value, count(*)
-              FROM ({" UNION ".join(slices)}) AS sampled
-             GROUP BY value
-             ORDER BY count(*) DESC, value
-             LIMIT {most}""")
+            block(
+                """
+                SELECT value, count(*)
+                  FROM (
+                    {sampled}
+                  ) AS sampled
+                 GROUP BY value
+                 ORDER BY count(*) DESC, value
+                 LIMIT {most}
+                """,
+                sampled=sampled,
+                most=most,
+            )
         )
         return {self._read(value): count for value, count in found}
 
@@ -53,30 +61,47 @@ class SampleSql(ABC):
 
         Everything is text; keys are as the product spells them.
         """
-        sql = self.sql
-        tables = sql.tables
-        cut = ", ".join(f"{self._text(f'f.{quote(column)}')} AS c{place}" for place, column in enumerate(columns))
-        slices = [
-            f"""
-            SELECT * FROM (
-                SELECT f.{sql.folder_key} AS folder, f.{sql.parent} AS parent,
-                       {self._text(f"f.{sql.name}")} AS name, {cut}
-                  FROM (SELECT * FROM {self.relation} AS t ORDER BY t.{sql.folder_key} {direction}
-                         LIMIT {rows * _BREADTH}) AS f
-                 WHERE f.{sql.parent} IS NOT NULL AND f.{sql.parent} <> f.{sql.folder_key}
-                 LIMIT {rows // 2}
-            ) AS {end}"""
-            for end, direction in _ENDS
-        ]
-        pairs = ", ".join(f"c.c{place}, {self._text(f'p.{quote(column)}')}" for place, column in enumerate(columns))
-        found = sql.fetch(
-            Query(f"""
-            SELECT {sql.text(tables.folder_key, "c.folder")}, {sql.text(tables.folder_key, "c.parent")},
-                   c.name, {self._text(f"p.{sql.name}")}, {pairs}
-              FROM ({" UNION ".join(slices)}) AS c
-              JOIN {self.relation} AS p ON p.{sql.folder_key} = c.parent""")
+        key, names = self.sql.tables.folder_key, [self.sql.name, *map(quote, columns)]
+        children = self._both_ends(
+            """
+            SELECT *
+              FROM (SELECT f.{folder_key} AS folder, f.{parent} AS parent, {values}
+                      FROM (SELECT * FROM {folders} AS t ORDER BY t.{folder_key} {direction} LIMIT {breadth}) AS f
+                     WHERE f.{parent} IS NOT NULL AND f.{parent} <> f.{folder_key}
+                     LIMIT {half}) AS {end}
+            """,
+            values=", ".join(f"{self._text(f'f.{name}')} AS c{place}" for place, name in enumerate(names)),
+            breadth=rows * _BREADTH,
+            half=rows // 2,
+        )
+        found = self.sql.fetch(
+            self.sql.block(
+                """
+                SELECT {child}, {parent_key}, {pairs}
+                  FROM (
+                    {children}
+                  ) AS c
+                  JOIN {folders} AS p ON p.{folder_key} = c.parent
+                """,
+                child=self.sql.text(key, "c.folder"),
+                parent_key=self.sql.text(key, "c.parent"),
+                pairs=", ".join(f"c.c{place}, {self._text(f'p.{name}')}" for place, name in enumerate(names)),
+                children=children,
+                folders=self.folders,
+            )
         )
         return [(*keys, *map(self._read, values)) for *keys, values in ((*row[:2], row[2:]) for row in found)]
+
+    def _both_ends(self, text: str, **slots: str | int) -> Query:
+        """Take rows from both ends of the folder key."""
+        ends = (("lowest", "ASC"), ("highest", "DESC"))
+        return joined(
+            "\nUNION\n",
+            [
+                self.sql.block(text, folders=self.folders, end=end, direction=direction, **slots)
+                for end, direction in ends
+            ],
+        )
 
     def enum_labels(self) -> dict[str, list[str]]:
         """Return the labels of each column of an enumerated type."""
@@ -89,6 +114,3 @@ class SampleSql(ABC):
     @abstractmethod
     def _text(self, expression: str) -> str:
         """Return the beginning of a value as text."""
-
-
-_ENDS = (("lowest", "ASC"), ("highest", "DESC"))

@@ -35,7 +35,7 @@ class ShapeSql:
         """
         sql = self.sql
         ((any_, live, root),) = sql.fetch(
-            block(
+            sql.block(
                 """
                 SELECT EXISTS (SELECT 1 FROM {folders}),
                        EXISTS (SELECT 1 FROM {folders} AS f WHERE {live}),
@@ -43,7 +43,6 @@ class ShapeSql:
                 """,
                 folders=self.folders,
                 live=sql.live("f."),
-                parent=sql.parent,
             )
         )
         return bool(any_), bool(live), bool(root)
@@ -52,18 +51,16 @@ class ShapeSql:
         """Count folders by what may mark them as roots: ``null``, ``self`` or a mark. Reads the whole table, once."""
         sql, key = self.sql, self.sql.tables.folder_key
         marks = root_marks(key)
-        parent = sql.text(key, f"f.{sql.parent}")
         counts = [
             Query(f"count(*) FILTER (WHERE f.{sql.parent} IS NULL)"),
             Query(f"count(*) FILTER (WHERE f.{sql.parent} = f.{sql.folder_key})"),
             *(
-                block(
-                    "count(*) FILTER (WHERE {parent} = %(mark_{number})s"
-                    " AND NOT EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{key} = {value}))",
-                    parent=parent,
+                sql.block(
+                    "count(*) FILTER (WHERE {named} = %(mark_{number})s"
+                    " AND NOT EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = {value}))",
+                    named=sql.text(key, f"f.{sql.parent}"),
                     number=number,
                     folders=self.folders,
-                    key=sql.folder_key,
                     value=sql.value(key, f"%(mark_{number})s"),
                 ).bind(**{f"mark_{number}": mark})
                 for number, mark in enumerate(marks)
@@ -123,37 +120,32 @@ class ShapeSql:
 
     def give_applications(self) -> str:
         """Return the statement that gives each of them the application of the folder above, on one line."""
-        statement = block(
+        statement = self.sql.block(
             """
             {heirs}
-            UPDATE {folders} SET {owner} = h.application FROM heirs AS h WHERE {folders}.{key} = h.folder;
+            UPDATE {folders} SET {owner} = h.application FROM heirs AS h WHERE {folders}.{folder_key} = h.folder;
             """,
             heirs=self._heirs(),
             folders=self.folders,
-            owner=self.sql.owner,
-            key=self.sql.folder_key,
         )
-        return pasteable(" ".join(line.strip() for line in statement.text.splitlines()))
+        return pasteable(statement)
 
     def _heirs(self) -> Query:
         """Walk down from folders with an application through those without: CTE ``heirs(folder, application)``."""
-        return block(
+        return self.sql.block(
             """
             WITH RECURSIVE heirs(folder, application) AS (
-              SELECT c.{key}, p.{owner}
+              SELECT c.{folder_key}, p.{owner}
                 FROM {folders} AS c
-                JOIN {folders} AS p ON p.{key} = c.{parent}
+                JOIN {folders} AS p ON p.{folder_key} = c.{parent}
                WHERE c.{owner} IS NULL AND p.{owner} IS NOT NULL
                UNION ALL
-              SELECT c.{key}, h.application
+              SELECT c.{folder_key}, h.application
                 FROM heirs AS h
                 JOIN {folders} AS c ON c.{parent} = h.folder
                WHERE c.{owner} IS NULL)
             """,
-            key=self.sql.folder_key,
-            owner=self.sql.owner,
             folders=self.folders,
-            parent=self.sql.parent,
         )
 
     # Roots of different names.
@@ -162,24 +154,21 @@ class ShapeSql:
         """Count the applications whose live roots bear different names, and return the first. Reads every root."""
         sql = self.sql
         found = sql.fetch(
-            block(
+            sql.block(
                 """
                 SELECT {application}, d.applications
                   FROM (SELECT f.{owner} AS application, count(*) OVER () AS applications
                           FROM {folders} AS f
                          WHERE f.{parent} IS NULL AND f.{owner} IS NOT NULL AND {live}
                          GROUP BY f.{owner}
-                        HAVING min({name}) <> max({name}) OR count(f.{plain_name}) NOT IN (0, count(*))
+                        HAVING min({exact_name}) <> max({exact_name}) OR count(f.{name}) NOT IN (0, count(*))
                          ORDER BY f.{owner}
                          LIMIT {examples}) AS d
                 """,
                 application=sql.text(sql.tables.application_key, "d.application"),
-                owner=sql.owner,
                 folders=self.folders,
-                parent=sql.parent,
                 live=sql.live("f."),
-                name=sql.bytewise(f"f.{sql.name}"),
-                plain_name=sql.name,
+                exact_name=sql.bytewise(f"f.{sql.name}"),
                 examples=examples,
             )
         )
@@ -190,7 +179,7 @@ class ShapeSql:
         sql, key = self.sql, self.sql.tables.application_key
         names: dict[str, list[str]] = {application: [] for application in applications}
         rows = sql.fetch(
-            block(
+            sql.block(
                 """
                 SELECT n.application, n.name
                   FROM (SELECT {application} AS application, substr(f.{name}, 1, {longest}) AS name,
@@ -202,12 +191,9 @@ class ShapeSql:
                  ORDER BY n.application, n.place
                 """,
                 application=sql.text(key, f"f.{sql.owner}"),
-                name=sql.name,
                 longest=longest,
-                owner=sql.owner,
                 sorted_name=sql.bytewise(f"f.{sql.name}"),
                 folders=self.folders,
-                parent=sql.parent,
                 live=sql.live("f."),
                 among=sql.among(key, f"f.{sql.owner}", applications),
                 most=most,

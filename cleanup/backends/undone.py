@@ -7,7 +7,7 @@ lay in it, to another application meanwhile, that would then lie in a folder of 
 from collections.abc import Sequence
 
 from cleanup.backends.folders import FolderSql
-from cleanup.backends.query import Query, block, quote
+from cleanup.backends.query import Query, joined
 
 
 class UndoneSql:
@@ -22,49 +22,60 @@ class UndoneSql:
         application, and lay in one of their own until now.
         """
         sql, tables = self.sql, self.sql.tables
-        selects = [
-            f"""
-            SELECT b.point, '{kind}', {sql.text(key, f"x.{quote(key.column)}")}
-              FROM back AS b
-              JOIN {table} AS x ON {joined}
-              LEFT JOIN {sql.folders} AS s ON s.{sql.folder_key} = b.survivor
-             WHERE x.{quote(owner)} <> b.application
-               AND (s.{sql.owner} IS NULL OR x.{quote(owner)} = s.{sql.owner})
-            """
-            for kind, table, key, joined, owner in (
-                ("folders", sql.folders, tables.folder_key, f"x.{sql.parent} = b.folder", tables.folder_application),
+        misplaced = [
+            sql.block(
+                """
+                SELECT b.point, '{kind}', {key}
+                  FROM back AS b
+                  JOIN {table} AS x ON {in_folder}
+                  LEFT JOIN {folders} AS s ON s.{folder_key} = b.survivor
+                 WHERE x.{row_owner} <> b.application AND (s.{owner} IS NULL OR x.{row_owner} = s.{owner})
+                """,
+                kind=kind,
+                key=key,
+                table=table,
+                in_folder=in_folder,
+                row_owner=row_owner,
+            )
+            for kind, table, key, in_folder, row_owner in (
+                (
+                    "folders",
+                    sql.folders,
+                    sql.text(tables.folder_key, f"x.{sql.folder_key}"),
+                    f"x.{sql.parent} = b.folder",
+                    sql.owner,
+                ),
                 (
                     "files",
                     sql.files,
-                    tables.file_key,
-                    sql.files_of(f"x.{quote(tables.file_folder)}", "b.folder"),
-                    tables.file_application,
+                    sql.text(tables.file_key, f"x.{sql.file_key}"),
+                    sql.files_of(f"x.{sql.file_folder}", "b.folder"),
+                    sql.file_owner,
                 ),
             )
         ]
-        of_points = sql.numbered("r.point_id", points)
-        return Query(
-            f"""
+        return sql.block(
+            """
             WITH back AS MATERIALIZED (
-              SELECT r.point_id AS point, f.{sql.folder_key} AS folder, f.{sql.owner} AS application,
-                     {sql.value(tables.folder_key, "r.survivor_key")} AS survivor
-                FROM cleanup_removedfolder AS r
-                JOIN {sql.folders} AS f ON f.{sql.folder_key} = {sql.value(tables.folder_key, "r.folder_key")}
-               WHERE {of_points.text}
+                SELECT r.point_id AS point, f.{folder_key} AS folder, f.{owner} AS application, {survivor} AS survivor
+                  FROM cleanup_removedfolder AS r
+                  JOIN {folders} AS f ON f.{folder_key} = {removed}
+                 WHERE {of_points}
             )
-            {" UNION ALL ".join(selects)}
+            {misplaced}
             """,
-            of_points.params,
+            survivor=sql.value(tables.folder_key, "r.survivor_key"),
+            removed=sql.value(tables.folder_key, "r.folder_key"),
+            of_points=sql.numbered("r.point_id", points),
+            misplaced=joined("\nUNION ALL\n", misplaced),
         )
 
     def root_owners(self, keys: Sequence[str]) -> Query:
         """Select key and application of those of the folders that are root folders."""
         sql, tables = self.sql, self.sql.tables
-        return block(
+        return sql.block(
             "SELECT {key}, {application} FROM {folders} AS f WHERE f.{parent} IS NULL AND {among}",
             key=sql.text(tables.folder_key, f"f.{sql.folder_key}"),
             application=sql.text(tables.application_key, f"f.{sql.owner}"),
-            folders=sql.folders,
-            parent=sql.parent,
             among=sql.among(tables.folder_key, f"f.{sql.folder_key}", keys),
         )

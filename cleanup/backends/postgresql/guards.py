@@ -9,7 +9,7 @@ from cleanup.backends.findings import BLANKS
 from cleanup.backends.guards import LONGEST_NAME_BYTES, IndexFound, KeyFound, Standing
 from cleanup.backends.postgresql.folders import FolderSql
 from cleanup.backends.predicates import spelled
-from cleanup.backends.query import Query, block, quote
+from cleanup.backends.query import Query, quote
 from cleanup.guard_names import FOLDER_KEY, Guard
 
 _INDEXES = """
@@ -60,7 +60,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         return str(value).lower()
 
     def too_long_names(self) -> Query | None:
-        return block(
+        return self.block(
             """
             SELECT {key} AS offender
               FROM {folders} AS f
@@ -68,10 +68,6 @@ class GuardSql(FolderSql, guards.GuardSql):
                AND octet_length(f.{name}::text) > {longest}
             """,
             key=self.text(self.tables.folder_key, f"f.{self.folder_key}"),
-            folders=self.folders,
-            parent=self.parent,
-            owner=self.owner,
-            name=self.name,
             longest=LONGEST_NAME_BYTES,
             live=self.live("f."),
         )

@@ -4,7 +4,8 @@ from cleanup.backends.pressure import Load
 from cleanup.backends.server import Server
 
 # Locks are seen in pg_locks by every role, where pg_stat_activity would show an unprivileged one no waiter at all. The
-# state of other roles' sessions is hidden from such a role; then the count is unknown, not low.
+# state of other roles' sessions is hidden from such a role; then the count is unknown, not low. They come in
+# the order of ``Load``.
 _FIGURES = """
 SELECT (SELECT count(DISTINCT l.pid) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
         WHERE NOT l.granted AND a.datname = current_database() AND a.application_name NOT LIKE 'cleanup%%'),
@@ -23,17 +24,7 @@ SELECT (SELECT count(DISTINCT l.pid) FROM pg_locks AS l JOIN pg_stat_activity AS
         FROM pg_replication_slots)
 """
 
-_TOLD = (
-    "lock_waiters",
-    "active_connections",
-    "connections_percent",
-    "replica_lag_seconds",
-    "replica_lag_mb",
-    "retained_wal_mb",
-)
-
 
 def pressure(server: Server) -> Load:
     """Return the figures of now."""
-    told = server.ask_one(_FIGURES) or (None,) * len(_TOLD)
-    return Load(**{name: None if figure is None else float(figure) for name, figure in zip(_TOLD, told, strict=True)})
+    return Load(*(None if figure is None else float(figure) for figure in server.ask_one(_FIGURES) or ()))

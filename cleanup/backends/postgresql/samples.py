@@ -1,7 +1,7 @@
 """PostgreSQL's words for the sample of the folder table."""
 
 from cleanup.backends import samples
-from cleanup.backends.query import Query
+from cleanup.backends.query import block
 from cleanup.backends.samples import LONGEST
 
 #: Bytes as stored beyond which PostgreSQL would have to put a value together from pieces: left out.
@@ -13,16 +13,16 @@ class SampleSql(samples.SampleSql):
 
     def enum_labels(self) -> dict[str, list[str]]:
         found = self.sql.fetch(
-            Query(
+            block(
                 """
-            SELECT a.attname::text, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
-              FROM pg_attribute AS a
-              JOIN pg_type AS t ON t.oid = a.atttypid
-              JOIN pg_enum AS e ON e.enumtypid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
-             WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
-             GROUP BY a.attname""",
-                {"table": self.name.quoted},
-            )
+                SELECT a.attname::text, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
+                  FROM pg_attribute AS a
+                  JOIN pg_type AS t ON t.oid = a.atttypid
+                  JOIN pg_enum AS e ON e.enumtypid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+                 WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
+                 GROUP BY a.attname
+                """
+            ).bind(table=self.name.quoted)
         )
         return dict(found)
 
