@@ -1,13 +1,16 @@
 """What a database's catalogue says of tables, in one form for every vendor.
 
-Plain data: read by ``postgresql_catalogue`` and ``sqlite_catalogue``, used by everything that writes to tables which
-Django may not know. A table is identified by schema and name; on SQLite the schema is the empty string.
+Plain data, read by the catalogues of the two databases and used by everything that writes to tables which Django may
+not know. A table is identified by schema and name; on SQLite the schema is the empty string.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
 
@@ -250,50 +253,78 @@ class Published:
     """The list of columns that are published; None where all are."""
 
 
-class Catalogue(Protocol):
+class Catalogue(ABC):
     """Reads one database's catalogue. Every call is one statement or a small constant number of them."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+
+    def _fetch(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            return list(cursor.fetchall())
 
     def resolve(self, name: str) -> TableName | None:
         """Return the table that an unquoted ``name`` or ``schema.name`` means to the current role, or None."""
+        return self.resolve_all([name]).get(name)
 
+    @abstractmethod
     def resolve_all(self, names: Iterable[str]) -> dict[str, TableName]:
         """Resolve many names; those that mean no table are missing from the answer."""
 
     def schemas_with(self, names: Sequence[str]) -> list[str]:
         """Return the schemas in which there is a table of each of the names; none where there are no schemas."""
+        return []
 
     def partition_key(self, table: TableName) -> str:
         """Return how a table is partitioned, such as ``HASH (id)``; empty where it is not."""
+        return ""
 
+    @abstractmethod
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
         """Return the columns of tables: from a spelling as ``column_spelling`` makes it to the database's own."""
 
+    @abstractmethod
     def column_spelling(self, column: str) -> str:
-        """Spell a column so that two spellings of one column are equal (SQLite ignores the case of letters)."""
+        """Spell a column so that two spellings of one column are equal."""
 
     def topmost(self, table: TableName) -> TableName:
         """Return the topmost partitioned table that a table is a partition of, or itself."""
+        return table
 
+    @abstractmethod
     def foreign_keys(self) -> Sequence[ForeignKey]:
-        """Return every foreign key of the database, one per constraint."""
+        """Return every foreign key of the database whose two tables exist, one per constraint."""
 
     def foreign_keys_to(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
-        """Return every foreign key, of any schema, that references one of the tables; one per constraint."""
+        """Return every foreign key that references one of the tables, or a partition of one, as one to the table."""
+        asked = {self.topmost(table): table for table in tables}
+        return tuple(
+            replace(key, target=asked[root])
+            for key in self.foreign_keys()
+            if (root := self.topmost(key.target)) in asked
+        )
 
     def foreign_keys_of(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
-        """Return every foreign key that one of the tables owns."""
+        """Return every foreign key that one of the tables, or a partition of one, owns."""
+        asked = {self.topmost(table) for table in tables}
+        return tuple(key for key in self.foreign_keys() if self.topmost(key.table) in asked)
 
+    @abstractmethod
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
         """Return the tables that exist, by name."""
 
-    def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence["PlacedColumn"]:
+    @abstractmethod
+    def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
         """Return the columns of every table of all schemas but the system's, by table, in their order.
 
         Partitions are left out. ``containing`` limits them to names that contain one of these, in any case.
         """
 
     def may_bypass_triggers(self) -> bool:
-        """Tell whether the current role can keep triggers from firing within its own transaction."""
+        """Return whether the current role can keep triggers from firing within its own transaction."""
+        return False
 
     def published(self) -> Sequence[Published]:
         """Return every table whose updates or deletes are published, once for each publication; one statement."""
+        return ()

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
 from cleanup.backends.catalogue import Catalogue, Table, TableName
 from cleanup.backends.collisions import CollisionSql
 from cleanup.backends.findings import FindingSql
@@ -30,7 +28,7 @@ from cleanup.folder_tables import FolderTables
 class Rooms:
     """What one kind of database has in place of each base class."""
 
-    catalogue: Callable[[BaseDatabaseWrapper], Catalogue]
+    catalogue: type[Catalogue]
     server: type[Server]
     reading: type[Reading]
     merging: type[Merging]

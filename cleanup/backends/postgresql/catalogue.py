@@ -7,12 +7,13 @@ its row estimate is their sum. A constraint that only a partition has keeps the 
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from cleanup.backends import catalogue
 from cleanup.backends.catalogue import (
     PARTITIONS,
     Action,
@@ -209,7 +210,10 @@ SELECT f.root::bigint, c.relname::text, i.indisunique, i.indisprimary, i.indisva
                LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place - 1]
                LEFT JOIN pg_collation o ON o.oid = i.indcollation[place - 1] AND o.oid <> a.attcollation
                LEFT JOIN pg_namespace n ON n.oid = o.collnamespace ORDER BY place),
-       m.amname::text, coalesce(k.condeferrable, false), {{nulls_not_distinct}}, i.indisexclusion,
+       m.amname::text, coalesce(k.condeferrable, false),
+       -- Of PostgreSQL 15 and newer.
+       coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false),
+       i.indisexclusion,
        ARRAY(SELECT 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')'
                FROM generate_series(1, i.indnkeyatts) place
                LEFT JOIN pg_opclass s ON s.oid = i.indclass[place - 1]
@@ -300,8 +304,6 @@ SELECT c.schema, c.name, a.attname::text, format_type(a.atttypid, a.atttypmod), 
 #: Of the whole database, with the number of columns of each.
 _SURVEY = ((_FOREIGN_KEYS, 12), (_INHERITANCE, 5))
 
-_MAY_BYPASS = "SELECT {allowed} FROM pg_roles WHERE rolname = current_user"
-
 
 @dataclass(frozen=True, slots=True)
 class _Inheritance:
@@ -311,21 +313,16 @@ class _Inheritance:
     """Children that are no partitions."""
 
 
-class Catalogue:
+class Catalogue(catalogue.Catalogue):
     """The catalogue behind one connection to PostgreSQL 14 or newer.
 
     What stands here is read once per instance: foreign keys and inheritance with the first names.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._columns: dict[TableName, dict[str, str]] = {}
         self._survey: list[list[list[Any]]] = []
-
-    def _fetch(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql, params)
-            return list(cursor.fetchall())
 
     def _fetch_each(self, *queries: tuple[str, int], **params: Any) -> list[list[list[Any]]]:
         """Return the rows of several queries, each with its number of columns, by one statement."""
@@ -336,12 +333,7 @@ class Catalogue:
         ((*found,),) = self._fetch(f"SELECT {', '.join(answers)}", **params)
         return [json.loads(answer) for answer in found]
 
-    def resolve(self, name: str) -> TableName | None:
-        """Return the table that an unquoted ``name`` or ``schema.name`` means to the current role, or None."""
-        return self.resolve_all([name]).get(name)
-
     def resolve_all(self, names: Iterable[str]) -> dict[str, TableName]:
-        """Resolve many names; those that mean no table are missing from the answer."""
         plain = {name: _plain(name) for name in names}
         found: dict[str, TableName] = {}
         labels: dict[str, TableName] = {}
@@ -359,24 +351,19 @@ class Catalogue:
         return {name: found[spelling] for name, spelling in plain.items() if spelling in found} | exact
 
     def schemas_with(self, names: Sequence[str]) -> list[str]:
-        """Return the schemas in which there is a table of each of the names."""
         return [schema for (schema,) in self._fetch(_SCHEMAS_WITH, names=sorted(set(names)))]
 
     def partition_key(self, table: TableName) -> str:
-        """Return how a table is partitioned, as SQL spells it; empty where it is not."""
-        sql = "SELECT coalesce(pg_get_partkeydef(to_regclass(%(table)s)), '')"
-        return str(self._fetch(sql, table=table.quoted)[0][0])
+        ((key,),) = self._fetch("SELECT coalesce(pg_get_partkeydef(to_regclass(%(table)s)), '')", table=table.quoted)
+        return str(key)
 
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
-        """Return the columns of tables that were resolved, by name."""
         return {table: self._columns[table] for table in tables}
 
     def column_spelling(self, column: str) -> str:
-        """Spell a column as PostgreSQL stores it, cut to the length of an identifier."""
-        return _cut(column)
+        return _cut(column)  # as PostgreSQL stores it
 
     def foreign_keys(self) -> Sequence[ForeignKey]:
-        """Return every foreign key of the database, one per constraint."""
         return self._foreign_keys
 
     def _surveyed(self) -> list[list[list[Any]]]:
@@ -434,27 +421,11 @@ class Catalogue:
         return _Inheritance(root=roots, children={parent: tuple(found) for parent, found in children.items()})
 
     def topmost(self, table: TableName) -> TableName:
-        """Return the topmost partitioned table that a table is a partition of, or itself."""
         return self._inheritance.root.get(table, table)
 
-    def foreign_keys_to(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
-        """Return every foreign key that references one of the tables, or a partition of one, as one to the table."""
-        asked = {self.topmost(table): table for table in tables}
-        return tuple(
-            replace(key, target=asked[root])
-            for key in self._foreign_keys
-            if (root := self.topmost(key.target)) in asked
-        )
-
-    def foreign_keys_of(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
-        """Return every foreign key that one of the tables, or a partition of one, owns."""
-        asked = {self.topmost(table) for table in tables}
-        return tuple(key for key in self._foreign_keys if self.topmost(key.table) in asked)
-
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
-        """Return the tables that exist, by name."""
         rows, column_rows, index_rows, check_rows, trigger_rows = self._fetch_each(
-            (_TABLES, 11), (_COLUMNS, 15), (self._indexes_sql, 19), (_CHECKS, 5), (_TRIGGERS, 7), **_arrays(tables)
+            (_TABLES, 11), (_COLUMNS, 15), (_INDEXES, 19), (_CHECKS, 5), (_TRIGGERS, 7), **_arrays(tables)
         )
         oids = [row[0] for row in rows]
         columns: dict[int, dict[int, Column]] = {oid: {} for oid in oids}
@@ -499,17 +470,7 @@ class Catalogue:
             )
         return described
 
-    @property
-    def _version(self) -> int:
-        return int(self._connection.pg_version)  # type: ignore[attr-defined]  # of the PostgreSQL wrapper alone
-
-    @property
-    def _indexes_sql(self) -> str:
-        supported = self._version >= 150000
-        return _INDEXES.format(nulls_not_distinct="i.indnullsnotdistinct" if supported else "false")
-
     def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
-        """Return the columns of every table, or those whose names contain one of these."""
         like = None if containing is None else "|".join(re.escape(word.lower()) for word in sorted(containing))
         return [
             PlacedColumn(TableName(schema, table), Column(name, kind, not_null, generated, identity), *rest)
@@ -522,9 +483,9 @@ class Catalogue:
         return published(self._connection)
 
     def may_bypass_triggers(self) -> bool:
-        """Tell whether the current role may set session_replication_role."""
-        granted = "has_parameter_privilege('session_replication_role', 'SET')" if self._version >= 150000 else "false"
-        ((allowed,),) = self._fetch(_MAY_BYPASS.format(allowed=f"rolsuper OR {granted}"))
+        version = self._connection.pg_version  # type: ignore[attr-defined]  # of the PostgreSQL wrapper alone
+        granted = "has_parameter_privilege('session_replication_role', 'SET')" if version >= 150000 else "false"
+        ((allowed,),) = self._fetch(f"SELECT rolsuper OR {granted} FROM pg_roles WHERE rolname = current_user")
         return bool(allowed)
 
 

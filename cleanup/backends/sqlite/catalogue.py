@@ -4,6 +4,7 @@ What no pragma tells (the text of expressions, predicates and triggers) is read 
 tables and columns are compared without regard to the case of ASCII letters, as SQLite does.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,22 +12,21 @@ from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any, cast
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
 from cleanup import conf
+from cleanup.backends import catalogue
 from cleanup.backends.catalogue import (
     Action,
     Check,
     Column,
     ForeignKey,
     PlacedColumn,
-    Published,
     Table,
     TableName,
     Trigger,
     UniqueKey,
     quoted,
 )
+from cleanup.backends.query import quote
 from cleanup.guard_names import TRIGGERS
 
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
@@ -49,7 +49,8 @@ SELECT m.name, k.id, k."table", k."from", k."to", k.on_delete, k.on_update
 _INDEXES = f"""
 SELECT m.name, l.name, l."unique", l.origin, l.partial, x.name, x.coll
   FROM sqlite_master m JOIN pragma_index_list(m.name) l JOIN pragma_index_xinfo(l.name) x
- WHERE {_ORDINARY} AND x."key" = 1 AND m.name IN ({{names}}) ORDER BY m.name, l.name, x.seqno
+ WHERE {_ORDINARY} AND x."key" = 1 AND m.name IN (SELECT value FROM json_each(%(names)s))
+ ORDER BY m.name, l.name, x.seqno
 """
 
 _TOKEN = re.compile(
@@ -62,16 +63,8 @@ _TOKEN = re.compile(
 )
 
 
-class Catalogue:
+class Catalogue(catalogue.Catalogue):
     """The catalogue behind one connection to SQLite 3.35 or newer; read once per instance, a statement per subject."""
-
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._connection = connection
-
-    def _fetch(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql, list(params) or None)
-            return list(cursor.fetchall())
 
     @cached_property
     def _schema(self) -> list[tuple[str, str, str, str | None]]:
@@ -161,24 +154,11 @@ class Catalogue:
             if kind == "table" and "WITHOUT" in (tail := _words(sql or "", after_last=")")) and "ROWID" in tail
         )
 
-    def resolve(self, name: str) -> TableName | None:
-        """Return the table of that name, in the database's spelling, or None."""
-        return self._names.get(_fold(name.strip('"')))
-
     def resolve_all(self, names: Iterable[str]) -> dict[str, TableName]:
-        """Resolve many names; those that mean no table are missing from the answer."""
-        return {name: table for name in names if (table := self.resolve(name)) is not None}
-
-    def schemas_with(self, names: Sequence[str]) -> list[str]:
-        """Return nothing: there are no schemas."""
-        return []
-
-    def partition_key(self, table: TableName) -> str:
-        """Return nothing: there are no partitions."""
-        return ""
+        spelled = {name: _fold(name.strip('"')) for name in names}
+        return {name: self._names[folded] for name, folded in spelled.items() if folded in self._names}
 
     def column_names(self, tables: Iterable[TableName]) -> dict[TableName, dict[str, str]]:
-        """Return the columns of tables, from their lower-case spelling to the database's own."""
         return {table: self._spelled[table] for table in tables if table in self._spelled}
 
     @cached_property
@@ -189,15 +169,9 @@ class Catalogue:
         }
 
     def column_spelling(self, column: str) -> str:
-        """Spell a column in lower case."""
         return _fold(column)
 
-    def topmost(self, table: TableName) -> TableName:
-        """Return the table itself: there are no partitions."""
-        return table
-
     def foreign_keys(self) -> Sequence[ForeignKey]:
-        """Return every foreign key whose two tables exist."""
         return self._foreign_keys
 
     @cached_property
@@ -237,18 +211,7 @@ class Catalogue:
             enforced=enforced,
         )
 
-    def foreign_keys_to(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
-        """Return every foreign key that references one of the tables."""
-        asked = set(tables)
-        return tuple(key for key in self._foreign_keys if key.target in asked)
-
-    def foreign_keys_of(self, tables: Iterable[TableName]) -> Sequence[ForeignKey]:
-        """Return every foreign key that one of the tables owns."""
-        asked = set(tables)
-        return tuple(key for key in self._foreign_keys if key.table in asked)
-
     def describe(self, tables: Iterable[TableName]) -> dict[TableName, Table]:
-        """Return the tables that exist, by name."""
         wanted = sorted(set(tables) & set(self._kinds))
         ordinary = [table for table in wanted if table in self._columns]
         indexes = self._read_indexes(ordinary)
@@ -273,8 +236,7 @@ class Catalogue:
         if not tables:
             return {}
         sql = {name: text for kind, name, _, text in self._schema if kind == "index"}
-        placeholders = ", ".join(["%s"] * len(tables))
-        rows = self._fetch(_INDEXES.format(names=placeholders), [table.name for table in tables])
+        rows = self._fetch(_INDEXES, names=json.dumps([table.name for table in tables]))
         indexes: dict[TableName, list[_Index]] = {}
         for (table_name, name), group in groupby(rows, key=lambda row: (row[0], row[1])):
             parts = list(group)
@@ -323,8 +285,8 @@ class Catalogue:
         limit = conf.large_table() + 1
         selects = []
         for table in tables:
-            counted = f"(SELECT count(*) FROM (SELECT 1 FROM {table.quoted} LIMIT {limit}))"
-            beyond = "0" if table in self._without_rowid else f"(SELECT max(rowid) FROM {table.quoted})"
+            counted = f"(SELECT count(*) FROM (SELECT 1 FROM {quote(table.name)} LIMIT {limit}))"
+            beyond = "0" if table in self._without_rowid else f"(SELECT max(rowid) FROM {quote(table.name)})"
             selects.append(f"CASE WHEN {counted} < {limit} THEN {counted} ELSE max({limit}, {beyond}) END")
         counts = [
             count
@@ -334,7 +296,6 @@ class Catalogue:
         return dict(zip(tables, counts, strict=True))
 
     def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
-        """Return the columns of every table, or those whose names contain one of these."""
         return [
             PlacedColumn(
                 table,
@@ -347,13 +308,6 @@ class Catalogue:
             for column, place in columns
             if containing is None or any(word.lower() in column.name.lower() for word in containing)
         ]
-
-    def published(self) -> Sequence[Published]:
-        return ()
-
-    def may_bypass_triggers(self) -> bool:
-        """Tell that triggers always fire."""
-        return False
 
 
 @dataclass(frozen=True, slots=True)
