@@ -111,11 +111,8 @@ class GuardSql(FolderSql):
             key, table = self.text(self.tables.file_key, f"f.{self.file_key}"), self.files
             broken = Query(self._astray(f"f.{self.file_folder}", f"f.{self.file_owner}", of_file=True))
         else:
-            key, table, broken = (
-                self.text(self.tables.folder_key, f"f.{self.folder_key}"),
-                self.folders,
-                self._broken(guard),
-            )
+            key, table = self.text(self.tables.folder_key, f"f.{self.folder_key}"), self.folders
+            broken = self._broken(guard)
         return block("SELECT {key} AS offender FROM {table} AS f WHERE {broken}", key=key, table=table, broken=broken)
 
     def _broken(self, guard: Guard) -> Query:
@@ -180,6 +177,13 @@ class GuardSql(FolderSql):
 
     def make(self, guard: Guard) -> list[str]:
         """Return the statements that put a guard in place where nothing of it is."""
+        if guard not in (Guard.ONE_ROOT, Guard.ONE_NAME):
+            return self.make_rule(guard)
+        parts, where = self.unique_index(guard)
+        return [self.create_index(guard, self.folder_table, parts, unique=True, where=where)]
+
+    def make_rule(self, guard: Guard) -> list[str]:
+        """Return the statements that make a guard that is no index."""
         raise NotImplementedError
 
     def validate(self, guard: Guard) -> list[str]:
@@ -188,6 +192,11 @@ class GuardSql(FolderSql):
 
     def drop(self, guard: Guard) -> list[str]:
         """Return the statements that lift a guard of our own name."""
+        of_index = guard in (Guard.ONE_ROOT, Guard.ONE_NAME)
+        return [self.drop_index(self.folder_table, guard)] if of_index else self.drop_rule(guard)
+
+    def drop_rule(self, guard: Guard) -> list[str]:
+        """Return the statements that lift a guard that is no index."""
         raise NotImplementedError
 
     # The supporting indexes.

@@ -82,9 +82,8 @@ family AS (
       JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
 )"""
 
-#: Fires in sessions of the current kind; 'A' fires always.
-_FIRES = """(CASE WHEN current_setting('session_replication_role') = 'replica' THEN '{{R,A}}'::text[]
-                  ELSE '{{O,A}}'::text[] END) @> ARRAY[{column}::text]"""
+#: Of what is enabled: fires in sessions of the current kind; 'A' fires always.
+_FIRES = "IN ('A', CASE WHEN current_setting('session_replication_role') = 'replica' THEN 'R' ELSE 'O' END)"
 
 _FOREIGN_KEYS = f"""
 WITH RECURSIVE chain AS (
@@ -92,7 +91,7 @@ WITH RECURSIVE chain AS (
     UNION ALL
     SELECT chain.root, c.oid FROM chain JOIN pg_constraint c ON c.conparentid = chain.oid
 ), enforced AS (
-    SELECT chain.root, bool_and({_FIRES.format(column="t.tgenabled")}) AS yes
+    SELECT chain.root, bool_and(t.tgenabled::text {_FIRES}) AS yes
       FROM chain JOIN pg_trigger t ON t.tgconstraint = chain.oid GROUP BY chain.root
 )
 SELECT k.conname::text, sn.nspname::text, s.relname::text,
@@ -261,12 +260,12 @@ SELECT f.root::bigint, n.nspname::text, c.relname::text, t.tgname::text, t.tgtyp
        t.tgenabled::text = 'A'
   FROM family f JOIN pg_trigger t ON t.tgrelid = f.oid
   JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND {_FIRES.format(column="t.tgenabled")}
+ WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled::text {_FIRES}
 UNION ALL
 SELECT w.oid::bigint, w.schema, w.name, 'rule ' || r.rulename::text,
-       CASE r.ev_type::text WHEN '2' THEN 16 WHEN '3' THEN 4 ELSE 8 END, '{{}}'::text[], r.ev_enabled::text = 'A'
+       CASE r.ev_type::text WHEN '2' THEN 16 WHEN '3' THEN 4 ELSE 8 END, ARRAY[]::text[], r.ev_enabled::text = 'A'
   FROM wanted w JOIN pg_rewrite r ON r.ev_class = w.oid
- WHERE r.ev_type IN ('2', '3', '4') AND {_FIRES.format(column="r.ev_enabled")}
+ WHERE r.ev_type IN ('2', '3', '4') AND r.ev_enabled::text {_FIRES}
  ORDER BY 1, 2, 3, 4
 """
 
@@ -372,34 +371,19 @@ class Catalogue(catalogue.Catalogue):
 
     @cached_property
     def _foreign_keys(self) -> tuple[ForeignKey, ...]:
-        foreign_keys, _ = self._surveyed()
+        keys, _ = self._surveyed()
         return tuple(
             ForeignKey(
-                name=name,
-                table=TableName(schema, table),
-                columns=tuple(columns),
-                target=TableName(target_schema, target),
-                target_columns=tuple(target_columns),
-                on_delete=_ACTIONS[on_delete],
-                on_update=_ACTIONS[on_update],
-                deferrable=deferrable,
-                enforced=enforced,
-                match_full=match_full,
-            )
-            for (
                 name,
-                schema,
-                table,
-                columns,
-                target_schema,
-                target,
-                target_columns,
-                on_delete,
-                on_update,
-                deferrable,
-                enforced,
-                match_full,
-            ) in foreign_keys
+                TableName(schema, table),
+                tuple(columns),
+                TableName(target_schema, target),
+                tuple(target_columns),
+                _ACTIONS[on_delete],
+                _ACTIONS[on_update],
+                *rest,  # deferrable, enforced, match_full
+            )
+            for name, schema, table, columns, target_schema, target, target_columns, on_delete, on_update, *rest in keys
         )
 
     @cached_property

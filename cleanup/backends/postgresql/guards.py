@@ -98,11 +98,8 @@ class GuardSql(FolderSql, guards.GuardSql):
         key = (self.folder_table, (tables.folder_key.column, tables.folder_application), True)
         return {FOLDER_KEY: key, **super().supporting()}
 
-    def make(self, guard: Guard) -> list[str]:
+    def make_rule(self, guard: Guard) -> list[str]:
         name = quote(guard)
-        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
-            parts, where = self.unique_index(guard)
-            return [self.create_index(guard, self.folder_table, parts, unique=True, where=where)]
         if guard in (Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION):
             of_folder = (self.folders, self.parent, self.owner)
             of_file = (self.files, self.file_folder, self.file_owner)
@@ -119,9 +116,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         table = self.relation(self.table_of(guard))
         return [f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(guard)}"]
 
-    def drop(self, guard: Guard) -> list[str]:
-        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
-            return [self.drop_index(self.folder_table, guard)]
+    def drop_rule(self, guard: Guard) -> list[str]:
         table = self.relation(self.table_of(guard))
         return [f"ALTER TABLE {table} DROP CONSTRAINT {quote(guard)}"]
 

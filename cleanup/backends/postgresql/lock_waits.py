@@ -21,12 +21,12 @@ _LOCK_NOT_AVAILABLE = frozenset({"55P03", "40P01"})
 #: Advisory lock of the database, so that two migrations do not clear away each other's unfinished indexes.
 ONE_AT_A_TIME = 0x636C65616E7570
 
-#: Whoever holds one of our tables in one of the modes, or, if asked, a snapshot.
+#: Whoever writes to one of our tables or changes it; if asked, whoever reads one, or holds a snapshot.
 _SESSIONS = """
 WITH held AS (
-    SELECT l.pid, bool_or(l.mode = ANY (%(modes)s)) AS conflicting
+    SELECT l.pid, bool_or(%(readers)s OR l.mode NOT IN ('AccessShareLock', 'RowShareLock')) AS conflicting
       FROM pg_locks AS l
-     WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+     WHERE l.locktype = 'relation' AND l.mode <> 'SIReadLock' AND l.granted AND l.pid <> pg_backend_pid()
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND l.relation IN (to_regclass(%(folders)s), to_regclass(%(files)s))
      GROUP BY l.pid
@@ -41,16 +41,6 @@ SELECT v.pid, v.virtualtransaction, coalesce(a.application_name, ''), coalesce(a
    AND (h.conflicting OR %(snapshots)s AND a.backend_xmin IS NOT NULL AND a.datname = current_database())
  ORDER BY a.xact_start NULLS FIRST, v.pid
 """
-_EVERY_MODE = (
-    "AccessExclusiveLock",
-    "ExclusiveLock",
-    "ShareRowExclusiveLock",
-    "ShareLock",
-    "ShareUpdateExclusiveLock",
-    "RowExclusiveLock",
-    "RowShareLock",
-    "AccessShareLock",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +76,9 @@ class Sessions:
         self.tables = tables
         self.seconds = seconds
 
-    def _found(self, modes: Sequence[str], *, snapshots: bool) -> list[Session]:
+    def _found(self, *, readers: bool, snapshots: bool) -> list[Session]:
         folders, files = (table.quoted for table in self.tables)
-        found = self.session.fetch(_SESSIONS, modes=list(modes), folders=folders, files=files, snapshots=snapshots)
+        found = self.session.fetch(_SESSIONS, folders=folders, files=files, readers=readers, snapshots=snapshots)
         return [Session(*row) for row in found]
 
     def wait_for_old_transactions(self, *, readers: bool = False) -> None:
@@ -97,14 +87,14 @@ class Sessions:
         With ``readers`` those that an ALTER TABLE would wait for, too. Raises StillHeld. Later ones do not matter here:
         they are short, or the build waits, and holds up nobody.
         """
-        modes = _EVERY_MODE if readers else _EVERY_MODE[:6]
-        old = self._found(modes, snapshots=True)
+        old = self._found(readers=readers, snapshots=True)
         deadline = time.monotonic() + self.seconds
         while old:
             if time.monotonic() > deadline:
                 raise StillHeld(old)
             time.sleep(0.1)
-            current = {(session.pid, session.transaction): session for session in self._found(modes, snapshots=True)}
+            found = self._found(readers=readers, snapshots=True)
+            current = {(session.pid, session.transaction): session for session in found}
             old = [current[key] for session in old if (key := (session.pid, session.transaction)) in current]
 
     def execute_patiently(self, statement: str) -> None:
@@ -120,7 +110,7 @@ class Sessions:
                 if getattr(error.__cause__, "sqlstate", None) not in _LOCK_NOT_AVAILABLE:
                     raise
                 if time.monotonic() > deadline:
-                    raise StillHeld(self._found(_EVERY_MODE, snapshots=False)) from error
+                    raise StillHeld(self._found(readers=True, snapshots=False)) from error
                 time.sleep(_PAUSE_SECONDS)
             else:
                 return

@@ -44,15 +44,10 @@ class GuardSql(FolderSql, guards.GuardSql):
     def indexed_name(self) -> str:
         return f"{self.name} COLLATE BINARY"
 
-    def make(self, guard: Guard) -> list[str]:
-        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
-            parts, where = self.unique_index(guard)
-            return [self.create_index(guard, self.folder_table, parts, unique=True, where=where)]
+    def make_rule(self, guard: Guard) -> list[str]:
         return list(self._triggers(guard).values())
 
-    def drop(self, guard: Guard) -> list[str]:
-        if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
-            return [self.drop_index(self.folder_table, guard)]
+    def drop_rule(self, guard: Guard) -> list[str]:
         kept = set(self._of_host(guard))
         return [f"DROP TRIGGER IF EXISTS {quote(name)}" for name in self._triggers(guard).keys() - kept]
 
