@@ -15,7 +15,7 @@ from django.db import router
 from django.utils.module_loading import import_string
 
 from cleanup.exceptions import MisconfiguredSetting, UnknownModel, UnusableHook
-from cleanup.names import fault_of_name
+from cleanup.text_safety import fault_of_name
 
 _MISSING = object()
 

@@ -24,7 +24,7 @@ from cleanup.exceptions import (
     UnknownModel,
     UnsupportedKey,
 )
-from cleanup.names import is_storable
+from cleanup.text_safety import is_storable
 
 
 @dataclass(frozen=True, slots=True)

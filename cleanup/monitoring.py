@@ -15,7 +15,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from cleanup import conf
-from cleanup.api.endpoint import Endpoint
+from cleanup.api.base import Endpoint
 from cleanup.metrics import registry
 from cleanup.permissions import Permission
 from cleanup.services.concurrency.deadline import NoAnswer, within

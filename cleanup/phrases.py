@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from cleanup.names import safe
+from cleanup.text_safety import safe
 
 
 def as_reason(text: str) -> str:

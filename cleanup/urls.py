@@ -2,9 +2,9 @@
 
 from django.urls import include, path
 
-from cleanup.api import routes
+from cleanup.api import urls
 
 urlpatterns = [
     path("api/cleanup/", include("cleanup.monitoring")),
-    path("api/cleanup/", include((list(routes.patterns()), "cleanup-api"))),
+    path("api/cleanup/", include((list(urls.patterns()), "cleanup-api"))),
 ]

@@ -91,7 +91,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
-    "cleanup.admin.time_zone.PersonTimeZoneMiddleware",
+    "cleanup.admin.middleware.PersonTimeZoneMiddleware",
     "cleanup.logins.LimitedLoginsMiddleware",
 ]
 

@@ -5,8 +5,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 #: What Django itself refuses is answered by the API in its own form.
-handler400 = "cleanup.api.problems.bad_request"
-handler500 = "cleanup.api.problems.server_error"
+handler400 = "cleanup.api.exception_handler.bad_request"
+handler500 = "cleanup.api.exception_handler.server_error"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

@@ -1,5 +1,5 @@
 """The admin: see it, decide, undo. Django's own, extended; its pages hang below the register of ``Control``."""
 
-from cleanup.admin import automation, control, history, holds, problems, runs
+from cleanup.admin import automation, dashboard, findings, holds, rollback_points, runs
 
-__all__ = ["automation", "control", "history", "holds", "problems", "runs"]
+__all__ = ["automation", "dashboard", "findings", "holds", "rollback_points", "runs"]

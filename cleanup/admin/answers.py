@@ -10,13 +10,13 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 
-from cleanup.admin import doors, sentences
-from cleanup.admin.doors import Pages, page
+from cleanup.admin import access, wording
+from cleanup.admin.access import Pages, page
 from cleanup.models import Hold
-from cleanup.names import safe
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications, history
 from cleanup.services.monitoring import pending_decisions
+from cleanup.text_safety import safe
 
 #: Applications in a page of either list.
 PER_PAGE = 50
@@ -34,10 +34,10 @@ class DecisionPages(Pages):
             page(self.site, "decisions.csv", self.as_csv, "decisions_csv"),
         ]
 
-    @doors.needs(Permission.LOOK)
+    @access.needs(Permission.LOOK)
     def decisions(self, request: HttpRequest) -> HttpResponse:
         """List what waits, and below it what is on hold; each in pages."""
-        using = doors.database()
+        using = access.database()
         waiting = Paginator(pending_decisions.OpenDecisions(using=using), PER_PAGE).get_page(request.GET.get("page"))
         held = Paginator(pending_decisions.held(using=using), PER_PAGE).get_page(request.GET.get("held"))
         keys = [row.application_id for row in waiting] + [hold.application_key for hold in held]
@@ -54,7 +54,7 @@ class DecisionPages(Pages):
             holds=[_hold(hold, labels.get(hold.application_key, "")) for hold in held],
         )
 
-    @doors.needs(Permission.LOOK)
+    @access.needs(Permission.LOOK)
     def as_csv(self, request: HttpRequest) -> HttpResponse:
         """Return both lists for a spreadsheet, whole; no cell is a formula, whatever an application is called."""
         response = HttpResponse(
@@ -69,7 +69,7 @@ class DecisionPages(Pages):
         return response
 
     def _all_rows(self) -> Iterator[dict[str, Any]]:
-        using = doors.database()
+        using = access.database()
         waiting, holds = pending_decisions.every_open(using=using), pending_decisions.every_hold(using=using)
         while some := list(islice(waiting, pending_decisions.PAGE)):
             labels = applications.labels(using=using, keys=[row.application_id for row in some])
@@ -80,7 +80,7 @@ class DecisionPages(Pages):
 
 
 def _decision(row: pending_decisions.Decision, label: str) -> dict[str, Any]:
-    advice = sentences.advice(row.code)
+    advice = wording.advice(row.code)
     point = row.result.point if row.can_undo and row.result else None
     return {
         **_application(row.application_id, label),
@@ -88,7 +88,7 @@ def _decision(row: pending_decisions.Decision, label: str) -> dict[str, Any]:
         "next_step": advice.next_step,
         "state": "open",
         "by": "",
-        "since": sentences.moment_text(row.result.ended_at, otherwise="") if row.result else "",
+        "since": wording.moment_text(row.result.ended_at, otherwise="") if row.result else "",
         "result": reverse("admin:cleanup_result_change", args=[row.result.pk]) if row.result else "",
         "undo": reverse("admin:cleanup_undo_record", args=[point.pk]) if point else "",
         "cleanup": not row.undo,
@@ -96,7 +96,7 @@ def _decision(row: pending_decisions.Decision, label: str) -> dict[str, Any]:
 
 
 def _hold(hold: Hold, label: str) -> dict[str, Any]:
-    advice = sentences.advice("held")
+    advice = wording.advice("held")
     reason = safe(hold.reason)
     return {
         **_application(hold.application_key, label),
@@ -105,7 +105,7 @@ def _hold(hold: Hold, label: str) -> dict[str, Any]:
         "state": "on hold",
         "reason": reason,
         "by": safe(hold.created_by),
-        "since": sentences.moment_text(hold.created_at),
+        "since": wording.moment_text(hold.created_at),
         "hold": hold.pk,
     }
 
@@ -133,15 +133,15 @@ class FolderPages(Pages):
         """Return the address."""
         return [page(self.site, "folder/", self.folder, "folder")]
 
-    @doors.needs(Permission.LOOK)
+    @access.needs(Permission.LOOK)
     def folder(self, request: HttpRequest) -> HttpResponse:
         """Search by an old id or by a name."""
         text = request.GET.get("q", "").strip()
-        found = history.folder_history(using=doors.database(), text=text) if text else None
+        found = history.folder_history(using=access.database(), text=text) if text else None
         keys = {event.point.application_key for event in found.events} if found else set()
         if found and found.present:
             keys.add(found.present.application_id)
-        labels = applications.labels(using=doors.database(), keys=keys)
+        labels = applications.labels(using=access.database(), keys=keys)
         return self.render(
             request,
             "folder",
@@ -155,7 +155,7 @@ class FolderPages(Pages):
 
 def _present(folder: history.LiveFolder, labels: dict[str, str]) -> dict[str, Any]:
     return {
-        "name": sentences.folder_name(folder.name),
+        "name": wording.folder_name(folder.name),
         "application": safe(labels.get(folder.application_id, "") or folder.application_id),
         "address": reverse("admin:cleanup_preview", args=[quote(folder.application_id)])
         if folder.application_id
@@ -166,13 +166,13 @@ def _present(folder: history.LiveFolder, labels: dict[str, str]) -> dict[str, An
 def _event(event: history.FolderEvent, labels: dict[str, str]) -> dict[str, Any]:
     key = event.point.application_key
     return {
-        "sentence": sentences.folder_event(event),
-        "when": sentences.moment_text(event.point.created_at),
+        "sentence": wording.folder_event(event),
+        "when": wording.moment_text(event.point.created_at),
         "id": safe(event.folder_id),
         "application": safe(labels.get(key, "") or key),
         "address": reverse("admin:cleanup_preview", args=[quote(key)]),
         "point": reverse("admin:cleanup_rollbackpoint_change", args=[event.point.pk]),
         "can_undo": event.point.status == event.point.Status.LIVE,
         "undo": reverse("admin:cleanup_undo_record", args=[event.point.pk]),
-        "undo_until": sentences.point_status(event.point),
+        "undo_until": wording.point_status(event.point),
     }

@@ -9,14 +9,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, reverse
 
-from cleanup.admin import doors, sentences, states
-from cleanup.admin.registers import Register, link
+from cleanup.admin import access, badges, wording
+from cleanup.admin.base import Register, link
 from cleanup.exceptions import CleanupError
 from cleanup.models import Alert, ConsistencyCheck, Schedule
-from cleanup.names import safe
 from cleanup.permissions import Permission, to_change_schedule
 from cleanup.services.alerting import alerts
 from cleanup.services.automation import schedules as schedule_service
+from cleanup.text_safety import safe
 
 _CHANGEABLE = schedule_service.CHANGEABLE
 
@@ -66,27 +66,27 @@ class ScheduleAdmin(Register):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Tell whether the person may change schedules."""
-        return doors.may(request, Permission.LOOK) and doors.may(request, Permission.MANAGE_SCHEDULES)
+        return access.may(request, Permission.LOOK) and access.may(request, Permission.MANAGE_SCHEDULES)
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:  # noqa: FBT001  # Django's signature
         """Change the schedule by its service, which says when it is next due."""
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name in _CHANGEABLE}
-        limit = Schedule.objects.using(doors.database()).get(pk=obj.pk).max_applications
+        limit = Schedule.objects.using(access.database()).get(pk=obj.pk).max_applications
         for permissions in to_change_schedule(obj.pk, changes, most=limit):
-            doors.demand(request, permissions)
+            access.demand(request, permissions)
         try:
             by = request.user.get_username()
-            schedule_service.update(using=doors.database(), name=obj.pk, by=by, changes=changes)
+            schedule_service.update(using=access.database(), name=obj.pk, by=by, changes=changes)
         except CleanupError as error:
             messages.error(request, str(error))
 
     @admin.display(description="schedule")
     def what(self, schedule: Schedule) -> str:
-        return sentences.schedule_name(schedule.name).capitalize()
+        return wording.schedule_name(schedule.name).capitalize()
 
     @admin.display(description="how often")
     def how_often(self, schedule: Schedule) -> str:
-        return sentences.cadence(schedule)
+        return wording.cadence(schedule)
 
     @admin.display(description="state")
     def state(self, schedule: Schedule) -> str:
@@ -124,22 +124,22 @@ class AlertAdmin(Register):
     def get_urls(self) -> list[URLPattern]:
         """Add the address of the one deed."""
         return [
-            doors.page(self.admin_site, "<int:alert_id>/acknowledge/", self.acknowledge_view, "acknowledge"),
+            access.page(self.admin_site, "<int:alert_id>/acknowledge/", self.acknowledge_view, "acknowledge"),
             *super().get_urls(),
         ]
 
-    @doors.deed(Permission.MANAGE_SCHEDULES, back=_address)
+    @access.deed(Permission.MANAGE_SCHEDULES, back=_address)
     def acknowledge_view(self, request: HttpRequest, alert_id: int) -> HttpResponse:
         """Note that somebody knows."""
         alert = get_object_or_404(self.get_queryset(request), pk=alert_id)
         by = request.user.get_username()
 
         def acknowledge() -> bool:
-            alerts.acknowledge(using=doors.database(), alert_id=alert.pk, by=by)
+            alerts.acknowledge(using=access.database(), alert_id=alert.pk, by=by)
             return True
 
-        if doors.attempt(request, acknowledge):
-            doors.log(request, alert, "Acknowledged the alert.")
+        if access.attempt(request, acknowledge):
+            access.log(request, alert, "Acknowledged the alert.")
             messages.success(request, "Noted that you know. It is closed by itself when its cause is gone.")
         return redirect("admin:cleanup_alert_change", alert.pk)
 
@@ -154,7 +154,7 @@ class AlertAdmin(Register):
     @admin.display(description="state")
     def state_text(self, alert: Alert) -> Any:
         words = {"open": "open", "acknowledged": "somebody knows", "resolved": "over"}[alert.state]
-        return states.badge(states.ALERTS.get(alert.state, "unknown"), words)
+        return badges.badge(badges.ALERTS.get(alert.state, "unknown"), words)
 
     @admin.display(description="next step")
     def next_step(self, alert: Alert) -> str:
@@ -200,7 +200,7 @@ class ConsistencyCheckAdmin(Register):
     def found(self, check: ConsistencyCheck) -> str:
         if check.ended_at is None:
             return "not finished"
-        return "It failed." if check.duplicate_applications is None else sentences.last_check(check)
+        return "It failed." if check.duplicate_applications is None else wording.last_check(check)
 
     @admin.display(description="records filed late, put right")
     def late(self, check: ConsistencyCheck) -> str:
@@ -208,4 +208,4 @@ class ConsistencyCheckAdmin(Register):
 
     @admin.display(description="started by")
     def who(self, check: ConsistencyCheck) -> str:
-        return sentences.started(check.started_by, check.started_how)
+        return wording.started(check.started_by, check.started_how)

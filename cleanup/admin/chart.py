@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cleanup.admin import sentences
+from cleanup.admin import wording
 from cleanup.models import ConsistencyCheck
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 200, 48, 24, 12
@@ -60,8 +60,8 @@ def chart(history: Sequence[ConsistencyCheck]) -> Chart | None:
         Dot(
             x=round(LEFT + place * step, 1) if len(days) > 1 else WIDTH / 2,
             y=round(HEIGHT - BOTTOM - span * value / top, 1),
-            text=f"{sentences.day(check.started_at)}: {sentences.counted(value, 'application')}",
-            day=sentences.day(check.started_at),
+            text=f"{wording.day(check.started_at)}: {wording.counted(value, 'application')}",
+            day=wording.day(check.started_at),
             value=value,
         )
         for place, (check, value) in enumerate(days)

@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, reverse
 
-from cleanup.admin import doors
-from cleanup.admin.registers import Register, application
+from cleanup.admin import access
+from cleanup.admin.base import Register, application
 from cleanup.models import Hold
-from cleanup.names import safe
 from cleanup.permissions import CLEANING
+from cleanup.text_safety import safe
 
 
 def _next(request: HttpRequest, key: str) -> str:
@@ -51,12 +51,12 @@ class HoldAdmin(Register):
         """Add the addresses of the two deeds."""
         site = self.admin_site
         return [
-            doors.page(site, "hold/", self.hold_view, "hold"),
-            doors.page(site, "<int:hold_id>/release/", self.release_view, "release"),
+            access.page(site, "hold/", self.hold_view, "hold"),
+            access.page(site, "<int:hold_id>/release/", self.release_view, "release"),
             *super().get_urls(),
         ]
 
-    @doors.deed(*CLEANING, back=_address)
+    @access.deed(*CLEANING, back=_address)
     def hold_view(self, request: HttpRequest) -> HttpResponse:
         """Mark an application as not to be touched."""
         key = request.POST.get("application", "")
@@ -64,26 +64,26 @@ class HoldAdmin(Register):
         by = request.user.get_username()
 
         def hold() -> Hold:
-            doors.service().hold(key, reason=reason, created_by=by)
-            return Hold.objects.using(doors.database()).get(application_key=key)
+            access.service().hold(key, reason=reason, created_by=by)
+            return Hold.objects.using(access.database()).get(application_key=key)
 
-        held = doors.attempt(request, hold)
+        held = access.attempt(request, hold)
         if held is not None:
-            doors.log(request, held, "Marked the application “do not touch”.")
+            access.log(request, held, "Marked the application “do not touch”.")
             messages.success(request, "No cleanup touches this application until you release it.")
         return redirect(_next(request, key))
 
-    @doors.deed(*CLEANING, back=_list)
+    @access.deed(*CLEANING, back=_list)
     def release_view(self, request: HttpRequest, hold_id: int) -> HttpResponse:
         """Let cleanups touch an application again."""
         held = get_object_or_404(self.get_queryset(request), pk=hold_id)
 
         def release() -> bool:
-            doors.service().release(held.application_key)
+            access.service().release(held.application_key)
             return True
 
-        if doors.attempt(request, release):
-            doors.log(request, held, "Released the application.")
+        if access.attempt(request, release):
+            access.log(request, held, "Released the application.")
             messages.success(request, "The application was released: cleanups may touch it again.")
         return redirect(_next(request, held.application_key))
 

@@ -11,13 +11,13 @@ from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from cleanup.admin import doors, restored, sentences, states
-from cleanup.admin.registers import Register, application, link, list_link
-from cleanup.admin.standing import no_progress
+from cleanup.admin import access, badges, copy_notice, wording
+from cleanup.admin.base import Register, application, link, list_link
+from cleanup.admin.headline import no_progress
 from cleanup.models import Result, RollbackPoint, Run
-from cleanup.names import safe
 from cleanup.permissions import CONTROLLING, Permission, to_control
 from cleanup.services.runs.signs_of_life import silent_for
+from cleanup.text_safety import safe
 
 
 def _address(_request: HttpRequest, run_id: Any) -> str:
@@ -52,10 +52,10 @@ class RunAdmin(Register):
         """Add the addresses of what can be done to a run."""
         site = self.admin_site
         return [
-            doors.page(site, "<uuid:run_id>/progress/", self.progress_view, "run_progress"),
-            doors.page(site, "<uuid:run_id>/pause/", self.pause_view, "run_pause"),
-            doors.page(site, "<uuid:run_id>/resume/", self.resume_view, "run_resume"),
-            doors.page(site, "<uuid:run_id>/cancel/", self.cancel_view, "run_cancel"),
+            access.page(site, "<uuid:run_id>/progress/", self.progress_view, "run_progress"),
+            access.page(site, "<uuid:run_id>/pause/", self.pause_view, "run_pause"),
+            access.page(site, "<uuid:run_id>/resume/", self.resume_view, "run_resume"),
+            access.page(site, "<uuid:run_id>/cancel/", self.cancel_view, "run_cancel"),
             *super().get_urls(),
         ]
 
@@ -66,49 +66,49 @@ class RunAdmin(Register):
         run = self.get_object(request, object_id)
         extra: dict[str, Any] = {}
         if run is not None:
-            shown = live(run, silence=silent_for(using=doors.database(), run=run))
-            extra = {"run": run, **shown, "may_control": may_control(request, run), **restored.notice(request)}
+            shown = live(run, silence=silent_for(using=access.database(), run=run))
+            extra = {"run": run, **shown, "may_control": may_control(request, run), **copy_notice.notice(request)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
-    @doors.needs(Permission.LOOK)
+    @access.needs(Permission.LOOK)
     def progress_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Return the part of a page that shows how far a run has come; the page asks for it again and again."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        shown = live(run, silence=silent_for(using=doors.database(), run=run))
+        shown = live(run, silence=silent_for(using=access.database(), run=run))
         return render(request, "admin/cleanup/followed.html", {"run": run, **shown})
 
-    @doors.deed(*CONTROLLING, back=_address)
+    @access.deed(*CONTROLLING, back=_address)
     def pause_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Ask the run to pause after its batch."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        doors.demand(request, to_control(run))
-        if doors.attempt(request, lambda: doors.service().pause(run.pk, by=request.user.get_username())) is not None:
-            doors.log(request, run, "Paused the run.")
+        access.demand(request, to_control(run))
+        if access.attempt(request, lambda: access.service().pause(run.pk, by=request.user.get_username())) is not None:
+            access.log(request, run, "Paused the run.")
             messages.success(request, "It pauses as soon as what it has begun is finished.")
         return _back(run)
 
-    @doors.deed(*CONTROLLING, back=_address)
+    @access.deed(*CONTROLLING, back=_address)
     def resume_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Go on with a run; its failures are tried again if the person says so."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        doors.demand(request, to_control(run))
+        access.demand(request, to_control(run))
         retry = bool(request.POST.get("retry_failed"))
         by = request.user.get_username()
         if (
-            doors.attempt(request, lambda: doors.service().start_resume(run.pk, retry_failed=retry, started_by=by))
+            access.attempt(request, lambda: access.service().start_resume(run.pk, retry_failed=retry, started_by=by))
             is not None
         ):
-            doors.log(request, run, "Let the run go on.")
+            access.log(request, run, "Let the run go on.")
             messages.success(request, "The run goes on.")
         return _back(run)
 
-    @doors.deed(*CONTROLLING, back=_address)
+    @access.deed(*CONTROLLING, back=_address)
     def cancel_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """End the run for good; what it has done stays done."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        doors.demand(request, to_control(run))
-        if doors.attempt(request, lambda: doors.service().cancel(run.pk, by=request.user.get_username())) is not None:
-            doors.log(request, run, "Cancelled the run.")
+        access.demand(request, to_control(run))
+        if access.attempt(request, lambda: access.service().cancel(run.pk, by=request.user.get_username())) is not None:
+            access.log(request, run, "Cancelled the run.")
             undo = ", and can be undone" if can_undo(self.get_queryset(request).get(pk=run.pk)) else ""
             messages.success(request, f"The run was cancelled. What it has done stays done{undo}.")
         return _back(run)
@@ -129,29 +129,29 @@ class RunAdmin(Register):
     def state(self, run: Run) -> Any:
         reason = f" ({safe(run.status_reason)})" if run.status_reason else ""
         waiting = f"; waiting: {safe(run.waiting_for)}" if run.waiting_for else ""
-        level = states.run_level(run.status, failed=run.failed_applications)
-        return states.badge(level, f"{sentences.run_status(run.status)}{reason}{waiting}")
+        level = badges.run_level(run.status, failed=run.failed_applications)
+        return badges.badge(level, f"{wording.run_status(run.status)}{reason}{waiting}")
 
     @admin.display(description="progress")
     def progress(self, run: Run) -> Any:
-        return format_html("{}<br>{}", sentences.run_progress(run), numbers(run))
+        return format_html("{}<br>{}", wording.run_progress(run), numbers(run))
 
     @admin.display(description="what it changed")
     def outcome(self, run: Run) -> str:
-        return sentences.run_outcome(run) or "—"
+        return wording.run_outcome(run) or "—"
 
     @admin.display(description="as it was before")
     def exactness(self, run: Run) -> str:
         if run.kind != Run.Kind.ROLLBACK:
             return "—"
-        result = doors.service().rollback_report(run.pk)
+        result = access.service().rollback_report(run.pk)
         keys = [point.application_id for point in result.not_restored if point.code == "expired"]
-        lost = sentences.not_restored(result.expired, list(dict.fromkeys(keys))[:20])
-        return f"{sentences.exactness(result.inexact)} {lost}".strip()
+        lost = wording.not_restored(result.expired, list(dict.fromkeys(keys))[:20])
+        return f"{wording.exactness(result.inexact)} {lost}".strip()
 
     @admin.display(description="started by")
     def who(self, run: Run) -> str:
-        return sentences.started(run.started_by, run.started_how)
+        return wording.started(run.started_by, run.started_how)
 
     @admin.display(description="reason")
     def why(self, run: Run) -> str:
@@ -167,7 +167,7 @@ class RunAdmin(Register):
 
     @admin.display(description="applications")
     def applications(self, run: Run) -> str:
-        return list_link(Result, sentences.counted(run.total_applications, "result"), run__id__exact=run.pk)
+        return list_link(Result, wording.counted(run.total_applications, "result"), run__id__exact=run.pk)
 
     @admin.display(description="undo records")
     def undo_records(self, run: Run) -> str:
@@ -186,12 +186,12 @@ class ResultState(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the states in the words of the screens."""
-        states = [(status.value, sentences.result_status(status)) for status in Result.Status]
-        return [(sentences.DONE, "done, also if undone since"), *states]
+        states = [(status.value, wording.result_status(status)) for status in Result.Status]
+        return [(wording.DONE, "done, also if undone since"), *states]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Result]) -> QuerySet[Result]:
         """Return the results in the chosen state."""
-        if self.value() == sentences.DONE:
+        if self.value() == wording.DONE:
             return queryset.filter(status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])
         return queryset.filter(status=self.value()) if self.value() in Result.Status.values else queryset
 
@@ -216,23 +216,23 @@ class ResultAdmin(Register):
 
     @admin.display(description="state")
     def state(self, result: Result) -> Any:
-        return states.badge(states.RESULTS.get(result.status, "unknown"), sentences.result_status(result.status))
+        return badges.badge(badges.RESULTS.get(result.status, "unknown"), wording.result_status(result.status))
 
     @admin.display(description="what it changed")
     def outcome(self, result: Result) -> str:
-        return sentences.result_outcome(result) or "—"
+        return wording.result_outcome(result) or "—"
 
     @admin.display(description="why")
     def why(self, result: Result) -> str:
-        return sentences.advice(result.error_code).what if result.error_code else "—"
+        return wording.advice(result.error_code).what if result.error_code else "—"
 
     @admin.display(description="next step")
     def next_step(self, result: Result) -> str:
-        return sentences.advice(result.error_code).next_step if result.error_code else "—"
+        return wording.advice(result.error_code).next_step if result.error_code else "—"
 
     @admin.display(description="kept as people have changed it")
     def conflicts(self, result: Result) -> str:
-        return " ".join(sentences.conflict(found) for found in result.details.get("conflicts", ())) or "—"
+        return " ".join(wording.conflict(found) for found in result.details.get("conflicts", ())) or "—"
 
     @admin.display(description="run")
     def of_run(self, result: Result) -> str:
@@ -240,7 +240,7 @@ class ResultAdmin(Register):
 
     @admin.display(description="undo record")
     def undo_record(self, result: Result) -> str:
-        return link(result.point, sentences.point_status(result.point)) if result.point else "—"
+        return link(result.point, wording.point_status(result.point)) if result.point else "—"
 
     @admin.display(description="ended")
     def when(self, result: Result) -> str:
@@ -254,13 +254,13 @@ class ResultAdmin(Register):
 def live(run: Run, *, silence: timedelta | None = None) -> dict[str, Any]:
     """Return what the live part of a page shows about a run, which may have given no sign of life for a while."""
     return {
-        "run_state": sentences.run_status(run.status).capitalize(),
+        "run_state": wording.run_status(run.status).capitalize(),
         "run_reason": safe(run.status_reason),
         "run_waiting_for": safe(run.waiting_for),
-        "run_progress": sentences.run_progress(run, silent=silence is not None),
+        "run_progress": wording.run_progress(run, silent=silence is not None),
         "run_numbers": numbers(run),
         "run_silence": no_progress(silence) if silence else "",
-        "run_outcome": sentences.run_outcome(run),
+        "run_outcome": wording.run_outcome(run),
         "run_active": run.status in (Run.Status.PENDING, Run.Status.RUNNING, Run.Status.PAUSING),
         "run_can_pause": run.status in (Run.Status.PENDING, Run.Status.RUNNING),
         "run_can_resume": run.status in (Run.Status.PAUSED, Run.Status.STOPPED)
@@ -274,7 +274,7 @@ def numbers(run: Run) -> SafeString:
     """Show what became of the run's applications, each number as a link to the results behind it."""
     links = (
         (list_link(Result, f"{found.number:,} {found.words}", run__id__exact=run.pk, status=found.status),)
-        for found in sentences.run_numbers(run)
+        for found in wording.run_numbers(run)
     )
     return format_html_join(" · ", "{}", links)
 
@@ -283,13 +283,13 @@ def can_undo(run: Run) -> bool:
     """Return whether an undo record of the cleanup is still live."""
     if run.kind != Run.Kind.CLEANUP or run.status in Run.ACTIVE:
         return False
-    points = RollbackPoint.objects.using(doors.database())
+    points = RollbackPoint.objects.using(access.database())
     return points.filter(run=run, status=RollbackPoint.Status.LIVE).exists()
 
 
 def may_control(request: HttpRequest, run: Run) -> bool:
     """Return whether the person may pause, resume and cancel the run."""
-    return any(doors.may(request, permission) for permission in to_control(run))
+    return any(access.may(request, permission) for permission in to_control(run))
 
 
 def _back(run: Run) -> HttpResponse:

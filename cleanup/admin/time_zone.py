@@ -1,30 +1,5 @@
-"""The person's time zone: told by the browser in a cookie, current while the request is answered."""
+"""The earlier name of ``cleanup.admin.middleware``, which the settings of projects still hold."""
 
-from collections.abc import Callable
-from zoneinfo import ZoneInfo
+from cleanup.admin.middleware import PersonTimeZoneMiddleware
 
-from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
-
-#: Set by ``static/cleanup/page.js``; anybody may write anything into a cookie.
-COOKIE = "cleanup_time_zone"
-
-
-class PersonTimeZoneMiddleware:
-    """Answer each request in the zone of whoever asks; without a cookie, or with nonsense in it, in TIME_ZONE."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        with timezone.override(_zone(request.COOKIES.get(COOKIE, ""))):
-            return self.get_response(request)
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    if not name or len(name) > 64:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        return None
+__all__ = ["PersonTimeZoneMiddleware"]

@@ -13,11 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup import exceptions
-from cleanup.api.endpoint import Endpoint, Keyed, Takes
-from cleanup.api.keys import HEADER
-from cleanup.api.pages import Page
-from cleanup.api.parsing import BodyTooLarge
-from cleanup.api.problems import TYPE, ProblemRenderer, status_of
+from cleanup.api.base import Endpoint, Keyed, Takes
+from cleanup.api.exception_handler import TYPE, ProblemRenderer, status_of
+from cleanup.api.idempotency_keys import HEADER
+from cleanup.api.pagination import Page
+from cleanup.api.parsers import BodyTooLarge
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -16,7 +16,7 @@ class GuardsConfig(AppConfig):
         """Look at the data when it is checked and before it is migrated, and mend what a rebuilt table has lost."""
         # They lead to models, which are not there before now.
         from cleanup.guards.checks import check_guards  # noqa: PLC0415
-        from cleanup.guards.migrating import complete, look_ahead  # noqa: PLC0415
+        from cleanup.guards.migrate_signals import complete, look_ahead  # noqa: PLC0415
 
         checks.register(check_guards, checks.Tags.database)
         pre_migrate.connect(look_ahead, dispatch_uid="cleanup_guards.look_ahead")

@@ -14,8 +14,8 @@ from cleanup.backends.guards import Standing
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError
 from cleanup.guard_names import APP_LABEL, MADE_BY, VALIDATED_BY, Guard, lifting, on, putting
-from cleanup.guards.enforcement import applied_migrations, guard_sql_of, installed, standings
-from cleanup.guards.obstacles import obstacle, points_bound_by, told_points
+from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, installed, standings
+from cleanup.guards.violations import obstacle, points_bound_by, told_points
 
 
 def check_guards(

@@ -16,7 +16,7 @@ from django.db.migrations.state import ProjectState
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError
 from cleanup.guard_names import VALIDATED_BY, Guard
-from cleanup.guards.enforcement import Enforcement, enforcement
+from cleanup.guards.guard_ddl import Enforcement, enforcement
 
 
 @contextmanager

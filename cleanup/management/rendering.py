@@ -9,11 +9,11 @@ from rich.console import Console
 
 from cleanup.management.terminal import Rows, counted, say
 from cleanup.models import Result
-from cleanup.names import safe
 from cleanup.phrases import as_time, with_reason
 from cleanup.services import CleanupReport, RollbackResult
 from cleanup.services.merging.collisions import setting_of as collision_setting
 from cleanup.services.results import JSON, Conflict, Copy, FolderCleanupResult, NotRestored
+from cleanup.text_safety import safe
 
 BAD, GOOD, WARN = "bold red", "green", "yellow"
 

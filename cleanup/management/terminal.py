@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from cleanup.names import safe
 from cleanup.services import Progress as Step
+from cleanup.text_safety import safe
 
 #: Columns where there is no terminal: wide enough for most lines to stay whole.
 PLAIN_WIDTH = 250

@@ -16,12 +16,12 @@ from cleanup.backends.references import Reference
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references import generated, graph, histories, installed_models, mapped_types, problems
+from cleanup.references.configured_columns import NamedColumn, NamedColumns
 from cleanup.references.description import Problem, ReferenceMap, Untold
 from cleanup.references.graph import Spot
 from cleanup.references.holders import holders
 from cleanup.references.host_words import HostWords
 from cleanup.references.key_types import can_hold, kind_of, looseness, padded_length
-from cleanup.references.named import NamedColumn, NamedColumns
 from cleanup.references.policies import Policy
 
 _ADOPT = "Create or adopt the tables with: manage.py migrate cleanup --fake-initial"

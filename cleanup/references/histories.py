@@ -12,8 +12,8 @@ from typing import Literal
 
 from cleanup import conf
 from cleanup.backends.catalogue import PlacedColumn, TableName
+from cleanup.references.configured_columns import entry_of, pasted
 from cleanup.references.description import Problem, Untold
-from cleanup.references.named import entry_of, pasted
 
 Policy = Literal["leave", "move", "refuse"]
 

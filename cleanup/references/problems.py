@@ -24,6 +24,7 @@ from cleanup.backends.catalogue import (
 from cleanup.backends.references import Reference
 from cleanup.folder_tables import FolderTables
 from cleanup.references import path_columns, soft_deletion, suspects
+from cleanup.references.configured_columns import NamedColumn, NamedColumns
 from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.graph import Graph, Torn, Unrestricted
 from cleanup.references.holders import by_name_alone, holders
@@ -31,7 +32,6 @@ from cleanup.references.host_words import HostWords, says_id
 from cleanup.references.key_storage import KeyStorage
 from cleanup.references.key_types import can_hold, ignores_case, spelled_type
 from cleanup.references.mapped_types import MappedTypes
-from cleanup.references.named import NamedColumn, NamedColumns
 from cleanup.references.policies import Policy, faults
 
 

@@ -10,8 +10,8 @@ from cleanup.backends.catalogue import Table, quoted
 from cleanup.backends.server import contained
 from cleanup.backends.shapes import ShapeSql
 from cleanup.folder_tables import FolderTables, folder_tables
-from cleanup.names import safe
 from cleanup.references.description import Problem
+from cleanup.text_safety import safe
 
 #: Folders without an application that are counted.
 _COUNTED = 100_000

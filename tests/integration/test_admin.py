@@ -840,7 +840,7 @@ class TestRegisters:
         assert boss.get(address(f"{model}_changelist", q="nobody")).context_data["cl"].result_count == 0
 
     def test_count_no_further_than_they_can_be_paged(self, boss, cleaned, monkeypatch):
-        monkeypatch.setattr("cleanup.admin.registers.MOST_LISTED", 1)
+        monkeypatch.setattr("cleanup.admin.base.MOST_LISTED", 1)
         point = cleaned.points.get()
         SnapshotRow.objects.bulk_create(
             SnapshotRow(point=point, kind="moved", step=1, table="x", row_count=1) for _ in "ab"

@@ -21,7 +21,7 @@ from django.db.models.signals import pre_migrate
 from cleanup.backends.postgresql.lock_waits import ONE_AT_A_TIME, Sessions
 from cleanup.exceptions import Guarded
 from cleanup.guard_names import FOLDER_KEY, MADE_BY, Guard
-from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standings
+from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
 from cleanup.models import Application, File, Folder, RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from tests import databases

@@ -2,7 +2,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from cleanup.api.resources import PointResource
+from cleanup.api.model_serializers import PointResource
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService, RollbackData

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from cleanup.exceptions import UsageError
-from cleanup.management.shell import ERRORS_KEPT_BACK
+from cleanup.management.base import ERRORS_KEPT_BACK
 from tests.integration.trees import tree
 from tests.terminals import on_a_terminal
 

@@ -9,7 +9,7 @@ from django.db.models import Count
 from django.db.models.functions import Now
 
 from cleanup.guard_names import Guard
-from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standings
+from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
 from cleanup.models import Finding, RemovedFolder, RollbackPoint, Run, SnapshotRow, Verification
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.integrity.verification import latest_verification

@@ -1,6 +1,6 @@
 import pytest
 
-from cleanup.names import fault_of_name, is_storable
+from cleanup.text_safety import fault_of_name, is_storable
 
 
 class TestFaultOfName:

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from cleanup import exceptions
-from cleanup.admin import sentences
+from cleanup.admin import wording
 from cleanup.models import Result, RollbackPoint, Run, Schedule
 from cleanup.services.integrity.findings import CODES
 from cleanup.services.merging.preview import GroupPreview, Reason
@@ -18,29 +18,27 @@ NOW = datetime(2026, 1, 20, 23, 30, tzinfo=UTC)
 class TestTimes:
     def test_are_told_in_the_persons_zone_with_its_name(self):
         with timezone.override(ZoneInfo("Europe/Berlin")):
-            assert sentences.moment_text(NOW) == "21 January 2026, 00:30 CET"
+            assert wording.moment_text(NOW) == "21 January 2026, 00:30 CET"
 
     def test_have_an_offset_where_the_zone_has_no_name(self):
         with timezone.override(ZoneInfo("America/Sao_Paulo")):
-            assert sentences.moment_text(NOW) == "20 January 2026, 20:30 UTC-03:00"
+            assert wording.moment_text(NOW) == "20 January 2026, 20:30 UTC-03:00"
 
     def test_that_never_were_are_said_to_be_so(self):
-        assert sentences.moment_text(None) == "never"
+        assert wording.moment_text(None) == "never"
 
     def test_leave_out_the_year_while_it_is_this_one(self):
-        assert (
-            sentences.undo_until(datetime(2026, 2, 21, 12, tzinfo=UTC), now=NOW) == "Undo possible until 21 February."
-        )
+        assert wording.undo_until(datetime(2026, 2, 21, 12, tzinfo=UTC), now=NOW) == "Undo possible until 21 February."
 
     def test_name_another_year(self):
-        assert sentences.day(datetime(2027, 2, 21, tzinfo=UTC), now=NOW) == "21 February 2027"
+        assert wording.day(datetime(2027, 2, 21, tzinfo=UTC), now=NOW) == "21 February 2027"
 
     @pytest.mark.parametrize(
         ("seconds", "text"),
         [(0.2, "1 second"), (61, "61 seconds"), (600, "10 minutes"), (7200, "2 hours"), (864_000, "10 days")],
     )
     def test_spans_are_told_roughly(self, seconds, text):
-        assert sentences.duration(seconds) == text
+        assert wording.duration(seconds) == text
 
 
 class TestGroups:
@@ -55,7 +53,7 @@ class TestGroups:
             "linked_records_moved": 0,
             "reason": Reason.OLDEST,
         }
-        return sentences.group(GroupPreview(**{**defaults, **values}))
+        return wording.group(GroupPreview(**{**defaults, **values}))
 
     def test_of_one_name_become_one(self):
         assert self.told() == "3 folders named Documents become 1: the oldest stays. 14 files move."
@@ -81,14 +79,14 @@ class TestRuns:
         )
 
     def test_tell_how_far_they_are(self):
-        assert sentences.run_progress(self.run()) == "12 of 40 applications done."
+        assert wording.run_progress(self.run()) == "12 of 40 applications done."
 
     def test_tell_how_long_they_will_take(self):
         begun = {"resumed_at": NOW, "heartbeat_at": NOW + timedelta(seconds=60)}
-        assert "about 2 minutes left" in sentences.run_progress(self.run(**begun))
+        assert "about 2 minutes left" in wording.run_progress(self.run(**begun))
 
     def numbers(self, **values) -> str:
-        return " · ".join(f"{found.number} {found.words}" for found in sentences.run_numbers(self.run(**values)))
+        return " · ".join(f"{found.number} {found.words}" for found in wording.run_numbers(self.run(**values)))
 
     def test_tell_what_was_cleaned_up_held_left_alone_and_failed_apart(self):
         numbers = self.numbers(failed_applications=2, held_applications=3, skipped_applications=1)
@@ -99,20 +97,20 @@ class TestRuns:
 
     @pytest.mark.parametrize("status", Run.Status)
     def test_have_a_word_for_every_status(self, status):
-        assert sentences.run_status(status)
+        assert wording.run_status(status)
 
     @pytest.mark.parametrize("status", Result.Status)
     def test_have_a_word_for_every_status_of_a_result(self, status):
-        assert sentences.result_status(status)
+        assert wording.result_status(status)
 
 
 class TestUndoRecords:
     def test_tell_until_when(self):
         point = RollbackPoint(status="live", expires_at=NOW + timedelta(days=32))
-        assert sentences.point_status(point, now=NOW) == "Undo possible until 21 February."
+        assert wording.point_status(point, now=NOW) == "Undo possible until 21 February."
 
     def test_tell_that_they_were_undone_not_exactly(self):
-        assert sentences.point_status(RollbackPoint(status="rolled_back", exact=False)) == (
+        assert wording.point_status(RollbackPoint(status="rolled_back", exact=False)) == (
             "Undone (not exactly as before)."
         )
 
@@ -131,23 +129,23 @@ class TestRefusals:
 
     @pytest.mark.parametrize("kind", REFUSALS, ids=lambda kind: kind.code)
     def test_have_words_and_a_next_step(self, kind):
-        known = sentences.advice(kind.code) != sentences.advice("no such code")
+        known = wording.advice(kind.code) != wording.advice("no such code")
         assert known or kind.code in self.AT_THE_SHELL | self.IN_THE_API | self.INTERNAL
 
     def test_name_the_run_in_the_way(self):
-        assert sentences.refusal(exceptions.Busy(run_id="r-1")).startswith("Another cleanup is at work. (run r-1)")
+        assert wording.refusal(exceptions.Busy(run_id="r-1")).startswith("Another cleanup is at work. (run r-1)")
 
 
 class TestProblems:
     @pytest.mark.parametrize("code", CODES)
     def test_have_words(self, code):
-        assert "_" not in sentences.finding(code)
+        assert "_" not in wording.finding(code)
 
 
 class TestConflicts:
     def test_say_that_the_newer_value_stays(self):
         found = {"code": "changed", "table": "files", "key": "7", "column": "folder_id"}
-        assert sentences.conflict(found) == "files 7, folder_id, was changed since; the newer value stays."
+        assert wording.conflict(found) == "files 7, folder_id, was changed since; the newer value stays."
 
 
 class TestSchedules:
@@ -160,4 +158,4 @@ class TestSchedules:
         ],
     )
     def test_tell_how_often(self, values, text):
-        assert sentences.cadence(Schedule(**values)) == text
+        assert wording.cadence(Schedule(**values)) == text

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cleanup.admin.standing import Health, Standing, health
+from cleanup.admin.headline import Health, Standing, health
 from cleanup.models import Run
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)

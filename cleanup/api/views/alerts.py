@@ -8,10 +8,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import inputs
-from cleanup.api.endpoint import Endpoint
-from cleanup.api.pages import Listing, Page, page_of
-from cleanup.api.resources import AlertResource
+from cleanup.api import input_serializers
+from cleanup.api.base import Endpoint
+from cleanup.api.model_serializers import AlertResource
+from cleanup.api.pagination import Listing, Page, page_of
 from cleanup.api.schema import described
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Alert
@@ -42,7 +42,7 @@ class Alerts(Listing):
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
         """Return the alerts that are asked for."""
-        return Alert.objects.using(self.using).filter(**inputs.given(dict(query), "state", "severity"))
+        return Alert.objects.using(self.using).filter(**input_serializers.given(dict(query), "state", "severity"))
 
 
 class OneAlert(Endpoint):

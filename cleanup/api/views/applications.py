@@ -8,11 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup import queries
-from cleanup.api import documents, inputs
-from cleanup.api.endpoint import Endpoint, Keyed
-from cleanup.api.fields import Key
-from cleanup.api.pages import Page, next_url, page_of, seal, unseal
+from cleanup.api import input_serializers, output_serializers
+from cleanup.api.base import Endpoint, Keyed
+from cleanup.api.pagination import Page, next_url, page_of, seal, unseal
 from cleanup.api.schema import described, path_id
+from cleanup.api.serializer_fields import Key
 from cleanup.exceptions import StalePlan, TooLargeToPreview, UnknownObject
 from cleanup.permissions import CLEANING, Permission
 from cleanup.services.merging import preview
@@ -31,7 +31,7 @@ class Applications(Endpoint):
 
     @described(
         "List applications with duplicates",
-        {200: page_of(documents.DuplicateApplication, "DuplicateApplication")},
+        {200: page_of(output_serializers.DuplicateApplication, "DuplicateApplication")},
         query=Page,
         limited=True,
     )
@@ -60,7 +60,7 @@ class OneApplication(Endpoint):
 
     @described(
         "Get the plan for an application",
-        {200: documents.PreviewDocument},
+        {200: output_serializers.PreviewDocument},
         parameters=[APPLICATION_ID],
         codes=["not_found", "preflight", "too_large_to_preview"],
         limited=True,
@@ -82,8 +82,8 @@ class CleanupApplication(Endpoint):
 
     @described(
         "Clean up one application",
-        {200: documents.ResultDocument},
-        body=inputs.ConsolidateBody,
+        {200: output_serializers.ResultDocument},
+        body=input_serializers.ConsolidateBody,
         parameters=[APPLICATION_ID],
         codes=["not_found", "frozen", "preflight", "held", "stale_plan", "too_large", "collision", "different_roots"],
         limited=True,
@@ -95,7 +95,7 @@ class CleanupApplication(Endpoint):
         With ``plan_hash``, nothing but the plan that was looked at is carried out; where it has changed, the answer is
         409 ``stale_plan`` with the new one, unless that is too large.
         """
-        body, key = self.body(inputs.ConsolidateBody), self.key(application_id, of="application")
+        body, key = self.body(input_serializers.ConsolidateBody), self.key(application_id, of="application")
         try:
             return self.claimed_with(
                 lambda: self.service.start_consolidation(key, **body, started_by=self.account, started_how="api"),

@@ -8,12 +8,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import inputs
-from cleanup.api.endpoint import Endpoint
-from cleanup.api.fields import Key, QueryFlag, QueryNumber
-from cleanup.api.pages import Listing, Page, page_of
-from cleanup.api.resources import CheckResource, FindingResource, VerificationResource
+from cleanup.api import input_serializers
+from cleanup.api.base import Endpoint
+from cleanup.api.model_serializers import CheckResource, FindingResource, VerificationResource
+from cleanup.api.pagination import Listing, Page, page_of
 from cleanup.api.schema import described
+from cleanup.api.serializer_fields import Key, QueryFlag, QueryNumber
 from cleanup.exceptions import UnknownObject
 from cleanup.models import ConsistencyCheck, Finding, Verification
 from cleanup.permissions import Permission
@@ -43,7 +43,7 @@ class Verifications(Listing):
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
         """Return the verifications that are asked for."""
         found = Verification.objects.using(self.using).defer("summary")
-        return found.filter(**inputs.given(dict(query), "passed"))
+        return found.filter(**input_serializers.given(dict(query), "passed"))
 
 
 class ChecksQuery(Page):
@@ -116,4 +116,4 @@ class Findings(Listing):
             found = found.filter(verification=verifications.values("id")[:1])
         if "application_id" in query:
             found = found.filter(application_key=query["application_id"])
-        return found.filter(**inputs.given(dict(query), "code", "severity"))
+        return found.filter(**input_serializers.given(dict(query), "code", "severity"))

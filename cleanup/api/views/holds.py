@@ -7,11 +7,11 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import inputs
-from cleanup.api.endpoint import Endpoint
-from cleanup.api.entries import leave_entry
-from cleanup.api.pages import Listing, Page, page_of
-from cleanup.api.resources import HoldResource
+from cleanup.api import input_serializers
+from cleanup.api.base import Endpoint
+from cleanup.api.log_entries import leave_entry
+from cleanup.api.model_serializers import HoldResource
+from cleanup.api.pagination import Listing, Page, page_of
 from cleanup.api.schema import described, path_id
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Hold
@@ -51,13 +51,13 @@ class OneHold(Endpoint):
     @described(
         "Hold an application",
         {200: HoldResource},
-        body=inputs.ReasonBody,
+        body=input_serializers.ReasonBody,
         parameters=[APPLICATION_ID],
         codes=["not_found"],
     )
     def put(self, request: Request, application_id: str) -> Response:
         """Leave the application alone from now on."""
-        body, key = self.body(inputs.ReasonBody), self.key(application_id, of="application")
+        body, key = self.body(input_serializers.ReasonBody), self.key(application_id, of="application")
         self.service.hold(key, reason=body.get("reason", ""), created_by=self.account)
         return Response(HoldResource(self._find(key)).data)
 

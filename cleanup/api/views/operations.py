@@ -7,11 +7,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import documents, inputs
-from cleanup.api.endpoint import Endpoint, Keyed
+from cleanup.api import input_serializers, output_serializers
+from cleanup.api.base import Endpoint, Keyed
 from cleanup.api.permissions import demand
+from cleanup.api.run_responses import accepted, work_through
 from cleanup.api.schema import STARTING, UNDOING, described, path_id
-from cleanup.api.starting import accepted, work_through
 from cleanup.models import RollbackPoint, Run
 from cleanup.permissions import CLEANING, Permission, to_clean_up, to_plan
 from cleanup.services.runs import wait_limit
@@ -22,7 +22,7 @@ class Status(Endpoint):
 
     asks = {"GET": (Permission.LOOK,)}
 
-    @described("Get the service's status", {200: documents.StatusDocument})
+    @described("Get the service's status", {200: output_serializers.StatusDocument})
     def get(self, request: Request) -> Response:
         """Tell whether it runs, what is scheduled, the statistics, and the active run."""
         return Response(self.service.status())
@@ -34,7 +34,7 @@ class Check(Endpoint):
     asks = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
-    @described("Run a consistency check", {200: documents.CheckDocument}, limited=True, keyed=Keyed.CLAIMED)
+    @described("Run a consistency check", {200: output_serializers.CheckDocument}, limited=True, keyed=Keyed.CLAIMED)
     def post(self, request: Request) -> Response:
         """Find the applications with duplicates, and store the check.
 
@@ -52,15 +52,15 @@ class Verify(Endpoint):
 
     @described(
         "Verify the database's integrity",
-        {200: documents.VerificationDocument},
-        query=inputs.VerifyQuery,
+        {200: output_serializers.VerificationDocument},
+        query=input_serializers.VerifyQuery,
         codes=["not_found"],
         limited=True,
         keyed=Keyed.CLAIMED,
     )
     def post(self, request: Request) -> Response:
         """Verify one application, or the whole database, whose findings are stored; changes nothing."""
-        query = self.query(inputs.VerifyQuery)
+        query = self.query(input_serializers.VerifyQuery)
         return Response(self.service.verify_cleanup_integrity(query.get("application_id"), started_by=self.account))
 
 
@@ -70,7 +70,9 @@ class Preflight(Endpoint):
     asks = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
-    @described("Ask whether a cleanup can run", {200: documents.PreflightDocument}, limited=True, keyed=Keyed.NOT)
+    @described(
+        "Ask whether a cleanup can run", {200: output_serializers.PreflightDocument}, limited=True, keyed=Keyed.NOT
+    )
     def post(self, request: Request) -> Response:
         """Say yes or no before anything is risked, what the answer rests on, and an estimate; changes nothing."""
         return Response(self.service.preflight())
@@ -84,9 +86,9 @@ class Cleanup(Endpoint):
 
     @described(
         "Clean up",
-        {200: documents.CleanupDocument, 202: documents.CleanupDocument},
-        query=inputs.CleanupQuery,
-        body=inputs.CleanupBody,
+        {200: output_serializers.CleanupDocument, 202: output_serializers.CleanupDocument},
+        query=input_serializers.CleanupQuery,
+        body=input_serializers.CleanupBody,
         codes=[*STARTING, "not_found", "too_many_to_wait"],
         limited=True,
         keyed=Keyed.BY_ITSELF,
@@ -103,7 +105,7 @@ class Cleanup(Endpoint):
         to ten of the worst, ask for the permission to clean up selected applications; more for that to clean up
         everything.
         """
-        query, body = self.query(inputs.CleanupQuery), self.body(inputs.CleanupBody)
+        query, body = self.query(input_serializers.CleanupQuery), self.body(input_serializers.CleanupBody)
         demand(request, *self._permissions(query, body))
         if query["dry_run"]:
             return self.claimed(lambda: self._plan(body))
@@ -116,7 +118,9 @@ class Cleanup(Endpoint):
 
     def _start(self, body: dict[str, Any], *, wait: bool) -> Run:
         if wait:
-            wait_limit.refuse_if_too_many(using=self.using, **inputs.given(body, "applications", "max_applications"))
+            wait_limit.refuse_if_too_many(
+                using=self.using, **input_serializers.given(body, "applications", "max_applications")
+            )
         return self.service.start_cleanup(**body, in_background=not wait, started_by=self.account, started_how="api")
 
     def _work_through(self, run: Run) -> Response:
@@ -144,9 +148,9 @@ class Rollback(Endpoint):
 
     @described(
         "Roll back",
-        {200: documents.RollbackDocument, 202: documents.RollbackDocument},
-        query=inputs.RollbackQuery,
-        body=inputs.RollbackBody,
+        {200: output_serializers.RollbackDocument, 202: output_serializers.RollbackDocument},
+        query=input_serializers.RollbackQuery,
+        body=input_serializers.RollbackBody,
         parameters=[path_id("rollback_id", "A rollback point, or a run.")],
         codes=[*UNDOING, "not_found", "refused", "no_cluster", "too_many_to_wait"],
         limited=True,
@@ -163,7 +167,7 @@ class Rollback(Endpoint):
 
 def roll_back(view: Endpoint, request: Request, key: Any) -> Response:
     """Roll back a point or a run, as the request's query and body say."""
-    query, body = view.query(inputs.RollbackQuery), view.body(inputs.RollbackBody)
+    query, body = view.query(input_serializers.RollbackQuery), view.body(input_serializers.RollbackBody)
     actor: dict[str, Any] = {"started_by": view.account, "started_how": "api"}
     point = RollbackPoint.objects.using(view.using).filter(id=key).exists()
     wait = query.get("wait", point)
@@ -200,10 +204,10 @@ class Freeze(Endpoint):
 
     asks = {"POST": (Permission.FREEZE,)}
 
-    @described("Stop everything", {200: FreezeDocument}, body=inputs.FreezeBody)
+    @described("Stop everything", {200: FreezeDocument}, body=input_serializers.FreezeBody)
     def post(self, request: Request) -> Response:
         """Stop all claiming, enqueueing and inline merging until it is lifted; batches at work are finished."""
-        self.service.freeze(reason=self.body(inputs.FreezeBody)["reason"], changed_by=self.account)
+        self.service.freeze(reason=self.body(input_serializers.FreezeBody)["reason"], changed_by=self.account)
         return Response({"frozen": True})
 
 

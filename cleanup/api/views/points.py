@@ -8,12 +8,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import documents, inputs
-from cleanup.api.endpoint import Endpoint, Keyed
-from cleanup.api.fields import Key, QueryUuid
-from cleanup.api.pages import Listing, Page, page_of
-from cleanup.api.resources import PointResource, SnapshotRowResource
+from cleanup.api import input_serializers, output_serializers
+from cleanup.api.base import Endpoint, Keyed
+from cleanup.api.model_serializers import PointResource, SnapshotRowResource
+from cleanup.api.pagination import Listing, Page, page_of
 from cleanup.api.schema import UNDOING, described, path_id
+from cleanup.api.serializer_fields import Key, QueryUuid
 from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import RollbackPoint, SnapshotRow
@@ -63,14 +63,17 @@ class Points(Listing):
         found = RollbackPoint.objects.using(self.using)
         if "application_id" in query:
             found = found.filter(application_key=query["application_id"])
-        return found.filter(**inputs.given(dict(query), "run_id", "kind", "status"))
+        return found.filter(**input_serializers.given(dict(query), "run_id", "kind", "status"))
 
     @described(
-        "Take a rollback point", {201: PointResource}, body=inputs.PointBody, codes=["not_found", "misconfigured"]
+        "Take a rollback point",
+        {201: PointResource},
+        body=input_serializers.PointBody,
+        codes=["not_found", "misconfigured"],
     )
     def post(self, request: Request) -> Response:
         """Store an application's whole folder structure; rolling it back undoes the cleanups since."""
-        body = self.body(inputs.PointBody)
+        body = self.body(input_serializers.PointBody)
         key = self.service.create_rollback_point(
             body["application_id"], reason=body.get("reason", ""), created_by=self.account
         )
@@ -121,8 +124,8 @@ class PreviewPoint(PointEndpoint):
 
     @described(
         "Preview a rollback",
-        {200: documents.RollbackDocument},
-        body=inputs.RollbackPreviewBody,
+        {200: output_serializers.RollbackDocument},
+        body=input_serializers.RollbackPreviewBody,
         parameters=[POINT_ID],
         codes=["not_found", "too_large_to_preview", *UNDOING],
         limited=True,
@@ -134,7 +137,7 @@ class PreviewPoint(PointEndpoint):
         It is the rollback itself in a transaction that is undone: nothing stays changed, but locks are taken for a
         moment. Therefore it is a POST, and asks for the permission to roll back.
         """
-        body, point = self.body(inputs.RollbackPreviewBody), self.find(rollback_id)
+        body, point = self.body(input_serializers.RollbackPreviewBody), self.find(rollback_id)
         wait_limit.refuse_if_large_undo(using=self.using, rollback_id=point.id)
         return Response(self.service.preview_rollback(point.id, **body).as_json())
 
@@ -147,9 +150,9 @@ class RollbackPointNow(PointEndpoint):
 
     @described(
         "Roll back a point",
-        {200: documents.RollbackDocument, 202: documents.RollbackDocument},
-        query=inputs.RollbackQuery,
-        body=inputs.RollbackBody,
+        {200: output_serializers.RollbackDocument, 202: output_serializers.RollbackDocument},
+        query=input_serializers.RollbackQuery,
+        body=input_serializers.RollbackBody,
         parameters=[POINT_ID],
         codes=[*UNDOING, "not_found", "no_cluster"],
         limited=True,

@@ -8,13 +8,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import documents, inputs
-from cleanup.api.endpoint import Endpoint, Keyed
-from cleanup.api.fields import Key
-from cleanup.api.pages import Listing, Page, page_of
+from cleanup.api import input_serializers, output_serializers
+from cleanup.api.base import Endpoint, Keyed
+from cleanup.api.model_serializers import ResultResource, RunDetail, RunResource
+from cleanup.api.pagination import Listing, Page, page_of
 from cleanup.api.permissions import demand
-from cleanup.api.resources import ResultResource, RunDetail, RunResource
 from cleanup.api.schema import UNDOING, described, path_id
+from cleanup.api.serializer_fields import Key
 from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Result, Run
@@ -47,7 +47,9 @@ class Runs(Listing):
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
         """Return the runs that are asked for."""
-        return Run.objects.using(self.using).filter(**inputs.given(dict(query), "kind", "status", "started_how"))
+        return Run.objects.using(self.using).filter(
+            **input_serializers.given(dict(query), "kind", "status", "started_how")
+        )
 
 
 class RunEndpoint(Endpoint):
@@ -90,13 +92,13 @@ class PauseRun(RunEndpoint):
     @described(
         "Pause a run",
         {200: RunDetail},
-        body=inputs.ReasonBody,
+        body=input_serializers.ReasonBody,
         parameters=[RUN_ID],
         codes=["not_found", "not_active"],
     )
     def post(self, request: Request, run_id: str) -> Response:
         """Ask its workers to stop after their batch; it can be resumed."""
-        body, run = self.body(inputs.ReasonBody), self.find(run_id)
+        body, run = self.body(input_serializers.ReasonBody), self.find(run_id)
         self.may_control(run)
         self.service.pause(run.pk, reason=body.get("reason", ""), by=self.account)
         return self.detail(run)
@@ -110,13 +112,13 @@ class CancelRun(RunEndpoint):
     @described(
         "Cancel a run",
         {200: RunDetail},
-        body=inputs.ReasonBody,
+        body=input_serializers.ReasonBody,
         parameters=[RUN_ID],
         codes=["not_found", "not_active"],
     )
     def post(self, request: Request, run_id: str) -> Response:
         """End it for good; what it has done stays done, and can be rolled back."""
-        body, run = self.body(inputs.ReasonBody), self.find(run_id)
+        body, run = self.body(input_serializers.ReasonBody), self.find(run_id)
         self.may_control(run)
         self.service.cancel(run.pk, reason=body.get("reason", ""), by=self.account)
         return self.detail(run)
@@ -131,14 +133,14 @@ class ResumeRun(RunEndpoint):
     @described(
         "Resume a run",
         {202: RunDetail},
-        body=inputs.ResumeBody,
+        body=input_serializers.ResumeBody,
         parameters=[RUN_ID],
         codes=["not_found", "not_resumable", "foreign_database", "busy", "frozen", "preflight", "no_cluster"],
         limited=True,
     )
     def post(self, request: Request, run_id: str) -> Response:
         """Have the cluster go on with a run that was paused or stopped."""
-        body, run = self.body(inputs.ResumeBody), self.find(run_id)
+        body, run = self.body(input_serializers.ResumeBody), self.find(run_id)
         self.may_control(run)
         self.service.start_resume(run.pk, retry_failed=body["retry_failed"], started_by=self.account)
         return self.detail(run, status=202)
@@ -152,9 +154,9 @@ class RollbackRun(RunEndpoint):
 
     @described(
         "Roll back a run",
-        {200: documents.RollbackDocument, 202: documents.RollbackDocument},
-        query=inputs.RollbackQuery,
-        body=inputs.RollbackBody,
+        {200: output_serializers.RollbackDocument, 202: output_serializers.RollbackDocument},
+        query=input_serializers.RollbackQuery,
+        body=input_serializers.RollbackBody,
         parameters=[RUN_ID],
         codes=[*UNDOING, "not_found", "refused", "no_cluster", "too_many_to_wait"],
         limited=True,
@@ -193,7 +195,7 @@ class ResultsOfRun(Listing, RunEndpoint):
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
         """Return the results of the run."""
         found = Result.objects.using(self.using).select_related("point").filter(run=path["run"])
-        return found.filter(**inputs.given(dict(query), "status"))
+        return found.filter(**input_serializers.given(dict(query), "status"))
 
 
 class AllResultsQuery(ResultsQuery):
@@ -221,4 +223,4 @@ class Results(Listing):
         found = Result.objects.using(self.using).select_related("point")
         if "application_id" in query:
             found = found.filter(application_key=query["application_id"])
-        return found.filter(**inputs.given(dict(query), "status"))
+        return found.filter(**input_serializers.given(dict(query), "status"))

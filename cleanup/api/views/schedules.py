@@ -6,10 +6,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import documents, inputs
-from cleanup.api.endpoint import Endpoint
+from cleanup.api import input_serializers, output_serializers
+from cleanup.api.base import Endpoint
+from cleanup.api.model_serializers import ScheduledRunResource, ScheduleResource
 from cleanup.api.permissions import demand
-from cleanup.api.resources import ScheduledRunResource, ScheduleResource
 from cleanup.api.schema import described, path_id
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Schedule
@@ -50,13 +50,13 @@ class OneSchedule(Endpoint):
     @described(
         "Change a schedule",
         {200: ScheduleResource},
-        body=inputs.ScheduleBody,
+        body=input_serializers.ScheduleBody,
         parameters=[NAME],
         codes=["not_found", "usage"],
     )
     def patch(self, request: Request, name: str) -> Response:
         """Change what is given; the rest stays as it is."""
-        body, found = self.body(inputs.ScheduleBody), self.find(name)
+        body, found = self.body(input_serializers.ScheduleBody), self.find(name)
         for permissions in to_change_schedule(found.name, body, most=found.max_applications):
             demand(request, *permissions)
         changed = self.automation.update_schedule(found.name, changed_by=self.account, **body)
@@ -101,7 +101,7 @@ class Start(Endpoint):
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
-    @described("Start the service", {200: documents.StatusDocument}, codes=["restored_copy"])
+    @described("Start the service", {200: output_serializers.StatusDocument}, codes=["restored_copy"])
     def post(self, request: Request) -> Response:
         """Let the schedules fire from now on; where it is started already, nothing changes."""
         return Response(self.automation.start_automated_service(started_by=self.account))
@@ -112,7 +112,7 @@ class Stop(Endpoint):
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
-    @described("Stop the service", {200: documents.StatusDocument})
+    @described("Stop the service", {200: output_serializers.StatusDocument})
     def post(self, request: Request) -> Response:
         """Let no schedule fire any more; what they have begun goes on to its end."""
         return Response(self.automation.stop_automated_service(stopped_by=self.account))
@@ -123,7 +123,7 @@ class Adopt(Endpoint):
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
-    @described("Adopt a restored copy", {200: documents.StatusDocument})
+    @described("Adopt a restored copy", {200: output_serializers.StatusDocument})
     def post(self, request: Request) -> Response:
         """Let schedules, clusters and interrupted runs work in this database, though it is a copy of another one.
 

@@ -9,10 +9,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import inputs
+from cleanup.api import input_serializers
 from cleanup.api.authentication import expiry
-from cleanup.api.endpoint import Endpoint
-from cleanup.api.resources import NewTokenResource, TokenResource
+from cleanup.api.base import Endpoint
+from cleanup.api.model_serializers import NewTokenResource, TokenResource
 from cleanup.api.schema import described, path_id
 from cleanup.exceptions import UnknownObject
 from cleanup.permissions import Permission
@@ -48,13 +48,15 @@ class Tokens(TokenEndpoint):
         """List the account's tokens that have not expired."""
         return Response({"results": TokenResource(self.own(), many=True).data})
 
-    @described("Make a token", {201: NewTokenResource}, body=inputs.TokenBody, limited=True, secrets=["token"])
+    @described(
+        "Make a token", {201: NewTokenResource}, body=input_serializers.TokenBody, limited=True, secrets=["token"]
+    )
     def post(self, request: Request) -> Response:
         """Make a token for the account, with all its permissions. It is shown once, and stored as a hash.
 
         One that is made with a token lives no longer than that.
         """
-        life = expiry(hours=self.body(inputs.TokenBody)["hours"], within=request.auth)
+        life = expiry(hours=self.body(input_serializers.TokenBody)["hours"], within=request.auth)
         made, token = get_token_model().objects.create(user=request.user, expiry=life)
         return Response({**TokenResource(made).data, "token": token}, status=201)
 

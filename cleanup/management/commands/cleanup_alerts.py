@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from cleanup.management.shell import DONE, FOUND, ShellCommand, operator
+from cleanup.management.base import DONE, FOUND, ShellCommand, operator
 from cleanup.management.terminal import say
 from cleanup.models import Alert
 from cleanup.phrases import as_time

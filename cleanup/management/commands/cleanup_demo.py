@@ -14,13 +14,13 @@ from cleanup.backends.pinning import unpinned
 from cleanup.exceptions import Refused, UsageError
 from cleanup.guard_names import APP_LABEL
 from cleanup.management import rendering
+from cleanup.management.base import DONE, FOUND, REFUSED, ShellCommand, operator
 from cleanup.management.demo_data import Filled, fill, messes
-from cleanup.management.shell import DONE, FOUND, REFUSED, ShellCommand, operator
 from cleanup.management.terminal import Rows, counted, say
-from cleanup.management.trees import content, folder_tree
+from cleanup.management.tree_output import content, folder_tree
 from cleanup.models import Application, File, Folder, RollbackPoint, Run
-from cleanup.names import safe
 from cleanup.services import CleanupReport
+from cleanup.text_safety import safe
 
 
 class Command(ShellCommand):

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
 
 from cleanup.exceptions import UsageError
-from cleanup.management.shell import DONE, ShellCommand
+from cleanup.management.base import DONE, ShellCommand
 from cleanup.metrics import registry
 
 

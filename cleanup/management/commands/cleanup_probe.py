@@ -5,7 +5,7 @@ import platform
 
 from django.core.management.base import CommandParser
 
-from cleanup.management.shell import DONE, FOUND, ShellCommand
+from cleanup.management.base import DONE, FOUND, ShellCommand
 from cleanup.management.terminal import say
 from cleanup.services.monitoring import liveness
 

@@ -8,7 +8,7 @@ from knox.models import get_token_model
 
 from cleanup import conf
 from cleanup.exceptions import UnknownObject, UsageError
-from cleanup.management.shell import DONE, ShellCommand
+from cleanup.management.base import DONE, ShellCommand
 
 
 class Command(ShellCommand):

@@ -15,8 +15,8 @@ from rich.console import Console
 from cleanup import queries
 from cleanup.exceptions import Declined, UsageError
 from cleanup.management import rendering
-from cleanup.management.failures import Failure
-from cleanup.management.shell import DONE, FOUND, REFUSED, ShellCommand, operator
+from cleanup.management.base import DONE, FOUND, REFUSED, ShellCommand, operator
+from cleanup.management.errors import Failure
 from cleanup.management.terminal import asks_a_person, confirm, counted, say
 from cleanup.models import Run
 from cleanup.phrases import with_reason

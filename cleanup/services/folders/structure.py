@@ -39,13 +39,13 @@ from cleanup.exceptions import (
 )
 from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables
 from cleanup.models import Control, Folder, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
-from cleanup.names import fault_of_name
 from cleanup.planning import FolderRow, plan_merge
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.services.concurrency.retry import PATIENCE, back_off
 from cleanup.services.errors import classify
 from cleanup.services.runs import lifecycle
 from cleanup.services.runs.tasks import Claimed, CleanupTask
+from cleanup.text_safety import fault_of_name
 
 logger = logging.getLogger(__name__)
 

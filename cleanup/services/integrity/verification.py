@@ -32,7 +32,7 @@ from cleanup.backends.shapes import root_marks
 from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard
-from cleanup.guards.enforcement import applied_migrations, guard_sql_of, standings
+from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
 from cleanup.models import Verification
 from cleanup.queries import application_exists, application_ranges
 from cleanup.references import ReferenceMap, discover, faults_of_shape

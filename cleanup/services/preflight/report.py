@@ -18,7 +18,7 @@ from cleanup.backends.pinning import pinning
 from cleanup.backends.server import Collation, contained
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard, putting
-from cleanup.guards.enforcement import guard_sql_of
+from cleanup.guards.guard_ddl import guard_sql_of
 from cleanup.models import Control, Run
 from cleanup.references import (
     Problem,

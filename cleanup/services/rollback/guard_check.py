@@ -15,7 +15,7 @@ from cleanup.backends.guards import Standing
 from cleanup.exceptions import Guarded
 from cleanup.folder_tables import FolderTables
 from cleanup.guard_names import Guard, lifting
-from cleanup.guards.enforcement import guard_sql_of
+from cleanup.guards.guard_ddl import guard_sql_of
 from cleanup.models import RollbackPoint
 
 

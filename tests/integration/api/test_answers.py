@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cleanup.api.problems import _TOLD
+from cleanup.api.exception_handler import _TOLD
 from cleanup.models import Alert, Hold, Run
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from tests.integration.trees import tree

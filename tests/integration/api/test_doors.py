@@ -11,7 +11,7 @@ from django.urls import get_resolver
 from knox.models import AuthToken
 
 from cleanup import urls
-from cleanup.api.routes import ROUTES
+from cleanup.api.urls import ROUTES
 from cleanup.permissions import Permission
 from tests.integration.api.conftest import Caller
 

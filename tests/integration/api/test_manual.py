@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from cleanup import conf
-from cleanup.api.routes import ROUTES
+from cleanup.api.urls import ROUTES
 from cleanup.exceptions import ApplicationError, Refused
 from cleanup.models import Heartbeat
 from cleanup.permissions import Permission

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver
 
 from cleanup import urls
-from cleanup.api.fields import key_text
+from cleanup.api.serializer_fields import key_text
 from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import KeyColumn
 from project.wsgi import application

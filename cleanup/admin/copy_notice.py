@@ -4,24 +4,24 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from cleanup.admin import doors
+from cleanup.admin import access
 from cleanup.permissions import to_adopt
 from cleanup.services import origin
 
 
 def notice(request: HttpRequest) -> dict[str, Any]:
     """Return what a page says of a copy that was not adopted; nothing where it is none."""
-    return notice_of(request, origin.copied(using=doors.database()))
+    return notice_of(request, origin.copied(using=access.database()))
 
 
 def notice_of(request: HttpRequest, found: origin.Copied | None) -> dict[str, Any]:
     """Return the same where it is known already whether this is a copy."""
     if found is None:
         return {}
-    runs = origin.interrupted(using=doors.database())
+    runs = origin.interrupted(using=access.database())
     return {
         "copied": found.difference,
         "adopt_command": origin.ADOPT,
         "interrupted_runs": len(runs),
-        "may_adopt": all(any(doors.may(request, one) for one in permissions) for permissions in to_adopt(runs)),
+        "may_adopt": all(any(access.may(request, one) for one in permissions) for permissions in to_adopt(runs)),
     }

@@ -9,7 +9,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api.problems import Invalid
+from cleanup.api.exception_handler import Invalid
 from cleanup.services.runs.idempotency import Asked
 
 HEADER = "Idempotency-Key"

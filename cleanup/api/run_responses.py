@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from rest_framework.response import Response
 
-from cleanup.api.resources import url_of_run
+from cleanup.api.model_serializers import url_of_run
 from cleanup.models import Run
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.results import JSON

@@ -6,10 +6,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from cleanup.admin import sentences, states
-from cleanup.admin.registers import Register, application, link, list_link
+from cleanup.admin import badges, wording
+from cleanup.admin.base import Register, application, link, list_link
 from cleanup.models import RollbackPoint, SnapshotRow
-from cleanup.names import safe
+from cleanup.text_safety import safe
 
 #: Characters of a snapshot row's text that a page shows.
 MOST_SHOWN = 20_000
@@ -35,7 +35,7 @@ class RollbackPointAdmin(Register):
 
     @admin.display(description="state")
     def state(self, point: RollbackPoint) -> Any:
-        return states.badge(states.POINTS.get(point.status, "unknown"), sentences.point_status(point))
+        return badges.badge(badges.POINTS.get(point.status, "unknown"), wording.point_status(point))
 
     @admin.display(description="what")
     def what(self, point: RollbackPoint) -> str:
@@ -68,7 +68,7 @@ class RollbackPointAdmin(Register):
 
     @admin.display(description="kept as people have changed it")
     def conflicts(self, point: RollbackPoint) -> str:
-        return " ".join(sentences.conflict(found) for found in point.outcome.get("conflicts", ())) or "—"
+        return " ".join(wording.conflict(found) for found in point.outcome.get("conflicts", ())) or "—"
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""

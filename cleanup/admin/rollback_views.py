@@ -9,16 +9,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, reverse
 
-from cleanup.admin import doors, sentences
-from cleanup.admin.doors import Pages, page
+from cleanup.admin import access, wording
+from cleanup.admin.access import Pages, page
 from cleanup.exceptions import CleanupError, TooLargeToPreview
 from cleanup.models import Result, RollbackPoint, Run
-from cleanup.names import safe
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications
 from cleanup.services.results import RollbackResult
 from cleanup.services.runs import wait_limit
 from cleanup.services.runs.not_restored import left_behind
+from cleanup.text_safety import safe
 
 #: Undo records of a run that a confirmation looks into one by one; of more, it tells the totals.
 MOST_LOOKED_INTO = 20
@@ -38,47 +38,47 @@ class UndoPages(Pages):
             page(site, "undo/record/<int:sequence>/", self.record, "undo_record"),
         ]
 
-    @doors.needs(Permission.ROLL_BACK)
+    @access.needs(Permission.ROLL_BACK)
     def run(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """Undo all that a run has done."""
-        run = get_object_or_404(Run.objects.using(doors.database()), pk=run_id, kind=Run.Kind.CLEANUP)
+        run = get_object_or_404(Run.objects.using(access.database()), pk=run_id, kind=Run.Kind.CLEANUP)
         back = reverse("admin:cleanup_run_change", args=[run.pk])
         if request.method == "POST":
             return self._start(request, run, run.pk, back)
-        points = RollbackPoint.objects.using(doors.database()).filter(run=run, status=RollbackPoint.Status.LIVE)
+        points = RollbackPoint.objects.using(access.database()).filter(run=run, status=RollbackPoint.Status.LIVE)
         number = points[: MOST_LOOKED_INTO + 1].count()
-        what = f"everything that this cleanup of {sentences.counted(run.total_applications, 'application')} changed"
+        what = f"everything that this cleanup of {wording.counted(run.total_applications, 'application')} changed"
         if number > MOST_LOOKED_INTO:
             live = run.results.filter(point__status=RollbackPoint.Status.LIVE)
             totals = live.aggregate(folders=Sum("folders_removed"), files=Sum("files_moved"))
             known = [
-                f"{sentences.counted(totals['folders'] or 0, 'folder')} come back.",
-                f"{sentences.counted(totals['files'] or 0, 'file')} go back to where they were.",
+                f"{wording.counted(totals['folders'] or 0, 'folder')} come back.",
+                f"{wording.counted(totals['files'] or 0, 'file')} go back to where they were.",
                 "Where people have changed something since, the application is left as it is, and listed.",
             ]
             return self._page(request, what, " ".join(known), None, back, not_restored=_not_restored(run))
         return self._looked_into(request, what, run.pk, back, not_restored=_not_restored(run))
 
-    @doors.needs(Permission.ROLL_BACK)
+    @access.needs(Permission.ROLL_BACK)
     def result(self, request: HttpRequest, result_id: int) -> HttpResponse:
         """Undo one application of a run."""
         result = get_object_or_404(
-            Result.objects.using(doors.database()).select_related("point"), pk=result_id, run__kind=Run.Kind.CLEANUP
+            Result.objects.using(access.database()).select_related("point"), pk=result_id, run__kind=Run.Kind.CLEANUP
         )
         if result.point is None:
             raise Http404
         return self._record(request, result.point, reverse("admin:cleanup_result_change", args=[result.pk]))
 
-    @doors.needs(Permission.ROLL_BACK)
+    @access.needs(Permission.ROLL_BACK)
     def record(self, request: HttpRequest, sequence: int) -> HttpResponse:
         """Undo what an undo record holds."""
-        point = get_object_or_404(RollbackPoint.objects.using(doors.database()), pk=sequence)
+        point = get_object_or_404(RollbackPoint.objects.using(access.database()), pk=sequence)
         return self._record(request, point, reverse("admin:cleanup_rollbackpoint_change", args=[point.pk]))
 
     def _record(self, request: HttpRequest, point: RollbackPoint, back: str) -> HttpResponse:
         if request.method == "POST":
             return self._start(request, point, point.id, back)
-        labels = applications.labels(using=doors.database(), keys=[point.application_key])
+        labels = applications.labels(using=access.database(), keys=[point.application_key])
         name = safe(labels.get(point.application_key, "") or point.application_key)
         return self._looked_into(request, f"the cleanup of {name}", point.id, back)
 
@@ -86,23 +86,23 @@ class UndoPages(Pages):
         self, request: HttpRequest, what: str, rollback_id: UUID, back: str, *, not_restored: str = ""
     ) -> HttpResponse:
         try:
-            wait_limit.refuse_if_large_undo(using=doors.database(), rollback_id=rollback_id)
-            found = doors.service().preview_rollback(rollback_id)
+            wait_limit.refuse_if_large_undo(using=access.database(), rollback_id=rollback_id)
+            found = access.service().preview_rollback(rollback_id)
         except TooLargeToPreview:
-            return self._page(request, what, sentences.TOO_LARGE_TO_LOOK_INTO, None, back, not_restored=not_restored)
+            return self._page(request, what, wording.TOO_LARGE_TO_LOOK_INTO, None, back, not_restored=not_restored)
         except CleanupError as error:
             guarded = error.code == "guarded"
             return self._page(
                 request,
                 what,
-                sentences.refusal(error),
+                wording.refusal(error),
                 None,
                 back,
                 refused=not guarded,
                 guarded=guarded,
                 not_restored=not_restored,
             )
-        effects = sentences.restored_text(found.folders_restored, found.files_restored, found.references_restored)
+        effects = wording.restored_text(found.folders_restored, found.files_restored, found.references_restored)
         return self._page(request, what, effects, found, back, not_restored=not_restored)
 
     def _page(
@@ -118,9 +118,7 @@ class UndoPages(Pages):
         not_restored: str = "",
     ) -> HttpResponse:
         # A preview is false: it has not rolled anything back.
-        conflicts = (
-            [sentences.conflict(conflict.as_json()) for conflict in found.conflicts] if found is not None else []
-        )
+        conflicts = [wording.conflict(conflict.as_json()) for conflict in found.conflicts] if found is not None else []
         return self.render(
             request,
             "undo",
@@ -128,7 +126,7 @@ class UndoPages(Pages):
             what=what,
             effects=effects,
             not_restored=not_restored,
-            not_compared=sentences.not_compared(found.inexact) if found is not None else "",
+            not_compared=wording.not_compared(found.inexact) if found is not None else "",
             conflicts=conflicts,
             conflicts_left_out=found.conflicts_left_out if found is not None else 0,
             unknown=found is None and not refused and not guarded,
@@ -140,27 +138,27 @@ class UndoPages(Pages):
 
     def _start(self, request: HttpRequest, target: Any, rollback_id: UUID, back: str) -> HttpResponse:
         skip, copies = bool(request.POST.get("skip_conflicts")), bool(request.POST.get("as_copies"))
-        run = doors.attempt(
+        run = access.attempt(
             request,
-            lambda: doors.service().start_rollback(
+            lambda: access.service().start_rollback(
                 rollback_id,
                 skip_conflicts=skip,
                 as_copies=copies,
                 reason=request.POST.get("reason", ""),
-                **doors.actor(request),
+                **access.actor(request),
             ),
         )
         if run is None:
             return redirect(back)
         how = " keeping what people have changed since" if skip else ""
-        doors.log(request, target, f"Started the undo{how}{' as copies' if copies else ''}.")
+        access.log(request, target, f"Started the undo{how}{' as copies' if copies else ''}.")
         messages.success(request, "The undo has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)
 
 
 def _not_restored(run: Run) -> str:
     """Tell which applications of the run cannot be brought back."""
-    behind = left_behind(using=doors.database(), source=run)
+    behind = left_behind(using=access.database(), source=run)
     keys = [point.application_id for point in behind.listed if point.code == "expired"][:MOST_LOOKED_INTO]
-    labels = applications.labels(using=doors.database(), keys=keys)
-    return sentences.not_restored(behind.expired, [safe(labels.get(key, "") or key) for key in dict.fromkeys(keys)])
+    labels = applications.labels(using=access.database(), keys=keys)
+    return wording.not_restored(behind.expired, [safe(labels.get(key, "") or key) for key in dict.fromkeys(keys)])

@@ -13,10 +13,10 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api.endpoint import Endpoint, Takes
-from cleanup.api.fields import Input
+from cleanup.api.base import Endpoint, Takes
 from cleanup.api.schema import described
 from cleanup.api.schema_settings import SETTINGS
+from cleanup.api.serializer_fields import Input
 from cleanup.permissions import Permission
 
 

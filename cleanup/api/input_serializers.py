@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from cleanup import conf
-from cleanup.api.fields import Flag, Input, Key, Number, QueryFlag, Text
+from cleanup.api.serializer_fields import Flag, Input, Key, Number, QueryFlag, Text
 from cleanup.models import Schedule
 
 #: Applications that can be named in one request.

@@ -8,7 +8,7 @@ from rich.tree import Tree
 
 from cleanup.folder_tables import folder_tables
 from cleanup.management.terminal import counted
-from cleanup.names import safe
+from cleanup.text_safety import safe
 
 # Enough for a screen; the rest is counted.
 MOST_FOLDERS = 200

@@ -1,6 +1,6 @@
 """The first sentence of the cleanup page: what runs, what is wrong, and how far that can be trusted.
 
-Pure, as ``sentences``. It is never good on what is old, was changed since, or is renewed by nothing.
+Pure, as ``wording``. It is never good on what is old, was changed since, or is renewed by nothing.
 """
 
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from cleanup.admin.sentences import counted, day, duration, listed, schedule_name
+from cleanup.admin.wording import counted, day, duration, listed, schedule_name
 from cleanup.models import Run
 from cleanup.services.runs.signs_of_life import AT_WORK
 

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from cleanup import conf
-from cleanup.admin import returning, sentences
+from cleanup.admin import sign_in_return, wording
 from cleanup.exceptions import CleanupError
 from cleanup.models import Control
 from cleanup.permissions import CLEANING, AnyOf, Permission
@@ -94,7 +94,7 @@ def deed(*permissions: Permission, back: Callable[..., str] = _home) -> Callable
                 return view(self, request, *args, **kwargs)
             if request.method != "GET":
                 return HttpResponseNotAllowed(["GET", "POST"])
-            messages.warning(request, sentences.not_done(signed_out="signed_out" in request.GET))
+            messages.warning(request, wording.not_done(signed_out="signed_out" in request.GET))
             return redirect(back(request, *args, *kwargs.values()))
 
         return needs(*permissions)(posted)
@@ -107,7 +107,7 @@ def attempt(request: HttpRequest, do: Callable[[], Any]) -> Any:
     try:
         return do()
     except CleanupError as error:
-        messages.error(request, sentences.refusal(error))
+        messages.error(request, wording.refusal(error))
         return None
 
 
@@ -130,7 +130,7 @@ def actor(request: HttpRequest) -> Actor:
 
 def page(site: admin.AdminSite, route: str, view: View, name: str) -> URLPattern:
     """Return a page of the admin: signed in as staff, protected against forged requests, never cached."""
-    return path(route, returning.keeping(site, site.admin_view(view)), name=f"cleanup_{name}")
+    return path(route, sign_in_return.keeping(site, site.admin_view(view)), name=f"cleanup_{name}")
 
 
 class Pages:

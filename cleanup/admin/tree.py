@@ -11,7 +11,7 @@ from typing import Literal
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from cleanup.admin import sentences
+from cleanup.admin import wording
 from cleanup.services.merging.preview import Fate, FolderPreview, Line, Preview
 
 Side = Literal["before", "after"]
@@ -68,7 +68,7 @@ class Drawing:
         return format_html(
             '<li><a class="cleanup-part" href="{}">{}</a></li>',
             self.address(side=self.side, folder=folder, start=start),
-            f"Show {sentences.counted(left, 'more folder')}",
+            f"Show {wording.counted(left, 'more folder')}",
         )
 
     def _item(self, node: _Node, level: int) -> SafeString:
@@ -84,18 +84,18 @@ class Drawing:
             '<a class="cleanup-part" href="{}">{}</a></details></li>',
             label,
             self.address(side=self.side, folder=folder.folder_id, start=0),
-            f"Show the {sentences.counted(node.below, 'folder')} in it",
+            f"Show the {wording.counted(node.below, 'folder')} in it",
         )
 
     def _label(self, folder: FolderPreview) -> SafeString:
         files = folder.files if self.side == "before" else folder.files_after
-        count = sentences.counted(files, "file")
-        name = sentences.folder_name(folder.name)
+        count = wording.counted(files, "file")
+        name = wording.folder_name(folder.name)
         if self.side == "after":
             changed = folder.fate in (Fate.SURVIVOR, Fate.MOVED)
-            note = sentences.fate_after(folder) if changed else ""
+            note = wording.fate_after(folder) if changed else ""
         else:
-            note = sentences.fate_before(folder, self.preview)
+            note = wording.fate_before(folder, self.preview)
         kind = folder.fate.value.replace("_", "-")
         return format_html(
             '<span class="cleanup-folder cleanup-{}"><span class="cleanup-mark" aria-hidden="true">{}</span>'

@@ -9,19 +9,19 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils import timezone
 
-from cleanup.admin import doors, restored, sentences, states
+from cleanup.admin import access, badges, copy_notice, wording
 from cleanup.admin.answers import DecisionPages, FolderPages
+from cleanup.admin.base import Register
 from cleanup.admin.chart import chart
-from cleanup.admin.cleaning import CleaningPages
-from cleanup.admin.registers import Register
+from cleanup.admin.cleanup_views import CleaningPages
+from cleanup.admin.headline import Standing, copied_health, health
+from cleanup.admin.rollback_views import UndoPages
 from cleanup.admin.runs import live, may_control, numbers
-from cleanup.admin.standing import Standing, copied_health, health
-from cleanup.admin.undo import UndoPages
 from cleanup.models import Alert, Control, Run, Schedule
-from cleanup.names import safe
 from cleanup.permissions import Permission, to_adopt
 from cleanup.services import AutomatedCleanupService, origin
 from cleanup.services.monitoring import dashboard
+from cleanup.text_safety import safe
 
 HOME = "admin:cleanup_control_changelist"
 
@@ -35,22 +35,22 @@ class ControlAdmin(Register):
         site = self.admin_site
         pages = (CleaningPages(site), UndoPages(site), DecisionPages(site), FolderPages(site))
         return [
-            doors.page(site, "now/", self.now_view, "now"),
-            doors.page(site, "check/", self.check_view, "check"),
-            doors.page(site, "verify/", self.verify_view, "verify"),
-            doors.page(site, "stop-everything/", self.freeze_view, "freeze"),
-            doors.page(site, "let-it-go-on/", self.unfreeze_view, "unfreeze"),
-            doors.page(site, "start-service/", self.start_view, "start_service"),
-            doors.page(site, "stop-service/", self.stop_view, "stop_service"),
-            doors.page(site, "adopt/", self.adopt_view, "adopt"),
+            access.page(site, "now/", self.now_view, "now"),
+            access.page(site, "check/", self.check_view, "check"),
+            access.page(site, "verify/", self.verify_view, "verify"),
+            access.page(site, "stop-everything/", self.freeze_view, "freeze"),
+            access.page(site, "let-it-go-on/", self.unfreeze_view, "unfreeze"),
+            access.page(site, "start-service/", self.start_view, "start_service"),
+            access.page(site, "stop-service/", self.stop_view, "stop_service"),
+            access.page(site, "adopt/", self.adopt_view, "adopt"),
             *(url for group in pages for url in group.urls()),
             *super().get_urls(),
         ]
 
-    @doors.needs(Permission.LOOK)
+    @access.needs(Permission.LOOK)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show how things are."""
-        found = dashboard.overview(using=doors.database())
+        found = dashboard.overview(using=access.database())
         return TemplateResponse(
             request,
             "admin/cleanup/control.html",
@@ -60,80 +60,80 @@ class ControlAdmin(Register):
                 "title": "Cleanup",
                 "opts": self.opts,
                 **_shown(found),
-                **restored.notice_of(request, found.copied),
+                **copy_notice.notice_of(request, found.copied),
                 "may_control": found.active is not None and may_control(request, found.active),
                 **(extra_context or {}),
             },
         )
 
-    @doors.needs(Permission.LOOK)
+    @access.needs(Permission.LOOK)
     def now_view(self, request: HttpRequest) -> HttpResponse:
         """Return what changes on the cleanup page while something runs; the page asks for it again and again."""
-        found = dashboard.overview(using=doors.database())
+        found = dashboard.overview(using=access.database())
         return render(request, "admin/cleanup/now.html", _shown(found))
 
-    @doors.deed(Permission.CHECK)
+    @access.deed(Permission.CHECK)
     def check_view(self, request: HttpRequest) -> HttpResponse:
         """Have a cluster count the duplicates."""
-        check = doors.attempt(request, lambda: doors.service().start_check(**doors.actor(request)))
+        check = access.attempt(request, lambda: access.service().start_check(**access.actor(request)))
         if check is not None:
-            doors.log(request, check, "Started a check.")
+            access.log(request, check, "Started a check.")
             messages.success(request, "The check has started. Its outcome appears on this page.")
         return redirect(HOME)
 
-    @doors.deed(Permission.CHECK)
+    @access.deed(Permission.CHECK)
     def verify_view(self, request: HttpRequest) -> HttpResponse:
         """Have a cluster verify the database."""
         by = request.user.get_username()
-        verification = doors.attempt(request, lambda: doors.service().start_verification(started_by=by))
+        verification = access.attempt(request, lambda: access.service().start_verification(started_by=by))
         if verification is not None:
-            doors.log(request, verification, "Started a verification.")
+            access.log(request, verification, "Started a verification.")
             messages.success(request, "The verification has started. Its outcome appears on this page.")
         return redirect(HOME)
 
-    @doors.deed(Permission.FREEZE)
+    @access.deed(Permission.FREEZE)
     def freeze_view(self, request: HttpRequest) -> HttpResponse:
         """Stop everything."""
         reason = request.POST.get("reason", "").strip() or "stopped in the admin"
-        doors.service().freeze(reason=reason, changed_by=request.user.get_username())
-        doors.log(request, Control(pk=1, frozen=True), "Stopped everything.")
+        access.service().freeze(reason=reason, changed_by=request.user.get_username())
+        access.log(request, Control(pk=1, frozen=True), "Stopped everything.")
         messages.warning(request, "Everything is stopped. What was being worked on is finished; nothing new begins.")
         return redirect(HOME)
 
-    @doors.deed(Permission.FREEZE)
+    @access.deed(Permission.FREEZE)
     def unfreeze_view(self, request: HttpRequest) -> HttpResponse:
         """Let it go on."""
-        doors.service().unfreeze(changed_by=request.user.get_username())
-        doors.log(request, Control(pk=1), "Let it go on.")
+        access.service().unfreeze(changed_by=request.user.get_username())
+        access.log(request, Control(pk=1), "Let it go on.")
         messages.success(request, "Cleaning up is possible again.")
         return redirect(HOME)
 
-    @doors.deed(Permission.MANAGE_SCHEDULES)
+    @access.deed(Permission.MANAGE_SCHEDULES)
     def start_view(self, request: HttpRequest) -> HttpResponse:
         """Let the schedules fire."""
         by = request.user.get_username()
-        service = AutomatedCleanupService(using=doors.database())
-        if doors.attempt(request, lambda: service.start_automated_service(started_by=by)) is not None:
-            doors.log(request, Control(pk=1), "Started the schedules.")
+        service = AutomatedCleanupService(using=access.database())
+        if access.attempt(request, lambda: service.start_automated_service(started_by=by)) is not None:
+            access.log(request, Control(pk=1), "Started the schedules.")
             messages.success(request, "The schedules are on.")
         return redirect(HOME)
 
-    @doors.deed(Permission.MANAGE_SCHEDULES)
+    @access.deed(Permission.MANAGE_SCHEDULES)
     def stop_view(self, request: HttpRequest) -> HttpResponse:
         """Let no schedule fire."""
-        AutomatedCleanupService(using=doors.database()).stop_automated_service(stopped_by=request.user.get_username())
-        doors.log(request, Control(pk=1), "Stopped the schedules.")
+        AutomatedCleanupService(using=access.database()).stop_automated_service(stopped_by=request.user.get_username())
+        access.log(request, Control(pk=1), "Stopped the schedules.")
         messages.success(request, "The schedules are off. What has begun goes on to its end.")
         return redirect(HOME)
 
-    @doors.deed(Permission.MANAGE_SCHEDULES)
+    @access.deed(Permission.MANAGE_SCHEDULES)
     def adopt_view(self, request: HttpRequest) -> HttpResponse:
         """Let work be done in a copy as in its original."""
-        for permissions in to_adopt(origin.interrupted(using=doors.database())):
-            doors.demand(request, permissions)
+        for permissions in to_adopt(origin.interrupted(using=access.database())):
+            access.demand(request, permissions)
         by = request.user.get_username()
-        AutomatedCleanupService(using=doors.database()).adopt_database(adopted_by=by)
-        doors.log(request, Control(pk=1), "Adopted this copy of the database.")
+        AutomatedCleanupService(using=access.database()).adopt_database(adopted_by=by)
+        access.log(request, Control(pk=1), "Adopted this copy of the database.")
         messages.success(request, "The copy was adopted. Schedules and interrupted runs work here from now on.")
         return redirect(HOME)
 
@@ -146,12 +146,12 @@ def _shown(found: dashboard.Overview) -> dict[str, Any]:
         "page_state": found.state,
         "frozen": found.frozen,
         "frozen_reason": safe(found.control.reason) if found.control else "",
-        "frozen_since": sentences.moment_text(found.control.changed_at) if found.control else "",
+        "frozen_since": wording.moment_text(found.control.changed_at) if found.control else "",
         "cluster_alive": found.cluster_alive,
         "service_started": found.started,
-        "check_text": sentences.last_check(found.check, outdated=known is not None and known.outdated),
+        "check_text": wording.last_check(found.check, outdated=known is not None and known.outdated),
         "checking": found.is_checking,
-        "verification_text": sentences.last_verification(verification),
+        "verification_text": wording.last_verification(verification),
         "verification": verification,
         "verifying": found.verifying is not None and found.cluster_alive,
         "decisions_open": f"{found.decisions.open:,} open",
@@ -194,13 +194,13 @@ def _run(run: Run, *, silent: bool) -> dict[str, Any]:
     return {
         "pk": run.pk,
         "what": "Cleanup" if run.kind == Run.Kind.CLEANUP else "Undo",
-        "state": sentences.run_status(run.status),
-        "level": states.run_level(run.status, failed=run.failed_applications),
-        "progress": sentences.run_progress(run, silent=silent),
+        "state": wording.run_status(run.status),
+        "level": badges.run_level(run.status, failed=run.failed_applications),
+        "progress": wording.run_progress(run, silent=silent),
         "numbers": numbers(run),
-        "outcome": sentences.run_outcome(run),
-        "when": sentences.moment_text(run.started_at or run.created_at),
-        "who": sentences.started(run.started_by, run.started_how),
+        "outcome": wording.run_outcome(run),
+        "when": wording.moment_text(run.started_at or run.created_at),
+        "who": wording.started(run.started_by, run.started_how),
     }
 
 
@@ -208,12 +208,12 @@ def _schedule(schedule: Schedule, found: dashboard.Overview) -> dict[str, Any]:
     overdue = schedule.name in found.overdue
     return {
         "pk": schedule.pk,
-        "name": sentences.schedule_name(schedule.name).capitalize(),
-        "cadence": sentences.cadence(schedule),
-        "last": sentences.moment_text(schedule.last_run),
-        "next": sentences.moment_text(schedule.next_run, otherwise="—"),
-        "state": sentences.schedule_state(enabled=schedule.enabled, started=found.started, overdue=overdue),
-        "level": states.schedule_level(enabled=schedule.enabled, started=found.started, overdue=overdue),
+        "name": wording.schedule_name(schedule.name).capitalize(),
+        "cadence": wording.cadence(schedule),
+        "last": wording.moment_text(schedule.last_run),
+        "next": wording.moment_text(schedule.next_run, otherwise="—"),
+        "state": wording.schedule_state(enabled=schedule.enabled, started=found.started, overdue=overdue),
+        "level": badges.schedule_level(enabled=schedule.enabled, started=found.started, overdue=overdue),
     }
 
 
@@ -222,6 +222,6 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "pk": alert.pk,
         "severity": alert.get_severity_display(),
         "message": safe(alert.message),
-        "since": sentences.moment_text(alert.first_seen),
+        "since": wording.moment_text(alert.first_seen),
         "acknowledged": alert.state == Alert.State.ACKNOWLEDGED,
     }

@@ -23,9 +23,9 @@ from cleanup import backends
 from cleanup.exceptions import CleanupError, GuardBlocked, GuardForbidden
 from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, putting
 from cleanup.guards.checks import is_lost
-from cleanup.guards.enforcement import applied_migrations, enforcement, installed, standings
-from cleanup.guards.obstacles import incomparable, obstacle, points_bound_by, told_points
+from cleanup.guards.guard_ddl import applied_migrations, enforcement, installed, standings
 from cleanup.guards.operations import PutGuard, ValidateGuard
+from cleanup.guards.violations import incomparable, obstacle, points_bound_by, told_points
 
 _MADE_IN: dict[str, str] = {migration: guard for guard, migration in MADE_BY.items()}
 

@@ -18,10 +18,10 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from cleanup.admin import doors, sentences
-from cleanup.names import safe
+from cleanup.admin import access, wording
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications
+from cleanup.text_safety import safe
 
 #: Entries that a list can be paged through.
 MOST_LISTED = 5_000
@@ -59,11 +59,11 @@ class Register(RegisterBase):
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Tell whether the person may look."""
-        return doors.may(request, Permission.LOOK)
+        return access.may(request, Permission.LOOK)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Tell whether the person may look."""
-        return doors.may(request, Permission.LOOK)
+        return access.may(request, Permission.LOOK)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """History is not added by hand."""
@@ -79,7 +79,7 @@ class Register(RegisterBase):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows of the database that all pages of ours show."""
-        return super().get_queryset(request).using(doors.database())
+        return super().get_queryset(request).using(access.database())
 
     def get_search_fields(self, request: HttpRequest) -> Any:
         """Offer the search wherever there is something to search by."""
@@ -91,7 +91,7 @@ class Register(RegisterBase):
         """Find by the application's name or id, where this is a list about applications; uses the index on its key."""
         if not self.application_field or not search_term:
             return super().get_search_results(request, queryset, search_term)
-        keys = applications.find(using=doors.database(), text=search_term)
+        keys = applications.find(using=access.database(), text=search_term)
         return queryset.filter(**{f"{self.application_field}__in": keys}), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -102,7 +102,7 @@ class Register(RegisterBase):
         if changelist is not None and self.application_field:
             rows = changelist.result_list
             labels = applications.labels(
-                using=doors.database(), keys={getattr(row, self.application_field) for row in rows}
+                using=access.database(), keys={getattr(row, self.application_field) for row in rows}
             )
             for row in rows:
                 row.application_label = labels.get(getattr(row, self.application_field), "")
@@ -125,11 +125,11 @@ class Register(RegisterBase):
 
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what every page of ours shows."""
-        return {"may": doors.permissions_of(request), "section": self.opts.model_name, "most_listed": MOST_LISTED}
+        return {"may": access.permissions_of(request), "section": self.opts.model_name, "most_listed": MOST_LISTED}
 
     def time(self, moment: datetime | None) -> str:
         """Tell a time in the person's zone."""
-        return sentences.moment_text(moment, otherwise="—")
+        return wording.moment_text(moment, otherwise="—")
 
 
 def application(row: Any, key: str) -> SafeString | str:

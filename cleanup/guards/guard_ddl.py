@@ -24,7 +24,7 @@ from cleanup.backends.query import pasteable, quote
 from cleanup.exceptions import DatabaseUnusable, GuardBlocked, GuardForbidden
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.guard_names import APP_LABEL, VALIDATED_BY, Guard
-from cleanup.guards.obstacles import incomparable, obstacle, points_bound_by, taken, told_points
+from cleanup.guards.violations import incomparable, obstacle, points_bound_by, taken, told_points
 from cleanup.references.key_types import looseness
 
 _ADOPT = "Create or adopt the tables first: manage.py migrate cleanup --fake-initial"

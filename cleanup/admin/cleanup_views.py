@@ -15,18 +15,18 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from cleanup import conf
-from cleanup.admin import doors, sentences
-from cleanup.admin.doors import Pages, page
-from cleanup.admin.drawing import Drawing, Side
+from cleanup.admin import access, wording
+from cleanup.admin.access import Pages, page
+from cleanup.admin.tree import Drawing, Side
 from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, TooLargeToPreview, UnknownObject
 from cleanup.models import Hold, Run
-from cleanup.names import safe
 from cleanup.permissions import CLEANING, Permission
 from cleanup.services.folders import applications
 from cleanup.services.merging import confirmation
 from cleanup.services.merging.consolidation import Inclusion
 from cleanup.services.merging.preview import Preview, is_large
 from cleanup.services.merging.preview import preview as preview_of
+from cleanup.text_safety import safe
 
 #: Applications that the buttons for the worst ones mean.
 FIRST = 10
@@ -51,10 +51,10 @@ class CleaningPages(Pages):
 
     # Looking.
 
-    @doors.needs(Permission.LOOK)
+    @access.needs(Permission.LOOK)
     def applications(self, request: HttpRequest) -> HttpResponse:
         """List the applications with duplicates, page by page, or those that a search finds."""
-        using, text, after = doors.database(), request.GET.get("q", ""), request.GET.get("after") or None
+        using, text, after = access.database(), request.GET.get("q", ""), request.GET.get("after") or None
         if text.strip():
             found = applications.affected_among(using=using, keys=applications.find(using=using, text=text))
             following = None
@@ -71,8 +71,8 @@ class CleaningPages(Pages):
                 "id": safe(row.application_id),
                 "label": safe(labels.get(row.application_id, "")),
                 "address": reverse("admin:cleanup_preview", args=[quote(row.application_id)]),
-                "roots": sentences.counted(row.roots, "top folder"),
-                "duplicates": sentences.counted(row.duplicates, "duplicate"),
+                "roots": wording.counted(row.roots, "top folder"),
+                "duplicates": wording.counted(row.duplicates, "duplicate"),
             }
             for row in found
         ]
@@ -86,23 +86,23 @@ class CleaningPages(Pages):
             following=following,
         )
 
-    @doors.needs(Permission.LOOK)
+    @access.needs(Permission.LOOK)
     def preview(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show one application's folders before and after, and what merges into what and why."""
         return self._preview(request, unquote(key))
 
     def _preview(self, request: HttpRequest, key: str, *, status: int = 200) -> HttpResponse:
         try:
-            found = preview_of(using=doors.database(), application_id=key)
+            found = preview_of(using=access.database(), application_id=key)
         except (InvalidKey, UnknownObject):
             raise Http404 from None
         except TooLargeToPreview as error:
             return self._too_large(request, key, error)
         except CleanupError as error:
-            messages.error(request, sentences.refusal(error))
+            messages.error(request, wording.refusal(error))
             return redirect("admin:cleanup_applications")
         codes = [obstacle.code for obstacle in found.obstacles]
-        label = applications.labels(using=doors.database(), keys=[key]).get(found.application_id, "")
+        label = applications.labels(using=access.database(), keys=[key]).get(found.application_id, "")
         return self.render(
             request,
             "preview",
@@ -112,42 +112,42 @@ class CleaningPages(Pages):
             shown_key=safe(found.application_id),
             label=safe(label),
             preview=found,
-            totals=sentences.totals(found, days=conf.rollback_days()),
-            groups=[sentences.group(group) for group in found.groups[:100]],
+            totals=wording.totals(found, days=conf.rollback_days()),
+            groups=[wording.group(group) for group in found.groups[:100]],
             groups_left_out=max(0, len(found.groups) - 100),
             linked=[
-                f"{safe(table)}: {sentences.counted(rows, 'record')}"
+                f"{safe(table)}: {wording.counted(rows, 'record')}"
                 for table, rows in sorted(found.references_moved.items())
             ],
-            obstacles=[sentences.obstacle(code) for code in codes],
+            obstacles=[wording.obstacle(code) for code in codes],
             held="held" in codes,
             **(_hold(found.application_id) if "held" in codes else {}),
             blocked=[code for code in codes if code != "held"],
             before=self._drawing(found, "before").part(),
             after=self._drawing(found, "after").part(),
-            before_count=sentences.counted(len(found.before), "folder"),
-            after_count=sentences.counted(len(found.after), "folder"),
+            before_count=wording.counted(len(found.before), "folder"),
+            after_count=wording.counted(len(found.after), "folder"),
             reason=request.POST.get("reason", request.GET.get("reason", "")),
             history=reverse("admin:cleanup_rollbackpoint_changelist", query={"q": found.application_id}),
         )
 
     def _too_large(self, request: HttpRequest, key: str, error: TooLargeToPreview) -> HttpResponse:
         """Say that the plan cannot be shown here, and offer the cleanup all the same."""
-        label = applications.labels(using=doors.database(), keys=[key]).get(key, "")
+        label = applications.labels(using=access.database(), keys=[key]).get(key, "")
         return self.render(
             request,
             "too_large",
             title=f"Folders of {safe(label) or 'an application'}",
             key=key,
             shown_key=safe(key),
-            limit=sentences.counted(error.limit, "folder"),
+            limit=wording.counted(error.limit, "folder"),
             command=safe(error.command),
-            undo=sentences.undo_for(conf.rollback_days(), now=timezone.now()),
+            undo=wording.undo_for(conf.rollback_days(), now=timezone.now()),
             reason=request.POST.get("reason", request.GET.get("reason", "")),
             **_hold(key),
         )
 
-    @doors.needs(Permission.LOOK)
+    @access.needs(Permission.LOOK)
     def part(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show a part of a tree: within the page where a script asks, else as a page of its own."""
         side, folder = request.GET.get("side"), request.GET.get("folder", "")
@@ -155,13 +155,13 @@ class CleaningPages(Pages):
         if side not in ("before", "after") or not start.isdecimal() or len(start) > 9:
             raise Http404
         try:
-            found = preview_of(using=doors.database(), application_id=unquote(key))
+            found = preview_of(using=access.database(), application_id=unquote(key))
         except CleanupError:
             raise Http404 from None
         drawn = self._drawing(found, cast("Side", side)).part(folder=folder, start=int(start))
         if request.headers.get("x-requested-with") == "XMLHttpRequest":
             return HttpResponse(drawn)
-        name = sentences.folder_name(found.folders[folder].name) if folder in found.folders else "Top folders"
+        name = wording.folder_name(found.folders[folder].name) if folder in found.folders else "Top folders"
         return self.render(
             request,
             "part",
@@ -178,7 +178,7 @@ class CleaningPages(Pages):
 
     # Confirming.
 
-    @doors.needs(*CLEANING)
+    @access.needs(*CLEANING)
     def clean_up(self, request: HttpRequest) -> HttpResponse:
         """Show what a cleanup of the selected applications would do, or of the worst that can be cleaned up.
 
@@ -188,7 +188,7 @@ class CleaningPages(Pages):
             return self._start(request)
         keys, first = request.GET.getlist("application"), request.GET.get("first", "")
         if "signed_out" in request.GET:
-            messages.warning(request, sentences.not_done(signed_out=True))
+            messages.warning(request, wording.not_done(signed_out=True))
         if not keys and first.isdecimal() and len(first) <= 3 and 1 <= int(first) <= confirmation.MOST:
             return self._worst(request, int(first))
         if request.GET.get("from") == "preview" and len(keys) == 1:
@@ -196,14 +196,14 @@ class CleaningPages(Pages):
             return redirect(reverse("admin:cleanup_preview", args=[quote(keys[0])], query=reason))
         return _wrong_number(request, keys) or self._chosen(request, keys)
 
-    @doors.needs(Permission.CHECK, *CLEANING)
+    @access.needs(Permission.CHECK, *CLEANING)
     def dry_run(self, request: HttpRequest) -> HttpResponse:
         """Show what a cleanup of the worst ten that can be cleaned up would do, and nothing else."""
         return self._worst(request, FIRST, dry_run=True)
 
     def _worst(self, request: HttpRequest, number: int, *, dry_run: bool = False) -> HttpResponse:
-        using = doors.database()
-        found = doors.attempt(request, lambda: confirmation.worst(using=using, number=number))
+        using = access.database()
+        found = access.attempt(request, lambda: confirmation.worst(using=using, number=number))
         if found is None:
             return redirect("admin:cleanup_applications")
         if not found:
@@ -211,13 +211,13 @@ class CleaningPages(Pages):
                 request,
                 "clean_up",
                 title=_title(dry_run=dry_run),
-                why=sentences.none_to_clean_up(confirmation.why_none(using=using)),
+                why=wording.none_to_clean_up(confirmation.why_none(using=using)),
             )
         return self._confirmation(request, found, dry_run=dry_run, worst=True)
 
     def _chosen(self, request: HttpRequest, keys: list[str], *, status: int = 200) -> HttpResponse:
-        using = doors.database()
-        found = doors.attempt(request, lambda: confirmation.prospects(using=using, applications=keys))
+        using = access.database()
+        found = access.attempt(request, lambda: confirmation.prospects(using=using, applications=keys))
         if found is None:
             return redirect("admin:cleanup_applications")
         return self._confirmation(request, found, status=status)
@@ -231,7 +231,7 @@ class CleaningPages(Pages):
         dry_run: bool = False,
         worst: bool = False,
     ) -> HttpResponse:
-        using = doors.database()
+        using = access.database()
         labels = applications.labels(using=using, keys=[row.application_id for row in found])
         rows = [
             {
@@ -248,11 +248,11 @@ class CleaningPages(Pages):
         ahead = [row for row in found if row.goes_ahead]
         folders, files = sum(row.folders_removed for row in ahead), sum(row.files_moved for row in ahead)
         totals = [
-            *([sentences.worst(len(found))] if worst else []),
-            f"{sentences.counted(len(ahead), 'application')} will be cleaned up.",
-            sentences.merged(folders, files),
-            sentences.NOTHING_DELETED,
-            sentences.undo_for(conf.rollback_days(), now=timezone.now()),
+            *([wording.worst(len(found))] if worst else []),
+            f"{wording.counted(len(ahead), 'application')} will be cleaned up.",
+            wording.merged(folders, files),
+            wording.NOTHING_DELETED,
+            wording.undo_for(conf.rollback_days(), now=timezone.now()),
         ]
         if not ahead:
             totals = ["None of these applications can be cleaned up now."]
@@ -273,7 +273,7 @@ class CleaningPages(Pages):
         keys, hashes = request.POST.getlist("application"), request.POST.getlist("plan_hash")
         held = bool(request.POST.get("include_held"))
         one = request.POST.get("from") == "preview" and len(keys) == 1
-        using = doors.database()
+        using = access.database()
 
         def start() -> Run:
             wanted = one and bool(request.POST.get("include_large"))
@@ -281,12 +281,12 @@ class CleaningPages(Pages):
             now = confirmation.prospects(using=using, applications=keys, include=Inclusion(held=held))
             if not large:
                 confirmation.refuse_if_stale(now=now, confirmed=dict(zip(keys, hashes, strict=False)))
-            return doors.service().start_cleanup(
+            return access.service().start_cleanup(
                 applications=[prospect.application_id for prospect in now],
                 include_held=held,
                 include_large=large,
                 reason=request.POST.get("reason", ""),
-                **doors.actor(request),
+                **access.actor(request),
             )
 
         if refused := _wrong_number(request, keys):
@@ -294,19 +294,19 @@ class CleaningPages(Pages):
         try:
             run = start()
         except StalePlan as error:
-            messages.error(request, sentences.refusal(error))
+            messages.error(request, wording.refusal(error))
             return self._preview(request, keys[0], status=409) if one else self._chosen(request, keys, status=409)
         except CleanupError as error:
-            messages.error(request, sentences.refusal(error))
+            messages.error(request, wording.refusal(error))
             return redirect("admin:cleanup_control_changelist")
-        doors.log(request, run, f"Started a cleanup of {sentences.counted(len(keys), 'application')}.")
+        access.log(request, run, f"Started a cleanup of {wording.counted(len(keys), 'application')}.")
         messages.success(request, "The cleanup has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)
 
-    @doors.needs(Permission.CLEAN_EVERYTHING)
+    @access.needs(Permission.CLEAN_EVERYTHING)
     def clean_up_everything(self, request: HttpRequest) -> HttpResponse:
         """Ask for the number of applications to be typed in; start a cleanup of all when it is right."""
-        aside = confirmation.why_none(using=doors.database())
+        aside = confirmation.why_none(using=access.database())
         total = aside.affected - aside.held - aside.large  # a run tries again what was refused
         wrong = False
         if request.method == "POST":
@@ -319,10 +319,10 @@ class CleaningPages(Pages):
             "clean_up_everything",
             title="Clean up everything?",
             total=total,
-            total_text=sentences.counted(total, "application"),
-            aside=sentences.left_aside(aside.held + aside.large),
-            undo=sentences.undo_for(conf.rollback_days(), now=timezone.now()),
-            nothing_deleted=sentences.NOTHING_DELETED,
+            total_text=wording.counted(total, "application"),
+            aside=wording.left_aside(aside.held + aside.large),
+            undo=wording.undo_for(conf.rollback_days(), now=timezone.now()),
+            nothing_deleted=wording.NOTHING_DELETED,
             wrong=wrong,
             reason=request.POST.get("reason", request.GET.get("reason", "")),
             status=422 if wrong else 200,
@@ -330,18 +330,18 @@ class CleaningPages(Pages):
 
     def _start_everything(self, request: HttpRequest, total: int) -> HttpResponse:
         reason = request.POST.get("reason", "")
-        run = doors.attempt(request, lambda: doors.service().start_cleanup(reason=reason, **doors.actor(request)))
+        run = access.attempt(request, lambda: access.service().start_cleanup(reason=reason, **access.actor(request)))
         if run is None:
             return redirect("admin:cleanup_control_changelist")
-        doors.log(request, run, f"Started a cleanup of everything ({sentences.counted(total, 'application')}).")
+        access.log(request, run, f"Started a cleanup of everything ({wording.counted(total, 'application')}).")
         messages.success(request, "The cleanup has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)
 
 
 def _hold(key: str) -> dict[str, Any]:
     """Return the application's hold, and what is to be said about it."""
-    hold = Hold.objects.using(doors.database()).filter(application_key=key).first()
-    return {"hold": hold, "held_since": sentences.hold(hold)} if hold else {}
+    hold = Hold.objects.using(access.database()).filter(application_key=key).first()
+    return {"hold": hold, "held_since": wording.hold(hold)} if hold else {}
 
 
 def _title(*, dry_run: bool) -> str:
@@ -352,12 +352,12 @@ def _wrong_number(request: HttpRequest, keys: Sequence[str]) -> HttpResponse | N
     """Lead back to the list where nothing was selected, or more than can be confirmed together."""
     if 1 <= len(keys) <= confirmation.MOST:
         return None
-    messages.error(request, sentences.wrong_number(len(keys), most=confirmation.MOST))
+    messages.error(request, wording.wrong_number(len(keys), most=confirmation.MOST))
     place = {name: request.GET[name] for name in ("q", "after") if request.GET.get(name)}
     return redirect(reverse("admin:cleanup_applications", query=place or None))
 
 
 def _prospect(row: confirmation.Prospect) -> str:
     if row.obstacle:
-        return sentences.obstacle(row.obstacle)
-    return sentences.merged(row.folders_removed, row.files_moved) if row.folders_removed else "There is nothing to do."
+        return wording.obstacle(row.obstacle)
+    return wording.merged(row.folders_removed, row.files_moved) if row.folders_removed else "There is nothing to do."

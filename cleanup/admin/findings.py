@@ -6,11 +6,11 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from cleanup.admin import doors, sentences, states
-from cleanup.admin.registers import Register, application, link, list_link
+from cleanup.admin import access, badges, wording
+from cleanup.admin.base import Register, application, link, list_link
 from cleanup.models import Finding, Verification
-from cleanup.names import safe
 from cleanup.services.integrity.findings import CODES
+from cleanup.text_safety import safe
 
 
 @admin.register(Verification)
@@ -33,11 +33,11 @@ class VerificationAdmin(Register):
     @admin.display(description="outcome")
     def outcome(self, verification: Verification) -> Any:
         if verification.ended_at is None:
-            return states.badge("unknown", "not finished")
+            return badges.badge("unknown", "not finished")
         return (
-            states.badge("good", "passed: no errors")
+            badges.badge("good", "passed: no errors")
             if verification.passed
-            else states.badge("attention", "errors were found")
+            else badges.badge("attention", "errors were found")
         )
 
     @admin.display(description="problems found")
@@ -45,7 +45,7 @@ class VerificationAdmin(Register):
         total = sum(verification.counts.values())
         if not total:
             return "none"
-        return list_link(Finding, sentences.counted(total, "problem"), verification__id__exact=verification.pk)
+        return list_link(Finding, wording.counted(total, "problem"), verification__id__exact=verification.pk)
 
     @admin.display(description="started by")
     def who(self, verification: Verification) -> str:
@@ -60,7 +60,7 @@ class ProblemKind(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the kinds."""
-        return [(code, sentences.finding(code)) for code in CODES]
+        return [(code, wording.finding(code)) for code in CODES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
         """Return the problems of the chosen kind."""
@@ -85,12 +85,12 @@ class FindingAdmin(Register):
         listing = request.resolver_match is not None and request.resolver_match.url_name == "cleanup_finding_changelist"
         if not listing or "verification__id__exact" in request.GET:
             return findings
-        latest = Verification.objects.using(doors.database()).filter(ended_at__isnull=False).order_by("-id")
+        latest = Verification.objects.using(access.database()).filter(ended_at__isnull=False).order_by("-id")
         return findings.filter(verification__in=latest.values("pk")[:1])
 
     @admin.display(description="problem")
     def problem(self, found: Finding) -> str:
-        return sentences.finding(found.code)
+        return wording.finding(found.code)
 
     @admin.display(description="how bad")
     def how_bad(self, found: Finding) -> str:

@@ -14,11 +14,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api.endpoint import Endpoint
-from cleanup.api.fields import Input, QueryNumber
+from cleanup.api.base import Endpoint
+from cleanup.api.serializer_fields import Input, QueryNumber
 from cleanup.exceptions import UnknownObject
 
-_SALT = "cleanup.api.pages"
+_SALT = "cleanup.api.pagination"
 
 MOST = 500
 

@@ -19,12 +19,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cleanup import conf
-from cleanup.api import keys
+from cleanup.api import idempotency_keys
 from cleanup.api.authentication import AUTHENTICATION
-from cleanup.api.fields import UUID_FORM, Input, key_text
-from cleanup.api.parsing import StrictParser
+from cleanup.api.exception_handler import Invalid, ProblemRenderer, answer
+from cleanup.api.parsers import StrictParser
 from cleanup.api.permissions import Asks
-from cleanup.api.problems import Invalid, ProblemRenderer, answer
+from cleanup.api.serializer_fields import UUID_FORM, Input, key_text
 from cleanup.api.throttles import Limit
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.folder_tables import folder_tables
@@ -121,17 +121,17 @@ class Endpoint(APIView):
 
     def at_once(self, act: Callable[[], Response], *, secrets: Iterable[str] = ()) -> Response:
         """Do what takes a moment. Raises KeyReused, and what ``act`` raises."""
-        asked = keys.asked(self.request, secrets=secrets)
+        asked = idempotency_keys.asked(self.request, secrets=secrets)
         return act() if asked is None else idempotency.at_once(asked, act, using=self.using)
 
     def claimed(self, act: Callable[[], Response]) -> Response:
         """Do what takes longer and writes no run. Raises KeyReused, InProgress, and what ``act`` raises."""
-        asked = keys.asked(self.request)
+        asked = idempotency_keys.asked(self.request)
         return act() if asked is None else idempotency.claimed(asked, act, using=self.using)
 
     def claimed_with(self, start: Callable[[], Run], act: Callable[[Run], Response]) -> Response:
         """Start a run and work at it; raises as ``claimed``. After an interruption ``act`` is given the same run."""
-        asked = keys.asked(self.request)
+        asked = idempotency_keys.asked(self.request)
         if asked is None:
             return act(start())
         return idempotency.claimed_with(asked, start, act, using=self.using)

@@ -21,13 +21,13 @@ from rich.text import Text
 from cleanup import conf
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError, Declined, MisconfiguredSetting, UsageError
-from cleanup.management.failures import Failure, failure_of, interrupted_run
-from cleanup.management.location import location
+from cleanup.management.database_url import location
+from cleanup.management.errors import Failure, failure_of, interrupted_run
 from cleanup.management.log_lines import kept_off_terminals
 from cleanup.management.terminal import RunProgress, console, say
-from cleanup.names import safe
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.errors import RUN_AT_WORK
+from cleanup.text_safety import safe
 
 DONE, FOUND, REFUSED = 0, 1, 3
 #: The verbosity that has log lines on a terminal, too.

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from django.db import connections
 
-from cleanup.names import safe
+from cleanup.text_safety import safe
 
 _SCHEMES = {"postgresql": "postgresql", "sqlite": "sqlite"}
 

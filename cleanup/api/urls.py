@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from cleanup.api.views import alerts, applications, findings, holds, manual, operations, points, runs, schedules, tokens
+from cleanup.api.views import alerts, applications, findings, holds, operations, points, runs, schedules, schema, tokens
 
 #: Route, view, name.
 ROUTES: tuple[tuple[str, Any, str], ...] = (
@@ -51,8 +51,8 @@ ROUTES: tuple[tuple[str, Any, str], ...] = (
     ("holds/<str:application_id>", holds.OneHold, "hold"),
     ("tokens", tokens.Tokens, "tokens"),
     ("tokens/<str:token_id>", tokens.OneToken, "token"),
-    ("schema", manual.Schema, "schema"),
-    ("docs", manual.TryIt, "docs"),
+    ("schema", schema.Schema, "schema"),
+    ("docs", schema.TryIt, "docs"),
 )
 
 
@@ -61,5 +61,5 @@ def patterns() -> Iterator[URLPattern]:
     for route, view, name in ROUTES:
         yield path(route, view.as_view(), name=name)
         yield path(f"{route}/", view.as_view())
-    yield path("", manual.Nowhere.as_view())
-    yield path("<path:nowhere>", manual.Nowhere.as_view())
+    yield path("", schema.Nowhere.as_view())
+    yield path("<path:nowhere>", schema.Nowhere.as_view())

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from cleanup.exceptions import CleanupError
 from cleanup.models import ConsistencyCheck, Hold, Result, RollbackPoint, Run, Schedule, Verification
-from cleanup.names import safe
 from cleanup.queries import SetAside
 from cleanup.services.folders.history import FolderEvent
 from cleanup.services.merging.preview import Fate, FolderPreview, GroupPreview, Preview, Reason
+from cleanup.text_safety import safe
 
 NOTHING_DELETED = "Nothing is deleted from any file."
 

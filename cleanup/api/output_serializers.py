@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from cleanup.api.fields import Key
+from cleanup.api.serializer_fields import Key
 
 Any_ = serializers.Serializer[Any]
 
