@@ -19,6 +19,8 @@ from cleanup.backends.catalogue import quoted
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _PLACE = re.compile("%s|%%")
+#: A comment, an identifier, a literal, or the end of a line.
+_LINE_ENDS = re.compile(r"""--[^\n]*|"[^"]*"|'[^']*'|\n""")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]{0,49}")
 
 
@@ -80,7 +82,9 @@ def _filled(line: str, matches: Sequence[re.Match[str]], slots: "Mapping[str, st
     for match in matches:
         slot = slots[match[1]]
         value = slot.text if isinstance(slot, Query) else str(slot)
-        pieces += [line[end : match.start()], value.replace("\n", indent)]
+        if "\n" in value:  # what stands in quotes is not ours to indent
+            value = _LINE_ENDS.sub(lambda found: indent if found[0] == "\n" else found[0], value)
+        pieces += [line[end : match.start()], value]
         end = match.end()
     filled = "".join([*pieces, line[end:]])
     return filled if filled.strip() else None

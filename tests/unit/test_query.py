@@ -24,6 +24,12 @@ class TestBlock:
         inner = block("SELECT 1\n  FROM t")
         assert block("a AS (\n    {inner}\n)", inner=inner).text == "a AS (\n    SELECT 1\n      FROM t\n)"
 
+    def test_leaves_quoted_lines_as_they_are(self):
+        inner = block("SELECT {column}\n  -- it's\n  FROM t\n WHERE c = 'a\nb'", column=quote("c\nd"))
+        assert block("(\n  {inner}\n)", inner=inner).text == (
+            """(\n  SELECT "c\nd"\n    -- it's\n    FROM t\n   WHERE c = 'a\nb'\n)"""
+        )
+
     def test_leaves_out_a_line_with_nothing_but_empty_slots(self):
         assert block("SELECT 1\n {where}\n LIMIT 2", where="").text == "SELECT 1\n LIMIT 2"
 
