@@ -108,21 +108,40 @@ class CollisionSql(Room, ABC):
             )
             for number, change in enumerate(judged.changes)
         ]
-        ctes.append(block("spared AS MATERIALIZED ({keys})", keys=self._spared(judged, number=table)))
         keys = self._listed("__k", judged.key)
-        touched = " UNION ".join(f"SELECT {keys} FROM change{number}" for number in changes)
-        ctes.append(Query(f"touched AS MATERIALIZED ({touched})"))
-        ctes.append(Query(f"stored AS ({self._stored(judged)})"))
+        ctes.append(
+            block(
+                """
+                spared AS MATERIALIZED (
+                  {spared}
+                ),
+                touched AS MATERIALIZED (
+                  {touched}
+                ),
+                stored AS (
+                  {stored}
+                )
+                """,
+                spared=self._spared(judged, number=table),
+                touched=" UNION ".join(f"SELECT {keys} FROM change{number}" for number in changes),
+                stored=self._stored(judged),
+            )
+        )
         last = "stored"
         for number, layer in enumerate(self._generated(judged.table)):
             computed = ", ".join(f"({_bare(column.expression)}) AS {quote(column.name)}" for column in layer)
             ctes.append(Query(f"computed{number} AS (SELECT __s.*, {computed} FROM {last} AS __s)"))
             last = f"computed{number}"
-        ranks = self._listed("__r", judged.changes)
         ctes.append(
-            Query(
-                f"images AS MATERIALIZED (SELECT __s.*, row_number() OVER (ORDER BY __point, {ranks}, __key) AS __place"
-                f" FROM {last} AS __s)"
+            block(
+                """
+                images AS MATERIALIZED (
+                  SELECT __s.*, row_number() OVER (ORDER BY __point, {ranks}, __key) AS __place
+                    FROM {last} AS __s
+                )
+                """,
+                ranks=self._listed("__r", judged.changes),
+                last=last,
             )
         )
         rules = joined("\nUNION ALL\n", (self._rule(judged, number) for number in range(len(judged.rules))))
@@ -131,7 +150,7 @@ class CollisionSql(Room, ABC):
     def _listed(self, name: str, several: Sequence[object]) -> str:
         return ", ".join(f"{name}{place}" for place in range(len(several)))
 
-    def _stored(self, judged: Judged) -> str:
+    def _stored(self, judged: Judged) -> Query:
         """Return the rows that change, as they will be; what is generated comes after."""
         table, changes = judged.table, judged.changes
         columns = [
@@ -153,9 +172,19 @@ class CollisionSql(Room, ABC):
             ]
             now = f"t.{quote(column.name)}"
             columns.append(f"CASE {' '.join(cases)} ELSE {now} END AS {quote(column.name)}" if cases else now)
-        joins = [f"FROM touched AS k JOIN {self.relation(table.name)} AS t ON {self._same('t', 'k', judged)}"]
-        joins += [f"LEFT JOIN change{n} AS c{n} ON {self._same('t', f'c{n}', judged)}" for n in range(len(changes))]
-        return f"SELECT {', '.join(columns)} {' '.join(joins)}"
+        joins = [f"LEFT JOIN change{n} AS c{n} ON {self._same('t', f'c{n}', judged)}" for n in range(len(changes))]
+        return block(
+            """
+            SELECT {columns}
+              FROM touched AS k
+              JOIN {table} AS t ON {same}
+              {changes}
+            """,
+            columns=joined(",\n       ", columns),
+            table=self.relation(table.name),
+            same=self._same("t", "k", judged),
+            changes=joined("\n", joins),
+        )
 
     def _same(self, table: str, rows: str, judged: Judged) -> str:
         return " AND ".join(f"{table}.{quote(column)} = {rows}.__k{place}" for place, column in enumerate(judged.key))
@@ -174,7 +203,7 @@ class CollisionSql(Room, ABC):
 
     # The rules.
 
-    def _rule(self, judged: Judged, number: int) -> str:
+    def _rule(self, judged: Judged, number: int) -> Query:
         rule = judged.rules[number]
         if isinstance(rule, Check):
             return self._broken(judged, number, rule)
@@ -182,73 +211,119 @@ class CollisionSql(Room, ABC):
             return self._alike(judged, number, rule)
         return self._excluded(judged, number, rule)
 
-    def _placed(self, judged: Judged, unique: UniqueKey) -> str:
+    def _placed(self, judged: Judged, unique: UniqueKey) -> Query:
         """Return the images that a unique key binds, with its parts."""
-        return (
-            f"SELECT CASE WHEN __gone = 1 THEN -1 ELSE __place END AS __place, __point, __key, __moves, __gone,"
-            f" {self._told(judged)}, {self._parts(unique)} FROM images AS {self._alias(judged)}"
-            f" WHERE {self._bound(unique)}"
+        return block(
+            """
+            SELECT CASE WHEN __gone = 1 THEN -1 ELSE __place END AS __place, __point, __key, __moves, __gone,
+                   {told}, {parts}
+              FROM images AS {alias}
+             WHERE {bound}
+            """,
+            told=self._told(judged),
+            parts=self._parts(unique),
+            alias=self._alias(judged),
+            bound=self._bound(unique),
         )
 
-    def _staying(self, judged: Judged, unique: UniqueKey, condition: str, *, join: str = "JOIN") -> str:
+    def _staying(self, judged: Judged, unique: UniqueKey, condition: str, *, join: str = "JOIN") -> Query:
         """Return how to find the rows that stay: those of the table that an image ``__i`` meets."""
-        alias = self._alias(judged)
-        moving = f"NOT EXISTS (SELECT 1 FROM images AS k WHERE k.__gone = 0 AND {self._same(alias, 'k', judged)})"
-        return (
-            f"{join} {self.relation(judged.table.name)} AS {alias}"
-            f" ON {condition} AND {self._bound(unique)} AND {moving}"
+        return block(
+            """
+            {join} {table} AS {alias}
+                ON {condition} AND {bound}
+               AND NOT EXISTS (SELECT 1 FROM images AS k WHERE k.__gone = 0 AND {same})
+            """,
+            join=join,
+            table=self.relation(judged.table.name),
+            alias=self._alias(judged),
+            condition=condition,
+            bound=self._bound(unique),
+            same=self._same(self._alias(judged), "k", judged),
         )
 
-    def _alike(self, judged: Judged, number: int, unique: UniqueKey) -> str:
+    def _alike(self, judged: Judged, number: int, unique: UniqueKey) -> Query:
         every = range(len(unique.parts))
+        of_siblings = number in judged.siblings
         family = judged.siblings.get(number, tuple(every))
-        alias = self._alias(judged)
-        keys = ", ".join(f"__u{place}" for place in family)
-        key = self._cells([f"{alias}.{quote(column)}" for column in judged.key])
         meeting = " AND ".join(self._equal(unique, place) for place in family) or "1 = 1"
-        join = "JOIN" if number in judged.siblings else self._nested()
-        standing = (
-            f"SELECT 0, NULL, {key}, 0, 0, {self._told(judged)}, {self._parts(unique)}"
-            f" FROM (SELECT DISTINCT {keys} FROM placed) AS __i"
-            f" {self._staying(judged, unique, meeting, join=join)}"
-        )
-        alike = ", ".join(self._ordered(unique, place) for place in every)
-        related = ", ".join(self._ordered(unique, place) for place in family)
-        wanted = "__most > 1" if number in judged.siblings else "__number > 1 AND __gone = 0"
-        return (
-            f"SELECT {number} AS __rule, __alike, __family, __place, {self._no_rival()} AS __rival, __point, __key,"
-            f" __moves, __body, __cells FROM (SELECT __c.*, max(__number) OVER (PARTITION BY __family) AS __most"
-            f" FROM (SELECT __p.*, dense_rank() OVER (ORDER BY {alike}) AS __alike,"
-            f" dense_rank() OVER (ORDER BY {related}) AS __family, sum(1 - __gone) OVER (PARTITION BY {alike})"
-            f" AS __number FROM (WITH placed AS MATERIALIZED ({self._placed(judged, unique)})"
-            f" SELECT * FROM placed UNION ALL {standing}) AS __p) AS __c) AS __m WHERE {wanted}"
+        return block(
+            """
+            SELECT {number} AS __rule, __alike, __family, __place, {no_rival} AS __rival, __point, __key, __moves,
+                   __body, __cells
+              FROM (
+                SELECT __c.*, max(__number) OVER (PARTITION BY __family) AS __most
+                  FROM (
+                    SELECT __p.*, dense_rank() OVER (ORDER BY {alike}) AS __alike,
+                           dense_rank() OVER (ORDER BY {related}) AS __family,
+                           sum(1 - __gone) OVER (PARTITION BY {alike}) AS __number
+                      FROM (
+                        WITH placed AS MATERIALIZED (
+                          {placed}
+                        )
+                        SELECT * FROM placed
+                         UNION ALL
+                        SELECT 0, NULL, {key}, 0, 0, {told}, {parts}
+                          FROM (SELECT DISTINCT {keys} FROM placed) AS __i
+                          {staying}
+                           ) AS __p
+                       ) AS __c
+                   ) AS __m
+             WHERE {wanted}
+            """,
+            number=number,
+            no_rival=self._no_rival(),
+            alike=", ".join(self._ordered(unique, place) for place in every),
+            related=", ".join(self._ordered(unique, place) for place in family),
+            placed=self._placed(judged, unique),
+            key=self._cells([f"{self._alias(judged)}.{quote(column)}" for column in judged.key]),
+            told=self._told(judged),
+            parts=self._parts(unique),
+            keys=", ".join(f"__u{place}" for place in family),
+            staying=self._staying(judged, unique, meeting, join="JOIN" if of_siblings else self._nested()),
+            wanted="__most > 1" if of_siblings else "__number > 1 AND __gone = 0",
         )
 
-    def _excluded(self, judged: Judged, number: int, rule: UniqueKey) -> str:
-        names = ["__place", "__point", "__key", "__moves", "__body", "__cells"]
-        mine = ", ".join(f"__i.{name}" for name in names[1:])
-        alone = ", ".join([*names, self._listed("__u", rule.parts)])
-        among = " AND ".join(
-            f"__i.__u{place} {operator} __o.__u{place}" for place, operator in enumerate(rule.operators)
-        )
-        beside = " AND ".join(
-            f"({_bare(part)}) {operator} __i.__u{place}"
-            for place, (part, operator) in enumerate(zip(rule.parts, rule.operators, strict=True))
-        )
-        return (
-            f"SELECT {number}, 0, 0, __place, __rival, {', '.join(names[1:])} FROM ("
-            f"WITH placed AS MATERIALIZED ({self._placed(judged, rule)})"
-            f" SELECT __i.__place, __o.__place AS __rival, {mine} FROM placed AS __i JOIN placed AS __o"
-            f" ON __o.__place < __i.__place AND __o.__gone = 0 AND __i.__gone = 0 AND {among}"
-            f" UNION ALL SELECT __i.__place, 0, {mine} FROM (SELECT {alone}"
-            f" FROM placed WHERE __gone = 0) AS __i {self._staying(judged, rule, beside)}) AS __e"
+    def _excluded(self, judged: Judged, number: int, rule: UniqueKey) -> Query:
+        parts = list(enumerate(zip(rule.parts, rule.operators, strict=True)))
+        beside = " AND ".join(f"({_bare(part)}) {operator} __i.__u{place}" for place, (part, operator) in parts)
+        return block(
+            """
+            SELECT {number}, 0, 0, __place, __rival, __point, __key, __moves, __body, __cells
+              FROM (
+                WITH placed AS MATERIALIZED (
+                  {placed}
+                )
+                SELECT __i.__place, __o.__place AS __rival, __i.__point, __i.__key, __i.__moves, __i.__body, __i.__cells
+                  FROM placed AS __i
+                  JOIN placed AS __o ON __o.__place < __i.__place AND __o.__gone = 0 AND __i.__gone = 0 AND {among}
+                 UNION ALL
+                SELECT __i.__place, 0, __i.__point, __i.__key, __i.__moves, __i.__body, __i.__cells
+                  FROM (SELECT __place, __point, __key, __moves, __body, __cells, {keys}
+                          FROM placed
+                         WHERE __gone = 0) AS __i
+                  {staying}
+                   ) AS __e
+            """,
+            number=number,
+            placed=self._placed(judged, rule),
+            among=" AND ".join(f"__i.__u{place} {operator} __o.__u{place}" for place, (_, operator) in parts),
+            keys=self._listed("__u", rule.parts),
+            staying=self._staying(judged, rule, beside),
         )
 
-    def _broken(self, judged: Judged, number: int, check: Check) -> str:
-        within = f" AND ({_bare(check.predicate)})" if check.predicate else ""
-        return (
-            f"SELECT {number}, 0, 0, __place, 0, __point, __key, __moves, {self._told(judged)}"
-            f" FROM images AS {self._alias(judged)} WHERE __gone = 0{within} AND NOT ({_bare(check.expression)})"
+    def _broken(self, judged: Judged, number: int, check: Check) -> Query:
+        return block(
+            """
+            SELECT {number}, 0, 0, __place, 0, __point, __key, __moves, {told}
+              FROM images AS {alias}
+             WHERE __gone = 0 AND {within} AND NOT ({expression})
+            """,
+            number=number,
+            told=self._told(judged),
+            alias=self._alias(judged),
+            within=f"({_bare(check.predicate)})" if check.predicate else "1 = 1",
+            expression=_bare(check.expression),
         )
 
     # Fragments. Within them the columns of the table, or of its images, are known by their bare names.
