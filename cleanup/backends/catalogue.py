@@ -138,6 +138,8 @@ class ForeignKey:
     """It can be deferred to the end of the transaction (on SQLite every foreign key can)."""
     enforced: bool = True
     match_full: bool = False
+    validated: bool = True
+    """It holds for the rows that were there before it, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ kind of thing, is the host's: it stands for nothing, and is never touched.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from cleanup.backends.catalogue import TableName
+from cleanup.backends.catalogue import Catalogue, TableName
 from cleanup.backends.folders import FolderSql, Looseness
 from cleanup.backends.predicates import column_of, conditions_of
 from cleanup.backends.query import Query, block, quote
@@ -57,19 +57,10 @@ class IndexFound:
     predicate: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFound:
-    """A foreign key of the mapped tables."""
-
-    table: TableName
-    name: str
-    pairs: frozenset[tuple[str, str]]
-    target: TableName
-    validated: bool
-
-
 class GuardSql(FolderSql):
     """What enforcing the guards needs to know and to say; what differs between databases is in the subclasses."""
+
+    catalogue: ClassVar[type[Catalogue]]
 
     def __init__(
         self,
@@ -268,7 +259,9 @@ class GuardSql(FolderSql):
             for guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
                 if (standing := self._as_index(guard, index)) is not None:
                     yield guard, standing
-        for key in self._foreign_keys():
+        # As they are now, whatever was known of them before.
+        for key in self.catalogue(self.session.connection).foreign_keys_of((self.folder_table, self.file_table)):
+            own_pairs = set(zip(key.columns, key.target_columns, strict=True))
             for guard, table, column, owner in (
                 (
                     Guard.PARENT_APPLICATION,
@@ -279,7 +272,7 @@ class GuardSql(FolderSql):
                 (Guard.FILE_APPLICATION, self.file_table, self.tables.file_folder, self.tables.file_application),
             ):
                 pairs = {(column, self.tables.folder_key.column), (owner, self.tables.folder_application)}
-                if key.table == table and key.target == self.folder_table and key.pairs == pairs:
+                if key.table == table and key.target == self.folder_table and own_pairs == pairs:
                     yield guard, Standing(key.name, table, ours=key.name == guard, whole=key.validated)
         yield from self._rules()
 
@@ -300,9 +293,6 @@ class GuardSql(FolderSql):
         return Standing(index.name, index.table, ours=False) if covers and index.valid else None
 
     def _indexes(self) -> list[IndexFound]:
-        raise NotImplementedError
-
-    def _foreign_keys(self) -> list[KeyFound]:
         raise NotImplementedError
 
     def _rules(self) -> Iterator[tuple[Guard, Standing]]:

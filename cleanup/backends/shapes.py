@@ -4,6 +4,8 @@ Invariants: nothing is written or locked. What the statements that are given to 
 can be pasted as it stands, and has no parameters.
 """
 
+from functools import partial
+
 from django.db.models import IntegerField
 
 from cleanup.backends.catalogue import Table
@@ -27,6 +29,7 @@ class ShapeSql:
     def __init__(self, sql: FolderSql, folders: Table | None = None) -> None:
         self.sql = sql
         self.folders = sql.folders if folders is None else sql.session.relation(folders.name)
+        self.block = partial(sql.block, folders=self.folders)
 
     def standing(self) -> tuple[bool, bool, bool]:
         """Return whether there is any folder, any live one, and any with a null parent.
@@ -35,13 +38,12 @@ class ShapeSql:
         """
         sql = self.sql
         ((any_, live, root),) = sql.fetch(
-            sql.block(
+            self.block(
                 """
                 SELECT EXISTS (SELECT 1 FROM {folders}),
                        EXISTS (SELECT 1 FROM {folders} AS f WHERE {live}),
                        EXISTS (SELECT 1 FROM {folders} AS f WHERE f.{parent} IS NULL)
                 """,
-                folders=self.folders,
                 live=sql.live("f."),
             )
         )
@@ -55,12 +57,11 @@ class ShapeSql:
             Query(f"count(*) FILTER (WHERE f.{sql.parent} IS NULL)"),
             Query(f"count(*) FILTER (WHERE f.{sql.parent} = f.{sql.folder_key})"),
             *(
-                sql.block(
+                self.block(
                     "count(*) FILTER (WHERE {named} = %(mark_{number})s"
                     " AND NOT EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = {value}))",
                     named=sql.text(key, f"f.{sql.parent}"),
                     number=number,
-                    folders=self.folders,
                     value=sql.value(key, f"%(mark_{number})s"),
                 ).bind(**{f"mark_{number}": mark})
                 for number, mark in enumerate(marks)
@@ -120,19 +121,18 @@ class ShapeSql:
 
     def give_applications(self) -> str:
         """Return the statement that gives each of them the application of the folder above, on one line."""
-        statement = self.sql.block(
+        statement = self.block(
             """
             {heirs}
             UPDATE {folders} SET {owner} = h.application FROM heirs AS h WHERE {folders}.{folder_key} = h.folder;
             """,
             heirs=self._heirs(),
-            folders=self.folders,
         )
         return pasteable(statement)
 
     def _heirs(self) -> Query:
         """Walk down from folders with an application through those without: CTE ``heirs(folder, application)``."""
-        return self.sql.block(
+        return self.block(
             """
             WITH RECURSIVE heirs(folder, application) AS (
               SELECT c.{folder_key}, p.{owner}
@@ -145,7 +145,6 @@ class ShapeSql:
                 JOIN {folders} AS c ON c.{parent} = h.folder
                WHERE c.{owner} IS NULL)
             """,
-            folders=self.folders,
         )
 
     # Roots of different names.
@@ -154,7 +153,7 @@ class ShapeSql:
         """Count the applications whose live roots bear different names, and return the first. Reads every root."""
         sql = self.sql
         found = sql.fetch(
-            sql.block(
+            self.block(
                 """
                 SELECT {application}, d.applications
                   FROM (SELECT f.{owner} AS application, count(*) OVER () AS applications
@@ -166,7 +165,6 @@ class ShapeSql:
                          LIMIT {examples}) AS d
                 """,
                 application=sql.text(sql.tables.application_key, "d.application"),
-                folders=self.folders,
                 live=sql.live("f."),
                 exact_name=sql.bytewise(f"f.{sql.name}"),
                 examples=examples,
@@ -179,7 +177,7 @@ class ShapeSql:
         sql, key = self.sql, self.sql.tables.application_key
         names: dict[str, list[str]] = {application: [] for application in applications}
         rows = sql.fetch(
-            sql.block(
+            self.block(
                 """
                 SELECT n.application, n.name
                   FROM (SELECT {application} AS application, substr(f.{name}, 1, {longest}) AS name,
@@ -193,7 +191,6 @@ class ShapeSql:
                 application=sql.text(key, f"f.{sql.owner}"),
                 longest=longest,
                 sorted_name=sql.bytewise(f"f.{sql.name}"),
-                folders=self.folders,
                 live=sql.live("f."),
                 among=sql.among(key, f"f.{sql.owner}", applications),
                 most=most,

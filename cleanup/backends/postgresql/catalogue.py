@@ -100,7 +100,8 @@ SELECT k.conname::text, sn.nspname::text, s.relname::text,
        tn.nspname::text, t.relname::text,
        ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS p(number, place)
                JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = p.number ORDER BY p.place),
-       k.confdeltype::text, k.confupdtype::text, k.condeferrable, coalesce(e.yes, false), k.confmatchtype::text = 'f'
+       k.confdeltype::text, k.confupdtype::text, k.condeferrable, coalesce(e.yes, false), k.confmatchtype::text = 'f',
+       k.convalidated
   FROM pg_constraint k
   JOIN pg_class s ON s.oid = k.conrelid JOIN pg_namespace sn ON sn.oid = s.relnamespace
   JOIN pg_class t ON t.oid = k.confrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
@@ -301,7 +302,7 @@ SELECT c.schema, c.name, a.attname::text, format_type(a.atttypid, a.atttypmod), 
 """
 
 #: Of the whole database, with the number of columns of each.
-_SURVEY = ((_FOREIGN_KEYS, 12), (_INHERITANCE, 5))
+_SURVEY = ((_FOREIGN_KEYS, 13), (_INHERITANCE, 5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +382,7 @@ class Catalogue(catalogue.Catalogue):
                 tuple(target_columns),
                 _ACTIONS[on_delete],
                 _ACTIONS[on_update],
-                *rest,  # deferrable, enforced, match_full
+                *rest,  # deferrable, enforced, match_full, validated
             )
             for name, schema, table, columns, target_schema, target, target_columns, on_delete, on_update, *rest in keys
         )

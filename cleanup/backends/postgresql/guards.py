@@ -1,12 +1,12 @@
 """The guards in PostgreSQL's words."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from cleanup.backends import guards
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.findings import BLANKS
-from cleanup.backends.guards import LONGEST_NAME_BYTES, IndexFound, KeyFound, Standing
+from cleanup.backends.guards import LONGEST_NAME_BYTES, IndexFound, Standing
+from cleanup.backends.postgresql.catalogue import Catalogue
 from cleanup.backends.postgresql.folders import FolderSql
 from cleanup.backends.predicates import spelled
 from cleanup.backends.query import Query, quote
@@ -22,19 +22,12 @@ SELECT tn.nspname::text, t.relname::text, c.relname::text, i.indisunique, i.indi
  ORDER BY 1, 2, 3
 """
 
-_CONSTRAINTS = """
-SELECT sn.nspname::text, s.relname::text, k.conname::text, k.contype::text, k.convalidated,
-       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS p(number, place)
-               JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = p.number ORDER BY p.place),
-       tn.nspname::text, t.relname::text,
-       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS p(number, place)
-               JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = p.number ORDER BY p.place),
-       pg_get_expr(k.conbin, k.conrelid)
+_CHECKS = """
+SELECT k.conname::text, k.convalidated, pg_get_expr(k.conbin, k.conrelid),
+       ARRAY(SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey))
   FROM pg_constraint AS k
-  JOIN pg_class AS s ON s.oid = k.conrelid JOIN pg_namespace AS sn ON sn.oid = s.relnamespace
-  LEFT JOIN pg_class AS t ON t.oid = k.confrelid LEFT JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
- WHERE k.conrelid IN (to_regclass(%(folders)s), to_regclass(%(files)s)) AND k.contype IN ('f', 'c')
- ORDER BY 1, 2, 3
+ WHERE k.conrelid = to_regclass(%(folders)s) AND k.contype = 'c'
+ ORDER BY 1
 """
 
 _CONSTRAINT_OF_NAME = """
@@ -54,6 +47,7 @@ SELECT coalesce(pg_get_indexdef(i.indexrelid), c.oid::regclass::text)
 class GuardSql(FolderSql, guards.GuardSql):
     """PostgreSQL's words."""
 
+    catalogue = Catalogue
     concurrently = "CONCURRENTLY "
 
     def truth(self, value: bool) -> str:  # noqa: FBT001  # it is the value
@@ -120,35 +114,17 @@ class GuardSql(FolderSql, guards.GuardSql):
         table = self.relation(self.table_of(guard))
         return [f"ALTER TABLE {table} DROP CONSTRAINT {quote(guard)}"]
 
-    def _of_both_tables(self, sql: str) -> list[tuple[Any, ...]]:
-        return self.session.fetch(sql, folders=self.folder_table.quoted, files=self.file_table.quoted)
-
     def _indexes(self) -> list[IndexFound]:
         return [
             IndexFound(TableName(schema, table), name, unique, valid, tuple(parts), predicate)
-            for schema, table, name, unique, valid, parts, predicate in self._of_both_tables(_INDEXES)
-        ]
-
-    def _foreign_keys(self) -> list[KeyFound]:
-        return [
-            KeyFound(
-                TableName(schema, table),
-                name,
-                frozenset(zip(columns, target_columns, strict=True)),
-                TableName(target_schema, target),
-                validated,
+            for schema, table, name, unique, valid, parts, predicate in self.session.fetch(
+                _INDEXES, folders=self.folder_table.quoted, files=self.file_table.quoted
             )
-            for schema, table, name, kind, validated, columns, target_schema, target, target_columns, _ in (
-                self._of_both_tables(_CONSTRAINTS)
-            )
-            if kind == "f"
         ]
 
     def _rules(self) -> Iterator[tuple[Guard, Standing]]:
         parent, key = self.tables.folder_parent, self.tables.folder_key.column
-        for schema, table, name, kind, validated, columns, *_, expression in self._of_both_tables(_CONSTRAINTS):
-            if kind != "c" or TableName(schema, table) != self.folder_table:
-                continue
+        for name, validated, expression, columns in self.session.fetch(_CHECKS, folders=self.folder_table.quoted):
             if name in (Guard.OWN_PARENT, Guard.BLANK_NAME):
                 about = {parent, key} if name == Guard.OWN_PARENT else {self.tables.folder_name}
                 if about <= set(columns):

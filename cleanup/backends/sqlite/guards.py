@@ -1,14 +1,14 @@
 """The guards in SQLite's words."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from cleanup.backends import guards
 from cleanup.backends.catalogue import TableName, quoted
 from cleanup.backends.findings import BLANKS
-from cleanup.backends.guards import IndexFound, KeyFound, Standing
+from cleanup.backends.guards import IndexFound, Standing
 from cleanup.backends.predicates import predicate_of
 from cleanup.backends.query import quote
+from cleanup.backends.sqlite.catalogue import Catalogue
 from cleanup.backends.sqlite.folders import FolderSql
 from cleanup.guard_names import TRIGGERS, VALIDATED_BY, Guard
 
@@ -19,16 +19,11 @@ SELECT m.name, l.name, l."unique", x.name, x.coll, i.sql
  WHERE m.type = 'table' AND x."key" = 1 AND m.name IN (%(folders)s, %(files)s) ORDER BY m.name, l.name, x.seqno
 """
 
-_FOREIGN_KEYS = """
-SELECT m.name, k.id, k."table", k."from", k."to"
-  FROM sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS k
- WHERE m.type = 'table' AND m.name IN (%(folders)s, %(files)s) ORDER BY m.name, k.id, k.seq
-"""
-
 
 class GuardSql(FolderSql, guards.GuardSql):
     """SQLite's words: what is no index is a trigger, for a constraint would mean to write the table anew."""
 
+    catalogue = Catalogue
     triggers = True
 
     def truth(self, value: bool) -> str:  # noqa: FBT001  # it is the value
@@ -110,12 +105,11 @@ class GuardSql(FolderSql, guards.GuardSql):
             )
         return found
 
-    def _of_both_tables(self, sql: str) -> list[tuple[Any, ...]]:
-        return self.session.fetch(sql, folders=self.folder_table.name, files=self.file_table.name)
-
     def _indexes(self) -> list[IndexFound]:
         indexes: dict[tuple[str, str], IndexFound] = {}
-        for table, name, unique, column, _, sql in self._of_both_tables(_INDEXES):
+        for table, name, unique, column, _, sql in self.session.fetch(
+            _INDEXES, folders=self.folder_table.name, files=self.file_table.name
+        ):
             before = indexes.get((table, name))
             parts = (*(before.parts if before else ()), quoted(column) if column else "")
             predicate = predicate_of(sql or "")
@@ -123,16 +117,6 @@ class GuardSql(FolderSql, guards.GuardSql):
                 TableName("", table), name, bool(unique), valid=True, parts=parts, predicate=predicate
             )
         return list(indexes.values())
-
-    def _foreign_keys(self) -> list[KeyFound]:
-        keys: dict[tuple[str, int], KeyFound] = {}
-        for table, number, target, column, target_column in self._of_both_tables(_FOREIGN_KEYS):
-            before = keys.get((table, number))
-            pairs = (before.pairs if before else frozenset()) | {(column, target_column or "")}
-            keys[table, number] = KeyFound(
-                TableName("", table), f"{table}_fk{number}", pairs, TableName("", target), validated=True
-            )
-        return list(keys.values())
 
     def _rules(self) -> Iterator[tuple[Guard, Standing]]:
         there = self._there()
