@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import Cell
 from cleanup.folder_tables import KeyColumn
 
@@ -34,6 +35,14 @@ class Cells(ABC):
     @abstractmethod
     def number_cell(self, number: int) -> str:
         """Return the cell of an integer."""
+
+    @abstractmethod
+    def key_value(self, name: str, key: KeyColumn) -> str:
+        """Return the SQL of the key whose cell is a parameter."""
+
+    @abstractmethod
+    def image(self, table: Table) -> str:
+        """Return the SQL of the image of row ``t``: the array of its cells."""
 
     @abstractmethod
     def cell_text(self, cell: Cell) -> str:

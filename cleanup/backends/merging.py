@@ -5,11 +5,15 @@ journaled.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import Counted, Forwarding, Keys, Replaced, StructureTable, Target
+from cleanup.backends.changes import ROWS_PER_SNAPSHOT_ROW, Counted, Forwarding, Keys, Replaced, StructureTable, Target
+from cleanup.backends.query import Query, block, label, quote
 from cleanup.backends.session import Room
+from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import KeyColumn
 
 
@@ -55,8 +59,128 @@ class Merging(Room, ABC):
         CountMismatch.
         """
 
-    @abstractmethod
     def take_structure(
         self, structure: StructureTable, *, point: int, application: str, key: KeyColumn, step: int
     ) -> int:
         """Store images of the table's rows that belong to the application and return their number."""
+        table = structure.table
+        rows = block(
+            """
+            (SELECT %(point)s AS point, {image} AS image
+               FROM {table} AS t
+              WHERE t.{owner} = {application}) AS rows_of_application
+            """,
+            image=self.cells.image(table),
+            table=self.relation(table.name),
+            owner=quote(structure.application),
+            application=self.cells.key_value("application", key),
+        ).bind(point=point, application=self.cells.key_cell(key, application))
+        return self._journal(self._journaled_images("structure", rows, table=table, step=step)).total()
+
+    # The form of snapshot rows.
+
+    def _journal(self, insertion: Query) -> Counter[int]:
+        """Insert snapshot rows, and return the rows that they tell of by point."""
+        counts: Counter[int] = Counter()
+        for point, count in self.fetch(insertion):
+            counts[point] += count
+        return counts
+
+    def _journaled_moves(
+        self,
+        rows: str | Query,
+        *,
+        table: Table,
+        columns: Sequence[str],
+        key: Sequence[str],
+        step: int,
+        images: Sequence[str] = (),
+        change: str = "",
+        changes: str = "",
+        number: str = "",
+    ) -> Query:
+        """Return the insertion of the snapshot rows of moves.
+
+        ``rows`` are a relation with ``point``, the ``key`` cells and, unless a join with ``changes`` by ``change``
+        brings them, the ``old`` and ``new`` cells of ``columns``. ``images`` are the row before and after.
+        """
+        olds, news = ([label(word, column) for column in columns] for word in ("old", "new"))
+        keys = [label("key", column) for column in key]
+        lists = [f"{self.json_list}({name}) AS {name}" for name in keys]
+        if images:
+            lists.append(f"{self.json_list}({self._array(map(self._nested, images))}) AS images")
+        return block(
+            """
+            INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
+            -- Of each point, by the thousand rows: [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
+            SELECT g.point, 'moved', %(step)s, %(table{number})s, sum(g.row_count),
+                   {list}({object}(
+                       'from', {olds},
+                       'to', {news},
+                       'keys', {keys})){text},
+                   {images}
+              FROM (SELECT point, chunk, {change}, count(*) AS row_count, {lists}
+                      FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY {change}) - 1) / {most} AS chunk
+                              FROM {rows}) AS numbered
+                     GROUP BY point, chunk, {change}) AS g
+              {changes}
+             GROUP BY g.point, g.chunk
+            RETURNING point_id, row_count
+            """,
+            number=number,
+            list=self.json_list,
+            object=self.json_object,
+            olds=self._array(olds),
+            news=self._array(news),
+            keys=self._array(map(self._nested, keys)),
+            text=self.json_text,
+            images=f"{self.json_list}({self._nested('images')}){self.json_text}" if images else "NULL",
+            change=change or ", ".join([*olds, *news]),
+            lists=", ".join(lists),
+            most=ROWS_PER_SNAPSHOT_ROW,
+            rows=rows,
+            changes=changes,
+        ).bind(step=step, **{f"table{number}": str(table.name)})
+
+    def _journaled_images(self, kind: str, rows: str | Query, *, table: Table, step: int) -> Query:
+        """Return the insertion of the snapshot rows of ``rows`` with ``point`` and ``image``."""
+        return block(
+            """
+            INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
+            SELECT point, '{kind}', %(step)s, %(table)s, count(*), {list}({image}){text}
+              FROM (SELECT point, image, (row_number() OVER (PARTITION BY point) - 1) / {most} AS chunk
+                      FROM {rows}) AS numbered
+             GROUP BY point, chunk
+            RETURNING point_id, row_count
+            """,
+            kind=kind,
+            list=self.json_list,
+            image=self._nested("image"),
+            text=self.json_text,
+            most=ROWS_PER_SNAPSHOT_ROW,
+            rows=rows,
+        ).bind(step=step, table=str(table.name))
+
+    def _array(self, values: Iterable[str]) -> str:
+        return f"{self.json_array}({', '.join(values)})"
+
+    def _nested(self, json: str) -> str:
+        """Return JSON from a subquery as part of other JSON."""
+        return json
+
+    # What differs between databases.
+
+    json_array: ClassVar[str]
+    json_object: ClassVar[str]
+    json_list: ClassVar[str]
+    """The aggregate of an array."""
+    json_text: ClassVar[str]
+    """What makes a text of JSON."""
+
+
+def counted(table: Table, counts: Counter[int], *, expected: int, changed: int | None = None) -> list[Counted]:
+    """Return the rows journaled, by point. Raises CountMismatch where not as many are, or changed, as expected."""
+    for count in (changed, counts.total()):
+        if count is not None and count != expected:
+            raise CountMismatch(table=str(table.name), moved=expected, journaled=count)
+    return [Counted(point, table.name, rows) for point, rows in counts.items()]

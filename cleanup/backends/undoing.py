@@ -172,7 +172,7 @@ class Undoing(Room, ABC):
                 differs=self._differs(images),
                 row_key=self._row_key(images),
                 owner=quote(structure.application),
-                application=self._value("application", key),
+                application=self.cells.key_value("application", key),
                 is_extra=self._not_among_images([(column, column) for column in images.key], row="t"),
             ).bind(application=self.cells.key_cell(key, application), limit=limit)
         )
@@ -211,10 +211,6 @@ class Undoing(Room, ABC):
     @abstractmethod
     def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
         """Return the test that no image has, in the second column of each pair, what ``row`` has in the first."""
-
-    @abstractmethod
-    def _value(self, name: str, key: KeyColumn) -> str:
-        """Return the value of a parameter that is the cell of a key."""
 
 
 def require_all(table: Table, found: int, expected: int | None) -> None:

@@ -274,6 +274,16 @@ class TestMove:
         undone = bench.undo(target, points=[point])
         assert ([c.rows for c in undone.restored], undone.conflicts) == ([1503], [])
 
+    def test_fills_the_snapshot_rows_of_points_whose_rows_alternate(self, bench, notes):
+        execute(
+            bench.alias,
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1600)"
+            " INSERT INTO notes (folder) SELECT CASE WHEN i %% 2 = 0 THEN 'a' ELSE 'b' END FROM n",
+        )
+        bench.move(bench.target(notes, "folder", *(bench.pair(bench.point(), folder, "s") for folder in "ab")))
+        rows = SnapshotRow.objects.using(bench.alias).order_by("row_count").values_list("row_count", flat=True)
+        assert list(rows) == [801, 802]
+
     def test_does_nothing_where_nothing_matches(self, bench, notes):
         before = bench.rows(notes)
         assert bench.move(bench.target(notes, "folder", bench.pair(bench.point(), "nowhere", "s"))) == []

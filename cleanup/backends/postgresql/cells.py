@@ -43,6 +43,12 @@ class Cells(cells.Cells):
     def number_cell(self, number: int) -> str:
         return str(number)
 
+    def key_value(self, name: str, key: KeyColumn) -> str:
+        return f"%({name})s::text::{key.field.rel_db_type(self.connection)}"
+
+    def image(self, table: Table) -> str:
+        return f"to_json({text_array([shown(column) for column in table.columns if not column.generated])})"
+
     def cell_text(self, cell: Cell) -> str:
         return "NULL" if cell is None else cell
 
@@ -79,11 +85,6 @@ def text_array(expressions: Iterable[str]) -> str:
     return "ARRAY[" + ", ".join(f"{expression}::text" for expression in expressions) + "]"
 
 
-def cast(connection: BaseDatabaseWrapper, key: KeyColumn) -> str:
-    """Return how a parameter becomes a key."""
-    return "::text::" + str(key.field.rel_db_type(connection))
-
-
 def array_cast(connection: BaseDatabaseWrapper, key: KeyColumn) -> str:
     """Return how a parameter becomes an array of keys."""
     return f"::text[]::{key.field.rel_db_type(connection)}[]"
@@ -113,11 +114,6 @@ def key_columns(key: Sequence[str]) -> dict[str, str]:
 def key_condition(table: Table, key: tuple[str, ...]) -> str:
     """Return the condition that row ``t`` has the key of ``m``."""
     return " AND ".join(f"t.{quote(name)} = m.{label('key', name)}::{typed(table.column(name))}" for name in key)
-
-
-def image_of(table: Table) -> str:
-    """Return the image of row ``t``: the array of its cells."""
-    return f"to_json({text_array([shown(column) for column in table.columns if not column.generated])})"
 
 
 def numbers(values: Sequence[int]) -> str:

@@ -1,18 +1,13 @@
-"""PostgreSQL: one statement changes rows and journals them.
-
-Rows are numbered as they come, in no order, to share a snapshot row by the thousand: a window for each point would have
-to be sorted.
-"""
+"""PostgreSQL: one statement changes rows and journals them."""
 
 from collections.abc import Iterable, Sequence
 
 from cleanup.backends import merging
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import ROWS_PER_SNAPSHOT_ROW, Counted, Forwarding, Keys, Replaced, StructureTable, Target
+from cleanup.backends.changes import Counted, Forwarding, Keys, Replaced, Target
+from cleanup.backends.merging import counted
 from cleanup.backends.postgresql.cells import (
     array,
-    cast,
-    image_of,
     key_columns,
     key_condition,
     numbers,
@@ -24,13 +19,16 @@ from cleanup.backends.postgresql.session import Session
 from cleanup.backends.postgresql.targets import condition_of, pairs_of
 from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.exceptions import CountMismatch
-from cleanup.folder_tables import KeyColumn
 
 
 class Merging(merging.Merging):
     """Every change is one statement."""
 
     session: Session
+    json_array = "json_build_array"
+    json_object = "json_build_object"
+    json_list = "json_agg"
+    json_text = "::text"
 
     # Moves.
 
@@ -65,7 +63,7 @@ class Merging(merging.Merging):
             *([self._before(target, number)] if target.images else []),
             self._changes(target, number),
             self._moved(target, number),
-            self._journaled_moves(target, number, step),
+            self._journaled(target, number, step),
         ]
 
     def _before(self, target: Target, number: int) -> Query:
@@ -82,7 +80,7 @@ class Merging(merging.Merging):
             """,
             number=number,
             key=_key_cells(target),
-            image=image_of(target.table),
+            image=self.cells.image(target.table),
             pairs=pairs_of(self.session, target, number=number),
             table=self.relation(target.table.name),
             condition=condition_of(target, number=number),
@@ -123,45 +121,33 @@ class Merging(merging.Merging):
             assignments=", ".join(f"{quote(column)} = m.{label('value', column)}" for column in target.columns),
             condition=condition_of(target, number=number, changes=f"changes{number}"),
             key=_key_cells(target),
-            after=f", {image_of(target.table)} AS after" if target.images else "",
+            after=f", {self.cells.image(target.table)} AS after" if target.images else "",
         )
 
-    def _journaled_moves(self, target: Target, number: int, step: int) -> Query:
-        keys = key_columns(target.key)
-        lists = [f"json_agg({key}) AS {key}" for key in keys]
-        images, source = "NULL", f"moved{number}"
+    def _journaled(self, target: Target, number: int, step: int) -> Query:
+        rows = f"moved{number}"
         if target.images:
-            lists.append("json_agg(json_build_array(image, after)) AS images")
-            images, source = "json_agg(g.images)::text", f"moved{number} JOIN before{number} USING ({', '.join(keys)})"
+            rows += f" JOIN before{number} USING ({', '.join(key_columns(target.key))})"
         return block(
             """
             journaled{number} AS (
-                -- What the UPDATE returned: of each point, by the thousand rows,
-                -- [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
-                INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
-                SELECT g.point, 'moved', %(step)s, %(table_{number})s, sum(g.row_count),
-                       json_agg(json_build_object('from', json_build_array({olds}),
-                                                  'to', json_build_array({news}),
-                                                  'keys', json_build_array({keys})))::text,
-                       {images}
-                  FROM (SELECT point, chunk, change, count(*) AS row_count, {lists}
-                          FROM (SELECT *, (row_number() OVER () - 1) / {most} AS chunk
-                                  FROM {source}) AS numbered
-                         GROUP BY point, chunk, change) AS g
-                  JOIN changes{number} AS c USING (change)
-                 GROUP BY g.point, g.chunk
-                RETURNING point_id, row_count
+                -- What the UPDATE returned.
+                {insertion}
             )
             """,
             number=number,
-            olds=", ".join(label("old", column) for column in target.columns),
-            news=", ".join(label("new", column) for column in target.columns),
-            keys=", ".join(keys),
-            images=images,
-            lists=", ".join(lists),
-            most=ROWS_PER_SNAPSHOT_ROW,
-            source=source,
-        ).bind(step=step, **{f"table_{number}": str(target.table.name)})
+            insertion=self._journaled_moves(
+                rows,
+                table=target.table,
+                columns=target.columns,
+                key=target.key,
+                step=step,
+                images=("image", "after") if target.images else (),
+                change="change",
+                changes=f"JOIN changes{number} AS c USING (change)",
+                number=f"_{number}",
+            ),
+        )
 
     # Other values for one column.
 
@@ -169,12 +155,13 @@ class Merging(merging.Merging):
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
     ) -> list[Counted]:
         self.limit_wait()
-        return _all_counted(table, self.fetch(self._replacement(table, key, column, rows, step=step)), len(rows))
+        counts = self._journal(self._replacement(table, key, column, rows, step=step))
+        return counted(table, counts, expected=len(rows))
 
     def _replacement(
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
     ) -> Query:
-        keys = key_columns(key)
+        cells = {"point": "bigint", label("old", column): "text", label("new", column): "text", **key_columns(key)}
         values = [
             numbers([row.point for row in rows]),
             array([row.old for row in rows]),
@@ -186,38 +173,24 @@ class Merging(merging.Merging):
             WITH moved AS (
                 -- Only rows that still hold what was read.
                 UPDATE {table} AS t
-                   SET {column} = m.new::{kind}
+                   SET {column} = m.{new}::{kind}
                   FROM {rows}
                  WHERE {same_key}
-                   AND {now}::text IS NOT DISTINCT FROM m.old
+                   AND {now}::text IS NOT DISTINCT FROM m.{old}
                 RETURNING m.*
-            ), changes AS (
-                SELECT point, chunk, old, new, count(*) AS row_count, {lists}
-                  FROM (SELECT *, (row_number() OVER () - 1) / {most} AS chunk
-                          FROM moved) AS numbered
-                 GROUP BY point, chunk, old, new
-            ), journaled AS (
-                INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes)
-                SELECT point, 'moved', %(step)s, %(table)s, sum(row_count),
-                       json_agg(json_build_object('from', json_build_array(old),
-                                                  'to', json_build_array(new),
-                                                  'keys', json_build_array({keys})))::text
-                  FROM changes
-                 GROUP BY point, chunk
-                RETURNING point_id, row_count
             )
-            SELECT point_id, sum(row_count)::bigint AS row_count FROM journaled GROUP BY 1
+            {insertion}
             """,
             table=self.relation(table.name),
             column=quote(column),
             kind=typed(table.column(column)),
-            rows=relation_of({"point": "bigint", "old": "text", "new": "text", **keys}, values),
+            rows=relation_of(cells, values),
             same_key=key_condition(table, key),
             now=shown(table.column(column)),
-            lists=", ".join(f"json_agg({name}) AS {name}" for name in keys),
-            most=ROWS_PER_SNAPSHOT_ROW,
-            keys=", ".join(keys),
-        ).bind(step=step, table=str(table.name))
+            old=label("old", column),
+            new=label("new", column),
+            insertion=self._journaled_moves("moved", table=table, columns=(column,), key=key, step=step),
+        )
 
     # Removals.
 
@@ -234,15 +207,15 @@ class Merging(merging.Merging):
         removal = self._removal(table, key, rows, step=step, forwarding=forwarding)
         if forwarding is not None:  # with the folders a merge ends
             self.session.forget_told()
-        return _all_counted(table, self.fetch(removal), len(rows))
+        return counted(table, self._journal(removal), expected=len(rows))
 
     def _removal(
         self, table: Table, key: tuple[str, ...], rows: Keys, *, step: int, forwarding: Forwarding | None
     ) -> Query:
         """Delete rows by their keys, and journal them, in one statement.
 
-        Nothing refers to them any more: references were moved before. Returns point and rows journaled; the caller
-        compares with the keys.
+        Nothing refers to them any more: references were moved before. Returns point and number of rows of each snapshot
+        row; the caller compares with the keys.
         """
         columns, values = {"point": "bigint", **key_columns(key)}, [rows.points, *rows.columns]
         name, redirected = "", Query("")
@@ -269,50 +242,17 @@ class Merging(merging.Merging):
                  USING {rows}
                  WHERE {same_key}
                 RETURNING m.*{name}, {image} AS image
-            ), journaled AS (
-                INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
-                SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text
-                  FROM (SELECT *, (row_number() OVER () - 1) / {most} AS chunk
-                          FROM deleted) AS numbered
-                 GROUP BY point, chunk
-                RETURNING point_id, row_count
             ){redirected}
-            SELECT point_id, sum(row_count)::bigint AS row_count FROM journaled GROUP BY 1
+            {insertion}
             """,
             table=self.relation(table.name),
             rows=relation_of(columns, map(self.session.told_once, values)),
             same_key=key_condition(table, key),
             name=name,
-            image=image_of(table),
-            most=ROWS_PER_SNAPSHOT_ROW,
+            image=self.cells.image(table),
             redirected=redirected,
-        ).bind(step=step, table=str(table.name))
-
-    def take_structure(
-        self, structure: StructureTable, *, point: int, application: str, key: KeyColumn, step: int
-    ) -> int:
-        ((count,),) = self.fetch(
-            block(
-                """
-                WITH journaled AS (
-                    INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
-                    SELECT %(point)s, 'structure', %(step)s, %(table)s, count(*), json_agg(image)::text
-                      FROM (SELECT {image} AS image, (row_number() OVER () - 1) / {most} AS chunk
-                              FROM {table} AS t
-                             WHERE t.{owner} = %(application)s{cast}) AS numbered
-                     GROUP BY chunk
-                    RETURNING row_count
-                )
-                SELECT coalesce(sum(row_count), 0)::bigint FROM journaled
-                """,
-                image=image_of(structure.table),
-                most=ROWS_PER_SNAPSHOT_ROW,
-                table=self.relation(structure.table.name),
-                owner=quote(structure.application),
-                cast=cast(self.connection, key),
-            ).bind(point=point, step=step, table=str(structure.table.name), application=application)
+            insertion=self._journaled_images("removed", "deleted", table=table, step=step),
         )
-        return int(count)
 
 
 def _key_cells(target: Target) -> str:
@@ -339,11 +279,3 @@ def _counted_moves(targets: Sequence[Target], rows: Iterable[tuple[int, int | No
         if moved[number] != journaled[number]:
             raise CountMismatch(table=str(target.table.name), moved=moved[number], journaled=journaled[number])
     return counted
-
-
-def _all_counted(table: Table, counts: Sequence[tuple[int, int]], expected: int) -> list[Counted]:
-    """Return the rows journaled, by point. Raises CountMismatch where they are not as many as expected."""
-    total = sum(count for _, count in counts)
-    if total != expected:
-        raise CountMismatch(table=str(table.name), moved=expected, journaled=total)
-    return [Counted(point, table.name, count) for point, count in counts]

@@ -18,7 +18,6 @@ from cleanup.backends.changes import (
 )
 from cleanup.backends.postgresql.cells import (
     array,
-    cast,
     key_columns,
     relation_of,
     shown,
@@ -29,7 +28,6 @@ from cleanup.backends.postgresql.cells import (
 from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.backends.undoing import require_all
 from cleanup.exceptions import CountMismatch
-from cleanup.folder_tables import KeyColumn
 
 
 class Undoing(undoing.Undoing):
@@ -335,9 +333,6 @@ class Undoing(undoing.Undoing):
     def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
         there = " AND ".join(f"f.{quote(other)} = {row}.{quote(own)}" for own, other in pairs)
         return f"NOT EXISTS (SELECT FROM images AS f WHERE {there})"
-
-    def _value(self, name: str, key: KeyColumn) -> str:
-        return f"%({name})s{cast(self.connection, key)}"
 
 
 class _Moved:

@@ -16,7 +16,9 @@ from typing import Any, ClassVar
 from django.db import models
 
 from cleanup.backends import cells
+from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import NO_NAME, Cell
+from cleanup.backends.query import quote
 from cleanup.backends.sqlite.catalogue import affinity
 from cleanup.folder_tables import KeyColumn
 
@@ -42,6 +44,12 @@ class Cells(cells.Cells):
 
     def number_cell(self, number: int) -> str:
         return f"i:{number}"
+
+    def key_value(self, name: str, key: KeyColumn) -> str:
+        return decoded(f"%({name})s")
+
+    def image(self, table: Table) -> str:
+        return json_array([encoded(f"t.{quote(column.name)}") for column in table.columns if not column.generated])
 
     def cell_text(self, cell: Cell) -> str:
         if cell is None:

@@ -1,18 +1,17 @@
 """SQLite: rows are journaled by one statement and changed by the next."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from cleanup.backends import merging
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import ROWS_PER_SNAPSHOT_ROW, Counted, Forwarding, Keys, Replaced, StructureTable, Target
+from cleanup.backends.changes import Counted, Forwarding, Keys, Replaced, Target
+from cleanup.backends.merging import counted
 from cleanup.backends.query import Query, block, label, quote
-from cleanup.backends.sqlite.cells import as_json, decoded, encoded, json_array, member
+from cleanup.backends.sqlite.cells import as_json, decoded, encoded, member
 from cleanup.backends.sqlite.session import Session, referencing_first
 from cleanup.backends.sqlite.targets import (
     cells_of,
     condition_of,
-    image_of,
     is_indexed,
     key_rows,
     matches_of,
@@ -20,13 +19,19 @@ from cleanup.backends.sqlite.targets import (
     same_key,
 )
 from cleanup.exceptions import CountMismatch, UnkeyedRows
-from cleanup.folder_tables import KeyColumn
 
 
 class Merging(merging.Merging):
     """Every change is journaled before it is made."""
 
     session: Session
+    json_array = "json_array"
+    json_object = "json_object"
+    json_list = "json_group_array"
+    json_text = ""
+
+    def _nested(self, json: str) -> str:
+        return f"json({json})"
 
     # Moves.
 
@@ -63,61 +68,27 @@ class Merging(merging.Merging):
         if count:
             raise UnkeyedRows(count=count, table=str(target.table.name))
 
-    def _journal(self, rows: Query) -> Counter[int]:
-        """Insert snapshot rows, and return the rows that they speak of by point."""
-        counts: Counter[int] = Counter()
-        for point, count in self.fetch(
-            block(
-                """
-                INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
-                {rows}
-                RETURNING point_id, row_count
-                """,
-                rows=rows,
-            )
-        ):
-            counts[point] += count
-        return counts
-
     def _moved(self, target: Target, step: int) -> Query:
-        """Return the snapshot rows of a move.
+        """Return the insertion of the snapshot rows of a move.
 
         The old value is the one that is there, not the one that was looked for: they may differ in their storage class.
         The row as a trigger leaves it is not read back: what is before is what counts for looking things up.
         """
-        olds, news = ([label(word, column) for column in target.columns] for word in ("old", "new"))
-        keys = [label("key", column) for column in target.key]
-        lists = [f"json_group_array({key}) AS {key}" for key in keys]
-        if target.images:
-            lists.append("json_group_array(json_array(json(image), NULL)) AS images")
-        return block(
+        rows = block(
             """
-            WITH moved AS MATERIALIZED (
-                SELECT m.point AS point, {old_cells}, {new_cells}, {key_cells}{image}
-                  FROM {matches}
-            )
-            -- Of each point, by the thousand rows: [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
-            SELECT point, 'moved', %(step)s, %(table)s, sum(row_count),
-                   json_group_array(json_object('from', {olds}, 'to', {news}, 'keys', {keys})), {images}
-              FROM (SELECT {change}, chunk, count(*) AS row_count, {lists}
-                      FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY {change}) - 1) / {most} AS chunk
-                              FROM moved)
-                     GROUP BY {change}, chunk)
-             GROUP BY point, chunk
+            (SELECT m.point AS point, {old_cells}, {new_cells}, {key_cells}{image}
+               FROM {matches}) AS moved
             """,
             old_cells=cells_of(target.columns, word="old"),
-            new_cells=", ".join(f"m.{new} AS {new}" for new in news),
+            new_cells=", ".join("m.{0} AS {0}".format(label("new", column)) for column in target.columns),
             key_cells=cells_of(target.key),
-            image=f", {image_of(target.table)} AS image" if target.images else "",
+            image=f", {self.cells.image(target.table)} AS image" if target.images else "",
             matches=matches_of(target, number=0),
-            olds=json_array(olds),
-            news=json_array(news),
-            keys=json_array([f"json({key})" for key in keys]),
-            images="json_group_array(json(images))" if target.images else "NULL",
-            change=", ".join(["point", *olds, *news]),
-            lists=", ".join(lists),
-            most=ROWS_PER_SNAPSHOT_ROW,
-        ).bind(step=step, table=str(target.table.name))
+        )
+        images = ("image", "NULL") if target.images else ()
+        return self._journaled_moves(
+            rows, table=target.table, columns=target.columns, key=target.key, step=step, images=images
+        )
 
     def _move(self, target: Target) -> Query:
         """Change keys in a table, whose rows were journaled by the statement before, in the same transaction."""
@@ -165,32 +136,22 @@ class Merging(merging.Merging):
     def replace_cells(
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
     ) -> list[Counted]:
-        source = _replacements(key, rows)
-        condition = f"{same_key(key, 't', 'm')} AND {encoded(f't.{quote(column)}')} IS m.old"
-        keys = [label("key", name) for name in key]
-        counts = self._journal(
-            block(
-                """
-                SELECT point, 'moved', %(step)s, %(table)s, sum(row_count),
-                       json_group_array(json_object('from', json_array(old), 'to', json_array(new), 'keys', {keys})),
-                       NULL
-                  FROM (SELECT point, chunk, old, new, count(*) AS row_count, {lists}
-                          FROM (SELECT m.point AS point, m.old AS old, m.new AS new, {key_cells},
-                                       (row_number() OVER (PARTITION BY m.point) - 1) / {most} AS chunk
-                                  FROM {source}
-                                 CROSS JOIN {table} AS t ON {condition})
-                         GROUP BY point, chunk, old, new)
-                 GROUP BY point, chunk
-                """,
-                keys=json_array([f"json({name})" for name in keys]),
-                lists=", ".join(f"json_group_array({name}) AS {name}" for name in keys),
-                key_cells=cells_of(key),
-                most=ROWS_PER_SNAPSHOT_ROW,
-                source=source,
-                table=self.relation(table.name),
-                condition=condition,
-            ).bind(step=step, table=str(table.name))
+        source = _replacements(key, column, rows)
+        condition = f"{same_key(key, 't', 'm')} AND {encoded(f't.{quote(column)}')} IS m.{label('old', column)}"
+        old_and_new = ("m.{0} AS {0}".format(label(word, column)) for word in ("old", "new"))
+        there = block(
+            """
+            (SELECT m.point AS point, {old_and_new}, {key_cells}
+               FROM {source}
+              CROSS JOIN {table} AS t ON {condition}) AS moved
+            """,
+            old_and_new=", ".join(old_and_new),
+            key_cells=cells_of(key),
+            source=source,
+            table=self.relation(table.name),
+            condition=condition,
         )
+        counts = self._journal(self._journaled_moves(there, table=table, columns=(column,), key=key, step=step))
         moved = self.execute(
             block(
                 """
@@ -205,7 +166,7 @@ class Merging(merging.Merging):
                 condition=condition,
             )
         )
-        return _counted(table, counts, moved, expected=len(rows))
+        return counted(table, counts, expected=len(rows), changed=moved)
 
     # Removals.
 
@@ -223,36 +184,36 @@ class Merging(merging.Merging):
             self.execute(self._forwarded(table, key, rows, forwarding))
         removed = self.execute(
             block(
-                "DELETE FROM {table} WHERE ({key}) IN (SELECT {values} FROM ({rows}))",
+                """
+                DELETE FROM {table}
+                 WHERE ({key}) IN (
+                       SELECT {values}
+                         FROM ({rows}))
+                """,
                 table=self.relation(table.name),
                 key=", ".join(map(quote, key)),
                 values=", ".join(label("raw", column) for column in key),
                 rows=key_rows(key, rows),
             )
         )
-        return _counted(table, counts, removed, expected=len(rows))
+        return counted(table, counts, expected=len(rows), changed=removed)
 
     def _removed(self, table: Table, key: tuple[str, ...], rows: Keys, step: int) -> Query:
-        return block(
+        images = block(
             """
-            WITH m AS MATERIALIZED (
-                {rows}
-            ), deleted AS (
-                SELECT m.point AS point, {image} AS image,
-                       (row_number() OVER (PARTITION BY m.point) - 1) / {most} AS chunk
-                  FROM m
-                 CROSS JOIN {table} AS t ON {same_key}
-            )
-            SELECT point, 'removed', %(step)s, %(table)s, count(*), NULL, json_group_array(json(image))
-              FROM deleted
-             GROUP BY point, chunk
+            (WITH m AS MATERIALIZED (
+               {rows}
+             )
+             SELECT m.point AS point, {image} AS image
+               FROM m
+              CROSS JOIN {table} AS t ON {same_key}) AS removed
             """,
             rows=key_rows(key, rows),
-            image=image_of(table),
-            most=ROWS_PER_SNAPSHOT_ROW,
+            image=self.cells.image(table),
             table=self.relation(table.name),
             same_key=same_key(key, "t", "m"),
-        ).bind(step=step, table=str(table.name))
+        )
+        return self._journaled_images("removed", images, table=table, step=step)
 
     def _forwarded(self, table: Table, key: tuple[str, ...], rows: Keys, forwarding: Forwarding) -> Query:
         addresses = zip(rows.points, *rows.columns, forwarding.removed, forwarding.survivors, strict=True)
@@ -273,37 +234,16 @@ class Merging(merging.Merging):
             same_key=same_key(key, "t", "m"),
         ).bind(longest=forwarding.longest, addresses=as_json(list(addresses)))
 
-    def take_structure(
-        self, structure: StructureTable, *, point: int, application: str, key: KeyColumn, step: int
-    ) -> int:
-        return self._journal(
-            block(
-                """
-                SELECT %(point)s, 'structure', %(step)s, %(table)s, count(*), NULL, json_group_array(json(image))
-                  FROM (SELECT {image} AS image, (row_number() OVER () - 1) / {most} AS chunk
-                          FROM {table} AS t
-                         WHERE t.{owner} = {application})
-                 GROUP BY chunk
-                """,
-                image=image_of(structure.table),
-                most=ROWS_PER_SNAPSHOT_ROW,
-                table=self.relation(structure.table.name),
-                owner=quote(structure.application),
-                application=decoded("%(application)s"),
-            ).bind(
-                point=point,
-                step=step,
-                table=str(structure.table.name),
-                application=self.cells.key_cell(key, application),
-            )
-        ).total()
 
-
-def _replacements(key: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
+def _replacements(key: tuple[str, ...], column: str, rows: Sequence[Replaced]) -> Query:
     """Return the relation ``m``: point, old and new cell, the new ``value`` and the ``raw`` values of the key."""
-    names = ["point", "old", "new", *(label("key", column) for column in key)]
+    old, new = label("old", column), label("new", column)
+    names = ["point", old, new, *(label("key", column) for column in key)]
     raw = {column: decoded(f"q.{label('key', column)}") for column in key}
-    values = [f"{decoded('q.new')} AS value", *(f"{value} AS {label('raw', column)}" for column, value in raw.items())]
+    values = [
+        f"{decoded(f'q.{new}')} AS value",
+        *(f"{value} AS {label('raw', column)}" for column, value in raw.items()),
+    ]
     return block(
         """
         (
@@ -314,11 +254,3 @@ def _replacements(key: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
         cells=", ".join(f"{member(place)} AS {name}" for place, name in enumerate(names)),
         values=", ".join(values),
     ).bind(rows=as_json([[row.point, row.old, row.new, *row.key] for row in rows]))
-
-
-def _counted(table: Table, counts: Counter[int], changed: int, *, expected: int) -> list[Counted]:
-    """Return the rows journaled, by point. Raises CountMismatch where they are not those that changed."""
-    if not changed == counts.total() == expected:
-        wrong = counts.total() if changed == expected else changed
-        raise CountMismatch(table=str(table.name), moved=expected, journaled=wrong)
-    return [Counted(point, table.name, rows) for point, rows in counts.items()]

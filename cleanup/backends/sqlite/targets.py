@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import Keys, Target
 from cleanup.backends.query import Query, block, joined, label, quote
-from cleanup.backends.sqlite.cells import applied, as_json, decoded, encoded, json_array, listed, member
+from cleanup.backends.sqlite.cells import applied, as_json, decoded, encoded, listed, member
 from cleanup.backends.sqlite.session import relation
 
 
@@ -103,8 +102,3 @@ def same_key(key: tuple[str, ...], table: str, rows: str) -> str:
 def cells_of(columns: Iterable[str], *, word: str = "key") -> str:
     """Return the cells of columns of row ``t``."""
     return ", ".join(f"{encoded(f't.{quote(column)}')} AS {label(word, column)}" for column in columns)
-
-
-def image_of(table: Table) -> str:
-    """Return the image of row ``t``: the JSON array of its cells."""
-    return json_array([encoded(f"t.{quote(column.name)}") for column in table.columns if not column.generated])

@@ -22,7 +22,6 @@ from cleanup.backends.sqlite.session import Session, referencing_first
 from cleanup.backends.sqlite.targets import same_key
 from cleanup.backends.undoing import require_all, same_columns
 from cleanup.exceptions import CountMismatch
-from cleanup.folder_tables import KeyColumn
 
 
 class Undoing(undoing.Undoing):
@@ -318,9 +317,6 @@ class Undoing(undoing.Undoing):
     def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
         owns = ", ".join(f"{row}.{quote(own)}" for own, _ in pairs)
         return f"({owns}) NOT IN (SELECT {', '.join(quote(other) for _, other in pairs)} FROM images)"
-
-    def _value(self, name: str, key: KeyColumn) -> str:
-        return decoded(f"%({name})s")
 
 
 def _counted(target: UndoTarget, verdicts: Query) -> Query:

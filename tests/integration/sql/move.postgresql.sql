@@ -15,16 +15,16 @@ WITH changes0 AS MATERIALIZED (
      WHERE t."folder_id" = m.old_folder_id::uuid
     RETURNING m.change, m.point, t."id"::text AS key_id
 ), journaled0 AS (
-    -- What the UPDATE returned: of each point, by the thousand rows,
-    -- [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
+    -- What the UPDATE returned.
     INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
+    -- Of each point, by the thousand rows: [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
     SELECT g.point, 'moved', %(step)s, %(table_0)s, sum(g.row_count),
            json_agg(json_build_object('from', json_build_array(old_folder_id),
-                                      'to', json_build_array(new_folder_id),
-                                      'keys', json_build_array(key_id)))::text,
+                  'to', json_build_array(new_folder_id),
+                  'keys', json_build_array(key_id)))::text,
            NULL
       FROM (SELECT point, chunk, change, count(*) AS row_count, json_agg(key_id) AS key_id
-              FROM (SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
+              FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / 1000 AS chunk
                       FROM moved0) AS numbered
              GROUP BY point, chunk, change) AS g
       JOIN changes0 AS c USING (change)

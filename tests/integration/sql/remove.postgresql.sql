@@ -9,17 +9,15 @@ WITH deleted AS (
      USING unnest(%(point)s::bigint[], %(key_id)s::text[], %(survivor)s::text[]) AS m(point, key_id, survivor)
      WHERE t."id" = m.key_id::uuid
     RETURNING m.*, left(t."name"::text, 255) AS name, to_json(ARRAY[t."id"::text, t."name"::text, t."parent_id"::text, t."application_id"::text, t."created_at"::text, t."updated_at"::text]) AS image
-), journaled AS (
-    INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
-    SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text
-      FROM (SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
-              FROM deleted) AS numbered
-     GROUP BY point, chunk
-    RETURNING point_id, row_count
 ), redirected AS (
     -- Where each folder went, for programs that still ask for it.
     INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)
     SELECT key_id, survivor, coalesce(name, ''), point
       FROM deleted
 )
-SELECT point_id, sum(row_count)::bigint AS row_count FROM journaled GROUP BY 1;
+INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
+SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text
+  FROM (SELECT point, image, (row_number() OVER (PARTITION BY point) - 1) / 1000 AS chunk
+          FROM deleted) AS numbered
+ GROUP BY point, chunk
+RETURNING point_id, row_count;

@@ -9,12 +9,10 @@ WITH deleted AS (
      USING unnest(%(point)s::bigint[], %(key_folder)s::text[], %(key_name)s::text[]) AS m(point, key_folder, key_name)
      WHERE t."folder" = m.key_folder::uuid AND t."name" = m.key_name::text
     RETURNING m.*, to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS image
-), journaled AS (
-    INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
-    SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text
-      FROM (SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
-              FROM deleted) AS numbered
-     GROUP BY point, chunk
-    RETURNING point_id, row_count
 )
-SELECT point_id, sum(row_count)::bigint AS row_count FROM journaled GROUP BY 1;
+INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
+SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text
+  FROM (SELECT point, image, (row_number() OVER (PARTITION BY point) - 1) / 1000 AS chunk
+          FROM deleted) AS numbered
+ GROUP BY point, chunk
+RETURNING point_id, row_count;
