@@ -19,9 +19,10 @@ WITH changes0 AS MATERIALIZED (
     INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
     -- Of each point, by the thousand rows: [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
     SELECT g.point, 'moved', %(step)s, %(table_0)s, sum(g.row_count),
-           json_agg(json_build_object('from', json_build_array(old_folder_id),
-                  'to', json_build_array(new_folder_id),
-                  'keys', json_build_array(key_id)))::text,
+           json_agg(json_build_object(
+               'from', json_build_array(old_folder_id),
+               'to', json_build_array(new_folder_id),
+               'keys', json_build_array(key_id)))::text,
            NULL
       FROM (SELECT point, chunk, change, count(*) AS row_count, json_agg(key_id) AS key_id
               FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / 1000 AS chunk

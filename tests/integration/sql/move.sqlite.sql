@@ -3,9 +3,10 @@
 INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
 -- Of each point, by the thousand rows: [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
 SELECT g.point, 'moved', %(step)s, %(table)s, sum(g.row_count),
-       json_group_array(json_object('from', json_array(old_folder_id),
-              'to', json_array(new_folder_id),
-              'keys', json_array(json(key_id)))),
+       json_group_array(json_object(
+           'from', json_array(old_folder_id),
+           'to', json_array(new_folder_id),
+           'keys', json_array(json(key_id)))),
        NULL
   FROM (SELECT point, chunk, old_folder_id, new_folder_id, count(*) AS row_count, json_group_array(key_id) AS key_id
           FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY old_folder_id, new_folder_id) - 1) / 1000 AS chunk

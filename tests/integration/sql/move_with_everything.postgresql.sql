@@ -26,9 +26,10 @@ WITH before0 AS MATERIALIZED (
     INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
     -- Of each point, by the thousand rows: [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
     SELECT g.point, 'moved', %(step)s, %(table_0)s, sum(g.row_count),
-           json_agg(json_build_object('from', json_build_array(old_folder),
-                  'to', json_build_array(new_folder),
-                  'keys', json_build_array(key_folder, key_name)))::text,
+           json_agg(json_build_object(
+               'from', json_build_array(old_folder),
+               'to', json_build_array(new_folder),
+               'keys', json_build_array(key_folder, key_name)))::text,
            json_agg(images)::text
       FROM (SELECT point, chunk, change, count(*) AS row_count, json_agg(key_folder) AS key_folder, json_agg(key_name) AS key_name, json_agg(json_build_array(image, after)) AS images
               FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / 1000 AS chunk

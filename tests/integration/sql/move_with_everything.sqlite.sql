@@ -3,9 +3,10 @@
 INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
 -- Of each point, by the thousand rows: [{from: [old], to: [new], keys: [[first key column], ...]}, ...].
 SELECT g.point, 'moved', %(step)s, %(table)s, sum(g.row_count),
-       json_group_array(json_object('from', json_array(old_folder),
-              'to', json_array(new_folder),
-              'keys', json_array(json(key_folder), json(key_name)))),
+       json_group_array(json_object(
+           'from', json_array(old_folder),
+           'to', json_array(new_folder),
+           'keys', json_array(json(key_folder), json(key_name)))),
        json_group_array(json(images))
   FROM (SELECT point, chunk, old_folder, new_folder, count(*) AS row_count, json_group_array(key_folder) AS key_folder, json_group_array(key_name) AS key_name, json_group_array(json_array(json(image), json(NULL))) AS images
           FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY old_folder, new_folder) - 1) / 1000 AS chunk

@@ -1,7 +1,7 @@
 -- Delete rows by their keys, and journal them, in one statement.
 --
--- Nothing refers to them any more: references were moved before. Returns point and rows journaled; the caller
--- compares with the keys.
+-- Nothing refers to them any more: references were moved before. Returns point and number of rows of each snapshot
+-- row; the caller compares with the keys.
 
 WITH deleted AS (
     -- Each row leaves with its image, an array of the texts of its columns.
