@@ -21,8 +21,8 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import TransactionTestCase
 
-from tests import databases
-from tests.queues import queue_in
+from tests.support import databases
+from tests.support.queues import queue_in
 
 # What may be skipped, by its reason, outside CI. There, nothing may.
 ALLOWED_SKIPS = ("Chromium is not installed", "No PostgreSQL with the just-in-time compiler is installed")

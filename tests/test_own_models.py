@@ -3,7 +3,7 @@
 They are a pytest of their own, since a process has one set of settings. By turns a test runs on one database or the
 other, and CI runs the file that goes through merge and undo; ``--every-file`` runs them all. On both databases it is
 
-    .venv/bin/pytest --ds=tests.settings_own_models -m "not mapped_models" tests/integration/test_rollback.py
+    .venv/bin/pytest --ds=tests.settings_own_models -m "not mapped_models" tests/integration/rollback/test_undo.py
 """
 
 import os
@@ -13,29 +13,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_house import ROOT, assert_passes, run
+from tests.test_project import ROOT, assert_passes, run
 
-CORE = ("tests/integration/test_rollback.py",)
+CORE = ("tests/integration/rollback/test_undo.py",)
 MORE = (
-    "tests/integration/test_adversary.py",
-    "tests/integration/test_command.py",
-    "tests/integration/test_consolidation.py",
-    "tests/integration/test_copies.py",
-    "tests/integration/test_forests.py",
-    "tests/integration/test_integrity.py",
-    "tests/integration/test_observed.py",
-    "tests/integration/test_preflight.py",
+    "tests/integration/test_hostile_schemas.py",
+    "tests/integration/management/test_command.py",
+    "tests/integration/merging/test_consolidation.py",
+    "tests/integration/rollback/test_copies.py",
+    "tests/integration/merging/test_forests.py",
+    "tests/integration/integrity/test_verification.py",
+    "tests/integration/references/test_observed.py",
+    "tests/integration/preflight/test_report.py",
     "tests/integration/test_queries.py",
-    "tests/integration/test_retention.py",
-    "tests/integration/test_runs.py",
-    "tests/integration/test_tree_shape.py",
+    "tests/integration/retention/test_points.py",
+    "tests/integration/runs/test_lifecycle.py",
+    "tests/integration/references/test_tree_shape.py",
     "tests/reliability/test_kill.py",
 )
 OPTIONS = ("-n", "0", "-q", "-p", "no:cacheprovider", "-m", "not mapped_models", "--ds=tests.settings_own_models")
 SHORT = ("--one-database-each", "--hypothesis-profile=few")
 
 #: Tests that are about the mapped tables themselves, by file. Whoever adds one says so here.
-MAPPED_ONLY = {"tests/integration/test_preflight.py": 1}
+MAPPED_ONLY = {"tests/integration/preflight/test_report.py": 1}
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-from tests.test_house import ROOT
+from tests.test_project import ROOT
 
 SETTINGS = """
 import os

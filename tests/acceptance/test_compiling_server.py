@@ -11,9 +11,9 @@ from django.db import connections
 
 from cleanup import tasks
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
-from tests import databases, pgserver
-from tests.acceptance import wild
-from tests.integration.trees import execute, fetch
+from tests.acceptance import foreign_database
+from tests.support import databases, pgserver
+from tests.support.trees import execute, fetch
 
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.slow]
 
@@ -27,8 +27,8 @@ def compiling(blank_database) -> Iterator[str]:
     server = pgserver.start(binaries=binaries, shared_preload_libraries="pg_stat_statements")
     try:
         with databases.elsewhere(blank_database, server):
-            wild.create(blank_database)
-            wild.fill(blank_database)
+            foreign_database.create(blank_database)
+            foreign_database.fill(blank_database)
             for app in ("cleanup", "auth", "django_q"):
                 call_command("migrate", app, database=blank_database, fake_initial=True, verbosity=0)
             execute(blank_database, "CREATE EXTENSION pg_stat_statements")

@@ -8,9 +8,9 @@ from django.db import connections
 
 from cleanup import tasks
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
-from tests import databases
-from tests.acceptance import wild
-from tests.integration.trees import dump, execute
+from tests.acceptance import foreign_database
+from tests.support import databases
+from tests.support.trees import dump, execute
 
 pytestmark = pytest.mark.only("postgresql")
 
@@ -117,8 +117,8 @@ def story(database: str) -> Story:
 
 class TestRehearsalUnderHostileSettings:
     def test_finds_the_same_rows(self, blank_database):
-        wild.create(blank_database)
-        wild.fill(blank_database)
+        foreign_database.create(blank_database)
+        foreign_database.fill(blank_database)
         with databases.scratch_copy(blank_database):
             usual = story(blank_database)
         make_hostile(blank_database)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests import databases
 from tests.acceptance import hosts
-from tests.integration.trees import execute
+from tests.support import databases
+from tests.support.trees import execute
 
 
 @pytest.fixture

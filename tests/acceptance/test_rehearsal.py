@@ -4,15 +4,15 @@ import pytest
 from django.core.management import call_command
 
 from cleanup.services import DatabaseCleanupService
-from tests.acceptance import wild
-from tests.integration.trees import dump
+from tests.acceptance import foreign_database
+from tests.support.trees import dump
 
 
 @pytest.fixture
 def adopted(blank_database) -> str:
     """Make and fill the tables, and adopt them by the one command."""
-    wild.create(blank_database)
-    wild.fill(blank_database)
+    foreign_database.create(blank_database)
+    foreign_database.fill(blank_database)
     untouched = dump(blank_database)
     call_command("migrate", "cleanup", database=blank_database, fake_initial=True, verbosity=0)
     assert {name: dump(blank_database)[name] for name in untouched} == untouched

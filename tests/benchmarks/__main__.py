@@ -17,7 +17,7 @@ from statistics import median
 
 from tests.benchmarks import dataset
 from tests.benchmarks.measures import Figure, Measures, clean_up
-from tests.benchmarks.stage import SERVER_SETTINGS, Stage
+from tests.benchmarks.server import SERVER_SETTINGS, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.benchmarks.stage import ROOT, Stage
+from tests.benchmarks.server import ROOT, Stage
 
 _MANAGE = [sys.executable, "manage.py"]
 

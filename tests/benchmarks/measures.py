@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks import baselines, dataset
 from tests.benchmarks.clusters import clusters, seconds_in_background
-from tests.benchmarks.stage import Child, Stage
+from tests.benchmarks.server import Child, Stage
 from tests.benchmarks.writer import Filing, filing
 
 _CHILD = [sys.executable, "-m", "tests.benchmarks.child"]

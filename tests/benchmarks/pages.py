@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 
-from tests.benchmarks.stage import PRISTINE, Stage
+from tests.benchmarks.server import PRISTINE, Stage
 
 #: What a page may take, and ask of the database.
 MOST_MS, MOST_QUERIES = 300, 15

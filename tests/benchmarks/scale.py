@@ -19,7 +19,7 @@ import psycopg
 from tests.benchmarks import baselines, dataset
 from tests.benchmarks.__main__ import processor
 from tests.benchmarks.measures import clean_up, roll_back
-from tests.benchmarks.stage import Stage
+from tests.benchmarks.server import Stage
 from tests.benchmarks.writer import filing
 
 #: More than the smallest database's cost of a file.

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from django.db import connections, transaction
 
-from tests import databases
 from tests.benchmarks import baselines, dataset, scale
+from tests.support import databases
 
 APPLICATIONS = 40
 

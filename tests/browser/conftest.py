@@ -31,9 +31,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from cleanup.permissions import Permission
 from cleanup.services import AutomatedCleanupService
 from cleanup.services.background import clusters
-from tests import databases
+from tests import ROOT
+from tests.support import databases
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 #: What a person would wait for a page, in milliseconds; a machine with much to do gets more than that.
 PATIENCE = 30_000

@@ -15,8 +15,8 @@ from cleanup.permissions import Permission
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.runs import lifecycle
 from tests.browser.conftest import ALIAS, Person
-from tests.integration.trees import Tree, assert_tree, tree
-from tests.parts import File
+from tests.support.model_roles import File
+from tests.support.trees import Tree, assert_tree, tree
 
 pytestmark = [pytest.mark.mapped_models("one look in a browser is enough"), pytest.mark.slow]
 

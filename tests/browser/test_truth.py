@@ -11,7 +11,7 @@ from django.urls import reverse
 from cleanup.models import Alert, ConsistencyCheck, Hold, Result, Run
 from cleanup.services import DatabaseCleanupService
 from tests.browser.conftest import ALIAS, Person
-from tests.integration.trees import tree
+from tests.support.trees import tree
 
 pytestmark = [pytest.mark.mapped_models("one look in a browser is enough"), pytest.mark.slow]
 

@@ -1,7 +1,7 @@
 """A host's path column, and the function that computes it anew."""
 
-from tests.integration.trees import execute, raw
-from tests.parts import Folder
+from tests.support.model_roles import Folder
+from tests.support.trees import execute, raw
 
 
 def rebuild(*, using: str, application_ids: list[str]) -> None:

@@ -8,9 +8,9 @@ import pytest
 from django.contrib.contenttypes.models import ContentType
 
 from cleanup.services import DatabaseCleanupService
-from tests import databases, psql
 from tests.hostapp.models import Bookmark, Cover, Note, Tag
-from tests.integration.trees import Tree, execute, fetch, tree
+from tests.support import databases, psql
+from tests.support.trees import Tree, execute, fetch, tree
 
 pytestmark = pytest.mark.only("postgresql")
 

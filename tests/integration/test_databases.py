@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connections
 
-from tests import databases
+from tests.support import databases
 
 
 def execute(using: str, sql: str) -> None:

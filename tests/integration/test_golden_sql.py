@@ -19,7 +19,7 @@ from cleanup.backends import postgresql, sqlite
 from cleanup.backends.merging import Merging
 from cleanup.backends.undoing import Undoing
 from cleanup.services import DatabaseCleanupService
-from tests.integration.trees import execute, is_postgresql, raw, tree
+from tests.support.trees import execute, is_postgresql, raw, tree
 
 pytestmark = pytest.mark.mapped_models("the statements name their tables")
 

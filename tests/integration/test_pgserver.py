@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests import pgserver
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests import ROOT
+from tests.support import pgserver
 
 
 def start_in_a_process() -> tuple[subprocess.Popen, str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.pgserver"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.support.pgserver"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     line = process.stdout.readline()
     assert line.startswith("DATABASE_URL="), process.stderr.read()

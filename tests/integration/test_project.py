@@ -1,14 +1,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from django.test import Client
 
-from tests import databases
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests import ROOT
+from tests.support import databases
 
 
 def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -94,6 +92,7 @@ class TestSQLite:
         script = """
 import django; django.setup()
 from django.db import connection, transaction
+from tests import ROOT
 with connection.cursor() as cursor:
     for _ in range(50):
         with transaction.atomic():

@@ -10,9 +10,9 @@ from cleanup.exceptions import InvalidKey
 from cleanup.models import Hold, Result, Run
 from cleanup.planning import FolderRow, plan_merge
 from cleanup.services import DatabaseCleanupService
-from tests.integration.trees import execute, fetch, new_key, raw, tree, unchecked
-from tests.parts import Application, Folder
-from tests.unit.forests import PLAIN_NAMES, random_folders, ranked
+from tests.support.forests import PLAIN_NAMES, random_folders, ranked
+from tests.support.model_roles import Application, Folder
+from tests.support.trees import execute, fetch, new_key, raw, tree, unchecked
 
 
 def affected(database: str, **options) -> dict[str, tuple[int, int]]:

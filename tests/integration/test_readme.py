@@ -19,10 +19,10 @@ from cleanup import conf, exceptions
 from cleanup import signals as signals_of_cleanup
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.integrity.findings import CODES
-from tests import databases, psql
-from tests.integration.trees import Tree, execute, fetch, is_postgresql, new_key, raw, tree
+from tests import ROOT
+from tests.support import databases, psql
+from tests.support.trees import Tree, execute, fetch, is_postgresql, new_key, raw, tree
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -377,6 +377,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
     FILL = """
 import django; django.setup()
 from archive.models import Case, Document, Section
+from tests import ROOT
 for reference in ("2023-0001", "2023-0002"):
     case = Case.objects.create(reference=reference)
     for _ in range(2):

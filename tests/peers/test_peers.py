@@ -4,16 +4,15 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests import databases
+from tests import ROOT
 from tests.peers.__main__ import FEATURES, verdict
+from tests.support import databases
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SET_ASIDE = "unique conflict"
 
 

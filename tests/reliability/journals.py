@@ -10,7 +10,7 @@ from django.db import connections
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
 from cleanup.services import DatabaseCleanupService
 from tests.hostapp.models import Bookmark, Tag
-from tests.integration.trees import tree
+from tests.support.trees import tree
 
 FOLDER = Path(__file__).with_name("journals")
 #: In an order in which foreign keys allow them to be written.

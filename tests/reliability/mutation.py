@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.reliability.mutants import Mutant, mutants_of
 
 EXPLAINED = Path(__file__).with_name("survivors.txt")
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +36,13 @@ class Subject:
 
 _UNDO = (
     "tests/integration/test_journal.py",
-    "tests/integration/test_rollback.py",
-    "tests/integration/test_copies.py",
+    "tests/integration/rollback/test_undo.py",
+    "tests/integration/rollback/test_copies.py",
     "tests/reliability/test_old_journals.py",
     "tests/reliability/test_later_events.py",
 )
 
-_STATEMENTS = ("tests/integration/test_backends.py", *_UNDO)
+_STATEMENTS = ("tests/integration/backends/test_statements.py", *_UNDO)
 
 SUBJECTS = {
     "planning": Subject(module="cleanup.planning", tests=("tests/unit/test_planning.py",)),
@@ -167,7 +167,7 @@ class Mutation:
         """Remove what a test left that was cut off."""
         from pytest_django.plugin import blocking_manager_key
 
-        from tests import databases
+        from tests.support import databases
 
         with session.config.stash[blocking_manager_key].unblock():
             for alias in databases.ALIASES.values():

@@ -10,12 +10,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests import ROOT
 
 
 @dataclass(slots=True)

@@ -10,10 +10,10 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 
 from cleanup.models import Heartbeat, Result, RollbackPoint, Run, Tick
-from tests.integration.trees import execute
-from tests.parts import Application
-from tests.reliability import mess
-from tests.reliability.clusters import fleet
+from tests.support import dirty_database
+from tests.support.clusters import fleet
+from tests.support.model_roles import Application
+from tests.support.trees import execute
 
 APPLICATIONS = 60
 
@@ -26,7 +26,7 @@ UNHURRIED = "0.1"
 
 @pytest.fixture
 def clusters(database):
-    mess.make(database, applications=APPLICATIONS)
+    dirty_database.make(database, applications=APPLICATIONS)
     with fleet(database) as made:
         yield made
 
@@ -101,7 +101,7 @@ class TestTotalsAtATinyDutyCycle:
     """Workers rest for most of the time, so that one of them ends the run while others have yet to wake."""
 
     def test_are_the_sums_of_the_results(self, database):
-        mess.make(database, applications=24)
+        dirty_database.make(database, applications=24)
         with fleet(database, CLEANUP_TREE_HOOK=None) as clusters:
             clusters.environment["CLEANUP_DUTY_CYCLE"] = "0.04"
             clusters.start(workers=2)
@@ -144,7 +144,7 @@ class TestAClusterThatOnlyLooksAlive:
 
 class TestEveryTaskDeliveredFiveTimes:
     def test_cleans_each_application_once(self, scratch_database):
-        mess.make(scratch_database, applications=APPLICATIONS)
+        dirty_database.make(scratch_database, applications=APPLICATIONS)
         execute(scratch_database, FIVE_TIMES_FUNCTION)
         execute(scratch_database, FIVE_TIMES)
         with fleet(scratch_database) as clusters:

@@ -17,9 +17,9 @@ from cleanup import exceptions
 from cleanup.models import Hold, Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.errors import classify
-from tests.parts import File
-from tests.reliability import mess
-from tests.reliability.crowd import Ledger, Person
+from tests.reliability.concurrent_users import Ledger, Person
+from tests.support import dirty_database
+from tests.support.model_roles import File
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ class Staff:
             self.ledger.fault(f"a run ended as {report.status}: {report.status_reason}")
 
     def clean_one(self) -> None:
-        application = self.rng.choice(sorted(mess.applications(self.database)))
+        application = self.rng.choice(sorted(dirty_database.applications(self.database)))
         try:
             self.service.consolidate_duplicate_folders(application)
         except exceptions.Held:
@@ -119,7 +119,7 @@ def together(workers: list[Callable[[threading.Event], None]], *, seconds: float
 def test_nobody_loses_anything(scratch_database, request, capsys):
     seconds = request.config.getoption("concurrency_seconds")
     database, ledger = scratch_database, Ledger()
-    mess.make(database, applications=APPLICATIONS, roots=3)
+    dirty_database.make(database, applications=APPLICATIONS, roots=3)
     ledger.files = files(database)
     anchored = dict(File.objects.using(database).values_list("pk", "folder__name"))
     service = DatabaseCleanupService(using=database)

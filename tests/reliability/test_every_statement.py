@@ -15,9 +15,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from tests import databases, pgserver
-from tests.integration.trees import execute
-from tests.reliability.deeds import (
+from tests.reliability.kill_scenarios import (
     DEEDS,
     SETTINGS,
     Cleanup,
@@ -29,8 +27,10 @@ from tests.reliability.deeds import (
     Scene,
     moments,
 )
-from tests.reliability.nursery import Nursery, nursery
-from tests.reliability.wholeness import let_sessions_end
+from tests.support import databases, pgserver
+from tests.support.forked_processes import Nursery, nursery
+from tests.support.invariants import let_sessions_end
+from tests.support.trees import execute
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from django.core.management import call_command
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.integrity.findings import CODES, ERRORS
 from tests.hostapp.models import Watch
-from tests.integration.trees import Tree, execute, missing_key, raw, tree, unchecked
-from tests.parts import Application, File, Folder
+from tests.support.model_roles import Application, File, Folder
+from tests.support.trees import Tree, execute, missing_key, raw, tree, unchecked
 
 NOWHERE, NOBODY = missing_key(Folder), missing_key(Application)
 

@@ -18,10 +18,9 @@ import pytest
 
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
-from tests import databases
-from tests.reliability import mess
-from tests.reliability.nursery import Fate, Nursery, nursery
-from tests.reliability.wholeness import assert_whole, go_on, let_sessions_end
+from tests.support import databases, dirty_database
+from tests.support.forked_processes import Fate, Nursery, nursery
+from tests.support.invariants import assert_whole, go_on, let_sessions_end
 
 ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "30"))
 APPLICATIONS = 30
@@ -35,8 +34,8 @@ CLEANUP, ROLLBACK = "cleanup_all_duplicate_folders", "rollback_cleanup"
 class Undisturbed:
     """How cleanup and rollback go when nobody is killed."""
 
-    before: mess.Picture
-    after: mess.Picture
+    before: dirty_database.Picture
+    after: dirty_database.Picture
     statements: dict[str, int]
     seconds: dict[str, float]
 
@@ -52,11 +51,11 @@ class Scene:
     def _undisturbed(self) -> Undisturbed:
         self.set_up()
         statements, seconds = {}, {}
-        before = mess.picture(self.using)
+        before = dirty_database.picture(self.using)
         self._measure(CLEANUP, [], statements, seconds)
-        after = mess.picture(self.using)
+        after = dirty_database.picture(self.using)
         self._measure(ROLLBACK, [Run.objects.using(self.using).get().pk], statements, seconds)
-        assert mess.picture(self.using) == before != after
+        assert dirty_database.picture(self.using) == before != after
         return Undisturbed(before, after, statements, seconds)
 
     def _measure(self, verb: str, arguments: list[Any], statements: dict[str, int], seconds: dict[str, float]) -> None:
@@ -68,7 +67,7 @@ class Scene:
     def set_up(self) -> None:
         """Bring the database to where every round starts."""
         databases.wipe(self.using)
-        mess.make(self.using, applications=APPLICATIONS)
+        dirty_database.make(self.using, applications=APPLICATIONS)
 
     def kill(self, verb: str, *arguments: Any, chance: random.Random, from_outside: bool) -> None:
         """Start a process on a verb and kill it at some moment of its work."""
@@ -132,7 +131,7 @@ def test_a_killed_run_leaves_whole_applications_and_goes_on(database, scenes, se
 class TestTwoProcessesOnOneRun:
     def test_one_is_killed_and_the_other_finishes(self, database):
         databases.wipe(database)
-        mess.make(database, applications=APPLICATIONS)
+        dirty_database.make(database, applications=APPLICATIONS)
         with nursery(database) as first, nursery(database) as second:
             killed = first.start(CLEANUP, fate=Fate(at=2, of='UPDATE "cleanup_result" AS t', how="halt"), **SETTINGS)
             assert killed.wait_for_halt(), first.errors.read_text()

@@ -8,10 +8,10 @@ import pytest
 
 from cleanup.exceptions import Refused, RollbackConflict
 from cleanup.models import RollbackPoint
-from tests import databases
-from tests.integration.trees import dump
-from tests.reliability import events
-from tests.reliability.events import EVENTS, Event, Scene
+from tests.reliability import later_changes
+from tests.reliability.later_changes import EVENTS, Event, Scene
+from tests.support import databases
+from tests.support.trees import dump
 
 pytestmark = [pytest.mark.mapped_models("people write to the mapped tables"), pytest.mark.slow]
 
@@ -47,7 +47,7 @@ class LaterEvent:
     """The three ways; ``alias`` is a database that the event may change."""
 
     def test_is_kept_and_when_it_is_mended_all_is_restored(self, alias, event, subtests):
-        scene = events.laid(alias, event)
+        scene = later_changes.laid(alias, event)
         was = mapped(alias)
         scene.point = scene.clean()
         assert mapped(alias) != was

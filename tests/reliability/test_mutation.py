@@ -5,16 +5,15 @@ import os
 import subprocess
 import sys
 import types
-from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.reliability.mutants import mutants_of
 from tests.reliability.mutation import SUBJECTS, explained
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCE = '''
 def older(a, b):
     """Return the smaller one."""

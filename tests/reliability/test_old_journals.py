@@ -10,9 +10,9 @@ from cleanup.exceptions import RollbackConflict, UnreadableJournal
 from cleanup.journal import FORMAT_VERSION
 from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
-from tests.integration.trees import dump, execute
-from tests.parts import File, Folder
 from tests.reliability import journals
+from tests.support.model_roles import File, Folder
+from tests.support.trees import dump, execute
 
 FORMATS = range(1, FORMAT_VERSION + 1)
 

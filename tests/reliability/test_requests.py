@@ -10,9 +10,9 @@ from knox.models import AuthToken
 
 from cleanup.models import Heartbeat, Result, RollbackPoint, Run
 from cleanup.services.background import clusters as clusters_service
-from tests.reliability import mess
-from tests.reliability.clusters import fleet
 from tests.reliability.serving import WebServer, serving
+from tests.support import dirty_database
+from tests.support.clusters import fleet
 
 APPLICATIONS = 30
 
@@ -54,7 +54,7 @@ def nudged(database: str) -> bool:
 @pytest.mark.only("postgresql")
 class TestARunOfARequestThatWasKilled:
     def test_is_ended_by_a_cluster_and_told_by_the_same_request(self, database):
-        mess.make(database, applications=APPLICATIONS)
+        dirty_database.make(database, applications=APPLICATIONS)
         headers = {"Authorization": bearer(database), "Idempotency_Key": "once"}
         with fleet(database) as clusters:
             clusters.start()

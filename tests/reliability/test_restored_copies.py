@@ -18,10 +18,9 @@ from cleanup.exceptions import ForeignDatabase
 from cleanup.models import Alert, Heartbeat, Result, Run, Schedule, ScheduledRun, Tick
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, origin
 from cleanup.services.runs import lifecycle
-from tests import databases, pgserver
-from tests.integration.trees import dump, execute
-from tests.reliability import mess
-from tests.reliability.clusters import SETTINGS, fleet
+from tests.support import databases, dirty_database, pgserver
+from tests.support.clusters import SETTINGS, fleet
+from tests.support.trees import dump, execute
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +30,7 @@ APPLICATIONS = 9
 @pytest.fixture
 def interrupted(database) -> str:
     """Leave what a cluster leaves that died: a run that was begun, and its schedules due."""
-    mess.make(database, applications=APPLICATIONS)
+    dirty_database.make(database, applications=APPLICATIONS)
     automated = AutomatedCleanupService(using=database)
     Heartbeat.objects.using(database).create(cluster="elsewhere:1", host="elsewhere")
     automated.start_automated_service()
@@ -102,7 +101,7 @@ class TestACopyOfAServer:
             with databases.elsewhere(blank_database, server):
                 call_command("migrate", "cleanup", database=blank_database, verbosity=0)
                 AutomatedCleanupService(using=blank_database).start_automated_service()
-                mess.make(blank_database, applications=1)
+                dirty_database.make(blank_database, applications=1)
                 lifecycle.create_cleanup(using=blank_database, options=lifecycle.Options(), actor=lifecycle.Actor())
             yield server
         finally:

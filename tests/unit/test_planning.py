@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanup.planning import DifferentRoots, FolderRow, Group, Move, Plan, detached, plan_merge
-from tests.unit.forests import apply_plan, forests, merge_by_model, random_forest
+from tests.support.forests import apply_plan, forests, merge_by_model, random_forest
 
 # A busy machine is no failure of a law.
 unhurried = settings(deadline=None)

@@ -8,7 +8,7 @@ import pytest
 from cleanup.api.exception_handler import _TOLD
 from cleanup.models import Alert, Hold, Run
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
-from tests.integration.trees import tree
+from tests.support.trees import tree
 
 
 @pytest.fixture

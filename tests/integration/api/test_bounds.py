@@ -7,7 +7,7 @@ from cleanup.services import DatabaseCleanupService
 from cleanup.services.background import clusters
 from cleanup.services.merging.preview import Consolidation
 from cleanup.services.rollback.undo import Undo
-from tests.integration.trees import Tree, assert_tree, tree
+from tests.support.trees import Tree, assert_tree, tree
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from cleanup.models import Heartbeat, Hold, Schedule
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from cleanup.services.background import clusters
 from project.wsgi import application
-from tests.integration.trees import tree
+from tests.support.trees import tree
 
 
 @pytest.fixture

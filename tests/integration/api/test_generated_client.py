@@ -12,7 +12,7 @@ import pytest
 from django.db import connections
 
 from project.wsgi import application
-from tests.integration.trees import assert_tree, tree
+from tests.support.trees import assert_tree, tree
 
 HERE = Path(__file__).parent
 

@@ -15,7 +15,7 @@ from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from cleanup.services.background import clusters
 from cleanup.services.runs import idempotency
 from tests.integration.api.test_strictness import ROUTES
-from tests.integration.trees import Tree, assert_tree, dump, tree
+from tests.support.trees import Tree, assert_tree, dump, tree
 
 KEY = {"idempotency_key": "k1"}
 

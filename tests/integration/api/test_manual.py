@@ -15,7 +15,6 @@ from cleanup.api.urls import ROUTES
 from cleanup.exceptions import ApplicationError, Refused
 from cleanup.models import Heartbeat
 from cleanup.permissions import Permission
-from tests import databases
 from tests.integration.test_readme import (
     ROOT,
     as_pattern,
@@ -26,7 +25,8 @@ from tests.integration.test_readme import (
     section,
     shell,
 )
-from tests.integration.trees import tree
+from tests.support import databases
+from tests.support.trees import tree
 
 SECTION = section("The REST API")
 pytestmark = pytest.mark.slow

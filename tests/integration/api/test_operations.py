@@ -6,8 +6,8 @@ from django.db import connections
 from cleanup.logs import ContextFilter
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
-from tests.integration.trees import assert_tree, dump, execute, is_postgresql, missing_key, tree
-from tests.parts import Application, Folder
+from tests.support.model_roles import Application, Folder
+from tests.support.trees import assert_tree, dump, execute, is_postgresql, missing_key, tree
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ class TestRollback:
         before = loan.folders
         survivor = Folder.objects.using(served).get(pk=loan["old"])
         moved = Folder.objects.using(served).filter(parent=survivor).first()
-        from tests.parts import File
+        from tests.support.model_roles import File
 
         File.objects.using(served).filter(folder=moved).update(folder_id=survivor.pk)
         response = caller.post(f"rollback/{point}")

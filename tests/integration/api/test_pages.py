@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from cleanup.models import Alert, Hold, QueuedApplication, Result, RollbackPoint, Run, SnapshotLayout
 from cleanup.permissions import Permission
 from cleanup.services import DatabaseCleanupService
-from tests.integration.trees import tree
+from tests.support.trees import tree
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from django.utils.module_loading import import_string
 from cleanup.models import Heartbeat, RequestKey, Result, Run
 from cleanup.permissions import Permission
 from cleanup.services.background import clusters
-from tests.integration.trees import assert_tree, missing_key, tree
-from tests.parts import Application
+from tests.support.model_roles import Application
+from tests.support.trees import assert_tree, missing_key, tree
 
 
 @pytest.fixture(autouse=True)

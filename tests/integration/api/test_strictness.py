@@ -15,7 +15,7 @@ from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import KeyColumn
 from project.wsgi import application
 from tests.integration.api.conftest import Caller
-from tests.integration.trees import tree
+from tests.support.trees import tree
 
 # What comes in is judged before any database is asked for more than the account.
 pytestmark = pytest.mark.only("sqlite")

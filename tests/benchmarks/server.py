@@ -1,0 +1,132 @@
+"""Where the benchmark plays: a PostgreSQL server of its own, a pristine database, and copies of it, one per measure.
+
+The server is set as one for real work would be: what is committed is on disk.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from unittest import mock
+
+import psycopg
+
+from tests import ROOT
+from tests.benchmarks import dataset
+from tests.support import pgserver
+
+PRISTINE = "pristine"
+
+#: What differs from the server's defaults; the same for bare SQL and for us.
+SERVER_SETTINGS = {
+    "shared_buffers": "512MB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "30min",
+}
+_KEPT_FROM_TESTS = ("listen_addresses", "max_connections", "timezone")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """How a child process ended."""
+
+    output: str
+    seconds: float
+    """From fork to exit."""
+    peak_bytes: int
+    """Of its resident memory."""
+
+
+class Stage:
+    """A running server with a pristine database. Use as a context manager."""
+
+    def __init__(self, *, applications: int) -> None:
+        self.applications = applications
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "Stage":
+        with self._stack:
+            settings = {name: pgserver.SETTINGS[name] for name in _KEPT_FROM_TESTS} | SERVER_SETTINGS
+            with mock.patch.object(pgserver, "SETTINGS", settings):
+                self.server = pgserver.start()
+            self._stack.callback(self.server.stop)
+            self.data_directory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cleanup-bench-"))
+            self._admin = self._stack.enter_context(self.connect("postgres"))
+            self.version = self._admin.info.server_version
+            self._make_pristine()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def url(self, database: str) -> str:
+        """Return the DATABASE_URL of one of its databases."""
+        return self.server.url.removesuffix("/postgres") + f"/{database}"
+
+    def connect(self, database: str) -> psycopg.Connection:
+        """Open a connection that commits each statement unless told otherwise."""
+        return psycopg.connect(self.url(database), autocommit=True)
+
+    def environment(self, database: str) -> dict[str, str]:
+        """Return the environment of a process of the product that works on one of the databases."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "CLEANUP_", "PG"))}
+        return kept | {
+            "DATABASE_URL": self.url(database),
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DJANGO_DATA_DIR": self.data_directory,
+        }
+
+    def _make_pristine(self) -> None:
+        self._admin.execute(f"CREATE DATABASE {PRISTINE}")
+        for target in ((), ("cleanup_guards", "zero")):
+            self.child([sys.executable, "manage.py", "migrate", *target, "--verbosity", "0"], database=PRISTINE)
+        with self.connect(PRISTINE) as connection, connection.cursor() as cursor:
+            dataset.fill(cursor, applications=self.applications)
+            # Hint bits and statistics are nobody's work but the database's own.
+            cursor.execute("VACUUM ANALYZE")
+            self.checksum = dataset.checksum(cursor)
+
+    @contextlib.contextmanager
+    def copy(self, name: str) -> Iterator[str]:
+        """Yield the name of a fresh copy of the pristine database, which is dropped afterwards."""
+        # By copying files, where the server can: a copy through the log would fill it.
+        strategy = " STRATEGY file_copy" if self.version >= 150000 else ""
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {PRISTINE}{strategy}")
+        try:
+            self.settle()
+            yield name
+        finally:
+            self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def settle(self) -> None:
+        """Have everything written out that earlier measures left to write."""
+        self._admin.execute("CHECKPOINT")
+
+    def child(self, command: Sequence[str], *, database: str, **variables: str) -> Child:
+        """Run a process of the product to its end.
+
+        Raises:
+            RuntimeError: it failed; the message is what it said.
+
+        """
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                list(command), cwd=ROOT, env=self.environment(database) | variables, stdout=output, stderr=errors
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - started
+            process.returncode = os.waitstatus_to_exitcode(status)
+            output.seek(0)
+            errors.seek(0)
+            said = output.read().decode()
+            if process.returncode:
+                told = f"{said}{errors.read().decode()}"
+                raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {told}")
+        unit = 1 if sys.platform == "darwin" else 1024
+        return Child(output=said, seconds=seconds, peak_bytes=usage.ru_maxrss * unit)

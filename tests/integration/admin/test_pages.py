@@ -1,0 +1,927 @@
+"""The admin, as its pages answer: who sees what, what a deed does, and that data stays data."""
+
+import re
+import uuid
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission as AuthPermission
+from django.contrib.auth.models import User
+from django.db import connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from cleanup.models import (
+    Alert,
+    ConsistencyCheck,
+    Control,
+    Finding,
+    Heartbeat,
+    Hold,
+    QueuedApplication,
+    Result,
+    RollbackPoint,
+    Run,
+    Schedule,
+    Service,
+    SnapshotRow,
+    Verification,
+)
+from cleanup.permissions import CLEANING, Permission, to_control
+from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from tests.support.model_roles import Application, File, Folder
+from tests.support.trees import assert_tree, missing_key, tree
+
+MOST_QUERIES = 15
+
+HOSTILE = "<script>alert(1)</script>\"'\u202e\x07=cmd"
+
+#: Pages that show something without being told what, by the permission that they need beside looking.
+PAGES = {
+    "control_changelist": Permission.LOOK,
+    "applications": Permission.LOOK,
+    "dry_run": Permission.CHECK,
+    "clean_up": Permission.CLEAN,
+    "clean_up_everything": Permission.CLEAN_EVERYTHING,
+    "decisions": Permission.LOOK,
+    "decisions_csv": Permission.LOOK,
+    "folder": Permission.LOOK,
+    **{
+        f"{model}_changelist": Permission.LOOK
+        for model in (
+            "alert",
+            "consistencycheck",
+            "finding",
+            "hold",
+            "result",
+            "rollbackpoint",
+            "run",
+            "schedule",
+            "snapshotrow",
+            "verification",
+        )
+    },
+}
+
+#: Deeds that need no object, by their permission.
+DEEDS = {
+    "check": Permission.CHECK,
+    "verify": Permission.CHECK,
+    "freeze": Permission.FREEZE,
+    "unfreeze": Permission.FREEZE,
+    "start_service": Permission.MANAGE_SCHEDULES,
+    "stop_service": Permission.MANAGE_SCHEDULES,
+    "hold": Permission.CLEAN,
+    "clean_up": Permission.CLEAN,
+    "clean_up_everything": Permission.CLEAN_EVERYTHING,
+}
+
+
+class OneDatabase:
+    """Everything in one database, as a project would have it."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    def db_for_read(self, model, **hints) -> str:
+        return self.alias
+
+    def db_for_write(self, model, **hints) -> str:
+        return self.alias
+
+
+@pytest.fixture(autouse=True)
+def using(database, settings) -> str:
+    settings.DATABASE_ROUTERS = [OneDatabase(database)]
+    return database
+
+
+@pytest.fixture
+def cluster(using) -> None:
+    Heartbeat.objects.create(cluster="here:1", host="here")
+
+
+def address(name: str, *args, **query) -> str:
+    return reverse(f"admin:cleanup_{name}", args=args, query=query or None)
+
+
+def person(*permissions: Permission, **values) -> Client:
+    user = User.objects.create_user(f"person {uuid.uuid4()}", is_staff=True, **values)
+    codenames = [permission.codename for permission in permissions]
+    user.user_permissions.set(AuthPermission.objects.filter(codename__in=codenames, content_type__app_label="cleanup"))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def boss(using) -> Client:
+    return person(*Permission)
+
+
+def text(response) -> str:
+    """Return what a page says, without its markup."""
+    found = re.sub(r"<(script|style|svg)\b.*?</\1>", " ", response.content.decode(), flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", found)).split())
+
+
+def application_with_duplicates(using, name: str = "Docs") -> str:
+    return tree(using, f'old:Loan/"{name}"(2), young:Loan/"{name}"(1)').application
+
+
+@pytest.fixture
+def cleaned(using) -> Run:
+    application_with_duplicates(using)
+    report = DatabaseCleanupService(using=using).cleanup_all_duplicate_folders(started_by="Ann", started_how="admin")
+    return Run.objects.get(pk=report.run_id)
+
+
+@pytest.mark.only("sqlite")
+class TestDoors:
+    def test_send_strangers_to_sign_in(self):
+        login = reverse("admin:login")
+        assert [page for page in PAGES if not Client().get(address(page)).url.startswith(login)] == []
+
+    def test_are_closed_to_staff_without_permission(self):
+        nobody = person()
+        assert [page for page in PAGES if nobody.get(address(page)).status_code != 403] == []
+
+    def test_are_closed_to_whoever_may_only_look(self):
+        somebody = person(Permission.LOOK)
+        closed = [page for page in PAGES if somebody.get(address(page)).status_code == 403]
+        assert closed == [page for page, permission in PAGES.items() if permission != Permission.LOOK]
+
+    @pytest.mark.parametrize("permission", sorted(set(PAGES.values())))
+    def test_open_to_whoever_has_the_permission(self, permission):
+        somebody = person(Permission.LOOK, permission)
+        pages = [page for page, needed in PAGES.items() if needed == permission]
+        assert [page for page in pages if somebody.get(address(page), follow=True).status_code != 200] == []
+
+    @pytest.mark.parametrize(("deed", "permission"), DEEDS.items())
+    def test_refuse_a_deed_to_whoever_has_all_other_permissions(self, deed, permission):
+        enough = CLEANING if permission == Permission.CLEAN else (permission,)
+        others = [other for other in Permission if other not in enough]
+        assert person(*others).post(address(deed)).status_code == 403
+
+    @pytest.mark.parametrize("deed", [deed for deed in DEEDS if not deed.startswith("clean_up")])
+    def test_do_nothing_for_a_mere_link(self, boss, deed):
+        page = boss.get(address(deed), follow=True)
+        assert (page.status_code, "Nothing was done. Press the button again" in text(page)) == (200, True)
+        assert boss.put(address(deed)).status_code == 405
+
+    def test_refuse_a_forged_request(self, boss):
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(User.objects.first())
+        assert client.post(address("freeze")).status_code == 403
+
+    def test_show_no_button_that_would_refuse(self):
+        page = person(Permission.LOOK).get(address("control_changelist")).content.decode()
+        assert re.findall(r'action="(/admin/cleanup/[^"]*)"', page) == []
+
+    def test_add_change_and_delete_no_history(self, boss, cleaned):
+        for model in ("run", "result", "rollbackpoint", "snapshotrow"):
+            assert boss.get(f"/admin/cleanup/{model}/add/").status_code == 403
+            assert boss.get(f"/admin/cleanup/{model}/1/delete/", follow=False).status_code in (302, 403)
+
+    def test_have_no_page_about_the_mapped_tables(self, boss):
+        assert [boss.get(f"/admin/cleanup/{model}/").status_code for model in ("folder", "file")] == [404, 404]
+
+
+class TestCleanupPage:
+    def test_says_that_nothing_is_known_yet(self, boss):
+        assert "Nothing has been checked yet." in text(boss.get(address("control_changelist")))
+
+    def test_says_that_all_is_well(self, boss, using, cluster):
+        AutomatedCleanupService(using=using).start_automated_service()
+        ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=0)
+        assert "All is well: no application has duplicates." in text(boss.get(address("control_changelist")))
+
+    def test_says_what_is_not_well(self, boss):
+        ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=3)
+        Alert.objects.create(fingerprint="x", code="x", message="Much is wrong.")
+        page = text(boss.get(address("control_changelist")))
+        assert "3 applications have duplicates and 1 alert is open." in page
+        assert "Much is wrong." in page
+
+    def test_draws_a_day_as_a_point(self, boss):
+        for days in (0, 1, 2):
+            at = timezone.now() - timedelta(days=days)
+            ConsistencyCheck.objects.create(started_at=at, ended_at=at, duplicate_applications=days)
+        assert boss.get(address("control_changelist")).content.count(b"<circle") == 3
+
+    def test_says_what_to_start_while_no_cluster_is_alive(self, boss):
+        assert "python manage.py qcluster" in text(boss.get(address("control_changelist")))
+
+    def test_does_not_say_so_while_one_is(self, boss, cluster):
+        assert "qcluster" not in text(boss.get(address("control_changelist")))
+
+    def test_shows_the_active_run(self, boss, cleaned):
+        Run.objects.filter(pk=cleaned.pk).update(status="running")
+        page = boss.get(address("control_changelist")).content.decode()
+        assert f'data-cleanup-refresh="{address("now")}"' in page
+        page = boss.get(address("run_change", cleaned.pk)).content.decode()
+        assert f'data-cleanup-refresh="{address("run_progress", cleaned.pk)}"' in page
+
+    def test_knows_that_a_check_is_older_than_two_of_its_periods(self, boss, using, cluster):
+        AutomatedCleanupService(using=using).start_automated_service()
+        then = timezone.now() - timedelta(hours=2, minutes=5)
+        ConsistencyCheck.objects.create(started_at=then, ended_at=then, duplicate_applications=0)
+        page = text(boss.get(address("control_changelist")))
+        assert "No duplicates at the last check" in page
+        assert "All is well" not in page
+
+    def test_says_nothing_of_what_a_run_has_changed_since(self, boss, cleaned):
+        then = cleaned.created_at - timedelta(seconds=1)
+        ConsistencyCheck.objects.create(started_at=then, ended_at=then, duplicate_applications=883)
+        page = text(boss.get(address("control_changelist")))
+        assert "Folders have changed since the last check." in page
+        assert "883 applications have duplicates and" not in page
+
+    def test_shows_an_undo_that_runs(self, boss, cleaned):
+        Run.objects.filter(pk=cleaned.pk).update(status="running", kind="rollback", takes_slot=False)
+        assert "An undo is running: 1 of 1 done." in text(boss.get(address("control_changelist")))
+
+    def test_tells_times_in_the_persons_zone(self, boss, cleaned):
+        Run.objects.filter(pk=cleaned.pk).update(started_at="2026-01-20T23:30:00Z")
+        boss.cookies["cleanup_time_zone"] = "Europe/Berlin"
+        assert "21 January 2026, 00:30 CET" in text(boss.get(address("control_changelist")))
+
+    @pytest.mark.only("sqlite")
+    @pytest.mark.parametrize("zone", ["", "../../etc/passwd", "America", "Mars/Olympus", "x" * 5000, "\x00"])
+    def test_takes_no_nonsense_for_a_zone(self, boss, zone):
+        boss.cookies["cleanup_time_zone"] = zone
+        assert boss.get(address("control_changelist")).status_code == 200
+
+    def test_stands_first_in_the_index_of_the_app(self, boss):
+        page = boss.get(reverse("admin:app_list", args=["cleanup"])).content.decode()
+        assert page.index(address("control_changelist")) < page.index(address("alert_changelist"))
+
+
+class TestDeeds:
+    def post(self, client: Client, name: str, *args, **data) -> str:
+        """Do it, and return what the next page says."""
+        return text(client.post(address(name, *args), data, follow=True))
+
+    def test_check_is_handed_to_the_cluster(self, boss, cluster):
+        assert "The check has started." in self.post(boss, "check")
+        assert ConsistencyCheck.objects.get().started_how == "admin"
+
+    def test_check_says_what_to_start_without_a_cluster(self, boss):
+        assert "no worker is alive" in self.post(boss, "check")
+        assert not ConsistencyCheck.objects.exists()
+
+    def test_verification_is_handed_to_the_cluster(self, boss, cluster):
+        assert "The verification has started." in self.post(boss, "verify")
+
+    def test_stop_everything_freezes(self, boss):
+        assert "Everything is stopped" in self.post(boss, "freeze", reason="fire drill")
+        assert Control.objects.get().frozen
+
+    def test_let_it_go_on_unfreezes(self, boss):
+        self.post(boss, "freeze")
+        assert "Cleaning up is possible again." in self.post(boss, "unfreeze")
+        assert not Control.objects.get().frozen
+
+    def test_leave_an_entry_in_the_log(self, boss):
+        self.post(boss, "freeze")
+        assert LogEntry.objects.get().get_change_message() == "Stopped everything."
+
+    def test_start_and_stop_the_schedules(self, boss):
+        assert "The schedules are on." in self.post(boss, "start_service")
+        assert Service.objects.get().started
+        assert "The schedules are off." in self.post(boss, "stop_service")
+        assert not Service.objects.get().started
+
+    def test_hold_an_application(self, boss, using):
+        key = application_with_duplicates(using)
+        assert "No cleanup touches this application" in self.post(boss, "hold", application=key, reason="in court")
+        assert Hold.objects.get().reason == "in court"
+
+    def test_hold_no_application_that_is_not_there(self, boss):
+        assert "It is not there any more." in self.post(boss, "hold", application=missing_key(Application))
+
+    def test_release_an_application(self, boss, using):
+        held = Hold.objects.create(application_key=application_with_duplicates(using))
+        assert "The application was released" in self.post(boss, "release", held.pk)
+        assert not Hold.objects.exists()
+
+    def test_acknowledge_an_alert(self, boss):
+        alert = Alert.objects.create(fingerprint="x", code="x", message="Much is wrong.")
+        assert "somebody knows" in self.post(boss, "acknowledge", alert.pk)
+
+    def test_pause_a_run(self, boss, cleaned):
+        Run.objects.filter(pk=cleaned.pk).update(status="running")
+        assert "paused by person" in self.post(boss, "run_pause", cleaned.pk)
+
+    def test_pause_no_run_that_has_ended(self, boss, cleaned):
+        assert "This run has ended." in self.post(boss, "run_pause", cleaned.pk)
+
+    def test_cancel_a_run(self, boss, cleaned):
+        Run.objects.filter(pk=cleaned.pk).update(status="paused")
+        assert "What it has done stays done" in self.post(boss, "run_cancel", cleaned.pk)
+
+    def test_go_on_with_a_run(self, boss, cleaned, cluster):
+        Run.objects.filter(pk=cleaned.pk).update(status="paused")
+        assert "The run goes on." in self.post(boss, "run_resume", cleaned.pk)
+
+    @pytest.mark.parametrize("deed", ["run_pause", "run_resume", "run_cancel"])
+    def test_to_a_run_need_permission(self, cleaned, deed):
+        others = [other for other in Permission if other not in to_control(cleaned)]
+        assert person(*others).post(address(deed, cleaned.pk)).status_code == 403
+
+
+@pytest.mark.only("sqlite")
+class TestSchedules:
+    @pytest.fixture
+    def schedule(self, boss) -> Schedule:
+        boss.post(address("start_service"))
+        return Schedule.objects.get(name="full_cleanup")
+
+    def change(self, client: Client, schedule: Schedule, **changes):
+        values = {
+            "enabled": "on",
+            "schedule_type": "daily",
+            "weekday": 6,
+            "hour": 2,
+            "minute": 0,
+            "max_applications": 20,
+            "alert_threshold": 5,
+            "dry_run_first": "on",
+        }
+        return client.post(address("schedule_change", schedule.pk), {**values, **changes}, follow=True)
+
+    def test_can_be_changed(self, boss, schedule):
+        self.change(boss, schedule, max_applications=50, hour=4)
+        schedule.refresh_from_db()
+        assert (schedule.max_applications, schedule.hour, schedule.next_run.hour) == (50, 4, 4)
+
+    @pytest.mark.parametrize("changes", [{"hour": 24}, {"max_applications": 0}, {"schedule_type": "yearly"}])
+    def test_take_no_nonsense(self, boss, schedule, changes):
+        assert "Please correct the error" in text(self.change(boss, schedule, **changes))
+        before = schedule.hour, schedule.max_applications, schedule.schedule_type
+        schedule.refresh_from_db()
+        assert (schedule.hour, schedule.max_applications, schedule.schedule_type) == before
+
+    def test_cannot_be_changed_without_permission(self, schedule):
+        others = [other for other in Permission if other != Permission.MANAGE_SCHEDULES]
+        assert self.change(person(*others), schedule, hour=4).status_code == 403
+
+
+class TestPreview:
+    def test_tells_in_sentences_what_would_happen(self, boss, using):
+        page = text(boss.get(address("preview", application_with_duplicates(using))))
+        assert (
+            "2 duplicate folders are merged. 1 file moves. Nothing is deleted from any file. Undo possible until"
+            in page
+        )
+        assert "2 top folders become 1: “Loan” stays, because it is the oldest." in page
+        assert "2 folders named Docs become 1: the oldest stays. 1 file moves." in page
+
+    def test_shows_the_tree_before_and_after(self, boss, using):
+        page = text(boss.get(address("preview", application_with_duplicates(using))))
+        before, after = page.split("After: 2 folders")
+        assert "Before: 4 folders" in before
+        assert before.count("merges into “Docs”, because they have the same name") == 1
+        assert "Docs 3 files merged, 1 file more" in after
+
+    def test_says_that_there_is_nothing_to_do(self, boss, using):
+        page = text(boss.get(address("preview", tree(using, "Loan/Docs").application)))
+        assert "There is nothing to do: this application has no duplicates." in page
+
+    def test_of_no_application_is_not_found(self, boss):
+        assert boss.get(address("preview", missing_key(Application))).status_code == 404
+
+    def test_of_nonsense_is_not_found(self, boss):
+        assert boss.get(address("preview", "a%00b")).status_code in (404, 400)
+
+    def test_of_a_held_application_says_so(self, boss, using):
+        key = application_with_duplicates(using)
+        Hold.objects.create(application_key=key)
+        assert "marked “do not touch”" in text(boss.get(address("preview", key)))
+
+    def test_of_a_very_large_application_says_so_and_lets_it_be_cleaned_up(self, boss, using, cluster, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        key = application_with_duplicates(using)
+        page = text(boss.get(address("preview", key)))
+        assert "This application has more than 1 folder: too many to show its plan on a page." in page
+        assert f"python manage.py database_cleanup --dry-run --application {key} --include-large" in page
+        form = {"from": "preview", "application": key, "include_large": "1"}
+        assert "The cleanup has started." in text(boss.post(address("clean_up"), form, follow=True))
+        assert Run.objects.get().options["include_large"] is True
+
+    def test_of_another_one_starts_nothing_that_was_not_shown(self, boss, using, cluster):
+        form = {"from": "preview", "application": application_with_duplicates(using), "include_large": "1"}
+        assert boss.post(address("clean_up"), form).status_code == 409
+        assert not Run.objects.exists()
+
+    def test_folds_what_is_deep(self, boss, using):
+        key = tree(using, "Loan/" + "/".join("abcdefghijklmnopqrstuvwxyz")).application
+        page = boss.get(address("preview", key)).content.decode()
+        assert "Show the 15 folders in it" in page
+
+    def test_loads_a_folded_part(self, boss, using):
+        key = tree(using, "Loan/" + "/".join("abcdefghijklmnopqrstuvwxyz")).application
+        part = re.search(r'class="cleanup-part" href="([^"]+)"', boss.get(address("preview", key)).content.decode())[1]
+        assert "m 0 files" in text(boss.get(unescape(part), headers={"x-requested-with": "XMLHttpRequest"}))
+
+    def test_lists_many_folders_of_one_parent_in_parts(self, boss, using):
+        key = tree(using, "Loan/{" + ", ".join(f"n{number}" for number in range(130)) + "}").application
+        page = boss.get(address("preview", key)).content.decode()
+        part = re.search(r'href="([^"]+)">Show 30 more folders', page)[1]
+        assert text(boss.get(unescape(part))).count(" 0 files") == 30
+
+    def test_costs_no_more_queries_however_large_the_tree_is(self, boss, using):
+        small, large = (tree(using, f"Loan/Docs*{n}, Loan/Docs(3)*{n}").application for n in (1, 30))
+        assert self.queries(boss, using, large) == self.queries(boss, using, small)
+
+    def queries(self, client: Client, using: str, key: str) -> int:
+        with CaptureQueriesContext(connections[using]) as queries:
+            client.get(address("preview", key))
+        return len(queries)
+
+
+class TestApplications:
+    def test_are_listed_with_their_duplicates(self, boss, using):
+        application_with_duplicates(using)
+        assert "2 top folders 1 duplicate" in text(boss.get(address("applications")))
+
+    def test_without_duplicates_are_not_listed(self, boss, using):
+        tree(using, "Loan")
+        assert "No applications have duplicates." in text(boss.get(address("applications")))
+
+    def test_are_found_by_id(self, boss, using):
+        wanted, other = application_with_duplicates(using), application_with_duplicates(using)
+        page = text(boss.get(address("applications", q=wanted)))
+        assert (wanted in page, other in page) == (True, False)
+
+    def test_are_listed_page_by_page(self, boss, using):
+        for _ in range(60):
+            application_with_duplicates(using)
+        first = boss.get(address("applications")).content.decode()
+        following = unescape(re.search(r'href="(\?after=[^"]+)"', first)[1])
+        second = boss.get(address("applications") + following).content.decode()
+        assert (first.count('name="application"'), second.count('name="application"')) == (50, 10)
+
+    def test_take_no_nonsense_for_a_place(self, boss):
+        assert boss.get(address("applications", after="a\x00b"), follow=True).status_code == 200
+
+
+class TestCleaningUp:
+    def confirmed(self, client: Client, *keys: str, **data):
+        page = client.get(address("clean_up") + "?" + "&".join(f"application={key}" for key in keys))
+        hashes = re.findall(r'name="plan_hash" value="(\w+)"', page.content.decode())
+        shown = re.findall(r'name="application" value="([^"]+)"', page.content.decode())
+        return {"application": shown, "plan_hash": hashes, **data}
+
+    def test_shows_what_happens_before_it_does(self, boss, using, cluster):
+        key = application_with_duplicates(using)
+        page = text(boss.get(address("clean_up", application=key)))
+        assert "1 application will be cleaned up. 2 duplicate folders are merged. 1 file moves." in page
+        assert not Run.objects.exists()
+
+    def test_starts_with_the_confirmed_applications(self, boss, using, cluster):
+        key = application_with_duplicates(using)
+        application_with_duplicates(using)
+        page = boss.post(address("clean_up"), self.confirmed(boss, key, reason="asked for"), follow=True)
+        assert "The cleanup has started." in text(page)
+        run = Run.objects.get()
+        assert (run.started_how, run.reason, list(run.results.values_list("application_key", flat=True))) == (
+            "admin",
+            "asked for",
+            [key],
+        )
+
+    def test_of_the_first_ten_takes_the_worst_that_can_be_cleaned_up(self, boss, using, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 30
+        keys = [tree(using, f"Loan*{number}").application for number in range(2, 15)]
+        tree(using, "Loan*31")
+        Hold.objects.create(application_key=keys[-1])
+        page = boss.get(address("clean_up", first=10)).content.decode()
+        assert re.findall(r'name="application" value="([^"]+)"', page) == keys[-2:-12:-1]
+
+    @pytest.mark.parametrize("query", [{}, {"first": "0"}, {"first": "ten"}, {"first": "1000"}, {"q": "Loan"}])
+    def test_of_nothing_chosen_is_an_error(self, boss, using, query):
+        application_with_duplicates(using)
+        page = boss.get(address("clean_up", **query), follow=True)
+        assert "Select at least one application." in text(page)
+        assert page.redirect_chain == [(address("applications", **({"q": "Loan"} if "q" in query else {})), 302)]
+
+    def test_of_too_many_is_an_error(self, boss, using):
+        page = boss.get(address("clean_up", application=[str(uuid.uuid4()) for _ in range(101)]), follow=True)
+        assert "Select at most 100 applications at a time." in text(page)
+
+    def test_of_the_first_ten_goes_past_those_that_would_be_refused(self, boss, using, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "refuse"
+        for _ in range(11):
+            tree(using, "Loan*5, Other")
+        key = application_with_duplicates(using)
+        page = boss.get(address("clean_up", first=10)).content.decode()
+        assert re.findall(r'name="application" value="([^"]+)"', page) == [key]
+
+    @pytest.mark.parametrize("page", ["dry_run", "clean_up"])
+    def test_of_the_first_ten_says_why_there_is_none(self, boss, using, settings, page):
+        settings.CLEANUP_LARGE_APPLICATION = 5
+        settings.CLEANUP_DIFFERENT_ROOTS = "refuse"
+        query = {} if page == "dry_run" else {"first": 10}
+        assert "No application has duplicates." in text(boss.get(address(page, **query)))
+        Hold.objects.create(application_key=tree(using, "Loan*2").application)
+        tree(using, "Loan*6")
+        tree(using, "Loan, Other")
+        assert (
+            "3 applications have duplicates, but none can be cleaned up now: 1 is on hold, 1 is very large and 1 is"
+            " refused, because linked records or names stand in the way."
+        ) in text(boss.get(address(page, **query)))
+
+    def test_shows_the_new_plan_when_it_has_changed(self, boss, using, cluster):
+        made = tree(using, "Loan/Docs, Loan/Docs")
+        data = self.confirmed(boss, made.application)
+        tree(using, "Loan/Docs", application=made.application)
+        answer = boss.post(address("clean_up"), data)
+        assert answer.status_code == 409
+        assert "The folders have changed since you looked, so nothing was done." in text(answer)
+        assert "4 duplicate folders are merged." in text(answer)
+        assert not Run.objects.exists()
+
+    def test_without_a_hash_is_stale(self, boss, using, cluster):
+        key = application_with_duplicates(using)
+        assert boss.post(address("clean_up"), {"application": [key]}).status_code == 409
+
+    def test_leaves_out_what_is_held(self, boss, using, cluster):
+        key = application_with_duplicates(using)
+        Hold.objects.create(application_key=key)
+        page = boss.get(address("clean_up", application=key))
+        assert "Left out. The application is marked “do not touch”." in text(page)
+        assert b'name="plan_hash"' not in page.content
+
+    def test_says_what_to_start_without_a_cluster(self, boss, using):
+        key = application_with_duplicates(using)
+        page = boss.post(address("clean_up"), self.confirmed(boss, key), follow=True)
+        assert "no worker is alive" in text(page)
+
+    def test_is_refused_while_everything_is_stopped(self, boss, using, cluster):
+        key = application_with_duplicates(using)
+        data = self.confirmed(boss, key)
+        DatabaseCleanupService(using=using).freeze(reason="x")
+        assert "Everything is stopped." in text(boss.post(address("clean_up"), data, follow=True))
+
+    def test_dry_run_changes_nothing(self, boss, using):
+        application_with_duplicates(using)
+        page = text(boss.get(address("dry_run")))
+        assert "This was a dry run: nothing was changed." in page
+        assert not Run.objects.exists()
+
+    def test_of_everything_says_where_there_is_nothing(self, boss):
+        assert "There is nothing to clean up." in text(boss.get(address("clean_up_everything")))
+
+    def test_of_everything_counts_what_is_there_now_and_can_be_cleaned(self, boss, using, settings):
+        held, _ = application_with_duplicates(using), application_with_duplicates(using)
+        Hold.objects.create(application_key=held)
+        ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=894)
+        page = text(boss.get(address("clean_up_everything")))
+        assert "1 application with duplicates will be cleaned up, counted just now." in page
+        assert "1 more application has duplicates and will be left alone" in page
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        assert "There is nothing to clean up." in text(boss.get(address("clean_up_everything")))
+
+    def test_of_everything_asks_for_the_total(self, boss, using, cluster):
+        application_with_duplicates(using)
+        ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=1)
+        wrong = boss.post(address("clean_up_everything"), {"total": "2"})
+        assert (wrong.status_code, Run.objects.exists()) == (422, False)
+        right = boss.post(address("clean_up_everything"), {"total": "1"}, follow=True)
+        assert "The cleanup has started." in text(right)
+
+
+class TestUndo:
+    def point(self, run: Run) -> RollbackPoint:
+        return run.points.get()
+
+    def test_says_what_comes_back(self, boss, cleaned):
+        page = text(boss.get(address("undo_record", self.point(cleaned).pk)))
+        assert "2 folders come back. 1 file goes back to where it was." in page
+
+    def test_of_a_run_says_what_comes_back(self, boss, cleaned):
+        assert "2 folders come back." in text(boss.get(address("undo_run", cleaned.pk)))
+
+    def test_of_a_result_says_what_comes_back(self, boss, cleaned):
+        assert "2 folders come back." in text(boss.get(address("undo_result", cleaned.results.get().pk)))
+
+    @pytest.mark.parametrize("what", ["run", "result", "record"])
+    def test_is_handed_to_the_cluster(self, boss, cleaned, cluster, what):
+        target = {"run": cleaned.pk, "result": cleaned.results.get().pk, "record": self.point(cleaned).pk}[what]
+        page = boss.post(address(f"undo_{what}", target), {"reason": "asked for"}, follow=True)
+        assert "The undo has started." in text(page)
+        assert Run.objects.filter(kind="rollback", reason="asked for").count() == 1
+        assert LogEntry.objects.get().get_change_message() == "Started the undo."
+
+    def test_of_very_many_folders_is_not_looked_into(self, boss, cleaned, cluster, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        page = address("undo_record", self.point(cleaned).pk)
+        assert "It is too large to be looked into on a page." in text(boss.get(page))
+        assert "The undo has started." in text(boss.post(page, {"reason": "asked for"}, follow=True))
+
+    def test_lists_what_people_have_changed_since(self, boss, cleaned, cluster, using):
+        File.objects.using(using).update(folder_id=None)
+        page = boss.get(address("undo_record", self.point(cleaned).pk))
+        assert "was changed since; the newer value stays." in text(page)
+        assert "required> Undo the rest, and keep what people have changed" in page.content.decode()
+
+    def test_refuses_to_overwrite_what_people_have_changed(self, boss, cleaned, cluster, using):
+        File.objects.using(using).update(folder_id=None)
+        page = boss.post(address("undo_record", self.point(cleaned).pk), follow=True)
+        assert "People have changed some of it since, so nothing was undone." in text(page)
+
+    def test_undoes_the_rest_when_told_so(self, boss, cleaned, cluster, using):
+        File.objects.using(using).update(folder_id=None)
+        boss.post(address("undo_record", self.point(cleaned).pk), {"skip_conflicts": "1"})
+        assert Run.objects.get(kind="rollback").options["skip_conflicts"] is True
+
+    @pytest.mark.parametrize("method", ["get", "post"])
+    def test_needs_permission(self, cleaned, method):
+        others = [other for other in Permission if other != Permission.ROLL_BACK]
+        client = person(*others)
+        assert getattr(client, method)(address("undo_run", cleaned.pk)).status_code == 403
+
+    def test_is_not_offered_without_permission(self, cleaned):
+        others = [other for other in Permission if other != Permission.ROLL_BACK]
+        page = person(*others).get(address("run_change", cleaned.pk)).content.decode()
+        assert "undo/run" not in page
+
+    def test_says_that_it_was_undone_before(self, boss, cleaned, using):
+        DatabaseCleanupService(using=using).rollback_cleanup(self.point(cleaned).id)
+        page = text(boss.get(address("undo_record", self.point(cleaned).pk)))
+        assert "This was undone before." in page
+
+
+class TestNeedsYourDecision:
+    def test_is_empty_at_first(self, boss):
+        assert "Nothing waits for you." in text(boss.get(address("decisions")))
+
+    def test_lists_holds(self, boss, using):
+        Hold.objects.create(application_key=application_with_duplicates(using), reason="in court")
+        page = text(boss.get(address("decisions")))
+        assert "On hold (1)" in page
+        assert "in court" in page
+
+    def test_lists_what_a_run_refused(self, boss, using, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        application_with_duplicates(using)
+        DatabaseCleanupService(using=using).cleanup_all_duplicate_folders()
+        assert "The application is very large. Details" in text(boss.get(address("decisions")))
+
+    def test_forgets_what_a_later_run_has_settled(self, boss, using, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 1
+        application_with_duplicates(using)
+        service = DatabaseCleanupService(using=using)
+        service.cleanup_all_duplicate_folders()
+        service.cleanup_all_duplicate_folders(include_large=True)
+        assert "Nothing waits for you." in text(boss.get(address("decisions")))
+
+    def many(self, using, *, held: int, refused: int, queued: int) -> None:
+        run = Run.objects.create(kind="cleanup", status="completed")
+        Hold.objects.bulk_create(Hold(application_key=f"held {number}") for number in range(held))
+        Result.objects.bulk_create(
+            Result(run=run, application_key=f"refused {number}", status="failed", error_code="collision")
+            for number in range(refused)
+        )
+        QueuedApplication.objects.bulk_create(
+            QueuedApplication(application_key=f"queued {number}", code="too_large", refused=True)
+            for number in range(queued)
+        )
+
+    def test_shows_all_of_both_lists_page_by_page(self, boss, using):
+        self.many(using, held=120, refused=110, queued=30)
+        shown = set()
+        for number in (1, 2, 3):
+            page = boss.get(address("decisions", page=number, held=number)).content.decode()
+            shown |= set(re.findall(r"<bdi>(\w+ \d+)</bdi>", page))
+            assert ("Open (140)" in page, "On hold (120)" in page) == (True, True)
+        assert len(shown) == 260
+
+    def test_has_a_button_for_each_hold(self, boss, using):
+        self.many(using, held=120, refused=0, queued=0)
+        pages = [boss.get(address("decisions", held=number)).content.decode() for number in (1, 2, 3)]
+        assert sum(len(re.findall(r'aria-label="Release held', page)) for page in pages) == 120
+
+    def test_has_all_in_its_table(self, boss, using):
+        self.many(using, held=1100, refused=600, queued=30)
+        lines = boss.get(address("decisions_csv")).content.decode().splitlines()
+        assert len(lines) == 1 + 1100 + 600 + 30
+
+    def test_counts_alike_on_every_page(self, boss, using):
+        self.many(using, held=120, refused=110, queued=30)
+        overview, page = text(boss.get(address("control_changelist"))), text(boss.get(address("decisions")))
+        assert ("140 open · 120 on hold" in overview, "Open (140)" in page, "On hold (120)" in page) == (True,) * 3
+
+    def test_lists_an_application_once(self, boss, using):
+        run = Run.objects.create(kind="cleanup", status="completed")
+        for key in ("A", "B"):
+            Result.objects.create(run=run, application_key=key, status="failed", error_code="collision")
+            QueuedApplication.objects.create(application_key=key, code="collision", refused=True)
+        Hold.objects.create(application_key="B")
+        page = text(boss.get(address("decisions")))
+        assert ("Open (1)" in page, "On hold (1)" in page) == (True, True)
+
+    @pytest.mark.parametrize("large", [False, True])
+    def test_has_a_button_on_the_applications_own_page(self, boss, using, settings, large):
+        key = application_with_duplicates(using)
+        hold = Hold.objects.create(application_key=key, reason="in court", created_by="Ann")
+        if large:
+            settings.CLEANUP_LARGE_APPLICATION = 1
+        page = boss.get(address("preview", key))
+        assert "by Ann. Reason: in court." in text(page)
+        assert f'action="{address("release", hold.pk)}"' in page.content.decode()
+        page = boss.post(address("release", hold.pk), {"next": "preview"}, follow=True)
+        assert page.redirect_chain == [(address("preview", key), 302)]
+
+    def test_forgets_what_was_held_when_it_is_released(self, boss, using):
+        key = application_with_duplicates(using)
+        service = DatabaseCleanupService(using=using)
+        service.hold(key)
+        service.cleanup_all_duplicate_folders()
+        held = Hold.objects.get()
+        page = text(boss.post(address("release", held.pk), {"next": "decisions"}, follow=True))
+        assert ("Open (0)" in page, "On hold (0)" in page) == (True, True)
+
+    def test_lets_an_undo_be_asked_for_only_while_it_can_be(self, boss, cleaned):
+        result = Result.objects.get(run=cleaned)
+        undo = Run.objects.create(kind="rollback", status="completed")
+        Result.objects.create(
+            run=undo,
+            application_key=result.application_key,
+            status="failed",
+            error_code="conflict",
+            point=result.point,
+        )
+        button = address("undo_record", result.point.pk)
+        assert button in boss.get(address("decisions")).content.decode()
+        RollbackPoint.objects.update(status=RollbackPoint.Status.PURGED)
+        assert button not in boss.get(address("decisions")).content.decode()
+
+    def test_quotes_formulas_in_its_table(self, boss, using):
+        Hold.objects.create(application_key="=HYPERLINK(1)", reason="x")
+        lines = boss.get(address("decisions_csv")).content.decode().splitlines()
+        assert '"\'=HYPERLINK(1)"' in lines[1]
+
+
+class TestWhatHappenedToThisFolder:
+    @pytest.fixture
+    def merged(self, using):
+        made = tree(using, "old:Loan/Docs(1), young:Loan/twin:Docs(1)")
+        DatabaseCleanupService(using=using).cleanup_all_duplicate_folders()
+        return made
+
+    def test_is_answered_for_an_old_id(self, boss, merged):
+        page = text(boss.get(address("folder", q=merged["twin"])))
+        assert "The folder “Docs” was merged into “Docs”. Its files went with it." in page
+
+    def test_is_answered_for_a_name(self, boss, merged):
+        assert "Old id: " + merged["twin"] in text(boss.get(address("folder", q="Docs")))
+
+    def test_says_that_it_came_back(self, boss, merged, using):
+        service = DatabaseCleanupService(using=using)
+        service.rollback_cleanup(RollbackPoint.objects.get().id)
+        assert "that was undone, and it came back" in text(boss.get(address("folder", q=merged["twin"])))
+
+    def test_says_that_it_is_there(self, boss, merged):
+        assert "The folder “ Loan ” is there, in application" in text(boss.get(address("folder", q=merged["old"])))
+
+    @pytest.mark.parametrize("nonsense", ["nothing like it", "\x00", "'; DROP TABLE folders; --", "%"])
+    def test_says_that_nothing_is_known(self, boss, merged, nonsense):
+        assert "No folder of this id or name was merged" in text(boss.get(address("folder", q=nonsense)))
+
+
+class TestRegisters:
+    @pytest.fixture
+    def full(self, cleaned, using) -> Run:
+        DatabaseCleanupService(using=using).verify_cleanup_integrity()
+        verification = Verification.objects.get()
+        Finding.objects.create(
+            verification=verification, code="cycle", severity="error", table="folders", object_key="1"
+        )
+        Hold.objects.create(application_key=cleaned.results.get().application_key)
+        Alert.objects.create(fingerprint="x", code="x", message="Much is wrong.")
+        ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=1)
+        return cleaned
+
+    def test_cost_a_few_queries(self, boss, full, using):
+        keys = [application_with_duplicates(using) for _ in range(11)]
+        pages = [address(page) for page in PAGES if page != "clean_up"]
+        pages += [address("clean_up", first=10), address("clean_up", application=keys[0])]
+        pages += [address("folder", q="Docs"), address("preview", keys[0]), address("applications", q=keys[0])]
+        assert self.expensive(boss, using, pages) == {}
+
+    def test_show_each_entry_by_itself(self, boss, full, using):
+        models = [Alert, ConsistencyCheck, Finding, Hold, Result, RollbackPoint, Run, SnapshotRow, Verification]
+        pages = [address(f"{model._meta.model_name}_change", model.objects.first().pk) for model in models]
+        assert self.expensive(boss, using, pages) == {}
+
+    def expensive(self, client: Client, using: str, pages: list[str]) -> dict[str, object]:
+        """Return the pages that fail, or ask the database too often, though they were shown a moment ago."""
+        found = {}
+        for page in pages:
+            client.get(page)
+            with CaptureQueriesContext(connections[using]) as captured:
+                status = client.get(page).status_code
+            asked = [query["sql"] for query in captured if query["sql"] not in ("BEGIN", "COMMIT")]
+            if status != 200 or len(asked) >= MOST_QUERIES:
+                found[page] = (status, asked)
+        return found
+
+    @pytest.mark.parametrize("model", ["finding", "hold", "result", "rollbackpoint"])
+    def test_are_searched_by_application(self, boss, full, model):
+        key = full.results.get().application_key
+        expected = 0 if model == "finding" else 1
+        assert boss.get(address(f"{model}_changelist", q=key)).context_data["cl"].result_count == expected
+        assert boss.get(address(f"{model}_changelist", q="nobody")).context_data["cl"].result_count == 0
+
+    def test_count_no_further_than_they_can_be_paged(self, boss, cleaned, monkeypatch):
+        monkeypatch.setattr("cleanup.admin.base.MOST_LISTED", 1)
+        point = cleaned.points.get()
+        SnapshotRow.objects.bulk_create(
+            SnapshotRow(point=point, kind="moved", step=1, table="x", row_count=1) for _ in "ab"
+        )
+        assert "Only the first 1 entries" in text(boss.get(address("snapshotrow_changelist")))
+
+    def test_show_the_problems_of_the_latest_verification(self, boss, full):
+        old = Verification.objects.get()
+        Verification.objects.create(ended_at=timezone.now(), passed=True)
+        assert boss.get(address("finding_changelist")).context_data["cl"].result_count == 0
+        listed = boss.get(address("finding_changelist", verification__id__exact=old.pk))
+        assert listed.context_data["cl"].result_count == old.findings.count()
+
+
+class TestHostileData:
+    @pytest.fixture
+    def pages(self, boss, using) -> list:
+        made = tree(using, "one:Loan, two:Loan")
+        Folder.objects.using(using).filter(application=made.application).update(name=HOSTILE)
+        tree(using, "Loan/Docs", application=made.application)
+        preview = boss.get(address("preview", made.application))
+        service = DatabaseCleanupService(using=using)
+        report = service.cleanup_all_duplicate_folders(reason=HOSTILE, started_by=HOSTILE)
+        service.hold(made.application, reason=HOSTILE)
+        service.freeze(reason=HOSTILE)
+        Alert.objects.create(fingerprint="x", code="x", message=HOSTILE, hint=HOSTILE)
+        point = RollbackPoint.objects.get()
+        entries = [("run_change", report.run_id), ("rollbackpoint_change", point.pk)]
+        entries += [("snapshotrow_change", row.pk) for row in SnapshotRow.objects.all()]
+        return [
+            preview,
+            *(boss.get(address(page)) for page in PAGES if page != "clean_up_everything"),
+            *(boss.get(address(page, key)) for page, key in entries),
+            boss.get(address("folder", q=HOSTILE)),
+            boss.get(address("applications", q=HOSTILE)),
+            boss.get(address("undo_record", point.pk)),
+        ]
+
+    def test_is_escaped_on_every_page(self, pages):
+        html = [page for page in pages if page.headers["Content-Type"].startswith("text/html")]
+        assert [page.request["PATH_INFO"] for page in html if b"<script>alert" in page.content] == []
+
+    def test_turns_no_text_around(self, pages):
+        html = [page for page in pages if page.headers["Content-Type"].startswith("text/html")]
+        told = [page for page in html if "\u202e" in re.sub(r'value="[^"]*"', "", page.content.decode())]
+        assert [page.request["PATH_INFO"] for page in told] == []
+
+    def test_is_shown_all_the_same(self, pages):
+        assert "alert(1)" in text(pages[0])
+
+
+@pytest.mark.only("sqlite")
+class TestContentSecurityPolicy:
+    def test_allows_nothing_inline_and_nothing_from_elsewhere(self, boss):
+        policy = boss.get(address("control_changelist")).headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "http" not in policy
+
+    def test_finds_nothing_inline_to_forbid(self, boss):
+        inline = re.compile(r"<style|<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>|\sstyle=|\son\w+=")
+        pages = {page: boss.get(address(page), follow=True).content.decode() for page in PAGES}
+        assert {page: found for page, html in pages.items() if (found := inline.findall(html))} == {}
+
+
+class TestLabels:
+    def test_of_applications_are_shown_and_searched(self, boss, using, settings):
+        key = application_with_duplicates(using)
+        settings.CLEANUP_APPLICATION_LABEL = "id"
+        assert f"{key} {key}" in text(boss.get(address("applications")))
+
+
+class TestFollowingARun:
+    def test_is_a_part_of_a_page(self, boss, cleaned):
+        page = boss.get(address("run_progress", cleaned.pk)).content.decode()
+        assert "<html" not in page
+        assert "data-cleanup-ended" in page
+
+    def test_of_no_run_is_not_found(self, boss):
+        assert boss.get(address("run_progress", uuid.uuid4())).status_code == 404
+
+
+def test_an_undo_gives_back_what_was_shown(boss, cleaned, using):
+    assert_tree(using, cleaned.results.get().application_key, "Loan/Docs(3)")

@@ -1,0 +1,288 @@
+"""References that neither a key nor a model reveals: found by looking at rows."""
+
+import json
+import uuid
+
+import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from cleanup.exceptions import PreflightFailed
+from cleanup.references import discover
+from cleanup.references.probing import probe
+from cleanup.services import DatabaseCleanupService
+from tests.hostapp.models import OWN_MODELS, Case, Section
+from tests.support.model_roles import Folder
+from tests.support.trees import dump, execute, is_postgresql, key_type, raw, spellings, tree
+
+
+def found(using: str):
+    return probe(using=using, references=discover(using=using))
+
+
+def suspected(using: str) -> list[str]:
+    return [f"{p.table.rpartition('.')[2]}.{p.column}" for p in found(using).problems if p.code == "suspected"]
+
+
+def message(using: str, code: str) -> str:
+    looked = found(using)
+    (text,) = [p.message for p in (*looked.problems, *looked.warnings) if p.code == code]
+    return text
+
+
+@pytest.fixture
+def folder(scratch_database) -> str:
+    """The key of a folder that will be removed."""
+    return tree(scratch_database, "stays:A, gone:A")["gone"]
+
+
+class TestAColumnOfFoldersKeys:
+    @pytest.mark.parametrize("of_type", ["KEY", "varchar(40)", "text"])
+    def test_is_suspect_whatever_its_name(self, scratch_database, folder, of_type):
+        column = of_type.replace("KEY", key_type(scratch_database, Folder))
+        execute(scratch_database, f"CREATE TABLE shelf (id integer PRIMARY KEY, what {column})")
+        value = raw(scratch_database, folder) if of_type == "KEY" else folder.upper()
+        execute(scratch_database, "INSERT INTO shelf VALUES (1, %s)", value)
+        assert suspected(scratch_database) == ["shelf.what"]
+
+    def test_is_suspect_where_one_in_a_hundred_is_a_folders(self, scratch_database, folder):
+        execute(scratch_database, "CREATE TABLE shelf (id integer PRIMARY KEY, what text)")
+        for number in range(99):
+            execute(scratch_database, "INSERT INTO shelf VALUES (%s, %s)", number, str(uuid.uuid4()))
+        execute(scratch_database, "INSERT INTO shelf VALUES (100, %s)", folder)
+        assert suspected(scratch_database) == ["shelf.what"]
+
+    def test_is_suspect_where_only_the_last_of_many_rows_are_folders(self, scratch_database, folder):
+        execute(scratch_database, "CREATE TABLE shelf (id integer PRIMARY KEY, what text)")
+        execute(
+            scratch_database,
+            "INSERT INTO shelf WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
+            " SELECT i, CASE WHEN i > 600 THEN CAST(%s AS text) END FROM n",
+            folder,
+        )
+        assert suspected(scratch_database) == ["shelf.what"]
+
+    def test_is_known_once_a_setting_names_it(self, scratch_database, folder, settings):
+        execute(scratch_database, "CREATE TABLE shelf (id integer PRIMARY KEY, what text)")
+        execute(scratch_database, "INSERT INTO shelf VALUES (1, %s)", folder)
+        for name in ("CLEANUP_EXTRA_REFERENCES", "CLEANUP_IGNORED_COLUMNS"):
+            setattr(settings, name, ["shelf.what"])
+            assert suspected(scratch_database) == []
+            setattr(settings, name, [])
+
+    def test_is_offered_with_the_condition_that_tells_folders(self, scratch_database, folder):
+        execute(scratch_database, "CREATE TABLE note (id integer PRIMARY KEY, entity_type text, entity_id text)")
+        for number, (kind, key) in enumerate([("loan", uuid.uuid4()), ("ordner", folder)]):
+            execute(scratch_database, "INSERT INTO note VALUES (%s, %s, %s)", number, kind, str(key))
+        assert 'note.entity_id": {"entity_type": "ordner"}} to CLEANUP_EXTRA' in message(scratch_database, "suspected")
+
+    def test_stops_a_run(self, scratch_database, folder):
+        execute(scratch_database, "CREATE TABLE shelf (id integer PRIMARY KEY, what text)")
+        execute(scratch_database, "INSERT INTO shelf VALUES (1, %s)", folder)
+        service = DatabaseCleanupService(using=scratch_database)
+        for start in (service.cleanup_all_duplicate_folders, service.start_cleanup):
+            with pytest.raises(PreflightFailed, match=r"shelf\.what"):
+                start(**({"in_background": False} if start == service.start_cleanup else {}))
+        assert "shelf" in json.dumps(service.preflight()["suspected"])
+
+    def test_stops_no_undo(self, scratch_database):
+        before = dump(scratch_database)
+        made = tree(scratch_database, "stays:A, gone:A")
+        with_folders = dump(scratch_database)
+        service = DatabaseCleanupService(using=scratch_database)
+        report = service.cleanup_all_duplicate_folders()
+        execute(scratch_database, "CREATE TABLE shelf (id integer PRIMARY KEY, what text)")
+        execute(scratch_database, "INSERT INTO shelf VALUES (1, %s)", made["stays"])
+        service.rollback_cleanup(report.run_id)
+        execute(scratch_database, "DROP TABLE shelf")
+        assert before != dump(scratch_database) == with_folders
+
+
+class TestACopyOfAFoldersOwnKey:
+    @pytest.fixture
+    def slugs(self, scratch_database, folder) -> str:
+        """A text in the table of folders that holds each folder's key once more."""
+        table, key = Folder.model._meta.db_table, Folder.model._meta.pk.column
+        execute(scratch_database, f"ALTER TABLE {table} ADD slug text")
+        execute(scratch_database, f"UPDATE {table} SET slug = CAST({key} AS text)")
+        return table
+
+    def test_is_no_reference(self, scratch_database, slugs):
+        assert suspected(scratch_database) == []
+
+    def test_hides_no_reference_beside_it(self, scratch_database, slugs, folder):
+        key = Folder.model._meta.pk.column
+        other = f"(SELECT slug FROM {slugs} WHERE {key} <> %s)"
+        execute(scratch_database, f"UPDATE {slugs} SET slug = {other}", raw(scratch_database, folder))
+        assert suspected(scratch_database) == [f"{slugs}.slug"]
+
+
+class TestADocument:
+    @pytest.mark.parametrize("spelling", range(4))
+    def test_of_json_is_suspect(self, scratch_database, folder, spelling):
+        column = "jsonb" if is_postgresql(scratch_database) else "text"
+        execute(scratch_database, f"CREATE TABLE prefs (id integer PRIMARY KEY, settings {column})")
+        document = json.dumps({"upload": {"into": [spellings(folder)[spelling]]}, "colour": "red"})
+        execute(scratch_database, "INSERT INTO prefs VALUES (1, %s)", document)
+        assert suspected(scratch_database) == ["prefs.settings"]
+        assert "CLEANUP_EXTRA_REFERENCES" not in message(scratch_database, "suspected") or column == "text"
+
+    @pytest.mark.only("postgresql")
+    @pytest.mark.parametrize("column", ["uuid[]", "text[]"])
+    def test_of_a_list_is_suspect(self, scratch_database, folder, column):
+        execute(scratch_database, f"CREATE TABLE prefs (id integer PRIMARY KEY, watched {column})")
+        execute(scratch_database, f"INSERT INTO prefs VALUES (1, ARRAY[%s, gen_random_uuid()::text]::{column})", folder)
+        assert suspected(scratch_database) == ["prefs.watched"]
+        assert "resolve_folder()" in message(scratch_database, "suspected")
+
+    def test_of_prose_is_a_warning(self, scratch_database, folder):
+        execute(scratch_database, "CREATE TABLE log (id integer PRIMARY KEY, line text)")
+        execute(scratch_database, "INSERT INTO log VALUES (1, %s)", f"Opened https://host/folders/{folder}/.")
+        assert suspected(scratch_database) == []
+        assert "log.line" in message(scratch_database, "mentioned")
+
+
+class TestWhatCannotBeLookedAt:
+    @pytest.mark.only("postgresql")
+    def test_is_named(self, scratch_database, folder):
+        execute(scratch_database, "CREATE TABLE shelf (id integer PRIMARY KEY, what text)")
+        execute(scratch_database, "CREATE ROLE looker NOINHERIT")
+        try:
+            execute(scratch_database, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker")
+            execute(scratch_database, "REVOKE ALL ON shelf FROM looker")
+            references = discover(using=scratch_database)
+            execute(scratch_database, "SET ROLE looker")
+            looked = probe(using=scratch_database, references=references)
+        finally:
+            execute(scratch_database, "RESET ROLE")
+            execute(scratch_database, "DROP OWNED BY looker")
+            execute(scratch_database, "DROP ROLE looker")
+        assert [(w.code, "public.shelf" in w.message) for w in looked.warnings] == [("unprobed", True)]
+
+
+class TestTheProductsOwnTables:
+    @pytest.mark.only("postgresql")
+    def test_are_not_searched_in_whatever_schema(self, scratch_database, folder):
+        execute(scratch_database, "CREATE SCHEMA tenant")
+        execute(scratch_database, "CREATE TABLE tenant.cleanup_removedfolder (id int PRIMARY KEY, what uuid)")
+        execute(scratch_database, "INSERT INTO tenant.cleanup_removedfolder VALUES (1, %s)", folder)
+        assert suspected(scratch_database) == []
+
+
+class TestSmallNumbers:
+    @pytest.fixture
+    def numbered(self, scratch_database, settings):
+        """A host with forty folders, whose keys are 1 to 40."""
+        for name, value in OWN_MODELS.items():
+            setattr(settings, name, value)
+        case = Case.objects.using(scratch_database).create()
+        for key in range(1, 41):
+            Section.objects.using(scratch_database).create(pk=key, title=f"Docs {key}", case=case)
+        return scratch_database
+
+    def fill(self, using: str, columns: str, rows) -> None:
+        execute(using, f"CREATE TABLE shelf (id integer PRIMARY KEY, {columns})")
+        for number, row in enumerate(rows, start=1000):
+            execute(using, f"INSERT INTO shelf VALUES ({', '.join(['%s'] * (len(row) + 1))})", number, *row)
+
+    def test_are_telling_where_nearly_all_are_folders(self, numbered):
+        self.fill(numbered, "res_id integer", [(number,) for number in range(2, 40, 3)])
+        assert suspected(numbered) == ["shelf.res_id"]
+
+    @pytest.mark.parametrize(
+        ("column", "values"),
+        [
+            ("res_id", range(1, 6)),  # a handful
+            ("res_id", range(1, 15)),  # all of them low
+            ("res_id", range(2, 80, 3)),  # half of them nobody's
+            ("quantity", range(2, 40, 3)),  # no id
+            ("case_id", range(2, 40, 3)),  # another table's
+        ],
+    )
+    def test_say_nothing_otherwise(self, numbered, column, values):
+        self.fill(numbered, f"{column} integer", [(number,) for number in values])
+        assert suspected(numbered) == []
+
+    def test_are_telling_where_another_column_names_folders(self, numbered):
+        self.fill(numbered, "res_model text, res_id integer", [("app.Section", 3), *(("person", n) for n in range(99))])
+        assert suspected(numbered) == ["shelf.res_id"]
+        assert '{"res_model": "app.Section"}' in message(numbered, "suspected")
+
+    def test_say_nothing_beside_a_kind_that_is_about_another_column(self, numbered, settings):
+        settings.CLEANUP_EXTRA_REFERENCES = {"shelf.res_id": {"res_model": "section"}}
+        self.fill(
+            numbered, "res_model text, res_id integer, partner_id integer", [("section", n, 7) for n in (1, 2, 3)]
+        )
+        assert found(numbered).problems == []
+
+    def test_of_a_table_without_folders_say_nothing(self, numbered):
+        Section.objects.using(numbered).all().delete()
+        self.fill(numbered, "res_id integer", [(number,) for number in range(1, 40)])
+        assert suspected(numbered) == []
+
+
+class TestAnExtraReference:
+    @pytest.fixture
+    def numbered(self, scratch_database, settings):
+        for name, value in OWN_MODELS.items():
+            setattr(settings, name, value)
+        settings.CLEANUP_EXTRA_REFERENCES = ["follower.res_id"]
+        case = Case.objects.using(scratch_database).create()
+        for key in (1, 2, 3, 4):
+            Section.objects.using(scratch_database).create(pk=key, title="Docs", case=case)
+        execute(scratch_database, "CREATE TABLE follower (id integer PRIMARY KEY, res_model text, res_id integer)")
+        return scratch_database
+
+    def fill(self, using: str, *rows: tuple[str, int]) -> None:
+        for number, row in enumerate(rows):
+            execute(using, "INSERT INTO follower VALUES (%s, %s, %s)", number, *row)
+
+    def test_that_holds_rows_of_other_kinds_is_refused(self, numbered):
+        self.fill(numbered, ("section", 1), ("section", 2), *(("person", n) for n in range(1, 201)))
+        text = message(numbered, "other_kinds")
+        assert "196 of 202" in text
+        assert 'follower.res_id": {"res_model": "section"}}' in text
+
+    def test_is_refused_though_all_its_rows_hold_folders_keys(self, numbered):
+        self.fill(numbered, ("section", 1), ("person", 2))
+        assert "0 of 2" in message(numbered, "other_kinds")
+
+    def test_of_which_few_dangle_is_a_warning(self, numbered):
+        self.fill(numbered, *(("section", n) for n in (1, 1, 2, 2, 3, 4, 99)))
+        assert "1 of 7" in message(numbered, "dangling")
+        assert found(numbered).problems == []
+
+    def test_with_a_condition_is_right(self, numbered, settings):
+        self.fill(numbered, ("section", 1), *(("person", n) for n in range(50)))
+        settings.CLEANUP_EXTRA_REFERENCES = {"follower.res_id": {"res_model": "section"}}
+        assert found(numbered).problems == []
+
+    def test_of_uuids_is_only_warned_of(self, scratch_database, folder, settings):
+        settings.CLEANUP_EXTRA_REFERENCES = ["note.entity_id"]
+        execute(scratch_database, "CREATE TABLE note (id integer PRIMARY KEY, entity_id text)")
+        for number, key in enumerate([folder, uuid.uuid4(), uuid.uuid4()]):
+            execute(scratch_database, "INSERT INTO note VALUES (%s, %s)", number, str(key))
+        assert "2 of 3" in message(scratch_database, "dangling")
+
+
+class TestTheLook:
+    def test_finds_nothing_in_an_ordinary_database(self, database):
+        tree(database, "A(3)/B/C, A(2)/B(1)")
+        looked = found(database)
+        assert (looked.problems, looked.warnings) == ([], [])
+
+    def test_takes_few_statements(self, scratch_database, folder):
+        for number in range(60):
+            execute(scratch_database, f"CREATE TABLE shelf_{number} (id integer PRIMARY KEY, what text)")
+            execute(scratch_database, f"INSERT INTO shelf_{number} VALUES (1, 'x')")
+        references = discover(using=scratch_database)
+        with CaptureQueriesContext(connections[scratch_database]) as captured:
+            probe(using=scratch_database, references=references)
+        assert len(captured) < 30
+
+    def test_writes_nothing(self, database):
+        references = discover(using=database)
+        with CaptureQueriesContext(connections[database]) as captured:
+            probe(using=database, references=references)
+        words = {query["sql"].lstrip().split()[0] for query in captured}
+        assert words <= {"SELECT", "WITH", "PRAGMA", "BEGIN", "COMMIT", "SAVEPOINT", "RELEASE"}

@@ -1,0 +1,154 @@
+"""Columns that a deploy has changed between a cleanup and its rollback: refused, naming them, before anything changes.
+
+A retyped column of SQLite is a table that was written down anew: here its text is, which is as much.
+"""
+
+import re
+
+import pytest
+from django.db import connections
+
+from cleanup import exceptions
+from cleanup.models import Run
+from cleanup.services import DatabaseCleanupService
+from tests.support.trees import dump, execute, fetch, is_postgresql, label, named, raw, sql, tree
+
+COLUMNS = ("price", "at", "note", "other")
+
+
+@pytest.fixture
+def merged(scratch_database):
+    """Yield two merged applications with columns of many types, as they were and the run that merged them."""
+    for name, kind in zip(COLUMNS, ("integer", "varchar(40)", "varchar(20)", "varchar(20)"), strict=True):
+        execute(scratch_database, f"ALTER TABLE :folders ADD COLUMN {name} {kind}")
+    made = [tree(scratch_database, "A(1), gone:A(1)"), tree(scratch_database, "A(1), gone:A(1)")]
+    execute(scratch_database, "UPDATE :folders SET price = 1250, at = 'noon', note = 'words', other = 'others'")
+    was = dump(scratch_database)
+    run = DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
+    return made, was, run
+
+
+def retype(database: str, column: str, kind: str, using: str = "") -> None:
+    """Give a column of folders another type."""
+    if is_postgresql(database):
+        execute(database, f"ALTER TABLE :folders ALTER {column} TYPE {kind} USING {using or column}")
+        return
+    ((text,),) = fetch(database, "SELECT sql FROM sqlite_master WHERE name = %s", named(":folders"))
+    declared = re.sub(rf"\b{column} \w+( *\([^)]*\))?", f"{column} {kind}", text)
+    with connections[database].cursor() as cursor:
+        ((version,),) = cursor.execute("PRAGMA schema_version").fetchall()
+        cursor.execute("PRAGMA writable_schema = ON")
+        cursor.execute("UPDATE sqlite_master SET sql = %s WHERE name = %s", [declared, named(":folders")])
+        cursor.execute(f"PRAGMA schema_version = {version + 1}")
+        cursor.execute("PRAGMA writable_schema = OFF")
+    connections[database].close()
+
+
+def refused(database: str, undone, **options) -> str:
+    """Have a rollback refuse and change nothing, and return why."""
+    before = dump(database, own=True)
+    with pytest.raises(exceptions.UnreadableJournal) as caught:
+        DatabaseCleanupService(using=database).rollback_cleanup(undone, **options)
+    assert dump(database, own=True) == before
+    return str(caught.value)
+
+
+RETYPED = {
+    "cents_to_euros": ("price", "integer", "numeric(10,2)", "price / 100.0"),
+    "numbers_to_text": ("price", "integer", "varchar(20)", ""),
+    "text_to_number": ("note", "varchar(20)", "integer", "length(note)"),
+    "shorter": ("note", "varchar(20)", "varchar(6)", ""),
+}
+
+
+class TestRetypedColumn:
+    @pytest.mark.parametrize("retyped", RETYPED.values(), ids=RETYPED)
+    @pytest.mark.parametrize("options", [{}, {"skip_conflicts": True}, {"as_copies": True}])
+    def test_is_refused_with_both_types(self, scratch_database, merged, retyped, options):
+        column, then, now, using = retyped
+        retype(scratch_database, column, now, using)
+        _, _, run = merged
+        spelled = {
+            name: name.replace("varchar", "character varying") if is_postgresql(scratch_database) else name
+            for name in (then, now)
+        }
+        expected = (
+            f"column {label(scratch_database, ':folders')}.{column} was of type {spelled[then]} and is of type"
+            f" {spelled[now]} now."
+        )
+        for undone in (run.results[0].rollback_id, run.run_id):
+            # SQLite spells the usual types in capitals.
+            assert expected.lower() in refused(scratch_database, undone, **options).lower()
+        assert not Run.objects.using(scratch_database).filter(kind="rollback").exists()
+
+    def test_is_refused_to_a_preview(self, scratch_database, merged):
+        retype(scratch_database, "price", "numeric(10,2)", "price / 100.0")
+        for undone in (merged[2].results[0].rollback_id, merged[2].run_id):
+            with pytest.raises(exceptions.UnreadableJournal, match="price"):
+                DatabaseCleanupService(using=scratch_database).preview_rollback(undone)
+
+    @pytest.mark.parametrize(("column", "kind"), [("price", "bigint"), ("note", "varchar(30)"), ("note", "text")])
+    def test_that_every_value_fits_is_no_obstacle(self, scratch_database, merged, column, kind):
+        retype(scratch_database, column, kind)
+        _, was, run = merged
+        assert DatabaseCleanupService(using=scratch_database).rollback_cleanup(run.run_id).exact
+        assert dump(scratch_database) == was
+
+    def test_is_refused_to_a_point_taken_by_hand(self, scratch_database, merged):
+        (one, _), _, _ = merged
+        point = DatabaseCleanupService(using=scratch_database).create_rollback_point(one.application)
+        tree(scratch_database, "B", application=one.application)
+        DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders(one.application)
+        retype(scratch_database, "price", "numeric(10,2)", "price / 100.0")
+        assert "folders.price" in refused(scratch_database, point).replace(named(":folders"), "folders")
+
+    def test_is_no_obstacle_where_no_value_of_it_was_journaled(self, scratch_database):
+        execute(scratch_database, f"CREATE TABLE memo (id integer PRIMARY KEY, about {_key(scratch_database)}, n text)")
+        made = tree(scratch_database, "A, gone:A")
+        gone = raw(scratch_database, made["gone"])
+        execute(scratch_database, "INSERT INTO memo VALUES (1, %s, 'x')", gone)
+        point = DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders(made.application)
+        execute(scratch_database, "ALTER TABLE memo RENAME COLUMN n TO m")
+        assert DatabaseCleanupService(using=scratch_database).rollback_cleanup(point.rollback_id).exact
+
+
+def _key(database: str) -> str:
+    return sql(database, "char(32) REFERENCES :folders" if not is_postgresql(database) else "uuid REFERENCES :folders")
+
+
+class TestRenamedColumn:
+    def test_is_told_by_its_new_name(self, scratch_database, merged):
+        execute(scratch_database, "ALTER TABLE :folders RENAME COLUMN note TO remark")
+        assert "note is named remark now" in refused(scratch_database, merged[2].run_id)
+
+    def test_is_refused_where_two_have_swapped_names(self, scratch_database, merged):
+        for old, new in (("note", "x"), ("other", "note"), ("x", "other")):
+            execute(scratch_database, f"ALTER TABLE :folders RENAME COLUMN {old} TO {new}")
+        assert "note is named other now" in refused(scratch_database, merged[2].run_id, skip_conflicts=True)
+
+    def test_can_be_renamed_back(self, scratch_database, merged):
+        for old, new in (("note", "x"), ("x", "note")):
+            execute(scratch_database, f"ALTER TABLE :folders RENAME COLUMN {old} TO {new}")
+        assert DatabaseCleanupService(using=scratch_database).rollback_cleanup(merged[2].run_id).exact
+
+
+@pytest.mark.only("postgresql")
+class TestTypeOfTheHost:
+    def test_is_refused_where_a_label_was_renamed(self, scratch_database):
+        execute(scratch_database, "CREATE TYPE mood AS ENUM ('good', 'bad')")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN mood mood DEFAULT 'bad'")
+        made = tree(scratch_database, "A, gone:A")
+        done = DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders(made.application)
+        execute(scratch_database, "ALTER TYPE mood ADD VALUE 'middling'")
+        execute(scratch_database, "ALTER TYPE mood RENAME VALUE 'bad' TO 'worse'")
+        assert "mood is not defined as it was" in refused(scratch_database, done.rollback_id)
+
+    def test_may_have_further_labels(self, scratch_database):
+        execute(scratch_database, "CREATE TYPE mood AS ENUM ('good', 'bad')")
+        execute(scratch_database, "ALTER TABLE :folders ADD COLUMN mood mood[] DEFAULT '{bad}'")
+        made = tree(scratch_database, "A, gone:A")
+        was = dump(scratch_database)
+        done = DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders(made.application)
+        execute(scratch_database, "ALTER TYPE mood ADD VALUE 'middling'")
+        DatabaseCleanupService(using=scratch_database).rollback_cleanup(done.rollback_id)
+        assert dump(scratch_database) == was

@@ -1,0 +1,279 @@
+"""What a hostile or unlucky host does to the engine: odd keys, odd names, and writers at the worst moments."""
+
+import pytest
+from django.db import models
+from django.test.utils import isolate_apps
+
+from cleanup import exceptions, folder_tables
+from cleanup.models import Run
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.runs import late_arrivals, worker
+from tests.support.trees import dump, execute, fetch, is_postgresql, key_type, raw, tree
+
+
+def clean(database, made):
+    return DatabaseCleanupService(using=database).consolidate_duplicate_folders(made.application).rollback_id
+
+
+def undo(database, point, **options):
+    return DatabaseCleanupService(using=database).rollback_cleanup(point, **options)
+
+
+@pytest.fixture
+def text_keys(monkeypatch):
+    """Let models with text for keys play the parts; their tables are made by the test."""
+    with isolate_apps("tests.hostapp"):
+
+        class Client(models.Model):
+            id = models.CharField(primary_key=True, max_length=100)
+
+            class Meta:
+                app_label = "hostapp"
+                db_table = "client"
+
+            def __str__(self):
+                return self.id
+
+        class Drawer(models.Model):
+            id = models.CharField(primary_key=True, max_length=100)
+            name = models.CharField(max_length=100)
+            parent = models.ForeignKey("self", models.CASCADE, null=True)
+            client = models.ForeignKey(Client, models.CASCADE, null=True)
+            created_at = models.DateTimeField(null=True)
+
+            class Meta:
+                app_label = "hostapp"
+                db_table = "drawer"
+
+            def __str__(self):
+                return self.id
+
+        class Sheet(models.Model):
+            id = models.CharField(primary_key=True, max_length=100)
+            name = models.CharField(max_length=100)
+            drawer = models.ForeignKey(Drawer, models.CASCADE, null=True)
+            client = models.ForeignKey(Client, models.CASCADE, null=True)
+
+            class Meta:
+                app_label = "hostapp"
+                db_table = "sheet"
+
+            def __str__(self):
+                return self.id
+
+    roles = {
+        "CLEANUP_APPLICATION_MODEL": Client,
+        "CLEANUP_FOLDER_MODEL": Drawer,
+        "CLEANUP_FILE_MODEL": Sheet,
+    }
+    monkeypatch.setattr(folder_tables, "_model", lambda setting, label: roles[setting])
+    of_folder = {"parent": "parent", "application": "client", "name": "name", "created": "created_at"}
+    of_file = {"folder": "drawer", "application": "client", "name": "name"}
+    monkeypatch.setattr(folder_tables.conf, "folder_fields", lambda: of_folder)
+    monkeypatch.setattr(folder_tables.conf, "file_fields", lambda: of_file)
+    monkeypatch.setattr(folder_tables.conf, "folder_live", lambda: None)
+
+    def make(database, key="text", reference="text", action=""):
+        time = "timestamptz" if is_postgresql(database) else "datetime"
+        execute(database, f"CREATE TABLE client (id {key} PRIMARY KEY)")
+        execute(
+            database,
+            f"CREATE TABLE drawer (id {key} PRIMARY KEY, name varchar(100) NOT NULL, parent_id {key}"
+            f" REFERENCES drawer (id), client_id {key} REFERENCES client (id), created_at {time})",
+        )
+        execute(
+            database,
+            f"CREATE TABLE sheet (id {key} PRIMARY KEY, name varchar(100) NOT NULL, drawer_id {reference}"
+            f" REFERENCES drawer (id) {action}, client_id {key} REFERENCES client (id))",
+        )
+
+    return make
+
+
+def fill(database, *drawers, sheets=()):
+    execute(database, "INSERT INTO client VALUES ('one')")
+    for drawer in drawers:
+        execute(database, "INSERT INTO drawer VALUES (%s, 'A', NULL, 'one', NULL)", drawer)
+    for sheet, drawer in sheets:
+        execute(database, "INSERT INTO sheet VALUES (%s, 's', %s, 'one')", sheet, drawer)
+
+
+class TestTextKeys:
+    @pytest.mark.only("sqlite")
+    def test_that_are_compared_without_case_stop_the_run(self, scratch_database, text_keys):
+        """SQLite compares a foreign key by the collation of its target: a row that says bb hangs on folder BB."""
+        text_keys(
+            scratch_database,
+            key="varchar(100) COLLATE NOCASE",
+            reference="varchar(100)",
+            action="ON DELETE CASCADE",
+        )
+        fill(scratch_database, "AA", "BB", sheets=[("1", "bb")])
+        before = dump(scratch_database)
+        with pytest.raises(exceptions.PreflightFailed, match="collation"):
+            DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("one")
+        assert dump(scratch_database) == before
+
+    @pytest.mark.only("postgresql")
+    def test_of_a_type_that_ignores_case_stop_the_run(self, scratch_database, text_keys):
+        execute(scratch_database, "CREATE EXTENSION IF NOT EXISTS citext")
+        text_keys(scratch_database, key="citext", reference="citext")
+        fill(scratch_database, "AA", "BB", sheets=[("1", "bb")])
+        before = dump(scratch_database)
+        with pytest.raises(exceptions.PreflightFailed, match="is of type citext"):
+            DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("one")
+        assert dump(scratch_database) == before
+
+    @pytest.mark.only("postgresql")
+    def test_that_do_not_fit_a_referencing_column_are_not_cut(self, scratch_database, text_keys, settings):
+        settings.CLEANUP_EXTRA_REFERENCES = ["memo.folder"]
+        text_keys(scratch_database)
+        execute(scratch_database, "CREATE TABLE memo (id integer PRIMARY KEY, folder varchar(4))")
+        fill(scratch_database, "aaaaaaaa", "bb")
+        execute(scratch_database, "INSERT INTO memo VALUES (1, 'bb')")
+        with pytest.raises(exceptions.CleanupError):
+            DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("one")
+        assert fetch(scratch_database, "SELECT folder FROM memo") == [("bb",)]
+
+    @pytest.mark.only("postgresql")
+    def test_that_are_cut_elsewhere_match_nothing(self, scratch_database, text_keys, settings):
+        settings.CLEANUP_EXTRA_REFERENCES = ["memo.folder"]
+        text_keys(scratch_database)
+        execute(scratch_database, "CREATE TABLE memo (id integer PRIMARY KEY, folder varchar(4))")
+        fill(scratch_database, "aa", "bbbbbbbb", "bbbb")
+        execute(scratch_database, "UPDATE drawer SET client_id = NULL WHERE id = 'bbbb'")
+        execute(scratch_database, "INSERT INTO memo VALUES (1, 'bbbb')")
+        DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("one")
+        assert fetch(scratch_database, "SELECT folder FROM memo") == [("bbbb",)]
+
+    def test_in_short_columns_come_back(self, scratch_database, text_keys):
+        text_keys(scratch_database, key="varchar(10)", reference="varchar(10)")
+        fill(scratch_database, "aa", "bb", sheets=[("1", "bb")])
+        before = dump(scratch_database)
+        result = DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("one")
+        assert result.folders_removed == 1
+        undo(scratch_database, result.rollback_id)
+        assert dump(scratch_database) == before
+
+    def test_may_be_strange(self, scratch_database, text_keys):
+        text_keys(scratch_database)
+        odd = '{b,"c\\}'
+        sheets = [("1", odd), ("NULL", ""), ("{}", "null"), ("\\", "ü'%s")]
+        fill(scratch_database, "NULL", odd, "null", "", "ü'%s", sheets=sheets)
+        before = dump(scratch_database)
+        result = DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("one")
+        assert result.folders_removed == 4
+        undo(scratch_database, result.rollback_id)
+        assert dump(scratch_database) == before
+
+    def test_that_no_database_can_hold_are_invalid(self, scratch_database, text_keys):
+        text_keys(scratch_database)
+        with pytest.raises(exceptions.InvalidKey):
+            DatabaseCleanupService(using=scratch_database).consolidate_duplicate_folders("\udc80")
+
+
+#: What our statements call their own relations and columns.
+TABLES = ["images", "m", "v", "j", "gone", "moved", "moved0", "absent", "ranked", "candidates"]
+COLUMNS = ["point", "rank", "t", "m", "old_subject", "new_subject", "value_subject", "held_subject", "kept_subject"]
+COLUMNS += ["key_id", "keys_id", "raw_id", "__key_id", "__keys", "row_count", "target", "q", "i", "s", "value", "key"]
+COLUMNS += ["image", "chunk", "a", "b", "f", "r", "j", "Upper", '100% "c"']
+
+
+@pytest.mark.parametrize("table", [*TABLES, "100% T", "x" * 63, "order"])
+def test_a_table_of_any_name_is_moved_and_restored(scratch_database, settings, table):
+    settings.CLEANUP_COLLISIONS = {table: "keep_survivor"}
+    name, *columns = ('"' + name.replace('"', '""').replace("%", "%%") + '"' for name in (table, *COLUMNS))
+    subject = f"subject {key_type(scratch_database)} UNIQUE REFERENCES :folders ON DELETE CASCADE"
+    texts = ", ".join(f"{column} text" for column in columns)
+    execute(scratch_database, f"CREATE TABLE {name} (id integer PRIMARY KEY, {subject}, {texts})")
+    made = tree(scratch_database, "stays:A, gone:A, other:A")
+    for number, label in enumerate(["gone", "other"], start=1):
+        values = (number, raw(scratch_database, made[label]), *COLUMNS)
+        execute(scratch_database, f"INSERT INTO {name} VALUES ({', '.join(['%s'] * len(values))})", *values)
+    before = dump(scratch_database)
+    undo(scratch_database, clean(scratch_database, made))
+    assert dump(scratch_database) == before
+
+
+@pytest.mark.parametrize("column", ["x" * 62, 'Upper (100%) "c"', "order_"])
+def test_columns_of_any_name_are_moved_and_restored(scratch_database, column):
+    number, folder = (f"{column}{end}".replace('"', '""').replace("%", "%%") for end in "ab")
+    key = f'PRIMARY KEY ("{number}", "{folder}"), UNIQUE ("{folder}", "{number}")'
+    references = f'"{folder}" {key_type(scratch_database)} REFERENCES :folders'
+    execute(scratch_database, f'CREATE TABLE odd ("{number}" integer NOT NULL, {references}, {key})')
+    made = tree(scratch_database, "stays:A, gone:A")
+    execute(scratch_database, "INSERT INTO odd VALUES (1, %s)", raw(scratch_database, made["gone"]))
+    before = dump(scratch_database)
+    point = clean(scratch_database, made)
+    assert dump(scratch_database)["odd"] != before["odd"]
+    undo(scratch_database, point)
+    assert dump(scratch_database) == before
+
+
+class TestRollbackOfARun:
+    def test_undoes_the_newest_first(self, scratch_database, monkeypatch):
+        """What was removed first may name a folder that was removed after it."""
+        monkeypatch.setattr(worker, "FIRST_BATCH", 1)
+        column = f"template {key_type(scratch_database)} REFERENCES :folders"
+        execute(scratch_database, f"ALTER TABLE :folders ADD COLUMN {column}")
+        first, second = tree(scratch_database, "A, gone:A"), tree(scratch_database, "A, gone:A")
+        ends = (raw(scratch_database, second["gone"]), raw(scratch_database, first["gone"]))
+        execute(scratch_database, "UPDATE :folders SET template = %s WHERE :folders.key = %s", *ends)
+        before = dump(scratch_database)
+        service = DatabaseCleanupService(using=scratch_database)
+        result = service.rollback_cleanup(service.cleanup_all_duplicate_folders(batch_size=1).run_id)
+        assert (result.failed, result.exact) == (0, True)
+        assert dump(scratch_database) == before
+
+
+class TestTwoReferencesOfOneUniqueKey:
+    """Rows that collide because both of their references move."""
+
+    @pytest.fixture
+    def linked(self, scratch_database):
+        key = f"{key_type(scratch_database)} NOT NULL REFERENCES :folders"
+        execute(scratch_database, f"CREATE TABLE link (id integer PRIMARY KEY, a {key}, b {key}, UNIQUE (a, b))")
+        made = tree(scratch_database, "A/{s1:B, r1:B, s2:C, r2:C}")
+        keys = [raw(scratch_database, made[label]) for label in ("s1", "s2", "r1", "r2")]
+        execute(scratch_database, "INSERT INTO link VALUES (1, %s, %s), (2, %s, %s)", *keys)
+        return made
+
+    def test_leave_the_application_untouched(self, scratch_database, linked):
+        before = dump(scratch_database)
+        with pytest.raises(exceptions.Collision, match="link"):
+            clean(scratch_database, linked)
+        assert dump(scratch_database) == before
+
+    def test_keep_the_row_that_stays_on_demand(self, scratch_database, linked, settings):
+        settings.CLEANUP_COLLISIONS = {"link": "keep_survivor"}
+        before = dump(scratch_database)
+        point = clean(scratch_database, linked)
+        assert fetch(scratch_database, "SELECT id FROM link") == [(1,)]
+        undo(scratch_database, point)
+        assert dump(scratch_database) == before
+
+
+@pytest.mark.parametrize("reason", ["\udc80", "a\x00b", "x" * 100_000, "%s {0}"])
+def test_a_reason_may_be_anything(database, reason):
+    made = tree(database, "A, A")
+    service = DatabaseCleanupService(using=database)
+    point = service.consolidate_duplicate_folders(made.application, reason=reason, started_by=reason).rollback_id
+    assert service.rollback_cleanup(point, reason=reason, started_by=reason)
+
+
+class TestLateArrival:
+    def test_that_collides_does_not_keep_the_run_from_ending(self, scratch_database, settings, monkeypatch):
+        settings.CLEANUP_EXTRA_REFERENCES = ["memo.folder"]
+        unique = f"folder {key_type(scratch_database)} UNIQUE"
+        execute(scratch_database, f"CREATE TABLE memo (id integer PRIMARY KEY, {unique})")
+        made = tree(scratch_database, "stays:A, gone:A")
+        execute(scratch_database, "INSERT INTO memo VALUES (1, %s)", raw(scratch_database, made["stays"]))
+        original = late_arrivals.LateArrivals.sweep
+
+        def sweep(self, **options):
+            execute(scratch_database, "INSERT INTO memo VALUES (2, %s)", raw(scratch_database, made["gone"]))
+            return original(self, **options)
+
+        monkeypatch.setattr(late_arrivals.LateArrivals, "sweep", sweep)
+        report = DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
+        assert report.status == Run.Status.COMPLETED

@@ -1,0 +1,292 @@
+"""What an operator starts, each from a small dirty database, to be struck down at any statement and gone on with."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from django.core.management import call_command
+from django.db.models import Count
+from django.db.models.functions import Now
+
+from cleanup.guard_names import Guard
+from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
+from cleanup.models import Finding, RemovedFolder, RollbackPoint, Run, SnapshotRow, Verification
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.integrity.verification import latest_verification
+from tests.support import databases, dirty_database
+from tests.support.forked_processes import Child, Fate, Nursery
+from tests.support.invariants import assert_whole, go_on, let_sessions_end
+from tests.support.model_roles import File
+from tests.support.trees import dump
+
+APPLICATIONS = 3
+#: Two batches.
+SETTINGS = {"CLEANUP_BATCH_SIZE": 2}
+
+
+class Deed:
+    """Something that a process does to the database behind an alias."""
+
+    #: Moments that CI samples on each database.
+    moments = 3
+    constants: dict[str, Any] = {}
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.service = DatabaseCleanupService(using=using)
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """The verb and its arguments."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Bring the database to where the deed begins."""
+        dirty_database.make(self.using, applications=APPLICATIONS)
+
+    def note_the_end(self) -> None:
+        """Remember how it ends when nobody is killed."""
+
+    def assert_whole(self) -> None:
+        """See that nothing is torn."""
+        raise NotImplementedError
+
+    def carry_on(self) -> None:
+        """Do what an operator would do next, and see that it ends as if nothing had happened."""
+        raise NotImplementedError
+
+
+class Merging(Deed):
+    """A deed that takes applications from one of two states to the other."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.before = dirty_database.picture(self.using)
+
+    def clean(self) -> Run:
+        self.run = Run.objects.using(self.using).get(pk=self.service.cleanup_all_duplicate_folders().run_id)
+        self.after = dirty_database.picture(self.using)
+        return self.run
+
+    def assert_whole(self) -> None:
+        assert_whole(self.using, before=self.before, after=self.after)
+
+
+class Cleanup(Merging):
+    moments = 4
+    order = ("cleanup_all_duplicate_folders",)
+
+    def note_the_end(self) -> None:
+        self.after = dirty_database.picture(self.using)
+
+    def carry_on(self) -> None:
+        go_on(self.using, Run.Kind.CLEANUP, self.service.cleanup_all_duplicate_folders, applications=APPLICATIONS)
+        assert dirty_database.picture(self.using) == self.after != self.before
+
+
+class RollbackOfARun(Merging):
+    moments = 4
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        return ("rollback_cleanup", self.run.pk)
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.clean()
+
+    def carry_on(self) -> None:
+        def again() -> None:
+            self.service.rollback_cleanup(self.run.pk)
+
+        go_on(self.using, Run.Kind.ROLLBACK, again, applications=APPLICATIONS)
+        assert dirty_database.picture(self.using) == self.before
+
+
+class RollbackOfAPoint(Merging):
+    moments = 2
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        return ("rollback_cleanup", self.point.id)
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.clean()
+        self.point = RollbackPoint.objects.using(self.using).earliest("sequence")
+
+    def carry_on(self) -> None:
+        self.point.refresh_from_db(using=self.using)
+        if self.point.status == RollbackPoint.Status.LIVE:
+            self.service.rollback_cleanup(self.point.id)
+        undone = self.point.application_key
+        assert dirty_database.picture(self.using) == {**self.after, undone: self.before[undone]}
+
+
+class IntegrityVerification(Merging):
+    """Of a clean database with a warning, so that points are stamped and findings are stored."""
+
+    moments = 2
+    order = ("verify_cleanup_integrity",)
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.clean()
+        File.objects.using(self.using).filter(pk=File.objects.using(self.using).first().pk).update(folder=None)
+        self.after = dirty_database.picture(self.using)
+
+    def assert_whole(self) -> None:
+        assert dirty_database.picture(self.using) == self.after
+        ended = Verification.objects.using(self.using).exclude(ended_at=None)
+        for verification in ended:
+            findings = Finding.objects.using(self.using).filter(verification=verification)
+            assert findings.count() == sum(verification.counts.values()) == 1 + len(Guard)
+        points = RollbackPoint.objects.using(self.using)
+        assert ended.exists() or not points.exclude(verified_at=None).exists()
+
+    def carry_on(self) -> None:
+        assert self.service.verify_cleanup_integrity()["verification_passed"]
+        self.assert_whole()
+        assert latest_verification(using=self.using) is not None
+        assert not RollbackPoint.objects.using(self.using).filter(verified_at=None).exists()
+
+
+class Purge(Deed):
+    """Of points that have all expired, each in a transaction of its own."""
+
+    moments = 2
+    order = ("purge",)
+    constants = {"cleanup.services.retention.points.ROWS_PER_TRANSACTION": 1}
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.service.cleanup_all_duplicate_folders()
+        self.service.verify_cleanup_integrity()
+        RollbackPoint.objects.using(self.using).update(expires_at=Now() - timedelta(days=1))
+        self.mapped = dump(self.using)
+        self.rows = self._rows()
+        self.removed = RemovedFolder.objects.using(self.using).count()
+
+    def _rows(self) -> dict[int, int]:
+        return dict(SnapshotRow.objects.using(self.using).values_list("point").annotate(rows=Count("pk")))
+
+    def assert_whole(self) -> None:
+        assert dump(self.using) == self.mapped
+        live = RollbackPoint.objects.using(self.using).filter(status=RollbackPoint.Status.LIVE)
+        sequences = set(live.values_list("pk", flat=True))
+        assert self._rows() == {point: rows for point, rows in self.rows.items() if point in sequences}
+
+    def carry_on(self) -> None:
+        self.service.purge()
+        self.assert_whole()
+        statuses = RollbackPoint.objects.using(self.using).values_list("status", flat=True)
+        assert list(statuses) == [RollbackPoint.Status.PURGED] * APPLICATIONS
+        assert RemovedFolder.objects.using(self.using).count() == self.removed
+
+
+class Guards(Deed):
+    """Of a clean database; the rows stay what they are."""
+
+    target = ()
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        return ("migrate", "cleanup_guards", *self.target)
+
+    def prepare(self) -> None:
+        dirty_database.make_clean(self.using, applications=APPLICATIONS)
+        self.mapped = self._rows()
+        self.migrate("zero")
+        self.bare = databases.schema(self.using)
+        self.reset()
+
+    def _rows(self) -> dict[str, list[str]]:
+        return {table: rows for table, rows in dump(self.using).items() if table != "django_migrations"}
+
+    def reset(self) -> None:
+        """Bring the schema to where the deed begins."""
+        raise NotImplementedError
+
+    def migrate(self, *target: str) -> None:
+        call_command("migrate", "cleanup_guards", *target, database=self.using, verbosity=0)
+
+    def standing(self) -> set[str]:
+        there = standings(guard_sql_of(using=self.using), applied=applied_migrations(using=self.using))
+        return {guard for guard, found in there.items() if found.whole}
+
+    def assert_whole(self) -> None:
+        assert self._rows() == self.mapped
+
+    def carry_on(self) -> None:
+        self.migrate(*self.target)
+        self.assert_end()
+
+
+class GuardsPut(Guards):
+    moments = 2
+
+    def reset(self) -> None:
+        self.migrate("zero")
+
+    def note_the_end(self) -> None:
+        self.guarded = databases.schema(self.using)
+
+    def assert_end(self) -> None:
+        assert self.standing() == set(Guard)
+        assert databases.schema(self.using) == self.guarded
+
+
+class GuardsLifted(Guards):
+    moments = 2
+    target = ("zero",)
+
+    def reset(self) -> None:
+        self.migrate()
+
+    def assert_end(self) -> None:
+        assert self.standing() == set()
+        assert databases.schema(self.using) == self.bare
+
+
+DEEDS = (Cleanup, RollbackOfARun, RollbackOfAPoint, IntegrityVerification, Purge)
+
+
+@dataclass(slots=True)
+class Scene:
+    """A deed, its processes, and the rows with which it begins."""
+
+    deed: Deed
+    processes: Nursery
+    rows: databases.Rows
+
+    @classmethod
+    def of(cls, deed: Deed, processes: Nursery) -> "Scene":
+        """Set the scene."""
+        deed.prepare()
+        return cls(deed, processes, databases.rows(deed.using))
+
+    def set_up(self) -> None:
+        """Bring the database to where the deed begins."""
+        databases.wipe(self.deed.using, to=self.rows)
+        if isinstance(self.deed, Guards):
+            self.deed.reset()
+
+    def start(self, fate: Fate | None = None) -> Child:
+        """Have a process do the deed."""
+        return self.processes.start(*self.deed.order, fate=fate, constants=self.deed.constants, **SETTINGS)
+
+    def count_statements(self) -> int:
+        """Have the deed done undisturbed."""
+        child = self.start()
+        assert child.wait() == 0, self.processes.errors.read_text()
+        let_sessions_end(self.deed.using)
+        self.deed.note_the_end()
+        return child.statements
+
+
+def moments(statements: int, *, most: int | None, how: Literal["kill", "halt"] = "kill") -> list[Fate]:
+    """Return all moments before and after statements, or so many of them, evenly."""
+    every = [Fate(at, after=after, how=how) for at in range(1, statements + 1) for after in (False, True)]
+    if most is None or most >= len(every):
+        return every
+    return [every[(2 * number + 1) * len(every) // (2 * most)] for number in range(most)]

@@ -1,0 +1,224 @@
+"""What the fixtures do to test databases: empty them quickly, copy them, make blank ones, hand them to other processes.
+
+An alias keeps its name whatever database stands behind it: a copy or a blank one is swapped in for one test. The
+shared database's schema never changes; a test that leaves something behind in it is the one that fails.
+"""
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from django.db import connections, transaction
+
+from tests.support import pgserver
+
+ALIASES = {"sqlite": "default", "postgresql": "postgresql"}
+
+# Written by migrate, and by nothing that is tested.
+STANDING = {"django_migrations", "django_content_type", "auth_permission"}
+
+SCHEMA = {
+    "sqlite": "SELECT type || ' ' || name FROM sqlite_master WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'",
+    "postgresql": """
+        SELECT format('%s %s.%s', relkind, nspname, relname)
+          FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+         WHERE nspname <> 'information_schema' AND NOT starts_with(nspname, 'pg_')
+        UNION ALL
+        SELECT format('constraint %s.%s', nspname, conname)
+          FROM pg_constraint JOIN pg_namespace n ON n.oid = connamespace
+         WHERE nspname <> 'information_schema' AND NOT starts_with(nspname, 'pg_')
+        UNION ALL
+        SELECT format('trigger %s on %s', tgname, tgrelid::regclass) FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL
+        SELECT format('schema %s', nspname) FROM pg_namespace
+    """,
+}
+
+Rows = dict[str, list[tuple]]
+
+_schemas: dict[str, frozenset[str]] = {}
+_initial_rows: dict[str, Rows] = {}
+_numbers = itertools.count(1)
+
+
+def schema(using: str) -> frozenset[str]:
+    """Name what DDL has made in the database: tables, indexes, views, sequences, triggers, constraints, schemas."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(SCHEMA[connection.vendor])
+        # pg_toast and pg_temp schemas come and go with the data.
+        return frozenset(name for (name,) in cursor.fetchall() if not name.startswith("schema pg_"))
+
+
+def remember(using: str) -> None:
+    """Note how the freshly migrated database looks, for `wipe` to return to."""
+    _schemas[using] = schema(using)
+    _initial_rows[using] = rows(using)
+
+
+def rows(using: str) -> Rows:
+    """Return all rows, by table, for `wipe` to put back."""
+    quoted = connections[using].ops.quote_name
+    found = {}
+    with connections[using].cursor() as cursor:
+        for table in filled_tables(using):
+            # As text on PostgreSQL: a whole row goes out and in again exactly, whatever its types.
+            what = "t::text" if connections[using].vendor == "postgresql" else "*"
+            cursor.execute(f"SELECT {what} FROM {quoted(table)} t")
+            found[table] = cursor.fetchall()
+    return found
+
+
+def filled_tables(using: str) -> list[str]:
+    """Name the tables that hold rows, less the standing ones."""
+    connection = connections[using]
+    tables = sorted(set(connection.introspection.table_names()) - STANDING)
+    quoted = connection.ops.quote_name
+    with connection.cursor() as cursor:
+        cursor.execute(
+            " UNION ALL ".join(f"SELECT {n} WHERE EXISTS (SELECT 1 FROM {quoted(t)})" for n, t in enumerate(tables))
+        )
+        return [tables[number] for (number,) in cursor.fetchall()]
+
+
+def wipe(using: str, *, to: Rows | None = None) -> None:
+    """Bring the rows back to where migrate left them, or to what `rows` had found: a few milliseconds.
+
+    Usable within a test too, between the examples of a property.
+    """
+    connection = connections[using]
+    postgresql = connection.vendor == "postgresql"
+    quoted = connection.ops.quote_name
+    tables = filled_tables(using)
+    if not tables:
+        return
+    with connection.constraint_checks_disabled(), transaction.atomic(using=using), connection.cursor() as cursor:
+        if postgresql:
+            # A connection that a test forgot in a transaction is an error, not a hang.
+            cursor.execute("SET LOCAL lock_timeout = '10s'")
+            # Deleting a few rows takes a twentieth of what truncating takes; a replica checks no foreign keys.
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            cursor.execute("; ".join(f"DELETE FROM {quoted(table)}" for table in tables))
+        else:
+            for table in tables:
+                cursor.execute(f"DELETE FROM {quoted(table)}")
+        for table, known in (_initial_rows.get(using, {}) if to is None else to).items():
+            for row in known:
+                values = ", ".join(["%s"] * len(row))
+                source = f"SELECT (%s::{quoted(table)}).*" if postgresql else f"VALUES ({values})"
+                cursor.execute(f"INSERT INTO {quoted(table)} {source}", row)
+
+
+def assert_schema_unchanged(using: str) -> None:
+    """Fail the test that changed the shared database's schema.
+
+    Raises:
+        AssertionError: names what came and what went.
+
+    """
+    before, after = _schemas[using], schema(using)
+    _schemas[using] = after  # one culprit, one failure
+    assert before == after, (
+        f"the shared database was changed, use scratch_database: "
+        f"new {sorted(after - before)}, gone {sorted(before - after)}"
+    )
+
+
+@contextlib.contextmanager
+def scratch_copy(using: str) -> Iterator[None]:
+    """Put a copy of the database behind the alias, which works as the original does."""
+    from cleanup.services import origin  # the apps are not loaded yet where this module is
+
+    with restored_copy(using):
+        if "cleanup_service" in connections[using].introspection.table_names():
+            origin.adopt(using=using, by="")
+        yield
+
+
+@contextlib.contextmanager
+def restored_copy(using: str) -> Iterator[None]:
+    """Put a copy of the migrated database behind the alias, rows and all, that has not been adopted."""
+    connection = connections[using]
+    if connection.vendor == "sqlite":
+        name = _sqlite_name()
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM INTO %s", [name])
+    else:
+        name = _create_postgresql_database(using, template=connection.settings_dict["NAME"])
+    with swapped_in(using, name=name):
+        yield
+
+
+@contextlib.contextmanager
+def blank(using: str) -> Iterator[None]:
+    """Put a database behind the alias in which nothing has been made yet."""
+    if connections[using].vendor == "sqlite":
+        name = _sqlite_name()
+    else:
+        name = _create_postgresql_database(using, template="template0")
+    with swapped_in(using, name=name):
+        yield
+
+
+@contextlib.contextmanager
+def elsewhere(using: str, server: pgserver.Server) -> Iterator[None]:
+    """Put the empty maintenance database of another server behind the alias."""
+    connection = connections[using]
+    connection.close()
+    parameters = connection.settings_dict
+    usual = {name: parameters[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")}
+    parameters.update(NAME="postgres", USER="postgres", PASSWORD="", HOST=str(server.directory), PORT=server.port)
+    try:
+        yield
+    finally:
+        connection.close()
+        parameters.update(usual)
+
+
+def url_of(using: str) -> str:
+    """Return the DATABASE_URL with which another process works on the same database, as its `default`."""
+    parameters = connections[using].settings_dict
+    if connections[using].vendor == "sqlite":
+        return f"sqlite:///{parameters['NAME']}"
+    user, password, host, name = (quote(parameters[key], safe="") for key in ("USER", "PASSWORD", "HOST", "NAME"))
+    port = f":{parameters['PORT']}" if parameters["PORT"] else ""
+    return f"postgresql://{user}{':' if password else ''}{password}@{host}{port}/{name}"
+
+
+def _sqlite_name() -> str:
+    shared = Path(connections["default"].settings_dict["NAME"])
+    return str(shared.with_name(f"{shared.name}-{next(_numbers)}"))
+
+
+def _create_postgresql_database(using: str, *, template: str) -> str:
+    connection = connections[using]
+    name = f"{connection.settings_dict['NAME']}_{next(_numbers)}"
+    connection.close()  # a template must have no visitors
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return name
+
+
+@contextlib.contextmanager
+def swapped_in(using: str, *, name: str) -> Iterator[None]:
+    """Put the database of that name behind the alias, and remove it in the end."""
+    connection = connections[using]
+    # This one dictionary serves the connections of all threads.
+    parameters = connection.settings_dict
+    usual = parameters["NAME"]
+    connection.close()
+    parameters["NAME"] = name
+    try:
+        yield
+    finally:
+        connection.close()
+        parameters["NAME"] = usual
+        if connection.vendor == "sqlite":
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                Path(f"{name}{suffix}").unlink(missing_ok=True)
+        else:
+            with connection._nodb_cursor() as cursor:
+                cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
