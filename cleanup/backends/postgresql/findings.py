@@ -6,7 +6,7 @@ from cleanup.backends import findings, keys
 from cleanup.backends.catalogue import Column
 from cleanup.backends.findings import BLANKS
 from cleanup.backends.postgresql.folders import FolderSql
-from cleanup.backends.query import Query, quote
+from cleanup.backends.query import Query, block, quote
 
 #: The first that is there is used.
 _UNICODE_COLLATIONS = ("und-x-icu", "pg_c_utf8")
@@ -43,12 +43,15 @@ class FindingSql(FolderSql, findings.FindingSql):
 
     def abilities(self) -> tuple[bool, str]:
         ((unicode, collations),) = self.fetch(
-            Query(
-                "SELECT current_setting('server_encoding') = 'UTF8', ARRAY(SELECT collname::text FROM pg_collation"
-                " WHERE collnamespace = 'pg_catalog'::regnamespace AND collname = ANY(%(names)s)"
-                " AND collencoding IN (-1, pg_char_to_encoding('UTF8')))",
-                {"names": list(_UNICODE_COLLATIONS)},
-            )
+            block(
+                """
+                SELECT current_setting('server_encoding') = 'UTF8',
+                       ARRAY(SELECT collname::text
+                               FROM pg_collation
+                              WHERE collnamespace = 'pg_catalog'::regnamespace AND collname = ANY(%(names)s)
+                                AND collencoding IN (-1, pg_char_to_encoding('UTF8')))
+                """
+            ).bind(names=list(_UNICODE_COLLATIONS))
         )
         # Without any of them (a server before 17 built without ICU) the database's own rules decide.
         return bool(unicode), next((name for name in _UNICODE_COLLATIONS if name in collations), "")
@@ -58,5 +61,4 @@ class FindingSql(FolderSql, findings.FindingSql):
             return "''"
         return f"concat_ws(',', {', '.join(f'x.{quote(column.name)}::text' for column in columns)})"
 
-    def same_key(self, loose: str, key: str, *, own: Column, of_key: Column, spelled: bool) -> str:
-        return keys.same_key(loose, key, own=own, of_key=of_key, spelled=spelled)
+    same_key = staticmethod(keys.same_key)
