@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -43,6 +43,10 @@ class Cells(ABC):
     @abstractmethod
     def image(self, table: Table) -> str:
         """Return the SQL of the image of row ``t``: the array of its cells."""
+
+    @abstractmethod
+    def selected(self, cells: Any) -> tuple[Any, ...]:
+        """Return several cells that were selected as one value."""
 
     @abstractmethod
     def cell_text(self, cell: Cell) -> str:

@@ -12,7 +12,7 @@ others until it goes, and when an undo brings it back before they leave: also wh
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cleanup.backends.catalogue import Check, Column, Table, UniqueKey
 from cleanup.backends.changes import Cell, Target
@@ -87,12 +87,12 @@ class CollisionSql(Room, ABC):
         """Yield the rows that would meet, of all tables in one statement."""
         wanted = [(number, table) for number, table in enumerate(judged) if table.rules and table.changes]
         rows = self.fetch_each(self._statement(table, number) for number, table in wanted)
-        for number, *row in rows:
-            yield self._row(wanted[number][0], row)
-
-    @abstractmethod
-    def _row(self, table: int, row: Sequence[Any]) -> Met:
-        """Return a row of the answer."""
+        selected = self.cells.selected
+        for number, rule, alike, family, place, rival, point, key, moves, body, cells in rows:
+            table = wanted[number][0]
+            yield Met(
+                table, rule, alike, family, place, rival, point, selected(key), moves, selected(body), selected(cells)
+            )
 
     def _statement(self, judged: Judged, table: int) -> Query:
         changes = range(len(judged.changes))
@@ -280,7 +280,7 @@ class CollisionSql(Room, ABC):
             told=self._told(judged),
             parts=self._parts(unique),
             keys=", ".join(f"__u{place}" for place in family),
-            staying=self._staying(judged, unique, meeting, join="JOIN" if of_siblings else self._nested()),
+            staying=self._staying(judged, unique, meeting, join="JOIN" if of_siblings else self.session.nested_join),
             wanted="__most > 1" if of_siblings else "__number > 1 AND __gone = 0",
         )
 
@@ -382,10 +382,6 @@ class CollisionSql(Room, ABC):
     @abstractmethod
     def _ordered(self, unique: UniqueKey, place: int) -> str:
         """Return a part by which equal ones come together."""
-
-    @abstractmethod
-    def _nested(self) -> str:
-        """Return the join that looks up the second table for each row of the first, by the key's own index."""
 
     @abstractmethod
     def _no_rival(self) -> str:

@@ -45,6 +45,8 @@ class Session(ABC):
     """There are roles and privileges."""
     write_ahead_log: ClassVar[bool]
     """What is written is logged first, and the log is archived or replicated."""
+    nested_join: ClassVar[str]
+    """The join that looks up the second table for each row of the first, by an index."""
     seconds_per_row: ClassVar[float]
     """What moving a row takes, as tests/benchmarks measures it."""
 

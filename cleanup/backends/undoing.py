@@ -4,16 +4,16 @@ Invariant: every method is a constant number of statements whatever the number o
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, ClassVar
 
 from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
 from cleanup.backends.changes import (
-    Cell,
     Counted,
     ImageLink,
     Images,
     Restoration,
+    Returned,
     RowConflict,
     StructureTable,
     UndoTarget,
@@ -22,6 +22,17 @@ from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.backends.session import Room
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import KeyColumn
+
+#: A line for each problem, with its code; without a code, by point, the rows to insert; last the number of images.
+ANSWERS = block(
+    """
+    SELECT point, code, key, columns, name, 0 AS row_count FROM problems
+    UNION ALL
+    SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
+    UNION ALL
+    SELECT NULL, '', NULL, NULL, NULL, count(*) FROM images
+    """
+)
 
 
 class Undoing(Room, ABC):
@@ -84,13 +95,13 @@ class Undoing(Room, ABC):
             """
             SELECT a.__point, 'unique_taken', a.__key, {names}
               FROM (SELECT __point, __key, {columns} FROM images {where}) AS a
-              {join} (SELECT {columns} FROM {table} {where}) AS b ON {equal}
+              {nested_join} (SELECT {columns} FROM {table} {where}) AS b ON {equal}
              WHERE NOT ({itself})
             """,
             names=_named(unique),
             columns=", ".join(columns),
             where=f"WHERE ({unique.predicate})".replace("%", "%%") if unique.predicate else "",
-            join=self.nested_join,
+            nested_join=self.session.nested_join,
             table=self.relation(images.table.name),
             equal=" AND ".join(self._equal(unique, place) for place in range(len(unique.parts))),
             itself=" AND ".join("b.{0} = a.{0}".format(label("__key", column)) for column in images.key),
@@ -116,11 +127,17 @@ class Undoing(Room, ABC):
             among=among,
         )
 
-    def _conflicts_of(self, images: Images, problems: Iterable[tuple[Any, ...]]) -> list[RowConflict]:
-        return [
-            RowConflict(point, images.table.name, code, self._key_of(key), columns, constraint=name)
-            for point, code, key, columns, name, *_ in problems
+    def _restoration_of(self, images: Images, answers: Sequence[tuple[Any, ...]]) -> Restoration:
+        """Return what is in the way or, if nothing is, the rows to insert. Raises CountMismatch."""
+        *found, (*_, journaled) = answers
+        table = images.table.name
+        require_all(images.table, journaled + len(images.left_out), images.rows)
+        conflicts = [
+            RowConflict(point, table, code, self.cells.selected(key), columns, constraint=name)
+            for point, code, key, columns, name, _ in found
+            if code
         ]
+        return Restoration([] if conflicts else [Counted(row[0], table, row[5]) for row in found], conflicts)
 
     def image_links(self, images: Images, *, foreign_key: ForeignKey) -> Iterator[ImageLink]:
         """Yield which removed rows, gone still, need which others by a foreign key of their table to itself."""
@@ -143,7 +160,9 @@ class Undoing(Room, ABC):
             )
         )
         column = "+".join(foreign_key.columns)
-        return (ImageLink(point, self._key_of(own), self._key_of(other), column) for point, own, other in rows)
+        return (
+            ImageLink(point, self.cells.selected(own), self.cells.selected(other), column) for point, own, other in rows
+        )
 
     def structure_differences(
         self, structure: StructureTable, images: Images, *, application: str, key: KeyColumn, limit: int
@@ -177,12 +196,38 @@ class Undoing(Room, ABC):
             ).bind(application=self.cells.key_cell(key, application), limit=limit)
         )
         (point,) = images.points
-        return [RowConflict(point, table.name, code, self._key_of(cells)) for code, cells in rows]
+        return [RowConflict(point, table.name, code, self.cells.selected(cells)) for code, cells in rows]
+
+    def _returned(
+        self, table: Table, columns: Sequence[str], returned: Returned, points: Sequence[int], *, number: int | str = ""
+    ) -> Query:
+        """Return the CTE ``returned``, with the number: the removed rows that are back, by point."""
+        images = Images(table, returned.columns, returned.identity, points=points, step=returned.step)
+        return block(
+            """
+            returned{number} AS MATERIALIZED (
+                -- Removed rows that are back: the very rows, not others with the same values.
+                WITH {images}
+                SELECT i.__point, {columns}
+                  FROM images AS i
+                  {nested_join} {table} AS f ON {same}
+            )
+            """,
+            number=number,
+            images=self._images(images, name=f"_of_returned{number}"),
+            columns=", ".join(f"f.{quote(column)}" for column in columns),
+            nested_join=self.session.nested_join,
+            table=self.relation(table.name),
+            same=" AND ".join(
+                f"f.{quote(column)} {self.same if place else '='} i.{quote(column)}"
+                for place, column in enumerate(returned.identity)
+            ),
+        )
 
     # What differs between databases.
 
-    nested_join: ClassVar[str]
-    """The join that looks up the second table for each row of the first, by an index."""
+    same: ClassVar[str]
+    """The comparison that takes nulls for equal."""
 
     @abstractmethod
     def _images(self, images: Images, *, wanted: Collection[str] = (), name: str = "") -> Query:
@@ -201,10 +246,6 @@ class Undoing(Room, ABC):
         """Return the cells of row ``t``'s key."""
 
     @abstractmethod
-    def _key_of(self, cells: Any) -> tuple[Cell, ...]:
-        """Return the cells of a key that were selected."""
-
-    @abstractmethod
     def _equal(self, unique: UniqueKey, place: int) -> str:
         """Return the comparison of a part of the unique key in ``a`` and in ``b``."""
 
@@ -217,6 +258,13 @@ def require_all(table: Table, found: int, expected: int | None) -> None:
     """Raise CountMismatch where the journal holds other than what it says."""
     if expected is not None and expected != found:
         raise CountMismatch(table=str(table.name), moved=expected, journaled=found)
+
+
+def require_inserted(images: Images, restoration: Restoration, inserted: int) -> None:
+    """Raise CountMismatch where other than the rows to restore were inserted."""
+    expected = sum(counted.rows for counted in restoration.restored)
+    if inserted != expected:
+        raise CountMismatch(table=str(images.table.name), moved=inserted, journaled=expected)
 
 
 def same_columns(key: Sequence[str]) -> str:

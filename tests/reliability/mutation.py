@@ -75,7 +75,7 @@ SUBJECTS = {
             "Undoing._move_back",
             "Undoing._restored",
             "Undoing._not_restored",
-            "Undoing._restored_images",
+            "Undoing.restore_images",
             "_restoration",
         ),
         tests=_STATEMENTS,

@@ -9,7 +9,7 @@ output and input functions are called in other ways: by concat, and by a cast fr
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -48,6 +48,9 @@ class Cells(cells.Cells):
 
     def image(self, table: Table) -> str:
         return f"to_json({text_array([shown(column) for column in table.columns if not column.generated])})"
+
+    def selected(self, cells: Any) -> tuple[Any, ...]:
+        return tuple(cells)
 
     def cell_text(self, cell: Cell) -> str:
         return "NULL" if cell is None else cell

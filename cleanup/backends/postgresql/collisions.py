@@ -1,10 +1,9 @@
 """PostgreSQL's part of foreseeing collisions."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from cleanup.backends.catalogue import UniqueKey
-from cleanup.backends.collisions import Change, CollisionSql, Judged, Met
+from cleanup.backends.collisions import Change, CollisionSql, Judged
 from cleanup.backends.postgresql.cells import bare
 from cleanup.backends.postgresql.session import Session
 from cleanup.backends.postgresql.targets import condition_of, pairs_of
@@ -15,10 +14,6 @@ class Collisions(CollisionSql):
     """Keys and cells are arrays of texts."""
 
     session: Session
-
-    def _row(self, table: int, row: Sequence[Any]) -> Met:
-        rule, alike, family, place, rival, point, key, moves, body, cells = row
-        return Met(table, rule, alike, family, place, rival, point, tuple(key), moves, tuple(body), tuple(cells))
 
     def _change(self, change: Change, *, number: int | str) -> Query:
         columns = [f"t.{quote(column)} AS __k{place}" for place, column in enumerate(change.target.key)]
@@ -57,9 +52,6 @@ class Collisions(CollisionSql):
 
     def _ordered(self, unique: UniqueKey, place: int) -> str:
         return f"__u{place}"
-
-    def _nested(self) -> str:
-        return "JOIN"
 
     def _no_rival(self) -> str:
         return "NULL::bigint"

@@ -42,6 +42,7 @@ class Session(session.Session):
     bypasses_triggers = True
     has_roles = True
     write_ahead_log = True
+    nested_join = "JOIN"
     seconds_per_row = 0.0001
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:

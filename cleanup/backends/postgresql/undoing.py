@@ -12,7 +12,6 @@ from cleanup.backends.changes import (
     Images,
     Part,
     Restoration,
-    Returned,
     RowConflict,
     UndoTarget,
 )
@@ -26,14 +25,14 @@ from cleanup.backends.postgresql.cells import (
     typed,
 )
 from cleanup.backends.query import Query, block, joined, label, quote
-from cleanup.backends.undoing import require_all
+from cleanup.backends.undoing import ANSWERS, require_all, require_inserted
 from cleanup.exceptions import CountMismatch
 
 
 class Undoing(undoing.Undoing):
     """Moves and images of a step are undone by one statement."""
 
-    nested_join = "JOIN"
+    same = "IS NOT DISTINCT FROM"
 
     # Moves.
 
@@ -74,32 +73,8 @@ class Undoing(undoing.Undoing):
     def _move_back(self, target: UndoTarget, number: int, points: Sequence[int]) -> list[Query]:
         ctes = [self._journaled(target, number), self._restored(target, number), self._not_restored(target, number)]
         if target.must_exist is not None and target.returned is not None:
-            ctes.insert(0, self._returned(*target.must_exist, target.returned, number, points))
+            ctes.insert(0, self._returned(*target.must_exist, target.returned, points, number=number))
         return ctes
-
-    def _returned(
-        self, table: Table, columns: Sequence[str], returned: Returned, number: int, points: Sequence[int]
-    ) -> Query:
-        images = Images(table, returned.columns, returned.identity, points=points, step=returned.step)
-        return block(
-            """
-            returned{number} AS MATERIALIZED (
-                -- Removed rows that are back: the very rows, not others with the same values.
-                WITH {images}
-                SELECT i.__point, {columns}
-                  FROM images AS i
-                  JOIN {table} AS f ON {same}
-            )
-            """,
-            number=number,
-            images=self._images(images, name=f"_of_{number}"),
-            columns=", ".join(f"f.{quote(column)}" for column in columns),
-            table=self.relation(table.name),
-            same=" AND ".join(
-                f"f.{quote(column)} {'IS NOT DISTINCT FROM' if place else '='} i.{quote(column)}"
-                for place, column in enumerate(returned.identity)
-            ),
-        )
 
     def _journaled(self, target: UndoTarget, number: int) -> Query:
         keys = key_columns(target.key)
@@ -229,47 +204,36 @@ class Undoing(undoing.Undoing):
 
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
         self.limit_wait()
-        return self._restored_images(images, self.fetch(self._images_back(images, foreign_keys)))
+        *rows, (*_, inserted) = self.fetch(self._images_back(images, foreign_keys))
+        restoration = self._restoration_of(images, rows)
+        require_inserted(images, restoration, inserted)
+        return restoration
 
     def _images_back(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
         """Insert removed rows again, all or none, in one statement.
 
-        Returns a line for each problem, with its code; else, without a code, by point the rows to insert, each with the
-        number of all that were inserted; last, with an empty code, the number of images.
+        Returns a line for each problem, with its code; else, without a code, by point the rows to insert; with an empty
+        code, the number of images; last, the number of rows that were inserted.
         """
         return block(
             """
-            WITH {found}, to_insert AS MATERIALIZED (
-                SELECT * FROM compared WHERE NOT __there
-            ), inserted AS (
+            WITH {found}, inserted AS (
                 -- All of them, or none if there is any problem; an identity column takes the value that it had.
                 INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
-                SELECT {columns} FROM to_insert WHERE NOT EXISTS (SELECT FROM problems)
+                SELECT {columns}
+                  FROM compared
+                 WHERE NOT __there AND NOT EXISTS (SELECT FROM problems)
                 RETURNING 1
             )
-            SELECT point, code, key, columns, name, 0 AS row_count, 0 AS inserted FROM problems
+            {answers}
             UNION ALL
-            SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)
-              FROM to_insert
-             GROUP BY __point
-            UNION ALL
-            SELECT NULL, '', NULL, NULL, NULL, count(*), 0 FROM images
+            SELECT NULL, 'inserted', NULL, NULL, NULL, count(*) FROM inserted
             """,
             found=self._found(images, foreign_keys),
             table=self.relation(images.table.name),
             columns=", ".join(map(quote, images.columns)),
+            answers=ANSWERS,
         )
-
-    def _restored_images(self, images: Images, rows: list[tuple[Any, ...]]) -> Restoration:
-        table = images.table
-        *found, (*_, journaled, _) = rows
-        require_all(table, journaled + len(images.left_out), images.rows)
-        if conflicts := self._conflicts_of(images, (row for row in found if row[1])):
-            return Restoration([], conflicts)
-        absent = sum(row[5] for row in found)
-        if found and absent != found[0][6]:
-            raise CountMismatch(table=str(table.name), moved=found[0][6], journaled=absent)
-        return Restoration([Counted(row[0], table.name, row[5]) for row in found], [])
 
     # Fragments.
 
@@ -323,9 +287,6 @@ class Undoing(undoing.Undoing):
 
     def _row_key(self, images: Images) -> str:
         return text_array([shown(images.table.column(column)) for column in images.key])
-
-    def _key_of(self, cells: Any) -> tuple[Cell, ...]:
-        return tuple(cells)
 
     def _equal(self, unique: UniqueKey, place: int) -> str:
         return f"a.__part_{place} {'=' if unique.nulls_distinct else 'IS NOT DISTINCT FROM'} b.__part_{place}"

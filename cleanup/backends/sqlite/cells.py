@@ -51,6 +51,9 @@ class Cells(cells.Cells):
     def image(self, table: Table) -> str:
         return json_array([encoded(f"t.{quote(column.name)}") for column in table.columns if not column.generated])
 
+    def selected(self, cells: Any) -> tuple[Any, ...]:
+        return tuple(json.loads(cells))
+
     def cell_text(self, cell: Cell) -> str:
         if cell is None:
             return "NULL"

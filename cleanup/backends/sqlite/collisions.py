@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from cleanup.backends.catalogue import UniqueKey
-from cleanup.backends.collisions import Change, CollisionSql, Judged, Met
+from cleanup.backends.collisions import Change, CollisionSql, Judged
 from cleanup.backends.query import Query, block, label, quote
 from cleanup.backends.sqlite.cells import applied, collation, decoded, encoded, json_array
 from cleanup.backends.sqlite.targets import matches_of
@@ -13,22 +12,6 @@ from cleanup.backends.sqlite.targets import matches_of
 
 class Collisions(CollisionSql):
     """Keys and cells are JSON arrays of cells."""
-
-    def _row(self, table: int, row: Sequence[Any]) -> Met:
-        rule, alike, family, place, rival, point, key, moves, body, cells = row
-        return Met(
-            table,
-            rule,
-            alike,
-            family,
-            place,
-            rival,
-            point,
-            tuple(json.loads(key)),
-            moves,
-            body,
-            tuple(json.loads(cells)),
-        )
 
     def _change(self, change: Change, *, number: int | str) -> Query:
         columns = [f"t.{quote(column)} AS __k{place}" for place, column in enumerate(change.target.key)]
@@ -60,9 +43,6 @@ class Collisions(CollisionSql):
 
     def _ordered(self, unique: UniqueKey, place: int) -> str:
         return f"__u{place} COLLATE {collation(unique.parts[place])}"
-
-    def _nested(self) -> str:
-        return "CROSS JOIN"
 
     def _no_rival(self) -> str:
         return "NULL"

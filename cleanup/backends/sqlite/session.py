@@ -32,6 +32,7 @@ class Session(session.Session):
     bypasses_triggers = False
     has_roles = False
     write_ahead_log = False
+    nested_join = "CROSS JOIN"
     seconds_per_row = 0.00015
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:

@@ -1,8 +1,6 @@
 """SQLite: undo, by statements that compare first and change then."""
 
-import json
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from cleanup.backends import undoing
 from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
@@ -12,7 +10,6 @@ from cleanup.backends.changes import (
     Images,
     Part,
     Restoration,
-    Returned,
     RowConflict,
     UndoTarget,
 )
@@ -20,7 +17,7 @@ from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.backends.sqlite.cells import applied, as_json, collation, decoded, encoded, json_array, member
 from cleanup.backends.sqlite.session import Session, referencing_first
 from cleanup.backends.sqlite.targets import same_key
-from cleanup.backends.undoing import require_all, same_columns
+from cleanup.backends.undoing import ANSWERS, require_all, require_inserted, same_columns
 from cleanup.exceptions import CountMismatch
 
 
@@ -28,7 +25,7 @@ class Undoing(undoing.Undoing):
     """There is one writer: what was compared is what is changed."""
 
     session: Session
-    nested_join = "CROSS JOIN"
+    same = "IS"
 
     # Moves.
 
@@ -46,7 +43,7 @@ class Undoing(undoing.Undoing):
                     restored.append(Counted(point, target.table.name, count))
                 elif verdict != "same":
                     column = "+".join(target.columns) if verdict != "row_missing" else ""
-                    key, new = (tuple(json.loads(found)) for found in (cells, given))
+                    key, new = map(self.cells.selected, (cells, given))
                     conflicts.append(RowConflict(point, target.table.name, verdict, key, column, target.columns, new))
         if len(targets) > 1:
             self.session.defer_foreign_keys()
@@ -83,7 +80,7 @@ class Undoing(undoing.Undoing):
         """
         ctes = [self._changes(target), _journaled(target), self._verdicts(target)]
         if target.must_exist is not None and target.returned is not None:
-            ctes = [*self._returned(*target.must_exist, target.returned, points), *ctes]
+            ctes.insert(0, self._returned(*target.must_exist, target.returned, points))
         return joined(", ", ctes).bind(points=as_json(list(points)), step=step)
 
     def _changes(self, target: UndoTarget) -> Query:
@@ -171,27 +168,6 @@ class Undoing(undoing.Undoing):
         there = " OR ".join(f"({', '.join(spelling)}) IN ({source})" for spelling in spellings)
         return f"WHEN j.{label('old', target.columns[0])} IS NOT NULL AND NOT ({there}) THEN 'missing_target'"
 
-    def _returned(self, table: Table, columns: Sequence[str], returned: Returned, points: Sequence[int]) -> list[Query]:
-        """Return the CTEs up to ``returned``: the removed rows that are back, by point."""
-        images = Images(table, returned.columns, returned.identity, points=points, step=returned.step)
-        back = block(
-            """
-            returned AS MATERIALIZED (
-                -- The removed rows that are back: the very rows, not others that have their values.
-                SELECT i.__point, {columns}
-                  FROM images AS i
-                 CROSS JOIN {table} AS f ON {same}
-            )
-            """,
-            columns=", ".join(f"f.{quote(column)}" for column in columns),
-            table=self.relation(table.name),
-            same=" AND ".join(
-                f"f.{quote(column)} {'IS' if place else '='} i.{quote(column)}"
-                for place, column in enumerate(returned.identity)
-            ),
-        )
-        return [self._images(images, name="_of_returned"), back]
-
     def count_journaled(
         self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
     ) -> list[Counted]:
@@ -215,29 +191,10 @@ class Undoing(undoing.Undoing):
     # Removed rows.
 
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
-        table = images.table
-        *found, (*_, journaled) = self.fetch(self._obstacles(images, foreign_keys))
-        require_all(table, journaled + len(images.left_out), images.rows)
-        if conflicts := self._conflicts_of(images, (row for row in found if row[1])):
-            return Restoration([], conflicts)
-        expected = sum(row[5] for row in found)
-        inserted = self.execute(self._insertion(images)) if expected else 0
-        if inserted != expected:
-            raise CountMismatch(table=str(table.name), moved=inserted, journaled=expected)
-        return Restoration([Counted(row[0], table.name, row[5]) for row in found], [])
-
-    def _obstacles(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
-        return block(
-            """
-            WITH {found}
-            SELECT point, code, key, columns, name, 0 AS row_count FROM problems
-            UNION ALL
-            SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
-            UNION ALL
-            SELECT NULL, '', NULL, NULL, NULL, count(*) FROM images
-            """,
-            found=self._found(images, foreign_keys),
-        )
+        found = block("WITH {found}\n{answers}", found=self._found(images, foreign_keys), answers=ANSWERS)
+        restoration = self._restoration_of(images, self.fetch(found))
+        require_inserted(images, restoration, self.execute(self._insertion(images)) if restoration.restored else 0)
+        return restoration
 
     def _insertion(self, images: Images) -> Query:
         return block(
@@ -307,9 +264,6 @@ class Undoing(undoing.Undoing):
 
     def _row_key(self, images: Images) -> str:
         return json_array([encoded(f"t.{quote(column)}") for column in images.key])
-
-    def _key_of(self, cells: Any) -> tuple[Cell, ...]:
-        return tuple(json.loads(cells))
 
     def _equal(self, unique: UniqueKey, place: int) -> str:
         return f"b.__part_{place} = a.__part_{place} COLLATE {collation(unique.parts[place])}"

@@ -1,7 +1,7 @@
 -- Insert removed rows again, all or none, in one statement.
 --
--- Returns a line for each problem, with its code; else, without a code, by point the rows to insert, each with the
--- number of all that were inserted; last, with an empty code, the number of images.
+-- Returns a line for each problem, with its code; else, without a code, by point the rows to insert; with an empty
+-- code, the number of images; last, the number of rows that were inserted.
 
 WITH images AS MATERIALIZED (
     SELECT s.point_id AS __point, ARRAY[(e.value->>0)::uuid::text, (e.value->>1)::text::text] AS __key, (e.value->>0)::uuid AS "folder", (e.value->>1)::text AS "name", (e.value->>2)::integer AS "shade"
@@ -30,18 +30,18 @@ WITH images AS MATERIALIZED (
       FROM compared AS i
      WHERE NOT i.__there AND i."folder" IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM "public"."folders" AS f WHERE f."id" = i."folder")
-), to_insert AS MATERIALIZED (
-    SELECT * FROM compared WHERE NOT __there
 ), inserted AS (
     -- All of them, or none if there is any problem; an identity column takes the value that it had.
     INSERT INTO "public"."labels" ("folder", "name", "shade") OVERRIDING SYSTEM VALUE
-    SELECT "folder", "name", "shade" FROM to_insert WHERE NOT EXISTS (SELECT FROM problems)
+    SELECT "folder", "name", "shade"
+      FROM compared
+     WHERE NOT __there AND NOT EXISTS (SELECT FROM problems)
     RETURNING 1
 )
-SELECT point, code, key, columns, name, 0 AS row_count, 0 AS inserted FROM problems
+SELECT point, code, key, columns, name, 0 AS row_count FROM problems
 UNION ALL
-SELECT __point, NULL, NULL, NULL, NULL, count(*), (SELECT count(*) FROM inserted)
-  FROM to_insert
- GROUP BY __point
+SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
 UNION ALL
-SELECT NULL, '', NULL, NULL, NULL, count(*), 0 FROM images;
+SELECT NULL, '', NULL, NULL, NULL, count(*) FROM images
+UNION ALL
+SELECT NULL, 'inserted', NULL, NULL, NULL, count(*) FROM inserted;
