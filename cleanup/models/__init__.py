@@ -1,7 +1,7 @@
 """The mapped tables (``folders``) and the product's own tables (the other modules)."""
 
 from cleanup.models.alerts import Alert
-from cleanup.models.automation import ConsistencyCheck, Heartbeat, Schedule, ScheduledRun, Service, Tick
+from cleanup.models.automation import AutomationState, ConsistencyCheck, Heartbeat, Schedule, ScheduledRun, Tick
 from cleanup.models.folders import Application, File, Folder
 from cleanup.models.operations import (
     Control,
@@ -22,6 +22,7 @@ from cleanup.models.requests import RequestKey
 __all__ = [
     "Alert",
     "Application",
+    "AutomationState",
     "ConsistencyCheck",
     "Control",
     "File",
@@ -37,7 +38,6 @@ __all__ = [
     "Run",
     "Schedule",
     "ScheduledRun",
-    "Service",
     "SnapshotLayout",
     "SnapshotRow",
     "StructureLock",

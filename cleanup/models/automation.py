@@ -1,4 +1,4 @@
-"""The automation's own tables: service switch, signs of life, schedules and what came of them, checks, and ticks.
+"""The automation's own tables: the switch, signs of life, schedules and what came of them, checks, and ticks.
 
 Whether something is late, alive or due is told from these rows by the database's clock, so that a dead cluster is seen
 without its help. Rows here are history: nothing but the purge deletes them.
@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from cleanup.models.operations import Run, Verification
 
 
-class Service(models.Model):
+class AutomationState(models.Model):
     """The one row that says whether schedules are on, and of which database it is."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
@@ -28,7 +28,7 @@ class Service(models.Model):
     adopted_by = models.CharField(max_length=255, blank=True, default="", db_default="")
 
     class Meta:
-        verbose_name = "service"
+        verbose_name = "automation state"
         constraints = [models.CheckConstraint(condition=Q(id=1), name="cleanup_service_one_row")]
 
     def __str__(self) -> str:

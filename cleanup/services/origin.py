@@ -21,7 +21,7 @@ from cleanup import backends
 from cleanup.backends.identity import difference, is_promoted, is_same
 from cleanup.backends.server import contained
 from cleanup.exceptions import ForeignDatabase, RestoredCopy
-from cleanup.models import Run, Service
+from cleanup.models import AutomationState, Run
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def compared(original: str, *, using: str) -> Copied | None:
 
 def recorded(*, using: str) -> str:
     """Return the database that the rows are of; empty where that was not recorded yet."""
-    return Service.objects.using(using).filter(pk=1).values_list("database_identity", flat=True).first() or ""
+    return AutomationState.objects.using(using).filter(pk=1).values_list("database_identity", flat=True).first() or ""
 
 
 def record(*, using: str) -> None:
@@ -79,12 +79,12 @@ def record(*, using: str) -> None:
 
     A copy of a database from before there was such a note is known by its newest run.
     """
-    services = Service.objects.using(using).filter(pk=1, database_identity="")
-    if not services.exists():
+    states = AutomationState.objects.using(using).filter(pk=1, database_identity="")
+    if not states.exists():
         return
     newest = Run.objects.using(using).order_by("-created_at").values_list("database_identity", flat=True).first()
     known, here = newest or "", _here(using=using) or ""
-    services.update(database_identity=here if is_same(known or here, here) else known)
+    states.update(database_identity=here if is_same(known or here, here) else known)
 
 
 def refuse_copy(*, using: str) -> None:
@@ -124,7 +124,9 @@ def adopt(*, using: str, by: str) -> None:
     """Make this the database in which work is done, and all runs its own."""
     here = backends.database(using=using).identity()
     with transaction.atomic(using=using):
-        Service.objects.using(using).filter(pk=1).update(database_identity=here, adopted_at=Now(), adopted_by=by)
+        AutomationState.objects.using(using).filter(pk=1).update(
+            database_identity=here, adopted_at=Now(), adopted_by=by
+        )
         Run.objects.using(using).exclude(database_identity=here).update(database_identity=here)
     logger.warning("this database was adopted", extra={"event": "database_adopted", "by": by})
 
@@ -135,7 +137,7 @@ def _follow(here: str, *, using: str) -> bool:
     if not is_promoted(before, here):
         return False
     with transaction.atomic(using=using):
-        for model in (Service, Run):
+        for model in (AutomationState, Run):
             rows = model.objects.using(using)
             identities = rows.order_by().values_list("database_identity", flat=True).distinct()
             old = [identity for identity in identities if identity and is_same(identity, before)]

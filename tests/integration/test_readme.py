@@ -493,4 +493,4 @@ class TestGrants:
     def test_let_clusters_and_those_who_start_the_service_do_so(self, queued):
         done = self.run_as(queued, "cleanup_cluster", "database_cleanup --start")
         assert done.returncode == 0, done.stderr
-        assert fetch(queued, "SELECT started FROM cleanup_service") == [(True,)]
+        assert fetch(queued, "SELECT started FROM cleanup_automationstate") == [(True,)]

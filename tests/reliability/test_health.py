@@ -74,7 +74,9 @@ class TestHealth:
         while served.ask("health").status != 200:
             assert time.monotonic() < until
 
-    @pytest.mark.parametrize("table", ["cleanup_service", "cleanup_run", "cleanup_alert", "pg_catalog.pg_class"])
+    @pytest.mark.parametrize(
+        "table", ["cleanup_automationstate", "cleanup_run", "cleanup_alert", "pg_catalog.pg_class"]
+    )
     def test_is_prompt_when_what_it_reads_is_locked(self, served, postgresql, table):
         with session(postgresql, f"LOCK {table} IN ACCESS EXCLUSIVE MODE"):
             assert_bad_and_prompt(served.ask("health"))

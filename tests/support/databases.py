@@ -132,7 +132,7 @@ def scratch_copy(using: str) -> Iterator[None]:
     from cleanup.services import origin  # the apps are not loaded yet where this module is
 
     with restored_copy(using):
-        if "cleanup_service" in connections[using].introspection.table_names():
+        if "cleanup_automationstate" in connections[using].introspection.table_names():
             origin.adopt(using=using, by="")
         yield
 

@@ -12,7 +12,7 @@ from django.db.models import Case, Count, Exists, OuterRef, Q, Subquery, When
 from django.db.models.functions import Now
 
 from cleanup import conf, exceptions
-from cleanup.models import ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
+from cleanup.models import AutomationState, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Verification
 from cleanup.phrases import as_reason, as_time, with_reason
 from cleanup.services import origin
 from cleanup.services.integrity.findings import ERRORS
@@ -114,7 +114,7 @@ def _verification_errors(using: str) -> Iterator[Cause]:
 
 def _schedules(using: str) -> Iterator[Cause]:
     """Find what is late, which a dead cluster cannot tell itself, and what went wrong the last time."""
-    started = Exists(Service.objects.filter(started=True))
+    started = Exists(AutomationState.objects.filter(started=True))
     newest = ScheduledRun.objects.filter(schedule=OuterRef("pk")).exclude(status=ScheduledRun.Status.SKIPPED)
     failed = ScheduledRun.objects.filter(pk=OuterRef("newest"), status=ScheduledRun.Status.FAILED, run=None)
     schedules = Schedule.objects.using(using).filter(started, enabled=True)

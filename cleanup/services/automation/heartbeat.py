@@ -13,7 +13,7 @@ from django.db.models import Exists
 from django.db.models.functions import Now
 
 from cleanup.exceptions import UnknownObject
-from cleanup.models import Control, Schedule, ScheduledRun, Service, Tick
+from cleanup.models import AutomationState, Control, Schedule, ScheduledRun, Tick
 from cleanup.phrases import as_time
 from cleanup.services import origin
 from cleanup.services.alerting import alerts
@@ -47,7 +47,7 @@ def heartbeat(*, using: str) -> None:
         with transaction.atomic(using=using):
             dispatch.issue(run, using=using)
     freshness.renew(using=using)
-    started = Service.objects.filter(started=True)
+    started = AutomationState.objects.filter(started=True)
     schedules = Schedule.objects.using(using).filter(Exists(started), enabled=True, next_run__lte=Now())
     for schedule in schedules.annotate(now=Now()):
         if schedule.next_run is not None:

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from cleanup import conf
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import UnknownObject, UsageError
-from cleanup.models import Schedule, Service
+from cleanup.models import AutomationState, Schedule
 from cleanup.services.arguments import LARGEST, refuse_other_kinds
 
 #: What can be changed, and what kind of value it takes.
@@ -73,7 +73,7 @@ def next_time(schedule: Schedule, *, after: datetime) -> datetime:
 
 def arrange(*, using: str) -> None:
     """Say when each schedule is next due: never, while it is disabled or the service is stopped."""
-    started = Service.objects.using(using).filter(started=True).exists()
+    started = AutomationState.objects.using(using).filter(started=True).exists()
     for schedule in Schedule.objects.using(using).annotate(now=Now()):
         due = next_time(schedule, after=schedule.now) if started and schedule.enabled else None
         if due is None or schedule.next_run is None:

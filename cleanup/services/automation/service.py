@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from cleanup.backends.pinning import pinned_verbs, pinning
-from cleanup.models import ConsistencyCheck, Schedule, ScheduledRun, Service
+from cleanup.models import AutomationState, ConsistencyCheck, Schedule, ScheduledRun
 from cleanup.services import origin
 from cleanup.services.alerting import alerts
 from cleanup.services.arguments import checked_arguments
@@ -53,7 +53,7 @@ class AutomatedCleanupService:
         install(using=self.using)
         with transaction.atomic(using=self.using):
             changed = (
-                Service.objects.using(self.using)
+                AutomationState.objects.using(self.using)
                 .filter(pk=1)
                 .exclude(started=started)
                 .update(started=started, changed_at=Now(), changed_by=by[:255])
@@ -112,7 +112,7 @@ class AutomatedCleanupService:
 def install(*, using: str) -> None:
     """Make the rows that the service stands on, where they are not there yet; what is there stays as it is."""
     with pinning(using=using):
-        Service.objects.using(using).bulk_create([Service(pk=1)], ignore_conflicts=True)
+        AutomationState.objects.using(using).bulk_create([AutomationState(pk=1)], ignore_conflicts=True)
         origin.record(using=using)
         schedules.install(using=using)
         clusters.schedule_heartbeat(using=using)

@@ -8,7 +8,7 @@ from django.db.models import Exists, Max, Q, QuerySet, Subquery
 from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
-from cleanup.models import Alert, ConsistencyCheck, Control, Run, Schedule, Service, Verification
+from cleanup.models import Alert, AutomationState, ConsistencyCheck, Control, Run, Schedule, Verification
 from cleanup.services import origin
 from cleanup.services.background import clusters
 from cleanup.services.integrity import freshness
@@ -33,7 +33,7 @@ class Overview:
 
     control: Control | None
     """The freeze switch, where it has ever been used."""
-    service: Service | None
+    service: AutomationState | None
     knowledge: Knowledge | None
     """What the latest check that has ended with an answer is worth."""
     checking: ConsistencyCheck | None
@@ -102,7 +102,7 @@ def overview(*, using: str) -> Overview:
     all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
     runs = _runs(using=using)
     alerts = tuple(Alert.objects.using(using).filter(state__in=Alert.UNRESOLVED).order_by("-id")[:MOST_ALERTS])
-    service = Service.objects.using(using).filter(pk=1).annotate(served=Exists(clusters.fresh())).first()
+    service = AutomationState.objects.using(using).filter(pk=1).annotate(served=Exists(clusters.fresh())).first()
     copied = origin.compared(service.database_identity, using=using) if service is not None else None
     started = service is not None and service.started
     active = min(

@@ -10,7 +10,7 @@ from django.db.models import Exists
 from django.db.models.functions import Now
 
 from cleanup import conf
-from cleanup.models import Heartbeat, Schedule, Service
+from cleanup.models import AutomationState, Heartbeat, Schedule
 from cleanup.services import origin
 from cleanup.services.background import clusters
 from cleanup.services.monitoring.status import is_overdue
@@ -74,6 +74,6 @@ def probe(*, using: str, host: str = "", max_age: float | None = None) -> Livene
 def _overdue(using: str) -> list[str]:
     if origin.copied(using=using) is not None:  # where nothing is due
         return []
-    started = Exists(Service.objects.filter(started=True))
+    started = Exists(AutomationState.objects.filter(started=True))
     rows = Schedule.objects.using(using).filter(started).annotate(now=Now())
     return [row.name for row in rows if is_overdue(row, now=row.now)]

@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, F, FilteredRelation, Max, Q, Subquer
 from django.db.models.functions import Now
 
 from cleanup import conf
-from cleanup.models import Control, Heartbeat, Result, Run, Schedule, Service
+from cleanup.models import AutomationState, Control, Heartbeat, Result, Run, Schedule
 from cleanup.services import origin
 from cleanup.services.integrity import freshness
 from cleanup.services.integrity.queued_checks import handed_over
@@ -76,7 +76,7 @@ def _service(using: str) -> dict[str, Any]:
     """Return the switches and the last sign of life."""
     frozen = Control.objects.filter(frozen=True)
     beats = Heartbeat.objects.order_by("-beat_at")
-    rows = Service.objects.using(using).annotate(
+    rows = AutomationState.objects.using(using).annotate(
         now=Now(),
         beat_at=Subquery(beats.values("beat_at")[:1]),
         frozen=Exists(frozen),

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from cleanup.models import (
     Alert,
+    AutomationState,
     ConsistencyCheck,
     Control,
     Finding,
@@ -27,7 +28,6 @@ from cleanup.models import (
     RollbackPoint,
     Run,
     Schedule,
-    Service,
     SnapshotRow,
     Verification,
 )
@@ -292,9 +292,9 @@ class TestDeeds:
 
     def test_start_and_stop_the_schedules(self, boss):
         assert "The schedules are on." in self.post(boss, "start_service")
-        assert Service.objects.get().started
+        assert AutomationState.objects.get().started
         assert "The schedules are off." in self.post(boss, "stop_service")
-        assert not Service.objects.get().started
+        assert not AutomationState.objects.get().started
 
     def test_hold_an_application(self, boss, using):
         key = application_with_duplicates(using)

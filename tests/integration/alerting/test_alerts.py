@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from cleanup.exceptions import UnknownObject
-from cleanup.models import Alert, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Service, Verification
+from cleanup.models import Alert, AutomationState, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Verification
 from cleanup.services.alerting import alerts
 from cleanup.services.facade import DatabaseCleanupService
 from tests.integration.alerting.test_channels import listening
@@ -47,7 +47,7 @@ def stored_run(using: str, *, status: str, **values) -> Run:
 
 
 def switch(using: str, *, started: bool) -> None:
-    Service.objects.using(using).update_or_create(id=1, defaults={"started": started})
+    AutomationState.objects.using(using).update_or_create(id=1, defaults={"started": started})
 
 
 def schedule(using: str, name: str, **values) -> None:

@@ -17,6 +17,7 @@ from django_q.models import Schedule as ClusterSchedule
 from cleanup.exceptions import Busy, Frozen, NoCluster, UnknownObject, UsageError
 from cleanup.models import (
     Alert,
+    AutomationState,
     ConsistencyCheck,
     Heartbeat,
     Result,
@@ -24,7 +25,6 @@ from cleanup.models import (
     Run,
     Schedule,
     ScheduledRun,
-    Service,
     Tick,
     Verification,
 )
@@ -75,7 +75,7 @@ def cluster_schedules(database):
 
 
 def make_due(database, name, *, ago=timedelta(minutes=1)) -> None:
-    Service.objects.using(database).filter(pk=1).update(started=True)
+    AutomationState.objects.using(database).filter(pk=1).update(started=True)
     Schedule.objects.using(database).filter(pk=name).update(next_run=Now() - ago)
 
 
@@ -195,7 +195,7 @@ class TestTheService:
         first = automated.start_automated_service(started_by="ann")
         second = automated.start_automated_service(started_by="bob")
         assert first["schedules"] == second["schedules"]
-        assert Service.objects.using(database).get().changed_by == "ann"
+        assert AutomationState.objects.using(database).get().changed_by == "ann"
         assert cluster_schedules(database).count() == 1
 
     def test_is_running_only_while_a_cluster_gives_signs_of_life(self, database, automated):

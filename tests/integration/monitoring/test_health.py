@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cleanup.logs import ContextFilter, JsonFormatter
 from cleanup.metrics import registry
-from cleanup.models import Alert, ConsistencyCheck, Heartbeat, Run, Schedule, Service
+from cleanup.models import Alert, AutomationState, ConsistencyCheck, Heartbeat, Run, Schedule
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.automation.service import AutomatedCleanupService
 from cleanup.services.monitoring.health import health
@@ -96,7 +96,7 @@ class TestMetrics:
         assert NAME not in out.getvalue()
 
     def test_stand_in_the_manual(self, database):
-        Service.objects.using(database).update_or_create(id=1, defaults={"started": True})
+        AutomationState.objects.using(database).update_or_create(id=1, defaults={"started": True})
         ConsistencyCheck.objects.using(database).create(ended_at=Now(), duplicate_applications=0)
         DatabaseCleanupService(using=database).verify_cleanup_integrity()
         names = {family.name for family in registry(using=database).collect()}
@@ -199,7 +199,7 @@ class TestScraping:
 
 
 def overdue(using: str) -> None:
-    Service.objects.using(using).update_or_create(id=1, defaults={"started": True})
+    AutomationState.objects.using(using).update_or_create(id=1, defaults={"started": True})
     Heartbeat.objects.using(using).create(cluster="here:1", host="here")
     Schedule.objects.using(using).update_or_create(
         name="full_cleanup", defaults={"schedule_type": "daily", "next_run": Now() - timedelta(hours=1)}
@@ -211,12 +211,12 @@ class TestHealth:
         assert health(using=database)["ok"]
 
     def test_is_good_while_a_cluster_beats(self, database):
-        Service.objects.using(database).update_or_create(id=1, defaults={"started": True})
+        AutomationState.objects.using(database).update_or_create(id=1, defaults={"started": True})
         Heartbeat.objects.using(database).create(cluster="here:1", host="here")
         assert health(using=database)["ok"]
 
     def test_is_bad_when_no_cluster_beats(self, database):
-        Service.objects.using(database).update_or_create(id=1, defaults={"started": True})
+        AutomationState.objects.using(database).update_or_create(id=1, defaults={"started": True})
         Heartbeat.objects.using(database).create(cluster="here:1", host="here", beat_at=Now() - timedelta(hours=1))
         assert not health(using=database)["ok"]
 

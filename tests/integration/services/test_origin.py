@@ -19,13 +19,13 @@ from cleanup import backends
 from cleanup.exceptions import ForeignDatabase, RestoredCopy
 from cleanup.models import (
     Alert,
+    AutomationState,
     ConsistencyCheck,
     Heartbeat,
     Result,
     Run,
     Schedule,
     ScheduledRun,
-    Service,
     Tick,
     Verification,
 )
@@ -199,7 +199,7 @@ class TestAdoption:
         heartbeat.heartbeat(using=copy)
         AutomatedCleanupService(using=copy).adopt_database(adopted_by="ann")
         assert Alert.objects.using(copy).get(code="restored_copy").state == "resolved"
-        service = Service.objects.using(copy).get()
+        service = AutomationState.objects.using(copy).get()
         assert (service.adopted_by, service.adopted_at is not None) == ("ann", True)
 
     def test_of_a_database_that_is_no_copy_changes_nothing(self, database, loan):
@@ -218,14 +218,14 @@ class TestAdoption:
 
 class TestADatabaseFromBeforeThereWasAnIdentity:
     def test_is_known_by_its_newest_run(self, copy):
-        Service.objects.using(copy).update(database_identity="")
+        AutomationState.objects.using(copy).update(database_identity="")
         origin.record(using=copy)
         assert origin.copied(using=copy) is not None
 
     def test_is_at_home_where_that_run_was_started_here(self, database, loan):
         here = backends.database(using=database).identity()
         Run.objects.using(database).create(kind="cleanup", status="completed", database_identity=here.split(";")[0])
-        Service.objects.using(database).update(database_identity="")
+        AutomationState.objects.using(database).update(database_identity="")
         origin.record(using=database)
         assert origin.recorded(using=database) == here
 
@@ -238,7 +238,7 @@ class TestAPromotedServer:
     def promoted(self, database, loan):
         DatabaseCleanupService(using=database).start_cleanup()
         here = backends.database(using=database).identity()
-        for model in (Service, Run):
+        for model in (AutomationState, Run):
             model.objects.using(database).update(database_identity=here.replace("timeline=1", "timeline=0"))
         return here.replace("timeline=1", "timeline=0")
 
