@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +33,7 @@ from cleanup.services.folders.structure import FolderPlace, FolderStructure
 from cleanup.services.integrity import consistency_check, freshness
 from cleanup.services.merging.collisions import add_policies, with_those_in_force
 from cleanup.services.merging.consolidation import Consolidation, Inclusion
+from cleanup.services.merging.dry_run import dry_run
 from cleanup.services.monitoring import status
 from cleanup.services.preflight import report as preflight_service
 from cleanup.services.results import (
@@ -52,7 +52,7 @@ from cleanup.services.runs import lifecycle, wait_limit
 from cleanup.services.runs.not_restored import LeftBehind, left_behind
 from cleanup.services.runs.worker import Team
 
-#: Applications examined together in a dry run.
+#: Rollback points read together.
 PAGE = 200
 
 _ERRORS = {
@@ -398,11 +398,9 @@ class DatabaseCleanupService:
             total = queries.count_affected(using=self.using)
             keys = (found.application_id for found in queries.affected_applications(using=self.using))
         tally = _Tally(all_results=all_results)
-        while page := list(islice(keys, PAGE)):
-            with consolidation.looking(session_name="cleanup dry run"):
-                decisions = consolidation.examine(page, include=include, lock=False, compare=True)
-                for result in consolidation.foresee(decisions):
-                    tally.add(result)
+        for page in dry_run(consolidation, keys, include=include, compare=True, session_name="cleanup dry run"):
+            for foreseen in page:
+                tally.add(foreseen.result)
             if progress is not None:
                 progress(tally.progress(total))
         return tally.report(start_time=start_time, end_time=timezone.now())

@@ -11,15 +11,13 @@ from cleanup.backends.folders import Cleanable
 from cleanup.exceptions import StalePlan
 from cleanup.folder_tables import folder_tables
 from cleanup.references import ReferenceMap, cache
-from cleanup.services.merging.consolidation import Consolidation, Decision, Inclusion
-from cleanup.services.results import FolderCleanupResult
+from cleanup.services.merging.consolidation import Consolidation, Inclusion
+from cleanup.services.merging.dry_run import USUAL, Foreseen, dry_run
 
 #: Applications confirmed together.
 MOST = 100
 #: Applications looked at for the worst ones.
 CANDIDATES = 500
-
-NONE_ON_PURPOSE = Inclusion()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +37,28 @@ class Prospect:
         return not self.obstacle and self.folders_removed > 0
 
 
-def prospects(*, using: str, applications: Sequence[str], include: Inclusion = NONE_ON_PURPOSE) -> tuple[Prospect, ...]:
+def prospects(*, using: str, applications: Sequence[str], include: Inclusion = USUAL) -> tuple[Prospect, ...]:
     """Return what would come of each application, in the order given. Raises InvalidKey and PreflightFailed."""
     text = folder_tables().application_key.text
     keys = list(dict.fromkeys(text(key) for key in applications))[:MOST]
     if not keys:
         return ()
 
-    def look(references: ReferenceMap) -> tuple[list[Decision], list[FolderCleanupResult]]:
+    def look(references: ReferenceMap) -> tuple[Prospect, ...]:
         consolidation = Consolidation(using=using, references=references)
-        with consolidation.looking(session_name="cleanup preview"):
-            decisions = consolidation.examine(keys, include=include, lock=False)
-            return decisions, consolidation.foresee(decisions)
+        pages = dry_run(consolidation, keys, include=include, session_name="cleanup preview")
+        return tuple(_prospect(foreseen) for page in pages for foreseen in page)
 
-    decisions, foreseen = cache.with_references(look, using=using)
-    return tuple(
-        Prospect(
-            application_id=decision.application,
-            plan_hash=decision.plan.digest,
-            folders_removed=result.folders_removed,
-            files_moved=result.files_moved,
-            obstacle=decision.code,
-        )
-        for decision, result in zip(decisions, foreseen, strict=True)
+    return cache.with_references(look, using=using)
+
+
+def _prospect(foreseen: Foreseen) -> Prospect:
+    return Prospect(
+        application_id=foreseen.decision.application,
+        plan_hash=foreseen.decision.plan.digest,
+        folders_removed=foreseen.result.folders_removed,
+        files_moved=foreseen.result.files_moved,
+        obstacle=foreseen.decision.code,
     )
 
 

@@ -24,6 +24,7 @@ from cleanup.phrases import with_reason
 from cleanup.planning import Group
 from cleanup.references import ReferenceMap, cache
 from cleanup.services.merging.consolidation import MISSING, Consolidation, Decision, Inclusion
+from cleanup.services.merging.dry_run import dry_run
 from cleanup.services.results import JSON
 
 
@@ -228,11 +229,11 @@ def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
     consolidation = Consolidation(using=using, references=references)
     hold = Hold.objects.using(using).filter(application_key=key).first()
     include = Inclusion(held=hold is not None, large=True)
-    with consolidation.looking(session_name="cleanup preview"):
-        (decision,) = consolidation.examine([key], include=include, lock=False, compare=True)
-        if decision.code == MISSING:
-            raise UnknownObject(what="application", key=key)
-        (foreseen,) = consolidation.foresee([decision])
+    name = "cleanup preview"
+    (((decision, foreseen),),) = dry_run(consolidation, [key], include=include, compare=True, session_name=name)
+    if decision.code == MISSING:
+        raise UnknownObject(what="application", key=key)
+    with consolidation.looking(session_name=name):
         rows = consolidation.rows_by_folder(decision) if decision.folders else {}
     return _Drawing(consolidation, decision, rows).preview(
         obstacles=tuple(_obstacles(decision, hold)),

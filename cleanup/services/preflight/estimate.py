@@ -11,28 +11,23 @@ order of magnitude: another machine, longer rows, other indexes change them.
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from django.db.models import Count
 
 from cleanup import backends, conf, queries
-from cleanup.backends.pinning import batch
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Result
 from cleanup.references import ReferenceMap
 from cleanup.services.merging.collisions import add_policies, with_those_in_force
-from cleanup.services.merging.consolidation import Consolidation, Inclusion
+from cleanup.services.merging.consolidation import Consolidation
+from cleanup.services.merging.dry_run import dry_run
 from cleanup.services.results import JSON, FolderCleanupResult
 
 #: Affected applications that are planned; where there are no more than these, the estimate is exact.
 SAMPLE = 1000
-
-#: Applications planned together.
-PAGE = 200
 
 #: Applications over the size limit that are looked at.
 _LARGE_LISTED = 1000
@@ -128,23 +123,10 @@ def estimate(*, using: str, references: ReferenceMap, sample: int = SAMPLE) -> J
 def _plan(keys: Sequence[str], *, using: str, references: ReferenceMap) -> _Tally:
     consolidation = Consolidation(using=using, references=references)
     tally = _Tally()
-    remaining = iter(keys)
-    while page := list(islice(remaining, PAGE)):
-        with _reading(consolidation.backend):
-            decisions = consolidation.examine(page, include=Inclusion(), lock=False)
-            for result in consolidation.foresee(decisions):
-                tally.add(result)
+    for page in dry_run(consolidation, keys, session_name="cleanup preflight"):
+        for foreseen in page:
+            tally.add(foreseen.result)
     return tally
-
-
-@contextmanager
-def _reading(backend: backends.Database) -> Iterator[None]:
-    """Pin the form of values for a moment; on SQLite nothing is pinned, and a transaction might take the write lock."""
-    if backend.one_writer:
-        yield
-        return
-    with batch(backend, session_name="cleanup preflight", writing=False):
-        yield
 
 
 def _large_applications(*, using: str) -> JSON:
