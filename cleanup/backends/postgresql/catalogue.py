@@ -147,10 +147,10 @@ domains AS (
     SELECT d.oid, t.typbasetype, t.typtypmod
       FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype = 'd'
 ), bases AS (
-    SELECT d.oid, format_type(d.base, d.modifier) AS base, format_type(d.base, NULL) AS bare
+    SELECT d.oid, d.base AS type, format_type(d.base, d.modifier) AS base, format_type(d.base, NULL) AS bare
       FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype <> 'd'
     UNION ALL
-    SELECT a.typarray, format_type(d.base, d.modifier) || '[]', format_type(d.base, NULL) || '[]'
+    SELECT a.typarray, a.typarray, format_type(d.base, d.modifier) || '[]', format_type(d.base, NULL) || '[]'
       FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype <> 'd' JOIN pg_type a ON a.oid = d.oid
      WHERE a.typarray <> 0
 )"""
@@ -181,18 +181,13 @@ SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.
   FROM pg_attribute a
   LEFT JOIN bases b ON b.oid = a.atttypid
   JOIN pg_type own ON own.oid = a.atttypid
-  JOIN LATERAL (
-      WITH RECURSIVE chain AS (
-          SELECT own.oid AS type, own.typbasetype AS base
-          UNION ALL
-          SELECT p.oid, p.typbasetype FROM chain JOIN pg_type p ON p.oid = chain.base
-      ) SELECT type FROM chain WHERE base = 0
-  ) plain ON true
+  JOIN LATERAL (SELECT coalesce(b.type, own.oid) AS type) plain ON true
   JOIN pg_type t ON t.oid = CASE WHEN own.typcategory = 'A' THEN own.typelem ELSE own.oid END
   LEFT JOIN pg_collation o ON o.oid = a.attcollation AND o.oid <> own.typcollation
   LEFT JOIN pg_namespace n ON n.oid = o.collnamespace
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
- WHERE a.attrelid IN (SELECT oid FROM wanted) AND a.attnum > 0 AND NOT a.attisdropped
+ -- An array, so that the columns of these tables are looked up, and those of no other are computed.
+ WHERE a.attrelid = ANY(ARRAY(SELECT oid FROM wanted)) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum
 """
 
@@ -297,7 +292,9 @@ SELECT c.schema, c.name, a.attname::text, format_type(a.atttypid, a.atttypmod), 
   JOIN pg_type t ON t.oid = coalesce(b.base, a.atttypid)
   LEFT JOIN behind e ON e.declared = t.typelem
   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
- WHERE %(containing)s::text IS NULL OR lower(a.attname::text) ~ %(containing)s
+ -- The server's own tables have most of the columns; an array keeps them from being searched first.
+ WHERE a.attrelid = ANY(ARRAY(SELECT oid FROM tables))
+   AND (%(containing)s::text IS NULL OR lower(a.attname::text) ~ %(containing)s)
  ORDER BY c.schema, c.name, a.attnum
 """
 
