@@ -11,6 +11,7 @@ from django.db import connections, transaction
 
 from cleanup import exceptions
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
+from cleanup.references import readiness
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.merging import consolidation
 from cleanup.services.runs import lifecycle
@@ -651,7 +652,7 @@ class TestTableUnknownToDjango:
         assert made.folders == 1
 
     def test_without_a_key_refuses_an_application_whose_rows_came_late(self, scratch_database, monkeypatch):
-        monkeypatch.setattr(lifecycle, "blocking_rows", lambda **_: [])
+        monkeypatch.setattr(readiness, "blocking_rows", lambda **_: [])
         execute(
             scratch_database,
             f"CREATE TABLE keyless (subject {key_type(scratch_database)} REFERENCES :folders, note text)",
