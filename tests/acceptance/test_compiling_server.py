@@ -11,8 +11,9 @@ from django.db import connections
 
 from cleanup import tasks
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from tests import pgserver
 from tests.acceptance import foreign_database
-from tests.support import databases, pgserver
+from tests.support import databases
 from tests.support.trees import execute, fetch
 
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.slow]

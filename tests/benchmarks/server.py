@@ -15,9 +15,8 @@ from unittest import mock
 
 import psycopg
 
-from tests import ROOT
+from tests import ROOT, pgserver
 from tests.benchmarks import dataset
-from tests.support import pgserver
 
 PRISTINE = "pristine"
 

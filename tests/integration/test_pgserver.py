@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import ROOT
-from tests.support import pgserver
+from tests import ROOT, pgserver
 
 
 def start_in_a_process() -> tuple[subprocess.Popen, str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.pgserver"],
+        [sys.executable, "-m", "tests.pgserver"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -12,7 +12,7 @@ from itertools import count
 
 import psycopg
 
-from tests.support import pgserver
+from tests import pgserver
 
 PEERS = ("cleanup", "django-extensions", "django-super-deduper")
 FEATURES = (

@@ -15,6 +15,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from tests import pgserver
 from tests.reliability.kill_scenarios import (
     DEEDS,
     SETTINGS,
@@ -27,7 +28,7 @@ from tests.reliability.kill_scenarios import (
     Scene,
     moments,
 )
-from tests.support import databases, pgserver
+from tests.support import databases
 from tests.support.forked_processes import Nursery, nursery
 from tests.support.invariants import let_sessions_end
 from tests.support.trees import execute

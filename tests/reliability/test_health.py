@@ -11,8 +11,8 @@ import psutil
 import psycopg
 import pytest
 
+from tests import pgserver
 from tests.reliability.serving import ROOT, Answer, serving
-from tests.support import pgserver
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,8 @@ from cleanup.exceptions import ForeignDatabase
 from cleanup.models import Alert, Heartbeat, Result, Run, Schedule, ScheduledRun, Tick
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, origin
 from cleanup.services.runs import lifecycle
-from tests.support import databases, dirty_database, pgserver
+from tests import pgserver
+from tests.support import databases, dirty_database
 from tests.support.clusters import SETTINGS, fleet
 from tests.support.trees import dump, execute
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from django.db import connections, transaction
 
-from tests.support import pgserver
+from tests import pgserver
 
 ALIASES = {"sqlite": "default", "postgresql": "postgresql"}
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 
-from tests.support import pgserver
+from tests import pgserver
 
 POSTGRES_URL = "CLEANUP_TEST_POSTGRES_URL"
 DATA_DIR = "DJANGO_DATA_DIR"

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from tests.support import pgserver
+from tests import pgserver
 
 
 def find() -> Path:

@@ -13,8 +13,9 @@ from django.db import connections
 from cleanup.models import Result, Run
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.results import Progress
+from tests import pgserver
 from tests.integration.management.test_command import MERGED, MESS, ROOT, command, environment, run_command
-from tests.support import databases, dirty_database, pgserver
+from tests.support import databases, dirty_database
 from tests.support.trees import assert_tree, execute, is_postgresql, tree
 
 

@@ -3,7 +3,9 @@
 Only the server's files are used, wherever they come from; as root, only the server drops its privileges. It dies with
 the process that started it, whatever becomes of that one, and nothing it stores is meant to last (no fsync).
 
-    python -m tests.support.pgserver        starts one in the foreground and prints its DATABASE_URL
+    python -m tests.pgserver        starts one in the foreground and prints its DATABASE_URL
+
+It stands here and not in ``tests.support`` because programs beside the suite start their servers with it.
 """
 
 import contextlib
