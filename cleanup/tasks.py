@@ -6,10 +6,10 @@ from cleanup.services.automation import heartbeat as heartbeats
 from cleanup.services.background import clusters
 
 
-def tick(using: str, tick_id: int, token: str) -> None:
-    """Work for a while at what the tick is for."""
+def tick(using: str, lease_id: int, token: str) -> None:
+    """Work for a while at what the lease is for."""
     with pinning(using=using):
-        handlers.work(using=using, tick_id=tick_id, token=token)
+        handlers.work(using=using, lease_id=lease_id, token=token)
 
 
 def heartbeat(using: str) -> None:
@@ -19,9 +19,9 @@ def heartbeat(using: str) -> None:
 
 
 def sign_of_life(using: str, *asked: str | int) -> None:
-    """Give a sign of life, and have other clusters give theirs; ``asked`` ends with the hops that are left.
+    """Give a sign of life, and have other clusters give theirs; ``asked`` ends with the forwards that are left.
 
     Tasks of earlier versions, which may still wait in the queue, name a cluster before that.
     """
     with pinning(using=using):
-        clusters.answer(using=using, hops=int(asked[-1]))
+        clusters.handle_ping(using=using, forwards=int(asked[-1]))

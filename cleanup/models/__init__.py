@@ -1,7 +1,7 @@
 """The mapped tables (``folders``) and the product's own tables (the other modules)."""
 
 from cleanup.models.alerts import Alert
-from cleanup.models.automation import AutomationState, ConsistencyCheck, Heartbeat, Schedule, ScheduledRun, Tick
+from cleanup.models.automation import AutomationState, ConsistencyCheck, Heartbeat, JobLease, Schedule, ScheduledRun
 from cleanup.models.folders import Application, File, Folder
 from cleanup.models.operations import (
     Control,
@@ -30,6 +30,7 @@ __all__ = [
     "Folder",
     "Heartbeat",
     "Hold",
+    "JobLease",
     "QueuedApplication",
     "RemovedFolder",
     "RequestKey",
@@ -41,6 +42,5 @@ __all__ = [
     "SnapshotLayout",
     "SnapshotRow",
     "StructureLock",
-    "Tick",
     "Verification",
 ]

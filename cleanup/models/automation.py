@@ -1,4 +1,4 @@
-"""The automation's own tables: the switch, signs of life, schedules and what came of them, checks, and ticks.
+"""The automation's own tables: the switch, signs of life, schedules and what came of them, checks, and leases.
 
 Whether something is late, alive or due is told from these rows by the database's clock, so that a dead cluster is seen
 without its help. Rows here are history: nothing but the purge deletes them.
@@ -174,8 +174,8 @@ class ScheduledRun(models.Model):
         return f"{self.schedule_id}: {self.status}"
 
 
-class Tick(models.Model):
-    """A seat at some background work: who may work at it now, until when, and which delivery is expected.
+class JobLease(models.Model):
+    """A worker's slot at a background job: who may work at it now, until when, and which delivery is expected.
 
     See the note in ``cleanup.services.background.leases``.
     """
@@ -190,9 +190,9 @@ class Tick(models.Model):
     kind = models.CharField(max_length=16, choices=Kind)
     target = models.CharField(max_length=64)
     """Id of the run, check, verification or scheduled run."""
-    run = models.ForeignKey(Run, models.CASCADE, null=True, blank=True, related_name="ticks")
-    """Of a tick at a run."""
-    seat = models.PositiveSmallIntegerField(default=0)
+    run = models.ForeignKey(Run, models.CASCADE, null=True, blank=True, related_name="leases")
+    """Of a lease at a run."""
+    slot = models.PositiveSmallIntegerField(default=0)
     """Several may work at one run."""
     token = models.UUIDField(default=uuid.uuid4)
     """Of the delivery that is expected, or being worked; each is good for once."""
@@ -208,11 +208,11 @@ class Tick(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        verbose_name = "tick"
-        constraints = [models.UniqueConstraint(fields=["kind", "target", "seat"], name="cleanup_tick_one_per_seat")]
+        verbose_name = "job lease"
+        constraints = [models.UniqueConstraint(fields=["kind", "target", "slot"], name="cleanup_tick_one_per_seat")]
         indexes = [
             models.Index(fields=["lease_expires_at"], condition=Q(ended_at=None), name="cleanup_tick_open"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.target} seat {self.seat}"
+        return f"{self.kind} {self.target} slot {self.slot}"

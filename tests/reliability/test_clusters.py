@@ -9,7 +9,7 @@ import pytest
 from django.db.models import Sum
 from django.db.models.functions import Now
 
-from cleanup.models import Heartbeat, Result, RollbackPoint, Run, Tick
+from cleanup.models import Heartbeat, JobLease, Result, RollbackPoint, Run
 from tests.support import dirty_database
 from tests.support.clusters import fleet
 from tests.support.model_roles import Application
@@ -108,8 +108,8 @@ class TestTotalsAtATinyDutyCycle:
             clusters.wake()
             run = clusters.cleanup()
             ran = clusters.wait_until(lambda: ended(database, run))
-            seats = Tick.objects.using(database).filter(run=run, ended_at=None)
-            clusters.wait_until(lambda: not seats.exists())
+            leases = JobLease.objects.using(database).filter(run=run, ended_at=None)
+            clusters.wait_until(lambda: not leases.exists())
         ran.refresh_from_db()
         sums = ran.results.aggregate(folders=Sum("folders_removed"), files=Sum("files_moved"))
         assert_each_cleaned_once(database, run, applications=24)

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from cleanup import backends
 from cleanup.backends.identity import difference, is_same
 from cleanup.exceptions import ForeignDatabase
-from cleanup.models import Alert, Heartbeat, Result, Run, Schedule, ScheduledRun, Tick
+from cleanup.models import Alert, Heartbeat, JobLease, Result, Run, Schedule, ScheduledRun
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, origin
 from cleanup.services.runs import lifecycle
 from tests import pgserver
@@ -42,7 +42,7 @@ def interrupted(database) -> str:
         cluster.kill()
     assert Run.objects.using(database).get().status == "running"
     Schedule.objects.using(database).update(next_run=Now())
-    Tick.objects.using(database).update(lease_expires_at=Now())
+    JobLease.objects.using(database).update(lease_expires_at=Now())
     return database
 
 

@@ -1,4 +1,4 @@
-"""What a tick is for, by its kind: a run, a check, a verification, or what a schedule wants done.
+"""What a job lease is for, by its kind: a run, a check, a verification, or what a schedule wants done.
 
 Runs are worked in pieces; the others are one piece, and begun again where their worker was lost, a few times. What ends
 is settled: the schedule's history learns of it.
@@ -14,12 +14,12 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from cleanup.exceptions import Busy, CleanupError, Frozen
-from cleanup.models import ConsistencyCheck, Run, Schedule, ScheduledRun, Tick, Verification
+from cleanup.models import ConsistencyCheck, JobLease, Run, Schedule, ScheduledRun, Verification
 from cleanup.phrases import with_reason
 from cleanup.services import origin
 from cleanup.services.alerting import alerts
 from cleanup.services.background import clusters, dispatch, leases
-from cleanup.services.background.leases import Seat
+from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify
 from cleanup.services.facade import DatabaseCleanupService
 from cleanup.services.integrity import consistency_check, freshness
@@ -32,64 +32,66 @@ ATTEMPTS = 3
 LOST = f"Its worker was lost {ATTEMPTS} times."
 
 
-def work(*, using: str, tick_id: int, token: str) -> None:
-    """Do what the tick is for, if this delivery of it is the expected one, and this database is no mere copy."""
+def work(*, using: str, lease_id: int, token: str) -> None:
+    """Do what the lease is for, if this delivery of it is the expected one, and this database is no mere copy."""
     if origin.is_at_rest(using=using):
         return
-    seat = leases.take(using=using, tick_id=tick_id, token=token)
-    if seat is None:
+    lease = leases.acquire(using=using, lease_id=lease_id, token=token)
+    if lease is None:
         return
-    if seat.tick.kind == Tick.Kind.RUN:
-        dispatch.work(seat)
+    if lease.row.kind == JobLease.Kind.RUN:
+        dispatch.work(lease)
     else:
         clusters.beat(using=using)
-        with seat.kept():
-            _ERRANDS[Tick.Kind(seat.tick.kind)](seat)
-        seat.end()
+        with lease.kept():
+            _ERRANDS[JobLease.Kind(lease.row.kind)](lease)
+        lease.end()
     settle(using=using)
     freshness.renew(using=using)
     alerts.evaluate_quietly(using=using)
 
 
-def check(seat: Seat) -> None:
+def check(lease: HeldLease) -> None:
     """Do a stored check."""
-    checks = ConsistencyCheck.objects.using(seat.using).filter(pk=seat.target, ended_at=None)
+    checks = ConsistencyCheck.objects.using(lease.using).filter(pk=lease.target, ended_at=None)
     row = checks.first()
     if row is None:
         return
     checks.update(started_at=Now())
-    verify = DatabaseCleanupService(using=seat.using).verify_cleanup_integrity
-    error = _attempt(seat, lambda: consistency_check.perform(row, using=seat.using, now=timezone.now(), verify=verify))
+    verify = DatabaseCleanupService(using=lease.using).verify_cleanup_integrity
+    error = _attempt(
+        lease, lambda: consistency_check.perform(row, using=lease.using, now=timezone.now(), verify=verify)
+    )
     if error:
         checks.update(ended_at=Now(), error=error)
 
 
-def verification(seat: Seat) -> None:
+def verification(lease: HeldLease) -> None:
     """Do a stored verification."""
-    rows = Verification.objects.using(seat.using).filter(pk=seat.target, ended_at=None)
+    rows = Verification.objects.using(lease.using).filter(pk=lease.target, ended_at=None)
     row = rows.first()
     if row is None:
         return
     row.findings.all().delete()  # of an attempt whose worker was lost
-    error = _attempt(seat, lambda: consistency_check.verify(using=seat.using, verification=row, now=timezone.now()))
+    error = _attempt(lease, lambda: consistency_check.verify(using=lease.using, verification=row, now=timezone.now()))
     if error:
         rows.update(ended_at=Now(), error=error)
 
 
-def scheduled(seat: Seat) -> None:
+def scheduled(lease: HeldLease) -> None:
     """Do what a schedule wants done: plan, or start, a cleanup; or purge."""
-    rows = ScheduledRun.objects.using(seat.using).filter(pk=seat.target, status=ScheduledRun.Status.STARTED, run=None)
+    rows = ScheduledRun.objects.using(lease.using).filter(pk=lease.target, status=ScheduledRun.Status.STARTED, run=None)
     row = rows.select_related("schedule").first()
     if row is None:
         return
-    if seat.attempts > ATTEMPTS:
+    if lease.attempts > ATTEMPTS:
         rows.update(status=ScheduledRun.Status.FAILED, reason=LOST, ended_at=Now())
         return
     try:
         if row.schedule_id == Schedule.Name.RETENTION:
-            ended = _purge(using=seat.using)
+            ended = _purge(using=lease.using)
         else:
-            ended = _clean(row, using=seat.using)
+            ended = _clean(row, using=lease.using)
     except (Busy, Frozen) as refusal:
         ended = {"status": ScheduledRun.Status.SKIPPED, "reason": str(refusal)}
     except Exception as error:  # noqa: BLE001  # a schedule's edge: whatever it is, it is recorded
@@ -116,9 +118,9 @@ def _purge(*, using: str) -> dict[str, Any]:
     return {"status": ScheduledRun.Status.COMPLETED, "outcome": outcome}
 
 
-def _attempt(seat: Seat, action: Callable[[], object]) -> str:
+def _attempt(lease: HeldLease, action: Callable[[], object]) -> str:
     """Do it, unless it was begun too often already; return what went wrong."""
-    if seat.attempts > ATTEMPTS:
+    if lease.attempts > ATTEMPTS:
         return LOST
     try:
         action()
@@ -135,9 +137,9 @@ def _told(error: Exception) -> str:
 
 
 _ERRANDS = {
-    Tick.Kind.CHECK: check,
-    Tick.Kind.VERIFICATION: verification,
-    Tick.Kind.SCHEDULED: scheduled,
+    JobLease.Kind.CHECK: check,
+    JobLease.Kind.VERIFICATION: verification,
+    JobLease.Kind.SCHEDULED: scheduled,
 }
 
 _DONE, _FAILED = ScheduledRun.Status.COMPLETED, ScheduledRun.Status.FAILED

@@ -13,7 +13,7 @@ from django.db.models import Exists
 from django.db.models.functions import Now
 
 from cleanup.exceptions import UnknownObject
-from cleanup.models import AutomationState, Control, Schedule, ScheduledRun, Tick
+from cleanup.models import AutomationState, Control, JobLease, Schedule, ScheduledRun
 from cleanup.phrases import as_time
 from cleanup.services import origin
 from cleanup.services.alerting import alerts
@@ -35,13 +35,13 @@ def heartbeat(*, using: str) -> None:
     if origin.is_at_rest(using=using):
         alerts.evaluate_quietly(using=using)
         return
-    clusters.see_to_others(using=using)
+    clusters.ping_clusters(using=using)
     lost, left = leases.left_behind(using=using)
     left += abandoned.left_by_requests(using=using)
-    for seat in lost:
-        logger.warning("%s: its worker or its delivery was lost, and it is handed out again", seat)
+    for lease in lost:
+        logger.warning("%s: its worker or its delivery was lost, and it is handed out again", lease)
         with transaction.atomic(using=using):
-            leases.reissue(seat, using=using)
+            leases.reissue(lease, using=using)
     for run in left:
         logger.warning("run %s: nobody works at it, and it is handed to the clusters", run.pk)
         with transaction.atomic(using=using):
@@ -114,6 +114,6 @@ def _begin(row: ScheduledRun, *, using: str) -> None:
     elif row.schedule_id == Schedule.Name.INTEGRITY_VERIFICATION:
         row.verification = dispatch.start_verification(using=using, actor=actor)
     else:
-        leases.issue(using=using, kind=Tick.Kind.SCHEDULED, target=row)
+        leases.issue(using=using, kind=JobLease.Kind.SCHEDULED, target=row)
         return
     row.save(using=using, update_fields=["check_done", "verification"])

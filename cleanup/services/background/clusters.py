@@ -37,11 +37,11 @@ TICK = "cleanup.tasks.tick"
 HEARTBEAT = "cleanup.tasks.heartbeat"
 SIGN_OF_LIFE = "cleanup.tasks.sign_of_life"
 
-#: Clusters that a request for signs of life may come to: for each that is asked, and at most.
-HOPS_EACH, HOPS = 4, 20
+#: How often a request for signs of life is forwarded: for each cluster that is asked, and at most.
+FORWARDS_EACH, MAX_FORWARDS = 4, 20
 
-#: Rest before each of these hops.
-HOP_SECONDS = 1.0
+#: Rest before it is forwarded.
+FORWARD_DELAY_SECONDS = 1.0
 
 #: How old a cluster's own sign of life gets before a task writes another one.
 BEAT_EVERY = timedelta(seconds=5)
@@ -101,7 +101,7 @@ def beat(*, using: str) -> None:
     beats.bulk_create([Heartbeat(cluster=cluster, host=platform.node())], ignore_conflicts=True)
 
 
-def see_to_others(*, using: str) -> None:
+def ping_clusters(*, using: str) -> None:
     """Ask the clusters that were alive of late for a sign of life, and forget those that are gone.
 
     The heartbeat comes to any one of them. Those of this machine are known to be gone, others when they have been
@@ -118,17 +118,17 @@ def see_to_others(*, using: str) -> None:
     if gone:
         beats.filter(pk__in=gone).delete()
     if quiet:
-        enqueue(SIGN_OF_LIFE, using, min(HOPS, HOPS_EACH * (quiet + 1)), using=using)
+        enqueue(SIGN_OF_LIFE, using, min(MAX_FORWARDS, FORWARDS_EACH * (quiet + 1)), using=using)
 
 
-def answer(*, using: str, hops: int) -> None:
+def handle_ping(*, using: str, forwards: int) -> None:
     """Give a sign of life, and pass the request on while others have not: nobody can be addressed."""
     beat(using=using)
     recent = Now() - ASKED_FOR * conf.heartbeat_patience()
     quiet = Heartbeat.objects.using(using).filter(beat_at__gt=recent, beat_at__lte=Now() - QUIET_AFTER)
-    if hops > 1 and quiet.exclude(pk=this_cluster()).exists():
-        time.sleep(HOP_SECONDS)  # or this cluster would be the next to get it, being awake
-        enqueue(SIGN_OF_LIFE, using, hops - 1, using=using)
+    if forwards > 1 and quiet.exclude(pk=this_cluster()).exists():
+        time.sleep(FORWARD_DELAY_SECONDS)  # or this cluster would be the next to get it, being awake
+        enqueue(SIGN_OF_LIFE, using, forwards - 1, using=using)
 
 
 def this_cluster() -> str:

@@ -1,4 +1,4 @@
-"""Work that clusters do: what is asked for is written down at once, and worked by ticks.
+"""Work that clusters do: what is asked for is written down at once, and worked under leases.
 
 Everything that can be refused is refused before anything is written. A run is refused where no cluster is alive; what
 is written stays: if all clusters die, it goes on when one is back.
@@ -11,18 +11,18 @@ import time
 from django.db import transaction
 
 from cleanup import backends, conf
-from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Tick, Verification
+from cleanup.models import ConsistencyCheck, JobLease, RollbackPoint, Run, Verification
 from cleanup.references import schema_changes
 from cleanup.services.background import leases
-from cleanup.services.background.leases import Seat
+from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify
 from cleanup.services.runs import lifecycle
 from cleanup.services.runs.worker import Team
 
 logger = logging.getLogger(__name__)
 
-#: Times in a row that a seat's worker may be lost before the run is paused: a poisonous application is failed earlier.
-LOSSES = 10
+#: Consecutive lost workers after which a run is paused. A single crashing application is failed before that.
+MAX_LOST_WORKERS = 10
 
 
 def start_cleanup(*, using: str, options: lifecycle.Options, actor: lifecycle.Actor) -> Run:
@@ -57,7 +57,7 @@ def start_check(*, using: str, actor: lifecycle.Actor) -> ConsistencyCheck:
     """Write a check that is still to be done, and have a cluster do it."""
     with transaction.atomic(using=using):
         check = ConsistencyCheck.objects.using(using).create(started_by=actor.name, started_how=actor.how)
-        leases.issue(using=using, kind=Tick.Kind.CHECK, target=check)
+        leases.issue(using=using, kind=JobLease.Kind.CHECK, target=check)
     return check
 
 
@@ -65,49 +65,49 @@ def start_verification(*, using: str, actor: lifecycle.Actor) -> Verification:
     """Write a verification that is still to be done, and have a cluster do it."""
     with transaction.atomic(using=using):
         verification = Verification.objects.using(using).create(started_by=actor.name)
-        leases.issue(using=using, kind=Tick.Kind.VERIFICATION, target=verification)
+        leases.issue(using=using, kind=JobLease.Kind.VERIFICATION, target=verification)
     return verification
 
 
 def issue(run: Run, *, using: str) -> None:
     """Have a run worked by as many as may be."""
-    for seat in range(1 if backends.database(using=using).one_writer else conf.background_workers()):
-        leases.issue(using=using, kind=Tick.Kind.RUN, target=run, seat=seat)
+    for slot in range(1 if backends.database(using=using).one_writer else conf.background_workers()):
+        leases.issue(using=using, kind=JobLease.Kind.RUN, target=run, slot=slot)
 
 
-def work(seat: Seat) -> None:
-    """Work for a while at the run that a seat is for; then hand it on, or leave it if nothing is left to do."""
-    run = Run.objects.using(seat.using).get(pk=seat.target)
+def work(lease: HeldLease) -> None:
+    """Work for a while at the run that a lease is for; then requeue it, or end it if nothing is left to do."""
+    run = Run.objects.using(lease.using).get(pk=lease.target)
     if run.status not in (Run.Status.PENDING, Run.Status.RUNNING, Run.Status.PAUSING):
-        seat.end()
+        lease.end()
         return
-    if seat.attempts > LOSSES:
-        lifecycle.halt(using=seat.using, run=run, reason=f"Its workers were lost {LOSSES} times in a row.")
-        seat.end()
+    if lease.attempts > MAX_LOST_WORKERS:
+        lifecycle.halt(using=lease.using, run=run, reason=f"Its workers were lost {MAX_LOST_WORKERS} times in a row.")
+        lease.end()
         return
     try:
-        waits = _work(run, seat)
+        waits = _work(run, lease)
     except Exception as error:
         problem = classify(error)
         if problem.kind == "transient":  # the lease runs out, and somebody tries again
             raise
         logger.exception("run %s: it cannot go on in the background", run.pk)
-        lifecycle.halt(using=seat.using, run=run, reason=problem.message)
-        seat.end()
+        lifecycle.halt(using=lease.using, run=run, reason=problem.message)
+        lease.end()
         return
-    if run.status not in (Run.Status.PENDING, Run.Status.RUNNING) or (waits and seat.is_shared()):
-        seat.end()
+    if run.status not in (Run.Status.PENDING, Run.Status.RUNNING) or (waits and lease.is_shared()):
+        lease.end()
     else:
-        seat.hand_on()
+        lease.requeue()
 
 
-def _work(run: Run, seat: Seat) -> bool:
+def _work(run: Run, lease: HeldLease) -> bool:
     """Return whether there was time left and nothing to claim, for others hold the rest."""
-    piece = Slice(seat)
-    references = schema_changes.ready(using=seat.using, probe=lifecycle.probing(run))
-    if seat.tick.seat > 1 and not references.in_any_order:
-        return True  # one seat works where two applications may share a row, see Team
-    team = Team(using=seat.using, run=run, references=references, piece=piece)
+    piece = Slice(lease)
+    references = schema_changes.ready(using=lease.using, probe=lifecycle.probing(run))
+    if lease.row.slot > 1 and not references.in_any_order:
+        return True  # one worker alone where two applications may share a row, see Team
+    team = Team(using=lease.using, run=run, references=references, piece=piece)
     team.work()
     return not piece.is_over()
 
@@ -115,21 +115,21 @@ def _work(run: Run, seat: Seat) -> bool:
 class Slice:
     """A bounded time at a run, as a Team is asked to keep to it."""
 
-    def __init__(self, seat: Seat) -> None:
-        self.seat = seat
+    def __init__(self, lease: HeldLease) -> None:
+        self.lease = lease
         self.until = time.monotonic() + conf.tick().total_seconds()
         self.over = threading.Event()
         self.batches = 0
 
     def goes_on(self) -> bool:
         """Tell whether to claim another batch; there is time for one, however short the time."""
-        self.seat.look()
+        self.lease.renew_if_due()
         self.batches += 1
         return self.batches == 1 or not self.is_over()
 
     def waits(self) -> bool:
         """Tell whether to wait for what others hold, for want of anything to claim; pauses before it does."""
-        if self.seat.is_shared():
+        if self.lease.is_shared():
             return False
         time.sleep(1)
         return True

@@ -1,11 +1,11 @@
-"""Ticks: background work in bounded pieces, each handed on to the next delivery.
+"""Leases of background work: it is done in bounded pieces, each requeued for the next delivery.
 
-Note [Seats, tokens, leases]. A tick is a row: a seat at one piece of work, with a token for the one delivery that is
-expected. A task brings the token; taking the seat exchanges it for a new one in a conditional UPDATE, so of any number
-of deliveries one works and the others do nothing. Whoever works holds a lease, renewed as it goes on; at its end the
-seat is issued anew, or ended. A seat whose lease ran out, because its worker was killed or its delivery got lost, is
-issued anew by the heartbeat: whatever is underway with the old token has no say any more. Correctness does not hang on
-any of this, for a run's applications are claimed one by one under leases of their own.
+Note [Slots, tokens, leases]. A job lease is a row: a worker's slot at one job, with a token for the one delivery that
+is expected. A task brings the token; acquiring the lease exchanges it for a new one in a conditional UPDATE, so of any
+number of deliveries one works and the others do nothing. The holder renews the lease while it works; at its end the
+lease is requeued or ended. A lease that expires, because its worker was killed or its delivery was lost, is issued
+again by the heartbeat: a worker that still has the old token can no longer record anything. Correctness does not depend
+on this, because a run's applications are claimed one by one under leases of their own.
 
 Note [Busy clusters fetch ahead]. A cluster takes a delivery or two into its memory that it has no worker for, while
 another one is idle. So a delivery that nobody has taken after some seconds is made again by those at work, a few times
@@ -25,39 +25,39 @@ from django.db.models.functions import Now
 
 from cleanup import conf
 from cleanup.backends.pinning import pinning
-from cleanup.models import Run, Tick
+from cleanup.models import JobLease, Run
 from cleanup.services.background import clusters
 from cleanup.services.runs.lifecycle import worker_is_gone
 
-#: Seconds between looks at the own seat, and at those that nobody has taken.
-LOOK_EVERY = 2.0
+#: Seconds between renewals of a held lease, each of which looks for leases that no one has acquired.
+RENEW_EVERY = 2.0
 
-#: Deliveries of a waiting seat, beyond which only the heartbeat makes another one.
+#: Deliveries of a waiting lease after which only the heartbeat makes another one.
 DELIVERIES = 5
 
 #: What work that cannot be handed on may take, in seconds; the clusters' own timeout is about short tasks.
 LONG_TIMEOUT = 6 * 3600
 
 
-def issue(*, using: str, kind: Tick.Kind, target: Model, seat: int = 0) -> None:
-    """Have a seat taken by a cluster, as soon as what is written is committed; whoever sits in it goes on."""
+def issue(*, using: str, kind: JobLease.Kind, target: Model, slot: int = 0) -> None:
+    """Have a cluster acquire a lease, as soon as what is written is committed; one that is held goes on."""
     run = target if isinstance(target, Run) else None
-    tick, created = Tick.objects.using(using).get_or_create(
-        kind=kind, target=str(target.pk), seat=seat, defaults={"run": run, "lease_expires_at": Now() + _patience()}
+    lease, created = JobLease.objects.using(using).get_or_create(
+        kind=kind, target=str(target.pk), slot=slot, defaults={"run": run, "lease_expires_at": Now() + _patience()}
     )
     if created:
-        _deliver(tick, using=using)
-    elif tick.ended_at is not None or tick.taken_at is None:
-        reissue(tick, using=using)
+        _deliver(lease, using=using)
+    elif lease.ended_at is not None or lease.taken_at is None:
+        reissue(lease, using=using)
 
 
-def reissue(tick: Tick, *, using: str, handed_on: bool = False) -> bool:
+def reissue(lease: JobLease, *, using: str, requeued: bool = False) -> bool:
     """Enqueue a delivery that makes all others worthless; return False where the token has changed meanwhile."""
     token = uuid.uuid4()
-    progress = {"attempts": 0, "deliveries": 1} if handed_on else {"deliveries": F("deliveries") + 1}
+    progress = {"attempts": 0, "deliveries": 1} if requeued else {"deliveries": F("deliveries") + 1}
     changed = (
-        Tick.objects.using(using)
-        .filter(pk=tick.pk, token=tick.token)
+        JobLease.objects.using(using)
+        .filter(pk=lease.pk, token=lease.token)
         .update(
             token=token,
             issued_at=Now(),
@@ -69,14 +69,14 @@ def reissue(tick: Tick, *, using: str, handed_on: bool = False) -> bool:
         )
     )
     if changed:
-        tick.token = token
-        _deliver(tick, using=using)
+        lease.token = token
+        _deliver(lease, using=using)
     return bool(changed)
 
 
-def _deliver(tick: Tick, *, using: str) -> None:
-    timeout = None if tick.kind == Tick.Kind.RUN else LONG_TIMEOUT
-    clusters.enqueue(clusters.TICK, using, tick.pk, str(tick.token), using=using, timeout=timeout)
+def _deliver(lease: JobLease, *, using: str) -> None:
+    timeout = None if lease.kind == JobLease.Kind.RUN else LONG_TIMEOUT
+    clusters.enqueue(clusters.TICK, using, lease.pk, str(lease.token), using=using, timeout=timeout)
 
 
 def _patience() -> timedelta:
@@ -84,32 +84,32 @@ def _patience() -> timedelta:
     return conf.tick() * 2
 
 
-def left_behind(*, using: str) -> tuple[list[Tick], list[Run]]:
-    """Return the seats whose delivery or worker is lost, and the runs that ought to go on and have no seat left.
+def left_behind(*, using: str) -> tuple[list[JobLease], list[Run]]:
+    """Return the leases whose delivery or worker is lost, and the runs that ought to go on and have no lease left.
 
     In one query. Of runs, those count that were begun in the background.
     """
     going_on = Q(run__status__in=[Run.Status.PENDING, Run.Status.RUNNING])
-    seats = Tick.objects.using(using).filter(going_on | Q(ended_at=None)).select_related("run").annotate(now=Now())
-    found = list(seats.order_by("pk"))
-    lost: list[Tick] = [seat for seat in found if seat.ended_at is None and _is_lost(seat, now=seat.now)]
-    seated = {seat.run_id for seat in found if seat.ended_at is None}
-    abandoned = {seat.run.pk: seat.run for seat in found if seat.run is not None and seat.run_id not in seated}
+    rows = JobLease.objects.using(using).filter(going_on | Q(ended_at=None)).select_related("run").annotate(now=Now())
+    leases = list(rows.order_by("pk"))
+    lost: list[JobLease] = [lease for lease in leases if lease.ended_at is None and _is_lost(lease, now=lease.now)]
+    leased = {lease.run_id for lease in leases if lease.ended_at is None}
+    abandoned = {lease.run.pk: lease.run for lease in leases if lease.run is not None and lease.run_id not in leased}
     return lost, list(abandoned.values())
 
 
-def _is_lost(seat: Tick, *, now: datetime) -> bool:
-    return seat.lease_expires_at <= now or worker_is_gone(seat.worker)
+def _is_lost(lease: JobLease, *, now: datetime) -> bool:
+    return lease.lease_expires_at <= now or worker_is_gone(lease.worker)
 
 
-def take(*, using: str, tick_id: int, token: str) -> "Seat | None":
-    """Take the seat, if this delivery is the one that is expected."""
-    ticks = Tick.objects.using(using)
-    tick = ticks.filter(pk=tick_id, token=token, ended_at=None, taken_at=None).first()
-    if tick is None:
+def acquire(*, using: str, lease_id: int, token: str) -> "HeldLease | None":
+    """Acquire the lease, if this delivery is the one that is expected; else return None."""
+    rows = JobLease.objects.using(using)
+    lease = rows.filter(pk=lease_id, token=token, ended_at=None, taken_at=None).first()
+    if lease is None:
         return None
     new = uuid.uuid4()
-    taken = ticks.filter(pk=tick_id, token=token).update(
+    taken = rows.filter(pk=lease_id, token=token).update(
         token=new,
         taken_at=Now(),
         worker=clusters.this_worker(),
@@ -117,25 +117,25 @@ def take(*, using: str, tick_id: int, token: str) -> "Seat | None":
         deliveries=0,
         lease_expires_at=Now() + _patience(),
     )
-    tick.token, tick.attempts = new, tick.attempts + 1
-    return Seat(tick, using=using) if taken else None
+    lease.token, lease.attempts = new, lease.attempts + 1
+    return HeldLease(lease, using=using) if taken else None
 
 
-class Seat:
-    """A tick that this process has taken."""
+class HeldLease:
+    """A job lease that this process has acquired."""
 
-    def __init__(self, tick: Tick, *, using: str) -> None:
-        self.tick = tick
+    def __init__(self, row: JobLease, *, using: str) -> None:
+        self.row = row
         self.using = using
-        self.target = tick.target
-        self.attempts = tick.attempts
-        self._looked = time.monotonic()
+        self.target = row.target
+        self.attempts = row.attempts
+        self._renewed = time.monotonic()
 
-    def look(self) -> None:
-        """Between batches, every few seconds: renew the lease, and have seats handed out again that nobody works in."""
-        if time.monotonic() - self._looked < LOOK_EVERY:
+    def renew_if_due(self) -> None:
+        """Between batches, every few seconds: renew the lease, and issue others again that were lost."""
+        if time.monotonic() - self._renewed < RENEW_EVERY:
             return
-        self._looked = time.monotonic()
+        self._renewed = time.monotonic()
         with transaction.atomic(using=self.using):
             self._renew()
             clusters.beat(using=self.using)
@@ -174,21 +174,21 @@ class Seat:
         others = self._others().exclude(taken_at=None).annotate(now=Now())
         return any(not _is_lost(other, now=other.now) for other in others)
 
-    def hand_on(self) -> None:
+    def requeue(self) -> None:
         """Have the work go on with another delivery."""
         with transaction.atomic(using=self.using):
-            reissue(self.tick, using=self.using, handed_on=True)
+            reissue(self.row, using=self.using, requeued=True)
 
     def end(self) -> None:
-        """Leave the seat for good."""
+        """End the lease for good."""
         self._own().update(ended_at=Now(), attempts=0, token=uuid.uuid4())
 
     def _renew(self) -> None:
         self._own().update(lease_expires_at=Now() + _patience())
 
-    def _own(self) -> "QuerySet[Tick]":
-        return Tick.objects.using(self.using).filter(pk=self.tick.pk, token=self.tick.token)
+    def _own(self) -> "QuerySet[JobLease]":
+        return JobLease.objects.using(self.using).filter(pk=self.row.pk, token=self.row.token)
 
-    def _others(self) -> "QuerySet[Tick]":
-        ticks = Tick.objects.using(self.using).filter(kind=self.tick.kind, target=self.target, ended_at=None)
-        return ticks.exclude(pk=self.tick.pk)
+    def _others(self) -> "QuerySet[JobLease]":
+        rows = JobLease.objects.using(self.using).filter(kind=self.row.kind, target=self.target, ended_at=None)
+        return rows.exclude(pk=self.row.pk)

@@ -1,7 +1,7 @@
 """What the latest check knows, how old that is, and whether a run has changed folders since.
 
 Note [Checked again]. What a run has changed makes the latest check untrue, and a later check makes it true again. So
-when a run has ended, been paused or been cancelled, in whatever process, a cluster checks again: at the end of a tick,
+when a run has ended, been paused or been cancelled, in whatever process, a cluster checks again: after a piece of work,
 and at the heartbeat for runs that ended elsewhere. It is decided from rows alone, and while one check is waited for,
 however many runs end, no other is started; what ends meanwhile is found when that check ends.
 """

@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import BigIntegerField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast
 
-from cleanup.models import ConsistencyCheck, Tick, Verification
+from cleanup.models import ConsistencyCheck, JobLease, Verification
 from cleanup.services.results import JSON
 
 #: Entries that are listed, the newest first.
@@ -16,15 +16,15 @@ _COLUMNS = ("kind", "pk", "started_at", "ended_at", "started_by", "found_somethi
 
 def handed_over(*, using: str) -> list[JSON]:
     """Return them, in one query."""
-    checks = _of(ConsistencyCheck.objects.using(using), Tick.Kind.CHECK, found_something=F("needs_cleanup"))
-    verifications = _of(Verification.objects.using(using), Tick.Kind.VERIFICATION, found_something=~F("passed"))
+    checks = _of(ConsistencyCheck.objects.using(using), JobLease.Kind.CHECK, found_something=F("needs_cleanup"))
+    verifications = _of(Verification.objects.using(using), JobLease.Kind.VERIFICATION, found_something=~F("passed"))
     rows = checks.union(verifications, all=True).order_by("-started_at")[:MOST]
     return [_as_json(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
 
 
-def _of(rows: QuerySet[Any], kind: Tick.Kind, **answers: Any) -> QuerySet[Any]:
-    open_ticks = Tick.objects.filter(kind=kind, ended_at=None)
-    unfinished = open_ticks.annotate(key=Cast("target", BigIntegerField())).values("key")
+def _of(rows: QuerySet[Any], kind: JobLease.Kind, **answers: Any) -> QuerySet[Any]:
+    open_leases = JobLease.objects.filter(kind=kind, ended_at=None)
+    unfinished = open_leases.annotate(key=Cast("target", BigIntegerField())).values("key")
     latest = rows.filter(ended_at__isnull=False).order_by("-pk").values("pk")[:1]
     found: QuerySet[Any] = (
         rows.filter(Q(ended_at=None, pk__in=unfinished) | Q(pk__in=latest))

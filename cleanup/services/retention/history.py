@@ -16,12 +16,12 @@ from cleanup import conf
 from cleanup.models import (
     ConsistencyCheck,
     Finding,
+    JobLease,
     RequestKey,
     Result,
     RollbackPoint,
     Run,
     ScheduledRun,
-    Tick,
     Verification,
 )
 from cleanup.services.results import JSON
@@ -29,8 +29,8 @@ from cleanup.services.results import JSON
 #: Rows deleted in one transaction.
 PAGE = 1000
 
-#: How long a tick that has ended is kept; nobody asks for it.
-TICK_DAYS = 1
+#: How long a lease that has ended is kept; nobody asks for it.
+LEASE_DAYS = 1
 
 #: How long an idempotency key is kept at least: nobody sends a request again after a week.
 KEY_DAYS = 7
@@ -52,7 +52,7 @@ def purge(*, using: str, preview: bool, now: datetime) -> JSON:
     _delete(Finding.objects.using(using).filter(verification__in=found["verifications"]))
     for rows in _old(using, before).values():
         _delete(rows)
-    _delete(Tick.objects.using(using).filter(ended_at__lte=now - timedelta(days=TICK_DAYS)))
+    _delete(JobLease.objects.using(using).filter(ended_at__lte=now - timedelta(days=LEASE_DAYS)))
     return counts
 
 

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from cleanup import conf
-from cleanup.models import Result, Run, Tick
+from cleanup.models import JobLease, Result, Run
 from cleanup.services.runs.lifecycle import worker_is_gone
 
 #: How a run was started that no one at a shell will resume.
@@ -19,12 +19,12 @@ BY_REQUEST = ("api", "admin")
 def left_by_requests(*, using: str) -> list[Run]:
     """Return the runs of requests that nobody works at, in one query where there are none.
 
-    Those with a seat are told by ``leases.left_behind``. A run that was to pause is paused on the way.
+    Those with a job lease are found by ``leases.left_behind``. A run that was to pause is paused on the way.
     """
     to_pause = Q(status=Run.Status.PAUSING)
     begun = Q(status__in=[Run.Status.PENDING, Run.Status.RUNNING], started_how__in=BY_REQUEST)
-    seated = Q(Exists(Tick.objects.filter(run=OuterRef("pk"))))
-    runs = Run.objects.using(using).filter(to_pause | (begun & ~seated))
+    leased = Q(Exists(JobLease.objects.filter(run=OuterRef("pk"))))
+    runs = Run.objects.using(using).filter(to_pause | (begun & ~leased))
     left = [run for run in runs.order_by("created_at") if is_unattended(run, using=using)]
     paused = [run.pk for run in left if run.status == Run.Status.PAUSING]
     if paused:

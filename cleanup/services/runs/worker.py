@@ -469,7 +469,7 @@ class Worker:
     def _yield_way(self) -> bool:
         """Wait, holding nothing, while the database is under pressure; pause the run when that takes too long.
 
-        Returns False when a tick's time is over before the pressure is: the next one looks again.
+        Returns False when a piece of work is over before the pressure is: the next one looks again.
         """
         runs = Run.objects.using(self.using).filter(pk=self.run.pk)
         throttle = self.team.throttle

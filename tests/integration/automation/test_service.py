@@ -20,12 +20,12 @@ from cleanup.models import (
     AutomationState,
     ConsistencyCheck,
     Heartbeat,
+    JobLease,
     Result,
     RollbackPoint,
     Run,
     Schedule,
     ScheduledRun,
-    Tick,
     Verification,
 )
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
@@ -466,8 +466,8 @@ class TestACheck:
         check = service.start_check()
         for _ in range(4):
             (_, arguments) = queue.pop()
-            leases.take(using=database, tick_id=arguments[1], token=arguments[2])  # and the worker is gone
-            Tick.objects.using(database).update(lease_expires_at=Now())
+            leases.acquire(using=database, lease_id=arguments[1], token=arguments[2])  # and the worker is gone
+            JobLease.objects.using(database).update(lease_expires_at=Now())
             heartbeat.heartbeat(using=database)
         deliver(queue)
         check.refresh_from_db()
@@ -492,7 +492,7 @@ class TestTheHeartbeat:
         assert len(asked) < 5
 
     def test_asks_the_other_clusters_for_a_sign_of_life(self, database, service, queue, monkeypatch):
-        monkeypatch.setattr(clusters, "HOP_SECONDS", 0)
+        monkeypatch.setattr(clusters, "FORWARD_DELAY_SECONDS", 0)
         monkeypatch.setattr(clusters.multiprocessing, "parent_process", lambda: self)
         beats = Heartbeat.objects.using(database)
         beats.update(beat_at=Now() - timedelta(minutes=1))
@@ -542,7 +542,7 @@ class TestTheHeartbeat:
         queue.clear()
         heartbeat.heartbeat(using=database)
         assert queue == []
-        Tick.objects.using(database).update(lease_expires_at=Now())
+        JobLease.objects.using(database).update(lease_expires_at=Now())
         heartbeat.heartbeat(using=database)
         deliver(queue)
         run.refresh_from_db()
@@ -552,7 +552,7 @@ class TestTheHeartbeat:
         tree(database, "Loan, Loan")
         run = service.start_cleanup()
         queue.clear()
-        Tick.objects.using(database).update(ended_at=Now())
+        JobLease.objects.using(database).update(ended_at=Now())
         heartbeat.heartbeat(using=database)
         deliver(queue)
         run.refresh_from_db()
@@ -609,7 +609,7 @@ class TestABackgroundRunThatCannotGoOn:
     def test_is_paused_when_its_workers_are_lost_again_and_again(self, database, service, queue):
         tree(database, "Loan, Loan")
         run = service.start_cleanup()
-        Tick.objects.using(database).update(attempts=dispatch.LOSSES)
+        JobLease.objects.using(database).update(attempts=dispatch.MAX_LOST_WORKERS)
         deliver(queue)
         run.refresh_from_db()
         assert (run.status, "lost" in run.status_reason) == ("paused", True)

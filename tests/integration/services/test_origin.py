@@ -22,11 +22,11 @@ from cleanup.models import (
     AutomationState,
     ConsistencyCheck,
     Heartbeat,
+    JobLease,
     Result,
     Run,
     Schedule,
     ScheduledRun,
-    Tick,
     Verification,
 )
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService, origin
@@ -64,7 +64,7 @@ def copy(database, loan, queue):
     service.start_check()
     service.start_verification()
     Schedule.objects.using(database).update(next_run=Now() - timedelta(minutes=1), dry_run_first=False)
-    Tick.objects.using(database).update(lease_expires_at=Now() - timedelta(minutes=1))
+    JobLease.objects.using(database).update(lease_expires_at=Now() - timedelta(minutes=1))
     with databases.restored_copy(database):
         yield database
 
