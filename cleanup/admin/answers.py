@@ -79,7 +79,7 @@ class DecisionPages(Pages):
             yield from (_hold(hold, labels.get(hold.application_key, "")) for hold in held)
 
 
-def _decision(row: pending_decisions.Decision, label: str) -> dict[str, Any]:
+def _decision(row: pending_decisions.PendingDecision, label: str) -> dict[str, Any]:
     advice = wording.advice(row.code)
     point = row.result.point if row.can_undo and row.result else None
     return {

@@ -23,7 +23,7 @@ from cleanup.models import Hold, Run
 from cleanup.permissions import CLEANING, Permission
 from cleanup.services.folders import applications
 from cleanup.services.merging import confirmation
-from cleanup.services.merging.consolidation import Inclusion
+from cleanup.services.merging.decisions import Inclusion
 from cleanup.services.merging.preview import Preview, is_large
 from cleanup.services.merging.preview import preview as preview_of
 from cleanup.text_safety import safe
@@ -217,7 +217,7 @@ class CleaningPages(Pages):
 
     def _chosen(self, request: HttpRequest, keys: list[str], *, status: int = 200) -> HttpResponse:
         using = access.database()
-        found = access.attempt(request, lambda: confirmation.prospects(using=using, applications=keys))
+        found = access.attempt(request, lambda: confirmation.forecasts(using=using, applications=keys))
         if found is None:
             return redirect("admin:cleanup_applications")
         return self._confirmation(request, found, status=status)
@@ -225,7 +225,7 @@ class CleaningPages(Pages):
     def _confirmation(
         self,
         request: HttpRequest,
-        found: Sequence[confirmation.Prospect],
+        found: Sequence[confirmation.MergeForecast],
         *,
         status: int = 200,
         dry_run: bool = False,
@@ -240,7 +240,7 @@ class CleaningPages(Pages):
                 "label": safe(labels.get(row.application_id, "")),
                 "hash": row.plan_hash,
                 "goes_ahead": row.goes_ahead,
-                "sentence": _prospect(row),
+                "sentence": _forecast(row),
                 "address": reverse("admin:cleanup_preview", args=[quote(row.application_id)]),
             }
             for row in found
@@ -278,11 +278,11 @@ class CleaningPages(Pages):
         def start() -> Run:
             wanted = one and bool(request.POST.get("include_large"))
             large = wanted and is_large(using=using, application_id=keys[0])
-            now = confirmation.prospects(using=using, applications=keys, include=Inclusion(held=held))
+            now = confirmation.forecasts(using=using, applications=keys, include=Inclusion(held=held))
             if not large:
                 confirmation.refuse_if_stale(now=now, confirmed=dict(zip(keys, hashes, strict=False)))
             return access.service().start_cleanup(
-                applications=[prospect.application_id for prospect in now],
+                applications=[forecast.application_id for forecast in now],
                 include_held=held,
                 include_large=large,
                 reason=request.POST.get("reason", ""),
@@ -357,7 +357,7 @@ def _wrong_number(request: HttpRequest, keys: Sequence[str]) -> HttpResponse | N
     return redirect(reverse("admin:cleanup_applications", query=place or None))
 
 
-def _prospect(row: confirmation.Prospect) -> str:
+def _forecast(row: confirmation.MergeForecast) -> str:
     if row.obstacle:
         return wording.obstacle(row.obstacle)
     return wording.merged(row.folders_removed, row.files_moved) if row.folders_removed else "There is nothing to do."

@@ -107,6 +107,11 @@ class Keys:
     points: Sequence[int]
     columns: tuple[Sequence[str], ...]
 
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, tuple[str, ...]]]) -> "Keys":
+        """Return the keys of rows, each with its point."""
+        return cls([point for point, _ in rows], tuple(zip(*(key for _, key in rows), strict=True)))
+
     def __len__(self) -> int:
         return len(self.points)
 

@@ -11,7 +11,7 @@ from cleanup.management.terminal import Rows, counted, say
 from cleanup.models import Result
 from cleanup.phrases import as_time, with_reason
 from cleanup.services import CleanupReport, RollbackResult
-from cleanup.services.merging.collisions import setting_of as collision_setting
+from cleanup.services.merging.collision_policies import setting_of as collision_setting
 from cleanup.services.results import JSON, Conflict, Copy, FolderCleanupResult, NotRestored
 from cleanup.text_safety import safe
 

@@ -31,9 +31,9 @@ from cleanup.services.errors import RUN_AT_WORK, broken_guard, classify
 from cleanup.services.folders import structure
 from cleanup.services.folders.structure import FolderPlace, FolderStructure
 from cleanup.services.integrity import consistency_check, freshness
-from cleanup.services.merging.collisions import add_policies, with_those_in_force
-from cleanup.services.merging.consolidation import Consolidation, Inclusion
-from cleanup.services.merging.dry_run import dry_run
+from cleanup.services.merging.collision_policies import add_policies, with_those_in_force
+from cleanup.services.merging.decisions import Inclusion
+from cleanup.services.merging.forecast import Forecaster
 from cleanup.services.monitoring import status
 from cleanup.services.preflight import report as preflight_service
 from cleanup.services.results import (
@@ -383,8 +383,13 @@ class DatabaseCleanupService:
     ) -> CleanupReport:
         start_time = timezone.now()
         references = ready_references(using=self.using, probe="now")
-        consolidation = Consolidation(using=self.using, references=references)
-        include = Inclusion(held=options.include_held, large=options.include_large)
+        forecaster = Forecaster(
+            using=self.using,
+            references=references,
+            session_name="cleanup dry run",
+            include=Inclusion(held=options.include_held, large=options.include_large),
+            compare=True,
+        )
         keys: Iterator[str]
         if options.applications is not None:
             named = sorted(set(options.applications))
@@ -398,9 +403,9 @@ class DatabaseCleanupService:
             total = queries.count_affected(using=self.using)
             keys = (found.application_id for found in queries.affected_applications(using=self.using))
         tally = _Tally(all_results=all_results)
-        for page in dry_run(consolidation, keys, include=include, compare=True, session_name="cleanup dry run"):
-            for foreseen in page:
-                tally.add(foreseen.result)
+        for page in forecaster.pages(keys):
+            for _, result in page:
+                tally.add(result)
             if progress is not None:
                 progress(tally.progress(total))
         return tally.report(start_time=start_time, end_time=timezone.now())

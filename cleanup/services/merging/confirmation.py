@@ -11,8 +11,8 @@ from cleanup.backends.folders import Cleanable
 from cleanup.exceptions import StalePlan
 from cleanup.folder_tables import folder_tables
 from cleanup.references import ReferenceMap, cache
-from cleanup.services.merging.consolidation import Consolidation, Inclusion
-from cleanup.services.merging.dry_run import USUAL, Foreseen, dry_run
+from cleanup.services.merging.decisions import USUAL, Inclusion
+from cleanup.services.merging.forecast import Forecast, Forecaster
 
 #: Applications confirmed together.
 MOST = 100
@@ -21,7 +21,7 @@ CANDIDATES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class MergeForecast:
     """What would come of one application."""
 
     application_id: str
@@ -37,43 +37,41 @@ class Prospect:
         return not self.obstacle and self.folders_removed > 0
 
 
-def prospects(*, using: str, applications: Sequence[str], include: Inclusion = USUAL) -> tuple[Prospect, ...]:
+def forecasts(*, using: str, applications: Sequence[str], include: Inclusion = USUAL) -> tuple[MergeForecast, ...]:
     """Return what would come of each application, in the order given. Raises InvalidKey and PreflightFailed."""
     text = folder_tables().application_key.text
     keys = list(dict.fromkeys(text(key) for key in applications))[:MOST]
     if not keys:
         return ()
 
-    def look(references: ReferenceMap) -> tuple[Prospect, ...]:
-        consolidation = Consolidation(using=using, references=references)
-        pages = dry_run(consolidation, keys, include=include, session_name="cleanup preview")
-        return tuple(_prospect(foreseen) for page in pages for foreseen in page)
+    def forecast(references: ReferenceMap) -> list[Forecast]:
+        forecaster = Forecaster(using=using, references=references, session_name="cleanup preview", include=include)
+        return [one for page in forecaster.pages(keys) for one in page]
 
-    return cache.with_references(look, using=using)
-
-
-def _prospect(foreseen: Foreseen) -> Prospect:
-    return Prospect(
-        application_id=foreseen.decision.application,
-        plan_hash=foreseen.decision.plan.digest,
-        folders_removed=foreseen.result.folders_removed,
-        files_moved=foreseen.result.files_moved,
-        obstacle=foreseen.decision.code,
+    return tuple(
+        MergeForecast(
+            application_id=decision.application,
+            plan_hash=decision.plan.digest,
+            folders_removed=result.folders_removed,
+            files_moved=result.files_moved,
+            obstacle=decision.code,
+        )
+        for decision, result in cache.with_references(forecast, using=using)
     )
 
 
-def worst(*, using: str, number: int) -> tuple[Prospect, ...]:
+def worst(*, using: str, number: int) -> tuple[MergeForecast, ...]:
     """Return what would come of the applications with the most duplicates that can be cleaned up, worst first.
 
     Those on hold are not looked at; those that turn out to be large or refused give way to the next ones, of the worst
     few hundred. Raises PreflightFailed.
     """
     candidates = queries.worst_applications(using=using, limit=CANDIDATES, cleanable=Cleanable(queued_first=False))
-    found: list[Prospect] = []
+    found: list[MergeForecast] = []
     size = number
     while candidates and len(found) < number:
         some, candidates = candidates[:size], candidates[size:]
-        found += (prospect for prospect in prospects(using=using, applications=some) if prospect.goes_ahead)
+        found += (forecast for forecast in forecasts(using=using, applications=some) if forecast.goes_ahead)
         size = min(2 * size, MOST)
     return tuple(found[:number])
 
@@ -83,8 +81,8 @@ def why_none(*, using: str) -> queries.SetAside:
     return queries.count_set_aside(using=using, most_folders=conf.large_application())
 
 
-def refuse_if_stale(*, now: Sequence[Prospect], confirmed: Mapping[str, str]) -> None:
+def refuse_if_stale(*, now: Sequence[MergeForecast], confirmed: Mapping[str, str]) -> None:
     """Raise StalePlan where an application's plan is another than the one that was confirmed, by application."""
-    for prospect in now:
-        if confirmed.get(prospect.application_id) != prospect.plan_hash:
-            raise StalePlan(application_id=prospect.application_id)
+    for forecast in now:
+        if confirmed.get(forecast.application_id) != forecast.plan_hash:
+            raise StalePlan(application_id=forecast.application_id)

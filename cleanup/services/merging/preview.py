@@ -23,8 +23,8 @@ from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
 from cleanup.planning import Group
 from cleanup.references import ReferenceMap, cache
-from cleanup.services.merging.consolidation import MISSING, Consolidation, Decision, Inclusion
-from cleanup.services.merging.dry_run import dry_run
+from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision
+from cleanup.services.merging.forecast import Forecaster
 from cleanup.services.results import JSON
 
 
@@ -226,24 +226,28 @@ def is_large(*, using: str, application_id: Any) -> bool:
 
 
 def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
-    consolidation = Consolidation(using=using, references=references)
     hold = Hold.objects.using(using).filter(application_key=key).first()
-    include = Inclusion(held=hold is not None, large=True)
-    name = "cleanup preview"
-    (((decision, foreseen),),) = dry_run(consolidation, [key], include=include, compare=True, session_name=name)
-    if decision.code == MISSING:
-        raise UnknownObject(what="application", key=key)
-    with consolidation.looking(session_name=name):
-        rows = consolidation.rows_by_folder(decision) if decision.folders else {}
-    return _Drawing(consolidation, decision, rows).preview(
+    forecaster = Forecaster(
+        using=using,
+        references=references,
+        session_name="cleanup preview",
+        include=Inclusion(held=hold is not None, large=True),
+        compare=True,
+    )
+    with forecaster.snapshot():
+        ((decision, result),) = forecaster.forecast([key])
+        if decision.code == MISSING:
+            raise UnknownObject(what="application", key=key)
+        rows = forecaster.rows_by_folder(decision) if decision.folders else {}
+    return _Drawing(forecaster, decision, rows).preview(
         obstacles=tuple(_obstacles(decision, hold)),
-        moved=foreseen.details.get("moved", {}),
-        removed=foreseen.details.get("removed", {}),
+        moved=result.details.get("moved", {}),
+        removed=result.details.get("removed", {}),
         made_at=timezone.now(),
     )
 
 
-def _obstacles(decision: Decision, hold: Hold | None) -> Iterable[Obstacle]:
+def _obstacles(decision: MergeDecision, hold: Hold | None) -> Iterable[Obstacle]:
     if hold is not None:
         yield Obstacle("held", with_reason("The application is on hold", hold.reason))
     if decision.status in (Result.Status.FAILED, Result.Status.HELD):
@@ -253,13 +257,13 @@ def _obstacles(decision: Decision, hold: Hold | None) -> Iterable[Obstacle]:
 class _Drawing:
     """Puts the plan and the counts of one application together."""
 
-    def __init__(self, consolidation: Consolidation, decision: Decision, rows: Mapping[str, Counter[str]]) -> None:
-        self.consolidation = consolidation
+    def __init__(self, forecaster: Forecaster, decision: MergeDecision, rows: Mapping[str, Counter[str]]) -> None:
+        self.forecaster = forecaster
         self.decision = decision
         self.rows = rows
         self.plan = decision.plan
         self.folders = decision.folders
-        self.file_table = str(consolidation.references.files.name)
+        self.file_table = str(forecaster.targets.references.files.name)
         self.moves = {move.folder: move for move in self.plan.moves}
         self.groups = {group.survivor: group for group in self.plan.groups}
         self.left_alone = frozenset(self.plan.left_alone)
@@ -337,7 +341,7 @@ class _Drawing:
             files=counts[self.file_table],
             files_after=0 if into else counts[self.file_table] + self._moved_files(self.groups.get(key)),
             linked_records={table: rows for table, rows in sorted(counts.items()) if table != self.file_table},
-            differing_columns=tuple(self.consolidation.differences(self.decision, key)) if into else (),
+            differing_columns=tuple(self.forecaster.examiner.differences(self.decision, key)) if into else (),
         )
 
     def _fate(self, key: str) -> tuple[Fate, list[Reason]]:
@@ -380,7 +384,7 @@ class _Drawing:
         if cell is None:
             return None
         try:
-            moment = datetime.fromisoformat(self.consolidation.backend.cells.cell_text(cell))
+            moment = datetime.fromisoformat(self.forecaster.targets.backend.cells.cell_text(cell))
         except ValueError:
             return None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar, overload
 from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Value
 
 from cleanup.models import Hold, QueuedApplication, Result, RollbackPoint, Run
-from cleanup.services.merging.consolidation import MISSING
+from cleanup.services.merging.decisions import MISSING
 
 #: Rows read at a time where all are wanted.
 PAGE = 500
@@ -21,7 +21,7 @@ M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class PendingDecision:
     """One application that waits."""
 
     application_id: str
@@ -48,7 +48,7 @@ class Counts(NamedTuple):
     held: int
 
 
-class OpenDecisions(Sequence[Decision]):
+class OpenDecisions(Sequence[PendingDecision]):
     """The open decisions as a sequence to be paged through: what was refused or failed, newest first, then queued."""
 
     def __init__(self, *, using: str) -> None:
@@ -61,10 +61,10 @@ class OpenDecisions(Sequence[Decision]):
         return self._number
 
     @overload
-    def __getitem__(self, place: int) -> Decision: ...
+    def __getitem__(self, place: int) -> PendingDecision: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Decision]: ...
-    def __getitem__(self, place: int | slice) -> Decision | list[Decision]:
+    def __getitem__(self, place: slice) -> list[PendingDecision]: ...
+    def __getitem__(self, place: int | slice) -> PendingDecision | list[PendingDecision]:
         if isinstance(place, int):
             return self[place : place + 1][0]
         start, stop, _ = place.indices(self._number)
@@ -90,7 +90,7 @@ def held(*, using: str) -> QuerySet[Hold]:
     return Hold.objects.using(using).order_by("-pk")
 
 
-def every_open(*, using: str) -> Iterator[Decision]:
+def every_open(*, using: str) -> Iterator[PendingDecision]:
     """Yield all open decisions."""
     for result in _in_pages(_unsettled(using).select_related("run", "point")):
         yield _of_result(result)
@@ -121,12 +121,12 @@ def _hold() -> QuerySet[Hold]:
     return Hold.objects.filter(application_key=OuterRef("application_key"))
 
 
-def _of_result(result: Result) -> Decision:
-    return Decision(result.application_key, result.error_code or result.status, result)
+def _of_result(result: Result) -> PendingDecision:
+    return PendingDecision(result.application_key, result.error_code or result.status, result)
 
 
-def _of_queued(queued: QueuedApplication) -> Decision:
-    return Decision(queued.application_key, queued.code)
+def _of_queued(queued: QueuedApplication) -> PendingDecision:
+    return PendingDecision(queued.application_key, queued.code)
 
 
 def _in_pages(rows: QuerySet[M]) -> Iterator[M]:

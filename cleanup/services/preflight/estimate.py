@@ -21,9 +21,8 @@ from cleanup import backends, conf, queries
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Result
 from cleanup.references import ReferenceMap
-from cleanup.services.merging.collisions import add_policies, with_those_in_force
-from cleanup.services.merging.consolidation import Consolidation
-from cleanup.services.merging.dry_run import dry_run
+from cleanup.services.merging.collision_policies import add_policies, with_those_in_force
+from cleanup.services.merging.forecast import Forecaster
 from cleanup.services.results import JSON, FolderCleanupResult
 
 #: Affected applications that are planned; where there are no more than these, the estimate is exact.
@@ -121,11 +120,11 @@ def estimate(*, using: str, references: ReferenceMap, sample: int = SAMPLE) -> J
 
 
 def _plan(keys: Sequence[str], *, using: str, references: ReferenceMap) -> _Tally:
-    consolidation = Consolidation(using=using, references=references)
+    forecaster = Forecaster(using=using, references=references, session_name="cleanup preflight")
     tally = _Tally()
-    for page in dry_run(consolidation, keys, session_name="cleanup preflight"):
-        for foreseen in page:
-            tally.add(foreseen.result)
+    for page in forecaster.pages(keys):
+        for _, result in page:
+            tally.add(result)
     return tally
 
 

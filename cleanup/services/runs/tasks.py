@@ -17,7 +17,10 @@ from cleanup.exceptions import StalePlan
 from cleanup.models import Result, Run, SnapshotLayout
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.services.concurrency.pipeline import ALONE, Turn
-from cleanup.services.merging.consolidation import Consolidation, Decision, Inclusion, Point
+from cleanup.services.merging.apply import Merger, Point
+from cleanup.services.merging.decisions import Inclusion, MergeDecision
+from cleanup.services.merging.examine import Examiner
+from cleanup.services.merging.targets import Targets
 from cleanup.services.results import FolderCleanupResult
 from cleanup.services.rollback.undo import PointOutcome, Undo
 from cleanup.signals import Event, folders_merged, send_after_commit
@@ -67,23 +70,25 @@ class CleanupTask:
 
     def __init__(self, *, using: str, run: Run, references: ReferenceMap) -> None:
         self.run = run
-        self.consolidation = Consolidation(using=using, references=references)
+        self.targets = Targets(using=using, references=references)
+        self.examiner = Examiner(self.targets)
+        self.merger = Merger(self.targets)
         self.include = Inclusion(
             held=bool(run.options.get("include_held")), large=bool(run.options.get("include_large"))
         )
         self.layout: SnapshotLayout = journal.write_layout(
             using=using,
-            backend=self.consolidation.backend,
+            backend=self.targets.backend,
             references=references,
-            mapped=self.consolidation.tables,
+            mapped=self.targets.tables,
         )
 
     def perform(self, rows: Sequence[Claimed], turn: Turn = ALONE) -> list[Outcome]:
         """Merge the applications of the rows. Raises SchemaChanged."""
-        schema_changes.hold(self.consolidation.backend, self.consolidation.references)
-        decisions = self.consolidation.examine([row.application_key for row in rows], include=self.include, lock=True)
+        schema_changes.hold(self.targets.backend, self.targets.references)
+        decisions = self.examiner.examine([row.application_key for row in rows], include=self.include, lock=True)
         self._refuse_stale(decisions)
-        results, points = self.consolidation.apply(
+        results, points = self.merger.apply(
             decisions,
             layout=self.layout,
             run=self.run,
@@ -99,13 +104,13 @@ class CleanupTask:
         send_after_commit(
             folders_merged,
             merged,
-            sender=self.consolidation.tables.folder,
-            using=self.consolidation.using,
+            sender=self.targets.tables.folder,
+            using=self.targets.using,
             within=unpinned,
         )
         return [self._outcome(result, points) for result in results]
 
-    def _refuse_stale(self, decisions: Sequence[Decision]) -> None:
+    def _refuse_stale(self, decisions: Sequence[MergeDecision]) -> None:
         """Compare the plans, made on locked rows, with the one that somebody has seen and confirmed."""
         seen = self.run.options.get("plan_hash")
         for decision in decisions:

@@ -5,7 +5,7 @@ import pytest
 from cleanup.models import Heartbeat
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.background import clusters
-from cleanup.services.merging.preview import Consolidation
+from cleanup.services.merging.examine import Examiner
 from cleanup.services.rollback.undo import Undo
 from tests.support.trees import Tree, assert_tree, tree
 
@@ -32,7 +32,7 @@ def refused(response) -> bool:
 
 class TestThePlanOfAVeryLargeApplication:
     def test_is_not_made(self, caller, loan, few, monkeypatch):
-        monkeypatch.setattr(Consolidation, "examine", nobody_reads)
+        monkeypatch.setattr(Examiner, "examine", nobody_reads)
         response = caller.get(f"applications/{loan.application}")
         assert refused(response)
         assert "--dry-run --application" in response.json()["command"]

@@ -13,7 +13,7 @@ from cleanup import exceptions
 from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
 from cleanup.references import readiness
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.merging import consolidation
+from cleanup.services.merging import apply, examine
 from cleanup.services.runs import lifecycle
 from tests.hostapp.models import Bookmark, Cover, Note, Scan, Tag, Watch
 from tests.support.model_roles import Application, File, Folder
@@ -449,7 +449,7 @@ class TestDifferingColumns:
 class TestHold:
     @pytest.fixture(autouse=True, params=[100, 1], ids=["among few", "among many"])
     def others(self, request, monkeypatch) -> None:
-        monkeypatch.setattr(consolidation, "FEW_HOLDS", request.param)
+        monkeypatch.setattr(examine, "FEW_HOLDS", request.param)
 
     def test_leaves_the_application_alone(self, database):
         held, free = tree(database, "A, A"), tree(database, "A, A")
@@ -860,14 +860,14 @@ class TestOneApplication:
         """Were a step forgotten, the proof would undo the merge."""
         made = tree(database, "A, gone:A")
         Watch.objects.using(database).create(watched_id=made["gone"])
-        move = consolidation.Consolidation._move
+        move = apply.Merger._move
 
         def forgetful(self, step, batch):
             if any(reference.table.name == "hostapp_watch" for reference in step.references):
                 return []
             return move(self, step, batch)
 
-        monkeypatch.setattr(consolidation.Consolidation, "_move", forgetful)
+        monkeypatch.setattr(apply.Merger, "_move", forgetful)
         before = dump(database)
         with pytest.raises(exceptions.ProofFailed, match="hostapp_watch"):
             consolidated(database, made)

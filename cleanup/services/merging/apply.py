@@ -1,0 +1,278 @@
+"""Carry decisions out: write the points, move the rows, prove and delete, check.
+
+Runs inside the caller's transaction and opens none.
+
+Note [One transaction per batch]. What a batch does to its applications, the snapshot rows that undo it and the results
+that report it are one transaction: after a crash every application is as it was or merged, journaled and reported.
+Applications and then folders are locked in key order; plans are made on the locked rows; before the folders are deleted
+it is proved that nothing points at them, by a count where the database itself would not refuse.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from cleanup import conf, journal
+from cleanup.backends.bulk_insert import insert_each
+from cleanup.backends.changes import Counted, Forwarding, Keys
+from cleanup.exceptions import ProofFailed
+from cleanup.models import RollbackPoint, Run, SnapshotLayout
+from cleanup.models.operations import NAME_LENGTH
+from cleanup.planning import Plan, plan_merge
+from cleanup.services.concurrency.pipeline import Turn
+from cleanup.services.merging.decisions import MergeDecision
+from cleanup.services.merging.outcome import result_of
+from cleanup.services.merging.targets import Batch, Targets
+from cleanup.services.results import FolderCleanupResult
+
+#: Folders that are removed in about the time that it takes to read and plan a batch.
+A_MOMENT = 5000
+
+#: The parent of a folder that should not be there.
+NOWHERE = object()
+
+
+class Point(NamedTuple):
+    """A rollback point as written."""
+
+    id: uuid.UUID
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    """A batch as it is carried out; what is by place is by the decision's place."""
+
+    going_ahead: Mapping[int, MergeDecision]
+    sequences: Mapping[int, int]
+    """Of the decisions' points."""
+    batch: Batch
+    nested: Sequence[tuple[int, str, str]]
+    """Sequence of the point, folder and parent of root folders that are put under another."""
+
+    @property
+    def applications(self) -> list[str]:
+        return [decision.application for decision in self.going_ahead.values()]
+
+
+class Merger:
+    """Merges batches on one database; made once per run."""
+
+    def __init__(self, targets: Targets) -> None:
+        self.targets = targets
+        self.references = targets.references
+        self.tables = targets.tables
+        self.backend = targets.backend
+        self.steps = journal.steps_of(targets.references)
+        #: The step in which rows of a table give way: before any of its rows moves.
+        self._leaving = {
+            reference.table: step.number
+            for step in reversed(self.steps)
+            if step.kind == "removed"
+            for reference in step.references
+        }
+
+    def apply(
+        self,
+        decisions: Sequence[MergeDecision],
+        *,
+        layout: SnapshotLayout,
+        run: Run | None,
+        created_by: str,
+        now: datetime,
+        turn: Turn,
+    ) -> tuple[list[FolderCleanupResult], dict[str, Point]]:
+        """Carry the decisions out and return the results in their order, and the points by application.
+
+        The turn, which has begun, ends when nothing is left but to check. Raises CountMismatch, ProofFailed and
+        database errors, upon which the caller's transaction must be undone.
+        """
+        points = self._write_points(decisions, layout=layout, run=run, created_by=created_by, now=now)
+        sequences = {place: point.sequence for place, point in points.items()}
+        merge = _Merge(
+            going_ahead={place: decisions[place] for place in sorted(points)},
+            sequences=sequences,
+            batch=self.targets.batch(decisions, sequences),
+            nested=[(sequences[place], folder, parent) for place, folder, parent in self.targets.nested(decisions)],
+        )
+        turn.change()
+        moved = self._carry_out(merge, turn) if points else {}
+        results = [
+            result_of(
+                decision,
+                moved.get(sequences.get(place, 0), Counter()),
+                targets=self.targets,
+                rollback_id=points[place].id if place in points else None,
+            )
+            for place, decision in enumerate(decisions)
+        ]
+        return results, {decisions[place].application: point for place, point in points.items()}
+
+    def _write_points(
+        self,
+        decisions: Sequence[MergeDecision],
+        *,
+        layout: SnapshotLayout,
+        run: Run | None,
+        created_by: str,
+        now: datetime,
+    ) -> dict[int, Point]:
+        """Write a point for each decision that goes ahead, and return them by its place."""
+        places = {decision.application: place for place, decision in enumerate(decisions) if decision.goes_ahead}
+        if not places:
+            return {}
+        key = RollbackPoint._meta.get_field("id")
+        ids = {application: key.get_default() for application in places}
+        spelled = (str(key.get_db_prep_save(value, self.backend.connection)) for value in ids.values())
+        written = insert_each(
+            RollbackPoint,
+            self.backend.reading.listed(
+                list(zip(ids, spelled, strict=True)), [("application_key", "text"), ("id", "uuid")]
+            ),
+            ("application_key", "id"),
+            {
+                "kind": RollbackPoint.Kind.CLEANUP,
+                "run": run.pk if run else None,
+                "layout": layout.pk,
+                "created_at": now,
+                "created_by": created_by,
+                "expires_at": now + timedelta(days=conf.rollback_days()),
+            },
+            using=self.targets.using,
+            returning=("application_key", "sequence"),
+        )
+        return {places[application]: Point(ids[application], sequence) for application, sequence in written}
+
+    def _carry_out(self, merge: _Merge, turn: Turn) -> dict[int, Counter[str]]:
+        """Merge, and return the rows that were moved, by sequence of the point and table."""
+        moved: dict[int, Counter[str]] = {sequence: Counter() for sequence in merge.sequences.values()}
+        if merge.batch.removed:
+            for counted in self.targets.count_repeated(merge.batch):
+                moved[counted.point][str(counted.table)] -= counted.rows
+        for step in self.steps:
+            for counted in self._take(step, merge, turn):
+                moved[counted.point][str(counted.table)] += counted.rows
+        if (hook := conf.tree_hook()) is not None:
+            self.backend.limit_wait()
+            hook(using=self.targets.using, application_ids=merge.applications)
+        turn.end()
+        self._check_merged({decision.application: decision for decision in merge.going_ahead.values()})
+        self.backend.force_constraints()
+        return moved
+
+    # Steps.
+
+    def _take(self, step: journal.Step, merge: _Merge, turn: Turn) -> list[Counted]:
+        """Take one step, and return the rows that it moved."""
+        if step.kind == "moved" and not step.replaced:
+            return self._move(step, merge.batch) if step.references else self._nest(step, merge)
+        if step.replaced:
+            self._replace_cells(step, merge)
+        elif step.references:
+            self._remove_yielding(step, merge)
+        elif merge.batch.removed:  # not, where roots are nested and nothing merges
+            self._prove(merge.batch)
+            if self._removes_soon(merge.batch):
+                turn.let_next_begin()
+            self._remove_folders(step, merge.batch)
+        return []
+
+    def _replace_cells(self, step: journal.Step, merge: _Merge) -> None:
+        for name, column in step.replaced:
+            rows = [
+                one.row._replace(point=merge.sequences[place])
+                for place, decision in merge.going_ahead.items()
+                for one in decision.renumbered
+                if (one.table, one.column) == (name, column)
+            ]
+            if rows:
+                table = self.references.tables[name]
+                self.backend.merging.replace_cells(table, journal.row_key(table), column, rows, step=step.number)
+
+    def _remove_yielding(self, step: journal.Step, merge: _Merge) -> None:
+        for name in (name for name, number in self._leaving.items() if number == step.number):
+            rows = [
+                (merge.sequences[place], row.key)
+                for place, decision in merge.going_ahead.items()
+                for row in decision.giving_way
+                if row.table == name
+            ]
+            if rows:
+                table = self.references.tables[name]
+                self.backend.merging.remove(table, journal.row_key(table), Keys.of(rows), step=step.number)
+
+    def _move(self, step: journal.Step, batch: Batch) -> list[Counted]:
+        # A table without a key was found to have no row to move.
+        moving = [target for target in self.targets.of_all(step.references, batch) if target.key]
+        return self.backend.merging.move(moving, step=step.number) if moving else []
+
+    def _nest(self, step: journal.Step, merge: _Merge) -> list[Counted]:
+        if not merge.nested:
+            return []
+        return self.backend.merging.nest(
+            self.references.folders,
+            self.targets.key_column,
+            self.tables.folder_parent,
+            merge.nested,
+            step=step.number,
+        )
+
+    def _prove(self, batch: Batch) -> None:
+        """Prove that nothing points at a folder that is about to be deleted.
+
+        Where an enforced foreign key would refuse the DELETE, the database itself is the proof.
+        """
+        unproven = [reference for reference in self.references.references if not reference.proven]
+        for counted in self.backend.reading.count_rows(self.targets.of_all(unproven, batch)):
+            raise ProofFailed(count=counted.rows, table=str(counted.table))
+
+    def _removes_soon(self, batch: Batch) -> bool:
+        """Return whether removing the folders takes but a moment: few, and nothing of the host's is called."""
+        fires = self.targets.fires(self.references.folders)
+        return len(batch.removed) <= A_MOMENT and not fires and conf.tree_hook() is None
+
+    def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
+        self.backend.merging.remove(
+            self.references.folders,
+            (self.targets.key_column,),
+            Keys(batch.points, (batch.olds,)),
+            step=step.number,
+            forwarding=Forwarding(batch.removed, batch.survivors, self.tables.folder_name, NAME_LENGTH),
+        )
+
+    # Checks.
+
+    def _check_merged(self, merged: Mapping[str, MergeDecision]) -> None:
+        """Look at the rows as they are now: each folder is where it was to be, and none else is there.
+
+        Where somebody or something has changed more, plan again: nothing may be left to do, or newly out of reach of a
+        root.
+        """
+        others_write = conf.triggers() == "fire" and self.references.has_triggers
+        if not others_write and conf.tree_hook() is None:
+            changed = self._differing(merged)
+            merged = {key: decision for key, decision in merged.items() if key in changed}
+        if merged:
+            self._plan_again({key: decision.plan for key, decision in merged.items()})
+
+    def _differing(self, merged: Mapping[str, MergeDecision]) -> set[str]:
+        """Return the applications of which a folder is not where it was to be, missing, or new."""
+        differing = set()
+        for application, folder, parent in self.backend.reading.read_parents(self.tables, list(merged), lock=False):
+            decision = merged.get(application)
+            # A folder may spell its application in another way than the application does; then it is found missing.
+            if decision is not None and decision.parents.pop(folder, NOWHERE) != parent:
+                differing.add(application)
+        return differing.union(application for application, decision in merged.items() if decision.parents)
+
+    def _plan_again(self, merged: Mapping[str, Plan]) -> None:
+        folders = self.backend.reading.read_folders(self.tables, list(merged), lock=False)
+        for application, before in merged.items():
+            after = plan_merge(folders.get(application, ()), different_roots=conf.different_roots())
+            if not after.empty or after.left_alone != before.left_alone:
+                raise ProofFailed(
+                    f"Application {application} would not be as planned after the merge; the merge was undone."
+                )

@@ -1,0 +1,62 @@
+"""What is to be done with one application, or why it is left alone."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cleanup.exceptions import ApplicationError
+from cleanup.models import Result
+from cleanup.planning import FolderRow, Plan, plan_merge
+from cleanup.services.merging.collisions import GivingWay
+from cleanup.services.merging.free_values import Renumbered
+
+#: Code of an application that does not exist.
+MISSING = "application_missing"
+
+#: The plan of an application that is left alone.
+NOTHING = plan_merge(())
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Which applications that are otherwise set aside are wanted all the same."""
+
+    held: bool = False
+    large: bool = False
+
+
+#: Neither those on hold nor those over the size limit.
+USUAL = Inclusion()
+
+
+@dataclass(slots=True)
+class MergeDecision:
+    """What is to be done with one application, or why it is left alone."""
+
+    application: str
+    plan: Plan = NOTHING
+    status: str = ""
+    """Empty: go ahead. Otherwise the status of its result."""
+    code: str = ""
+    message: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    parents: dict[str, str | None] = field(default_factory=dict)
+    """Of the folders that stay, as they will be; used up when the merge is checked."""
+    folders: dict[str, FolderRow] = field(default_factory=dict)
+    """Every folder, where they were compared or more of them is copied than the key; it may be a hundred thousand."""
+    giving_way: list[GivingWay] = field(default_factory=list)
+    """Rows that give way to a twin or a survivor's row."""
+    renumbered: list[Renumbered] = field(default_factory=list)
+    """Rows that take another name or number."""
+
+    @property
+    def goes_ahead(self) -> bool:
+        """Return whether something is to be done."""
+        return not self.status and not self.plan.empty
+
+    def refuse(self, error: ApplicationError) -> None:
+        """Leave the application untouched and say why."""
+        self.set_aside(Result.Status.FAILED, error.code, str(error))
+
+    def set_aside(self, status: str, code: str, message: str) -> None:
+        """Leave the application for a person, or because there is nothing to do."""
+        self.status, self.code, self.message = status, code, message

@@ -1,0 +1,214 @@
+"""Decide for each application of a batch what would be done, or why not; it is all that a dry run does.
+
+Runs inside the caller's transaction and opens none; reads only, and locks if asked.
+
+Note [Order of refusals]. Holds and sizes are looked at before any folder is read; plans are made on the folders, locked
+where they are to be carried out; what can only be seen in the rows that would change comes last, for what is left.
+"""
+
+from collections import Counter
+from collections.abc import Container, Sequence
+from dataclasses import replace
+
+from cleanup import conf, journal
+from cleanup.backends.catalogue import TableName
+from cleanup.backends.changes import Pair, Pairs, Target
+from cleanup.backends.collisions import Change
+from cleanup.exceptions import DifferentRoots, DifferingColumns, TooLarge, UnkeyedRows
+from cleanup.models import Hold, Result
+from cleanup.phrases import with_reason
+from cleanup.planning import plan_merge
+from cleanup.references.key_types import kind_of
+from cleanup.services.merging.collision_messages import CollisionMessages
+from cleanup.services.merging.collision_policies import reported
+from cleanup.services.merging.collisions import Collisions
+from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision
+from cleanup.services.merging.targets import Batch, Targets
+
+#: Holds that are read whether they concern anybody or not: mostly there are none.
+FEW_HOLDS = 100
+
+
+class Examiner:
+    """Decides on one database; made once per run."""
+
+    def __init__(self, targets: Targets) -> None:
+        references, tables = targets.references, targets.tables
+        self.targets = targets
+        self.references = references
+        self.tables = tables
+        self.backend = targets.backend
+        self.collisions = Collisions(references=references, backend=targets.backend, tables=tables)
+        self._messages = CollisionMessages(references=references, backend=targets.backend, tables=tables)
+        self._unkeyed = [r for r in references.references if not journal.row_key(references.tables[r.table])]
+        #: Not what makes the tree, nor numbers and UUIDs that no two folders share.
+        known = {
+            targets.key_column,
+            tables.folder_parent,
+            tables.folder_application,
+            tables.folder_name,
+            tables.folder_created,
+        }
+        alone = {unique.columns for unique in references.folders.uniques if unique.simple}
+        self.compared_columns = tuple(
+            column.name
+            for column in references.folders.columns
+            if not column.generated
+            and column.name not in known
+            and not ((column.name,) in alone and kind_of(column) in {"integer", "uuid"})
+        )
+
+    def examine(
+        self, applications: Sequence[str], *, include: Inclusion, lock: bool, compare: bool = False
+    ) -> list[MergeDecision]:
+        """Decide about each application, in the order given.
+
+        ``compare`` adds to each decision the columns in which removed folders differ from their survivors.
+        """
+        decisions = [MergeDecision(application) for application in applications]
+        holds = self._set_aside_held(decisions, include)
+        self._set_aside_missing_and_large(decisions, include)
+        if lock:
+            open_keys = [decision.application for decision in decisions if not decision.status]
+            self._set_aside_missing(decisions, self.backend.reading.lock_applications(self.tables, open_keys))
+        compare = compare or conf.differing_columns() == "refuse"
+        self._plan(decisions, lock=lock, compare=compare)
+        if holds or self._unkeyed or self.collisions.ruled:
+            batch = self.targets.batch(decisions)
+            if batch.removed:
+                if holds:
+                    self._refuse_held_rows(decisions, batch)
+                self._refuse_unkeyed(decisions, batch)
+            self._find_collisions(decisions, batch)
+        return decisions
+
+    def differences(self, decision: MergeDecision, removed: str) -> list[str]:
+        """Return the columns in which a removed folder differs from its survivor; ``examine`` must have compared."""
+        one, other = decision.folders[removed], decision.folders[decision.plan.removed[removed]]
+        differing = [self.tables.folder_name] if one.name != other.name else []
+        start = len(self.targets.copied_columns)
+        end = start + len(self.compared_columns)
+        cells = zip(self.compared_columns, one.cells[start:end], other.cells[start:end], strict=True)
+        return differing + [column for column, left, right in cells if left != right]
+
+    # Before any folder is read.
+
+    def _set_aside_held(self, decisions: Sequence[MergeDecision], include: Inclusion) -> bool:
+        """Set aside what is on hold, and return whether any application is that must be left alone."""
+        if include.held:
+            return False
+        holds = Hold.objects.using(self.targets.using).order_by().values_list("application_key", "reason")
+        reasons = some = dict(holds[:FEW_HOLDS])
+        if len(some) == FEW_HOLDS:
+            reasons = dict(holds.filter(application_key__in=[decision.application for decision in decisions]))
+        for decision in decisions:
+            if decision.application in reasons:
+                reason = with_reason("The application is on hold", reasons[decision.application])
+                decision.set_aside(Result.Status.HELD, "held", reason)
+        return bool(some)
+
+    def _set_aside_missing_and_large(self, decisions: Sequence[MergeDecision], include: Inclusion) -> None:
+        limit = conf.large_application()
+        counts = self.backend.reading.count_folders(self.tables, [d.application for d in decisions if not d.status])
+        self._set_aside_missing(decisions, counts)
+        for decision in decisions:
+            folders = counts.get(decision.application, 0)
+            if folders > limit and not include.large:
+                error = TooLarge(folders=folders, limit=limit)
+                decision.set_aside(Result.Status.SKIPPED, error.code, str(error))
+
+    def _set_aside_missing(self, decisions: Sequence[MergeDecision], existing: Container[str]) -> None:
+        for decision in decisions:
+            if not decision.status and decision.application not in existing:
+                decision.set_aside(Result.Status.SKIPPED, MISSING, "The application does not exist.")
+
+    # On the folders.
+
+    def _plan(self, decisions: Sequence[MergeDecision], *, lock: bool, compare: bool) -> None:
+        wanted = [decision.application for decision in decisions if not decision.status]
+        if not wanted:
+            return
+        columns = self.targets.copied_columns
+        if compare:
+            columns += (*self.compared_columns, self.tables.folder_created)
+        folders = self.backend.reading.read_folders(self.tables, wanted, lock=lock, columns=columns)
+        for decision in decisions:
+            if decision.status:
+                continue
+            rows = folders.pop(decision.application, [])
+            plan = decision.plan = plan_merge(rows, different_roots=conf.different_roots())
+            if not plan.empty:
+                decision.parents = {row.key: row.parent for row in rows if row.key not in plan.removed}
+                decision.parents.update((move.folder, move.new_parent) for move in plan.moves)
+            if columns:
+                decision.folders = {row.key: row for row in rows}
+            if plan.refused:
+                decision.refuse(DifferentRoots())
+            elif compare and not decision.plan.empty:
+                self._compare(decision)
+
+    def _compare(self, decision: MergeDecision) -> None:
+        differing: Counter[str] = Counter()
+        for removed in decision.plan.removed:
+            differing.update(self.differences(decision, removed))
+        if differing:
+            decision.details["differing_columns"] = dict(sorted(differing.items()))
+            if conf.differing_columns() == "refuse":
+                decision.refuse(DifferingColumns(columns=", ".join(sorted(differing))))
+
+    # In the rows that would change.
+
+    def _refuse_held_rows(self, decisions: Sequence[MergeDecision], batch: Batch) -> None:
+        """Refuse applications whose merge would write, by reference, to an application on hold."""
+        tables, folders, files = self.tables, self.references.folders.name, self.references.files.name
+        owner_columns: dict[tuple[TableName, tuple[str, ...]], str] = {
+            (folders, (tables.folder_parent,)): tables.folder_application,
+            (files, (tables.file_folder,)): tables.file_application,
+        }
+        targets = [
+            (self.targets.of(reference, batch), column)
+            for reference in self.references.references
+            if (column := owner_columns.get((reference.table, reference.columns))) is not None
+        ]
+        owners = self.backend.reading.owners(targets, tables.application_key)
+        others = [owner for owner in owners if owner.application != decisions[owner.point].application]
+        if not others:
+            return
+        holds = Hold.objects.using(self.targets.using).filter(
+            application_key__in={owner.application for owner in others}
+        )
+        held = set(holds.values_list("application_key", flat=True))
+        for owner in others:
+            if owner.application in held:
+                decisions[owner.point].set_aside(
+                    Result.Status.HELD,
+                    "held",
+                    f"{owner.rows} rows of {owner.table} belong to {owner.application}, which is on hold.",
+                )
+
+    def _refuse_unkeyed(self, decisions: Sequence[MergeDecision], batch: Batch) -> None:
+        for counted in self.backend.reading.count_rows([self.targets.of(r, batch) for r in self._unkeyed]):
+            decisions[counted.point].refuse(UnkeyedRows(count=counted.rows, table=str(counted.table)))
+
+    def _find_collisions(self, decisions: Sequence[MergeDecision], batch: Batch) -> None:
+        forecasts = self.collisions.forecast(self._changes(decisions, batch), spare=batch.olds)
+        for place, forecast in sorted(forecasts.items()):
+            decision = decisions[place]
+            if forecast.colliding:
+                decision.details["collisions"] = reported(forecast)
+                decision.refuse(self._messages.error(forecast, decision.application))
+            else:
+                decision.giving_way, decision.renumbered = forecast.giving_way, forecast.renumbered
+
+    def _changes(self, decisions: Sequence[MergeDecision], batch: Batch) -> dict[TableName, list[Change]]:
+        """Return the changes of the tables of which rows may collide."""
+        changes: dict[TableName, list[Change]] = {table: [] for table in self.collisions.ruled}
+        for table, several in changes.items():
+            own = [reference for reference in self.references.references if reference.table == table]
+            several += [Change(replace(target, spare=()), target.columns) for target in self.targets.of_all(own, batch)]
+        folders = self.references.folders
+        if folders.name in changes and (nested := list(self.targets.nested(decisions))):
+            pairs = Pairs.of([Pair(point, (folder,), (parent,)) for point, folder, parent in nested], width=1)
+            target = Target(folders, (self.targets.key_column,), journal.row_key(folders), pairs)
+            changes[folders.name].append(Change(target, (self.tables.folder_parent,)))
+        return changes

@@ -1,0 +1,149 @@
+"""From decisions to what the statements are told: the removed folders of a batch, as each reference needs them.
+
+Nothing here writes or locks a row.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+
+from cleanup import backends, conf, journal
+from cleanup.backends.catalogue import Table
+from cleanup.backends.changes import Cell, Counted, Pair, Pairs, Target
+from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.planning import FolderRow
+from cleanup.references import Reference, ReferenceMap
+from cleanup.references.key_types import respelled
+from cleanup.services.merging.decisions import MergeDecision
+
+
+@dataclass(slots=True)
+class Batch:
+    """The removed folders of decisions, column by column, and what the statements are told of them."""
+
+    points: list[int] = field(default_factory=list)
+    """The sequence of the rollback point, or while nothing is journaled a number of the caller's, to count by."""
+    removed: list[str] = field(default_factory=list)
+    survivors: list[str] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+    """In survivor order, from 1."""
+    olds: Sequence[str] = ()
+    """The removed folders' keys as cells."""
+    news: Sequence[str] = ()
+    """The survivors'."""
+    folders: dict[str, FolderRow] = field(default_factory=dict)
+    """Of its decisions, where they have them."""
+    pairs: dict[tuple[tuple[str, ...], bool], Pairs] = field(default_factory=dict)
+    """Made once for all references, by the folder columns that these copy, and whether they may be spelled in several
+    ways."""
+
+    def add(self, point: int, decision: MergeDecision) -> None:
+        """Add the folders that a decision removes."""
+        for group in decision.plan.groups:
+            self.removed += group.removed
+            self.survivors += repeat(group.survivor, len(group.removed))
+            self.ranks += range(1, len(group.removed) + 1)
+        self.points += repeat(point, decision.plan.folders_removed)
+        self.folders |= decision.folders
+
+    def removals(self) -> Iterator[tuple[int, str, str, int]]:
+        """Yield point, removed folder, survivor and rank."""
+        return zip(self.points, self.removed, self.survivors, self.ranks, strict=True)
+
+
+class Targets:
+    """Makes the targets of batches on one database; made once per run, because the references are read once."""
+
+    def __init__(self, *, using: str, references: ReferenceMap) -> None:
+        self.using = using
+        self.references = references
+        self.backend: backends.Database = backends.database(using=using)
+        self.tables: FolderTables = folder_tables()
+        self.key_column = self.tables.folder_key.column
+        #: Further columns of folders that composite references copy.
+        self.copied_columns = tuple(
+            sorted({c for r in references.references for c in r.folder_columns if c != self.key_column})
+        )
+
+    def batch(self, decisions: Sequence[MergeDecision], sequences: Mapping[int, int] | None = None) -> Batch:
+        """Return what goes ahead; without the points' sequences, rows are counted by the decision's place."""
+        batch = Batch()
+        for place, decision in enumerate(decisions):
+            if decision.goes_ahead:
+                batch.add(place if sequences is None else sequences[place], decision)
+        batch.olds, batch.news = self.key_cells(batch.removed), self.key_cells(batch.survivors)
+        return batch
+
+    def of(self, reference: Reference, batch: Batch) -> Target:
+        """Return the columns of a reference that change with the batch."""
+        table = self.references.tables[reference.table]
+        kind = (reference.folder_columns, reference.spelled)
+        if kind not in batch.pairs:
+            batch.pairs[kind] = self._pairs(reference, batch)
+        return Target(
+            table,
+            reference.columns,
+            journal.row_key(table),
+            batch.pairs[kind],
+            reference.condition,
+            self.fires(table),
+            batch.olds if reference.table == self.references.folders.name else (),
+        )
+
+    def of_all(self, references: Sequence[Reference], batch: Batch) -> list[Target]:
+        """Return the targets of the references that have something to change."""
+        return [target for reference in references if (target := self.of(reference, batch)).pairs]
+
+    def count_repeated(self, batch: Batch) -> list[Counted]:
+        """Count the files and folders that name one folder in several columns once less for each further column."""
+        groups = []
+        for table in (self.references.files, self.references.folders):
+            own = [reference for reference in self.references.references if reference.table == table.name]
+            present = [target for target in self.of_all(own, batch) if target.key]
+            if len(present) > 1:
+                groups.append(present)
+        return self.backend.reading.count_repeated(groups) if groups else []
+
+    def nested(self, decisions: Sequence[MergeDecision]) -> Iterator[tuple[int, str, str]]:
+        """Yield place of the decision, folder and parent of root folders that are put under another."""
+        for place, decision in enumerate(decisions):
+            if decision.goes_ahead:
+                for move in decision.plan.moves:
+                    if move.old_parent is None:
+                        yield place, self._key_cell(move.folder), self._key_cell(move.new_parent)
+
+    def fires(self, table: Table) -> bool:
+        """Return whether triggers of the host fire where the table's rows change."""
+        return bool(table.triggers) and conf.triggers() == "fire"
+
+    def key_cells(self, keys: Sequence[str]) -> Sequence[str]:
+        """Return folder keys as cells."""
+        return self.backend.cells.key_cells(self.tables.folder_key, keys)
+
+    def _key_cell(self, key: str) -> str:
+        return self.backend.cells.key_cell(self.tables.folder_key, key)
+
+    def _pairs(self, reference: Reference, batch: Batch) -> Pairs:
+        if reference.folder_columns != (self.key_column,):
+            return Pairs.of(list(self._copying(reference, batch)), width=len(reference.folder_columns))
+        if reference.spelled:
+            return Pairs.of(list(self._spelling(batch)), width=1)
+        return Pairs(batch.points, (batch.olds,), (batch.news,), batch.ranks)
+
+    def _copying(self, reference: Reference, batch: Batch) -> Iterator[Pair]:
+        for point, removed, survivor, rank in batch.removals():
+            olds = self._copied(batch.folders[removed], reference)
+            if None not in olds:  # a null matches nothing: it is not enforced, and not a reference
+                yield Pair(point, tuple(map(str, olds)), self._copied(batch.folders[survivor], reference), rank)
+
+    def _spelling(self, batch: Batch) -> Iterator[Pair]:
+        key, text_cell = self.tables.folder_key, self.backend.cells.text_cell
+        for point, removed, survivor, rank in batch.removals():
+            for old, new in respelled(key, self.references.folder_key, removed, survivor):
+                yield Pair(point, (text_cell(old),), (text_cell(new),), rank)
+
+    def _copied(self, folder: FolderRow, reference: Reference) -> tuple[Cell, ...]:
+        return tuple(
+            self._key_cell(folder.key) if column == self.key_column else folder.cells[self.copied_columns.index(column)]
+            for column in reference.folder_columns
+        )
