@@ -17,7 +17,7 @@ from statistics import median
 
 from tests.benchmarks import dataset
 from tests.benchmarks.measures import Figure, Measures, clean_up
-from tests.benchmarks.server import SERVER_SETTINGS, Stage
+from tests.benchmarks.server import SERVER_SETTINGS, TABLES, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,9 @@ def table(found: list[Line]) -> str:
     return "\n".join(rows)
 
 
-def memory(applications: int) -> Figure:
+def memory(applications: int, *, tables: str, programs: str) -> Figure:
     """Measure the peak memory of a cleanup on a database of another size."""
-    with Stage(applications=applications) as stage, stage.copy("memory") as database:
+    with Stage(applications=applications, tables=tables, programs=programs) as stage, stage.copy("memory") as database:
         peak = clean_up(stage, database).peak_bytes
     name = f"peak memory of a cleanup, {applications:,} applications"
     return Figure(name=name, ours=peak / 1e6, base=150, limit=1, unit="MB")
@@ -85,6 +85,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds, of which the median counts")
     parser.add_argument("--only", nargs="+", choices=Measures.NAMES, default=Measures.NAMES, help="which measures")
     parser.add_argument("--memory", nargs="+", type=int, default=[], metavar="N", help="sizes to measure memory at")
+    parser.add_argument("--tables", choices=TABLES, default=TABLES[0], help=f"whose tables (default: {TABLES[0]})")
+    parser.add_argument("--server", default="", metavar="DIR", help="directory of a PostgreSQL server's programs")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args()
 
@@ -93,7 +95,7 @@ def main() -> None:
     """Measure and print."""
     options = arguments()
     found: list[Line] = []
-    with Stage(applications=options.applications) as stage:
+    with Stage(applications=options.applications, tables=options.tables, programs=options.server) as stage:
         measures = Measures(stage)
         for name in options.only:
             rounds = []
@@ -104,13 +106,14 @@ def main() -> None:
                     print(f"round {number + 1}, {said}", file=sys.stderr, flush=True)
             found += lines(rounds)
         version = stage.version
-    found += lines([[memory(size) for size in options.memory]])
+    found += lines([[memory(size, tables=options.tables, programs=options.server) for size in options.memory]])
     size = dataset.expected(options.applications)
     about = {
         "date": f"{datetime.now(tz=UTC):%Y-%m-%d}",
         "machine": f"{os.cpu_count()} x {processor()}",
         "postgresql": f"{version // 10000}.{version % 10000}",
         "python": platform.python_version(),
+        "tables": options.tables,
         "server": SERVER_SETTINGS,
         "command": shlex.join(["python", "-m", "tests.benchmarks", *sys.argv[1:]]),
         "dataset": asdict(size),
@@ -121,9 +124,9 @@ def main() -> None:
         settings = ", ".join(f"{name} {value}" for name, value in SERVER_SETTINGS.items())
         print(
             f"{about['date']}, {about['machine']}, PostgreSQL {about['postgresql']} ({settings}; else its defaults),"
-            f" Python {about['python']}, `{about['command']}`: {size.applications:,} applications, {size.affected:,}"
-            f" with duplicates; {size.folders:,} folders, {size.files:,} files; {size.folders_removed:,} folders to"
-            f" remove, {size.files_moved:,} files to move.\n"
+            f" Python {about['python']}, `{about['command']}`: {about['tables']} tables,"
+            f" {size.applications:,} applications, {size.affected:,} with duplicates; {size.folders:,} folders,"
+            f" {size.files:,} files; {size.folders_removed:,} folders to remove, {size.files_moved:,} files to move.\n"
         )
         print(table(found))
     sys.exit(not all(line.kept for line in found))

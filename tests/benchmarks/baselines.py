@@ -22,16 +22,22 @@ affected AS (
 )
 """
 
-#: One transaction.
-CLEANUP = (
-    f"""
+_MERGED = f"""
     CREATE TEMPORARY TABLE merged ON COMMIT DROP AS
     WITH RECURSIVE {_TREE} SELECT id AS removed, survivor FROM ranked WHERE id <> survivor
-    """,
-    "ANALYZE merged",
-    "UPDATE files AS f SET folder_id = m.survivor FROM merged AS m WHERE f.folder_id = m.removed",
-    "DELETE FROM folders AS f USING merged AS m WHERE f.id = m.removed",
-)
+    """
+
+
+def cleanup(further_moves: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the statements of one transaction."""
+    return (
+        _MERGED,
+        "ANALYZE merged",
+        "UPDATE files AS f SET folder_id = m.survivor FROM merged AS m WHERE f.folder_id = m.removed",
+        *further_moves,
+        "DELETE FROM folders AS f USING merged AS m WHERE f.id = m.removed",
+    )
+
 
 #: Folders that would be removed and files that would move, by application.
 DRY_RUN = (

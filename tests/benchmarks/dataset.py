@@ -5,6 +5,7 @@ and a batch with scans below another: ten folders of four files each. Rows stand
 race leaves them: the trees of an application side by side. All keys are random, so key order says nothing about place.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,10 +140,10 @@ def add_extremes(cursor: Any, *, files: int, folders: int) -> None:
     cursor.execute("ANALYZE folders, files")
 
 
-def checksum(cursor: Any) -> tuple[int, ...]:
-    """Return numbers that are equal exactly when folders and files are equal, row for row, column for column."""
+def checksum(cursor: Any, *, tables: Iterable[str] = ("folders", "files")) -> tuple[int, ...]:
+    """Return numbers that are equal exactly when the tables are equal, row for row, column for column."""
     numbers: list[int] = []
-    for table in ("folders", "files"):
+    for table in tables:
         cursor.execute(_CHECKSUM.format(table=table))
         numbers += map(int, cursor.fetchone())
     return tuple(numbers)

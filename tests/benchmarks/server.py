@@ -16,7 +16,7 @@ from unittest import mock
 import psycopg
 
 from tests import ROOT, pgserver
-from tests.benchmarks import dataset
+from tests.benchmarks import adopted, dataset
 
 PRISTINE = "pristine"
 
@@ -40,17 +40,28 @@ class Child:
     """Of its resident memory."""
 
 
-class Stage:
-    """A running server with a pristine database. Use as a context manager."""
+#: How the tables came to be: by another program, with rows in the tables that refer to folders or without, or by us.
+TABLES = ("adopted", "adopted-empty", "own")
 
-    def __init__(self, *, applications: int) -> None:
+
+class Stage:
+    """A running server with a pristine database. Use as a context manager.
+
+    ``programs`` is the directory of the server's programs; without it, those of the tests are taken.
+    """
+
+    def __init__(self, *, applications: int, tables: str = TABLES[0], programs: str = "") -> None:
         self.applications = applications
+        self.adopted = tables.startswith("adopted")
+        self.filled = tables == "adopted"
+        self.programs = programs
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Stage":
         with self._stack:
             settings = {name: pgserver.SETTINGS[name] for name in _KEPT_FROM_TESTS} | SERVER_SETTINGS
-            with mock.patch.object(pgserver, "SETTINGS", settings):
+            place = {"PG_BIN": self.programs} if self.programs else {}
+            with mock.patch.object(pgserver, "SETTINGS", settings), mock.patch.dict(os.environ, place):
                 self.server = pgserver.start()
             self._stack.callback(self.server.stop)
             self.data_directory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cleanup-bench-"))
@@ -82,13 +93,24 @@ class Stage:
 
     def _make_pristine(self) -> None:
         self._admin.execute(f"CREATE DATABASE {PRISTINE}")
-        for target in ((), ("cleanup_guards", "zero")):
+        if self.adopted:
+            with self.connect(PRISTINE) as connection:
+                connection.execute(adopted.TABLES)
+        for target in (("--fake-initial",), ("cleanup_guards", "zero")):
             self.child([sys.executable, "manage.py", "migrate", *target, "--verbosity", "0"], database=PRISTINE)
         with self.connect(PRISTINE) as connection, connection.cursor() as cursor:
             dataset.fill(cursor, applications=self.applications)
+            if self.filled:
+                adopted.fill(cursor)
             # Hint bits and statistics are nobody's work but the database's own.
             cursor.execute("VACUUM ANALYZE")
-            self.checksum = dataset.checksum(cursor)
+        self.checksum = self.checksum_of(PRISTINE)
+
+    def checksum_of(self, database: str) -> tuple[int, ...]:
+        """Return the checksum of every table that a cleanup may write."""
+        tables = ("folders", "files", "notes", "shares") if self.adopted else ("folders", "files")
+        with self.connect(database) as connection, connection.cursor() as cursor:
+            return dataset.checksum(cursor, tables=tables)
 
     @contextlib.contextmanager
     def copy(self, name: str) -> Iterator[str]:

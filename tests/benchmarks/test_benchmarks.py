@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.db import connections, transaction
 
-from tests.benchmarks import baselines, dataset, scale
+from tests.benchmarks import adopted, baselines, dataset, scale
 from tests.support import databases
 
 APPLICATIONS = 40
@@ -45,16 +45,35 @@ class TestCleanup:
     def test_removes_and_moves_what_is_promised(self, cursor, database):
         promised = dataset.expected(APPLICATIONS)
         with transaction.atomic(using=database):
-            baselines.run(cursor, baselines.CLEANUP)
+            baselines.run(cursor, baselines.cleanup())
         folders = promised.folders - promised.folders_removed
         assert counts(cursor) == (promised.applications, folders, promised.files, promised.files)
 
     def test_leaves_nothing_to_find(self, cursor, database):
         with transaction.atomic(using=database):
-            baselines.run(cursor, baselines.CLEANUP)
+            baselines.run(cursor, baselines.cleanup())
         for statement in baselines.CHECK:
             cursor.execute(statement)
             assert cursor.fetchall() == []
+
+
+@pytest.mark.only("postgresql")
+class TestAdoptedTables:
+    def test_are_merged_by_the_bare_sql_with_all_that_refers_to_folders(self, blank_database):
+        promised = dataset.expected(APPLICATIONS)
+        with connections[blank_database].cursor() as cursor:
+            cursor.execute(adopted.TABLES)
+            dataset.fill(cursor, applications=APPLICATIONS)
+            adopted.fill(cursor)
+            further = "SELECT (SELECT count(*) FROM notes), (SELECT count(*) FROM shares)"
+            cursor.execute(further)
+            before = cursor.fetchone()
+            with transaction.atomic(using=blank_database):
+                baselines.run(cursor, baselines.cleanup(adopted.MOVES))
+            cursor.execute(further)
+            assert cursor.fetchone() == before == (promised.folders // 30, promised.folders // 10)
+            folders = promised.folders - promised.folders_removed
+            assert counts(cursor) == (promised.applications, folders, promised.files, promised.files)
 
 
 @pytest.mark.only("postgresql")
