@@ -79,7 +79,7 @@ class DatabaseCollector(Collector):
         for name in ("total", "done", "successful", "failed", "held", "skipped"):
             progress.add_metric([name], float(run[f"{name}_applications"]) if run else 0.0)
         yield progress
-        waiting = Run.objects.using(self.using).filter(status__in=Run.ACTIVE).exclude(waiting_for="")
+        waiting = Run.objects.using(self.using).active().exclude(waiting_for="")
         yield _gauge("run_waiting", "Active runs that wait for the database to be less busy.", waiting.count())
 
     def _runs(self) -> Iterator[Metric]:

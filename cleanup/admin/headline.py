@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 
 from cleanup.admin.wording import counted, day, duration, listed, schedule_name
 from cleanup.models import Run
-from cleanup.services.runs.signs_of_life import AT_WORK
 
 Level = Literal["good", "attention", "unknown", "running"]
 
@@ -60,7 +59,7 @@ def health(found: Standing) -> Health:
     """Say in a sentence or two how things are."""
     troubles = _troubles(found)
     wrong = _sentence(listed(troubles)) if troubles else ""
-    if found.run is not None and found.run.status in AT_WORK:
+    if found.run is not None and found.run.is_in_progress:
         level: Level = "attention" if troubles or found.silence else "running"
         return Health(level, _joined(_running(found.run, found.silence), wrong))
     paused = _paused(found.run) if found.run else ""
@@ -82,7 +81,7 @@ def _troubles(found: Standing) -> list[str]:
         troubles.append("everything is stopped")
     if found.stopped:
         troubles.append("the last cleanup stopped before its end")
-    at_work = found.run is not None and found.run.status in AT_WORK
+    at_work = found.run is not None and found.run.is_in_progress
     if found.duplicates and not found.outdated and not at_work:
         one = found.duplicates == 1
         text = counted(found.duplicates, "application")

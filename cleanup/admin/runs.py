@@ -261,11 +261,10 @@ def live(run: Run, *, silence: timedelta | None = None) -> dict[str, Any]:
         "run_numbers": numbers(run),
         "run_silence": no_progress(silence) if silence else "",
         "run_outcome": wording.run_outcome(run),
-        "run_active": run.status in (Run.Status.PENDING, Run.Status.RUNNING, Run.Status.PAUSING),
-        "run_can_pause": run.status in (Run.Status.PENDING, Run.Status.RUNNING),
-        "run_can_resume": run.status in (Run.Status.PAUSED, Run.Status.STOPPED)
-        or (run.status == Run.Status.COMPLETED and run.failed_applications > 0),
-        "run_can_cancel": run.status in Run.RESUMABLE,
+        "run_active": run.is_in_progress,
+        "run_can_pause": run.can_pause,
+        "run_can_resume": run.can_resume,
+        "run_can_cancel": run.can_cancel,
         "run_can_undo": can_undo(run),
     }
 
@@ -281,7 +280,7 @@ def numbers(run: Run) -> SafeString:
 
 def can_undo(run: Run) -> bool:
     """Return whether an undo record of the cleanup is still live."""
-    if run.kind != Run.Kind.CLEANUP or run.status in Run.ACTIVE:
+    if run.kind != Run.Kind.CLEANUP or run.is_active:
         return False
     points = RollbackPoint.objects.using(access.database())
     return points.filter(run=run, status=RollbackPoint.Status.LIVE).exists()

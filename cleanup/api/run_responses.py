@@ -12,8 +12,7 @@ from cleanup.services.results import JSON
 
 def accepted(run: Run, document: JSON) -> Response:
     """Answer with a run's document: 200 when it is over, else 202; in either case with where to look."""
-    over = run.status not in Run.RESUMABLE
-    status = HTTPStatus.OK if over else HTTPStatus.ACCEPTED
+    status = HTTPStatus.OK if run.is_over else HTTPStatus.ACCEPTED
     url = url_of_run(run)
     return Response({**document, "status": run.status, "url": url}, status=int(status), headers={"Location": url})
 
@@ -21,6 +20,6 @@ def accepted(run: Run, document: JSON) -> Response:
 def work_through(run: Run, *, service: DatabaseCleanupService) -> None:
     """Work at a run in this request, from where an earlier one was cut off; not if somebody has paused it."""
     broken_off = run.status == Run.Status.PAUSED and run.halted
-    if broken_off or run.status in (Run.Status.PENDING, Run.Status.RUNNING):
+    if broken_off or run.is_claimable:
         service.resume(run.pk)
         run.refresh_from_db(using=service.using)

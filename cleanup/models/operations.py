@@ -5,6 +5,8 @@ text and no foreign key leads to a mapped table. Rows here are history: nothing 
 """
 
 import uuid
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
@@ -17,6 +19,14 @@ KEY_LENGTH = 255
 NAME_LENGTH = 255
 
 
+class ControlQuerySet(models.QuerySet["Control"]):
+    """The freeze switch, asked in SQL."""
+
+    def frozen(self) -> Self:
+        """Return the row while the switch is on, and nothing otherwise."""
+        return self.filter(frozen=True)
+
+
 class Control(models.Model):
     """The one row with the freeze switch; ``UPDATE cleanup_control SET frozen = true`` stops all cleaning."""
 
@@ -25,6 +35,8 @@ class Control(models.Model):
     reason = models.TextField(blank=True, default="", db_default="")
     changed_at = models.DateTimeField(null=True, blank=True)
     changed_by = models.CharField(max_length=255, blank=True, default="", db_default="")
+
+    objects = ControlQuerySet.as_manager()
 
     class Meta:
         verbose_name = "cleanup page"
@@ -84,6 +96,29 @@ class StructureLock(models.Model):
         return self.application_key
 
 
+class RunQuerySet(models.QuerySet["Run"]):
+    """Runs by state, and the one way to change it."""
+
+    def claimable(self) -> Self:
+        """Return the runs whose applications workers may claim."""
+        return self.filter(status__in=Run.CLAIMABLE)
+
+    def active(self) -> Self:
+        """Return the runs that are neither over nor stopped."""
+        return self.filter(status__in=Run.ACTIVE)
+
+    def holding_slot(self) -> Self:
+        """Return the cleanup run that holds the database's one slot."""
+        return self.active().filter(kind=Run.Kind.CLEANUP, takes_slot=True)
+
+    def move_to(self, status: "Run.Status", **changes: Any) -> int:
+        """Give the runs this state, those that may take it; return how many did.
+
+        The condition is part of the UPDATE: whatever another session does meanwhile, no other transition happens.
+        """
+        return self.filter(status__in=Run.sources(status)).update(status=status, **changes)
+
+
 class Run(models.Model):
     """A durable worklist over many applications."""
 
@@ -100,8 +135,44 @@ class Run(models.Model):
         STOPPED = "stopped", "stopped"
         CANCELLED = "cancelled", "cancelled"
 
-    ACTIVE = (Status.PENDING, Status.RUNNING, Status.PAUSING, Status.PAUSED)
-    RESUMABLE = (*ACTIVE, Status.STOPPED)
+    #: What may follow each state. A run may be resumed in any state but the last: its workers may have been killed.
+    TRANSITIONS: ClassVar[Mapping[str, tuple[Status, ...]]] = {
+        # Workers may claim. A pending run completes when the last application ends while another worker joins.
+        Status.PENDING: (
+            Status.PENDING,
+            Status.RUNNING,
+            Status.PAUSING,
+            Status.PAUSED,
+            Status.COMPLETED,
+            Status.STOPPED,
+            Status.CANCELLED,
+        ),
+        # A worker has begun.
+        Status.RUNNING: (
+            Status.PENDING,
+            Status.PAUSING,
+            Status.PAUSED,
+            Status.COMPLETED,
+            Status.STOPPED,
+            Status.CANCELLED,
+        ),
+        # A person asked it to pause; its workers finish their batches.
+        Status.PAUSING: (Status.PENDING, Status.PAUSED, Status.STOPPED, Status.CANCELLED),
+        # By a person, or by an error that stops every application. A further error replaces the reason, and a last
+        # batch that fails may still stop it.
+        Status.PAUSED: (Status.PENDING, Status.PAUSED, Status.STOPPED, Status.CANCELLED),
+        # Too many applications failed.
+        Status.STOPPED: (Status.PENDING, Status.CANCELLED),
+        # Reopened only to retry failed applications.
+        Status.COMPLETED: (Status.PENDING,),
+        Status.CANCELLED: (),
+    }
+
+    CLAIMABLE = (Status.PENDING, Status.RUNNING)
+    #: Workers ought to be processing these.
+    IN_PROGRESS = (*CLAIMABLE, Status.PAUSING)
+    ACTIVE = (*IN_PROGRESS, Status.PAUSED)
+    OVER = (Status.COMPLETED, Status.CANCELLED)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind)
@@ -147,6 +218,8 @@ class Run(models.Model):
     peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
     seconds_worked = models.FloatField(default=0)
 
+    objects = RunQuerySet.as_manager()
+
     class Meta:
         verbose_name = "run"
         ordering = ["-created_at"]
@@ -161,6 +234,47 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
+
+    @classmethod
+    def sources(cls, status: str) -> list[Status]:
+        """Return the states that this one may follow."""
+        return [source for source in cls.Status if status in cls.TRANSITIONS[source]]
+
+    @property
+    def is_claimable(self) -> bool:
+        """Whether workers may claim its applications."""
+        return self.status in self.CLAIMABLE
+
+    @property
+    def is_in_progress(self) -> bool:
+        """Whether workers ought to be processing it."""
+        return self.status in self.IN_PROGRESS
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is neither over nor stopped."""
+        return self.status in self.ACTIVE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good; a stopped run can be resumed."""
+        return self.status in self.OVER
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether it may be asked to pause."""
+        return self.Status.PAUSING in self.TRANSITIONS[self.status]
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether it may be ended for good."""
+        return self.Status.CANCELLED in self.TRANSITIONS[self.status]
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether resuming it is of use while its workers live: it waits, or has failed applications to retry."""
+        has_failures = self.status == self.Status.COMPLETED and self.failed_applications > 0
+        return self.status in (self.Status.PAUSED, self.Status.STOPPED) or has_failures
 
     @property
     def successful_applications(self) -> int:

@@ -178,6 +178,11 @@ def _sentence(state: str, error: BaseException) -> str:
 _WITHOUT_CONNECTION = ("connection", "08", "57P", "53300")
 
 
+def is_anticipated(error: BaseException) -> bool:
+    """Return whether an error is one of ours or the database's; the traceback of the latter quotes rows."""
+    return isinstance(error, CleanupError | DatabaseError | InterfaceError)
+
+
 def is_lost(error: BaseException) -> bool:
     """Return whether an error says that the connection to the database is gone, or that none is to be had."""
     return isinstance(error, DatabaseError | InterfaceError) and classify(error).code.startswith(_WITHOUT_CONNECTION)

@@ -223,7 +223,7 @@ class DatabaseCleanupService:
         Raises as ``consolidate_duplicate_folders``.
         """
         run = self._run(run_id)
-        if run.status in Run.RESUMABLE:
+        if not run.is_over:
             self.resume(run.pk)
         return self._only_result(run)
 

@@ -117,7 +117,7 @@ def require_own(run: Run, *, using: str) -> None:
 
 def interrupted(*, using: str) -> list[Run]:
     """Return the runs that clusters resume once a copy is adopted."""
-    return list(Run.objects.using(using).filter(status__in=[Run.Status.PENDING, Run.Status.RUNNING]))
+    return list(Run.objects.using(using).claimable())
 
 
 def adopt(*, using: str, by: str) -> None:

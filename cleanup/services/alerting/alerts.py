@@ -12,17 +12,17 @@ from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import PurePath
 
-from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from cleanup import conf
-from cleanup.exceptions import ChannelFailed, CleanupError, UnknownObject
+from cleanup.exceptions import ChannelFailed, UnknownObject
 from cleanup.models import Alert
 from cleanup.services import origin
 from cleanup.services.alerting.channels import Channel, channels
 from cleanup.services.alerting.conditions import RESTORED_COPY, Cause, causes
-from cleanup.services.errors import classify
+from cleanup.services.errors import classify, is_anticipated
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +84,7 @@ def _quietly(action: Callable[..., object], *, using: str) -> None:
             action(using=using)
     except Exception as error:  # whatever it is, it must not fail what it is about
         # The traceback of a database error quotes rows.
-        foreseen = isinstance(error, CleanupError | DatabaseError | InterfaceError)
-        logger.warning("alerts: %s", classify(error).message, exc_info=None if foreseen else error)
+        logger.warning("alerts: %s", classify(error).message, exc_info=None if is_anticipated(error) else error)
 
 
 def _log(level: int, event: str, code: str, text: str, **fields: str) -> None:

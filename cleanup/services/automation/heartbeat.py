@@ -80,7 +80,7 @@ def run_now(*, using: str, name: str, by: str = "") -> ScheduledRun:
 
 
 def _do(schedule: Schedule, *, using: str, due: datetime, by: str = "") -> ScheduledRun:
-    handlers.settle(using=using)
+    handlers.close_finished(using=using)
     earlier = schedule.runs.filter(status=ScheduledRun.Status.STARTED).first()
     row = ScheduledRun.objects.using(using).create(schedule=schedule, due_at=due, started_by=by[:255])
     reason = _obstacle(schedule, earlier, using=using)
@@ -102,7 +102,7 @@ def _obstacle(schedule: Schedule, earlier: ScheduledRun | None, *, using: str) -
         active = lifecycle.active_cleanup(using=using)
         if active is not None:
             return f"Run {active.pk} is active."
-        if Control.objects.using(using).filter(frozen=True).exists():
+        if Control.objects.using(using).frozen().exists():
             return "All cleaning is frozen."
     return ""
 

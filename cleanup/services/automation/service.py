@@ -105,7 +105,7 @@ class AutomatedCleanupService:
         except Exception as error:
             checks.filter(pk=check.pk).update(ended_at=Now(), error=type(error).__name__)
             raise
-        handlers.settle(using=self.using)
+        handlers.close_finished(using=self.using)
         return answer
 
 

@@ -338,7 +338,7 @@ class _Request:
 
     def _obstacle(self, forest: _Forest) -> _Obstacle | None:
         """Say what keeps the duplicates from being merged here and now."""
-        control = Control.objects.using(self.using).filter(frozen=True).first()
+        control = Control.objects.using(self.using).frozen().first()
         if control is not None:
             return _Obstacle("frozen", control.reason)
         hold = Hold.objects.using(self.using).filter(application_key=self.application).first()
@@ -380,9 +380,7 @@ class _Request:
         if outcome.status != Result.Status.COMPLETED:
             refused = outcome.status == Result.Status.FAILED
             raise _SetAside(_Obstacle(outcome.code, outcome.message, refused=refused))
-        Run.objects.using(self.using).filter(pk=run.pk).update(
-            status=Run.Status.COMPLETED, started_at=Now(), ended_at=Now()
-        )
+        Run.objects.using(self.using).filter(pk=run.pk).move_to(Run.Status.COMPLETED, started_at=Now(), ended_at=Now())
         lifecycle.results_of(using=self.using, run=run).update(
             status=outcome.status,
             point=outcome.point,

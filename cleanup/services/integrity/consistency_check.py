@@ -114,7 +114,7 @@ def perform(check: ConsistencyCheck, *, using: str, now: datetime, verify: Calla
     after_a_run = check.started_how == freshness.AFTER_A_RUN
     if after_a_run and freshness.verification_is_outdated(using=using):
         verify()
-    if not after_a_run and not Control.objects.using(using).filter(frozen=True).exists():
+    if not after_a_run and not Control.objects.using(using).frozen().exists():
         arrived = sum(LateArrivals(using=using, references=schema_changes.read(using=using)).sweep().values())
     at_most = None
     if check.started_how == "schedule":

@@ -17,7 +17,6 @@ from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Schedule, Verif
 from cleanup.services.background import dispatch
 from cleanup.services.results import JSON
 from cleanup.services.runs.lifecycle import Actor
-from cleanup.services.runs.signs_of_life import AT_WORK
 
 #: How a check was started that follows a run.
 AFTER_A_RUN = "run"
@@ -108,7 +107,7 @@ def renew(*, using: str) -> ConsistencyCheck | None:
     Runs at work are left to their end. In one query where nothing is to do. See Note [Checked again].
     """
     began = Subquery(ConsistencyCheck.objects.order_by("-id").values("started_at")[:1])
-    ended = _runs_after(Coalesce(began, _LONG_AGO)).exclude(status__in=AT_WORK)
+    ended = _runs_after(Coalesce(began, _LONG_AGO)).exclude(status__in=Run.IN_PROGRESS)
     undone = _undone_after(Coalesce(began, _LONG_AGO))
     waited_for = ConsistencyCheck.objects.filter(ended_at=None)
     changed = Run.objects.using(using).filter(~Exists(waited_for), Exists(ended) | Exists(undone))

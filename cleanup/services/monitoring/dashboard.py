@@ -15,7 +15,7 @@ from cleanup.services.integrity import freshness
 from cleanup.services.integrity.freshness import Knowledge
 from cleanup.services.monitoring import pending_decisions, status
 from cleanup.services.monitoring.pending_decisions import Counts
-from cleanup.services.runs.signs_of_life import AT_WORK, silent_since
+from cleanup.services.runs.signs_of_life import silent_since
 
 #: Days in the chart.
 DAYS = 60
@@ -74,7 +74,7 @@ class Overview:
     @property
     def follows(self) -> bool:
         """Tell whether something is going on whose end is worth waiting for."""
-        at_work = self.active is not None and self.active.status in AT_WORK
+        at_work = self.active is not None and self.active.is_in_progress
         return at_work or self.is_checking or (self.verifying is not None and self.cluster_alive)
 
     @property
@@ -106,8 +106,8 @@ def overview(*, using: str) -> Overview:
     copied = origin.compared(service.database_identity, using=using) if service is not None else None
     started = service is not None and service.started
     active = min(
-        (run for run in runs if run.status in Run.ACTIVE),
-        key=lambda run: (run.status not in AT_WORK, not run.takes_slot),
+        (run for run in runs if run.is_active),
+        key=lambda run: (not run.is_in_progress, not run.takes_slot),
         default=None,
     )
     return Overview(

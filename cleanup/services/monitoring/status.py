@@ -74,7 +74,7 @@ def progress_of(run: Run, *, worked: bool, silence: timedelta | None = None) -> 
 
 def _service(using: str) -> dict[str, Any]:
     """Return the switches and the last sign of life."""
-    frozen = Control.objects.filter(frozen=True)
+    frozen = Control.objects.frozen()
     beats = Heartbeat.objects.order_by("-beat_at")
     rows = AutomationState.objects.using(using).annotate(
         now=Now(),
@@ -85,7 +85,7 @@ def _service(using: str) -> dict[str, Any]:
     found: dict[str, Any] | None
     found = rows.values("started", "now", "beat_at", "frozen", "frozen_reason", "database_identity").first()  # type: ignore[assignment]
     if found is None:  # nothing has been installed: then nothing was started, but somebody may have frozen it
-        control = Control.objects.using(using).filter(frozen=True).first()
+        control = Control.objects.using(using).frozen().first()
         beat = beats.annotate(now=Now()).using(using).first()
         found = {
             "started": False,
@@ -156,9 +156,9 @@ def _statistics(using: str) -> JSON:
 def _active_run(using: str) -> JSON | None:
     """Return the active cleanup run, with those who hold a part of it looked up in the same query."""
     held = Q(results__status=Result.Status.IN_PROGRESS, results__lease_expires_at__gt=Now())
-    rows = list(
+    rows: list[Any] = list(
         Run.objects.using(using)
-        .filter(kind=Run.Kind.CLEANUP, takes_slot=True, status__in=Run.ACTIVE)
+        .holding_slot()
         .annotate(held=FilteredRelation("results", condition=held))
         .annotate(worker=F("held__worker"), now=Now())
         .order_by("-created_at")[:MOST_HELD]

@@ -309,7 +309,7 @@ class _Preflight:
         readable = {name.name for name, table in own.items() if "select" in table.privileges}
         if not {Control._meta.db_table, Run._meta.db_table} <= readable:
             return
-        if Control.objects.using(self.using).filter(frozen=True).exists():
+        if Control.objects.using(self.using).frozen().exists():
             self.warnings.append(
                 _about_server("frozen", "All cleaning is frozen. Lift it with: manage.py database_cleanup --unfreeze")
             )

@@ -158,7 +158,7 @@ def _purge_together(
 
 def _remove_unused_layouts(using: str, now: datetime) -> None:
     """Remove layouts that no point was ever written under, unless a run may be about to write one."""
-    if Run.objects.using(using).filter(status__in=Run.ACTIVE).exists():
+    if Run.objects.using(using).active().exists():
         return
     unused = SnapshotLayout.objects.using(using).filter(points=None, created_at__lte=now - _GRACE)
     unused.delete()

@@ -162,6 +162,6 @@ def _take_over(row: RequestKey, *, using: str) -> bool:
 
 def _free(row: RequestKey, *, using: str) -> None:
     """Give the key up after a failure, unless its run can still go on."""
-    over = Q(run=None) | ~Q(run__status__in=Run.RESUMABLE)
+    over = Q(run=None) | Q(run__status__in=Run.OVER)
     with suppress(DatabaseError, InterfaceError):  # it must not hide what has failed
         RequestKey.objects.using(using).filter(over, pk=row.pk, answer=None).delete()

@@ -20,6 +20,7 @@ from cleanup.backends.folders import Cleanable
 from cleanup.backends.query import compiled
 from cleanup.exceptions import Busy, Frozen, NotPausable, NotResumable
 from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
+from cleanup.models.operations import RunQuerySet
 from cleanup.phrases import as_reason
 from cleanup.services import origin
 from cleanup.services.runs import totals
@@ -49,15 +50,12 @@ class Actor:
     reason: str = ""
 
 
-_REOPENED = ("status", "status_reason", "halted", "ended_at", "database_identity", "waiting_for", "waiting_since")
-
-
 # Starting.
 
 
 def refuse_if_frozen(*, using: str) -> None:
     """Raise Frozen while the freeze switch is on."""
-    control = Control.objects.using(using).filter(frozen=True).first()
+    control = Control.objects.using(using).frozen().first()
     if control is not None:
         reason = as_reason(control.reason)
         raise Frozen(reason=reason, because=f" ({reason})" if reason else "")
@@ -161,12 +159,7 @@ def _count_worklist(run: Run, *, using: str) -> None:
 
 def active_cleanup(*, using: str) -> Run | None:
     """Return the cleanup run that holds the database's one slot."""
-    return (
-        Run.objects.using(using)
-        .filter(kind=Run.Kind.CLEANUP, takes_slot=True, status__in=Run.ACTIVE)
-        .order_by("-created_at")
-        .first()
-    )
+    return Run.objects.using(using).holding_slot().order_by("-created_at").first()
 
 
 def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> None:
@@ -175,27 +168,39 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
         run.database_identity = backends.database(using=using).identity()
     origin.require_own(run, using=using)
     results = Result.objects.using(using).filter(run=run)
-    has_failed = results.filter(status=Result.Status.FAILED).exists()
-    again = retry_failed and has_failed and run.status == Run.Status.COMPLETED
-    if run.status not in Run.RESUMABLE and not again:
-        raise NotResumable(run_id=run.pk, status=run.get_status_display())
+    runs = Run.objects.using(using).filter(pk=run.pk)
+    if not (retry_failed and results.filter(status=Result.Status.FAILED).exists()):
+        runs = runs.exclude(status=Run.Status.COMPLETED)
     with transaction.atomic(using=using):
         if retry_failed:
             results.filter(status=Result.Status.FAILED).update(
                 status=Result.Status.PENDING, attempts=0, alone=True, error_code="", error_class="", error_message=""
             )
         release_dead(results)
-        run.status, run.status_reason, run.ended_at = Run.Status.PENDING, "", None
-        run.halted, run.waiting_for, run.waiting_since = False, "", None
-        try:
-            with transaction.atomic(using=using):
-                run.save(using=using, update_fields=_REOPENED)
-        except IntegrityError:
-            active = active_cleanup(using=using)
-            raise Busy(run_id=active.pk if active else run.pk) from None
+        if not _move_to_pending(runs, database_identity=run.database_identity):
+            run.refresh_from_db(using=using, fields=["status"])
+            raise NotResumable(run_id=run.pk, status=run.get_status_display())
         totals.recount(using=using, run=run)
-        Run.objects.using(using).filter(pk=run.pk).update(heartbeat_at=Now())
-        run.refresh_from_db(using=using, fields=[*totals.FIELDS, "heartbeat_at"])
+    run.refresh_from_db(using=using)
+
+
+def _move_to_pending(runs: RunQuerySet, *, database_identity: str) -> bool:
+    try:
+        with transaction.atomic(using=runs.db):
+            moved = runs.move_to(
+                Run.Status.PENDING,
+                status_reason="",
+                halted=False,
+                ended_at=None,
+                heartbeat_at=Now(),
+                waiting_for="",
+                waiting_since=None,
+                database_identity=database_identity,
+            )
+    except IntegrityError:
+        active = active_cleanup(using=runs.db)
+        raise Busy(run_id=active.pk if active else runs.get().pk) from None
+    return bool(moved)
 
 
 # Control.
@@ -203,35 +208,27 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
 
 def pause(*, using: str, run: Run, reason: str) -> None:
     """Ask the workers of a run to stop after their batch. Raises NotPausable."""
-    active = Run.objects.using(using).filter(pk=run.pk)
-    if active.filter(status__in=[Run.Status.PENDING, Run.Status.RUNNING]).update(
-        status=Run.Status.PAUSING, status_reason=reason
-    ):
+    runs = Run.objects.using(using).filter(pk=run.pk)
+    if runs.move_to(Run.Status.PAUSING, status_reason=reason):
         # Nobody is left to notice: then it is paused already.
         if not alive(using=using, run=run):
-            active.filter(status=Run.Status.PAUSING).update(status=Run.Status.PAUSED)
-    elif not active.filter(status__in=[Run.Status.PAUSING, Run.Status.PAUSED]).exists():
+            runs.filter(status=Run.Status.PAUSING).move_to(Run.Status.PAUSED)
+    elif not runs.filter(status__in=[Run.Status.PAUSING, Run.Status.PAUSED]).exists():
         raise NotPausable(run_id=run.pk, status=run.status)
     run.refresh_from_db(using=using)
 
 
 def cancel(*, using: str, run: Run, reason: str) -> None:
     """End a run for good; what it has done stays done, and can be rolled back. Raises NotPausable."""
-    cancelled = (
-        Run.objects.using(using)
-        .filter(pk=run.pk, status__in=Run.RESUMABLE)
-        .update(status=Run.Status.CANCELLED, status_reason=reason, ended_at=Now())
-    )
-    if not cancelled:
+    runs = Run.objects.using(using).filter(pk=run.pk)
+    if not runs.move_to(Run.Status.CANCELLED, status_reason=reason, ended_at=Now()):
         raise NotPausable(run_id=run.pk, status=run.status)
     run.refresh_from_db(using=using)
 
 
 def halt(*, using: str, run: Run, reason: str) -> None:
     """Pause a run that cannot go on, and say why."""
-    Run.objects.using(using).filter(pk=run.pk, status__in=Run.ACTIVE).update(
-        status=Run.Status.PAUSED, status_reason=reason, halted=True
-    )
+    Run.objects.using(using).filter(pk=run.pk).move_to(Run.Status.PAUSED, status_reason=reason, halted=True)
     run.refresh_from_db(using=using)
 
 

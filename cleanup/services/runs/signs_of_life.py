@@ -23,9 +23,6 @@ NOTICEABLE = timedelta(seconds=30)
 #: Seconds without a sign, after which the thread gives one.
 SIGN_EVERY = 10.0
 
-#: Runs that somebody ought to be working.
-AT_WORK = (Run.Status.PENDING, Run.Status.RUNNING, Run.Status.PAUSING)
-
 
 def silence_of(run: Run, *, now: datetime, worked: bool, using: str) -> timedelta | None:
     """Return how long a run that is at work has given no sign of life; None where that is not noticeable.
@@ -33,14 +30,14 @@ def silence_of(run: Run, *, now: datetime, worked: bool, using: str) -> timedelt
     ``worked``: a process of this machine holds a part of it; of a run on SQLite, no process of another one can.
     """
     silence = now - max(run.created_at, run.heartbeat_at or run.created_at)
-    if run.status not in AT_WORK or silence <= NOTICEABLE:
+    if not run.is_in_progress or silence <= NOTICEABLE:
         return None
     return None if worked and connections[using].vendor == "sqlite" else silence
 
 
 def silent_for(*, using: str, run: Run) -> timedelta | None:
     """Return the same, by the database's clock."""
-    if run.status not in AT_WORK:
+    if not run.is_in_progress:
         return None
     (now,) = Run.objects.using(using).filter(pk=run.pk).values_list(Now(), flat=True) or (run.created_at,)
     return silent_since(using=using, run=run, now=now)

@@ -25,9 +25,6 @@ _TOTALS: dict[str, Any] = {
 }
 
 
-FIELDS = tuple(_TOTALS)
-
-
 class Ended(Protocol):
     """What came of one application."""
 

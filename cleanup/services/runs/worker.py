@@ -35,6 +35,7 @@ from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict, SchemaChanged, SharedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Control, Result, Run, SnapshotLayout
+from cleanup.models.operations import RunQuerySet
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.references.readiness import Probe
 from cleanup.references.schema_changes import TablesLocked
@@ -42,7 +43,7 @@ from cleanup.services import origin
 from cleanup.services.concurrency.pipeline import ALONE, Turn, Turns, Withdrawn
 from cleanup.services.concurrency.retry import PATIENCE, back_off, patiently
 from cleanup.services.concurrency.throttling import Throttle
-from cleanup.services.errors import Classified, classify, is_lost
+from cleanup.services.errors import Classified, classify, is_anticipated, is_lost
 from cleanup.services.results import Progress
 from cleanup.services.runs import totals
 from cleanup.services.runs.late_arrivals import LateArrivals
@@ -170,7 +171,7 @@ class Team:
     def _work(self) -> None:
         started = time.monotonic()
         runs = Run.objects.using(self.using).filter(pk=self.run.pk)
-        began = runs.filter(status=Run.Status.PENDING).update(status=Run.Status.RUNNING)
+        began = runs.move_to(Run.Status.RUNNING)
         runs.filter(started_at=None).update(started_at=Now())
         self._recall(totals.sums(using=self.using, run=self.run))
         if began:
@@ -272,8 +273,8 @@ class Team:
         """Say on the run that nobody works it, if the database can still be told."""
         try:
             connections[self.using].close_if_unusable_or_obsolete()
-            Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
-                status=Run.Status.PAUSED, status_reason="aborted", halted=not isinstance(error, KeyboardInterrupt)
+            Run.objects.using(self.using).filter(pk=self.run.pk).move_to(
+                Run.Status.PAUSED, status_reason="aborted", halted=not isinstance(error, KeyboardInterrupt)
             )
         except (DatabaseError, InterfaceError):
             logger.warning("the run could not be marked as paused; it can be resumed all the same")
@@ -392,13 +393,11 @@ class Team:
     def _finish(self) -> None:
         if results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
             return
-        # Pending: somebody was about to join.
-        going_on = (Run.Status.RUNNING, Run.Status.PENDING)
-        runs = Run.objects.using(self.using).filter(pk=self.run.pk, status__in=going_on)
-        if self.run.kind == Run.Kind.CLEANUP and runs.exists():
+        runs = Run.objects.using(self.using).filter(pk=self.run.pk)
+        if self.run.kind == Run.Kind.CLEANUP and runs.claimable().exists():
             LateArrivals(using=self.using, references=self.references).sweep(run=self.run)
         self._recall(totals.recount(using=self.using, run=self.run))
-        runs.update(status=Run.Status.COMPLETED, status_reason="", ended_at=Now())
+        runs.move_to(Run.Status.COMPLETED, status_reason="", ended_at=Now())
 
 
 def _listed(results: QuerySet[Result]) -> list[Claimed]:
@@ -489,17 +488,17 @@ class Worker:
             runs.update(waiting_for="")
         return True
 
-    def _tell_pressure(self, runs: QuerySet[Run]) -> None:
+    def _tell_pressure(self, runs: RunQuerySet) -> None:
         """Write to the run what was seen, where that is news, and that its worker lives."""
         reason, probes = self.team.throttle.reason, self.team.throttle.probes
         since = Coalesce("waiting_since", Now()) if reason else None
         runs.update(probes=probes, heartbeat_at=Now(), waiting_for=reason, waiting_since=since)
 
-    def _lost_patience(self, runs: QuerySet[Run]) -> bool:
-        impatient = runs.filter(waiting_since__lte=Now() - conf.throttle_patience(), status__in=Run.ACTIVE)
+    def _lost_patience(self, runs: RunQuerySet) -> bool:
+        impatient = runs.filter(waiting_since__lte=Now() - conf.throttle_patience())
         return bool(
-            impatient.update(
-                status=Run.Status.PAUSED,
+            impatient.move_to(
+                Run.Status.PAUSED,
                 status_reason=f"the database has been under pressure for too long: {self.team.throttle.reason}",
                 halted=True,
                 waiting_since=None,
@@ -528,29 +527,25 @@ class Worker:
             # Taken first: on SQLite a transaction that writes must not begin by reading.
             self._beat()
             origin.require_own(self.run, using=self.using)
-            status, reason = self._ordered()
-            if status is not None:
-                Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
-                    status=status, status_reason=reason
-                )
-            return self._claim_rows() if status is None else None
+            if (reason := self._reason_to_stop()) is None:
+                return self._claim_rows()
+            Run.objects.using(self.using).filter(pk=self.run.pk).move_to(Run.Status.PAUSED, status_reason=reason)
+            return None
 
-    def _ordered(self) -> tuple[str | None, str]:
-        """Return the status that the run is to take instead of going on, and why."""
+    def _reason_to_stop(self) -> str | None:
+        """Return why the run is to be paused, or has been paused or ended; None while applications may be claimed."""
         if self.team.stop_reason:
-            return Run.Status.PAUSED, self.team.stop_reason
-        frozen = Control.objects.filter(frozen=True).values("reason")[:1]
+            return self.team.stop_reason
+        frozen = Control.objects.frozen().values("reason")[:1]
         status, reason, why = (
             Run.objects.using(self.using).values_list("status", "status_reason", Subquery(frozen)).get(pk=self.run.pk)
         )
         if why is not None:
-            return Run.Status.PAUSED, f"frozen: {why}" if why.strip() else "frozen"
-        if status in (Run.Status.RUNNING, Run.Status.PENDING):  # pending: somebody is about to join
-            return None, ""
-        return (Run.Status.PAUSED if status == Run.Status.PAUSING else status), reason
+            return f"frozen: {why}" if why.strip() else "frozen"
+        return None if status in Run.CLAIMABLE else str(reason)
 
     def _is_to_stop(self) -> bool:
-        return self._patiently(self._ordered)[0] is not None
+        return self._patiently(self._reason_to_stop) is not None
 
     def _claim_rows(self) -> list[Claimed]:
         # In key order, for locality; undone the other way round, for an image may name a folder that went after it.
@@ -800,9 +795,7 @@ class Worker:
 
     def _fail(self, row: Claimed, error: Classified, exception: Exception) -> None:
         """Record a failed attempt."""
-        # The traceback of a database error quotes rows.
-        foreseen = isinstance(exception, CleanupError | DatabaseError | InterfaceError)
-        log = logger.warning if foreseen else logger.exception
+        log = logger.warning if is_anticipated(exception) else logger.exception
         log(
             "application %s: %s",
             row.application_key,
@@ -864,9 +857,9 @@ class Worker:
         except (DatabaseError, InterfaceError):  # what matters is the abort, which goes on
             logger.warning("the aborted batch could not be given back; its lease will run out")
 
-    def _end(self, status: str, reason: str) -> None:
-        Run.objects.using(self.using).filter(pk=self.run.pk, status__in=Run.ACTIVE).update(
-            status=status,
+    def _end(self, status: Run.Status, reason: str) -> None:
+        Run.objects.using(self.using).filter(pk=self.run.pk).move_to(
+            status,
             status_reason=reason,
             halted=status == Run.Status.PAUSED,
             ended_at=Now() if status == Run.Status.STOPPED else None,
