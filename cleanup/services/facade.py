@@ -26,7 +26,7 @@ from cleanup.services import origin
 from cleanup.services.alerting import alerts
 from cleanup.services.arguments import LARGEST, checked_arguments
 from cleanup.services.background import clusters, dispatch
-from cleanup.services.concurrency.retry import while_yielding
+from cleanup.services.concurrency.retry import retry_lock_conflicts
 from cleanup.services.errors import RUN_AT_WORK, broken_guard, classify
 from cleanup.services.folders import structure
 from cleanup.services.folders.structure import FolderPlace, FolderStructure
@@ -626,7 +626,7 @@ class DatabaseCleanupService:
         while True:
             preview = partial(self._preview_once, undo, points, as_copies=as_copies)
             try:
-                return while_yielding(preview, using=self.using)
+                return retry_lock_conflicts(preview, using=self.using)
             except exceptions.SharedRows as error:
                 known = [one.sequence for one in points]
                 others = self._live(source).select_related("layout") if source else RollbackPoint.objects.none()
@@ -652,7 +652,7 @@ class DatabaseCleanupService:
 
         def work(references: ReferenceMap) -> list[PointOutcome]:
             undo = Undo(using=self.using, references=references)
-            return while_yielding(partial(roll_back, undo), using=self.using)
+            return retry_lock_conflicts(partial(roll_back, undo), using=self.using)
 
         def roll_back(undo: Undo) -> list[PointOutcome]:
             with _forbidden_as_conflict(undo), batch(undo.backend, session_name="cleanup rollback"):

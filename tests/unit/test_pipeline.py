@@ -1,18 +1,18 @@
-"""Turns of two threads: who may begin, and who may change rows."""
+"""Pipeline of two threads: who may begin, and who may change rows."""
 
 import threading
 from collections.abc import Callable
 
 import pytest
 
-from cleanup.services.concurrency.pipeline import ALONE, Turns
+from cleanup.services.concurrency.pipeline import ALONE, Pipeline
 
 LONG, A_MOMENT = 10, 0.05
 
 
 @pytest.fixture
-def turns() -> Turns:
-    return Turns()
+def pipeline() -> Pipeline:
+    return Pipeline()
 
 
 class Other:
@@ -30,9 +30,9 @@ class Other:
         return self._done.wait(LONG)
 
 
-def test_nobody_begins_while_another_has_much_to_change(turns):
-    second = turns.turn()
-    with turns.turn() as first:
+def test_nobody_begins_while_another_has_much_to_change(pipeline):
+    second = pipeline.slot()
+    with pipeline.slot() as first:
         first.change()
         other = Other(second.__enter__)
         assert other.waits()
@@ -40,34 +40,34 @@ def test_nobody_begins_while_another_has_much_to_change(turns):
         assert other.goes_on()
 
 
-def test_nobody_changes_rows_while_another_does(turns):
-    with turns.turn() as first:
+def test_nobody_changes_rows_while_another_does(pipeline):
+    with pipeline.slot() as first:
         first.change()
         first.let_next_begin()
-        with turns.turn() as second:
+        with pipeline.slot() as second:
             other = Other(second.change)
             assert other.waits()
             first.end()
             assert other.goes_on()
 
 
-def test_when_a_turn_ends_the_next_may_begin_and_change(turns):
-    with turns.turn() as first:
+def test_when_a_turn_ends_the_next_may_begin_and_change(pipeline):
+    with pipeline.slot() as first:
         first.change()
         first.end()
-        with turns.turn() as second:
+        with pipeline.slot() as second:
             assert Other(second.change).goes_on()
 
 
-def test_a_turn_that_fails_is_over(turns):
+def test_a_turn_that_fails_is_over(pipeline):
     def fail() -> None:
-        with turns.turn() as first:
+        with pipeline.slot() as first:
             first.change()
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    with turns.turn() as second:
+    with pipeline.slot() as second:
         assert Other(second.change).goes_on()
 
 

@@ -8,19 +8,18 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cleanup.exceptions import Busy, CleanupError, Frozen
+from cleanup.exceptions import Busy, Frozen
 from cleanup.models import ConsistencyCheck, JobLease, Run, Schedule, ScheduledRun, Verification
 from cleanup.phrases import with_reason
 from cleanup.services import origin
 from cleanup.services.alerting import alerts
 from cleanup.services.background import clusters, dispatch, leases
 from cleanup.services.background.leases import HeldLease
-from cleanup.services.errors import classify
+from cleanup.services.errors import classify, is_anticipated
 from cleanup.services.facade import DatabaseCleanupService
 from cleanup.services.integrity import consistency_check, freshness
 
@@ -46,7 +45,7 @@ def work(*, using: str, lease_id: int, token: str) -> None:
         with lease.kept():
             _ERRANDS[JobLease.Kind(lease.row.kind)](lease)
         lease.end()
-    settle(using=using)
+    close_finished(using=using)
     freshness.renew(using=using)
     alerts.evaluate_quietly(using=using)
 
@@ -131,7 +130,7 @@ def _attempt(lease: HeldLease, action: Callable[[], object]) -> str:
 
 def _told(error: Exception) -> str:
     problem = classify(error)
-    if not isinstance(error, CleanupError | DatabaseError | InterfaceError):  # what was not foreseen
+    if not is_anticipated(error):
         logger.error("a task failed", exc_info=error)
     return problem.message
 
@@ -145,7 +144,7 @@ _ERRANDS = {
 _DONE, _FAILED = ScheduledRun.Status.COMPLETED, ScheduledRun.Status.FAILED
 
 
-def settle(*, using: str) -> None:
+def close_finished(*, using: str) -> None:
     """Note in the schedules' history what has ended."""
     rows = ScheduledRun.objects.using(using).filter(status=ScheduledRun.Status.STARTED)
     rows = rows.select_related("run", "check_done", "verification")
@@ -155,7 +154,7 @@ def settle(*, using: str) -> None:
     for row in ended:
         status, reason = _DONE, ""
         if row.run is not None:
-            if row.run.status in Run.ACTIVE:
+            if row.run.is_active:
                 continue
             if row.run.status != Run.Status.COMPLETED:
                 status, reason = _FAILED, with_reason(f"The run is {row.run.status}", row.run.status_reason)

@@ -78,7 +78,7 @@ def issue(run: Run, *, using: str) -> None:
 def work(lease: HeldLease) -> None:
     """Work for a while at the run that a lease is for; then requeue it, or end it if nothing is left to do."""
     run = Run.objects.using(lease.using).get(pk=lease.target)
-    if run.status not in (Run.Status.PENDING, Run.Status.RUNNING, Run.Status.PAUSING):
+    if not run.is_in_progress:
         lease.end()
         return
     if lease.attempts > MAX_LOST_WORKERS:
@@ -95,7 +95,7 @@ def work(lease: HeldLease) -> None:
         lifecycle.halt(using=lease.using, run=run, reason=problem.message)
         lease.end()
         return
-    if run.status not in (Run.Status.PENDING, Run.Status.RUNNING) or (waits and lease.is_shared()):
+    if not run.is_claimable or (waits and lease.is_shared()):
         lease.end()
     else:
         lease.requeue()

@@ -89,7 +89,7 @@ def left_behind(*, using: str) -> tuple[list[JobLease], list[Run]]:
 
     In one query. Of runs, those count that were begun in the background.
     """
-    going_on = Q(run__status__in=[Run.Status.PENDING, Run.Status.RUNNING])
+    going_on = Q(run__status__in=Run.CLAIMABLE)
     rows = JobLease.objects.using(using).filter(going_on | Q(ended_at=None)).select_related("run").annotate(now=Now())
     leases = list(rows.order_by("pk"))
     lost: list[JobLease] = [lease for lease in leases if lease.ended_at is None and _is_lost(lease, now=lease.now)]

@@ -1,10 +1,10 @@
-"""Turns: how two threads work at a batch each, and change rows one after the other.
+"""The pipeline of a worker that has no others beside it: two threads, with a batch each, change rows in turn.
 
-Note [In turn]. To a worker alone, waiting for the database is a third of the time. So it has two threads, with a
-connection each: while the database checks the constraints of what one has changed and commits it, the other one works
-at the next batch. Rows are changed by one at a time; only the folders of a rollback come back before its turn: nobody
+Note [Overlapping batches]. A single worker spends a third of its time waiting for the database. So it has two threads,
+with a connection each: while the database checks the constraints of what one has changed and commits it, the other
+works on the next batch. Rows are changed by one at a time; only the folders of a rollback come back before that: no one
 sees them before they are committed, and they lock nothing that others change (see ``ReferenceMap.in_any_order``). A
-batch is begun, and locked, when the one before will soon have changed its rows; the wait is part of its transaction's
+batch begins, and locks, when the one before will soon have changed its rows; the wait is part of its transaction's
 time, by which the size of batches is chosen, so that locks are held no longer than by one thread.
 """
 
@@ -17,25 +17,25 @@ from typing import Self
 WAIT_SECONDS = 0.2
 
 
-class Withdrawn(Exception):
+class BatchAbandoned(Exception):
     """The batch is not to be begun: the other one has been aborted, or the run was told to stop meanwhile."""
 
 
-class Turn:
-    """The turn of somebody alone, who never waits. Use as a context manager around a batch."""
+class PipelineSlot:
+    """The slot of a batch that shares the pipeline with no other: it never waits. A context manager."""
 
     def __enter__(self) -> Self:
-        """Wait until the batch may be begun. May raise Withdrawn."""
+        """Wait until the batch may be begun. May raise BatchAbandoned."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End the turn, if it has not ended."""
+        """Leave the slot, if that has not happened."""
         self.end()
 
     def change(self) -> None:
-        """Wait until rows may be changed. May raise Withdrawn."""
+        """Wait until rows may be changed. May raise BatchAbandoned."""
 
     def let_next_begin(self) -> None:
         """Let the other one read and plan: there is little left to change."""
@@ -45,10 +45,10 @@ class Turn:
 
 
 #: For those who share nothing.
-ALONE = Turn()
+ALONE = PipelineSlot()
 
 
-class Turns:
+class Pipeline:
     """What two threads share."""
 
     def __init__(self) -> None:
@@ -59,39 +59,39 @@ class Turns:
         self.overlapping = True
         """Unset where each is to begin when the other has ended."""
 
-    def turn(self) -> Turn:
-        """Return one batch's turn."""
-        return _SharedTurn(self)
+    def slot(self) -> PipelineSlot:
+        """Return the slot of one batch."""
+        return _SharedSlot(self)
 
 
-class _SharedTurn(Turn):
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+class _SharedSlot(PipelineSlot):
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
         self._beginning = ExitStack()
         self._changing = ExitStack()
         self._has_changing = False
 
     def __enter__(self) -> Self:
-        self._take(self._turns.beginning, self._beginning)
+        self._take(self._pipeline.beginning, self._beginning)
         return self
 
     def change(self) -> None:
-        if not self._has_changing:  # a second attempt goes on in the same turn
-            self._take(self._turns.changing, self._changing)
+        if not self._has_changing:  # a second attempt continues in the same slot
+            self._take(self._pipeline.changing, self._changing)
             self._has_changing = True
 
     def _take(self, lock: threading.Lock, held: ExitStack) -> None:
         while not lock.acquire(timeout=WAIT_SECONDS):
-            if self._turns.over:
-                raise Withdrawn
+            if self._pipeline.over:
+                raise BatchAbandoned
         held.callback(lock.release)
 
     def let_next_begin(self) -> None:
-        if self._turns.overlapping:
+        if self._pipeline.overlapping:
             self._beginning.close()
 
     def end(self) -> None:
-        if self._turns.overlapping:
+        if self._pipeline.overlapping:
             self._release()
 
     def __exit__(

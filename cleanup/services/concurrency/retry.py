@@ -35,10 +35,10 @@ def is_passing(error: BaseException) -> bool:
     return found.kind == "transient" or found.code == _NO_CONNECTION
 
 
-def patiently(action: Callable[[], T], *, attempts: int, mend: Callable[[], object]) -> T:
+def retry(action: Callable[[], T], *, attempts: int, before_retry: Callable[[], object]) -> T:
     """Do again, after growing pauses, what fails for a moment: a lost connection, a busy file.
 
-    ``mend`` is called after each failure. Raises what the last attempt did.
+    ``before_retry`` is called after each failure. Raises what the last attempt did.
     """
 
     def after_failure(state: RetryCallState) -> None:
@@ -55,7 +55,7 @@ def patiently(action: Callable[[], T], *, attempts: int, mend: Callable[[], obje
                     "attempt": state.attempt_number,
                 },
             )
-        mend()
+        before_retry()
 
     retrying = Retrying(
         retry=retry_if_exception(is_passing),
@@ -74,7 +74,7 @@ def back_off(attempt: int) -> None:
     time.sleep(_WAIT(state))
 
 
-def while_yielding(transaction: Callable[[], T], *, using: str) -> T:
+def retry_lock_conflicts(transaction: Callable[[], T], *, using: str) -> T:
     """Do a whole transaction again while it yields to others' locks; once only within a transaction of the caller.
 
     Raises what the last attempt did.

@@ -22,7 +22,7 @@ from cleanup.exceptions import ProofFailed
 from cleanup.models import RollbackPoint, Run, SnapshotLayout
 from cleanup.models.operations import NAME_LENGTH
 from cleanup.planning import Plan, plan_merge
-from cleanup.services.concurrency.pipeline import Turn
+from cleanup.services.concurrency.pipeline import PipelineSlot
 from cleanup.services.merging.decisions import MergeDecision
 from cleanup.services.merging.outcome import result_of
 from cleanup.services.merging.targets import Batch, Targets
@@ -83,11 +83,11 @@ class Merger:
         run: Run | None,
         created_by: str,
         now: datetime,
-        turn: Turn,
+        slot: PipelineSlot,
     ) -> tuple[list[FolderCleanupResult], dict[str, Point]]:
         """Carry the decisions out and return the results in their order, and the points by application.
 
-        The turn, which has begun, ends when nothing is left but to check. Raises CountMismatch, ProofFailed and
+        The slot, which has been entered, ends when nothing is left but to check. Raises CountMismatch, ProofFailed and
         database errors, upon which the caller's transaction must be undone.
         """
         points = self._write_points(decisions, layout=layout, run=run, created_by=created_by, now=now)
@@ -98,8 +98,8 @@ class Merger:
             batch=self.targets.batch(decisions, sequences),
             nested=[(sequences[place], folder, parent) for place, folder, parent in self.targets.nested(decisions)],
         )
-        turn.change()
-        moved = self._carry_out(merge, turn) if points else {}
+        slot.change()
+        moved = self._carry_out(merge, slot) if points else {}
         results = [
             result_of(
                 decision,
@@ -146,26 +146,26 @@ class Merger:
         )
         return {places[application]: Point(ids[application], sequence) for application, sequence in written}
 
-    def _carry_out(self, merge: _Merge, turn: Turn) -> dict[int, Counter[str]]:
+    def _carry_out(self, merge: _Merge, slot: PipelineSlot) -> dict[int, Counter[str]]:
         """Merge, and return the rows that were moved, by sequence of the point and table."""
         moved: dict[int, Counter[str]] = {sequence: Counter() for sequence in merge.sequences.values()}
         if merge.batch.removed:
             for counted in self.targets.count_repeated(merge.batch):
                 moved[counted.point][str(counted.table)] -= counted.rows
         for step in self.steps:
-            for counted in self._take(step, merge, turn):
+            for counted in self._take(step, merge, slot):
                 moved[counted.point][str(counted.table)] += counted.rows
         if (hook := conf.tree_hook()) is not None:
             self.backend.limit_wait()
             hook(using=self.targets.using, application_ids=merge.applications)
-        turn.end()
+        slot.end()
         self._check_merged({decision.application: decision for decision in merge.going_ahead.values()})
         self.backend.force_constraints()
         return moved
 
     # Steps.
 
-    def _take(self, step: journal.Step, merge: _Merge, turn: Turn) -> list[Counted]:
+    def _take(self, step: journal.Step, merge: _Merge, slot: PipelineSlot) -> list[Counted]:
         """Take one step, and return the rows that it moved."""
         if step.kind == "moved" and not step.replaced:
             return self._move(step, merge.batch) if step.references else self._nest(step, merge)
@@ -176,7 +176,7 @@ class Merger:
         elif merge.batch.removed:  # not, where roots are nested and nothing merges
             self._prove(merge.batch)
             if self._removes_soon(merge.batch):
-                turn.let_next_begin()
+                slot.let_next_begin()
             self._remove_folders(step, merge.batch)
         return []
 

@@ -35,7 +35,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, SnapshotLayout, SnapshotRow
 from cleanup.planning import detached
 from cleanup.references import ReferenceMap, schema_changes
-from cleanup.services.concurrency.pipeline import ALONE, Turn
+from cleanup.services.concurrency.pipeline import ALONE, PipelineSlot
 from cleanup.services.errors import broken_guard
 from cleanup.services.results import Conflict, Copy
 from cleanup.services.rollback.copies import Copies, Copying
@@ -186,15 +186,15 @@ class Undo:
         now: datetime,
         as_copies: bool = False,
         by: str = "",
-        turn: Turn = ALONE,
+        slot: PipelineSlot = ALONE,
         latest_first: bool = False,
     ) -> list[PointOutcome]:
         """Undo locked points of different applications.
 
         They are undone step by step, all at once; ``latest_first``, those of the latest cleanup before others, as rows
         need that several of them changed. A point taken by hand must come alone. For ``as_copies`` see
-        ``cleanup.services.rollback.copies``. The turn, which has begun, ends when nothing is left but to check. Raises
-        AlreadyRolledBack, PointExpired, Superseded (SharedRows, where that helps), Guarded, RollbackConflict,
+        ``cleanup.services.rollback.copies``. The slot, which has been entered, ends when nothing is left but to check.
+        Raises AlreadyRolledBack, PointExpired, Superseded (SharedRows, where that helps), Guarded, RollbackConflict,
         WouldDetach, WouldMisplace, UnreadableJournal and SchemaChanged.
         """
         self._hold(points)
@@ -208,7 +208,7 @@ class Undo:
             self.guards.refuse(points)
         groups = [self._journaled(group) for group in _grouped(points, latest_first=latest_first)]
         restore = partial(
-            self._restore, groups, applications=hanging, as_copies=as_copies, skip_conflicts=skip_conflicts, turn=turn
+            self._restore, groups, applications=hanging, as_copies=as_copies, skip_conflicts=skip_conflicts, slot=slot
         )
         if len(points) > 1 and not latest_first:  # refused, they are undone one by one
             outcomes = restore()
@@ -259,17 +259,17 @@ class Undo:
         applications: Iterable[str],
         as_copies: bool,
         skip_conflicts: bool,
-        turn: Turn,
+        slot: PipelineSlot,
         piecemeal: bool = False,
     ) -> list[PointOutcome]:
-        outcomes = self._undo_groups(groups, as_copies=as_copies, turn=turn, piecemeal=piecemeal)
+        outcomes = self._undo_groups(groups, as_copies=as_copies, slot=slot, piecemeal=piecemeal)
         conflicts = [conflict for outcome in outcomes for conflict in outcome.conflicts]
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
         if (hook := conf.tree_hook()) is not None:
             self.backend.limit_wait()
             hook(using=self.using, application_ids=list(applications))
-        turn.end()
+        slot.end()
         self.backend.force_constraints()
         return outcomes
 
@@ -353,18 +353,18 @@ class Undo:
             reader.refuse_altered(names, self._described)
 
     def _undo_groups(
-        self, groups: Sequence[_Journaled], *, as_copies: bool, turn: Turn, piecemeal: bool
+        self, groups: Sequence[_Journaled], *, as_copies: bool, slot: PipelineSlot, piecemeal: bool
     ) -> list[PointOutcome]:
         rows = sum(sum(by_point.values()) for group in groups for by_point in group.written.values())
         soon = rows <= A_MOMENT and len(groups) == 1 and not self._triggers_fire and conf.tree_hook() is None
 
         def before_moves() -> None:
             if soon:
-                turn.change()
-                turn.let_next_begin()
+                slot.change()
+                slot.let_next_begin()
 
-        if not soon:  # otherwise folders come back before the turn
-            turn.change()
+        if not soon:  # otherwise folders come back before rows may be changed
+            slot.change()
         outcomes: list[PointOutcome] = []
         for group in groups:
             undone = [outcome.point.sequence for outcome in outcomes]

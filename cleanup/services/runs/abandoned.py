@@ -22,13 +22,13 @@ def left_by_requests(*, using: str) -> list[Run]:
     Those with a job lease are found by ``leases.left_behind``. A run that was to pause is paused on the way.
     """
     to_pause = Q(status=Run.Status.PAUSING)
-    begun = Q(status__in=[Run.Status.PENDING, Run.Status.RUNNING], started_how__in=BY_REQUEST)
+    begun = Q(status__in=Run.CLAIMABLE, started_how__in=BY_REQUEST)
     leased = Q(Exists(JobLease.objects.filter(run=OuterRef("pk"))))
     runs = Run.objects.using(using).filter(to_pause | (begun & ~leased))
     left = [run for run in runs.order_by("created_at") if is_unattended(run, using=using)]
     paused = [run.pk for run in left if run.status == Run.Status.PAUSING]
     if paused:
-        Run.objects.using(using).filter(to_pause, pk__in=paused).update(status=Run.Status.PAUSED)
+        Run.objects.using(using).filter(to_pause, pk__in=paused).move_to(Run.Status.PAUSED)
     return [run for run in left if run.pk not in paused]
 
 

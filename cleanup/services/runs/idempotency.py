@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import InProgress, KeyReused
 from cleanup.models import RequestKey, Run
-from cleanup.services.concurrency.retry import while_yielding
+from cleanup.services.concurrency.retry import retry_lock_conflicts
 from cleanup.services.runs import lifecycle
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def at_once(asked: Asked[T], act: Callable[[], T], *, using: str) -> T:
 
     with pinning(using=using):
         while True:
-            answer = while_yielding(attempt, using=using)
+            answer = retry_lock_conflicts(attempt, using=using)
             if answer is not None:
                 return answer
             earlier = _find(asked, using=using)
@@ -116,7 +116,7 @@ def _claim(asked: Asked[T], *, using: str, start: Callable[[], Run] | None) -> R
 
     until = time.monotonic() + PATIENCE.total_seconds()
     while True:
-        row = while_yielding(attempt, using=using)
+        row = retry_lock_conflicts(attempt, using=using)
         if row is not None:
             return row
         earlier = _find(asked, using=using)

@@ -23,7 +23,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.references import Reference, ReferenceMap, schema_changes
 from cleanup.references.key_types import padded_length, respelled
-from cleanup.services.concurrency.retry import while_yielding
+from cleanup.services.concurrency.retry import retry_lock_conflicts
 from cleanup.services.runs import totals
 
 #: Removed folders looked at in one transaction.
@@ -77,7 +77,7 @@ class LateArrivals:
 
     def _move_page(self, page: Sequence[RemovedFolder], moved: Counter[str]) -> None:
         try:
-            moved += while_yielding(partial(self._move_together, page), using=self.using)
+            moved += retry_lock_conflicts(partial(self._move_together, page), using=self.using)
         except DATA_ERRORS:
             # One of them collides with a unique key, say. It stays where it is, and is a finding.
             for row in page:

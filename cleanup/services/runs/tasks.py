@@ -16,7 +16,7 @@ from cleanup.backends.pinning import unpinned
 from cleanup.exceptions import StalePlan
 from cleanup.models import Result, Run, SnapshotLayout
 from cleanup.references import ReferenceMap, schema_changes
-from cleanup.services.concurrency.pipeline import ALONE, Turn
+from cleanup.services.concurrency.pipeline import ALONE, PipelineSlot
 from cleanup.services.merging.apply import Merger, Point
 from cleanup.services.merging.decisions import Inclusion, MergeDecision
 from cleanup.services.merging.examine import Examiner
@@ -61,8 +61,8 @@ class Outcome:
 class Task(Protocol):
     """One kind of work on claimed results."""
 
-    def perform(self, rows: Sequence[Claimed], turn: Turn) -> list[Outcome]:
-        """Do the work and return the outcomes in the order of the rows; the turn has begun."""
+    def perform(self, rows: Sequence[Claimed], slot: PipelineSlot) -> list[Outcome]:
+        """Do the work and return the outcomes in the order of the rows; the slot has been entered."""
 
 
 class CleanupTask:
@@ -83,7 +83,7 @@ class CleanupTask:
             mapped=self.targets.tables,
         )
 
-    def perform(self, rows: Sequence[Claimed], turn: Turn = ALONE) -> list[Outcome]:
+    def perform(self, rows: Sequence[Claimed], slot: PipelineSlot = ALONE) -> list[Outcome]:
         """Merge the applications of the rows. Raises SchemaChanged."""
         schema_changes.hold(self.targets.backend, self.targets.references)
         decisions = self.examiner.examine([row.application_key for row in rows], include=self.include, lock=True)
@@ -94,7 +94,7 @@ class CleanupTask:
             run=self.run,
             created_by=self.run.started_by,
             now=timezone.now(),
-            turn=turn,
+            slot=slot,
         )
         merged = (
             Event(decision.application, points[decision.application].id, decision.plan.removed)
@@ -141,14 +141,14 @@ class RollbackTask:
         self.run = run
         self.undo = Undo(using=using, references=references)
 
-    def perform(self, rows: Sequence[Claimed], turn: Turn = ALONE) -> list[Outcome]:
+    def perform(self, rows: Sequence[Claimed], slot: PipelineSlot = ALONE) -> list[Outcome]:
         """Undo the points of the rows."""
         points = self.undo.lock([row.point_id for row in rows if row.point_id is not None])
         now = timezone.now()
         skip, as_copies = (bool(self.run.options.get(name)) for name in ("skip_conflicts", "as_copies"))
         joined = any(row.joined for row in rows)
         outcomes = self.undo.undo(
-            points, skip_conflicts=skip, as_copies=as_copies, now=now, turn=turn, latest_first=joined
+            points, skip_conflicts=skip, as_copies=as_copies, now=now, slot=slot, latest_first=joined
         )
         self.undo.close(outcomes, reason=self.run.reason, by=self.run.started_by, now=now)
         by_point = {outcome.point.sequence: outcome for outcome in outcomes}

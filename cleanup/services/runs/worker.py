@@ -6,7 +6,7 @@ transaction: the results are locked and their token checked, so a task delivered
 fails is done again one by one; a result whose last attempt did not end is claimed alone; after the last attempt it is
 failed and set aside. Any number of workers, in threads, processes or machines, may share a run.
 
-A worker alone has two threads; see Note [In turn] in ``cleanup.services.concurrency.pipeline``.
+A worker alone has two threads; see Note [Overlapping batches] in ``cleanup.services.concurrency.pipeline``.
 """
 
 import logging
@@ -40,8 +40,8 @@ from cleanup.references import ReferenceMap, schema_changes
 from cleanup.references.readiness import Probe
 from cleanup.references.schema_changes import TablesLocked
 from cleanup.services import origin
-from cleanup.services.concurrency.pipeline import ALONE, Turn, Turns, Withdrawn
-from cleanup.services.concurrency.retry import PATIENCE, back_off, patiently
+from cleanup.services.concurrency.pipeline import ALONE, BatchAbandoned, Pipeline, PipelineSlot
+from cleanup.services.concurrency.retry import PATIENCE, back_off, retry
 from cleanup.services.concurrency.throttling import Throttle
 from cleanup.services.errors import Classified, classify, is_anticipated, is_lost
 from cleanup.services.results import Progress
@@ -102,7 +102,7 @@ class Team:
         self.stop_reason = ""
         self.throttle = Throttle(using=using, run_id=run.pk)
         alone = workers == 1 and piece is None
-        self.turns = Turns() if alone and self._has_time_for_two() and self._in_any_order() else None
+        self.pipeline = Pipeline() if alone and self._has_time_for_two() and self._in_any_order() else None
         self.last = deque[bool](maxlen=conf.failure_window())
         self.done = self.failed = self.held = self.skipped = self.folders = self.files = 0
         self._counted = threading.Condition()
@@ -157,8 +157,8 @@ class Team:
             if problems:
                 raise SchemaChanged(f"tables were changed meanwhile: {changed}. {' '.join(map(str, problems))}")
             self.references = references
-            if self.turns is not None and not self._in_any_order():
-                self.turns.overlapping = False
+            if self.pipeline is not None and not self._in_any_order():
+                self.pipeline.overlapping = False
 
     def work(self) -> None:
         """Work until nothing is left, the run is paused or cancelled, or a signal asks to stop.
@@ -186,18 +186,18 @@ class Team:
         )
         threads = [
             threading.Thread(target=copy_context().run, args=(self._in_thread,), name=f"worker-{n}")
-            for n in range(1, 2 if self.turns else self.workers)
+            for n in range(1, 2 if self.pipeline else self.workers)
         ]
         try:
             with self._signals():
                 for thread in threads:
                     thread.start()
                 try:
-                    self._work_first(alone=not threads or self.turns is not None)
+                    self._work_first(alone=not threads or self.pipeline is not None)
                 except BaseException as error:
                     self.stop_reason = self.stop_reason or "aborted"
-                    if self.turns:
-                        self.turns.over = True
+                    if self.pipeline:
+                        self.pipeline.over = True
                     if self.piece is None:
                         self._abort(error)
                     raise
@@ -283,7 +283,7 @@ class Team:
         name, lost = threading.current_thread().name, False
         try:
             with pinning(using=self.using):
-                if self.turns and not self._has_a_second_connection():
+                if self.pipeline and not self._has_a_second_connection():
                     return
                 worker = Worker(self)
                 name = worker.name
@@ -599,7 +599,7 @@ class Worker:
     def _work(self, rows: Sequence[Claimed]) -> None:
         try:
             outcomes = self._transaction(rows)
-        except Withdrawn:
+        except BatchAbandoned:
             self._give_back(rows)
             return
         except (SchemaChanged, TablesLocked) as error:
@@ -640,7 +640,7 @@ class Worker:
                     continue
                 try:
                     joined |= self._with_what_it_needs(row)
-                except Withdrawn:
+                except BatchAbandoned:
                     break
                 except (SchemaChanged, TablesLocked) as error:
                     self._after_deploy(error, [row])
@@ -654,7 +654,7 @@ class Worker:
     def _with_what_it_needs(self, row: Claimed) -> set[int]:
         """Do one result, if need be with others of the run whose points changed the same rows; return which.
 
-        Raises what stood in the way; Withdrawn where another worker is doing one of them.
+        Raises what stood in the way; BatchAbandoned where another worker is doing one of them.
         """
         together = [row]
         while True:
@@ -684,7 +684,7 @@ class Worker:
             if others.filter(status=Result.Status.IN_PROGRESS).exclude(lease_token=row.lease_token).exists():
                 self._return(row, status=Result.Status.PENDING, attempts=F("attempts") - 1, alone=True)
                 back_off(1)
-                raise Withdrawn
+                raise BatchAbandoned
             free = others.filter(status=Result.Status.PENDING)
             free.update(
                 status=Result.Status.IN_PROGRESS,
@@ -723,16 +723,16 @@ class Worker:
     def _transaction(self, rows: Sequence[Claimed]) -> list[Outcome]:
         if self.references is not self.team.references:
             self._patiently(self._take_references)
-        if self.team.turns is None:
+        if self.team.pipeline is None:
             self.began = time.monotonic()
             return self._in_turn(rows, ALONE)
-        with self.team.turns.turn() as turn:
+        with self.team.pipeline.slot() as slot:
             if self._is_to_stop():  # told so while the turn was waited for
-                raise Withdrawn
+                raise BatchAbandoned
             self.began = time.monotonic()
-            return self._in_turn(rows, turn)
+            return self._in_turn(rows, slot)
 
-    def _in_turn(self, rows: Sequence[Claimed], turn: Turn) -> list[Outcome]:
+    def _in_turn(self, rows: Sequence[Claimed], slot: PipelineSlot) -> list[Outcome]:
         with transaction.atomic(using=self.using):
             # Not durable yet, unless others are told of it: what a crash of the server undoes is work and its record
             # alike, and is done again. The run's end waits for the disk, and so for all of it.
@@ -746,7 +746,7 @@ class Worker:
             )
             if len(held.select_for_update(of=("self",)).order_by("pk").values_list("pk")) != len(rows):
                 raise LeaseLost
-            outcomes = self.task.perform(rows, turn)
+            outcomes = self.task.perform(rows, slot)
             self._record(rows, outcomes)
             totals.add(using=self.using, run=self.run, outcomes=outcomes)
         return outcomes
@@ -791,7 +791,7 @@ class Worker:
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """Do again what fails for a moment."""
-        return patiently(action, attempts=PATIENCE + 1, mend=self._after_error)
+        return retry(action, attempts=PATIENCE + 1, before_retry=self._after_error)
 
     def _fail(self, row: Claimed, error: Classified, exception: Exception) -> None:
         """Record a failed attempt."""

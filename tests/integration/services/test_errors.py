@@ -13,7 +13,7 @@ from cleanup import backends
 from cleanup.exceptions import ProofFailed
 from cleanup.models import Result, Run
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.concurrency.retry import patiently
+from cleanup.services.concurrency.retry import retry
 from cleanup.services.errors import classify
 from tests.integration.runs.test_lifecycle import add_trigger, interfering, make_stubborn, once
 from tests.support import databases, dirty_database
@@ -174,7 +174,7 @@ class TestTooManyConnections:
         def make_room() -> None:
             execute(scratch_database, "ALTER ROLE crowded CONNECTION LIMIT 1")
 
-        assert patiently(connect, attempts=3, mend=make_room) == "crowded"
+        assert retry(connect, attempts=3, before_retry=make_room) == "crowded"
 
 
 class TestWords:
@@ -219,7 +219,7 @@ class TestPatience:
             execute(database, "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '55P03'; END $$")
 
         with pytest.raises(DatabaseError):
-            patiently(action, attempts=3, mend=lambda: None)
+            retry(action, attempts=3, before_retry=lambda: None)
         assert len(tried) == 3
 
     def test_is_not_for_what_stays_wrong(self, database):
@@ -230,7 +230,7 @@ class TestPatience:
             execute(database, "SELECT * FROM no_such_table")
 
         with pytest.raises(DatabaseError):
-            patiently(action, attempts=3, mend=lambda: None)
+            retry(action, attempts=3, before_retry=lambda: None)
         assert len(tried) == 1
 
 
