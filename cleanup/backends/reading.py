@@ -167,7 +167,7 @@ class Reading(Room, ABC):
         """Count the rows that hold an old value of their target, in one statement."""
         counted = self.fetch_each(
             block(
-                "SELECT m.point, count(*) FROM {matches} GROUP BY m.point",
+                "SELECT given.point, count(*) FROM {matches} GROUP BY given.point",
                 matches=self.matching(target, number=number),
             )
             for number, target in enumerate(targets)
@@ -182,7 +182,7 @@ class Reading(Room, ABC):
     def _repeated(self, targets: Sequence[Target], number: int) -> Query:
         matched = [
             block(
-                "SELECT m.point AS point, {key} AS row FROM {matches}",
+                "SELECT given.point AS point, {key} AS row FROM {matches}",
                 key=self._row_key(target),
                 matches=self.matching(target, number=f"{number}_{place}"),
             )
@@ -202,7 +202,7 @@ class Reading(Room, ABC):
 
     @abstractmethod
     def matching(self, target: Target, *, number: int | str) -> Query:
-        """Return the join of a target's pairs ``m`` with its rows ``t`` that hold one of the old values."""
+        """Return the join of a target's pairs ``given`` with its rows ``t`` that hold one of the old values."""
 
     @abstractmethod
     def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Query:
@@ -217,7 +217,7 @@ class Reading(Room, ABC):
         referencing = [
             block(
                 """
-                SELECT m.point
+                SELECT given.point
                   FROM {rows}
                   JOIN {referencing} AS r ON {joined}
                 """,
@@ -250,10 +250,10 @@ class Reading(Room, ABC):
         counted = self.fetch_each(
             block(
                 """
-                SELECT m.point, {application}, count(*)
+                SELECT given.point, {application}, count(*)
                   FROM {matches}
                  WHERE t.{column} IS NOT NULL
-                 GROUP BY m.point, t.{column}
+                 GROUP BY given.point, t.{column}
                 """,
                 application=self._key(f"t.{quote(column)}"),
                 column=quote(column),
@@ -288,7 +288,7 @@ class Reading(Room, ABC):
 
     @abstractmethod
     def _rows_of_keys(self, table: Table, key: tuple[str, ...], rows: Keys) -> Query:
-        """Return the join of keys ``m`` with their rows ``t``."""
+        """Return the join of keys ``given`` with their rows ``t``."""
 
     def _spelling(self, key: KeyColumn, value: Any) -> str:
         """Spell a key that a query has given as the product does."""

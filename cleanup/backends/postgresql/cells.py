@@ -99,14 +99,14 @@ def is_text(key: KeyColumn) -> bool:
 
 
 def relation_of(columns: Mapping[str, str], values: Iterable[str], *, number: int | str = "") -> Query:
-    """Return a relation ``m`` of parameters, each the text form of an array; ``columns`` are names and types.
+    """Return a relation ``given`` of parameters, each the text form of an array; ``columns`` are names and types.
 
     The parameters are called as the columns, with the ``number``.
     """
     names = [name if number == "" else f"{name}_{number}" for name in columns]
     arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in zip(names, columns.values(), strict=True))
     params = dict(zip(names, values, strict=True))
-    return Query(f"unnest({arrays}) AS m({', '.join(columns)})", params)
+    return Query(f"unnest({arrays}) AS given({', '.join(columns)})", params)
 
 
 def key_columns(key: Sequence[str]) -> dict[str, str]:
@@ -115,8 +115,8 @@ def key_columns(key: Sequence[str]) -> dict[str, str]:
 
 
 def key_condition(table: Table, key: tuple[str, ...]) -> str:
-    """Return the condition that row ``t`` has the key of ``m``."""
-    return " AND ".join(f"t.{quote(name)} = m.{label('key', name)}::{typed(table.column(name))}" for name in key)
+    """Return the condition that row ``t`` has the key of ``given``."""
+    return " AND ".join(f"t.{quote(name)} = given.{label('key', name)}::{typed(table.column(name))}" for name in key)
 
 
 def numbers(values: Sequence[int]) -> str:

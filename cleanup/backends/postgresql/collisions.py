@@ -21,10 +21,10 @@ class Collisions(CollisionSql):
             column = change.target.table.column(name)
             # A collation of the column's own, or it would be unknown which one holds.
             collation = f" COLLATE {column.collation}".replace("%", "%%") if column.collation else ""
-            columns.append(f"m.{label('new', own)}::{bare(column)}{collation} AS __n{place}")
+            columns.append(f"given.{label('new', own)}::{bare(column)}{collation} AS __n{place}")
         return block(
             """
-            SELECT m.point AS __point, m.rank AS __rank, {columns}
+            SELECT given.point AS __point, given.rank AS __rank, {columns}
               FROM {pairs}
               JOIN {table} AS t ON {condition}
             """,

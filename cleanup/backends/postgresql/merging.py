@@ -88,14 +88,14 @@ class Merging(merging.Merging):
 
     def _changes(self, target: Target, number: int) -> Query:
         values = (
-            f"m.{label('new', column)}::{typed(target.table.column(column))} AS {label('value', column)}"
+            f"given.{label('new', column)}::{typed(target.table.column(column))} AS {label('value', column)}"
             for column in target.columns
         )
         return block(
             """
             changes{number} AS MATERIALIZED (
                 -- Old and new keys, one line a change. A new key is cast once here, not once for each row.
-                SELECT m.*, row_number() OVER () AS change, {values}
+                SELECT given.*, row_number() OVER () AS change, {values}
                   FROM {pairs}
             )
             """,
@@ -111,14 +111,14 @@ class Merging(merging.Merging):
                 -- If a row was changed meanwhile, READ COMMITTED evaluates the condition again on its newest version.
                 UPDATE {table} AS t
                    SET {assignments}
-                  FROM changes{number} AS m
+                  FROM changes{number} AS given
                  WHERE {condition}
-                RETURNING m.change, m.point, {key}{after}
+                RETURNING given.change, given.point, {key}{after}
             )
             """,
             number=number,
             table=self.relation(target.table.name),
-            assignments=", ".join(f"{quote(column)} = m.{label('value', column)}" for column in target.columns),
+            assignments=", ".join(f"{quote(column)} = given.{label('value', column)}" for column in target.columns),
             condition=condition_of(target, number=number, changes=f"changes{number}"),
             key=_key_cells(target),
             after=f", {self.cells.image(target.table)} AS after" if target.images else "",
@@ -173,11 +173,11 @@ class Merging(merging.Merging):
             WITH moved AS (
                 -- Only rows that still hold what was read.
                 UPDATE {table} AS t
-                   SET {column} = m.{new}::{kind}
+                   SET {column} = given.{new}::{kind}
                   FROM {rows}
                  WHERE {same_key}
-                   AND {now}::text IS NOT DISTINCT FROM m.{old}
-                RETURNING m.*
+                   AND {now}::text IS NOT DISTINCT FROM given.{old}
+                RETURNING given.*
             )
             {insertion}
             """,
@@ -241,7 +241,7 @@ class Merging(merging.Merging):
                 DELETE FROM {table} AS t
                  USING {rows}
                  WHERE {same_key}
-                RETURNING m.*{name}, {image} AS image
+                RETURNING given.*{name}, {image} AS image
             ){redirected}
             {insertion}
             """,
@@ -258,7 +258,7 @@ class Merging(merging.Merging):
 def _key_cells(target: Target) -> str:
     """Return the key before the change: a column that changes is not read, but known from the pair."""
     return ", ".join(
-        (f"m.{label('old', column)}" if column in target.columns else f"{shown(target.table.column(column))}::text")
+        (f"given.{label('old', column)}" if column in target.columns else f"{shown(target.table.column(column))}::text")
         + f" AS {label('key', column)}"
         for column in target.key
     )

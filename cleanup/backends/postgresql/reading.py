@@ -97,7 +97,7 @@ class Reading(reading.Reading):
         kinds = {quote(name): kind for name, kind in columns}
         arrays = ", ".join(f"%(listed_{place})s::{kind}[]" for place, kind in enumerate(kinds.values()))
         return Query(
-            f"SELECT * FROM unnest({arrays}) AS m({', '.join(kinds)})",
+            f"SELECT * FROM unnest({arrays}) AS given({', '.join(kinds)})",
             {f"listed_{place}": array(values) for place, values in enumerate(zip(*rows, strict=True))},
         )
 

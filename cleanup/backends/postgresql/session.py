@@ -239,10 +239,10 @@ class Session(session.Session):
                 UPDATE {table} AS t
                    SET {assignments}, {now} = {clock}
                   FROM {rows}
-                 WHERE t.{key} = m.id
+                 WHERE t.{key} = given.id
                 """,
                 table=quote(table),
-                assignments=", ".join(f"{quote(column)} = m.c{place}" for place, (column, _) in enumerate(columns)),
+                assignments=", ".join(f"{quote(column)} = given.c{place}" for place, (column, _) in enumerate(columns)),
                 now=quote(now),
                 clock=self.clock(),
                 rows=relation_of(kinds, values),

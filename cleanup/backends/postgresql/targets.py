@@ -1,4 +1,4 @@
-"""Which rows a change of values means: the pairs of old and new as a relation ``m``, the rows as ``t``."""
+"""Which rows a change of values means: the pairs of old and new as a relation ``given``, the rows as ``t``."""
 
 from cleanup.backends.changes import Target
 from cleanup.backends.postgresql.cells import array, bare, relation_of, typed
@@ -7,7 +7,7 @@ from cleanup.backends.query import Query, block, joined, label, quote
 
 
 def pairs_of(session: Session, target: Target, *, number: int | str) -> Query:
-    """Return the relation ``m``: point, rank, and for each column the ``old`` and ``new`` cell."""
+    """Return the relation ``given``: point, rank, and for each column the ``old`` and ``new`` cell."""
     pairs = target.pairs
     columns = {"point": "bigint", "rank": "int"}
     columns |= {label(word, column): "text" for word in ("old", "new") for column in target.columns}
@@ -18,7 +18,7 @@ def pairs_of(session: Session, target: Target, *, number: int | str) -> Query:
 def condition_of(target: Target, *, number: int | str, changes: str = "") -> Query:
     """Return the condition of the rows to change; ``changes`` is a CTE with the pairs, where there is one."""
     parts: list[str | Query] = [
-        f"t.{quote(column)} = m.{label('old', column)}::{typed(target.table.column(column))}"
+        f"t.{quote(column)} = given.{label('old', column)}::{typed(target.table.column(column))}"
         for column in target.columns
     ]
     if target.condition:

@@ -369,7 +369,7 @@ def _not_among(left_out: Collection[tuple[Cell, ...]], cells: Mapping[str, str])
         "AND NOT EXISTS (SELECT FROM {keys} WHERE {cells} = ARRAY[{key}])",
         keys=_keys(list(left_out), list(cells), name="left_out"),
         cells=text_array(cells.values()),
-        key=", ".join(f"m.{name}" for name in key_columns(list(cells))),
+        key=", ".join(f"given.{name}" for name in key_columns(list(cells))),
     )
 
 
@@ -382,7 +382,7 @@ def _within(part: Part | None, cells: Mapping[str, str], *, name: str) -> Query:
         name=name,
         keys=_keys(part.keys, list(cells), name=name),
         cells=text_array(cells.values()),
-        key=", ".join(f"m.{key}" for key in key_columns(list(cells))),
+        key=", ".join(f"given.{key}" for key in key_columns(list(cells))),
     ).bind(**{name: list(part.snapshots)})
 
 

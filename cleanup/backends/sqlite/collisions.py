@@ -16,10 +16,10 @@ class Collisions(CollisionSql):
     def _change(self, change: Change, *, number: int | str) -> Query:
         columns = [f"t.{quote(column)} AS __k{place}" for place, column in enumerate(change.target.key)]
         for place, (name, own) in enumerate(zip(change.columns, change.target.columns, strict=False)):
-            value = applied(decoded(f"m.{label('new', own)}"), change.target.table.column(name).type)
+            value = applied(decoded(f"given.{label('new', own)}"), change.target.table.column(name).type)
             columns.append(f"{value} AS __n{place}")
         return block(
-            "SELECT m.point AS __point, m.rank AS __rank, {columns} FROM {matches}",
+            "SELECT given.point AS __point, given.rank AS __rank, {columns} FROM {matches}",
             columns=", ".join(columns),
             matches=matches_of(change.target, number=number),
         )

@@ -76,11 +76,11 @@ class Merging(merging.Merging):
         """
         rows = block(
             """
-            (SELECT m.point AS point, {old_cells}, {new_cells}, {key_cells}{image}
+            (SELECT given.point AS point, {old_cells}, {new_cells}, {key_cells}{image}
                FROM {matches}) AS moved
             """,
             old_cells=cells_of(target.columns, word="old"),
-            new_cells=", ".join("m.{0} AS {0}".format(label("new", column)) for column in target.columns),
+            new_cells=", ".join("given.{0} AS {0}".format(label("new", column)) for column in target.columns),
             key_cells=cells_of(target.key),
             image=f", {self.cells.image(target.table)} AS image" if target.images else "",
             matches=matches_of(target, number=0),
@@ -92,15 +92,15 @@ class Merging(merging.Merging):
 
     def _move(self, target: Target) -> Query:
         """Change keys in a table, whose rows were journaled by the statement before, in the same transaction."""
-        news = {column: decoded(f"m.{label('new', column)}") for column in target.columns}
+        news = {column: decoded(f"given.{label('new', column)}") for column in target.columns}
         values = ", ".join(f"{value} AS {label('value', column)}" for column, value in news.items())
         if is_indexed(target):
             rows = block(
                 """
-                WITH m AS MATERIALIZED (
+                WITH given AS MATERIALIZED (
                   {pairs}
                 )
-                SELECT m.*, {values} FROM m
+                SELECT given.*, {values} FROM given
                 """,
                 pairs=pairs_of(target, number=0),
                 values=values,
@@ -115,18 +115,18 @@ class Merging(merging.Merging):
                 values=values,
                 matches=matches_of(target, number=0),
             )
-            same_row = Query(same_key(target.key, "t", "m"))
+            same_row = Query(same_key(target.key, "t", "given"))
         return block(
             """
             UPDATE {table} AS t
                SET {assignments}
               FROM (
                 {rows}
-              ) AS m
+              ) AS given
              WHERE {same_row}
             """,
             table=self.relation(target.table.name),
-            assignments=", ".join(f"{quote(name)} = m.{label('value', name)}" for name in target.columns),
+            assignments=", ".join(f"{quote(name)} = given.{label('value', name)}" for name in target.columns),
             rows=rows,
             same_row=same_row,
         )
@@ -137,11 +137,11 @@ class Merging(merging.Merging):
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
     ) -> list[Counted]:
         source = _replacements(key, column, rows)
-        condition = f"{same_key(key, 't', 'm')} AND {encoded(f't.{quote(column)}')} IS m.{label('old', column)}"
-        old_and_new = ("m.{0} AS {0}".format(label(word, column)) for word in ("old", "new"))
+        condition = f"{same_key(key, 't', 'given')} AND {encoded(f't.{quote(column)}')} IS given.{label('old', column)}"
+        old_and_new = ("given.{0} AS {0}".format(label(word, column)) for word in ("old", "new"))
         there = block(
             """
-            (SELECT m.point AS point, {old_and_new}, {key_cells}
+            (SELECT given.point AS point, {old_and_new}, {key_cells}
                FROM {source}
               CROSS JOIN {table} AS t ON {condition}) AS moved
             """,
@@ -156,7 +156,7 @@ class Merging(merging.Merging):
             block(
                 """
                 UPDATE {table} AS t
-                   SET {column} = m.value
+                   SET {column} = given.value
                   FROM {source}
                  WHERE {condition}
                 """,
@@ -201,17 +201,17 @@ class Merging(merging.Merging):
     def _removed(self, table: Table, key: tuple[str, ...], rows: Keys, step: int) -> Query:
         images = block(
             """
-            (WITH m AS MATERIALIZED (
+            (WITH given AS MATERIALIZED (
                {rows}
              )
-             SELECT m.point AS point, {image} AS image
-               FROM m
+             SELECT given.point AS point, {image} AS image
+               FROM given
               CROSS JOIN {table} AS t ON {same_key}) AS removed
             """,
             rows=key_rows(key, rows),
             image=self.cells.image(table),
             table=self.relation(table.name),
-            same_key=same_key(key, "t", "m"),
+            same_key=same_key(key, "t", "given"),
         )
         return self._journaled_images("removed", images, table=table, step=step)
 
@@ -220,9 +220,9 @@ class Merging(merging.Merging):
         return block(
             """
             INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)
-            SELECT m.removed, m.survivor, cleanup_name({name}, %(longest)s), m.point
+            SELECT given.removed, given.survivor, cleanup_name({name}, %(longest)s), given.point
               FROM (SELECT {point} AS point, {key}, {removed} AS removed, {survivor} AS survivor
-                      FROM json_each(%(addresses)s)) AS m
+                      FROM json_each(%(addresses)s)) AS given
              CROSS JOIN {table} AS t ON {same_key}
             """,
             name=encoded(f"t.{quote(forwarding.name)}"),
@@ -231,12 +231,12 @@ class Merging(merging.Merging):
             removed=member(len(key) + 1),
             survivor=member(len(key) + 2),
             table=self.relation(table.name),
-            same_key=same_key(key, "t", "m"),
+            same_key=same_key(key, "t", "given"),
         ).bind(longest=forwarding.longest, addresses=as_json(list(addresses)))
 
 
 def _replacements(key: tuple[str, ...], column: str, rows: Sequence[Replaced]) -> Query:
-    """Return the relation ``m``: point, old and new cell, the new ``value`` and the ``raw`` values of the key."""
+    """Return the relation ``given``: point, old and new cell, the new ``value`` and the ``raw`` values of the key."""
     old, new = label("old", column), label("new", column)
     names = ["point", old, new, *(label("key", column) for column in key)]
     raw = {column: decoded(f"q.{label('key', column)}") for column in key}
@@ -249,7 +249,7 @@ def _replacements(key: tuple[str, ...], column: str, rows: Sequence[Replaced]) -
         (
           WITH q AS MATERIALIZED (SELECT {cells} FROM json_each(%(rows)s))
           SELECT q.*, {values} FROM q
-        ) AS m
+        ) AS given
         """,
         cells=", ".join(f"{member(place)} AS {name}" for place, name in enumerate(names)),
         values=", ".join(values),

@@ -84,12 +84,12 @@ class Reading(reading.Reading):
     def _rows_of_keys(self, table: Table, key: tuple[str, ...], rows: Keys) -> Query:
         return block(
             """
-            ({keys}) AS m
+            ({keys}) AS given
             CROSS JOIN {table} AS t ON {same_key}
             """,
             keys=key_rows(key, rows),
             table=self.relation(table.name),
-            same_key=same_key(key, "t", "m"),
+            same_key=same_key(key, "t", "given"),
         )
 
     def _spelling(self, key: KeyColumn, value: Any) -> str:

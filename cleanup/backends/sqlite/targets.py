@@ -1,4 +1,4 @@
-"""Which rows a change of values means: the pairs of old and new as ``m``, the rows as ``t``."""
+"""Which rows a change of values means: the pairs of old and new as ``given``, the rows as ``t``."""
 
 from collections.abc import Iterable
 
@@ -33,7 +33,7 @@ def pairs_of(target: Target, *, number: int | str) -> Query:
 
 
 def matches_of(target: Target, *, number: int | str) -> Query:
-    """Return the join of the pairs ``m`` with the target's rows ``t`` that hold one of the old values.
+    """Return the join of the pairs ``given`` with the target's rows ``t`` that hold one of the old values.
 
     By the index on the column if there is one; otherwise the table is read once, and the pairs by an index that SQLite
     makes for the statement, which it can only if the column's affinity is out of the way.
@@ -41,11 +41,11 @@ def matches_of(target: Target, *, number: int | str) -> Query:
     pairs = block(
         """
         (
-          WITH m AS MATERIALIZED (
+          WITH given AS MATERIALIZED (
             {pairs}
           )
-          SELECT * FROM m
-        ) AS m
+          SELECT * FROM given
+        ) AS given
         """,
         pairs=pairs_of(target, number=number),
     )
@@ -76,7 +76,7 @@ def condition_of(target: Target, *, number: int | str) -> Query:
     """Return the condition of the rows to change."""
     plus = "" if is_indexed(target) else "+"
     parts: list[str | Query] = [
-        f"{plus}t.{quote(column)} = m.{label('held', column)} COLLATE BINARY" for column in target.columns
+        f"{plus}t.{quote(column)} = given.{label('held', column)} COLLATE BINARY" for column in target.columns
     ]
     if target.condition:
         parts.append(target.condition.sql("t", vendor="sqlite", name=f"kind_{number}"))

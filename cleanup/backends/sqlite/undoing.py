@@ -63,13 +63,13 @@ class Undoing(undoing.Undoing):
               FROM (
                 WITH {verdicts}
                 SELECT * FROM verdicts WHERE verdict = 'restore'
-              ) AS m
+              ) AS j
              WHERE {same_row}
             """,
             table=self.relation(target.table.name),
-            assignments=", ".join(f"{quote(column)} = m.{label('value', column)}" for column in target.columns),
+            assignments=", ".join(f"{quote(column)} = j.{label('value', column)}" for column in target.columns),
             verdicts=verdicts,
-            same_row=same_key(target.key, "t", "m"),
+            same_row=same_key(target.key, "t", "j"),
         )
 
     def _judged(self, target: UndoTarget, *, points: Sequence[int], step: int) -> Query:

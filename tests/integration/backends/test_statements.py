@@ -913,7 +913,7 @@ class TestSqliteValues:
         target = bench.target("many", "folder", bench.pair(point, "f1", "f2"), bench.pair(point, "f3", "f4"))
         execute(bench.alias, "INSERT INTO many (folder) VALUES ('f1')")
         plans = bench.plans(lambda: bench.move(target))
-        assert all(any("SEARCH m USING AUTOMATIC" in line for line in plan) for plan in plans if "SCAN t" in plan)
+        assert all(any("SEARCH given USING AUTOMATIC" in line for line in plan) for plan in plans if "SCAN t" in plan)
         assert sum("SCAN t" in plan for plan in plans) == 2
 
     def test_undo_finds_rows_by_their_key(self, bench):

@@ -10,29 +10,29 @@ SELECT g.point, 'moved', %(step)s, %(table)s, sum(g.row_count),
        NULL
   FROM (SELECT point, chunk, old_folder_id, new_folder_id, count(*) AS row_count, json_group_array(key_id) AS key_id
           FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY old_folder_id, new_folder_id) - 1) / 1000 AS chunk
-                  FROM (SELECT m.point AS point, cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) AS old_folder_id, m.new_folder_id AS new_folder_id, cleanup_encode(typeof(t."id"), CASE typeof(t."id") WHEN 'text' THEN CAST(t."id" AS BLOB) ELSE t."id" END) AS key_id
+                  FROM (SELECT given.point AS point, cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) AS old_folder_id, given.new_folder_id AS new_folder_id, cleanup_encode(typeof(t."id"), CASE typeof(t."id") WHEN 'text' THEN CAST(t."id" AS BLOB) ELSE t."id" END) AS key_id
                      FROM (
-                       WITH m AS MATERIALIZED (
+                       WITH given AS MATERIALIZED (
                          SELECT q.*, (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(q.old_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(q.old_folder_id) AS TEXT) ELSE cleanup_decode(q.old_folder_id) END AS a)) AS held_folder_id
                            FROM (SELECT json_extract(value, '$[0]') AS point, json_extract(value, '$[1]') AS rank, json_extract(value, '$[2]') AS old_folder_id, json_extract(value, '$[3]') AS new_folder_id
                                    FROM json_each(%(pairs_0)s)) AS q
                        )
-                       SELECT * FROM m
-                     ) AS m
+                       SELECT * FROM given
+                     ) AS given
                      CROSS JOIN "main"."files" AS t
-                     ON t."folder_id" = m.held_folder_id COLLATE BINARY) AS moved) AS numbered
+                     ON t."folder_id" = given.held_folder_id COLLATE BINARY) AS moved) AS numbered
          GROUP BY point, chunk, old_folder_id, new_folder_id) AS g
  GROUP BY g.point, g.chunk
 RETURNING point_id, row_count;
 
 UPDATE "main"."files" AS t
-   SET "folder_id" = m.value_folder_id
+   SET "folder_id" = given.value_folder_id
   FROM (
-    WITH m AS MATERIALIZED (
+    WITH given AS MATERIALIZED (
       SELECT q.*, (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(q.old_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(q.old_folder_id) AS TEXT) ELSE cleanup_decode(q.old_folder_id) END AS a)) AS held_folder_id
         FROM (SELECT json_extract(value, '$[0]') AS point, json_extract(value, '$[1]') AS rank, json_extract(value, '$[2]') AS old_folder_id, json_extract(value, '$[3]') AS new_folder_id
                 FROM json_each(%(pairs_0)s)) AS q
     )
-    SELECT m.*, CASE substr(m.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(m.new_folder_id) AS TEXT) ELSE cleanup_decode(m.new_folder_id) END AS value_folder_id FROM m
-  ) AS m
- WHERE t."folder_id" = m.held_folder_id COLLATE BINARY;
+    SELECT given.*, CASE substr(given.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(given.new_folder_id) AS TEXT) ELSE cleanup_decode(given.new_folder_id) END AS value_folder_id FROM given
+  ) AS given
+ WHERE t."folder_id" = given.held_folder_id COLLATE BINARY;

@@ -6,9 +6,9 @@
 WITH deleted AS (
     -- Each row leaves with its image, an array of the texts of its columns.
     DELETE FROM "public"."labels" AS t
-     USING unnest(%(point)s::bigint[], %(key_folder)s::text[], %(key_name)s::text[]) AS m(point, key_folder, key_name)
-     WHERE t."folder" = m.key_folder::uuid AND t."name" = m.key_name::text
-    RETURNING m.*, to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS image
+     USING unnest(%(point)s::bigint[], %(key_folder)s::text[], %(key_name)s::text[]) AS given(point, key_folder, key_name)
+     WHERE t."folder" = given.key_folder::uuid AND t."name" = given.key_name::text
+    RETURNING given.*, to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS image
 )
 INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
 SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text

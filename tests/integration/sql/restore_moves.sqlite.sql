@@ -33,7 +33,7 @@ SELECT point, verdict, 1, json_array(key_id), json_array(new_folder_id)
  WHERE verdict NOT IN ('restore', 'same');
 
 UPDATE "main"."files" AS t
-   SET "folder_id" = m.value_folder_id
+   SET "folder_id" = j.value_folder_id
   FROM (
     WITH changes AS MATERIALIZED (
         -- Each change: the old and the new cells, the old value to give back, the new cell as the column keeps
@@ -59,5 +59,5 @@ UPDATE "main"."files" AS t
           LEFT JOIN "main"."files" AS t ON t."id" = j.raw_id
     )
     SELECT * FROM verdicts WHERE verdict = 'restore'
-  ) AS m
- WHERE t."id" = m.raw_id;
+  ) AS j
+ WHERE t."id" = j.raw_id;
