@@ -17,7 +17,7 @@ from cleanup.models.operations import (
     StructureLock,
     Verification,
 )
-from cleanup.models.requests import RequestKey
+from cleanup.models.requests import IdempotencyKey
 
 __all__ = [
     "Alert",
@@ -30,10 +30,10 @@ __all__ = [
     "Folder",
     "Heartbeat",
     "Hold",
+    "IdempotencyKey",
     "JobLease",
     "QueuedApplication",
     "RemovedFolder",
-    "RequestKey",
     "Result",
     "RollbackPoint",
     "Run",

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from cleanup.models.operations import Run
 
 
-class RequestKey(models.Model):
+class IdempotencyKey(models.Model):
     """An Idempotency-Key, and the answer to the request with it; the key of a run goes with the run."""
 
     id = models.BigAutoField(primary_key=True)
@@ -15,14 +15,14 @@ class RequestKey(models.Model):
     key = models.CharField(max_length=255)
     digest = models.CharField(max_length=64)
     """Of the request: the same key with another request is a mistake."""
-    run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="request_keys")
+    run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="idempotency_keys")
     answer = models.TextField(null=True)
     """As it is sent again, without secrets; None while the request is at work."""
     created_at = models.DateTimeField(db_default=Now())
     """Set again by the request that takes over from one whose process has died."""
 
     class Meta:
-        verbose_name = "request key"
+        verbose_name = "idempotency key"
         constraints = [models.UniqueConstraint(fields=["account", "key"], name="cleanup_requestkey_once")]
 
     def __str__(self) -> str:

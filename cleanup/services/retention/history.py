@@ -16,8 +16,8 @@ from cleanup import conf
 from cleanup.models import (
     ConsistencyCheck,
     Finding,
+    IdempotencyKey,
     JobLease,
-    RequestKey,
     Result,
     RollbackPoint,
     Run,
@@ -40,7 +40,7 @@ def purge(*, using: str, preview: bool, now: datetime) -> JSON:
     """Remove history that ended ``CLEANUP_HISTORY_DAYS`` before ``now``; a preview only counts it."""
     before = now - timedelta(days=conf.history_days())
     found = _old(using, before)
-    keys = RequestKey.objects.using(using).filter(created_at__lte=now - timedelta(days=KEY_DAYS))
+    keys = IdempotencyKey.objects.using(using).filter(created_at__lte=now - timedelta(days=KEY_DAYS))
     counts: JSON = {"before": before.isoformat()} | {name: rows.count() for name, rows in found.items()}
     counts["request_keys"] = keys.count()
     if preview:

@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import InProgress, KeyReused
-from cleanup.models import RequestKey, Run
+from cleanup.models import IdempotencyKey, Run
 from cleanup.services.concurrency.retry import retry_lock_conflicts
 from cleanup.services.runs import lifecycle
 
@@ -89,7 +89,7 @@ def claimed_with(asked: Asked[T], start: Callable[[], Run], act: Callable[[Run],
     return _claimed(asked, lambda row: act(row.run or start()), using=using, start=start)
 
 
-def _claimed(asked: Asked[T], act: Callable[[RequestKey], T], *, using: str, start: Callable[[], Run] | None) -> T:
+def _claimed(asked: Asked[T], act: Callable[[IdempotencyKey], T], *, using: str, start: Callable[[], Run] | None) -> T:
     with pinning(using=using):
         row = _claim(asked, using=using, start=start)
         if row.answer is not None:
@@ -99,14 +99,14 @@ def _claimed(asked: Asked[T], act: Callable[[RequestKey], T], *, using: str, sta
         except Exception:
             _free(row, using=using)
             raise
-        RequestKey.objects.using(using).filter(pk=row.pk).update(answer=asked.write(answer))
+        IdempotencyKey.objects.using(using).filter(pk=row.pk).update(answer=asked.write(answer))
         return answer
 
 
-def _claim(asked: Asked[T], *, using: str, start: Callable[[], Run] | None) -> RequestKey:
+def _claim(asked: Asked[T], *, using: str, start: Callable[[], Run] | None) -> IdempotencyKey:
     """Return the row of the key: with an answer, or ours to answer. Raises KeyReused and InProgress."""
 
-    def attempt() -> RequestKey | None:
+    def attempt() -> IdempotencyKey | None:
         with transaction.atomic(using=using):
             row = _insert(asked, using=using)
             if row is not None and start is not None:
@@ -127,41 +127,41 @@ def _claim(asked: Asked[T], *, using: str, start: Callable[[], Run] | None) -> R
         time.sleep(_LOOK_EVERY.total_seconds())
 
 
-def _insert(asked: Asked[T], *, using: str) -> RequestKey | None:
+def _insert(asked: Asked[T], *, using: str) -> IdempotencyKey | None:
     """Write the key down; return None where it is there already. Waits for the transaction that writes it."""
     try:
         with transaction.atomic(using=using):
-            return RequestKey.objects.using(using).create(account=asked.account, key=asked.key, digest=asked.digest)
+            return IdempotencyKey.objects.using(using).create(account=asked.account, key=asked.key, digest=asked.digest)
     except IntegrityError:
         return None
 
 
-def _find(asked: Asked[T], *, using: str) -> RequestKey | None:
+def _find(asked: Asked[T], *, using: str) -> IdempotencyKey | None:
     """Return the row of the key; None where it was given up meanwhile. Raises KeyReused."""
-    keys = RequestKey.objects.using(using).select_related("run")
+    keys = IdempotencyKey.objects.using(using).select_related("run")
     row = keys.filter(account=asked.account, key=asked.key).first()
     if row is not None and row.digest != asked.digest:
         raise KeyReused
     return row
 
 
-def _answer_of(row: RequestKey, asked: Asked[T]) -> T:
+def _answer_of(row: IdempotencyKey, asked: Asked[T]) -> T:
     if row.answer is None:
         raise InProgress
     return asked.read(row.answer)
 
 
-def _take_over(row: RequestKey, *, using: str) -> bool:
+def _take_over(row: IdempotencyKey, *, using: str) -> bool:
     """Make the key ours, where the process that had it is gone: one of those who try it gets it."""
     if row.run is not None and lifecycle.alive(using=using, run=row.run):
         return False
     lease = LEASE if row.run is None else LEASE_WITH_RUN
-    rows = RequestKey.objects.using(using).filter(pk=row.pk, answer=None, created_at__lte=Now() - lease)
+    rows = IdempotencyKey.objects.using(using).filter(pk=row.pk, answer=None, created_at__lte=Now() - lease)
     return bool(rows.update(created_at=Now()))
 
 
-def _free(row: RequestKey, *, using: str) -> None:
+def _free(row: IdempotencyKey, *, using: str) -> None:
     """Give the key up after a failure, unless its run can still go on."""
     over = Q(run=None) | Q(run__status__in=Run.OVER)
     with suppress(DatabaseError, InterfaceError):  # it must not hide what has failed
-        RequestKey.objects.using(using).filter(over, pk=row.pk, answer=None).delete()
+        IdempotencyKey.objects.using(using).filter(over, pk=row.pk, answer=None).delete()

@@ -10,7 +10,7 @@ from django.db import connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cleanup.models import Alert, Heartbeat, RequestKey, RollbackPoint, Run
+from cleanup.models import Alert, Heartbeat, IdempotencyKey, RollbackPoint, Run
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from cleanup.services.background import clusters
 from cleanup.services.runs import idempotency
@@ -199,11 +199,11 @@ class TestAKey:
     def test_does_not_keep_a_token(self, caller, service, served):
         first, second = (caller.post("tokens", **KEY).json() for _ in range(2))
         assert (second["token_id"], second["token"]) == (first["token_id"], None)
-        assert first["token"] not in RequestKey.objects.using(served).get().answer
+        assert first["token"] not in IdempotencyKey.objects.using(served).get().answer
 
     def test_is_purged_after_a_week(self, caller, service, loan, served):
         caller.post("unfreeze", **KEY)
-        keys = RequestKey.objects.using(served)
+        keys = IdempotencyKey.objects.using(served)
         keys.update(created_at=timezone.now() - timedelta(days=6))
         service.purge()
         assert keys.exists()
@@ -263,7 +263,7 @@ def dies(*args: object, **kwargs: object) -> None:
 
 def elapse(using: str) -> None:
     """Have the time pass for which the first request is taken to be at work."""
-    RequestKey.objects.using(using).update(created_at=Now() - idempotency.LEASE)
+    IdempotencyKey.objects.using(using).update(created_at=Now() - idempotency.LEASE)
 
 
 def die(monkeypatch, where: str, send: Callable[[], object]) -> None:

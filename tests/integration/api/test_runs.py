@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from cleanup.models import Heartbeat, RequestKey, Result, Run
+from cleanup.models import Heartbeat, IdempotencyKey, Result, Run
 from cleanup.permissions import Permission
 from cleanup.services.background import clusters
 from tests.support.model_roles import Application
@@ -175,7 +175,7 @@ class TestIdempotencyKey:
             thread.join()
         assert {answer.status_code for answer in answers} == {202}
         assert len({answer.json()["run_id"] for answer in answers}) == 1
-        assert RequestKey.objects.using(served).count() == 1
+        assert IdempotencyKey.objects.using(served).count() == 1
 
 
 class TestRollbackOfARun:
