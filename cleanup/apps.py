@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.db import connections, router
+from django.db.migrations.loader import MigrationLoader
 from django.db.models.signals import post_migrate, pre_migrate
 
 from cleanup import conf
@@ -44,10 +45,16 @@ class CleanupConfig(AppConfig):
 
 
 def _install(*, using: str, **_: Any) -> None:
-    """Install the schedules in a database that has the tables for them."""
+    """Install the schedules in a database that has the tables for them, as the models know them."""
     from cleanup.models import Schedule  # noqa: PLC0415  # as above
     from cleanup.services.automation import service  # noqa: PLC0415
 
     is_here = router.allow_migrate_model(using, Schedule)
-    if is_here and Schedule._meta.db_table in connections[using].introspection.table_names():
+    if is_here and _is_migrated(using) and Schedule._meta.db_table in connections[using].introspection.table_names():
         service.install(using=using)
+
+
+def _is_migrated(using: str) -> bool:
+    """Return whether every migration of this app is applied, rather than some up to the one that was asked for."""
+    loader = MigrationLoader(connections[using], ignore_no_migrations=True)
+    return set(loader.graph.leaf_nodes("cleanup")) <= set(loader.applied_migrations)

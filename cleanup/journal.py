@@ -1,14 +1,15 @@
-"""Snapshot rows: what they say, in which order they are written and undone, and the layout they are read by.
+"""Snapshot rows: what they say, in which order they are written and undone, and the snapshot schema they are read by.
 
-Invariants: a point's rows are written in the transaction that changes the rows they describe; the layout names every
-table, column and type that they need, so that an old journal can be read, or refused by name, under a newer schema.
+Invariants: a point's rows are written in the transaction that changes the rows they describe; the snapshot schema names
+every table, column and type that they need, so that an old journal can be read, or refused by name, under a newer
+schema.
 
-Note [Form of the journal]. A layout is a JSON document: ``format`` (this module's FORMAT_VERSION), ``encoding`` of the
-cells (see Note [Cells] in backends.changes), ``tables``: label -> ``schema``, ``name``, ``key`` (columns), ``columns``
-([name, type] of every stored column, generated ones left out), ``numbers`` of those columns in the table, ``oid``,
-``definitions`` of types of the host's own by column (these three are missing where an older version wrote), and
-``steps``: step -> ``kind`` (moved or removed) and
-``targets`` (label, columns, folder columns). A snapshot row belongs to a step and a table:
+Note [Form of the journal]. A snapshot schema is a JSON document: ``format`` (this module's FORMAT_VERSION),
+``encoding`` of the cells (see Note [Cells] in backends.changes), ``tables``: label -> ``schema``, ``name``, ``key``
+(columns), ``columns`` ([name, type] of every stored column, generated ones left out), ``numbers`` of those columns in
+the table, ``oid``, ``definitions`` of types of the host's own by column (these three are missing where an older version
+wrote), and ``steps``: step -> ``kind`` (moved or removed) and ``targets`` (label, columns, folder columns). A snapshot
+row belongs to a step and a table:
 
 - moved: ``changes`` [{"from": [old cells], "to": [new cells], "keys": [[first key cell of each row], ...]}, ...], the
   cells in the order of the target's columns and the table's key, the keys as before the change; at most a thousand rows
@@ -17,7 +18,7 @@ cells (see Note [Cells] in backends.changes), ``tables``: label -> ``schema``, `
   row, for people to look at (SQLite: null for after). Format 1 had one change a snapshot row: ``changes`` {column:
   [old, new]} and ``keys`` {key column: [cell of each row]}; it can be undone still.
   A step whose targets copy no column of folders gives rows that would collide another name or number.
-- removed: ``images`` [[cell of each of the layout's columns], ...].
+- removed: ``images`` [[cell of each of the snapshot schema's columns], ...].
 - structure: as removed, but nothing was removed: what a point taken by hand has seen.
 
 Undo goes through the steps from the last to the first: folders come back first, then moves are undone, then rows that
@@ -49,7 +50,7 @@ from cleanup.backends.refusals import Refusal, attempted
 from cleanup.backends.retyping import alterations
 from cleanup.exceptions import UnreadableJournal
 from cleanup.folder_tables import FolderTables
-from cleanup.models import SnapshotLayout, SnapshotRow
+from cleanup.models import SnapshotRow, SnapshotSchema
 from cleanup.piecemeal import JournaledRow, Needs, missing, restore_piecemeal
 from cleanup.references import Reference, ReferenceMap
 
@@ -100,17 +101,17 @@ def row_key(table: Table) -> tuple[str, ...]:
     return table.row_key or ()
 
 
-def write_layout(*, using: str, backend: Database, references: ReferenceMap, mapped: FolderTables) -> SnapshotLayout:
-    """Return the stored layout of the tables as they are now, writing it if it is new."""
+def write_schema(*, using: str, backend: Database, references: ReferenceMap, mapped: FolderTables) -> SnapshotSchema:
+    """Return the stored snapshot schema of the tables as they are now, writing it if it is new."""
     document = _document(backend, references, mapped)
-    layout, _ = SnapshotLayout.objects.using(using).get_or_create(
+    schema, _ = SnapshotSchema.objects.using(using).get_or_create(
         digest=_digest(document), defaults={"format_version": FORMAT_VERSION, "document": document}
     )
-    return layout
+    return schema
 
 
-def layout_digest(*, backend: Database, references: ReferenceMap, mapped: FolderTables) -> str:
-    """Return the digest of the layout of the tables as they are now."""
+def schema_digest(*, backend: Database, references: ReferenceMap, mapped: FolderTables) -> str:
+    """Return the digest of the snapshot schema of the tables as they are now."""
     return _digest(_document(backend, references, mapped))
 
 
@@ -159,13 +160,13 @@ class Undone:
 
 
 class Reader:
-    """Reads and undoes the points of one layout against the tables as they are now."""
+    """Reads and undoes the points of one snapshot schema against the tables as they are now."""
 
-    def __init__(self, *, layout: SnapshotLayout, backend: Database, rollback_id: Any) -> None:
-        """Take a layout. Raises UnreadableJournal for a foreign format or encoding."""
+    def __init__(self, *, schema: SnapshotSchema, backend: Database, rollback_id: Any) -> None:
+        """Take a snapshot schema. Raises UnreadableJournal for a foreign format or encoding."""
         self.backend = backend
         self.rollback_id = rollback_id
-        document = json.loads(layout.document)
+        document = json.loads(schema.document)
         if document["format"] > FORMAT_VERSION:
             raise self._unreadable(f"its format {document['format']} is newer than this program's {FORMAT_VERSION}.")
         if document["encoding"] != backend.cells.encoding:
@@ -185,11 +186,11 @@ class Reader:
         return UnreadableJournal(rollback_id=self.rollback_id, problem=problem)
 
     def kind(self, step: int) -> str:
-        """Return what a step did: ``moved`` or ``removed``; empty for a step that the layout does not know."""
+        """Return what a step did: ``moved`` or ``removed``; empty for a step that the snapshot schema does not know."""
         return next((kind for number, kind, _ in self._steps if number == step), "")
 
     def label(self, name: TableName) -> str:
-        """Return what the layout calls a table; older ones did not quote what holds a dot."""
+        """Return what the snapshot schema calls a table; older ones did not quote what holds a dot."""
         return self._labels.get(name, str(name))
 
     def _written_as(self, label: str) -> str:
@@ -200,12 +201,12 @@ class Reader:
         return replace(table, label=self.label(table.name))
 
     def table_name(self, label: str) -> TableName:
-        """Return the table that a label of the layout means."""
+        """Return the table that a label of the snapshot schema means."""
         entry = self._tables[label]
         return TableName(entry["schema"], entry["name"])
 
     def table(self, label: str) -> Table:
-        """Return the table that a label of the layout means as it was, as far as the layout says."""
+        """Return the table that a label of the snapshot schema means as it was, as far as the snapshot schema says."""
         entry = self._tables[label]
         numbers, definitions = entry.get("numbers"), entry.get("definitions", {})
         columns = [
@@ -240,7 +241,7 @@ class Reader:
         return [own for table, own, _ in targets if table == label]
 
     def tables(self) -> set[TableName]:
-        """Return all tables of the layout."""
+        """Return all tables of the snapshot schema."""
         return {self.table_name(label) for label in self._tables}
 
     def columns(self, label: str) -> list[str]:

@@ -15,7 +15,7 @@ class Cells(ABC):
     """One connection's cells."""
 
     encoding: ClassVar[str]
-    """Names the form of the cells in a layout."""
+    """Names the form of the cells in a snapshot schema."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection

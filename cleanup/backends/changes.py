@@ -133,7 +133,7 @@ class Returned:
 
     step: int
     columns: Sequence[str]
-    """The layout's, in its order."""
+    """The snapshot schema's, in its order."""
     identity: tuple[str, ...]
     """The columns by which a row is the one it was."""
 
@@ -185,7 +185,7 @@ class Images:
 
     table: Table
     columns: Sequence[str]
-    """The layout's, in its order."""
+    """The snapshot schema's, in its order."""
     key: tuple[str, ...]
     points: Sequence[int]
     step: int | None

@@ -12,8 +12,8 @@ from cleanup.models.operations import (
     Result,
     RollbackPoint,
     Run,
-    SnapshotLayout,
     SnapshotRow,
+    SnapshotSchema,
     StructureLock,
     Verification,
 )
@@ -39,8 +39,8 @@ __all__ = [
     "Run",
     "Schedule",
     "ScheduledRun",
-    "SnapshotLayout",
     "SnapshotRow",
+    "SnapshotSchema",
     "StructureLock",
     "Verification",
 ]

@@ -360,7 +360,7 @@ class Result(models.Model):
         return f"{self.application_key}: {self.status}"
 
 
-class SnapshotLayout(models.Model):
+class SnapshotSchema(models.Model):
     """The tables' columns, types and keys as they were, and the format, shared by the points written under them."""
 
     digest = models.CharField(primary_key=True, max_length=64)
@@ -370,7 +370,7 @@ class SnapshotLayout(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        verbose_name = "snapshot layout"
+        verbose_name = "snapshot schema"
 
     def __str__(self) -> str:
         return self.digest[:12]
@@ -394,7 +394,7 @@ class RollbackPoint(models.Model):
     kind = models.CharField(max_length=16, choices=Kind)
     status = models.CharField(max_length=16, choices=Status, default=Status.LIVE)
     run = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="points")
-    layout = models.ForeignKey(SnapshotLayout, models.PROTECT, related_name="points")
+    schema = models.ForeignKey(SnapshotSchema, models.PROTECT, related_name="points")
     created_at = models.DateTimeField(db_default=Now())
     created_by = models.CharField(max_length=255, blank=True)
     reason = models.TextField(blank=True)
@@ -438,14 +438,14 @@ class SnapshotRow(models.Model):
     step = models.PositiveSmallIntegerField()
     """Order of writing within the point; undone in the opposite order."""
     table = models.CharField(max_length=130)
-    """As the layout names it."""
+    """As the snapshot schema names it."""
     row_count = models.PositiveIntegerField()
     changes = models.TextField(null=True, blank=True)
     """Moved: JSON; see the note on the journal's form in ``cleanup.journal``."""
     keys = models.TextField(null=True, blank=True)
     """Moved, in the first format alone: JSON, key column -> the rows' values before the change."""
     images = models.TextField(null=True, blank=True)
-    """Removed, structure: JSON, one array per row, values in the layout's column order."""
+    """Removed, structure: JSON, one array per row, values in the snapshot schema's column order."""
 
     class Meta:
         verbose_name = "entry of an undo record"

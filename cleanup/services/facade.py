@@ -629,7 +629,7 @@ class DatabaseCleanupService:
                 return retry_lock_conflicts(preview, using=self.using)
             except exceptions.SharedRows as error:
                 known = [one.sequence for one in points]
-                others = self._live(source).select_related("layout") if source else RollbackPoint.objects.none()
+                others = self._live(source).select_related("schema") if source else RollbackPoint.objects.none()
                 found = list(others.filter(sequence__in=error.later).exclude(sequence__in=known))
                 if not found:
                     raise
@@ -805,8 +805,8 @@ class DatabaseCleanupService:
 
 
 def _in_pages(points: QuerySet[RollbackPoint]) -> Iterator[RollbackPoint]:
-    """Yield points with their layouts, in the order of writing."""
-    ordered, after = points.select_related("layout").order_by("sequence"), 0
+    """Yield points with their snapshot schemas, in the order of writing."""
+    ordered, after = points.select_related("schema").order_by("sequence"), 0
     while page := list(ordered.filter(sequence__gt=after)[:PAGE]):
         yield from page
         after = page[-1].sequence

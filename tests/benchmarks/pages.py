@@ -18,7 +18,7 @@ MOST_MS, MOST_QUERIES = 300, 15
 
 _HISTORY = (
     """
-    INSERT INTO cleanup_snapshotlayout (digest, format_version, document) VALUES ('bench', 2, '{}')
+    INSERT INTO cleanup_snapshotschema (digest, format_version, document) VALUES ('bench', 2, '{}')
     """,
     """
     INSERT INTO cleanup_run (id, kind, status, status_reason, takes_slot, correlation_id, started_by, started_how,
@@ -35,7 +35,7 @@ _HISTORY = (
     SELECT id, row_number() OVER (ORDER BY created_at) - 1 AS n FROM cleanup_run
     """,
     """
-    INSERT INTO cleanup_rollbackpoint (id, application_key, kind, status, run_id, layout_id, created_at, created_by,
+    INSERT INTO cleanup_rollbackpoint (id, application_key, kind, status, run_id, schema_id, created_at, created_by,
         reason, expires_at, ended_by, ended_reason, outcome)
     SELECT gen_random_uuid(), md5((p.n %% %(applications)s)::text)::uuid::text, 'cleanup',
         CASE WHEN p.n %% 1000 = 0 THEN 'rolled_back' ELSE 'live' END, r.id, 'bench', now(), '', '',

@@ -1,4 +1,4 @@
-"""The journal's own rules: how steps are numbered, and what a reader tells of what a layout says."""
+"""The journal's own rules: how steps are numbered, and what a reader tells of what a snapshot schema says."""
 
 import json
 import uuid
@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from cleanup import backends, journal
-from cleanup.models import RollbackPoint, SnapshotLayout, SnapshotRow
+from cleanup.models import RollbackPoint, SnapshotRow, SnapshotSchema
 from cleanup.references import discover
 
 #: Two tables whose keys are of each other, and so change in one step.
@@ -25,7 +25,7 @@ DOCUMENT = {
 
 class TestStepsOf:
     def test_are_numbered_from_one_without_a_gap(self, database):
-        # A layout is undone by these numbers from the last to the first, and 0 is that of points taken by hand.
+        # Steps are undone by these numbers from the last to the first, and 0 is that of points taken by hand.
         steps = journal.steps_of(discover(using=database))
         assert [step.number for step in steps] == list(range(1, len(steps) + 1))
         assert journal.STRUCTURE_STEP == 0
@@ -45,10 +45,10 @@ class TestReader:
     @pytest.fixture
     def point(self, database):
         document = json.dumps(DOCUMENT | {"encoding": backends.database(using=database).cells.encoding})
-        layout = SnapshotLayout.objects.using(database).create(digest="d", format_version=2, document=document)
+        schema = SnapshotSchema.objects.using(database).create(digest="d", format_version=2, document=document)
         now = timezone.now()
         return RollbackPoint.objects.using(database).create(
-            application_key="a", kind="cleanup", layout=layout, created_at=now, expires_at=now
+            application_key="a", kind="cleanup", schema=schema, created_at=now, expires_at=now
         )
 
     def test_tells_the_rows_of_one_of_the_tables_that_changed_in_one_step(self, database, point):
@@ -58,7 +58,7 @@ class TestReader:
                 point=point, kind="moved", step=1, table=table, row_count=len(keys), changes=json.dumps(changes)
             )
         reader = journal.Reader(
-            layout=point.layout, backend=backends.database(using=database), rollback_id=uuid.uuid4()
+            schema=point.schema, backend=backends.database(using=database), rollback_id=uuid.uuid4()
         )
         moved, removed = reader.before(using=database, points=[point.sequence], label="folders", column="parent_id")
         assert (moved, removed) == ({"one": "old", "two": "old"}, [])

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 
-from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
+from cleanup.models import RemovedFolder, RollbackPoint, SnapshotRow, SnapshotSchema
 from cleanup.services import DatabaseCleanupService
 from tests.hostapp.models import Bookmark, Tag
 from tests.support.trees import tree
@@ -38,7 +38,7 @@ def write(version: int, using: str) -> None:
         "application": made.application,
         "before": before,
         "after": tables(using),
-        "layout": SnapshotLayout.objects.using(using).values("digest", "format_version", "document").get(),
+        "schema": SnapshotSchema.objects.using(using).values("digest", "format_version", "document").get(),
         "point": {"id": str(point.id), "kind": point.kind},
         "rows": list(
             SnapshotRow.objects.using(using)
@@ -80,9 +80,9 @@ def load(version: int, using: str) -> dict[str, Any]:
                 cursor.execute(
                     f'INSERT INTO "{table}" ({columns}) VALUES ({", ".join(["%s"] * len(row))})', list(row.values())
                 )
-    layout = SnapshotLayout.objects.using(using).create(**text["layout"])
+    schema = SnapshotSchema.objects.using(using).create(**text["schema"])
     point = RollbackPoint.objects.using(using).create(
-        **text["point"], application_key=text["application"], layout=layout, expires_at=FAR
+        **text["point"], application_key=text["application"], schema=schema, expires_at=FAR
     )
     SnapshotRow.objects.using(using).bulk_create(SnapshotRow(point=point, **row) for row in text["rows"])
     RemovedFolder.objects.using(using).bulk_create(RemovedFolder(point=point, **row) for row in text["removed"])

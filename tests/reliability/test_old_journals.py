@@ -27,7 +27,7 @@ class TestJournalOfFormat:
             assert version == FORMAT_VERSION, "only the version that writes a format can write its journal down"
             journals.write(version, database)
             pytest.fail(f"{path.name} was written: commit it, and never change it")
-        assert journals.load(version, database)["layout"]["format_version"] == version
+        assert journals.load(version, database)["schema"]["format_version"] == version
 
     def test_is_rolled_back_exactly(self, database, version):
         text = journals.load(version, database)

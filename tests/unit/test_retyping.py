@@ -110,7 +110,7 @@ class TestAlterations:
         now = described(Column("z", "text", number=1), oid=oid)
         assert changed(then, now) == ["column folders.a is named z now; rename it back"]
 
-    def test_tells_that_a_column_of_an_old_layout_is_gone(self):
+    def test_tells_that_a_column_of_an_old_snapshot_schema_is_gone(self):
         then, now = described(Column("a", "text")), described(Column("z", "text", number=1))
         assert changed(then, now) == ["column folders.a is gone or was renamed"]
 
@@ -126,7 +126,7 @@ class TestAlterations:
             ('[["x", "integer"]]', '[["y", "integer"]]', False),
             ("integer", "bigint", True),
             ("integer", "text", False),
-            ("", '["new"]', True),  # an old layout does not say
+            ("", '["new"]', True),  # an old snapshot schema does not say
         ],
     )
     def test_compares_what_types_consist_of(self, before, after, same):

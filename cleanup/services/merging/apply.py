@@ -19,7 +19,7 @@ from cleanup import conf, journal
 from cleanup.backends.bulk_insert import insert_each
 from cleanup.backends.changes import Counted, Forwarding, Keys
 from cleanup.exceptions import ProofFailed
-from cleanup.models import RollbackPoint, Run, SnapshotLayout
+from cleanup.models import RollbackPoint, Run, SnapshotSchema
 from cleanup.models.operations import NAME_LENGTH
 from cleanup.planning import Plan, plan_merge
 from cleanup.services.concurrency.pipeline import PipelineSlot
@@ -79,7 +79,7 @@ class Merger:
         self,
         decisions: Sequence[MergeDecision],
         *,
-        layout: SnapshotLayout,
+        schema: SnapshotSchema,
         run: Run | None,
         created_by: str,
         now: datetime,
@@ -90,7 +90,7 @@ class Merger:
         The slot, which has been entered, ends when nothing is left but to check. Raises CountMismatch, ProofFailed and
         database errors, upon which the caller's transaction must be undone.
         """
-        points = self._write_points(decisions, layout=layout, run=run, created_by=created_by, now=now)
+        points = self._write_points(decisions, schema=schema, run=run, created_by=created_by, now=now)
         sequences = {place: point.sequence for place, point in points.items()}
         merge = _Merge(
             going_ahead={place: decisions[place] for place in sorted(points)},
@@ -115,7 +115,7 @@ class Merger:
         self,
         decisions: Sequence[MergeDecision],
         *,
-        layout: SnapshotLayout,
+        schema: SnapshotSchema,
         run: Run | None,
         created_by: str,
         now: datetime,
@@ -136,7 +136,7 @@ class Merger:
             {
                 "kind": RollbackPoint.Kind.CLEANUP,
                 "run": run.pk if run else None,
-                "layout": layout.pk,
+                "schema": schema.pk,
                 "created_at": now,
                 "created_by": created_by,
                 "expires_at": now + timedelta(days=conf.rollback_days()),

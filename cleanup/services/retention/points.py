@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
 
-from cleanup.models import RollbackPoint, Run, SnapshotLayout, SnapshotRow, StructureLock
+from cleanup.models import RollbackPoint, Run, SnapshotRow, SnapshotSchema, StructureLock
 from cleanup.services.results import JSON
 
 #: Points looked at together.
@@ -21,7 +21,7 @@ POINTS_PER_PAGE = 100
 #: Snapshot rows deleted in one transaction, unless a single point has more.
 ROWS_PER_TRANSACTION = 1000
 
-#: No run and no transaction is as old: a run writes its layout some time before the first point that needs it.
+#: No run and no transaction is as old: a run writes its snapshot schema some time before the first point that needs it.
 _GRACE = timedelta(days=1)
 
 _REASON = "expired"
@@ -46,7 +46,7 @@ def purge(*, using: str, preview: bool, now: datetime, include_unverified: bool 
             gone, gone_described = _purge_together(purgeable, group, using=using, now=now)
             rows += gone
             described += gone_described
-    _remove_unused_layouts(using, now)
+    _remove_unused_schemas(using, now)
     _remove_old_locks(using, now)
     purged = _points(using).filter(status=RollbackPoint.Status.PURGED, ended_at=now)
     return _answer(purged, {"rows": rows, "described": described}, preview=False, kept=kept)
@@ -156,11 +156,11 @@ def _purge_together(
     return gone, described
 
 
-def _remove_unused_layouts(using: str, now: datetime) -> None:
-    """Remove layouts that no point was ever written under, unless a run may be about to write one."""
+def _remove_unused_schemas(using: str, now: datetime) -> None:
+    """Remove snapshot schemas that no point was ever written under, unless a run may be about to write one."""
     if Run.objects.using(using).active().exists():
         return
-    unused = SnapshotLayout.objects.using(using).filter(points=None, created_at__lte=now - _GRACE)
+    unused = SnapshotSchema.objects.using(using).filter(points=None, created_at__lte=now - _GRACE)
     unused.delete()
 
 

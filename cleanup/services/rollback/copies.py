@@ -68,7 +68,7 @@ class Copies:
         self.folders = folders
 
     def plan(self, points: Sequence[RollbackPoint], *, reader: journal.Reader) -> Copying:
-        """Decide about locked points of one layout and of different applications."""
+        """Decide about locked points of one snapshot schema and of different applications."""
         tables, label = self.tables, str(self.folders.name)
         needed = {tables.folder_key.column, tables.folder_parent, tables.folder_name, tables.folder_created}
         if not needed <= set(reader.columns(label)):

@@ -21,7 +21,7 @@ from cleanup.backends.catalogue import TableName
 from cleanup.backends.changes import Cell, RowConflict
 from cleanup.exceptions import InvalidKey, SharedRows
 from cleanup.folder_tables import FolderTables
-from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
+from cleanup.models import RemovedFolder, RollbackPoint, SnapshotRow, SnapshotSchema
 
 #: Keys in one statement.
 _PAGE = 500
@@ -171,7 +171,7 @@ class LaterChanges:
                     yield known, row.point_id
 
     def _reader(self, point: RollbackPoint) -> journal.Reader:
-        if point.layout_id not in self._readers:
-            layout = SnapshotLayout.objects.using(self.using).get(pk=point.layout_id)
-            self._readers[point.layout_id] = journal.Reader(layout=layout, backend=self.backend, rollback_id=point.id)
-        return self._readers[point.layout_id]
+        if point.schema_id not in self._readers:
+            schema = SnapshotSchema.objects.using(self.using).get(pk=point.schema_id)
+            self._readers[point.schema_id] = journal.Reader(schema=schema, backend=self.backend, rollback_id=point.id)
+        return self._readers[point.schema_id]

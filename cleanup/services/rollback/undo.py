@@ -32,7 +32,7 @@ from cleanup.exceptions import (
     WouldDetach,
 )
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, SnapshotLayout, SnapshotRow
+from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run, SnapshotRow, SnapshotSchema
 from cleanup.planning import detached
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.services.concurrency.pipeline import ALONE, PipelineSlot
@@ -94,7 +94,7 @@ class PointOutcome:
 
 
 class _Journaled(NamedTuple):
-    """Points of one layout, and how many rows the journal has of each, by step and label of the table."""
+    """Points of one snapshot schema, and how many rows the journal has of each, by step and label of the table."""
 
     points: Sequence[RollbackPoint]
     reader: journal.Reader
@@ -117,7 +117,7 @@ class Undo:
         self.guards = GuardsInForce(
             using=using, backend=self.backend, tables=self.tables, folders=str(references.folders.name)
         )
-        self._layouts: dict[str, SnapshotLayout] = {}
+        self._schemas: dict[str, SnapshotSchema] = {}
         self._misplaced = Misplaced(backend=self.backend, tables=self.tables, loose_files=references.loose_files)
         self._later_changes = LaterChanges(using=using, backend=self.backend, tables=self.tables)
         self.copies = Copies(using=using, backend=self.backend, tables=self.tables, folders=references.folders)
@@ -128,16 +128,16 @@ class Undo:
     def lock(self, sequences: Sequence[int]) -> list[RollbackPoint]:
         """Lock points and return them in key order of their applications."""
         points = RollbackPoint.objects.using(self.using).select_for_update().filter(pk__in=sequences)
-        return self._with_layouts(points.order_by("application_key", "-sequence"))
+        return self._with_schemas(points.order_by("application_key", "-sequence"))
 
-    def _with_layouts(self, points: Iterable[RollbackPoint]) -> list[RollbackPoint]:
-        """Give the points their layouts, of which there are few, each read once."""
+    def _with_schemas(self, points: Iterable[RollbackPoint]) -> list[RollbackPoint]:
+        """Give the points their snapshot schemas, of which there are few, each read once."""
         found = list(points)
-        unknown = {point.layout_id for point in found} - set(self._layouts)
+        unknown = {point.schema_id for point in found} - set(self._schemas)
         if unknown:
-            self._layouts.update(SnapshotLayout.objects.using(self.using).in_bulk(unknown))
+            self._schemas.update(SnapshotSchema.objects.using(self.using).in_bulk(unknown))
         for point in found:
-            point.layout = self._layouts[point.layout_id]
+            point.schema = self._schemas[point.schema_id]
         return found
 
     def check(self, points: Sequence[RollbackPoint]) -> None:
@@ -164,7 +164,7 @@ class Undo:
 
     def later_cleanups(self, point: RollbackPoint) -> list[RollbackPoint]:
         """Return the live cleanup points of the application written after a point, newest first, locked."""
-        return self._with_layouts(
+        return self._with_schemas(
             RollbackPoint.objects.using(self.using)
             .select_for_update()
             .filter(
@@ -286,8 +286,8 @@ class Undo:
 
     def _hold(self, points: Sequence[RollbackPoint]) -> None:
         """Keep the tables as they are; those that the journal knows and the references do not are read when held."""
-        layouts = {point.layout_id: point for point in points}
-        named = {name for point in layouts.values() for name in self._reader([point]).tables()}
+        schemas = {point.schema_id: point for point in points}
+        named = {name for point in schemas.values() for name in self._reader([point]).tables()}
         others = named - set(self.references.tables)
         described = self.catalogue.describe(others) if others else {}
         also = [table for table in described.values() if table.kind in {"table", "partitioned"}]
@@ -320,7 +320,7 @@ class Undo:
                 raise WouldDetach(count=len(fresh), application_id=application, folder_id=min(fresh))
 
     def _journaled(self, points: Sequence[RollbackPoint]) -> _Journaled:
-        """Look up what the journal says of points of one layout."""
+        """Look up what the journal says of points of one snapshot schema."""
         reader = self._reader(points)
         written: dict[tuple[int, str], dict[int, int]] = {}
         rows = SnapshotRow.objects.using(self.using).filter(point__in=[point.sequence for point in points])
@@ -336,17 +336,17 @@ class Undo:
         return _Journaled(points, reader, written, with_triggers)
 
     def _reader(self, points: Sequence[RollbackPoint]) -> journal.Reader:
-        """Return the reader of points of one layout."""
-        return journal.Reader(layout=points[0].layout, backend=self.backend, rollback_id=points[0].id)
+        """Return the reader of points of one snapshot schema."""
+        return journal.Reader(schema=points[0].schema, backend=self.backend, rollback_id=points[0].id)
 
     def refuse_unreadable(self, points: QuerySet[RollbackPoint]) -> None:
         """Raise UnreadableJournal where the tables are no longer as one of the points needs them to be."""
         written = SnapshotRow.objects.using(self.using).filter(point__in=points).order_by()
         tables: defaultdict[str, set[tuple[str, int, str]]] = defaultdict(set)
-        for layout, kind, step, table in written.values_list("point__layout", "kind", "step", "table").distinct():
-            tables[layout].add((kind, step, table))
-        for layout, rows in tables.items():
-            first = points.filter(layout=layout).select_related("layout").order_by("sequence")[:1]
+        for schema, kind, step, table in written.values_list("point__schema", "kind", "step", "table").distinct():
+            tables[schema].add((kind, step, table))
+        for schema, rows in tables.items():
+            first = points.filter(schema=schema).select_related("schema").order_by("sequence")[:1]
             reader = self._reader(list(first))
             names = [(step, table) for kind, step, table in rows if kind == reader.kind(step)]
             self._describe([reader.table_name(table) for _, table in names])
@@ -613,11 +613,11 @@ def take_point(
     backend = backends.database(using=using)
     schema_changes.hold(backend, references, written=[references.folders, references.files])
     tables = folder_tables()
-    layout = journal.write_layout(using=using, backend=backend, references=references, mapped=tables)
+    schema = journal.write_schema(using=using, backend=backend, references=references, mapped=tables)
     point = RollbackPoint.objects.using(using).create(
         application_key=application_id,
         kind=RollbackPoint.Kind.MANUAL,
-        layout=layout,
+        schema=schema,
         created_at=now,
         created_by=created_by,
         reason=reason,
@@ -644,14 +644,14 @@ def structure_tables(references: ReferenceMap, tables: Any) -> tuple[StructureTa
 
 def find_point(*, using: str, rollback_id: UUID) -> RollbackPoint | None:
     """Return the point of that id."""
-    return RollbackPoint.objects.using(using).filter(id=rollback_id).select_related("layout").first()
+    return RollbackPoint.objects.using(using).filter(id=rollback_id).select_related("schema").first()
 
 
 def _grouped(points: Sequence[RollbackPoint], *, latest_first: bool) -> list[list[RollbackPoint]]:
-    """Part points by layout, and if asked by the batch that wrote them, in the order of undoing."""
+    """Part points by snapshot schema, and if asked by the batch that wrote them, in the order of undoing."""
     groups: defaultdict[Any, list[RollbackPoint]] = defaultdict(list)
     for point in points:
-        groups[point.created_at if latest_first else None, point.layout_id].append(point)
+        groups[point.created_at if latest_first else None, point.schema_id].append(point)
     return list(groups.values()) if not latest_first else [groups[key] for key in sorted(groups, reverse=True)]
 
 

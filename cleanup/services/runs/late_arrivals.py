@@ -46,7 +46,7 @@ class LateArrivals:
         """Look by these from now on."""
         self.references = references
         # Of today. Points of another are left alone: their steps have other numbers; their late rows are findings.
-        self._layout = journal.layout_digest(backend=self.backend, references=references, mapped=self.tables)
+        self._schema = journal.schema_digest(backend=self.backend, references=references, mapped=self.tables)
         key = (self.tables.folder_key.column,)
         # Where an enforced foreign key stands, no row can arrive late; composite references always have one.
         self.steps = [
@@ -101,7 +101,7 @@ class LateArrivals:
             pk__gt=after,
             point__status=RollbackPoint.Status.LIVE,
             point__kind=RollbackPoint.Kind.CLEANUP,
-            point__layout=self._layout,
+            point__schema=self._schema,
         )
         if run is not None:
             removed = removed.filter(point__run=run)

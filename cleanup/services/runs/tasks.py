@@ -14,7 +14,7 @@ from django.utils import timezone
 from cleanup import journal
 from cleanup.backends.pinning import unpinned
 from cleanup.exceptions import StalePlan
-from cleanup.models import Result, Run, SnapshotLayout
+from cleanup.models import Result, Run, SnapshotSchema
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.services.concurrency.pipeline import ALONE, PipelineSlot
 from cleanup.services.merging.apply import Merger, Point
@@ -76,7 +76,7 @@ class CleanupTask:
         self.include = Inclusion(
             held=bool(run.options.get("include_held")), large=bool(run.options.get("include_large"))
         )
-        self.layout: SnapshotLayout = journal.write_layout(
+        self.schema: SnapshotSchema = journal.write_schema(
             using=using,
             backend=self.targets.backend,
             references=references,
@@ -90,7 +90,7 @@ class CleanupTask:
         self._refuse_stale(decisions)
         results, points = self.merger.apply(
             decisions,
-            layout=self.layout,
+            schema=self.schema,
             run=self.run,
             created_by=self.run.started_by,
             now=timezone.now(),

@@ -34,7 +34,7 @@ from cleanup import backends, conf, correlation, journal, signals
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError, LeaseLost, RollbackConflict, SchemaChanged, SharedRows
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Control, Result, Run, SnapshotLayout
+from cleanup.models import Control, Result, Run, SnapshotSchema
 from cleanup.models.operations import RunQuerySet
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.references.readiness import Probe
@@ -131,8 +131,8 @@ class Team:
         if self.run.kind == Run.Kind.CLEANUP:
             return True
         backend, mapped = backends.database(using=self.using), folder_tables()
-        now = journal.layout_digest(backend=backend, references=self.references, mapped=mapped)
-        return not SnapshotLayout.objects.using(self.using).exclude(digest=now).exists()  # of today's references
+        now = journal.schema_digest(backend=backend, references=self.references, mapped=mapped)
+        return not SnapshotSchema.objects.using(self.using).exclude(digest=now).exists()  # of today's references
 
     def _probe(self) -> Probe:
         """Return whether rows are looked at when the tables were changed; what undoes need not know them."""

@@ -4,7 +4,7 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from cleanup.models import Alert, Hold, QueuedApplication, Result, RollbackPoint, Run, SnapshotLayout
+from cleanup.models import Alert, Hold, QueuedApplication, Result, RollbackPoint, Run, SnapshotSchema
 from cleanup.permissions import Permission
 from cleanup.services import DatabaseCleanupService
 from tests.support.trees import tree
@@ -112,12 +112,12 @@ class TestQueries:
             tree(served, "Loan/Docs(1), Loan/Docs(2)")
         service.check()
         report = service.cleanup_all_duplicate_folders()
-        layout = SnapshotLayout.objects.using(served).get()
+        schema = SnapshotSchema.objects.using(served).get()
         run = Run.objects.using(served).get()
         for number in range(60):
             key = str(uuid.UUID(int=number))
             point = RollbackPoint.objects.using(served).create(
-                application_key=key, kind="cleanup", run=run, layout=layout, expires_at="2099-01-01T00:00:00Z"
+                application_key=key, kind="cleanup", run=run, schema=schema, expires_at="2099-01-01T00:00:00Z"
             )
             Result.objects.using(served).create(run=run, application_key=key, status="completed", point=point)
             Hold.objects.using(served).create(application_key=key)

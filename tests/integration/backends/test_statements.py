@@ -31,7 +31,7 @@ from cleanup.backends.collisions import Change, Judged
 from cleanup.backends.conditions import Condition
 from cleanup.exceptions import CountMismatch, UnkeyedRows
 from cleanup.folder_tables import folder_tables
-from cleanup.models import RemovedFolder, RollbackPoint, SnapshotLayout, SnapshotRow
+from cleanup.models import RemovedFolder, RollbackPoint, SnapshotRow, SnapshotSchema
 from cleanup.services.merging.collisions import Places
 from tests.support.trees import assert_tree, dump, execute, fetch, is_postgresql, key_type, new_key, raw, tree
 
@@ -80,12 +80,12 @@ class Workbench:
 
     def point(self) -> int:
         """Write the header that snapshot rows need."""
-        layout, _ = SnapshotLayout.objects.using(self.alias).get_or_create(
+        schema, _ = SnapshotSchema.objects.using(self.alias).get_or_create(
             digest="d", defaults={"format_version": 1, "document": "{}"}
         )
         now = datetime(2026, 1, 1, tzinfo=UTC)
         point = RollbackPoint.objects.using(self.alias).create(
-            application_key="a", kind="cleanup", layout=layout, created_at=now, expires_at=now
+            application_key="a", kind="cleanup", schema=schema, created_at=now, expires_at=now
         )
         return point.sequence
 

@@ -6,6 +6,7 @@ Plain SQL makes them with what no model knows: a column with data, an index, a t
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from django.apps import apps
@@ -15,16 +16,21 @@ from django.db import IntegrityError, connections
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
+from django.db.models import Model
 
 from cleanup.backends.sqlite import dangling_rows
 from cleanup.exceptions import DatabaseUnusable
-from cleanup.models import Application, File, Folder
+from cleanup.models import Application, AutomationState, File, Folder, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.background import leases
 from project.database import parse_database_url
 from tests.support import databases
 from tests.support.trees import dump, execute, fetch, is_postgresql, raw
 
 MAPPED = ("customer_applications", "folders", "files")
+
+TOKEN = str(uuid.UUID(int=1))
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 TABLES = {
     "customer_applications": "CREATE TABLE customer_applications (id KEYTYPE PRIMARY KEY, note text DEFAULT 'new')",
@@ -151,6 +157,18 @@ def rows(database: str) -> dict[str, list[str]]:
 
 def migrate(database: str, *target: str, **options: object) -> None:
     call_command("migrate", *target, database=database, verbosity=0, interactive=False, **options)
+
+
+def stored(database: str) -> list[tuple]:
+    """Return where the rows of each own table and index are stored, and which foreign keys were looked at."""
+    if is_postgresql(database):
+        return fetch(
+            database,
+            "SELECT 'file', pg_relation_filenode(oid)::bigint FROM pg_class WHERE starts_with(relname, 'cleanup_')"
+            " AND relkind IN ('r', 'i') UNION ALL SELECT 'foreign key', oid::bigint FROM pg_constraint"
+            " WHERE starts_with(conrelid::regclass::text, 'cleanup_')",
+        )
+    return fetch(database, "SELECT type, rootpage FROM sqlite_master WHERE tbl_name GLOB 'cleanup_*'")
 
 
 def tables(database: str) -> set[str]:
@@ -474,6 +492,72 @@ class TestMigrations:
         touched = {str(getattr(operation, "model_name", getattr(operation, "name", ""))).lower() for operation in later}
         assert later
         assert touched & mapped == set()
+
+
+class TestRenames:
+    """A database of the version before the renames is migrated, and back again: rows stay where and what they are."""
+
+    BEFORE = "0020_undone_points"
+
+    @pytest.fixture
+    def released(self, blank_database) -> str:
+        """Make the tables as they were then, with a run and a lease under way, and one row of all that is renamed."""
+        migrate(blank_database, "cleanup", self.BEFORE)
+        models = MigrationLoader(connections[blank_database]).project_state(("cleanup", self.BEFORE)).apps
+
+        def create(model: str, **values: object) -> Model:
+            return models.get_model("cleanup", model).objects.using(blank_database).create(**values)
+
+        create("Service", started=True, changed_by="ann", database_identity="here")
+        run = create("Run", kind="cleanup", status="running", takes_slot=False, halted=True, database_identity="here")
+        create("Tick", kind="run", target=str(run.pk), run=run, seat=3, token=TOKEN, lease_expires_at=LATER)
+        create("RequestKey", account="1", key="once", digest="d", run=run)
+        layout = create("SnapshotLayout", digest="d", format_version=2, document="{}")
+        point = create("RollbackPoint", application_key="a", kind="cleanup", run=run, layout=layout, expires_at=LATER)
+        create("SnapshotRow", point=point, kind="moved", step=1, table="files", row_count=1)
+        create("Result", run=run, application_key="a", status="in_progress", alone=True, point=point)
+        self.point = (point.sequence, point.id)
+        return blank_database
+
+    def kept(self, database: str) -> dict[str, list[str]]:
+        """Return the rows of the product's own tables, by table."""
+        return {name: rows for name, rows in dump(database, own=True).items() if name.startswith("cleanup_")}
+
+    def test_keep_every_row_and_can_be_taken_back(self, released):
+        before = self.kept(released)
+        migrate(released, "cleanup")
+        migrate(released, "cleanup", self.BEFORE)
+        after = self.kept(released)
+        after["cleanup_schedule"] = []  # installed as soon as all is migrated
+        assert after == before
+
+    def test_leave_a_run_that_is_under_way_to_go_on(self, released):
+        migrate(released, "cleanup")
+        run = Run.objects.using(released).get()
+        lease = run.leases.get()
+        assert (run.status, run.takes_slot, run.halted) == ("running", False, True)
+        assert (lease.slot, str(lease.token), lease.lease_expires_at) == (3, TOKEN, LATER)
+        assert run.idempotency_keys.get().key == "once"
+        assert AutomationState.objects.using(released).get().started
+        assert leases.acquire(using=released, lease_id=lease.pk, token=TOKEN) is not None
+
+    def test_leave_a_rollback_point_to_its_rows(self, released):
+        migrate(released, "cleanup")
+        point = RollbackPoint.objects.using(released).get()
+        assert (point.sequence, point.id) == self.point
+        assert (point.schema.document, point.rows.get().table, point.results.get().alone) == ("{}", "files", True)
+
+    def test_write_no_table_anew(self, released):
+        before = sorted(stored(released))
+        migrate(released, "cleanup")
+        assert sorted(stored(released)) == before
+
+    def test_leave_the_tables_that_a_new_database_has(self, released):
+        migrate(released, "cleanup")
+        migrated = databases.schema(released)
+        migrate(released, "cleanup", "zero")
+        migrate(released, "cleanup")
+        assert databases.schema(released) == migrated
 
 
 @pytest.mark.only("postgresql")

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from cleanup import queries
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.guard_names import Guard
-from cleanup.models import Finding, RemovedFolder, RollbackPoint, SnapshotLayout, Verification
+from cleanup.models import Finding, RemovedFolder, RollbackPoint, SnapshotSchema, Verification
 from cleanup.services.integrity import verification
 from cleanup.services.integrity.analysis import Edge, alike, in_cycles
 from tests.hostapp.models import Bookmark, Note, Scan, Watch
@@ -77,12 +77,12 @@ def drop_foreign_keys(database: str) -> None:
 
 def merge_away(database: str, loan: Tree, *, removed: str, survivor: str, status: str = "live") -> None:
     """Say that a cleanup of the application removed a folder."""
-    layout, _ = SnapshotLayout.objects.using(database).get_or_create(digest="d", format_version=1, document="{}")
+    schema, _ = SnapshotSchema.objects.using(database).get_or_create(digest="d", format_version=1, document="{}")
     point = RollbackPoint.objects.using(database).create(
         application_key=loan.application,
         kind="cleanup",
         status=status,
-        layout=layout,
+        schema=schema,
         expires_at=datetime(2100, 1, 1, tzinfo=UTC),
     )
     RemovedFolder.objects.using(database).create(folder_key=removed, survivor_key=survivor, point=point)

@@ -6,7 +6,7 @@ import pytest
 
 from cleanup import backends, exceptions
 from cleanup.backends.catalogue import TableName
-from cleanup.models import SnapshotLayout, SnapshotRow
+from cleanup.models import SnapshotRow, SnapshotSchema
 from cleanup.services import DatabaseCleanupService
 from tests.support.trees import dump, execute, fetch, is_postgresql, key_type, raw, tree
 
@@ -80,10 +80,10 @@ def test_a_journal_of_a_version_that_did_not_quote_is_undone(scratch_database):
     done = service.consolidate_duplicate_folders(made.application)
 
     old = table.replace('"', "")
-    layout = SnapshotLayout.objects.using(scratch_database).get()
-    layout.document = layout.document.replace(json.dumps(table), json.dumps(old))
-    assert json.loads(layout.document)["tables"][old]["name"] == "a.b"
-    layout.save(using=scratch_database)
+    schema = SnapshotSchema.objects.using(scratch_database).get()
+    schema.document = schema.document.replace(json.dumps(table), json.dumps(old))
+    assert json.loads(schema.document)["tables"][old]["name"] == "a.b"
+    schema.save(using=scratch_database)
     rows = SnapshotRow.objects.using(scratch_database).filter(table=table)
     assert rows.update(table=old) == 1
     assert service.rollback_cleanup(done.rollback_id).exact

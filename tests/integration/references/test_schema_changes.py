@@ -149,10 +149,10 @@ class TestBetweenTwoBatches:
         colored = {key: color for key, color in colors(scratch_database).items() if color}
         assert [colored] == seen
 
-    def test_layouts_are_as_many_as_there_were_schemas(self, scratch_database, loans):
+    def test_snapshot_schemas_are_as_many_as_there_were(self, scratch_database, loans):
         clean_and_deploy(scratch_database, *COLOR)
-        layouts = RollbackPoint.objects.using(scratch_database).order_by("sequence").values_list("layout", flat=True)
-        first, *others = layouts
+        schemas = RollbackPoint.objects.using(scratch_database).order_by("sequence").values_list("schema", flat=True)
+        first, *others = schemas
         assert (len(others), len(set(others)), first in others) == (2, 1, False)
 
     @pytest.mark.parametrize(
@@ -269,8 +269,8 @@ class TestBeforeTheFirstBatch:
         made = tree(scratch_database, "A")
         with once_after(monkeypatch, schema_changes, "read", lambda: run_sql(scratch_database, *COLOR)):
             point = service_of(scratch_database).create_rollback_point(made.application)
-        layout = RollbackPoint.objects.using(scratch_database).get(id=point).layout
-        assert '"color"' in layout.document
+        schema = RollbackPoint.objects.using(scratch_database).get(id=point).schema
+        assert '"color"' in schema.document
 
 
 class TestDuringARollback:

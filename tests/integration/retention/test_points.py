@@ -5,7 +5,7 @@ from django.db import connections, transaction
 from django.db.models import F
 
 from cleanup.exceptions import PointExpired
-from cleanup.models import RemovedFolder, RollbackPoint, Run, SnapshotLayout, SnapshotRow
+from cleanup.models import RemovedFolder, RollbackPoint, Run, SnapshotRow, SnapshotSchema
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.retention import points as retention
 from tests.support.trees import Tree, dump, tree
@@ -250,12 +250,12 @@ class TestLayouts:
     OLD = datetime(2020, 1, 1, tzinfo=UTC)
 
     def unused(self, database: str) -> None:
-        SnapshotLayout.objects.using(database).create(
+        SnapshotSchema.objects.using(database).create(
             digest="0" * 64, format_version=1, document="{}", created_at=self.OLD
         )
 
     def digests(self, database: str) -> set[str]:
-        return set(SnapshotLayout.objects.using(database).values_list("digest", flat=True))
+        return set(SnapshotSchema.objects.using(database).values_list("digest", flat=True))
 
     def test_go_where_no_point_was_written_under_them(self, database):
         self.unused(database)
@@ -278,7 +278,7 @@ class TestLayouts:
         assert self.digests(database) == {"0" * 64}
 
     def test_stay_while_they_are_young(self, database):
-        SnapshotLayout.objects.using(database).create(digest="0" * 64, format_version=1, document="{}")
+        SnapshotSchema.objects.using(database).create(digest="0" * 64, format_version=1, document="{}")
         purge(database, now=datetime.now(UTC))
         assert self.digests(database) == {"0" * 64}
 

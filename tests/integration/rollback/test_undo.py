@@ -495,7 +495,7 @@ class TestOnceAndInOrder:
         def late(self, keys):
             point = RollbackPoint.objects.using(database).get(id=first)
             later = {"application_key": made.application, "kind": "cleanup", "expires_at": point.expires_at}
-            RollbackPoint.objects.using(database).create(layout=point.layout, **later)
+            RollbackPoint.objects.using(database).create(schema=point.schema, **later)
             return lock(self, keys)
 
         monkeypatch.setattr(Undo, "_lock_applications", late)
@@ -888,9 +888,9 @@ class TestChangedSchema:
 
     def test_a_newer_format_is_refused(self, database):
         point = clean(database, tree(database, "A, A"))
-        layout = RollbackPoint.objects.using(database).get(id=point).layout
-        layout.document = layout.document.replace(f'"format": {FORMAT_VERSION}', '"format": 99')
-        layout.save(using=database)
+        schema = RollbackPoint.objects.using(database).get(id=point).schema
+        schema.document = schema.document.replace(f'"format": {FORMAT_VERSION}', '"format": 99')
+        schema.save(using=database)
         with pytest.raises(exceptions.UnreadableJournal, match="99"):
             undo(database, point)
 

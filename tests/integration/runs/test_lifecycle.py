@@ -21,7 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from cleanup.backends.postgresql.undoing import Undoing
 from cleanup.exceptions import Busy, ForeignDatabase, Frozen, InvalidKey, NotResumable, UnknownObject, UsageError
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotLayout
+from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotSchema
 from cleanup.references import schema_changes
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.errors import classify
@@ -414,7 +414,7 @@ class TestOneWorkerInTurns:
         dirty_database.make(database, applications=self.APPLICATIONS)
         report = service_of(database).cleanup_all_duplicate_folders()
         turns.threads.clear()
-        SnapshotLayout.objects.using(database).create(digest="0" * 64, format_version=2, document="{}")
+        SnapshotSchema.objects.using(database).create(digest="0" * 64, format_version=2, document="{}")
         assert service_of(database).rollback_cleanup(report.run_id).successful == self.APPLICATIONS
         assert set(turns.threads) == {threading.get_ident()}
 
