@@ -24,8 +24,9 @@ from cleanup.permissions import CLEANING, Permission
 from cleanup.services.folders import applications
 from cleanup.services.merging import confirmation
 from cleanup.services.merging.decisions import Inclusion
-from cleanup.services.merging.preview import Preview, is_large
+from cleanup.services.merging.preview import is_large
 from cleanup.services.merging.preview import preview as preview_of
+from cleanup.services.results import Preview
 from cleanup.text_safety import safe
 
 #: Applications that the buttons for the worst ones mean.
@@ -161,7 +162,8 @@ class CleaningPages(Pages):
         drawn = self._drawing(found, cast("Side", side)).part(folder=folder, start=int(start))
         if request.headers.get("x-requested-with") == "XMLHttpRequest":
             return HttpResponse(drawn)
-        name = wording.folder_name(found.folders[folder].name) if folder in found.folders else "Top folders"
+        parent = found.by_id.get(folder)
+        name = "Top folders" if parent is None else wording.folder_name(parent.name)
         return self.render(
             request,
             "part",

@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from cleanup.admin import wording
-from cleanup.services.merging.preview import Fate, FolderPreview, Line, Preview
+from cleanup.services.results import Fate, FolderPreview, Line, Preview
 
 Side = Literal["before", "after"]
 
@@ -46,6 +46,7 @@ class Drawing:
 
     def __init__(self, preview: Preview, side: Side, address: Callable[..., str]) -> None:
         self.preview = preview
+        self.folders = preview.by_id
         self.side: Side = side
         self.address = address
         self._budget = MOST_FOLDERS
@@ -72,7 +73,7 @@ class Drawing:
         )
 
     def _item(self, node: _Node, level: int) -> SafeString:
-        folder = self.preview.folders[node.line.folder_id]
+        folder = self.folders[node.line.folder_id]
         label = self._label(folder)
         if not node.children:
             return format_html("<li>{}</li>", label)
@@ -95,7 +96,7 @@ class Drawing:
             changed = folder.fate in (Fate.SURVIVOR, Fate.MOVED)
             note = wording.fate_after(folder) if changed else ""
         else:
-            note = wording.fate_before(folder, self.preview)
+            note = wording.fate_before(folder, self.folders)
         kind = folder.fate.value.replace("_", "-")
         return format_html(
             '<span class="cleanup-folder cleanup-{}"><span class="cleanup-mark" aria-hidden="true">{}</span>'

@@ -14,7 +14,7 @@ from cleanup.exceptions import CleanupError
 from cleanup.models import ConsistencyCheck, Hold, Result, RollbackPoint, Run, Schedule, Verification
 from cleanup.queries import SetAside
 from cleanup.services.folders.history import FolderEvent
-from cleanup.services.merging.preview import Fate, FolderPreview, GroupPreview, Preview, Reason
+from cleanup.services.results import Fate, FolderPreview, GroupPreview, Preview, Reason
 from cleanup.text_safety import safe
 
 NOTHING_DELETED = "Nothing is deleted from any file."
@@ -481,13 +481,13 @@ def totals(found: Preview, *, days: int) -> str:
     return " ".join([*parts, NOTHING_DELETED, undo_for(days, now=found.made_at)])
 
 
-def fate_before(folder: FolderPreview, found: Preview) -> str:
-    """Tell in words what becomes of a folder, and why."""
+def fate_before(folder: FolderPreview, folders: Mapping[str, FolderPreview]) -> str:
+    """Tell in words what becomes of one of the folders, and why."""
     why = f", because {_REASONS[folder.reasons[0]]}" if folder.reasons else ""
     if folder.fate == Fate.SURVIVOR:
         return f"stays{why}"
     if folder.fate == Fate.MERGED:
-        into = found.folders.get(folder.into or "")
+        into = folders.get(folder.into or "")
         where = f" into “{folder_name(into.name)}”" if into else ""
         differs = f"; differs in {listed(map(safe, folder.differing_columns))}" if folder.differing_columns else ""
         return f"merges{where}{why}{differs}"

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError
@@ -23,7 +22,7 @@ from rest_framework.response import Response
 from cleanup.api.parsers import BodyTooLarge
 from cleanup.exceptions import ApplicationError, CleanupError, Refused, UsageError
 from cleanup.services.errors import classify
-from cleanup.services.results import Conflict
+from cleanup.services.results import plain
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +55,8 @@ _TOLD = (
     "plan_hash",
     "plan",
     "limit",
+    "conflicts",
+    "problems",
 )
 
 #: Seconds after which it is worth trying again.
@@ -145,25 +146,7 @@ def _errors(detail: Any, place: str = "") -> "list[dict[str, str]]":
 
 
 def _told(error: CleanupError) -> dict[str, Any]:
-    told = {name: _plain(error.data[name]) for name in _TOLD if name in error.data}
-    if "conflicts" in error.data:
-        told["conflicts"] = [_plain(conflict) for conflict in error.data["conflicts"]]
-    if "problems" in error.data:
-        told["problems"] = [_plain(problem) for problem in error.data["problems"]]
-    return told
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Conflict):
-        return value.as_json()
-    if isinstance(value, UUID):
-        return str(value)
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if isinstance(value, str | int | float | dict | list | None):
-        return value
-    names = ("code", "table", "column", "message")
-    return {name: getattr(value, name) for name in names} if hasattr(value, "message") else str(value)
+    return {name: plain(error.data[name]) for name in _TOLD if name in error.data}
 
 
 def _well_formed(value: Any) -> Any:

@@ -1,13 +1,122 @@
-"""The JSON that the services return, described for the schema; nothing is rendered with these.
+"""The documents that the services return, as serializers for the schema; nothing is rendered with these.
 
-The fields, and what they mean, stand in the manual under JSON.
+A serializer is derived from the document's dataclass: types and nulls from the annotations, help from the text below
+each field. A library for that would declare fields with a default as not required, and leave the text out.
 """
 
-from typing import Any
+import ast
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from functools import cache
+from itertools import pairwise
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 from rest_framework import serializers
 
 from cleanup.api.serializer_fields import Key
+from cleanup.services.results import CleanupReport, RollbackResult
+
+_FIELDS: Mapping[type, type[serializers.Field[Any, Any, Any, Any]]] = {
+    bool: serializers.BooleanField,
+    int: serializers.IntegerField,
+    float: serializers.FloatField,
+    datetime: serializers.DateTimeField,
+    UUID: serializers.UUIDField,
+}
+
+
+class DocumentSerializer(serializers.Serializer[Any]):
+    """The fields of a document, and those that are declared here."""
+
+    document: ClassVar[type[Any]]
+
+    def get_fields(self) -> dict[str, Any]:
+        """Derive a field from each of the document's."""
+        hints = get_type_hints(self.document, include_extras=True)
+        texts = {name: text for kind in self.document.__mro__[-2::-1] for name, text in _texts_of(kind).items()}
+        derived = {
+            field.name: _field_of(
+                hints[field.name], required=not field.metadata.get("optional"), help_text=texts.get(field.name)
+            )
+            for field in fields(self.document)
+        }
+        return derived | super().get_fields()
+
+
+@cache
+def serializer_of(document: Any) -> type[DocumentSerializer]:
+    """Return the serializer of a dataclass, under its name."""
+    return type(document.__name__, (DocumentSerializer,), {"document": document, "__doc__": document.__doc__})
+
+
+def _field_of(hint: Any, **options: Any) -> Any:
+    """Return the field that describes values of a type."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (UnionType, Union):
+        options["allow_null"] = NoneType in args
+        others = [arg for arg in args if arg is not NoneType]
+        return _field_of(others[0], **options) if len(others) == 1 else serializers.JSONField(**options)
+    if origin is Annotated:
+        return Key(of=args[1], **options)
+    if origin is tuple:
+        return _list_of(args[0], **options)
+    if origin is Mapping:
+        return serializers.DictField(**options, **({} if args[1] is Any else {"child": _field_of(args[1])}))
+    kind: Any = (
+        serializer_of(hint)
+        if isinstance(hint, type) and is_dataclass(hint)
+        else _FIELDS.get(hint, serializers.CharField)
+    )
+    return kind(**options)
+
+
+def _list_of(hint: Any, **options: Any) -> Any:
+    if is_dataclass(hint):
+        return _field_of(hint, many=True, **options)
+    return serializers.ListField(child=_field_of(hint), **options)
+
+
+def _texts_of(kind: type) -> Mapping[str, str]:
+    """Return what stands below the fields of a class, by field; nothing where its source is not at hand."""
+    return _texts_in(kind.__module__).get(kind.__name__, {})
+
+
+@cache
+def _texts_in(module: str) -> Mapping[str, Mapping[str, str]]:
+    try:
+        source = inspect.getsource(sys.modules[module])
+    except OSError:
+        return {}
+    return {
+        node.name: {
+            field.target.id: inspect.cleandoc(text.value.value)
+            for field, text in pairwise(node.body)
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+        }
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+class StartedCleanup(DocumentSerializer):
+    """A cleanup, as far as it has come."""
+
+    document = CleanupReport
+    url = serializers.CharField(required=False, help_text="Of the run.")
+
+
+class StartedRollback(DocumentSerializer):
+    """What a rollback did, or would do."""
+
+    document = RollbackResult
+    url = serializers.CharField(required=False, help_text="Of the rollback run.")
+
 
 Any_ = serializers.Serializer[Any]
 
@@ -67,110 +176,6 @@ class CheckDocument(Any_):
     integrity_verification = VerificationDocument()
     needs_cleanup = serializers.BooleanField()
     alert_threshold_exceeded = serializers.BooleanField()
-
-
-class RootFolderDocument(Any_):
-    """The root folder that stays where an application has several."""
-
-    folder_id = Key(of="folder")
-    name = serializers.CharField()
-
-
-class ResultDocument(Any_):
-    """What came of one application."""
-
-    application_id = serializers.CharField()
-    status = serializers.CharField()
-    folders_removed = serializers.IntegerField()
-    files_moved = serializers.IntegerField()
-    child_folders_merged = serializers.IntegerField()
-    references_moved = serializers.IntegerField()
-    error_code = serializers.CharField()
-    error_message = serializers.CharField()
-    rollback_id = serializers.UUIDField(allow_null=True)
-    details = serializers.DictField()
-    root_folder = RootFolderDocument(
-        allow_null=True, help_text="Of a dry run, where there are several root folders: the one that would stay."
-    )
-
-
-class CleanupDocument(Any_):
-    """A cleanup, as far as it has come."""
-
-    run_id = serializers.UUIDField(allow_null=True, help_text="Null for a dry run.")
-    dry_run = serializers.BooleanField()
-    status = serializers.CharField()
-    status_reason = serializers.CharField()
-    total_applications = serializers.IntegerField()
-    successful_cleanups = serializers.IntegerField()
-    failed_cleanups = serializers.IntegerField()
-    set_aside = serializers.IntegerField(help_text="Held or skipped.")
-    held_applications = serializers.IntegerField(help_text="On hold.")
-    skipped_applications = serializers.IntegerField(help_text="Left alone: too large, or not there.")
-    total_folders_removed = serializers.IntegerField()
-    total_files_moved = serializers.IntegerField()
-    total_child_folders_merged = serializers.IntegerField()
-    start_time = serializers.DateTimeField()
-    end_time = serializers.DateTimeField(allow_null=True)
-    results = ResultDocument(many=True)
-    results_left_out = serializers.IntegerField()
-    collision_policies = serializers.DictField(
-        help_text="What to set as CLEANUP_COLLISIONS so that applications refused for collisions can be cleaned up."
-    )
-    rollback_points = serializers.IntegerField(help_text="Those of the run that can still be rolled back.")
-    url = serializers.CharField(required=False, help_text="Of the run.")
-
-
-class ConflictDocument(Any_):
-    """One value that a rollback would overwrite, or a row that it cannot restore."""
-
-    code = serializers.CharField()
-    application_id = serializers.CharField()
-    table = serializers.CharField()
-    key = serializers.CharField()
-    column = serializers.CharField(allow_blank=True)
-    constraint = serializers.CharField(allow_blank=True, help_text="The constraint that stands in the way.")
-
-
-class NotRestoredDocument(Any_):
-    """One application of a run whose rollback point is left as it is."""
-
-    application_id = serializers.CharField()
-    rollback_id = serializers.UUIDField()
-    code = serializers.CharField(help_text="expired or already_rolled_back")
-
-
-class CopyDocument(Any_):
-    """A folder that came back as a copy."""
-
-    application_id = Key(of="application")
-    folder_id = Key(of="folder")
-    renamed = serializers.BooleanField(help_text="It has another name than before.")
-    parent_id = Key(of="folder", allow_null=True, help_text="The folder that it lies in now, if that is another one.")
-
-
-class RollbackDocument(Any_):
-    """What a rollback did, or would do."""
-
-    rollback_id = serializers.UUIDField()
-    status = serializers.CharField()
-    folders_restored = serializers.IntegerField()
-    files_restored = serializers.IntegerField()
-    references_restored = serializers.IntegerField()
-    conflicts = ConflictDocument(many=True)
-    conflicts_left_out = serializers.IntegerField()
-    copies = CopyDocument(many=True, help_text="Folders that came back as copies.")
-    copies_left_out = serializers.IntegerField()
-    exact = serializers.BooleanField()
-    inexact = serializers.ListField(child=serializers.CharField(), help_text="Why it is not exact, or may not be.")
-    expired = serializers.IntegerField(help_text="Applications of a run that cannot be brought back any more.")
-    not_restored = NotRestoredDocument(many=True)
-    not_restored_left_out = serializers.IntegerField()
-    run_id = serializers.UUIDField(allow_null=True)
-    total_applications = serializers.IntegerField()
-    successful = serializers.IntegerField()
-    failed = serializers.IntegerField()
-    url = serializers.CharField(required=False, help_text="Of the rollback run.")
 
 
 class ActiveRun(Any_):
@@ -294,69 +299,3 @@ class PreflightDocument(Any_):
     suspected = _OrUnknown()
     settings = serializers.DictField(help_text="The settings in force, without secrets.")
     estimate = _OrUnknown()
-
-
-class FolderDocument(Any_):
-    """One folder, before and after."""
-
-    folder_id = serializers.CharField()
-    name = serializers.CharField()
-    created_at = serializers.DateTimeField(allow_null=True)
-    live = serializers.BooleanField()
-    parent_id = serializers.CharField(allow_null=True)
-    fate = serializers.CharField(help_text="survivor, merged, moved, kept or left_alone")
-    reasons = serializers.ListField(child=serializers.CharField())
-    into = serializers.CharField(allow_null=True)
-    parent_after = serializers.CharField(allow_null=True)
-    files = serializers.IntegerField()
-    files_after = serializers.IntegerField()
-    linked_records = serializers.DictField(child=serializers.IntegerField())
-    differing_columns = serializers.ListField(child=serializers.CharField())
-
-
-class LineDocument(Any_):
-    """A line of a drawn tree."""
-
-    folder_id = serializers.CharField()
-    depth = serializers.IntegerField()
-
-
-class GroupDocument(Any_):
-    """Folders that become one."""
-
-    survivor_id = serializers.CharField()
-    name = serializers.CharField()
-    roots = serializers.BooleanField()
-    parent_id = serializers.CharField(allow_null=True)
-    removed = serializers.ListField(child=serializers.CharField())
-    files_moved = serializers.IntegerField()
-    linked_records_moved = serializers.IntegerField()
-    reason = serializers.CharField(help_text="oldest or already_there")
-
-
-class ObstacleDocument(Any_):
-    """Why a cleanup would leave the application alone."""
-
-    code = serializers.CharField()
-    message = serializers.CharField()
-
-
-class PreviewDocument(Any_):
-    """What merging one application would do."""
-
-    application_id = serializers.CharField()
-    plan_hash = serializers.CharField()
-    made_at = serializers.DateTimeField()
-    obstacles = ObstacleDocument(many=True)
-    folders_removed = serializers.IntegerField()
-    child_folders_merged = serializers.IntegerField()
-    folders_moved = serializers.IntegerField()
-    files_moved = serializers.IntegerField()
-    references_moved = serializers.DictField(child=serializers.IntegerField())
-    rows_removed = serializers.DictField(child=serializers.IntegerField())
-    groups = GroupDocument(many=True)
-    groups_left_out = serializers.IntegerField()
-    folders = FolderDocument(many=True)
-    folders_left_out = serializers.IntegerField()
-    before = LineDocument(many=True)
-    after = LineDocument(many=True)

@@ -12,6 +12,7 @@ from django.db import OperationalError
 
 from cleanup.exceptions import CleanupError
 from cleanup.services.errors import classify, is_lost
+from cleanup.services.results import plain
 
 #: What the shell gets for wrong usage, unknown ids and databases that cannot be worked with.
 WRONG_USAGE = 2
@@ -32,14 +33,13 @@ class Failure:
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"error": {"code": self.code, "message": self.message, **self.data}}
+        return {"error": {"code": self.code, "message": self.message, **plain(self.data)}}
 
 
 def failure_of(error: CleanupError | DatabaseFailure) -> Failure:
     """Describe an exception."""
     if isinstance(error, CleanupError):
-        data = {name: _plain(value) for name, value in error.data.items()}
-        return Failure(error.code, str(error), error.exit_status, data)
+        return Failure(error.code, str(error), error.exit_status, error.data)
     return Failure("database", _database_sentence(error), WRONG_USAGE, {})
 
 
@@ -52,14 +52,6 @@ def interrupted_run(error: DatabaseFailure, *, run_id: object, done: int, total:
         f"{done:,} of {total:,} applications are done; of the others, none is half done. {how_to_resume}"
     )
     return Failure("database_lost" if is_lost(error) else "database", message, REFUSED, data)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if hasattr(value, "as_json"):
-        return value.as_json()
-    return value if isinstance(value, int | str | bool | None) else str(value)
 
 
 def _database_sentence(error: DatabaseFailure) -> str:

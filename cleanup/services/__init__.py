@@ -3,8 +3,14 @@
 from cleanup.services.automation.service import AutomatedCleanupService
 from cleanup.services.facade import DatabaseCleanupService
 from cleanup.services.folders.structure import FolderPlace, FolderStructure
-from cleanup.services.results import CleanupReport, Conflict, FolderCleanupResult, Progress, RollbackResult
-from cleanup.services.rollback_data import RollbackData
+from cleanup.services.results import (
+    CleanupReport,
+    Conflict,
+    FolderCleanupResult,
+    Progress,
+    RollbackData,
+    RollbackResult,
+)
 
 #: The service of the default database; ``DatabaseCleanupService(using=alias)`` serves another.
 cleanup_service = DatabaseCleanupService()

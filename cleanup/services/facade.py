@@ -43,11 +43,11 @@ from cleanup.services.results import (
     Copy,
     FolderCleanupResult,
     Progress,
+    RollbackData,
     RollbackResult,
 )
 from cleanup.services.retention import history, points
 from cleanup.services.rollback.undo import PointOutcome, Undo, find_point, take_point
-from cleanup.services.rollback_data import RollbackData, data_of
 from cleanup.services.runs import lifecycle, wait_limit
 from cleanup.services.runs.not_restored import LeftBehind, left_behind
 from cleanup.services.runs.worker import Team
@@ -685,7 +685,7 @@ class DatabaseCleanupService:
         point = RollbackPoint.objects.using(self.using).filter(id=key).first()
         if point is None:
             raise UnknownObject(what="rollback point", key=key)
-        return data_of(point)
+        return RollbackData.of(point)
 
     def rollback_report(self, run_id: Any) -> RollbackResult:
         """Return the report of a rollback run, as far as it has come. Raises UnknownObject and InvalidKey."""

@@ -10,7 +10,7 @@ from cleanup import exceptions
 from cleanup.admin import wording
 from cleanup.models import Result, RollbackPoint, Run, Schedule
 from cleanup.services.integrity.findings import CODES
-from cleanup.services.merging.preview import GroupPreview, Reason
+from cleanup.services.results import GroupPreview, Reason
 
 NOW = datetime(2026, 1, 20, 23, 30, tzinfo=UTC)
 

@@ -10,12 +10,14 @@ from rest_framework.response import Response
 from cleanup import queries
 from cleanup.api import input_serializers, output_serializers
 from cleanup.api.base import Endpoint, Keyed
+from cleanup.api.output_serializers import serializer_of
 from cleanup.api.pagination import Page, next_url, page_of, seal, unseal
 from cleanup.api.schema import described, path_id
 from cleanup.api.serializer_fields import Key
 from cleanup.exceptions import StalePlan, TooLargeToPreview, UnknownObject
 from cleanup.permissions import CLEANING, Permission
 from cleanup.services.merging import preview
+from cleanup.services.results import FolderCleanupResult, Preview
 
 #: Folders that a plan lists; beyond these, they are counted.
 MOST_FOLDERS = 2000
@@ -60,7 +62,7 @@ class OneApplication(Endpoint):
 
     @described(
         "Get the plan for an application",
-        {200: output_serializers.PreviewDocument},
+        {200: serializer_of(Preview)},
         parameters=[APPLICATION_ID],
         codes=["not_found", "preflight", "too_large_to_preview"],
         limited=True,
@@ -71,7 +73,7 @@ class OneApplication(Endpoint):
         ``plan_hash`` confirms the plan when it is carried out.
         """
         key = self.key(application_id, of="application")
-        return Response(preview.preview(using=self.using, application_id=key).as_json(limit=MOST_FOLDERS))
+        return Response(preview.preview(using=self.using, application_id=key).shortened(MOST_FOLDERS).as_json())
 
 
 class CleanupApplication(Endpoint):
@@ -82,7 +84,7 @@ class CleanupApplication(Endpoint):
 
     @described(
         "Clean up one application",
-        {200: output_serializers.ResultDocument},
+        {200: serializer_of(FolderCleanupResult)},
         body=input_serializers.ConsolidateBody,
         parameters=[APPLICATION_ID],
         codes=["not_found", "frozen", "preflight", "held", "stale_plan", "too_large", "collision", "different_roots"],
@@ -104,7 +106,7 @@ class CleanupApplication(Endpoint):
         except StalePlan as error:
             with suppress(TooLargeToPreview):
                 plan = preview.preview(using=self.using, application_id=key)
-                error.data |= {"plan_hash": plan.plan_hash, "plan": plan.as_json(limit=MOST_FOLDERS)}
+                error.data |= {"plan_hash": plan.plan_hash, "plan": plan.shortened(MOST_FOLDERS).as_json()}
             raise
 
 

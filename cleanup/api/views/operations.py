@@ -86,7 +86,7 @@ class Cleanup(Endpoint):
 
     @described(
         "Clean up",
-        {200: output_serializers.CleanupDocument, 202: output_serializers.CleanupDocument},
+        {200: output_serializers.StartedCleanup, 202: output_serializers.StartedCleanup},
         query=input_serializers.CleanupQuery,
         body=input_serializers.CleanupBody,
         codes=[*STARTING, "not_found", "too_many_to_wait"],
@@ -148,7 +148,7 @@ class Rollback(Endpoint):
 
     @described(
         "Roll back",
-        {200: output_serializers.RollbackDocument, 202: output_serializers.RollbackDocument},
+        {200: output_serializers.StartedRollback, 202: output_serializers.StartedRollback},
         query=input_serializers.RollbackQuery,
         body=input_serializers.RollbackBody,
         parameters=[path_id("rollback_id", "A rollback point, or a run.")],

@@ -18,6 +18,7 @@ from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.permissions import CLEANING, Permission
+from cleanup.services.results import RollbackResult
 from cleanup.services.runs import wait_limit
 
 POINT_ID = path_id("rollback_id", "A rollback point.")
@@ -124,7 +125,7 @@ class PreviewPoint(PointEndpoint):
 
     @described(
         "Preview a rollback",
-        {200: output_serializers.RollbackDocument},
+        {200: output_serializers.serializer_of(RollbackResult)},
         body=input_serializers.RollbackPreviewBody,
         parameters=[POINT_ID],
         codes=["not_found", "too_large_to_preview", *UNDOING],
@@ -150,7 +151,7 @@ class RollbackPointNow(PointEndpoint):
 
     @described(
         "Roll back a point",
-        {200: output_serializers.RollbackDocument, 202: output_serializers.RollbackDocument},
+        {200: output_serializers.StartedRollback, 202: output_serializers.StartedRollback},
         query=input_serializers.RollbackQuery,
         body=input_serializers.RollbackBody,
         parameters=[POINT_ID],

@@ -154,7 +154,7 @@ class RollbackRun(RunEndpoint):
 
     @described(
         "Roll back a run",
-        {200: output_serializers.RollbackDocument, 202: output_serializers.RollbackDocument},
+        {200: output_serializers.StartedRollback, 202: output_serializers.StartedRollback},
         query=input_serializers.RollbackQuery,
         body=input_serializers.RollbackBody,
         parameters=[RUN_ID],

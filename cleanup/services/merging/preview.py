@@ -9,9 +9,7 @@ ten thousand levels deep.
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from django.utils import timezone
@@ -25,184 +23,7 @@ from cleanup.planning import Group
 from cleanup.references import ReferenceMap, cache
 from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision
 from cleanup.services.merging.forecast import Forecaster
-from cleanup.services.results import JSON
-
-
-class Fate(StrEnum):
-    """What becomes of a folder."""
-
-    SURVIVOR = "survivor"
-    """Others merge into it; where ``parent_after`` differs from ``parent_id``, it moves as well."""
-    MERGED = "merged"
-    MOVED = "moved"
-    KEPT = "kept"
-    LEFT_ALONE = "left_alone"
-
-
-class Reason(StrEnum):
-    """Why that becomes of it."""
-
-    OLDEST = "oldest"
-    ALREADY_THERE = "already_there"
-    """Not the oldest of its group, but the oldest that lies in the surviving parent already."""
-    ANOTHER_ROOT = "another_root"
-    SAME_NAME = "same_name"
-    PARENT_MERGED = "parent_merged"
-    NESTED = "nested"
-    """A root folder of another name, moved into the surviving root (``CLEANUP_DIFFERENT_ROOTS``)."""
-    UNREACHABLE = "unreachable"
-    """No root folder of the application leads to it."""
-    NOT_LIVE = "not_live"
-    """In the host's trash."""
-
-
-@dataclass(frozen=True, slots=True)
-class FolderPreview:
-    """One folder, before and after."""
-
-    folder_id: str
-    name: str
-    created_at: datetime | None
-    """None also for what is no time of a calendar (infinity)."""
-    live: bool
-    parent_id: str | None
-    fate: Fate
-    reasons: tuple[Reason, ...]
-    into: str | None
-    """Of a merged folder: the survivor."""
-    parent_after: str | None
-    """None for a merged folder, which is no more."""
-    files: int
-    files_after: int
-    linked_records: Mapping[str, int]
-    """Rows of other tables that point at it, by table."""
-    differing_columns: tuple[str, ...]
-    """Of a merged folder: the columns in which it differs from its survivor."""
-
-    def as_json(self) -> JSON:
-        """Return the JSON form."""
-        return {
-            "folder_id": self.folder_id,
-            "name": self.name,
-            "created_at": None if self.created_at is None else self.created_at.isoformat(),
-            "live": self.live,
-            "parent_id": self.parent_id,
-            "fate": self.fate.value,
-            "reasons": [reason.value for reason in self.reasons],
-            "into": self.into,
-            "parent_after": self.parent_after,
-            "files": self.files,
-            "files_after": self.files_after,
-            "linked_records": dict(self.linked_records),
-            "differing_columns": list(self.differing_columns),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of a drawn tree."""
-
-    folder_id: str
-    depth: int
-
-    def as_json(self) -> JSON:
-        """Return the JSON form."""
-        return {"folder_id": self.folder_id, "depth": self.depth}
-
-
-@dataclass(frozen=True, slots=True)
-class GroupPreview:
-    """Folders that become one."""
-
-    survivor_id: str
-    name: str
-    """The survivor's."""
-    roots: bool
-    parent_id: str | None
-    """The surviving parent."""
-    removed: tuple[str, ...]
-    files_moved: int
-    linked_records_moved: int
-    reason: Reason
-    """Why the survivor survives."""
-
-    def as_json(self) -> JSON:
-        """Return the JSON form."""
-        return {
-            "survivor_id": self.survivor_id,
-            "name": self.name,
-            "roots": self.roots,
-            "parent_id": self.parent_id,
-            "removed": list(self.removed),
-            "files_moved": self.files_moved,
-            "linked_records_moved": self.linked_records_moved,
-            "reason": self.reason.value,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why a cleanup would leave the application alone."""
-
-    code: str
-    message: str
-
-    def as_json(self) -> JSON:
-        """Return the JSON form."""
-        return {"code": self.code, "message": self.message}
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What merging one application would do."""
-
-    application_id: str
-    plan_hash: str
-    made_at: datetime
-    folders: Mapping[str, FolderPreview]
-    """By id, in the order of ``before``."""
-    before: tuple[Line, ...]
-    after: tuple[Line, ...]
-    groups: tuple[GroupPreview, ...]
-    """Parents before children."""
-    obstacles: tuple[Obstacle, ...]
-    """Empty: a cleanup would go ahead. ``held`` can be overruled on purpose; others cannot."""
-    folders_removed: int
-    child_folders_merged: int
-    folders_moved: int
-    """Folders that stay and get another parent."""
-    files_moved: int
-    references_moved: Mapping[str, int]
-    """Rows that would be pointed elsewhere, by table, files and folders among them; empty where it cannot go ahead."""
-    rows_removed: Mapping[str, int]
-    """Rows that would give way to a twin, by table; they come back with an undo."""
-
-    @property
-    def empty(self) -> bool:
-        """Tell whether there is nothing to do."""
-        return not self.folders_removed and not self.folders_moved
-
-    def as_json(self, *, limit: int | None = None) -> JSON:
-        """Return the JSON form, with the first ``limit`` folders, lines and groups each."""
-        folders = list(self.folders.values())
-        return {
-            "application_id": self.application_id,
-            "plan_hash": self.plan_hash,
-            "made_at": self.made_at.isoformat(),
-            "obstacles": [obstacle.as_json() for obstacle in self.obstacles],
-            "folders_removed": self.folders_removed,
-            "child_folders_merged": self.child_folders_merged,
-            "folders_moved": self.folders_moved,
-            "files_moved": self.files_moved,
-            "references_moved": dict(self.references_moved),
-            "rows_removed": dict(self.rows_removed),
-            "groups": [group.as_json() for group in self.groups[:limit]],
-            "groups_left_out": len(self.groups[limit:]) if limit is not None else 0,
-            "folders": [folder.as_json() for folder in folders[:limit]],
-            "folders_left_out": len(folders[limit:]) if limit is not None else 0,
-            "before": [line.as_json() for line in self.before[:limit]],
-            "after": [line.as_json() for line in self.after[:limit]],
-        }
+from cleanup.services.results import Fate, FolderPreview, GroupPreview, Line, Obstacle, Preview, Reason
 
 
 def preview(*, using: str, application_id: Any) -> Preview:
@@ -282,7 +103,7 @@ class _Drawing:
             application_id=self.decision.application,
             plan_hash=self.plan.digest,
             made_at=made_at,
-            folders={line.folder_id: self._folder(line.folder_id) for line in before},
+            folders=tuple(self._folder(line.folder_id) for line in before),
             before=before,
             after=self._lines(staying),
             groups=tuple(self._group(group) for group in self.plan.groups),

@@ -6,11 +6,11 @@ that the host fills in, their names. Whatever is read from the environment alone
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from types import FunctionType
 from typing import Any
 
 from cleanup import conf
 from cleanup.services.alerting.channels import labels
+from cleanup.services.results import plain
 
 #: What stands for a value that nobody is shown.
 HIDDEN = "(set)"
@@ -40,15 +40,4 @@ def shown(name: str, value: Any) -> Any:
         value = CONFIDENTIAL[name](value)
     if isinstance(value, timedelta):
         return value / (timedelta(hours=1) if name.endswith("_HOURS") else timedelta(seconds=1))
-    return _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, FunctionType):
-        return f"{value.__module__}.{value.__qualname__}"
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+    return plain(value)

@@ -5,13 +5,14 @@ from django.test.utils import CaptureQueriesContext
 from cleanup.exceptions import InvalidKey, StalePlan, TooLargeToPreview, UnknownObject
 from cleanup.references import cache
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.merging.preview import Fate, Reason, preview
+from cleanup.services.merging.preview import preview
+from cleanup.services.results import Fate, Reason
 from tests.support.model_roles import Application, Folder
 from tests.support.trees import dump, execute, key_type, missing_key, raw, tree
 
 
 def drawn(lines, found) -> list[str]:
-    return ["  " * line.depth + found.folders[line.folder_id].name for line in lines]
+    return ["  " * line.depth + found.by_id[line.folder_id].name for line in lines]
 
 
 class TestPreview:
@@ -30,15 +31,15 @@ class TestPreview:
         assert drawn(found.after, found) == ["Loan", "  Docs", "    Scans", "  Photos"]
 
     def test_tells_which_folder_stays(self, found, application):
-        folder = found.folders[application["old"]]
+        folder = found.by_id[application["old"]]
         assert (folder.fate, folder.reasons) == (Fate.SURVIVOR, (Reason.OLDEST,))
 
     def test_tells_into_which_folder_another_merges(self, found, application):
-        folder = found.folders[application["twin"]]
+        folder = found.by_id[application["twin"]]
         assert (folder.fate, folder.into, folder.reasons) == (Fate.MERGED, application["docs"], (Reason.SAME_NAME,))
 
     def test_tells_what_moves(self, found, application):
-        folder = found.folders[application["deep"]]
+        folder = found.by_id[application["deep"]]
         assert (folder.fate, folder.parent_id, folder.parent_after) == (
             Fate.MOVED,
             application["twin"],
@@ -46,7 +47,7 @@ class TestPreview:
         )
 
     def test_counts_files_before_and_after(self, found, application):
-        folder = found.folders[application["docs"]]
+        folder = found.by_id[application["docs"]]
         assert (folder.files, folder.files_after) == (2, 3)
 
     def test_has_the_totals_that_the_cleanup_will_have(self, found, application, database):
@@ -67,14 +68,14 @@ class TestPreview:
         assert dump(database, own=True) == before
 
     def test_tells_when_folders_were_made(self, found, application, database):
-        assert found.folders[application["old"]].created_at.year == 2020
+        assert found.by_id[application["old"]].created_at.year == 2020
 
     def test_counts_linked_records(self, database, application):
         from tests.hostapp.models import Tag
 
         Tag.objects.using(database).create(label="red").folders.add(application["twin"])
         found = preview(using=database, application_id=application.application)
-        ((table, rows),) = found.folders[application["twin"]].linked_records.items()
+        ((table, rows),) = found.by_id[application["twin"]].linked_records.items()
         assert (table.removeprefix("public."), rows) == ("hostapp_tag_folders", 1)
 
 
@@ -117,7 +118,7 @@ class TestPreviewOfOddApplications:
         made = tree(database, "Loan/a:A/b:B")
         Folder.objects.using(database).filter(pk=made["a"]).update(parent_id=made["b"])
         found = preview(using=database, application_id=made.application)
-        assert {found.folders[made[label]].fate for label in "ab"} == {Fate.LEFT_ALONE}
+        assert {found.by_id[made[label]].fate for label in "ab"} == {Fate.LEFT_ALONE}
 
 
 class TestPlanHash:
