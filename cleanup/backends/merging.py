@@ -119,7 +119,8 @@ class Merging(Room, ABC):
                        'to', {news},
                        'keys', {keys})){text},
                    {images}
-              FROM (SELECT point, chunk, {change}, count(*) AS row_count, {lists}
+              FROM (SELECT point, chunk, {change}, count(*) AS row_count,
+                           {lists}
                       FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY {change}) - 1) / {most} AS chunk
                               FROM {rows}) AS numbered
                      GROUP BY point, chunk, {change}) AS g
@@ -136,7 +137,7 @@ class Merging(Room, ABC):
             text=self.json_text,
             images=f"{self.json_list}({self._nested('images')}){self.json_text}" if images else "NULL",
             change=change or ", ".join([*olds, *news]),
-            lists=", ".join(lists),
+            lists=",\n".join(lists),
             most=ROWS_PER_SNAPSHOT_ROW,
             rows=rows,
             changes=changes,

@@ -23,14 +23,14 @@ from cleanup.backends.session import Room
 from cleanup.exceptions import CountMismatch
 from cleanup.folder_tables import KeyColumn
 
-#: A line for each problem, with its code; without a code, by point, the rows to insert; last the number of images.
+#: A line for each problem; by point, the rows ``to_insert``; last the number of ``images``.
 ANSWERS = block(
     """
-    SELECT point, code, key, columns, name, 0 AS row_count FROM problems
+    SELECT code, point, key, columns, constraint_name, 1 AS row_count FROM problems
     UNION ALL
-    SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
+    SELECT 'to_insert', __point, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
     UNION ALL
-    SELECT NULL, '', NULL, NULL, NULL, count(*) FROM images
+    SELECT 'images', NULL, NULL, NULL, NULL, count(*) FROM images
     """
 )
 
@@ -64,7 +64,7 @@ class Undoing(Room, ABC):
     def _found(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
         """Return the CTEs ``images``, ``compared`` and ``problems``: what is in the way of images coming back."""
         problems = [
-            Query("SELECT i.__point, 'row_exists', i.__key, '', '' FROM compared AS i WHERE i.__differs"),
+            Query("SELECT 'row_exists', i.__point, i.__key, '', '' FROM compared AS i WHERE i.__differs"),
             *(self._unique_taken(images, unique) for unique in images.uniques),
             *(self._target_missing(images, key) for key in foreign_keys if set(key.columns) <= set(images.columns)),
         ]
@@ -72,11 +72,14 @@ class Undoing(Room, ABC):
             """
             {images}, compared AS MATERIALIZED (
                 -- Each image beside the row that has its key now, if there is one.
-                SELECT i.*, t.{key} IS NOT NULL AS __there, t.{key} IS NOT NULL AND ({differs}) AS __differs
+                SELECT i.*,
+                       t.{key} IS NOT NULL AS __there,
+                       t.{key} IS NOT NULL
+                       AND ({differs}) AS __differs
                   FROM images AS i
                   LEFT JOIN {table} AS t ON {same_key}
-            ), problems(point, code, key, columns, name) AS MATERIALIZED (
-                -- Told before the database would refuse: its keys and constraints are what holds in the end.
+            ), problems(code, point, key, columns, constraint_name) AS MATERIALIZED (
+                -- What the database would refuse, all of it and by row, where an error of its own would tell the first.
                 {problems}
             )
             """,
@@ -93,9 +96,17 @@ class Undoing(Room, ABC):
         columns += [f"({part}) AS __part_{place}".replace("%", "%%") for place, part in enumerate(unique.parts)]
         return block(
             """
-            SELECT a.__point, 'unique_taken', a.__key, {names}
-              FROM (SELECT __point, __key, {columns} FROM images {where}) AS a
-              {nested_join} (SELECT {columns} FROM {table} {where}) AS b ON {equal}
+            SELECT 'unique_taken', i.__point, i.__key, {names}
+              -- In subqueries, where the index's own expressions find its columns by their bare names.
+              FROM (SELECT __point, __key, {columns}
+                      FROM images
+                     {where}
+                   ) AS i
+              {nested_join} (SELECT {columns}
+                      FROM {table}
+                     {where}
+                   ) AS other
+                ON {equal}
              WHERE NOT ({itself})
             """,
             names=_named(unique),
@@ -104,7 +115,7 @@ class Undoing(Room, ABC):
             nested_join=self.session.nested_join,
             table=self.relation(images.table.name),
             equal=" AND ".join(self._equal(unique, place) for place in range(len(unique.parts))),
-            itself=" AND ".join("b.{0} = a.{0}".format(label("__key", column)) for column in images.key),
+            itself=" AND ".join("other.{0} = i.{0}".format(label("__key", column)) for column in images.key),
         )
 
     def _target_missing(self, images: Images, foreign_key: ForeignKey) -> Query:
@@ -114,7 +125,7 @@ class Undoing(Room, ABC):
             among = f"AND {self._not_among_images(pairs)}"
         return block(
             """
-            SELECT i.__point, 'missing_target', i.__key, {names}
+            SELECT 'missing_target', i.__point, i.__key, {names}
               FROM compared AS i
              WHERE NOT i.__there AND {given}
                AND NOT EXISTS (SELECT 1 FROM {target} AS f WHERE {there})
@@ -133,11 +144,11 @@ class Undoing(Room, ABC):
         table = images.table.name
         require_all(images.table, journaled + len(images.left_out), images.rows)
         conflicts = [
-            RowConflict(point, table, code, self.cells.selected(key), columns, constraint=name)
-            for point, code, key, columns, name, _ in found
-            if code
+            RowConflict(point, table, code, self.cells.selected(key), columns, constraint=constraint)
+            for code, point, key, columns, constraint, _ in found
+            if code != "to_insert"
         ]
-        return Restoration([] if conflicts else [Counted(row[0], table, row[5]) for row in found], conflicts)
+        return Restoration([] if conflicts else [Counted(row[1], table, row[5]) for row in found], conflicts)
 
     def image_links(self, images: Images, *, foreign_key: ForeignKey) -> Iterator[ImageLink]:
         """Yield which removed rows, gone still, need which others by a foreign key of their table to itself."""
@@ -247,7 +258,7 @@ class Undoing(Room, ABC):
 
     @abstractmethod
     def _equal(self, unique: UniqueKey, place: int) -> str:
-        """Return the comparison of a part of the unique key in ``a`` and in ``b``."""
+        """Return the comparison of a part of the unique key in image ``i`` and in the ``other`` row."""
 
     @abstractmethod
     def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
@@ -273,6 +284,6 @@ def same_columns(key: Sequence[str]) -> str:
 
 
 def _named(rule: UniqueKey | ForeignKey) -> str:
-    """Return, as two texts, the columns of a rule and its name."""
+    """Return, as two literals, the columns of a rule and its name."""
     texts = (text.replace("'", "''").replace("%", "%%") for text in ("+".join(rule.columns), rule.name))
-    return ", ".join(f"CAST('{text}' AS text)" for text in texts)
+    return ", ".join(f"'{text}'" for text in texts)

@@ -106,7 +106,7 @@ def relation_of(columns: Mapping[str, str], values: Iterable[str], *, number: in
     names = [name if number == "" else f"{name}_{number}" for name in columns]
     arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in zip(names, columns.values(), strict=True))
     params = dict(zip(names, values, strict=True))
-    return Query(f"unnest({arrays}) AS given({', '.join(columns)})", params)
+    return Query(f"unnest({arrays})\n  AS given({', '.join(columns)})", params)
 
 
 def key_columns(key: Sequence[str]) -> dict[str, str]:

@@ -72,7 +72,9 @@ class Merging(merging.Merging):
             before{number} AS MATERIALIZED (
                 -- The whole rows before the change: triggers of the application's own fire on this table. The rows'
                 -- folders are locked, and the change below compares again.
-                SELECT {key}, {image} AS image
+                SELECT
+                    {key},
+                    {image} AS before
                   FROM {pairs}
                   JOIN {table} AS t
                     ON {condition}
@@ -95,12 +97,13 @@ class Merging(merging.Merging):
             """
             changes{number} AS MATERIALIZED (
                 -- Old and new keys, one line a change. A new key is cast once here, not once for each row.
-                SELECT given.*, row_number() OVER () AS change, {values}
+                SELECT given.*, row_number() OVER () AS change,
+                       {values}
                   FROM {pairs}
             )
             """,
             number=number,
-            values=", ".join(values),
+            values=",\n".join(values),
             pairs=pairs_of(self.session, target, number=number),
         )
 
@@ -113,15 +116,16 @@ class Merging(merging.Merging):
                    SET {assignments}
                   FROM changes{number} AS given
                  WHERE {condition}
-                RETURNING given.change, given.point, {key}{after}
+                RETURNING given.change, given.point,
+                          {key}{after}
             )
             """,
             number=number,
             table=self.relation(target.table.name),
-            assignments=", ".join(f"{quote(column)} = given.{label('value', column)}" for column in target.columns),
+            assignments=",\n".join(f"{quote(column)} = given.{label('value', column)}" for column in target.columns),
             condition=condition_of(target, number=number, changes=f"changes{number}"),
             key=_key_cells(target),
-            after=f", {self.cells.image(target.table)} AS after" if target.images else "",
+            after=f",\n{self.cells.image(target.table)} AS after" if target.images else "",
         )
 
     def _journaled(self, target: Target, number: int, step: int) -> Query:
@@ -142,7 +146,7 @@ class Merging(merging.Merging):
                 columns=target.columns,
                 key=target.key,
                 step=step,
-                images=("image", "after") if target.images else (),
+                images=("before", "after") if target.images else (),
                 change="change",
                 changes=f"JOIN changes{number} AS c USING (change)",
                 number=f"_{number}",
@@ -222,7 +226,7 @@ class Merging(merging.Merging):
         if forwarding is not None:  # a key's cell is its spelling, so that what is removed is told already
             columns["survivor"] = "text"
             values.append(forwarding.survivors)
-            name = f", left(t.{quote(forwarding.name)}::text, {forwarding.longest}) AS name"
+            name = f"left(t.{quote(forwarding.name)}::text, {forwarding.longest}) AS name,"
             redirected = block(
                 """
                 , redirected AS (
@@ -237,11 +241,14 @@ class Merging(merging.Merging):
         return block(
             """
             WITH deleted AS (
-                -- Each row leaves with its image, an array of the texts of its columns.
+                -- Each row leaves with its image, an array of the texts of its columns. An UPDATE by others
+                -- is waited for and is in the image; a row that they delete is missing in the counts.
                 DELETE FROM {table} AS t
                  USING {rows}
                  WHERE {same_key}
-                RETURNING given.*{name}, {image} AS image
+                RETURNING given.*,
+                          {name}
+                          {image} AS image
             ){redirected}
             {insertion}
             """,
@@ -257,7 +264,7 @@ class Merging(merging.Merging):
 
 def _key_cells(target: Target) -> str:
     """Return the key before the change: a column that changes is not read, but known from the pair."""
-    return ", ".join(
+    return ",\n".join(
         (f"given.{label('old', column)}" if column in target.columns else f"{shown(target.table.column(column))}::text")
         + f" AS {label('key', column)}"
         for column in target.key

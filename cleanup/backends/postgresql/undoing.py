@@ -86,13 +86,12 @@ class Undoing(undoing.Undoing):
             """
             journaled{number} AS MATERIALIZED (
                 -- One line for each row that moved: its key before the move, the old and the new cells. OFFSET 0 has
-                -- the cells of a change read once, not once a row. LIMIT tells the planner, which takes every array to
-                -- be of a hundred, how many to expect: one more than the journal says there are, so that too many show.
-                SELECT s.point_id AS point, row_number() OVER () AS number, v.*, k.*
+                -- the cells of a change read once, not once a row.
+                SELECT s.point_id AS point, row_number() OVER () AS number, cells.*, keys.*
                   FROM cleanup_snapshotrow AS s,
                        json_to_recordset({changes}) AS c("from" json, "to" json, keys json),
-                       LATERAL (SELECT {cells} OFFSET 0) AS v,
-                       ROWS FROM ({unpacked}) AS k({keys})
+                       LATERAL (SELECT {cells} OFFSET 0) AS cells,
+                       ROWS FROM ({unpacked}) AS keys({keys})
                  WHERE s.kind = 'moved' AND s.step = %(step)s
                    AND s."table" = %(table_{number})s AND s.point_id = ANY(%(points)s)
                    {part}
@@ -104,47 +103,48 @@ class Undoing(undoing.Undoing):
             cells=", ".join(cells),
             unpacked=", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(keys))),
             keys=", ".join(keys),
-            part=_within(target.part, {key: f"k.{label('key', key)}" for key in target.key}, name=f"part_{number}"),
+            part=_within(target.part, {key: f"keys.{label('key', key)}" for key in target.key}, name=f"part_{number}"),
             most=_at_most(target.rows),
         ).bind(**{f"table_{number}": target.table.journaled_as})
 
     def _restored(self, target: UndoTarget, number: int) -> Query:
         cells = _Moved(target)
-        missing = self._target_there(target, number)
+        there = self._target_there(target, number)
         return block(
             """
             restored{number} AS (
-                -- Compared here, since READ COMMITTED evaluates this very WHERE again on the newest version of a row
-                -- that was changed meanwhile. Of several columns each is new or old, and not all of them are old yet.
+                -- Each column holds its new value or its old one, and not all are old yet. Compared here, since READ
+                -- COMMITTED evaluates this very WHERE again on the newest version of a row that was changed meanwhile.
                 UPDATE {table} AS t
                    SET {assignments}
                   FROM journaled{number} AS j
                  WHERE {same_row}
                    AND {expected}
-                   AND NOT ({done})
+                   AND {not_done}
                    {target_there}
                 RETURNING j.point, j.number
             )
             """,
             number=number,
             table=self.relation(target.table.name),
-            assignments=", ".join(
+            assignments=",\n".join(
                 f"{quote(column)} = j.{label('old', column)}::{typed(target.table.column(column))}"
                 for column in target.columns
             ),
             same_row=cells.same_row,
             expected=cells.expected,
-            done=cells.done,
-            target_there=missing and f"AND (j.{label('old', target.columns[0])} IS NULL OR {missing})",
+            not_done=cells.not_done,
+            target_there=there and f"AND (j.{label('old', target.columns[0])} IS NULL OR {there})",
         )
 
     def _not_restored(self, target: UndoTarget, number: int) -> Query:
         cells = _Moved(target)
-        missing = self._target_there(target, number)
+        there = self._target_there(target, number)
         return block(
             """
             not_restored{number} AS (
-                -- Why each other row was not, by the statement's snapshot. Keys are NOT NULL: a null key is no row.
+                -- Why each other row was not, by the statement's snapshot: what the UPDATE should have changed by it
+                -- was changed since by others. A key is NOT NULL, so that a null one is no row.
                 SELECT j.*,
                        CASE WHEN t.{key} IS NULL THEN 'row_missing'
                             WHEN {done} THEN 'same'
@@ -153,15 +153,15 @@ class Undoing(undoing.Undoing):
                             ELSE 'changed' END AS verdict
                   FROM (SELECT *
                           FROM journaled{number} AS j
-                         WHERE NOT EXISTS (SELECT FROM restored{number} AS u WHERE u.number = j.number)) AS j
+                         WHERE NOT EXISTS (SELECT FROM restored{number} AS r WHERE r.number = j.number)) AS j
                   LEFT JOIN {table} AS t ON {same_row}
             )
             """,
             number=number,
             key=quote(target.key[0]),
             done=cells.done,
-            missing_target=missing
-            and f"WHEN j.{label('old', target.columns[0])} IS NOT NULL AND NOT {missing} THEN 'missing_target'",
+            missing_target=there
+            and f"WHEN j.{label('old', target.columns[0])} IS NOT NULL AND NOT {there} THEN 'missing_target'",
             expected=cells.expected,
             table=self.relation(target.table.name),
             same_row=cells.same_row,
@@ -190,7 +190,7 @@ class Undoing(undoing.Undoing):
                 SELECT s.point_id, count(DISTINCT ARRAY[{names}]) AS row_count
                   FROM cleanup_snapshotrow AS s,
                        json_to_recordset(s.changes::json) AS c(keys json),
-                       ROWS FROM ({cells}) AS k({names})
+                       ROWS FROM ({cells}) AS keys({names})
                  WHERE s.kind = 'moved' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
                  GROUP BY s.point_id
                 """,
@@ -212,8 +212,8 @@ class Undoing(undoing.Undoing):
     def _images_back(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
         """Insert removed rows again, all or none, in one statement.
 
-        Returns a line for each problem, with its code; else, without a code, by point the rows to insert; with an empty
-        code, the number of images; last, the number of rows that were inserted.
+        Returns a line for each problem, with its code; by point, the rows ``to_insert``, which are if there is no
+        problem; the number of ``images``; and last, of the rows that were ``inserted``.
         """
         return block(
             """
@@ -227,7 +227,7 @@ class Undoing(undoing.Undoing):
             )
             {answers}
             UNION ALL
-            SELECT NULL, 'inserted', NULL, NULL, NULL, count(*) FROM inserted
+            SELECT 'inserted', NULL, NULL, NULL, NULL, count(*) FROM inserted
             """,
             found=self._found(images, foreign_keys),
             table=self.relation(images.table.name),
@@ -256,7 +256,10 @@ class Undoing(undoing.Undoing):
         return block(
             """
             images AS MATERIALIZED (
-                SELECT s.point_id AS __point, {key} AS __key, {columns}
+                -- The rows as they were, in the types of their columns. What begins with underscores is not theirs.
+                SELECT s.point_id AS __point,
+                       {key} AS __key,
+                       {columns}
                   FROM cleanup_snapshotrow AS s,
                        json_array_elements(s.images::json) AS e(value)
                   {others}
@@ -268,7 +271,7 @@ class Undoing(undoing.Undoing):
             )
             """,
             key=text_array([shown_value(values[column], images.table.column(column)) for column in images.key]),
-            columns=", ".join(
+            columns=",\n".join(
                 f"{value} AS {quote(column)}" for column, value in values.items() if not wanted or column in wanted
             ),
             others=others,
@@ -289,7 +292,7 @@ class Undoing(undoing.Undoing):
         return text_array([shown(images.table.column(column)) for column in images.key])
 
     def _equal(self, unique: UniqueKey, place: int) -> str:
-        return f"a.__part_{place} {'=' if unique.nulls_distinct else 'IS NOT DISTINCT FROM'} b.__part_{place}"
+        return f"i.__part_{place} {'=' if unique.nulls_distinct else 'IS NOT DISTINCT FROM'} other.__part_{place}"
 
     def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
         there = " AND ".join(f"f.{quote(other)} = {row}.{quote(own)}" for own, other in pairs)
@@ -300,17 +303,17 @@ class _Moved:
     """What is asked of row ``t`` about its entry ``j`` in the journal."""
 
     def __init__(self, target: UndoTarget) -> None:
-        now = [f"{shown(target.table.column(column))}::text" for column in target.columns]
-        is_new, is_old = (
-            [
-                f"{cell} IS NOT DISTINCT FROM j.{label(word, column)}"
-                for cell, column in zip(now, target.columns, strict=True)
-            ]
-            for word in ("new", "old")
+        now = {column: f"{shown(target.table.column(column))}::text" for column in target.columns}
+        olds = ", ".join(f"j.{label('old', column)}" for column in target.columns)
+        self.done, self.not_done = (
+            f"({', '.join(now.values())}) {is_or_not} DISTINCT FROM ({olds})" for is_or_not in ("IS NOT", "IS")
         )
-        self.done = " AND ".join(is_old)
-        """It holds what it held."""
-        self.expected = " AND ".join(f"({new} OR {old})" for new, old in zip(is_new, is_old, strict=True))
+        """It holds what it held, or does not."""
+        self.expected = "\nAND ".join(
+            f"({cell} IS NOT DISTINCT FROM j.{label('new', column)}"
+            f" OR {cell} IS NOT DISTINCT FROM j.{label('old', column)})"
+            for column, cell in now.items()
+        )
         """It holds what the cleanup made of it, or what it held."""
         self.same_row = " AND ".join(
             f"t.{quote(column)} = j.{label('new' if column in target.columns else 'key', column)}"
@@ -357,8 +360,11 @@ def _changes_of(target: UndoTarget, number: int) -> Query:
 
 
 def _at_most(rows: int | None) -> str:
-    """Tell the planner how many rows to expect: it takes every array to be of a hundred. One too many shows."""
-    return "" if rows is None else f"LIMIT {rows + 1}"
+    """Return the limit of rows, one more than there are said to be."""
+    if rows is None:
+        return ""
+    why = "-- Has the planner expect as many as the journal counts; with one more, so that too many show."
+    return f"{why}\nLIMIT {rows + 1}"
 
 
 def _not_among(left_out: Collection[tuple[Cell, ...]], cells: Mapping[str, str]) -> Query:
@@ -366,7 +372,11 @@ def _not_among(left_out: Collection[tuple[Cell, ...]], cells: Mapping[str, str])
     if not left_out:
         return Query("")
     return block(
-        "AND NOT EXISTS (SELECT FROM {keys} WHERE {cells} = ARRAY[{key}])",
+        """
+        AND NOT EXISTS (SELECT
+                          FROM {keys}
+                         WHERE {cells} = ARRAY[{key}])
+        """,
         keys=_keys(list(left_out), list(cells), name="left_out"),
         cells=text_array(cells.values()),
         key=", ".join(f"given.{name}" for name in key_columns(list(cells))),
@@ -378,7 +388,12 @@ def _within(part: Part | None, cells: Mapping[str, str], *, name: str) -> Query:
     if part is None:
         return Query("")
     return block(
-        "AND s.id = ANY(%({name})s) AND EXISTS (SELECT FROM {keys} WHERE {cells} = ARRAY[{key}])",
+        """
+        AND s.id = ANY(%({name})s)
+        AND EXISTS (SELECT
+                      FROM {keys}
+                     WHERE {cells} = ARRAY[{key}])
+        """,
         name=name,
         keys=_keys(part.keys, list(cells), name=name),
         cells=text_array(cells.values()),

@@ -266,7 +266,7 @@ class Undoing(undoing.Undoing):
         return json_array([encoded(f"t.{quote(column)}") for column in images.key])
 
     def _equal(self, unique: UniqueKey, place: int) -> str:
-        return f"b.__part_{place} = a.__part_{place} COLLATE {collation(unique.parts[place])}"
+        return f"other.__part_{place} = i.__part_{place} COLLATE {collation(unique.parts[place])}"
 
     def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
         owns = ", ".join(f"{row}.{quote(own)}" for own, _ in pairs)

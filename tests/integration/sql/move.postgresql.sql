@@ -5,15 +5,18 @@
 
 WITH changes0 AS MATERIALIZED (
     -- Old and new keys, one line a change. A new key is cast once here, not once for each row.
-    SELECT m.*, row_number() OVER () AS change, m.new_folder_id::uuid AS value_folder_id
-      FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(old_folder_id_0)s::text[], %(new_folder_id_0)s::text[]) AS m(point, rank, old_folder_id, new_folder_id)
+    SELECT given.*, row_number() OVER () AS change,
+           given.new_folder_id::uuid AS value_folder_id
+      FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(old_folder_id_0)s::text[], %(new_folder_id_0)s::text[])
+        AS given(point, rank, old_folder_id, new_folder_id)
 ), moved0 AS (
     -- If a row was changed meanwhile, READ COMMITTED evaluates the condition again on its newest version.
     UPDATE "public"."files" AS t
-       SET "folder_id" = m.value_folder_id
-      FROM changes0 AS m
-     WHERE t."folder_id" = m.old_folder_id::uuid
-    RETURNING m.change, m.point, t."id"::text AS key_id
+       SET "folder_id" = given.value_folder_id
+      FROM changes0 AS given
+     WHERE t."folder_id" = given.old_folder_id::uuid
+    RETURNING given.change, given.point,
+              t."id"::text AS key_id
 ), journaled0 AS (
     -- What the UPDATE returned.
     INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
@@ -24,7 +27,8 @@ WITH changes0 AS MATERIALIZED (
                'to', json_build_array(new_folder_id),
                'keys', json_build_array(key_id)))::text,
            NULL
-      FROM (SELECT point, chunk, change, count(*) AS row_count, json_agg(key_id) AS key_id
+      FROM (SELECT point, chunk, change, count(*) AS row_count,
+                   json_agg(key_id) AS key_id
               FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / 1000 AS chunk
                       FROM moved0) AS numbered
              GROUP BY point, chunk, change) AS g

@@ -8,7 +8,8 @@ SELECT g.point, 'moved', %(step)s, %(table)s, sum(g.row_count),
            'to', json_array(new_folder_id),
            'keys', json_array(json(key_id)))),
        NULL
-  FROM (SELECT point, chunk, old_folder_id, new_folder_id, count(*) AS row_count, json_group_array(key_id) AS key_id
+  FROM (SELECT point, chunk, old_folder_id, new_folder_id, count(*) AS row_count,
+               json_group_array(key_id) AS key_id
           FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY old_folder_id, new_folder_id) - 1) / 1000 AS chunk
                   FROM (SELECT given.point AS point, cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) AS old_folder_id, given.new_folder_id AS new_folder_id, cleanup_encode(typeof(t."id"), CASE typeof(t."id") WHEN 'text' THEN CAST(t."id" AS BLOB) ELSE t."id" END) AS key_id
                      FROM (

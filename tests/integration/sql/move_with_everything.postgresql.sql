@@ -6,21 +6,30 @@
 WITH before0 AS MATERIALIZED (
     -- The whole rows before the change: triggers of the application's own fire on this table. The rows'
     -- folders are locked, and the change below compares again.
-    SELECT given.old_folder AS key_folder, t."name"::text AS key_name, to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS image
-      FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(old_folder_0)s::text[], %(new_folder_0)s::text[]) AS given(point, rank, old_folder, new_folder)
+    SELECT
+        given.old_folder AS key_folder,
+        t."name"::text AS key_name,
+        to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS before
+      FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(old_folder_0)s::text[], %(new_folder_0)s::text[])
+        AS given(point, rank, old_folder, new_folder)
       JOIN "public"."labels" AS t
         ON t."folder" = given.old_folder::uuid
 ), changes0 AS MATERIALIZED (
     -- Old and new keys, one line a change. A new key is cast once here, not once for each row.
-    SELECT given.*, row_number() OVER () AS change, given.new_folder::uuid AS value_folder
-      FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(old_folder_0)s::text[], %(new_folder_0)s::text[]) AS given(point, rank, old_folder, new_folder)
+    SELECT given.*, row_number() OVER () AS change,
+           given.new_folder::uuid AS value_folder
+      FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(old_folder_0)s::text[], %(new_folder_0)s::text[])
+        AS given(point, rank, old_folder, new_folder)
 ), moved0 AS (
     -- If a row was changed meanwhile, READ COMMITTED evaluates the condition again on its newest version.
     UPDATE "public"."labels" AS t
        SET "folder" = given.value_folder
       FROM changes0 AS given
      WHERE t."folder" = given.old_folder::uuid
-    RETURNING given.change, given.point, given.old_folder AS key_folder, t."name"::text AS key_name, to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS after
+    RETURNING given.change, given.point,
+              given.old_folder AS key_folder,
+              t."name"::text AS key_name,
+              to_json(ARRAY[t."folder"::text, t."name"::text, t."shade"::text]) AS after
 ), journaled0 AS (
     -- What the UPDATE returned.
     INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
@@ -31,7 +40,10 @@ WITH before0 AS MATERIALIZED (
                'to', json_build_array(new_folder),
                'keys', json_build_array(key_folder, key_name)))::text,
            json_agg(images)::text
-      FROM (SELECT point, chunk, change, count(*) AS row_count, json_agg(key_folder) AS key_folder, json_agg(key_name) AS key_name, json_agg(json_build_array(image, after)) AS images
+      FROM (SELECT point, chunk, change, count(*) AS row_count,
+                   json_agg(key_folder) AS key_folder,
+                   json_agg(key_name) AS key_name,
+                   json_agg(json_build_array(before, after)) AS images
               FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / 1000 AS chunk
                       FROM moved0 JOIN before0 USING (key_folder, key_name)) AS numbered
              GROUP BY point, chunk, change) AS g

@@ -4,11 +4,15 @@
 -- row; the caller compares with the keys.
 
 WITH deleted AS (
-    -- Each row leaves with its image, an array of the texts of its columns.
+    -- Each row leaves with its image, an array of the texts of its columns. An UPDATE by others
+    -- is waited for and is in the image; a row that they delete is missing in the counts.
     DELETE FROM "public"."folders" AS t
-     USING unnest(%(point)s::bigint[], %(key_id)s::text[], %(survivor)s::text[]) AS m(point, key_id, survivor)
-     WHERE t."id" = m.key_id::uuid
-    RETURNING m.*, left(t."name"::text, 255) AS name, to_json(ARRAY[t."id"::text, t."name"::text, t."parent_id"::text, t."application_id"::text, t."created_at"::text, t."updated_at"::text]) AS image
+     USING unnest(%(point)s::bigint[], %(key_id)s::text[], %(survivor)s::text[])
+       AS given(point, key_id, survivor)
+     WHERE t."id" = given.key_id::uuid
+    RETURNING given.*,
+              left(t."name"::text, 255) AS name,
+              to_json(ARRAY[t."id"::text, t."name"::text, t."parent_id"::text, t."application_id"::text, t."created_at"::text, t."updated_at"::text]) AS image
 ), redirected AS (
     -- Where each folder went, for programs that still ask for it.
     INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)

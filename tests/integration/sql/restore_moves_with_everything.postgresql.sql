@@ -6,36 +6,37 @@
 
 WITH journaled0 AS MATERIALIZED (
     -- One line for each row that moved: its key before the move, the old and the new cells. OFFSET 0 has
-    -- the cells of a change read once, not once a row. LIMIT tells the planner, which takes every array to
-    -- be of a hundred, how many to expect: one more than the journal says there are, so that too many show.
-    SELECT s.point_id AS point, row_number() OVER () AS number, v.*, k.*
+    -- the cells of a change read once, not once a row.
+    SELECT s.point_id AS point, row_number() OVER () AS number, cells.*, keys.*
       FROM cleanup_snapshotrow AS s,
            json_to_recordset(s.changes::json) AS c("from" json, "to" json, keys json),
-           LATERAL (SELECT c."from"->>0 AS old_folder, c."to"->>0 AS new_folder OFFSET 0) AS v,
-           ROWS FROM (json_array_elements_text(c.keys->0), json_array_elements_text(c.keys->1)) AS k(key_folder, key_name)
+           LATERAL (SELECT c."from"->>0 AS old_folder, c."to"->>0 AS new_folder OFFSET 0) AS cells,
+           ROWS FROM (json_array_elements_text(c.keys->0), json_array_elements_text(c.keys->1)) AS keys(key_folder, key_name)
      WHERE s.kind = 'moved' AND s.step = %(step)s
        AND s."table" = %(table_0)s AND s.point_id = ANY(%(points)s)
+    -- Has the planner expect as many as the journal counts; with one more, so that too many show.
     LIMIT 2
 ), restored0 AS (
-    -- Compared here, since READ COMMITTED evaluates this very WHERE again on the newest version of a row
-    -- that was changed meanwhile. Of several columns each is new or old, and not all of them are old yet.
+    -- Each column holds its new value or its old one, and not all are old yet. Compared here, since READ
+    -- COMMITTED evaluates this very WHERE again on the newest version of a row that was changed meanwhile.
     UPDATE "public"."labels" AS t
        SET "folder" = j.old_folder::uuid
       FROM journaled0 AS j
      WHERE t."folder" = j.new_folder::uuid AND t."name" = j.key_name::text
        AND (t."folder"::text IS NOT DISTINCT FROM j.new_folder OR t."folder"::text IS NOT DISTINCT FROM j.old_folder)
-       AND NOT (t."folder"::text IS NOT DISTINCT FROM j.old_folder)
+       AND (t."folder"::text) IS DISTINCT FROM (j.old_folder)
     RETURNING j.point, j.number
 ), not_restored0 AS (
-    -- Why each other row was not, by the statement's snapshot. Keys are NOT NULL: a null key is no row.
+    -- Why each other row was not, by the statement's snapshot: what the UPDATE should have changed by it
+    -- was changed since by others. A key is NOT NULL, so that a null one is no row.
     SELECT j.*,
            CASE WHEN t."folder" IS NULL THEN 'row_missing'
-                WHEN t."folder"::text IS NOT DISTINCT FROM j.old_folder THEN 'same'
+                WHEN (t."folder"::text) IS NOT DISTINCT FROM (j.old_folder) THEN 'same'
                 WHEN (t."folder"::text IS NOT DISTINCT FROM j.new_folder OR t."folder"::text IS NOT DISTINCT FROM j.old_folder) THEN 'lost_race'
                 ELSE 'changed' END AS verdict
       FROM (SELECT *
               FROM journaled0 AS j
-             WHERE NOT EXISTS (SELECT FROM restored0 AS u WHERE u.number = j.number)) AS j
+             WHERE NOT EXISTS (SELECT FROM restored0 AS r WHERE r.number = j.number)) AS j
       LEFT JOIN "public"."labels" AS t ON t."folder" = j.new_folder::uuid AND t."name" = j.key_name::text
 )
 SELECT 0 AS target, 'restored' AS verdict, point, count(*) AS row_count,

@@ -33,7 +33,7 @@ SELECT point, verdict, 1, json_array(key_folder, key_name), json_array(new_folde
  WHERE verdict NOT IN ('restore', 'same');
 
 UPDATE "main"."labels" AS t
-   SET "folder" = m.value_folder
+   SET "folder" = j.value_folder
   FROM (
     WITH changes AS MATERIALIZED (
         -- Each change: the old and the new cells, the old value to give back, the new cell as the column keeps
@@ -59,5 +59,5 @@ UPDATE "main"."labels" AS t
           LEFT JOIN "main"."labels" AS t ON t."folder" = j.raw_folder AND t."name" = j.raw_name
     )
     SELECT * FROM verdicts WHERE verdict = 'restore'
-  ) AS m
- WHERE t."folder" = m.raw_folder AND t."name" = m.raw_name;
+  ) AS j
+ WHERE t."folder" = j.raw_folder AND t."name" = j.raw_name;

@@ -10,34 +10,37 @@ WITH images AS MATERIALIZED (
                ) AS q
 ), compared AS MATERIALIZED (
     -- Each image beside the row that has its key now, if there is one.
-    SELECT i.*, t."id" IS NOT NULL AS __there, t."id" IS NOT NULL AND (cleanup_encode(typeof(t."id"), CASE typeof(t."id") WHEN 'text' THEN CAST(t."id" AS BLOB) ELSE t."id" END) IS NOT json_extract(i.__image, '$[0]')
-      OR cleanup_encode(typeof(t."name"), CASE typeof(t."name") WHEN 'text' THEN CAST(t."name" AS BLOB) ELSE t."name" END) IS NOT json_extract(i.__image, '$[1]')
-      OR cleanup_encode(typeof(t."parent_id"), CASE typeof(t."parent_id") WHEN 'text' THEN CAST(t."parent_id" AS BLOB) ELSE t."parent_id" END) IS NOT json_extract(i.__image, '$[2]')
-      OR cleanup_encode(typeof(t."application_id"), CASE typeof(t."application_id") WHEN 'text' THEN CAST(t."application_id" AS BLOB) ELSE t."application_id" END) IS NOT json_extract(i.__image, '$[3]')
-      OR cleanup_encode(typeof(t."created_at"), CASE typeof(t."created_at") WHEN 'text' THEN CAST(t."created_at" AS BLOB) ELSE t."created_at" END) IS NOT json_extract(i.__image, '$[4]')
-      OR cleanup_encode(typeof(t."updated_at"), CASE typeof(t."updated_at") WHEN 'text' THEN CAST(t."updated_at" AS BLOB) ELSE t."updated_at" END) IS NOT json_extract(i.__image, '$[5]')) AS __differs
+    SELECT i.*,
+           t."id" IS NOT NULL AS __there,
+           t."id" IS NOT NULL
+           AND (cleanup_encode(typeof(t."id"), CASE typeof(t."id") WHEN 'text' THEN CAST(t."id" AS BLOB) ELSE t."id" END) IS NOT json_extract(i.__image, '$[0]')
+             OR cleanup_encode(typeof(t."name"), CASE typeof(t."name") WHEN 'text' THEN CAST(t."name" AS BLOB) ELSE t."name" END) IS NOT json_extract(i.__image, '$[1]')
+             OR cleanup_encode(typeof(t."parent_id"), CASE typeof(t."parent_id") WHEN 'text' THEN CAST(t."parent_id" AS BLOB) ELSE t."parent_id" END) IS NOT json_extract(i.__image, '$[2]')
+             OR cleanup_encode(typeof(t."application_id"), CASE typeof(t."application_id") WHEN 'text' THEN CAST(t."application_id" AS BLOB) ELSE t."application_id" END) IS NOT json_extract(i.__image, '$[3]')
+             OR cleanup_encode(typeof(t."created_at"), CASE typeof(t."created_at") WHEN 'text' THEN CAST(t."created_at" AS BLOB) ELSE t."created_at" END) IS NOT json_extract(i.__image, '$[4]')
+             OR cleanup_encode(typeof(t."updated_at"), CASE typeof(t."updated_at") WHEN 'text' THEN CAST(t."updated_at" AS BLOB) ELSE t."updated_at" END) IS NOT json_extract(i.__image, '$[5]')) AS __differs
       FROM images AS i
       LEFT JOIN "main"."folders" AS t ON t."id" = i."id"
-), problems(point, code, key, columns, name) AS MATERIALIZED (
-    -- Told before the database would refuse: its keys and constraints are what holds in the end.
-    SELECT i.__point, 'row_exists', i.__key, '', '' FROM compared AS i WHERE i.__differs
+), problems(code, point, key, columns, constraint_name) AS MATERIALIZED (
+    -- What the database would refuse, all of it and by row, where an error of its own would tell the first.
+    SELECT 'row_exists', i.__point, i.__key, '', '' FROM compared AS i WHERE i.__differs
     UNION ALL
-    SELECT i.__point, 'missing_target', i.__key, CAST('application_id' AS text), CAST('folders_fk0' AS text)
+    SELECT 'missing_target', i.__point, i.__key, 'application_id', 'folders_fk0'
       FROM compared AS i
      WHERE NOT i.__there AND i."application_id" IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM "main"."customer_applications" AS f WHERE f."id" = i."application_id")
     UNION ALL
-    SELECT i.__point, 'missing_target', i.__key, CAST('parent_id' AS text), CAST('folders_fk1' AS text)
+    SELECT 'missing_target', i.__point, i.__key, 'parent_id', 'folders_fk1'
       FROM compared AS i
      WHERE NOT i.__there AND i."parent_id" IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM "main"."folders" AS f WHERE f."id" = i."parent_id")
        AND (i."parent_id") NOT IN (SELECT "id" FROM images)
 )
-SELECT point, code, key, columns, name, 0 AS row_count FROM problems
+SELECT code, point, key, columns, constraint_name, 1 AS row_count FROM problems
 UNION ALL
-SELECT __point, NULL, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
+SELECT 'to_insert', __point, NULL, NULL, NULL, count(*) FROM compared WHERE NOT __there GROUP BY __point
 UNION ALL
-SELECT NULL, '', NULL, NULL, NULL, count(*) FROM images;
+SELECT 'images', NULL, NULL, NULL, NULL, count(*) FROM images;
 
 INSERT INTO "main"."folders" ("id", "name", "parent_id", "application_id", "created_at", "updated_at")
 SELECT "id", "name", "parent_id", "application_id", "created_at", "updated_at"
