@@ -27,31 +27,20 @@ had to give way to a twin return.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat, zip_longest
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from cleanup.backends import Database
-from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
+from cleanup.backends.catalogue import Column, Table, TableName
 from cleanup.backends.changes import (
-    NOTHING_INSTEAD,
     Cell,
-    Counted,
-    Images,
-    Instead,
-    Part,
-    Restoration,
-    Returned,
-    RowConflict,
-    UndoTarget,
 )
-from cleanup.backends.refusals import Refusal, attempted
 from cleanup.backends.retyping import alterations
 from cleanup.exceptions import UnreadableJournal
 from cleanup.folder_tables import FolderTables
 from cleanup.models import SnapshotRow, SnapshotSchema
-from cleanup.piecemeal import JournaledRow, Needs, missing, restore_piecemeal
 from cleanup.references import Reference, ReferenceMap
 
 FORMAT_VERSION = 2
@@ -148,19 +137,32 @@ def _document(backend: Database, references: ReferenceMap, mapped: FolderTables)
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Undone:
-    """What undoing points did, and what stood in its way."""
+class JournaledRow(NamedTuple):
+    """One row that a snapshot row tells of."""
 
-    returned: tuple[Counted, ...]
-    """Removed rows that are back."""
-    moved: tuple[Counted, ...]
-    """Rows whose old values are back."""
-    conflicts: tuple[RowConflict, ...]
+    snapshot: int
+    point: int
+    key: tuple[Cell, ...]
 
 
-class Reader:
-    """Reads and undoes the points of one snapshot schema against the tables as they are now."""
+class JournaledTarget(NamedTuple):
+    """What a step changed of one table."""
+
+    label: str
+    columns: tuple[str, ...]
+    folder_columns: tuple[str, ...]
+
+
+class JournaledStep(NamedTuple):
+    """One step of a merge, as the snapshot schema has it."""
+
+    number: int
+    kind: str
+    targets: list[JournaledTarget]
+
+
+class JournaledSchema:
+    """What a stored snapshot schema says: the tables as they were, and the steps that were taken."""
 
     def __init__(self, *, schema: SnapshotSchema, backend: Database, rollback_id: Any) -> None:
         """Take a snapshot schema. Raises UnreadableJournal for a foreign format or encoding."""
@@ -171,29 +173,44 @@ class Reader:
             raise self._unreadable(f"its format {document['format']} is newer than this program's {FORMAT_VERSION}.")
         if document["encoding"] != backend.cells.encoding:
             raise self._unreadable(f"it was written on another kind of database ({document['encoding']}).")
-        self._format: int = document["format"]
+        self.format: int = document["format"]
         self._labels: dict[TableName, str] = {
             TableName(table["schema"], table["name"]): label for label, table in document["tables"].items()
         }
         self._tables: dict[str, dict[str, Any]] = document["tables"]
         self._tables |= {str(name): document["tables"][label] for name, label in self._labels.items()}
-        self._steps: list[tuple[int, str, list[tuple[str, tuple[str, ...], tuple[str, ...]]]]] = sorted(
-            (int(number), step["kind"], [(label, tuple(own), tuple(folder)) for label, own, folder in step["targets"]])
+        self.steps = sorted(
+            JournaledStep(
+                int(number),
+                step["kind"],
+                [JournaledTarget(label, tuple(own), tuple(folder)) for label, own, folder in step["targets"]],
+            )
             for number, step in document["steps"].items()
         )
 
     def _unreadable(self, problem: str) -> UnreadableJournal:
         return UnreadableJournal(rollback_id=self.rollback_id, problem=problem)
 
+    @property
+    def nesting(self) -> int:
+        """The number of the step in which root folders were nested."""
+        return self.steps[-2].number
+
+    @property
+    def removal(self) -> int:
+        """The number of the step in which folders were removed."""
+        return self.steps[-1].number
+
     def kind(self, step: int) -> str:
         """Return what a step did: ``moved`` or ``removed``; empty for a step that the snapshot schema does not know."""
-        return next((kind for number, kind, _ in self._steps if number == step), "")
+        return next((one.kind for one in self.steps if one.number == step), "")
 
     def label(self, name: TableName) -> str:
         """Return what the snapshot schema calls a table; older ones did not quote what holds a dot."""
         return self._labels.get(name, str(name))
 
-    def _written_as(self, label: str) -> str:
+    def written_as(self, label: str) -> str:
+        """Return what the snapshot rows of a table bear."""
         return self.label(self.table_name(label))
 
     def as_journaled(self, table: Table) -> Table:
@@ -224,21 +241,31 @@ class Reader:
         for step, label in sorted(written):
             columns = needed.setdefault(label, set())
             if self.kind(step) == "moved":
-                columns.update(*(own for own in self._moved_columns(step, label)), self.key(label))
+                moved = [target.columns for target in self.targets(step) if target.label == label]
+                columns.update(*moved, self.key(label))
             else:
                 columns.update(self.columns(label))
         for label, columns in needed.items():
-            table = described.get(self.table_name(label))
-            if table is None:
-                raise self._unreadable(f"table {label} is gone.")
+            table = self.present(label, (), described)
             then = self.table(label)
             ordered = [column for column in self.columns(label) if column in columns]
             for clause in alterations(then, table, ordered):
                 raise self._unreadable(f"{clause}.")
 
-    def _moved_columns(self, step: int, label: str) -> list[tuple[str, ...]]:
-        targets = next(targets for number, _, targets in self._steps if number == step)
-        return [own for table, own, _ in targets if table == label]
+    def targets(self, step: int) -> list[JournaledTarget]:
+        """Return what a step changed."""
+        return next(one.targets for one in self.steps if one.number == step)
+
+    def present(self, label: str, columns: Sequence[str], described: Mapping[TableName, Table]) -> Table:
+        """Return a table as it is now, which must have the columns still. Raises UnreadableJournal."""
+        table = described.get(self.table_name(label))
+        if table is None:
+            raise self._unreadable(f"table {label} is gone.")
+        stored = {column.name for column in table.columns if not column.generated}
+        for column in columns:
+            if column not in stored:
+                raise self._unreadable(f"column {label}.{column} is gone or was renamed.")
+        return self.as_journaled(table)
 
     def tables(self) -> set[TableName]:
         """Return all tables of the snapshot schema."""
@@ -252,8 +279,26 @@ class Reader:
         """Return the key columns of a table."""
         return tuple(self._tables[label]["key"])
 
+    def names_rows_by_key(self, label: str) -> bool:
+        """Return whether the rows that moved together are told by their keys alone, as since format 2."""
+        return self.format > 1 and bool(self.key(label))
+
+    def names_folders_once(self, label: str, key: str) -> bool:
+        """Return whether rows of a table name one folder, by the folder's ``key``."""
+        targets = {target for step in self.steps for target in step.targets if target.label == label}
+        return len(targets) == 1 and all(target.folder_columns == (key,) for target in targets)
+
+
+class Reader:
+    """Reads the snapshot rows of points of one snapshot schema."""
+
+    def __init__(self, *, schema: SnapshotSchema, backend: Database, rollback_id: Any) -> None:
+        """Take a snapshot schema. Raises UnreadableJournal for a foreign format or encoding."""
+        self.schema = JournaledSchema(schema=schema, backend=backend, rollback_id=rollback_id)
+        self._rows = SnapshotRow.objects.using(backend.connection.alias)
+
     def before(
-        self, *, using: str, points: Sequence[int], label: str, column: str
+        self, *, points: Sequence[int], label: str, column: str
     ) -> tuple[dict[Cell, Cell], list[dict[str, Cell]]]:
         """Return what undoing brings back in a table with a key of one column.
 
@@ -261,9 +306,9 @@ class Reader:
         """
         moved: dict[Cell, Cell] = {}
         removed: list[dict[str, Cell]] = []
-        columns = self.columns(label)
-        (key,) = self.key(label)
-        rows = SnapshotRow.objects.using(using).filter(point__in=points, table=self._written_as(label))
+        columns = self.schema.columns(label)
+        (key,) = self.schema.key(label)
+        rows = self._rows.filter(point__in=points, table=self.schema.written_as(label))
         rows = rows.order_by("step", "pk")
         for row in rows.iterator(chunk_size=500):
             if row.kind == SnapshotRow.Kind.REMOVED:
@@ -278,246 +323,54 @@ class Reader:
     def _changes(self, row: SnapshotRow) -> Iterator[tuple[dict[str, Cell], dict[str, list[Cell]]]]:
         """Yield the changes of a snapshot row, of either format: old cells by column, key cells by key column."""
         changes = json.loads(row.changes or "[]")
-        if self._format == 1:
+        if self.schema.format == 1:
             yield {column: old for column, (old, _) in changes.items()}, json.loads(row.keys or "{}")
             return
-        targets = next(targets for number, _, targets in self._steps if number == row.step)
-        columns = next(columns for label, columns, _ in targets if label == row.table)
+        columns = next(target.columns for target in self.schema.targets(row.step) if target.label == row.table)
         for change in changes:
-            keys = dict(zip(self.key(row.table), change["keys"], strict=True))
+            keys = dict(zip(self.schema.key(row.table), change["keys"], strict=True))
             yield dict(zip(columns, change["from"], strict=True)), keys
 
     def row_keys(self, row: SnapshotRow) -> Iterator[tuple[Cell, ...]]:
         """Yield the keys of the rows that a snapshot row tells of, as they were before the change."""
-        key = self.key(row.table)
+        key = self.schema.key(row.table)
         if row.kind != SnapshotRow.Kind.MOVED:
-            places = [self.columns(row.table).index(column) for column in key]
+            places = [self.schema.columns(row.table).index(column) for column in key]
             for image in json.loads(row.images or "[]"):
                 yield tuple(image[place] for place in places)
-        elif self._format == 1:
+        elif self.schema.format == 1:
             keys = json.loads(row.keys or "{}")
             yield from zip(*(keys[column] for column in key), strict=True)
         else:
             for change in json.loads(row.changes or "[]"):
                 yield from zip(*change["keys"], strict=True)
 
-    def nested(self, *, using: str, points: Collection[int], label: str) -> Iterator[tuple[int, tuple[Cell, ...]]]:
+    def nested(self, *, points: Collection[int], label: str) -> Iterator[tuple[int, tuple[Cell, ...]]]:
         """Yield point and key of the root folders that were nested."""
-        rows = SnapshotRow.objects.using(using).filter(point__in=points, step=self._steps[-2][0])
-        rows = rows.filter(table=self._written_as(label))
+        rows = self._rows.filter(point__in=points, step=self.schema.nesting)
+        rows = rows.filter(table=self.schema.written_as(label))
         for row in rows.iterator(chunk_size=500):
             for key in self.row_keys(row):
                 yield row.point_id, key
 
     def wrote_nested(self, written: Collection[tuple[int, str]], label: str) -> bool:
         """Return whether root folders were nested at all, by the (step, table label) that have snapshot rows."""
-        return (self._steps[-2][0], self._written_as(label)) in written
+        return (self.schema.nesting, self.schema.written_as(label)) in written
 
-    def images(self, *, using: str, points: Collection[int], label: str) -> Iterator[dict[str, Cell]]:
+    def images(self, *, points: Collection[int], label: str) -> Iterator[dict[str, Cell]]:
         """Yield the removed rows of a table, by column."""
-        columns = self.columns(label)
-        rows = SnapshotRow.objects.using(using).filter(point__in=points, kind=SnapshotRow.Kind.REMOVED)
-        rows = rows.filter(table=self._written_as(label))
+        columns = self.schema.columns(label)
+        rows = self._rows.filter(point__in=points, kind=SnapshotRow.Kind.REMOVED)
+        rows = rows.filter(table=self.schema.written_as(label))
         for images in rows.values_list("images", flat=True).iterator(chunk_size=500):
             for image in json.loads(images or "[]"):
                 yield dict(zip(columns, image, strict=True))
 
-    def names_rows_by_key(self, label: str) -> bool:
-        """Return whether the rows that moved together are told by their keys alone, as since format 2."""
-        return self._format > 1 and bool(self.key(label))
-
-    def names_folders_once(self, label: str, key: str) -> bool:
-        """Return whether rows of a table name one folder, by the folder's ``key``."""
-        targets = [(own, folder) for _, kind, found in self._steps for table, own, folder in found if table == label]
-        return all(folder == (key,) for _, folder in targets) and len(set(targets)) == 1
-
-    def undo(
-        self,
-        *,
-        points: Sequence[int],
-        written: Mapping[tuple[int, str], Mapping[int, int]],
-        described: dict[TableName, Table],
-        folders: Table,
-        identity: tuple[str, ...],
-        foreign_keys: Sequence[ForeignKey],
-        instead: Instead = NOTHING_INSTEAD,
-        nested: Collection[int] = (),
-        before_moves: Callable[[], None] = lambda: None,
-        piecemeal: bool = False,
-    ) -> Undone:
-        """Undo the points, last step first.
-
-        ``piecemeal``: rows that the database refuses are conflicts, and the others are restored (see
-        ``cleanup.piecemeal``); otherwise its error is raised.
-
-        ``written`` says which (step, table label) have snapshot rows at all, and of how many rows, by point;
-        ``described`` are the tables as they are; a folder is the one it was where it has the same ``identity``
-        (columns); ``foreign_keys`` are those that restored rows must satisfy; ``instead`` the removed folders that do
-        not come back as they were; ``nested`` the points whose nested root folders stay nested; ``before_moves`` is
-        called when the folders are back, before anything that others see is changed. What
-        conflicts is left as it is and listed: a caller that wants all or nothing undoes the transaction.
-        Raises CountMismatch, and UnreadableJournal naming what is gone.
-        """
-        returned: list[Counted] = []
-        moved: list[Counted] = []
-        conflicts: list[RowConflict] = []
-        folders = self.as_journaled(folders)
-        nesting = self._steps[-2][0]
-        for number, kind, targets in reversed(self._steps):
-            if number == nesting:
-                before_moves()
-            present = [target for target in targets if (number, target[0]) in written]
-            if kind == "removed":
-                for label in dict.fromkeys(label for label, _, _ in present):
-                    table = self._described(label, self.columns(label), described)
-                    own = instead if table.name == folders.name else NOTHING_INSTEAD
-                    done = self._restore_images(
-                        label,
-                        table,
-                        points=points,
-                        step=number,
-                        foreign_keys=foreign_keys,
-                        instead=own,
-                        rows=sum(written[number, label].values()),
-                        piecemeal=piecemeal,
-                    )
-                    returned += done.returned
-                    conflicts += done.conflicts
-            elif present:
-                moving = [point for point in points if point not in nested] if number == nesting else points
-                undo_targets = []
-                for label, columns, folder_columns in present:
-                    table = self._described(label, [*columns, *self.key(label)], described)
-                    must_exist = (folders, folder_columns) if conflicts and folder_columns else None
-                    back = Returned(self._steps[-1][0], self.columns(folders.journaled_as), identity)
-                    rows = sum(written[number, label].get(point, 0) for point in moving)
-                    undo_targets.append(
-                        UndoTarget(table, columns, self.key(label), must_exist, back, self._format, rows)
-                    )
-                restore = self._restore_moved_piecemeal if piecemeal else self.backend.undoing.restore_moved
-                outcome = restore(undo_targets, points=moving, step=number)
-                if any(folder_columns for _, _, folder_columns in present):  # else the same rows are counted already
-                    moved += outcome.restored
-                conflicts += outcome.conflicts
-        return Undone(tuple(returned), tuple(moved), tuple(conflicts))
-
-    def _described(self, label: str, columns: Sequence[str], described: dict[TableName, Table]) -> Table:
-        table = described.get(self.table_name(label))
-        if table is None:
-            raise self._unreadable(f"table {label} is gone.")
-        present = {column.name for column in table.columns if not column.generated}
-        for column in columns:
-            if column not in present:
-                raise self._unreadable(f"column {label}.{column} is gone or was renamed.")
-        return self.as_journaled(table)
-
-    def _restore_images(
-        self,
-        label: str,
-        table: Table,
-        *,
-        points: Sequence[int],
-        step: int,
-        foreign_keys: Sequence[ForeignKey],
-        instead: Instead,
-        rows: int,
-        piecemeal: bool,
-    ) -> Undone:
-        images = Images(table, self.columns(label), self.key(label), points=points, step=step, instead=instead)
-        own_keys = [foreign_key for foreign_key in foreign_keys if foreign_key.table == table.name]
-
-        def restore(part: Part | None = None) -> Restoration:
-            wanted = replace(
-                images, left_out=() if part else frozenset(left_out), rows=None if part else rows, part=part
-            )
-            done = self.backend.undoing.restore_images(wanted, foreign_keys=own_keys)
-            if piecemeal:
-                self.backend.check_now(table)
-            return done
-
-        using = self.backend.connection.alias
-        conflicts: list[RowConflict] = []
-        left_out: set[tuple[Cell, ...]] = set()
-        while True:
-            done = attempted(restore, using=using) if piecemeal else restore()
-            if isinstance(done, Refusal):
-                several = [row for row in self._rows(label, points=points, step=step) if row.key not in left_out]
-                needs = self._needs(images, foreign_keys=own_keys)
-                done = restore_piecemeal(
-                    several, lambda part: restore(_part(part)), using=using, table=table.name, needs=needs
-                )
-                return Undone(tuple(done.restored), (), (*conflicts, *done.conflicts))
-            if not done.conflicts:
-                return Undone(tuple(done.restored), (), tuple(conflicts))
-            # What needs a row that stays away stays away as well, to any depth; decided at once, not level by level.
-            away = {conflict.key for conflict in done.conflicts}
-            needs = self._needs(images, foreign_keys=own_keys)
-            conflicts += done.conflicts
-            conflicts += (below := list(missing(needs.dependents(away, away=left_out), table.name)))
-            left_out |= away | {conflict.key for conflict in below}
-
-    def _needs(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Needs:
-        return Needs(
-            link
-            for foreign_key in foreign_keys
-            if foreign_key.target == images.table.name
-            and {*foreign_key.columns, *foreign_key.target_columns} <= set(images.columns)
-            for link in self.backend.undoing.image_links(images, foreign_key=foreign_key)
-        )
-
-    def _restore_moved_piecemeal(
-        self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int
-    ) -> Restoration:
-        tables = [target.table.name for target in targets]
-        later = tables if len(tables) > 1 else ()  # tables that change by keys of each other fit only in the end
-
-        def restore(several: Sequence[UndoTarget]) -> Restoration:
-            done = self.backend.undoing.restore_moved(several, points=points, step=step)
-            for target in several:
-                self.backend.check_now(target.table, apart_from=later)
-            return done
-
-        using = self.backend.connection.alias
-        done = attempted(lambda: restore(targets), using=using)
-        if not isinstance(done, Refusal):
-            return done
-        restored: list[Counted] = []
-        conflicts: list[RowConflict] = []
-        for target in targets:
-            label = next(label for label in self._tables if self.table_name(label) == target.table.name)
-
-            def restore_part(part: Sequence[JournaledRow], target: UndoTarget = target) -> Restoration:
-                return restore([replace(target, part=_part(part), rows=None)])
-
-            outcome = restore_piecemeal(
-                self._rows(label, points=points, step=step),
-                restore_part,
-                using=using,
-                table=target.table.name,
-                needs=Needs(),
-            )
-            restored += outcome.restored
-            conflicts += outcome.conflicts
-        return Restoration(restored, conflicts)
-
-    def _rows(self, label: str, *, points: Sequence[int], step: int) -> list[JournaledRow]:
+    def rows(self, label: str, *, points: Sequence[int], step: int) -> list[JournaledRow]:
         """Return the rows that the journal has of a step in a table."""
-        key, columns = self.key(label), self.columns(label)
-        rows = SnapshotRow.objects.using(self.backend.connection.alias)
-        found = []
-        for row in rows.filter(point__in=points, table=label, step=step).order_by("pk").iterator(chunk_size=100):
-            if self.kind(step) == SnapshotRow.Kind.REMOVED:
-                places = [columns.index(column) for column in key]
-                keys = [tuple(image[place] for place in places) for image in json.loads(row.images or "[]")]
-            else:
-                keys = [
-                    cells
-                    for _, by_column in self._changes(row)
-                    for cells in zip(*(by_column[column] for column in key), strict=True)
-                ]
-            found += [JournaledRow(row.pk, row.point_id, cells) for cells in keys]
-        return found
-
-
-def _part(rows: Sequence[JournaledRow]) -> Part:
-    return Part(sorted({row.snapshot for row in rows}), [row.key for row in rows])
+        rows = self._rows.filter(point__in=points, table=label, step=step).order_by("pk")
+        return [
+            JournaledRow(row.pk, row.point_id, key)
+            for row in rows.iterator(chunk_size=100)
+            for key in self.row_keys(row)
+        ]

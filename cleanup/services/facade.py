@@ -47,7 +47,10 @@ from cleanup.services.results import (
     RollbackResult,
 )
 from cleanup.services.retention import history, points
-from cleanup.services.rollback.undo import PointOutcome, Undo, find_point, take_point
+from cleanup.services.rollback.manual_points import take_point
+from cleanup.services.rollback.outcome import PointOutcome
+from cleanup.services.rollback.points import find_point
+from cleanup.services.rollback.undo import Undo
 from cleanup.services.runs import lifecycle, wait_limit
 from cleanup.services.runs.not_restored import LeftBehind, left_behind
 from cleanup.services.runs.worker import Team
@@ -638,7 +641,7 @@ class DatabaseCleanupService:
     def _preview_once(self, undo: Undo, points: Sequence[RollbackPoint], *, as_copies: bool) -> PointOutcome:
         """Return what undoing the first of the points would do, which the others need."""
         with _forbidden_as_conflict(undo), transaction.atomic(using=self.using):
-            with batch(undo.backend):
+            with batch(undo.tables.backend):
                 outcomes = undo.undo(
                     points, skip_conflicts=True, as_copies=as_copies, now=timezone.now(), latest_first=len(points) > 1
                 )
@@ -655,7 +658,7 @@ class DatabaseCleanupService:
             return retry_lock_conflicts(partial(roll_back, undo), using=self.using)
 
         def roll_back(undo: Undo) -> list[PointOutcome]:
-            with _forbidden_as_conflict(undo), batch(undo.backend, session_name="cleanup rollback"):
+            with _forbidden_as_conflict(undo), batch(undo.tables.backend, session_name="cleanup rollback"):
                 points = undo.lock([point.sequence])
                 outcomes = undo.undo(points, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now, by=by)
                 undo.close(outcomes, reason=_storable(reason), by=_name(by), now=now)

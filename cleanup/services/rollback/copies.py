@@ -71,16 +71,14 @@ class Copies:
         """Decide about locked points of one snapshot schema and of different applications."""
         tables, label = self.tables, str(self.folders.name)
         needed = {tables.folder_key.column, tables.folder_parent, tables.folder_name, tables.folder_created}
-        if not needed <= set(reader.columns(label)):
+        if not needed <= set(reader.schema.columns(label)):
             return Copying()  # the undo says which column is gone
         cells: dict[Cell, tuple[Cell, ...]] = {}
         nested = set()
         copies: dict[int, list[Copy]] = {}
         folders = self.backend.reading.read_folders(tables, [point.application_key for point in points], lock=False)
         for point in points:
-            moved, removed = reader.before(
-                using=self.using, points=[point.sequence], label=label, column=tables.folder_parent
-            )
+            moved, removed = reader.before(points=[point.sequence], label=label, column=tables.folder_parent)
             forest = self._forest(folders.get(point.application_key, ()), moved)
             places = list(forest.places(self._returning(removed), self._survivors(forest, point)))
             cells |= {self._cell(folder.key): self._cells(place) for folder, place in places}

@@ -59,7 +59,7 @@ class LaterChanges:
         undone: Collection[int],
     ) -> None:
         """Raise SharedRows where a live point has changed the row of a conflict later; ``undone`` ones are no more."""
-        by_table = {reader.table_name(label): label for label in labels}
+        by_table = {reader.schema.table_name(label): label for label in labels}
         rows = [
             row
             for conflict in conflicts
@@ -86,7 +86,7 @@ class LaterChanges:
     def _rows(self, conflict: RowConflict, reader: journal.Reader, label: str) -> Iterator[_Row]:
         if not conflict.columns:
             return
-        key = reader.key(label)
+        key = reader.schema.key(label)
         left = {**dict(zip(key, conflict.key, strict=True)), **dict(zip(conflict.columns, conflict.news, strict=True))}
         yield _Row(conflict, label, tuple(left[column] for column in key), self._named(left.values()))
 
@@ -101,8 +101,8 @@ class LaterChanges:
         for table, by_key in missing.items():
             label = by_table[table]
             points = {conflict.point for conflict in by_key.values()}
-            for image in reader.images(using=self.using, points=points, label=label):
-                key = tuple(image[column] for column in reader.key(label))
+            for image in reader.images(points=points, label=label):
+                key = tuple(image[column] for column in reader.schema.key(label))
                 if key in by_key:
                     named = (image.get(column) for column in by_key[key].column.split("+"))
                     yield _Row(by_key[key], label, (), self._named(named))
@@ -132,8 +132,8 @@ class LaterChanges:
                 wanted[row.label][row.key] = row
                 candidates[row.label] |= points
         for label, by_key in wanted.items():
-            journaled = self._journaled(reader.table_name(label), label, undone)
-            if reader.names_folders_once(label, self.tables.folder_key.column):
+            journaled = self._journaled(reader.schema.table_name(label), label, undone)
+            if reader.schema.names_folders_once(label, self.tables.folder_key.column):
                 journaled = journaled.filter(point__in=candidates[label])
             for row, point in self._matches(journaled, by_key):
                 found[row] = point, str(row.conflict.table)

@@ -22,7 +22,8 @@ from cleanup.services.merging.decisions import Inclusion, MergeDecision
 from cleanup.services.merging.examine import Examiner
 from cleanup.services.merging.targets import Targets
 from cleanup.services.results import FolderCleanupResult
-from cleanup.services.rollback.undo import PointOutcome, Undo
+from cleanup.services.rollback.outcome import PointOutcome
+from cleanup.services.rollback.undo import Undo
 from cleanup.signals import Event, folders_merged, send_after_commit
 
 

@@ -16,7 +16,8 @@ from cleanup.models import Hold, Result, RollbackPoint, Run
 from cleanup.references import schema_changes
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.concurrency import retry
-from cleanup.services.rollback.undo import Undo, find_point
+from cleanup.services.rollback.detached import Detached
+from cleanup.services.rollback.points import find_point
 from cleanup.services.runs.late_arrivals import LateArrivals
 from tests.hostapp import paths
 from tests.hostapp.models import TAGGED, Bookmark, Cover, Note, Scan, Tag, Watch
@@ -490,7 +491,7 @@ class TestOnceAndInOrder:
     def test_a_cleanup_that_came_while_we_waited_for_the_lock_goes_first_too(self, database, monkeypatch):
         made = tree(database, "A@5(1), A@6(1)")
         first = clean(database, made)
-        lock = Undo._lock_applications
+        lock = Detached.lock
 
         def late(self, keys):
             point = RollbackPoint.objects.using(database).get(id=first)
@@ -498,7 +499,7 @@ class TestOnceAndInOrder:
             RollbackPoint.objects.using(database).create(schema=point.schema, **later)
             return lock(self, keys)
 
-        monkeypatch.setattr(Undo, "_lock_applications", late)
+        monkeypatch.setattr(Detached, "lock", late)
         with pytest.raises(exceptions.Superseded):
             undo(database, first)
         assert made.folders == 1

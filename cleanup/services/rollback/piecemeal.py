@@ -10,21 +10,13 @@ so does the row, and everything that needs it in turn.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.changes import Cell, Counted, ImageLink, Restoration, RowConflict
 from cleanup.backends.refusals import Refusal, attempted
+from cleanup.journal import JournaledRow
 
 Key = tuple[Cell, ...]
-
-
-class JournaledRow(NamedTuple):
-    """One row that a snapshot row tells of."""
-
-    snapshot: int
-    point: int
-    key: Key
 
 
 class Needs:

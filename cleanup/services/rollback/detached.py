@@ -1,0 +1,39 @@
+"""See that an undo leaves no folder hanging in the air that a root folder led to before.
+
+A missing parent, a cycle, a parent in another application: what people moved since can bring these about, and no
+foreign key forbids them all.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from cleanup.backends import Database
+from cleanup.exceptions import WouldDetach
+from cleanup.folder_tables import FolderTables
+from cleanup.planning import detached
+
+
+class Detached:
+    """Looks at the folders that no root leads to, on one database."""
+
+    def __init__(self, *, backend: Database, tables: FolderTables) -> None:
+        self.reading = backend.reading
+        self.tables = tables
+
+    def lock(self, applications: Sequence[str]) -> dict[str, set[str]]:
+        """Lock applications and folders, and return the folders that no root leads to, by application."""
+        ordered = sorted(set(applications))
+        self.reading.lock_applications(self.tables, ordered)
+        return self._detached(ordered, lock=True)
+
+    def refuse(self, before: Mapping[str, set[str]]) -> None:
+        """Raise WouldDetach if no root leads to a folder that was not among those of ``before``."""
+        for application, now in self._detached(list(before), lock=False).items():
+            fresh = now - before[application]
+            if fresh:
+                raise WouldDetach(count=len(fresh), application_id=application, folder_id=min(fresh))
+
+    def _detached(self, applications: Sequence[str], *, lock: bool) -> dict[str, set[str]]:
+        folders: dict[str, list[tuple[str, str | None]]] = {}
+        for application, folder, parent in self.reading.read_parents(self.tables, applications, lock=lock):
+            folders.setdefault(application, []).append((folder, parent))
+        return {application: detached(folders.get(application, ())) for application in applications}

@@ -1,0 +1,78 @@
+"""The points that are to be undone: found, locked, and fit to be undone."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from cleanup.exceptions import AlreadyRolledBack, PointExpired, Superseded
+from cleanup.models import RollbackPoint, SnapshotSchema
+
+
+def find_point(*, using: str, rollback_id: UUID) -> RollbackPoint | None:
+    """Return the point of that id."""
+    return RollbackPoint.objects.using(using).filter(id=rollback_id).select_related("schema").first()
+
+
+class Points:
+    """The points of one database; made once per run, because snapshot schemas are read once."""
+
+    def __init__(self, *, using: str) -> None:
+        self.using = using
+        self._schemas: dict[str, SnapshotSchema] = {}
+
+    def lock(self, sequences: Sequence[int]) -> list[RollbackPoint]:
+        """Lock points and return them in key order of their applications."""
+        points = RollbackPoint.objects.using(self.using).select_for_update().filter(pk__in=sequences)
+        return self._with_schemas(points.order_by("application_key", "-sequence"))
+
+    def _with_schemas(self, points: Iterable[RollbackPoint]) -> list[RollbackPoint]:
+        """Give the points their snapshot schemas, of which there are few, each read once."""
+        found = list(points)
+        unknown = {point.schema_id for point in found} - set(self._schemas)
+        if unknown:
+            self._schemas.update(SnapshotSchema.objects.using(self.using).in_bulk(unknown))
+        for point in found:
+            point.schema = self._schemas[point.schema_id]
+        return found
+
+    def check(self, points: Sequence[RollbackPoint]) -> None:
+        """Raise AlreadyRolledBack, PointExpired or Superseded."""
+        for point in points:
+            if point.status == RollbackPoint.Status.ROLLED_BACK:
+                raise AlreadyRolledBack(rollback_id=point.id, at=point.ended_at or "an unknown time")
+            if point.status == RollbackPoint.Status.PURGED:
+                raise PointExpired(rollback_id=point.id, at=point.ended_at or "an unknown time")
+        newest = _newest([point for point in points if point.kind == RollbackPoint.Kind.CLEANUP])
+        later = (
+            RollbackPoint.objects.using(self.using)
+            .filter(
+                application_key__in=list(newest),
+                status=RollbackPoint.Status.LIVE,
+                kind=RollbackPoint.Kind.CLEANUP,
+                sequence__gt=min(newest.values(), default=0),
+            )
+            .order_by("-sequence")
+        )
+        for other in later:
+            if other.sequence > newest[other.application_key]:
+                raise Superseded(application_id=other.application_key, later_id=other.id)
+
+    def later_cleanups(self, point: RollbackPoint) -> list[RollbackPoint]:
+        """Return the live cleanup points of the application written after a point, newest first, locked."""
+        return self._with_schemas(
+            RollbackPoint.objects.using(self.using)
+            .select_for_update()
+            .filter(
+                application_key=point.application_key,
+                status=RollbackPoint.Status.LIVE,
+                kind=RollbackPoint.Kind.CLEANUP,
+                sequence__gt=point.sequence,
+            )
+            .order_by("-sequence")
+        )
+
+
+def _newest(points: Sequence[RollbackPoint]) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for point in points:
+        newest[point.application_key] = max(newest.get(point.application_key, 0), point.sequence)
+    return newest

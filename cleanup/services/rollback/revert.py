@@ -1,0 +1,197 @@
+"""Undo the steps of a merge, last step first, for points of one snapshot schema.
+
+Folders come back first, then moves are undone, then rows that had to give way return. What conflicts is left as it is
+and listed: a caller that wants all or nothing undoes the transaction.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from cleanup import journal
+from cleanup.backends.catalogue import ForeignKey
+from cleanup.backends.changes import (
+    NOTHING_INSTEAD,
+    Cell,
+    Counted,
+    Images,
+    Instead,
+    Part,
+    Restoration,
+    Returned,
+    RowConflict,
+    UndoTarget,
+)
+from cleanup.backends.refusals import Refusal, attempted
+from cleanup.services.rollback.piecemeal import Needs, missing, restore_piecemeal
+from cleanup.services.rollback.tables import CurrentTables
+
+
+@dataclass(slots=True)
+class Reverted:
+    """What undoing points did, and what stood in its way."""
+
+    returned: list[Counted] = field(default_factory=list)
+    """Removed rows that are back."""
+    moved: list[Counted] = field(default_factory=list)
+    """Rows whose old values are back."""
+    conflicts: list[RowConflict] = field(default_factory=list)
+
+
+class Reverter:
+    """Undoes points of one snapshot schema; made for one attempt.
+
+    ``written`` says which (step, table label) have snapshot rows at all, and of how many rows, by point; ``instead``
+    the removed folders that do not come back as they were; ``nested`` the points whose nested root folders stay nested.
+    ``piecemeal``: rows that the database refuses are conflicts, and the others are restored; otherwise its error is
+    raised.
+    """
+
+    def __init__(
+        self,
+        reader: journal.Reader,
+        tables: CurrentTables,
+        *,
+        points: Sequence[int],
+        written: Mapping[tuple[int, str], Mapping[int, int]],
+        instead: Instead,
+        nested: Collection[int],
+        piecemeal: bool,
+    ) -> None:
+        self.reader = reader
+        self.schema = reader.schema
+        self.tables = tables
+        self.backend = tables.backend
+        self.using = tables.using
+        self.folders = tables.references.folders
+        self.points = points
+        self.written = written
+        self.instead = instead
+        self.nested = nested
+        self.piecemeal = piecemeal
+        self.done = Reverted()
+
+    def revert(self, before_moves: Callable[[], None]) -> Reverted:
+        """Undo the points.
+
+        ``before_moves`` is called when the folders are back, before anything that others see is changed. Raises
+        CountMismatch, and UnreadableJournal naming what is gone.
+        """
+        for step in reversed(self.schema.steps):
+            if step.number == self.schema.nesting:
+                before_moves()
+            present = [target for target in step.targets if (step.number, target.label) in self.written]
+            if step.kind == "removed":
+                for label in dict.fromkeys(target.label for target in present):
+                    self._return_rows(step.number, label)
+            elif present:
+                self._undo_moves(step.number, present)
+        return self.done
+
+    # Removed rows.
+
+    def _return_rows(self, step: int, label: str) -> None:
+        columns = self.schema.columns(label)
+        table = self.schema.present(label, columns, self.tables.described)
+        own = self.instead if table.name == self.folders.name else NOTHING_INSTEAD
+        images = Images(table, columns, self.schema.key(label), points=self.points, step=step, instead=own)
+        own_keys = [foreign_key for foreign_key in self.tables.required_keys() if foreign_key.table == table.name]
+        left_out: set[tuple[Cell, ...]] = set()
+
+        def restore(part: Part | None = None) -> Restoration:
+            rows = sum(self.written[step, label].values())
+            whole = replace(images, left_out=frozenset(left_out), rows=rows)
+            wanted = replace(images, part=part) if part else whole
+            outcome = self.backend.undoing.restore_images(wanted, foreign_keys=own_keys)
+            if self.piecemeal:
+                self.backend.check_now(table)
+            return outcome
+
+        while True:
+            outcome = attempted(restore, using=self.using) if self.piecemeal else restore()
+            if isinstance(outcome, Refusal):
+                rows = self.reader.rows(label, points=self.points, step=step)
+                outcome = restore_piecemeal(
+                    [row for row in rows if row.key not in left_out],
+                    lambda part: restore(_part(part)),
+                    using=self.using,
+                    table=table.name,
+                    needs=self._needs(images, own_keys),
+                )
+                break
+            if not outcome.conflicts:
+                break
+            # What needs a row that stays away stays away as well, to any depth; decided at once, not level by level.
+            away = {conflict.key for conflict in outcome.conflicts}
+            needs = self._needs(images, own_keys)
+            below = list(missing(needs.dependents(away, away=left_out), table.name))
+            self.done.conflicts += (*outcome.conflicts, *below)
+            left_out |= away | {conflict.key for conflict in below}
+        self.done.returned += outcome.restored
+        self.done.conflicts += outcome.conflicts
+
+    def _needs(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Needs:
+        return Needs(
+            link
+            for foreign_key in foreign_keys
+            if foreign_key.target == images.table.name
+            and {*foreign_key.columns, *foreign_key.target_columns} <= set(images.columns)
+            for link in self.backend.undoing.image_links(images, foreign_key=foreign_key)
+        )
+
+    # Rows that moved.
+
+    def _undo_moves(self, step: int, present: Sequence[journal.JournaledTarget]) -> None:
+        nesting = step == self.schema.nesting
+        points = [point for point in self.points if point not in self.nested] if nesting else self.points
+        targets = [self._target(step, target, points) for target in present]
+        restore = self._restore_moved_piecemeal if self.piecemeal else self.backend.undoing.restore_moved
+        outcome = restore(targets, points=points, step=step)
+        if any(target.folder_columns for target in present):  # else the same rows are counted already
+            self.done.moved += outcome.restored
+        self.done.conflicts += outcome.conflicts
+
+    def _target(self, step: int, target: journal.JournaledTarget, points: Sequence[int]) -> UndoTarget:
+        label, key = target.label, self.schema.key(target.label)
+        folders, mapped = self.schema.as_journaled(self.folders), self.tables.mapped
+        identity = (mapped.folder_key.column, mapped.folder_application)
+        return UndoTarget(
+            self.schema.present(label, [*target.columns, *key], self.tables.described),
+            target.columns,
+            key,
+            must_exist=(folders, target.folder_columns) if self.done.conflicts and target.folder_columns else None,
+            returned=Returned(self.schema.removal, self.schema.columns(folders.journaled_as), identity),
+            form=self.schema.format,
+            rows=sum(self.written[step, label].get(point, 0) for point in points),
+        )
+
+    def _restore_moved_piecemeal(
+        self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int
+    ) -> Restoration:
+        tables = [target.table.name for target in targets]
+        later = tables if len(tables) > 1 else ()  # tables that change by keys of each other fit only in the end
+
+        def restore(several: Sequence[UndoTarget]) -> Restoration:
+            outcome = self.backend.undoing.restore_moved(several, points=points, step=step)
+            for target in several:
+                self.backend.check_now(target.table, apart_from=later)
+            return outcome
+
+        outcome = attempted(lambda: restore(targets), using=self.using)
+        if not isinstance(outcome, Refusal):
+            return outcome
+        restored: list[Counted] = []
+        conflicts: list[RowConflict] = []
+        for target in targets:
+
+            def restore_part(part: Sequence[journal.JournaledRow], target: UndoTarget = target) -> Restoration:
+                return restore([replace(target, part=_part(part), rows=None)])
+
+            rows = self.reader.rows(target.table.journaled_as, points=points, step=step)
+            outcome = restore_piecemeal(rows, restore_part, using=self.using, table=target.table.name, needs=Needs())
+            restored += outcome.restored
+            conflicts += outcome.conflicts
+        return Restoration(restored, conflicts)
+
+
+def _part(rows: Sequence[journal.JournaledRow]) -> Part:
+    return Part(sorted({row.snapshot for row in rows}), [row.key for row in rows])
