@@ -19,7 +19,7 @@ def accepted(run: Run, document: JSON) -> Response:
 
 def work_through(run: Run, *, service: DatabaseCleanupService) -> None:
     """Work at a run in this request, from where an earlier one was cut off; not if somebody has paused it."""
-    broken_off = run.status == Run.Status.PAUSED and run.halted
+    broken_off = run.status == Run.Status.PAUSED and run.paused_by_error
     if broken_off or run.is_claimable:
         service.resume(run.pk)
         run.refresh_from_db(using=service.using)

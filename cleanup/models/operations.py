@@ -109,7 +109,7 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def holding_slot(self) -> Self:
         """Return the cleanup run that holds the database's one slot."""
-        return self.active().filter(kind=Run.Kind.CLEANUP, takes_slot=True)
+        return self.active().filter(kind=Run.Kind.CLEANUP, exclusive=True)
 
     def move_to(self, status: "Run.Status", **changes: Any) -> int:
         """Give the runs this state, those that may take it; return how many did.
@@ -178,9 +178,9 @@ class Run(models.Model):
     kind = models.CharField(max_length=16, choices=Kind)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     status_reason = models.TextField(blank=True)
-    halted = models.BooleanField(default=False)
+    paused_by_error = models.BooleanField(default=False)
     """It was paused by what went wrong, not by a person."""
-    takes_slot = models.BooleanField(default=True)
+    exclusive = models.BooleanField(default=True)
     """False for a single named application, which may be worked beside the active run."""
     source_run = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="rollbacks")
     correlation_id = models.CharField(max_length=64)
@@ -226,7 +226,7 @@ class Run(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["kind"],
-                condition=Q(kind="cleanup", takes_slot=True, status__in=["pending", "running", "pausing", "paused"]),
+                condition=Q(kind="cleanup", exclusive=True, status__in=["pending", "running", "pausing", "paused"]),
                 name="cleanup_run_one_active",
             )
         ]
@@ -326,7 +326,7 @@ class Result(models.Model):
     details = models.JSONField(default=dict)
     """Rows moved by table, rows removed by table; of a rollback: what was restored, and the conflicts."""
     attempts = models.PositiveSmallIntegerField(default=0)
-    alone = models.BooleanField(default=False)
+    isolated = models.BooleanField(default=False)
     """Its batch failed, or its last attempt did not end: to be claimed without company."""
     error_code = models.CharField(max_length=64, blank=True)
     error_class = models.CharField(max_length=16, blank=True)

@@ -239,7 +239,7 @@ class DatabaseCleanupService:
         options = lifecycle.Options(
             applications=(key,), include_held=include.held, include_large=include.large, plan_hash=plan_hash
         )
-        run = lifecycle.create_cleanup(using=self.using, options=options, actor=actor, takes_slot=False)
+        run = lifecycle.create_cleanup(using=self.using, options=options, actor=actor, exclusive=False)
         return run, references
 
     def _only_result(self, run: Run) -> FolderCleanupResult:
@@ -326,7 +326,7 @@ class DatabaseCleanupService:
             vars(error)[RUN_AT_WORK] = run
             raise
         finally:
-            if run.takes_slot or run.kind == Run.Kind.ROLLBACK:  # nobody waits for news of a single application
+            if run.exclusive or run.kind == Run.Kind.ROLLBACK:  # nobody waits for news of a single application
                 with suppress(DatabaseError, InterfaceError):  # it must not hide what has ended the work
                     if clusters.alive(using=self.using) and not origin.is_at_rest(using=self.using):
                         freshness.renew(using=self.using)

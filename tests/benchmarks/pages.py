@@ -21,11 +21,11 @@ _HISTORY = (
     INSERT INTO cleanup_snapshotschema (digest, format_version, document) VALUES ('bench', 2, '{}')
     """,
     """
-    INSERT INTO cleanup_run (id, kind, status, status_reason, takes_slot, correlation_id, started_by, started_how,
+    INSERT INTO cleanup_run (id, kind, status, status_reason, exclusive, correlation_id, started_by, started_how,
         reason, options, settings, code_version, database_identity, total_applications, done_applications,
         failed_applications,
         folders_removed, files_moved, done_when_resumed, waiting_for, seconds_worked, probes,
-        created_at, started_at, halted)
+        created_at, started_at, paused_by_error)
     SELECT gen_random_uuid(), 'cleanup', 'completed', '', true, n::text, 'ann', 'schedule', '', '{}', '{}', '0', 'x',
         %(per_run)s, %(per_run)s, 0, 100, 400, 0, '', 1, '{}', now() - n * interval '1 hour', now(), false
       FROM generate_series(1, %(runs)s) AS n
@@ -44,7 +44,7 @@ _HISTORY = (
     """,
     """
     INSERT INTO cleanup_result (run_id, application_key, status, folders, folders_removed, files_moved,
-        child_folders_merged, references_moved, details, attempts, alone, error_code, error_class, error_message,
+        child_folders_merged, references_moved, details, attempts, isolated, error_code, error_class, error_message,
         point_id, worker, ended_at)
     SELECT run_id, application_key, CASE WHEN sequence %% 1000 = 1 THEN 'failed' ELSE 'completed' END, 10, 10, 40, 9,
         49, '{}', 1, false, CASE WHEN sequence %% 1000 = 1 THEN 'collision' ELSE '' END, '', '', sequence, '', now()

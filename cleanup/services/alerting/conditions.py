@@ -145,7 +145,7 @@ def _schedules(using: str) -> Iterator[Cause]:
 
 def _runs(using: str) -> Iterator[Cause]:
     """Look at the latest run of each kind: what an older one left behind, a later one has met again."""
-    runs = Run.objects.using(using).filter(Q(takes_slot=True) | Q(kind=Run.Kind.ROLLBACK))
+    runs = Run.objects.using(using).filter(Q(exclusive=True) | Q(kind=Run.Kind.ROLLBACK))
     for kind in Run.Kind.values:
         run = runs.filter(kind=kind).order_by("-created_at").first()
         cause = _OF_STATUS.get(run.status, _nothing)(using, run) if run else None
@@ -164,7 +164,8 @@ def _stopped(_using: str, run: Run) -> Cause | None:
 
 def _paused(_using: str, run: Run) -> Cause | None:
     """Tell a run that was paused by what went wrong from one that a person paused, for reasons in a person's words."""
-    return _about(run, "run_paused", f"is paused: {as_reason(run.status_reason)[:500]}") if run.halted else None
+    paused = f"is paused: {as_reason(run.status_reason)[:500]}"
+    return _about(run, "run_paused", paused) if run.paused_by_error else None
 
 
 def _active(using: str, run: Run) -> Cause | None:

@@ -372,7 +372,7 @@ class _Request:
             using=self.using,
             options=lifecycle.Options(applications=(self.application,)),
             actor=lifecycle.Actor(reason=REASON),
-            takes_slot=False,
+            exclusive=False,
         )
         (row,) = lifecycle.results_of(using=self.using, run=run)
         claimed = Claimed(row.pk, row.application_key)

@@ -107,7 +107,7 @@ def overview(*, using: str) -> Overview:
     started = service is not None and service.started
     active = min(
         (run for run in runs if run.is_active),
-        key=lambda run: (not run.is_in_progress, not run.takes_slot),
+        key=lambda run: (not run.is_in_progress, not run.exclusive),
         default=None,
     )
     return Overview(

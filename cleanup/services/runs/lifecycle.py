@@ -73,11 +73,11 @@ def probing(run: Run) -> Literal["lately", "not"]:
     return "lately" if run.kind == Run.Kind.CLEANUP else "not"
 
 
-def create_cleanup(*, using: str, options: Options, actor: Actor, takes_slot: bool = True) -> Run:
+def create_cleanup(*, using: str, options: Options, actor: Actor, exclusive: bool = True) -> Run:
     """Write a cleanup run and its worklist. Raises Busy when another one is active."""
     try:
         with transaction.atomic(using=using):
-            run = _create(using=using, kind=Run.Kind.CLEANUP, options=options, actor=actor, takes_slot=takes_slot)
+            run = _create(using=using, kind=Run.Kind.CLEANUP, options=options, actor=actor, exclusive=exclusive)
             _fill_worklist(run, using=using, options=options)
             _count_worklist(run, using=using)
             taken = Result.objects.using(using).filter(run=run).values("application_key")
@@ -95,9 +95,7 @@ def create_rollback(
 ) -> Run:
     """Write a run that rolls back every live point of another run, or a single point."""
     with transaction.atomic(using=using):
-        run = _create(
-            using=using, kind=Run.Kind.ROLLBACK, options=options, actor=actor, takes_slot=False, source=source
-        )
+        run = _create(using=using, kind=Run.Kind.ROLLBACK, options=options, actor=actor, exclusive=False, source=source)
         if point is not None:
             Result.objects.using(using).create(run=run, application_key=point.application_key, point=point)
             _count_worklist(run, using=using)
@@ -110,11 +108,11 @@ def create_rollback(
 
 
 def _create(
-    *, using: str, kind: str, options: Options, actor: Actor, takes_slot: bool, source: Run | None = None
+    *, using: str, kind: str, options: Options, actor: Actor, exclusive: bool, source: Run | None = None
 ) -> Run:
     return Run.objects.using(using).create(
         kind=kind,
-        takes_slot=takes_slot,
+        exclusive=exclusive,
         source_run=source,
         correlation_id=correlation.current() or correlation.new(),
         started_by=actor.name,
@@ -174,7 +172,7 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
     with transaction.atomic(using=using):
         if retry_failed:
             results.filter(status=Result.Status.FAILED).update(
-                status=Result.Status.PENDING, attempts=0, alone=True, error_code="", error_class="", error_message=""
+                status=Result.Status.PENDING, attempts=0, isolated=True, error_code="", error_class="", error_message=""
             )
         release_dead(results)
         if not _move_to_pending(runs, database_identity=run.database_identity):
@@ -190,7 +188,7 @@ def _move_to_pending(runs: RunQuerySet, *, database_identity: str) -> bool:
             moved = runs.move_to(
                 Run.Status.PENDING,
                 status_reason="",
-                halted=False,
+                paused_by_error=False,
                 ended_at=None,
                 heartbeat_at=Now(),
                 waiting_for="",
@@ -228,7 +226,7 @@ def cancel(*, using: str, run: Run, reason: str) -> None:
 
 def halt(*, using: str, run: Run, reason: str) -> None:
     """Pause a run that cannot go on, and say why."""
-    Run.objects.using(using).filter(pk=run.pk).move_to(Run.Status.PAUSED, status_reason=reason, halted=True)
+    Run.objects.using(using).filter(pk=run.pk).move_to(Run.Status.PAUSED, status_reason=reason, paused_by_error=True)
     run.refresh_from_db(using=using)
 
 

@@ -274,7 +274,7 @@ class Team:
         try:
             connections[self.using].close_if_unusable_or_obsolete()
             Run.objects.using(self.using).filter(pk=self.run.pk).move_to(
-                Run.Status.PAUSED, status_reason="aborted", halted=not isinstance(error, KeyboardInterrupt)
+                Run.Status.PAUSED, status_reason="aborted", paused_by_error=not isinstance(error, KeyboardInterrupt)
             )
         except (DatabaseError, InterfaceError):
             logger.warning("the run could not be marked as paused; it can be resumed all the same")
@@ -500,7 +500,7 @@ class Worker:
             impatient.move_to(
                 Run.Status.PAUSED,
                 status_reason=f"the database has been under pressure for too long: {self.team.throttle.reason}",
-                halted=True,
+                paused_by_error=True,
                 waiting_since=None,
             )
         )
@@ -558,9 +558,9 @@ class Worker:
         size = self.team.share(self.size)
         if self.last_key is not None:
             # From where we were: the index entries of what is done already are skipped, not read again at each claim.
-            ahead = pending.filter(**{f"application_key__{beyond}": self.last_key}, alone=False)
+            ahead = pending.filter(**{f"application_key__{beyond}": self.last_key}, isolated=False)
             rows = _listed(ahead[:size])
-        rows = rows or _listed(pending.filter(alone=False)[:size]) or _listed(pending[:1])
+        rows = rows or _listed(pending.filter(isolated=False)[:size]) or _listed(pending[:1])
         if not rows:
             rows = self._expired(results)
         if not rows:
@@ -591,7 +591,7 @@ class Worker:
         if exhausted:
             totals.add(using=self.using, run=self.run, outcomes=[Outcome(Result.Status.FAILED)] * len(exhausted))
         rows = _listed(expired.exclude(pk__in=exhausted)[:1])
-        Result.objects.using(self.using).filter(pk__in=[row.pk for row in rows]).update(alone=True)
+        Result.objects.using(self.using).filter(pk__in=[row.pk for row in rows]).update(isolated=True)
         return rows
 
     # Work.
@@ -682,7 +682,7 @@ class Worker:
         others = results_of(using=self.using, run=self.run).filter(point__in=points).exclude(pk=row.pk)
         with transaction.atomic(using=self.using):
             if others.filter(status=Result.Status.IN_PROGRESS).exclude(lease_token=row.lease_token).exists():
-                self._return(row, status=Result.Status.PENDING, attempts=F("attempts") - 1, alone=True)
+                self._return(row, status=Result.Status.PENDING, attempts=F("attempts") - 1, isolated=True)
                 back_off(1)
                 raise BatchAbandoned
             free = others.filter(status=Result.Status.PENDING)
@@ -823,7 +823,7 @@ class Worker:
             self._return(row, status=Result.Status.PENDING, attempts=F("attempts") - 1, **description)
             self._end(Run.Status.PAUSED, error.message)
         elif error.kind == "transient" and row.attempts < conf.max_attempts():
-            self._return(row, status=Result.Status.PENDING, alone=True, **description)
+            self._return(row, status=Result.Status.PENDING, isolated=True, **description)
             back_off(row.attempts)
         elif self._patiently(lambda: self._end_as_failed(row, **description)):
             self._count([Outcome(Result.Status.FAILED)])
@@ -861,6 +861,6 @@ class Worker:
         Run.objects.using(self.using).filter(pk=self.run.pk).move_to(
             status,
             status_reason=reason,
-            halted=status == Run.Status.PAUSED,
+            paused_by_error=status == Run.Status.PAUSED,
             ended_at=Now() if status == Run.Status.STOPPED else None,
         )

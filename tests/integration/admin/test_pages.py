@@ -242,7 +242,7 @@ class TestCleanupPage:
         assert "883 applications have duplicates and" not in page
 
     def test_shows_an_undo_that_runs(self, boss, cleaned):
-        Run.objects.filter(pk=cleaned.pk).update(status="running", kind="rollback", takes_slot=False)
+        Run.objects.filter(pk=cleaned.pk).update(status="running", kind="rollback", exclusive=False)
         assert "An undo is running: 1 of 1 done." in text(boss.get(address("control_changelist")))
 
     def test_tells_times_in_the_persons_zone(self, boss, cleaned):

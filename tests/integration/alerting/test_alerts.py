@@ -133,7 +133,7 @@ class TestCauses:
         assert evaluate(database) == ["schedule_failed"]
 
     @pytest.mark.parametrize(
-        ("status", "halted", "codes"),
+        ("status", "paused_by_error", "codes"),
         [
             ("stopped", False, ["run_stopped"]),
             ("paused", True, ["run_paused"]),
@@ -143,8 +143,8 @@ class TestCauses:
             ("cancelled", False, []),
         ],
     )
-    def test_are_runs_that_failed_and_not_what_a_person_did(self, database, status, halted, codes):
-        stored_run(database, status=status, halted=halted, status_reason="so it is")
+    def test_are_runs_that_failed_and_not_what_a_person_did(self, database, status, paused_by_error, codes):
+        stored_run(database, status=status, paused_by_error=paused_by_error, status_reason="so it is")
         assert evaluate(database) == codes
 
     @pytest.mark.only("sqlite")

@@ -255,7 +255,7 @@ class TestDuplicates:
         made = structure(database, loan)
         run = Run.objects.using(database).get()
         result = Result.objects.using(database).get(run=run)
-        assert (run.status, run.takes_slot, run.total_applications) == ("completed", False, 1)
+        assert (run.status, run.exclusive, run.total_applications) == ("completed", False, 1)
         assert (result.status, result.folders_removed, result.files_moved) == ("completed", 2, 2)
         assert result.point.id == made.rollback_id
 

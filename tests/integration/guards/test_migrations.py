@@ -535,7 +535,7 @@ class TestRenames:
         migrate(released, "cleanup")
         run = Run.objects.using(released).get()
         lease = run.leases.get()
-        assert (run.status, run.takes_slot, run.halted) == ("running", False, True)
+        assert (run.status, run.exclusive, run.paused_by_error) == ("running", False, True)
         assert (lease.slot, str(lease.token), lease.lease_expires_at) == (3, TOKEN, LATER)
         assert run.idempotency_keys.get().key == "once"
         assert AutomationState.objects.using(released).get().started
@@ -545,7 +545,7 @@ class TestRenames:
         migrate(released, "cleanup")
         point = RollbackPoint.objects.using(released).get()
         assert (point.sequence, point.id) == self.point
-        assert (point.schema.document, point.rows.get().table, point.results.get().alone) == ("{}", "files", True)
+        assert (point.schema.document, point.rows.get().table, point.results.get().isolated) == ("{}", "files", True)
 
     def test_write_no_table_anew(self, released):
         before = sorted(stored(released))

@@ -195,7 +195,7 @@ class TestBetweenTwoBatches:
     def test_a_trigger_pauses_the_run_which_goes_on_without_it(self, scratch_database, loans):
         report = clean_and_deploy(scratch_database, trigger(scratch_database, ":files"))
         run = Run.objects.using(scratch_database).get()
-        assert (report.status, run.halted, report.successful_cleanups) == ("paused", True, 1)
+        assert (report.status, run.paused_by_error, report.successful_cleanups) == ("paused", True, 1)
         assert f"trigger spoil on {label(scratch_database, ':files')}" in report.status_reason
         assert_tree(scratch_database, loans[1], DUPLICATES)
         pending = Result.objects.using(scratch_database).filter(status="pending").order_by("pk")

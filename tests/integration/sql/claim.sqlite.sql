@@ -5,7 +5,7 @@ SELECT "cleanup_result"."id" AS "pk",
 FROM "cleanup_result"
 WHERE ("cleanup_result"."run_id" = %s
        AND "cleanup_result"."status" = %s
-       AND NOT "cleanup_result"."alone")
+       AND NOT "cleanup_result"."isolated")
 ORDER BY 2 ASC
 LIMIT 20;
 
