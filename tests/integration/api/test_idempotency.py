@@ -281,7 +281,7 @@ class TestAProcessThatDies:
     def test_leaves_nothing_of_what_takes_a_moment(self, caller, service, loan, operation, monkeypatch):
         request = prepared(operation, caller, service, loan)
         before = own_rows(loan.database)
-        die(monkeypatch, "api.keys._written", lambda: caller(*request, **KEY))
+        die(monkeypatch, "api.idempotency_keys._written", lambda: caller(*request, **KEY))
         assert own_rows(loan.database) == before
         assert caller(*request, **KEY).status_code < 300
 
@@ -289,9 +289,9 @@ class TestAProcessThatDies:
         ("operation", "where"),
         [
             ("POST cleanup?wait", "services.facade.Team.work"),
-            ("POST cleanup?wait", "api.keys._written"),
+            ("POST cleanup?wait", "api.idempotency_keys._written"),
             ("POST applications/{application_id}/cleanup", "services.facade.Team.work"),
-            ("POST applications/{application_id}/cleanup", "api.keys._written"),
+            ("POST applications/{application_id}/cleanup", "api.idempotency_keys._written"),
         ],
     )
     def test_leaves_a_run_that_the_next_request_ends(self, caller, loan, operation, where, monkeypatch):
