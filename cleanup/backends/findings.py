@@ -22,9 +22,6 @@ BLANKS = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 
-#: No text, of that type.
-_NONE = "CAST(NULL AS text)"
-
 #: Rows that are orphans twice over are counted once by this; it is no finding.
 ORPHAN_TWICE = "orphan_twice"
 
@@ -79,14 +76,15 @@ class FindingSql(FolderSql):
         counts = block(
             """
             WITH RECURSIVE {parts}
+            -- The counts, by application where it is an error; then the first examples of each code.
             SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
-                   {owner} AS application, {none} AS object, {none} AS target, {none} AS survivor, {none} AS name
+                   {owner} AS application,
+                   NULL AS object, NULL AS target, NULL AS survivor, NULL AS name
               FROM flagged
-             GROUP BY code, {owner}
+             GROUP BY 2, 5
             """,
             parts=joined(", ", parts),
             owner=f"CASE WHEN code IN ({', '.join(map(repr, errors))}) THEN application END",
-            none=_NONE,
         )
         if not examples:
             return counts
@@ -112,12 +110,12 @@ class FindingSql(FolderSql):
             self.block(
                 """
                 flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
-                    SELECT 'several_roots', {application}, {application}, {none}, {none}, {none}, r.folders
+                    SELECT 'several_roots', {application}, {application}, NULL, NULL, NULL, r.folders
                       FROM live_roots AS r
                       JOIN {applications} AS a ON a.{application_key} = r.application
                      WHERE r.folders > 1
                      UNION ALL
-                    SELECT 'same_named_siblings', {parent_key}, {application}, {none}, {none}, CAST(g.name AS text),
+                    SELECT 'same_named_siblings', {parent_key}, {application}, NULL, NULL, g.name,
                            g.folders
                       FROM siblings AS g
                       JOIN {applications} AS a ON a.{application_key} = g.application
@@ -125,7 +123,6 @@ class FindingSql(FolderSql):
                 """,
                 application=self.text(self.tables.application_key, f"a.{self.application_key}"),
                 parent_key=self.text(self.tables.folder_key, "g.parent"),
-                none=_NONE,
             ),
         ]
 
@@ -156,13 +153,14 @@ class FindingSql(FolderSql):
         if application is not None:
             conditions.append(self._removed_from(application, reference, references))
         target_text = target or self.row_text([table.column(column) for column in reference.columns])
-        survivor = self.forwarding("c.target", "survivor_key") if target else "CAST(NULL AS text)"
-        merged = self.forwarding("c.target", "point") if target else "CAST(NULL AS text)"
+        survivor = self.forwarding("c.target", "survivor_key") if target else "NULL"
+        merged = self.forwarding("c.target", "point") if target else "NULL"
         row_key = [table.column(column) for column in table.row_key or ()]
         return [
             block(
                 """
                 candidates AS MATERIALIZED (
+                    -- Rows that name a folder which is not there.
                     SELECT {object} AS object, {target} AS target
                       FROM {table} AS x
                      WHERE {conditions}
@@ -172,7 +170,7 @@ class FindingSql(FolderSql):
                       FROM candidates AS c
                 ), flagged AS MATERIALIZED (
                     SELECT CASE WHEN t.survivor IS NULL THEN 'dangling_reference' ELSE 'late_arrival' END AS code,
-                           t.object, t.merged_application AS application, t.target, t.survivor, {none} AS name,
+                           t.object, t.merged_application AS application, t.target, t.survivor, NULL AS name,
                            CAST(NULL AS bigint) AS folders
                       FROM told AS t
                 )
@@ -183,7 +181,6 @@ class FindingSql(FolderSql):
                 conditions=joined(" AND ", conditions),
                 survivor=survivor,
                 merged=merged,
-                none=_NONE,
             )
         ]
 

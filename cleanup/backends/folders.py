@@ -85,6 +85,7 @@ _REFUSED = block(
         SELECT r.application_key
           FROM cleanup_result AS r
           JOIN cleanup_run AS u ON u.id = r.run_id
+         -- The list is the condition of a partial index.
          WHERE r.status IN ('failed', 'skipped', 'held') AND r.status = 'failed' AND r.error_class = 'data'
            AND u.kind = 'cleanup'
            AND NOT EXISTS (SELECT 1
@@ -204,6 +205,7 @@ class FolderSql:
         return self.block(
             """
             live_roots AS MATERIALIZED (
+                -- Applications should have one each.
                 SELECT f.{owner} AS application, count(*) AS folders
                   FROM {folders} AS f
                  WHERE f.{parent} IS NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
@@ -222,12 +224,14 @@ class FolderSql:
         return self.block(
             """
             sibling_groups AS MATERIALIZED (
+                -- Names are the same by their bytes, whatever collation the column has.
                 SELECT f.{owner} AS application, f.{parent} AS parent, {exact_name} AS name, count(*) AS folders
                   FROM {folders} AS f
                  WHERE f.{parent} IS NOT NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
                  GROUP BY f.{owner}, f.{parent}, {exact_name}
                 HAVING count(*) > 1
             ), climbed(application, folder, parent) AS (
+                -- The groups' parents and all above them; UNION ends cycles.
                 SELECT f.{owner}, f.{folder_key}, f.{parent}
                   FROM (SELECT DISTINCT application, parent FROM sibling_groups) AS g
                   JOIN {folders} AS f ON f.{folder_key} = g.parent AND f.{owner} = g.application
@@ -236,8 +240,10 @@ class FolderSql:
                   FROM climbed AS c
                   JOIN {folders} AS f ON f.{folder_key} = c.parent AND f.{owner} = c.application
             ), ancestors AS MATERIALIZED (
+                -- Read by two statements below, and so not to be walked twice.
                 SELECT * FROM climbed
             ), rooted(application, folder) AS (
+                -- Those of them that a root is above: down again from the roots, so that cycles are left out.
                 -- A roundabout way to say that parent is null: PostgreSQL expects a third of the rows, where it would
                 -- expect few, and so hashes the ancestors once rather than each level of the walk.
                 SELECT application, folder
@@ -248,6 +254,7 @@ class FolderSql:
                   FROM rooted AS r
                   JOIN ancestors AS a ON a.parent = r.folder AND a.application = r.application
             ), siblings AS (
+                -- The groups that a merge would come to.
                 SELECT g.application, g.parent, g.name, g.folders
                   FROM sibling_groups AS g
                   JOIN rooted AS r ON r.folder = g.parent AND r.application = g.application

@@ -109,6 +109,7 @@ def _candidates(sql: FindingSql, rows: _Rows, scope: Scope) -> Query:
     return block(
         """
         candidates AS MATERIALIZED (
+            -- Rows that may be in a finding, nearly none; ``o`` is their folder, if that is in their application.
             SELECT f.{key} AS object, f.{owner} AS application, f.{folder} AS target, {blank} AS blank,
                    CASE WHEN a.{application} IS NULL THEN 1 ELSE 0 END AS no_application
               FROM {table} AS f
@@ -160,7 +161,7 @@ def _looked_up(sql: FindingSql, rows: _Rows) -> Query:
 
 
 def _traced(sql: FindingSql, rows: _Rows, *, late: bool) -> Query:
-    survivor = merged = "CAST(NULL AS text)"
+    survivor = merged = "NULL"
     if late:
         target = _target(sql, rows)
         survivor, merged = (
@@ -194,7 +195,7 @@ def _flagged(sql: FindingSql, rows: _Rows) -> Query:
         block(
             """
             SELECT '{code}', {object}, coalesce({application}, l.merged_application), {target}, l.survivor,
-                   CAST(NULL AS text), CAST(NULL AS bigint)
+                   NULL, CAST(NULL AS bigint)
               FROM traced AS l
              WHERE {condition}
             """,

@@ -1,15 +1,18 @@
 WITH RECURSIVE live_roots AS MATERIALIZED (
+    -- Applications should have one each.
     SELECT f."application_id" AS application, count(*) AS folders
       FROM "folders" AS f
      WHERE f."parent_id" IS NULL AND f."application_id" IS NOT NULL AND (1 = 1) AND 1 = 1
      GROUP BY f."application_id"
 ), sibling_groups AS MATERIALIZED (
+    -- Names are the same by their bytes, whatever collation the column has.
     SELECT f."application_id" AS application, f."parent_id" AS parent, f."name" COLLATE BINARY AS name, count(*) AS folders
       FROM "folders" AS f
      WHERE f."parent_id" IS NOT NULL AND f."application_id" IS NOT NULL AND (1 = 1) AND 1 = 1
      GROUP BY f."application_id", f."parent_id", f."name" COLLATE BINARY
     HAVING count(*) > 1
 ), climbed(application, folder, parent) AS (
+    -- The groups' parents and all above them; UNION ends cycles.
     SELECT f."application_id", f."id", f."parent_id"
       FROM (SELECT DISTINCT application, parent FROM sibling_groups) AS g
       JOIN "folders" AS f ON f."id" = g.parent AND f."application_id" = g.application
@@ -18,8 +21,10 @@ WITH RECURSIVE live_roots AS MATERIALIZED (
       FROM climbed AS c
       JOIN "folders" AS f ON f."id" = c.parent AND f."application_id" = c.application
 ), ancestors AS MATERIALIZED (
+    -- Read by two statements below, and so not to be walked twice.
     SELECT * FROM climbed
 ), rooted(application, folder) AS (
+    -- Those of them that a root is above: down again from the roots, so that cycles are left out.
     -- A roundabout way to say that parent is null: PostgreSQL expects a third of the rows, where it would
     -- expect few, and so hashes the ancestors once rather than each level of the walk.
     SELECT application, folder
@@ -30,24 +35,27 @@ WITH RECURSIVE live_roots AS MATERIALIZED (
       FROM rooted AS r
       JOIN ancestors AS a ON a.parent = r.folder AND a.application = r.application
 ), siblings AS (
+    -- The groups that a merge would come to.
     SELECT g.application, g.parent, g.name, g.folders
       FROM sibling_groups AS g
       JOIN rooted AS r ON r.folder = g.parent AND r.application = g.application
 ), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
-    SELECT 'several_roots', CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS text), r.folders
+    SELECT 'several_roots', CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, NULL, NULL, NULL, r.folders
       FROM live_roots AS r
       JOIN "customer_applications" AS a ON a."id" = r.application
      WHERE r.folders > 1
      UNION ALL
-    SELECT 'same_named_siblings', CASE WHEN length(g.parent) = 32 THEN substr(g.parent, 1, 8) || '-' || substr(g.parent, 9, 4) || '-' || substr(g.parent, 13, 4) || '-' || substr(g.parent, 17, 4) || '-' || substr(g.parent, 21, 12) ELSE g.parent END, CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, CAST(NULL AS text), CAST(NULL AS text), CAST(g.name AS text),
+    SELECT 'same_named_siblings', CASE WHEN length(g.parent) = 32 THEN substr(g.parent, 1, 8) || '-' || substr(g.parent, 9, 4) || '-' || substr(g.parent, 13, 4) || '-' || substr(g.parent, 17, 4) || '-' || substr(g.parent, 21, 12) ELSE g.parent END, CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, NULL, NULL, g.name,
            g.folders
       FROM siblings AS g
       JOIN "customer_applications" AS a ON a."id" = g.application
 )
+-- The counts, by application where it is an error; then the first examples of each code.
 SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
-       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application, CAST(NULL AS text) AS object, CAST(NULL AS text) AS target, CAST(NULL AS text) AS survivor, CAST(NULL AS text) AS name
+       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application,
+       NULL AS object, NULL AS target, NULL AS survivor, NULL AS name
   FROM flagged
- GROUP BY code, CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END
+ GROUP BY 2, 5
 UNION ALL
 SELECT 1, code, place, coalesce(folders - 1, 0), application, object, target, survivor, name
   FROM (SELECT *, row_number() OVER (PARTITION BY code ORDER BY application COLLATE BINARY, object COLLATE BINARY, name COLLATE BINARY) AS place
@@ -55,6 +63,7 @@ SELECT 1, code, place, coalesce(folders - 1, 0), application, object, target, su
  WHERE code <> 'orphan_twice' AND place <= %(examples)s;
 
 WITH RECURSIVE candidates AS MATERIALIZED (
+    -- Rows that may be in a finding, nearly none; ``o`` is their folder, if that is in their application.
     SELECT f."id" AS object, f."application_id" AS application, f."parent_id" AS target, CASE WHEN trim(f."name", %(blanks)s) = '' THEN 1 ELSE 0 END AS blank,
            CASE WHEN a."id" IS NULL THEN 1 ELSE 0 END AS no_application
       FROM "folders" AS f
@@ -93,44 +102,46 @@ WITH RECURSIVE candidates AS MATERIALIZED (
       FROM looked_up AS l
 ), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
     SELECT 'missing_parent', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
     UNION ALL
     SELECT 'late_arrival', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'foreign_parent', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE application <> target_application AND no_application = 0
     UNION ALL
     SELECT 'folder_of_missing_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE application IS NOT NULL AND no_application = 1
     UNION ALL
     SELECT 'folder_without_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE application IS NULL
     UNION ALL
     SELECT 'blank_name', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE blank = 1
     UNION ALL
     SELECT 'orphan_twice', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL AND application IS NOT NULL AND no_application = 1
 )
+-- The counts, by application where it is an error; then the first examples of each code.
 SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
-       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application, CAST(NULL AS text) AS object, CAST(NULL AS text) AS target, CAST(NULL AS text) AS survivor, CAST(NULL AS text) AS name
+       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application,
+       NULL AS object, NULL AS target, NULL AS survivor, NULL AS name
   FROM flagged
- GROUP BY code, CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END
+ GROUP BY 2, 5
 UNION ALL
 SELECT 1, code, place, coalesce(folders - 1, 0), application, object, target, survivor, name
   FROM (SELECT *, row_number() OVER (PARTITION BY code ORDER BY application COLLATE BINARY, object COLLATE BINARY, name COLLATE BINARY) AS place
@@ -138,6 +149,7 @@ SELECT 1, code, place, coalesce(folders - 1, 0), application, object, target, su
  WHERE code <> 'orphan_twice' AND place <= %(examples)s;
 
 WITH RECURSIVE candidates AS MATERIALIZED (
+    -- Rows that may be in a finding, nearly none; ``o`` is their folder, if that is in their application.
     SELECT f."id" AS object, f."application_id" AS application, f."folder_id" AS target, 0 AS blank,
            CASE WHEN a."id" IS NULL THEN 1 ELSE 0 END AS no_application
       FROM "files" AS f
@@ -176,39 +188,41 @@ WITH RECURSIVE candidates AS MATERIALIZED (
       FROM looked_up AS l
 ), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
     SELECT 'file_of_missing_folder', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
     UNION ALL
     SELECT 'late_arrival', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'file_in_other_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE application <> target_application AND no_application = 0
     UNION ALL
     SELECT 'file_of_missing_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE application IS NOT NULL AND no_application = 1
     UNION ALL
     SELECT 'file_without_folder', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE application IS NOT NULL AND target IS NULL
     UNION ALL
     SELECT 'orphan_twice', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           CAST(NULL AS text), CAST(NULL AS bigint)
+           NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL AND application IS NOT NULL AND no_application = 1
 )
+-- The counts, by application where it is an error; then the first examples of each code.
 SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
-       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application, CAST(NULL AS text) AS object, CAST(NULL AS text) AS target, CAST(NULL AS text) AS survivor, CAST(NULL AS text) AS name
+       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application,
+       NULL AS object, NULL AS target, NULL AS survivor, NULL AS name
   FROM flagged
- GROUP BY code, CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END
+ GROUP BY 2, 5
 UNION ALL
 SELECT 1, code, place, coalesce(folders - 1, 0), application, object, target, survivor, name
   FROM (SELECT *, row_number() OVER (PARTITION BY code ORDER BY application COLLATE BINARY, object COLLATE BINARY, name COLLATE BINARY) AS place
