@@ -18,11 +18,13 @@ from cleanup import conf
 from cleanup.exceptions import (
     InheritedModel,
     MisconfiguredSetting,
+    MissingPackage,
     UnknownField,
     UnknownModel,
     UnsupportedKey,
     UnusableHook,
 )
+from cleanup.extras import ALERTS, METRICS
 from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables, misconfigurations
 from cleanup.models import Run
 from cleanup.references import soft_deletion
@@ -141,6 +143,22 @@ def _clusters(clusters: Any) -> Iterator[CheckMessage]:
             obj="Q_CLUSTER",
             id="cleanup.W007",
         )
+
+
+@register(TAG)
+def check_extras(**_: Any) -> list[CheckMessage]:
+    """Report settings for which a package is missing: E013."""
+    found: list[CheckMessage] = []
+    for setting, extra in (("CLEANUP_ALERT_URLS", ALERTS), ("CLEANUP_METRICS_TOKEN", METRICS)):
+        try:
+            if conf.SETTINGS[setting]():
+                extra.require(setting)
+        except MissingPackage as error:
+            hint = f"Run: {error.command}"
+            found.append(checks.Error(str(error), hint=hint, obj=setting, id="cleanup.E013"))
+        except MisconfiguredSetting:  # reported by another
+            pass
+    return found
 
 
 def _tick_seconds() -> float:

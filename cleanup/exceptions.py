@@ -6,6 +6,8 @@ as attributes. No class carries names of folders, files or people: identifiers a
 
 from typing import Any, ClassVar
 
+from django.core.exceptions import ImproperlyConfigured
+
 from cleanup.phrases import in_sentence
 
 
@@ -91,6 +93,18 @@ class ForeignParent(UsageError):
     """Folder {folder_id} is not a live folder of application {application_id}."""
 
     code = "foreign_parent"
+
+
+class MissingPackage(UsageError, ImproperlyConfigured):
+    """{what} cannot be used without {packages}. Run: {command}"""
+
+    code = "not_installed"
+
+
+class MissingApp(UsageError, ImproperlyConfigured):
+    """{what} cannot be used without "{app}" in INSTALLED_APPS."""
+
+    code = "not_installed"
 
 
 class DatabaseUnusable(UsageError):

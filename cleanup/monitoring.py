@@ -10,13 +10,12 @@ from typing import Any
 from django.http import HttpResponse, JsonResponse
 from django.urls import re_path
 from django.utils.crypto import constant_time_compare
-from prometheus_client.exposition import choose_encoder
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from cleanup import conf
 from cleanup.api.base import Endpoint
-from cleanup.metrics import registry
+from cleanup.extras import METRICS
 from cleanup.permissions import Permission
 from cleanup.services.concurrency.deadline import NoAnswer, within
 from cleanup.services.monitoring.health import health
@@ -47,7 +46,12 @@ class Metrics(Endpoint):
         return [] if _has_token(self.request) else list(super().get_permissions())
 
     def get(self, request: Request) -> HttpResponse:
-        """Answer in the form that the scraper prefers."""
+        """Answer in the form that the scraper prefers. Raises MissingPackage."""
+        METRICS.require("The metrics")
+        from prometheus_client.exposition import choose_encoder  # noqa: PLC0415  # need not be there
+
+        from cleanup.metrics import registry  # noqa: PLC0415  # as above
+
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return HttpResponse(encode(registry(using=self.using)), content_type=content_type)
 

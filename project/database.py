@@ -10,9 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
-from psycopg import pq
 
 POSTGRESQL = "django.db.backends.postgresql"
 SQLITE = "django.db.backends.sqlite3"
@@ -43,6 +41,8 @@ def parse_database_url(
     """
     if not url:
         return sqlite(name=str(default_file), options={})
+    import dj_database_url  # noqa: PLC0415  # settings that lack it say so in a sentence
+
     try:
         parsed: dict[str, Any] = dict(dj_database_url.parse(url))
     except dj_database_url.UnknownSchemeError:
@@ -99,6 +99,8 @@ def postgresql(parsed: dict[str, Any], *, options: dict[str, Any], pool_size: in
         raise ImproperlyConfigured(UNREADABLE)
     if not parsed["NAME"] and not {"service", "dbname"} & options.keys():
         raise ImproperlyConfigured(f"DATABASE_URL names no database: it must look like {SCHEMES}.")
+    from psycopg import pq  # noqa: PLC0415  # takes a while to import, and SQLite does without
+
     libpq = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     refuse_unknown(options, known=libpq | {"assume_role"})
     tuned: dict[str, Any] = {

@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 
 import django
-from csp import constants as csp
 from django.db.backends.signals import connection_created
 
 from cleanup.api.schema_settings import SETTINGS as SCHEMA_SETTINGS
+from cleanup.extras import API, Extra
 from project import database, environment
+
+# What an installation without the extra lacks is said in a sentence, before any of it is imported.
+PACKAGES = {"csp": "django-csp", "dj_database_url": "dj-database-url", "whitenoise": "whitenoise", **API.packages}
+Extra(name="project", packages=PACKAGES).require("The project")
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -49,14 +53,14 @@ X_FRAME_OPTIONS = "DENY"
 # Nothing inline, nothing from elsewhere: whatever a folder is called, it stays text.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
-        "default-src": [csp.NONE],
-        "base-uri": [csp.NONE],
-        "connect-src": [csp.SELF],
-        "form-action": [csp.SELF],
-        "frame-ancestors": [csp.NONE],
-        "img-src": [csp.SELF],
-        "script-src": [csp.SELF],
-        "style-src": [csp.SELF],
+        "default-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "img-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
     },
 }
 

@@ -32,6 +32,7 @@ STATUS: Mapping[str, HTTPStatus] = {
     "no_cluster": HTTPStatus.SERVICE_UNAVAILABLE,
     "database": HTTPStatus.SERVICE_UNAVAILABLE,
     "misconfigured": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "not_installed": HTTPStatus.NOT_IMPLEMENTED,
 }
 
 #: By kind of error, the more special first.

@@ -39,6 +39,16 @@ class TestManage:
         done = run_python("manage.py", "migrate", "--plan", "--traceback", DATABASE_URL="sqlite:////nowhere/x.db")
         assert "Traceback" in done.stderr
 
+    def test_names_the_extra_that_is_missing(self, tmp_path):
+        lacking = "import sys\nsys.modules.update(csp=None, whitenoise=None)\n"
+        (tmp_path / "sitecustomize.py").write_text(lacking, encoding="utf-8")
+        done = run_python("manage.py", "cleanup_demo", PYTHONPATH=str(tmp_path))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            "Configuration: The project cannot be used without django-csp and whitenoise. "
+            "Run: pip install 'cleanup[project]'\n"
+        )
+
 
 class TestWebServer:
     def test_serves_static_files_itself(self):

@@ -47,7 +47,7 @@ class TestFirstBlocks:
     def test_are_the_two_commands(self):
         install = "python3 -m venv .venv && .venv/bin/pip install -c project/constraints.txt"
         assert blocks("shell") == [
-            f"{install} . && .venv/bin/python manage.py cleanup_demo\n",
+            f"{install} '.[project]' && .venv/bin/python manage.py cleanup_demo\n",
             f"{install} '.[test]' && .venv/bin/pytest\n",
         ]
 

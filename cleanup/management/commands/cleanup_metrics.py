@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.core.management.base import CommandParser
-from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
 
 from cleanup.exceptions import UsageError
+from cleanup.extras import METRICS
 from cleanup.management.base import DONE, ShellCommand
-from cleanup.metrics import registry
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 
 class Command(ShellCommand):
@@ -22,7 +25,12 @@ class Command(ShellCommand):
         parser.add_argument("--output", metavar="FILE", help="the file to replace; its name must end in .prom")
 
     def perform(self) -> int:
-        """Read the database and write."""
+        """Read the database and write. Raises MissingPackage."""
+        METRICS.require("The metrics")
+        from prometheus_client import generate_latest  # noqa: PLC0415  # need not be there
+
+        from cleanup.metrics import registry  # noqa: PLC0415  # as above
+
         self.connect()
         metrics = registry(using=self.service.using)
         if self.options["output"] is None:
@@ -32,8 +40,10 @@ class Command(ShellCommand):
         return DONE
 
 
-def _write(path: Path, metrics: CollectorRegistry) -> None:
+def _write(path: Path, metrics: "CollectorRegistry") -> None:
     """Replace the file as a whole. Raises UsageError."""
+    from prometheus_client import write_to_textfile  # noqa: PLC0415  # as above
+
     if path.suffix != ".prom":
         raise UsageError(f"The name of the file {path} must end in .prom, or no textfile collector reads it.")
     try:

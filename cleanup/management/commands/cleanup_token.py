@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandParser
-from knox.models import get_token_model
 
 from cleanup import conf
 from cleanup.exceptions import UnknownObject, UsageError
+from cleanup.extras import API
 from cleanup.management.base import DONE, ShellCommand
 
 
@@ -24,6 +24,9 @@ class Command(ShellCommand):
 
     def perform(self) -> int:
         """Make it. Raises UsageError."""
+        API.require("A token of the REST API")
+        from knox.models import get_token_model  # noqa: PLC0415  # need not be there
+
         most, using = conf.api_token_hours(), self.options["database"]
         if not 1 <= self.options["hours"] <= most:
             raise UsageError(f"--hours must be from 1 to {most}.")

@@ -15,7 +15,8 @@ from django.conf import settings
 from django.core import mail
 
 from cleanup import conf
-from cleanup.exceptions import ChannelFailed
+from cleanup.exceptions import ChannelFailed, MissingPackage
+from cleanup.extras import ALERTS
 from cleanup.services.alerting.addresses import Watch, is_outside, only_outside, resolved
 
 if TYPE_CHECKING:
@@ -96,7 +97,11 @@ class AppriseChannel:
 
     def send(self, *, subject: str, body: str, critical: bool) -> None:
         """Send a text. Raises ChannelFailed."""
-        import apprise  # noqa: PLC0415  # slow to import, and seldom needed
+        try:
+            ALERTS.require("An alert's URL")
+        except MissingPackage as error:
+            raise ChannelFailed(channel=self.label, problem=str(error)) from error
+        import apprise  # noqa: PLC0415  # need not be there, and is slow to import
 
         with _discreetly():
             self._send(subject, body, apprise.NotifyType.FAILURE if critical else apprise.NotifyType.WARNING)
@@ -154,7 +159,10 @@ def _discreetly() -> Iterator[None]:
 
 
 def _plugin(url: str) -> "NotifyBase | None":
-    import apprise  # noqa: PLC0415  # as above
+    try:
+        import apprise  # noqa: PLC0415  # as above
+    except ImportError:
+        return None
 
     with _discreetly():
         plugin: NotifyBase | None = apprise.Apprise.instantiate(url, suppress_exceptions=True)

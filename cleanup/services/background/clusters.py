@@ -25,7 +25,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from cleanup import conf
-from cleanup.exceptions import NoCluster
+from cleanup.exceptions import MissingApp, NoCluster
 from cleanup.models import Heartbeat
 from cleanup.services import origin
 from cleanup.services.runs.lifecycle import worker_is_gone
@@ -83,10 +83,13 @@ def fresh() -> QuerySet[Heartbeat]:
 
 
 def require_alive(*, using: str) -> None:
-    """Raise NoCluster, or RestoredCopy, where nobody would do what is enqueued."""
+    """Raise NoCluster, MissingApp, or RestoredCopy, where nobody would do what is enqueued."""
     origin.refuse_copy(using=using)
-    if not alive(using=using):
-        raise NoCluster
+    if alive(using=using):
+        return
+    if not apps.is_installed("django_q"):
+        raise MissingApp(what="The background", app="django_q")
+    raise NoCluster
 
 
 def beat(*, using: str) -> None:

@@ -147,6 +147,14 @@ class TestApprise:
         alerts.deliver(using=database)
         assert (len(receiver.received), Alert.objects.using(database).get().notified_at is None) == (1, False)
 
+    def test_says_what_to_install(self, database, receiver, urls, monkeypatch):
+        urls(receiver.url)
+        monkeypatch.setitem(sys.modules, "apprise", None)
+        raise_an_alert(database)
+        told = Alert.objects.using(database).get(code="channel_failed").message
+        assert "without apprise. Run: pip install 'cleanup[alerts]'" in told
+        assert "127.0.0.1" not in told  # what it is the host of, only Apprise knows
+
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "10.0.0.7", "169.254.169.254", "0.0.0.0"])
     def test_goes_nowhere_inside_the_network_unless_allowed(self, database, receiver, urls, settings, host):
         settings.CLEANUP_ALERT_PRIVATE_ADDRESSES = False

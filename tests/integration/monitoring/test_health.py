@@ -1,6 +1,7 @@
 """What machines are told: metrics that are right from any process, and health that tells strangers nothing."""
 
 import logging.config
+import sys
 from datetime import timedelta
 from io import StringIO
 
@@ -178,6 +179,12 @@ class TestScraping:
         answer = self.get(Authorization=f"Bearer {token}", Accept="application/openmetrics-text; version=1.0.0")
         assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
         assert answer.content.endswith(b"# EOF\n")
+
+    def test_says_what_to_install(self, database, token, monkeypatch):
+        monkeypatch.setitem(sys.modules, "prometheus_client", None)
+        answer = self.get(Authorization=f"Bearer {token}")
+        assert (answer.status_code, answer.json()["code"]) == (501, "not_installed")
+        assert answer.json()["detail"].endswith("Run: pip install 'cleanup[metrics]'")
 
     @pytest.mark.parametrize("header", ["Bearer wrong", "Bearer ", f"Basic {TOKEN}", TOKEN, ""])
     def test_refuses_anything_else(self, database, token, header):
