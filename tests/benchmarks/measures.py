@@ -5,16 +5,21 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 
 from tests.benchmarks import adopted, baselines, dataset
 from tests.benchmarks.clusters import clusters, seconds_in_background
 from tests.benchmarks.server import Child, Stage
 from tests.benchmarks.writer import Filing, filing
 
+_DJANGO_ALONE = [sys.executable, "-c", "import django; django.setup()"]
 _CHILD = [sys.executable, "-m", "tests.benchmarks.child"]
 
 #: Share of the time that a gentle cleanup works, and how many applications it cleans: a minute or so.
 _GENTLE, _GENTLE_APPLICATIONS = "0.04", 300
+
+#: Starts that a figure is the median of.
+_STARTS = 11
 
 #: Of ten folders each.
 _GUARDED_APPLICATIONS = 100_000
@@ -72,7 +77,7 @@ def _require(*, same: bool, what: str) -> None:
 class Measures:
     """The measures on one stage; what one bare-SQL cleanup leaves is remembered, for ours must leave the same."""
 
-    NAMES = ("cleanup", "reads", "writer", "gentle", "extremes", "guards", "clusters")
+    NAMES = ("cleanup", "reads", "start", "writer", "gentle", "extremes", "guards", "clusters")
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -148,6 +153,17 @@ class Measures:
                 yield Figure(name=name, ours=_figures(_run(self.stage, database, verb))[0], base=base, limit=limit)
             seconds, in_statements = _figures(_run(self.stage, database, "api-check"))
             yield Figure(name="check over the API : its statements", ours=seconds, base=in_statements, limit=1.2)
+
+    def start(self, _number: int) -> Iterator[Figure]:
+        """Compare a command that only looks with starting Django on the same project, by turns."""
+        look = [sys.executable, "manage.py", "database_cleanup", "--status"]
+        with self.stage.copy("start") as database:
+            pairs = [
+                [self.stage.child(command, database=database).seconds for command in (look, _DJANGO_ALONE)]
+                for _ in range(_STARTS)
+            ]
+        ours, base = (median(seconds) for seconds in zip(*pairs, strict=True))
+        yield Figure(name="`--status` : starting Django alone", ours=ours, base=base, limit=1.5)
 
     # A foreground writer.
 
