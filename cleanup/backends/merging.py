@@ -66,9 +66,12 @@ class Merging(Room, ABC):
         table = structure.table
         rows = block(
             """
-            (SELECT %(point)s AS point, {image} AS image
-               FROM {table} AS t
-              WHERE t.{owner} = {application}) AS rows_of_application
+            (
+              SELECT %(point)s AS point,
+                     {image} AS image
+                FROM {table} AS t
+               WHERE t.{owner} = {application}
+            ) AS rows_of_application
             """,
             image=self.cells.image(table),
             table=self.relation(table.name),

@@ -76,16 +76,21 @@ class Merging(merging.Merging):
         """
         rows = block(
             """
-            (SELECT given.point AS point, {old_cells}, {new_cells}, {key_cells}{image}
-               FROM {matches}) AS moved
+            (
+              SELECT given.point AS point,
+                     {old_cells},
+                     {new_cells},
+                     {key_cells}{image}
+                FROM {matches}
+            ) AS moved
             """,
             old_cells=cells_of(target.columns, word="old"),
             new_cells=", ".join("given.{0} AS {0}".format(label("new", column)) for column in target.columns),
             key_cells=cells_of(target.key),
-            image=f", {self.cells.image(target.table)} AS image" if target.images else "",
+            image=f",\n{self.cells.image(target.table)} AS before" if target.images else "",
             matches=matches_of(target, number=0),
         )
-        images = ("image", "NULL") if target.images else ()
+        images = ("before", "NULL") if target.images else ()
         return self._journaled_moves(
             rows, table=target.table, columns=target.columns, key=target.key, step=step, images=images
         )
@@ -93,14 +98,16 @@ class Merging(merging.Merging):
     def _move(self, target: Target) -> Query:
         """Change keys in a table, whose rows were journaled by the statement before, in the same transaction."""
         news = {column: decoded(f"given.{label('new', column)}") for column in target.columns}
-        values = ", ".join(f"{value} AS {label('value', column)}" for column, value in news.items())
+        values = ",\n".join(f"{value} AS {label('value', column)}" for column, value in news.items())
         if is_indexed(target):
             rows = block(
                 """
                 WITH given AS MATERIALIZED (
                   {pairs}
                 )
-                SELECT given.*, {values} FROM given
+                SELECT given.*,
+                       {values}
+                  FROM given
                 """,
                 pairs=pairs_of(target, number=0),
                 values=values,
@@ -110,8 +117,13 @@ class Merging(merging.Merging):
             # UPDATE ... FROM lets no one say which table is read first. Without an index that must be the target, or
             # the whole table is read for every pair; so the rows are found beforehand.
             rows = block(
-                "SELECT {keys}, {values} FROM {matches}",
-                keys=", ".join(f"t.{quote(column)} AS {label('raw', column)}" for column in target.key),
+                """
+                SELECT
+                    {keys},
+                    {values}
+                  FROM {matches}
+                """,
+                keys=",\n".join(f"t.{quote(column)} AS {label('raw', column)}" for column in target.key),
                 values=values,
                 matches=matches_of(target, number=0),
             )
@@ -126,7 +138,7 @@ class Merging(merging.Merging):
              WHERE {same_row}
             """,
             table=self.relation(target.table.name),
-            assignments=", ".join(f"{quote(name)} = given.{label('value', name)}" for name in target.columns),
+            assignments=",\n".join(f"{quote(name)} = given.{label('value', name)}" for name in target.columns),
             rows=rows,
             same_row=same_row,
         )
@@ -141,9 +153,12 @@ class Merging(merging.Merging):
         old_and_new = ("given.{0} AS {0}".format(label(word, column)) for word in ("old", "new"))
         there = block(
             """
-            (SELECT given.point AS point, {old_and_new}, {key_cells}
-               FROM {source}
-              CROSS JOIN {table} AS t ON {condition}) AS moved
+            (
+              SELECT given.point AS point, {old_and_new},
+                     {key_cells}
+                FROM {source}
+               CROSS JOIN {table} AS t ON {condition}
+            ) AS moved
             """,
             old_and_new=", ".join(old_and_new),
             key_cells=cells_of(key),
@@ -188,7 +203,9 @@ class Merging(merging.Merging):
                 DELETE FROM {table}
                  WHERE ({key}) IN (
                        SELECT {values}
-                         FROM ({rows}))
+                         FROM (
+                           {rows}
+                         ))
                 """,
                 table=self.relation(table.name),
                 key=", ".join(map(quote, key)),
@@ -201,12 +218,15 @@ class Merging(merging.Merging):
     def _removed(self, table: Table, key: tuple[str, ...], rows: Keys, step: int) -> Query:
         images = block(
             """
-            (WITH given AS MATERIALIZED (
-               {rows}
-             )
-             SELECT given.point AS point, {image} AS image
-               FROM given
-              CROSS JOIN {table} AS t ON {same_key}) AS removed
+            (
+              WITH given AS MATERIALIZED (
+                {rows}
+              )
+              SELECT given.point AS point,
+                     {image} AS image
+                FROM given
+               CROSS JOIN {table} AS t ON {same_key}
+            ) AS removed
             """,
             rows=key_rows(key, rows),
             image=self.cells.image(table),
@@ -220,14 +240,20 @@ class Merging(merging.Merging):
         return block(
             """
             INSERT INTO cleanup_removedfolder (folder_key, survivor_key, name, point_id)
-            SELECT given.removed, given.survivor, cleanup_name({name}, %(longest)s), given.point
-              FROM (SELECT {point} AS point, {key}, {removed} AS removed, {survivor} AS survivor
+            -- Where each folder went, for programs that still ask for it.
+            SELECT given.removed, given.survivor,
+                   cleanup_name({name}, %(longest)s),
+                   given.point
+              FROM (SELECT {point} AS point, {removed} AS removed, {survivor} AS survivor,
+                           {key}
                       FROM json_each(%(addresses)s)) AS given
              CROSS JOIN {table} AS t ON {same_key}
             """,
             name=encoded(f"t.{quote(forwarding.name)}"),
             point=member(0),
-            key=", ".join(f"{decoded(member(place))} AS {label('raw', column)}" for place, column in enumerate(key, 1)),
+            key=",\n".join(
+                f"{decoded(member(place))} AS {label('raw', column)}" for place, column in enumerate(key, 1)
+            ),
             removed=member(len(key) + 1),
             survivor=member(len(key) + 2),
             table=self.relation(table.name),
@@ -239,18 +265,20 @@ def _replacements(key: tuple[str, ...], column: str, rows: Sequence[Replaced]) -
     """Return the relation ``given``: point, old and new cell, the new ``value`` and the ``raw`` values of the key."""
     old, new = label("old", column), label("new", column)
     names = ["point", old, new, *(label("key", column) for column in key)]
-    raw = {column: decoded(f"q.{label('key', column)}") for column in key}
+    raw = {column: decoded(f"cells.{label('key', column)}") for column in key}
     values = [
-        f"{decoded(f'q.{new}')} AS value",
+        f"{decoded(f'cells.{new}')} AS value",
         *(f"{value} AS {label('raw', column)}" for column, value in raw.items()),
     ]
     return block(
         """
         (
-          WITH q AS MATERIALIZED (SELECT {cells} FROM json_each(%(rows)s))
-          SELECT q.*, {values} FROM q
+          WITH cells AS MATERIALIZED (SELECT {cells} FROM json_each(%(rows)s))
+          SELECT cells.*,
+                 {values}
+            FROM cells
         ) AS given
         """,
         cells=", ".join(f"{member(place)} AS {name}" for place, name in enumerate(names)),
-        values=", ".join(values),
+        values=",\n".join(values),
     ).bind(rows=as_json([[row.point, row.old, row.new, *row.key] for row in rows]))

@@ -15,19 +15,21 @@ def pairs_of(target: Target, *, number: int | str) -> Query:
     """
     pairs = target.pairs
     names = ["point", "rank", *(label(word, column) for word in ("old", "new") for column in target.columns)]
-    olds = {column: decoded(f"q.{label('old', column)}") for column in target.columns}
+    olds = {column: decoded(f"cells.{label('old', column)}") for column in target.columns}
     values = (
         f"{applied(old, target.table.column(column).type)} AS {label('held', column)}" for column, old in olds.items()
     )
     rows = list(zip(pairs.points, pairs.ranks, *pairs.olds, *pairs.news, strict=True))
     return block(
         """
-        SELECT q.*, {values}
+        -- The old value as the column would hold it, by which its index finds it.
+        SELECT cells.*,
+               {values}
           FROM (SELECT {cells}
-                  FROM json_each(%(pairs_{number})s)) AS q
+                  FROM json_each(%(pairs_{number})s)) AS cells
         """,
         number=number,
-        values=", ".join(values),
+        values=",\n".join(values),
         cells=", ".join(f"{member(place)} AS {name}" for place, name in enumerate(names)),
     ).bind(**{f"pairs_{number}": as_json(rows)})
 
@@ -90,7 +92,13 @@ def key_rows(key: tuple[str, ...], rows: Keys) -> Query:
     """Return the query of ``point`` and the ``raw`` values of keys."""
     values = (f"{decoded(member(place))} AS {label('raw', column)}" for place, column in enumerate(key, 1))
     return block(
-        "SELECT {point} AS point, {values} FROM json_each(%(rows)s)", point=member(0), values=", ".join(values)
+        """
+        SELECT {point} AS point,
+               {values}
+          FROM json_each(%(rows)s)
+        """,
+        point=member(0),
+        values=",\n".join(values),
     ).bind(rows=as_json(list(zip(rows.points, *rows.columns, strict=True))))
 
 
@@ -101,4 +109,4 @@ def same_key(key: tuple[str, ...], table: str, rows: str) -> str:
 
 def cells_of(columns: Iterable[str], *, word: str = "key") -> str:
     """Return the cells of columns of row ``t``."""
-    return ", ".join(f"{encoded(f't.{quote(column)}')} AS {label(word, column)}" for column in columns)
+    return ",\n".join(f"{encoded(f't.{quote(column)}')} AS {label(word, column)}" for column in columns)

@@ -67,7 +67,7 @@ class Undoing(undoing.Undoing):
              WHERE {same_row}
             """,
             table=self.relation(target.table.name),
-            assignments=", ".join(f"{quote(column)} = j.{label('value', column)}" for column in target.columns),
+            assignments=",\n".join(f"{quote(column)} = j.{label('value', column)}" for column in target.columns),
             verdicts=verdicts,
             same_row=same_key(target.key, "t", "j"),
         )
@@ -93,11 +93,12 @@ class Undoing(undoing.Undoing):
             )
             for place, column in enumerate(columns)
         ]
-        values = []
+        values, held = [], []
         for column in target.columns:
-            old, new = (decoded(f"s.{label(word, column)}") for word in ("old", "new"))
-            kept = encoded(applied(new, target.table.column(column).type))
-            values += [f"{old} AS {label('value', column)}", f"{kept} AS {label('kept', column)}"]
+            old, new = (decoded(f"cells.{label(word, column)}") for word in ("old", "new"))
+            values.append(f"{old} AS {label('value', column)}")
+            values.append(f"{applied(new, target.table.column(column).type)} AS {label('held', column)}")
+            held.append(f"{encoded(label('held', column))} AS {label('kept', column)}")
         part = Query("")
         if target.part is not None:
             part = Query(
@@ -108,16 +109,23 @@ class Undoing(undoing.Undoing):
             changes AS MATERIALIZED (
                 -- Each change: the old and the new cells, the old value to give back, the new cell as the column keeps
                 -- it, which is as much the cleanup's as the one it was given in, and the keys of its rows.
-                SELECT s.*, {values}
-                  FROM (SELECT s.point_id AS point, {cells}
-                          FROM cleanup_snapshotrow AS s, json_each({changes}) AS e
-                         WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
-                           AND s.point_id IN (SELECT value FROM json_each(%(points)s))
-                           {part}) AS s
+                SELECT *,
+                       {held}
+                  FROM (SELECT cells.*,
+                               {values}
+                          FROM (SELECT s.point_id AS point,
+                                       {cells}
+                                  FROM cleanup_snapshotrow AS s, json_each({changes}) AS e
+                                 WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
+                                   AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                                   {part}
+                               ) AS cells
+                       ) AS held
             )
             """,
-            values=", ".join(values),
-            cells=", ".join(cells),
+            held=",\n".join(held),
+            values=",\n".join(values),
+            cells=",\n".join(cells),
             changes=_changes_of(target),
             part=part,
         ).bind(table=target.table.journaled_as)
@@ -140,9 +148,9 @@ class Undoing(undoing.Undoing):
             )
             """,
             key=quote(target.key[0]),
-            done=" AND ".join(f"{cell} IS {mine[column][0]}" for column, cell in now.items()),
+            done="\n AND ".join(f"{cell} IS {mine[column][0]}" for column, cell in now.items()),
             missing_target=self._missing_target(target),
-            expected=" AND ".join(
+            expected="\n AND ".join(
                 f"(coalesce({cell} IN ({', '.join(mine[column])}), 0)"
                 f" OR {cell} IS NULL AND ({mine[column][0]} IS NULL OR {mine[column][1]} IS NULL))"
                 for column, cell in now.items()
@@ -203,7 +211,9 @@ class Undoing(undoing.Undoing):
             SELECT {columns}
               FROM (
                 WITH {images}
-                SELECT i.* FROM images AS i WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same_key})
+                SELECT *
+                  FROM images AS i
+                 WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same_key})
               )
             """,
             table=self.relation(images.table.name),
@@ -231,7 +241,9 @@ class Undoing(undoing.Undoing):
         return block(
             """
             images AS MATERIALIZED (
-                SELECT q.*, {columns}
+                -- The rows as they were. What begins with underscores is not theirs.
+                SELECT cells.*,
+                       {columns}
                   FROM (SELECT s.point_id AS __point, {image} AS __image, {key} AS __key
                           FROM cleanup_snapshotrow AS s, json_each(s.images) AS e
                           {others}
@@ -239,11 +251,12 @@ class Undoing(undoing.Undoing):
                            AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                            {of_step}
                            {not_left_out}
-                           {part}) AS q
+                           {part}
+                       ) AS cells
             )
             """,
-            columns=", ".join(
-                f"{decoded(member(place, of='q.__image'))} AS {quote(column)}"
+            columns=",\n".join(
+                f"{decoded(member(place, of='cells.__image'))} AS {quote(column)}"
                 for place, column in enumerate(images.columns)
             ),
             image=image,
@@ -297,11 +310,13 @@ def _journaled(target: UndoTarget) -> Query:
     first, *others = target.key
     keys = [f"e.value AS {label('key', first)}"]
     keys += [f"json_extract(c.{label('keys', name)}, '$[' || e.key || ']') AS {label('key', name)}" for name in others]
-    raw = {column: decoded(f"q.{label('new' if column in target.columns else 'key', column)}") for column in target.key}
+    raw = {
+        column: decoded(f"cells.{label('new' if column in target.columns else 'key', column)}") for column in target.key
+    }
     values = (f"{value} AS {label('raw', column)}" for column, value in raw.items())
     part = Query("")
     if target.part is not None:
-        cells = ", ".join(f"q.{label('key', column)}" for column in target.key)
+        cells = ", ".join(f"cells.{label('key', column)}" for column in target.key)
         part = block(
             "WHERE ({cells}) IN {keys}", cells=cells, keys=_keys(target.part.keys, len(target.key), "part_keys")
         )
@@ -309,12 +324,13 @@ def _journaled(target: UndoTarget) -> Query:
         """
         journaled AS MATERIALIZED (
             -- One line for each row that moved, with the key that it has now.
-            SELECT q.*, {values}
-              FROM (SELECT c.*, {keys} FROM changes AS c, json_each(c.{first}) AS e) AS q
+            SELECT cells.*,
+                   {values}
+              FROM (SELECT c.*, {keys} FROM changes AS c, json_each(c.{first}) AS e) AS cells
              {part}
         )
         """,
-        values=", ".join(values),
+        values=",\n".join(values),
         keys=", ".join(keys),
         first=label("keys", first),
         part=part,

@@ -3,16 +3,25 @@
 WITH changes AS MATERIALIZED (
     -- Each change: the old and the new cells, the old value to give back, the new cell as the column keeps
     -- it, which is as much the cleanup's as the one it was given in, and the keys of its rows.
-    SELECT s.*, CASE substr(s.old_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.old_folder_id) AS TEXT) ELSE cleanup_decode(s.old_folder_id) END AS value_folder_id, cleanup_encode(typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a))), CASE typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a))) WHEN 'text' THEN CAST((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a)) AS BLOB) ELSE (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a)) END) AS kept_folder_id
-      FROM (SELECT s.point_id AS point, json_extract(e.value, '$.from[0]') AS old_folder_id, json_extract(e.value, '$.to[0]') AS new_folder_id, json_extract(e.value, '$.keys[0]') AS keys_id
-              FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
-             WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
-               AND s.point_id IN (SELECT value FROM json_each(%(points)s))
-               ) AS s
+    SELECT *,
+           cleanup_encode(typeof(held_folder_id), CASE typeof(held_folder_id) WHEN 'text' THEN CAST(held_folder_id AS BLOB) ELSE held_folder_id END) AS kept_folder_id
+      FROM (SELECT cells.*,
+                   CASE substr(cells.old_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.old_folder_id) AS TEXT) ELSE cleanup_decode(cells.old_folder_id) END AS value_folder_id,
+                   (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(cells.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.new_folder_id) AS TEXT) ELSE cleanup_decode(cells.new_folder_id) END AS a)) AS held_folder_id
+              FROM (SELECT s.point_id AS point,
+                           json_extract(e.value, '$.from[0]') AS old_folder_id,
+                           json_extract(e.value, '$.to[0]') AS new_folder_id,
+                           json_extract(e.value, '$.keys[0]') AS keys_id
+                      FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
+                     WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
+                       AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                   ) AS cells
+           ) AS held
 ), journaled AS MATERIALIZED (
     -- One line for each row that moved, with the key that it has now.
-    SELECT q.*, CASE substr(q.key_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(q.key_id) AS TEXT) ELSE cleanup_decode(q.key_id) END AS raw_id
-      FROM (SELECT c.*, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS q
+    SELECT cells.*,
+           CASE substr(cells.key_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.key_id) AS TEXT) ELSE cleanup_decode(cells.key_id) END AS raw_id
+      FROM (SELECT c.*, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS cells
 ), verdicts AS MATERIALIZED (
     -- Keys that were journaled are not null: a null key is no row.
     SELECT j.*,
@@ -38,16 +47,25 @@ UPDATE "main"."files" AS t
     WITH changes AS MATERIALIZED (
         -- Each change: the old and the new cells, the old value to give back, the new cell as the column keeps
         -- it, which is as much the cleanup's as the one it was given in, and the keys of its rows.
-        SELECT s.*, CASE substr(s.old_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.old_folder_id) AS TEXT) ELSE cleanup_decode(s.old_folder_id) END AS value_folder_id, cleanup_encode(typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a))), CASE typeof((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a))) WHEN 'text' THEN CAST((SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a)) AS BLOB) ELSE (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(s.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(s.new_folder_id) AS TEXT) ELSE cleanup_decode(s.new_folder_id) END AS a)) END) AS kept_folder_id
-          FROM (SELECT s.point_id AS point, json_extract(e.value, '$.from[0]') AS old_folder_id, json_extract(e.value, '$.to[0]') AS new_folder_id, json_extract(e.value, '$.keys[0]') AS keys_id
-                  FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
-                 WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
-                   AND s.point_id IN (SELECT value FROM json_each(%(points)s))
-                   ) AS s
+        SELECT *,
+               cleanup_encode(typeof(held_folder_id), CASE typeof(held_folder_id) WHEN 'text' THEN CAST(held_folder_id AS BLOB) ELSE held_folder_id END) AS kept_folder_id
+          FROM (SELECT cells.*,
+                       CASE substr(cells.old_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.old_folder_id) AS TEXT) ELSE cleanup_decode(cells.old_folder_id) END AS value_folder_id,
+                       (SELECT CASE WHEN typeof(a) IN ('integer', 'real') THEN CAST(a AS TEXT) ELSE a END FROM (SELECT CASE substr(cells.new_folder_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.new_folder_id) AS TEXT) ELSE cleanup_decode(cells.new_folder_id) END AS a)) AS held_folder_id
+                  FROM (SELECT s.point_id AS point,
+                               json_extract(e.value, '$.from[0]') AS old_folder_id,
+                               json_extract(e.value, '$.to[0]') AS new_folder_id,
+                               json_extract(e.value, '$.keys[0]') AS keys_id
+                          FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
+                         WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
+                           AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                       ) AS cells
+               ) AS held
     ), journaled AS MATERIALIZED (
         -- One line for each row that moved, with the key that it has now.
-        SELECT q.*, CASE substr(q.key_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(q.key_id) AS TEXT) ELSE cleanup_decode(q.key_id) END AS raw_id
-          FROM (SELECT c.*, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS q
+        SELECT cells.*,
+               CASE substr(cells.key_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.key_id) AS TEXT) ELSE cleanup_decode(cells.key_id) END AS raw_id
+          FROM (SELECT c.*, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS cells
     ), verdicts AS MATERIALIZED (
         -- Keys that were journaled are not null: a null key is no row.
         SELECT j.*,

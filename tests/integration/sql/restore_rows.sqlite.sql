@@ -1,13 +1,20 @@
 -- SQLite: undo, by statements that compare first and change then.
 
 WITH images AS MATERIALIZED (
-    SELECT q.*, CASE substr(json_extract(q.__image, '$[0]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[0]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[0]')) END AS "id", CASE substr(json_extract(q.__image, '$[1]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[1]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[1]')) END AS "name", CASE substr(json_extract(q.__image, '$[2]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[2]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[2]')) END AS "parent_id", CASE substr(json_extract(q.__image, '$[3]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[3]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[3]')) END AS "application_id", CASE substr(json_extract(q.__image, '$[4]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[4]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[4]')) END AS "created_at", CASE substr(json_extract(q.__image, '$[5]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[5]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[5]')) END AS "updated_at"
+    -- The rows as they were. What begins with underscores is not theirs.
+    SELECT cells.*,
+           CASE substr(json_extract(cells.__image, '$[0]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[0]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[0]')) END AS "id",
+           CASE substr(json_extract(cells.__image, '$[1]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[1]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[1]')) END AS "name",
+           CASE substr(json_extract(cells.__image, '$[2]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[2]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[2]')) END AS "parent_id",
+           CASE substr(json_extract(cells.__image, '$[3]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[3]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[3]')) END AS "application_id",
+           CASE substr(json_extract(cells.__image, '$[4]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[4]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[4]')) END AS "created_at",
+           CASE substr(json_extract(cells.__image, '$[5]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[5]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[5]')) END AS "updated_at"
       FROM (SELECT s.point_id AS __point, e.value AS __image, json_array(json_extract(e.value, '$[0]')) AS __key
               FROM cleanup_snapshotrow AS s, json_each(s.images) AS e
              WHERE s.kind = 'removed' AND s."table" = %(table)s
                AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                AND s.step = %(step)s
-               ) AS q
+           ) AS cells
 ), compared AS MATERIALIZED (
     -- Each image beside the row that has its key now, if there is one.
     SELECT i.*,
@@ -46,13 +53,22 @@ INSERT INTO "main"."folders" ("id", "name", "parent_id", "application_id", "crea
 SELECT "id", "name", "parent_id", "application_id", "created_at", "updated_at"
   FROM (
     WITH images AS MATERIALIZED (
-        SELECT q.*, CASE substr(json_extract(q.__image, '$[0]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[0]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[0]')) END AS "id", CASE substr(json_extract(q.__image, '$[1]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[1]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[1]')) END AS "name", CASE substr(json_extract(q.__image, '$[2]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[2]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[2]')) END AS "parent_id", CASE substr(json_extract(q.__image, '$[3]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[3]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[3]')) END AS "application_id", CASE substr(json_extract(q.__image, '$[4]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[4]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[4]')) END AS "created_at", CASE substr(json_extract(q.__image, '$[5]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[5]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[5]')) END AS "updated_at"
+        -- The rows as they were. What begins with underscores is not theirs.
+        SELECT cells.*,
+               CASE substr(json_extract(cells.__image, '$[0]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[0]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[0]')) END AS "id",
+               CASE substr(json_extract(cells.__image, '$[1]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[1]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[1]')) END AS "name",
+               CASE substr(json_extract(cells.__image, '$[2]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[2]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[2]')) END AS "parent_id",
+               CASE substr(json_extract(cells.__image, '$[3]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[3]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[3]')) END AS "application_id",
+               CASE substr(json_extract(cells.__image, '$[4]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[4]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[4]')) END AS "created_at",
+               CASE substr(json_extract(cells.__image, '$[5]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[5]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[5]')) END AS "updated_at"
           FROM (SELECT s.point_id AS __point, e.value AS __image, json_array(json_extract(e.value, '$[0]')) AS __key
                   FROM cleanup_snapshotrow AS s, json_each(s.images) AS e
                  WHERE s.kind = 'removed' AND s."table" = %(table)s
                    AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                    AND s.step = %(step)s
-                   ) AS q
+               ) AS cells
     )
-    SELECT i.* FROM images AS i WHERE NOT EXISTS (SELECT 1 FROM "main"."folders" AS t WHERE t."id" = i."id")
+    SELECT *
+      FROM images AS i
+     WHERE NOT EXISTS (SELECT 1 FROM "main"."folders" AS t WHERE t."id" = i."id")
   );

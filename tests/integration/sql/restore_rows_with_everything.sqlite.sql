@@ -1,13 +1,17 @@
 -- SQLite: undo, by statements that compare first and change then.
 
 WITH images AS MATERIALIZED (
-    SELECT q.*, CASE substr(json_extract(q.__image, '$[0]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[0]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[0]')) END AS "folder", CASE substr(json_extract(q.__image, '$[1]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[1]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[1]')) END AS "name", CASE substr(json_extract(q.__image, '$[2]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[2]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[2]')) END AS "shade"
+    -- The rows as they were. What begins with underscores is not theirs.
+    SELECT cells.*,
+           CASE substr(json_extract(cells.__image, '$[0]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[0]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[0]')) END AS "folder",
+           CASE substr(json_extract(cells.__image, '$[1]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[1]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[1]')) END AS "name",
+           CASE substr(json_extract(cells.__image, '$[2]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[2]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[2]')) END AS "shade"
       FROM (SELECT s.point_id AS __point, e.value AS __image, json_array(json_extract(e.value, '$[0]'), json_extract(e.value, '$[1]')) AS __key
               FROM cleanup_snapshotrow AS s, json_each(s.images) AS e
              WHERE s.kind = 'removed' AND s."table" = %(table)s
                AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                AND s.step = %(step)s
-               ) AS q
+           ) AS cells
 ), compared AS MATERIALIZED (
     -- Each image beside the row that has its key now, if there is one.
     SELECT i.*,
@@ -48,13 +52,19 @@ INSERT INTO "main"."labels" ("folder", "name", "shade")
 SELECT "folder", "name", "shade"
   FROM (
     WITH images AS MATERIALIZED (
-        SELECT q.*, CASE substr(json_extract(q.__image, '$[0]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[0]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[0]')) END AS "folder", CASE substr(json_extract(q.__image, '$[1]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[1]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[1]')) END AS "name", CASE substr(json_extract(q.__image, '$[2]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(q.__image, '$[2]')) AS TEXT) ELSE cleanup_decode(json_extract(q.__image, '$[2]')) END AS "shade"
+        -- The rows as they were. What begins with underscores is not theirs.
+        SELECT cells.*,
+               CASE substr(json_extract(cells.__image, '$[0]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[0]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[0]')) END AS "folder",
+               CASE substr(json_extract(cells.__image, '$[1]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[1]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[1]')) END AS "name",
+               CASE substr(json_extract(cells.__image, '$[2]'), 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(json_extract(cells.__image, '$[2]')) AS TEXT) ELSE cleanup_decode(json_extract(cells.__image, '$[2]')) END AS "shade"
           FROM (SELECT s.point_id AS __point, e.value AS __image, json_array(json_extract(e.value, '$[0]'), json_extract(e.value, '$[1]')) AS __key
                   FROM cleanup_snapshotrow AS s, json_each(s.images) AS e
                  WHERE s.kind = 'removed' AND s."table" = %(table)s
                    AND s.point_id IN (SELECT value FROM json_each(%(points)s))
                    AND s.step = %(step)s
-                   ) AS q
+               ) AS cells
     )
-    SELECT i.* FROM images AS i WHERE NOT EXISTS (SELECT 1 FROM "main"."labels" AS t WHERE t."folder" = i."folder" AND t."name" = i."name")
+    SELECT *
+      FROM images AS i
+     WHERE NOT EXISTS (SELECT 1 FROM "main"."labels" AS t WHERE t."folder" = i."folder" AND t."name" = i."name")
   );
