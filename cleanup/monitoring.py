@@ -35,7 +35,7 @@ class Metrics(Endpoint):
     """``GET /api/cleanup/metrics``."""
 
     schema = None  # type: ignore[assignment]  # they have a format of their own
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
 
     def get_authenticators(self) -> list[Any]:
         """Ask no one else about our own token."""
@@ -69,20 +69,20 @@ class Health(Endpoint):
         """Tell those who may look why."""
         using = self.using
         try:
-            found, may_look = within(PATIENCE, lambda: self._look(request, using=using))
+            found, may_view = within(PATIENCE, lambda: self._look(request, using=using))
         except NoAnswer:
-            found, may_look = {"ok": False}, False
-        answer = {"status": "ok" if found.pop("ok") else "not ok", **(found if may_look else {})}
+            found, may_view = {"ok": False}, False
+        answer = {"status": "ok" if found.pop("ok") else "not ok", **(found if may_view else {})}
         return JsonResponse(answer, status=200 if answer["status"] == "ok" else 503)
 
     def _look(self, request: Request, *, using: str) -> tuple[JSON, bool]:
         found = health(using=using)
-        return found, found["database"] == "ok" and _may_look(request)
+        return found, found["database"] == "ok" and _may_view(request)
 
 
-def _may_look(request: Request) -> bool:
+def _may_view(request: Request) -> bool:
     try:
-        return bool(request.user and request.user.has_perm(Permission.LOOK))
+        return bool(request.user and request.user.has_perm(Permission.VIEW))
     except APIException:  # credentials that nobody knows, or too many of them
         return False
 

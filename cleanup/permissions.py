@@ -14,7 +14,7 @@ from typing import Any, Protocol
 class Permission(StrEnum):
     """As ``User.has_perm`` takes it: app label and codename."""
 
-    LOOK = "cleanup.look"
+    VIEW = "cleanup.view"
     CHECK = "cleanup.check"
     CLEAN = "cleanup.clean"
     CLEAN_EVERYTHING = "cleanup.clean_everything"
@@ -30,7 +30,7 @@ class Permission(StrEnum):
 
 #: What each allows, as the screens where permissions are granted say it.
 DESCRIPTIONS = {
-    Permission.LOOK: "Can look at everything about cleanups",
+    Permission.VIEW: "Can view everything about cleanups",
     Permission.CHECK: "Can check and verify",
     Permission.CLEAN: "Can clean up selected applications, and set and release holds",
     Permission.CLEAN_EVERYTHING: "Can clean up everything",

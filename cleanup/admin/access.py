@@ -58,7 +58,7 @@ def permissions_of(request: HttpRequest) -> dict[str, bool]:
 
 def demand(request: HttpRequest, permissions: AnyOf) -> None:
     """Raise PermissionDenied unless the person has one of the permissions, and may look."""
-    if not (may(request, Permission.LOOK) and any(may(request, permission) for permission in permissions)):
+    if not (may(request, Permission.VIEW) and any(may(request, permission) for permission in permissions)):
         raise PermissionDenied
 
 

@@ -66,7 +66,7 @@ class ScheduleAdmin(Register):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Tell whether the person may change schedules."""
-        return access.may(request, Permission.LOOK) and access.may(request, Permission.MANAGE_SCHEDULES)
+        return access.may(request, Permission.VIEW) and access.may(request, Permission.MANAGE_SCHEDULES)
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:  # noqa: FBT001  # Django's signature
         """Change the schedule by its service, which says when it is next due."""

@@ -59,11 +59,11 @@ class Register(RegisterBase):
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Tell whether the person may look."""
-        return access.may(request, Permission.LOOK)
+        return access.may(request, Permission.VIEW)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Tell whether the person may look."""
-        return access.may(request, Permission.LOOK)
+        return access.may(request, Permission.VIEW)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """History is not added by hand."""

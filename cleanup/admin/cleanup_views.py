@@ -52,7 +52,7 @@ class CleaningPages(Pages):
 
     # Looking.
 
-    @access.needs(Permission.LOOK)
+    @access.needs(Permission.VIEW)
     def applications(self, request: HttpRequest) -> HttpResponse:
         """List the applications with duplicates, page by page, or those that a search finds."""
         using, text, after = access.database(), request.GET.get("q", ""), request.GET.get("after") or None
@@ -87,7 +87,7 @@ class CleaningPages(Pages):
             following=following,
         )
 
-    @access.needs(Permission.LOOK)
+    @access.needs(Permission.VIEW)
     def preview(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show one application's folders before and after, and what merges into what and why."""
         return self._preview(request, unquote(key))
@@ -148,7 +148,7 @@ class CleaningPages(Pages):
             **_hold(key),
         )
 
-    @access.needs(Permission.LOOK)
+    @access.needs(Permission.VIEW)
     def part(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show a part of a tree: within the page where a script asks, else as a page of its own."""
         side, folder = request.GET.get("side"), request.GET.get("folder", "")

@@ -47,7 +47,7 @@ class ControlAdmin(Register):
             *super().get_urls(),
         ]
 
-    @access.needs(Permission.LOOK)
+    @access.needs(Permission.VIEW)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show how things are."""
         found = dashboard.overview(using=access.database())
@@ -66,7 +66,7 @@ class ControlAdmin(Register):
             },
         )
 
-    @access.needs(Permission.LOOK)
+    @access.needs(Permission.VIEW)
     def now_view(self, request: HttpRequest) -> HttpResponse:
         """Return what changes on the cleanup page while something runs; the page asks for it again and again."""
         found = dashboard.overview(using=access.database())

@@ -70,7 +70,7 @@ class RunAdmin(Register):
             extra = {"run": run, **shown, "may_control": may_control(request, run), **copy_notice.notice(request)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
-    @access.needs(Permission.LOOK)
+    @access.needs(Permission.VIEW)
     def progress_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Return the part of a page that shows how far a run has come; the page asks for it again and again."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)

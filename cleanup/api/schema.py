@@ -26,7 +26,7 @@ _OF_FRAMEWORK: Mapping[str, tuple[HTTPStatus, str]] = {
     "parse_error": (HTTPStatus.BAD_REQUEST, "JSON parse error - Expecting value: line 1 column 1 (char 0)"),
     "not_authenticated": (HTTPStatus.UNAUTHORIZED, "Authentication credentials were not provided."),
     "authentication_failed": (HTTPStatus.UNAUTHORIZED, "The token is unknown or has expired."),
-    "permission_denied": (HTTPStatus.FORBIDDEN, "This requires the permission cleanup.look."),
+    "permission_denied": (HTTPStatus.FORBIDDEN, "This requires the permission cleanup.view."),
     "unsupported_media_type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, 'Unsupported media type "text/plain" in request.'),
     "body_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, BodyTooLarge.default_detail),
     "invalid": (HTTPStatus.UNPROCESSABLE_ENTITY, "Something in the request is not allowed."),

@@ -143,13 +143,13 @@ class TestStopEverything:
 
 class TestSomebodyWithFewPermissions:
     def test_sees_everything_and_no_button(self, person, cleaned):
-        bob = person(Permission.LOOK)
+        bob = person(Permission.VIEW)
         assert bob.page.locator("#content button").all_inner_texts() == []
         bob.go(address("preview", cleaned.application))
         assert bob.page.locator("#content button").all_inner_texts() == []
 
     def test_is_refused_what_the_address_line_offers(self, person):
-        bob = person(Permission.LOOK)
+        bob = person(Permission.VIEW)
         bob.go(address("clean_up"))
         assert "403" in bob.page.content()
 

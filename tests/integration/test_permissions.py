@@ -28,7 +28,7 @@ from tests.support.trees import tree
 # What is asked is the same on both databases.
 pytestmark = pytest.mark.only("sqlite")
 
-LOOK, CHECK, CLEAN, ALL, BACK, MANAGE, FREEZE = Permission
+VIEW, CHECK, CLEAN, ALL, BACK, MANAGE, FREEZE = Permission
 FORBIDDEN = 403
 
 #: Runs, and who may control them.
@@ -59,7 +59,7 @@ class Person:
     def __init__(self, *permissions: Permission) -> None:
         self.name = "-".join(["kim", *(permission.codename for permission in permissions)])
         user = User.objects.create_user(self.name, is_staff=True)
-        codes = [permission.codename for permission in {LOOK, *permissions}]
+        codes = [permission.codename for permission in {VIEW, *permissions}]
         user.user_permissions.set(Row.objects.filter(content_type__app_label="cleanup", codename__in=codes))
         self.browser = Client()
         self.browser.force_login(user)

@@ -30,7 +30,7 @@ class AlertsQuery(Page):
 class Alerts(Listing):
     """The alerts."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
     filters = AlertsQuery
     row = AlertResource
     orders = {"-alert_id": ("-id",), "alert_id": ("id",)}
@@ -48,7 +48,7 @@ class Alerts(Listing):
 class OneAlert(Endpoint):
     """An alert."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
 
     @described("Get an alert", {200: AlertResource}, codes=["not_found"])
     def get(self, request: Request, alert_id: int) -> Response:

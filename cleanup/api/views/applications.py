@@ -28,7 +28,7 @@ APPLICATION_ID = path_id("application_id", "An application.", form=None)
 class Applications(Endpoint):
     """The applications with duplicates."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
     limits = {"GET": "check"}
 
     @described(
@@ -57,7 +57,7 @@ class Applications(Endpoint):
 class OneApplication(Endpoint):
     """The plan for an application."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
     limits = {"GET": "check"}
 
     @described(
@@ -120,7 +120,7 @@ class SurvivorDocument(serializers.Serializer[Any]):
 class Survivor(Endpoint):
     """Where a removed folder went."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
 
     @described(
         "Follow a removed folder",

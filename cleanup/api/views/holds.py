@@ -23,7 +23,7 @@ APPLICATION_ID = path_id("application_id", "An application.", form=None)
 class Holds(Listing):
     """The holds."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
     filters = Page
     row = HoldResource
     orders = {"application_id": ("application_key",)}
@@ -41,7 +41,7 @@ class Holds(Listing):
 class OneHold(Endpoint):
     """The hold of an application."""
 
-    asks = {"GET": (Permission.LOOK,), "PUT": CLEANING, "DELETE": CLEANING}
+    asks = {"GET": (Permission.VIEW,), "PUT": CLEANING, "DELETE": CLEANING}
 
     @described("Get a hold", {200: HoldResource}, parameters=[APPLICATION_ID], codes=["not_found"])
     def get(self, request: Request, application_id: str) -> Response:

@@ -20,7 +20,7 @@ from cleanup.services.runs import wait_limit
 class Status(Endpoint):
     """What the service is doing."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
 
     @described("Get the service's status", {200: output_serializers.StatusDocument})
     def get(self, request: Request) -> Response:

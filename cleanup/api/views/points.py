@@ -49,7 +49,7 @@ class PointsQuery(Page):
 class Points(Listing):
     """The rollback points."""
 
-    asks = {"GET": (Permission.LOOK,), "POST": CLEANING}
+    asks = {"GET": (Permission.VIEW,), "POST": CLEANING}
     filters = PointsQuery
     row = PointResource
     orders = {"-created_at": ("-sequence",), "created_at": ("sequence",)}
@@ -85,7 +85,7 @@ class Points(Listing):
 class OnePoint(PointEndpoint):
     """A rollback point."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
 
     @described("Get a rollback point", {200: PointResource}, parameters=[POINT_ID], codes=["not_found"])
     def get(self, request: Request, rollback_id: str) -> Response:
@@ -96,7 +96,7 @@ class OnePoint(PointEndpoint):
 class RowsOfPoint(Listing, PointEndpoint):
     """A point's snapshot rows."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
     filters = Page
     row = SnapshotRowResource
     orders = {"snapshot_row_id": ("id",)}

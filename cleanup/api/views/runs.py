@@ -35,7 +35,7 @@ class RunsQuery(Page):
 class Runs(Listing):
     """The runs."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
     filters = RunsQuery
     row = RunResource
     orders = {"-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id")}
@@ -76,7 +76,7 @@ class RunEndpoint(Endpoint):
 class OneRun(RunEndpoint):
     """A run."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
 
     @described("Get a run", {200: RunDetail}, parameters=[RUN_ID], codes=["not_found"])
     def get(self, request: Request, run_id: str) -> Response:
@@ -176,7 +176,7 @@ class ResultsQuery(Page):
 class ResultsOfRun(Listing, RunEndpoint):
     """A run's results."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
     filters = ResultsQuery
     row = ResultResource
     orders = {"application_id": ("application_key",)}
@@ -208,7 +208,7 @@ class AllResultsQuery(ResultsQuery):
 class Results(Listing):
     """Results of all runs."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
     filters = AllResultsQuery
     row = ResultResource
     orders = {"-result_id": ("-id",), "result_id": ("id",)}

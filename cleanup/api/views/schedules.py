@@ -28,7 +28,7 @@ class ScheduleList(serializers.Serializer[Any]):
 class Schedules(Endpoint):
     """The schedules; there is a handful."""
 
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
 
     @described("List schedules", {200: ScheduleList})
     def get(self, request: Request) -> Response:
@@ -40,7 +40,7 @@ class Schedules(Endpoint):
 class OneSchedule(Endpoint):
     """A schedule."""
 
-    asks = {"GET": (Permission.LOOK,), "PATCH": (Permission.MANAGE_SCHEDULES,)}
+    asks = {"GET": (Permission.VIEW,), "PATCH": (Permission.MANAGE_SCHEDULES,)}
 
     @described("Get a schedule", {200: ScheduleResource}, parameters=[NAME], codes=["not_found"])
     def get(self, request: Request, name: str) -> Response:

@@ -35,7 +35,7 @@ class Schema(SpectacularAPIView, Endpoint):
     content_negotiation_class = DefaultContentNegotiation  # type: ignore[assignment]  # YAML or JSON, as is asked for
     custom_settings = dict(SETTINGS)
     serve_public = True
-    asks = {"GET": (Permission.LOOK,)}
+    asks = {"GET": (Permission.VIEW,)}
 
     @described("Get this schema", {200: OpenApiTypes.OBJECT}, query=SchemaQuery)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -62,7 +62,7 @@ class TryIt(LoginRequiredMixin, PermissionRequiredMixin, TemplateView):
     """The page, for people who have logged in; a POST from it carries their session's CSRF token."""
 
     template_name = "cleanup/api/try_it.html"
-    permission_required = str(Permission.LOOK)
+    permission_required = str(Permission.VIEW)
     http_method_names = ["get", "head", "options"]
 
     #: Nothing from anywhere else. The page sets styles on elements, and draws its signs from data URLs.

@@ -42,16 +42,16 @@ HOSTILE = "<script>alert(1)</script>\"'\u202e\x07=cmd"
 
 #: Pages that show something without being told what, by the permission that they need beside looking.
 PAGES = {
-    "control_changelist": Permission.LOOK,
-    "applications": Permission.LOOK,
+    "control_changelist": Permission.VIEW,
+    "applications": Permission.VIEW,
     "dry_run": Permission.CHECK,
     "clean_up": Permission.CLEAN,
     "clean_up_everything": Permission.CLEAN_EVERYTHING,
-    "decisions": Permission.LOOK,
-    "decisions_csv": Permission.LOOK,
-    "folder": Permission.LOOK,
+    "decisions": Permission.VIEW,
+    "decisions_csv": Permission.VIEW,
+    "folder": Permission.VIEW,
     **{
-        f"{model}_changelist": Permission.LOOK
+        f"{model}_changelist": Permission.VIEW
         for model in (
             "alert",
             "consistencycheck",
@@ -151,13 +151,13 @@ class TestDoors:
         assert [page for page in PAGES if nobody.get(address(page)).status_code != 403] == []
 
     def test_are_closed_to_whoever_may_only_look(self):
-        somebody = person(Permission.LOOK)
+        somebody = person(Permission.VIEW)
         closed = [page for page in PAGES if somebody.get(address(page)).status_code == 403]
-        assert closed == [page for page, permission in PAGES.items() if permission != Permission.LOOK]
+        assert closed == [page for page, permission in PAGES.items() if permission != Permission.VIEW]
 
     @pytest.mark.parametrize("permission", sorted(set(PAGES.values())))
     def test_open_to_whoever_has_the_permission(self, permission):
-        somebody = person(Permission.LOOK, permission)
+        somebody = person(Permission.VIEW, permission)
         pages = [page for page, needed in PAGES.items() if needed == permission]
         assert [page for page in pages if somebody.get(address(page), follow=True).status_code != 200] == []
 
@@ -179,7 +179,7 @@ class TestDoors:
         assert client.post(address("freeze")).status_code == 403
 
     def test_show_no_button_that_would_refuse(self):
-        page = person(Permission.LOOK).get(address("control_changelist")).content.decode()
+        page = person(Permission.VIEW).get(address("control_changelist")).content.decode()
         assert re.findall(r'action="(/admin/cleanup/[^"]*)"', page) == []
 
     def test_add_change_and_delete_no_history(self, boss, cleaned):

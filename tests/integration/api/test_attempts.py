@@ -26,7 +26,7 @@ class TestWrongTokens:
         assert 0 < int(answers[3].headers["Retry-After"]) <= 3600
 
     def test_keep_no_right_one_out(self, stranger, somebody):
-        caller = somebody(Permission.LOOK)
+        caller = somebody(Permission.VIEW)
         for _ in range(5):
             stranger.get("status", Authorization="Bearer wrong")
         assert caller.get("status").status_code == 200

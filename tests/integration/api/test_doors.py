@@ -19,10 +19,10 @@ from tests.integration.api.conftest import Caller
 pytestmark = pytest.mark.only("sqlite")
 
 #: The doors, by permission. What several open is named by each of them.
-LOOK, CHECK, CLEAN, ALL, BACK, MANAGE, FREEZE = Permission
+VIEW, CHECK, CLEAN, ALL, BACK, MANAGE, FREEZE = Permission
 CLEANING = {CLEAN, ALL}
 EXPECTED = {
-    "GET status": {LOOK},
+    "GET status": {VIEW},
     "POST check": {CHECK},
     "POST verify": {CHECK},
     "POST preflight": {CHECK},
@@ -33,46 +33,46 @@ EXPECTED = {
     "POST rollback/ID": {BACK},
     "POST freeze": {FREEZE},
     "POST unfreeze": {FREEZE},
-    "GET runs": {LOOK},
-    "GET runs/ID": {LOOK},
-    "GET runs/ID/results": {LOOK},
+    "GET runs": {VIEW},
+    "GET runs/ID": {VIEW},
+    "GET runs/ID/results": {VIEW},
     "POST runs/ID/pause": {CLEAN, ALL, BACK},
     "POST runs/ID/resume": {CLEAN, ALL, BACK},
     "POST runs/ID/cancel": {CLEAN, ALL, BACK},
     "POST runs/ID/rollback": {BACK},
-    "GET results": {LOOK},
-    "GET rollback-points": {LOOK},
+    "GET results": {VIEW},
+    "GET rollback-points": {VIEW},
     "POST rollback-points": CLEANING,
-    "GET rollback-points/ID": {LOOK},
-    "GET rollback-points/ID/rows": {LOOK},
+    "GET rollback-points/ID": {VIEW},
+    "GET rollback-points/ID/rows": {VIEW},
     "POST rollback-points/ID/preview": {BACK},
     "POST rollback-points/ID/rollback": {BACK},
-    "GET applications": {LOOK},
-    "GET applications/ID": {LOOK},
+    "GET applications": {VIEW},
+    "GET applications/ID": {VIEW},
     "POST applications/ID/cleanup": CLEANING,
-    "GET folders/ID/survivor": {LOOK},
-    "GET verifications": {LOOK},
-    "GET verifications/1": {LOOK},
-    "GET findings": {LOOK},
-    "GET checks": {LOOK},
-    "GET alerts": {LOOK},
-    "GET alerts/1": {LOOK},
+    "GET folders/ID/survivor": {VIEW},
+    "GET verifications": {VIEW},
+    "GET verifications/1": {VIEW},
+    "GET findings": {VIEW},
+    "GET checks": {VIEW},
+    "GET alerts": {VIEW},
+    "GET alerts/1": {VIEW},
     "POST alerts/1/acknowledge": {MANAGE},
     "POST service/start": {MANAGE},
     "POST service/stop": {MANAGE},
     "POST service/adopt": {MANAGE},
-    "GET schedules": {LOOK},
-    "GET schedules/ID": {LOOK},
+    "GET schedules": {VIEW},
+    "GET schedules/ID": {VIEW},
     "PATCH schedules/ID": {MANAGE},
     "POST schedules/ID/run": {CHECK, CLEAN, ALL, MANAGE},
-    "GET holds": {LOOK},
-    "GET holds/ID": {LOOK},
+    "GET holds": {VIEW},
+    "GET holds/ID": {VIEW},
     "PUT holds/ID": CLEANING,
     "DELETE holds/ID": CLEANING,
-    "GET tokens": {LOOK},
-    "POST tokens": {LOOK},
-    "DELETE tokens/ID": {LOOK},
-    "GET schema": {LOOK},
+    "GET tokens": {VIEW},
+    "POST tokens": {VIEW},
+    "DELETE tokens/ID": {VIEW},
+    "GET schema": {VIEW},
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -152,14 +152,14 @@ class TestWithASinglePermission:
         assert opened == {door for door, permissions in EXPECTED.items() if permission in permissions}
 
     def test_the_problem_names_the_one_that_is_missing(self, somebody):
-        problem = somebody(LOOK).post("check").json()
+        problem = somebody(VIEW).post("check").json()
         assert problem["permission"] == "cleanup.check"
 
 
 class TestSession:
     @pytest.fixture
     def session(self, somebody) -> Client:
-        user = somebody(LOOK, FREEZE).user
+        user = somebody(VIEW, FREEZE).user
         client = Client(enforce_csrf_checks=True)
         client.force_login(user)
         return client
@@ -219,7 +219,7 @@ class TestTokens:
         assert Caller(headers={"Authorization": f"Bearer {made['token']}"}).get("status").status_code == 401
 
     def test_of_others_are_not_there(self, caller, somebody):
-        made = somebody(LOOK).post("tokens").json()
+        made = somebody(VIEW).post("tokens").json()
         assert caller("DELETE", f"tokens/{made['token_id']}").status_code == 404
 
     def test_of_an_account_that_was_closed_open_nothing(self, caller, served):

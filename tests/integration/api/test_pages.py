@@ -138,4 +138,4 @@ class TestQueries:
     def test_of_a_list_are_few_whatever_its_length(self, somebody, served, history, path):
         for name, value in history.items():
             path = path.replace(name, value)
-        assert self.count(somebody(Permission.LOOK), served, path) <= 6
+        assert self.count(somebody(Permission.VIEW), served, path) <= 6

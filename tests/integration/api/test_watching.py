@@ -15,11 +15,11 @@ PATHS = ("metrics", "health")
 
 class TestTokensOfTheAPI:
     def test_open_the_metrics(self, somebody):
-        answer = somebody(Permission.LOOK).get("metrics")
+        answer = somebody(Permission.VIEW).get("metrics")
         assert (answer.status_code, b"cleanup_success_ratio" in answer.content) == (200, True)
 
     def test_are_told_how_things_are(self, somebody):
-        answer = somebody(Permission.LOOK).get("health")
+        answer = somebody(Permission.VIEW).get("health")
         assert (answer.status_code, answer.json()["database"], answer.json()["overdue"]) == (200, "ok", [])
 
     def test_tell_nothing_without_the_permission_to_look(self, somebody):
@@ -28,7 +28,7 @@ class TestTokensOfTheAPI:
 
     def test_need_the_permission_to_look(self, somebody):
         answer = somebody(Permission.CHECK).get("metrics")
-        assert (answer.status_code, answer.json()["permission"]) == (403, "cleanup.look")
+        assert (answer.status_code, answer.json()["permission"]) == (403, "cleanup.view")
 
 
 class TestRefusals:

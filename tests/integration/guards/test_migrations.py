@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.core.management.base import CommandError, SystemCheckError
 from django.db import IntegrityError, connections
@@ -494,6 +495,25 @@ class TestMigrations:
         assert touched & mapped == set()
 
 
+class AccountsElsewhere:
+    """A router of a project whose accounts are in another database than this one, or so it says."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    def allow_migrate(self, db, app_label, **hints) -> bool | None:
+        return False if app_label in {"auth", "contenttypes"} else None
+
+    def db_for_write(self, model, **hints) -> str:
+        return self.alias
+
+
+def codenames(holder: User | Group) -> list[str]:
+    """Return the permissions that somebody has been granted."""
+    granted = holder.user_permissions if isinstance(holder, User) else holder.permissions
+    return sorted(granted.values_list("codename", flat=True))
+
+
 class TestRenames:
     """A database of the version before the renames is migrated, and back again: rows stay where and what they are."""
 
@@ -546,6 +566,40 @@ class TestRenames:
         point = RollbackPoint.objects.using(released).get()
         assert (point.sequence, point.id) == self.point
         assert (point.schema.document, point.rows.get().table, point.results.get().isolated) == ("{}", "files", True)
+
+    def test_leave_the_permission_to_view_to_users_and_groups(self, released):
+        holders = self.granted(released)
+        migrate(released, "cleanup")
+        assert [codenames(holder) for holder in holders] == [["view"], ["freeze", "view"]]
+        migrate(released, "cleanup", self.BEFORE)
+        assert [codenames(holder) for holder in holders] == [["look"], ["freeze", "look"]]
+
+    def test_leave_it_to_them_where_a_row_of_the_new_name_was_made_before(self, released):
+        _, group = holders = self.granted(released)
+        look = Permission.objects.using(released).get(codename="look")
+        view = Permission.objects.using(released).create(content_type=look.content_type, codename="view", name="new")
+        group.permissions.add(view)
+        migrate(released, "cleanup")
+        assert [codenames(holder) for holder in holders] == [["view"], ["freeze", "view"]]
+        assert not Permission.objects.using(released).filter(codename="look").exists()
+
+    def test_leave_it_to_them_where_accounts_live_in_another_database(self, released, settings):
+        holders = self.granted(released)
+        settings.DATABASE_ROUTERS = [AccountsElsewhere(released)]
+        migrate(released, "cleanup")
+        assert [codenames(holder) for holder in holders] == [["view"], ["freeze", "view"]]
+
+    def granted(self, database: str) -> tuple[User, Group]:
+        """Return a user who may look, and a group that may freeze, too."""
+        migrate(database, "auth")
+        permissions = Permission.objects.using(database).filter(content_type__app_label="cleanup")
+        user, group = (
+            User.objects.using(database).create(username="ann"),
+            Group.objects.using(database).create(name="g"),
+        )
+        user.user_permissions.set(permissions.filter(codename="look"))
+        group.permissions.set(permissions.filter(codename__in=["look", "freeze"]))
+        return user, group
 
     def test_write_no_table_anew(self, released):
         before = sorted(stored(released))

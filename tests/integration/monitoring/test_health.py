@@ -161,7 +161,7 @@ def token(monkeypatch) -> str:
 @pytest.fixture
 def looker() -> User:
     user = User.objects.create_user("ann")
-    user.user_permissions.add(PermissionRow.objects.get(codename="look", content_type__app_label="cleanup"))
+    user.user_permissions.add(PermissionRow.objects.get(codename="view", content_type__app_label="cleanup"))
     return user
 
 
