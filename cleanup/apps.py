@@ -47,11 +47,11 @@ class CleanupConfig(AppConfig):
 def _install(*, using: str, **_: Any) -> None:
     """Install the schedules in a database that has the tables for them, as the models know them."""
     from cleanup.models import Schedule  # noqa: PLC0415  # as above
-    from cleanup.services.automation import service  # noqa: PLC0415
+    from cleanup.services.automation import switch  # noqa: PLC0415
 
     is_here = router.allow_migrate_model(using, Schedule)
     if is_here and _is_migrated(using) and Schedule._meta.db_table in connections[using].introspection.table_names():
-        service.install(using=using)
+        switch.install(using=using)
 
 
 def _is_migrated(using: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from cleanup import backends
 from cleanup.backends.folders import EVERY_ONE, Cleanable, FolderSql, Scope
 from cleanup.backends.query import Query, block
+from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
 
 #: Applications in one statement. Where there are no more than these, it reads the tables once from end to end.
@@ -124,11 +125,13 @@ def applications_with_duplicate_roots(
         yield from sql.fetch(sql.several_roots(scope))
 
 
-def application_exists(*, using: str, application_id: Any) -> bool:
-    """Tell whether there is such an application. Raises InvalidKey."""
+def existing_application(*, using: str, application_id: Any) -> str:
+    """Return the application's id as text. Raises UnknownObject and InvalidKey."""
     tables = folder_tables()
     key = tables.application_key.text(application_id)
-    return tables.application._base_manager.using(using).filter(pk=key).exists()
+    if not tables.application._base_manager.using(using).filter(pk=key).exists():
+        raise UnknownObject(what="application", key=key)
+    return key
 
 
 def application_ranges(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -> Iterator[Scope]:

@@ -32,3 +32,13 @@ def safe(value: object) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in str(value)
     )
+
+
+def storable(text: str) -> str:
+    """Return the text with what no database can hold replaced: NUL, and halves of surrogate pairs."""
+    return text.encode(errors="replace").decode().replace("\x00", "?")
+
+
+def stored_name(text: str) -> str:
+    """Return a person's name as it fits the columns for it."""
+    return storable(text)[:255]

@@ -5,6 +5,7 @@ new plans are shown and nothing is done. An application that is too large to be 
 """
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, cast
 
 from django.contrib import messages
@@ -19,14 +20,14 @@ from cleanup.admin import access, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.tree import Drawing, Side
 from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, TooLargeToPreview, UnknownObject
-from cleanup.models import Hold, Run
+from cleanup.models import Hold
 from cleanup.permissions import CLEANING, Permission
 from cleanup.services.folders import applications
 from cleanup.services.merging import confirmation
-from cleanup.services.merging.decisions import Inclusion
-from cleanup.services.merging.preview import is_large
 from cleanup.services.merging.preview import preview as preview_of
+from cleanup.services.operations import cleanups
 from cleanup.services.results import Preview
+from cleanup.services.runs.lifecycle import Actor
 from cleanup.text_safety import safe
 
 #: Applications that the buttons for the worst ones mean.
@@ -273,28 +274,17 @@ class CleaningPages(Pages):
 
     def _start(self, request: HttpRequest) -> HttpResponse:
         keys, hashes = request.POST.getlist("application"), request.POST.getlist("plan_hash")
-        held = bool(request.POST.get("include_held"))
         one = request.POST.get("from") == "preview" and len(keys) == 1
-        using = access.database()
-
-        def start() -> Run:
-            wanted = one and bool(request.POST.get("include_large"))
-            large = wanted and is_large(using=using, application_id=keys[0])
-            now = confirmation.forecasts(using=using, applications=keys, include=Inclusion(held=held))
-            if not large:
-                confirmation.refuse_if_stale(now=now, confirmed=dict(zip(keys, hashes, strict=False)))
-            return access.service().start_cleanup(
-                applications=[forecast.application_id for forecast in now],
-                include_held=held,
-                include_large=large,
-                reason=request.POST.get("reason", ""),
-                **access.actor(request),
-            )
-
         if refused := _wrong_number(request, keys):
             return refused
         try:
-            run = start()
+            run = cleanups.start_confirmed(
+                using=access.database(),
+                plan_hashes=dict(zip_longest(keys, hashes[: len(keys)], fillvalue="")),
+                include_held=bool(request.POST.get("include_held")),
+                include_large=one and bool(request.POST.get("include_large")),
+                actor=Actor(request.user.get_username(), "admin", request.POST.get("reason", "")),
+            )
         except StalePlan as error:
             messages.error(request, wording.refusal(error))
             return self._preview(request, keys[0], status=409) if one else self._chosen(request, keys, status=409)

@@ -15,9 +15,9 @@ from cleanup.exceptions import CleanupError, TooLargeToPreview
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications
+from cleanup.services.operations import requests
 from cleanup.services.results import RollbackResult
-from cleanup.services.runs import wait_limit
-from cleanup.services.runs.not_restored import left_behind
+from cleanup.services.rollback.not_restored import left_behind
 from cleanup.text_safety import safe
 
 #: Undo records of a run that a confirmation looks into one by one; of more, it tells the totals.
@@ -86,8 +86,7 @@ class UndoPages(Pages):
         self, request: HttpRequest, what: str, rollback_id: UUID, back: str, *, not_restored: str = ""
     ) -> HttpResponse:
         try:
-            wait_limit.refuse_if_large_undo(using=access.database(), rollback_id=rollback_id)
-            found = access.service().preview_rollback(rollback_id)
+            found = requests.preview_rollback(using=access.database(), rollback_id=rollback_id)
         except TooLargeToPreview:
             return self._page(request, what, wording.TOO_LARGE_TO_LOOK_INTO, None, back, not_restored=not_restored)
         except CleanupError as error:

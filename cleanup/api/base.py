@@ -28,10 +28,12 @@ from cleanup.api.serializer_fields import UUID_FORM, Input, key_text
 from cleanup.api.throttles import Limit
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.folder_tables import folder_tables
-from cleanup.models import Run
 from cleanup.permissions import Permission
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from cleanup.services.results import JSON
 from cleanup.services.runs import idempotency
+from cleanup.services.runs.idempotency import Asked
+from cleanup.services.runs.lifecycle import Actor
 
 
 class Keyed(Enum):
@@ -43,8 +45,8 @@ class Keyed(Enum):
     """Key, changes and answer are one transaction."""
     CLAIMED = auto()
     """It takes longer: the key is claimed first."""
-    BY_ITSELF = auto()
-    """It calls ``at_once``, ``claimed`` or ``claimed_with`` by itself."""
+    BY_VERB = auto()
+    """The verb of the service sees to it; it is given ``once``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,10 @@ class Endpoint(APIView):
         """Name who asks, for the history."""
         return str(self.request.user.get_username())
 
+    def actor(self, body: Mapping[str, Any]) -> Actor:
+        """Return who starts something, and why, for the history."""
+        return Actor(self.account, "api", body.get("reason", ""))
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse, before anything is done, what the method does not take. Raises Invalid, and what DRF raises."""
         super().initial(request, *args, **kwargs)
@@ -121,20 +127,15 @@ class Endpoint(APIView):
 
     def at_once(self, act: Callable[[], Response], *, secrets: Iterable[str] = ()) -> Response:
         """Do what takes a moment. Raises KeyReused, and what ``act`` raises."""
-        asked = idempotency_keys.asked(self.request, secrets=secrets)
-        return act() if asked is None else idempotency.at_once(asked, act, using=self.using)
+        return idempotency.at_once(idempotency_keys.asked(self.request, secrets=secrets), act, using=self.using)
 
     def claimed(self, act: Callable[[], Response]) -> Response:
         """Do what takes longer and writes no run. Raises KeyReused, InProgress, and what ``act`` raises."""
-        asked = idempotency_keys.asked(self.request)
-        return act() if asked is None else idempotency.claimed(asked, act, using=self.using)
+        return idempotency.claimed(idempotency_keys.asked(self.request), act, using=self.using)
 
-    def claimed_with(self, start: Callable[[], Run], act: Callable[[Run], Response]) -> Response:
-        """Start a run and work at it; raises as ``claimed``. After an interruption ``act`` is given the same run."""
-        asked = idempotency_keys.asked(self.request)
-        if asked is None:
-            return act(start())
-        return idempotency.claimed_with(asked, start, act, using=self.using)
+    def once(self, respond: Callable[[JSON], Response] = Response) -> Asked[JSON] | None:
+        """Return the request with its key, for a verb whose answer ``respond`` makes a response of. Raises Invalid."""
+        return idempotency_keys.asked_for_document(self.request, respond)
 
     def get_exception_handler(self) -> Any:
         """Answer errors in the one format, whatever the host's settings say."""

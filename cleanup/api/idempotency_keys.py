@@ -3,14 +3,18 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup.api.exception_handler import Invalid
+from cleanup.services.results import JSON
 from cleanup.services.runs.idempotency import Asked
+
+T = TypeVar("T")
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[!-~]{1,255}")
@@ -18,10 +22,19 @@ _KEPT_HEADERS = ("Location",)
 
 
 def asked(request: Request, *, secrets: Iterable[str] = ()) -> Asked[Response] | None:
-    """Return the request with its key; None without one. Raises Invalid.
+    """Return the request with its key, for an answer that is a response; None without a key. Raises Invalid.
 
     ``secrets`` names the fields of the answer that are not kept: when it is sent again, they are null.
     """
+    return _asked(request, write=lambda response: _written(response, secrets), read=_read)
+
+
+def asked_for_document(request: Request, respond: Callable[[JSON], Response]) -> Asked[JSON] | None:
+    """Return the request with its key, for an answer that is a document, kept as the response that is made of it."""
+    return _asked(request, write=lambda document: _written(respond(document)), read=lambda kept: _read(kept).data)
+
+
+def _asked(request: Request, *, write: Callable[[T], str], read: Callable[[str], T]) -> Asked[T] | None:
     key = request.headers.get(HEADER)
     if key is None:
         return None
@@ -32,12 +45,12 @@ def asked(request: Request, *, secrets: Iterable[str] = ()) -> Asked[Response] |
         account=str(request.user.pk),
         key=key,
         digest=hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest(),
-        write=lambda response: _written(response, secrets),
-        read=_read,
+        write=write,
+        read=read,
     )
 
 
-def _written(response: Response, secrets: Iterable[str]) -> str:
+def _written(response: Response, secrets: Iterable[str] = ()) -> str:
     data = response.data
     if isinstance(data, dict):
         data = {**data, **dict.fromkeys(secrets)}

@@ -69,7 +69,7 @@ class RunResource(serializers.ModelSerializer[Run]):
 
     def get_url(self, run: Run) -> str:
         """Return the run's own path."""
-        return url_of_run(run)
+        return url_of_run(run.pk)
 
 
 class RunDetail(RunResource):
@@ -304,6 +304,6 @@ class NewTokenResource(TokenResource):
     token = serializers.CharField(allow_null=True, help_text="Null in the answer to a request that is sent again.")
 
 
-def url_of_run(run: Run) -> str:
+def url_of_run(run_id: object) -> str:
     """Return the path at which a run is found."""
-    return reverse("cleanup-api:run", args=[run.pk])
+    return reverse("cleanup-api:run", args=[run_id])

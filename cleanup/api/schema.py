@@ -178,8 +178,8 @@ def described(
 
 
 def _keyed(method: F, how: Keyed, secrets: Sequence[str]) -> F:
-    """Have a method do once what is sent twice with one key, if it does not see to it by itself."""
-    if how in (Keyed.NOT, Keyed.BY_ITSELF):
+    """Have a method do once what is sent twice with one key, if its verb does not see to it."""
+    if how in (Keyed.NOT, Keyed.BY_VERB):
         return method
 
     @wraps(method)

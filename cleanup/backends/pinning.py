@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,6 +20,8 @@ from cleanup.backends.postgresql.session import Session as PostgresSession
 from cleanup.backends.session import Session
 
 C = TypeVar("C", bound=type[Any])
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Pinning:
@@ -65,6 +67,17 @@ def _is_callers(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or not by_itself
 
 
+def pinned(verb: Callable[P, T]) -> Callable[P, T]:
+    """Have a function work ``with pinning`` on the database that its argument ``using`` names."""
+
+    @wraps(verb)
+    def with_pinning(*args: P.args, **kwargs: P.kwargs) -> T:
+        with pinning(using=str(kwargs["using"])):
+            return verb(*args, **kwargs)
+
+    return with_pinning
+
+
 @contextmanager
 def unpinned(*, using: str) -> Iterator[None]:
     """Leave alone, for a while, the transactions that begin."""
@@ -97,13 +110,13 @@ def pinned_verbs(*, but: tuple[str, ...] = ()) -> Callable[[C], C]:
     def decorate(service: C) -> C:
         for name, verb in list(vars(service).items()):
             if isinstance(verb, FunctionType) and not name.startswith("_") and name not in but:
-                setattr(service, name, _pinned(verb))
+                setattr(service, name, _pinned_method(verb))
         return service
 
     return decorate
 
 
-def _pinned(verb: Callable[..., Any]) -> Callable[..., Any]:
+def _pinned_method(verb: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(verb)
     def pinned(self: Any, *args: Any, **kwargs: Any) -> Any:
         with pinning(using=self.using):

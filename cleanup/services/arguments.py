@@ -10,10 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import wraps
 from types import FunctionType, NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin
+from uuid import UUID
 
 from django.db import connections
 
-from cleanup.exceptions import InvalidArgument, UsageError
+from cleanup import backends
+from cleanup.exceptions import InvalidArgument, InvalidKey, UsageError
 
 C = TypeVar("C", bound=type[Any])
 
@@ -106,3 +108,21 @@ def _is_of(value: Any, kind: Any) -> bool:
     if kind is Iterable:
         return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
     return callable(value) if kind is Callable else isinstance(value, kind)
+
+
+def refuse_impossible_numbers(*, using: str, workers: int = 1, **numbers: int | None) -> None:
+    """Raise UsageError where a number is out of range, or the database has no use for so many workers."""
+    for name, number in {**numbers, "workers": workers}.items():
+        if number is not None and not 1 <= number <= LARGEST:
+            limit = "at least 1" if number < 1 else f"at most {LARGEST}"
+            raise UsageError(f"{name} must be {limit}, not {number}.")
+    if workers > 1 and backends.database(using=using).one_writer:
+        raise UsageError("SQLite has one writer at a time, so further workers would only wait. Use one worker.")
+
+
+def uuid_of(value: Any, *, what: str) -> UUID:
+    """Return the id of a run or a rollback point. Raises InvalidKey."""
+    try:
+        return value if isinstance(value, UUID) else UUID(str(value))
+    except ValueError:
+        raise InvalidKey(value=value, what=what) from None

@@ -6,7 +6,7 @@ import pytest
 from cleanup import backends, queries
 from cleanup.backends.folders import Cleanable
 from cleanup.backends.query import block
-from cleanup.exceptions import InvalidKey
+from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.models import Hold, Result, Run
 from cleanup.planning import FolderRow, plan_merge
 from cleanup.services import DatabaseCleanupService
@@ -166,15 +166,17 @@ class TestSmallReads:
 
         assert queries.count_affected(using=database) == 2
 
-    def test_an_application_exists(self, database):
-        assert queries.application_exists(using=database, application_id=tree(database, "Loan").application)
+    def test_returns_the_id_of_an_application_as_text(self, database):
+        application = tree(database, "Loan").application
+        assert queries.existing_application(using=database, application_id=application) == str(application)
 
-    def test_an_application_does_not_exist(self, database):
-        assert not queries.application_exists(using=database, application_id=new_key(Application))
+    def test_refuses_an_unknown_application(self, database):
+        with pytest.raises(UnknownObject):
+            queries.existing_application(using=database, application_id=new_key(Application))
 
-    def test_a_malformed_key_is_refused(self, database):
+    def test_refuses_a_malformed_application_id(self, database):
         with pytest.raises(InvalidKey):
-            queries.application_exists(using=database, application_id="nobody")
+            queries.existing_application(using=database, application_id="nobody")
 
 
 class TestLiveFolders:

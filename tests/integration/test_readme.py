@@ -104,7 +104,7 @@ class TestEverythingStandsInIt:
         assert missing(codes - {"error", "refused", "application"}, section("Python")) == []
 
     def test_every_method_of_the_service(self):
-        methods = [name for name in vars(DatabaseCleanupService) if not name.startswith("_")]
+        methods = [name for name in dir(DatabaseCleanupService) if not name.startswith("_")]
         assert missing(methods, section("Python")) == []
 
     def test_every_table_of_its_own(self):

@@ -1,6 +1,5 @@
 """Applications with duplicates, the plan for each, and where removed folders went."""
 
-from contextlib import suppress
 from typing import Any
 
 from rest_framework import serializers
@@ -14,13 +13,12 @@ from cleanup.api.output_serializers import serializer_of
 from cleanup.api.pagination import Page, next_url, page_of, seal, unseal
 from cleanup.api.schema import described, path_id
 from cleanup.api.serializer_fields import Key
-from cleanup.exceptions import StalePlan, TooLargeToPreview, UnknownObject
+from cleanup.exceptions import UnknownObject
 from cleanup.permissions import CLEANING, Permission
 from cleanup.services.merging import preview
+from cleanup.services.operations import requests
 from cleanup.services.results import FolderCleanupResult, Preview
-
-#: Folders that a plan lists; beyond these, they are counted.
-MOST_FOLDERS = 2000
+from cleanup.services.runs.lifecycle import Options
 
 APPLICATION_ID = path_id("application_id", "An application.", form=None)
 
@@ -73,7 +71,9 @@ class OneApplication(Endpoint):
         ``plan_hash`` confirms the plan when it is carried out.
         """
         key = self.key(application_id, of="application")
-        return Response(preview.preview(using=self.using, application_id=key).shortened(MOST_FOLDERS).as_json())
+        return Response(
+            preview.preview(using=self.using, application_id=key).shortened(requests.MOST_FOLDERS).as_json()
+        )
 
 
 class CleanupApplication(Endpoint):
@@ -89,7 +89,7 @@ class CleanupApplication(Endpoint):
         parameters=[APPLICATION_ID],
         codes=["not_found", "frozen", "preflight", "held", "stale_plan", "too_large", "collision", "different_roots"],
         limited=True,
-        keyed=Keyed.BY_ITSELF,
+        keyed=Keyed.BY_VERB,
     )
     def post(self, request: Request, application_id: str) -> Response:
         """Merge one application in this request, beside whatever run is active.
@@ -98,16 +98,17 @@ class CleanupApplication(Endpoint):
         409 ``stale_plan`` with the new one, unless that is too large.
         """
         body, key = self.body(input_serializers.ConsolidateBody), self.key(application_id, of="application")
-        try:
-            return self.claimed_with(
-                lambda: self.service.start_consolidation(key, **body, started_by=self.account, started_how="api"),
-                lambda run: Response(self.service.finish_consolidation(run.pk).as_json()),
+        options = Options(include_held=body["include_held"], include_large=body["include_large"])
+        return Response(
+            requests.consolidate(
+                using=self.using,
+                application_id=key,
+                options=options,
+                actor=self.actor(body),
+                plan_hash=body.get("plan_hash"),
+                once=self.once(),
             )
-        except StalePlan as error:
-            with suppress(TooLargeToPreview):
-                plan = preview.preview(using=self.using, application_id=key)
-                error.data |= {"plan_hash": plan.plan_hash, "plan": plan.shortened(MOST_FOLDERS).as_json()}
-            raise
+        )
 
 
 class SurvivorDocument(serializers.Serializer[Any]):

@@ -10,11 +10,11 @@ from rest_framework.response import Response
 from cleanup.api import input_serializers, output_serializers
 from cleanup.api.base import Endpoint, Keyed
 from cleanup.api.permissions import demand
-from cleanup.api.run_responses import accepted, work_through
+from cleanup.api.run_responses import run_response
 from cleanup.api.schema import STARTING, UNDOING, described, path_id
-from cleanup.models import RollbackPoint, Run
 from cleanup.permissions import CLEANING, Permission, to_clean_up, to_plan
-from cleanup.services.runs import wait_limit
+from cleanup.services.operations import requests
+from cleanup.services.runs.lifecycle import Options
 
 
 class Status(Endpoint):
@@ -91,7 +91,7 @@ class Cleanup(Endpoint):
         body=input_serializers.CleanupBody,
         codes=[*STARTING, "not_found", "too_many_to_wait"],
         limited=True,
-        keyed=Keyed.BY_ITSELF,
+        keyed=Keyed.BY_VERB,
         examples=[
             OpenApiExample("Everything that is affected", {}, request_only=True),
             OpenApiExample("The ten worst", {"max_applications": 10, "reason": "first try"}, request_only=True),
@@ -107,37 +107,21 @@ class Cleanup(Endpoint):
         """
         query, body = self.query(input_serializers.CleanupQuery), self.body(input_serializers.CleanupBody)
         demand(request, *self._permissions(query, body))
+        options, once = self._options(body), self.once(run_response)
         if query["dry_run"]:
-            return self.claimed(lambda: self._plan(body))
-        if query["wait"]:
-            return self.claimed_with(lambda: self._start(body, wait=True), self._work_through)
-        return self.at_once(lambda: self._answer(self._start(body, wait=False)))
+            return run_response(requests.dry_run(using=self.using, options=options, once=once))
+        return run_response(
+            requests.clean_up(using=self.using, options=options, actor=self.actor(body), wait=query["wait"], once=once)
+        )
 
-    def _plan(self, body: dict[str, Any]) -> Response:
-        return Response(self.service.cleanup_all_duplicate_folders(dry_run=True, **body_of(body)).as_json())
-
-    def _start(self, body: dict[str, Any], *, wait: bool) -> Run:
-        if wait:
-            wait_limit.refuse_if_too_many(
-                using=self.using, **input_serializers.given(body, "applications", "max_applications")
-            )
-        return self.service.start_cleanup(**body, in_background=not wait, started_by=self.account, started_how="api")
-
-    def _work_through(self, run: Run) -> Response:
-        work_through(run, service=self.service)
-        return self._answer(run)
-
-    def _answer(self, run: Run) -> Response:
-        return accepted(run, self.service.report(run.pk).as_json())
+    def _options(self, body: dict[str, Any]) -> Options:
+        named = tuple(body["applications"]) if "applications" in body else None
+        names = ("max_applications", "batch_size", "include_held", "include_large")
+        return Options(named, **input_serializers.given(body, *names))
 
     def _permissions(self, query: dict[str, Any], body: dict[str, Any]) -> tuple[Permission, ...]:
         ask = to_plan if query["dry_run"] else to_clean_up
         return ask(named="applications" in body, most=body.get("max_applications"))
-
-
-def body_of(body: dict[str, Any]) -> dict[str, Any]:
-    """Return what a dry run takes; it is not in the history, and has no batches."""
-    return {name: value for name, value in body.items() if name not in ("reason", "batch_size")}
 
 
 class Rollback(Endpoint):
@@ -154,7 +138,7 @@ class Rollback(Endpoint):
         parameters=[path_id("rollback_id", "A rollback point, or a run.")],
         codes=[*UNDOING, "not_found", "refused", "no_cluster", "too_many_to_wait"],
         limited=True,
-        keyed=Keyed.BY_ITSELF,
+        keyed=Keyed.BY_VERB,
     )
     def post(self, request: Request, rollback_id: str) -> Response:
         """Restore what was there before.
@@ -168,29 +152,16 @@ class Rollback(Endpoint):
 def roll_back(view: Endpoint, request: Request, key: Any) -> Response:
     """Roll back a point or a run, as the request's query and body say."""
     query, body = view.query(input_serializers.RollbackQuery), view.body(input_serializers.RollbackBody)
-    actor: dict[str, Any] = {"started_by": view.account, "started_how": "api"}
-    point = RollbackPoint.objects.using(view.using).filter(id=key).exists()
-    wait = query.get("wait", point)
-
-    def start() -> Run:
-        if wait:
-            wait_limit.refuse_if_too_many_points(using=view.using, run_id=key)
-        return view.service.start_rollback(key, **body, in_background=not wait, **actor)
-
-    def answer(run: Run) -> Response:
-        if wait:
-            work_through(run, service=view.service)
-        return accepted(run, view.service.rollback_report(run.pk).as_json())
-
-    if wait and point:
-        undo = view.service.rollback_cleanup
-        return view.at_once(lambda: Response(undo(key, **given_copies(body), **actor).as_json()))
-    return view.claimed_with(start, answer) if wait else view.at_once(lambda: answer(start()))
-
-
-def given_copies(body: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what was not asked for."""
-    return {name: value for name, value in body.items() if name != "as_copies" or value}
+    return run_response(
+        requests.roll_back(
+            using=view.using,
+            rollback_id=key,
+            options=Options(**input_serializers.given(body, "skip_conflicts", "as_copies")),
+            actor=view.actor(body),
+            wait=query.get("wait"),
+            once=view.once(run_response),
+        )
+    )
 
 
 class FreezeDocument(serializers.Serializer[Any]):

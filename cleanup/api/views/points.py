@@ -18,8 +18,8 @@ from cleanup.api.views.operations import roll_back
 from cleanup.exceptions import UnknownObject
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.permissions import CLEANING, Permission
+from cleanup.services.operations import requests
 from cleanup.services.results import RollbackResult
-from cleanup.services.runs import wait_limit
 
 POINT_ID = path_id("rollback_id", "A rollback point.")
 
@@ -139,8 +139,7 @@ class PreviewPoint(PointEndpoint):
         moment. Therefore it is a POST, and asks for the permission to roll back.
         """
         body, point = self.body(input_serializers.RollbackPreviewBody), self.find(rollback_id)
-        wait_limit.refuse_if_large_undo(using=self.using, rollback_id=point.id)
-        return Response(self.service.preview_rollback(point.id, **body).as_json())
+        return Response(requests.preview_rollback(using=self.using, rollback_id=point.id, **body).as_json())
 
 
 class RollbackPointNow(PointEndpoint):
@@ -157,7 +156,7 @@ class RollbackPointNow(PointEndpoint):
         parameters=[POINT_ID],
         codes=[*UNDOING, "not_found", "no_cluster"],
         limited=True,
-        keyed=Keyed.BY_ITSELF,
+        keyed=Keyed.BY_VERB,
     )
     def post(self, request: Request, rollback_id: str) -> Response:
         """Restore what the point holds, in this request, or with ``wait=false`` by the cluster."""

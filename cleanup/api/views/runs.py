@@ -160,7 +160,7 @@ class RollbackRun(RunEndpoint):
         parameters=[RUN_ID],
         codes=[*UNDOING, "not_found", "refused", "no_cluster", "too_many_to_wait"],
         limited=True,
-        keyed=Keyed.BY_ITSELF,
+        keyed=Keyed.BY_VERB,
     )
     def post(self, request: Request, run_id: str) -> Response:
         """Undo every application of the run that has not been rolled back yet, as a run of its own."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from cleanup.exceptions import Busy, Frozen
 from cleanup.models import ConsistencyCheck, JobLease, Run, Schedule, ScheduledRun, Verification
@@ -20,8 +19,11 @@ from cleanup.services.alerting import alerts
 from cleanup.services.background import clusters, dispatch, leases
 from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify, is_anticipated
-from cleanup.services.facade import DatabaseCleanupService
-from cleanup.services.integrity import consistency_check, freshness
+from cleanup.services.integrity import freshness
+from cleanup.services.operations import checks, cleanups
+from cleanup.services.retention import purge
+from cleanup.services.runs import dry_run
+from cleanup.services.runs.lifecycle import Actor, Options
 
 logger = logging.getLogger(__name__)
 
@@ -52,17 +54,14 @@ def work(*, using: str, lease_id: int, token: str) -> None:
 
 def check(lease: HeldLease) -> None:
     """Do a stored check."""
-    checks = ConsistencyCheck.objects.using(lease.using).filter(pk=lease.target, ended_at=None)
-    row = checks.first()
+    rows = ConsistencyCheck.objects.using(lease.using).filter(pk=lease.target, ended_at=None)
+    row = rows.first()
     if row is None:
         return
-    checks.update(started_at=Now())
-    verify = DatabaseCleanupService(using=lease.using).verify_cleanup_integrity
-    error = _attempt(
-        lease, lambda: consistency_check.perform(row, using=lease.using, now=timezone.now(), verify=verify)
-    )
+    rows.update(started_at=Now())
+    error = _attempt(lease, lambda: checks.perform(row, using=lease.using))
     if error:
-        checks.update(ended_at=Now(), error=error)
+        rows.update(ended_at=Now(), error=error)
 
 
 def verification(lease: HeldLease) -> None:
@@ -72,7 +71,7 @@ def verification(lease: HeldLease) -> None:
     if row is None:
         return
     row.findings.all().delete()  # of an attempt whose worker was lost
-    error = _attempt(lease, lambda: consistency_check.verify(using=lease.using, verification=row, now=timezone.now()))
+    error = _attempt(lease, lambda: checks.verify(using=lease.using, stored=row))
     if error:
         rows.update(ended_at=Now(), error=error)
 
@@ -88,7 +87,7 @@ def scheduled(lease: HeldLease) -> None:
         return
     try:
         if row.schedule_id == Schedule.Name.RETENTION:
-            ended = _purge(using=lease.using)
+            ended = {"status": ScheduledRun.Status.COMPLETED, "outcome": purge.purge(using=lease.using)}
         else:
             ended = _clean(row, using=lease.using)
     except (Busy, Frozen) as refusal:
@@ -100,21 +99,13 @@ def scheduled(lease: HeldLease) -> None:
 
 def _clean(row: ScheduledRun, *, using: str) -> dict[str, Any]:
     """Start a cleanup run, or of a first run only plan it; return what the row is to say."""
-    service, schedule = DatabaseCleanupService(using=using), row.schedule
-    limit = schedule.max_applications
+    schedule, options = row.schedule, Options(max_applications=row.schedule.max_applications)
     if schedule.dry_run_first and schedule.planned_at is None:
-        plan = service.cleanup_all_duplicate_folders(dry_run=True, max_applications=limit).as_json()
+        plan = dry_run.report(using=using, options=options).as_json()
         Schedule.objects.using(using).filter(pk=schedule.pk).update(planned_at=Now())
         return {"status": ScheduledRun.Status.PLANNED, "outcome": {**plan, "results": []}}
-    run = service.start_cleanup(
-        max_applications=limit, reason="scheduled", started_by=row.started_by, started_how="schedule"
-    )
-    return {"run": run}
-
-
-def _purge(*, using: str) -> dict[str, Any]:
-    outcome = DatabaseCleanupService(using=using).purge()
-    return {"status": ScheduledRun.Status.COMPLETED, "outcome": outcome}
+    actor = Actor(row.started_by, "schedule", "scheduled")
+    return {"run": cleanups.start(using=using, options=options, actor=actor)}
 
 
 def _attempt(lease: HeldLease, action: Callable[[], object]) -> str:

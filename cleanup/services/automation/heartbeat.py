@@ -13,9 +13,9 @@ from django.db.models import Exists
 from django.db.models.functions import Now
 
 from cleanup.exceptions import UnknownObject
-from cleanup.models import AutomationState, Control, JobLease, Schedule, ScheduledRun
+from cleanup.models import AutomationState, JobLease, Schedule, ScheduledRun
 from cleanup.phrases import as_time
-from cleanup.services import origin
+from cleanup.services import freeze, origin
 from cleanup.services.alerting import alerts
 from cleanup.services.automation import handlers
 from cleanup.services.automation.schedules import next_time
@@ -102,7 +102,7 @@ def _obstacle(schedule: Schedule, earlier: ScheduledRun | None, *, using: str) -
         active = lifecycle.active_cleanup(using=using)
         if active is not None:
             return f"Run {active.pk} is active."
-        if Control.objects.using(using).frozen().exists():
+        if freeze.is_frozen(using=using):
             return "All cleaning is frozen."
     return ""
 

@@ -6,21 +6,13 @@ hold for every process, and for those that come later.
 
 from typing import Any
 
-from django.db import transaction
-from django.db.models.functions import Now
-from django.utils import timezone
-
-from cleanup.backends.pinning import pinned_verbs, pinning
-from cleanup.models import AutomationState, ConsistencyCheck, Schedule, ScheduledRun
-from cleanup.services import origin
-from cleanup.services.alerting import alerts
+from cleanup.backends.pinning import pinned_verbs
+from cleanup.models import Schedule, ScheduledRun
 from cleanup.services.arguments import checked_arguments
-from cleanup.services.automation import handlers, heartbeat, schedules
+from cleanup.services.automation import handlers, heartbeat, schedules, switch
 from cleanup.services.automation.schedules import Schedules
-from cleanup.services.background import clusters
-from cleanup.services.facade import DatabaseCleanupService
-from cleanup.services.integrity import consistency_check
 from cleanup.services.monitoring import status
+from cleanup.services.operations import checks
 from cleanup.services.results import JSON
 
 
@@ -42,26 +34,12 @@ class AutomatedCleanupService:
 
         Raises RestoredCopy.
         """
-        origin.refuse_copy(using=self.using)
-        return self._switch(started=True, by=started_by)
+        switch.start(using=self.using, started_by=started_by)
+        return self.get_service_status()
 
     def stop_automated_service(self, *, stopped_by: str = "") -> JSON:
         """Let no schedule fire any more; what they have begun goes on to its end. Returns the status."""
-        return self._switch(started=False, by=stopped_by)
-
-    def _switch(self, *, started: bool, by: str) -> JSON:
-        install(using=self.using)
-        with transaction.atomic(using=self.using):
-            changed = (
-                AutomationState.objects.using(self.using)
-                .filter(pk=1)
-                .exclude(started=started)
-                .update(started=started, changed_at=Now(), changed_by=by[:255])
-            )
-            if changed:
-                schedules.arrange(using=self.using)
-            if started:
-                clusters.wake(using=self.using)
+        switch.stop(using=self.using, stopped_by=stopped_by)
         return self.get_service_status()
 
     def adopt_database(self, *, adopted_by: str = "") -> JSON:
@@ -69,15 +47,7 @@ class AutomatedCleanupService:
 
         What its schedules missed meanwhile is not made up for. Returns the status.
         """
-        install(using=self.using)
-        was_copy = origin.copied(using=self.using) is not None
-        with transaction.atomic(using=self.using):
-            origin.adopt(using=self.using, by=adopted_by[:255])
-            if was_copy:
-                Schedule.objects.using(self.using).update(next_run=None)
-                schedules.arrange(using=self.using)
-            clusters.wake(using=self.using)
-        alerts.evaluate_quietly(using=self.using)
+        switch.adopt(using=self.using, adopted_by=adopted_by)
         return self.get_service_status()
 
     def get_service_status(self) -> JSON:
@@ -97,22 +67,6 @@ class AutomatedCleanupService:
 
     def run_consistency_check(self, *, started_by: str = "", started_how: str = "service") -> JSON:
         """Check now, in this process; the check is stored. Returns the check's JSON."""
-        checks = ConsistencyCheck.objects.using(self.using)
-        check = checks.create(started_by=started_by[:255], started_how=started_how)
-        verify = DatabaseCleanupService(using=self.using).verify_cleanup_integrity
-        try:
-            answer = consistency_check.perform(check, using=self.using, now=timezone.now(), verify=verify)
-        except Exception as error:
-            checks.filter(pk=check.pk).update(ended_at=Now(), error=type(error).__name__)
-            raise
+        answer = checks.check_and_store(using=self.using, started_by=started_by, started_how=started_how)
         handlers.close_finished(using=self.using)
         return answer
-
-
-def install(*, using: str) -> None:
-    """Make the rows that the service stands on, where they are not there yet; what is there stays as it is."""
-    with pinning(using=using):
-        AutomationState.objects.using(using).bulk_create([AutomationState(pk=1)], ignore_conflicts=True)
-        origin.record(using=using)
-        schedules.install(using=using)
-        clusters.schedule_heartbeat(using=using)

@@ -29,12 +29,11 @@ from cleanup.backends.folders import Scope
 from cleanup.backends.hints import Hints
 from cleanup.backends.query import Query
 from cleanup.backends.shapes import root_marks
-from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard
 from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
 from cleanup.models import Verification
-from cleanup.queries import application_exists, application_ranges
+from cleanup.queries import application_ranges, existing_application
 from cleanup.references import ReferenceMap, discover, faults_of_shape
 from cleanup.references.mapped_types import refuse_unlike_types
 from cleanup.services.integrity.analysis import Edge, alike, in_cycles, looks
@@ -60,9 +59,7 @@ def verify(
     ``progress`` is called with the number of steps done and of all steps. Raises UnknownObject, InvalidKey,
     DatabaseUnusable.
     """
-    key = None if application_id is None else folder_tables().application_key.text(application_id)
-    if key is not None and not application_exists(using=using, application_id=key):
-        raise UnknownObject(what="application", key=key)
+    key = None if application_id is None else existing_application(using=using, application_id=application_id)
     examiner = _Examiner(using=using, progress=progress)
     if key is not None:
         examiner.examine_application(key)

@@ -81,8 +81,10 @@ def why_none(*, using: str) -> queries.SetAside:
     return queries.count_set_aside(using=using, most_folders=conf.large_application())
 
 
-def refuse_if_stale(*, now: Sequence[MergeForecast], confirmed: Mapping[str, str]) -> None:
+def refuse_if_stale(
+    *, using: str, applications: Sequence[str], include: Inclusion, confirmed: Mapping[str, str]
+) -> None:
     """Raise StalePlan where an application's plan is another than the one that was confirmed, by application."""
-    for forecast in now:
+    for forecast in forecasts(using=using, applications=applications, include=include):
         if confirmed.get(forecast.application_id) != forecast.plan_hash:
             raise StalePlan(application_id=forecast.application_id)

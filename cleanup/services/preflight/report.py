@@ -32,6 +32,7 @@ from cleanup.references import (
 )
 from cleanup.references.installed_models import own_tables
 from cleanup.references.probing import probe
+from cleanup.services import freeze
 from cleanup.services.merging.collision_policies import setting_of
 from cleanup.services.preflight import inventory
 from cleanup.services.preflight.estimate import estimate
@@ -309,7 +310,7 @@ class _Preflight:
         readable = {name.name for name, table in own.items() if "select" in table.privileges}
         if not {Control._meta.db_table, Run._meta.db_table} <= readable:
             return
-        if Control.objects.using(self.using).frozen().exists():
+        if freeze.is_frozen(using=self.using):
             self.warnings.append(
                 _about_server("frozen", "All cleaning is frozen. Lift it with: manage.py database_cleanup --unfreeze")
             )

@@ -49,11 +49,13 @@ class Asked(Generic[T]):
     read: Callable[[str], T]
 
 
-def at_once(asked: Asked[T], act: Callable[[], T], *, using: str) -> T:
+def at_once(asked: Asked[T] | None, act: Callable[[], T], *, using: str) -> T:
     """Do in one transaction what was asked for, or return the first answer. Raises KeyReused, and what ``act`` raises.
 
-    ``act`` is done again where it yields to others' locks.
+    ``act`` is done again where it yields to others' locks. A request without a key, here and below, is just done.
     """
+    if asked is None:
+        return act()
 
     def attempt() -> T | None:
         with transaction.atomic(using=using):
@@ -75,17 +77,21 @@ def at_once(asked: Asked[T], act: Callable[[], T], *, using: str) -> T:
                 return _answer_of(earlier, asked)
 
 
-def claimed(asked: Asked[T], act: Callable[[], T], *, using: str) -> T:
+def claimed(asked: Asked[T] | None, act: Callable[[], T], *, using: str) -> T:
     """Do what was asked for, or return the first answer. Raises KeyReused, InProgress, and what ``act`` raises."""
+    if asked is None:
+        return act()
     return _claimed(asked, lambda _: act(), using=using, start=None)
 
 
-def claimed_with(asked: Asked[T], start: Callable[[], Run], act: Callable[[Run], T], *, using: str) -> T:
+def claimed_with(asked: Asked[T] | None, start: Callable[[], Run], act: Callable[[Run], T], *, using: str) -> T:
     """Do what was asked for by a run, or return the first answer; raises as ``claimed``.
 
     ``start`` writes the run, in the transaction of the key. ``act`` is given it, or the one at which a request that was
     cut off has worked.
     """
+    if asked is None:
+        return act(start())
     return _claimed(asked, lambda row: act(row.run or start()), using=using, start=start)
 
 

@@ -6,7 +6,8 @@ refuses a second one. Control is a row that workers read before each claim.
 
 import os
 import platform
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from django.db import IntegrityError, transaction
@@ -18,12 +19,13 @@ from cleanup import backends, conf, correlation, queries
 from cleanup.backends.bulk_insert import insert_each
 from cleanup.backends.folders import Cleanable
 from cleanup.backends.query import compiled
-from cleanup.exceptions import Busy, Frozen, NotPausable, NotResumable
-from cleanup.models import Control, QueuedApplication, Result, RollbackPoint, Run
+from cleanup.exceptions import Busy, NotPausable, NotResumable
+from cleanup.models import QueuedApplication, Result, RollbackPoint, Run
 from cleanup.models.operations import RunQuerySet
-from cleanup.phrases import as_reason
 from cleanup.services import origin
+from cleanup.services.arguments import refuse_impossible_numbers
 from cleanup.services.runs import totals
+from cleanup.text_safety import storable, stored_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Options:
     include_large: bool = False
     skip_conflicts: bool = False
     as_copies: bool = False
-    plan_hash: str | None = None
-    """Of a single application: the plan that somebody has seen; another one is not carried out."""
+    plan_hashes: Mapping[str, str] = field(default_factory=dict)
+    """By application, the plan that a person has confirmed; another one is not carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,24 @@ class Actor:
     how: str = "service"
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", stored_name(self.name))
+        object.__setattr__(self, "reason", storable(self.reason))
+
 
 # Starting.
 
 
-def refuse_if_frozen(*, using: str) -> None:
-    """Raise Frozen while the freeze switch is on."""
-    control = Control.objects.using(using).frozen().first()
-    if control is not None:
-        reason = as_reason(control.reason)
-        raise Frozen(reason=reason, because=f" ({reason})" if reason else "")
+def validated(options: Options, *, using: str, workers: int = 1) -> Options:
+    """Return the options with the ids of applications as text. Raises UsageError, UnknownObject and InvalidKey."""
+    refuse_impossible_numbers(
+        using=using, max_applications=options.max_applications, batch_size=options.batch_size, workers=workers
+    )
+    if options.applications is None:
+        return options
+    named = {given: queries.existing_application(using=using, application_id=given) for given in options.applications}
+    plan_hashes = {named[given]: plan_hash for given, plan_hash in options.plan_hashes.items()}
+    return replace(options, applications=tuple(named.values()), plan_hashes=plan_hashes)
 
 
 def refuse_if_busy(*, using: str) -> None:

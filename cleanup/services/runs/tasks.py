@@ -112,10 +112,12 @@ class CleanupTask:
         return [self._outcome(result, points) for result in results]
 
     def _refuse_stale(self, decisions: Sequence[MergeDecision]) -> None:
-        """Compare the plans, made on locked rows, with the one that somebody has seen and confirmed."""
-        seen = self.run.options.get("plan_hash")
+        """Compare the plans, made on locked rows, with those that a person has confirmed."""
+        confirmed = self.run.options.get("plan_hashes", {})
+        of_the_only_one = self.run.options.get("plan_hash")  # as older versions have written it
         for decision in decisions:
-            if seen and not decision.status and decision.plan.digest != seen:
+            plan_hash = confirmed.get(decision.application, of_the_only_one)
+            if plan_hash and not decision.status and decision.plan.digest != plan_hash:
                 stale = StalePlan(application_id=decision.application)
                 decision.set_aside(Result.Status.FAILED, stale.code, str(stale))
 

@@ -6,6 +6,7 @@ from cleanup.models import Heartbeat
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.background import clusters
 from cleanup.services.merging.examine import Examiner
+from cleanup.services.rollback import preview
 from cleanup.services.rollback.undo import Undo
 from tests.support.trees import Tree, assert_tree, tree
 
@@ -64,7 +65,7 @@ class TestTheUndoOfAVeryLargeApplication:
     def test_is_left_to_the_clusters_all_the_same(self, caller, served, point, few, monkeypatch):
         kept = []
         monkeypatch.setattr(clusters, "_hand_over", lambda task, arguments, options: kept.append(arguments))
-        monkeypatch.setattr(DatabaseCleanupService, "_previews", nobody_reads)
+        monkeypatch.setattr(preview, "outcomes_of", nobody_reads)
         Heartbeat.objects.using(served).create(cluster="elsewhere:1", host="elsewhere")
         response = caller.post(f"rollback/{point}?wait=false")
         assert (response.status_code, bool(kept)) == (202, True)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from cleanup.models import Alert, Heartbeat, IdempotencyKey, RollbackPoint, Run
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from cleanup.services.background import clusters
+from cleanup.services.operations import rollbacks
 from cleanup.services.runs import idempotency
 from tests.integration.api.test_strictness import ROUTES
 from tests.support.trees import Tree, assert_tree, dump, tree
@@ -288,9 +289,9 @@ class TestAProcessThatDies:
     @pytest.mark.parametrize(
         ("operation", "where"),
         [
-            ("POST cleanup?wait", "services.facade.Team.work"),
+            ("POST cleanup?wait", "services.operations.foreground.Team.work"),
             ("POST cleanup?wait", "api.idempotency_keys._written"),
-            ("POST applications/{application_id}/cleanup", "services.facade.Team.work"),
+            ("POST applications/{application_id}/cleanup", "services.operations.foreground.Team.work"),
             ("POST applications/{application_id}/cleanup", "api.idempotency_keys._written"),
         ],
     )
@@ -309,7 +310,7 @@ class TestAProcessThatDies:
         assert_tree(loan.database, loan, "Loan/Docs(3)")
 
     def test_leaves_a_run_that_somebody_may_pause(self, caller, service, loan, monkeypatch):
-        die(monkeypatch, "services.facade.Team.work", lambda: caller.post("cleanup?wait=true", **KEY))
+        die(monkeypatch, "services.operations.foreground.Team.work", lambda: caller.post("cleanup?wait=true", **KEY))
         service.pause()
         elapse(loan.database)
         response = caller.post("cleanup?wait=true", **KEY)
@@ -317,7 +318,7 @@ class TestAProcessThatDies:
         assert_tree(loan.database, loan, "Loan/Docs(1), Loan/Docs(2)")
 
     def test_leaves_a_check_that_is_done_again(self, caller, loan, monkeypatch):
-        die(monkeypatch, "services.integrity.consistency_check.perform", lambda: caller.post("check", **KEY))
+        die(monkeypatch, "services.operations.checks.perform", lambda: caller.post("check", **KEY))
         elapse(loan.database)
         assert caller.post("check", **KEY).json()["duplicate_applications_found"] == 1
 
@@ -328,15 +329,15 @@ class TestALockThatSomebodyHolds:
         """In a transaction of the caller a rollback is attempted once; here the whole transaction is."""
         point = cleaned(service, loan)
         attempts = []
-        undo = DatabaseCleanupService.rollback_cleanup
+        undo = rollbacks.roll_back
 
-        def locked_at_first(self, *args, **kwargs):
+        def locked_at_first(**kwargs):
             attempts.append(1)
             if len(attempts) == 1:
                 with connections[served].cursor() as cursor:
                     cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'locked' USING ERRCODE = '55P03'; END $$")
-            return undo(self, *args, **kwargs)
+            return undo(**kwargs)
 
-        monkeypatch.setattr(DatabaseCleanupService, "rollback_cleanup", locked_at_first)
+        monkeypatch.setattr(rollbacks, "roll_back", locked_at_first)
         assert caller.post(f"rollback/{point}", **KEY).json()["status"] == "rolled_back"
         assert len(attempts) == 2

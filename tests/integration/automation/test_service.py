@@ -30,10 +30,9 @@ from cleanup.models import (
 )
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from cleanup.services.alerting.alerts import evaluate
-from cleanup.services.automation import heartbeat, schedules
-from cleanup.services.automation import service as automation
+from cleanup.services.automation import heartbeat, schedules, switch
 from cleanup.services.background import clusters, dispatch, leases
-from cleanup.services.integrity import consistency_check
+from cleanup.services.integrity import verification
 from cleanup.services.runs import lifecycle, signs_of_life
 from tests.integration.management.test_command import run_command
 from tests.support.trees import assert_tree, tree
@@ -285,7 +284,7 @@ class TestASchedule:
 
     def test_keeps_what_an_operator_changed_when_migrate_runs_again(self, database, automated):
         automated.update_schedule("full_cleanup", max_applications=50, enabled=False)
-        automation.install(using=database)
+        switch.install(using=database)
         row = Schedule.objects.using(database).get(pk="full_cleanup")
         assert (row.max_applications, row.enabled) == (50, False)
 
@@ -424,7 +423,7 @@ class TestASchedulesTime:
         assert status["schedules"]["full_cleanup"]["overdue"] is False
 
     def test_records_why_it_failed(self, database, queue, monkeypatch):
-        monkeypatch.setattr(consistency_check, "verify_now", lambda **_: 1 / 0)
+        monkeypatch.setattr(verification, "verify", lambda **_: 1 / 0)
         make_due(database, "integrity_verification")
         heartbeat.heartbeat(using=database)
         deliver(queue)

@@ -35,7 +35,7 @@ def kind_of(annotation: object) -> object:
 def wrong_calls():
     """Yield every public method with each of its arguments in a wrong kind."""
     for service in (DatabaseCleanupService, AutomatedCleanupService):
-        for name, verb in vars(service).items():
+        for name, verb in inspect.getmembers(service):
             if name.startswith("_") or not inspect.isfunction(verb):
                 continue
             parameters = list(inspect.signature(verb).parameters.values())[1:]

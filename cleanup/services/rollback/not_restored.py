@@ -5,9 +5,8 @@ from typing import NamedTuple
 from django.db.models import Count, Exists, OuterRef, Q
 
 from cleanup import conf
-from cleanup.models import RollbackPoint, Run
+from cleanup.models import Result, RollbackPoint, Run
 from cleanup.services.results import NotRestored
-from cleanup.services.runs.lifecycle import results_of
 
 
 class LeftBehind(NamedTuple):
@@ -25,7 +24,7 @@ def left_behind(*, using: str, source: Run, by: Run | None = None) -> LeftBehind
     """Return what a rollback of the run ``source`` leaves as it is; ``by`` is the run that rolls it back, if any."""
     points = RollbackPoint.objects.using(using).filter(run=source).exclude(status=RollbackPoint.Status.LIVE)
     if by is not None:
-        points = points.exclude(pk__in=results_of(using=using, run=by).exclude(point=None).values("point"))
+        points = points.exclude(pk__in=Result.objects.using(using).filter(run=by).exclude(point=None).values("point"))
     cleaned_again = RollbackPoint.objects.using(using).filter(
         application_key=OuterRef("application_key"),
         kind=RollbackPoint.Kind.CLEANUP,
@@ -51,3 +50,9 @@ def left_behind(*, using: str, source: Run, by: Run | None = None) -> LeftBehind
 
 def _code(status: str) -> str:
     return "expired" if status == RollbackPoint.Status.PURGED else "already_rolled_back"
+
+
+def inexact_of(behind: LeftBehind) -> dict[str, None]:
+    """Return why what is left as it is makes the rollback of a run inexact."""
+    spoiling = {"expired": behind.expired, "already_rolled_back": behind.changed}
+    return {name: None for name, number in spoiling.items() if number}

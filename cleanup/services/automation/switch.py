@@ -1,0 +1,62 @@
+"""The switch of the schedules: started, stopped, and adopted in a copy. Nothing runs by itself until it is started."""
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from cleanup.backends.pinning import pinning
+from cleanup.models import AutomationState, Schedule
+from cleanup.services import origin
+from cleanup.services.alerting import alerts
+from cleanup.services.automation import schedules
+from cleanup.services.background import clusters
+
+
+def start(*, using: str, started_by: str = "") -> None:
+    """Let the schedules fire from now on; what is started already stays as it is. Raises RestoredCopy."""
+    origin.refuse_copy(using=using)
+    _switch(using=using, started=True, changed_by=started_by)
+
+
+def stop(*, using: str, stopped_by: str = "") -> None:
+    """Let no schedule fire any more; what they have begun goes on to its end."""
+    _switch(using=using, started=False, changed_by=stopped_by)
+
+
+def adopt(*, using: str, adopted_by: str = "") -> None:
+    """Make a copy the database in which work is done: its schedules fire, interrupted runs are resumed.
+
+    What its schedules missed meanwhile is not made up for.
+    """
+    install(using=using)
+    was_copy = origin.copied(using=using) is not None
+    with transaction.atomic(using=using):
+        origin.adopt(using=using, by=adopted_by[:255])
+        if was_copy:
+            Schedule.objects.using(using).update(next_run=None)
+            schedules.arrange(using=using)
+        clusters.wake(using=using)
+    alerts.evaluate_quietly(using=using)
+
+
+def install(*, using: str) -> None:
+    """Make the rows that the service stands on, where they are not there yet; what is there stays as it is."""
+    with pinning(using=using):
+        AutomationState.objects.using(using).bulk_create([AutomationState(pk=1)], ignore_conflicts=True)
+        origin.record(using=using)
+        schedules.install(using=using)
+        clusters.schedule_heartbeat(using=using)
+
+
+def _switch(*, using: str, started: bool, changed_by: str) -> None:
+    install(using=using)
+    with transaction.atomic(using=using):
+        changed = (
+            AutomationState.objects.using(using)
+            .filter(pk=1)
+            .exclude(started=started)
+            .update(started=started, changed_at=Now(), changed_by=changed_by[:255])
+        )
+        if changed:
+            schedules.arrange(using=using)
+        if started:
+            clusters.wake(using=using)

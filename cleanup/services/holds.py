@@ -1,0 +1,25 @@
+"""Holds: applications that every cleanup leaves alone."""
+
+from typing import Any
+
+from cleanup import queries
+from cleanup.exceptions import UnknownObject
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Hold
+from cleanup.text_safety import storable, stored_name
+
+
+def hold(*, using: str, application_id: Any, reason: str = "", created_by: str = "") -> None:
+    """Leave this application alone from now on. Raises UnknownObject and InvalidKey."""
+    Hold.objects.using(using).update_or_create(
+        application_key=queries.existing_application(using=using, application_id=application_id),
+        defaults={"reason": storable(reason), "created_by": stored_name(created_by)},
+    )
+
+
+def release(*, using: str, application_id: Any) -> None:
+    """End the hold. Raises UnknownObject where there is none, and InvalidKey."""
+    application_key = folder_tables().application_key.text(application_id)
+    deleted, _ = Hold.objects.using(using).filter(application_key=application_key).delete()
+    if not deleted:
+        raise UnknownObject(what="hold of application", key=application_key)

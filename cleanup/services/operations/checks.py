@@ -1,0 +1,108 @@
+"""Checks and verifications: made in this process or by the clusters, stored, and followed by the alerts.
+
+A check rests on the latest verification of the whole database, and makes one where that is older than a day or can no
+longer be right. A check reads only, but for the late arrivals that a stored one sees to.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from cleanup.folder_tables import folder_tables
+from cleanup.models import ConsistencyCheck, Schedule, Verification
+from cleanup.references import faults_of_shape, schema_changes
+from cleanup.services import freeze
+from cleanup.services.alerting import alerts
+from cleanup.services.background import clusters, dispatch
+from cleanup.services.integrity import consistency_check, freshness, verification
+from cleanup.services.results import JSON
+from cleanup.services.retention import points
+from cleanup.services.runs.late_arrivals import LateArrivals
+from cleanup.services.runs.lifecycle import Actor
+
+#: Age beyond which the latest verification says too little.
+STALE = timedelta(days=1)
+
+
+def verify(*, using: str, application_id: Any = None, started_by: str = "", stored: Verification | None = None) -> JSON:
+    """Verify one application, or the whole database, and store that, in ``stored`` if there is a row already.
+
+    Rollback points that were written before a verification that passes count as verified. Raises UnknownObject and
+    InvalidKey.
+    """
+    now = timezone.now()
+    answer = verification.verify(using=using, application_id=application_id, started_by=started_by, verification=stored)
+    if answer["verification_passed"]:
+        only = None if application_id is None else [folder_tables().application_key.text(application_id)]
+        points.mark_verified(using=using, application_ids=only, now=now)
+    if application_id is None:
+        alerts.evaluate_quietly(using=using)
+    return answer
+
+
+def check(*, using: str, at_most: int | None = None) -> JSON:
+    """Return the check's JSON, with ``at_most`` so many applications listed."""
+    now = timezone.now()
+    latest = verification.latest_verification(using=using)
+    if latest is None or _is_outdated(latest, using=using, now=now):
+        latest = verify(using=using)
+    return consistency_check.examine(using=using, now=now, verification=latest, at_most=at_most)
+
+
+def _is_outdated(latest: JSON, *, using: str, now: datetime) -> bool:
+    """Return whether a verification is old, or passed before the tables, or a setting, came to be as they are."""
+    if now - datetime.fromisoformat(latest["verified_at"]) > STALE:
+        return True
+    return bool(latest["verification_passed"] and faults_of_shape(using=using))
+
+
+def check_and_store(*, using: str, started_by: str = "", started_how: str = "service") -> JSON:
+    """Check in this process, and store the check. Returns its JSON."""
+    checks = ConsistencyCheck.objects.using(using)
+    stored = checks.create(started_by=started_by[:255], started_how=started_how)
+    try:
+        return perform(stored, using=using)
+    except Exception as error:
+        checks.filter(pk=stored.pk).update(ended_at=Now(), error=type(error).__name__)
+        raise
+
+
+def perform(stored: ConsistencyCheck, *, using: str) -> JSON:
+    """Do a stored check: re-point late arrivals, unless all cleaning is frozen, and keep the answer.
+
+    One that follows a run leaves late arrivals to the hourly one, and verifies where the run may have changed that.
+    """
+    arrived = 0
+    after_a_run = stored.started_how == freshness.AFTER_A_RUN
+    if after_a_run and freshness.verification_is_outdated(using=using):
+        verify(using=using)
+    if not after_a_run and not freeze.is_frozen(using=using):
+        arrived = sum(LateArrivals(using=using, references=schema_changes.read(using=using)).sweep().values())
+    at_most = None
+    if stored.started_how == "schedule":
+        at_most = Schedule.objects.using(using).get(pk=Schedule.Name.CONSISTENCY_CHECK).max_applications
+    answer = check(using=using, at_most=at_most) | {"late_arrivals": arrived}
+    ConsistencyCheck.objects.using(using).filter(pk=stored.pk).update(
+        ended_at=Now(),
+        duplicate_applications=answer["duplicate_applications_found"],
+        waiting_applications=answer["waiting_for_decision"],
+        late_arrivals=arrived,
+        needs_cleanup=answer["needs_cleanup"],
+        alert_threshold_exceeded=answer["alert_threshold_exceeded"],
+        summary=answer,
+    )
+    return answer
+
+
+def start_check(*, using: str, actor: Actor) -> ConsistencyCheck:
+    """Write a check that is still to be done, and have a cluster do it. Raises NoCluster."""
+    clusters.require_alive(using=using)
+    return dispatch.start_check(using=using, actor=actor)
+
+
+def start_verification(*, using: str, actor: Actor) -> Verification:
+    """Write a verification that is still to be done, and have a cluster do it. Raises NoCluster."""
+    clusters.require_alive(using=using)
+    return dispatch.start_verification(using=using, actor=actor)

@@ -1,0 +1,13 @@
+"""The purge: what has been kept long enough goes, in small transactions."""
+
+from django.utils import timezone
+
+from cleanup.services.results import JSON
+from cleanup.services.retention import history, points
+
+
+def purge(*, using: str, preview: bool = False) -> JSON:
+    """Remove the snapshot rows of expired points, and old history; a preview only counts."""
+    now = timezone.now()
+    purged = points.purge(using=using, preview=preview, now=now)
+    return {**purged, "history": history.purge(using=using, preview=preview, now=now)}

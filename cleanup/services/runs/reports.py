@@ -1,0 +1,151 @@
+"""The reports of runs, as far as they have come: what stands in their results, added up by the database."""
+
+from typing import Any
+
+from django.db.models import Count, Q, Sum
+
+from cleanup import conf
+from cleanup.exceptions import UnknownObject
+from cleanup.models import Result, RollbackPoint, Run
+from cleanup.services.arguments import uuid_of
+from cleanup.services.merging.collision_policies import add_policies, with_those_in_force
+from cleanup.services.results import JSON, CleanupReport, Conflict, Copy, FolderCleanupResult, RollbackResult
+from cleanup.services.rollback.not_restored import LeftBehind, inexact_of, left_behind
+from cleanup.services.runs.lifecycle import results_of
+
+
+def find_run(*, using: str, run_id: Any) -> Run:
+    """Return the run. Raises UnknownObject and InvalidKey."""
+    key = uuid_of(run_id, what="a run")
+    run = Run.objects.using(using).filter(pk=key).first()
+    if run is None:
+        raise UnknownObject(what="run", key=key)
+    return run
+
+
+def report_of(run: Run, *, using: str, all_results: bool = False) -> CleanupReport | RollbackResult:
+    """Return the report of a run of either kind."""
+    if run.kind == Run.Kind.ROLLBACK:
+        return rollback_report(run, using=using)
+    return cleanup_report(run, using=using, all_results=all_results)
+
+
+def cleanup_report(run: Run, *, using: str, all_results: bool = False) -> CleanupReport:
+    """Return the report of a cleanup run, with ``all_results`` beyond the usual limit of lists."""
+    results = results_of(using=using, run=run)
+    totals = results.aggregate(
+        successful=Count("pk", filter=Q(status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])),
+        failed=Count("pk", filter=Q(status=Result.Status.FAILED)),
+        held=Count("pk", filter=Q(status=Result.Status.HELD)),
+        skipped=Count("pk", filter=Q(status=Result.Status.SKIPPED)),
+        folders=Sum("folders_removed"),
+        files=Sum("files_moved"),
+        children=Sum("child_folders_merged"),
+    )
+    listed = results.select_related("point").order_by("application_key")[: None if all_results else conf.list_limit()]
+    shown = tuple(_as_result(row) for row in listed.iterator(chunk_size=1000))
+    policies: dict[str, Any] = {}
+    for result in shown:
+        add_policies(policies, result.details)
+    return CleanupReport(
+        run_id=run.pk,
+        dry_run=False,
+        status=run.status,
+        status_reason=run.status_reason,
+        total_applications=run.total_applications,
+        successful_cleanups=totals["successful"],
+        failed_cleanups=totals["failed"],
+        held_applications=totals["held"],
+        skipped_applications=totals["skipped"],
+        total_folders_removed=totals["folders"] or 0,
+        total_files_moved=totals["files"] or 0,
+        total_child_folders_merged=totals["children"] or 0,
+        start_time=run.started_at or run.created_at,
+        end_time=run.ended_at,
+        results=shown,
+        results_left_out=max(0, run.total_applications - len(shown)),
+        collision_policies=with_those_in_force(policies),
+        rollback_points=RollbackPoint.objects.using(using).filter(run=run, status=RollbackPoint.Status.LIVE).count(),
+    )
+
+
+def _as_result(row: Result) -> FolderCleanupResult:
+    return FolderCleanupResult(
+        application_id=row.application_key,
+        status=row.status,
+        folders_removed=row.folders_removed,
+        files_moved=row.files_moved,
+        child_folders_merged=row.child_folders_merged,
+        references_moved=row.references_moved,
+        error_code=row.error_code,
+        error_message=row.error_message,
+        rollback_id=row.point.id if row.point else None,
+        details=row.details,
+    )
+
+
+def rollback_report(run: Run, *, using: str) -> RollbackResult:
+    """Return the report of a rollback run."""
+    results = results_of(using=using, run=run)
+    totals = results.aggregate(
+        successful=Count("pk", filter=Q(status=Result.Status.COMPLETED)),
+        failed=Count("pk", filter=Q(status=Result.Status.FAILED)),
+    )
+    restored = _Restored()
+    for details in results.order_by("pk").values_list("details", flat=True).iterator(chunk_size=1000):
+        restored.add(details)
+    behind = LeftBehind()
+    if run.source_run is not None:
+        behind = left_behind(using=using, source=run.source_run, by=run)
+    unfinished = totals["successful"] + totals["failed"] < run.total_applications
+    inexact = restored.inexact | inexact_of(behind) | _where(failed=totals["failed"], unfinished=unfinished)
+    return RollbackResult(
+        rollback_id=run.source_run_id or run.pk,
+        status=run.status,
+        folders_restored=restored.folders,
+        files_restored=restored.files,
+        references_restored=restored.references,
+        conflicts=tuple(Conflict(**conflict) for conflict in restored.conflicts),
+        conflicts_left_out=restored.conflicting - len(restored.conflicts),
+        copies=tuple(Copy(**copy) for copy in restored.copies),
+        copies_left_out=restored.copied - len(restored.copies),
+        exact=not inexact,
+        inexact=tuple(inexact),
+        expired=behind.expired,
+        not_restored=behind.listed,
+        not_restored_left_out=behind.left_out,
+        run_id=run.pk,
+        total_applications=run.total_applications,
+        successful=totals["successful"],
+        failed=totals["failed"],
+    )
+
+
+class _Restored:
+    """What the results of a rollback run add up to; lists up to the limit."""
+
+    def __init__(self) -> None:
+        self.limit = conf.list_limit()
+        self.folders = self.files = self.references = 0
+        self.conflicts: list[JSON] = []
+        self.conflicting = 0
+        self.copies: list[JSON] = []
+        self.copied = 0
+        self.inexact: dict[str, None] = {}
+
+    def add(self, details: JSON) -> None:
+        """Add the details of one result."""
+        self.folders += details.get("folders_restored", 0)
+        self.files += details.get("files_restored", 0)
+        self.references += details.get("references_restored", 0)
+        conflicts, copies = details.get("conflicts", []), details.get("copies", [])
+        self.conflicting += len(conflicts)
+        self.conflicts += conflicts[: max(0, self.limit - len(self.conflicts))]
+        self.copied += len(copies) + details.get("copies_left_out", 0)
+        self.copies += copies[: max(0, self.limit - len(self.copies))]
+        # Older versions have not written it.
+        self.inexact |= dict.fromkeys(details.get("inexact", [])) | _where(conflicts=conflicts, copies=copies)
+
+
+def _where(**spoiling: object) -> dict[str, None]:
+    return {name: None for name, present in spoiling.items() if present}
