@@ -9,7 +9,7 @@ from cleanup.services.background import clusters
 def tick(using: str, lease_id: int, token: str) -> None:
     """Work for a while at what the lease is for."""
     with pinning(using=using):
-        handlers.work(using=using, lease_id=lease_id, token=token)
+        handlers.handle(using=using, lease_id=lease_id, token=token)
 
 
 def heartbeat(using: str) -> None:

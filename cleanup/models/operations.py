@@ -107,7 +107,7 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Return the runs that are neither over nor stopped."""
         return self.filter(status__in=Run.ACTIVE)
 
-    def holding_slot(self) -> Self:
+    def exclusive_cleanup(self) -> Self:
         """Return the cleanup run that holds the database's one slot."""
         return self.active().filter(kind=Run.Kind.CLEANUP, exclusive=True)
 

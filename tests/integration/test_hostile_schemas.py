@@ -7,7 +7,7 @@ from django.test.utils import isolate_apps
 from cleanup import exceptions, folder_tables
 from cleanup.models import Run
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.runs import late_arrivals, worker
+from cleanup.services.runs import late_arrivals, pacing
 from tests.support.trees import dump, execute, fetch, is_postgresql, key_type, raw, tree
 
 
@@ -213,7 +213,7 @@ def test_columns_of_any_name_are_moved_and_restored(scratch_database, column):
 class TestRollbackOfARun:
     def test_undoes_the_newest_first(self, scratch_database, monkeypatch):
         """What was removed first may name a folder that was removed after it."""
-        monkeypatch.setattr(worker, "FIRST_BATCH", 1)
+        monkeypatch.setattr(pacing, "FIRST_BATCH", 1)
         column = f"template {key_type(scratch_database)} REFERENCES :folders"
         execute(scratch_database, f"ALTER TABLE :folders ADD COLUMN {column}")
         first, second = tree(scratch_database, "A, gone:A"), tree(scratch_database, "A, gone:A")

@@ -33,7 +33,7 @@ ATTEMPTS = 3
 LOST = f"Its worker was lost {ATTEMPTS} times."
 
 
-def work(*, using: str, lease_id: int, token: str) -> None:
+def handle(*, using: str, lease_id: int, token: str) -> None:
     """Do what the lease is for, if this delivery of it is the expected one, and this database is no mere copy."""
     if origin.is_at_rest(using=using):
         return
@@ -41,7 +41,7 @@ def work(*, using: str, lease_id: int, token: str) -> None:
     if lease is None:
         return
     if lease.row.kind == JobLease.Kind.RUN:
-        dispatch.work(lease)
+        dispatch.process_run(lease)
     else:
         clusters.beat(using=using)
         with lease.kept():

@@ -5,7 +5,6 @@ is written stays: if all clusters die, it goes on when one is back.
 """
 
 import logging
-import threading
 import time
 
 from django.db import transaction
@@ -17,7 +16,7 @@ from cleanup.services.background import leases
 from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify
 from cleanup.services.runs import lifecycle
-from cleanup.services.runs.worker import Team
+from cleanup.services.runs.team import Team
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ def issue(run: Run, *, using: str) -> None:
         leases.issue(using=using, kind=JobLease.Kind.RUN, target=run, slot=slot)
 
 
-def work(lease: HeldLease) -> None:
+def process_run(lease: HeldLease) -> None:
     """Work for a while at the run that a lease is for; then requeue it, or end it if nothing is left to do."""
     run = Run.objects.using(lease.using).get(pk=lease.target)
     if not run.is_in_progress:
@@ -86,7 +85,7 @@ def work(lease: HeldLease) -> None:
         lease.end()
         return
     try:
-        waits = _work(run, lease)
+        waits = _process_for_a_while(run, lease)
     except Exception as error:
         problem = classify(error)
         if problem.kind == "transient":  # the lease runs out, and somebody tries again
@@ -101,43 +100,39 @@ def work(lease: HeldLease) -> None:
         lease.requeue()
 
 
-def _work(run: Run, lease: HeldLease) -> bool:
+def _process_for_a_while(run: Run, lease: HeldLease) -> bool:
     """Return whether there was time left and nothing to claim, for others hold the rest."""
-    piece = Slice(lease)
+    time_box = LeasedTime(lease)
     references = schema_changes.ready(using=lease.using, probe=lifecycle.probing(run))
     if lease.row.slot > 1 and not references.in_any_order:
         return True  # one worker alone where two applications may share a row, see Team
-    team = Team(using=lease.using, run=run, references=references, piece=piece)
+    team = Team(using=lease.using, run=run, references=references, time_box=time_box)
     team.work()
-    return not piece.is_over()
+    return time_box.has_time()
 
 
-class Slice:
-    """A bounded time at a run, as a Team is asked to keep to it."""
+class LeasedTime:
+    """The bounded time that one delivery of a job works at a run: a ``TimeBox``."""
 
     def __init__(self, lease: HeldLease) -> None:
         self.lease = lease
-        self.until = time.monotonic() + conf.tick().total_seconds()
-        self.over = threading.Event()
-        self.batches = 0
+        self._until = time.monotonic() + conf.tick().total_seconds()
 
-    def goes_on(self) -> bool:
-        """Tell whether to claim another batch; there is time for one, however short the time."""
+    def renew(self) -> None:
+        """Renew the lease, where it is time to."""
         self.lease.renew_if_due()
-        self.batches += 1
-        return self.batches == 1 or not self.is_over()
 
-    def waits(self) -> bool:
-        """Tell whether to wait for what others hold, for want of anything to claim; pauses before it does."""
+    def has_time(self) -> bool:
+        """Return whether there is time for another batch."""
+        return time.monotonic() < self._until
+
+    def wait(self) -> bool:
+        """Wait a moment for what others hold; return False, at once, where another delivery is at work."""
         if self.lease.is_shared():
             return False
         time.sleep(1)
         return True
 
-    def stop(self) -> None:
+    def end(self) -> None:
         """End it after the batch; the run goes on elsewhere."""
-        self.over.set()
-
-    def is_over(self) -> bool:
-        """Tell whether its time was used up."""
-        return time.monotonic() >= self.until or self.over.is_set()
+        self._until = 0.0

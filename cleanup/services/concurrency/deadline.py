@@ -38,7 +38,7 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
         raise NoAnswer
     answer: Future[T] = Future()
 
-    def work() -> None:
+    def answer_question() -> None:
         try:
             with _own_connections(seconds):
                 answer.set_result(ask())
@@ -48,7 +48,7 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
             _places.release()
 
     try:
-        threading.Thread(target=copy_context().run, args=(work,), name="deadline", daemon=True).start()
+        threading.Thread(target=copy_context().run, args=(answer_question,), name="deadline", daemon=True).start()
     except BaseException:
         _places.release()
         raise

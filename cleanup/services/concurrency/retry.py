@@ -67,6 +67,16 @@ def retry(action: Callable[[], T], *, attempts: int, before_retry: Callable[[], 
     return retrying(action)
 
 
+def reconnect(using: str) -> None:
+    """After an error: have the next statement open a new connection, if this one is lost."""
+    connections[using].close_if_unusable_or_obsolete()
+
+
+def retry_connected(action: Callable[[], T], *, using: str) -> T:
+    """Retry what fails for a moment, on a new connection if need be."""
+    return retry(action, attempts=PATIENCE + 1, before_retry=lambda: reconnect(using))
+
+
 def back_off(attempt: int) -> None:
     """Wait as before a further attempt, where somebody else makes it."""
     state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})

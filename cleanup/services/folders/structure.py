@@ -13,7 +13,6 @@ result and a rollback point. If not, the application is queued once the transact
 is what would survive. A folder that is missing is made nevertheless: holds and the freeze are about the cleanup.
 """
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -379,19 +378,10 @@ class _Request:
         (outcome,) = CleanupTask(using=self.using, run=run, references=references).perform([claimed])
         if outcome.status != Result.Status.COMPLETED:
             refused = outcome.status == Result.Status.FAILED
-            raise _SetAside(_Obstacle(outcome.code, outcome.message, refused=refused))
+            raise _SetAside(_Obstacle(outcome.error_code, outcome.error_message, refused=refused))
         Run.objects.using(self.using).filter(pk=run.pk).move_to(Run.Status.COMPLETED, started_at=Now(), ended_at=Now())
         lifecycle.results_of(using=self.using, run=run).update(
-            status=outcome.status,
-            point=outcome.point,
-            folders_removed=outcome.folders_removed,
-            files_moved=outcome.files_moved,
-            child_folders_merged=outcome.child_folders_merged,
-            references_moved=outcome.references_moved,
-            details=json.loads(outcome.details),
-            attempts=1,
-            started_at=Now(),
-            ended_at=Now(),
+            **outcome.as_fields(), attempts=1, started_at=Now(), ended_at=Now()
         )
         return RollbackPoint.objects.using(self.using).filter(results__run=run).values_list("id", flat=True).first()
 

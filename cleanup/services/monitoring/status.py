@@ -158,7 +158,7 @@ def _active_run(using: str) -> JSON | None:
     held = Q(results__status=Result.Status.IN_PROGRESS, results__lease_expires_at__gt=Now())
     rows: list[Any] = list(
         Run.objects.using(using)
-        .holding_slot()
+        .exclusive_cleanup()
         .annotate(held=FilteredRelation("results", condition=held))
         .annotate(worker=F("held__worker"), now=Now())
         .order_by("-created_at")[:MOST_HELD]

@@ -13,7 +13,7 @@ from cleanup.services.background import clusters
 from cleanup.services.errors import RUN_AT_WORK
 from cleanup.services.integrity import freshness
 from cleanup.services.results import Progress
-from cleanup.services.runs.worker import Team
+from cleanup.services.runs.team import Team
 
 
 def work_through(

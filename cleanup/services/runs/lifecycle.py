@@ -6,7 +6,7 @@ refuses a second one. Control is a row that workers read before each claim.
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -167,7 +167,7 @@ def _count_worklist(run: Run, *, using: str) -> None:
 
 def active_cleanup(*, using: str) -> Run | None:
     """Return the cleanup run that holds the database's one slot."""
-    return Run.objects.using(using).holding_slot().order_by("-created_at").first()
+    return Run.objects.using(using).exclusive_cleanup().order_by("-created_at").first()
 
 
 def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> None:
@@ -247,10 +247,10 @@ def alive(*, using: str, run: Run) -> bool:
     return bool(results.filter(status=Result.Status.IN_PROGRESS, lease_expires_at__gt=Now()).exists())
 
 
-def release_dead(results: Any) -> None:
-    """End the leases of workers of this machine whose process is gone; others run out by themselves."""
+def release_dead(results: Any, *, lost: Collection[str] = ()) -> None:
+    """End the leases of lost workers, and of those of this machine whose process is gone; others run out."""
     for worker in results.filter(status=Result.Status.IN_PROGRESS).values_list("worker", flat=True).distinct():
-        if worker_is_gone(worker):
+        if worker in lost or worker_is_gone(worker):
             results.filter(status=Result.Status.IN_PROGRESS, worker=worker).update(lease_expires_at=Now())
 
 

@@ -61,9 +61,10 @@ class Signs:
         self._last = time.monotonic()
         self._over = threading.Event()
 
-    def given(self) -> None:
-        """Note that a worker gave one."""
+    def give(self) -> None:
+        """Give one, for a worker."""
         self._last = time.monotonic()
+        Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now())
 
     def are_due(self) -> bool:
         """Return whether the last one was given a while ago."""
@@ -87,9 +88,8 @@ class Signs:
         while not self._over.wait(min(1.0, SIGN_EVERY)):
             if not self.are_due():
                 continue
-            self.given()
             try:
                 with suppress(DatabaseError, InterfaceError), pinning(using=self.using):
-                    Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now())
+                    self.give()
             finally:
                 connections[self.using].close()

@@ -5,8 +5,8 @@ A task performs inside the worker's transaction and opens none; what it returns 
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self
 from uuid import UUID
 
 from django.utils import timezone
@@ -17,7 +17,7 @@ from cleanup.exceptions import StalePlan
 from cleanup.models import Result, Run, SnapshotSchema
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.services.concurrency.pipeline import ALONE, PipelineSlot
-from cleanup.services.merging.apply import Merger, Point
+from cleanup.services.merging.apply import Merger
 from cleanup.services.merging.decisions import Inclusion, MergeDecision
 from cleanup.services.merging.examine import Examiner
 from cleanup.services.merging.targets import Targets
@@ -42,14 +42,26 @@ class Claimed:
     """To be done in one transaction with others whose undoing needs it, or that it needs."""
 
 
+#: What an outcome says in the words of a merge's result.
+_OF_MERGE = (
+    "status",
+    "error_code",
+    "error_message",
+    "folders_removed",
+    "files_moved",
+    "child_folders_merged",
+    "references_moved",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One application's outcome, ready to be recorded."""
+    """One application's outcome, by the names of the fields of ``Result`` that it is recorded in."""
 
     status: str
-    code: str = ""
-    kind: str = ""
-    message: str = ""
+    error_code: str = ""
+    error_class: str = ""
+    error_message: str = ""
     point: int | None = None
     folders_removed: int = 0
     files_moved: int = 0
@@ -57,6 +69,21 @@ class Outcome:
     references_moved: int = 0
     details: str = "{}"
     """JSON."""
+
+    @classmethod
+    def of_merge(cls, result: FolderCleanupResult, *, point: int | None) -> Self:
+        """Return the outcome of a merged, refused or skipped application."""
+        return cls(
+            point=point,
+            error_class="data" if result.status == Result.Status.FAILED else "",
+            details=json.dumps(dict(result.details)),
+            **{name: getattr(result, name) for name in _OF_MERGE},
+        )
+
+    def as_fields(self) -> dict[str, Any]:
+        """Return the values of the result's fields."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "details": json.loads(self.details)}
 
 
 class Task(Protocol):
@@ -109,7 +136,8 @@ class CleanupTask:
             using=self.targets.using,
             within=unpinned,
         )
-        return [self._outcome(result, points) for result in results]
+        sequences = {application: point.sequence for application, point in points.items()}
+        return [Outcome.of_merge(result, point=sequences.get(result.application_id)) for result in results]
 
     def _refuse_stale(self, decisions: Sequence[MergeDecision]) -> None:
         """Compare the plans, made on locked rows, with those that a person has confirmed."""
@@ -120,21 +148,6 @@ class CleanupTask:
             if plan_hash and not decision.status and decision.plan.digest != plan_hash:
                 stale = StalePlan(application_id=decision.application)
                 decision.set_aside(Result.Status.FAILED, stale.code, str(stale))
-
-    def _outcome(self, result: FolderCleanupResult, points: dict[str, Point]) -> Outcome:
-        point = points.get(result.application_id)
-        return Outcome(
-            status=result.status,
-            code=result.error_code,
-            kind="data" if result.status == Result.Status.FAILED else "",
-            message=result.error_message,
-            point=point.sequence if point else None,
-            folders_removed=result.folders_removed,
-            files_moved=result.files_moved,
-            child_folders_merged=result.child_folders_merged,
-            references_moved=result.references_moved,
-            details=json.dumps(dict(result.details)),
-        )
 
 
 class RollbackTask:

@@ -17,7 +17,8 @@ from cleanup.models import Run
 from cleanup.references import schema_changes
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.runs import lifecycle
-from cleanup.services.runs.worker import Team, Worker
+from cleanup.services.runs.pacing import Pacing
+from cleanup.services.runs.team import Team
 from tests.integration.runs.test_lifecycle import locked_application, wait_for_waiter
 from tests.support import databases, dirty_database
 from tests.support.trees import execute, sql
@@ -176,32 +177,32 @@ class TestRun:
 
 class TestPace:
     @pytest.fixture
-    def worker(self, database) -> Worker:
+    def pace(self, database) -> Pacing:
         run = lifecycle.create_cleanup(using=database, options=lifecycle.Options(), actor=lifecycle.Actor())
-        return Worker(Team(using=database, run=run, references=schema_changes.read(using=database)))
+        return Team(using=database, run=run, references=schema_changes.read(using=database)).worker().pacing
 
-    def test_leaves_the_rest_of_the_time_to_others(self, worker, settings):
+    def test_leaves_the_rest_of_the_time_to_others(self, pace, settings):
         settings.CLEANUP_DUTY_CYCLE = 0.2
         started = time.monotonic()
-        worker._pace(0.05)
+        pace.rest(0.05)
         assert 0.2 <= time.monotonic() - started < 2
 
-    def test_leaves_nothing_by_default(self, worker):
+    def test_leaves_nothing_by_default(self, pace):
         started = time.monotonic()
-        worker._pace(10)
+        pace.rest(10)
         assert time.monotonic() - started < 1
 
-    def test_ends_when_asked_to_stop(self, worker, settings):
+    def test_ends_when_asked_to_stop(self, pace, settings):
         settings.CLEANUP_DUTY_CYCLE = 0.01
-        threading.Timer(0.1, lambda: setattr(worker.team, "stop_reason", "enough")).start()
+        threading.Timer(0.1, lambda: pace.orders.stop("enough")).start()
         started = time.monotonic()
-        worker._pace(1)
+        pace.rest(1)
         assert time.monotonic() - started < 5
 
-    def test_is_a_share(self, worker, settings):
+    def test_is_a_share(self, pace, settings):
         settings.CLEANUP_DUTY_CYCLE = 4
         with pytest.raises(MisconfiguredSetting, match="CLEANUP_DUTY_CYCLE"):
-            worker._pace(1)
+            pace.rest(1)
 
 
 @contextmanager

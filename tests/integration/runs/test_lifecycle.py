@@ -25,9 +25,10 @@ from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotSchema
 from cleanup.references import schema_changes
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.errors import classify
-from cleanup.services.runs import lifecycle, worker
+from cleanup.services.runs import lifecycle, progress
 from cleanup.services.runs.tasks import Outcome
-from cleanup.services.runs.worker import Team, Worker
+from cleanup.services.runs.team import Team
+from cleanup.services.runs.worker import Worker
 from tests.support import databases, dirty_database
 from tests.support.forked_processes import nursery
 from tests.support.model_roles import File, Folder
@@ -744,54 +745,54 @@ class TestLeases:
         return run
 
     def worker(self, using: str, run: Run) -> Worker:
-        return Worker(Team(using=using, run=run, references=schema_changes.read(using=using)))
+        return Team(using=using, run=run, references=schema_changes.read(using=using)).worker()
 
     def expire(self, using: str, **changes: object) -> None:
         Result.objects.using(using).update(lease_expires_at=Now() - timedelta(seconds=1), **changes)
 
     def test_what_is_claimed_is_not_claimed_again(self, database, run):
-        assert len(self.worker(database, run)._claim()) == 3
-        assert self.worker(database, run)._claim() == []
+        assert len(self.worker(database, run).claim()) == 3
+        assert self.worker(database, run).claim() == []
 
     def test_a_claim_counts_the_attempt_before_the_work(self, database, run):
-        self.worker(database, run)._claim()
+        self.worker(database, run).claim()
         assert set(Result.objects.using(database).values_list("status", "attempts")) == {("in_progress", 1)}
 
     def test_what_ran_out_is_claimed_alone(self, database, run):
-        self.worker(database, run)._claim()
+        self.worker(database, run).claim()
         self.expire(database)
-        assert len(self.worker(database, run)._claim()) == 1
+        assert len(self.worker(database, run).claim()) == 1
 
     def test_whoever_lost_the_lease_does_nothing(self, database, run):
         late = self.worker(database, run)
-        claimed = late._claim()
+        claimed = late.claim()
         self.expire(database)
-        self.worker(database, run).work()
+        self.worker(database, run).process()
         done = dirty_database.picture(database), list(Result.objects.using(database).order_by("pk").values())
-        late._work(claimed)
+        late.process_batch(claimed)
         assert (dirty_database.picture(database), list(Result.objects.using(database).order_by("pk").values())) == done
         assert RollbackPoint.objects.using(database).count() == 3
 
     def test_whoever_lost_one_lease_of_a_batch_does_the_others(self, database, run):
         late = self.worker(database, run)
-        claimed = late._claim()
+        claimed = late.claim()
         Result.objects.using(database).filter(pk=claimed[1].pk).update(lease_token=uuid.uuid4())
-        late._work(claimed)
+        late.process_batch(claimed)
         found = Result.objects.using(database).order_by("application_key").values_list("status", flat=True)
         assert list(found) == ["completed", "in_progress", "completed"]
-        assert late.team.failed == 0
+        assert late.progress.failed == 0
 
     def test_a_batch_that_is_delivered_twice_is_done_once(self, database, run):
         worker = self.worker(database, run)
-        claimed = worker._claim()
-        worker._work(claimed)
-        worker._work(claimed)
+        claimed = worker.claim()
+        worker.process_batch(claimed)
+        worker.process_batch(claimed)
         assert RollbackPoint.objects.using(database).count() == 3
         assert statuses(database) == {"completed": 3}
 
     def test_after_three_attempts_a_result_is_set_aside(self, database, run):
         keys = list(Result.objects.using(database).order_by("pk").values_list("pk", flat=True))
-        self.worker(database, run)._claim()
+        self.worker(database, run).claim()
         self.expire(database)
         Result.objects.using(database).filter(pk=keys[1]).update(attempts=3)
         report = service_of(database).resume(run.pk)
@@ -801,7 +802,7 @@ class TestLeases:
 
     def test_of_another_machine_is_waited_for(self, database, run, settings):
         settings.CLEANUP_LEASE_SECONDS = 1
-        self.worker(database, run)._claim()
+        self.worker(database, run).claim()
         Result.objects.using(database).update(worker="elsewhere:1:1")
         started = time.monotonic()
         assert service_of(database).resume(run.pk).status == "completed"
@@ -815,24 +816,30 @@ class TestWorkersOfOneProcess:
         run = Run(total_applications=applications)
         return Team(using=using, run=run, references=schema_changes.read(using=using), workers=workers)
 
+    def batch_size(self, team: Team, size: int) -> int:
+        """Return what a worker claims whose batches have grown to a size."""
+        pace = team.worker().pacing
+        pace.most = pace._size = size
+        return pace.batch_size()
+
     @pytest.mark.parametrize(("done", "batch"), [(0, 80), (1600, 80), (1760, 60), (1840, 40), (1999, 20)])
     def test_take_less_towards_the_end(self, database, done, batch):
         team = self.team(database, applications=2000)
-        team.count([Outcome("completed")] * done)
-        assert team.share(80) == batch
+        team.progress.count([Outcome("completed")] * done)
+        assert self.batch_size(team, 80) == batch
 
     def test_take_no_more_than_a_batch(self, database):
-        assert self.team(database, applications=2000).share(3) == 3
+        assert self.batch_size(self.team(database, applications=2000), 3) == 3
 
     def test_leave_nothing_to_others_where_there_are_none(self, database):
-        assert self.team(database, applications=10, workers=1).share(80) == 80
+        assert self.batch_size(self.team(database, applications=10, workers=1), 80) == 80
 
     def test_wait_no_longer_than_for_each_other(self, database, monkeypatch):
-        monkeypatch.setattr(worker, "WAIT_SECONDS", 600)
-        team = self.team(database)
-        waiting = threading.Thread(target=team.wait, kwargs={"seen": team.done}, daemon=True)
+        monkeypatch.setattr(progress, "WAIT_SECONDS", 600)
+        shared = self.team(database).progress
+        waiting = threading.Thread(target=shared.wait, kwargs={"seen": shared.done}, daemon=True)
         waiting.start()
-        team.count([Outcome("completed")])
+        shared.count([Outcome("completed")])
         waiting.join(timeout=60)
         assert not waiting.is_alive()
 

@@ -10,7 +10,7 @@ from cleanup.references import schema_changes
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.runs import lifecycle
 from cleanup.services.runs.late_arrivals import LateArrivals
-from cleanup.services.runs.worker import Team, Worker
+from cleanup.services.runs.team import Team
 from tests.support import dirty_database
 from tests.support.model_roles import Application, File, Folder
 from tests.support.trees import execute, fetch, tree
@@ -118,11 +118,11 @@ class TestOfAWorkerThatIsKilled:
     def test_count_what_is_set_aside_after_too_many_attempts(self, run):
         using = run._state.db
         Run.objects.using(using).filter(pk=run.pk).update(status="running")
-        Worker(team(run))._claim()
+        team(run).worker().claim()
         run.results.filter(status="in_progress").update(attempts=3, lease_expires_at=run.created_at)
-        worker = Worker(team(run))
-        while claimed := worker._claim():
-            worker._work(claimed)
+        worker = team(run).worker()
+        while claimed := worker.claim():
+            worker.process_batch(claimed)
         assert_totals_are_sums(run, done=APPLICATIONS)
         assert run.failed_applications == 2
 

@@ -9,7 +9,7 @@ from cleanup.exceptions import NotPausable, NotResumable
 from cleanup.models import Result, Run
 from cleanup.references import schema_changes
 from cleanup.services.runs import lifecycle
-from cleanup.services.runs.worker import Team
+from cleanup.services.runs.team import Team
 from tests.support import dirty_database
 
 STATES = list(Run.Status)
@@ -126,7 +126,7 @@ class TestMoveTo:
 def test_query_sets_and_predicates_agree(run, status):
     put_in(run, status)
     runs = Run.objects.using(run._state.db)
-    assert runs.active().exists() == runs.holding_slot().exists() == run.is_active
+    assert runs.active().exists() == runs.exclusive_cleanup().exists() == run.is_active
     assert runs.claimable().exists() == run.is_claimable
     assert runs.filter(status__in=Run.IN_PROGRESS).exists() == run.is_in_progress
     assert runs.filter(status__in=Run.OVER).exists() == run.is_over

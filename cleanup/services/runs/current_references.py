@@ -1,0 +1,68 @@
+"""The references that the workers of a process go by, and how they change when the tables do."""
+
+import threading
+
+from cleanup import backends, journal
+from cleanup.exceptions import CleanupError, SchemaChanged
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Run, SnapshotSchema
+from cleanup.references import ReferenceMap, schema_changes
+from cleanup.services.concurrency.pipeline import Pipeline
+
+
+class CurrentReferences:
+    """The reference map that all workers of a process share. See Note [A deploy during a run]."""
+
+    def __init__(self, *, using: str, run: Run, references: ReferenceMap) -> None:
+        self.using = using
+        self.run = run
+        self.map = references
+        self._pipeline: Pipeline | None = None
+        self._reading = threading.Lock()
+        self._read_again = 0
+        """Times in a row that the references were read again and no batch was done by them."""
+
+    def make_pipeline(self) -> Pipeline | None:
+        """Return a pipeline, if batches may overlap; when the references change, it stops overlapping if need be."""
+        if self._allow_overlap():
+            self._pipeline = Pipeline()
+        return self._pipeline
+
+    def note_batch(self) -> None:
+        """Note that a batch was done by them."""
+        self._read_again = 0
+
+    def read_again(self, *, instead_of: ReferenceMap) -> None:
+        """Read the references of today, unless another worker has.
+
+        Raises SchemaChanged where the run cannot continue by these; it says what has changed.
+        """
+        with self._reading:
+            if self.map is not instead_of:
+                return
+            self._read_again += 1
+            if self._read_again > schema_changes.ATTEMPTS:
+                raise SchemaChanged("tables are changed over and over")
+            try:
+                # What undoes need not know the rows of changed tables.
+                references, problems = schema_changes.examine(
+                    using=self.using, probe="now" if self.run.kind == Run.Kind.CLEANUP else "not"
+                )
+            except CleanupError as error:
+                raise SchemaChanged(f"tables were changed meanwhile: {error}") from error
+            changed = schema_changes.tell(self.map, references)
+            if problems:
+                raise SchemaChanged(f"tables were changed meanwhile: {changed}. {' '.join(map(str, problems))}")
+            self.map = references
+            if self._pipeline is not None and not self._allow_overlap():
+                self._pipeline.overlapping = False
+
+    def _allow_overlap(self) -> bool:
+        """Return whether no batch needs what another one, which may not be committed, does or undoes."""
+        if not self.map.in_any_order:
+            return False
+        if self.run.kind == Run.Kind.CLEANUP:
+            return True
+        backend, mapped = backends.database(using=self.using), folder_tables()
+        now = journal.schema_digest(backend=backend, references=self.map, mapped=mapped)
+        return not SnapshotSchema.objects.using(self.using).exclude(digest=now).exists()  # of today's references
