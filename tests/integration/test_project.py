@@ -102,7 +102,6 @@ class TestSQLite:
         script = """
 import django; django.setup()
 from django.db import connection, transaction
-from tests import ROOT
 with connection.cursor() as cursor:
     for _ in range(50):
         with transaction.atomic():

@@ -377,7 +377,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
     FILL = """
 import django; django.setup()
 from archive.models import Case, Document, Section
-from tests import ROOT
 for reference in ("2023-0001", "2023-0002"):
     case = Case.objects.create(reference=reference)
     for _ in range(2):
