@@ -47,11 +47,26 @@ class Undoing(Room, ABC):
         ``rows``.
         """
 
-    @abstractmethod
     def count_journaled(
         self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
     ) -> list[Counted]:
         """Count the rows of a table that a journal says have moved, each once, however many of its columns did."""
+        keys, cells = self._journaled_keys(key)
+        counted = self.fetch(
+            block(
+                """
+                SELECT s.point_id, count(DISTINCT {cells}) AS row_count
+                  FROM cleanup_snapshotrow AS s,
+                       {keys}
+                 WHERE {of_table}
+                 GROUP BY s.point_id
+                """,
+                cells=cells,
+                keys=keys,
+                of_table=self._snapshots("moved", label, points=points),
+            )
+        )
+        return [Counted(point, table.name, count) for point, count in counted]
 
     @abstractmethod
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
@@ -235,6 +250,18 @@ class Undoing(Room, ABC):
             ),
         )
 
+    def _snapshots(
+        self, kind: str, label: str, *, points: Sequence[int], step: int | None = None, name: str = ""
+    ) -> Query:
+        """Return the condition of the snapshot rows ``s`` of a table; ``name`` ends the names of its parameters."""
+        of_table = Query(f"s.kind = '{kind}' AND s.\"table\" = %(table{name})s", {f"table{name}": label})
+        of_step = [] if step is None else [Query(f"s.step = %(step{name})s", {f"step{name}": step})]
+        return joined("\n  AND ", [of_table, self._of_points(points), *of_step])
+
+    def _image_snapshots(self, images: Images, *, name: str) -> Query:
+        kind = "structure" if images.step is None else "removed"
+        return self._snapshots(kind, images.table.journaled_as, points=images.points, step=images.step, name=name)
+
     # What differs between databases.
 
     same: ClassVar[str]
@@ -247,6 +274,14 @@ class Undoing(Room, ABC):
         With ``__point``, and ``__key``, the cells of the key. All their columns, or at least the ``wanted`` ones;
         ``name`` ends the names of the parameters.
         """
+
+    @abstractmethod
+    def _of_points(self, points: Sequence[int]) -> Query:
+        """Return the test whether snapshot row ``s`` is of one of the points."""
+
+    @abstractmethod
+    def _journaled_keys(self, key: tuple[str, ...]) -> tuple[Query, str]:
+        """Return the relation of the keys of the rows that a snapshot row ``s`` says have moved, and one as a value."""
 
     @abstractmethod
     def _differs(self, images: Images) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from cleanup.backends import undoing
-from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, UniqueKey
 from cleanup.backends.changes import (
     Cell,
     Counted,
@@ -47,7 +47,7 @@ class Undoing(undoing.Undoing):
         reason, its key and the new cells (those that hold the old values already are left out); and, without a point,
         rows ``journaled``.
         """
-        ctes = [cte for number, target in enumerate(targets) for cte in self._move_back(target, number, points)]
+        ctes = [cte for number, target in enumerate(targets) for cte in self._move_back(target, number, points, step)]
         answers = [
             block(
                 """
@@ -66,18 +66,19 @@ class Undoing(undoing.Undoing):
             )
             for number, target in enumerate(targets)
         ]
-        return block("WITH {ctes}\n{answers}", ctes=joined(", ", ctes), answers=joined("\nUNION ALL\n", answers)).bind(
-            points=list(points), step=step
-        )
+        return block("WITH {ctes}\n{answers}", ctes=joined(", ", ctes), answers=joined("\nUNION ALL\n", answers))
 
-    def _move_back(self, target: UndoTarget, number: int, points: Sequence[int]) -> list[Query]:
-        ctes = [self._journaled(target, number), self._restored(target, number), self._not_restored(target, number)]
+    def _move_back(self, target: UndoTarget, number: int, points: Sequence[int], step: int) -> list[Query]:
+        ctes = [
+            self._journaled(target, number, points, step),
+            self._restored(target, number),
+            self._not_restored(target, number),
+        ]
         if target.must_exist is not None and target.returned is not None:
             ctes.insert(0, self._returned(*target.must_exist, target.returned, points, number=number))
         return ctes
 
-    def _journaled(self, target: UndoTarget, number: int) -> Query:
-        keys = key_columns(target.key)
+    def _journaled(self, target: UndoTarget, number: int, points: Sequence[int], step: int) -> Query:
         cells = (
             f'c."from"->>{place} AS {label("old", column)}, c."to"->>{place} AS {label("new", column)}'
             for place, column in enumerate(target.columns)
@@ -91,9 +92,8 @@ class Undoing(undoing.Undoing):
                   FROM cleanup_snapshotrow AS s,
                        json_to_recordset({changes}) AS c("from" json, "to" json, keys json),
                        LATERAL (SELECT {cells} OFFSET 0) AS cells,
-                       ROWS FROM ({unpacked}) AS keys({keys})
-                 WHERE s.kind = 'moved' AND s.step = %(step)s
-                   AND s."table" = %(table_{number})s AND s.point_id = ANY(%(points)s)
+                       {keys}
+                 WHERE {of_table}
                    {part}
                 {most}
             )
@@ -101,11 +101,11 @@ class Undoing(undoing.Undoing):
             number=number,
             changes=_changes_of(target, number),
             cells=", ".join(cells),
-            unpacked=", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(keys))),
-            keys=", ".join(keys),
+            keys=_keys_of_change(target.key),
+            of_table=self._snapshots("moved", target.table.journaled_as, points=points, step=step, name=f"_{number}"),
             part=_within(target.part, {key: f"keys.{label('key', key)}" for key in target.key}, name=f"part_{number}"),
             most=_at_most(target.rows),
-        ).bind(**{f"table_{number}": target.table.journaled_as})
+        )
 
     def _restored(self, target: UndoTarget, number: int) -> Query:
         cells = _Moved(target)
@@ -181,25 +181,6 @@ class Undoing(undoing.Undoing):
             return f"({given}) IN (SELECT {listed} FROM {self.relation(table.name)} AS f)"
         return f"(j.point, {given}) IN (SELECT f.__point, {listed} FROM returned{number} AS f)"
 
-    def count_journaled(
-        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
-    ) -> list[Counted]:
-        counted = self.fetch(
-            block(
-                """
-                SELECT s.point_id, count(DISTINCT ARRAY[{names}]) AS row_count
-                  FROM cleanup_snapshotrow AS s,
-                       json_to_recordset(s.changes::json) AS c(keys json),
-                       ROWS FROM ({cells}) AS keys({names})
-                 WHERE s.kind = 'moved' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
-                 GROUP BY s.point_id
-                """,
-                names=", ".join(key_columns(key)),
-                cells=", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(key))),
-            ).bind(table=label, points=list(points))
-        )
-        return [Counted(point, table.name, count) for point, count in counted]
-
     # Removed rows.
 
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
@@ -263,8 +244,7 @@ class Undoing(undoing.Undoing):
                   FROM cleanup_snapshotrow AS s,
                        json_array_elements(s.images::json) AS e(value)
                   {others}
-                 WHERE s.kind = '{kind}' AND s."table" = %(table{name})s AND s.point_id = ANY(%(points)s)
-                   {of_step}
+                 WHERE {of_table}
                    {not_left_out}
                    {part}
                 {most}
@@ -275,13 +255,18 @@ class Undoing(undoing.Undoing):
                 f"{value} AS {quote(column)}" for column, value in values.items() if not wanted or column in wanted
             ),
             others=others,
-            kind="structure" if images.step is None else "removed",
-            name=name,
-            of_step="" if images.step is None else Query(f"AND s.step = %(step{name})s", {f"step{name}": images.step}),
+            of_table=self._image_snapshots(images, name=name),
             not_left_out=_not_among(images.left_out, key_cells),
             part=_within(images.part, key_cells, name="part"),
             most=_at_most(images.rows),
-        ).bind(points=list(images.points), **{f"table{name}": images.table.journaled_as})
+        )
+
+    def _of_points(self, points: Sequence[int]) -> Query:
+        return Query("s.point_id = ANY(%(points)s)", {"points": list(points)})
+
+    def _journaled_keys(self, key: tuple[str, ...]) -> tuple[Query, str]:
+        keys = block("json_to_recordset(s.changes::json) AS c(keys json),\n{keys}", keys=_keys_of_change(key))
+        return keys, f"ARRAY[{', '.join(key_columns(key))}]"
 
     def _differs(self, images: Images) -> str:
         columns = [images.table.column(name) for name in images.columns]
@@ -297,6 +282,13 @@ class Undoing(undoing.Undoing):
     def _not_among_images(self, pairs: Sequence[tuple[str, str]], *, row: str = "i") -> str:
         there = " AND ".join(f"f.{quote(other)} = {row}.{quote(own)}" for own, other in pairs)
         return f"NOT EXISTS (SELECT FROM images AS f WHERE {there})"
+
+
+def _keys_of_change(key: Sequence[str]) -> str:
+    """Return the relation ``keys`` of change ``c``, whose keys are an array for each column."""
+    columns = key_columns(key)
+    arrays = ", ".join(f"json_array_elements_text(c.keys->{place})" for place in range(len(columns)))
+    return f"ROWS FROM ({arrays}) AS keys({', '.join(columns)})"
 
 
 class _Moved:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from cleanup.backends import undoing
-from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
+from cleanup.backends.catalogue import ForeignKey, UniqueKey
 from cleanup.backends.changes import (
     Cell,
     Counted,
@@ -78,12 +78,12 @@ class Undoing(undoing.Undoing):
         Of columns they have the ``old`` and ``new`` cells and the ``value`` to give back; of the key, the ``key`` cells
         as journaled and the ``raw`` values of now.
         """
-        ctes = [self._changes(target), _journaled(target), self._verdicts(target)]
+        ctes = [self._changes(target, points, step), _journaled(target), self._verdicts(target)]
         if target.must_exist is not None and target.returned is not None:
             ctes.insert(0, self._returned(*target.must_exist, target.returned, points))
-        return joined(", ", ctes).bind(points=as_json(list(points)), step=step)
+        return joined(", ", ctes)
 
-    def _changes(self, target: UndoTarget) -> Query:
+    def _changes(self, target: UndoTarget, points: Sequence[int], step: int) -> Query:
         cells = [
             f"json_extract(e.value, '$.{member}[{place}]') AS {label(word, column)}"
             for member, word, columns in (
@@ -116,8 +116,7 @@ class Undoing(undoing.Undoing):
                           FROM (SELECT s.point_id AS point,
                                        {cells}
                                   FROM cleanup_snapshotrow AS s, json_each({changes}) AS e
-                                 WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
-                                   AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                                 WHERE {of_table}
                                    {part}
                                ) AS cells
                        ) AS held
@@ -127,8 +126,9 @@ class Undoing(undoing.Undoing):
             values=",\n".join(values),
             cells=",\n".join(cells),
             changes=_changes_of(target),
+            of_table=self._snapshots("moved", target.table.journaled_as, points=points, step=step),
             part=part,
-        ).bind(table=target.table.journaled_as)
+        )
 
     def _verdicts(self, target: UndoTarget) -> Query:
         now = {column: encoded(f"t.{quote(column)}") for column in target.columns}
@@ -175,26 +175,6 @@ class Undoing(undoing.Undoing):
             spellings = [["j.point", *spelling] for spelling in spellings]
         there = " OR ".join(f"({', '.join(spelling)}) IN ({source})" for spelling in spellings)
         return f"WHEN j.{label('old', target.columns[0])} IS NOT NULL AND NOT ({there}) THEN 'missing_target'"
-
-    def count_journaled(
-        self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
-    ) -> list[Counted]:
-        first, *others = [f"json_extract(c.value, '$.keys[{place}]')" for place in range(len(key))]
-        cells = ["k.value", *(f"json_extract({keys}, '$[' || k.key || ']')" for keys in others)]
-        counted = self.fetch(
-            block(
-                """
-                SELECT s.point_id, count(DISTINCT {key}) AS row_count
-                  FROM cleanup_snapshotrow AS s, json_each(s.changes) AS c, json_each({first}) AS k
-                 WHERE s.kind = 'moved' AND s."table" = %(table)s
-                   AND s.point_id IN (SELECT value FROM json_each(%(points)s))
-                 GROUP BY s.point_id
-                """,
-                key=json_array(cells),
-                first=first,
-            ).bind(table=label, points=as_json(points))
-        )
-        return [Counted(point, table.name, count) for point, count in counted]
 
     # Removed rows.
 
@@ -247,9 +227,7 @@ class Undoing(undoing.Undoing):
                   FROM (SELECT s.point_id AS __point, {image} AS __image, {key} AS __key
                           FROM cleanup_snapshotrow AS s, json_each(s.images) AS e
                           {others}
-                         WHERE s.kind = '{kind}' AND s."table" = %(table{name})s
-                           AND s.point_id IN (SELECT value FROM json_each(%(points)s))
-                           {of_step}
+                         WHERE {of_table}
                            {not_left_out}
                            {part}
                        ) AS cells
@@ -262,12 +240,18 @@ class Undoing(undoing.Undoing):
             image=image,
             key=json_array(key_cells),
             others=others,
-            kind="structure" if images.step is None else "removed",
-            name=name,
-            of_step="" if images.step is None else Query(f"AND s.step = %(step{name})s", {f"step{name}": images.step}),
+            of_table=self._image_snapshots(images, name=name),
             not_left_out=_not_among(images.left_out, key_cells),
             part=_within(images.part, key_cells),
-        ).bind(points=as_json(list(images.points)), **{f"table{name}": images.table.journaled_as})
+        )
+
+    def _of_points(self, points: Sequence[int]) -> Query:
+        return Query("s.point_id IN (SELECT value FROM json_each(%(points)s))", {"points": as_json(list(points))})
+
+    def _journaled_keys(self, key: tuple[str, ...]) -> tuple[Query, str]:
+        first, *others = [f"json_extract(c.value, '$.keys[{place}]')" for place in range(len(key))]
+        cells = ["k.value", *(f"json_extract({keys}, '$[' || k.key || ']')" for keys in others)]
+        return Query(f"json_each(s.changes) AS c, json_each({first}) AS k"), json_array(cells)
 
     def _differs(self, images: Images) -> str:
         return "\n  OR ".join(

@@ -12,8 +12,9 @@ WITH journaled0 AS MATERIALIZED (
            json_to_recordset(s.changes::json) AS c("from" json, "to" json, keys json),
            LATERAL (SELECT c."from"->>0 AS old_folder_id, c."to"->>0 AS new_folder_id OFFSET 0) AS cells,
            ROWS FROM (json_array_elements_text(c.keys->0)) AS keys(key_id)
-     WHERE s.kind = 'moved' AND s.step = %(step)s
-       AND s."table" = %(table_0)s AND s.point_id = ANY(%(points)s)
+     WHERE s.kind = 'moved' AND s."table" = %(table_0)s
+       AND s.point_id = ANY(%(points)s)
+       AND s.step = %(step_0)s
     -- Has the planner expect as many as the journal counts; with one more, so that too many show.
     LIMIT 3
 ), restored0 AS (

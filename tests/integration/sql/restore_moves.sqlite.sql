@@ -13,8 +13,9 @@ WITH changes AS MATERIALIZED (
                            json_extract(e.value, '$.to[0]') AS new_folder_id,
                            json_extract(e.value, '$.keys[0]') AS keys_id
                       FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
-                     WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
+                     WHERE s.kind = 'moved' AND s."table" = %(table)s
                        AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                       AND s.step = %(step)s
                    ) AS cells
            ) AS held
 ), journaled AS MATERIALIZED (
@@ -57,8 +58,9 @@ UPDATE "main"."files" AS t
                                json_extract(e.value, '$.to[0]') AS new_folder_id,
                                json_extract(e.value, '$.keys[0]') AS keys_id
                           FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
-                         WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
+                         WHERE s.kind = 'moved' AND s."table" = %(table)s
                            AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                           AND s.step = %(step)s
                        ) AS cells
                ) AS held
     ), journaled AS MATERIALIZED (

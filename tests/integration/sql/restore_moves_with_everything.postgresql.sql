@@ -12,8 +12,9 @@ WITH journaled0 AS MATERIALIZED (
            json_to_recordset(s.changes::json) AS c("from" json, "to" json, keys json),
            LATERAL (SELECT c."from"->>0 AS old_folder, c."to"->>0 AS new_folder OFFSET 0) AS cells,
            ROWS FROM (json_array_elements_text(c.keys->0), json_array_elements_text(c.keys->1)) AS keys(key_folder, key_name)
-     WHERE s.kind = 'moved' AND s.step = %(step)s
-       AND s."table" = %(table_0)s AND s.point_id = ANY(%(points)s)
+     WHERE s.kind = 'moved' AND s."table" = %(table_0)s
+       AND s.point_id = ANY(%(points)s)
+       AND s.step = %(step_0)s
     -- Has the planner expect as many as the journal counts; with one more, so that too many show.
     LIMIT 2
 ), restored0 AS (

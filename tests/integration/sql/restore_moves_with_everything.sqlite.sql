@@ -14,8 +14,9 @@ WITH changes AS MATERIALIZED (
                            json_extract(e.value, '$.keys[0]') AS keys_folder,
                            json_extract(e.value, '$.keys[1]') AS keys_name
                       FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
-                     WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
+                     WHERE s.kind = 'moved' AND s."table" = %(table)s
                        AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                       AND s.step = %(step)s
                    ) AS cells
            ) AS held
 ), journaled AS MATERIALIZED (
@@ -60,8 +61,9 @@ UPDATE "main"."labels" AS t
                                json_extract(e.value, '$.keys[0]') AS keys_folder,
                                json_extract(e.value, '$.keys[1]') AS keys_name
                           FROM cleanup_snapshotrow AS s, json_each(s.changes) AS e
-                         WHERE s.kind = 'moved' AND s.step = %(step)s AND s."table" = %(table)s
+                         WHERE s.kind = 'moved' AND s."table" = %(table)s
                            AND s.point_id IN (SELECT value FROM json_each(%(points)s))
+                           AND s.step = %(step)s
                        ) AS cells
                ) AS held
     ), journaled AS MATERIALIZED (

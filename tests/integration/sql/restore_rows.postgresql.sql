@@ -15,7 +15,8 @@ WITH images AS MATERIALIZED (
            (e.value->>5)::timestamp with time zone AS "updated_at"
       FROM cleanup_snapshotrow AS s,
            json_array_elements(s.images::json) AS e(value)
-     WHERE s.kind = 'removed' AND s."table" = %(table)s AND s.point_id = ANY(%(points)s)
+     WHERE s.kind = 'removed' AND s."table" = %(table)s
+       AND s.point_id = ANY(%(points)s)
        AND s.step = %(step)s
     -- Has the planner expect as many as the journal counts; with one more, so that too many show.
     LIMIT 3
