@@ -147,7 +147,10 @@ def _clusters(clusters: Any) -> Iterator[CheckMessage]:
 
 @register(TAG)
 def check_extras(**_: Any) -> list[CheckMessage]:
-    """Report settings for which a package is missing: E013."""
+    """Report settings for which a package is missing: W008.
+
+    A warning, so that nothing else is stopped by a missing package, an undo least of all.
+    """
     found: list[CheckMessage] = []
     for setting, extra in (("CLEANUP_ALERT_URLS", ALERTS), ("CLEANUP_METRICS_TOKEN", METRICS)):
         try:
@@ -155,7 +158,7 @@ def check_extras(**_: Any) -> list[CheckMessage]:
                 extra.require(setting)
         except MissingPackage as error:
             hint = f"Run: {error.command}"
-            found.append(checks.Error(str(error), hint=hint, obj=setting, id="cleanup.E013"))
+            found.append(checks.Warning(str(error), hint=hint, obj=setting, id="cleanup.W008"))
         except MisconfiguredSetting:  # reported by another
             pass
     return found
