@@ -27,7 +27,7 @@ class RollbackPointAdmin(Register):
     sortable_by = ()
     application_field = "application_key"
     search_help_text = "Application: its name or its id"
-    fields = ["who", "state", "what", "why", "of_run", "rows", "when", "expires", "ended", "conflicts", "id"]
+    fields = ["who", "state", "what", "why", "of_run", "rows", "when", "expires", "ended", "conflicts", "uuid"]
 
     @admin.display(description="application")
     def who(self, point: RollbackPoint) -> str:

@@ -77,10 +77,10 @@ class UndoPages(Pages):
 
     def _record(self, request: HttpRequest, point: RollbackPoint, back: str) -> HttpResponse:
         if request.method == "POST":
-            return self._start(request, point, point.id, back)
+            return self._start(request, point, point.uuid, back)
         labels = applications.labels(using=access.database(), keys=[point.application_key])
         name = safe(labels.get(point.application_key, "") or point.application_key)
-        return self._looked_into(request, f"the cleanup of {name}", point.id, back)
+        return self._looked_into(request, f"the cleanup of {name}", point.uuid, back)
 
     def _looked_into(
         self, request: HttpRequest, what: str, rollback_id: UUID, back: str, *, not_restored: str = ""

@@ -92,7 +92,7 @@ class ResultResource(serializers.ModelSerializer[Result]):
     result_id = serializers.IntegerField(source="id")
     run_id = serializers.UUIDField()
     application_id = serializers.CharField(source="application_key")
-    rollback_id = serializers.UUIDField(source="point.id", default=None, allow_null=True)
+    rollback_id = serializers.UUIDField(source="point.uuid", default=None, allow_null=True)
 
     class Meta:
         model = Result
@@ -119,7 +119,7 @@ class ResultResource(serializers.ModelSerializer[Result]):
 class PointResource(serializers.ModelSerializer[RollbackPoint]):
     """A rollback point."""
 
-    rollback_id = serializers.UUIDField(source="id")
+    rollback_id = serializers.UUIDField(source="uuid")
     application_id = serializers.CharField(source="application_key")
     run_id = serializers.UUIDField(allow_null=True)
 

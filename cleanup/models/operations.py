@@ -389,7 +389,7 @@ class RollbackPoint(models.Model):
         PURGED = "purged", "purged"
 
     sequence = models.BigAutoField(primary_key=True)
-    id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    uuid = models.UUIDField("id", unique=True, default=uuid.uuid4, editable=False)
     application_key = models.CharField(max_length=KEY_LENGTH)
     kind = models.CharField(max_length=16, choices=Kind)
     status = models.CharField(max_length=16, choices=Status, default=Status.LIVE)
@@ -420,7 +420,7 @@ class RollbackPoint(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.id)
+        return str(self.uuid)
 
 
 class SnapshotRow(models.Model):

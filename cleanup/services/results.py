@@ -238,7 +238,7 @@ class RollbackData(Document):
     def of(cls, point: RollbackPoint) -> "RollbackData":
         """Return the view of a point."""
         return cls(
-            rollback_id=point.id,
+            rollback_id=point.uuid,
             application_id=point.application_key,
             kind=point.kind,
             status=point.status,

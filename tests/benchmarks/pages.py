@@ -35,7 +35,7 @@ _HISTORY = (
     SELECT id, row_number() OVER (ORDER BY created_at) - 1 AS n FROM cleanup_run
     """,
     """
-    INSERT INTO cleanup_rollbackpoint (id, application_key, kind, status, run_id, schema_id, created_at, created_by,
+    INSERT INTO cleanup_rollbackpoint (uuid, application_key, kind, status, run_id, schema_id, created_at, created_by,
         reason, expires_at, ended_by, ended_reason, outcome)
     SELECT gen_random_uuid(), md5((p.n %% %(applications)s)::text)::uuid::text, 'cleanup',
         CASE WHEN p.n %% 1000 = 0 THEN 'rolled_back' ELSE 'live' END, r.id, 'bench', now(), '', '',

@@ -33,13 +33,13 @@ def write(version: int, using: str) -> None:
     Tag.objects.using(using).create(label="one").folders.set([made["gone"]])
     before = tables(using)
     point_id = DatabaseCleanupService(using=using).consolidate_duplicate_folders(made.application).rollback_id
-    point = RollbackPoint.objects.using(using).get(id=point_id)
+    point = RollbackPoint.objects.using(using).get(uuid=point_id)
     text = {
         "application": made.application,
         "before": before,
         "after": tables(using),
         "schema": SnapshotSchema.objects.using(using).values("digest", "format_version", "document").get(),
-        "point": {"id": str(point.id), "kind": point.kind},
+        "point": {"uuid": str(point.uuid), "kind": point.kind},
         "rows": list(
             SnapshotRow.objects.using(using)
             .order_by("id")

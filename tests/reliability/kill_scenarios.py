@@ -108,7 +108,7 @@ class RollbackOfAPoint(Merging):
 
     @property
     def order(self) -> tuple[Any, ...]:
-        return ("rollback_cleanup", self.point.id)
+        return ("rollback_cleanup", self.point.uuid)
 
     def prepare(self) -> None:
         super().prepare()
@@ -118,7 +118,7 @@ class RollbackOfAPoint(Merging):
     def carry_on(self) -> None:
         self.point.refresh_from_db(using=self.using)
         if self.point.status == RollbackPoint.Status.LIVE:
-            self.service.rollback_cleanup(self.point.id)
+            self.service.rollback_cleanup(self.point.uuid)
         undone = self.point.application_key
         assert dirty_database.picture(self.using) == {**self.after, undone: self.before[undone]}
 

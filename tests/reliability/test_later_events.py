@@ -87,7 +87,7 @@ class LaterEvent:
         scene.service.rollback_cleanup(scene.point)
         if not event.refusal:
             event.mend(scene)
-        assert RollbackPoint.objects.using(scene.database).get(id=scene.point).exact
+        assert RollbackPoint.objects.using(scene.database).get(uuid=scene.point).exact
 
 
 @of(ON_ROWS)

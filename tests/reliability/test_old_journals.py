@@ -32,14 +32,14 @@ class TestJournalOfFormat:
     def test_is_rolled_back_exactly(self, database, version):
         text = journals.load(version, database)
         assert journals.tables(database) == text["after"]
-        result = DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["id"])
+        result = DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["uuid"])
         assert (result.exact, result.folders_restored) == (True, len(text["removed"]))
         assert journals.tables(database) == text["before"]
 
     def test_comes_back_as_copies(self, database, version):
         text = journals.load(version, database)
         service = DatabaseCleanupService(using=database)
-        result = service.rollback_cleanup(text["point"]["id"], as_copies=True)
+        result = service.rollback_cleanup(text["point"]["uuid"], as_copies=True)
         assert (result.conflicts, result.folders_restored) == ((), len(text["removed"]))
         assert {row["id"] for row in journals.tables(database)["folders"]} == {
             row["id"] for row in text["before"]["folders"]
@@ -61,9 +61,9 @@ class TestJournalOfFormat:
         )
         File.objects.using(database).filter(pk=moved).update(folder=None)
         with pytest.raises(RollbackConflict) as caught:
-            DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["id"])
+            DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["uuid"])
         assert [conflict.code for conflict in caught.value.conflicts] == ["changed"]
-        DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["id"], skip_conflicts=True)
+        DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["uuid"], skip_conflicts=True)
         assert [str(file.pk) for file in File.objects.using(database).filter(folder=None)] == [str(_uuid(moved))]
 
     @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ class TestJournalOfFormat:
         execute(scratch_database, change)
         before = dump(scratch_database, own=True)
         with pytest.raises(UnreadableJournal, match=column):
-            DatabaseCleanupService(using=scratch_database).rollback_cleanup(text["point"]["id"])
+            DatabaseCleanupService(using=scratch_database).rollback_cleanup(text["point"]["uuid"])
         assert dump(scratch_database, own=True) == before
         assert RollbackPoint.objects.using(scratch_database).get().status == RollbackPoint.Status.LIVE
 

@@ -30,7 +30,7 @@ class PointEndpoint(Endpoint):
     def find(self, rollback_id: str) -> RollbackPoint:
         """Return the point. Raises UnknownObject."""
         key = self.uuid(rollback_id, what="rollback point")
-        point = RollbackPoint.objects.using(self.using).filter(id=key).first()
+        point = RollbackPoint.objects.using(self.using).filter(uuid=key).first()
         if point is None:
             raise UnknownObject(what="rollback point", key=key)
         return point
@@ -78,7 +78,7 @@ class Points(Listing):
         key = self.service.create_rollback_point(
             body["application_id"], reason=body.get("reason", ""), created_by=self.account
         )
-        point = RollbackPoint.objects.using(self.using).get(id=key)
+        point = RollbackPoint.objects.using(self.using).get(uuid=key)
         return Response(PointResource(point).data, status=201)
 
 
@@ -139,7 +139,7 @@ class PreviewPoint(PointEndpoint):
         moment. Therefore it is a POST, and asks for the permission to roll back.
         """
         body, point = self.body(input_serializers.RollbackPreviewBody), self.find(rollback_id)
-        return Response(requests.preview_rollback(using=self.using, rollback_id=point.id, **body).as_json())
+        return Response(requests.preview_rollback(using=self.using, rollback_id=point.uuid, **body).as_json())
 
 
 class RollbackPointNow(PointEndpoint):
@@ -160,4 +160,4 @@ class RollbackPointNow(PointEndpoint):
     )
     def post(self, request: Request, rollback_id: str) -> Response:
         """Restore what the point holds, in this request, or with ``wait=false`` by the cluster."""
-        return roll_back(self, request, self.find(rollback_id).id)
+        return roll_back(self, request, self.find(rollback_id).uuid)

@@ -163,8 +163,8 @@ class Command(ShellCommand):
 
     def _roll_back(self, application: str, report: CleanupReport, before: list[list[dict[str, object]]]) -> bool:
         point = RollbackPoint.objects.using(self.using).get(run_id=str(report.run_id), application_key=application)
-        self._heading("Undo one application", f"$ manage.py database_cleanup --rollback {point.id}")
-        result = self.service.rollback_cleanup(point.id, reason="demonstration", started_by=operator())
+        self._heading("Undo one application", f"$ manage.py database_cleanup --rollback {point.uuid}")
+        result = self.service.rollback_cleanup(point.uuid, reason="demonstration", started_by=operator())
         rendering.show_rollback(self.out, result)
         after = content(using=self.using, application_id=application)
         is_exact = after == before

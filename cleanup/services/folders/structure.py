@@ -383,7 +383,7 @@ class _Request:
         lifecycle.results_of(using=self.using, run=run).update(
             **outcome.as_fields(), attempts=1, started_at=Now(), ended_at=Now()
         )
-        return RollbackPoint.objects.using(self.using).filter(results__run=run).values_list("id", flat=True).first()
+        return RollbackPoint.objects.using(self.using).filter(results__run=run).values_list("uuid", flat=True).first()
 
     def _queue(self, obstacle: _Obstacle) -> None:
         """Queue the application after the commit, when waiting for others who queue it cannot block the caller."""

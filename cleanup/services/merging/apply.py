@@ -124,15 +124,15 @@ class Merger:
         places = {decision.application: place for place, decision in enumerate(decisions) if decision.goes_ahead}
         if not places:
             return {}
-        key = RollbackPoint._meta.get_field("id")
+        key = RollbackPoint._meta.get_field("uuid")
         ids = {application: key.get_default() for application in places}
         spelled = (str(key.get_db_prep_save(value, self.backend.connection)) for value in ids.values())
         written = insert_each(
             RollbackPoint,
             self.backend.reading.listed(
-                list(zip(ids, spelled, strict=True)), [("application_key", "text"), ("id", "uuid")]
+                list(zip(ids, spelled, strict=True)), [("application_key", "text"), ("uuid", "uuid")]
             ),
-            ("application_key", "id"),
+            ("application_key", "uuid"),
             {
                 "kind": RollbackPoint.Kind.CLEANUP,
                 "run": run.pk if run else None,

@@ -86,7 +86,7 @@ def roll_back(
     Raises TooManyToWait, KeyReused, InProgress, and as ``rollbacks.roll_back`` and ``rollbacks.start``.
     """
     target: dict[str, Any] = {"using": using, "rollback_id": rollback_id, "options": options, "actor": actor}
-    is_point = RollbackPoint.objects.using(using).filter(id=rollback_id).exists()
+    is_point = RollbackPoint.objects.using(using).filter(uuid=rollback_id).exists()
     waits = is_point if wait is None else wait
     if is_point and waits:
         return idempotency.at_once(once, lambda: rollbacks.roll_back(**target).as_json(), using=using)

@@ -49,8 +49,8 @@ def is_large_undo(*, using: str, rollback_id: UUID) -> bool:
     A point that was taken by hand brings back those of its application's later cleanups.
     """
     points = RollbackPoint.objects.using(using)
-    undone = Q(id=rollback_id) | Q(run=rollback_id)
-    taken = points.filter(id=rollback_id, kind=RollbackPoint.Kind.MANUAL).first()
+    undone = Q(uuid=rollback_id) | Q(run=rollback_id)
+    taken = points.filter(uuid=rollback_id, kind=RollbackPoint.Kind.MANUAL).first()
     if taken is not None:
         undone |= Q(application_key=taken.application_key, sequence__gt=taken.sequence)
     live = points.filter(undone, status=RollbackPoint.Status.LIVE)

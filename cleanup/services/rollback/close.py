@@ -76,4 +76,4 @@ def _undone(points: Sequence[RollbackPoint], *, using: str) -> Iterator[Event]:
         removed[sequence][folder] = survivor
     for point in points:
         if point.kind == RollbackPoint.Kind.CLEANUP:  # one taken by hand has removed nothing
-            yield Event(point.application_key, point.id, removed[point.sequence])
+            yield Event(point.application_key, point.uuid, removed[point.sequence])

@@ -67,7 +67,7 @@ class GuardsInForce:
         return f"DROP INDEX {concurrently}{name}; (or, of a constraint, ALTER TABLE ... DROP CONSTRAINT)"
 
     def _forbidden(self, point: RollbackPoint) -> Iterator[Guard]:
-        reader = journal.Reader(schema=point.schema, backend=self.backend, rollback_id=point.id)
+        reader = journal.Reader(schema=point.schema, backend=self.backend, rollback_id=point.uuid)
         moved, removed = reader.before(points=[point.sequence], label=self.folders, column=self.tables.folder_parent)
         if not moved and not removed:
             return

@@ -79,7 +79,7 @@ class LaterChanges:
             count=counts[first],
             table=table,
             application_id=points[first].application_key,
-            later_id=points[first].id,
+            later_id=points[first].uuid,
             later=tuple(sorted(counts)),
         )
 
@@ -173,5 +173,5 @@ class LaterChanges:
     def _reader(self, point: RollbackPoint) -> journal.Reader:
         if point.schema_id not in self._readers:
             schema = SnapshotSchema.objects.using(self.using).get(pk=point.schema_id)
-            self._readers[point.schema_id] = journal.Reader(schema=schema, backend=self.backend, rollback_id=point.id)
+            self._readers[point.schema_id] = journal.Reader(schema=schema, backend=self.backend, rollback_id=point.uuid)
         return self._readers[point.schema_id]

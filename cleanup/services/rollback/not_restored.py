@@ -42,7 +42,7 @@ def left_behind(*, using: str, source: Run, by: Run | None = None) -> LeftBehind
     listed = tuple(
         NotRestored(application, rollback_id, _code(status))
         for application, rollback_id, status in points.order_by("sequence").values_list(
-            "application_key", "id", "status"
+            "application_key", "uuid", "status"
         )[:limit]
     )
     return LeftBehind(listed, totals["all"] - len(listed), totals["expired"], totals["changed"])

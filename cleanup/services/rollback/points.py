@@ -9,7 +9,7 @@ from cleanup.models import RollbackPoint, SnapshotSchema
 
 def find_point(*, using: str, rollback_id: UUID) -> RollbackPoint | None:
     """Return the point of that id."""
-    return RollbackPoint.objects.using(using).filter(id=rollback_id).select_related("schema").first()
+    return RollbackPoint.objects.using(using).filter(uuid=rollback_id).select_related("schema").first()
 
 
 class Points:
@@ -38,9 +38,9 @@ class Points:
         """Raise AlreadyRolledBack, PointExpired or Superseded."""
         for point in points:
             if point.status == RollbackPoint.Status.ROLLED_BACK:
-                raise AlreadyRolledBack(rollback_id=point.id, at=point.ended_at or "an unknown time")
+                raise AlreadyRolledBack(rollback_id=point.uuid, at=point.ended_at or "an unknown time")
             if point.status == RollbackPoint.Status.PURGED:
-                raise PointExpired(rollback_id=point.id, at=point.ended_at or "an unknown time")
+                raise PointExpired(rollback_id=point.uuid, at=point.ended_at or "an unknown time")
         newest = _newest([point for point in points if point.kind == RollbackPoint.Kind.CLEANUP])
         later = (
             RollbackPoint.objects.using(self.using)
@@ -54,7 +54,7 @@ class Points:
         )
         for other in later:
             if other.sequence > newest[other.application_key]:
-                raise Superseded(application_id=other.application_key, later_id=other.id)
+                raise Superseded(application_id=other.application_key, later_id=other.uuid)
 
     def later_cleanups(self, point: RollbackPoint) -> list[RollbackPoint]:
         """Return the live cleanup points of the application written after a point, newest first, locked."""

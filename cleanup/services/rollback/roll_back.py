@@ -76,7 +76,7 @@ def find(*, using: str, rollback_id: Any) -> Target:
 def view(*, using: str, rollback_id: Any) -> RollbackData:
     """Return the view of a point. Raises UnknownObject and InvalidKey."""
     key = uuid_of(rollback_id, what="a rollback point")
-    point = RollbackPoint.objects.using(using).filter(id=key).first()
+    point = RollbackPoint.objects.using(using).filter(uuid=key).first()
     if point is None:
         raise UnknownObject(what="rollback point", key=key)
     return RollbackData.of(point)
@@ -99,7 +99,7 @@ def take(*, using: str, application_id: Any, reason: str = "", created_by: str =
                 created_by=stored_name(created_by),
                 now=timezone.now(),
             )
-        return point.id
+        return point.uuid
 
     return schema_changes.adapting(write, references=partial(schema_changes.read, using=using))
 
@@ -127,7 +127,7 @@ def roll_back(
         return outcomes
 
     outcomes = schema_changes.adapting(undo_by, references=partial(ready_references, using=using))
-    return result_of(outcomes, rollback_id=point.id, status="rolled_back")
+    return result_of(outcomes, rollback_id=point.uuid, status="rolled_back")
 
 
 @contextmanager

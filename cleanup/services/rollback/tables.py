@@ -23,7 +23,7 @@ class CurrentTables:
 
     def reader(self, points: Sequence[RollbackPoint]) -> journal.Reader:
         """Return the reader of points of one snapshot schema."""
-        return journal.Reader(schema=points[0].schema, backend=self.backend, rollback_id=points[0].id)
+        return journal.Reader(schema=points[0].schema, backend=self.backend, rollback_id=points[0].uuid)
 
     def hold(self, points: Sequence[RollbackPoint]) -> None:
         """Keep the tables as they are; those that the journal knows and the references do not are read when held."""

@@ -169,7 +169,7 @@ class Undo:
             conflicts += outcome.conflicts
             copies |= {copy.folder_id: copy for copy in outcome.copies}
             unproven |= dict.fromkeys(outcome.unproven)
-            self.close([outcome], reason=f"rollback of {point.id}", by=by, now=now, hold=False)
+            self.close([outcome], reason=f"rollback of {point.uuid}", by=by, now=now, hold=False)
         label = str(self.tables.references.folders.name)
         differences = [
             found

@@ -79,7 +79,7 @@ def _as_result(row: Result) -> FolderCleanupResult:
         references_moved=row.references_moved,
         error_code=row.error_code,
         error_message=row.error_message,
-        rollback_id=row.point.id if row.point else None,
+        rollback_id=row.point.uuid if row.point else None,
         details=row.details,
     )
 

@@ -652,7 +652,7 @@ class TestUndo:
         assert "undo/run" not in page
 
     def test_says_that_it_was_undone_before(self, boss, cleaned, using):
-        DatabaseCleanupService(using=using).rollback_cleanup(self.point(cleaned).id)
+        DatabaseCleanupService(using=using).rollback_cleanup(self.point(cleaned).uuid)
         page = text(boss.get(address("undo_record", self.point(cleaned).pk)))
         assert "This was undone before." in page
 
@@ -784,7 +784,7 @@ class TestWhatHappenedToThisFolder:
 
     def test_says_that_it_came_back(self, boss, merged, using):
         service = DatabaseCleanupService(using=using)
-        service.rollback_cleanup(RollbackPoint.objects.get().id)
+        service.rollback_cleanup(RollbackPoint.objects.get().uuid)
         assert "that was undone, and it came back" in text(boss.get(address("folder", q=merged["twin"])))
 
     def test_says_that_it_is_there(self, boss, merged):

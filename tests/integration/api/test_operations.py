@@ -89,7 +89,7 @@ class TestRollback:
 
     def test_keeps_who_and_why(self, caller, point, served):
         caller.post(f"rollback/{point}", {"reason": "wrong loan"})
-        row = RollbackPoint.objects.using(served).get(id=point)
+        row = RollbackPoint.objects.using(served).get(uuid=point)
         assert (row.ended_by, row.ended_reason) == ("root", "wrong loan")
 
     def test_happens_once(self, caller, point):

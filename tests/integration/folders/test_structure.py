@@ -257,7 +257,7 @@ class TestDuplicates:
         result = Result.objects.using(database).get(run=run)
         assert (run.status, run.exclusive, run.total_applications) == ("completed", False, 1)
         assert (result.status, result.folders_removed, result.files_moved) == ("completed", 2, 2)
-        assert result.point.id == made.rollback_id
+        assert result.point.uuid == made.rollback_id
 
     def test_do_not_wait_for_the_active_run(self, database):
         loan = tree(database, "Loan, Loan")

@@ -315,7 +315,7 @@ class TestRollback:
         self.before = dump(scratch_database)
         self.service = DatabaseCleanupService(using=scratch_database)
         self.report = self.service.cleanup_all_duplicate_folders()
-        self.point = RollbackPoint.objects.using(scratch_database).get(application_key=loan.application).id
+        self.point = RollbackPoint.objects.using(scratch_database).get(application_key=loan.application).uuid
         migrate(scratch_database)
         self.after = dump(scratch_database, own=True)
         self.before["django_migrations"] = self.after["django_migrations"]

@@ -460,7 +460,7 @@ class TestRollback:
 
     def test_of_a_point_keeps_the_reason(self, database, cleaned):
         point = RollbackPoint.objects.using(database).get()
-        assert run_command(database, "--rollback", str(point.id), "--no-input", "--reason", "mistake").status == 0
+        assert run_command(database, "--rollback", str(point.uuid), "--no-input", "--reason", "mistake").status == 0
         point.refresh_from_db()
         assert (point.status, point.ended_reason, point.ended_by) == ("rolled_back", "mistake", getpass.getuser())
 
@@ -498,11 +498,11 @@ class TestRollback:
     def test_refuses_conflicts_and_names_them(self, database, loan, cleaned):
         point = RollbackPoint.objects.using(database).get()
         File.objects.using(database).filter(pk=loan["a.txt"]).update(folder=None)
-        done = run_command(database, "--rollback", str(point.id), "--no-input")
+        done = run_command(database, "--rollback", str(point.uuid), "--no-input")
         assert done.status == 3
         assert "--skip-conflicts" in done.err
         assert loan["a.txt"] in done.out
-        skipped = run_command(database, "--rollback", str(point.id), "--no-input", "--skip-conflicts")
+        skipped = run_command(database, "--rollback", str(point.uuid), "--no-input", "--skip-conflicts")
         assert skipped.status == 0
         assert "Everything else is as it was before." in skipped.out
 
@@ -530,7 +530,7 @@ class TestRollback:
 
     def test_of_an_expired_point_is_refused(self, database, cleaned):
         RollbackPoint.objects.using(database).update(status="purged", ended_at=timezone.now())
-        done = run_command(database, "--rollback", str(RollbackPoint.objects.using(database).get().id), "--no-input")
+        done = run_command(database, "--rollback", str(RollbackPoint.objects.using(database).get().uuid), "--no-input")
         assert (done.status, "expired" in done.sentence) == (3, True)
 
 

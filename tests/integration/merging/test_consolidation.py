@@ -938,7 +938,7 @@ class TestTriggersThatFire:
         made = tree(scratch_database, "A, A(letter.txt)")
         service = DatabaseCleanupService(using=scratch_database)
         point = service.consolidate_duplicate_folders(made.application).rollback_id
-        row = SnapshotRow.objects.using(scratch_database).get(point__id=point, kind="moved")
+        row = SnapshotRow.objects.using(scratch_database).get(point__uuid=point, kind="moved")
         (((before, _),),) = json.loads(row.images)
         assert "letter.txt" in " ".join(cell or "" for cell in before)
         assert File.objects.using(scratch_database).values_list("filename", flat=True).get() == "letter.txt!"

@@ -162,7 +162,7 @@ def undo(made: Round, service: DatabaseCleanupService, run, **options) -> None:
     if made.rng.random() < 0.5:
         service.rollback_cleanup(run, **options)
         return
-    points = list(RollbackPoint.objects.using(made.database).values_list("id", flat=True))
+    points = list(RollbackPoint.objects.using(made.database).values_list("uuid", flat=True))
     made.rng.shuffle(points)
     for point in points:
         with suppress(WouldDetach):
@@ -324,7 +324,7 @@ def test_nothing_that_people_did_is_overwritten(database, seed):
     before = dump(database)
     kept = {model: {pk for (pk,) in model.objects.using(database).values_list("pk")} for model in (File, Folder)}
 
-    points = list(RollbackPoint.objects.using(database).values_list("id", flat=True))
+    points = list(RollbackPoint.objects.using(database).values_list("uuid", flat=True))
     for point in points:
         if would_refuse(service, point):
             with pytest.raises((RollbackConflict, WouldDetach)):

@@ -269,7 +269,7 @@ class TestBeforeTheFirstBatch:
         made = tree(scratch_database, "A")
         with once_after(monkeypatch, schema_changes, "read", lambda: run_sql(scratch_database, *COLOR)):
             point = service_of(scratch_database).create_rollback_point(made.application)
-        schema = RollbackPoint.objects.using(scratch_database).get(id=point).schema
+        schema = RollbackPoint.objects.using(scratch_database).get(uuid=point).schema
         assert '"color"' in schema.document
 
 

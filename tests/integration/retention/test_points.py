@@ -82,7 +82,7 @@ class TestPurge:
         verified(database)
         purge(database)
         with pytest.raises(PointExpired):
-            DatabaseCleanupService(using=database).rollback_cleanup(points(database).get().id)
+            DatabaseCleanupService(using=database).rollback_cleanup(points(database).get().uuid)
 
     def test_leaves_the_mapped_tables_alone(self, database):
         cleaned(database)
@@ -108,7 +108,7 @@ class TestPurge:
 
     def test_leaves_rolled_back_points_alone(self, database):
         cleaned(database)
-        DatabaseCleanupService(using=database).rollback_cleanup(points(database).get().id)
+        DatabaseCleanupService(using=database).rollback_cleanup(points(database).get().uuid)
         assert purge(database)["points"] == 0
         assert SnapshotRow.objects.using(database).exists()
 

@@ -344,8 +344,8 @@ class TestRunOfWhichPointsAreGone:
             )
             DatabaseCleanupService(using=database).purge()
         else:
-            undo(database, point.id)
-        return run, made[0].application, point.id
+            undo(database, point.uuid)
+        return run, made[0].application, point.uuid
 
     def test_an_expired_one(self, database):
         run, application, point = self.partly(database, "expired")
@@ -384,7 +384,7 @@ class TestExact:
         settings.CLEANUP_TREE_HOOK = f"{__name__}.no_hook"
         result = undo(database, point)
         assert (result.exact, result.inexact) == (False, ("hook",))
-        assert RollbackPoint.objects.using(database).get(id=point).exact is False
+        assert RollbackPoint.objects.using(database).get(uuid=point).exact is False
 
     def test_not_where_triggers_fired_though_they_are_gone(self, scratch_database, settings):
         settings.CLEANUP_TRIGGERS = "fire"

@@ -235,7 +235,7 @@ class TestRecord:
         made = tree(database, "top:Loan, gone:Loan")
         point = clean(database, made)
         undo(database, point, as_copies=True, reason="wrong customer", started_by="anna")
-        stored = RollbackPoint.objects.using(database).get(id=point)
+        stored = RollbackPoint.objects.using(database).get(uuid=point)
         assert (stored.status, stored.exact, stored.ended_by) == ("rolled_back", False, "anna")
         assert stored.outcome["copies"] == [
             {
@@ -245,13 +245,13 @@ class TestRecord:
                 "parent_id": made["top"],
             }
         ]
-        assert Result.objects.using(database).get(point__id=point).status == "rolled_back"
+        assert Result.objects.using(database).get(point__uuid=point).status == "rolled_back"
 
     def test_has_no_names(self, database):
         made = tree(database, "Loan/{Secret, Secret}")
         point = clean(database, made)
         undo(database, point, as_copies=True)
-        assert "Secret" not in str(RollbackPoint.objects.using(database).get(id=point).outcome)
+        assert "Secret" not in str(RollbackPoint.objects.using(database).get(uuid=point).outcome)
 
     def test_holds_the_application(self, database):
         made = tree(database, "Loan, Loan")

@@ -113,7 +113,7 @@ class TestRowOfTwoApplications:
         put(scratch_database, table, *(raw(scratch_database, made["gone"]) for made in two))
         first, second = (clean(scratch_database, made) for made in two)
         undo(scratch_database, second)
-        assert not RollbackPoint.objects.using(scratch_database).filter(id=second, status="live").exists()
+        assert not RollbackPoint.objects.using(scratch_database).filter(uuid=second, status="live").exists()
         assert undo(scratch_database, first).exact
 
 

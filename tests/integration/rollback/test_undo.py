@@ -142,7 +142,7 @@ class TestUndo:
     def test_records_who_and_why(self, database):
         point = clean(database, tree(database, "A, A"))
         undo(database, point, reason="wrong customer", started_by="anna")
-        stored = RollbackPoint.objects.using(database).get(id=point)
+        stored = RollbackPoint.objects.using(database).get(uuid=point)
         assert (stored.status, stored.ended_by, stored.ended_reason, stored.exact) == (
             "rolled_back",
             "anna",
@@ -153,7 +153,7 @@ class TestUndo:
     def test_marks_the_result(self, database):
         point = clean(database, tree(database, "A, A"))
         undo(database, point)
-        assert Result.objects.using(database).get(point__id=point).status == "rolled_back"
+        assert Result.objects.using(database).get(point__uuid=point).status == "rolled_back"
 
     def test_leaves_others_alone(self, database):
         made, other = tree(database, "A(1), A(1)"), tree(database, "A(1), A(1)")
@@ -442,7 +442,7 @@ class TestConflict:
         point = clean(database, made)
         File.objects.using(database).update(folder=made["aside"])
         undo(database, point, skip_conflicts=True)
-        stored = RollbackPoint.objects.using(database).get(id=point)
+        stored = RollbackPoint.objects.using(database).get(uuid=point)
         assert stored.exact is False
         assert [(c["code"], c["key"]) for c in stored.outcome["conflicts"]] == [("changed", made["x.pdf"])]
 
@@ -494,7 +494,7 @@ class TestOnceAndInOrder:
         lock = Detached.lock
 
         def late(self, keys):
-            point = RollbackPoint.objects.using(database).get(id=first)
+            point = RollbackPoint.objects.using(database).get(uuid=first)
             later = {"application_key": made.application, "kind": "cleanup", "expires_at": point.expires_at}
             RollbackPoint.objects.using(database).create(schema=point.schema, **later)
             return lock(self, keys)
@@ -519,7 +519,7 @@ class TestOnceAndInOrder:
     def test_two_at_once_do_it_once(self, database):
         made = tree(database, "A(1), A(1)")
         point = clean(database, made)
-        stale = RollbackPoint.objects.using(database).get(id=point)
+        stale = RollbackPoint.objects.using(database).get(uuid=point)
         undo(database, point)
         with pytest.raises(exceptions.AlreadyRolledBack):
             DatabaseCleanupService(using=database)._roll_back_point(stale, skip_conflicts=False, reason="", by="")
@@ -707,7 +707,7 @@ class TestPointTakenByHand:
         cleaned = clean(database, made)
         undo(database, point, reason="start again", started_by="anna")
         for one in (point, cleaned):
-            stored = RollbackPoint.objects.using(database).get(id=one)
+            stored = RollbackPoint.objects.using(database).get(uuid=one)
             assert (stored.status, stored.ended_by) == ("rolled_back", "anna")
 
     def test_holds_the_application(self, database):
@@ -889,7 +889,7 @@ class TestChangedSchema:
 
     def test_a_newer_format_is_refused(self, database):
         point = clean(database, tree(database, "A, A"))
-        schema = RollbackPoint.objects.using(database).get(id=point).schema
+        schema = RollbackPoint.objects.using(database).get(uuid=point).schema
         schema.document = schema.document.replace(f'"format": {FORMAT_VERSION}', '"format": 99')
         schema.save(using=database)
         with pytest.raises(exceptions.UnreadableJournal, match="99"):

@@ -30,7 +30,7 @@ class TestRollbackData:
         assert service.rollback_point(point.rollback_id).status == "rolled_back"
 
     def test_has_the_fields_of_the_api(self, database, point):
-        row = RollbackPoint.objects.using(database).get(id=point.rollback_id)
+        row = RollbackPoint.objects.using(database).get(uuid=point.rollback_id)
         sent = PointResource(row).data
         assert list(sent) == [field.name for field in fields(RollbackData)] == list(point.as_json())
         assert sent["rollback_id"] == point.as_json()["rollback_id"]
