@@ -23,7 +23,7 @@ class RollbackPointAdmin(Register):
     list_display_links = ["state"]
     list_filter = ["status", "kind"]
     list_select_related = ["run"]
-    ordering = ["-sequence"]
+    ordering = ["-id"]
     sortable_by = ()
     application_field = "application_key"
     search_help_text = "Application: its name or its id"
@@ -51,7 +51,7 @@ class RollbackPointAdmin(Register):
 
     @admin.display(description="entries")
     def rows(self, point: RollbackPoint) -> str:
-        return list_link(SnapshotRow, "entries of this undo record", point__sequence__exact=point.pk)
+        return list_link(SnapshotRow, "entries of this undo record", point__id__exact=point.pk)
 
     @admin.display(description="written")
     def when(self, point: RollbackPoint) -> str:
@@ -114,4 +114,4 @@ class SnapshotRowAdmin(Register):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""
-        return lookup == "point__sequence__exact" or super().lookup_allowed(lookup, value, request)
+        return lookup == "point__id__exact" or super().lookup_allowed(lookup, value, request)

@@ -35,7 +35,7 @@ class UndoPages(Pages):
         return [
             page(site, "undo/run/<uuid:run_id>/", self.run, "undo_run"),
             page(site, "undo/result/<int:result_id>/", self.result, "undo_result"),
-            page(site, "undo/record/<int:sequence>/", self.record, "undo_record"),
+            page(site, "undo/record/<int:point_id>/", self.record, "undo_record"),
         ]
 
     @access.needs(Permission.ROLL_BACK)
@@ -70,9 +70,9 @@ class UndoPages(Pages):
         return self._record(request, result.point, reverse("admin:cleanup_result_change", args=[result.pk]))
 
     @access.needs(Permission.ROLL_BACK)
-    def record(self, request: HttpRequest, sequence: int) -> HttpResponse:
+    def record(self, request: HttpRequest, point_id: int) -> HttpResponse:
         """Undo what an undo record holds."""
-        point = get_object_or_404(RollbackPoint.objects.using(access.database()), pk=sequence)
+        point = get_object_or_404(RollbackPoint.objects.using(access.database()), pk=point_id)
         return self._record(request, point, reverse("admin:cleanup_rollbackpoint_change", args=[point.pk]))
 
     def _record(self, request: HttpRequest, point: RollbackPoint, back: str) -> HttpResponse:

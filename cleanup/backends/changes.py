@@ -25,7 +25,7 @@ class Pair(NamedTuple):
     """One change of values: the cells before and after, in the order of the target's columns."""
 
     point: int
-    """Sequence of the rollback point that journals it."""
+    """Id of the rollback point that journals it."""
     old: tuple[str, ...]
     new: tuple[Cell, ...]
     rank: int = 0

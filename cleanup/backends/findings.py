@@ -133,7 +133,7 @@ class FindingSql(FolderSql):
             """
             SELECT {column}
               FROM cleanup_removedfolder AS r
-              JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+              JOIN cleanup_rollbackpoint AS p ON p.id = r.point_id
              WHERE r.folder_key = {folder} AND p.status = 'live'
              ORDER BY r.id DESC
              LIMIT 1
@@ -209,7 +209,7 @@ class FindingSql(FolderSql):
         """Test whether a live rollback point removed the folder whose key, as the product spells it, is given."""
         return (
             f"{target} IN (SELECT r.folder_key FROM cleanup_removedfolder AS r"
-            f" JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id WHERE p.status = 'live')"
+            f" JOIN cleanup_rollbackpoint AS p ON p.id = r.point_id WHERE p.status = 'live')"
         )
 
     def _exists(self, reference: Reference, references: References) -> str:
@@ -245,7 +245,7 @@ class FindingSql(FolderSql):
             """
             {target} IN (SELECT {value}
                            FROM cleanup_removedfolder AS r
-                           JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+                           JOIN cleanup_rollbackpoint AS p ON p.id = r.point_id
                           WHERE p.application_key = %(application)s AND p.status = 'live')
             {outside}
             """,

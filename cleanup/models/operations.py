@@ -377,7 +377,7 @@ class SnapshotSchema(models.Model):
 
 
 class RollbackPoint(models.Model):
-    """The header that owns the snapshot rows of one application; ``sequence`` orders the points of an application."""
+    """The header that owns the snapshot rows of one application; ``id`` orders the points of an application."""
 
     class Kind(models.TextChoices):
         CLEANUP = "cleanup", "cleanup"
@@ -388,7 +388,7 @@ class RollbackPoint(models.Model):
         ROLLED_BACK = "rolled_back", "rolled back"
         PURGED = "purged", "purged"
 
-    sequence = models.BigAutoField(primary_key=True)
+    id = models.BigAutoField(primary_key=True)
     uuid = models.UUIDField("id", unique=True, default=uuid.uuid4, editable=False)
     application_key = models.CharField(max_length=KEY_LENGTH)
     kind = models.CharField(max_length=16, choices=Kind)
@@ -412,9 +412,9 @@ class RollbackPoint(models.Model):
     class Meta:
         verbose_name = "undo record"
         verbose_name_plural = "undo records"
-        ordering = ["-sequence"]
+        ordering = ["-id"]
         indexes = [
-            models.Index(fields=["application_key", "-sequence"], name="cleanup_point_application"),
+            models.Index(fields=["application_key", "-id"], name="cleanup_point_application"),
             models.Index(fields=["expires_at"], condition=Q(status="live"), name="cleanup_point_expiry"),
             models.Index(fields=["ended_at"], condition=Q(status="rolled_back"), name="cleanup_point_undone"),
         ]

@@ -46,8 +46,8 @@ _HISTORY = (
     INSERT INTO cleanup_result (run_id, application_key, status, folders, folders_removed, files_moved,
         child_folders_merged, references_moved, details, attempts, isolated, error_code, error_class, error_message,
         point_id, worker, ended_at)
-    SELECT run_id, application_key, CASE WHEN sequence %% 1000 = 1 THEN 'failed' ELSE 'completed' END, 10, 10, 40, 9,
-        49, '{}', 1, false, CASE WHEN sequence %% 1000 = 1 THEN 'collision' ELSE '' END, '', '', sequence, '', now()
+    SELECT run_id, application_key, CASE WHEN id %% 1000 = 1 THEN 'failed' ELSE 'completed' END, 10, 10, 40, 9,
+        49, '{}', 1, false, CASE WHEN id %% 1000 = 1 THEN 'collision' ELSE '' END, '', '', id, '', now()
       FROM cleanup_rollbackpoint ON CONFLICT DO NOTHING
     """,
     """
@@ -80,7 +80,7 @@ PAGES = (
     "rollbackpoint_changelist",
     "rollbackpoint_changelist?status__exact=rolled_back",
     "snapshotrow_changelist",
-    "snapshotrow_changelist?point__sequence__exact=5",
+    "snapshotrow_changelist?point__id__exact=5",
     "finding_changelist",
     "consistencycheck_changelist",
     "preview",

@@ -60,5 +60,5 @@ class TestReader:
         reader = journal.Reader(
             schema=point.schema, backend=backends.database(using=database), rollback_id=uuid.uuid4()
         )
-        moved, removed = reader.before(points=[point.sequence], label="folders", column="parent_id")
+        moved, removed = reader.before(points=[point.id], label="folders", column="parent_id")
         assert (moved, removed) == ({"one": "old", "two": "old"}, [])

@@ -32,8 +32,8 @@ def write(version: int, using: str) -> None:
     Tag.objects.using(using).create(label="both").folders.set([made["stays"], made["gone"]])
     Tag.objects.using(using).create(label="one").folders.set([made["gone"]])
     before = tables(using)
-    point_id = DatabaseCleanupService(using=using).consolidate_duplicate_folders(made.application).rollback_id
-    point = RollbackPoint.objects.using(using).get(uuid=point_id)
+    rollback_id = DatabaseCleanupService(using=using).consolidate_duplicate_folders(made.application).rollback_id
+    point = RollbackPoint.objects.using(using).get(uuid=rollback_id)
     text = {
         "application": made.application,
         "before": before,

@@ -113,7 +113,7 @@ class RollbackOfAPoint(Merging):
     def prepare(self) -> None:
         super().prepare()
         self.clean()
-        self.point = RollbackPoint.objects.using(self.using).earliest("sequence")
+        self.point = RollbackPoint.objects.using(self.using).earliest("id")
 
     def carry_on(self) -> None:
         self.point.refresh_from_db(using=self.using)
@@ -173,8 +173,8 @@ class Purge(Deed):
     def assert_whole(self) -> None:
         assert dump(self.using) == self.mapped
         live = RollbackPoint.objects.using(self.using).filter(status=RollbackPoint.Status.LIVE)
-        sequences = set(live.values_list("pk", flat=True))
-        assert self._rows() == {point: rows for point, rows in self.rows.items() if point in sequences}
+        point_ids = set(live.values_list("pk", flat=True))
+        assert self._rows() == {point: rows for point, rows in self.rows.items() if point in point_ids}
 
     def carry_on(self) -> None:
         self.service.purge()

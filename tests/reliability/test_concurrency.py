@@ -77,7 +77,7 @@ class Staff:
 
     def roll_back(self) -> None:
         live = RollbackPoint.objects.using(self.database).filter(status=RollbackPoint.Status.LIVE)
-        points = list(live.order_by("-sequence").values_list("uuid", "application_key")[:20])
+        points = list(live.order_by("-id").values_list("uuid", "application_key")[:20])
         if not points:
             return
         point, application = self.rng.choice(points)

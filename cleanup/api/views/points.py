@@ -21,7 +21,7 @@ from cleanup.permissions import CLEANING, Permission
 from cleanup.services.operations import requests
 from cleanup.services.results import RollbackResult
 
-POINT_ID = path_id("rollback_id", "A rollback point.")
+ROLLBACK_ID = path_id("rollback_id", "A rollback point.")
 
 
 class PointEndpoint(Endpoint):
@@ -52,7 +52,7 @@ class Points(Listing):
     asks = {"GET": (Permission.VIEW,), "POST": CLEANING}
     filters = PointsQuery
     row = PointResource
-    orders = {"-created_at": ("-sequence",), "created_at": ("sequence",)}
+    orders = {"-created_at": ("-id",), "created_at": ("id",)}
 
     @described("List rollback points", {200: page_of(PointResource, "RollbackPoint")}, query=PointsQuery)
     def get(self, request: Request) -> Response:
@@ -87,7 +87,7 @@ class OnePoint(PointEndpoint):
 
     asks = {"GET": (Permission.VIEW,)}
 
-    @described("Get a rollback point", {200: PointResource}, parameters=[POINT_ID], codes=["not_found"])
+    @described("Get a rollback point", {200: PointResource}, parameters=[ROLLBACK_ID], codes=["not_found"])
     def get(self, request: Request, rollback_id: str) -> Response:
         """Tell what it is of, until when it is kept, and what came of it."""
         return Response(PointResource(self.find(rollback_id)).data)
@@ -105,7 +105,7 @@ class RowsOfPoint(Listing, PointEndpoint):
         "List a point's snapshot rows",
         {200: page_of(SnapshotRowResource, "SnapshotRow")},
         query=Page,
-        parameters=[POINT_ID],
+        parameters=[ROLLBACK_ID],
         codes=["not_found"],
     )
     def get(self, request: Request, rollback_id: str) -> Response:
@@ -127,7 +127,7 @@ class PreviewPoint(PointEndpoint):
         "Preview a rollback",
         {200: output_serializers.serializer_of(RollbackResult)},
         body=input_serializers.RollbackPreviewBody,
-        parameters=[POINT_ID],
+        parameters=[ROLLBACK_ID],
         codes=["not_found", "too_large_to_preview", *UNDOING],
         limited=True,
         keyed=Keyed.NOT,
@@ -153,7 +153,7 @@ class RollbackPointNow(PointEndpoint):
         {200: output_serializers.StartedRollback, 202: output_serializers.StartedRollback},
         query=input_serializers.RollbackQuery,
         body=input_serializers.RollbackBody,
-        parameters=[POINT_ID],
+        parameters=[ROLLBACK_ID],
         codes=[*UNDOING, "not_found", "no_cluster"],
         limited=True,
         keyed=Keyed.BY_VERB,

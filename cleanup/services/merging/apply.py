@@ -8,12 +8,12 @@ Applications and then folders are locked in key order; plans are made on the loc
 it is proved that nothing points at them, by a count where the database itself would not refuse.
 """
 
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from cleanup import conf, journal
 from cleanup.backends.bulk_insert import insert_each
@@ -38,8 +38,8 @@ NOWHERE = object()
 class Point(NamedTuple):
     """A rollback point as written."""
 
-    id: uuid.UUID
-    sequence: int
+    uuid: UUID
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class _Merge:
     """A batch as it is carried out; what is by place is by the decision's place."""
 
     going_ahead: Mapping[int, MergeDecision]
-    sequences: Mapping[int, int]
+    point_ids: Mapping[int, int]
     """Of the decisions' points."""
     batch: Batch
     nested: Sequence[tuple[int, str, str]]
-    """Sequence of the point, folder and parent of root folders that are put under another."""
+    """Id of the point, folder and parent of root folders that are put under another."""
 
     @property
     def applications(self) -> list[str]:
@@ -91,21 +91,21 @@ class Merger:
         database errors, upon which the caller's transaction must be undone.
         """
         points = self._write_points(decisions, schema=schema, run=run, created_by=created_by, now=now)
-        sequences = {place: point.sequence for place, point in points.items()}
+        point_ids = {place: point.id for place, point in points.items()}
         merge = _Merge(
             going_ahead={place: decisions[place] for place in sorted(points)},
-            sequences=sequences,
-            batch=self.targets.batch(decisions, sequences),
-            nested=[(sequences[place], folder, parent) for place, folder, parent in self.targets.nested(decisions)],
+            point_ids=point_ids,
+            batch=self.targets.batch(decisions, point_ids),
+            nested=[(point_ids[place], folder, parent) for place, folder, parent in self.targets.nested(decisions)],
         )
         slot.change()
         moved = self._carry_out(merge, slot) if points else {}
         results = [
             result_of(
                 decision,
-                moved.get(sequences.get(place, 0), Counter()),
+                moved.get(point_ids.get(place, 0), Counter()),
                 targets=self.targets,
-                rollback_id=points[place].id if place in points else None,
+                rollback_id=points[place].uuid if place in points else None,
             )
             for place, decision in enumerate(decisions)
         ]
@@ -125,12 +125,12 @@ class Merger:
         if not places:
             return {}
         key = RollbackPoint._meta.get_field("uuid")
-        ids = {application: key.get_default() for application in places}
-        spelled = (str(key.get_db_prep_save(value, self.backend.connection)) for value in ids.values())
+        uuids = {application: key.get_default() for application in places}
+        spelled = (str(key.get_db_prep_save(value, self.backend.connection)) for value in uuids.values())
         written = insert_each(
             RollbackPoint,
             self.backend.reading.listed(
-                list(zip(ids, spelled, strict=True)), [("application_key", "text"), ("uuid", "uuid")]
+                list(zip(uuids, spelled, strict=True)), [("application_key", "text"), ("uuid", "uuid")]
             ),
             ("application_key", "uuid"),
             {
@@ -142,13 +142,13 @@ class Merger:
                 "expires_at": now + timedelta(days=conf.rollback_days()),
             },
             using=self.targets.using,
-            returning=("application_key", "sequence"),
+            returning=("application_key", "id"),
         )
-        return {places[application]: Point(ids[application], sequence) for application, sequence in written}
+        return {places[application]: Point(uuids[application], point_id) for application, point_id in written}
 
     def _carry_out(self, merge: _Merge, slot: PipelineSlot) -> dict[int, Counter[str]]:
-        """Merge, and return the rows that were moved, by sequence of the point and table."""
-        moved: dict[int, Counter[str]] = {sequence: Counter() for sequence in merge.sequences.values()}
+        """Merge, and return the rows that were moved, by id of the point and table."""
+        moved: dict[int, Counter[str]] = {point_id: Counter() for point_id in merge.point_ids.values()}
         if merge.batch.removed:
             for counted in self.targets.count_repeated(merge.batch):
                 moved[counted.point][str(counted.table)] -= counted.rows
@@ -183,7 +183,7 @@ class Merger:
     def _replace_cells(self, step: journal.Step, merge: _Merge) -> None:
         for name, column in step.replaced:
             rows = [
-                one.row._replace(point=merge.sequences[place])
+                one.row._replace(point=merge.point_ids[place])
                 for place, decision in merge.going_ahead.items()
                 for one in decision.renumbered
                 if (one.table, one.column) == (name, column)
@@ -195,7 +195,7 @@ class Merger:
     def _remove_yielding(self, step: journal.Step, merge: _Merge) -> None:
         for name in (name for name, number in self._leaving.items() if number == step.number):
             rows = [
-                (merge.sequences[place], row.key)
+                (merge.point_ids[place], row.key)
                 for place, decision in merge.going_ahead.items()
                 for row in decision.giving_way
                 if row.table == name

@@ -22,7 +22,7 @@ class Batch:
     """The removed folders of decisions, column by column, and what the statements are told of them."""
 
     points: list[int] = field(default_factory=list)
-    """The sequence of the rollback point, or while nothing is journaled a number of the caller's, to count by."""
+    """The id of the rollback point, or while nothing is journaled a number of the caller's, to count by."""
     removed: list[str] = field(default_factory=list)
     survivors: list[str] = field(default_factory=list)
     ranks: list[int] = field(default_factory=list)
@@ -65,12 +65,12 @@ class Targets:
             sorted({c for r in references.references for c in r.folder_columns if c != self.key_column})
         )
 
-    def batch(self, decisions: Sequence[MergeDecision], sequences: Mapping[int, int] | None = None) -> Batch:
-        """Return what goes ahead; without the points' sequences, rows are counted by the decision's place."""
+    def batch(self, decisions: Sequence[MergeDecision], point_ids: Mapping[int, int] | None = None) -> Batch:
+        """Return what goes ahead; without the points' ids, rows are counted by the decision's place."""
         batch = Batch()
         for place, decision in enumerate(decisions):
             if decision.goes_ahead:
-                batch.add(place if sequences is None else sequences[place], decision)
+                batch.add(place if point_ids is None else point_ids[place], decision)
         batch.olds, batch.news = self.key_cells(batch.removed), self.key_cells(batch.survivors)
         return batch
 

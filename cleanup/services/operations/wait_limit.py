@@ -52,7 +52,7 @@ def is_large_undo(*, using: str, rollback_id: UUID) -> bool:
     undone = Q(uuid=rollback_id) | Q(run=rollback_id)
     taken = points.filter(uuid=rollback_id, kind=RollbackPoint.Kind.MANUAL).first()
     if taken is not None:
-        undone |= Q(application_key=taken.application_key, sequence__gt=taken.sequence)
+        undone |= Q(application_key=taken.application_key, id__gt=taken.id)
     live = points.filter(undone, status=RollbackPoint.Status.LIVE)
     limit = conf.large_application()
     return RemovedFolder.objects.using(using).filter(point__in=live)[: limit + 1].count() > limit

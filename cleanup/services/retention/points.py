@@ -79,7 +79,7 @@ _UNVERIFIED = Q(verified_at=None) & ~Exists(
     RollbackPoint.objects.filter(
         application_key=OuterRef("application_key"),
         status=RollbackPoint.Status.LIVE,
-        sequence__gt=OuterRef("sequence"),
+        id__gt=OuterRef("id"),
     )
 )
 
@@ -109,7 +109,7 @@ def _answer(points: "QuerySet[RollbackPoint]", rows: dict[str, Any], *, preview:
 
 
 def _pages(points: "QuerySet[RollbackPoint]", *, size: int) -> Iterator[list[int]]:
-    """Yield the points' sequences, oldest first: a point is newest of its application only when older ones are gone."""
+    """Yield the points' ids, oldest first: a point is newest of its application only when older ones are gone."""
     after = 0
     while page := list(points.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:size]):
         yield page

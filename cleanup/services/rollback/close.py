@@ -34,9 +34,9 @@ def close(
         point.outcome = outcome.as_json()
     points = [outcome.point for outcome in outcomes]
     _store(points, tables.backend)
-    Result.objects.using(using).filter(
-        point__in=[point.sequence for point in points], run__kind=Run.Kind.CLEANUP
-    ).update(status=Result.Status.ROLLED_BACK)
+    Result.objects.using(using).filter(point__in=[point.id for point in points], run__kind=Run.Kind.CLEANUP).update(
+        status=Result.Status.ROLLED_BACK
+    )
     send_after_commit(
         merge_undone, _undone(points, using=using), sender=tables.mapped.folder, using=using, within=unpinned
     )
@@ -56,11 +56,11 @@ def _store(points: Sequence[RollbackPoint], backend: Database) -> None:
     connection = backend.connection
     backend.update_many(
         RollbackPoint._meta.db_table,
-        "sequence",
+        "id",
         [(str(fields[name].column), str(fields[name].db_type(connection))) for name in names],
         [
             [
-                point.sequence,
+                point.id,
                 *(json.dumps(value) if isinstance(value := getattr(point, name), dict) else value for name in names),
             ]
             for point in points
@@ -71,9 +71,9 @@ def _store(points: Sequence[RollbackPoint], backend: Database) -> None:
 
 def _undone(points: Sequence[RollbackPoint], *, using: str) -> Iterator[Event]:
     removed: defaultdict[int, dict[str, str]] = defaultdict(dict)
-    rows = RemovedFolder.objects.using(using).filter(point__in=[point.sequence for point in points])
-    for sequence, folder, survivor in rows.values_list("point_id", "folder_key", "survivor_key"):
-        removed[sequence][folder] = survivor
+    rows = RemovedFolder.objects.using(using).filter(point__in=[point.id for point in points])
+    for point_id, folder, survivor in rows.values_list("point_id", "folder_key", "survivor_key"):
+        removed[point_id][folder] = survivor
     for point in points:
         if point.kind == RollbackPoint.Kind.CLEANUP:  # one taken by hand has removed nothing
-            yield Event(point.application_key, point.uuid, removed[point.sequence])
+            yield Event(point.application_key, point.uuid, removed[point.id])

@@ -55,7 +55,7 @@ class Copying:
 
     def of(self, point: RollbackPoint) -> Sequence[Copy]:
         """Return the copies of a point."""
-        return self.by_point.get(point.sequence, ())
+        return self.by_point.get(point.id, ())
 
 
 class Copies:
@@ -78,14 +78,14 @@ class Copies:
         copies: dict[int, list[Copy]] = {}
         folders = self.backend.reading.read_folders(tables, [point.application_key for point in points], lock=False)
         for point in points:
-            moved, removed = reader.before(points=[point.sequence], label=label, column=tables.folder_parent)
+            moved, removed = reader.before(points=[point.id], label=label, column=tables.folder_parent)
             forest = self._forest(folders.get(point.application_key, ()), moved)
             places = list(forest.places(self._returning(removed), self._survivors(forest, point)))
             cells |= {self._cell(folder.key): self._cells(place) for folder, place in places}
             staying = forest.staying()
             if staying is not None:
-                nested.add(point.sequence)
-            copies[point.sequence] = list(self._copies(point, places, staying or {}))
+                nested.add(point.id)
+            copies[point.id] = list(self._copies(point, places, staying or {}))
         return Copying(Instead((tables.folder_parent, tables.folder_name), cells), frozenset(nested), copies)
 
     def _forest(self, present: Sequence[FolderRow], moved: Mapping[Cell, Cell]) -> "Forest":
@@ -129,7 +129,7 @@ class Copies:
         """Return what removed folders had been merged into, where that decides between several root folders."""
         if len(forest.roots) < 2:
             return ()
-        removed = RemovedFolder.objects.using(self.using).filter(point=point.sequence)
+        removed = RemovedFolder.objects.using(self.using).filter(point=point.id)
         return set(removed.values_list("survivor_key", flat=True))
 
     def _key(self, cell: Cell) -> str:

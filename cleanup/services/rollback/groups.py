@@ -36,14 +36,14 @@ class Group:
     """Points whose cleanup fired triggers of the host."""
 
     @property
-    def sequences(self) -> list[int]:
-        """Return the points' sequences."""
-        return [point.sequence for point in self.points]
+    def point_ids(self) -> list[int]:
+        """Return the points' ids."""
+        return [point.id for point in self.points]
 
     @property
     def applications(self) -> dict[int, str]:
-        """Return the points' applications, by sequence."""
-        return {point.sequence: point.application_key for point in self.points}
+        """Return the points' applications, by id."""
+        return {point.id: point.application_key for point in self.points}
 
     @property
     def rows(self) -> int:
@@ -78,14 +78,14 @@ class Groups:
     def _read(self, points: Sequence[RollbackPoint]) -> Group:
         reader = self.tables.reader(points)
         written: dict[tuple[int, str], dict[int, int]] = {}
-        rows = self._snapshot_rows.filter(point__in=[point.sequence for point in points])
+        rows = self._snapshot_rows.filter(point__in=[point.id for point in points])
         counts = rows.values_list("kind", "step", "table", "point_id").annotate(Sum("row_count"), Count("images"))
         with_triggers = set()
-        for kind, step, table, sequence, count, images in counts:
+        for kind, step, table, point_id, count, images in counts:
             if kind == SnapshotRow.Kind.MOVED and images:  # which are kept where triggers fire
-                with_triggers.add(sequence)
+                with_triggers.add(point_id)
             if kind == reader.schema.kind(step):
-                written.setdefault((step, table), {})[sequence] = count
+                written.setdefault((step, table), {})[point_id] = count
         self._refuse_altered(reader.schema, written)
         return Group(points, reader, written, with_triggers)
 
@@ -96,7 +96,7 @@ class Groups:
         for key, kind, step, table in written.values_list("point__schema", "kind", "step", "table").distinct():
             tables[key].add((kind, step, table))
         for key, rows in tables.items():
-            first = points.filter(schema=key).select_related("schema").order_by("sequence")[:1]
+            first = points.filter(schema=key).select_related("schema").order_by("id")[:1]
             schema = self.tables.reader(list(first)).schema
             self._refuse_altered(schema, [(step, table) for kind, step, table in rows if kind == schema.kind(step)])
 
@@ -115,9 +115,9 @@ class Groups:
         for group in groups:
             if group.reader.wrote_nested(group.written, label):
                 applications = group.applications
-                for sequence, (cell,) in group.reader.nested(points=applications, label=label):
+                for point_id, (cell,) in group.reader.nested(points=applications, label=label):
                     key = self.tables.mapped.folder_key.text(self.tables.backend.cells.cell_text(cell))
-                    owners[key] = applications[sequence]
+                    owners[key] = applications[point_id]
         return owners
 
     # Undoing.
@@ -144,7 +144,7 @@ class Groups:
                 done.conflicts,
                 reader=group.reader,
                 labels={label for _, label in group.written},
-                undone=[outcome.point.sequence for outcome in outcomes],
+                undone=[outcome.point.id for outcome in outcomes],
             )
             outcomes += self._outcomes(group, copying, done)
         return outcomes
@@ -153,7 +153,7 @@ class Groups:
         reverter = Reverter(
             group.reader,
             self.tables,
-            points=group.sequences,
+            points=group.point_ids,
             written=group.written,
             instead=copying.instead,
             nested=copying.nested,
@@ -171,17 +171,17 @@ class Groups:
         return [
             PointOutcome(
                 point=point,
-                folders_restored=returned[point.sequence][folders],
-                files_restored=moved[point.sequence][files],
+                folders_restored=returned[point.id][folders],
+                files_restored=moved[point.id][files],
                 references_restored=(
-                    moved[point.sequence].total()
-                    - moved[point.sequence][files]
-                    + returned[point.sequence].total()
-                    - returned[point.sequence][folders]
+                    moved[point.id].total()
+                    - moved[point.id][files]
+                    + returned[point.id].total()
+                    - returned[point.id][folders]
                 ),
-                conflicts=tuple(conflicts.get(point.sequence, ())),
+                conflicts=tuple(conflicts.get(point.id, ())),
                 copies=tuple(copy for copy in copying.of(point) if copy.folder_id not in missing),
-                unproven=self._unproven(fired=point.sequence in group.with_triggers),
+                unproven=self._unproven(fired=point.id in group.with_triggers),
             )
             for point in group.points
         ]
@@ -199,7 +199,7 @@ class Groups:
             kept = {(conflict.point, conflict.key) for conflict in conflicts if conflict.table == table.name}
             left = Counter(point for point, _ in kept)
             for counted in self.tables.backend.undoing.count_journaled(
-                table, label, schema.key(label), points=group.sequences
+                table, label, schema.key(label), points=group.point_ids
             ):
                 rows = moved[counted.point]
                 rows[table.name] = min(rows[table.name], max(0, counted.rows - left[counted.point]))

@@ -68,7 +68,7 @@ class GuardsInForce:
 
     def _forbidden(self, point: RollbackPoint) -> Iterator[Guard]:
         reader = journal.Reader(schema=point.schema, backend=self.backend, rollback_id=point.uuid)
-        moved, removed = reader.before(points=[point.sequence], label=self.folders, column=self.tables.folder_parent)
+        moved, removed = reader.before(points=[point.id], label=self.folders, column=self.tables.folder_parent)
         if not moved and not removed:
             return
         names = [image[self.tables.folder_name] for image in removed]

@@ -72,7 +72,7 @@ class LaterChanges:
         later = self._later(rows, reader, undone)
         if not later:
             return
-        counts = Counter(sequence for sequence, _ in later.values())
+        counts = Counter(point_id for point_id, _ in later.values())
         points = RollbackPoint.objects.using(self.using).in_bulk(counts)
         first, table = max(later.values())
         raise SharedRows(

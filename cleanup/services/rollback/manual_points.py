@@ -32,7 +32,7 @@ def take_point(
     for structure in _structure_tables(references, tables):
         backend.merging.take_structure(
             structure,
-            point=point.sequence,
+            point=point.id,
             application=application_id,
             key=tables.application_key,
             step=journal.STRUCTURE_STEP,
@@ -67,7 +67,7 @@ def differences(point: RollbackPoint, tables: CurrentTables) -> list[Conflict]:
                 schema.as_journaled(structure.table),
                 schema.columns(label),
                 schema.key(label),
-                points=[point.sequence],
+                points=[point.id],
                 step=None,
             ),
             application=point.application_key,

@@ -29,7 +29,7 @@ def left_behind(*, using: str, source: Run, by: Run | None = None) -> LeftBehind
         application_key=OuterRef("application_key"),
         kind=RollbackPoint.Kind.CLEANUP,
         status=RollbackPoint.Status.LIVE,
-        sequence__gt=OuterRef("sequence"),
+        id__gt=OuterRef("id"),
     )
     expired = Q(status=RollbackPoint.Status.PURGED)
     differs = ~expired & (~Q(exact=True) | Q(Exists(cleaned_again)))
@@ -38,13 +38,8 @@ def left_behind(*, using: str, source: Run, by: Run | None = None) -> LeftBehind
         expired=Count("application_key", filter=expired, distinct=True),
         changed=Count("application_key", filter=differs, distinct=True),
     )
-    limit = conf.list_limit()
-    listed = tuple(
-        NotRestored(application, rollback_id, _code(status))
-        for application, rollback_id, status in points.order_by("sequence").values_list(
-            "application_key", "uuid", "status"
-        )[:limit]
-    )
+    rows = points.order_by("id").values_list("application_key", "uuid", "status")[: conf.list_limit()]
+    listed = tuple(NotRestored(application, rollback_id, _code(status)) for application, rollback_id, status in rows)
     return LeftBehind(listed, totals["all"] - len(listed), totals["expired"], totals["changed"])
 
 

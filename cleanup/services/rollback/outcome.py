@@ -59,7 +59,7 @@ class PointOutcome:
 def conflicts_by_point(
     rows: Iterable[RowConflict], applications: Mapping[int, str], tables: CurrentTables
 ) -> dict[int, list[Conflict]]:
-    """Return the conflicts by the sequence of their point, of which the application is given."""
+    """Return the conflicts by the id of their point, of which the application is given."""
     conflicts: dict[int, list[Conflict]] = {}
     for row in rows:
         conflicts.setdefault(row.point, []).append(conflict_of(row, applications[row.point], tables))

@@ -19,10 +19,10 @@ class Points:
         self.using = using
         self._schemas: dict[str, SnapshotSchema] = {}
 
-    def lock(self, sequences: Sequence[int]) -> list[RollbackPoint]:
+    def lock(self, point_ids: Sequence[int]) -> list[RollbackPoint]:
         """Lock points and return them in key order of their applications."""
-        points = RollbackPoint.objects.using(self.using).select_for_update().filter(pk__in=sequences)
-        return self._with_schemas(points.order_by("application_key", "-sequence"))
+        points = RollbackPoint.objects.using(self.using).select_for_update().filter(pk__in=point_ids)
+        return self._with_schemas(points.order_by("application_key", "-id"))
 
     def _with_schemas(self, points: Iterable[RollbackPoint]) -> list[RollbackPoint]:
         """Give the points their snapshot schemas, of which there are few, each read once."""
@@ -48,12 +48,12 @@ class Points:
                 application_key__in=list(newest),
                 status=RollbackPoint.Status.LIVE,
                 kind=RollbackPoint.Kind.CLEANUP,
-                sequence__gt=min(newest.values(), default=0),
+                id__gt=min(newest.values(), default=0),
             )
-            .order_by("-sequence")
+            .order_by("-id")
         )
         for other in later:
-            if other.sequence > newest[other.application_key]:
+            if other.id > newest[other.application_key]:
                 raise Superseded(application_id=other.application_key, later_id=other.uuid)
 
     def later_cleanups(self, point: RollbackPoint) -> list[RollbackPoint]:
@@ -65,14 +65,14 @@ class Points:
                 application_key=point.application_key,
                 status=RollbackPoint.Status.LIVE,
                 kind=RollbackPoint.Kind.CLEANUP,
-                sequence__gt=point.sequence,
+                id__gt=point.id,
             )
-            .order_by("-sequence")
+            .order_by("-id")
         )
 
 
 def _newest(points: Sequence[RollbackPoint]) -> dict[str, int]:
     newest: dict[str, int] = {}
     for point in points:
-        newest[point.application_key] = max(newest.get(point.application_key, 0), point.sequence)
+        newest[point.application_key] = max(newest.get(point.application_key, 0), point.id)
     return newest

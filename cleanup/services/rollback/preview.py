@@ -59,9 +59,9 @@ def _look_at(point: RollbackPoint, undo: Undo, *, target: Target, as_copies: boo
             attempt = partial(_undo_for_a_moment, undo, points, as_copies=as_copies)
             return retry_lock_conflicts(attempt, using=undo.tables.using)
         except SharedRows as error:
-            known = [one.sequence for one in points]
-            others = target.points.select_related("schema").filter(sequence__in=error.later)
-            found = list(others.exclude(sequence__in=known))
+            known = [one.id for one in points]
+            others = target.points.select_related("schema").filter(id__in=error.later)
+            found = list(others.exclude(id__in=known))
             if not found:
                 raise
             points += found

@@ -42,10 +42,10 @@ class Target:
 
     def in_pages(self) -> Iterator[RollbackPoint]:
         """Yield the points with their snapshot schemas, in the order of writing."""
-        ordered, after = self.points.select_related("schema").order_by("sequence"), 0
-        while page := list(ordered.filter(sequence__gt=after)[:PAGE]):
+        ordered, after = self.points.select_related("schema").order_by("id"), 0
+        while page := list(ordered.filter(id__gt=after)[:PAGE]):
             yield from page
-            after = page[-1].sequence
+            after = page[-1].id
 
 
 def find(*, using: str, rollback_id: Any) -> Target:
@@ -121,7 +121,7 @@ def roll_back(
 
     def attempt(undo: Undo) -> list[PointOutcome]:
         with forbidden_as_conflict(undo), batch(undo.tables.backend, session_name="cleanup rollback"):
-            points = undo.lock([point.sequence])
+            points = undo.lock([point.id])
             outcomes = undo.undo(points, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now, by=rolled_back_by)
             undo.close(outcomes, reason=storable(reason), by=stored_name(rolled_back_by), now=now)
         return outcomes

@@ -43,9 +43,9 @@ class Undo:
         self._detached = Detached(backend=backend, tables=mapped)
         self._misplaced = Misplaced(backend=backend, tables=mapped, loose_files=references.loose_files)
 
-    def lock(self, sequences: Sequence[int]) -> list[RollbackPoint]:
+    def lock(self, point_ids: Sequence[int]) -> list[RollbackPoint]:
         """Lock points and return them in key order of their applications."""
-        return self.points.lock(sequences)
+        return self.points.lock(point_ids)
 
     def refuse_unreadable(self, points: QuerySet[RollbackPoint]) -> None:
         """Raise UnreadableJournal where the tables are no longer as one of the points needs them to be."""
@@ -89,7 +89,7 @@ class Undo:
             outcomes = self._restore_all_or_piecemeal(points[0], restore, as_copies=as_copies)
         self._detached.refuse(hanging)
         self._misplaced.refuse(
-            {point.sequence: point.application_key for point in points}, nested=self._groups.nested(groups)
+            {point.id: point.application_key for point in points}, nested=self._groups.nested(groups)
         )
         return outcomes
 

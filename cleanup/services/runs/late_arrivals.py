@@ -136,7 +136,7 @@ class LateArrivals:
         ends = self._ends({row.survivor_key for row in candidates})
         there = self._existing({row.folder_key for row in candidates} | set(ends.values()))
         return [
-            (row.point.sequence, row.folder_key, ends[row.survivor_key])
+            (row.point.id, row.folder_key, ends[row.survivor_key])
             for row in candidates
             if row.folder_key not in there and ends[row.survivor_key] in there
         ]

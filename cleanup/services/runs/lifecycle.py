@@ -111,7 +111,7 @@ def create_rollback(
             _count_worklist(run, using=using)
             return run
         points = RollbackPoint.objects.using(using).filter(run=source, status=RollbackPoint.Status.LIVE)
-        listed = points.values("application_key", point_id=F("sequence")).query.get_compiler(using).as_sql()
+        listed = points.values("application_key", point_id=F("id")).query.get_compiler(using).as_sql()
         insert_each(Result, compiled(*listed), ("application_key", "point_id"), {"run": run.pk}, using=using)
         _count_worklist(run, using=using)
     return run

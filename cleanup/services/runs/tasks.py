@@ -34,7 +34,7 @@ class Claimed:
     pk: int
     application_key: str
     point_id: int | None = None
-    """Sequence of the point to roll back."""
+    """Id of the point to roll back."""
     attempts: int = 1
     """The present one counted."""
     lease_token: UUID | None = None
@@ -125,7 +125,7 @@ class CleanupTask:
             slot=slot,
         )
         merged = (
-            Event(decision.application, points[decision.application].id, decision.plan.removed)
+            Event(decision.application, points[decision.application].uuid, decision.plan.removed)
             for decision in decisions
             if decision.application in points
         )
@@ -136,8 +136,8 @@ class CleanupTask:
             using=self.targets.using,
             within=unpinned,
         )
-        sequences = {application: point.sequence for application, point in points.items()}
-        return [Outcome.of_merge(result, point=sequences.get(result.application_id)) for result in results]
+        point_ids = {application: point.id for application, point in points.items()}
+        return [Outcome.of_merge(result, point=point_ids.get(result.application_id)) for result in results]
 
     def _refuse_stale(self, decisions: Sequence[MergeDecision]) -> None:
         """Compare the plans, made on locked rows, with those that a person has confirmed."""
@@ -167,13 +167,13 @@ class RollbackTask:
             points, skip_conflicts=skip, as_copies=as_copies, now=now, slot=slot, latest_first=joined
         )
         self.undo.close(outcomes, reason=self.run.reason, by=self.run.started_by, now=now)
-        by_point = {outcome.point.sequence: outcome for outcome in outcomes}
+        by_point = {outcome.point.id: outcome for outcome in outcomes}
         return [self._outcome(by_point[row.point_id]) for row in rows if row.point_id is not None]
 
     def _outcome(self, outcome: PointOutcome) -> Outcome:
         return Outcome(
             status=Result.Status.COMPLETED,
-            point=outcome.point.sequence,
+            point=outcome.point.id,
             references_moved=outcome.references_restored,
             files_moved=outcome.files_restored,
             details=json.dumps(outcome.as_json()),

@@ -87,7 +87,7 @@ class Workbench:
         point = RollbackPoint.objects.using(self.alias).create(
             application_key="a", kind="cleanup", schema=schema, created_at=now, expires_at=now
         )
-        return point.sequence
+        return point.id
 
     def target(self, name: str, columns: str | Sequence[str], *pairs: Pair, **options) -> Target:
         table = self.table(name)
@@ -1539,8 +1539,8 @@ class TestOwnTables:
         points = [bench.point() for _ in range(3)]
         columns = [("reason", "text"), ("exact", "bool"), ("created_by", "varchar(255)")]
         rows = [[points[0], "one", True, "me"], [points[2], "three %s", None, ""]]
-        bench.backend.update_many("cleanup_rollbackpoint", "sequence", columns, rows, now="ended_at")
-        found = RollbackPoint.objects.using(bench.alias).order_by("sequence")
+        bench.backend.update_many("cleanup_rollbackpoint", "id", columns, rows, now="ended_at")
+        found = RollbackPoint.objects.using(bench.alias).order_by("id")
         assert list(found.values_list("reason", "exact", "created_by")) == [
             ("one", True, "me"),
             ("", None, ""),

@@ -63,7 +63,7 @@ class TestPurge:
         cleaned(database)
         cleaned(database)
         verified(database)
-        first, last = points(database).order_by("sequence")
+        first, last = points(database).order_by("id")
         rows = SnapshotRow.objects.using(database)
         expected = {
             "preview": False,
@@ -153,7 +153,7 @@ class TestUnverifiedPoints:
         DatabaseCleanupService(using=database).consolidate_duplicate_folders(made.application)
         answer = purge(database)
         assert (answer["points"], answer["kept_unverified"]) == (1, 1)
-        assert [point.status for point in points(database).order_by("sequence")] == ["purged", "live"]
+        assert [point.status for point in points(database).order_by("id")] == ["purged", "live"]
 
     def test_stay_when_the_purge_is_repeated(self, database):
         made = cleaned(database)
@@ -223,7 +223,7 @@ class TestSmallTransactions:
         for _ in range(3):
             cleaned(database)
         verified(database)
-        first = points(database).order_by("sequence").first()
+        first = points(database).order_by("id").first()
         retention._purge_together(points(database), [first.pk], using=database, now=LATER)
         assert purge(database, now=LATER + timedelta(seconds=1))["points"] == 2
 
@@ -232,12 +232,12 @@ class TestSmallTransactions:
         cleaned(database)
         cleaned(database)
         verified(database)
-        first = points(database).order_by("sequence").first()
+        first = points(database).order_by("id").first()
         other = connections[database].copy()
         try:
             other.set_autocommit(False)
             with other.cursor() as cursor:
-                cursor.execute("SELECT FROM cleanup_rollbackpoint WHERE sequence = %s FOR UPDATE", [first.pk])
+                cursor.execute("SELECT FROM cleanup_rollbackpoint WHERE id = %s FOR UPDATE", [first.pk])
             assert purge(database)["points"] == 1
         finally:
             other.rollback()

@@ -152,7 +152,7 @@ class TestWorklist:
             some.application(roots=roots)
         some.write(database)
         service_of(database).cleanup_all_duplicate_folders(max_applications=3, batch_size=1)
-        points = RollbackPoint.objects.using(database).order_by("sequence").values_list("application_key", flat=True)
+        points = RollbackPoint.objects.using(database).order_by("id").values_list("application_key", flat=True)
         assert list(points) == sorted(points)
 
     @pytest.mark.parametrize("wrong", [{"max_applications": 0}, {"batch_size": -1}])

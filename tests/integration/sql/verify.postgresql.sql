@@ -86,7 +86,7 @@ WITH RECURSIVE candidates AS MATERIALIZED (
            CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
              SELECT r.survivor_key
                FROM cleanup_removedfolder AS r
-               JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+               JOIN cleanup_rollbackpoint AS p ON p.id = r.point_id
               WHERE r.folder_key = l.target::text AND p.status = 'live'
               ORDER BY r.id DESC
               LIMIT 1
@@ -94,7 +94,7 @@ WITH RECURSIVE candidates AS MATERIALIZED (
            CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
              SELECT p.application_key
                FROM cleanup_removedfolder AS r
-               JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+               JOIN cleanup_rollbackpoint AS p ON p.id = r.point_id
               WHERE r.folder_key = l.target::text AND p.status = 'live'
               ORDER BY r.id DESC
               LIMIT 1
@@ -172,7 +172,7 @@ WITH RECURSIVE candidates AS MATERIALIZED (
            CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
              SELECT r.survivor_key
                FROM cleanup_removedfolder AS r
-               JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+               JOIN cleanup_rollbackpoint AS p ON p.id = r.point_id
               WHERE r.folder_key = l.target::text AND p.status = 'live'
               ORDER BY r.id DESC
               LIMIT 1
@@ -180,7 +180,7 @@ WITH RECURSIVE candidates AS MATERIALIZED (
            CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
              SELECT p.application_key
                FROM cleanup_removedfolder AS r
-               JOIN cleanup_rollbackpoint AS p ON p.sequence = r.point_id
+               JOIN cleanup_rollbackpoint AS p ON p.id = r.point_id
               WHERE r.folder_key = l.target::text AND p.status = 'live'
               ORDER BY r.id DESC
               LIMIT 1
