@@ -16,12 +16,6 @@ from cleanup.backends.folders import FolderSql, Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.references import Reference, References
 
-#: What Python calls white space, in the order of code points.
-BLANKS = (
-    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000"
-)
-
 #: Rows that are orphans twice over are counted once by this; it is no finding.
 ORPHAN_TWICE = "orphan_twice"
 
@@ -35,10 +29,6 @@ class FindingSql(FolderSql):
 
     def is_blank(self, expression: str, *, unicode: bool) -> Query:
         """Test whether a text is empty or nothing but white space."""
-        raise NotImplementedError
-
-    def without_blanks(self, expression: str) -> str:
-        """Cut white space from both ends of a text, without parameters."""
         raise NotImplementedError
 
     def row_text(self, columns: Sequence[Column]) -> str:

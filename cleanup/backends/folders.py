@@ -52,6 +52,12 @@ class Cleanable:
     """Begin with those that the folder service has met and left."""
 
 
+#: What Python calls white space, in the order of code points.
+BLANKS = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+
 #: What the text is to be read as by which files name their folders; empty where that column is of the key's own type.
 Looseness = Literal["", "uuid", "integer", "padded"]
 
@@ -130,6 +136,10 @@ class FolderSql:
 
     def value(self, key: KeyColumn, expression: str) -> str:
         """Turn a key in the product's spelling into what the key column holds."""
+        raise NotImplementedError
+
+    def trimmed(self, expression: str) -> str:
+        """Cut white space from both ends of a text, without parameters."""
         raise NotImplementedError
 
     def among(self, key: KeyColumn, expression: str, keys: Sequence[str]) -> Query:

@@ -142,10 +142,6 @@ class GuardSql(FolderSql):
         """Select the folders whose names no index can hold, where there is such a limit."""
         return None
 
-    def trimmed(self, expression: str) -> str:
-        """Cut white space from both ends of a text."""
-        raise NotImplementedError
-
     # What makes a guard.
 
     def unique_index(self, guard: Guard) -> tuple[str, str]:

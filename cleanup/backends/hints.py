@@ -71,7 +71,7 @@ class Hints:
         self.shape = ShapeSql(sql)
         slots = {
             "folder_of_file": sql.folder_of_file(f"f.{sql.file_folder}"),
-            "bare_name": sql.without_blanks(f"f.{sql.name}"),
+            "bare_name": sql.trimmed(f"f.{sql.name}"),
             "give_applications": self.shape.give_applications(),
         }
         self.by_code = {code: pasteable(sql.block(text, **slots)) for code, text in _LISTINGS.items()}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cleanup.backends import findings, keys
 from cleanup.backends.catalogue import Column
-from cleanup.backends.findings import BLANKS
+from cleanup.backends.folders import BLANKS
 from cleanup.backends.postgresql.folders import FolderSql
 from cleanup.backends.query import Query, block, quote
 
@@ -22,7 +22,7 @@ class FindingSql(FolderSql, findings.FindingSql):
         blanks = BLANKS if unicode else "".join(filter(str.isascii, BLANKS))
         return Query(f"btrim({expression}::text, %(blanks)s) = ''", {"blanks": blanks})
 
-    def without_blanks(self, expression: str) -> str:
+    def trimmed(self, expression: str) -> str:
         blanks = "".join(f"\\u{ord(blank):04X}" for blank in BLANKS)
         return f"btrim({expression}, E'{blanks}')"
 

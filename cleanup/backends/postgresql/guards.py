@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cleanup.backends import guards
 from cleanup.backends.catalogue import TableName
-from cleanup.backends.findings import BLANKS
+from cleanup.backends.folders import BLANKS
 from cleanup.backends.guards import LONGEST_NAME_BYTES, IndexFound, Standing
 from cleanup.backends.postgresql.catalogue import Catalogue
 from cleanup.backends.postgresql.folders import FolderSql

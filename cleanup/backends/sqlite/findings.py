@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from cleanup.backends import findings
 from cleanup.backends.catalogue import Column
-from cleanup.backends.findings import BLANKS
+from cleanup.backends.folders import BLANKS
 from cleanup.backends.keys import digits_in_text, hyphenated
 from cleanup.backends.query import Query, quote
 from cleanup.backends.sqlite.folders import FolderSql
@@ -25,9 +25,6 @@ class FindingSql(FolderSql, findings.FindingSql):
 
     def is_blank(self, expression: str, *, unicode: bool) -> Query:
         return Query(f"trim({expression}, %(blanks)s) = ''", {"blanks": BLANKS})
-
-    def without_blanks(self, expression: str) -> str:
-        return f"trim({expression}, char({', '.join(str(ord(blank)) for blank in BLANKS)}))"
 
     def fold(self, expression: str, *, unicode: bool, collation: str) -> Query:
         return Query(f"cleanup_looks({expression})")

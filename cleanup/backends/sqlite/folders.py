@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from django.db.models import IntegerField
 
 from cleanup.backends import folders
+from cleanup.backends.folders import BLANKS
 from cleanup.backends.keys import digits_in_text, hyphenated
 from cleanup.backends.query import Query
 from cleanup.folder_tables import KeyColumn
@@ -25,6 +26,9 @@ class FolderSql(folders.FolderSql):
         if isinstance(key.field, IntegerField):
             return f"CAST({expression} AS integer)"
         return expression
+
+    def trimmed(self, expression: str) -> str:
+        return f"trim({expression}, char({', '.join(str(ord(blank)) for blank in BLANKS)}))"
 
     def among(self, key: KeyColumn, expression: str, keys: Sequence[str]) -> Query:
         value = self.value(key, "k.value")

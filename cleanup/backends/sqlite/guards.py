@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from cleanup.backends import guards
 from cleanup.backends.catalogue import TableName, quoted
-from cleanup.backends.findings import BLANKS
 from cleanup.backends.guards import IndexFound, Standing
 from cleanup.backends.predicates import predicate_of
 from cleanup.backends.query import quote
@@ -32,9 +31,6 @@ class GuardSql(FolderSql, guards.GuardSql):
     def relation(self, table: TableName) -> str:
         # Within CREATE TRIGGER and after ON, a table has no schema.
         return quote(table.name)
-
-    def trimmed(self, expression: str) -> str:
-        return f"trim({expression}, char({', '.join(str(ord(blank)) for blank in BLANKS)}))"
 
     def indexed_name(self) -> str:
         return f"{self.name} COLLATE BINARY"
