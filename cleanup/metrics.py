@@ -14,9 +14,9 @@ from prometheus_client.registry import Collector
 
 from cleanup.backends.pinning import pinning
 from cleanup.models import Alert, ConsistencyCheck, Run, Verification
-from cleanup.services import DatabaseCleanupService
 from cleanup.services.integrity.findings import CODES
-from cleanup.services.results import JSON
+from cleanup.services.monitoring.status import status as status_of
+from cleanup.services.results import ActiveRun, Statistics, StatusReport
 
 
 def registry(*, using: str) -> CollectorRegistry:
@@ -43,41 +43,41 @@ class DatabaseCollector(Collector):
         yield from metrics
 
     def _collected(self) -> Iterator[Metric]:
-        status = DatabaseCleanupService(using=self.using).status()
-        yield from self._statistics(status["statistics"])
-        yield from self._service(status)
-        yield from self._active_run(status["active_run"])
+        found = status_of(using=self.using)
+        yield from self._statistics(found.statistics)
+        yield from self._service(found)
+        yield from self._active_run(found.active_run)
         yield from self._runs()
         yield from self._checks()
         yield self._alerts()
 
-    def _statistics(self, statistics: JSON) -> Iterator[Metric]:
-        runs = max(1, statistics["total_runs"])
+    def _statistics(self, statistics: Statistics) -> Iterator[Metric]:
+        runs = max(1, statistics.total_runs)
         for name, about in (
             ("applications_cleaned", "Applications from which a cleanup removed folders."),
             ("folders_removed", "Folders removed by cleanups."),
             ("files_moved", "Files moved by cleanups."),
         ):
-            yield _gauge(name, about, statistics[name])
-        yield _gauge("success_ratio", "Completed cleanup runs, of all.", statistics["successful_runs"] / runs)
+            yield _gauge(name, about, getattr(statistics, name))
+        yield _gauge("success_ratio", "Completed cleanup runs, of all.", statistics.successful_runs / runs)
 
-    def _service(self, status: JSON) -> Iterator[Metric]:
-        yield _gauge("running", "1 while schedules are on and a cluster shows signs of life.", status["running"])
-        yield _gauge("frozen", "1 while all cleaning is frozen.", status["frozen"])
-        yield _gauge("heartbeat_timestamp_seconds", "A cluster's last sign of life.", _seconds(status["heartbeat_at"]))
+    def _service(self, status: StatusReport) -> Iterator[Metric]:
+        yield _gauge("running", "1 while schedules are on and a cluster shows signs of life.", status.running)
+        yield _gauge("frozen", "1 while all cleaning is frozen.", status.frozen)
+        yield _gauge("heartbeat_timestamp_seconds", "A cluster's last sign of life.", _seconds(status.heartbeat_at))
         overdue = _family("schedule_overdue", "1 for a schedule that should have been done a while ago.", "schedule")
         last = _family("schedule_last_run_timestamp_seconds", "When a schedule was last done.", "schedule")
-        for name, schedule in status["schedules"].items():
-            overdue.add_metric([name], float(schedule["overdue"]))
-            last.add_metric([name], _seconds(schedule["last_run"]))
+        for name, schedule in status.schedules.items():
+            overdue.add_metric([name], float(schedule.overdue))
+            last.add_metric([name], _seconds(schedule.last_run))
         yield overdue
         yield last
 
-    def _active_run(self, run: JSON | None) -> Iterator[Metric]:
+    def _active_run(self, run: ActiveRun | None) -> Iterator[Metric]:
         yield _gauge("run_active", "1 while a cleanup run is active.", run is not None)
         progress = _family("run_progress_applications", "Applications of the active run, by what became of them.", "of")
         for name in ("total", "done", "successful", "failed", "held", "skipped"):
-            progress.add_metric([name], float(run[f"{name}_applications"]) if run else 0.0)
+            progress.add_metric([name], float(getattr(run, f"{name}_applications", 0)))
         yield progress
         waiting = Run.objects.using(self.using).active().exclude(waiting_for="")
         yield _gauge("run_waiting", "Active runs that wait for the database to be less busy.", waiting.count())
@@ -134,8 +134,6 @@ def _gauge(name: str, about: str, value: float | None) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"cleanup_{name}", about, value=float(value or 0))
 
 
-def _seconds(moment: datetime | str | None) -> float:
+def _seconds(moment: datetime | None) -> float:
     """Return seconds since 1970; 0: never."""
-    if moment is None:
-        return 0.0
-    return (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).timestamp()
+    return 0.0 if moment is None else moment.timestamp()

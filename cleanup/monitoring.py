@@ -19,7 +19,7 @@ from cleanup.extras import METRICS
 from cleanup.permissions import Permission
 from cleanup.services.concurrency.deadline import NoAnswer, within
 from cleanup.services.monitoring.health import health
-from cleanup.services.results import JSON
+from cleanup.services.results import HealthVerdict
 
 #: Seconds that the database has to say how it is, and who asks.
 PATIENCE = 1.2
@@ -71,13 +71,14 @@ class Health(Endpoint):
         try:
             found, may_view = within(PATIENCE, lambda: self._look(request, using=using))
         except NoAnswer:
-            found, may_view = {"ok": False}, False
-        answer = {"status": "ok" if found.pop("ok") else "not ok", **(found if may_view else {})}
+            found, may_view = HealthVerdict(ok=False, database=""), False
+        told = found.as_json() if may_view else {}
+        answer = {"status": "ok" if found.ok else "not ok"} | {name: told[name] for name in told if name != "ok"}
         return JsonResponse(answer, status=200 if answer["status"] == "ok" else 503)
 
-    def _look(self, request: Request, *, using: str) -> tuple[JSON, bool]:
+    def _look(self, request: Request, *, using: str) -> tuple[HealthVerdict, bool]:
         found = health(using=using)
-        return found, found["database"] == "ok" and _may_view(request)
+        return found, found.database == "ok" and _may_view(request)
 
 
 def _may_view(request: Request) -> bool:

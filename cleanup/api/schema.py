@@ -77,7 +77,7 @@ class FieldProblem(serializers.Serializer[Any]):
     detail = serializers.CharField()
 
 
-class Problem(serializers.Serializer[Any]):
+class ProblemDetails(serializers.Serializer[Any]):
     """An error, as RFC 9457 has it; ``code`` is for programs, ``detail`` for people."""
 
     type = serializers.CharField()
@@ -122,7 +122,7 @@ def problems(codes: Iterable[str]) -> dict[Any, OpenApiResponse]:
         by_status.setdefault(int(_status_and_detail(code)[0]), []).append(code)
     return {
         (status, ProblemRenderer.media_type): OpenApiResponse(
-            Problem,
+            ProblemDetails,
             description=", ".join(found),
             examples=[
                 OpenApiExample(code, example_of(code), media_type=ProblemRenderer.media_type, status_codes=[status])

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +13,20 @@ from cleanup.models import Result
 from cleanup.phrases import as_time, with_reason
 from cleanup.services import CleanupReport, RollbackResult
 from cleanup.services.merging.collision_policies import setting_of as collision_setting
-from cleanup.services.results import JSON, Conflict, Copy, FolderCleanupResult, NotRestored
+from cleanup.services.results import (
+    ActiveRun,
+    CheckReport,
+    Conflict,
+    Copy,
+    FolderCleanupResult,
+    HandedOver,
+    LastCheck,
+    NotRestored,
+    PreflightReport,
+    PurgeReport,
+    StatusReport,
+    VerificationReport,
+)
 from cleanup.text_safety import safe
 
 BAD, GOOD, WARN = "bold red", "green", "yellow"
@@ -189,96 +203,96 @@ def show_conflicts(to: Console, conflicts: Sequence[Conflict]) -> None:
     rows.show(to)
 
 
-def show_check(to: Console, check: JSON) -> None:
+def show_check(to: Console, check: CheckReport) -> None:
     """Show the consistency check."""
-    found = check["duplicate_applications_found"]
+    found = check.duplicate_applications_found
     if found:
         rows = Rows("Application", "#Root folders", "#Duplicates")
-        for entry in check["duplicate_applications"]:
-            rows.add(entry["application_id"], entry["root_folders"], entry["duplicates"])
+        for entry in check.duplicate_applications:
+            rows.add(entry.application_id, entry.root_folders, entry.duplicates)
         rows.show(to)
-        _left_out(to, check["duplicate_applications_left_out"])
+        _left_out(to, check.duplicate_applications_left_out)
     verb = "has" if found == 1 else "have"
     say(to, f"{counted(found, 'application')} {verb} duplicate folders.", style=WARN if found else GOOD)
-    if check["alert_threshold_exceeded"]:
+    if check.alert_threshold_exceeded:
         say(to, "That is more than CLEANUP_ALERT_THRESHOLD.", style=WARN)
-    verification = check["integrity_verification"]
-    said = "passed" if verification["verification_passed"] else "found errors"
-    say(to, f"The latest verification, on {as_time(verification['verified_at'])}, {said}.")
-    if check["needs_cleanup"]:
+    verification = check.integrity_verification
+    said = "passed" if verification.verification_passed else "found errors"
+    say(to, f"The latest verification, on {_time(verification.verified_at)}, {said}.")
+    if check.needs_cleanup:
         say(to, "See what would be done with: manage.py database_cleanup --dry-run")
 
 
-def show_verification(to: Console, verification: JSON) -> None:
+def show_verification(to: Console, verification: VerificationReport) -> None:
     """Show the findings, each code with its hint."""
-    findings = verification["findings"]
+    findings = verification.findings
     if findings:
         rows = Rows("Finding", "Severity", "Table", "Object", "Application", "Detail")
         for found in findings:
-            detail = ", ".join(f"{name}={_value(value)}" for name, value in found["detail"].items())
-            cells = (found["code"], found["severity"], found["table"], found["object_key"])
-            style = BAD if found["severity"] == "error" else ""
-            rows.add(*cells, found["application_id"] or "", detail, style=style)
+            detail = ", ".join(f"{name}={_value(value)}" for name, value in found.detail.items())
+            cells = (found.code, found.severity, found.table, found.object_key)
+            style = BAD if found.severity == "error" else ""
+            rows.add(*cells, found.application_id or "", detail, style=style)
         rows.show(to)
-        _left_out(to, verification["findings_left_out"])
-        for code, hint in {found["code"]: found["hint"] for found in reversed(findings) if found["hint"]}.items():
+        _left_out(to, verification.findings_left_out)
+        for code, hint in {found.code: found.hint for found in reversed(findings) if found.hint}.items():
             say(to, f"{code}: {safe(hint)}")
         to.print()
-    for code, number in verification.get("counts", {}).items():
+    for code, number in verification.counts.items():
         say(to, f"{number:,} x {code}")
-    if verification["verification_passed"]:
+    if verification.verification_passed:
         say(to, "The verification passed: no errors.", style=GOOD)
     else:
-        applications = len(verification["inconsistent_applications"])
-        applications += verification.get("inconsistent_applications_left_out", 0)
+        applications = len(verification.inconsistent_applications)
+        applications += verification.inconsistent_applications_left_out
         say(to, f"The verification found errors in {counted(applications, 'application')}.", style=BAD)
 
 
-def show_status(to: Console, status: JSON) -> None:
+def show_status(to: Console, status: StatusReport) -> None:
     """Show whether something is going on, and what has been done so far."""
-    if status["frozen"]:
-        say(to, with_reason("Cleaning is frozen", status["frozen_reason"]), style=WARN)
+    if status.frozen:
+        say(to, with_reason("Cleaning is frozen", status.frozen_reason), style=WARN)
     else:
         say(to, "Cleaning is not frozen.")
-    run = status["active_run"]
+    run = status.active_run
     if run is None:
         say(to, "No cleanup run is active.")
     else:
         show_run(to, run)
-    _show_last_check(to, status["last_check"], at_work=run is not None and run["status"] != "paused")
-    for entry in status["handed_over"]:
+    _show_last_check(to, status.last_check, at_work=run is not None and run.status != "paused")
+    for entry in status.handed_over:
         _show_handed_over(to, entry)
     show_service(to, status)
-    statistics = status["statistics"]
-    last = statistics["last_run_time"]
-    _show_mapping(to, {**statistics, "last_run_time": last and as_time(last)}, title="Statistics")
+    statistics = status.statistics
+    last = statistics.last_run_time
+    _show_mapping(to, {**statistics.as_json(), "last_run_time": last and as_time(last)}, title="Statistics")
 
 
-def _show_handed_over(to: Console, entry: JSON) -> None:
+def _show_handed_over(to: Console, entry: HandedOver) -> None:
     """Show what has become of a check or verification."""
-    subject = f"{entry['kind'].capitalize()} {entry['id']}"
-    if entry["status"] == "pending":
-        say(to, f"{subject} was handed to the clusters on {as_time(entry['started_at'])} and has not finished.")
-    elif entry["status"] == "failed":
-        failed = f"{subject}, on {as_time(entry['ended_at'])}, has no answer"
-        say(to, with_reason(failed, entry["error"]), style=BAD)
+    subject = f"{entry.kind.capitalize()} {entry.id}"
+    if entry.status == "pending":
+        say(to, f"{subject} was handed to the clusters on {as_time(entry.started_at)} and has not finished.")
+    elif entry.status == "failed":
+        failed = f"{subject}, on {_time(entry.ended_at)}, has no answer"
+        say(to, with_reason(failed, entry.error), style=BAD)
     else:
-        found = {"check": "applications that need a cleanup", "verification": "errors"}[entry["kind"]]
-        verdict = found if entry["found_something"] else "nothing wrong"
-        say(to, f"{subject}, on {as_time(entry['ended_at'])}, found {verdict}.")
+        found = {"check": "applications that need a cleanup", "verification": "errors"}[entry.kind]
+        verdict = found if entry.found_something else "nothing wrong"
+        say(to, f"{subject}, on {_time(entry.ended_at)}, found {verdict}.")
 
 
-def _show_last_check(to: Console, check: JSON | None, *, at_work: bool) -> None:
+def _show_last_check(to: Console, check: LastCheck | None, *, at_work: bool) -> None:
     """Show what is known of duplicates, and whether it can still be true."""
     if check is None:
         say(to, "Nothing has been checked yet.", style=WARN)
         return
-    number = check["duplicate_applications"]
+    number = check.duplicate_applications
     found = f"{counted(number, 'application')} had duplicates" if number else "No duplicates"
-    said = f"{found} at the last check, {_ago(check['age_seconds'])}"
-    if check["changed_since"] or at_work:
+    said = f"{found} at the last check, {_ago(check.age_seconds)}"
+    if check.changed_since or at_work:
         say(to, f"{said}; folders have changed since.", style=WARN)
-    elif not check["current"]:
+    elif not check.current:
         say(to, f"{said}; that is too old to rely on.", style=WARN)
     else:
         say(to, f"{said}.", style=BAD if number else GOOD)
@@ -291,85 +305,82 @@ def _ago(seconds: int) -> str:
     return f"{counted(seconds, 'second')} ago"
 
 
-def show_service(to: Console, status: JSON) -> None:
+def show_service(to: Console, status: StatusReport) -> None:
     """Show whether the schedules are on, whether a cluster is there to do the work, and when they are due."""
-    if copied := status["restored_copy"]:
-        say(to, copied["message"], style=BAD)
-        say(to, f"Adopt it with: {copied['command']}")
-    elif status["running"]:
+    if copied := status.restored_copy:
+        say(to, copied.message, style=BAD)
+        say(to, f"Adopt it with: {copied.command}")
+    elif status.running:
         say(to, "The automated service is running.", style=GOOD)
-    elif status["started"]:
-        seen = status["heartbeat_at"]
+    elif status.started:
+        seen = status.heartbeat_at
         dead = f"is running: the last heartbeat was at {as_time(seen)}" if seen else "has reported yet"
         say(to, f"The automated service is started, but no cluster {dead}.", style=BAD)
         say(to, "Start one with: manage.py qcluster")
     else:
         say(to, "The automated service is stopped.")
     rows = Rows("Schedule", "On", "How often", "Last run", "Next run", "#Limit", title="Schedules")
-    for name, schedule in status["schedules"].items():
-        last, due = (_time(schedule[moment]) for moment in ("last_run", "next_run"))
-        limit = schedule["max_applications_per_run"] or "-"
-        cells = (_spoken(name), _value(schedule["enabled"]), schedule["schedule_type"], last)
-        late = schedule["overdue"]
+    for name, schedule in status.schedules.items():
+        last, due = (_time(moment) for moment in (schedule.last_run, schedule.next_run))
+        limit = schedule.max_applications_per_run or "-"
+        cells = (_spoken(name), _value(schedule.enabled), schedule.schedule_type, last)
+        late = schedule.overdue
         rows.add(*cells, f"{due} (overdue)" if late else due, limit, style=BAD if late else "")
     rows.show(to)
 
 
-def _time(moment: str | None) -> str:
+def _time(moment: datetime | None) -> str:
     return as_time(moment) if moment else "-"
 
 
-def show_run(to: Console, run: JSON) -> None:
+def show_run(to: Console, run: ActiveRun) -> None:
     """Show the state of a run."""
     done = (
-        f"{run['done_applications']:,} of {counted(run['total_applications'], 'application')} done"
-        f" ({run['successful_applications']:,} successful, {run['failed_applications']:,} failed,"
-        f" {run['held_applications']:,} on hold, {run['skipped_applications']:,} left alone)."
+        f"{run.done_applications:,} of {counted(run.total_applications, 'application')} done"
+        f" ({run.successful_applications:,} successful, {run.failed_applications:,} failed,"
+        f" {run.held_applications:,} on hold, {run.skipped_applications:,} left alone)."
     )
-    state = with_reason(f"Run {run['run_id']} is {run['status']}", run.get("status_reason", ""))
+    state = with_reason(f"Run {run.run_id} is {run.status}", run.status_reason)
     say(to, f"{state} {done}")
-    if run.get("silent_seconds"):
-        say(to, f"No sign of life for {run['silent_seconds']:,} seconds. The worker may be down.", style=BAD)
-    if run.get("waiting_for"):
-        say(to, with_reason("It is waiting for the database", run["waiting_for"]), style=WARN)
-    if run["status"] in ("pending", "paused", "stopped") or not run.get("worked", True):
-        resume = f"manage.py database_cleanup --resume {run['run_id']}"
+    if run.silent_seconds:
+        say(to, f"No sign of life for {run.silent_seconds:,} seconds. The worker may be down.", style=BAD)
+    if run.waiting_for:
+        say(to, with_reason("It is waiting for the database", run.waiting_for), style=WARN)
+    if run.status in ("pending", "paused", "stopped") or not run.worked:
+        resume = f"manage.py database_cleanup --resume {run.run_id}"
         say(to, f"No worker is processing it. Resume it with: {resume}")
 
 
-def show_purge(to: Console, purge: JSON) -> None:
+def show_purge(to: Console, purge: PurgeReport) -> None:
     """Show which rollback points have expired."""
-    verb = "would be purged" if purge["preview"] else "purged"
-    points, applications = purge["points"], purge["applications"]
+    verb = "would be purged" if purge.preview else "purged"
+    points, applications = purge.points, purge.applications
     say(
         to,
         f"{counted(points, 'expired rollback point')} of {counted(applications, 'application')} {verb}, with "
-        f"{counted(purge['snapshot_rows'], 'snapshot row')}.",
+        f"{counted(purge.snapshot_rows, 'snapshot row')}.",
     )
-    gone = [
-        counted(number, name[:-1].replace("_", " ")) for name, number in purge["history"].items() if name != "before"
-    ]
-    say(to, f"History that ended before {purge['history']['before'][:10]}: {', '.join(gone)} {verb}.")
-    if purge["preview"] and points:
+    if purge.history is not None:
+        gone = [counted(number, name[:-1].replace("_", " ")) for name, number in purge.history.rows.items()]
+        say(to, f"History that ended before {purge.history.before:%Y-%m-%d}: {', '.join(gone)} {verb}.")
+    if purge.preview and points:
         say(to, "What they would undo could then no longer be undone.")
-    if purge.get("kept_unverified"):
-        kept = counted(purge["kept_unverified"], "expired point")
+    if purge.kept_unverified:
+        kept = counted(purge.kept_unverified, "expired point")
         say(to, f"{kept} kept: the newest of an application, and no verification has passed since.")
 
 
-def show_preflight(to: Console, preflight: JSON) -> None:
+def show_preflight(to: Console, preflight: PreflightReport) -> None:
     """Show the answer, the reasons, and then everything that was looked at."""
-    for name, value in preflight.items():
+    for name, value in preflight.as_json().items():
         if name not in ("ok", "problems", "warnings") and value not in (None, [], {}):
             _show_section(to, name, value)
-    for name, style in (("warnings", WARN), ("problems", BAD)):
-        entries = preflight.get(name) or []
-        if entries:
-            say(to, name.capitalize(), style="bold")
-        for entry in entries:
-            told = f"{entry['code']}: {entry['message']}" if isinstance(entry, Mapping) else entry
-            say(to, f"  {safe(told)}", style=style)
-    if preflight["ok"]:
+    for title, problems, style in (("Warnings", preflight.warnings, WARN), ("Problems", preflight.problems, BAD)):
+        if problems:
+            say(to, title, style="bold")
+        for problem in problems:
+            say(to, f"  {safe(f'{problem.code}: {problem.message}')}", style=style)
+    if preflight.ok:
         say(to, "Yes: a cleanup can run.", style=GOOD)
     else:
         say(to, "No: a cleanup would stop before it starts. Solve the problems above first.", style=BAD)

@@ -25,7 +25,6 @@ from cleanup.services.rollback import roll_back as one_point
 from cleanup.services.runs import dry_run as dry_runs
 from cleanup.services.runs import reports
 from cleanup.services.runs.lifecycle import Actor, Options
-from cleanup.text_safety import stored_name
 
 
 @checked_arguments()
@@ -45,11 +44,11 @@ class CleanupReads:
 
     def status(self) -> JSON:
         """Return the status JSON."""
-        return status.status(using=self.using)
+        return status.status(using=self.using).as_json()
 
     def preflight(self) -> JSON:
         """Say yes or no before anything is risked: ``ok``, ``problems``, ``identity``, ``estimate`` and details."""
-        return preflight_service.preflight(using=self.using)
+        return preflight_service.preflight(using=self.using).as_json()
 
     def resolve_folder(self, folder_id: Any) -> str | None:
         """Return the folder that a removed folder's id leads to now, following later merges; None if unknown.
@@ -98,11 +97,11 @@ class DatabaseCleanupService(CleanupReads):
 
         Rollback points that were written before a verification that passes count as verified.
         """
-        return checks.verify(using=self.using, application_id=application_id, started_by=stored_name(started_by))
+        return checks.verify(using=self.using, application_id=application_id, started_by=started_by).as_json()
 
     def check(self) -> JSON:
         """Return the consistency check's JSON: duplicates, the latest verification, whether cleanup is needed."""
-        return checks.check(using=self.using)
+        return checks.check(using=self.using).as_json()
 
     # Making.
 
@@ -238,14 +237,14 @@ class DatabaseCleanupService(CleanupReads):
 
         Raises UnknownObject, InvalidKey and NotPausable.
         """
-        return control.pause(using=self.using, run_id=run_id, reason=reason, paused_by=by)
+        return control.pause(using=self.using, run_id=run_id, reason=reason, paused_by=by).as_json()
 
     def cancel(self, run_id: Any = None, *, reason: str = "", by: str = "") -> JSON:
         """End the active cleanup run, or the named run, for good; what it has done stays done.
 
         Raises UnknownObject, InvalidKey and NotPausable.
         """
-        return control.cancel(using=self.using, run_id=run_id, reason=reason, cancelled_by=by)
+        return control.cancel(using=self.using, run_id=run_id, reason=reason, cancelled_by=by).as_json()
 
     # In the background.
 
@@ -352,7 +351,7 @@ class DatabaseCleanupService(CleanupReads):
 
     def purge(self, *, preview: bool = False) -> JSON:
         """Remove the snapshot rows of expired points, and old history, in small transactions; a preview only counts."""
-        return purge.purge(using=self.using, preview=preview)
+        return purge.purge(using=self.using, preview=preview).as_json()
 
     def hold(self, application_id: Any, *, reason: str = "", created_by: str = "") -> None:
         """Leave this application alone from now on. Raises UnknownObject and InvalidKey."""

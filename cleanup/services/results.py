@@ -9,16 +9,21 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum, StrEnum
 from types import FunctionType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from cleanup.models import RollbackPoint
+from cleanup.references import Problem
 
 JSON = dict[str, Any]
 
 #: Keys as text; what they look like in the API's schema depends on your models.
 ApplicationId = Annotated[str, "application"]
 FolderId = Annotated[str, "folder"]
+
+#: What the current role may not look at.
+Unknown = Literal["unknown"]
+UNKNOWN: Unknown = "unknown"
 
 #: Metadata of a field that is left out of the JSON where it is None.
 OPTIONAL = {"optional": True}
@@ -390,3 +395,461 @@ class Preview(Document):
             before=self.before[:limit],
             after=self.after[:limit],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FindingReport(Document):
+    """One thing that a verification has to say."""
+
+    code: str
+    severity: str
+    """``error`` or ``warning``."""
+    table: str
+    object_key: str
+    application_id: str | None
+    detail: Mapping[str, Any]
+    hint: str
+    """A command, or the SELECT that lists all."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationReport(Document):
+    """An integrity verification."""
+
+    verification_id: int | None
+    """Null for one application."""
+    verification_passed: bool
+    duplicate_parent_folders: int
+    """Applications with several root folders."""
+    duplicate_child_folders: int
+    """Same-named folders beyond the first of each group."""
+    orphaned_files: int
+    orphaned_folders: int
+    inconsistent_applications: tuple[str, ...]
+    inconsistent_applications_left_out: int
+    findings: tuple[FindingReport, ...]
+    findings_left_out: int
+    counts: Mapping[str, int]
+    """Findings by code."""
+    verified_at: datetime | None = field(default=None, metadata=OPTIONAL)
+    """Of the whole database."""
+
+    @classmethod
+    def stored(cls, summary: JSON, *, verified_at: datetime | None) -> "VerificationReport":
+        """Return the report of a verification that was stored as JSON."""
+        stored = {
+            "findings": tuple(FindingReport(**finding) for finding in summary["findings"]),
+            "inconsistent_applications": tuple(summary["inconsistent_applications"]),
+        }
+        return cls(**{**summary, **stored, "verified_at": verified_at})
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateApplication(Document):
+    """An application with duplicates."""
+
+    application_id: ApplicationId
+    root_folders: int
+    """Live root folders."""
+    duplicates: int
+    """Folders beyond the first of each group."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedApplication(DuplicateApplication):
+    """An application with duplicates, as a check lists it."""
+
+    waiting_for_decision: bool
+    """On hold, refused or too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport(Document):
+    """A consistency check."""
+
+    check_time: datetime
+    duplicate_applications_found: int
+    duplicate_applications: tuple[CheckedApplication, ...]
+    duplicate_applications_left_out: int
+    waiting_for_decision: int
+    """Held, refused or too large: these do not count towards the threshold."""
+    integrity_verification: VerificationReport
+    """The latest stored one, or a fresh one."""
+    needs_cleanup: bool
+    """There are duplicates, or the verification did not pass."""
+    alert_threshold_exceeded: bool
+    late_arrivals: int | None = field(default=None, metadata=OPTIONAL)
+    """Of a stored check: rows that were re-pointed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredCopy(Document):
+    """That the database is a copy in which clusters do nothing until it is adopted."""
+
+    message: str
+    command: str
+    """Adopts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastCheck(Document):
+    """What the latest check found, and what that is worth."""
+
+    check_time: datetime
+    duplicate_applications: int
+    waiting_for_decision: int
+    age_seconds: int
+    current: bool
+    """Younger than two periods of its schedule, or a day where none renews it, and nothing changed since."""
+    changed_since: bool
+    """A run has changed folders since it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleStatus(Document):
+    """A schedule, in the status."""
+
+    enabled: bool
+    schedule_type: str
+    last_run: datetime | None
+    next_run: datetime | None
+    overdue: bool
+    max_applications_per_run: int | None
+    alert_threshold: int
+    dry_run_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics(Document):
+    """What was done so far."""
+
+    total_runs: int
+    successful_runs: int
+    failed_runs: int
+    applications_cleaned: int
+    folders_removed: int
+    files_moved: int
+    last_run_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRun(Document):
+    """A run at work."""
+
+    run_id: UUID
+    status: str
+    status_reason: str
+    worked: bool
+    """A worker holds a part of it."""
+    silent_seconds: int | None
+    """Since its last sign of life, where that is longer than half a minute."""
+    total_applications: int
+    done_applications: int
+    """The sum of the next four."""
+    successful_applications: int
+    """Done, and neither failed nor left alone."""
+    failed_applications: int
+    held_applications: int
+    """On hold."""
+    skipped_applications: int
+    """Left alone: too large, or not there."""
+    folders_removed: int
+    files_moved: int
+    applications_per_second: float | None
+    seconds_left: int | None
+    heartbeat_at: datetime | None
+    waiting_for: str
+    """Why it waits, while the database is under pressure; empty: it does not wait."""
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver(Document):
+    """A check or verification that a cluster is to do, or has done."""
+
+    kind: str
+    """``check`` or ``verification``."""
+    id: int
+    status: str
+    """``pending``, ``completed`` or ``failed``."""
+    started_at: datetime
+    ended_at: datetime | None
+    started_by: str
+    found_something: bool | None
+    """Duplicates, or errors; null: there is no answer."""
+    error: str
+    """Why there is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport(Document):
+    """What the service is doing."""
+
+    running: bool
+    """Started, a cluster is alive, and the database is not a restored copy."""
+    started: bool
+    restored_copy: RestoredCopy | None
+    frozen: bool
+    frozen_reason: str
+    cluster_alive: bool
+    heartbeat_at: datetime | None
+    last_check: LastCheck | None
+    schedules: Mapping[str, ScheduleStatus]
+    """By name."""
+    statistics: Statistics
+    active_run: ActiveRun | None
+    handed_over: tuple[HandedOver, ...]
+    """To be done in the background, and the latest answer of each kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivenessReport(Document):
+    """Whether a cluster does its work."""
+
+    alive: bool
+    seconds_since_heartbeat: int | None
+    """Null: there was none."""
+    overdue: tuple[str, ...]
+    """Schedules that should have been done a while ago."""
+    unreadable_schedules: tuple[int, ...]
+    """Of django-q2's schedules, the ids of those that its scheduler stumbles over."""
+    message: str
+    """The same in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthVerdict(Document):
+    """Whether all is well."""
+
+    ok: bool
+    database: str
+    """``ok``, or the code of what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport(HealthVerdict):
+    """Whether all is well, and why, from a database that answers."""
+
+    started: bool
+    running: bool
+    frozen: bool
+    heartbeat_at: datetime | None
+    overdue: tuple[str, ...]
+    critical_alerts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueued(Document):
+    """What was handed to the clusters: a run, a check or a verification."""
+
+    status: str = "pending"
+    run_id: UUID | None = field(default=None, metadata=OPTIONAL)
+    kind: str | None = field(default=None, metadata=OPTIONAL)
+    total_applications: int | None = field(default=None, metadata=OPTIONAL)
+    check_id: int | None = field(default=None, metadata=OPTIONAL)
+    verification_id: int | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeSwitch(Document):
+    """Whether everything is stopped."""
+
+    frozen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSurvivor(Document):
+    """Where a removed folder went."""
+
+    folder_id: FolderId
+    survivor_id: FolderId
+    """The folder that it leads to now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurgedHistory(Document):
+    """The history that was removed, or would be: what ended before a day, in rows."""
+
+    before: datetime
+    runs: int
+    checks: int
+    verifications: int
+    scheduled_runs: int
+    alerts: int
+    request_keys: int
+    """Idempotency keys, with the answers that were given."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Return how many rows of each kind."""
+        return {declared.name: getattr(self, declared.name) for declared in fields(self)[1:]}
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeReport(Document):
+    """The expired rollback points whose snapshot rows were removed, or would be."""
+
+    preview: bool
+    points: int
+    applications: int
+    snapshot_rows: int
+    rows_described: int
+    """Rows of other tables that these could have restored."""
+    kept_unverified: int
+    """Expired, but the newest of an application, and no verification has passed since."""
+    oldest: datetime | None
+    """When it was written."""
+    newest: datetime | None
+    history: PurgedHistory | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class LargestApplication(Document):
+    """The application with the most folders."""
+
+    application_id: str
+    folders: int
+    too_large: bool
+    """It has more than ``CLEANUP_LARGE_APPLICATION``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate(Document):
+    """What a cleanup of all affected applications would do."""
+
+    basis: str
+    """``exact`` (every affected application was planned) or ``sample`` (of ``sampled_applications``, scaled)."""
+    sampled_applications: int
+    applications: int
+    """All that are affected, exactly."""
+    applications_set_aside: int
+    colliding_applications: int
+    """Of those that were planned."""
+    colliding_tables: tuple[str, ...]
+    collision_policies: Mapping[str, Any]
+    duplicates: int
+    """Folders beyond the first of each group there is now: exact, and a lower bound of what is removed."""
+    folders_to_remove: int
+    child_folders_to_merge: int
+    files_to_move: int
+    rows_by_table: Mapping[str, int]
+    journal_bytes: int
+    wal_bytes: int | None
+    seconds: float
+    largest_application: LargestApplication | None
+    too_large_applications: int
+    """Affected ones that a run would set aside for their size, exactly."""
+    free_bytes: int | Unknown = UNKNOWN
+    """On the database's disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKeyFacts(Document):
+    """A foreign key of, or to, a table that a run may write."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+    target: str
+    target_columns: tuple[str, ...]
+    on_delete: str
+    deferrable: bool
+    enforced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFacts(Document):
+    """An index that a run can use."""
+
+    table: str
+    columns: tuple[str, ...]
+    unique: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKeyFacts(IndexFacts):
+    """A unique key that moved rows must keep."""
+
+    name: str
+    primary: bool
+    predicate: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceFacts(Document):
+    """A reference to folders."""
+
+    table: str
+    columns: tuple[str, ...]
+    folder_columns: tuple[str, ...]
+    source: str
+    constraint: str | None
+    on_delete: str | None
+    proven: bool
+    indexed: bool
+    row_key: tuple[str, ...] | None
+    kind: str
+    estimated_rows: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant(Document):
+    """What the current role must be allowed on a table, and what of it is missing."""
+
+    table: str
+    needed: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger(Document):
+    """A trigger of your own on a table that a run may write."""
+
+    name: str
+    table: str
+    events: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerFacts(Document):
+    """Your own triggers, and what a run does about them."""
+
+    policy: str
+    may_bypass: bool | Unknown
+    found: tuple[Trigger, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectedColumn(Document):
+    """A column that may name folders."""
+
+    table: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightReport(Document):
+    """Whether a cleanup can run, and what the answer rests on: ``unknown`` where the role may not look."""
+
+    ok: bool
+    problems: tuple[Problem, ...]
+    """Why not."""
+    warnings: tuple[Problem, ...]
+    identity: Mapping[str, Any]
+    """Server, database, and the server's settings."""
+    role: Mapping[str, Any]
+    """The current role and its grants."""
+    foreign_keys: tuple[ForeignKeyFacts, ...] | Unknown = UNKNOWN
+    indexes: tuple[IndexFacts | UniqueKeyFacts, ...] | Unknown = UNKNOWN
+    references: tuple[ReferenceFacts, ...] | Unknown = UNKNOWN
+    triggers: TriggerFacts | Unknown = UNKNOWN
+    row_security: tuple[str, ...] | Unknown = UNKNOWN
+    """Tables that hide rows from some roles."""
+    collations: tuple[Mapping[str, Any], ...] | Unknown = UNKNOWN
+    suspected: tuple[SuspectedColumn, ...] | Unknown = UNKNOWN
+    """Columns that may name folders and are not declared."""
+    settings: Mapping[str, Any]
+    """The settings in force, without secrets."""
+    estimate: Estimate | Unknown = UNKNOWN

@@ -5,8 +5,10 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import psycopg
 import pytest
@@ -17,7 +19,7 @@ from django.dispatch import Signal
 
 from cleanup import conf, exceptions
 from cleanup import signals as signals_of_cleanup
-from cleanup.services import DatabaseCleanupService
+from cleanup.services import DatabaseCleanupService, results
 from cleanup.services.integrity.findings import CODES
 from tests import ROOT
 from tests.support import databases, psql
@@ -122,29 +124,43 @@ class TestEverythingStandsInIt:
         assert set(re.findall(r"\]\(#([\w-]+)\)", README)) - anchors == set()
 
 
-class TestJson:
-    @pytest.fixture
-    def service(self, database):
-        tree(database, "Loan/Docs(1), Loan/Docs(1)")
-        return DatabaseCleanupService(using=database)
+#: The documents of the table under JSON, as its rows name them.
+DOCUMENTS = {
+    "check": results.CheckReport,
+    "verify": results.VerificationReport,
+    "cleanup, dry run": results.CleanupReport,
+    "each of `results`": results.FolderCleanupResult,
+    "rollback": results.RollbackResult,
+    "status": results.StatusReport,
+    "purge": results.PurgeReport,
+    "with `--background`": results.Enqueued,
+    "probe": results.LivenessReport,
+    "preflight": results.PreflightReport,
+    "its `estimate`": results.Estimate,
+}
 
-    def test_has_no_field_that_is_not_in_it(self, service):
-        report = service.cleanup_all_duplicate_folders()
-        documents = [
-            service.check(),
-            service.verify_cleanup_integrity(),
-            report.as_json(),
-            report.results[0].as_json(),
-            service.preview_rollback(report.run_id, as_copies=True).as_json(),
-            service.preview_rollback(report.run_id, as_copies=True).copies[0].as_json(),
-            service.rollback_cleanup(report.run_id).as_json(),
-            service.status(),
-            service.status()["statistics"],
-            service.purge(preview=True),
-            service.preflight(),
-        ]
-        fields = [name for document in documents for name in document]
-        assert missing(fields, section("JSON")) == []
+
+def fields_of(hint: Any) -> Iterator[str]:
+    """Yield the fields of a document and of its parts, but for parts that have a row of their own."""
+    for part in get_args(hint):
+        yield from fields_of(part)
+    if is_dataclass(hint):
+        for field in fields(hint):
+            yield field.name
+            inner = get_type_hints(hint)[field.name]
+            if not {inner, *get_args(inner)} & set(DOCUMENTS.values()):
+                yield from fields_of(inner)
+
+
+class TestJson:
+    @pytest.mark.parametrize("row", DOCUMENTS)
+    def test_names_exactly_the_fields_of(self, row):
+        (text,) = re.findall(rf"^\| {re.escape(row)} \| (.*) \|$", section("JSON"), re.MULTILINE)
+        declared = list(dict.fromkeys(fields_of(DOCUMENTS[row])))
+        values = re.findall(r"``(\w+)``", Path(results.__file__).read_text(encoding="utf-8"))
+        told = re.findall(r"`(\w+)`", text)
+        assert [name for name in declared if name not in told] == []
+        assert [name for name in told if name not in (*declared, *values)] == []
 
 
 # --- What it shows

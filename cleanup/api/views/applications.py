@@ -1,23 +1,19 @@
 """Applications with duplicates, the plan for each, and where removed folders went."""
 
-from typing import Any
-
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cleanup import queries
-from cleanup.api import input_serializers, output_serializers
+from cleanup.api import input_serializers
 from cleanup.api.base import Endpoint, Keyed
 from cleanup.api.output_serializers import serializer_of
 from cleanup.api.pagination import Page, next_url, page_of, seal, unseal
 from cleanup.api.schema import described, path_id
-from cleanup.api.serializer_fields import Key
 from cleanup.exceptions import UnknownObject
 from cleanup.permissions import CLEANING, Permission
 from cleanup.services.merging import preview
 from cleanup.services.operations import requests
-from cleanup.services.results import FolderCleanupResult, Preview
+from cleanup.services.results import DuplicateApplication, FolderCleanupResult, FolderSurvivor, Preview
 from cleanup.services.runs.lifecycle import Options
 
 APPLICATION_ID = path_id("application_id", "An application.", form=None)
@@ -31,7 +27,7 @@ class Applications(Endpoint):
 
     @described(
         "List applications with duplicates",
-        {200: page_of(output_serializers.DuplicateApplication, "DuplicateApplication")},
+        {200: page_of(serializer_of(DuplicateApplication), "DuplicateApplication")},
         query=Page,
         limited=True,
     )
@@ -46,7 +42,7 @@ class Applications(Endpoint):
         rows, until = queries.affected_page(using=self.using, after=after, limit=query["limit"])
         cursor = None if until is None else seal(["Applications", until])
         results = [
-            {"application_id": row.application_id, "root_folders": row.roots, "duplicates": row.duplicates}
+            DuplicateApplication(row.application_id, root_folders=row.roots, duplicates=row.duplicates).as_json()
             for row in rows
         ]
         return Response({"next": next_url(request, cursor), "results": results})
@@ -111,13 +107,6 @@ class CleanupApplication(Endpoint):
         )
 
 
-class SurvivorDocument(serializers.Serializer[Any]):
-    """Where a folder went."""
-
-    folder_id = Key(of="folder")
-    survivor_id = Key(of="folder", help_text="The folder that it leads to now.")
-
-
 class Survivor(Endpoint):
     """Where a removed folder went."""
 
@@ -125,7 +114,7 @@ class Survivor(Endpoint):
 
     @described(
         "Follow a removed folder",
-        {200: SurvivorDocument},
+        {200: serializer_of(FolderSurvivor)},
         parameters=[path_id("folder_id", "A folder that was removed.", form=None)],
         codes=["not_found"],
     )
@@ -135,4 +124,4 @@ class Survivor(Endpoint):
         survivor = self.service.resolve_folder(key)
         if survivor is None:
             raise UnknownObject(what="removed folder", key=key)
-        return Response({"folder_id": key, "survivor_id": survivor})
+        return Response(FolderSurvivor(folder_id=key, survivor_id=survivor).as_json())

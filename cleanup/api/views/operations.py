@@ -3,17 +3,18 @@
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import input_serializers, output_serializers
+from cleanup.api import input_serializers
 from cleanup.api.base import Endpoint, Keyed
+from cleanup.api.output_serializers import StartedCleanup, StartedRollback, serializer_of
 from cleanup.api.permissions import demand
 from cleanup.api.run_responses import run_response
 from cleanup.api.schema import STARTING, UNDOING, described, path_id
 from cleanup.permissions import CLEANING, Permission, to_clean_up, to_plan
 from cleanup.services.operations import requests
+from cleanup.services.results import CheckReport, FreezeSwitch, PreflightReport, StatusReport, VerificationReport
 from cleanup.services.runs.lifecycle import Options
 
 
@@ -22,7 +23,7 @@ class Status(Endpoint):
 
     asks = {"GET": (Permission.VIEW,)}
 
-    @described("Get the service's status", {200: output_serializers.StatusDocument})
+    @described("Get the service's status", {200: serializer_of(StatusReport)})
     def get(self, request: Request) -> Response:
         """Tell whether it runs, what is scheduled, the statistics, and the active run."""
         return Response(self.service.status())
@@ -34,7 +35,7 @@ class Check(Endpoint):
     asks = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
-    @described("Run a consistency check", {200: output_serializers.CheckDocument}, limited=True, keyed=Keyed.CLAIMED)
+    @described("Run a consistency check", {200: serializer_of(CheckReport)}, limited=True, keyed=Keyed.CLAIMED)
     def post(self, request: Request) -> Response:
         """Find the applications with duplicates, and store the check.
 
@@ -52,7 +53,7 @@ class Verify(Endpoint):
 
     @described(
         "Verify the database's integrity",
-        {200: output_serializers.VerificationDocument},
+        {200: serializer_of(VerificationReport)},
         query=input_serializers.VerifyQuery,
         codes=["not_found"],
         limited=True,
@@ -70,9 +71,7 @@ class Preflight(Endpoint):
     asks = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
-    @described(
-        "Ask whether a cleanup can run", {200: output_serializers.PreflightDocument}, limited=True, keyed=Keyed.NOT
-    )
+    @described("Ask whether a cleanup can run", {200: serializer_of(PreflightReport)}, limited=True, keyed=Keyed.NOT)
     def post(self, request: Request) -> Response:
         """Say yes or no before anything is risked, what the answer rests on, and an estimate; changes nothing."""
         return Response(self.service.preflight())
@@ -86,7 +85,7 @@ class Cleanup(Endpoint):
 
     @described(
         "Clean up",
-        {200: output_serializers.StartedCleanup, 202: output_serializers.StartedCleanup},
+        {200: StartedCleanup, 202: StartedCleanup},
         query=input_serializers.CleanupQuery,
         body=input_serializers.CleanupBody,
         codes=[*STARTING, "not_found", "too_many_to_wait"],
@@ -132,7 +131,7 @@ class Rollback(Endpoint):
 
     @described(
         "Roll back",
-        {200: output_serializers.StartedRollback, 202: output_serializers.StartedRollback},
+        {200: StartedRollback, 202: StartedRollback},
         query=input_serializers.RollbackQuery,
         body=input_serializers.RollbackBody,
         parameters=[path_id("rollback_id", "A rollback point, or a run.")],
@@ -164,22 +163,16 @@ def roll_back(view: Endpoint, request: Request, key: Any) -> Response:
     )
 
 
-class FreezeDocument(serializers.Serializer[Any]):
-    """The switch."""
-
-    frozen = serializers.BooleanField()
-
-
 class Freeze(Endpoint):
     """The switch that stops everything."""
 
     asks = {"POST": (Permission.FREEZE,)}
 
-    @described("Stop everything", {200: FreezeDocument}, body=input_serializers.FreezeBody)
+    @described("Stop everything", {200: serializer_of(FreezeSwitch)}, body=input_serializers.FreezeBody)
     def post(self, request: Request) -> Response:
         """Stop all claiming, enqueueing and inline merging until it is lifted; batches at work are finished."""
         self.service.freeze(reason=self.body(input_serializers.FreezeBody)["reason"], changed_by=self.account)
-        return Response({"frozen": True})
+        return Response(FreezeSwitch(frozen=True).as_json())
 
 
 class Unfreeze(Endpoint):
@@ -187,8 +180,8 @@ class Unfreeze(Endpoint):
 
     asks = {"POST": (Permission.FREEZE,)}
 
-    @described("Let everything go on", {200: FreezeDocument})
+    @described("Let everything go on", {200: serializer_of(FreezeSwitch)})
     def post(self, request: Request) -> Response:
         """Allow cleaning again."""
         self.service.unfreeze(changed_by=self.account)
-        return Response({"frozen": False})
+        return Response(FreezeSwitch(frozen=False).as_json())

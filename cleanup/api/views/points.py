@@ -8,9 +8,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import input_serializers, output_serializers
+from cleanup.api import input_serializers
 from cleanup.api.base import Endpoint, Keyed
 from cleanup.api.model_serializers import PointResource, SnapshotRowResource
+from cleanup.api.output_serializers import StartedRollback, serializer_of
 from cleanup.api.pagination import Listing, Page, page_of
 from cleanup.api.schema import UNDOING, described, path_id
 from cleanup.api.serializer_fields import Key, QueryUuid
@@ -125,7 +126,7 @@ class PreviewPoint(PointEndpoint):
 
     @described(
         "Preview a rollback",
-        {200: output_serializers.serializer_of(RollbackResult)},
+        {200: serializer_of(RollbackResult)},
         body=input_serializers.RollbackPreviewBody,
         parameters=[ROLLBACK_ID],
         codes=["not_found", "too_large_to_preview", *UNDOING],
@@ -150,7 +151,7 @@ class RollbackPointNow(PointEndpoint):
 
     @described(
         "Roll back a point",
-        {200: output_serializers.StartedRollback, 202: output_serializers.StartedRollback},
+        {200: StartedRollback, 202: StartedRollback},
         query=input_serializers.RollbackQuery,
         body=input_serializers.RollbackBody,
         parameters=[ROLLBACK_ID],

@@ -6,15 +6,17 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cleanup.api import input_serializers, output_serializers
+from cleanup.api import input_serializers
 from cleanup.api.base import Endpoint
 from cleanup.api.model_serializers import ScheduledRunResource, ScheduleResource
+from cleanup.api.output_serializers import serializer_of
 from cleanup.api.permissions import demand
 from cleanup.api.schema import described, path_id
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Schedule
 from cleanup.permissions import RUNNING_SCHEDULES, Permission, to_adopt, to_change_schedule, to_run_schedule
 from cleanup.services import origin
+from cleanup.services.results import StatusReport
 
 NAME = path_id("name", "A schedule.", form=None)
 
@@ -101,7 +103,7 @@ class Start(Endpoint):
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
-    @described("Start the service", {200: output_serializers.StatusDocument}, codes=["restored_copy"])
+    @described("Start the service", {200: serializer_of(StatusReport)}, codes=["restored_copy"])
     def post(self, request: Request) -> Response:
         """Let the schedules fire from now on; where it is started already, nothing changes."""
         return Response(self.automation.start_automated_service(started_by=self.account))
@@ -112,7 +114,7 @@ class Stop(Endpoint):
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
-    @described("Stop the service", {200: output_serializers.StatusDocument})
+    @described("Stop the service", {200: serializer_of(StatusReport)})
     def post(self, request: Request) -> Response:
         """Let no schedule fire any more; what they have begun goes on to its end."""
         return Response(self.automation.stop_automated_service(stopped_by=self.account))
@@ -123,7 +125,7 @@ class Adopt(Endpoint):
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
-    @described("Adopt a restored copy", {200: output_serializers.StatusDocument})
+    @described("Adopt a restored copy", {200: serializer_of(StatusReport)})
     def post(self, request: Request) -> Response:
         """Let schedules, clusters and interrupted runs work in this database, though it is a copy of another one.
 

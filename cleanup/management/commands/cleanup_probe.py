@@ -34,6 +34,6 @@ class Command(ShellCommand):
         if self.options["json"]:
             self.stdout.write(json.dumps(found.as_json(), indent=2))
         else:
-            say(self.out, found.sentence)
+            say(self.out, found.message)
         well = found.alive and not (self.options["fail_on_overdue"] and found.overdue)
         return DONE if well else FOUND

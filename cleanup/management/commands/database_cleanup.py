@@ -20,8 +20,13 @@ from cleanup.management.errors import Failure
 from cleanup.management.terminal import asks_a_person, confirm, counted, say
 from cleanup.models import Run
 from cleanup.phrases import with_reason
-from cleanup.services import AutomatedCleanupService, CleanupReport, RollbackResult, origin
-from cleanup.services.results import JSON
+from cleanup.services import CleanupReport, RollbackResult, origin
+from cleanup.services.automation import switch
+from cleanup.services.monitoring.status import status as status_of
+from cleanup.services.operations import checks, control
+from cleanup.services.preflight.report import preflight
+from cleanup.services.results import JSON, Document, Enqueued
+from cleanup.services.retention import purge
 
 VERBS = (
     "preflight",
@@ -70,9 +75,9 @@ def flag(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a verb came to: its JSON, how to show it, what to exit with, and a last word for standard error."""
+    """What a verb came to, how to show it, what to exit with, and a last word for standard error."""
 
-    document: JSON
+    document: Document
     show: Callable[[Console], None]
     exit_status: int = DONE
     last_word: str = ""
@@ -152,7 +157,7 @@ class Command(ShellCommand):
         act: Callable[[], Outcome] = getattr(self, f"_{verb}")
         outcome = act()
         if self.options["json"]:
-            self._write_json(outcome.document)
+            self._write_json(outcome.document.as_json())
         else:
             outcome.show(self.out)
         self.stdout.flush()
@@ -190,30 +195,30 @@ class Command(ShellCommand):
 
     def _preflight(self) -> Outcome:
         with self.waiting("Looking at the database"):
-            answer = self.service.preflight()
-        return Outcome(answer, lambda to: rendering.show_preflight(to, answer), DONE if answer["ok"] else REFUSED)
+            answer = preflight(using=self.service.using)
+        return Outcome(answer, lambda to: rendering.show_preflight(to, answer), DONE if answer.ok else REFUSED)
 
     def _check(self) -> Outcome:
         if self.options["background"]:
             check = self.service.start_check(**self._actor())
-            return self._enqueued({"check_id": check.pk}, "Check", check.pk)
+            return self._enqueued(Enqueued(check_id=check.pk), "Check", check.pk)
         with self.waiting("Checking"):
-            answer = self.service.check()
-        status = FOUND if answer["needs_cleanup"] else DONE
+            answer = checks.check(using=self.service.using)
+        status = FOUND if answer.needs_cleanup else DONE
         return Outcome(answer, lambda to: rendering.show_check(to, answer), status)
 
     def _verify(self) -> Outcome:
         (application,) = self.options["applications"] or (None,)
         if self.options["background"]:
             verification = self.service.start_verification(started_by=operator())
-            return self._enqueued({"verification_id": verification.pk}, "Verification", verification.pk)
+            return self._enqueued(Enqueued(verification_id=verification.pk), "Verification", verification.pk)
         with self.waiting("Verifying"):
-            answer = self.service.verify_cleanup_integrity(application, started_by=operator())
-        status = DONE if answer["verification_passed"] else FOUND
+            answer = checks.verify(using=self.service.using, application_id=application, started_by=operator())
+        status = DONE if answer.verification_passed else FOUND
         return Outcome(answer, lambda to: rendering.show_verification(to, answer), status)
 
     def _status(self) -> Outcome:
-        answer = self.service.status()
+        answer = status_of(using=self.service.using)
         return Outcome(answer, lambda to: rendering.show_status(to, answer))
 
     def _dry_run(self) -> Outcome:
@@ -248,7 +253,7 @@ class Command(ShellCommand):
         if self.options["preview"]:
             preview = self.service.preview_rollback(rollback_id, as_copies=as_copies)
             status = FOUND if preview.expired else DONE
-            return Outcome(preview.as_json(), lambda to: rendering.show_rollback(to, preview), status)
+            return Outcome(preview, lambda to: rendering.show_rollback(to, preview), status)
         if self._asks():
             rendering.show_rollback(self.err, self.service.preview_rollback(rollback_id, as_copies=as_copies))
             self._ask("Roll back?")
@@ -295,11 +300,18 @@ class Command(ShellCommand):
         return self._run_outcome(report) if isinstance(report, CleanupReport) else self._rollback_outcome(report)
 
     def _pause(self) -> Outcome:
-        run = self.service.pause(self._named("pause"), reason=self.options["reason"], by=operator())
+        run = control.pause(
+            using=self.service.using, run_id=self._named("pause"), reason=self.options["reason"], paused_by=operator()
+        )
         return Outcome(run, lambda to: rendering.show_run(to, run))
 
     def _cancel(self) -> Outcome:
-        run = self.service.cancel(self._named("cancel"), reason=self.options["reason"], by=operator())
+        run = control.cancel(
+            using=self.service.using,
+            run_id=self._named("cancel"),
+            reason=self.options["reason"],
+            cancelled_by=operator(),
+        )
         return Outcome(run, lambda to: rendering.show_run(to, run))
 
     def _named(self, verb: str) -> str | None:
@@ -317,18 +329,20 @@ class Command(ShellCommand):
     def _purge(self) -> Outcome:
         preview = self.options["preview"]
         if not preview and self._asks():
-            coming = self.service.purge(preview=True)
+            coming = purge.purge(using=self.service.using, preview=True)
             rendering.show_purge(self.err, coming)
-            if coming["points"] or any(coming["history"][name] for name in coming["history"] if name != "before"):
+            if coming.points or (coming.history and any(coming.history.rows.values())):
                 self._ask("Purge?")
-        answer = self.service.purge(preview=preview)
+        answer = purge.purge(using=self.service.using, preview=preview)
         return Outcome(answer, lambda to: rendering.show_purge(to, answer))
 
     def _start(self) -> Outcome:
-        return self._switched(self._automated().start_automated_service(started_by=operator()))
+        switch.start(using=self.service.using, started_by=operator())
+        return self._service()
 
     def _stop(self) -> Outcome:
-        return self._switched(self._automated().stop_automated_service(stopped_by=operator()))
+        switch.stop(using=self.service.using, stopped_by=operator())
+        return self._service()
 
     def _adopt(self) -> Outcome:
         if self._asks():
@@ -339,28 +353,22 @@ class Command(ShellCommand):
                 self._ask(
                     f"Adopt it? Its schedules fire, if they are on, and {counted(number, 'run')} will be resumed."
                 )
-        return self._switched(self._automated().adopt_database(adopted_by=operator()))
+        switch.adopt(using=self.service.using, adopted_by=operator())
+        return self._service()
 
-    def _automated(self) -> AutomatedCleanupService:
-        return AutomatedCleanupService(using=self.options["database"])
-
-    def _switched(self, status: JSON) -> Outcome:
-        return Outcome(status, lambda to: rendering.show_service(to, status))
+    def _service(self) -> Outcome:
+        answer = status_of(using=self.service.using)
+        return Outcome(answer, lambda to: rendering.show_service(to, answer))
 
     # What runs have in common.
 
     def _enqueued_run(self, run: Run) -> Outcome:
-        document = {
-            "run_id": str(run.pk),
-            "kind": run.kind,
-            "status": run.status,
-            "total_applications": run.total_applications,
-        }
+        document = Enqueued(status=run.status, run_id=run.pk, kind=run.kind, total_applications=run.total_applications)
         return self._enqueued(document, "Run", run.pk)
 
-    def _enqueued(self, document: JSON, what: str, key: object) -> Outcome:
+    def _enqueued(self, document: Enqueued, what: str, key: object) -> Outcome:
         told = f"{what} {key} was handed to the clusters. Follow it with: manage.py database_cleanup --status"
-        return Outcome({"status": "pending"} | document, lambda to: say(to, told))
+        return Outcome(document, lambda to: say(to, told))
 
     def _scope(self) -> dict[str, Any]:
         names = ("applications", "max_applications", "batch_size", "include_held", "include_large", "all_results")
@@ -374,7 +382,7 @@ class Command(ShellCommand):
         refused = report.failed_cleanups or (self.options["applications"] and report.set_aside)
         status, word = self._end_of(report.run_id, report.status, report.status_reason)
         return Outcome(
-            report.as_json(),
+            report,
             lambda to: rendering.show_cleanup(to, report, verbose=self.options["verbosity"] > 1),
             status or (FOUND if refused else DONE),
             word,
@@ -386,7 +394,7 @@ class Command(ShellCommand):
             run = Run.objects.using(self.service.using).get(pk=result.run_id)
             status, word = self._end_of(run.pk, result.status, run.status_reason)
         return Outcome(
-            result.as_json(),
+            result,
             lambda to: rendering.show_rollback(to, result),
             status or (DONE if result and not result.expired else FOUND),
             word,

@@ -87,7 +87,7 @@ def scheduled(lease: HeldLease) -> None:
         return
     try:
         if row.schedule_id == Schedule.Name.RETENTION:
-            ended = {"status": ScheduledRun.Status.COMPLETED, "outcome": purge.purge(using=lease.using)}
+            ended = {"status": ScheduledRun.Status.COMPLETED, "outcome": purge.purge(using=lease.using).as_json()}
         else:
             ended = _clean(row, using=lease.using)
     except (Busy, Frozen) as refusal:

@@ -52,7 +52,7 @@ class AutomatedCleanupService:
 
     def get_service_status(self) -> JSON:
         """Return the status JSON, in seven queries."""
-        return status.status(using=self.using)
+        return status.status(using=self.using).as_json()
 
     def update_schedule(self, name: str, *, changed_by: str = "", **changes: Any) -> Schedule:
         """Change ``enabled``, ``schedule_type``, ``weekday``, ``hour``, ``minute``, limits or ``dry_run_first``.
@@ -67,6 +67,6 @@ class AutomatedCleanupService:
 
     def run_consistency_check(self, *, started_by: str = "", started_how: str = "service") -> JSON:
         """Check now, in this process; the check is stored. Returns the check's JSON."""
-        answer = checks.check_and_store(using=self.using, started_by=started_by, started_how=started_how)
+        report = checks.check_and_store(using=self.using, started_by=started_by, started_how=started_how)
         handlers.close_finished(using=self.using)
-        return answer
+        return report.as_json()

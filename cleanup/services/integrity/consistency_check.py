@@ -13,7 +13,7 @@ from cleanup import conf, queries
 from cleanup.exceptions import TooLarge
 from cleanup.models import Hold, QueuedApplication, Result, Run, Schedule
 from cleanup.queries import AffectedApplication
-from cleanup.services.results import JSON
+from cleanup.services.results import CheckedApplication, CheckReport, VerificationReport
 
 #: Applications looked up together.
 PAGE = 500
@@ -22,39 +22,39 @@ PAGE = 500
 FEW = 2000
 
 
-def examine(*, using: str, now: datetime, verification: JSON, at_most: int | None = None) -> JSON:
-    """Return the check's JSON, with ``at_most`` so many applications listed, beside that of a verification."""
+def examine(*, using: str, now: datetime, verification: VerificationReport, at_most: int | None = None) -> CheckReport:
+    """Check, with ``at_most`` so many applications listed, beside what a verification has found."""
     schedule = Schedule.objects.using(using).filter(pk=Schedule.Name.CONSISTENCY_CHECK).first()
     threshold = conf.alert_threshold() if schedule is None else schedule.alert_threshold
     limit = min(conf.list_limit(), at_most or conf.list_limit())
     found = waiting = 0
-    listed: list[JSON] = []
+    listed: list[CheckedApplication] = []
     affected = queries.affected_applications(using=using)
     waiting_among = _waiting(using)
     while page := list(islice(affected, PAGE)):
         left = waiting_among({application.application_id for application in page})
         found += len(page)
         waiting += len(left)
-        listed += [_as_json(application, left) for application in page[: limit - len(listed)]]
-    return {
-        "check_time": now.isoformat(),
-        "duplicate_applications_found": found,
-        "duplicate_applications": listed,
-        "duplicate_applications_left_out": max(0, found - limit),
-        "waiting_for_decision": waiting,
-        "integrity_verification": verification,
-        "needs_cleanup": found > 0 or not verification["verification_passed"],
-        "alert_threshold_exceeded": found - waiting > threshold,
-    }
+        listed += [_checked(application, left) for application in page[: limit - len(listed)]]
+    return CheckReport(
+        check_time=now,
+        duplicate_applications_found=found,
+        duplicate_applications=tuple(listed),
+        duplicate_applications_left_out=max(0, found - limit),
+        waiting_for_decision=waiting,
+        integrity_verification=verification,
+        needs_cleanup=found > 0 or not verification.verification_passed,
+        alert_threshold_exceeded=found - waiting > threshold,
+    )
 
 
-def _as_json(application: AffectedApplication, waiting: set[str]) -> JSON:
-    return {
-        "application_id": application.application_id,
-        "root_folders": application.roots,
-        "duplicates": application.duplicates,
-        "waiting_for_decision": application.application_id in waiting,
-    }
+def _checked(application: AffectedApplication, waiting: set[str]) -> CheckedApplication:
+    return CheckedApplication(
+        application_id=application.application_id,
+        root_folders=application.roots,
+        duplicates=application.duplicates,
+        waiting_for_decision=application.application_id in waiting,
+    )
 
 
 def _waiting(using: str) -> Callable[[set[str]], set[str]]:

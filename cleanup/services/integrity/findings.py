@@ -11,7 +11,7 @@ from typing import Any
 
 from cleanup import conf
 from cleanup.models import Finding, Verification
-from cleanup.services.results import JSON
+from cleanup.services.results import FindingReport, VerificationReport
 
 ERRORS = (
     "several_roots",
@@ -59,17 +59,17 @@ class Found:
         """Tell errors from warnings."""
         return Finding.Severity.ERROR if self.code in ERRORS else Finding.Severity.WARNING
 
-    def as_json(self) -> JSON:
-        """Return the JSON form."""
-        return {
-            "code": self.code,
-            "severity": self.severity.value,
-            "table": self.table,
-            "object_key": self.object_key,
-            "application_id": self.application,
-            "detail": dict(self.detail),
-            "hint": self.hint,
-        }
+    def reported(self) -> FindingReport:
+        """Return what is sent of it."""
+        return FindingReport(
+            code=self.code,
+            severity=self.severity.value,
+            table=self.table,
+            object_key=self.object_key,
+            application_id=self.application,
+            detail=self.detail,
+            hint=self.hint,
+        )
 
     def as_row(self, verification: Verification) -> Finding:
         """Return the row to store."""
@@ -127,23 +127,23 @@ class Tally:
             else:
                 self._inconsistent_left_out += 1
 
-    def as_json(self) -> JSON:
-        """Return the verification's JSON."""
+    def report(self) -> VerificationReport:
+        """Return the verification's report."""
         listed = self._fair_share(conf.list_limit())
         counts = {code: self.counts[code] for code in CODES if self.counts[code]}
-        return {
-            "verification_id": None if self.verification is None else self.verification.pk,
-            "verification_passed": not any(code in counts for code in ERRORS),
-            "duplicate_parent_folders": self.counts["several_roots"],
-            "duplicate_child_folders": self.child_duplicates,
-            "orphaned_files": self._orphans("files", "file_of_missing_folder", "file_of_missing_application"),
-            "orphaned_folders": self._orphans("folders", "missing_parent", "folder_of_missing_application"),
-            "inconsistent_applications": list(self._inconsistent),
-            "inconsistent_applications_left_out": self._inconsistent_left_out,
-            "findings": [found.as_json() for found in listed],
-            "findings_left_out": sum(counts.values()) - len(listed),
-            "counts": counts,
-        }
+        return VerificationReport(
+            verification_id=None if self.verification is None else self.verification.pk,
+            verification_passed=not any(code in counts for code in ERRORS),
+            duplicate_parent_folders=self.counts["several_roots"],
+            duplicate_child_folders=self.child_duplicates,
+            orphaned_files=self._orphans("files", "file_of_missing_folder", "file_of_missing_application"),
+            orphaned_folders=self._orphans("folders", "missing_parent", "folder_of_missing_application"),
+            inconsistent_applications=tuple(self._inconsistent),
+            inconsistent_applications_left_out=self._inconsistent_left_out,
+            findings=tuple(found.reported() for found in listed),
+            findings_left_out=sum(counts.values()) - len(listed),
+            counts=counts,
+        )
 
     def _orphans(self, what: str, *codes: str) -> int:
         return sum(self.counts[code] for code in codes) - self.orphans_twice[what]

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, Greatest, Now
 
 from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Schedule, Verification
 from cleanup.services.background import dispatch
-from cleanup.services.results import JSON
+from cleanup.services.results import LastCheck
 from cleanup.services.runs.lifecycle import Actor
 
 #: How a check was started that follows a run.
@@ -57,17 +57,16 @@ class Knowledge:
         """Return whether it can be told as the truth of today."""
         return not self.old and not self.outdated
 
-    def as_json(self) -> JSON:
-        """Return the JSON form."""
-        ended_at = self.check.ended_at
-        return {
-            "check_time": None if ended_at is None else ended_at.isoformat(),
-            "duplicate_applications": self.duplicates,
-            "waiting_for_decision": self.check.waiting_applications or 0,
-            "age_seconds": max(0, round(self.age.total_seconds())),
-            "current": self.current,
-            "changed_since": self.outdated,
-        }
+    def reported(self) -> LastCheck:
+        """Return what is sent of it."""
+        return LastCheck(
+            check_time=self.check.ended_at or self.check.started_at,
+            duplicate_applications=self.duplicates,
+            waiting_for_decision=self.check.waiting_applications or 0,
+            age_seconds=max(0, round(self.age.total_seconds())),
+            current=self.current,
+            changed_since=self.outdated,
+        )
 
 
 def period(schedules: Any, *, started: bool) -> timedelta | None:

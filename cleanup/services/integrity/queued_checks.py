@@ -1,25 +1,26 @@
 """Checks and verifications that were handed to the clusters: what is still to be done, and the latest answers."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import BigIntegerField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast
 
 from cleanup.models import ConsistencyCheck, JobLease, Verification
-from cleanup.services.results import JSON
+from cleanup.services.results import HandedOver
 
 #: Entries that are listed, the newest first.
 MOST = 20
 
-_COLUMNS = ("kind", "pk", "started_at", "ended_at", "started_by", "found_something", "error")
+_COLUMNS = ("kind", "id", "started_at", "ended_at", "started_by", "found_something", "error")
 
 
-def handed_over(*, using: str) -> list[JSON]:
+def handed_over(*, using: str) -> tuple[HandedOver, ...]:
     """Return them, in one query."""
     checks = _of(ConsistencyCheck.objects.using(using), JobLease.Kind.CHECK, found_something=F("needs_cleanup"))
     verifications = _of(Verification.objects.using(using), JobLease.Kind.VERIFICATION, found_something=~F("passed"))
     rows = checks.union(verifications, all=True).order_by("-started_at")[:MOST]
-    return [_as_json(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+    return tuple(_handed_over(**dict(zip(_COLUMNS, row, strict=True))) for row in rows)
 
 
 def _of(rows: QuerySet[Any], kind: JobLease.Kind, **answers: Any) -> QuerySet[Any]:
@@ -35,15 +36,6 @@ def _of(rows: QuerySet[Any], kind: JobLease.Kind, **answers: Any) -> QuerySet[An
     return found
 
 
-def _as_json(row: JSON) -> JSON:
-    ended = "failed" if row["error"] else "completed"
-    return {
-        "kind": row["kind"],
-        "id": row["pk"],
-        "status": ended if row["ended_at"] else "pending",
-        "started_at": row["started_at"].isoformat(),
-        "ended_at": row["ended_at"].isoformat() if row["ended_at"] else None,
-        "started_by": row["started_by"],
-        "found_something": row["found_something"],
-        "error": row["error"],
-    }
+def _handed_over(*, ended_at: datetime | None, error: str, **columns: Any) -> HandedOver:
+    ended = "failed" if error else "completed"
+    return HandedOver(status=ended if ended_at else "pending", ended_at=ended_at, error=error, **columns)

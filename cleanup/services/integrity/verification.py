@@ -15,7 +15,7 @@ to the application that was merged. A dangling reference belongs to none, so ver
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -38,7 +38,7 @@ from cleanup.references import ReferenceMap, discover, faults_of_shape
 from cleanup.references.mapped_types import refuse_unlike_types
 from cleanup.services.integrity.analysis import Edge, alike, in_cycles, looks
 from cleanup.services.integrity.findings import ERRORS, Found, Tally
-from cleanup.services.results import JSON
+from cleanup.services.results import JSON, VerificationReport
 
 #: Names that a finding about names quotes.
 _NAMES_QUOTED = 10
@@ -51,8 +51,8 @@ def verify(
     progress: Callable[[int, int], None] | None = None,
     started_by: str = "",
     verification: Verification | None = None,
-) -> JSON:
-    """Verify the whole database, or one application, and return the verification's JSON.
+) -> VerificationReport:
+    """Verify the whole database, or one application.
 
     ``verification`` is the row to store it in, where it was written beforehand.
 
@@ -63,27 +63,23 @@ def verify(
     examiner = _Examiner(using=using, progress=progress)
     if key is not None:
         examiner.examine_application(key)
-        return examiner.tally.as_json()
+        return examiner.tally.report()
     if verification is None:
         verification = Verification.objects.using(using).create(started_by=started_by)
     examiner.tally.verification = verification
     examiner.examine_everything()
-    answer = examiner.tally.as_json()
+    report = examiner.tally.report()
     Verification.objects.using(using).filter(pk=verification.pk).update(
-        ended_at=Now(), passed=answer["verification_passed"], counts=answer["counts"], summary=answer
+        ended_at=Now(), passed=report.verification_passed, counts=report.counts, summary=report.as_json()
     )
-    return {**answer, "verified_at": _ended_at(using, verification.pk)}
+    verification.refresh_from_db(fields=["ended_at"])
+    return replace(report, verified_at=verification.ended_at)
 
 
-def latest_verification(*, using: str) -> JSON | None:
-    """Return the JSON of the latest verification of the whole database, or None."""
+def latest_verification(*, using: str) -> VerificationReport | None:
+    """Return the latest verification of the whole database, or None."""
     latest = Verification.objects.using(using).exclude(ended_at=None).exclude(passed=None).order_by("-id").first()
-    return None if latest is None else {**latest.summary, "verified_at": _ended_at(using, latest.pk)}
-
-
-def _ended_at(using: str, verification: int) -> str:
-    ended_at = Verification.objects.using(using).values_list("ended_at", flat=True).get(pk=verification)
-    return "" if ended_at is None else ended_at.isoformat()
+    return None if latest is None else VerificationReport.stored(latest.summary, verified_at=latest.ended_at)
 
 
 def application_errors(*, using: str, application_ids: Sequence[str]) -> Counter[tuple[str, str]]:

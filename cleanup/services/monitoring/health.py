@@ -9,7 +9,7 @@ from cleanup.backends.pinning import batch
 from cleanup.models import Alert
 from cleanup.services.errors import classify
 from cleanup.services.monitoring.status import status as status_of
-from cleanup.services.results import JSON
+from cleanup.services.results import HealthReport, HealthVerdict
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 PATIENCE_MS = 800
 
 
-def health(*, using: str) -> JSON:
+def health(*, using: str) -> HealthVerdict:
     """Return ``ok`` and why: the database answers, and if the service is started, a cluster works and nothing is late.
 
     Alerts are told of, and change nothing: they are about the data, not about the service.
@@ -32,15 +32,15 @@ def health(*, using: str) -> JSON:
     except (DatabaseError, InterfaceError) as error:
         found = classify(error)
         logger.error("unhealthy: %s", found.message, extra={"event": "unhealthy", "code": found.code})  # noqa: TRY400  # its text quotes what it may not
-        return {"ok": False, "database": found.code}
-    overdue = sorted(name for name, schedule in status["schedules"].items() if schedule["overdue"])
-    return {
-        "ok": (status["running"] or not status["started"]) and not overdue,
-        "database": "ok",
-        "started": status["started"],
-        "running": status["running"],
-        "frozen": status["frozen"],
-        "heartbeat_at": status["heartbeat_at"],
-        "overdue": overdue,
-        "critical_alerts": critical,
-    }
+        return HealthVerdict(ok=False, database=found.code)
+    overdue = tuple(sorted(name for name, schedule in status.schedules.items() if schedule.overdue))
+    return HealthReport(
+        ok=(status.running or not status.started) and not overdue,
+        database="ok",
+        started=status.started,
+        running=status.running,
+        frozen=status.frozen,
+        heartbeat_at=status.heartbeat_at,
+        overdue=overdue,
+        critical_alerts=critical,
+    )

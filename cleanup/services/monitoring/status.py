@@ -12,7 +12,7 @@ from cleanup.models import AutomationState, Control, Heartbeat, Result, Run, Sch
 from cleanup.services import origin
 from cleanup.services.integrity import freshness
 from cleanup.services.integrity.queued_checks import handed_over
-from cleanup.services.results import JSON
+from cleanup.services.results import ActiveRun, RestoredCopy, ScheduleStatus, Statistics, StatusReport
 from cleanup.services.runs.lifecycle import worker_is_gone
 from cleanup.services.runs.signs_of_life import silence_of
 
@@ -20,56 +20,55 @@ from cleanup.services.runs.signs_of_life import silence_of
 MOST_HELD = 1000
 
 
-def status(*, using: str) -> JSON:
-    """Return the status JSON."""
+def status(*, using: str) -> StatusReport:
+    """Return the status."""
     service = _service(using)
     copied = origin.compared(service["database_identity"], using=using)
     acts = bool(service["started"]) and copied is None
-    active = _active_run(using)
     schedules = list(Schedule.objects.using(using).annotate(now=Now()))
     known = freshness.latest(using=using, every=freshness.period(schedules, started=bool(service["started"])))
-    return {
-        "running": bool(acts and service["fresh"]),
-        "started": bool(service["started"]),
-        "restored_copy": None if copied is None else {"message": copied.sentence, "command": origin.ADOPT},
-        "frozen": bool(service["frozen"]),
-        "frozen_reason": service["frozen_reason"] or "",
-        "cluster_alive": bool(service["fresh"]),
-        "heartbeat_at": _text(service["beat_at"]),
-        "last_check": None if known is None else known.as_json(),
-        "schedules": _schedules(schedules, started=acts),
-        "statistics": _statistics(using),
-        "active_run": active,
-        "handed_over": handed_over(using=using),
-    }
+    return StatusReport(
+        running=bool(acts and service["fresh"]),
+        started=bool(service["started"]),
+        restored_copy=None if copied is None else RestoredCopy(message=copied.sentence, command=origin.ADOPT),
+        frozen=bool(service["frozen"]),
+        frozen_reason=service["frozen_reason"] or "",
+        cluster_alive=bool(service["fresh"]),
+        heartbeat_at=service["beat_at"],
+        last_check=None if known is None else known.reported(),
+        schedules=_schedules(schedules, started=acts),
+        statistics=_statistics(using),
+        active_run=_active_run(using),
+        handed_over=handed_over(using=using),
+    )
 
 
-def progress_of(run: Run, *, worked: bool, silence: timedelta | None = None) -> JSON:
-    """Return the JSON of a run that is active; ``worked``: somebody holds a part of it.
+def progress_of(run: Run, *, worked: bool, silence: timedelta | None = None) -> ActiveRun:
+    """Describe a run that is active; ``worked``: somebody holds a part of it.
 
     ``silence``: how long it has given no sign of life, where it ought to.
     """
     rate = run.applications_per_second
-    return {
-        "run_id": str(run.pk),
-        "status": run.status,
-        "status_reason": run.status_reason,
-        "worked": worked,
-        "silent_seconds": None if silence is None else round(silence.total_seconds()),
-        "total_applications": run.total_applications,
-        "done_applications": run.done_applications,
-        "successful_applications": run.successful_applications,
-        "failed_applications": run.failed_applications,
-        "held_applications": run.held_applications,
-        "skipped_applications": run.skipped_applications,
-        "folders_removed": run.folders_removed,
-        "files_moved": run.files_moved,
-        "applications_per_second": None if rate is None else round(rate, 2),
-        "seconds_left": run.seconds_left,
-        "heartbeat_at": _text(run.heartbeat_at),
-        "waiting_for": run.waiting_for,
-        "correlation_id": run.correlation_id,
-    }
+    return ActiveRun(
+        run_id=run.pk,
+        status=run.status,
+        status_reason=run.status_reason,
+        worked=worked,
+        silent_seconds=None if silence is None else round(silence.total_seconds()),
+        total_applications=run.total_applications,
+        done_applications=run.done_applications,
+        successful_applications=run.successful_applications,
+        failed_applications=run.failed_applications,
+        held_applications=run.held_applications,
+        skipped_applications=run.skipped_applications,
+        folders_removed=run.folders_removed,
+        files_moved=run.files_moved,
+        applications_per_second=None if rate is None else round(rate, 2),
+        seconds_left=run.seconds_left,
+        heartbeat_at=run.heartbeat_at,
+        waiting_for=run.waiting_for,
+        correlation_id=run.correlation_id,
+    )
 
 
 def _service(using: str) -> dict[str, Any]:
@@ -99,18 +98,18 @@ def _service(using: str) -> dict[str, Any]:
     return {**found, "fresh": beat_at is not None and found["now"] - beat_at < conf.heartbeat_patience()}
 
 
-def _schedules(rows: Iterable[Any], *, started: bool) -> JSON:
+def _schedules(rows: Iterable[Any], *, started: bool) -> dict[str, ScheduleStatus]:
     return {
-        schedule.name: {
-            "enabled": schedule.enabled,
-            "schedule_type": schedule.schedule_type,
-            "last_run": _text(schedule.last_run),
-            "next_run": _text(schedule.next_run),
-            "overdue": started and is_overdue(schedule, now=schedule.now),
-            "max_applications_per_run": schedule.max_applications,
-            "alert_threshold": schedule.alert_threshold,
-            "dry_run_first": schedule.dry_run_first,
-        }
+        schedule.name: ScheduleStatus(
+            enabled=schedule.enabled,
+            schedule_type=schedule.schedule_type,
+            last_run=schedule.last_run,
+            next_run=schedule.next_run,
+            overdue=started and is_overdue(schedule, now=schedule.now),
+            max_applications_per_run=schedule.max_applications,
+            alert_threshold=schedule.alert_threshold,
+            dry_run_first=schedule.dry_run_first,
+        )
         for schedule in rows
     }
 
@@ -121,7 +120,7 @@ def is_overdue(schedule: Schedule, *, now: datetime) -> bool:
     return schedule.enabled and due is not None and now - due > conf.overdue_after()
 
 
-def _statistics(using: str) -> JSON:
+def _statistics(using: str) -> Statistics:
     counts = (
         Run.objects.using(using)
         .filter(kind=Run.Kind.CLEANUP)
@@ -142,18 +141,18 @@ def _statistics(using: str) -> JSON:
             files=Sum("files_moved"),
         )
     )
-    return {
-        "total_runs": counts["total"],
-        "successful_runs": counts["successful"],
-        "failed_runs": counts["failed"],
-        "applications_cleaned": sums["applications"],
-        "folders_removed": sums["folders"] or 0,
-        "files_moved": sums["files"] or 0,
-        "last_run_time": _text(counts["last"]),
-    }
+    return Statistics(
+        total_runs=counts["total"],
+        successful_runs=counts["successful"],
+        failed_runs=counts["failed"],
+        applications_cleaned=sums["applications"],
+        folders_removed=sums["folders"] or 0,
+        files_moved=sums["files"] or 0,
+        last_run_time=counts["last"],
+    )
 
 
-def _active_run(using: str) -> JSON | None:
+def _active_run(using: str) -> ActiveRun | None:
     """Return the active cleanup run, with those who hold a part of it looked up in the same query."""
     held = Q(results__status=Result.Status.IN_PROGRESS, results__lease_expires_at__gt=Now())
     rows: list[Any] = list(
@@ -168,7 +167,3 @@ def _active_run(using: str) -> JSON | None:
     worked = any(row.worker and not worker_is_gone(row.worker) for row in rows)
     silence = silence_of(rows[0], now=rows[0].now, worked=worked, using=using)
     return progress_of(rows[0], worked=worked, silence=silence)
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()

@@ -4,6 +4,7 @@ A check rests on the latest verification of the whole database, and makes one wh
 longer be right. A check reads only, but for the late arrivals that a stored one sees to.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,33 +18,38 @@ from cleanup.services import freeze
 from cleanup.services.alerting import alerts
 from cleanup.services.background import clusters, dispatch
 from cleanup.services.integrity import consistency_check, freshness, verification
-from cleanup.services.results import JSON
+from cleanup.services.results import CheckReport, VerificationReport
 from cleanup.services.retention import points
 from cleanup.services.runs.late_arrivals import LateArrivals
 from cleanup.services.runs.lifecycle import Actor
+from cleanup.text_safety import stored_name
 
 #: Age beyond which the latest verification says too little.
 STALE = timedelta(days=1)
 
 
-def verify(*, using: str, application_id: Any = None, started_by: str = "", stored: Verification | None = None) -> JSON:
+def verify(
+    *, using: str, application_id: Any = None, started_by: str = "", stored: Verification | None = None
+) -> VerificationReport:
     """Verify one application, or the whole database, and store that, in ``stored`` if there is a row already.
 
     Rollback points that were written before a verification that passes count as verified. Raises UnknownObject and
     InvalidKey.
     """
     now = timezone.now()
-    answer = verification.verify(using=using, application_id=application_id, started_by=started_by, verification=stored)
-    if answer["verification_passed"]:
+    report = verification.verify(
+        using=using, application_id=application_id, started_by=stored_name(started_by), verification=stored
+    )
+    if report.verification_passed:
         only = None if application_id is None else [folder_tables().application_key.text(application_id)]
         points.mark_verified(using=using, application_ids=only, now=now)
     if application_id is None:
         alerts.evaluate_quietly(using=using)
-    return answer
+    return report
 
 
-def check(*, using: str, at_most: int | None = None) -> JSON:
-    """Return the check's JSON, with ``at_most`` so many applications listed."""
+def check(*, using: str, at_most: int | None = None) -> CheckReport:
+    """Check, with ``at_most`` so many applications listed."""
     now = timezone.now()
     latest = verification.latest_verification(using=using)
     if latest is None or _is_outdated(latest, using=using, now=now):
@@ -51,15 +57,15 @@ def check(*, using: str, at_most: int | None = None) -> JSON:
     return consistency_check.examine(using=using, now=now, verification=latest, at_most=at_most)
 
 
-def _is_outdated(latest: JSON, *, using: str, now: datetime) -> bool:
+def _is_outdated(latest: VerificationReport, *, using: str, now: datetime) -> bool:
     """Return whether a verification is old, or passed before the tables, or a setting, came to be as they are."""
-    if now - datetime.fromisoformat(latest["verified_at"]) > STALE:
+    if latest.verified_at is None or now - latest.verified_at > STALE:
         return True
-    return bool(latest["verification_passed"] and faults_of_shape(using=using))
+    return bool(latest.verification_passed and faults_of_shape(using=using))
 
 
-def check_and_store(*, using: str, started_by: str = "", started_how: str = "service") -> JSON:
-    """Check in this process, and store the check. Returns its JSON."""
+def check_and_store(*, using: str, started_by: str = "", started_how: str = "service") -> CheckReport:
+    """Check in this process, and store the check."""
     checks = ConsistencyCheck.objects.using(using)
     stored = checks.create(started_by=started_by[:255], started_how=started_how)
     try:
@@ -69,7 +75,7 @@ def check_and_store(*, using: str, started_by: str = "", started_how: str = "ser
         raise
 
 
-def perform(stored: ConsistencyCheck, *, using: str) -> JSON:
+def perform(stored: ConsistencyCheck, *, using: str) -> CheckReport:
     """Do a stored check: re-point late arrivals, unless all cleaning is frozen, and keep the answer.
 
     One that follows a run leaves late arrivals to the hourly one, and verifies where the run may have changed that.
@@ -83,17 +89,17 @@ def perform(stored: ConsistencyCheck, *, using: str) -> JSON:
     at_most = None
     if stored.started_how == "schedule":
         at_most = Schedule.objects.using(using).get(pk=Schedule.Name.CONSISTENCY_CHECK).max_applications
-    answer = check(using=using, at_most=at_most) | {"late_arrivals": arrived}
+    report = replace(check(using=using, at_most=at_most), late_arrivals=arrived)
     ConsistencyCheck.objects.using(using).filter(pk=stored.pk).update(
         ended_at=Now(),
-        duplicate_applications=answer["duplicate_applications_found"],
-        waiting_applications=answer["waiting_for_decision"],
+        duplicate_applications=report.duplicate_applications_found,
+        waiting_applications=report.waiting_for_decision,
         late_arrivals=arrived,
-        needs_cleanup=answer["needs_cleanup"],
-        alert_threshold_exceeded=answer["alert_threshold_exceeded"],
-        summary=answer,
+        needs_cleanup=report.needs_cleanup,
+        alert_threshold_exceeded=report.alert_threshold_exceeded,
+        summary=report.as_json(),
     )
-    return answer
+    return report
 
 
 def start_check(*, using: str, actor: Actor) -> ConsistencyCheck:

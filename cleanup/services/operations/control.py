@@ -12,7 +12,7 @@ from cleanup.services.arguments import refuse_impossible_numbers
 from cleanup.services.background import clusters, dispatch
 from cleanup.services.monitoring import status
 from cleanup.services.operations.foreground import work_through
-from cleanup.services.results import JSON, CleanupReport, Progress, RollbackResult
+from cleanup.services.results import ActiveRun, CleanupReport, Progress, RollbackResult
 from cleanup.services.runs import lifecycle, reports
 from cleanup.text_safety import storable, stored_name
 
@@ -51,7 +51,7 @@ def start_resume(
     return run
 
 
-def pause(*, using: str, run_id: Any = None, reason: str = "", paused_by: str = "") -> JSON:
+def pause(*, using: str, run_id: Any = None, reason: str = "", paused_by: str = "") -> ActiveRun:
     """Ask the workers of a run, the active cleanup if none is named, to stop after their batch; return its progress.
 
     Raises UnknownObject, InvalidKey and NotPausable.
@@ -61,7 +61,7 @@ def pause(*, using: str, run_id: Any = None, reason: str = "", paused_by: str = 
     return status.progress_of(run, worked=lifecycle.alive(using=using, run=run))
 
 
-def cancel(*, using: str, run_id: Any = None, reason: str = "", cancelled_by: str = "") -> JSON:
+def cancel(*, using: str, run_id: Any = None, reason: str = "", cancelled_by: str = "") -> ActiveRun:
     """End a run, the active cleanup if none is named, for good; what it has done stays done. Return its progress.
 
     Raises UnknownObject, InvalidKey and NotPausable.

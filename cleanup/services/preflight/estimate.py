@@ -23,7 +23,7 @@ from cleanup.models import Result
 from cleanup.references import ReferenceMap
 from cleanup.services.merging.collision_policies import add_policies, with_those_in_force
 from cleanup.services.merging.forecast import Forecaster
-from cleanup.services.results import JSON, FolderCleanupResult
+from cleanup.services.results import JSON, Estimate, FolderCleanupResult, LargestApplication
 
 #: Affected applications that are planned; where there are no more than these, the estimate is exact.
 SAMPLE = 1000
@@ -86,37 +86,31 @@ class _Tally:
         add_policies(self.policies, result.details)
 
 
-def estimate(*, using: str, references: ReferenceMap, sample: int = SAMPLE) -> JSON:
-    """Return what a cleanup of all affected applications would do.
-
-    ``basis`` says how far to trust it: ``exact`` (every affected application was planned) or ``sample`` (of
-    ``sampled_applications``, scaled). Exact in any case are ``applications``, ``duplicates`` (folders beyond the first
-    of each group there is now; merging brings together further ones, so it is a lower bound of what is removed where
-    no application is set aside) and what is said of large applications.
-    """
+def estimate(*, using: str, references: ReferenceMap, sample: int = SAMPLE) -> Estimate:
+    """Return what a cleanup of all affected applications would do."""
     affected = _Affected.read(using=using, size=sample)
     tally = _plan(affected.sample, using=using, references=references)
     factor = affected.applications / len(affected.sample) if affected.sample else 1.0
     folders, rows = round(tally.folders * factor), round(tally.rows.total() * factor)
     database = backends.database(using=using)
-    return {
-        "basis": "exact" if len(affected.sample) == affected.applications else "sample",
-        "sampled_applications": len(affected.sample),
-        "applications": affected.applications,
-        "applications_set_aside": round(tally.set_aside * factor),
-        "colliding_applications": tally.colliding,
-        "colliding_tables": sorted(tally.collisions),
-        "collision_policies": with_those_in_force(tally.policies),
-        "duplicates": affected.duplicates,
-        "folders_to_remove": folders,
-        "child_folders_to_merge": round(tally.children * factor),
-        "files_to_move": round(tally.files * factor),
-        "rows_by_table": {table: round(count * factor) for table, count in sorted(tally.rows.items())},
-        "journal_bytes": rows * _JOURNAL_BYTES_PER_ROW + folders * _JOURNAL_BYTES_PER_FOLDER,
-        "wal_bytes": (rows + folders) * _WAL_BYTES_PER_ROW if database.write_ahead_log else None,
-        "seconds": round((rows + folders) * database.seconds_per_row, 1),
+    return Estimate(
+        basis="exact" if len(affected.sample) == affected.applications else "sample",
+        sampled_applications=len(affected.sample),
+        applications=affected.applications,
+        applications_set_aside=round(tally.set_aside * factor),
+        colliding_applications=tally.colliding,
+        colliding_tables=tuple(sorted(tally.collisions)),
+        collision_policies=with_those_in_force(tally.policies),
+        duplicates=affected.duplicates,
+        folders_to_remove=folders,
+        child_folders_to_merge=round(tally.children * factor),
+        files_to_move=round(tally.files * factor),
+        rows_by_table={table: round(count * factor) for table, count in sorted(tally.rows.items())},
+        journal_bytes=rows * _JOURNAL_BYTES_PER_ROW + folders * _JOURNAL_BYTES_PER_FOLDER,
+        wal_bytes=(rows + folders) * _WAL_BYTES_PER_ROW if database.write_ahead_log else None,
+        seconds=round((rows + folders) * database.seconds_per_row, 1),
         **_large_applications(using=using),
-    }
+    )
 
 
 def _plan(keys: Sequence[str], *, using: str, references: ReferenceMap) -> _Tally:
@@ -146,9 +140,9 @@ def _large_applications(*, using: str) -> JSON:
     affected = (
         backends.database(using=using).fetch(queries.affected_sql(using=using, applications=beyond)) if beyond else ()
     )
-    return {
-        "largest_application": None
-        if largest is None
-        else {"application_id": text(largest[0]), "folders": largest[1], "too_large": largest[1] > limit},
-        "too_large_applications": len(affected),
-    }
+    largest_application = (
+        LargestApplication(application_id=text(largest[0]), folders=largest[1], too_large=largest[1] > limit)
+        if largest is not None
+        else None
+    )
+    return {"largest_application": largest_application, "too_large_applications": len(affected)}

@@ -1,10 +1,10 @@
-"""The description of references and their tables as JSON, for people and programs that decide about a run."""
+"""The description of references and their tables, for people and programs that decide about a run."""
 
 from collections.abc import Iterable
 
 from cleanup.backends.catalogue import Catalogue, ForeignKey, Table
 from cleanup.references import Reference, ReferenceMap
-from cleanup.services.results import JSON
+from cleanup.services.results import ForeignKeyFacts, Grant, IndexFacts, ReferenceFacts, Trigger, UniqueKeyFacts
 
 _READ_AND_CHANGE = frozenset({"select", "update"})
 _ALL = frozenset({"select", "insert", "update", "delete"})
@@ -15,69 +15,69 @@ def tables_of(found: ReferenceMap) -> list[Table]:
     return [table for _, table in sorted(found.tables.items())]
 
 
-def foreign_keys(found: ReferenceMap, catalogue: Catalogue) -> list[JSON]:
+def foreign_keys(found: ReferenceMap, catalogue: Catalogue) -> tuple[ForeignKeyFacts, ...]:
     """Return the foreign keys of, and to, every table that a run may write."""
     keys: dict[ForeignKey, None] = dict.fromkeys(catalogue.foreign_keys_of(found.tables))
     keys |= dict.fromkeys(catalogue.foreign_keys_to(found.tables))
-    return [
-        {
-            "name": key.name,
-            "table": str(key.table),
-            "columns": list(key.columns),
-            "target": str(key.target),
-            "target_columns": list(key.target_columns),
-            "on_delete": key.on_delete,
-            "deferrable": key.deferrable,
-            "enforced": key.enforced,
-        }
+    return tuple(
+        ForeignKeyFacts(
+            name=key.name,
+            table=str(key.table),
+            columns=key.columns,
+            target=str(key.target),
+            target_columns=key.target_columns,
+            on_delete=key.on_delete,
+            deferrable=key.deferrable,
+            enforced=key.enforced,
+        )
         for key in sorted(keys, key=lambda key: (key.table, key.name, key.columns))
-    ]
+    )
 
 
-def indexes(found: ReferenceMap) -> list[JSON]:
+def indexes(found: ReferenceMap) -> tuple[IndexFacts, ...]:
     """Return the columns of every index that a run can use, and the unique keys that moved rows must keep."""
-    unique: list[JSON] = [
-        {
-            "table": str(table.name),
-            "columns": list(key.columns),
-            "unique": True,
-            "name": key.name,
-            "primary": key.primary,
-            "predicate": key.predicate,
-        }
+    unique = [
+        UniqueKeyFacts(
+            table=str(table.name),
+            columns=key.columns,
+            unique=True,
+            name=key.name,
+            primary=key.primary,
+            predicate=key.predicate,
+        )
         for table in tables_of(found)
         for key in table.uniques
     ]
-    known = {(str(table.name), key.columns) for table in tables_of(found) for key in table.uniques}
-    plain: list[JSON] = [
-        {"table": str(table.name), "columns": list(columns), "unique": False}
+    known = {(key.table, key.columns) for key in unique}
+    plain = [
+        IndexFacts(table=str(table.name), columns=columns, unique=False)
         for table in tables_of(found)
         for columns in dict.fromkeys(table.indexes)
         if (str(table.name), columns) not in known
     ]
-    return sorted([*unique, *plain], key=lambda entry: (entry["table"], entry["columns"]))
+    return tuple(sorted([*unique, *plain], key=lambda index: (index.table, index.columns)))
 
 
-def references(found: ReferenceMap) -> list[JSON]:
+def references(found: ReferenceMap) -> tuple[ReferenceFacts, ...]:
     """Return every reference to folders, in the order in which they are moved."""
-    return [_reference(reference, found.tables[reference.table]) for reference in found.references]
+    return tuple(_reference(reference, found.tables[reference.table]) for reference in found.references)
 
 
-def _reference(reference: Reference, table: Table) -> JSON:
-    return {
-        "table": str(reference.table),
-        "columns": list(reference.columns),
-        "folder_columns": list(reference.folder_columns),
-        "source": reference.source,
-        "constraint": reference.constraint,
-        "on_delete": reference.on_delete,
-        "proven": reference.proven,
-        "indexed": _is_indexed(reference, table),
-        "row_key": list(table.row_key) if table.row_key else None,
-        "kind": table.kind,
-        "estimated_rows": table.estimated_rows,
-        "step": reference.step,
-    }
+def _reference(reference: Reference, table: Table) -> ReferenceFacts:
+    return ReferenceFacts(
+        table=str(reference.table),
+        columns=reference.columns,
+        folder_columns=reference.folder_columns,
+        source=reference.source,
+        constraint=reference.constraint,
+        on_delete=reference.on_delete,
+        proven=reference.proven,
+        indexed=_is_indexed(reference, table),
+        row_key=table.row_key or None,
+        kind=table.kind,
+        estimated_rows=table.estimated_rows,
+        step=reference.step,
+    )
 
 
 def _is_indexed(reference: Reference, table: Table) -> bool:
@@ -88,28 +88,32 @@ def _is_indexed(reference: Reference, table: Table) -> bool:
     return any(set(index[: len(pair)]) == pair for index in table.indexes for pair in pairs)
 
 
-def triggers(found: ReferenceMap) -> list[JSON]:
+def triggers(found: ReferenceMap) -> tuple[Trigger, ...]:
     """Return the host's triggers on every table that a run may write, whether a run would fire them or not."""
-    return [
-        {
-            "name": trigger.name,
-            "table": str(trigger.table),
-            "events": sorted(trigger.events),
-            "columns": sorted(trigger.columns),
-        }
+    return tuple(
+        Trigger(
+            name=trigger.name,
+            table=str(trigger.table),
+            events=tuple(sorted(trigger.events)),
+            columns=tuple(sorted(trigger.columns)),
+        )
         for table in tables_of(found)
         for trigger in table.triggers
-    ]
+    )
 
 
-def grants(found: ReferenceMap, own: Iterable[Table]) -> list[JSON]:
+def grants(found: ReferenceMap, own: Iterable[Table]) -> tuple[Grant, ...]:
     """Return what the current role must be allowed on each table, and what of it is missing."""
     needed = [(table, _needed(table, found)) for table in tables_of(found)]
     needed += [(table, _ALL) for table in sorted(own, key=lambda table: table.name)]
-    return [
-        {"table": str(table.name), "needed": sorted(privileges), "missing": sorted(privileges - table.privileges)}
+    return tuple(
+        Grant(
+            table=str(table.name),
+            needed=tuple(sorted(privileges)),
+            missing=tuple(sorted(privileges - table.privileges)),
+        )
         for table, privileges in needed
-    ]
+    )
 
 
 def _needed(table: Table, found: ReferenceMap) -> frozenset[str]:

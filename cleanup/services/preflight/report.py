@@ -5,8 +5,8 @@ failure; with a yes, nothing but another run or the freeze switch (both are warn
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, connections
@@ -37,10 +37,17 @@ from cleanup.services.merging.collision_policies import setting_of
 from cleanup.services.preflight import inventory
 from cleanup.services.preflight.estimate import estimate
 from cleanup.services.preflight.shown_settings import shown_settings
-from cleanup.services.results import JSON
+from cleanup.services.results import (
+    JSON,
+    UNKNOWN,
+    Estimate,
+    Grant,
+    PreflightReport,
+    SuspectedColumn,
+    TriggerFacts,
+    Unknown,
+)
 from cleanup.services.runs import lifecycle
-
-UNKNOWN = "unknown"
 
 #: What a run on SQLite needs beside its journal: the write-ahead log, pages that are split.
 _SPARE_BYTES = 50 * 1024 * 1024
@@ -54,8 +61,8 @@ _LACKS = frozenset({"privilege", "row_security"})
 T = TypeVar("T")
 
 
-def preflight(*, using: str) -> JSON:
-    """Return ``ok``, ``problems`` and ``warnings`` (of code, table, column, message) and what they rest on.
+def preflight(*, using: str) -> PreflightReport:
+    """Return whether a cleanup can run, and what the answer rests on.
 
     Raises DatabaseUnusable where a mapped table or column is missing, and MisconfiguredSetting.
     """
@@ -77,32 +84,22 @@ class _Preflight:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
 
-    def answer(self) -> JSON:
+    def answer(self) -> PreflightReport:
         """Ask everything, then judge."""
         found = self._allowed(lambda: discover(using=self.using))
-        answer: JSON = {
-            "identity": self._identity(),
-            "role": {**self._told(asdict(self.role)), "grants": UNKNOWN},
-            "foreign_keys": UNKNOWN,
-            "indexes": UNKNOWN,
-            "references": UNKNOWN,
-            "triggers": UNKNOWN,
-            "row_security": UNKNOWN,
-            "collations": UNKNOWN,
-            "suspected": UNKNOWN,
-            "settings": shown_settings(),
-            "estimate": UNKNOWN,
-        }
         self.problems += self._server_problems()
         self.problems += self._migration_problems()
-        if found is not None:
-            answer |= self._of_references(found)
-        return {
-            "ok": not self.problems,
-            "problems": [_as_json(problem) for problem in self.problems],
-            "warnings": [_as_json(warning) for warning in self.warnings],
-            **answer,
-        }
+        of_references = {} if found is None else self._of_references(found)
+        grants = of_references.pop("grants", UNKNOWN)
+        return PreflightReport(
+            ok=not self.problems,
+            problems=tuple(self.problems),
+            warnings=tuple(self.warnings),
+            identity=self._identity(),
+            role={**self._told(asdict(self.role)), "grants": grants},
+            settings=shown_settings(),
+            **of_references,
+        )
 
     def _allowed(self, ask: Callable[[], T]) -> T | None:
         """Ask; where the role may not look, return None and report that, unless some lack is reported already."""
@@ -222,32 +219,32 @@ class _Preflight:
         self._warn_of_guards()
         foreseen = self._estimate(found)
         return {
-            "role": {**self._told(asdict(self.role)), "grants": grants},
+            "grants": grants,
             "foreign_keys": inventory.foreign_keys(found, self.catalogue),
             "indexes": inventory.indexes(found),
             "references": inventory.references(found),
-            "triggers": {
-                "policy": conf.triggers(),
-                "may_bypass": self._may_bypass_triggers(),
-                "found": inventory.triggers(found),
-            },
-            "row_security": [str(table.name) for table in inventory.tables_of(found) if table.row_security],
-            "collations": [
+            "triggers": TriggerFacts(
+                policy=conf.triggers(),
+                may_bypass=self._may_bypass_triggers(),
+                found=inventory.triggers(found),
+            ),
+            "row_security": tuple(str(table.name) for table in inventory.tables_of(found) if table.row_security),
+            "collations": (
                 {
                     "table": str(found.folders.name),
                     "column": folder_tables().folder_name,
                     **self._told(asdict(collation)),
-                }
-            ],
-            "suspected": [
-                {"table": problem.table, "column": problem.column}
+                },
+            ),
+            "suspected": tuple(
+                SuspectedColumn(table=problem.table, column=problem.column)
                 for problem in self.problems
                 if problem.code == "suspected"
-            ],
+            ),
             "estimate": foreseen,
         }
 
-    def _may_bypass_triggers(self) -> bool | str:
+    def _may_bypass_triggers(self) -> bool | Unknown:
         try:
             with contained(self.connection):
                 return self.catalogue.may_bypass_triggers()
@@ -258,17 +255,17 @@ class _Preflight:
         names = own_tables(folder_tables())
         return self.catalogue.describe(set(self.catalogue.resolve_all(names).values()))
 
-    def _own_grant_problems(self, grants: list[JSON], own: Mapping[TableName, Table]) -> Iterator[Problem]:
+    def _own_grant_problems(self, grants: Iterable[Grant], own: Mapping[TableName, Table]) -> Iterator[Problem]:
         labels = {str(name): name for name in own}
         for grant in grants:
-            if grant["missing"] and grant["table"] in labels:
-                missing = ", ".join(privilege.upper() for privilege in grant["missing"])
+            if grant.missing and grant.table in labels:
+                missing = ", ".join(privilege.upper() for privilege in grant.missing)
                 yield Problem(
                     "privilege",
-                    grant["table"],
+                    grant.table,
                     "",
-                    f"The current role may not {' or '.join(grant['missing'])} on {grant['table']}. Grant it: "
-                    f"GRANT {missing} ON {labels[grant['table']].quoted} TO {self._role_quoted};",
+                    f"The current role may not {' or '.join(grant.missing)} on {grant.table}. Grant it: "
+                    f"GRANT {missing} ON {labels[grant.table].quoted} TO {self._role_quoted};",
                 )
 
     def _warn_of_collation(self, found: ReferenceMap, collation: Collation) -> None:
@@ -339,14 +336,14 @@ class _Preflight:
         of_folders = problem.code == "misconfigured" and problem.table == str(found.folders.name)
         return problem.code in {*_LACKS, "migrations", mapped_types.CODE} or of_folders
 
-    def _estimate(self, found: ReferenceMap) -> JSON | str:
+    def _estimate(self, found: ReferenceMap) -> Estimate | Unknown:
         if any(self._hides_rows(problem, found) for problem in self.problems):
             return UNKNOWN
         foreseen = self._allowed(lambda: estimate(using=self.using, references=found))
         if foreseen is None:
             return UNKNOWN
         free = self.server.free_bytes()
-        needed = foreseen["journal_bytes"] + (foreseen["wal_bytes"] or 0) + _SPARE_BYTES
+        needed = foreseen.journal_bytes + (foreseen.wal_bytes or 0) + _SPARE_BYTES
         if free is not None and free < needed:
             self.problems.append(
                 _about_server(
@@ -355,28 +352,28 @@ class _Preflight:
                     f"part with --max-applications.",
                 )
             )
-        if foreseen["colliding_applications"]:
+        if foreseen.colliding_applications:
             self._warn_of_collisions(foreseen)
-        if foreseen["too_large_applications"]:
+        if foreseen.too_large_applications:
             self.warnings.append(
                 _about_server(
                     "too_large",
-                    f"{foreseen['too_large_applications']} affected applications have more than "
+                    f"{foreseen.too_large_applications} affected applications have more than "
                     f"{conf.large_application()} folders and will be set aside. Include them with --include-large.",
                 )
             )
-        return {**foreseen, "free_bytes": UNKNOWN if free is None else free}
+        return foreseen if free is None else replace(foreseen, free_bytes=free)
 
-    def _warn_of_collisions(self, foreseen: JSON) -> None:
-        setting = setting_of(foreseen["collision_policies"])
+    def _warn_of_collisions(self, foreseen: Estimate) -> None:
+        setting = setting_of(foreseen.collision_policies)
         remedy = f"Set {setting}, or mend the rows" if setting else "Mend the rows"
-        tables = ", ".join(foreseen["colliding_tables"])
+        tables = ", ".join(foreseen.colliding_tables)
         self.warnings.append(
             Problem(
                 "collision",
                 tables,
                 "",
-                f"{foreseen['colliding_applications']} of {foreseen['sampled_applications']} applications that were "
+                f"{foreseen.colliding_applications} of {foreseen.sampled_applications} applications that were "
                 f"planned would be refused, because rows of {tables} would collide. {remedy}; a dry run names them.",
             )
         )
@@ -384,12 +381,3 @@ class _Preflight:
 
 def _about_server(code: str, message: str) -> Problem:
     return Problem(code, "", "", message)
-
-
-def _as_json(problem: Problem) -> JSON:
-    return {
-        "code": problem.code,
-        "table": problem.table,
-        "column": problem.column,
-        "message": problem.message,
-    }

@@ -9,11 +9,11 @@ rollback points themselves, and where removed folders went. Works in small trans
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.apps import apps
 from django.db.models import Exists, OuterRef, Q
 
 from cleanup import conf
 from cleanup.models import (
+    Alert,
     ConsistencyCheck,
     Finding,
     IdempotencyKey,
@@ -24,7 +24,7 @@ from cleanup.models import (
     ScheduledRun,
     Verification,
 )
-from cleanup.services.results import JSON
+from cleanup.services.results import PurgedHistory
 
 #: Rows deleted in one transaction.
 PAGE = 1000
@@ -36,15 +36,15 @@ LEASE_DAYS = 1
 KEY_DAYS = 7
 
 
-def purge(*, using: str, preview: bool, now: datetime) -> JSON:
+def purge(*, using: str, preview: bool, now: datetime) -> PurgedHistory:
     """Remove history that ended ``CLEANUP_HISTORY_DAYS`` before ``now``; a preview only counts it."""
     before = now - timedelta(days=conf.history_days())
     found = _old(using, before)
     keys = IdempotencyKey.objects.using(using).filter(created_at__lte=now - timedelta(days=KEY_DAYS))
-    counts: JSON = {"before": before.isoformat()} | {name: rows.count() for name, rows in found.items()}
-    counts["request_keys"] = keys.count()
+    counts = {name: rows.count() for name, rows in found.items()}
+    purged = PurgedHistory(before=before, **counts, request_keys=keys.count())
     if preview:
-        return counts
+        return purged
     _delete(keys)
     _delete(Result.objects.using(using).filter(run__in=found["runs"]))
     # A run is kept by the run that rolled it back: so these go first.
@@ -53,7 +53,7 @@ def purge(*, using: str, preview: bool, now: datetime) -> JSON:
     for rows in _old(using, before).values():
         _delete(rows)
     _delete(JobLease.objects.using(using).filter(ended_at__lte=now - timedelta(days=LEASE_DAYS)))
-    return counts
+    return purged
 
 
 def _old(using: str, before: datetime) -> dict[str, Any]:
@@ -62,16 +62,13 @@ def _old(using: str, before: datetime) -> dict[str, Any]:
     undone = Run.objects.filter(source_run=OuterRef("pk")).filter(Q(ended_at=None) | Q(ended_at__gt=before))
     checks = ConsistencyCheck.objects.using(using)
     verifications = Verification.objects.using(using)
-    old: dict[str, Any] = {
+    return {
         "runs": Run.objects.using(using).filter(~Exists(live), ~Exists(undone), ended_at__lte=before),
         "checks": checks.filter(ended_at__lte=before).exclude(pk=_latest(checks)),
         "verifications": verifications.filter(ended_at__lte=before).exclude(pk=_latest(verifications)),
         "scheduled_runs": ScheduledRun.objects.using(using).filter(ended_at__lte=before),
+        "alerts": Alert.objects.using(using).filter(resolved_at__lte=before),
     }
-    alert = apps.get_app_config("cleanup").models.get("alert")
-    if alert is not None:
-        old["alerts"] = alert._base_manager.using(using).filter(resolved_at__lte=before)
-    return old
 
 
 def _latest(rows: Any) -> Any:

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
 
 from cleanup.models import RollbackPoint, Run, SnapshotRow, SnapshotSchema, StructureLock
-from cleanup.services.results import JSON
+from cleanup.services.results import PurgeReport
 
 #: Points looked at together.
 POINTS_PER_PAGE = 100
@@ -27,13 +27,11 @@ _GRACE = timedelta(days=1)
 _REASON = "expired"
 
 
-def purge(*, using: str, preview: bool, now: datetime, include_unverified: bool = False) -> JSON:
+def purge(*, using: str, preview: bool, now: datetime, include_unverified: bool = False) -> PurgeReport:
     """Remove the snapshot rows of the points that have expired by ``now``; a preview only counts them.
 
-    Returned: ``points``, their ``applications``, ``snapshot_rows``, ``rows_described`` (rows of other tables that these
-    could have restored), ``oldest`` and ``newest`` (when points were written, or None), and ``kept_unverified``, the
-    expired points that are kept; with ``include_unverified`` there are none of these. ``now`` is stamped on the points,
-    and by this stamp they are counted: two purges have two times.
+    With ``include_unverified``, no expired point is kept. ``now`` is stamped on the points, and by this stamp they are
+    counted: two purges have two times.
     """
     expired = _expired(using, now)
     kept = 0 if include_unverified else expired.filter(_UNVERIFIED).count()
@@ -89,23 +87,23 @@ def _rows_of(using: str, points: "QuerySet[RollbackPoint]") -> dict[str, Any]:
     return rows.aggregate(rows=Count("pk"), described=Sum("row_count"))
 
 
-def _answer(points: "QuerySet[RollbackPoint]", rows: dict[str, Any], *, preview: bool, kept: int) -> JSON:
+def _answer(points: "QuerySet[RollbackPoint]", rows: dict[str, Any], *, preview: bool, kept: int) -> PurgeReport:
     found = points.aggregate(
         points=Count("pk"),
         applications=Count("application_key", distinct=True),
         oldest=Min("created_at"),
         newest=Max("created_at"),
     )
-    return {
-        "preview": preview,
-        "points": found["points"],
-        "applications": found["applications"],
-        "snapshot_rows": rows["rows"],
-        "rows_described": rows["described"] or 0,
-        "kept_unverified": kept,
-        "oldest": found["oldest"].isoformat() if found["oldest"] else None,
-        "newest": found["newest"].isoformat() if found["newest"] else None,
-    }
+    return PurgeReport(
+        preview=preview,
+        points=found["points"],
+        applications=found["applications"],
+        snapshot_rows=rows["rows"],
+        rows_described=rows["described"] or 0,
+        kept_unverified=kept,
+        oldest=found["oldest"],
+        newest=found["newest"],
+    )
 
 
 def _pages(points: "QuerySet[RollbackPoint]", *, size: int) -> Iterator[list[int]]:

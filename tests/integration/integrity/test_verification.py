@@ -49,11 +49,11 @@ def change(database: str, model, key: str, **values) -> None:
 
 def found(report: dict) -> list[tuple[str, str, str | None]]:
     """Return code, object and application of all findings but those about guards."""
-    assert not report["findings_left_out"]
+    assert not report.findings_left_out
     return sorted(
-        (finding["code"], finding["object_key"], finding["application_id"])
-        for finding in report["findings"]
-        if finding["code"] not in GUARDS
+        (finding.code, finding.object_key, finding.application_id)
+        for finding in report.findings
+        if finding.code not in GUARDS
     )
 
 
@@ -110,24 +110,24 @@ class Expectation:
                 assert found(scoped) == found(report)
                 sound = other if application == loan.application else loan
                 assert found(verification.verify(using=alias, application_id=sound.application)) == []
-            (finding,) = [finding for finding in report["findings"] if finding["code"] == code]
-            assert report["verification_passed"] is (finding["severity"] == "warning")
+            (finding,) = [finding for finding in report.findings if finding.code == code]
+            assert report.verification_passed is (finding.severity == "warning")
             self.assert_hint_runs(alias, finding)
             return finding
 
         return expect
 
     def assert_hint_runs(self, alias: str, finding: dict) -> None:
-        if not finding["hint"].startswith(("SELECT", "WITH")):
-            assert finding["hint"].startswith(
-                f"manage.py database_cleanup --cleanup --application {finding['application_id']}"
+        if not finding.hint.startswith(("SELECT", "WITH")):
+            assert finding.hint.startswith(
+                f"manage.py database_cleanup --cleanup --application {finding.application_id}"
             )
             return
         with connections[alias].cursor() as cursor:
-            cursor.execute(finding["hint"])
+            cursor.execute(finding.hint)
             listed = {str(row[0]) for row in cursor.fetchall()}
-        if finding["code"] != "names_alike":  # lists the children of the folder it is about
-            assert listed & {finding["object_key"], finding["object_key"].replace("-", "")}
+        if finding.code != "names_alike":  # lists the children of the folder it is about
+            assert listed & {finding.object_key, finding.object_key.replace("-", "")}
 
 
 class Corruption(Expectation):
@@ -138,7 +138,7 @@ class Corruption(Expectation):
     def test_nothing_is_found_in_sound_tables(self, alias, loan, other):
         report = verification.verify(using=alias)
 
-        assert report["verification_passed"]
+        assert report.verification_passed
         assert found(report) == []
 
     def test_several_roots(self, alias, loan, expect):
@@ -146,21 +146,21 @@ class Corruption(Expectation):
 
         finding = expect("several_roots", loan.application, loan.application)
 
-        assert finding["detail"] == {"folders": 2}
+        assert finding.detail == {"folders": 2}
 
     def test_same_named_siblings(self, alias, loan, expect):
         change(alias, Folder, loan["photos"], name="Docs")
 
         finding = expect("same_named_siblings", loan["top"], loan.application)
 
-        assert finding["detail"] == {"folders": 2, "name": "Docs"}
+        assert finding.detail == {"folders": 2, "name": "Docs"}
 
     def test_missing_parent(self, alias, loan, expect):
         change(alias, Folder, loan["photos"], parent_id=MISSING)
 
         finding = expect("missing_parent", loan["photos"], loan.application)
 
-        assert finding["detail"] == {"column": named(":folders.parent"), "folder": MISSING}
+        assert finding.detail == {"column": named(":folders.parent"), "folder": MISSING}
 
     def test_missing_parent_hides_the_groups_below_it(self, alias, loan, expect):
         tree_below = [Folder(pk=new_key(), name="Twin", parent_id=loan["photos"], application_id=loan.application)] * 1
@@ -193,7 +193,7 @@ class Corruption(Expectation):
         for application, key in ((loan.application, loan["photos"]), (other.application, other["docs"])):
             report = verification.verify(using=alias, application_id=application)
             assert found(report) == [("cycle", key, application), ("foreign_parent", key, application)]
-        assert verification.verify(using=alias)["counts"]["cycle"] == 2
+        assert verification.verify(using=alias).counts["cycle"] == 2
 
     def test_foreign_parent(self, alias, loan, other, expect):
         change(alias, Folder, loan["photos"], parent_id=other["docs"])
@@ -221,7 +221,7 @@ class Corruption(Expectation):
 
         finding = expect("file_of_missing_folder", loan["a.txt"], loan.application)
 
-        assert finding["detail"] == {"column": named(":files.folder"), "folder": MISSING}
+        assert finding.detail == {"column": named(":files.folder"), "folder": MISSING}
 
     def test_file_of_missing_folder_and_of_no_application(self, alias, loan, expect):
         change(alias, File, loan["a.txt"], folder_id=MISSING, application_id=None)
@@ -253,7 +253,7 @@ class Corruption(Expectation):
             assert found(verification.verify(using=alias)) == []
         else:
             finding = expect("dangling_reference", str(row.pk), None)
-            assert finding["detail"]["folder"] == MISSING
+            assert finding.detail["folder"] == MISSING
         with unchecked(alias):
             Bookmark._base_manager.using(alias).all().delete()
 
@@ -281,7 +281,7 @@ class Corruption(Expectation):
 
         finding = expect("late_arrival", loan["a.txt"], loan.application)
 
-        assert finding["detail"] == {"column": named(":files.folder"), "folder": MISSING, "survivor": loan["docs"]}
+        assert finding.detail == {"column": named(":files.folder"), "folder": MISSING, "survivor": loan["docs"]}
 
     def test_late_arrival_of_a_file_of_no_application(self, alias, loan, expect):
         merge_away(alias, loan, removed=MISSING, survivor=loan["docs"])
@@ -350,7 +350,7 @@ class TestNames(Expectation):
 
         finding = expect("names_alike", loan["top"], loan.application)
 
-        assert finding["detail"] == {"names": sorted([one, another]), "folders": 2}
+        assert finding.detail == {"names": sorted([one, another]), "folders": 2}
 
     @pytest.mark.parametrize(
         ("one", "another"),
@@ -377,13 +377,13 @@ class TestNames(Expectation):
 class TestGuardsMissing:
     def hints(self, database: str) -> dict[str, str]:
         report = verification.verify(using=database)
-        return {f["object_key"]: f["hint"] for f in report["findings"] if f["code"] == "guards_missing"}
+        return {f.object_key: f.hint for f in report.findings if f.code == "guards_missing"}
 
     def test_are_all_named(self, database):
         assert set(self.hints(database)) == set(Guard)
 
     def test_do_not_fail_a_verification(self, database):
-        assert verification.verify(using=database)["verification_passed"]
+        assert verification.verify(using=database).verification_passed
 
     def test_are_put_in_place_by_their_hint(self, scratch_database):
         (hint,) = set(self.hints(scratch_database).values())
@@ -435,16 +435,13 @@ class TestReport:
 
         report = verification.verify(using=database)
 
-        assert {name: report[name] for name in ("duplicate_parent_folders", "duplicate_child_folders")} == {
-            "duplicate_parent_folders": 1,
-            "duplicate_child_folders": 6,
-        }
-        assert (report["orphaned_files"], report["orphaned_folders"]) == (2, 1)
+        assert (report.duplicate_parent_folders, report.duplicate_child_folders) == (1, 6)
+        assert (report.orphaned_files, report.orphaned_folders) == (2, 1)
 
     def test_is_json(self, database):
         tree(database, "Loan*2")
 
-        report = verification.verify(using=database)
+        report = verification.verify(using=database).as_json()
 
         assert json.loads(json.dumps(report)) == report
 
@@ -456,8 +453,8 @@ class TestReport:
         ranged = verification.verify(using=database)
 
         assert found(ranged) == found(whole)
-        assert ranged["counts"] == whole["counts"]
-        assert ranged["inconsistent_applications"] == whole["inconsistent_applications"]
+        assert ranged.counts == whole.counts
+        assert ranged.inconsistent_applications == whole.inconsistent_applications
 
     def messy(self, database: str) -> None:
         trees = [tree(database, "top:Loan/{docs:Docs(a), Photos(b)}") for _ in range(7)]
@@ -479,7 +476,7 @@ class TestReport:
 
         report = verification.verify(using=database)
 
-        assert report["inconsistent_applications"] == sorted([loan.application, looped.application])
+        assert report.inconsistent_applications == tuple(sorted([loan.application, looped.application]))
 
     def test_counts_the_applications_beyond_the_limit(self, database, monkeypatch):
         for _ in range(4):
@@ -488,8 +485,8 @@ class TestReport:
 
         report = verification.verify(using=database)
 
-        assert len(report["inconsistent_applications"]) == 3
-        assert report["inconsistent_applications_left_out"] == 1
+        assert len(report.inconsistent_applications) == 3
+        assert report.inconsistent_applications_left_out == 1
 
     def test_lists_some_of_every_code(self, database, monkeypatch):
         for _ in range(6):
@@ -499,9 +496,9 @@ class TestReport:
 
         report = verification.verify(using=database)
 
-        codes = Counter(finding["code"] for finding in report["findings"])
+        codes = Counter(finding.code for finding in report.findings)
         assert codes == {"several_roots": 2, "same_named_siblings": 1, "guards_missing": 2}
-        assert report["findings_left_out"] == 8
+        assert report.findings_left_out == 8
 
     def test_tells_progress(self, database):
         steps: list[tuple[int, int]] = []
@@ -533,8 +530,8 @@ class TestStoredVerification:
 
         report = verification.verify(using=database, started_by="ann")
 
-        stored = Verification.objects.using(database).get(pk=report["verification_id"])
-        assert (stored.passed, stored.started_by, stored.counts) == (False, "ann", report["counts"])
+        stored = Verification.objects.using(database).get(pk=report.verification_id)
+        assert (stored.passed, stored.started_by, stored.counts) == (False, "ann", report.counts)
         finding = stored.findings.get(code="several_roots")
         assert (finding.severity, finding.object_key, finding.application_key) == (
             "error",
@@ -547,7 +544,7 @@ class TestStoredVerification:
 
         report = verification.verify(using=database, application_id=loan.application)
 
-        assert report["verification_id"] is None
+        assert report.verification_id is None
         assert not Verification.objects.using(database).exists()
 
     def test_keeps_a_limited_number_of_findings_of_a_code(self, database, settings):
@@ -557,7 +554,7 @@ class TestStoredVerification:
 
         report = verification.verify(using=database)
 
-        assert report["counts"]["several_roots"] == 5
+        assert report.counts["several_roots"] == 5
         assert Finding.objects.using(database).filter(code="several_roots").count() == 3
 
     def test_is_the_latest(self, database):
@@ -682,5 +679,5 @@ class TestDepth:
         change(database, Folder, keys[200], parent_id=keys[298])
 
         report = verification.verify(using=database)
-        assert report["counts"]["cycle"] == 99
-        assert verification.verify(using=database, application_id=loan.application)["counts"]["cycle"] == 99
+        assert report.counts["cycle"] == 99
+        assert verification.verify(using=database, application_id=loan.application).counts["cycle"] == 99

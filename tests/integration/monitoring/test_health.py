@@ -215,26 +215,26 @@ def overdue(using: str) -> None:
 
 class TestHealth:
     def test_is_good_where_nothing_was_started(self, database):
-        assert health(using=database)["ok"]
+        assert health(using=database).ok
 
     def test_is_good_while_a_cluster_beats(self, database):
         AutomationState.objects.using(database).update_or_create(id=1, defaults={"started": True})
         Heartbeat.objects.using(database).create(cluster="here:1", host="here")
-        assert health(using=database)["ok"]
+        assert health(using=database).ok
 
     def test_is_bad_when_no_cluster_beats(self, database):
         AutomationState.objects.using(database).update_or_create(id=1, defaults={"started": True})
         Heartbeat.objects.using(database).create(cluster="here:1", host="here", beat_at=Now() - timedelta(hours=1))
-        assert not health(using=database)["ok"]
+        assert not health(using=database).ok
 
     def test_is_bad_when_a_schedule_is_overdue(self, database):
         overdue(database)
         found = health(using=database)
-        assert (found["ok"], found["overdue"]) == (False, ["full_cleanup"])
+        assert (found.ok, found.overdue) == (False, ("full_cleanup",))
 
     def test_is_bad_without_tables(self, blank_database):
         found = health(using=blank_database)
-        assert (found["ok"], found["database"]) == (
+        assert (found.ok, found.database) == (
             False,
             "42P01" if blank_database == "postgresql" else "SQLITE_ERROR",
         )
@@ -242,7 +242,7 @@ class TestHealth:
     def test_minds_no_alert(self, database):
         Alert.objects.using(database).create(fingerprint="x", code="x", severity="critical", message="x")
         found = health(using=database)
-        assert (found["ok"], found["critical_alerts"]) == (True, 1)
+        assert (found.ok, found.critical_alerts) == (True, 1)
 
 
 @pytest.mark.only("sqlite")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from django.db.models import F
 from cleanup.exceptions import PointExpired
 from cleanup.models import RemovedFolder, RollbackPoint, Run, SnapshotRow, SnapshotSchema
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.results import PurgeReport
 from cleanup.services.retention import points as retention
 from tests.support.trees import Tree, dump, tree
 
@@ -30,7 +32,7 @@ def verified(database: str) -> None:
     retention.mark_verified(using=database, application_ids=None, now=datetime.now(UTC))
 
 
-def purge(database: str, *, now: datetime = LATER, preview: bool = False, **options) -> dict:
+def purge(database: str, *, now: datetime = LATER, preview: bool = False, **options) -> PurgeReport:
     return retention.purge(using=database, preview=preview, now=now, **options)
 
 
@@ -38,7 +40,7 @@ class TestPurge:
     def test_leaves_points_that_have_not_expired(self, database):
         cleaned(database)
         verified(database)
-        assert purge(database, now=datetime.now(UTC))["points"] == 0
+        assert purge(database, now=datetime.now(UTC)).points == 0
         assert points(database).get().status == "live"
 
     def test_removes_the_snapshot_rows_of_expired_points(self, database):
@@ -57,7 +59,7 @@ class TestPurge:
     def test_takes_a_point_that_expires_at_this_very_moment(self, database):
         cleaned(database)
         verified(database)
-        assert purge(database, now=points(database).get().expires_at)["points"] == 1
+        assert purge(database, now=points(database).get().expires_at).points == 1
 
     def test_tells_what_it_removed(self, database):
         cleaned(database)
@@ -65,16 +67,16 @@ class TestPurge:
         verified(database)
         first, last = points(database).order_by("id")
         rows = SnapshotRow.objects.using(database)
-        expected = {
-            "preview": False,
-            "points": 2,
-            "applications": 2,
-            "snapshot_rows": rows.count(),
-            "rows_described": sum(rows.values_list("row_count", flat=True)),
-            "kept_unverified": 0,
-            "oldest": first.created_at.isoformat(),
-            "newest": last.created_at.isoformat(),
-        }
+        expected = PurgeReport(
+            preview=False,
+            points=2,
+            applications=2,
+            snapshot_rows=rows.count(),
+            rows_described=sum(rows.values_list("row_count", flat=True)),
+            kept_unverified=0,
+            oldest=first.created_at,
+            newest=last.created_at,
+        )
         assert purge(database) == expected
 
     def test_makes_the_point_impossible_to_roll_back(self, database):
@@ -103,26 +105,26 @@ class TestPurge:
         verified(database)
         purge(database)
         ended = points(database).get().ended_at
-        assert purge(database, now=LATER + timedelta(days=1))["points"] == 0
+        assert purge(database, now=LATER + timedelta(days=1)).points == 0
         assert points(database).get().ended_at == ended
 
     def test_leaves_rolled_back_points_alone(self, database):
         cleaned(database)
         DatabaseCleanupService(using=database).rollback_cleanup(points(database).get().uuid)
-        assert purge(database)["points"] == 0
+        assert purge(database).points == 0
         assert SnapshotRow.objects.using(database).exists()
 
     def test_finds_nothing_in_an_empty_database(self, database):
-        assert purge(database) == {
-            "preview": False,
-            "points": 0,
-            "applications": 0,
-            "snapshot_rows": 0,
-            "rows_described": 0,
-            "kept_unverified": 0,
-            "oldest": None,
-            "newest": None,
-        }
+        assert purge(database) == PurgeReport(
+            preview=False,
+            points=0,
+            applications=0,
+            snapshot_rows=0,
+            rows_described=0,
+            kept_unverified=0,
+            oldest=None,
+            newest=None,
+        )
 
 
 class TestPreview:
@@ -131,7 +133,7 @@ class TestPreview:
         cleaned(database)
         points(database).filter(pk=points(database).first().pk).update(verified_at=F("created_at"))
         foreseen = purge(database, preview=True)
-        assert {**foreseen, "preview": False} == purge(database)
+        assert replace(foreseen, preview=False) == purge(database)
 
     def test_writes_nothing(self, database):
         cleaned(database)
@@ -144,7 +146,7 @@ class TestPreview:
 class TestUnverifiedPoints:
     def test_are_kept_where_they_are_the_newest_of_their_application(self, database):
         cleaned(database)
-        assert (purge(database)["points"], purge(database)["kept_unverified"]) == (0, 1)
+        assert (purge(database).points, purge(database).kept_unverified) == (0, 1)
         assert SnapshotRow.objects.using(database).exists()
 
     def test_go_where_a_newer_one_is_kept(self, database):
@@ -152,7 +154,7 @@ class TestUnverifiedPoints:
         tree(database, "Loan@3/Docs@3(1)", application=made.application)
         DatabaseCleanupService(using=database).consolidate_duplicate_folders(made.application)
         answer = purge(database)
-        assert (answer["points"], answer["kept_unverified"]) == (1, 1)
+        assert (answer.points, answer.kept_unverified) == (1, 1)
         assert [point.status for point in points(database).order_by("id")] == ["purged", "live"]
 
     def test_stay_when_the_purge_is_repeated(self, database):
@@ -160,16 +162,16 @@ class TestUnverifiedPoints:
         tree(database, "Loan@3/Docs@3(1)", application=made.application)
         DatabaseCleanupService(using=database).consolidate_duplicate_folders(made.application)
         purge(database)
-        assert purge(database, now=LATER + timedelta(seconds=1))["points"] == 0
+        assert purge(database, now=LATER + timedelta(seconds=1)).points == 0
 
     def test_go_where_they_are_asked_for(self, database):
         cleaned(database)
         answer = purge(database, include_unverified=True)
-        assert (answer["points"], answer["kept_unverified"]) == (1, 0)
+        assert (answer.points, answer.kept_unverified) == (1, 0)
 
     def test_are_counted_by_a_preview(self, database):
         cleaned(database)
-        assert purge(database, preview=True)["kept_unverified"] == 1
+        assert purge(database, preview=True).kept_unverified == 1
 
 
 class TestSmallTransactions:
@@ -185,7 +187,7 @@ class TestSmallTransactions:
         monkeypatch.setattr(
             retention, "_purge_together", lambda q, group, **k: groups.append(len(group)) or together(q, group, **k)
         )
-        assert purge(database)["points"] == 5
+        assert purge(database).points == 5
         assert groups == [2, 1, 2]
 
     def test_hold_a_point_with_more_rows_as_a_whole(self, database, monkeypatch):
@@ -193,7 +195,7 @@ class TestSmallTransactions:
         cleaned(database)
         verified(database)
         monkeypatch.setattr(retention, "ROWS_PER_TRANSACTION", 1)
-        assert purge(database)["points"] == 2
+        assert purge(database).points == 2
         assert SnapshotRow.objects.using(database).count() == 0
 
     def test_leave_whole_points_when_one_of_them_fails(self, database, monkeypatch):
@@ -225,7 +227,7 @@ class TestSmallTransactions:
         verified(database)
         first = points(database).order_by("id").first()
         retention._purge_together(points(database), [first.pk], using=database, now=LATER)
-        assert purge(database, now=LATER + timedelta(seconds=1))["points"] == 2
+        assert purge(database, now=LATER + timedelta(seconds=1)).points == 2
 
     @pytest.mark.only("postgresql")
     def test_pass_over_a_point_that_is_being_rolled_back(self, database):
@@ -238,7 +240,7 @@ class TestSmallTransactions:
             other.set_autocommit(False)
             with other.cursor() as cursor:
                 cursor.execute("SELECT FROM cleanup_rollbackpoint WHERE id = %s FOR UPDATE", [first.pk])
-            assert purge(database)["points"] == 1
+            assert purge(database).points == 1
         finally:
             other.rollback()
             other.close()
@@ -326,16 +328,16 @@ class TestVerification:
     def test_of_everything_verifies_every_point(self, database):
         cleaned(database)
         DatabaseCleanupService(using=database).verify_cleanup_integrity()
-        assert purge(database)["points"] == 1
+        assert purge(database).points == 1
 
     def test_of_one_application_verifies_its_points(self, database):
         made = cleaned(database)
         cleaned(database)
         DatabaseCleanupService(using=database).verify_cleanup_integrity(made.application)
-        assert purge(database)["points"] == 1
+        assert purge(database).points == 1
 
     def test_that_fails_verifies_none(self, database):
         cleaned(database)
         tree(database, "A, A")
         DatabaseCleanupService(using=database).verify_cleanup_integrity()
-        assert purge(database)["kept_unverified"] == 1
+        assert purge(database).kept_unverified == 1
