@@ -41,7 +41,7 @@ class DecisionPages(Pages):
         waiting = Paginator(pending_decisions.OpenDecisions(using=using), PER_PAGE).get_page(request.GET.get("page"))
         held = Paginator(pending_decisions.held(using=using), PER_PAGE).get_page(request.GET.get("held"))
         keys = [row.application_id for row in waiting] + [hold.application_key for hold in held]
-        labels = applications.labels(using=using, keys=keys)
+        labels = applications.labels(using=using, application_ids=keys)
         return self.render(
             request,
             "decisions",
@@ -72,10 +72,10 @@ class DecisionPages(Pages):
         using = access.database()
         waiting, holds = pending_decisions.every_open(using=using), pending_decisions.every_hold(using=using)
         while some := list(islice(waiting, pending_decisions.PAGE)):
-            labels = applications.labels(using=using, keys=[row.application_id for row in some])
+            labels = applications.labels(using=using, application_ids=[row.application_id for row in some])
             yield from (_decision(row, labels.get(row.application_id, "")) for row in some)
         while held := list(islice(holds, pending_decisions.PAGE)):
-            labels = applications.labels(using=using, keys=[hold.application_key for hold in held])
+            labels = applications.labels(using=using, application_ids=[hold.application_key for hold in held])
             yield from (_hold(hold, labels.get(hold.application_key, "")) for hold in held)
 
 
@@ -141,7 +141,7 @@ class FolderPages(Pages):
         keys = {event.point.application_key for event in found.events} if found else set()
         if found and found.present:
             keys.add(found.present.application_id)
-        labels = applications.labels(using=access.database(), keys=keys)
+        labels = applications.labels(using=access.database(), application_ids=keys)
         return self.render(
             request,
             "folder",

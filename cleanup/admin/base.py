@@ -102,7 +102,7 @@ class Register(RegisterBase):
         if changelist is not None and self.application_field:
             rows = changelist.result_list
             labels = applications.labels(
-                using=access.database(), keys={getattr(row, self.application_field) for row in rows}
+                using=access.database(), application_ids={getattr(row, self.application_field) for row in rows}
             )
             for row in rows:
                 row.application_label = labels.get(getattr(row, self.application_field), "")

@@ -19,19 +19,16 @@ from cleanup import conf
 from cleanup.admin import access, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.tree import Drawing, Side
-from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, TooLargeToPreview, UnknownObject
-from cleanup.models import Hold
-from cleanup.permissions import CLEANING, Permission
+from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, UnknownObject
+from cleanup.permissions import FEW, Permission, to_clean_up, to_plan
 from cleanup.services.folders import applications
 from cleanup.services.merging import confirmation
 from cleanup.services.merging.preview import preview as preview_of
-from cleanup.services.operations import cleanups
+from cleanup.services.operations import cleanups, previews
+from cleanup.services.operations.previews import ApplicationPreview, Confirmation
 from cleanup.services.results import Preview
 from cleanup.services.runs.lifecycle import Actor
 from cleanup.text_safety import safe
-
-#: Applications that the buttons for the worst ones mean.
-FIRST = 10
 
 
 class CleaningPages(Pages):
@@ -57,26 +54,20 @@ class CleaningPages(Pages):
     def applications(self, request: HttpRequest) -> HttpResponse:
         """List the applications with duplicates, page by page, or those that a search finds."""
         using, text, after = access.database(), request.GET.get("q", ""), request.GET.get("after") or None
-        if text.strip():
-            found = applications.affected_among(using=using, keys=applications.find(using=using, text=text))
-            following = None
-        else:
-            try:
-                listed = applications.affected_page(using=using, after=after)
-            except InvalidKey:
-                return redirect("admin:cleanup_applications")
-            found, following = listed.rows, listed.after
-        labels = applications.labels(using=using, keys=[row.application_id for row in found])
+        try:
+            listed = applications.listed(using=using, text=text, after=after)
+        except InvalidKey:
+            return redirect("admin:cleanup_applications")
         rows = [
             {
                 "key": row.application_id,
                 "id": safe(row.application_id),
-                "label": safe(labels.get(row.application_id, "")),
+                "label": safe(listed.labels.get(row.application_id, "")),
                 "address": reverse("admin:cleanup_preview", args=[quote(row.application_id)]),
                 "roots": wording.counted(row.roots, "top folder"),
                 "duplicates": wording.counted(row.duplicates, "duplicate"),
             }
-            for row in found
+            for row in listed.rows
         ]
         return self.render(
             request,
@@ -85,7 +76,7 @@ class CleaningPages(Pages):
             rows=rows,
             text=text,
             after=after,
-            following=following,
+            following=listed.after,
         )
 
     @access.needs(Permission.VIEW)
@@ -95,24 +86,24 @@ class CleaningPages(Pages):
 
     def _preview(self, request: HttpRequest, key: str, *, status: int = 200) -> HttpResponse:
         try:
-            found = preview_of(using=access.database(), application_id=key)
+            shown = previews.of_application(using=access.database(), application_id=key)
         except (InvalidKey, UnknownObject):
             raise Http404 from None
-        except TooLargeToPreview as error:
-            return self._too_large(request, key, error)
         except CleanupError as error:
             messages.error(request, wording.refusal(error))
             return redirect("admin:cleanup_applications")
+        found = shown.preview
+        if found is None:
+            return self._too_large(request, shown)
         codes = [obstacle.code for obstacle in found.obstacles]
-        label = applications.labels(using=access.database(), keys=[key]).get(found.application_id, "")
         return self.render(
             request,
             "preview",
-            title=f"Folders of {safe(label) or 'an application'}",
+            title=_title_of(shown),
             status=status,
             key=found.application_id,
             shown_key=safe(found.application_id),
-            label=safe(label),
+            label=safe(shown.label),
             preview=found,
             totals=wording.totals(found, days=conf.rollback_days()),
             groups=[wording.group(group) for group in found.groups[:100]],
@@ -123,7 +114,7 @@ class CleaningPages(Pages):
             ],
             obstacles=[wording.obstacle(code) for code in codes],
             held="held" in codes,
-            **(_hold(found.application_id) if "held" in codes else {}),
+            **(_hold(shown) if "held" in codes else {}),
             blocked=[code for code in codes if code != "held"],
             before=self._drawing(found, "before").part(),
             after=self._drawing(found, "after").part(),
@@ -133,20 +124,19 @@ class CleaningPages(Pages):
             history=reverse("admin:cleanup_rollbackpoint_changelist", query={"q": found.application_id}),
         )
 
-    def _too_large(self, request: HttpRequest, key: str, error: TooLargeToPreview) -> HttpResponse:
+    def _too_large(self, request: HttpRequest, shown: ApplicationPreview) -> HttpResponse:
         """Say that the plan cannot be shown here, and offer the cleanup all the same."""
-        label = applications.labels(using=access.database(), keys=[key]).get(key, "")
         return self.render(
             request,
             "too_large",
-            title=f"Folders of {safe(label) or 'an application'}",
-            key=key,
-            shown_key=safe(key),
-            limit=wording.counted(error.limit, "folder"),
-            command=safe(error.command),
+            title=_title_of(shown),
+            key=shown.application_id,
+            shown_key=safe(shown.application_id),
+            limit=wording.counted(shown.too_large.limit, "folder") if shown.too_large else "",
+            command=safe(shown.too_large.command) if shown.too_large else "",
             undo=wording.undo_for(conf.rollback_days(), now=timezone.now()),
             reason=request.POST.get("reason", request.GET.get("reason", "")),
-            **_hold(key),
+            **_hold(shown),
         )
 
     @access.needs(Permission.VIEW)
@@ -181,7 +171,7 @@ class CleaningPages(Pages):
 
     # Confirming.
 
-    @access.needs(*CLEANING)
+    @access.needs(*to_clean_up(named=True, most=None))
     def clean_up(self, request: HttpRequest) -> HttpResponse:
         """Show what a cleanup of the selected applications would do, or of the worst that can be cleaned up.
 
@@ -199,28 +189,24 @@ class CleaningPages(Pages):
             return redirect(reverse("admin:cleanup_preview", args=[quote(keys[0])], query=reason))
         return _wrong_number(request, keys) or self._chosen(request, keys)
 
-    @access.needs(Permission.CHECK, *CLEANING)
+    @access.needs(*to_plan(named=False, most=FEW))
     def dry_run(self, request: HttpRequest) -> HttpResponse:
         """Show what a cleanup of the worst ten that can be cleaned up would do, and nothing else."""
-        return self._worst(request, FIRST, dry_run=True)
+        return self._worst(request, FEW, dry_run=True)
 
     def _worst(self, request: HttpRequest, number: int, *, dry_run: bool = False) -> HttpResponse:
         using = access.database()
-        found = access.attempt(request, lambda: confirmation.worst(using=using, number=number))
+        found = access.attempt(request, lambda: previews.of_worst(using=using, number=number))
         if found is None:
             return redirect("admin:cleanup_applications")
-        if not found:
-            return self.render(
-                request,
-                "clean_up",
-                title=_title(dry_run=dry_run),
-                why=wording.none_to_clean_up(confirmation.why_none(using=using)),
-            )
+        if found.aside is not None:
+            why = wording.none_to_clean_up(found.aside)
+            return self.render(request, "clean_up", title=_title(dry_run=dry_run), why=why)
         return self._confirmation(request, found, dry_run=dry_run, worst=True)
 
     def _chosen(self, request: HttpRequest, keys: list[str], *, status: int = 200) -> HttpResponse:
         using = access.database()
-        found = access.attempt(request, lambda: confirmation.forecasts(using=using, applications=keys))
+        found = access.attempt(request, lambda: previews.of_applications(using=using, application_ids=keys))
         if found is None:
             return redirect("admin:cleanup_applications")
         return self._confirmation(request, found, status=status)
@@ -228,30 +214,28 @@ class CleaningPages(Pages):
     def _confirmation(
         self,
         request: HttpRequest,
-        found: Sequence[confirmation.MergeForecast],
+        found: Confirmation,
         *,
         status: int = 200,
         dry_run: bool = False,
         worst: bool = False,
     ) -> HttpResponse:
-        using = access.database()
-        labels = applications.labels(using=using, keys=[row.application_id for row in found])
         rows = [
             {
                 "key": row.application_id,
                 "id": safe(row.application_id),
-                "label": safe(labels.get(row.application_id, "")),
+                "label": safe(found.labels.get(row.application_id, "")),
                 "hash": row.plan_hash,
                 "goes_ahead": row.goes_ahead,
                 "sentence": _forecast(row),
                 "address": reverse("admin:cleanup_preview", args=[quote(row.application_id)]),
             }
-            for row in found
+            for row in found.forecasts
         ]
-        ahead = [row for row in found if row.goes_ahead]
+        ahead = [row for row in found.forecasts if row.goes_ahead]
         folders, files = sum(row.folders_removed for row in ahead), sum(row.files_moved for row in ahead)
         totals = [
-            *([wording.worst(len(found))] if worst else []),
+            *([wording.worst(len(found.forecasts))] if worst else []),
             f"{wording.counted(len(ahead), 'application')} will be cleaned up.",
             wording.merged(folders, files),
             wording.NOTHING_DELETED,
@@ -295,7 +279,7 @@ class CleaningPages(Pages):
         messages.success(request, "The cleanup has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)
 
-    @access.needs(Permission.CLEAN_EVERYTHING)
+    @access.needs(*to_clean_up(named=False, most=None))
     def clean_up_everything(self, request: HttpRequest) -> HttpResponse:
         """Ask for the number of applications to be typed in; start a cleanup of all when it is right."""
         aside = confirmation.why_none(using=access.database())
@@ -330,10 +314,13 @@ class CleaningPages(Pages):
         return redirect("admin:cleanup_run_change", run.pk)
 
 
-def _hold(key: str) -> dict[str, Any]:
+def _hold(shown: ApplicationPreview) -> dict[str, Any]:
     """Return the application's hold, and what is to be said about it."""
-    hold = Hold.objects.using(access.database()).filter(application_key=key).first()
-    return {"hold": hold, "held_since": wording.hold(hold)} if hold else {}
+    return {"hold": shown.hold, "held_since": wording.hold(shown.hold)} if shown.hold else {}
+
+
+def _title_of(shown: ApplicationPreview) -> str:
+    return f"Folders of {safe(shown.label) or 'an application'}"
 
 
 def _title(*, dry_run: bool) -> str:

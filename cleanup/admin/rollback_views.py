@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, reverse
@@ -15,9 +14,8 @@ from cleanup.exceptions import CleanupError, TooLargeToPreview
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications
-from cleanup.services.operations import requests
+from cleanup.services.operations import previews, requests
 from cleanup.services.results import RollbackResult
-from cleanup.services.rollback.not_restored import left_behind
 from cleanup.text_safety import safe
 
 #: Undo records of a run that a confirmation looks into one by one; of more, it tells the totals.
@@ -45,19 +43,17 @@ class UndoPages(Pages):
         back = reverse("admin:cleanup_run_change", args=[run.pk])
         if request.method == "POST":
             return self._start(request, run, run.pk, back)
-        points = RollbackPoint.objects.using(access.database()).filter(run=run, status=RollbackPoint.Status.LIVE)
-        number = points[: MOST_LOOKED_INTO + 1].count()
+        undo = previews.of_run(using=access.database(), run=run, listed=MOST_LOOKED_INTO)
+        lost = wording.not_restored(undo.expired, [safe(name) for name in undo.expired_applications])
         what = f"everything that this cleanup of {wording.counted(run.total_applications, 'application')} changed"
-        if number > MOST_LOOKED_INTO:
-            live = run.results.filter(point__status=RollbackPoint.Status.LIVE)
-            totals = live.aggregate(folders=Sum("folders_removed"), files=Sum("files_moved"))
+        if undo.points > MOST_LOOKED_INTO:
             known = [
-                f"{wording.counted(totals['folders'] or 0, 'folder')} come back.",
-                f"{wording.counted(totals['files'] or 0, 'file')} go back to where they were.",
+                f"{wording.counted(undo.folders, 'folder')} come back.",
+                f"{wording.counted(undo.files, 'file')} go back to where they were.",
                 "Where people have changed something since, the application is left as it is, and listed.",
             ]
-            return self._page(request, what, " ".join(known), None, back, not_restored=_not_restored(run))
-        return self._looked_into(request, what, run.pk, back, not_restored=_not_restored(run))
+            return self._page(request, what, " ".join(known), None, back, not_restored=lost)
+        return self._looked_into(request, what, run.pk, back, not_restored=lost)
 
     @access.needs(Permission.ROLL_BACK)
     def result(self, request: HttpRequest, result_id: int) -> HttpResponse:
@@ -78,7 +74,7 @@ class UndoPages(Pages):
     def _record(self, request: HttpRequest, point: RollbackPoint, back: str) -> HttpResponse:
         if request.method == "POST":
             return self._start(request, point, point.uuid, back)
-        labels = applications.labels(using=access.database(), keys=[point.application_key])
+        labels = applications.labels(using=access.database(), application_ids=[point.application_key])
         name = safe(labels.get(point.application_key, "") or point.application_key)
         return self._looked_into(request, f"the cleanup of {name}", point.uuid, back)
 
@@ -153,11 +149,3 @@ class UndoPages(Pages):
         access.log(request, target, f"Started the undo{how}{' as copies' if copies else ''}.")
         messages.success(request, "The undo has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)
-
-
-def _not_restored(run: Run) -> str:
-    """Tell which applications of the run cannot be brought back."""
-    behind = left_behind(using=access.database(), source=run)
-    keys = [point.application_id for point in behind.listed if point.code == "expired"][:MOST_LOOKED_INTO]
-    labels = applications.labels(using=access.database(), keys=keys)
-    return wording.not_restored(behind.expired, [safe(labels.get(key, "") or key) for key in dict.fromkeys(keys)])

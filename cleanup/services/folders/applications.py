@@ -5,8 +5,8 @@ Reads only. What is read is bounded: a page of labels, a page of matches, and of
 
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.models import Q
@@ -23,10 +23,10 @@ FIRST_STEP = 500
 LAST_STEP = 20_000
 
 
-def labels(*, using: str, keys: Iterable[str]) -> dict[str, str]:
-    """Return the readable label of each application that has one (CLEANUP_APPLICATION_LABEL), by key."""
+def labels(*, using: str, application_ids: Iterable[str]) -> dict[str, str]:
+    """Return the readable label of each application that has one (CLEANUP_APPLICATION_LABEL), by its id."""
     fields = conf.application_label()
-    wanted = list(dict.fromkeys(keys))
+    wanted = list(dict.fromkeys(application_ids))
     if not fields or not wanted:
         return {}
     tables = folder_tables()
@@ -54,10 +54,10 @@ def find(*, using: str, text: str, limit: int = MOST_FOUND) -> list[str]:
     return list(keys)[:limit]
 
 
-def _valid(keys: Sequence[str]) -> list[Any]:
+def _valid(application_ids: Sequence[str]) -> list[Any]:
     key = folder_tables().application_key
     valid = []
-    for text in keys:
+    for text in application_ids:
         try:
             valid.append(key.text(text))
         except InvalidKey:  # kept from a time when applications had other keys
@@ -72,6 +72,20 @@ class AffectedPage:
     rows: tuple[queries.AffectedApplication, ...]
     after: str | None
     """Go on behind this key; None at the end."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """By id, of those that have one."""
+
+
+def listed(*, using: str, text: str = "", after: str | None = None) -> AffectedPage:
+    """Return a page of the affected applications, with labels: those that a search finds, or that follow ``after``.
+
+    Raises InvalidKey.
+    """
+    if text.strip():
+        page = AffectedPage(affected_among(using=using, application_ids=find(using=using, text=text)), None)
+    else:
+        page = affected_page(using=using, after=after)
+    return replace(page, labels=labels(using=using, application_ids=[row.application_id for row in page.rows]))
 
 
 def affected_page(*, using: str, after: str | None = None, size: int = 50, seconds: float = 0.15) -> AffectedPage:
@@ -97,7 +111,7 @@ def affected_page(*, using: str, after: str | None = None, size: int = 50, secon
         step = min(LAST_STEP, step * 2)
 
 
-def affected_among(*, using: str, keys: Sequence[str]) -> tuple[queries.AffectedApplication, ...]:
+def affected_among(*, using: str, application_ids: Sequence[str]) -> tuple[queries.AffectedApplication, ...]:
     """Return those of the named applications that are affected, in key order."""
-    valid = _valid(keys)
+    valid = _valid(application_ids)
     return tuple(queries.affected_named(using=using, keys=valid)) if valid else ()

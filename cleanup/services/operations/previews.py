@@ -1,0 +1,95 @@
+"""What a person looks at before a verb: an application's folders, the plans to confirm, an undo; each in one read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Sum
+
+from cleanup import queries
+from cleanup.exceptions import TooLargeToPreview
+from cleanup.models import Hold, RollbackPoint, Run
+from cleanup.services.folders import applications
+from cleanup.services.merging import confirmation, preview
+from cleanup.services.merging.confirmation import MergeForecast
+from cleanup.services.results import Preview
+from cleanup.services.rollback.not_restored import left_behind
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationPreview:
+    """What a cleanup of one application would do."""
+
+    application_id: str
+    label: str
+    """As people know the application; empty if it has no label."""
+    hold: Hold | None
+    preview: Preview | None
+    too_large: TooLargeToPreview | None
+    """Why there is no preview."""
+
+
+def of_application(*, using: str, application_id: str) -> ApplicationPreview:
+    """Return what a cleanup of one application would do. Raises UnknownObject, InvalidKey and PreflightFailed."""
+    found = too_large = None
+    try:
+        found = preview.preview(using=using, application_id=application_id)
+        application_id = found.application_id
+    except TooLargeToPreview as error:
+        too_large = error
+    label = applications.labels(using=using, application_ids=[application_id]).get(application_id, "")
+    hold = Hold.objects.using(using).filter(application_key=application_id).first()
+    return ApplicationPreview(application_id, label, hold, found, too_large)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The plans that are about to be confirmed, with the labels of their applications."""
+
+    forecasts: Sequence[MergeForecast]
+    labels: Mapping[str, str]
+    aside: queries.SetAside | None = None
+    """Where no application can be cleaned up: how many have duplicates, and why they are left alone."""
+
+
+def of_applications(*, using: str, application_ids: Sequence[str]) -> Confirmation:
+    """Return what a cleanup of named applications would do. Raises InvalidKey and PreflightFailed."""
+    return _labelled(confirmation.forecasts(using=using, applications=application_ids), using=using)
+
+
+def of_worst(*, using: str, number: int) -> Confirmation:
+    """Return what a cleanup of the worst applications that can be cleaned up would do. Raises PreflightFailed."""
+    forecasts = confirmation.worst(using=using, number=number)
+    if not forecasts:
+        return Confirmation((), {}, aside=confirmation.why_none(using=using))
+    return _labelled(forecasts, using=using)
+
+
+def _labelled(forecasts: Sequence[MergeForecast], *, using: str) -> Confirmation:
+    named = [forecast.application_id for forecast in forecasts]
+    return Confirmation(forecasts, applications.labels(using=using, application_ids=named))
+
+
+@dataclass(frozen=True, slots=True)
+class RunUndo:
+    """What undoing a run would concern, from rows alone."""
+
+    points: int
+    """Live rollback points."""
+    folders: int
+    files: int
+    expired: int
+    """Applications that can no longer be brought back."""
+    expired_applications: Sequence[str]
+    """Some of these, by label or else by id."""
+
+
+def of_run(*, using: str, run: Run, listed: int) -> RunUndo:
+    """Return what undoing a run would concern, with ``listed`` so many lost applications named."""
+    live = run.results.using(using).filter(point__status=RollbackPoint.Status.LIVE)
+    totals = live.aggregate(folders=Sum("folders_removed"), files=Sum("files_moved"))
+    points = RollbackPoint.objects.using(using).filter(run=run, status=RollbackPoint.Status.LIVE).count()
+    behind = left_behind(using=using, source=run)
+    lost = [point.application_id for point in behind.listed if point.code == "expired"][:listed]
+    labels = applications.labels(using=using, application_ids=lost)
+    names = [labels.get(application_id, "") or application_id for application_id in dict.fromkeys(lost)]
+    return RunUndo(points, totals["folders"] or 0, totals["files"] or 0, behind.expired, names)
