@@ -1,6 +1,6 @@
-"""What ``manage.py check`` says of the settings, without asking any database; what a database is like, preflight says.
+"""What ``manage.py check`` reports about the settings, without a query; preflight reports on the database.
 
-An id, once given, keeps its meaning. A hint is the setting or the command to use.
+An id, once assigned, keeps its meaning. A hint is the setting or the command to use.
 """
 
 from collections.abc import Iterable, Iterator
@@ -55,7 +55,7 @@ def check_values(**_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_models(**_: Any) -> list[CheckMessage]:
-    """Report models, fields and keys that cannot play their parts: E002, E003 and E004."""
+    """Report models, fields and keys that cannot be used: E002, E003 and E004."""
     unread = {message.msg for message in check_values()}
     messages = [_as_message(error) for error in misconfigurations()]
     return [message for message in messages if message.msg not in unread]
@@ -63,7 +63,7 @@ def check_models(**_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_tables(**_: Any) -> list[CheckMessage]:
-    """Report what models that could play their parts leave open: E006, E007 and W003."""
+    """Report what is still undecided for models that can be used: E006, E007 and W003."""
     try:
         tables = folder_tables()
         return [*_soft_deletion(tables), *_databases(tables), *_required_fields(tables)]
@@ -73,7 +73,7 @@ def check_tables(**_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_names(**_: Any) -> list[CheckMessage]:
-    """Report settings that nobody reads: W001."""
+    """Report settings that do not exist: W001."""
     return [
         checks.Warning(
             f"There is no setting {name}.",
@@ -91,8 +91,8 @@ def check_requests(**_: Any) -> list[CheckMessage]:
     """Report databases on which each request is one transaction: W002."""
     return [
         checks.Warning(
-            f"Each request is one transaction on database {alias!r}: what a cleanup does in a request would keep its "
-            f"locks until the response, and be undone with it.",
+            f"Each request is one transaction on database {alias!r}: a cleanup in a request would hold its locks "
+            f"until the response, and be rolled back with it.",
             hint=f'Set DATABASES["{alias}"]["ATOMIC_REQUESTS"] = False, and use transaction.atomic() where it matters.',
             obj=alias,
             id="cleanup.W002",
@@ -104,7 +104,7 @@ def check_requests(**_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_clusters(**_: Any) -> list[CheckMessage]:
-    """Report settings of django-q2 under which background work goes wrong: W004 to W007."""
+    """Report settings of django-q2 with which background work goes wrong: W004 to W007."""
     if not apps.is_installed("django_q"):
         return []
     conf_of_clusters = import_string("django_q.conf.Conf")
@@ -115,30 +115,30 @@ def _clusters(clusters: Any) -> Iterator[CheckMessage]:
     timeout, retry, tick = clusters.TIMEOUT, clusters.RETRY, _tick_seconds()
     if not timeout or retry <= timeout:
         yield checks.Warning(
-            f"django-q2 hands a task out again after {retry} s, but lets it work for {timeout or 'any number of'} s: "
-            f"it would be worked twice at a time.",
+            f"django-q2 delivers a task again after {retry} s, but lets it run for {timeout or 'any number of'} s: "
+            f"it could run twice at the same time.",
             hint='Set "timeout" in Q_CLUSTER, and "retry" to more than that.',
             obj="Q_CLUSTER",
             id="cleanup.W004",
         )
     if timeout and timeout < 2 * tick:
         yield checks.Warning(
-            f"django-q2 ends a task after {timeout} s, and a run is worked for CLEANUP_TICK_SECONDS = {tick:g} s "
-            f"at a time, and a batch more.",
+            f"django-q2 ends a task after {timeout} s, but a task works on a run for "
+            f"CLEANUP_TICK_SECONDS = {tick:g} s, and for one batch longer.",
             hint=f"Set CLEANUP_TICK_SECONDS = {max(1, timeout // 4)}, or a longer timeout in Q_CLUSTER.",
             obj="Q_CLUSTER",
             id="cleanup.W005",
         )
     if not clusters.ACK_FAILURES and not clusters.MAX_ATTEMPTS:
         yield checks.Warning(
-            "django-q2 hands a task that fails out again, for ever.",
-            hint='Set "ack_failures": True or "max_attempts": 1 in Q_CLUSTER. Tasks of the cleanup bring their own.',
+            "django-q2 delivers a task that fails again and again, forever.",
+            hint='Set "ack_failures": True or "max_attempts": 1 in Q_CLUSTER. Tasks of the cleanup set their own.',
             obj="Q_CLUSTER",
             id="cleanup.W006",
         )
     if clusters.SYNC:
         yield checks.Warning(
-            "django-q2 does tasks at once, in the process that asks for them: nothing runs in the background.",
+            "django-q2 runs tasks at once, in the process that queues them: nothing runs in the background.",
             hint='Remove "sync" from Q_CLUSTER, except in tests.',
             obj="Q_CLUSTER",
             id="cleanup.W007",
@@ -179,7 +179,7 @@ def _hint(error: MisconfiguredSetting) -> str:
     if isinstance(error, UnknownModel):
         labels = [model._meta.label for model in apps.get_models()]
         nearest = _nearest(str(error.value), labels, f'Set {error.setting} = "{{}}".')
-        return nearest or f'Set {error.setting} = "app.Model", and have that app in INSTALLED_APPS.'
+        return nearest or f'Set {error.setting} = "app.Model", and add that app to INSTALLED_APPS.'
     if isinstance(error, UnknownField):
         fields = [field.name for field in error.model._meta.concrete_fields]
         return f"Name one of {', '.join(fields)} in {error.setting}."
@@ -189,7 +189,7 @@ def _hint(error: MisconfiguredSetting) -> str:
         return f"Name another model in {error.setting}, or give this one a UUID, integer or text key."
     if isinstance(error, UnusableHook):
         return f'Set {error.setting} = "package.module.function".'
-    return f"Set {error.setting} as the manual says, or remove it to have the default."
+    return f"Set {error.setting} as the manual describes, or remove it to use the default."
 
 
 def _nearest(name: str, known: Iterable[str], sentence: str) -> str | None:
@@ -209,7 +209,7 @@ def _soft_deletion(tables: FolderTables) -> Iterator[CheckMessage]:
         flag = isinstance(field, models.BooleanField | models.IntegerField)
         if column not in ignored | parts and soft_deletion.marks_deleted(column, table=tables.folder_table, flag=flag):
             yield checks.Error(
-                f"{tables.folder._meta.label}.{field.name} looks like a mark of deleted folders.",
+                f"{tables.folder._meta.label}.{field.name} looks like it marks deleted folders.",
                 hint=_live_hint(column, field),
                 obj=tables.folder,
                 id="cleanup.E006",
@@ -217,7 +217,7 @@ def _soft_deletion(tables: FolderTables) -> Iterator[CheckMessage]:
 
 
 def _live_hint(column: str, field: "models.Field[Any, Any]") -> str:
-    """Return the setting to decide by: what a new folder holds, as far as the field says."""
+    """Return the setting to decide with: the value that a new folder holds, as far as the field defines it."""
     if isinstance(field.default, bool | int | str):
         return soft_deletion.live_setting(column, field.default)
     if field.null:
@@ -227,7 +227,7 @@ def _live_hint(column: str, field: "models.Field[Any, Any]") -> str:
     if isinstance(field, models.IntegerField):
         return soft_deletion.live_setting(column, 0)
     return (
-        f"Say in CLEANUP_FOLDER_LIVE what {column} holds in live folders, as in "
+        f"Set CLEANUP_FOLDER_LIVE to what {column} holds in live folders, as in "
         f'CLEANUP_FOLDER_LIVE = {{"{column}": "..."}}, or set CLEANUP_FOLDER_LIVE = None if all are live.'
     )
 
@@ -244,7 +244,7 @@ def _databases(tables: FolderTables) -> Iterator[CheckMessage]:
             yield checks.Error(
                 f"{model._meta.label} is written to database {alias!r}, and the cleanup's own tables to {own!r}: one "
                 f"transaction cannot cover both.",
-                hint=f'Let db_for_write() of the router return "{alias}" for the app "cleanup".',
+                hint=f'Make db_for_write() of the router return "{alias}" for the app "cleanup".',
                 obj=model,
                 id="cleanup.E007",
             )
@@ -257,8 +257,8 @@ def _required_fields(tables: FolderTables) -> Iterator[CheckMessage]:
     for name in fields_to_provide():
         if name not in defaults and f"{name}_id" not in defaults:
             yield checks.Warning(
-                f"{tables.folder._meta.label}.{name} is required and has no default, so that no folder can be made "
-                f"by get_or_create_folder_structure.",
+                f"{tables.folder._meta.label}.{name} is required and has no default, so "
+                f"get_or_create_folder_structure cannot create folders.",
                 hint=f'Set CLEANUP_FOLDER_DEFAULTS = {{"{name}": ...}}, or to the dotted path of a function.',
                 obj=tables.folder,
                 id="cleanup.W003",

@@ -1,4 +1,4 @@
-"""The settings, one function each, read at call time; the default stands beside its setting.
+"""The settings, one function each, read at call time; each default is beside its setting.
 
 A wrong value raises MisconfiguredSetting, which names the setting and the remedy.
 """
@@ -81,7 +81,7 @@ def _function(name: str, path: Any) -> Callable[..., Any]:
     return cast("Callable[..., Any]", function)
 
 
-# Which models and columns play the parts.
+# Which models and columns are mapped.
 
 
 def application_model() -> str:
@@ -122,7 +122,7 @@ def _fields(name: str, default: dict[str, str]) -> Mapping[str, str]:
 def folder_live() -> Mapping[str, Any] | None:
     """Column values that mark a live folder, e.g. ``{"deleted_at": None}``; None: every folder is live.
 
-    Raises MisconfiguredSetting. Whether it was set at all is told by ``folder_live_is_set``.
+    Raises MisconfiguredSetting. ``folder_live_is_set`` returns whether it was set at all.
     """
     value = _get("CLEANUP_FOLDER_LIVE", None)
     if value is not None and not (isinstance(value, Mapping) and value and all(isinstance(key, str) for key in value)):
@@ -144,7 +144,7 @@ def application_label() -> tuple[str, ...]:
 
 
 def folder_live_is_set() -> bool:
-    """Tell whether the host decided about soft deletion, even if by an explicit None."""
+    """Return whether the host decided about soft deletion, even if by an explicit None."""
     return _get("CLEANUP_FOLDER_LIVE", _MISSING) is not _MISSING
 
 
@@ -194,8 +194,8 @@ def _is_collision_policy(policy: Any) -> bool:
 def extra_references() -> Mapping[str, Mapping[str, tuple[str | int | None, ...]]]:
     """Columns, as ``table.column`` or a pattern, that hold folder keys without a foreign key.
 
-    Each with the condition under which a row is about a folder: values by column, all of which must hold; empty: every
-    row is. Raises MisconfiguredSetting.
+    Each with the condition under which a row is about a folder: values by column, all of which must match; if empty,
+    every row is. Raises MisconfiguredSetting.
     """
     value = _get("CLEANUP_EXTRA_REFERENCES", ())
     entries = [value] if isinstance(value, Mapping) else value
@@ -234,12 +234,12 @@ def _no_references() -> MisconfiguredSetting:
 
 
 def ignored_columns() -> tuple[str, ...]:
-    """Columns, as ``table.column`` or a pattern, that look like folder references and are none."""
+    """Columns, as ``table.column`` or a pattern, that look like folder references but are not."""
     return _names("CLEANUP_IGNORED_COLUMNS")
 
 
 def history_tables() -> Mapping[str, Literal["leave", "move", "refuse"]]:
-    """What becomes of tables that keep versions or logs, by ``table``, ``schema.table`` or pattern; else ``leave``."""
+    """What becomes of tables of versions or logs, by ``table``, ``schema.table`` or pattern; by default ``leave``."""
     value = _get("CLEANUP_HISTORY_TABLES", {})
     policies = ("leave", "move", "refuse")
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
@@ -252,21 +252,21 @@ def history_tables() -> Mapping[str, Literal["leave", "move", "refuse"]]:
 
 
 def tree_hook() -> Callable[..., None] | None:
-    """Function, set by dotted path, that computes path columns (ltree, nested sets) anew.
+    """Function, set by dotted path, that recomputes path columns (ltree, nested sets).
 
     It is called inside the transaction, after a merge and after a rollback, as ``hook(using=alias,
-    application_ids=[...])``, and must leave the columns as they belong to the tree that is there. Raises
+    application_ids=[...])``, and must leave the columns in agreement with the current tree. Raises
     MisconfiguredSetting.
     """
     path = _get("CLEANUP_TREE_HOOK", None)
     return None if path is None else _function("CLEANUP_TREE_HOOK", path)
 
 
-# Folders that are made.
+# Folders that are created.
 
 
 def root_folder() -> str:
-    """Name of a root folder that is made."""
+    """Name of a root folder that is created."""
     value = _get("CLEANUP_ROOT_FOLDER", "Application")
     if fault := fault_of_name(value):
         raise MisconfiguredSetting(setting="CLEANUP_ROOT_FOLDER", problem=f"{fault}.")
@@ -280,16 +280,16 @@ def standard_folders() -> tuple[str, ...]:
     )
     if not isinstance(value, list | tuple):
         raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem="it must be a list of names.")
-    for place, name in enumerate(value, start=1):
+    for position, name in enumerate(value, start=1):
         if fault := fault_of_name(name):
-            raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem=f"of name {place}, {fault}.")
+            raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem=f"of name {position}, {fault}.")
     if len(set(value)) != len(value):
-        raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem="it holds a name twice.")
+        raise MisconfiguredSetting(setting="CLEANUP_STANDARD_FOLDERS", problem="it contains a name twice.")
     return tuple(value)
 
 
 def folder_defaults() -> Mapping[str, Any] | Callable[..., Mapping[str, Any]]:
-    """Further field values of folders that are made, or a function, set by dotted path, that returns them.
+    """Further field values of folders that are created, or a function, set by dotted path, that returns them.
 
     It is called as ``hook(using=alias, application_id=..., name=..., parent_id=...)``, ids as text, the parent None for
     a root folder, which it may give another name. Raises MisconfiguredSetting.
@@ -304,7 +304,7 @@ def folder_defaults() -> Mapping[str, Any] | Callable[..., Mapping[str, Any]]:
 
 
 def target_transaction_ms() -> int:
-    """Time that one batch's transaction aims at, in milliseconds."""
+    """Target duration of one batch's transaction, in milliseconds."""
     return _positive_integer("CLEANUP_TARGET_TRANSACTION_MS", 250)
 
 
@@ -324,7 +324,7 @@ def lease() -> timedelta:
 
 
 def large_application() -> int:
-    """Folders beyond which an application is set aside, to be asked for by name."""
+    """Folders beyond which an application is set aside, unless it is asked for by name."""
     return _positive_integer("CLEANUP_LARGE_APPLICATION", 20_000)
 
 
@@ -344,7 +344,7 @@ def statement_timeout_ms() -> int:
 
 
 def failure_window() -> int:
-    """Number of last applications over which the failure ratio is taken; more than half failed stops the run."""
+    """Number of latest applications over which the failure ratio is taken; the run stops if more than half failed."""
     return _positive_integer("CLEANUP_FAILURE_WINDOW", 50)
 
 
@@ -352,7 +352,7 @@ def failure_window() -> int:
 
 
 def database() -> str:
-    """Alias of the database that API, admin, metrics and health look at; commands take ``--database``.
+    """Alias of the database that the API, admin, metrics and health check use; commands take ``--database``.
 
     By default, the one to which the project's routers write the product's own tables.
     """
@@ -365,7 +365,7 @@ def database() -> str:
 
 
 def api_rates() -> Mapping[str, str | None]:
-    """Calls that an account may make, by kind: ``30/min`` (s, min, hour, day), or None for any number.
+    """Calls that an account may make, by kind: ``30/min`` (s, min, hour, day), or None for no limit.
 
     ``wrong_tokens`` counts by address.
     """
@@ -375,12 +375,12 @@ def api_rates() -> Mapping[str, str | None]:
 
 
 def login_rates() -> Mapping[str, str | None]:
-    """Wrong logins after which no more are tried until the minute, or whatever the rate names, is over."""
+    """Failed logins after which no more are tried until the minute, or other period of the rate, is over."""
     return _rates("CLEANUP_LOGIN_RATES", {"account_and_address": "5/min", "address": "30/min", "account": "30/min"})
 
 
 def proxies() -> int:
-    """Proxies before the web server, each of which adds to ``X-Forwarded-For`` who has called it."""
+    """Proxies in front of the web server, each of which appends its caller to ``X-Forwarded-For``."""
     value = _get("CLEANUP_PROXIES", 0)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise MisconfiguredSetting(setting="CLEANUP_PROXIES", problem=f"{value!r} is not a number of proxies.")
@@ -399,7 +399,7 @@ def _rates(name: str, default: Mapping[str, str]) -> Mapping[str, str | None]:
 
 
 def api_wait_applications() -> int:
-    """Applications beyond which ``wait=true`` is refused: a request is no place for a long run."""
+    """Applications beyond which ``wait=true`` is refused: a long run does not belong in a request."""
     return _positive_integer("CLEANUP_API_WAIT_APPLICATIONS", 100)
 
 
@@ -422,7 +422,7 @@ _LIMITS: Mapping[str, float] = {
 
 
 def throttle_limits() -> Mapping[str, float | None]:
-    """What the database may bear before a run waits; None: not looked at."""
+    """Load on the database beyond which a run waits; None: not checked."""
     value = _get("CLEANUP_THROTTLE_LIMITS", {})
     if not isinstance(value, Mapping) or not set(value) <= set(_LIMITS) or not all(map(_is_limit, value.values())):
         raise MisconfiguredSetting(
@@ -436,7 +436,7 @@ def _is_limit(value: Any) -> bool:
 
 
 def throttle() -> Callable[..., str | None] | None:
-    """Function, set by dotted path, that says why a run has to wait, or None.
+    """Function, set by dotted path, that returns why a run has to wait, or None.
 
     It is called between batches as ``hook(using=alias, run_id=...)``. Raises MisconfiguredSetting.
     """
@@ -445,7 +445,7 @@ def throttle() -> Callable[..., str | None] | None:
 
 
 def throttle_interval() -> timedelta:
-    """Least time between two looks at the database."""
+    """Minimum time between two checks of the database's load."""
     return timedelta(seconds=_positive_number("CLEANUP_THROTTLE_SECONDS", 2))
 
 
@@ -455,7 +455,7 @@ def throttle_patience() -> timedelta:
 
 
 def duty_cycle() -> float:
-    """Share of the time that a worker works; the rest it leaves to others."""
+    """Share of the time that a worker works; it leaves the rest to others."""
     value = _positive_number("CLEANUP_DUTY_CYCLE", 1)
     if value > 1:
         raise MisconfiguredSetting(
@@ -468,7 +468,7 @@ def duty_cycle() -> float:
 
 
 def log_on_terminal() -> bool:
-    """Whether a command on a terminal shows log lines there, among what it says."""
+    """Whether a command shows log lines on a terminal, among its own output."""
     return _flag("CLEANUP_LOG_ON_TERMINAL", default=False)
 
 
@@ -476,17 +476,17 @@ def log_on_terminal() -> bool:
 
 
 def tick() -> timedelta:
-    """How long a task of a cluster works at a run before it hands on; keep it well under the tasks' timeout."""
+    """How long a cluster's task works on a run before it queues the next one; keep it well under the tasks' timeout."""
     return timedelta(seconds=_positive_number("CLEANUP_TICK_SECONDS", 20))
 
 
 def background_workers() -> int:
-    """Tasks that work at one run at a time, over all clusters; SQLite has one."""
+    """Tasks that work on one run at the same time, over all clusters; SQLite has one."""
     return _positive_integer("CLEANUP_BACKGROUND_WORKERS", 2)
 
 
 def heartbeat_patience() -> timedelta:
-    """Age of the last sign of life beyond which a cluster counts as dead."""
+    """Age of the last heartbeat beyond which a cluster counts as dead."""
     return timedelta(seconds=_positive_number("CLEANUP_HEARTBEAT_SECONDS", 180))
 
 
@@ -517,12 +517,12 @@ def rollback_days() -> int:
 
 
 def list_limit() -> int:
-    """Entries of a list in JSON output before the rest is counted in ``..._left_out``."""
+    """Entries of a list in JSON output, beyond which the rest is only counted in ``..._left_out``."""
     return 100
 
 
 def finding_limit() -> int:
-    """Findings stored per code by a whole verification."""
+    """Findings stored per code by a verification of the whole database."""
     return _positive_integer("CLEANUP_FINDING_LIMIT", 1000)
 
 
@@ -545,7 +545,7 @@ def alert_escalation() -> timedelta:
 
 
 def alert_emails() -> tuple[str, ...]:
-    """Who is written to."""
+    """Addresses that notifications are sent to."""
     value = _get("CLEANUP_ALERT_EMAILS", ())
     if not isinstance(value, list | tuple) or not all(isinstance(entry, str) and "@" in entry for entry in value):
         raise MisconfiguredSetting(setting="CLEANUP_ALERT_EMAILS", problem="it must be a list of addresses.")
@@ -558,21 +558,21 @@ def alert_private_addresses() -> bool:
 
 
 def alert_urls() -> tuple[str, ...]:
-    """Apprise URLs, separated by blanks in the environment; they hold secrets and stand nowhere else."""
+    """Apprise URLs, separated by spaces, from the environment only, because they hold secrets."""
     if hasattr(settings, "CLEANUP_ALERT_URLS"):
         raise MisconfiguredSetting(
             setting="CLEANUP_ALERT_URLS",
-            problem="it is read from the environment alone, so do not set it in the settings.",
+            problem="it is read from the environment only, so do not set it in the settings.",
         )
     return tuple(os.environ.get("CLEANUP_ALERT_URLS", "").split())
 
 
 def metrics_token() -> str:
-    """Bearer token with which metrics can be read, from the environment; empty: none."""
+    """Bearer token for reading the metrics, from the environment; empty: none."""
     if hasattr(settings, "CLEANUP_METRICS_TOKEN"):
         raise MisconfiguredSetting(
             setting="CLEANUP_METRICS_TOKEN",
-            problem="it is read from the environment alone, so do not set it in the settings.",
+            problem="it is read from the environment only, so do not set it in the settings.",
         )
     token = os.environ.get("CLEANUP_METRICS_TOKEN", "").strip()
     if token and len(token) < _TOKEN_LENGTH:
@@ -582,7 +582,7 @@ def metrics_token() -> str:
     return token
 
 
-#: All of them, with the functions above, each of which raises MisconfiguredSetting where its setting is wrong.
+#: All of them, with the functions above, each of which raises MisconfiguredSetting if its setting is wrong.
 SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_APPLICATION_MODEL": application_model,
     "CLEANUP_FOLDER_MODEL": folder_model,

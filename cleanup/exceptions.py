@@ -21,8 +21,8 @@ class CleanupError(Exception):
 
     def __init__(self, message: str | None = None, **data: Any) -> None:
         self.data = data
-        told = {name: value if name == "value" else in_sentence(value) for name, value in data.items()}
-        super().__init__(message or " ".join((type(self).__doc__ or "").split()).format(**told))
+        fields = {name: value if name == "value" else in_sentence(value) for name, value in data.items()}
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()).format(**fields))
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -140,7 +140,7 @@ class Frozen(Refused):
 
 
 class Held(Refused):
-    """Application {application_id} is on hold ({reason}). Include it on purpose with --include-held."""
+    """Application {application_id} is on hold ({reason}). Include it anyway with --include-held."""
 
     code = "held"
 
@@ -158,7 +158,7 @@ class TooManyToWait(UsageError):
 
 
 class TooLargeToPreview(Refused):
-    """It has more than {limit} folders, too many to look through in a request. Look at it with: {command}"""
+    """It has more than {limit} folders, too many to preview in a request. Preview it with: {command}"""
 
     code = "too_large_to_preview"
 
@@ -170,7 +170,7 @@ class KeyReused(Refused):
 
 
 class InProgress(Refused):
-    """The first request with this Idempotency-Key is still at work. Send it again later; it is not done twice."""
+    """The first request with this Idempotency-Key is still running. Send it again later; it will not run twice."""
 
     code = "in_progress"
 
@@ -195,7 +195,7 @@ class ChannelFailed(CleanupError):
 
 
 class StalePlan(Refused):
-    """The folders of application {application_id} have changed since the preview. Look at the new plan first."""
+    """The folders of application {application_id} have changed since the preview. Review the new plan first."""
 
     code = "stale_plan"
 
@@ -237,22 +237,22 @@ class RollbackConflict(Refused):
 
 
 class WouldDetach(Refused):
-    """Rolling back would leave {count} folders of application {application_id} without a way to a root folder, folder
-    {folder_id} among them, because folders were moved since. Nothing was restored. Move them back first."""
+    """Rolling back would leave {count} folders of application {application_id} without a path to a root folder, folder
+    {folder_id} among them, because folders have been moved since. Nothing was restored. Move them back first."""
 
     code = "would_detach"
 
 
 class WouldMisplace(Refused):
-    """Rolling back would {problem} among them, because they were given to another application since. Nothing was
-    restored. Give them back first."""
+    """Rolling back would {problem} among them, because they have been assigned to another application since. Nothing
+    was restored. Assign them back first."""
 
     code = "would_misplace"
 
 
 class Guarded(Refused):
-    """Guard {guard} forbids what rolling back would bring back. Nothing was restored. Have the duplicates come back
-    under other names with --as-copies, or lift the guard with: {command}"""
+    """Guard {guard} forbids the duplicates that rolling back would restore. Nothing was restored. Restore them under
+    other names with --as-copies, or lift the guard with: {command}"""
 
     code = "guarded"
 
@@ -264,8 +264,8 @@ class GuardForbidden(Refused):
 
 
 class GuardBlocked(Refused):
-    """Guard {guard} has to wait for other sessions, and gave up after {seconds} seconds: {sessions}. Have them end
-    their transactions, or end them, and run the same command again."""
+    """Guard {guard} has to wait for other sessions, and gave up after {seconds} seconds: {sessions}. Let them finish
+    their transactions, or end these sessions, then run the same command again."""
 
     code = "guard_blocked"
 
@@ -289,15 +289,15 @@ class NotPausable(Refused):
 
 
 class ForeignDatabase(Refused):
-    """Run {run_id} was started on another database, of which this one is a copy. Adopt the copy, so that everything in
-    it is resumed: manage.py database_cleanup --adopt. Or resume this run alone: manage.py database_cleanup
+    """Run {run_id} was started on another database, of which this one is a copy. Adopt the copy to resume everything
+    in it: manage.py database_cleanup --adopt. Or resume only this run: manage.py database_cleanup
     --resume {run_id} --adopt"""
 
     code = "foreign_database"
 
 
 class RestoredCopy(Refused):
-    """Nothing is done here in the background, since this database is a copy that was not adopted: {difference}. Adopt
+    """Nothing is done here in the background, because this database is a copy that was not adopted: {difference}. Adopt
     it with: manage.py database_cleanup --adopt"""
 
     code = "restored_copy"
@@ -309,7 +309,7 @@ class FolderNotCreated(Refused):
     code = "folder_not_created"
 
 
-# What can be wrong with one application while others go on.
+# What can go wrong with one application while the others continue.
 
 
 class ApplicationError(CleanupError):
@@ -331,7 +331,7 @@ class DifferingColumns(ApplicationError):
 
 
 class Collision(ApplicationError):
-    """{count} rows of {table} would collide in {constraint}. Set CLEANUP_COLLISIONS for this table, or mend them."""
+    """{count} rows of {table} would collide in {constraint}. Set CLEANUP_COLLISIONS for the table, or change them."""
 
     code = "collision"
 
@@ -343,7 +343,7 @@ class TooLarge(ApplicationError):
 
 
 class UnkeyedRows(ApplicationError):
-    """{count} rows of {table} would have to move and have no key to journal them by. Add a primary key."""
+    """{count} rows of {table} would have to move, but have no key to journal them by. Add a primary key."""
 
     code = "unkeyed_rows"
 

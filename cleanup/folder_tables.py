@@ -64,7 +64,7 @@ class KeyColumn:
 
     @property
     def is_uuid(self) -> bool:
-        """Tell whether keys are UUIDs."""
+        """Return whether keys are UUIDs."""
         return isinstance(self.field, models.UUIDField)
 
     def spellings(self, value: str) -> tuple[str, ...]:

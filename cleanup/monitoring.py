@@ -66,7 +66,7 @@ class Health(Endpoint):
         """Ask no database about the caller before it is known that there is one."""
 
     def get(self, request: Request) -> HttpResponse:
-        """Tell those who may look why."""
+        """Explain why to those who are allowed to look."""
         using = self.using
         try:
             found, may_view = within(PATIENCE, lambda: self._look(request, using=using))

@@ -87,7 +87,7 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Tell whether the plan changes nothing."""
+        """Return whether the plan changes nothing."""
         return not self.groups and not self.moves
 
     @property

@@ -32,7 +32,7 @@ class Event:
 
 
 def somebody_listens(sender: type[Any]) -> bool:
-    """Tell whether anybody is told of merges, or of their rollback."""
+    """Return whether any receiver listens for merges, or for their rollback."""
     return folders_merged.has_listeners(sender) or merge_undone.has_listeners(sender)
 
 

@@ -5,7 +5,7 @@ The merge takes names as they are; only folders that are made here have to have 
 
 
 def fault_of_name(name: object) -> str | None:
-    """Say what keeps a value from being a folder's name; None if it is one. The name itself is not repeated."""
+    """Describe what keeps a value from being a folder's name; None if it is one. The name itself is not repeated."""
     if not isinstance(name, str):
         return f"it is of type {type(name).__name__}, not text"
     if not name.strip():
@@ -18,7 +18,7 @@ def fault_of_name(name: object) -> str | None:
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether a database can hold the text: no NUL, no half of a surrogate pair."""
+    """Return whether a database can hold the text: no NUL, no half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -224,7 +224,7 @@ def runnable(binaries: Path, *, directory: Path, user: User | None) -> Path:
 
 
 def works(binaries: Path, *, user: User) -> bool:
-    """Say whether the user can run the server's program."""
+    """Return whether the user can run the server's program."""
     try:
         done = subprocess.run(
             [binaries / "postgres", "--version"], check=False, capture_output=True, cwd="/", **user.arguments()

@@ -1,7 +1,7 @@
-"""Who may do what, how a deed is done, and where: what every page of ours goes through.
+"""Permissions, actions and addresses: what every page of ours goes through.
 
-A deed is a POST that asks for its permission, calls one service, leaves an entry in the admin's log and redirects. What
-the service refuses becomes a sentence. Custom addresses, since Django's own change views run in a transaction.
+An action is a POST that checks its permission, calls one service, leaves an entry in the admin's log and redirects. A
+refusal by the service becomes a sentence. The URLs are our own, because Django's change views run in a transaction.
 """
 
 from collections.abc import Callable
@@ -27,13 +27,13 @@ from cleanup.services import DatabaseCleanupService
 
 
 class Actor(TypedDict):
-    """Who starts something, and how, as the services take it."""
+    """Who starts something, and how, in the form that the services take."""
 
     started_by: str
     started_how: str
 
 
-#: Names the database that the pages show.
+#: Alias of the database that the pages show.
 database = conf.database
 
 View = Callable[..., HttpResponse]
@@ -45,7 +45,7 @@ def service() -> DatabaseCleanupService:
 
 
 def may(request: HttpRequest, permission: Permission) -> bool:
-    """Tell whether the person may do this."""
+    """Return whether the person may do this."""
     return request.user.is_active and request.user.has_perm(permission)
 
 
@@ -63,7 +63,7 @@ def demand(request: HttpRequest, permissions: AnyOf) -> None:
 
 
 def needs(*permissions: Permission) -> Callable[[View], View]:
-    """Refuse who has none of the permissions, and who may not look at all."""
+    """Refuse people who have none of the permissions, or who may not look at all."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -80,11 +80,11 @@ def _home(_request: HttpRequest) -> str:
     return reverse("admin:cleanup_control_changelist")
 
 
-def deed(*permissions: Permission, back: Callable[..., str] = _home) -> Callable[[View], View]:
+def action(*permissions: Permission, back: Callable[..., str] = _home) -> Callable[[View], View]:
     """As ``needs``, and change something only for a POST.
 
-    Its mere address, which a sign-in leads to after a button was pressed too late, leads back to the page with the
-    button, which ``back`` names.
+    A GET, which is where a sign-in leads after a button was pressed too late, redirects to the page with the button,
+    which ``back`` names.
     """
 
     def decorate(view: View) -> View:
@@ -103,7 +103,7 @@ def deed(*permissions: Permission, back: Callable[..., str] = _home) -> Callable
 
 
 def attempt(request: HttpRequest, do: Callable[[], Any]) -> Any:
-    """Do it; a refusal becomes a message on the next page, and None is returned."""
+    """Call the service; if it refuses, show the message on the next page and return None."""
     try:
         return do()
     except CleanupError as error:
@@ -124,7 +124,7 @@ def log(request: HttpRequest, what: models.Model, message: str) -> None:
 
 
 def actor(request: HttpRequest) -> Actor:
-    """Return what the services want to know about who starts something, and how."""
+    """Return who starts something, and how, for the services."""
     return {"started_by": request.user.get_username(), "started_how": "admin"}
 
 
@@ -134,7 +134,7 @@ def page(site: admin.AdminSite, route: str, view: View, name: str) -> URLPattern
 
 
 class Pages:
-    """Some pages that are no register; their addresses are below that of ``Control``."""
+    """Pages that are not a register; their addresses are below that of ``Control``."""
 
     section = ""
 

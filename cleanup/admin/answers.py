@@ -56,12 +56,12 @@ class DecisionPages(Pages):
 
     @access.needs(Permission.VIEW)
     def as_csv(self, request: HttpRequest) -> HttpResponse:
-        """Return both lists for a spreadsheet, whole; no cell is a formula, whatever an application is called."""
+        """Return both lists in full for a spreadsheet; no cell is a formula, whatever an application is called."""
         response = HttpResponse(
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="decisions.csv"'},
         )
-        response.write("\ufeff")  # spreadsheets take the file for UTF-8 by this alone
+        response.write("\ufeff")  # spreadsheets recognize UTF-8 only by this
         writer = csv.writer(response, quoting=csv.QUOTE_ALL)
         writer.writerow(["Application", "Id", "What happened", "Next step", "Decision", "By", "Since"])
         for row in self._all_rows():
@@ -120,7 +120,7 @@ def _application(key: str, label: str) -> dict[str, str]:
 
 
 def cell(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
+    """Return text that no spreadsheet takes as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "|", "%")) else text
 
 

@@ -39,9 +39,9 @@ class ScheduleForm(FormBase):
         labels = {
             "schedule_type": "How often",
             "weekday": "Weekday (of a weekly schedule)",
-            "max_applications": "Applications at most",
+            "max_applications": "Maximum number of applications",
             "alert_threshold": "Alert when more applications than this have duplicates",
-            "dry_run_first": "The first time, only plan",
+            "dry_run_first": "Only plan the first time",
         }
         help_texts = {"max_applications": "Empty: no limit."}
 
@@ -65,11 +65,11 @@ class ScheduleAdmin(Register):
     fields = ["what", *_CHANGEABLE, "last", "next", "who"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Tell whether the person may change schedules."""
+        """Return whether the person may change schedules."""
         return access.may(request, Permission.VIEW) and access.may(request, Permission.MANAGE_SCHEDULES)
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:  # noqa: FBT001  # Django's signature
-        """Change the schedule by its service, which says when it is next due."""
+        """Change the schedule through its service, which computes when it is next due."""
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name in _CHANGEABLE}
         limit = Schedule.objects.using(access.database()).get(pk=obj.pk).max_applications
         for permissions in to_change_schedule(obj.pk, changes, most=limit):
@@ -122,15 +122,15 @@ class AlertAdmin(Register):
     fields = ["what", "how_bad", "state_text", "next_step", "of_run", "since", "last", "known", "gone"]
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address of the one deed."""
+        """Add the address of the one action."""
         return [
             access.page(self.admin_site, "<int:alert_id>/acknowledge/", self.acknowledge_view, "acknowledge"),
             *super().get_urls(),
         ]
 
-    @access.deed(Permission.MANAGE_SCHEDULES, back=_address)
+    @access.action(Permission.MANAGE_SCHEDULES, back=_address)
     def acknowledge_view(self, request: HttpRequest, alert_id: int) -> HttpResponse:
-        """Note that somebody knows."""
+        """Acknowledge the alert."""
         alert = get_object_or_404(self.get_queryset(request), pk=alert_id)
         by = request.user.get_username()
 
@@ -140,7 +140,7 @@ class AlertAdmin(Register):
 
         if access.attempt(request, acknowledge):
             access.log(request, alert, "Acknowledged the alert.")
-            messages.success(request, "Noted that you know. It is closed by itself when its cause is gone.")
+            messages.success(request, "Acknowledged. The alert closes by itself when its cause is gone.")
         return redirect("admin:cleanup_alert_change", alert.pk)
 
     @admin.display(description="alert")
@@ -202,7 +202,7 @@ class ConsistencyCheckAdmin(Register):
             return "not finished"
         return "It failed." if check.duplicate_applications is None else wording.last_check(check)
 
-    @admin.display(description="records filed late, put right")
+    @admin.display(description="late records corrected")
     def late(self, check: ConsistencyCheck) -> str:
         return f"{check.late_arrivals:,}"
 

@@ -1,4 +1,4 @@
-"""How a state looks: its words on a ground of one of three colours. The words say it all; a colour is found faster."""
+"""How a state looks: its words on a background of one of three colours. The words suffice; a colour is seen faster."""
 
 from typing import Literal
 
@@ -20,7 +20,7 @@ ALERTS: dict[str, Level] = {Alert.State.OPEN: "attention", Alert.State.RESOLVED:
 
 
 def run_level(status: str, *, failed: int = 0) -> Level:
-    """Return the level of a run; a finished one with failures wants attention, too."""
+    """Return the level of a run; a finished run with failures needs attention, too."""
     return "attention" if failed else RUNS.get(status, "unknown")
 
 

@@ -1,7 +1,7 @@
-"""Registers: lists of what is history, to be looked at and never to be edited.
+"""Registers: read-only lists of history.
 
-Invariant: no register counts or sorts a table of millions. Lists go by a key that has an index, and a page count stops
-at a cap; further entries are found by a filter or by the search.
+Invariant: no register counts or sorts a table of millions of rows. Lists are ordered by an indexed key, and a page
+count stops at a cap; further entries are found with a filter or the search.
 """
 
 from datetime import datetime
@@ -35,7 +35,7 @@ else:
 
 
 class CappedPaginator(PaginatorBase):
-    """Counts no further than it can be paged, so that a list of a million costs what one of thousands does."""
+    """Counts no further than can be paged, so that a list of millions costs no more than one of thousands."""
 
     @cached_property
     def count(self) -> int:
@@ -45,7 +45,7 @@ class CappedPaginator(PaginatorBase):
 
 
 class Register(RegisterBase):
-    """A read-only list of one model, for whoever may look."""
+    """A read-only list of one model, for people who may look."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -55,14 +55,14 @@ class Register(RegisterBase):
     #: None of the admin's own scripts: nothing here needs them.
     media = Media()
     application_field = ""
-    """The field that holds an application's key, which the search looks through by the application's name or id."""
+    """The field that holds an application's key; the search matches the application's name or id."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the person may look."""
+        """Return whether the person may look."""
         return access.may(request, Permission.VIEW)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Tell whether the person may look."""
+        """Return whether the person may look."""
         return access.may(request, Permission.VIEW)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -82,13 +82,13 @@ class Register(RegisterBase):
         return super().get_queryset(request).using(access.database())
 
     def get_search_fields(self, request: HttpRequest) -> Any:
-        """Offer the search wherever there is something to search by."""
+        """Offer the search if there is something to search by."""
         return self.search_fields or ((self.application_field,) if self.application_field else ())
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find by the application's name or id, where this is a list about applications; uses the index on its key."""
+        """Search by the application's name or id, if the list is about applications; uses the index on its key."""
         if not self.application_field or not search_term:
             return super().get_search_results(request, queryset, search_term)
         keys = applications.find(using=access.database(), text=search_term)
@@ -128,7 +128,7 @@ class Register(RegisterBase):
         return {"may": access.permissions_of(request), "section": self.opts.model_name, "most_listed": MOST_LISTED}
 
     def time(self, moment: datetime | None) -> str:
-        """Tell a time in the person's zone."""
+        """Format a time in the person's zone."""
         return wording.moment_text(moment, otherwise="—")
 
 

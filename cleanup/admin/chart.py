@@ -35,7 +35,7 @@ class Chart:
     dots: tuple[Dot, ...]
     ticks: tuple[Tick, ...]
     summary: str
-    """What the picture shows, for whoever does not see it."""
+    """A description of the picture, for people who cannot see it."""
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -49,7 +49,7 @@ class Chart:
 
 
 def chart(history: Sequence[ConsistencyCheck]) -> Chart | None:
-    """Draw a day's last check each, oldest first; None where there is none."""
+    """Draw the last check of each day, oldest first; None if there is none."""
     days = [(check, check.duplicate_applications or 0) for check in history]
     if not days:
         return None

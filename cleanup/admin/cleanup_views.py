@@ -1,7 +1,7 @@
-"""From the list of applications with duplicates, over the preview, to the confirmation that starts a cleanup.
+"""From the list of applications with duplicates, through the preview, to the confirmation that starts a cleanup.
 
-Invariant: nothing starts that was not shown. A confirmation carries the hash of each plan; where one has changed, the
-new plans are shown and nothing is done. An application that is too large to be shown is asked for by itself.
+Invariant: nothing starts that was not shown. A confirmation carries the hash of each plan; if one has changed, the new
+plans are shown and nothing is done. An application that is too large to be shown is confirmed on its own.
 """
 
 from collections.abc import Sequence
@@ -125,7 +125,7 @@ class CleaningPages(Pages):
         )
 
     def _too_large(self, request: HttpRequest, shown: ApplicationPreview) -> HttpResponse:
-        """Say that the plan cannot be shown here, and offer the cleanup all the same."""
+        """Explain that the plan cannot be shown here, and offer the cleanup all the same."""
         return self.render(
             request,
             "too_large",
@@ -141,7 +141,7 @@ class CleaningPages(Pages):
 
     @access.needs(Permission.VIEW)
     def part(self, request: HttpRequest, key: str) -> HttpResponse:
-        """Show a part of a tree: within the page where a script asks, else as a page of its own."""
+        """Show a part of a tree: a fragment if a script asks for it, otherwise a page of its own."""
         side, folder = request.GET.get("side"), request.GET.get("folder", "")
         start = request.GET.get("start", "0")
         if side not in ("before", "after") or not start.isdecimal() or len(start) > 9:
@@ -175,7 +175,7 @@ class CleaningPages(Pages):
     def clean_up(self, request: HttpRequest) -> HttpResponse:
         """Show what a cleanup of the selected applications would do, or of the worst that can be cleaned up.
 
-        The latter only where it is asked for (``first``): what was not chosen is not offered. Starts it when confirmed.
+        The latter only if asked for (``first``): what was not chosen is not offered. Starts the cleanup when confirmed.
         """
         if request.method == "POST":
             return self._start(request)
@@ -281,7 +281,7 @@ class CleaningPages(Pages):
 
     @access.needs(*to_clean_up(named=False, most=None))
     def clean_up_everything(self, request: HttpRequest) -> HttpResponse:
-        """Ask for the number of applications to be typed in; start a cleanup of all when it is right."""
+        """Ask for the number of applications to be typed in; start a cleanup of all if it is right."""
         aside = confirmation.why_none(using=access.database())
         total = aside.affected - aside.held - aside.large  # a run tries again what was refused
         wrong = False
@@ -315,7 +315,7 @@ class CleaningPages(Pages):
 
 
 def _hold(shown: ApplicationPreview) -> dict[str, Any]:
-    """Return the application's hold, and what is to be said about it."""
+    """Return the application's hold, and its description."""
     return {"hold": shown.hold, "held_since": wording.hold(shown.hold)} if shown.hold else {}
 
 
@@ -328,7 +328,7 @@ def _title(*, dry_run: bool) -> str:
 
 
 def _wrong_number(request: HttpRequest, keys: Sequence[str]) -> HttpResponse | None:
-    """Lead back to the list where nothing was selected, or more than can be confirmed together."""
+    """Redirect to the list if nothing was selected, or more than can be confirmed together."""
     if 1 <= len(keys) <= confirmation.MOST:
         return None
     messages.error(request, wording.wrong_number(len(keys), most=confirmation.MOST))

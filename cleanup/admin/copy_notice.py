@@ -10,12 +10,12 @@ from cleanup.services import origin
 
 
 def notice(request: HttpRequest) -> dict[str, Any]:
-    """Return what a page says of a copy that was not adopted; nothing where it is none."""
+    """Return what a page says about a copy that was not adopted; nothing if the database is not one."""
     return notice_of(request, origin.copied(using=access.database()))
 
 
 def notice_of(request: HttpRequest, found: origin.Copied | None) -> dict[str, Any]:
-    """Return the same where it is known already whether this is a copy."""
+    """Return the same, given what is already known about the database."""
     if found is None:
         return {}
     runs = origin.interrupted(using=access.database())

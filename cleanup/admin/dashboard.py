@@ -1,4 +1,4 @@
-"""The cleanup page, which stands where ``Control`` would have a register, and the deeds behind its buttons."""
+"""The cleanup page, in place of a register of ``Control``, and the actions behind its buttons."""
 
 from typing import Any
 
@@ -28,10 +28,10 @@ HOME = "admin:cleanup_control_changelist"
 
 @admin.register(Control)
 class ControlAdmin(Register):
-    """The cleanup page and, below its address, all pages that are no register."""
+    """The cleanup page and, below its address, all pages that are not registers."""
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the addresses of deeds and pages."""
+        """Add the addresses of actions and pages."""
         site = self.admin_site
         pages = (CleaningPages(site), UndoPages(site), DecisionPages(site), FolderPages(site))
         return [
@@ -68,47 +68,47 @@ class ControlAdmin(Register):
 
     @access.needs(Permission.VIEW)
     def now_view(self, request: HttpRequest) -> HttpResponse:
-        """Return what changes on the cleanup page while something runs; the page asks for it again and again."""
+        """Return what changes on the cleanup page while something runs; the page polls it."""
         found = dashboard.overview(using=access.database())
         return render(request, "admin/cleanup/now.html", _shown(found))
 
-    @access.deed(Permission.CHECK)
+    @access.action(Permission.CHECK)
     def check_view(self, request: HttpRequest) -> HttpResponse:
         """Have a cluster count the duplicates."""
         check = access.attempt(request, lambda: access.service().start_check(**access.actor(request)))
         if check is not None:
             access.log(request, check, "Started a check.")
-            messages.success(request, "The check has started. Its outcome appears on this page.")
+            messages.success(request, "The check has started. Its result will appear on this page.")
         return redirect(HOME)
 
-    @access.deed(Permission.CHECK)
+    @access.action(Permission.CHECK)
     def verify_view(self, request: HttpRequest) -> HttpResponse:
         """Have a cluster verify the database."""
         by = request.user.get_username()
         verification = access.attempt(request, lambda: access.service().start_verification(started_by=by))
         if verification is not None:
             access.log(request, verification, "Started a verification.")
-            messages.success(request, "The verification has started. Its outcome appears on this page.")
+            messages.success(request, "The verification has started. Its result will appear on this page.")
         return redirect(HOME)
 
-    @access.deed(Permission.FREEZE)
+    @access.action(Permission.FREEZE)
     def freeze_view(self, request: HttpRequest) -> HttpResponse:
         """Stop everything."""
         reason = request.POST.get("reason", "").strip() or "stopped in the admin"
         access.service().freeze(reason=reason, changed_by=request.user.get_username())
         access.log(request, Control(pk=1, frozen=True), "Stopped everything.")
-        messages.warning(request, "Everything is stopped. What was being worked on is finished; nothing new begins.")
+        messages.warning(request, "Everything is stopped. Work in progress will be finished; nothing new starts.")
         return redirect(HOME)
 
-    @access.deed(Permission.FREEZE)
+    @access.action(Permission.FREEZE)
     def unfreeze_view(self, request: HttpRequest) -> HttpResponse:
-        """Let it go on."""
+        """Allow cleanups again."""
         access.service().unfreeze(changed_by=request.user.get_username())
-        access.log(request, Control(pk=1), "Let it go on.")
-        messages.success(request, "Cleaning up is possible again.")
+        access.log(request, Control(pk=1), "Allowed cleanups again.")
+        messages.success(request, "Cleanups are allowed again.")
         return redirect(HOME)
 
-    @access.deed(Permission.MANAGE_SCHEDULES)
+    @access.action(Permission.MANAGE_SCHEDULES)
     def start_view(self, request: HttpRequest) -> HttpResponse:
         """Let the schedules fire."""
         by = request.user.get_username()
@@ -118,17 +118,17 @@ class ControlAdmin(Register):
             messages.success(request, "The schedules are on.")
         return redirect(HOME)
 
-    @access.deed(Permission.MANAGE_SCHEDULES)
+    @access.action(Permission.MANAGE_SCHEDULES)
     def stop_view(self, request: HttpRequest) -> HttpResponse:
         """Let no schedule fire."""
         AutomatedCleanupService(using=access.database()).stop_automated_service(stopped_by=request.user.get_username())
         access.log(request, Control(pk=1), "Stopped the schedules.")
-        messages.success(request, "The schedules are off. What has begun goes on to its end.")
+        messages.success(request, "The schedules are off. Work that has begun will be finished.")
         return redirect(HOME)
 
-    @access.deed(Permission.MANAGE_SCHEDULES)
+    @access.action(Permission.MANAGE_SCHEDULES)
     def adopt_view(self, request: HttpRequest) -> HttpResponse:
-        """Let work be done in a copy as in its original."""
+        """Allow work in a copy as in its original."""
         for permissions in to_adopt(origin.interrupted(using=access.database())):
             access.demand(request, permissions)
         by = request.user.get_username()

@@ -69,7 +69,7 @@ class ProblemKind(admin.SimpleListFilter):
 
 @admin.register(Finding)
 class FindingAdmin(Register):
-    """Problems found: of the latest verification, unless another one is asked for."""
+    """Problems found: of the latest verification, unless another one is chosen."""
 
     list_display = ["problem", "how_bad", "who", "where", "hint_text"]
     list_filter = [ProblemKind, "severity"]
@@ -80,7 +80,7 @@ class FindingAdmin(Register):
     fields = ["problem", "how_bad", "who", "where", "hint_text", "of_verification"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
-        """Return the latest verification's findings where a list says nothing else."""
+        """Return the latest verification's findings unless the list is filtered otherwise."""
         findings = super().get_queryset(request)
         listing = request.resolver_match is not None and request.resolver_match.url_name == "cleanup_finding_changelist"
         if not listing or "verification__id__exact" in request.GET:

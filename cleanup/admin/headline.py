@@ -1,6 +1,6 @@
 """The first sentence of the cleanup page: what runs, what is wrong, and how far that can be trusted.
 
-Pure, as ``wording``. It is never good on what is old, was changed since, or is renewed by nothing.
+Pure, as ``wording``. It is never good when the check is old, folders have changed since, or nothing will check again.
 """
 
 from collections.abc import Iterable
@@ -24,11 +24,11 @@ class Health(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the first sentence is made of."""
+    """What the first sentence is based on."""
 
     now: datetime
     duplicates: int | None = None
-    """Applications with duplicates at the latest check; None where there was none."""
+    """Applications with duplicates at the latest check; None if there was no check."""
     checked_at: datetime | None = None
     old: bool = False
     outdated: bool = False
@@ -39,24 +39,24 @@ class Standing:
     checks_on: bool = True
     """The schedule of the check is not switched off."""
     run: Run | None = None
-    """The one at work, or else one that is paused."""
+    """The active run, or else one that is paused."""
     silence: timedelta | None = None
-    """How long that run has given no sign of life, where it ought to."""
+    """How long that run has given no sign of life although it should have."""
     frozen: bool = False
     stopped: bool = False
-    """The latest cleanup stopped before its end."""
+    """The latest cleanup stopped before it finished."""
     verification_passed: bool | None = None
     alerts: int = 0
     overdue: Iterable[str] = ()
 
 
 def copied_health() -> Health:
-    """Say that this database is a copy."""
+    """Warn that this database is a copy."""
     return Health("attention", "This database is a copy of another one. Nothing happens here by itself.")
 
 
 def health(found: Standing) -> Health:
-    """Say in a sentence or two how things are."""
+    """Summarize the state of things in a sentence or two."""
     troubles = _troubles(found)
     wrong = _sentence(listed(troubles)) if troubles else ""
     if found.run is not None and found.run.is_in_progress:
@@ -75,12 +75,12 @@ def health(found: Standing) -> Health:
 
 
 def _troubles(found: Standing) -> list[str]:
-    """Return what is known to be wrong; nothing of duplicates that a run may have merged meanwhile."""
+    """Return what is known to be wrong; nothing about duplicates that a run may have merged in the meantime."""
     troubles = []
     if found.frozen:
         troubles.append("everything is stopped")
     if found.stopped:
-        troubles.append("the last cleanup stopped before its end")
+        troubles.append("the last cleanup stopped before it finished")
     at_work = found.run is not None and found.run.is_in_progress
     if found.duplicates and not found.outdated and not at_work:
         one = found.duplicates == 1
@@ -116,7 +116,7 @@ def _done(run: Run, silence: timedelta | None = None) -> str:
 
 
 def no_progress(silence: timedelta) -> str:
-    """Tell that a run which ought to be at work gives no sign of life."""
+    """Warn that a run which ought to be working shows no sign of life."""
     return f"No progress for {duration(silence.total_seconds())}. The background service may be down."
 
 

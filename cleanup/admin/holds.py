@@ -1,4 +1,4 @@
-"""The register of applications that are not to be touched, and the two deeds: hold and release."""
+"""The register of applications that are not to be touched, and its two actions: hold and release."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from cleanup.text_safety import safe
 
 
 def _next(request: HttpRequest, key: str) -> str:
-    """Return the page that the button stood on."""
+    """Return the page that the button is on."""
     place = request.POST.get("next")
     if place == "decisions":
         page = request.POST.get("held", "")
@@ -48,7 +48,7 @@ class HoldAdmin(Register):
     fields = ["who", "why", "by", "since"]
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the addresses of the two deeds."""
+        """Add the addresses of the two actions."""
         site = self.admin_site
         return [
             access.page(site, "hold/", self.hold_view, "hold"),
@@ -56,7 +56,7 @@ class HoldAdmin(Register):
             *super().get_urls(),
         ]
 
-    @access.deed(*CLEANING, back=_address)
+    @access.action(*CLEANING, back=_address)
     def hold_view(self, request: HttpRequest) -> HttpResponse:
         """Mark an application as not to be touched."""
         key = request.POST.get("application", "")
@@ -73,7 +73,7 @@ class HoldAdmin(Register):
             messages.success(request, "No cleanup touches this application until you release it.")
         return redirect(_next(request, key))
 
-    @access.deed(*CLEANING, back=_list)
+    @access.action(*CLEANING, back=_list)
     def release_view(self, request: HttpRequest, hold_id: int) -> HttpResponse:
         """Let cleanups touch an application again."""
         held = get_object_or_404(self.get_queryset(request), pk=hold_id)

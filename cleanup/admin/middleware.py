@@ -1,4 +1,4 @@
-"""The person's time zone: told by the browser in a cookie, current while the request is answered."""
+"""The person's time zone: sent by the browser in a cookie, active during the request."""
 
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-#: Set by ``static/cleanup/page.js``; anybody may write anything into a cookie.
+#: Set by ``static/cleanup/page.js``; a client can write anything into a cookie.
 COOKIE = "cleanup_time_zone"
 
 
 class PersonTimeZoneMiddleware:
-    """Answer each request in the zone of whoever asks; without a cookie, or with nonsense in it, in TIME_ZONE."""
+    """Answer each request in the person's zone; without a valid cookie, in TIME_ZONE."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

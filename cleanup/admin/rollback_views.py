@@ -18,7 +18,7 @@ from cleanup.services.operations import previews, requests
 from cleanup.services.results import RollbackResult
 from cleanup.text_safety import safe
 
-#: Undo records of a run that a confirmation looks into one by one; of more, it tells the totals.
+#: Undo records of a run that a confirmation examines one by one; if there are more, it shows the totals.
 MOST_LOOKED_INTO = 20
 
 
@@ -50,7 +50,7 @@ class UndoPages(Pages):
             known = [
                 f"{wording.counted(undo.folders, 'folder')} come back.",
                 f"{wording.counted(undo.files, 'file')} go back to where they were.",
-                "Where people have changed something since, the application is left as it is, and listed.",
+                "If people have changed something since, the application is left as it is, and listed.",
             ]
             return self._page(request, what, " ".join(known), None, back, not_restored=lost)
         return self._looked_into(request, what, run.pk, back, not_restored=lost)

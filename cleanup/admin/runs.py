@@ -62,7 +62,7 @@ class RunAdmin(Register):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """Show a run, live while it is at work."""
+        """Show a run, live while it is active."""
         run = self.get_object(request, object_id)
         extra: dict[str, Any] = {}
         if run is not None:
@@ -72,24 +72,24 @@ class RunAdmin(Register):
 
     @access.needs(Permission.VIEW)
     def progress_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
-        """Return the part of a page that shows how far a run has come; the page asks for it again and again."""
+        """Return the part of a page that shows how far a run has come; the page polls it."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
         shown = live(run, silence=silent_for(using=access.database(), run=run))
         return render(request, "admin/cleanup/followed.html", {"run": run, **shown})
 
-    @access.deed(*CONTROLLING, back=_address)
+    @access.action(*CONTROLLING, back=_address)
     def pause_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Ask the run to pause after its batch."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
         access.demand(request, to_control(run))
         if access.attempt(request, lambda: access.service().pause(run.pk, by=request.user.get_username())) is not None:
             access.log(request, run, "Paused the run.")
-            messages.success(request, "It pauses as soon as what it has begun is finished.")
+            messages.success(request, "It will pause as soon as the work it has begun is finished.")
         return _back(run)
 
-    @access.deed(*CONTROLLING, back=_address)
+    @access.action(*CONTROLLING, back=_address)
     def resume_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
-        """Go on with a run; its failures are tried again if the person says so."""
+        """Resume a run, and retry its failures if the person asks for that."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
         access.demand(request, to_control(run))
         retry = bool(request.POST.get("retry_failed"))
@@ -98,11 +98,11 @@ class RunAdmin(Register):
             access.attempt(request, lambda: access.service().start_resume(run.pk, retry_failed=retry, started_by=by))
             is not None
         ):
-            access.log(request, run, "Let the run go on.")
-            messages.success(request, "The run goes on.")
+            access.log(request, run, "Resumed the run.")
+            messages.success(request, "The run was resumed.")
         return _back(run)
 
-    @access.deed(*CONTROLLING, back=_address)
+    @access.action(*CONTROLLING, back=_address)
     def cancel_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """End the run for good; what it has done stays done."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
@@ -179,7 +179,7 @@ class RunAdmin(Register):
 
 
 class ResultState(admin.SimpleListFilter):
-    """Results by state; those that want a person have an index of their own."""
+    """Results by state; those that need a person have an index of their own."""
 
     title = "state"
     parameter_name = "status"
@@ -187,7 +187,7 @@ class ResultState(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the states in the words of the screens."""
         states = [(status.value, wording.result_status(status)) for status in Result.Status]
-        return [(wording.DONE, "done, also if undone since"), *states]
+        return [(wording.DONE, "done, even if undone since"), *states]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Result]) -> QuerySet[Result]:
         """Return the results in the chosen state."""
@@ -198,7 +198,7 @@ class ResultState(admin.SimpleListFilter):
 
 @admin.register(Result)
 class ResultAdmin(Register):
-    """Results: what came of one application in one run."""
+    """Results: the outcome for one application in one run."""
 
     list_display = ["who", "state", "outcome", "why", "of_run", "undo_record", "when"]
     list_display_links = ["state"]
@@ -270,7 +270,7 @@ def live(run: Run, *, silence: timedelta | None = None) -> dict[str, Any]:
 
 
 def numbers(run: Run) -> SafeString:
-    """Show what became of the run's applications, each number as a link to the results behind it."""
+    """Show the run's applications by outcome, each number as a link to its results."""
     links = (
         (list_link(Result, f"{found.number:,} {found.words}", run__id__exact=run.pk, status=found.status),)
         for found in wording.run_numbers(run)

@@ -1,7 +1,7 @@
-"""Where a person gets back to whose session ended before a button was pressed, so that what was chosen stays chosen.
+"""Where people return to if their session ended before they pressed a button, so that what they chose stays chosen.
 
-Invariant: nothing is done that was not confirmed after the sign-in. What overrules a hold or a size is not kept: it is
-ticked again. The choice travels in the address, for somebody without a session must not be able to store anything.
+Invariant: nothing is done that was not confirmed after the sign-in. What overrules a hold or a size limit is not kept:
+it has to be ticked again. The choice travels in the URL, because people without a session must not store anything.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
-#: What of a form is kept.
+#: The fields of a form that are kept.
 KEPT = ("application", "reason", "from")
-#: Characters of an address that every server takes, less what the sign-in page adds by quoting it.
+#: Characters of a URL that every server accepts, less what the sign-in page adds by quoting it.
 LONGEST = 2000
 
 View = Callable[..., HttpResponse]
 
 
 def keeping(site: admin.AdminSite, view: View) -> View:
-    """Have a form that is sent without a session lead to the sign-in, and from there back to what was chosen."""
+    """Redirect a form sent without a session to the sign-in, and from there back to what was chosen."""
 
     @wraps(view)
     def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

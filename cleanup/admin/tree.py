@@ -23,7 +23,7 @@ MOST_LEVELS = 12
 #: Folders of one parent that are listed at once.
 MOST_SIBLINGS = 100
 
-#: A mark beside the words, so that a glance is enough; the words say it all.
+#: A mark beside the words, so that a glance is enough; the words alone say everything.
 MARKS = {
     Fate.SURVIVOR: "●",
     Fate.MERGED: "→",
@@ -110,7 +110,7 @@ class Drawing:
 
 
 def _forest(lines: Sequence[Line]) -> tuple[list[_Node], dict[str, _Node]]:
-    """Return the top folders and all folders by id; nothing recurses, for trees are deep."""
+    """Return the top folders and all folders by id; without recursion, because trees can be deep."""
     tops: list[_Node] = []
     nodes: dict[str, _Node] = {}
     path: list[_Node] = []

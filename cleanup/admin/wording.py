@@ -1,7 +1,7 @@
-"""What the administrator's screens say: one place for every sentence, so that they agree and can be tested.
+"""The sentences of the administrator's screens, all in one place, so that they agree and can be tested.
 
-Pure but for the person's time zone, which the middleware has made the current one. No sentence holds markup; names in
-them are data, with control and direction characters escaped.
+Pure but for the person's time zone, which the middleware has activated. No sentence contains markup; names in them are
+data, with control and direction characters escaped.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from cleanup.services.folders.history import FolderEvent
 from cleanup.services.results import Fate, FolderPreview, GroupPreview, Preview, Reason
 from cleanup.text_safety import safe
 
-NOTHING_DELETED = "Nothing is deleted from any file."
+NOTHING_DELETED = "No file is deleted or changed."
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -35,13 +35,13 @@ def listed(parts: Iterable[str]) -> str:
 
 
 def day(moment: datetime, *, now: datetime | None = None) -> str:
-    """Name a day, as in ``21 February``; with the year where it is another one."""
+    """Name a day, as in ``21 February``; with the year unless it is the current one."""
     there, here = timezone.localtime(moment), timezone.localtime(now or timezone.now())
     return f"{there.day} {there:%B}" if there.year == here.year else f"{there.day} {there:%B %Y}"
 
 
 def moment_text(moment: datetime | None, *, otherwise: str = "never") -> str:
-    """Tell a time in the person's zone with its name, as in ``21 February 2026, 14:05 CET``."""
+    """Format a time in the person's zone with the zone's name, as in ``21 February 2026, 14:05 CET``."""
     if moment is None:
         return otherwise
     there = timezone.localtime(moment)
@@ -49,13 +49,13 @@ def moment_text(moment: datetime | None, *, otherwise: str = "never") -> str:
 
 
 def zone_name(moment: datetime) -> str:
-    """Return the short name of the zone, or its offset where it has none but digits."""
+    """Return the short name of the zone, or its offset if the name is only digits."""
     name, offset = moment.tzname() or "", f"{moment:%z}"
     return name if name[:1].isalpha() else f"UTC{offset[:3]}:{offset[3:]}"
 
 
 def duration(seconds: float | None) -> str:
-    """Tell a span of time roughly; empty where it is unknown."""
+    """Describe a span of time roughly; empty if it is unknown."""
     if seconds is None:
         return ""
     if seconds < 90:
@@ -66,12 +66,12 @@ def duration(seconds: float | None) -> str:
 
 
 def undo_until(expires_at: datetime, *, now: datetime | None = None) -> str:
-    """Tell how long something can be undone."""
+    """Describe how long something can be undone."""
     return f"Undo possible until {day(expires_at, now=now)}."
 
 
 def undo_for(days: int, *, now: datetime) -> str:
-    """Tell how long something that is done now can be undone."""
+    """Describe how long something that is done now can be undone."""
     return undo_until(now + timedelta(days=days), now=now)
 
 
@@ -100,49 +100,49 @@ _HOW = {
 
 
 def started(by: str, how: str) -> str:
-    """Tell who started something, and how."""
+    """Say who started something, and how."""
     place = _HOW.get(how, safe(how))
     return f"by {safe(by)}, {place}" if by else place
 
 
 _RUN_STATUS = {
     Run.Status.PENDING: "waiting to start",
-    Run.Status.RUNNING: "at work",
+    Run.Status.RUNNING: "running",
     Run.Status.PAUSING: "about to pause",
     Run.Status.PAUSED: "paused",
     Run.Status.COMPLETED: "finished",
-    Run.Status.STOPPED: "stopped before its end",
+    Run.Status.STOPPED: "stopped before it finished",
     Run.Status.CANCELLED: "cancelled",
 }
 
 
 def run_status(status: str) -> str:
-    """Tell how a run stands."""
+    """Describe the status of a run."""
     return _RUN_STATUS[Run.Status(status)]
 
 
 def run_progress(run: Run, *, silent: bool = False) -> str:
-    """Tell how far a run has come, and how long it will take unless it gives no sign of life."""
+    """Describe how far a run has come, and how long it will take unless it gives no sign of life."""
     total = counted(run.total_applications, "application")
     left = duration(run.seconds_left) if run.status == Run.Status.RUNNING and run.seconds_left and not silent else ""
     return f"{run.done_applications:,} of {total} done{f'; about {left} left' if left else ''}."
 
 
 class RunNumber(NamedTuple):
-    """One of the four numbers that tell what became of a run's applications; they add up to those done."""
+    """One of the four numbers that count a run's applications by outcome; they add up to those done."""
 
     status: str
-    """As the list of results is filtered by it."""
+    """The value that the list of results is filtered by."""
     number: int
     words: str
 
 
-#: Filters results that were done, whether or not that was undone since.
+#: Filters results that were done, whether or not they were undone later.
 DONE = "done"
 
 
 def run_numbers(run: Run) -> tuple[RunNumber, ...]:
-    """Return what became of the run's applications; an undo leaves none alone."""
+    """Count the run's applications by outcome; an undo leaves none alone."""
     cleanup = run.kind == Run.Kind.CLEANUP
     aside = (
         RunNumber(Result.Status.HELD, run.held_applications, "on hold"),
@@ -156,7 +156,7 @@ def run_numbers(run: Run) -> tuple[RunNumber, ...]:
 
 
 def run_outcome(run: Run) -> str:
-    """Tell what a run has changed so far."""
+    """Describe what a run has changed so far."""
     if run.kind == Run.Kind.ROLLBACK:
         return ""
     return (
@@ -177,12 +177,12 @@ _RESULT_STATUS = {
 
 
 def result_status(status: str) -> str:
-    """Tell how an application of a run stands."""
+    """Describe the status of one application in a run."""
     return _RESULT_STATUS[Result.Status(status)]
 
 
 def result_outcome(result: Result) -> str:
-    """Tell what came of an application."""
+    """Describe the outcome for an application."""
     if result.run.kind == Run.Kind.ROLLBACK:
         restored = result.details
         if "folders_restored" not in restored:
@@ -195,13 +195,13 @@ def result_outcome(result: Result) -> str:
 
 
 def merged(folders: int, files: int) -> str:
-    """Tell what a merge does in all."""
-    moved = f"{counted(files, 'file')} {'moves' if files == 1 else 'move'}" if files else "No file moves"
+    """Summarize what a merge does."""
+    moved = f"{counted(files, 'file')} {'moves' if files == 1 else 'move'}" if files else "No files move"
     return f"{counted(folders, 'duplicate folder')} {'is' if folders == 1 else 'are'} merged. {moved}."
 
 
 def left_aside(number: int) -> str:
-    """Tell how many applications with duplicates a cleanup of everything leaves alone."""
+    """Describe how many applications with duplicates a cleanup of everything leaves alone."""
     if not number:
         return ""
     subject = f"{counted(number, 'more application')} {'has' if number == 1 else 'have'} duplicates and"
@@ -209,7 +209,7 @@ def left_aside(number: int) -> str:
 
 
 def restored_text(folders: int, files: int, references: int) -> str:
-    """Tell what an undo does in all."""
+    """Summarize what an undo does."""
     return (
         f"{counted(folders, 'folder')} {'comes' if folders == 1 else 'come'} back."
         f" {counted(files, 'file')} {'goes' if files == 1 else 'go'} back to where"
@@ -219,14 +219,14 @@ def restored_text(folders: int, files: int, references: int) -> str:
 
 
 def not_restored(expired: int, names: Sequence[str]) -> str:
-    """Tell which applications an undo of a whole cleanup cannot bring back; of many, some by name."""
+    """List the applications that undoing a whole cleanup cannot restore; if there are many, only some by name."""
     if not expired:
         return ""
     more = expired - len(names)
     which = listed([*names, *([f"{more:,} more"] if more > 0 else [])]) if names else ""
     return (
-        f"{counted(expired, 'application')} cannot be brought back any more, because the time to undo"
-        f" {'it' if expired == 1 else 'them'} is over{f': {which}' if which else ''}."
+        f"{counted(expired, 'application')} can no longer be restored, because the time to undo"
+        f" {'it' if expired == 1 else 'them'} has passed{f': {which}' if which else ''}."
     )
 
 
@@ -237,9 +237,9 @@ _NOT_COMPARED = {
 
 
 def not_compared(inexact: Sequence[str]) -> str:
-    """Tell before an undo what it cannot promise."""
+    """Describe what an undo, before it is done, cannot promise."""
     reasons = [_NOT_COMPARED[name] for name in inexact if name in _NOT_COMPARED]
-    return f"It cannot be promised that everything is as it was before: {'; '.join(reasons)}." if reasons else ""
+    return f"There is no guarantee that everything is as it was before: {'; '.join(reasons)}." if reasons else ""
 
 
 _INEXACT = {
@@ -247,7 +247,7 @@ _INEXACT = {
     "copies": "some folders came back as copies",
     "differences": "other things have changed since",
     **_NOT_COMPARED,
-    "expired": "the time to undo some applications is over",
+    "expired": "the time to undo some applications has passed",
     "already_rolled_back": "some applications had been undone before and have changed since",
     "failed": "some applications could not be undone",
     "unfinished": "not all applications have been undone yet",
@@ -255,7 +255,7 @@ _INEXACT = {
 
 
 def exactness(inexact: Sequence[str]) -> str:
-    """Tell how far an undo has brought everything back."""
+    """Describe how far an undo has brought everything back."""
     if not inexact:
         return "Everything that the cleanup changed is as it was before."
     reasons = "; ".join(_INEXACT.get(name, name) for name in inexact)
@@ -270,7 +270,7 @@ _POINT_STATUS = {
 
 
 def point_status(point: RollbackPoint, *, now: datetime | None = None) -> str:
-    """Tell what can be done with an undo record."""
+    """Describe what can be done with an undo record."""
     if point.status == RollbackPoint.Status.LIVE:
         return undo_until(point.expires_at, now=now)
     inexact = " (not exactly as before)" if point.exact is False else ""
@@ -278,7 +278,7 @@ def point_status(point: RollbackPoint, *, now: datetime | None = None) -> str:
 
 
 def not_done(*, signed_out: bool) -> str:
-    """Tell that a button that was pressed has done nothing."""
+    """Explain that pressing a button has done nothing."""
     why = "You had been signed out, so nothing was done." if signed_out else "Nothing was done."
     return f"{why} Press the button again if you still want it."
 
@@ -294,79 +294,83 @@ class Advice(NamedTuple):
 
 
 _ADVICE = {
-    "busy": Advice("Another cleanup is at work.", "Wait for it, or pause or cancel it."),
-    "frozen": Advice("Everything is stopped.", "Let it go on first: “Let it go on” on the cleanup page."),
+    "busy": Advice("Another cleanup is running.", "Wait for it, or pause or cancel it."),
+    "frozen": Advice("Everything is stopped.", "First press “Allow cleanups again” on the cleanup page."),
     "held": Advice("The application is marked “do not touch”.", "Release it if it may be cleaned up."),
     "no_cluster": Advice(
         "Nothing was started, because no worker is alive to do it.",
-        "Ask whoever runs this installation to start one: python manage.py qcluster",
+        "Ask your IT team to start one: python manage.py qcluster",
     ),
     "stale_plan": Advice(
         "The folders have changed since you looked, so nothing was done.", "Look at the new plan, then confirm it."
     ),
     "already_rolled_back": Advice("This was undone before.", "There is nothing left to do."),
     "expired": Advice("The undo record has expired.", "It can no longer be undone here; ask for a backup."),
-    "superseded": Advice("A later cleanup has changed the same again.", "Undo the later cleanup first."),
+    "superseded": Advice("A later cleanup has changed the same things again.", "Undo the later cleanup first."),
     "conflict": Advice(
         "People have changed some of it since, so nothing was undone.",
         "Look at the conflicts, then undo the rest and keep the newer values.",
     ),
     "schema_changed": Advice(
-        "Tables of the database were changed meanwhile, so nothing was done.",
-        "Try again; if that does not help, ask whoever runs this installation.",
+        "Database tables were changed in the meantime, so nothing was done.",
+        "Try again; if that does not help, ask your IT team.",
     ),
     "would_detach": Advice(
-        "Folders were moved since, and would be left without a top folder.", "Move them back first."
+        "Folders have been moved since, and would be left without a top folder.", "Move them back first."
     ),
     "would_misplace": Advice(
-        "Files or folders were given to another application since, and would lie in folders that are not its own.",
-        "Give them back first.",
+        "Files or folders have been assigned to another application since, and would lie in folders of the wrong one.",
+        "Assign them back first.",
     ),
     "guarded": Advice(
         "A guard forbids the duplicates that would return, so nothing was undone.",
-        "Undo it as copies, or ask whoever runs this installation to lift the guard.",
+        "Undo it as copies, or ask your IT team to lift the guard.",
     ),
     "not_resumable": Advice("This run has ended.", "Start a new one."),
     "not_active": Advice("This run has ended.", "There is nothing to pause or cancel."),
     "foreign_database": Advice(
         "This run was started on another database, of which this one is a copy.",
-        "If work is to go on here, adopt the copy on the cleanup page.",
+        "To continue the work here, adopt the copy on the cleanup page.",
     ),
     "restored_copy": Advice(
         "This database is a copy that was not adopted, so nothing is done here in the background.",
-        "If work is to go on here, adopt the copy on the cleanup page.",
+        "To continue the work here, adopt the copy on the cleanup page.",
     ),
     "preflight": Advice(
         "It was stopped before it started: not every linked record could be moved safely.",
-        "Ask whoever runs this installation to run: python manage.py database_cleanup --preflight",
+        "Ask your IT team to run: python manage.py database_cleanup --preflight",
     ),
     "too_large_to_preview": Advice(
-        "It is too large to be looked through on a page.",
-        "Ask whoever runs this installation for its plan; it can be cleaned up without one, at a quiet time.",
+        "It is too large to preview on a page.",
+        "Ask your IT team for its plan; it can be cleaned up without one, at a quiet time.",
     ),
     "too_large": Advice("The application is very large.", "Clean it up by itself, at a quiet time."),
-    "different_roots": Advice("Its top folders have different names.", "Rename them alike, or leave it as it is."),
+    "different_roots": Advice(
+        "Its top folders have different names.", "Give them the same name, or leave it as it is."
+    ),
     "differing_columns": Advice(
-        "Its duplicates differ in more than their place.", "Compare them, then make them alike."
+        "Its duplicates differ in more than their location.", "Compare them, then make them the same."
     ),
     "collision": Advice(
         "Linked records would collide, so it was left untouched.",
         "Remove one of the records that collide, or ask for a rule for them.",
     ),
-    "unkeyed_rows": Advice("Some linked records have no key to note them by.", "Ask for a primary key on that table."),
+    "unkeyed_rows": Advice(
+        "Some linked records have no key to identify them by.", "Ask for a primary key on that table."
+    ),
     "lease_lost": Advice("Its worker disappeared.", "Try again."),
-    "not_found": Advice("It is not there any more.", "Look again from the list."),
+    "not_found": Advice("It no longer exists.", "Go back to the list and look again."),
 }
 
 
 def advice(code: str) -> Advice:
     """Return what a code means to a person, and the next step."""
-    return _ADVICE.get(code, Advice("It could not be done.", "Try again; if it stays so, ask for help."))
+    return _ADVICE.get(code, Advice("It could not be done.", "Try again; if the problem persists, ask for help."))
 
 
 TOO_LARGE_TO_LOOK_INTO = (
-    "It is too large to be looked into on a page. Where people have changed something since, nothing is undone, and "
-    "the undo's page lists it."
+    "It is too large to examine on a page. If people have changed something since, nothing is undone, and the "
+    "page of the undo lists it."
 )
 
 
@@ -379,18 +383,18 @@ def refusal(error: CleanupError) -> str:
 
 
 _CONFLICTS = {
-    "changed": "was changed since; the newer value stays",
-    "row_missing": "is gone since and is not brought back",
-    "row_exists": "is there already",
-    "missing_target": "would point at something that is not there",
-    "unique_taken": "has a value that something else has taken meanwhile",
-    "refused": "is refused by a rule of the database, which is newer or which other changes have come to break",
+    "changed": "has been changed since; the newer value is kept",
+    "row_missing": "no longer exists and is not restored",
+    "row_exists": "already exists",
+    "missing_target": "would point at something that does not exist",
+    "unique_taken": "has a value that something else has taken since",
+    "refused": "is refused by a rule of the database that is newer, or that later changes would now break",
     "extra": "differs from what it was",
 }
 
 
 def conflict(found: Mapping[str, Any]) -> str:
-    """Tell one conflict, given in its JSON form."""
+    """Describe one conflict, given in its JSON form."""
     column = f", {safe(found['column'])}," if found.get("column") else ""
     reason = _CONFLICTS.get(found["code"], "stands in the way")
     return f"{safe(found['table'])} {safe(found['key'])}{column} {reason}."
@@ -398,21 +402,21 @@ def conflict(found: Mapping[str, Any]) -> str:
 
 _FINDINGS = {
     "several_roots": "An application has several top folders",
-    "same_named_siblings": "Folders of one name stand side by side",
-    "missing_parent": "A folder lies in a folder that is not there",
-    "cycle": "Folders lie in each other",
+    "same_named_siblings": "Folders with the same name lie side by side",
+    "missing_parent": "A folder lies in a folder that does not exist",
+    "cycle": "Folders lie inside each other",
     "foreign_parent": "A folder lies in a folder of another application",
-    "folder_of_missing_application": "A folder belongs to an application that is not there",
-    "file_of_missing_application": "A file belongs to an application that is not there",
-    "file_of_missing_folder": "A file lies in a folder that is not there",
+    "folder_of_missing_application": "A folder belongs to an application that does not exist",
+    "file_of_missing_application": "A file belongs to an application that does not exist",
+    "file_of_missing_folder": "A file lies in a folder that does not exist",
     "file_in_other_application": "A file lies in a folder of another application",
-    "dangling_reference": "A linked record points at a folder that is not there",
-    "no_live_folder": "By the settings, every folder is in the trash",
+    "dangling_reference": "A linked record points at a folder that does not exist",
+    "no_live_folder": "According to the settings, every folder is in the trash",
     "no_root_folder": "No folder is a top folder",
     "late_arrival": "Something was filed into a folder while it was being merged",
     "folder_without_application": "A folder belongs to no application",
     "file_without_folder": "A file lies in no folder",
-    "names_alike": "Names differ only in case, form or blanks",
+    "names_alike": "Names differ only in case, form or spaces",
     "blank_name": "A folder has no name",
     "guards_missing": "The guards against new duplicates are not in place",
     "not_checked": "Something could not be checked",
@@ -420,7 +424,7 @@ _FINDINGS = {
 
 
 def finding(code: str) -> str:
-    """Tell what a finding's code means."""
+    """Describe what a finding's code means."""
     return _FINDINGS.get(code, safe(code).replace("_", " ").capitalize())
 
 
@@ -428,7 +432,7 @@ def finding(code: str) -> str:
 
 
 def folder_name(name: str) -> str:
-    """Return a folder's name as it can be shown; a blank one is said to be blank."""
+    """Return a folder's name as it can be shown; a blank one as ``(no name)``."""
     return safe(name) if name.strip() else "(no name)"
 
 
@@ -445,7 +449,7 @@ _REASONS = {
 
 
 def group(found: GroupPreview) -> str:
-    """Tell what becomes of folders that become one: ``3 folders named Documents become 1. 14 files move.``"""
+    """Describe what becomes of folders that become one: ``3 folders named Documents become 1. 14 files move.``"""
     number = len(found.removed) + 1
     name = folder_name(found.name)
     if found.roots:
@@ -466,7 +470,7 @@ def _stays(reason: Reason) -> str:
 
 
 def totals(found: Preview, *, days: int) -> str:
-    """Tell in all what merging an application would do."""
+    """Summarize what merging an application would do."""
     if found.empty:
         return "There is nothing to do: this application has no duplicates."
     parts = [merged(found.folders_removed, found.files_moved)]
@@ -475,14 +479,14 @@ def totals(found: Preview, *, days: int) -> str:
     if found.rows_removed:
         rows = sum(found.rows_removed.values())
         parts.append(
-            f"{counted(rows, 'linked record')} that would be there twice"
+            f"{counted(rows, 'linked record')} that would be duplicates"
             f" {'is' if rows == 1 else 'are'} kept in the undo record."
         )
     return " ".join([*parts, NOTHING_DELETED, undo_for(days, now=found.made_at)])
 
 
 def fate_before(folder: FolderPreview, folders: Mapping[str, FolderPreview]) -> str:
-    """Tell in words what becomes of one of the folders, and why."""
+    """Describe what becomes of one of the folders, and why."""
     why = f", because {_REASONS[folder.reasons[0]]}" if folder.reasons else ""
     if folder.fate == Fate.SURVIVOR:
         return f"stays{why}"
@@ -499,7 +503,7 @@ def fate_before(folder: FolderPreview, folders: Mapping[str, FolderPreview]) -> 
 
 
 def fate_after(folder: FolderPreview) -> str:
-    """Tell in words what has become of a folder."""
+    """Describe what has become of a folder."""
     if folder.fate == Fate.MOVED:
         return "moved here"
     gained = folder.files_after - folder.files
@@ -507,19 +511,19 @@ def fate_after(folder: FolderPreview) -> str:
 
 
 def wrong_number(number: int, *, most: int) -> str:
-    """Tell that nothing was selected, or too much at once."""
+    """Explain that nothing was selected, or too many at once."""
     return f"Select at most {most:,} applications at a time." if number else "Select at least one application."
 
 
 def worst(number: int) -> str:
-    """Tell which applications are shown where no one has chosen any."""
+    """Describe which applications are shown if no one has chosen any."""
     if number == 1:
-        return "This is the one application that can be cleaned up now."
+        return "This is the only application that can be cleaned up now."
     return f"These are the {number:,} applications with the most duplicates that can be cleaned up now."
 
 
 def none_to_clean_up(aside: SetAside) -> str:
-    """Tell why no application can be cleaned up."""
+    """Describe why no application can be cleaned up."""
     if not aside.affected:
         return "No application has duplicates. There is nothing to do."
     others = aside.affected - aside.held - aside.large - aside.refused
@@ -537,14 +541,14 @@ def none_to_clean_up(aside: SetAside) -> str:
 
 
 def hold(found: Hold) -> str:
-    """Tell who has put an application on hold, when and why."""
+    """Say who has put an application on hold, when and why."""
     by = f" by {safe(found.created_by)}" if found.created_by else ""
     reason = f" Reason: {safe(found.reason)}." if found.reason else ""
     return f"On hold since {moment_text(found.created_at)}{by}.{reason}"
 
 
 def obstacle(code: str) -> str:
-    """Tell what keeps an application from being cleaned up, and the next step."""
+    """Describe what keeps an application from being cleaned up, and the next step."""
     found = advice(code)
     return f"{found.what} {found.next_step}"
 
@@ -553,22 +557,24 @@ def obstacle(code: str) -> str:
 
 
 def folder_event(event: FolderEvent) -> str:
-    """Tell what became of a folder."""
+    """Describe what became of a folder."""
     name = folder_name(event.name) if event.name else safe(event.folder_id)
-    into = f"“{folder_name(event.survivor_name)}”" if event.survivor_name is not None else "a folder that is gone since"
+    into = (
+        f"“{folder_name(event.survivor_name)}”" if event.survivor_name is not None else "a folder that no longer exists"
+    )
     if event.undone:
         return f"The folder “{name}” was merged into {into}; that was undone, and it came back."
     later = (
-        f" That folder was merged later, too: all of it is now in folder {event.now_in_id}." if event.now_in_id else ""
+        f" That folder was later merged too: everything is now in folder {event.now_in_id}." if event.now_in_id else ""
     )
-    return f"The folder “{name}” was merged into {into}. Its files went with it.{later}"
+    return f"The folder “{name}” was merged into {into}. Its files moved with it.{later}"
 
 
 # Checks and schedules.
 
 
 def last_check(check: ConsistencyCheck | None, *, outdated: bool = False) -> str:
-    """Tell what the last check found, and when; ``outdated``: a run has changed folders since."""
+    """Describe what the last check found, and when; ``outdated``: a run has changed folders since."""
     if check is None or check.duplicate_applications is None:
         return "Not checked yet."
     number = check.duplicate_applications
@@ -581,7 +587,7 @@ def last_check(check: ConsistencyCheck | None, *, outdated: bool = False) -> str
 
 
 def last_verification(verification: Verification | None) -> str:
-    """Tell what the last verification found, and when."""
+    """Describe what the last verification found, and when."""
     if verification is None:
         return "Not verified yet."
     number = sum(verification.counts.values())
@@ -594,7 +600,7 @@ _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
 
 
 def cadence(schedule: Schedule) -> str:
-    """Tell how often a schedule fires, in the zone that it is kept in."""
+    """Describe how often a schedule fires, in the zone that it is kept in."""
     if schedule.schedule_type == Schedule.Cadence.HOURLY:
         return f"every hour, at minute {schedule.minute}"
     at = f"at {schedule.hour:02}:{schedule.minute:02} UTC"
@@ -604,7 +610,7 @@ def cadence(schedule: Schedule) -> str:
 
 
 def schedule_state(*, enabled: bool, started: bool, overdue: bool) -> str:
-    """Tell whether a schedule fires."""
+    """Return whether a schedule fires."""
     if not enabled:
         return "switched off"
     if not started:

@@ -151,7 +151,7 @@ class Endpoint(APIView):
         return final
 
     def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # as DRF does
-        """Tell which methods there are."""
+        """Return the methods that are allowed."""
         return Response(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
 
     def uuid(self, value: str, *, what: str) -> UUID:

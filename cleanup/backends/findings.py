@@ -272,7 +272,7 @@ class FindingSql(FolderSql):
         )
 
     def abilities(self) -> tuple[bool, str]:
-        """Tell whether the database's text is Unicode, and a collation that folds case by Unicode's own rules."""
+        """Return whether the database's text is Unicode, and a collation that folds case by Unicode's own rules."""
         return True, ""
 
     def teach(self, looks: Callable[[str], str]) -> None:

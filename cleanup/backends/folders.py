@@ -33,7 +33,7 @@ class Scope:
 
     @property
     def whole(self) -> bool:
-        """Tell whether every row is meant."""
+        """Return whether every row is meant."""
         return self == Scope()
 
 

@@ -68,7 +68,7 @@ def _about(using: str) -> Iterator[CheckMessage]:
 
 
 def is_lost(guard: Guard, standing: Standing | None, applied: set[str]) -> bool:
-    """Tell whether a guard that was put in place is not there as it should be."""
+    """Return whether a guard that was put in place is not there as it should be."""
     if standing is None or not standing.usable:
         return MADE_BY[guard] in applied
     return not standing.whole and VALIDATED_BY.get(guard, MADE_BY[guard]) in applied

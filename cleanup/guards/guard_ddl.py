@@ -238,7 +238,7 @@ class PostgresEnforcement(Enforcement):
     def _turn(self, guard: str) -> Iterator[None]:
         self.refuse_unsuitable_tables(guard)
         if not self.sessions.take_turn():
-            raise GuardForbidden(guard=guard, problem="another migration of guards is at work on this database.")
+            raise GuardForbidden(guard=guard, problem="another migration of guards is running on this database.")
         try:
             with self._naming_sessions(guard):
                 yield
@@ -339,7 +339,7 @@ def standings(sql: GuardSql, *, applied: Collection[str]) -> dict[Guard, Standin
 
 
 def installed(*, using: str) -> bool:
-    """Tell whether the mapped tables are there at all."""
+    """Return whether the mapped tables are there at all."""
     if not backends.supports(using=using):
         return False
     tables = folder_tables()

@@ -102,7 +102,7 @@ class MakeSupportingIndexes(_GuardOperation):
         work.drop_supporting()
 
     def describe(self) -> str:
-        """Say what it does."""
+        """Describe what it does."""
         return "Make the indexes that the guards stand on"
 
 
@@ -119,7 +119,7 @@ class PutGuard(_GuardOperation):
 
     @property
     def validated_later(self) -> bool:
-        """Tell whether a later migration holds the rows that are there to it."""
+        """Return whether a later migration holds the rows that are there to it."""
         return self.guard in VALIDATED_BY
 
     def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
@@ -135,7 +135,7 @@ class PutGuard(_GuardOperation):
         work.lift(self.guard)
 
     def describe(self) -> str:
-        """Say what it does."""
+        """Describe what it does."""
         return f"Put guard {self.guard} in place"
 
 
@@ -162,5 +162,5 @@ class ValidateGuard(_GuardOperation):
         """Change nothing."""
 
     def describe(self) -> str:
-        """Say what it does."""
+        """Describe what it does."""
         return f"Validate guard {self.guard}"

@@ -1,7 +1,7 @@
-"""What the commands have in common: consoles, exit statuses, and how failures, interrupts and closed pipes end.
+"""What the commands share: consoles, exit statuses, and the handling of failures, interrupts and closed pipes.
 
-Exit statuses: 0 done; 1 something was found or failed; 2 wrong usage or no database; 3 busy or refused; and as shells
-report it, 130 for an interrupt and 141 for a reader that went away.
+Exit statuses: 0 done; 1 something was found or failed; 2 wrong usage or no database; 3 busy or refused; and, as in
+shells, 130 for an interrupt and 141 for a closed pipe.
 """
 
 import gc
@@ -38,36 +38,36 @@ INTERRUPTED, PIPE_CLOSED = 128 + signal.SIGINT, 128 + signal.SIGPIPE
 
 
 class ShellCommand(BaseCommand):
-    """A command that reports on standard output and says everything else on standard error."""
+    """A command that writes its report to standard output and everything else to standard error."""
 
     requires_migrations_checks = False
-    # What a shell stands on. Checking admin and URLs would load them, which takes longer than a small command.
+    # What a command depends on. Checking admin and URLs would load them, which takes longer than a small command.
     requires_system_checks = ("cleanup", Tags.models)
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
-        """Have checks ask no database: where it cannot be worked with, the command says so in a sentence."""
+        """Run the checks without a database: if it cannot be used, the command says so in a sentence."""
         given: Any = super().get_check_kwargs(options)
         return {**given, "databases": []}
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Carry the command out in a process of its own."""
-        # What is loaded now stays. To look at all of it for garbage again and again takes a seventh of Python's time.
+        """Run the command in a process of its own."""
+        # What is loaded now stays. Collecting garbage in it again and again takes a seventh of Python's time.
         gc.freeze()
         if sys.stdout is None:  # closed by the caller, as some job runners do; the exit status is what they read
             self.stdout = OutputWrapper(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # to the end
         super().run_from_argv(argv)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Keep usage to a line, and take no abbreviations: half a word is not consent."""
+        """Keep usage to one line, and allow no abbreviations: half a word is not consent."""
         usage = f"{os.path.basename(prog_name)} {subcommand} [OPTION ...]"  # noqa: PTH119  # a name, not a path
         return super().create_parser(prog_name, subcommand, usage=usage, allow_abbrev=False, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare what every command takes."""
+        """Declare the options of every command."""
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the database to use")
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Keep log lines off a terminal, unless they are asked for."""
+        """Keep log lines off a terminal unless they are asked for."""
         if options["verbosity"] >= WITH_LOG or _log_belongs_on_the_terminal():
             return super().execute(*args, **options)
         with kept_off_terminals() as kept_back:
@@ -79,7 +79,7 @@ class ShellCommand(BaseCommand):
                         self.stderr.write(ERRORS_KEPT_BACK, style_func=str)
 
     def handle(self, **options: Any) -> None:
-        """Carry the command out; ends by SystemExit or CommandError where its status is not 0."""
+        """Run the command; ends with SystemExit or CommandError if its status is not 0."""
         color = True if options["force_color"] else False if options["no_color"] else None
         self.options = options
         self.out = console(self.stdout, color=color)
@@ -109,10 +109,10 @@ class ShellCommand(BaseCommand):
         raise NotImplementedError
 
     def tell_failure(self, failure: Failure, *, cause: Exception) -> None:
-        """Report a failure on standard output, where there is more to it than the sentence."""
+        """Report a failure on standard output if there is more to it than the sentence."""
 
     def connect(self) -> None:
-        """Say which database it is, and make its service. Raises UsageError."""
+        """Print the database's URL, and create its service. Raises UsageError."""
         alias = self.options["database"]
         if alias not in connections:
             raise UsageError(f"There is no database {alias!r} in DATABASES; use one of: {', '.join(connections)}.")
@@ -125,13 +125,13 @@ class ShellCommand(BaseCommand):
         return self.progress
 
     def waiting(self, title: str) -> AbstractContextManager[object]:
-        """Return what shows a person that something is going on."""
+        """Return a context that shows a person that something is running."""
         if self.options["verbosity"] == 0 or not self.err.is_terminal:
             return nullcontext()
         return self.err.status(Text(title))
 
     def how_to_resume(self, run: object) -> str:
-        """Name the command that goes on with a run."""
+        """Return the sentence with the command that resumes a run."""
         alias = self.options["database"]
         on = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
         return f"Resume it with: manage.py database_cleanup --resume {run}{on}"
@@ -157,14 +157,14 @@ class ShellCommand(BaseCommand):
             if isinstance(error, BrokenPipeError):
                 self._leave_quietly()
             self._close_output()
-        told = "\n".join(map(safe, failure.message.splitlines()))
-        if isinstance(cause, Declined):  # which is no error
-            say(self.err, told)
+        message = "\n".join(map(safe, failure.message.splitlines()))
+        if isinstance(cause, Declined):  # which is not an error
+            say(self.err, message)
             sys.exit(failure.exit_status)
-        raise CommandError(told, returncode=failure.exit_status) from cause
+        raise CommandError(message, returncode=failure.exit_status) from cause
 
     def _end_unread(self, error: OSError) -> NoReturn:
-        """End where standard output took no report: a closed pipe, a full disk. What a run did is told elsewhere."""
+        """End when the report could not be written: a closed pipe, a full disk. Say where to find what a run did."""
         run = self.progress.run_id if self.progress else None
         if run is not None:
             with suppress(OSError):
@@ -202,5 +202,5 @@ def operator() -> str:
     """Return the name of the operating system's user."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
+    except (KeyError, OSError):  # a container's user may have no name
         return f"uid {os.getuid()}"

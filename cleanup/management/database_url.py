@@ -1,4 +1,4 @@
-"""Say which database a command works on, with the password masked."""
+"""The URL of the database that a command works on, with the password masked."""
 
 from urllib.parse import quote
 
@@ -10,7 +10,7 @@ _SCHEMES = {"postgresql": "postgresql", "sqlite": "sqlite"}
 
 
 def location(*, using: str) -> str:
-    """Return the database behind an alias in the form of a URL; asks no database."""
+    """Return the database behind an alias in the form of a URL, without connecting to it."""
     parameters = connections[using].settings_dict
     vendor = connections[using].vendor
     alias = "" if using == "default" else f" (alias {using})"

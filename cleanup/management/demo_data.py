@@ -1,4 +1,4 @@
-"""A realistic mess for the demonstration: applications with several roots, same-named folders, files all over.
+"""A realistic mess for the demonstration: applications with several roots, same-named folders, files everywhere.
 
 The mess depends on the seed alone. Rows are made application by application, so memory does not grow with their number.
 """
@@ -111,7 +111,7 @@ class _Maker:
             if self.chance.random() < twins:
                 self._branch(parent, name, within, twins=0.0)
         if parent.name == "Supporting Documents" and self.chance.random() < 0.03:
-            self._branch(parent, "signed", {}, twins=0.0)  # another name, by one letter's case
+            self._branch(parent, "signed", {}, twins=0.0)  # a different name, by one letter's case
 
     def _branch(self, parent: Folder, name: str, within: Names, *, twins: float) -> None:
         folder = self._folder(name, parent)

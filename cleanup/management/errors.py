@@ -1,7 +1,7 @@
-"""From an exception to the one sentence that a person at a shell gets, and the exit status.
+"""Turn an exception into the one sentence that a person at a shell sees, and the exit status.
 
-PostgreSQL's DETAIL and the values in a message may hold names of people and files; only the primary message of errors
-that are about tables and privileges is shown, and of all others what the engine itself would store.
+PostgreSQL's DETAIL and the values in a message may hold names of people and files. Of errors about tables and
+privileges, only the primary message is shown; of all others, what the services would store.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from cleanup.exceptions import CleanupError
 from cleanup.services.errors import classify, is_lost
 from cleanup.services.results import plain
 
-#: What the shell gets for wrong usage, unknown ids and databases that cannot be worked with.
+#: Exit status for wrong usage, unknown ids and databases that cannot be used.
 WRONG_USAGE = 2
-#: What it gets where something stands in the way.
+#: Exit status if something prevents what was asked.
 REFUSED = 3
 
 MIGRATE = "manage.py migrate cleanup --fake-initial"
@@ -24,7 +24,7 @@ MIGRATE = "manage.py migrate cleanup --fake-initial"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is told of a failure."""
+    """A failure as it is reported."""
 
     code: str
     message: str
@@ -44,12 +44,12 @@ def failure_of(error: CleanupError | DatabaseFailure) -> Failure:
 
 
 def interrupted_run(error: DatabaseFailure, *, run_id: object, done: int, total: int, how_to_resume: str) -> Failure:
-    """Describe an error of the database that ended the work at a run, of which a part may be done."""
+    """Describe an error of the database that ended the work on a run, part of which may be done."""
     what = f"The database was lost during run {run_id}" if is_lost(error) else f"Run {run_id} was interrupted"
     data = {"run_id": str(run_id), "done_applications": done, "total_applications": total}
     message = (
         f"{what}: {classify(error).message} "
-        f"{done:,} of {total:,} applications are done; of the others, none is half done. {how_to_resume}"
+        f"{done:,} of {total:,} applications are done; none of the others is half done. {how_to_resume}"
     )
     return Failure("database_lost" if is_lost(error) else "database", message, REFUSED, data)
 
@@ -60,19 +60,21 @@ def _database_sentence(error: DatabaseFailure) -> str:
     name = getattr(cause, "sqlite_errorname", None) or ""
     # The primary message of these names tables, columns and roles, and no values.
     primary = str(getattr(getattr(cause, "diag", None), "message_primary", None) or "")
-    told = " ".join((primary or str(error)).split())
+    message = " ".join((primary or str(error)).split())
     if cause is None and not isinstance(error, OperationalError):  # raised by a migration of ours
-        return told
-    if state in ("42P01", "42703", "3F000") or told.startswith(("no such table", "no such column")):
-        sentence = f"The database lacks tables that the cleanup needs ({told}). Create or adopt them with: {MIGRATE}"
+        return message
+    if state in ("42P01", "42703", "3F000") or message.startswith(("no such table", "no such column")):
+        sentence = f"The database lacks tables that the cleanup needs ({message}). Create or adopt them with: {MIGRATE}"
     elif state == "42501":
-        sentence = f"The database role is not allowed to do that ({told}). See which grants it needs with --preflight."
+        sentence = (
+            f"The database role is not allowed to do that ({message}). See which grants it needs with --preflight."
+        )
     elif state == "25006" or name.startswith("SQLITE_READONLY"):
         sentence = "The database is read-only. Use the primary, or make the file writable."
     elif name in ("SQLITE_CANTOPEN", "SQLITE_NOTADB"):
-        sentence = f"The database cannot be opened ({told})."
+        sentence = f"The database cannot be opened ({message})."
     elif not state and not name and isinstance(error, OperationalError):
-        sentence = f"The database cannot be reached: {told}"
+        sentence = f"The database cannot be reached: {message}"
     else:
         sentence = classify(error).message
     return sentence

@@ -1,4 +1,4 @@
-"""Log lines and terminals: a person at a command reads sentences, and the log is for whoever keeps one.
+"""Keep log lines off terminals: a person who runs a command reads sentences, and the log is kept elsewhere.
 
 Invariant: a handler that writes to a file, a pipe or a service gets every line; only those that would write to a
 terminal are silent, and only while a command runs.
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class KeptBack(logging.Filter):
-    """Lets no line pass, and notes whether there was an error among them."""
+    """Lets no line pass, and notes whether any was an error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ def kept_off_terminals() -> Iterator[KeptBack]:
 def _handlers() -> set[logging.Handler]:
     loggers: list[Any] = [logging.root, *logging.root.manager.loggerDict.values()]
     found = {handler for logger in loggers for handler in getattr(logger, "handlers", ())}
-    # What takes the lines of a program that has set up no handler.
+    # Handles the lines of a program that has set up no handler.
     return found | ({logging.lastResort} if logging.lastResort else set())
 
 

@@ -33,7 +33,7 @@ BAD, GOOD, WARN = "bold red", "green", "yellow"
 
 
 def show_cleanup(to: Console, report: CleanupReport, *, verbose: bool = False) -> None:
-    """Show what a run did, or what a dry run says that it would do; ``verbose``: with the root folders that stay."""
+    """Show what a run did, or would do if it was a dry run; ``verbose``: with the root folders that stay."""
     _show_results(to, report, roots=verbose or len(report.results) == 1)
     would = "would be " if report.dry_run else ""
     merged, files = report.total_child_folders_merged, report.total_files_moved
@@ -124,7 +124,7 @@ def show_rollback(to: Console, result: RollbackResult) -> None:
         _left_out(to, result.conflicts_left_out)
     if result.copies:
         copies = counted(len(result.copies) + result.copies_left_out, "folder")
-        say(to, f"{copies} {'would come' if would else 'came'} back as copies, so as not to be duplicates.", style=WARN)
+        say(to, f"{copies} {'would come' if would else 'came'} back as copies, to avoid duplicates.", style=WARN)
         _show_copies(to, result.copies)
         _left_out(to, result.copies_left_out)
     if result.expired:
@@ -157,7 +157,7 @@ _NOT_COMPARED = {
 
 
 def _restored(result: RollbackResult) -> str:
-    """Say how far everything is as it was."""
+    """Describe how far the previous state was restored."""
     if result.exact:
         return "Everything is as it was before."
     if set(result.inexact) <= set(_NOT_COMPARED):
@@ -174,7 +174,7 @@ def _show_not_restored(to: Console, points: Sequence[NotRestored]) -> None:
 
 
 def _show_copies(to: Console, copies: Sequence[Copy]) -> None:
-    """Show each folder that is not as it was, and in what."""
+    """Show each folder that came back as a copy, and how it differs."""
     rows = Rows("Folder", "Name", "Lies in", "Application")
     for copy in copies:
         name = 'with "(restored)"' if copy.renamed else "as it is"
@@ -249,7 +249,7 @@ def show_verification(to: Console, verification: VerificationReport) -> None:
 
 
 def show_status(to: Console, status: StatusReport) -> None:
-    """Show whether something is going on, and what has been done so far."""
+    """Show whether something is running, and what has been done so far."""
     if status.frozen:
         say(to, with_reason("Cleaning is frozen", status.frozen_reason), style=WARN)
     else:
@@ -272,9 +272,9 @@ def _show_handed_over(to: Console, entry: HandedOver) -> None:
     """Show what has become of a check or verification."""
     subject = f"{entry.kind.capitalize()} {entry.id}"
     if entry.status == "pending":
-        say(to, f"{subject} was handed to the clusters on {as_time(entry.started_at)} and has not finished.")
+        say(to, f"{subject} was queued on {as_time(entry.started_at)} and has not finished.")
     elif entry.status == "failed":
-        failed = f"{subject}, on {_time(entry.ended_at)}, has no answer"
+        failed = f"{subject}, on {_time(entry.ended_at)}, failed"
         say(to, with_reason(failed, entry.error), style=BAD)
     else:
         found = {"check": "applications that need a cleanup", "verification": "errors"}[entry.kind]
@@ -283,7 +283,7 @@ def _show_handed_over(to: Console, entry: HandedOver) -> None:
 
 
 def _show_last_check(to: Console, check: LastCheck | None, *, at_work: bool) -> None:
-    """Show what is known of duplicates, and whether it can still be true."""
+    """Show what is known about duplicates, and whether it can still be true."""
     if check is None:
         say(to, "Nothing has been checked yet.", style=WARN)
         return
@@ -306,7 +306,7 @@ def _ago(seconds: int) -> str:
 
 
 def show_service(to: Console, status: StatusReport) -> None:
-    """Show whether the schedules are on, whether a cluster is there to do the work, and when they are due."""
+    """Show whether the schedules are on, whether a cluster is running to do the work, and when they are due."""
     if copied := status.restored_copy:
         say(to, copied.message, style=BAD)
         say(to, f"Adopt it with: {copied.command}")
@@ -364,7 +364,7 @@ def show_purge(to: Console, purge: PurgeReport) -> None:
         gone = [counted(number, name[:-1].replace("_", " ")) for name, number in purge.history.rows.items()]
         say(to, f"History that ended before {purge.history.before:%Y-%m-%d}: {', '.join(gone)} {verb}.")
     if purge.preview and points:
-        say(to, "What they would undo could then no longer be undone.")
+        say(to, "The cleanups that they belong to could then no longer be undone.")
     if purge.kept_unverified:
         kept = counted(purge.kept_unverified, "expired point")
         say(to, f"{kept} kept: the newest of an application, and no verification has passed since.")
@@ -383,7 +383,7 @@ def show_preflight(to: Console, preflight: PreflightReport) -> None:
     if preflight.ok:
         say(to, "Yes: a cleanup can run.", style=GOOD)
     else:
-        say(to, "No: a cleanup would stop before it starts. Solve the problems above first.", style=BAD)
+        say(to, "No: a cleanup would stop before it starts. Fix the problems above first.", style=BAD)
 
 
 def _show_section(to: Console, name: str, value: Any) -> None:

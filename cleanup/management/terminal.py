@@ -1,7 +1,7 @@
-"""What commands need to talk to a terminal, or to something that is none.
+"""What commands need to write to a terminal, a pipe or a file.
 
-Names come from the database, and anybody may have typed them: ``safe`` is the only way they reach a screen. Rich never
-interprets them either: the consoles made here know no markup, and text is handed over as ``Text``.
+Names come from the database, and anyone may have typed them: ``safe`` is the only way they reach a screen. Rich never
+interprets them either: the consoles created here know no markup, and text is passed as ``Text``.
 """
 
 import errno
@@ -22,10 +22,10 @@ from rich.text import Text
 from cleanup.services import Progress as Step
 from cleanup.text_safety import safe
 
-#: Columns where there is no terminal: wide enough for most lines to stay whole.
+#: Columns without a terminal: wide enough for most lines to stay whole.
 PLAIN_WIDTH = 250
 
-#: Seconds between progress lines where there is no terminal.
+#: Seconds between progress lines without a terminal.
 PLAIN_INTERVAL = 5.0
 
 
@@ -42,7 +42,7 @@ class Channel:
         self.encoding: str = getattr(stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        """Write as is, what the encoding lacks escaped; the blanks that pad tables only go to terminals."""
+        """Write as is, escaping what the encoding lacks; the spaces that pad tables only go to terminals."""
         if not self.isatty():
             text = "\n".join(line.rstrip(" ") for line in text.split("\n"))
         known = text.encode(self.encoding, "backslashreplace").decode(self.encoding)
@@ -54,11 +54,11 @@ class Channel:
         self.stream.flush()
 
     def isatty(self) -> bool:
-        """Tell whether a person is looking."""
+        """Return whether the stream is a terminal."""
         return self.stream.isatty()
 
     def fileno(self) -> int:
-        """Return the descriptor, as far as there is one."""
+        """Return the descriptor, if there is one."""
         return int(self.stream.fileno())
 
 
@@ -91,7 +91,7 @@ def say(to: Console, *lines: object, style: str = "") -> None:
 
 
 class Rows:
-    """Rows to be shown as a table, or where that is too wide for the terminal, as lines that keep every cell whole."""
+    """Rows shown as a table or, if that is too wide for the terminal, as lines that keep every cell whole."""
 
     def __init__(self, *columns: str, title: str = "") -> None:
         """Take the columns' titles; those that begin with ``#`` hold numbers."""
@@ -106,22 +106,22 @@ class Rows:
         self.rows.append((shown, style))
 
     def show(self, to: Console) -> None:
-        """Print them. Without titles of columns it is a table in any case."""
+        """Print the rows. Without column titles, always as a table."""
         if self._width() <= to.width or not any(self.columns):
             to.print(self._table())
             return
         say(to, *([self.title] if self.title else ()), style="italic")
         for cells, style in self.rows:
-            told = [
-                f"{column}: {cell}" if place else cell
-                for place, (column, cell) in enumerate(zip(self.columns, cells, strict=True))
+            parts = [
+                f"{column}: {cell}" if index else cell
+                for index, (column, cell) in enumerate(zip(self.columns, cells, strict=True))
                 if cell
             ]
-            say(to, "  ".join(told), style=style)
+            say(to, "  ".join(parts), style=style)
 
     def _width(self) -> int:
         lines = [self.columns, *(cells for cells, _ in self.rows)]
-        return sum(3 + max(cell_len(line[place]) for line in lines) for place in range(len(self.columns)))
+        return sum(3 + max(cell_len(line[index]) for line in lines) for index in range(len(self.columns)))
 
     def _table(self) -> Table:
         title = Text(self.title, style="italic") if self.title else None
@@ -135,7 +135,7 @@ class Rows:
 
 
 def asks_a_person() -> bool:
-    """Tell whether standard input is a terminal, so that somebody can be asked."""
+    """Return whether standard input is a terminal, so that a person can be asked."""
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
@@ -147,9 +147,9 @@ def confirm(stream: OutputWrapper, question: str) -> bool:
 
 
 class RunProgress:
-    """Shows how a run gets on: a bar on a terminal, a line every few seconds elsewhere, nothing if quiet.
+    """Shows the progress of a run: a bar on a terminal, a line every few seconds elsewhere, nothing if quiet.
 
-    Whoever reads may go away at any time; that never disturbs the run.
+    The reader may go away at any time; that never disturbs the run.
     """
 
     def __init__(self, to: Console, *, title: str, quiet: bool = False) -> None:
@@ -159,7 +159,7 @@ class RunProgress:
         self.run_id: object = None
         self.done = self.total = 0
         self._bar: Progress | None = None
-        self._began = self._told = time.monotonic()
+        self._began = self._shown_at = time.monotonic()
         self._first: int | None = None
 
     def __enter__(self) -> "RunProgress":
@@ -186,7 +186,7 @@ class RunProgress:
                 self.quiet = True
 
     def __call__(self, step: Step) -> None:
-        """Take a sign of life from the run."""
+        """Record a step of the run, and show it."""
         self.run_id = step.run_id or self.run_id
         self.done, self.total = step.done, step.total
         if self._first is None:
@@ -206,9 +206,9 @@ class RunProgress:
             self._bar.update(self._task, completed=step.done, total=step.total, sums=sums)
             return
         now = time.monotonic()
-        if now - self._told < PLAIN_INTERVAL:
+        if now - self._shown_at < PLAIN_INTERVAL:
             return
-        self._told = now
+        self._shown_at = now
         rate = (step.done - (self._first or 0)) / (now - self._began)
         left = f", about {(step.total - step.done) / rate:,.0f} s left" if rate else ""
         say(

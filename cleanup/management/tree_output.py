@@ -1,4 +1,4 @@
-"""An application's folders as a tree, and everything about them for an exact comparison."""
+"""An application's folders as a tree, and all their values for an exact comparison."""
 
 from collections import Counter, defaultdict
 from typing import Any

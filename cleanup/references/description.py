@@ -77,7 +77,7 @@ class ReferenceMap:
 
     @property
     def has_triggers(self) -> bool:
-        """Tell whether a table that a run may write has triggers."""
+        """Return whether a table that a run may write has triggers."""
         return any(table.triggers for table in self.tables.values())
 
     def changing(self, table: TableName) -> frozenset[str]:
@@ -124,7 +124,7 @@ class ReferenceMap:
 
     @property
     def in_any_order(self) -> bool:
-        """Tell whether no application's merge, or undoing it, depends on what another one's does.
+        """Return whether no application's merge, or undoing it, depends on what another one's does.
 
         A row that refers to two folders may belong to two applications: both merges change it, one may remove it. And
         what refers to a row that refers to folders needs that row: a folder may come back only after it, and may not

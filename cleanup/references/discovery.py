@@ -467,7 +467,7 @@ class _Discovery:
                 )
 
     def _is_proven(self, spot: Spot, found: _Found, table: Table) -> bool:
-        """Tell whether the database refuses to delete a folder that these columns name, in whatever row."""
+        """Return whether the database refuses to delete a folder that these columns name, in whatever row."""
         if conf.triggers() == "bypass" or spot.condition is not None:
             return False
         # A foreign key that acts on the rows may take them away before another one can refuse.
@@ -545,5 +545,5 @@ def _identified_by(key: str, folders: Table) -> Table:
 
 
 def _refuses_nulls(key: ForeignKey, columns: set[str], table: Table) -> bool:
-    """Tell whether the key is checked in every row in which ``columns`` are not null."""
+    """Return whether the key is checked in every row in which ``columns`` are not null."""
     return key.match_full or all(table.column(column).not_null for column in set(key.columns) - columns)

@@ -40,7 +40,7 @@ class Connection:
 
     @property
     def binding(self) -> bool:
-        """Tell whether both spots have to change in one statement."""
+        """Return whether both spots have to change in one statement."""
         return self.key.enforced and not self.key.deferrable
 
 

@@ -479,7 +479,7 @@ class Checks:
                     "soft_delete",
                     str(folders.name),
                     column.name,
-                    f"{folders.name}.{column.name} looks like a mark of deleted folders. {remedy}",
+                    f"{folders.name}.{column.name} looks like it marks deleted folders. {remedy}",
                 )
 
     def _values_of(self, column: Column) -> dict[str | None, int]:

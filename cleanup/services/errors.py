@@ -1,7 +1,7 @@
-"""Which errors there are: transient, data and system, from SQLSTATE and exception class; one table.
+"""The classes of errors: transient, data and system, from SQLSTATE and exception class; one table.
 
-What is stored and shown of a database error is its SQLSTATE, constraint, table and column, and what to do: never its
-DETAIL, which may hold the names of folders, files and people, and its message only where that can name nothing but
+Of a database error, its SQLSTATE, constraint, table and column are stored and shown, with what to do: never its
+DETAIL, which may hold the names of folders, files and people, and its message only if that can name nothing but
 parts of the schema.
 """
 
@@ -40,7 +40,7 @@ _BY_SQLSTATE: dict[str, ErrorClass] = {
     "XX": "system",
 }
 
-#: SQLite gives no SQLSTATE; its error names are telling.
+#: SQLite gives no SQLSTATE; its error names say enough.
 _BY_SQLITE_NAME: dict[str, ErrorClass] = {
     "SQLITE_BUSY": "transient",
     "SQLITE_LOCKED": "transient",
@@ -53,36 +53,36 @@ _BY_SQLITE_NAME: dict[str, ErrorClass] = {
     "SQLITE_CANTOPEN": "system",
 }
 
-#: What a server says that has no connection left, or not for this role or database; in English, as nearly all do.
+#: What a server with no connection left, or none for this role or database, reports; nearly all do so in English.
 _NO_CONNECTION_LEFT = re.compile("too many (clients|connections)|remaining connection slots")
 
 
-#: What to do about an error, by the beginning of its SQLSTATE; the longest one that fits wins.
+#: What to do about an error, by the beginning of its SQLSTATE; the longest match wins.
 _ADVICE: dict[str, str] = {
     "22": "A value does not fit the type of its column: compare the columns that --preflight lists with your models.",
     "23502": "The column was made NOT NULL, or a value is missing: change the row or the column.",
-    "23503": "A row refers to one that is not there, or is still referred to: see --verify.",
+    "23503": "A row refers to one that does not exist, or is still referred to: see --verify.",
     "23505": "Another row has that unique value: change one of the two, or set a policy in CLEANUP_COLLISIONS.",
     "23514": "The row would break the check: change the row or the constraint.",
     "23P01": "Another row excludes it: change one of the two.",
-    "25006": "Work on the primary, or let the role write.",
-    "40": "Another session was in the way.",
+    "25006": "Use the primary, or let the role write.",
+    "40": "Another session interfered.",
     "42501": "See the grants that the role needs with --preflight.",
     "42": "The tables are not what was expected: see --preflight.",
-    "53100": "Make room on the server's disk.",
+    "53100": "Free space on the server's disk.",
     "53200": "The server is short of memory.",
     "53300": "Let the role have more connections, or use fewer workers.",
     "55P03": "Another session holds the rows or the table.",
     "55": "See the table's state with --preflight.",
     "57014": "It took longer than CLEANUP_STATEMENT_TIMEOUT_MS, or an administrator ended it.",
     "57": "The server ended the connection.",
-    "P0": "A function of the database refused it: see what its triggers raise.",
+    "P0": "A function in the database refused it: see what its triggers raise.",
 }
 
 #: States in which the server's own message names tables, columns, types and roles, and never a value.
 _NAMES_ONLY = ("0A", "25", "40", "42", "53", "54", "55", "57")
 
-#: Where PL/pgSQL's RAISE speaks, in whatever state: a text of the host's, which may name people.
+#: The source of PL/pgSQL's RAISE, whatever its state: a text of the host's, which may name people.
 _RAISED = "pl_exec.c"
 
 #: Constraints of SQLite whose message names tables and columns.
@@ -91,7 +91,7 @@ _SQLITE_NAMES_ONLY = frozenset(
 )
 
 
-#: What an exception that ended the work at a run carries: the run, for whoever tells of it.
+#: The attribute of an exception that ended the work on a run: the run, for whoever reports it.
 RUN_AT_WORK = "cleanup_run"
 
 
@@ -123,8 +123,8 @@ def broken_guard(error: DatabaseError) -> Guard | None:
 
 
 def classify(error: BaseException) -> Classified:
-    """Classify an exception; one that nobody foresaw counts as a data error of the application at hand."""
-    if isinstance(error, CountMismatch | ProofFailed | LeaseLost | SchemaChanged):  # others wrote meanwhile
+    """Classify an exception; an unexpected one counts as a data error of the current application."""
+    if isinstance(error, CountMismatch | ProofFailed | LeaseLost | SchemaChanged):  # others wrote in the meantime
         return Classified("transient", error.code, str(error))
     if isinstance(error, ApplicationError | CleanupError):
         return Classified("data", error.code, str(error))
@@ -145,19 +145,19 @@ def _classify_database_error(error: DatabaseError | InterfaceError) -> Classifie
     if name:
         base = "_".join(name.split("_")[:2])
         kind = _BY_SQLITE_NAME.get(base, "data")
-        told = f": {cause}" if name in _SQLITE_NAMES_ONLY or str(cause).startswith("no such ") else ""
-        return Classified(kind, name, f"The database refused ({name}){told}.")
+        detail = f": {cause}" if name in _SQLITE_NAMES_ONLY or str(cause).startswith("no such ") else ""
+        return Classified(kind, name, f"The database refused ({name}){detail}.")
     if isinstance(error, IntegrityError):
         return Classified("data", "integrity", "The database refused (integrity).")
-    if isinstance(error, OperationalError | InterfaceError):  # a connection that is lost, or not made, has no SQLSTATE
+    if isinstance(error, OperationalError | InterfaceError):  # a lost or failed connection has no SQLSTATE
         if _NO_CONNECTION_LEFT.search(str(cause)):
-            return Classified("system", "53300", "The database admits no further connection (SQLSTATE 53300).")
+            return Classified("system", "53300", "The database accepts no more connections (SQLSTATE 53300).")
         return Classified("transient", "connection", "The connection to the database was lost.")
     return Classified("data", type(error).__name__, f"The database refused ({type(error).__name__}).")
 
 
 def _sentence(state: str, error: BaseException) -> str:
-    """Say what PostgreSQL refused, and what to do, without any value."""
+    """Describe what PostgreSQL refused, and what to do, without any value."""
     cause = error.__cause__
     diagnosis = getattr(cause, "diag", None)
     parts = [f"The database refused ({type(cause).__name__}, SQLSTATE {state})"]
@@ -167,14 +167,14 @@ def _sentence(state: str, error: BaseException) -> str:
             parts.append(f"{label.removesuffix('_name')} {value}")
     if not getattr(diagnosis, "table_name", None) and (tables := vars(error).get(STATEMENT_TABLES)):
         parts.append(f"in a statement on {', '.join(tables)}")
-    told = ""
+    primary = ""
     if state.startswith(_NAMES_ONLY) and getattr(diagnosis, "source_file", None) != _RAISED:
-        told = f": {getattr(diagnosis, 'message_primary', None) or ''}".rstrip(": ")
+        primary = f": {getattr(diagnosis, 'message_primary', None) or ''}".rstrip(": ")
     fitting = max((start for start in _ADVICE if state.startswith(start)), key=len, default="")
-    return f"{', '.join(parts)}{told}. {_ADVICE.get(fitting, '')}".rstrip()
+    return f"{', '.join(parts)}{primary}. {_ADVICE.get(fitting, '')}".rstrip()
 
 
-#: Beginnings of SQLSTATEs after which there is no connection, or none to be had.
+#: Beginnings of the SQLSTATEs that mean that the connection is gone, or that none can be made.
 _WITHOUT_CONNECTION = ("connection", "08", "57P", "53300")
 
 
@@ -184,5 +184,5 @@ def is_anticipated(error: BaseException) -> bool:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Return whether an error says that the connection to the database is gone, or that none is to be had."""
+    """Return whether an error means that the connection to the database is gone, or that none can be made."""
     return isinstance(error, DatabaseError | InterfaceError) and classify(error).code.startswith(_WITHOUT_CONNECTION)

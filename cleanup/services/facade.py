@@ -47,7 +47,7 @@ class CleanupReads:
         return status.status(using=self.using).as_json()
 
     def preflight(self) -> JSON:
-        """Say yes or no before anything is risked: ``ok``, ``problems``, ``identity``, ``estimate`` and details."""
+        """Return whether a cleanup could run: ``ok``, ``problems``, ``identity``, ``estimate`` and details."""
         return preflight_service.preflight(using=self.using).as_json()
 
     def resolve_folder(self, folder_id: Any) -> str | None:
@@ -58,7 +58,7 @@ class CleanupReads:
         return structure.resolve_folder(using=self.using, folder_id=folder_id)
 
     def cluster_alive(self) -> bool:
-        """Tell whether a cluster is there to work in the background: one of its workers has done a task of late."""
+        """Return whether a cluster is running background work: one of its workers has done a task recently."""
         return clusters.alive(using=self.using)
 
     def report(self, run_id: Any, *, all_results: bool = False) -> CleanupReport:
@@ -75,7 +75,7 @@ class CleanupReads:
         return one_point.view(using=self.using, rollback_id=rollback_id)
 
     def preview_rollback(self, rollback_id: Any, *, as_copies: bool = False) -> RollbackResult:
-        """Tell what rolling back would restore, its conflicts, and what would come back as a copy.
+        """Return what rolling back would restore, its conflicts, and what would come back as a copy.
 
         Changes nothing. Raises as ``rollback_cleanup``.
 

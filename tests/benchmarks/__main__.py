@@ -33,7 +33,7 @@ class Line:
 
     @property
     def kept(self) -> bool:
-        """Tell whether the ratio is within its limit."""
+        """Return whether the ratio is within its limit."""
         return self.limit is None or self.ratio <= self.limit
 
 

@@ -107,7 +107,7 @@ class TestUndo:
         ann = person()
         ann.go(address("undo_record", point.pk))
         ann.sees("What people have changed since")
-        ann.sees("was changed since; the newer value stays.")
+        ann.sees("has been changed since; the newer value is kept.")
         ann.page.get_by_label("Undo the rest, and keep what people have changed").check()
         ann.press("Undo")
         ann.sees("It has ended.")
@@ -137,8 +137,8 @@ class TestStopEverything:
         ann.page.get_by_label("Reason").fill("fire drill")
         ann.press("Stop everything")
         ann.sees("Reason: fire drill")
-        ann.press("Let it go on")
-        ann.sees("Cleaning up is possible again.")
+        ann.press("Allow cleanups again")
+        ann.sees("Cleanups are allowed again.")
 
 
 class TestSomebodyWithFewPermissions:

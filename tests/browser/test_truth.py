@@ -173,7 +173,7 @@ class TestTheChoice:
         assert self.chosen(ann)[:2] == worst[1:]
         ann.go(address("control_changelist"))
         ann.follow("Dry run")
-        ann.follow("Go on to clean up these …")
+        ann.follow("Continue to clean up these …")
         assert self.chosen(ann)[:2] == worst[1:]
 
 

@@ -53,7 +53,7 @@ def run(server: pgserver.Server, *arguments: str, feature: str | None = None) ->
 
 
 def verdict(told: dict) -> str:
-    """Say in a few words what became of a feature's rows."""
+    """Describe in a few words what became of a feature's rows."""
     parts = []
     if told["failure"]:
         parts.append(f"fails: `{told['failure'].partition(':')[0]}`")

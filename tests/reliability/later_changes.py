@@ -74,7 +74,7 @@ class Scene:
         self.memory[label].refresh_from_db()
 
     def still_there(self, label: str) -> bool:
-        """Tell whether a row that was made is as it was made."""
+        """Return whether a row that was made is as it was made."""
         one = self.memory[label]
         fields = [f.attname for f in one._meta.concrete_fields]
         now = type(one)._base_manager.using(self.database).filter(pk=one.pk).values(*fields).first()
@@ -94,7 +94,7 @@ def nothing(scene: Scene) -> None:
 
 
 def always(scene: Scene) -> bool:
-    """Tell that there is nothing to be kept."""
+    """Return True: there is nothing to keep."""
     return True
 
 
@@ -121,7 +121,7 @@ class Event:
 
     @property
     def can_be_skipped(self) -> bool:
-        """Tell whether the rest can be restored."""
+        """Return whether the rest can be restored."""
         return not self.refusal or bool(self.conflicts)
 
 

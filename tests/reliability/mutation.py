@@ -196,7 +196,7 @@ def mutate(subject: str, *, every: int = 1, named: Sequence[str] = ()) -> Mutati
 
 
 def faults(mutation: Mutation) -> list[str]:
-    """Say what is wrong: survivors that nobody has explained, explanations of what was noticed after all."""
+    """Return what is wrong: survivors that no one has explained, and explanations of what was noticed after all."""
     known = explained()
     wrong = [f"survived: {name}" for name in mutation.survivors if name not in known]
     noticed = set(mutation.tried) - set(mutation.survivors)

@@ -73,7 +73,7 @@ def kill_at_statements(scene: Scene, *, every: bool, subtests: Any) -> str:
 
 @pytest.fixture
 def every(request, settings) -> bool:
-    """Tell whether all statements are wanted."""
+    """Return whether all statements are wanted."""
     settings.CLEANUP_BATCH_SIZE = SETTINGS["CLEANUP_BATCH_SIZE"]
     return request.config.getoption("every_statement")
 

@@ -272,7 +272,7 @@ def dump(database: str, *, own: bool = False) -> dict[str, list[str]]:
 
 
 def is_postgresql(database: str) -> bool:
-    """Tell which of the two it is."""
+    """Return which of the two it is."""
     return connections[database].vendor == "postgresql"
 
 

@@ -133,7 +133,7 @@ class TestRefusals:
         assert known or kind.code in self.AT_THE_SHELL | self.IN_THE_API | self.INTERNAL
 
     def test_name_the_run_in_the_way(self):
-        assert wording.refusal(exceptions.Busy(run_id="r-1")).startswith("Another cleanup is at work. (run r-1)")
+        assert wording.refusal(exceptions.Busy(run_id="r-1")).startswith("Another cleanup is running. (run r-1)")
 
 
 class TestProblems:
@@ -145,7 +145,7 @@ class TestProblems:
 class TestConflicts:
     def test_say_that_the_newer_value_stays(self):
         found = {"code": "changed", "table": "files", "key": "7", "column": "folder_id"}
-        assert wording.conflict(found) == "files 7, folder_id, was changed since; the newer value stays."
+        assert wording.conflict(found) == "files 7, folder_id, has been changed since; the newer value is kept."
 
 
 class TestSchedules:

@@ -52,7 +52,7 @@ class OneAlert(Endpoint):
 
     @described("Get an alert", {200: AlertResource}, codes=["not_found"])
     def get(self, request: Request, alert_id: int) -> Response:
-        """Tell what is wrong, since when, and who knows."""
+        """Return what is wrong, since when, and who has acknowledged it."""
         found = Alert.objects.using(self.using).filter(pk=alert_id).first()
         if found is None:
             raise UnknownObject(what="alert", key=alert_id)
@@ -66,5 +66,5 @@ class AcknowledgeAlert(Endpoint):
 
     @described("Acknowledge an alert", {200: AlertResource}, codes=["not_found"])
     def post(self, request: Request, alert_id: int) -> Response:
-        """Say that somebody looks after it: it is not repeated while nothing gets worse."""
+        """Acknowledge the alert: it is not repeated unless things get worse."""
         return Response(AlertResource(alerts.acknowledge(using=self.using, alert_id=alert_id, by=self.account)).data)

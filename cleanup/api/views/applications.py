@@ -119,7 +119,7 @@ class Survivor(Endpoint):
         codes=["not_found"],
     )
     def get(self, request: Request, folder_id: str) -> Response:
-        """Tell which folder a removed folder's id leads to now, so that old links can follow; 404 if unknown."""
+        """Return the folder that a removed folder's id leads to now, so that old links can follow; 404 if unknown."""
         key = self.key(folder_id, of="folder")
         survivor = self.service.resolve_folder(key)
         if survivor is None:

@@ -77,7 +77,7 @@ class OneVerification(Endpoint):
 
     @described("Get a verification", {200: VerificationResource}, codes=["not_found"])
     def get(self, request: Request, verification_id: int) -> Response:
-        """Tell whether it passed, and the number of findings by code."""
+        """Return whether it passed, and the number of findings by code."""
         found = Verification.objects.using(self.using).filter(pk=verification_id).first()
         if found is None:
             raise UnknownObject(what="verification", key=verification_id)

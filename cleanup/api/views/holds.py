@@ -45,7 +45,7 @@ class OneHold(Endpoint):
 
     @described("Get a hold", {200: HoldResource}, parameters=[APPLICATION_ID], codes=["not_found"])
     def get(self, request: Request, application_id: str) -> Response:
-        """Tell since when and why the application is left alone; 404 where it is not."""
+        """Return since when and why the application is on hold; 404 if it is not."""
         return Response(HoldResource(self._find(self.key(application_id, of="application"))).data)
 
     @described(

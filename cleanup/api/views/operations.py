@@ -25,7 +25,7 @@ class Status(Endpoint):
 
     @described("Get the service's status", {200: serializer_of(StatusReport)})
     def get(self, request: Request) -> Response:
-        """Tell whether it runs, what is scheduled, the statistics, and the active run."""
+        """Return whether the service runs, what is scheduled, the statistics, and the active run."""
         return Response(self.service.status())
 
 
@@ -73,7 +73,7 @@ class Preflight(Endpoint):
 
     @described("Ask whether a cleanup can run", {200: serializer_of(PreflightReport)}, limited=True, keyed=Keyed.NOT)
     def post(self, request: Request) -> Response:
-        """Say yes or no before anything is risked, what the answer rests on, and an estimate; changes nothing."""
+        """Return whether a cleanup could run, the reasons for the answer, and an estimate; changes nothing."""
         return Response(self.service.preflight())
 
 

@@ -90,7 +90,7 @@ class OnePoint(PointEndpoint):
 
     @described("Get a rollback point", {200: PointResource}, parameters=[ROLLBACK_ID], codes=["not_found"])
     def get(self, request: Request, rollback_id: str) -> Response:
-        """Tell what it is of, until when it is kept, and what came of it."""
+        """Return which cleanup it undoes, until when it is kept, and what has become of it."""
         return Response(PointResource(self.find(rollback_id)).data)
 
 
@@ -134,7 +134,7 @@ class PreviewPoint(PointEndpoint):
         keyed=Keyed.NOT,
     )
     def post(self, request: Request, rollback_id: str) -> Response:
-        """Tell what would be restored, and the conflicts.
+        """Return what would be restored, and the conflicts.
 
         It is the rollback itself in a transaction that is undone: nothing stays changed, but locks are taken for a
         moment. Therefore it is a POST, and asks for the permission to roll back.

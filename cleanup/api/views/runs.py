@@ -80,7 +80,7 @@ class OneRun(RunEndpoint):
 
     @described("Get a run", {200: RunDetail}, parameters=[RUN_ID], codes=["not_found"])
     def get(self, request: Request, run_id: str) -> Response:
-        """Tell how far it has come, and under which settings it was started."""
+        """Return how far it has come, and under which settings it was started."""
         return Response(RunDetail(self.find(run_id)).data)
 
 

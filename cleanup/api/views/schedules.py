@@ -46,7 +46,7 @@ class OneSchedule(Endpoint):
 
     @described("Get a schedule", {200: ScheduleResource}, parameters=[NAME], codes=["not_found"])
     def get(self, request: Request, name: str) -> Response:
-        """Tell how often it is done, within which limits, and when it is next due."""
+        """Return how often it is done, within which limits, and when it is next due."""
         return Response(ScheduleResource(self.find(name)).data)
 
     @described(

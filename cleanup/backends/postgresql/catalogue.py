@@ -521,7 +521,7 @@ class _Index:
 
     @property
     def serves_equality(self) -> bool:
-        """Tell whether equality on the leading columns can use this index."""
+        """Return whether equality on the leading columns can use this index."""
         leading = self.leading_columns
         whole = self.within is None and self.valid
         if not (whole and leading and self.method in {"btree", "hash"}):

@@ -142,7 +142,7 @@ class Catalogue(catalogue.Catalogue):
                 yield Check(name or "CHECK", tuple(_mentioned(expression, names)), expression)
 
     def _key_is_never_null(self, table: TableName, rows: Sequence[tuple[Any, ...]]) -> bool:
-        """Tell whether the primary key is the rowid itself, or the table has none: else SQLite allows nulls in it."""
+        """Return whether the primary key is the rowid itself, or the table has none: else SQLite allows nulls in it."""
         key_types = [kind for _, _, kind, _, _, place, _ in rows if place]
         return [kind.upper() for kind in key_types] == ["INTEGER"] or table in self._without_rowid
 
@@ -334,7 +334,7 @@ class _Index:
 
     @property
     def serves_equality(self) -> bool:
-        """Tell whether equality on the leading columns can use this index."""
+        """Return whether equality on the leading columns can use this index."""
         if not self.plain_columns or self.collations[0] != "BINARY":
             return False
         if not self.partial:

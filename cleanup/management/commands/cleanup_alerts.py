@@ -1,4 +1,4 @@
-"""``manage.py cleanup_alerts``: look at the alerts, acknowledge them, try the channels."""
+"""``manage.py cleanup_alerts``: list the alerts, acknowledge them, test the channels."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from cleanup.services.alerting import alerts
 
 
 class Command(ShellCommand):
-    """Look at what is wrong now, send what is owed, and list the alerts."""
+    """Check for problems, send the notifications that are due, and list the alerts."""
 
     help = "Check for problems, send what notifications are due, and list the alerts. Exits with 1 if there are any."
 
@@ -26,7 +26,7 @@ class Command(ShellCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
 
     def perform(self) -> int:
-        """Do what was asked for."""
+        """Carry out the verb."""
         self.connect()
         if self.options["test"]:
             return self._test()

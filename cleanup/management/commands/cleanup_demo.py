@@ -1,4 +1,4 @@
-"""The demonstration: an empty database, a mess, and the whole story of cleaning it up and taking it back."""
+"""The demonstration: an empty database, a mess, and the whole story of cleaning it up and undoing it."""
 
 import os
 import sys
@@ -35,7 +35,7 @@ class Command(ShellCommand):
         parser.add_argument("--seed", type=int, default=1, metavar="N", help="each number makes another mess")
 
     def perform(self) -> int:
-        """Tell the story; each step is what an operator would do."""
+        """Walk through the story; each step is what an operator would do."""
         if self.options["applications"] < 1:
             raise UsageError(f"--applications must be at least 1, not {self.options['applications']}.")
         self.step = 0
@@ -59,7 +59,7 @@ class Command(ShellCommand):
         self._what_next(filled.example, report)
         return DONE if passed and is_exact else FOUND
 
-    # Only where nothing can be harmed.
+    # Only on a database in which nothing can be harmed.
 
     def _refuse_foreign_models(self) -> None:
         models = (conf.application_model(), conf.folder_model(), conf.file_model())
@@ -72,7 +72,7 @@ class Command(ShellCommand):
             if model._meta.db_table in tables and model._base_manager.using(self.using).exists():
                 raise Refused(
                     f"This database already holds {model._meta.verbose_name_plural}, so the demonstration does not "
-                    f"touch it. Give it an empty one, as in DATABASE_URL=sqlite:////tmp/demo.sqlite3"
+                    f"touch it. Use an empty one, as in DATABASE_URL=sqlite:////tmp/demo.sqlite3"
                 )
 
     # The steps.
@@ -86,11 +86,13 @@ class Command(ShellCommand):
     def _make_tables(self) -> None:
         executor = MigrationExecutor(connections[self.using])
         if any(label == APP_LABEL for label, _ in executor.loader.applied_migrations):
-            self._heading("Lift the guards", f"$ manage.py migrate {APP_LABEL} zero", "They would allow no mess.")
+            self._heading("Lift the guards", f"$ manage.py migrate {APP_LABEL} zero", "They would prevent the mess.")
             self._migrate(APP_LABEL, "zero")
         others = [node for node in executor.loader.graph.leaf_nodes() if node[0] != APP_LABEL]
         if executor.migration_plan(others):
-            self._heading("Make the tables", "As manage.py migrate does, less the guards: they would allow no mess.")
+            self._heading(
+                "Make the tables", "As manage.py migrate does, but without the guards, which would prevent the mess."
+            )
             for label, _ in others:
                 self._migrate(label)
 
@@ -169,7 +171,7 @@ class Command(ShellCommand):
         after = content(using=self.using, application_id=application)
         is_exact = after == before
         folders, files = counted(len(before[0]), "folder"), counted(len(before[1]), "file")
-        verdict = "every value is what it was" if is_exact else "they DIFFER from what they were"
+        verdict = "every value is as it was" if is_exact else "they DIFFER from what they were"
         say(self.out, f"Compared {folders} and {files} of it, column by column: {verdict}.")
         return is_exact
 

@@ -20,7 +20,7 @@ class Command(ShellCommand):
     help = "Write the Prometheus metrics to standard output, or to a file for a textfile collector."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare where to."""
+        """Declare the file."""
         super().add_arguments(parser)
         parser.add_argument("--output", metavar="FILE", help="the file to replace; its name must end in .prom")
 

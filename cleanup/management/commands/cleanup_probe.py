@@ -11,7 +11,7 @@ from cleanup.services.monitoring import liveness
 
 
 class Command(ShellCommand):
-    """Tell whether a cluster is alive, from the last task that it did."""
+    """Check whether a cluster is alive, by the last task that it did."""
 
     help = "Exit with 0 if a cluster is working and with 1 if none is; for systemd, containers and Kubernetes."
 
@@ -24,7 +24,7 @@ class Command(ShellCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
 
     def perform(self) -> int:
-        """Look, say, and judge."""
+        """Look, report, and return the verdict."""
         self.connect()
         found = liveness.probe(
             using=self.options["database"],

@@ -1,4 +1,4 @@
-"""Make a token of the API for an account, as for a program that has no browser to log in by."""
+"""Create an API token for an account, for programs that have no browser to log in with."""
 
 from datetime import timedelta
 
@@ -12,18 +12,18 @@ from cleanup.management.base import DONE, ShellCommand
 
 
 class Command(ShellCommand):
-    """Print a token, once; it is stored as a hash."""
+    """Create a token and print it once; it is stored as a hash."""
 
     help = "Create an API token for an account and print it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the account and the life."""
+        """Declare the account and the lifetime."""
         super().add_arguments(parser)
         parser.add_argument("username", help="the account that the token belongs to")
         parser.add_argument("--hours", type=int, default=24, help="hours until the token expires (default 24)")
 
     def perform(self) -> int:
-        """Make it. Raises UsageError."""
+        """Create the token. Raises UsageError."""
         API.require("A token of the REST API")
         from knox.models import get_token_model  # noqa: PLC0415  # need not be there
 

@@ -146,7 +146,7 @@ class Command(ShellCommand):
         verbs.add_argument(
             "--adopt",
             action="store_true",
-            help="let work be done in this restored copy as in its original; with --resume: on that run alone",
+            help="allow work in this restored copy as in its original; with --resume: on that run only",
         )
 
     def perform(self) -> int:
@@ -165,7 +165,7 @@ class Command(ShellCommand):
             say(self.err, outcome.last_word)
         return outcome.exit_status
 
-    # Telling.
+    # Output.
 
     def _write_json(self, document: JSON) -> None:
         # ASCII only: control and direction characters in names are escaped by that, too.
@@ -179,16 +179,16 @@ class Command(ShellCommand):
             rendering.show_conflicts(self.out, conflicts)
 
     def _ask(self, question: str) -> None:
-        """Go on only if a person agrees. Raises Declined."""
+        """Continue only if a person agrees. Raises Declined."""
         if not confirm(self.stderr, question):
             raise Declined
 
     def _asks(self) -> bool:
-        """Tell whether to ask. Raises UsageError where there is nobody to be asked."""
+        """Return whether to ask. Raises UsageError if there is no one to ask."""
         if not self.options["interactive"]:
             return False
         if not asks_a_person():
-            raise UsageError("There is no terminal to ask on. Add --no-input to go ahead without being asked.")
+            raise UsageError("There is no terminal to ask on. Add --no-input to proceed without being asked.")
         return True
 
     # The verbs.
@@ -360,15 +360,15 @@ class Command(ShellCommand):
         answer = status_of(using=self.service.using)
         return Outcome(answer, lambda to: rendering.show_service(to, answer))
 
-    # What runs have in common.
+    # What runs share.
 
     def _enqueued_run(self, run: Run) -> Outcome:
         document = Enqueued(status=run.status, run_id=run.pk, kind=run.kind, total_applications=run.total_applications)
         return self._enqueued(document, "Run", run.pk)
 
     def _enqueued(self, document: Enqueued, what: str, key: object) -> Outcome:
-        told = f"{what} {key} was handed to the clusters. Follow it with: manage.py database_cleanup --status"
-        return Outcome(document, lambda to: say(to, told))
+        queued = f"{what} {key} was queued. Follow it with: manage.py database_cleanup --status"
+        return Outcome(document, lambda to: say(to, queued))
 
     def _scope(self) -> dict[str, Any]:
         names = ("applications", "max_applications", "batch_size", "include_held", "include_large", "all_results")
@@ -401,7 +401,7 @@ class Command(ShellCommand):
         )
 
     def _end_of(self, run: object, status: str, reason: str) -> tuple[int, str]:
-        """Return exit status and last word for a run that did not come to its end."""
+        """Return exit status and last word, which say how to resume a run that did not finish."""
         if status == Run.Status.COMPLETED:
             return DONE, ""
         how = "" if status == Run.Status.CANCELLED else f" {self.how_to_resume(run)}"
@@ -439,7 +439,7 @@ def refuse_contradictions(verb: str, options: Mapping[str, Any]) -> None:
 
 
 def refuse_beside_background(verb: str, options: Mapping[str, Any]) -> None:
-    """Refuse what the clusters decide, or do not do. Raises UsageError."""
+    """Refuse options that the clusters decide, or cannot do. Raises UsageError."""
     if options["workers"] or options["all_results"] or options["preview"]:
         names = [flag(name) for name in ("workers", "all_results", "preview") if options[name]]
         raise UsageError(f"{_listed(names)} cannot be used with --background.")

@@ -163,7 +163,7 @@ def _stopped(_using: str, run: Run) -> Cause | None:
 
 
 def _paused(_using: str, run: Run) -> Cause | None:
-    """Tell a run that was paused by what went wrong from one that a person paused, for reasons in a person's words."""
+    """Return the cause if a run was paused by what went wrong, and not by a person for a reason of their own."""
     paused = f"is paused: {as_reason(run.status_reason)[:500]}"
     return _about(run, "run_paused", paused) if run.paused_by_error else None
 

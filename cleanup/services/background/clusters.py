@@ -73,7 +73,7 @@ def _hand_over(task: str, arguments: tuple[Any, ...], options: dict[str, Any]) -
 
 
 def alive(*, using: str) -> bool:
-    """Tell whether a cluster has given a sign of life of late."""
+    """Return whether a cluster has recently given a sign of life."""
     return fresh().using(using).exists()
 
 

@@ -170,7 +170,7 @@ class HeldLease:
                 clusters.beat(using=self.using)
 
     def is_shared(self) -> bool:
-        """Tell whether somebody else works at the same."""
+        """Return whether another worker holds the same lease."""
         others = self._others().exclude(taken_at=None).annotate(now=Now())
         return any(not _is_lost(other, now=other.now) for other in others)
 

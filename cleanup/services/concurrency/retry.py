@@ -28,7 +28,7 @@ PATIENCE = 9
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether the same statement may succeed in a moment."""
+    """Return whether the same statement may succeed in a moment."""
     if not isinstance(error, DatabaseError | InterfaceError):
         return False
     found = classify(error)

@@ -30,7 +30,7 @@ class FolderEvent:
 
     @property
     def undone(self) -> bool:
-        """Tell whether the folder came back."""
+        """Return whether the folder came back."""
         return self.point.status == RollbackPoint.Status.ROLLED_BACK
 
 

@@ -336,7 +336,7 @@ class _Request:
     # Duplicates.
 
     def _obstacle(self, forest: _Forest) -> _Obstacle | None:
-        """Say what keeps the duplicates from being merged here and now."""
+        """Return what prevents the duplicates from being merged here and now."""
         control = Control.objects.using(self.using).frozen().first()
         if control is not None:
             return _Obstacle("frozen", control.reason)

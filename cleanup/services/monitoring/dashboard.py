@@ -63,17 +63,17 @@ class Overview:
 
     @property
     def checks_on(self) -> bool:
-        """Tell whether the schedule of the check is not switched off."""
+        """Return whether the schedule of the check is not switched off."""
         return any(row.name == Schedule.Name.CONSISTENCY_CHECK and row.enabled for row in self.schedules)
 
     @property
     def is_checking(self) -> bool:
-        """Tell whether a check is being worked, by a cluster that is alive."""
+        """Return whether a check is being worked, by a cluster that is alive."""
         return self.checking is not None and self.cluster_alive
 
     @property
     def follows(self) -> bool:
-        """Tell whether something is going on whose end is worth waiting for."""
+        """Return whether something is going on whose end is worth waiting for."""
         at_work = self.active is not None and self.active.is_in_progress
         return at_work or self.is_checking or (self.verifying is not None and self.cluster_alive)
 
@@ -86,12 +86,12 @@ class Overview:
 
     @property
     def frozen(self) -> bool:
-        """Tell whether everything is stopped."""
+        """Return whether everything is stopped."""
         return self.control is not None and self.control.frozen
 
     @property
     def started(self) -> bool:
-        """Tell whether schedules are on."""
+        """Return whether schedules are on."""
         return self.service is not None and self.service.started
 
 

@@ -115,7 +115,7 @@ def _schedules(rows: Iterable[Any], *, started: bool) -> dict[str, ScheduleStatu
 
 
 def is_overdue(schedule: Schedule, *, now: datetime) -> bool:
-    """Tell whether it should have been done a while ago."""
+    """Return whether it should have been done a while ago."""
     due = schedule.next_run
     return schedule.enabled and due is not None and now - due > conf.overdue_after()
 

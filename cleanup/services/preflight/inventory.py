@@ -117,5 +117,5 @@ def grants(found: ReferenceMap, own: Iterable[Table]) -> tuple[Grant, ...]:
 
 
 def _needed(table: Table, found: ReferenceMap) -> frozenset[str]:
-    """Tell whether rows are only changed, or go and come back as well."""
+    """Return the privileges needed if rows are only changed, or also deleted and restored."""
     return _ALL if found.loses_rows(table.name) else _READ_AND_CHANGE

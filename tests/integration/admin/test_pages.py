@@ -283,7 +283,7 @@ class TestDeeds:
 
     def test_let_it_go_on_unfreezes(self, boss):
         self.post(boss, "freeze")
-        assert "Cleaning up is possible again." in self.post(boss, "unfreeze")
+        assert "Cleanups are allowed again." in self.post(boss, "unfreeze")
         assert not Control.objects.get().frozen
 
     def test_leave_an_entry_in_the_log(self, boss):
@@ -302,7 +302,7 @@ class TestDeeds:
         assert Hold.objects.get().reason == "in court"
 
     def test_hold_no_application_that_is_not_there(self, boss):
-        assert "It is not there any more." in self.post(boss, "hold", application=missing_key(Application))
+        assert "It no longer exists." in self.post(boss, "hold", application=missing_key(Application))
 
     def test_release_an_application(self, boss, using):
         held = Hold.objects.create(application_key=application_with_duplicates(using))
@@ -311,7 +311,7 @@ class TestDeeds:
 
     def test_acknowledge_an_alert(self, boss):
         alert = Alert.objects.create(fingerprint="x", code="x", message="Much is wrong.")
-        assert "somebody knows" in self.post(boss, "acknowledge", alert.pk)
+        assert "acknowledged" in self.post(boss, "acknowledge", alert.pk)
 
     def test_pause_a_run(self, boss, cleaned):
         Run.objects.filter(pk=cleaned.pk).update(status="running")
@@ -326,7 +326,7 @@ class TestDeeds:
 
     def test_go_on_with_a_run(self, boss, cleaned, cluster):
         Run.objects.filter(pk=cleaned.pk).update(status="paused")
-        assert "The run goes on." in self.post(boss, "run_resume", cleaned.pk)
+        assert "The run was resumed." in self.post(boss, "run_resume", cleaned.pk)
 
     @pytest.mark.parametrize("deed", ["run_pause", "run_resume", "run_cancel"])
     def test_to_a_run_need_permission(self, cleaned, deed):
@@ -375,8 +375,7 @@ class TestPreview:
     def test_tells_in_sentences_what_would_happen(self, boss, using):
         page = text(boss.get(address("preview", application_with_duplicates(using))))
         assert (
-            "2 duplicate folders are merged. 1 file moves. Nothing is deleted from any file. Undo possible until"
-            in page
+            "2 duplicate folders are merged. 1 file moves. No file is deleted or changed. Undo possible until" in page
         )
         assert "2 top folders become 1: “Loan” stays, because it is the oldest." in page
         assert "2 folders named Docs become 1: the oldest stays. 1 file moves." in page
@@ -621,13 +620,13 @@ class TestUndo:
     def test_of_very_many_folders_is_not_looked_into(self, boss, cleaned, cluster, settings):
         settings.CLEANUP_LARGE_APPLICATION = 1
         page = address("undo_record", self.point(cleaned).pk)
-        assert "It is too large to be looked into on a page." in text(boss.get(page))
+        assert "It is too large to examine on a page." in text(boss.get(page))
         assert "The undo has started." in text(boss.post(page, {"reason": "asked for"}, follow=True))
 
     def test_lists_what_people_have_changed_since(self, boss, cleaned, cluster, using):
         File.objects.using(using).update(folder_id=None)
         page = boss.get(address("undo_record", self.point(cleaned).pk))
-        assert "was changed since; the newer value stays." in text(page)
+        assert "has been changed since; the newer value is kept." in text(page)
         assert "required> Undo the rest, and keep what people have changed" in page.content.decode()
 
     def test_refuses_to_overwrite_what_people_have_changed(self, boss, cleaned, cluster, using):
@@ -659,7 +658,7 @@ class TestUndo:
 
 class TestNeedsYourDecision:
     def test_is_empty_at_first(self, boss):
-        assert "Nothing waits for you." in text(boss.get(address("decisions")))
+        assert "Nothing is waiting for you." in text(boss.get(address("decisions")))
 
     def test_lists_holds(self, boss, using):
         Hold.objects.create(application_key=application_with_duplicates(using), reason="in court")
@@ -679,7 +678,7 @@ class TestNeedsYourDecision:
         service = DatabaseCleanupService(using=using)
         service.cleanup_all_duplicate_folders()
         service.cleanup_all_duplicate_folders(include_large=True)
-        assert "Nothing waits for you." in text(boss.get(address("decisions")))
+        assert "Nothing is waiting for you." in text(boss.get(address("decisions")))
 
     def many(self, using, *, held: int, refused: int, queued: int) -> None:
         run = Run.objects.create(kind="cleanup", status="completed")
@@ -777,7 +776,7 @@ class TestWhatHappenedToThisFolder:
 
     def test_is_answered_for_an_old_id(self, boss, merged):
         page = text(boss.get(address("folder", q=merged["twin"])))
-        assert "The folder “Docs” was merged into “Docs”. Its files went with it." in page
+        assert "The folder “Docs” was merged into “Docs”. Its files moved with it." in page
 
     def test_is_answered_for_a_name(self, boss, merged):
         assert "Old id: " + merged["twin"] in text(boss.get(address("folder", q="Docs")))
@@ -788,7 +787,7 @@ class TestWhatHappenedToThisFolder:
         assert "that was undone, and it came back" in text(boss.get(address("folder", q=merged["twin"])))
 
     def test_says_that_it_is_there(self, boss, merged):
-        assert "The folder “ Loan ” is there, in application" in text(boss.get(address("folder", q=merged["old"])))
+        assert "The folder “ Loan ” exists, in application" in text(boss.get(address("folder", q=merged["old"])))
 
     @pytest.mark.parametrize("nonsense", ["nothing like it", "\x00", "'; DROP TABLE folders; --", "%"])
     def test_says_that_nothing_is_known(self, boss, merged, nonsense):

@@ -228,7 +228,7 @@ class TestTheService:
             ("verification", verification.pk, "pending"),
         }
         told = run_command(database, "--status").out
-        assert f"Check {check.pk} was handed to the clusters on " in told
+        assert f"Check {check.pk} was queued on " in told
         tree(database, "Loan, Loan")
         deliver(queue)
         done = {entry["kind"]: entry for entry in automated.get_service_status()["handed_over"]}
@@ -247,7 +247,7 @@ class TestTheService:
         check = service.start_check()
         ConsistencyCheck.objects.using(database).update(ended_at=Now(), error="The database\nrefused.")
         assert re.search(
-            rf"^Check {check.pk}, on .* UTC, has no answer: The database refused\.$",
+            rf"^Check {check.pk}, on .* UTC, failed: The database refused\.$",
             run_command(database, "--status").out,
             re.MULTILINE,
         )

@@ -784,7 +784,7 @@ class TestOtherSessions:
     def test_that_migrate_too_are_refused(self, scratch_database, loan):
         with psycopg.connect(databases.url_of(scratch_database)) as other:
             other.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
-            assert "another migration of guards is at work" in str(refused(scratch_database))
+            assert "another migration of guards is running" in str(refused(scratch_database))
 
     def test_of_a_role_that_does_not_own_the_tables_is_refused(self, scratch_database, loan):
         execute(scratch_database, "CREATE ROLE no_owner")

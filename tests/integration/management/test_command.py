@@ -509,9 +509,9 @@ class TestRollback:
     def test_as_copies_shows_what_is_not_as_it_was(self, database, cleaned):
         run, (copied, *_) = str(cleaned.run_id), RemovedFolder.objects.using(database).order_by("pk")
         told = run_command(database, "--rollback", run, "--as-copies", "--preview")
-        assert (told.status, " would come back as copies, so as not to be duplicates." in told.out) == (0, True)
+        assert (told.status, " would come back as copies, to avoid duplicates." in told.out) == (0, True)
         done = run_command(database, "--rollback", run, "--as-copies", "--no-input")
-        assert (done.status, " came back as copies, so as not to be duplicates." in done.out) == (0, True)
+        assert (done.status, " came back as copies, to avoid duplicates." in done.out) == (0, True)
         assert copied.folder_key in told.out
         assert copied.folder_key in done.out
         assert "Everything else is as it was before." in done.out

@@ -40,7 +40,7 @@ class TestStory:
         assert len(headings) == len(self.STEPS)
         assert [step for step, heading in zip(self.STEPS, headings, strict=True) if step not in heading] == []
         assert "The verification passed: no errors." in out
-        assert "every value is what it was" in out
+        assert "every value is as it was" in out
 
     def test_leaves_a_run_to_look_at_and_one_application_on_hold(self, database):
         demo(database, "--applications", "20")
@@ -59,7 +59,7 @@ class TestStory:
 
     @pytest.mark.parametrize("seed", ["2", "3"])
     def test_ends_well_even_with_a_single_application(self, database, seed):
-        assert "every value is what it was" in demo(database, "--applications", "1", "--seed", seed)
+        assert "every value is as it was" in demo(database, "--applications", "1", "--seed", seed)
 
 
 class TestFromNothing:
@@ -72,7 +72,7 @@ class TestFromNothing:
         call_command("migrate", database=scratch_database, verbosity=0)
         out = demo(scratch_database, "--applications", "5")
         assert "1. Lift the guards" in out
-        assert "every value is what it was" in out
+        assert "every value is as it was" in out
 
     def test_says_how_to_start_again(self, blank_database):
         out = demo(blank_database, "--applications", "5")

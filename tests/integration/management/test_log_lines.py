@@ -40,7 +40,7 @@ class TestTerminal:
     def test_shows_no_log_line_of_the_demonstration(self, blank_database):
         status, shown = on_a_terminal(blank_database, "cleanup_demo", "--applications", "5", DJANGO_LOG_LEVEL="DEBUG")
         assert (status, LINE.findall(shown)) == (0, [])
-        assert "every value is what it was" in shown
+        assert "every value is as it was" in shown
 
     def test_shows_no_log_line_of_a_cleanup(self, database, loan):
         shown = cleanup(database)

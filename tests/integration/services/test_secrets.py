@@ -140,7 +140,7 @@ class TestSecrets:
             try:
                 read()
             except MisconfiguredSetting as error:
-                if "environment alone" in str(error):
+                if "environment only" in str(error):
                     secret.add(name)
             delattr(settings, name)
         assert secret
