@@ -1,4 +1,4 @@
-"""Who asks: a token (Authorization: Bearer), or the session of somebody who has logged in by a browser.
+"""Who asks: a token (Authorization: Bearer), or the session of a user who has logged in with a browser.
 
 Tokens are those of django-rest-knox: random, stored as a hash, and they expire. A session asks for the CSRF token.
 """
@@ -21,7 +21,7 @@ from cleanup import attempts, conf
 class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox has no types
     """Take a token from the Authorization header; one query, and nothing is written.
 
-    A right token is always let in, so that nobody can lock out others; too many wrong ones of an address are told so.
+    A valid token is always accepted, so that no one can lock out others; too many wrong ones of an address are throttled.
     """
 
     def authenticate(self, request: Request) -> Any:
@@ -41,7 +41,7 @@ class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox h
 
     def authenticate_credentials(self, token: bytes) -> Any:
         """Return user and token. Raises AuthenticationFailed."""
-        # By the hash, which is the key: the original looks at every token of the user, and deletes those that expired.
+        # By the hash, which is the key: the original looks at every token of the user, and deletes the expired ones.
         digest = hash_token(token.decode("latin-1"))
         found = get_token_model().objects.select_related("user").filter(digest=digest).first()
         if found is None or (found.expiry is not None and found.expiry <= timezone.now()):
@@ -57,15 +57,15 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         """Return the OpenAPI form."""
-        return {"type": "http", "scheme": "bearer", "description": "A token, made by POST /api/cleanup/tokens."}
+        return {"type": "http", "scheme": "bearer", "description": "A token, created by POST /api/cleanup/tokens."}
 
 
-#: In this order, so that a stranger gets a 401 that names the scheme.
+#: In this order, so that an unauthenticated client gets a 401 that names the scheme.
 AUTHENTICATION = (BearerAuthentication, SessionAuthentication)
 
 
 def expiry(*, hours: int, within: Any) -> timedelta:
-    """Return how long a new token lives: no longer than the token that asks for it, where one does."""
+    """Return how long a new token lives: no longer than the token that asks for it, if one does."""
     wanted = timedelta(hours=hours)
     limit = getattr(within, "expiry", None)
     return wanted if limit is None else min(wanted, limit - timezone.now())

@@ -1,7 +1,7 @@
-"""The one base of all views: who may, how often, what comes in, and how an error goes out.
+"""The one base of all views: permissions, rates, input and the form of errors.
 
-A view parses, asks for the permission, makes one call of a service, and renders. It depends on none of the host's
-settings of Django REST framework.
+A view parses, checks the permission, calls one service, and renders. It depends on none of the host's settings of
+Django REST framework.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -37,7 +37,7 @@ from cleanup.services.runs.lifecycle import Actor
 
 
 class Keyed(Enum):
-    """How an idempotency key holds on a method."""
+    """How a method applies an idempotency key."""
 
     NOT = auto()
     """It changes nothing."""
@@ -46,7 +46,7 @@ class Keyed(Enum):
     CLAIMED = auto()
     """It takes longer: the key is claimed first."""
     BY_VERB = auto()
-    """The verb of the service sees to it; it is given ``once``."""
+    """The service handles the key; it is passed ``once``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ NOTHING = Takes()
 
 
 class Negotiation(DefaultContentNegotiation):
-    """JSON, whatever is asked for: an error must not hide another one."""
+    """Always JSON, whatever is asked for: an error must not hide another one."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
         """Take the first renderer."""
@@ -80,13 +80,13 @@ class Endpoint(APIView):
     schema = AutoSchema()
 
     asks: ClassVar[Mapping[str, tuple[Permission, ...]]] = {}
-    """By method, the permissions of which one is needed."""
+    """By method, the permissions of which any one is needed."""
     limits: ClassVar[Mapping[str, str]] = {}
     """By method, the key of ``CLEANUP_API_RATES`` that it counts under."""
 
     @property
     def using(self) -> str:
-        """Name the database that the API works on."""
+        """Return the alias of the database that the API works on."""
         return conf.database()
 
     @property
@@ -101,7 +101,7 @@ class Endpoint(APIView):
 
     @property
     def account(self) -> str:
-        """Name who asks, for the history."""
+        """Return the name of who asks, for the history."""
         return str(self.request.user.get_username())
 
     def actor(self, body: Mapping[str, Any]) -> Actor:
@@ -109,7 +109,7 @@ class Endpoint(APIView):
         return Actor(self.account, "api", body.get("reason", ""))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse, before anything is done, what the method does not take. Raises Invalid, and what DRF raises."""
+        """Refuse, before anything is done, what the method does not accept. Raises Invalid, and what DRF raises."""
         super().initial(request, *args, **kwargs)
         handler = getattr(self, (request.method or "").lower(), None)
         if handler is not None:
@@ -123,26 +123,26 @@ class Endpoint(APIView):
         self.query(takes.query or Input)
         self.body(takes.body or Input)
 
-    # What is sent twice with one Idempotency-Key is done once.
+    # A request that is sent twice with one Idempotency-Key is carried out once.
 
     def at_once(self, act: Callable[[], Response], *, secrets: Iterable[str] = ()) -> Response:
-        """Do what takes a moment. Raises KeyReused, and what ``act`` raises."""
+        """Carry out a short action. Raises KeyReused, and what ``act`` raises."""
         return idempotency.at_once(idempotency_keys.asked(self.request, secrets=secrets), act, using=self.using)
 
     def claimed(self, act: Callable[[], Response]) -> Response:
-        """Do what takes longer and writes no run. Raises KeyReused, InProgress, and what ``act`` raises."""
+        """Carry out a longer action that writes no run. Raises KeyReused, InProgress, and what ``act`` raises."""
         return idempotency.claimed(idempotency_keys.asked(self.request), act, using=self.using)
 
     def once(self, respond: Callable[[JSON], Response] = Response) -> Asked[JSON] | None:
-        """Return the request with its key, for a verb whose answer ``respond`` makes a response of. Raises Invalid."""
+        """Return the request with its key, for a verb whose answer ``respond`` makes a response. Raises Invalid."""
         return idempotency_keys.asked_for_document(self.request, respond)
 
     def get_exception_handler(self) -> Any:
-        """Answer errors in the one format, whatever the host's settings say."""
+        """Return the handler that formats errors, whatever the host's settings say."""
         return answer
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        """Forbid caches to keep what is current for a moment, and only for one account."""
+        """Forbid caching of what is current only for a moment, and only for one account."""
         final = super().finalize_response(request, response, *args, **kwargs)
         if getattr(response, "content_type", None) == ProblemRenderer.media_type:
             response.accepted_renderer = ProblemRenderer()
@@ -155,7 +155,7 @@ class Endpoint(APIView):
         return Response(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
 
     def uuid(self, value: str, *, what: str) -> UUID:
-        """Return an id from the path. Raises UnknownObject: what is no id is the id of nothing."""
+        """Return an id from the path. Raises UnknownObject, also for a malformed id, which cannot match anything."""
         if UUID_FORM.fullmatch(value) is None:
             raise UnknownObject(what=what, key=value)
         return UUID(value)
@@ -170,7 +170,7 @@ class Endpoint(APIView):
             raise UnknownObject(what=of, key=value) from None
 
     def query(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-        """Return the query parameters. Raises ValidationError, for unknown ones too: ``dryrun=true`` is no dry run."""
+        """Return the query parameters. Raises ValidationError, also for unknown ones: ``dryrun=true`` is not a dry run."""
         return self._checked(kind, self.request.query_params.dict())
 
     def body(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class Endpoint(APIView):
         return self._checked(kind, self.request.data)
 
     def _checked(self, kind: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
-        # A form's empty data, which is what an empty body is read as, is no dict.
+        # A form's empty data, which is what an empty body is read as, is not a dict.
         serializer = kind(data=data if data or not hasattr(data, "lists") else {})
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)

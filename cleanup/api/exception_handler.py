@@ -1,7 +1,7 @@
-"""Errors in one format, RFC 9457's, with the product's codes: one table says which HTTP status a code has.
+"""Errors in one format, RFC 9457's, with the product's codes: one table maps codes to HTTP statuses.
 
 A problem has ``type``, ``title``, ``status``, ``detail`` and ``code``, and what the error carries: ``run_id``,
-``conflicts``, ``problems``, ``errors``. What a database said is never part of it.
+``conflicts``, ``problems``, ``errors``. A database's own message is never part of it.
 """
 
 import logging
@@ -26,7 +26,7 @@ from cleanup.services.results import plain
 
 logger = logging.getLogger(__name__)
 
-#: Codes whose status is not the one of their kind of error.
+#: Codes whose status differs from that of their kind of error.
 STATUS: Mapping[str, HTTPStatus] = {
     "not_found": HTTPStatus.NOT_FOUND,
     "no_cluster": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -35,7 +35,7 @@ STATUS: Mapping[str, HTTPStatus] = {
     "not_installed": HTTPStatus.NOT_IMPLEMENTED,
 }
 
-#: By kind of error, the more special first.
+#: By kind of error, the more specific first.
 _STATUS_OF_KIND: Sequence[tuple[type[CleanupError], HTTPStatus]] = (
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (Refused, HTTPStatus.CONFLICT),
@@ -44,7 +44,7 @@ _STATUS_OF_KIND: Sequence[tuple[type[CleanupError], HTTPStatus]] = (
 )
 
 #: What an error may carry to a client; everything else stays here.
-_TOLD = (
+_CLIENT_FIELDS = (
     "run_id",
     "rollback_id",
     "later_id",
@@ -60,9 +60,9 @@ _TOLD = (
     "problems",
 )
 
-#: Seconds after which it is worth trying again.
+#: Seconds to wait before it is worth trying again.
 RETRY_AFTER = 5
-_PASSING = ("no_cluster", "in_progress")
+_TEMPORARY = ("no_cluster", "in_progress")
 
 TYPE = "urn:cleanup:problem:"
 
@@ -86,10 +86,10 @@ def status_of(error: type[CleanupError]) -> HTTPStatus:
 
 
 def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Return the problem that tells of an error; None for one that nobody foresaw, which is a 500."""
+    """Return the problem document of an error; None for an unexpected one, which is a 500."""
     if isinstance(error, CleanupError):
-        response = _problem(status_of(type(error)), error.code, str(error), **_told(error))
-        if error.code in _PASSING:
+        response = _problem(status_of(type(error)), error.code, str(error), **_fields_for_client(error))
+        if error.code in _TEMPORARY:
             response["Retry-After"] = str(RETRY_AFTER)
         return response
     if isinstance(error, DatabaseError | InterfaceError):
@@ -108,7 +108,7 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
 
 
 def _of_database(error: DatabaseError | InterfaceError) -> Response | None:
-    """Tell of locks and lost connections, which pass; anything else is ours to mend."""
+    """Return a 503 for locks and lost connections, which pass; anything else is a fault of ours."""
     classified = classify(error)
     if classified.kind != "transient":
         return None
@@ -137,21 +137,21 @@ def _of_framework(error: drf.APIException) -> Response:
     return response
 
 
-def _errors(detail: Any, place: str = "") -> "list[dict[str, str]]":
-    """List what is wrong with which field, fields within fields parted by dots."""
+def _errors(detail: Any, path: str = "") -> "list[dict[str, str]]":
+    """List the errors by field; nested fields are separated by dots."""
     if isinstance(detail, Mapping):
-        return [error for name, below in detail.items() for error in _errors(below, f"{place}.{name}".lstrip("."))]
+        return [error for name, below in detail.items() for error in _errors(below, f"{path}.{name}".lstrip("."))]
     if isinstance(detail, list):
-        return [error for below in detail for error in _errors(below, place)]
-    return [{"field": place, "code": getattr(detail, "code", "invalid"), "detail": str(detail)}]
+        return [error for below in detail for error in _errors(below, path)]
+    return [{"field": path, "code": getattr(detail, "code", "invalid"), "detail": str(detail)}]
 
 
-def _told(error: CleanupError) -> dict[str, Any]:
-    return {name: plain(error.data[name]) for name in _TOLD if name in error.data}
+def _fields_for_client(error: CleanupError) -> dict[str, Any]:
+    return {name: plain(error.data[name]) for name in _CLIENT_FIELDS if name in error.data}
 
 
 def _well_formed(value: Any) -> Any:
-    """Escape halves of surrogate pairs, which JSON can name and no encoding can write."""
+    """Escape halves of surrogate pairs, which JSON can express but no encoding can write."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
@@ -162,17 +162,17 @@ def _well_formed(value: Any) -> Any:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer what Django itself refuses; a project names this as its ``handler400``."""
+    """Answer requests that Django itself refuses; for use as a project's ``handler400``."""
     if not _is_of_api(request):
         return defaults.bad_request(request, exception)
     return _plain_problem(HTTPStatus.BAD_REQUEST, "parse_error", "The request cannot be read.")
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Answer for a failure that nobody foresaw; a project names this as its ``handler500``."""
+    """Answer for an unexpected failure; for use as a project's ``handler500``."""
     if not _is_of_api(request):
         return defaults.server_error(request)
-    return _plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "error", "The server failed, and has logged why.")
+    return _plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "error", "The server failed. The reason is in its log.")
 
 
 def _is_of_api(request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Idempotency keys: what of a request makes it the same, and how its answer is kept. See ``services.idempotency``."""
+"""Idempotency keys: what makes two requests the same, and how the answer is kept. See ``services.idempotency``."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def asked(request: Request, *, secrets: Iterable[str] = ()) -> Asked[Response] |
 
 
 def asked_for_document(request: Request, respond: Callable[[JSON], Response]) -> Asked[JSON] | None:
-    """Return the request with its key, for an answer that is a document, kept as the response that is made of it."""
+    """Return the request with its key, for an answer that is a document, kept as the response made from it."""
     return _asked(request, write=lambda document: _written(respond(document)), read=lambda kept: _read(kept).data)
 
 
@@ -39,7 +39,7 @@ def _asked(request: Request, *, write: Callable[[T], str], read: Callable[[str],
     if key is None:
         return None
     if not _KEY.fullmatch(key):
-        raise Invalid({HEADER: "It is 1 to 255 visible ASCII characters."})
+        raise Invalid({HEADER: "It must be 1 to 255 visible ASCII characters."})
     what = [request.method, request.path_info.rstrip("/"), request.query_params.dict(), dict(request.data)]
     return Asked(
         account=str(request.user.pk),

@@ -1,4 +1,4 @@
-"""What the operations take, in query and body."""
+"""The input of the operations, in query and body."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ class CleanupBody(Input):
         required=False,
         min_length=1,
         max_length=MOST_NAMED,
-        help_text="These applications; left out, all that are affected.",
+        help_text="These applications; by default, all that are affected.",
     )
     max_applications = Number(required=False, min_value=1, max_value=2**31 - 1, help_text="The worst ones.")
     batch_size = Number(required=False, min_value=1, max_value=10_000)
@@ -49,7 +49,7 @@ class RollbackQuery(Input):
 
     wait = QueryFlag(
         required=False,
-        help_text="Work in this request. Left out: yes for a rollback point, no for a run.",
+        help_text="Work in this request. By default, yes for a rollback point and no for a run.",
     )
 
 
@@ -64,7 +64,7 @@ class RollbackBody(Input):
 class RollbackPreviewBody(Input):
     """How."""
 
-    as_copies = Flag(required=False, default=False, help_text="Tell what would come back as copies.")
+    as_copies = Flag(required=False, default=False, help_text="Report what would come back as copies.")
 
 
 class ResumeBody(Input):
@@ -108,7 +108,7 @@ class PointBody(Input):
 class ConsolidateBody(Input):
     """What was confirmed."""
 
-    plan_hash = Text(required=False, max_length=64, help_text="Of the plan that was looked at.")
+    plan_hash = Text(required=False, max_length=64, help_text="Of the plan that was reviewed.")
     include_held = Flag(required=False, default=False)
     include_large = Flag(required=False, default=False)
     reason = Text(**_REASON)
@@ -128,5 +128,5 @@ class TokenBody(Input):
 
 
 def given(values: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return those of the values that were given."""
+    """Return the values that were given."""
     return {name: values[name] for name in names if name in values}

@@ -1,4 +1,4 @@
-"""Entries in the admin's log, for what leaves no row of its own that could say who did it."""
+"""Entries in the admin's log, for actions that leave no row of their own to record who did it."""
 
 from typing import cast
 
@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 
 def leave_entry(request: Request, what: models.Model, message: str) -> None:
-    """Leave an entry, as the admin does for the same action; nothing where the project has no admin."""
+    """Leave an entry, as the admin does for the same action; do nothing if the project has no admin."""
     if not apps.is_installed("django.contrib.admin"):
         return
     from django.contrib.admin.models import CHANGE, LogEntry  # noqa: PLC0415  # it may not be there

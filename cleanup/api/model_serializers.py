@@ -1,4 +1,4 @@
-"""Rows of the product's own tables as JSON: what goes out of lists and details."""
+"""Rows of the product's own tables as JSON, for lists and details."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ class RunResource(serializers.ModelSerializer[Run]):
 
 
 class RunDetail(RunResource):
-    """A run, and under which circumstances it was started."""
+    """A run, and the circumstances under which it was started."""
 
     class Meta(RunResource.Meta):
         fields = [
@@ -189,7 +189,7 @@ class FindingResource(serializers.ModelSerializer[Finding]):
         ]
 
     def get_application_id(self, finding: Finding) -> str | None:
-        """Return null where it belongs to none."""
+        """Return null if it belongs to none."""
         return finding.application_key or None
 
 
@@ -247,7 +247,7 @@ class ScheduleResource(serializers.ModelSerializer[Schedule]):
 
 
 class ScheduledRunResource(serializers.ModelSerializer[ScheduledRun]):
-    """One time that a schedule was done, and what came of it."""
+    """One execution of a schedule, and its outcome."""
 
     scheduled_run_id = serializers.IntegerField(source="id")
     schedule = serializers.CharField(source="schedule_id")
@@ -299,7 +299,7 @@ class TokenResource(serializers.Serializer[Any]):
 
 
 class NewTokenResource(TokenResource):
-    """A token that was just made: the only time that it is shown."""
+    """A token that was just created: the only time that it is shown."""
 
     token = serializers.CharField(allow_null=True, help_text="Null in the answer to a request that is sent again.")
 

@@ -1,7 +1,7 @@
-"""Lists in pages, by key: a page costs the same wherever it is, and nothing is counted.
+"""Lists in pages, by key: every page costs the same, and nothing is counted.
 
-A cursor names the last row of a page by the unique column that ends the order. It is signed, so what comes in is what
-went out.
+A cursor names the last row of a page by the unique column that ends the order. It is signed, so that it comes back as
+it was sent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ MOST = 500
 
 
 class Page(Input):
-    """What every list takes."""
+    """The parameters of every list."""
 
     limit = QueryNumber(min_value=1, max_value=MOST, default=50, help_text="Rows on a page.")
     cursor = serializers.CharField(
-        required=False, trim_whitespace=False, max_length=2000, help_text="From ``next`` of the page before."
+        required=False, trim_whitespace=False, max_length=2000, help_text="From ``next`` of the previous page."
     )
 
 
@@ -59,7 +59,7 @@ def unseal(cursor: str, *, parts: int) -> list[str]:
 
 
 def next_url(request: Request, cursor: str | None) -> str | None:
-    """Return the URL of the page that begins behind a row."""
+    """Return the URL of the page that begins after a row."""
     if cursor is None:
         return None
     query = request.query_params.copy()
@@ -73,10 +73,10 @@ class Listing(Endpoint):
     filters: ClassVar[type[Page]]
     row: ClassVar[type[serializers.Serializer[Any]]]
     orders: ClassVar[Mapping[str, tuple[str, ...]]]
-    """By the name that ``ordering`` takes, the columns; the last one is unique. The first order is the default."""
+    """The columns by the values of ``ordering``; the last column is unique. The first order is the default."""
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
-        """Return the rows that are asked for, unordered."""
+        """Return the requested rows, unordered."""
         raise NotImplementedError
 
     def answer(self, request: Request, **path: Any) -> Response:
@@ -94,11 +94,11 @@ class Listing(Endpoint):
         return Response({"next": next_url(request, cursor), "results": results})
 
     def _name(self, order: Sequence[str]) -> str:
-        """Name the list and the order that a cursor belongs to."""
+        """Return the name of the list and order that a cursor belongs to."""
         return ",".join([type(self).__name__, *order])
 
     def _behind(self, order: Sequence[str], sealed: Sequence[str]) -> Q:
-        """Return the condition of rows behind the one that a cursor names. Raises UnknownObject."""
+        """Return the condition of rows after the one that a cursor names. Raises UnknownObject."""
         if sealed[0] != self._name(order):
             raise UnknownObject("The cursor does not belong to this list and order.", what="page", key="")
         *before, last = [column.lstrip("-") for column in order]
@@ -107,7 +107,7 @@ class Listing(Endpoint):
         value = model._meta.get_field(last).to_python(sealed[1])
         if not before:
             return Q(**{f"{last}__{side}": value})
-        # The database compares what it holds: on SQLite, a time that went through Python is spelled otherwise.
+        # The database compares stored values: on SQLite, a time that went through Python is spelled differently.
         named = model._base_manager.using(self.using).filter(**{last: value})
         if not named.exists():
             raise UnknownObject(what="row any more where this page begins:", key=value)

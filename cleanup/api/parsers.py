@@ -1,4 +1,4 @@
-"""Bodies, taken strictly: JSON as RFC 8259 has it, in UTF-8, each field once, of a bounded size and depth."""
+"""Request bodies, parsed strictly: JSON as in RFC 8259, in UTF-8, each field once, of a bounded size and depth."""
 
 import json
 from collections import Counter
@@ -10,14 +10,14 @@ from django.conf import settings
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import JSONParser
 
-#: Bytes of a body, where the project allows no fewer.
+#: Maximum bytes of a body, unless the project allows fewer.
 MOST_BYTES = 2_621_440
-#: Lists and objects within each other; what the API takes has two.
+#: Maximum nesting of lists and objects; the API's input has two levels.
 MOST_LEVELS = 20
 
 
 class BodyTooLarge(APIException):
-    """The body has more bytes than are read."""
+    """The body has more bytes than are allowed."""
 
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_code = "body_too_large"
@@ -25,7 +25,7 @@ class BodyTooLarge(APIException):
 
 
 class StrictParser(JSONParser):
-    """Parse a body, or refuse it; nothing in it makes the parser fail in another way."""
+    """Parse a body, or refuse it; no content makes the parser fail in any other way."""
 
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -50,7 +50,7 @@ def _refuse_charset(media_type: str) -> None:
     for parameter in media_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower().startswith("charset") and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
-            raise UnsupportedMediaType(media_type, detail="JSON is encoded in UTF-8.")
+            raise UnsupportedMediaType(media_type, detail="JSON must be encoded in UTF-8.")
 
 
 def _read(stream: Any) -> bytes:
@@ -72,7 +72,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    message = f"{name} is no JSON"
+    message = f"{name} is not valid JSON"
     raise ValueError(message)
 
 

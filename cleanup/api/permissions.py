@@ -1,4 +1,4 @@
-"""What each method of each route asks for: exactly one of the product's permissions, said on the view."""
+"""The permission that each method of each route requires, declared on the view."""
 
 from typing import Any
 
@@ -26,14 +26,14 @@ def demand(request: Request, *permissions: Permission) -> None:
 
 
 class Asks(BasePermission):
-    """Ask for the permissions that the view names for the method, any of which will do."""
+    """Require one of the permissions that the view names for the method."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Let those pass who may. Raises NotAuthenticated and Denied."""
+        """Return True if the account has the permission. Raises NotAuthenticated and Denied."""
         if not request.user.is_authenticated:
             raise NotAuthenticated
         method = "GET" if request.method == "HEAD" else request.method
-        permissions = view.asks.get(method, ())  # no such method: the view says so itself
+        permissions = view.asks.get(method, ())  # no such method: the view reports it itself
         if permissions:
             demand(request, *permissions)
         return True

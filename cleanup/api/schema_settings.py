@@ -1,11 +1,11 @@
-"""What drf-spectacular makes the schema with. Imports nothing of Django, for a project's settings may have it, too."""
+"""The settings of drf-spectacular for the schema. Imports nothing from Django, so that settings can import it, too."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import cleanup
 
-#: For drf-spectacular, whatever the host's own settings for it are.
+#: For drf-spectacular, whatever the host's own settings are.
 SETTINGS: Mapping[str, Any] = {
     "TITLE": "cleanup",
     "DESCRIPTION": "Find, merge and prevent duplicate folders, and undo every merge exactly.",

@@ -1,4 +1,4 @@
-"""What comes in, taken at its word: a boolean is a boolean, a number a number, and no field is unknown."""
+"""Strict input fields: a boolean is a boolean, a number a number, and unknown fields are refused."""
 
 import re
 from typing import Any
@@ -47,7 +47,7 @@ class QueryNumber(serializers.IntegerField):
 
 
 class QueryUuid(serializers.UUIDField):
-    """A UUID of a query, as it is usually written."""
+    """A UUID of a query, in the usual form."""
 
     def to_internal_value(self, data: Any) -> UUID:
         """Refuse braces, ``urn:uuid:`` and numbers."""
@@ -80,7 +80,7 @@ class Text(serializers.CharField):
 
 
 def key_text(column: KeyColumn, value: str | int) -> str:
-    """Return a key as the product spells it, if it came as it is usually written. Raises InvalidKey."""
+    """Return a key as the product spells it, if it came in the usual form. Raises InvalidKey."""
     text = column.text(value)
     is_number = isinstance(column.field, models.IntegerField)
     if (column.is_uuid and not UUID_FORM.fullmatch(str(value))) or (is_number and text != str(value)):
@@ -89,7 +89,7 @@ def key_text(column: KeyColumn, value: str | int) -> str:
 
 
 class Key(serializers.Field[str, Any, str, Any]):
-    """A key of an application or a folder, whatever their keys are."""
+    """A key of an application or a folder, of whatever type."""
 
     default_error_messages = {"invalid": "Not a valid id."}
 
@@ -128,7 +128,7 @@ class KeySchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-cal
 
 
 class TextSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # it registers itself
-    """Say in the schema what no database can hold."""
+    """Exclude from the schema what no database can store."""
 
     target_class = Text
 
@@ -146,7 +146,7 @@ def key_schema(column: KeyColumn) -> dict[str, Any]:
 
 
 class Input(serializers.Serializer[Any]):
-    """Fields that come in; an unknown one is refused."""
+    """Input fields; an unknown one is refused."""
 
     def to_internal_value(self, data: Any) -> Any:
         """Refuse what is not declared. Raises ValidationError."""
@@ -156,7 +156,7 @@ class Input(serializers.Serializer[Any]):
 
 
 class InputSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # it registers itself
-    """Say in the schema that unknown fields are refused."""
+    """Declare in the schema that unknown fields are refused."""
 
     target_class = Input
     match_subclasses = True

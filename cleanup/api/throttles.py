@@ -1,4 +1,4 @@
-"""Limits on the calls that cost something, by kind of call and account."""
+"""Limits on expensive calls, by kind of call and account."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from cleanup import conf
 
 
 class Limit(SimpleRateThrottle):
-    """Allow so many calls of a kind in a time, as ``CLEANUP_API_RATES`` says; counted in Django's default cache."""
+    """Limit the rate of calls of a kind, as ``CLEANUP_API_RATES`` says; counted in Django's default cache."""
 
-    rate = "1/s"  # so that the parent's constructor looks for none
+    rate = "1/s"  # so that the parent's constructor does not look for one
     cache_format = "cleanup_api_%(scope)s_%(ident)s"
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Count a call, and tell whether it is still one of those allowed."""
+        """Count a call, and return whether it is still allowed."""
         scope = view.limits.get(request.method)
         rate = conf.api_rates().get(scope) if scope else None
         if rate is None:

@@ -57,7 +57,7 @@ ROUTES: tuple[tuple[str, Any, str], ...] = (
 
 
 def patterns() -> Iterator[URLPattern]:
-    """Yield the patterns, and at the end one for what is nothing of them."""
+    """Yield the patterns, and finally one for all unknown paths."""
     for route, view, name in ROUTES:
         yield path(route, view.as_view(), name=name)
         yield path(f"{route}/", view.as_view())

@@ -116,5 +116,5 @@ def adapting(work: Callable[[ReferenceMap], T], *, references: Callable[[], Refe
 def tell(before: ReferenceMap, after: ReferenceMap) -> str:
     """Log that tables were changed, and return in words what has changed."""
     found = "; ".join(changes(before, after)) or "nothing that matters here"
-    logger.warning("tables were changed meanwhile: %s", found, extra={"event": "schema_changed"})
+    logger.warning("tables were changed in the meantime: %s", found, extra={"event": "schema_changed"})
     return found

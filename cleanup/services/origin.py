@@ -144,7 +144,7 @@ def _follow(here: str, *, using: str) -> bool:
             rows.filter(database_identity__in=old).update(database_identity=here)
     _worked_on[using] = here
     logger.warning(
-        "the server was promoted while this process was at work, and is taken for the same: %s",
+        "the server was promoted while this process was running, and is taken to be the same: %s",
         difference(before, here),
         extra={"event": "failover_followed"},
     )

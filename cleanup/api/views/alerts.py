@@ -41,7 +41,7 @@ class Alerts(Listing):
         return self.answer(request)
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
-        """Return the alerts that are asked for."""
+        """Return the requested alerts."""
         return Alert.objects.using(self.using).filter(**input_serializers.given(dict(query), "state", "severity"))
 
 
@@ -60,7 +60,7 @@ class OneAlert(Endpoint):
 
 
 class AcknowledgeAlert(Endpoint):
-    """The answer to an alert."""
+    """The acknowledgement of an alert."""
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 

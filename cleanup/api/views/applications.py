@@ -34,8 +34,8 @@ class Applications(Endpoint):
     def get(self, request: Request) -> Response:
         """List them by id, as their folders are now.
 
-        A page looks at some thousand applications, so it may hold fewer rows than the limit, even none, and not be the
-        last: that is the one where ``next`` is null.
+        A page examines some thousand applications, so it may hold fewer rows than the limit, even none, without being
+        the last one: on that, ``next`` is null.
         """
         query = self.query(Page)
         after = unseal(query["cursor"], parts=2)[1] if "cursor" in query else None
@@ -62,7 +62,7 @@ class OneApplication(Endpoint):
         limited=True,
     )
     def get(self, request: Request, application_id: str) -> Response:
-        """Show the tree before and after, what becomes of each folder and why, and what stands in the way.
+        """Show the tree before and after, what becomes of each folder and why, and what prevents the cleanup.
 
         ``plan_hash`` confirms the plan when it is carried out.
         """
@@ -88,10 +88,10 @@ class CleanupApplication(Endpoint):
         keyed=Keyed.BY_VERB,
     )
     def post(self, request: Request, application_id: str) -> Response:
-        """Merge one application in this request, beside whatever run is active.
+        """Merge one application in this request, even while a run is active.
 
-        With ``plan_hash``, nothing but the plan that was looked at is carried out; where it has changed, the answer is
-        409 ``stale_plan`` with the new one, unless that is too large.
+        With ``plan_hash``, only the plan that was reviewed is carried out; if it has changed, the answer is 409
+        ``stale_plan`` with the new plan, unless that is too large.
         """
         body, key = self.body(input_serializers.ConsolidateBody), self.key(application_id, of="application")
         options = Options(include_held=body["include_held"], include_large=body["include_large"])

@@ -41,7 +41,7 @@ class Verifications(Listing):
         return self.answer(request)
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
-        """Return the verifications that are asked for."""
+        """Return the requested verifications."""
         found = Verification.objects.using(self.using).defer("summary")
         return found.filter(**input_serializers.given(dict(query), "passed"))
 
@@ -87,7 +87,7 @@ class OneVerification(Endpoint):
 class FindingsQuery(Page):
     """Which findings."""
 
-    verification_id = QueryNumber(required=False, min_value=1, max_value=2**63 - 1, help_text="Left out: the latest.")
+    verification_id = QueryNumber(required=False, min_value=1, max_value=2**63 - 1, help_text="By default, the latest.")
     code = serializers.ChoiceField(CODES, required=False)
     severity = serializers.ChoiceField(Finding.Severity.choices, required=False)
     application_id = Key(of="application", required=False)
@@ -103,11 +103,11 @@ class Findings(Listing):
 
     @described("List findings", {200: page_of(FindingResource, "Finding")}, query=FindingsQuery)
     def get(self, request: Request) -> Response:
-        """List the stored findings of a verification of the whole database, of the latest unless another is named."""
+        """List the stored findings of a verification of the whole database, by default of the latest."""
         return self.answer(request)
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
-        """Return the findings that are asked for."""
+        """Return the requested findings."""
         found = Finding.objects.using(self.using)
         if "verification_id" in query:
             found = found.filter(verification=query["verification_id"])

@@ -1,4 +1,4 @@
-"""The five operations that the API began with, the preflight, and the freeze switch."""
+"""Status, check, verification, preflight, cleanup, rollback and the freeze switch."""
 
 from typing import Any
 
@@ -39,8 +39,8 @@ class Check(Endpoint):
     def post(self, request: Request) -> Response:
         """Find the applications with duplicates, and store the check.
 
-        Changes nothing but rows that were filed into removed folders: these are re-pointed. Where
-        the latest verification of the whole database is older than a day, it is done anew, which takes a while.
+        Changes nothing but rows that were filed into removed folders: these are re-pointed. If the latest verification
+        of the whole database is older than a day, it is repeated, which takes a while.
         """
         return Response(self.automation.run_consistency_check(started_by=self.account, started_how="api"))
 
@@ -99,10 +99,10 @@ class Cleanup(Endpoint):
     def post(self, request: Request) -> Response:
         """Merge duplicate folders, reversibly.
 
-        Answers 202 with the run, which the cluster works; ``Location`` is where its progress is told. 200 with the
-        report of a dry run, which asks for the permission to check, and of ``wait=true``. Named applications, and up
-        to ten of the worst, ask for the permission to clean up selected applications; more for that to clean up
-        everything.
+        Answers 202 with the run, which a cluster works on; ``Location`` is where its progress can be read. Answers 200
+        with the report of a dry run, which requires the permission to check, and with ``wait=true``. Named
+        applications, and up to ten of the worst, require the permission to clean up selected applications; more
+        require the permission to clean up everything.
         """
         query, body = self.query(input_serializers.CleanupQuery), self.body(input_serializers.CleanupBody)
         demand(request, *self._permissions(query, body))
@@ -142,8 +142,8 @@ class Rollback(Endpoint):
     def post(self, request: Request, rollback_id: str) -> Response:
         """Restore what was there before.
 
-        A rollback point is rolled back in this request (200), a run by the cluster (202). Where people have changed
-        since what would be restored, nothing is, and the conflicts are listed (409).
+        A rollback point is rolled back in this request (200), a run by a cluster (202). If people have since changed
+        what would be restored, nothing is restored and the conflicts are listed (409).
         """
         return roll_back(self, request, self.uuid(rollback_id, what="rollback point or cleanup run"))
 
@@ -170,17 +170,17 @@ class Freeze(Endpoint):
 
     @described("Stop everything", {200: serializer_of(FreezeSwitch)}, body=input_serializers.FreezeBody)
     def post(self, request: Request) -> Response:
-        """Stop all claiming, enqueueing and inline merging until it is lifted; batches at work are finished."""
+        """Stop all claiming, enqueueing and inline merging until unfrozen; batches in progress are finished."""
         self.service.freeze(reason=self.body(input_serializers.FreezeBody)["reason"], changed_by=self.account)
         return Response(FreezeSwitch(frozen=True).as_json())
 
 
 class Unfreeze(Endpoint):
-    """The way back."""
+    """The end of the freeze."""
 
     asks = {"POST": (Permission.FREEZE,)}
 
-    @described("Let everything go on", {200: serializer_of(FreezeSwitch)})
+    @described("Allow cleaning again", {200: serializer_of(FreezeSwitch)})
     def post(self, request: Request) -> Response:
         """Allow cleaning again."""
         self.service.unfreeze(changed_by=self.account)

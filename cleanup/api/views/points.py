@@ -61,7 +61,7 @@ class Points(Listing):
         return self.answer(request)
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
-        """Return the points that are asked for."""
+        """Return the requested points."""
         found = RollbackPoint.objects.using(self.using)
         if "application_id" in query:
             found = found.filter(application_key=query["application_id"])
@@ -136,8 +136,8 @@ class PreviewPoint(PointEndpoint):
     def post(self, request: Request, rollback_id: str) -> Response:
         """Return what would be restored, and the conflicts.
 
-        It is the rollback itself in a transaction that is undone: nothing stays changed, but locks are taken for a
-        moment. Therefore it is a POST, and asks for the permission to roll back.
+        It is the rollback itself in a transaction that is rolled back: nothing stays changed, but locks are taken for a
+        moment. Therefore it is a POST, and requires the permission to roll back.
         """
         body, point = self.body(input_serializers.RollbackPreviewBody), self.find(rollback_id)
         return Response(requests.preview_rollback(using=self.using, rollback_id=point.uuid, **body).as_json())
@@ -160,5 +160,5 @@ class RollbackPointNow(PointEndpoint):
         keyed=Keyed.BY_VERB,
     )
     def post(self, request: Request, rollback_id: str) -> Response:
-        """Restore what the point holds, in this request, or with ``wait=false`` by the cluster."""
+        """Restore what the point holds, in this request, or with ``wait=false`` by a cluster."""
         return roll_back(self, request, self.find(rollback_id).uuid)

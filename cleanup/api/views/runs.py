@@ -46,7 +46,7 @@ class Runs(Listing):
         return self.answer(request)
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
-        """Return the runs that are asked for."""
+        """Return the requested runs."""
         return Run.objects.using(self.using).filter(
             **input_serializers.given(dict(query), "kind", "status", "started_how")
         )
@@ -64,7 +64,7 @@ class RunEndpoint(Endpoint):
         return run
 
     def may_control(self, run: Run) -> None:
-        """Ask for what starting such a run asks for. Raises Denied."""
+        """Require the permission that starting such a run requires. Raises Denied."""
         demand(self.request, *to_control(run))
 
     def detail(self, run: Run, *, status: int = 200) -> Response:
@@ -125,7 +125,7 @@ class CancelRun(RunEndpoint):
 
 
 class ResumeRun(RunEndpoint):
-    """The way on."""
+    """The resumption of a run."""
 
     asks = {"POST": CONTROLLING}
     limits = {"POST": "clean"}
@@ -139,7 +139,7 @@ class ResumeRun(RunEndpoint):
         limited=True,
     )
     def post(self, request: Request, run_id: str) -> Response:
-        """Have the cluster go on with a run that was paused or stopped."""
+        """Have a cluster resume a run that was paused or stopped."""
         body, run = self.body(input_serializers.ResumeBody), self.find(run_id)
         self.may_control(run)
         self.service.start_resume(run.pk, retry_failed=body["retry_failed"], started_by=self.account)
@@ -189,7 +189,7 @@ class ResultsOfRun(Listing, RunEndpoint):
         codes=["not_found"],
     )
     def get(self, request: Request, run_id: str) -> Response:
-        """List the run's applications, by id, and what came of each."""
+        """List the run's applications, by id, with their outcomes."""
         return self.answer(request, run=self.find(run_id))
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
@@ -215,11 +215,11 @@ class Results(Listing):
 
     @described("List results", {200: page_of(ResultResource, "Result")}, query=AllResultsQuery)
     def get(self, request: Request) -> Response:
-        """List what came of applications, over all runs, the newest first."""
+        """List the outcomes for applications, over all runs, the newest first."""
         return self.answer(request)
 
     def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
-        """Return the results that are asked for."""
+        """Return the requested results."""
         found = Result.objects.using(self.using).select_related("point")
         if "application_id" in query:
             found = found.filter(application_key=query["application_id"])

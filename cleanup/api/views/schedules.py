@@ -28,13 +28,13 @@ class ScheduleList(serializers.Serializer[Any]):
 
 
 class Schedules(Endpoint):
-    """The schedules; there is a handful."""
+    """The schedules; there are only a few."""
 
     asks = {"GET": (Permission.VIEW,)}
 
     @described("List schedules", {200: ScheduleList})
     def get(self, request: Request) -> Response:
-        """List what is done by itself, how often, and within which limits; none before the service was started."""
+        """List what runs automatically, how often, and within which limits; none before the service's first start."""
         rows = Schedule.objects.using(self.using).order_by("name")
         return Response({"results": ScheduleResource(rows, many=True).data})
 
@@ -88,9 +88,9 @@ class RunSchedule(OneSchedule):
         limited=True,
     )
     def post(self, request: Request, name: str) -> Response:
-        """Have a cluster do now what it is for; ``status`` may be ``skipped``, with the reason.
+        """Have a cluster run the schedule now; ``status`` may be ``skipped``, with the reason.
 
-        Asks for the permission of what it starts: to check, or to clean up as many applications as its limit.
+        Requires the permission of what it starts: to check, or to clean up as many applications as its limit.
         """
         found = self.find(name)
         demand(request, *to_run_schedule(found.name, most=found.max_applications))
@@ -99,24 +99,24 @@ class RunSchedule(OneSchedule):
 
 
 class Start(Endpoint):
-    """The service's beginning."""
+    """The start of the service."""
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
     @described("Start the service", {200: serializer_of(StatusReport)}, codes=["restored_copy"])
     def post(self, request: Request) -> Response:
-        """Let the schedules fire from now on; where it is started already, nothing changes."""
+        """Let the schedules fire from now on; if the service is started already, nothing changes."""
         return Response(self.automation.start_automated_service(started_by=self.account))
 
 
 class Stop(Endpoint):
-    """The service's end."""
+    """The stop of the service."""
 
     asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
     @described("Stop the service", {200: serializer_of(StatusReport)})
     def post(self, request: Request) -> Response:
-        """Let no schedule fire any more; what they have begun goes on to its end."""
+        """Let no schedule fire any more; work that has begun is finished."""
         return Response(self.automation.stop_automated_service(stopped_by=self.account))
 
 
@@ -127,10 +127,10 @@ class Adopt(Endpoint):
 
     @described("Adopt a restored copy", {200: serializer_of(StatusReport)})
     def post(self, request: Request) -> Response:
-        """Let schedules, clusters and interrupted runs work in this database, though it is a copy of another one.
+        """Let schedules, clusters and interrupted runs work in this database, although it is a copy of another one.
 
-        Asks for the permissions of what it starts: to change schedules, and to resume each of the interrupted runs.
-        Where the database is no copy, nothing changes.
+        Requires the permissions of what it starts: to change schedules, and to resume each of the interrupted runs.
+        If the database is not a copy, nothing changes.
         """
         for permissions in to_adopt(origin.interrupted(using=self.using)):
             demand(request, *permissions)

@@ -23,7 +23,9 @@ from cleanup.permissions import Permission
 class SchemaQuery(Input):
     """In which form."""
 
-    format = serializers.ChoiceField(["yaml", "json"], required=False, help_text="Else as the Accept header asks.")
+    format = serializers.ChoiceField(
+        ["yaml", "json"], required=False, help_text="By default, as the Accept header asks."
+    )
 
 
 class Schema(SpectacularAPIView, Endpoint):
@@ -39,21 +41,21 @@ class Schema(SpectacularAPIView, Endpoint):
 
     @described("Get this schema", {200: OpenApiTypes.OBJECT}, query=SchemaQuery)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Return the schema, as YAML, or as JSON where that is asked for."""
+        """Return the schema, as YAML, or as JSON if that is asked for."""
         response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         return response
 
 
 class Nowhere(Endpoint):
-    """All paths that are none."""
+    """All unknown paths."""
 
     schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
 
     def refuse_unknown(self, request: Request, takes: Takes) -> None:
-        """Let the path be what is wrong."""
+        """Accept anything: the path is what is wrong."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Tell whoever may know, in the one format. Raises NotFound."""
+        """Answer authorized clients in the common format. Raises NotFound."""
         super().initial(request, *args, **kwargs)
         raise NotFound("There is no such path.")
 
@@ -65,14 +67,14 @@ class TryIt(LoginRequiredMixin, PermissionRequiredMixin, TemplateView):
     permission_required = str(Permission.VIEW)
     http_method_names = ["get", "head", "options"]
 
-    #: Nothing from anywhere else. The page sets styles on elements, and draws its signs from data URLs.
+    #: Nothing from other servers. The page sets styles on elements, and draws its icons from data URLs.
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
     def handle_no_permission(self) -> Any:
-        """Send strangers to the login, and refuse others."""
+        """Redirect anonymous visitors to the login, and refuse others."""
         self.raise_exception = self.request.user.is_authenticated
         return super().handle_no_permission()
 

@@ -1,4 +1,4 @@
-"""Tokens of the account that asks: made, listed, revoked; nobody sees another one's."""
+"""Tokens of the requesting account: created, listed, revoked; no account sees another's."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ class TokenEndpoint(Endpoint):
     """Tokens."""
 
     def own(self) -> QuerySet[Any]:
-        """Return the live tokens of the account, the newest first; an account has a handful.
+        """Return the live tokens of the account, the newest first; an account has only a few.
 
-        Elsewhere tokens without an end can be made; they let their account in, so they are here as well.
+        Elsewhere, tokens without an expiry can be created; they are valid, so they are listed as well.
         """
         endless, not_over = Q(expiry=None), Q(expiry__gt=timezone.now())
         live = get_token_model().objects.filter(endless | not_over, user=self.request.user)
@@ -52,9 +52,9 @@ class Tokens(TokenEndpoint):
         "Make a token", {201: NewTokenResource}, body=input_serializers.TokenBody, limited=True, secrets=["token"]
     )
     def post(self, request: Request) -> Response:
-        """Make a token for the account, with all its permissions. It is shown once, and stored as a hash.
+        """Create a token for the account, with all its permissions. It is shown once, and stored as a hash.
 
-        One that is made with a token lives no longer than that.
+        A token that is created with another token lives no longer than that one.
         """
         life = expiry(hours=self.body(input_serializers.TokenBody)["hours"], within=request.auth)
         made, token = get_token_model().objects.create(user=request.user, expiry=life)
@@ -73,7 +73,7 @@ class OneToken(TokenEndpoint):
         codes=["not_found"],
     )
     def delete(self, request: Request, token_id: str) -> Response:
-        """End a token of the account at once."""
+        """Revoke a token of the account at once."""
         printable = token_id.isascii() and token_id.isprintable()
         deleted = self.own().filter(token_key=token_id).delete()[0] if printable else 0
         if not deleted:

@@ -39,11 +39,11 @@ def heartbeat(*, using: str) -> None:
     lost, left = leases.left_behind(using=using)
     left += abandoned.left_by_requests(using=using)
     for lease in lost:
-        logger.warning("%s: its worker or its delivery was lost, and it is handed out again", lease)
+        logger.warning("%s: its worker or its delivery was lost, so it is queued again", lease)
         with transaction.atomic(using=using):
             leases.reissue(lease, using=using)
     for run in left:
-        logger.warning("run %s: nobody works at it, and it is handed to the clusters", run.pk)
+        logger.warning("run %s: no worker is processing it, so it is queued for the clusters", run.pk)
         with transaction.atomic(using=using):
             dispatch.issue(run, using=using)
     freshness.renew(using=using)

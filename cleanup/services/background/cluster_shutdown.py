@@ -46,4 +46,4 @@ def _leave(using: str, cluster: str) -> None:
     try:
         Heartbeat.objects.using(using).filter(pk=cluster).delete()
     except (DatabaseError, InterfaceError):
-        logger.warning("the cluster could not remove its sign of life; another one will")
+        logger.warning("the cluster could not remove its heartbeat; another one will")

@@ -69,7 +69,7 @@ def _hand_over(task: str, arguments: tuple[Any, ...], options: dict[str, Any]) -
     try:
         import_string("django_q.tasks.async_task")(task, *arguments, q_options=options)
     except Exception:  # whatever the broker raises: the work itself is in the database, and found there
-        logger.exception("a task could not be handed to the clusters; the heartbeat will hand it over again")
+        logger.exception("a task could not be queued; the heartbeat will queue it again")
 
 
 def alive(*, using: str) -> bool:

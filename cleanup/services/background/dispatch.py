@@ -90,7 +90,7 @@ def process_run(lease: HeldLease) -> None:
         problem = classify(error)
         if problem.kind == "transient":  # the lease runs out, and somebody tries again
             raise
-        logger.exception("run %s: it cannot go on in the background", run.pk)
+        logger.exception("run %s: it cannot continue in the background", run.pk)
         lifecycle.halt(using=lease.using, run=run, reason=problem.message)
         lease.end()
         return

@@ -65,9 +65,9 @@ class Throttle:
 
     def _log(self) -> None:
         if self.reason:
-            logger.info("the run waits: %s", self.reason, extra={"event": "waiting"})
+            logger.info("the run is waiting: %s", self.reason, extra={"event": "waiting"})
         else:
-            logger.info("the run goes on", extra={"event": "going_on"})
+            logger.info("the run continues", extra={"event": "going_on"})
 
     def _of_database(self, backend: Database, limits: dict[str, float]) -> Iterator[str]:
         for name, figure in asdict(backend.pressure()).items():
