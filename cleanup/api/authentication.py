@@ -21,7 +21,7 @@ from cleanup import attempts, conf
 class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox has no types
     """Take a token from the Authorization header; one query, and nothing is written.
 
-    A valid token is always accepted, so that no one can lock out others; too many wrong ones of an address are throttled.
+    A valid token is always accepted, so that no one can lock out others; too many wrong ones by address are refused.
     """
 
     def authenticate(self, request: Request) -> Any:

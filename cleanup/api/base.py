@@ -170,7 +170,7 @@ class Endpoint(APIView):
             raise UnknownObject(what=of, key=value) from None
 
     def query(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-        """Return the query parameters. Raises ValidationError, also for unknown ones: ``dryrun=true`` is not a dry run."""
+        """Return the query parameters. Raises ValidationError, also for unknown ones such as ``dryrun=true``."""
         return self._checked(kind, self.request.query_params.dict())
 
     def body(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
