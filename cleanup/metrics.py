@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cleanup.backends.finding_kinds import CODES
 from cleanup.backends.pinning import pinning
 from cleanup.models import Alert, ConsistencyCheck, Run, Verification
-from cleanup.services.integrity.findings import CODES
 from cleanup.services.monitoring.status import status as status_of
 from cleanup.services.results import ActiveRun, Statistics, StatusReport
 

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 
 from cleanup.admin import access, badges, wording
 from cleanup.admin.base import Register, application, link, list_link
+from cleanup.backends.finding_kinds import CODES
 from cleanup.models import Finding, Verification
-from cleanup.services.integrity.findings import CODES
 from cleanup.text_safety import safe
 
 

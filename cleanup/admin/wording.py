@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 
+from cleanup.backends.finding_kinds import BY_CODE
 from cleanup.exceptions import CleanupError
 from cleanup.models import ConsistencyCheck, Hold, Result, RollbackPoint, Run, Schedule, Verification
 from cleanup.queries import SetAside
@@ -400,32 +401,9 @@ def conflict(found: Mapping[str, Any]) -> str:
     return f"{safe(found['table'])} {safe(found['key'])}{column} {reason}."
 
 
-_FINDINGS = {
-    "several_roots": "An application has several top folders",
-    "same_named_siblings": "Folders with the same name lie side by side",
-    "missing_parent": "A folder lies in a folder that does not exist",
-    "cycle": "Folders lie inside each other",
-    "foreign_parent": "A folder lies in a folder of another application",
-    "folder_of_missing_application": "A folder belongs to an application that does not exist",
-    "file_of_missing_application": "A file belongs to an application that does not exist",
-    "file_of_missing_folder": "A file lies in a folder that does not exist",
-    "file_in_other_application": "A file lies in a folder of another application",
-    "dangling_reference": "A linked record points at a folder that does not exist",
-    "no_live_folder": "According to the settings, every folder is in the trash",
-    "no_root_folder": "No folder is a top folder",
-    "late_arrival": "Something was filed into a folder while it was being merged",
-    "folder_without_application": "A folder belongs to no application",
-    "file_without_folder": "A file lies in no folder",
-    "names_alike": "Names differ only in case, form or spaces",
-    "blank_name": "A folder has no name",
-    "guards_missing": "The guards against new duplicates are not in place",
-    "not_checked": "Something could not be checked",
-}
-
-
 def finding(code: str) -> str:
-    """Describe what a finding's code means."""
-    return _FINDINGS.get(code, safe(code).replace("_", " ").capitalize())
+    """Describe what a finding's code means; a stored one may be of another version."""
+    return BY_CODE[code].sentence if code in BY_CODE else safe(code).replace("_", " ").capitalize()
 
 
 # What merging an application would do.

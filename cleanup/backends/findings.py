@@ -12,6 +12,7 @@ up one by one, so that a pass over few applications reads nothing else.
 from collections.abc import Callable, Sequence
 
 from cleanup.backends.catalogue import Column
+from cleanup.backends.finding_kinds import ERRORS
 from cleanup.backends.folders import FolderSql, Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.references import Reference, References
@@ -56,12 +57,12 @@ class FindingSql(FolderSql):
 
     # Passes. See Note [Passes].
 
-    def answer(self, parts: Sequence[Query], *, errors: Sequence[str], examples: int) -> Query:
+    def answer(self, parts: Sequence[Query], *, examples: int) -> Query:
         """Ask for the counts and examples of a pass.
 
         Rows of 1 for an example, ``code``, ``number`` of findings (of an example: its place), ``surplus`` folders
         beyond the first of each group, ``application`` (where the code is an error, or of an example), ``object``,
-        ``target``, ``survivor``, ``name``. No examples for zero.
+        ``target``, ``survivor``, ``name``.
         """
         counts = block(
             """
@@ -74,10 +75,8 @@ class FindingSql(FolderSql):
              GROUP BY 2, 5
             """,
             parts=joined(", ", parts),
-            owner=f"CASE WHEN code IN ({', '.join(map(repr, errors))}) THEN application END",
+            owner=f"CASE WHEN code IN ({', '.join(map(repr, ERRORS))}) THEN application END",
         )
-        if not examples:
-            return counts
         return block(
             """
             {counts}
@@ -275,5 +274,5 @@ class FindingSql(FolderSql):
         """Return whether the database's text is Unicode, and a collation that folds case by Unicode's own rules."""
         return True, ""
 
-    def teach(self, looks: Callable[[str], str]) -> None:
+    def teach(self, normalize: Callable[[str], str]) -> None:
         """Let the database call the function by which names are compared, where it cannot fold them itself."""

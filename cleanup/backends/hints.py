@@ -6,59 +6,12 @@ Pure text: nothing here is executed, and nothing has parameters.
 from django.apps import apps
 
 from cleanup.backends.catalogue import Table
+from cleanup.backends.finding_kinds import BY_CODE, KINDS
 from cleanup.backends.findings import FindingSql
 from cleanup.backends.query import pasteable, quote
 from cleanup.backends.references import Reference, References
 from cleanup.backends.shapes import ShapeSql
 from cleanup.guard_names import putting
-
-#: The rows behind the findings that the mapped tables alone explain, by code.
-_LISTINGS = {
-    "missing_parent": """
-        SELECT f.* FROM {folders} AS f
-         WHERE f.{parent} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = f.{parent});
-        """,
-    "foreign_parent": """
-        SELECT f.* FROM {folders} AS f
-         WHERE EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = f.{parent} AND p.{owner} <> f.{owner});
-        """,
-    "folder_of_missing_application": """
-        SELECT f.* FROM {folders} AS f
-         WHERE f.{owner} IS NOT NULL
-           AND NOT EXISTS (SELECT 1 FROM {applications} AS a WHERE a.{application_key} = f.{owner});
-        """,
-    "folder_without_application": """
-        SELECT f.* FROM {folders} AS f
-         WHERE f.{owner} IS NULL; -- Those below a folder with an application are given it by: {give_applications}
-        """,
-    "blank_name": "SELECT f.* FROM {folders} AS f WHERE {bare_name} = '';",
-    "cycle": """
-        WITH RECURSIVE climb(start, at) AS (
-        SELECT f.{folder_key}, f.{parent} FROM {folders} AS f WHERE f.{parent} IS NOT NULL
-         UNION
-        SELECT c.start, f.{parent} FROM climb AS c JOIN {folders} AS f ON f.{folder_key} = c.at
-         WHERE f.{parent} IS NOT NULL)
-        SELECT f.* FROM {folders} AS f JOIN climb AS c ON c.start = f.{folder_key} AND c.at = c.start;
-        """,
-    "file_of_missing_folder": """
-        SELECT f.* FROM {files} AS f
-         WHERE f.{file_folder} IS NOT NULL
-           AND NOT EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = {folder_of_file});
-        """,
-    "file_of_missing_application": """
-        SELECT f.* FROM {files} AS f
-         WHERE f.{file_owner} IS NOT NULL
-           AND NOT EXISTS (SELECT 1 FROM {applications} AS a WHERE a.{application_key} = f.{file_owner});
-        """,
-    "file_in_other_application": """
-        SELECT f.* FROM {files} AS f
-         WHERE EXISTS (SELECT 1 FROM {folders} AS p
-                        WHERE p.{folder_key} = {folder_of_file} AND p.{owner} <> f.{file_owner});
-        """,
-    "file_without_folder": """
-        SELECT f.* FROM {files} AS f WHERE f.{file_folder} IS NULL AND f.{file_owner} IS NOT NULL;
-        """,
-}
 
 
 class Hints:
@@ -74,25 +27,18 @@ class Hints:
             "bare_name": sql.trimmed(f"f.{sql.name}"),
             "give_applications": self.shape.give_applications(),
         }
-        self.by_code = {code: pasteable(sql.block(text, **slots)) for code, text in _LISTINGS.items()}
-        self.by_code["late_arrival"] = self.late(of_files=True)
+        self.listings = {kind.code: pasteable(sql.block(kind.listing, **slots)) for kind in KINDS if kind.listing}
 
     def of(self, code: str, *, application: str | None) -> str:
         """Return the hint about a finding that the mapped tables alone explain."""
-        if code in ("several_roots", "same_named_siblings"):
-            return f"manage.py database_cleanup --cleanup --application {application}"
-        if code == "guards_missing":
-            return self.guards()
-        # What is about another table is listed by its reference; where there is none, the findings themselves are.
-        one = "" if application is None else f" --application {application}"
-        return self.by_code.get(code, f"manage.py database_cleanup --verify{one} --json")
+        return self.listings.get(code) or BY_CODE[code].command.format(application=application)
 
     def late(self, *, of_files: bool) -> str:
         """List the folders or files that name a folder which was merged."""
         sql = self.sql
         named = f"f.{sql.file_folder if of_files else sql.parent}"
         key = sql.spelled_key(named) if of_files and sql.loose_files else sql.text(sql.tables.folder_key, named)
-        missing = self.by_code["file_of_missing_folder" if of_files else "missing_parent"].removesuffix(";")
+        missing = self.listings["file_of_missing_folder" if of_files else "missing_parent"].removesuffix(";")
         return f"{missing} AND {pasteable(sql.was_removed(key))};"
 
     def roots(self, mark: str) -> str:

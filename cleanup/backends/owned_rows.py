@@ -7,15 +7,14 @@ one. See Note [Passes] in ``findings``.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cleanup.backends.finding_kinds import KINDS, MISSING_APPLICATION, MISSING_TARGET
 from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
 from cleanup.backends.folders import Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.folder_tables import KeyColumn
 
-#: Conditions on the CTE ``traced``.
-_MISSING_TARGET = "target IS NOT NULL AND found IS NULL AND survivor IS NULL"
-_OTHER_APPLICATION = "application <> target_application AND no_application = 0"
-_MISSING_APPLICATION = "application IS NOT NULL AND no_application = 1"
+#: Counted beside the findings, so that what is an orphan twice over counts once; see ``ORPHAN_TWICE``.
+_ORPHAN_TWICE = (ORPHAN_TWICE, f"{MISSING_TARGET} AND {MISSING_APPLICATION}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class _Rows:
     """It names the folder by a text of its own."""
 
 
-def of_folders(sql: FindingSql, scope: Scope, *, unicode: bool, late: bool) -> list[Query]:
+def of_folders(sql: FindingSql, scope: Scope, *, unicode: bool) -> list[Query]:
     """Look for what can be wrong with a folder's parent, application and name."""
     blank = sql.is_blank(f"f.{sql.name}", unicode=unicode)
     rows = _Rows(
@@ -53,20 +52,12 @@ def of_folders(sql: FindingSql, scope: Scope, *, unicode: bool, late: bool) -> l
             parent=sql.parent,
             folder=sql.folder_key,
         ),
-        codes=[
-            ("missing_parent", _MISSING_TARGET),
-            ("late_arrival", "survivor IS NOT NULL"),
-            ("foreign_parent", _OTHER_APPLICATION),
-            ("folder_of_missing_application", _MISSING_APPLICATION),
-            ("folder_without_application", "application IS NULL"),
-            ("blank_name", "blank = 1"),
-            (ORPHAN_TWICE, f"{_MISSING_TARGET} AND {_MISSING_APPLICATION}"),
-        ],
+        codes=[*((kind.code, kind.of_folder) for kind in KINDS if kind.of_folder), _ORPHAN_TWICE],
     )
-    return _pass(sql, rows, scope, late=late)
+    return _pass(sql, rows, scope)
 
 
-def of_files(sql: FindingSql, scope: Scope, *, late: bool) -> list[Query]:
+def of_files(sql: FindingSql, scope: Scope) -> list[Query]:
     """Look for what can be wrong with a file's folder and application."""
     owner, folder = quote(sql.tables.file_application), quote(sql.tables.file_folder)
     rows = _Rows(
@@ -83,21 +74,14 @@ def of_files(sql: FindingSql, scope: Scope, *, late: bool) -> list[Query]:
             owner=owner,
             application=sql.application_key,
         ),
-        codes=[
-            ("file_of_missing_folder", _MISSING_TARGET),
-            ("late_arrival", "survivor IS NOT NULL"),
-            ("file_in_other_application", _OTHER_APPLICATION),
-            ("file_of_missing_application", _MISSING_APPLICATION),
-            ("file_without_folder", "application IS NOT NULL AND target IS NULL"),
-            (ORPHAN_TWICE, f"{_MISSING_TARGET} AND {_MISSING_APPLICATION}"),
-        ],
+        codes=[*((kind.code, kind.of_file) for kind in KINDS if kind.of_file), _ORPHAN_TWICE],
         loose=bool(sql.loose_files),
     )
-    return _pass(sql, rows, scope, late=late)
+    return _pass(sql, rows, scope)
 
 
-def _pass(sql: FindingSql, rows: _Rows, scope: Scope, *, late: bool) -> list[Query]:
-    return [_candidates(sql, rows, scope), _looked_up(sql, rows), _traced(sql, rows, late=late), _flagged(sql, rows)]
+def _pass(sql: FindingSql, rows: _Rows, scope: Scope) -> list[Query]:
+    return [_candidates(sql, rows, scope), _looked_up(sql, rows), _traced(sql, rows), _flagged(sql, rows)]
 
 
 def _candidates(sql: FindingSql, rows: _Rows, scope: Scope) -> Query:
@@ -160,21 +144,18 @@ def _looked_up(sql: FindingSql, rows: _Rows) -> Query:
     )
 
 
-def _traced(sql: FindingSql, rows: _Rows, *, late: bool) -> Query:
-    survivor = merged = "NULL"
-    if late:
-        target = _target(sql, rows)
-        survivor, merged = (
-            block(
-                """
-                CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
-                  {forwarding}
-                ) END
-                """,
-                forwarding=sql.forwarding(target, what),
-            ).text
-            for what in ("survivor_key", "point")
-        )
+def _traced(sql: FindingSql, rows: _Rows) -> Query:
+    survivor, merged = (
+        block(
+            """
+            CASE WHEN l.target IS NOT NULL AND l.found IS NULL THEN (
+              {forwarding}
+            ) END
+            """,
+            forwarding=sql.forwarding(_target(sql, rows), what),
+        ).text
+        for what in ("survivor_key", "point")
+    )
     return block(
         """
         traced AS MATERIALIZED (

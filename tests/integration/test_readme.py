@@ -19,8 +19,8 @@ from django.dispatch import Signal
 
 from cleanup import conf, exceptions
 from cleanup import signals as signals_of_cleanup
+from cleanup.backends.finding_kinds import CODES
 from cleanup.services import DatabaseCleanupService, results
-from cleanup.services.integrity.findings import CODES
 from tests import ROOT
 from tests.support import databases, psql
 from tests.support.trees import Tree, execute, fetch, is_postgresql, new_key, raw, tree

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from cleanup.backends.finding_kinds import CODES, ERRORS
 from cleanup.services import DatabaseCleanupService
-from cleanup.services.integrity.findings import CODES, ERRORS
 from tests.hostapp.models import Watch
 from tests.support.model_roles import Application, File, Folder
 from tests.support.trees import Tree, execute, missing_key, raw, tree, unchecked

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from cleanup import exceptions
 from cleanup.admin import wording
+from cleanup.backends.finding_kinds import CODES
 from cleanup.models import Result, RollbackPoint, Run, Schedule
-from cleanup.services.integrity.findings import CODES
 from cleanup.services.results import GroupPreview, Reason
 
 NOW = datetime(2026, 1, 20, 23, 30, tzinfo=UTC)

@@ -14,10 +14,10 @@ from cleanup.api.model_serializers import CheckResource, FindingResource, Verifi
 from cleanup.api.pagination import Listing, Page, page_of
 from cleanup.api.schema import described
 from cleanup.api.serializer_fields import Key, QueryFlag, QueryNumber
+from cleanup.backends.finding_kinds import CODES
 from cleanup.exceptions import UnknownObject
 from cleanup.models import ConsistencyCheck, Finding, Verification
 from cleanup.permissions import Permission
-from cleanup.services.integrity.findings import CODES
 
 
 class VerificationsQuery(Page):

@@ -16,9 +16,9 @@ _UUID_TYPES = ("char(32)", "uuid")
 class FindingSql(FolderSql, findings.FindingSql):
     """SQLite's words; ``cleanup_looks`` is a function that the connection must know."""
 
-    def teach(self, looks: Callable[[str], str]) -> None:
+    def teach(self, normalize: Callable[[str], str]) -> None:
         def looks_of(name: object) -> str | None:
-            return looks(name) if isinstance(name, str) else None  # what is no text looks like nothing else
+            return normalize(name) if isinstance(name, str) else None  # what is no text looks like nothing else
 
         self.session.connection.ensure_connection()
         self.session.connection.connection.create_function("cleanup_looks", 1, looks_of, deterministic=True)

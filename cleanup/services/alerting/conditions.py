@@ -12,10 +12,10 @@ from django.db.models import Case, Count, Exists, OuterRef, Q, Subquery, When
 from django.db.models.functions import Now
 
 from cleanup import conf, exceptions
+from cleanup.backends.finding_kinds import ERRORS
 from cleanup.models import AutomationState, ConsistencyCheck, Result, Run, Schedule, ScheduledRun, Verification
 from cleanup.phrases import as_reason, as_time, with_reason
 from cleanup.services import origin
-from cleanup.services.integrity.findings import ERRORS
 
 #: Failures of an application that will not go away by themselves: somebody has to decide.
 DECISIONS = frozenset(

@@ -1,4 +1,4 @@
-"""What verification decides in Python, exactly: names that look alike, folders in cycles.
+"""What verification decides in Python, exactly: names that are similar, folders in cycles.
 
 Pure functions of what the database answered.
 """
@@ -9,17 +9,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 
-def looks(name: str) -> str:
+def normalized(name: str) -> str:
     """Return what remains of a name when case, Unicode form, and kind and number of blanks do not count."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())
 
 
-def alike(names: Iterable[str]) -> Iterator[list[str]]:
-    """Yield groups of names that differ, and only in their looks."""
+def similar_groups(names: Iterable[str]) -> Iterator[list[str]]:
+    """Yield groups of names that differ, and not once they are normalized."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
-        groups[looks(name)].append(name)
+        groups[normalized(name)].append(name)
     for _, group in sorted(groups.items()):
         if len(set(group)) > 1:
             yield sorted(group)

@@ -1,4 +1,4 @@
-"""Findings of integrity verification: their codes, their form, and the tally that counts, keeps and stores them.
+"""Findings of integrity verification: their form, and the tally that counts, keeps and stores them.
 
 Invariant: the tally's memory does not grow with the database. It holds counts, up to a hundred findings and a hundred
 application ids of a kind; the rest is stored or only counted.
@@ -10,34 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cleanup import conf
+from cleanup.backends.finding_kinds import BY_CODE, CODES, ERRORS
 from cleanup.models import Finding, Verification
 from cleanup.services.results import FindingReport, VerificationReport
-
-ERRORS = (
-    "several_roots",
-    "same_named_siblings",
-    "missing_parent",
-    "cycle",
-    "foreign_parent",
-    "folder_of_missing_application",
-    "file_of_missing_application",
-    "file_of_missing_folder",
-    "file_in_other_application",
-    "dangling_reference",
-    "no_live_folder",
-    "no_root_folder",
-)
-WARNINGS = (
-    "late_arrival",
-    "folder_without_application",
-    "file_without_folder",
-    "names_alike",
-    "blank_name",
-    "guards_missing",
-    "not_checked",
-)
-#: In the order in which they are listed.
-CODES = (*ERRORS, *WARNINGS)
 
 _OBJECT_KEY_LENGTH = 255
 
@@ -56,8 +31,8 @@ class Found:
 
     @property
     def severity(self) -> Finding.Severity:
-        """Tell errors from warnings."""
-        return Finding.Severity.ERROR if self.code in ERRORS else Finding.Severity.WARNING
+        """Return how bad it is."""
+        return Finding.Severity(BY_CODE[self.code].severity)
 
     def reported(self) -> FindingReport:
         """Return what is sent of it."""

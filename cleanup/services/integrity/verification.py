@@ -13,7 +13,6 @@ Note [Whose finding]. A finding belongs to the application of the row it is abou
 to the application that was merged. A dangling reference belongs to none, so verifying one application leaves it out.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -24,6 +23,7 @@ from django.db.models.functions import Now
 
 from cleanup import backends
 from cleanup.backends import cycles, owned_rows
+from cleanup.backends.finding_kinds import BY_CODE, ERRORS
 from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
 from cleanup.backends.folders import Scope
 from cleanup.backends.hints import Hints
@@ -36,8 +36,8 @@ from cleanup.models import Verification
 from cleanup.queries import application_ranges, existing_application
 from cleanup.references import ReferenceMap, discover, faults_of_shape
 from cleanup.references.mapped_types import refuse_unlike_types
-from cleanup.services.integrity.analysis import Edge, alike, in_cycles, looks
-from cleanup.services.integrity.findings import ERRORS, Found, Tally
+from cleanup.services.integrity.analysis import Edge, in_cycles, normalized, similar_groups
+from cleanup.services.integrity.findings import Found, Tally
 from cleanup.services.results import JSON, VerificationReport
 
 #: Names that a finding about names quotes.
@@ -60,15 +60,15 @@ def verify(
     DatabaseUnusable.
     """
     key = None if application_id is None else existing_application(using=using, application_id=application_id)
-    examiner = _Examiner(using=using, progress=progress)
+    verifier = _Verifier(using=using, progress=progress)
     if key is not None:
-        examiner.examine_application(key)
-        return examiner.tally.report()
+        verifier.verify_application(key)
+        return verifier.tally.report()
     if verification is None:
         verification = Verification.objects.using(using).create(started_by=started_by)
-    examiner.tally.verification = verification
-    examiner.examine_everything()
-    report = examiner.tally.report()
+    verifier.tally.verification = verification
+    verifier.verify_everything()
+    report = verifier.tally.report()
     Verification.objects.using(using).filter(pk=verification.pk).update(
         ended_at=Now(), passed=report.verification_passed, counts=report.counts, summary=report.as_json()
     )
@@ -80,28 +80,6 @@ def latest_verification(*, using: str) -> VerificationReport | None:
     """Return the latest verification of the whole database, or None."""
     latest = Verification.objects.using(using).exclude(ended_at=None).exclude(passed=None).order_by("-id").first()
     return None if latest is None else VerificationReport.stored(latest.summary, verified_at=latest.ended_at)
-
-
-def application_errors(*, using: str, application_ids: Sequence[str]) -> Counter[tuple[str, str]]:
-    """Count the errors of a few applications by (application, code), in a constant number of statements.
-
-    For use within the caller's transaction: what is counted afterwards and not before was not there before. Dangling
-    references of other tables belong to no application and are left out; late arrivals count as the errors they are.
-    """
-    sql = backends.database(using=using).findings(folder_tables())
-    scope = Scope(keys=tuple(application_ids))
-    counts: Counter[tuple[str, str]] = Counter()
-    for parts in (
-        sql.duplicates(scope),
-        owned_rows.of_folders(sql, scope, unicode=False, late=False),
-        owned_rows.of_files(sql, scope, late=False),
-    ):
-        for row in _answer(sql, parts, examples=0):
-            if row.code in ERRORS and row.application is not None:
-                counts[row.application, row.code] += row.number
-    for edge in _cycles_within(sql, scope):
-        counts[str(edge.application), "cycle"] += 1
-    return counts
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -121,7 +99,7 @@ class _Row:
 
 
 def _answer(sql: FindingSql, parts: Sequence[Query], *, examples: int) -> list[_Row]:
-    return sorted(_Row(*row) for row in sql.fetch(sql.answer(parts, errors=ERRORS, examples=examples)))
+    return sorted(_Row(*row) for row in sql.fetch(sql.answer(parts, examples=examples)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +114,7 @@ class _Pass:
     hints: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Examiner:
+class _Verifier:
     """Puts the questions, in order, and hands what comes back to the tally."""
 
     def __init__(self, *, using: str, progress: Callable[[int, int], None] | None) -> None:
@@ -153,25 +131,25 @@ class _Examiner:
         self._progress = progress
         self._steps_done = 0
 
-    def examine_everything(self) -> None:
-        self._examine_shape()
-        cyclic = self._examine_cycles(_cycles(self.sql))
+    def verify_everything(self) -> None:
+        self._verify_shape()
+        cyclic = self._verify_cycles(_cycles(self.sql))
         scopes = list(self._scopes())
         steps = len(scopes) + len(self.references.references)
         for scope in scopes:
-            inconsistent = self._examine_rows(scope)
+            inconsistent = self._verify_rows(scope)
             self.tally.add_inconsistent(inconsistent)
             cyclic -= inconsistent
             self._step(steps)
         self.tally.add_inconsistent(cyclic)
-        self._examine_references(application=None, steps=steps)
-        self._examine_guards()
+        self._verify_references(application=None, steps=steps)
+        self._verify_guards()
 
-    def examine_application(self, key: str) -> None:
+    def verify_application(self, key: str) -> None:
         scope = Scope(keys=(key,))
-        cyclic = self._examine_cycles(_cycles_within(self.sql, scope))
-        self.tally.add_inconsistent(self._examine_rows(scope) | cyclic)
-        self._examine_references(application=key, steps=len(self.references.references))
+        cyclic = self._verify_cycles(_cycles_within(self.sql, scope))
+        self.tally.add_inconsistent(self._verify_rows(scope) | cyclic)
+        self._verify_references(application=key, steps=len(self.references.references))
 
     def _scopes(self) -> Iterator[Scope]:
         whole = False
@@ -188,26 +166,26 @@ class _Examiner:
 
     # In ranges of applications.
 
-    def _examine_rows(self, scope: Scope) -> set[str]:
+    def _verify_rows(self, scope: Scope) -> set[str]:
         """Return the applications with errors."""
         sql, tables, references = self.sql, self.sql.tables, self.references
         inconsistent: set[str] = set()
         if not scope.without_application:
-            inconsistent |= self._examine(sql.duplicates(scope), _Pass(self.folders))
-            self._examine_names(scope)
+            inconsistent |= self._ask(sql.duplicates(scope), _Pass(self.folders))
+            self._verify_names(scope)
         hints = {"late_arrival": self.hints.late(of_files=False)}
-        inconsistent |= self._examine(
-            owned_rows.of_folders(sql, scope, unicode=self.unicode, late=True),
+        inconsistent |= self._ask(
+            owned_rows.of_folders(sql, scope, unicode=self.unicode),
             _Pass(self.folders, "folders", tables.folder_parent, hints),
         )
         hints = {"late_arrival": self.hints.late(of_files=True)}
-        inconsistent |= self._examine(
-            owned_rows.of_files(sql, scope, late=True),
+        inconsistent |= self._ask(
+            owned_rows.of_files(sql, scope),
             _Pass(str(references.files.name), "files", tables.file_folder, hints),
         )
         return inconsistent
 
-    def _examine(self, parts: Sequence[Query], of: _Pass) -> set[str]:
+    def _ask(self, parts: Sequence[Query], of: _Pass) -> set[str]:
         """Return the applications with errors."""
         inconsistent = set()
         examples = []
@@ -231,7 +209,7 @@ class _Examiner:
             detail["folders"] = row.surplus + 1
         if row.name is not None:
             detail["name"] = row.name
-        if row.target is not None and row.code in _ABOUT_A_FOLDER:
+        if row.target is not None and BY_CODE[row.code].about_a_folder:
             detail |= {"column": of.column, "folder": row.target}
         if row.survivor is not None:
             detail["survivor"] = row.survivor
@@ -249,13 +227,13 @@ class _Examiner:
             return self.hints.roots(row.target)
         return self.hints.of(row.code, application=row.application)
 
-    def _examine_names(self, scope: Scope) -> None:
-        self.sql.teach(looks)
+    def _verify_names(self, scope: Scope) -> None:
+        self.sql.teach(normalized)
         siblings = self.sql.fetch(self.sql.names_alike(scope, unicode=self.unicode, collation=self.collation))
         findings = []
         for (application, parent), group in groupby(siblings, key=itemgetter(0, 1)):
             hint = self.hints.children(parent)
-            for names in alike(name for _, _, name in group):
+            for names in similar_groups(name for _, _, name in group):
                 detail = {"names": list(dict.fromkeys(names))[:_NAMES_QUOTED], "folders": len(names)}
                 findings.append(Found("names_alike", self.folders, parent, application, detail, hint))
         self.tally.counts["names_alike"] += len(findings)
@@ -263,11 +241,11 @@ class _Examiner:
 
     # A whole table at once.
 
-    def _examine_shape(self) -> None:
+    def _verify_shape(self) -> None:
         for fault in faults_of_shape(using=self.using, folders=self.references.folders):
             self._add_one(fault.code, self.folders, "", {}, fault.query)
 
-    def _examine_cycles(self, members: Sequence[Edge]) -> set[str]:
+    def _verify_cycles(self, members: Sequence[Edge]) -> set[str]:
         """Return the applications with cycles."""
         column = self.sql.tables.folder_parent
         hints = {False: self.hints.of("cycle", application=None), True: self.hints.roots("self")}
@@ -285,7 +263,7 @@ class _Examiner:
         )
         return {edge.application for edge in members if edge.application is not None}
 
-    def _examine_references(self, *, application: str | None, steps: int) -> None:
+    def _verify_references(self, *, application: str | None, steps: int) -> None:
         tables, references = self.sql.tables, self.references
         seen_in_ranges = {
             (references.folders.name, (tables.folder_parent,)),
@@ -302,10 +280,10 @@ class _Examiner:
                     "late_arrival": self.hints.dangling(reference, late=True),
                 }
                 parts = self.sql.dangling(reference, references, application=application)
-                self._examine(parts, _Pass(str(table.name), column=column, hints=hints))
+                self._ask(parts, _Pass(str(table.name), column=column, hints=hints))
             self._step(steps)
 
-    def _examine_guards(self) -> None:
+    def _verify_guards(self) -> None:
         there = standings(guard_sql_of(using=self.using), applied=applied_migrations(using=self.using))
         for guard in Guard:
             standing = there.get(guard)
@@ -316,16 +294,6 @@ class _Examiner:
     def _add_one(self, code: str, table: str, object_key: str, detail: JSON, hint: str) -> None:
         self.tally.counts[code] += 1
         self.tally.add([Found(code, table, object_key, None, detail, hint)])
-
-
-_ABOUT_A_FOLDER = {
-    "missing_parent",
-    "foreign_parent",
-    "file_of_missing_folder",
-    "file_in_other_application",
-    "dangling_reference",
-    "late_arrival",
-}
 
 
 def _cycles(sql: FindingSql) -> list[Edge]:

@@ -11,7 +11,6 @@ import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connections
-from django.test.utils import CaptureQueriesContext
 
 from cleanup import queries
 from cleanup.exceptions import InvalidKey, UnknownObject
@@ -568,46 +567,6 @@ class TestStoredVerification:
         Verification.objects.using(database).create()
 
         assert verification.latest_verification(using=database) is None
-
-
-class TestApplicationErrors:
-    def test_are_counted_by_application_and_code(self, database):
-        loan, sound = tree(database, "Loan*3/Docs*2(a)"), tree(database, "Loan/Docs")
-        looped = tree(database, "Loan/own:Own(b)")
-        change(database, Folder, looped["own"], parent_id=looped["own"])
-        change(database, File, looped["b"], folder_id=MISSING)
-        tree(database, "Loan*2")
-
-        counts = verification.application_errors(
-            using=database, application_ids=[loan.application, sound.application, looped.application]
-        )
-
-        assert counts == {
-            (loan.application, "several_roots"): 1,
-            (loan.application, "same_named_siblings"): 3,
-            (looped.application, "cycle"): 1,
-            (looped.application, "file_of_missing_folder"): 1,
-        }
-
-    def test_hold_late_arrivals_for_errors(self, database):
-        loan = tree(database, "Loan/docs:Docs(a)")
-        merge_away(database, loan, removed=MISSING, survivor=loan["docs"])
-        change(database, File, loan["a"], folder_id=MISSING)
-
-        counts = verification.application_errors(using=database, application_ids=[loan.application])
-
-        assert counts == {(loan.application, "file_of_missing_folder"): 1}
-
-    @pytest.mark.parametrize("applications", [1, 30])
-    def test_take_a_constant_number_of_statements(self, database, applications):
-        keys = [tree(database, "Loan/{Docs*2, Photos}").application for _ in range(applications)]
-
-        with CaptureQueriesContext(connections[database]) as statements:
-            verification.application_errors(using=database, application_ids=keys)
-
-        assert (
-            len([query for query in statements if "SELECT" in query["sql"] and "set_config" not in query["sql"]]) == 4
-        )
 
 
 class TestRole:

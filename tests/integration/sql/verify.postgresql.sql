@@ -106,11 +106,6 @@ WITH RECURSIVE candidates AS MATERIALIZED (
       FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
     UNION ALL
-    SELECT 'late_arrival', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
-           NULL, CAST(NULL AS bigint)
-      FROM traced AS l
-     WHERE survivor IS NOT NULL
-    UNION ALL
     SELECT 'foreign_parent', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            NULL, CAST(NULL AS bigint)
       FROM traced AS l
@@ -120,6 +115,11 @@ WITH RECURSIVE candidates AS MATERIALIZED (
            NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE application IS NOT NULL AND no_application = 1
+    UNION ALL
+    SELECT 'late_arrival', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
+           NULL, CAST(NULL AS bigint)
+      FROM traced AS l
+     WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'folder_without_application', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            NULL, CAST(NULL AS bigint)
@@ -187,25 +187,25 @@ WITH RECURSIVE candidates AS MATERIALIZED (
            ) END AS merged_application
       FROM looked_up AS l
 ), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
+    SELECT 'file_of_missing_application', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
+           NULL, CAST(NULL AS bigint)
+      FROM traced AS l
+     WHERE application IS NOT NULL AND no_application = 1
+    UNION ALL
     SELECT 'file_of_missing_folder', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
-    UNION ALL
-    SELECT 'late_arrival', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
-           NULL, CAST(NULL AS bigint)
-      FROM traced AS l
-     WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'file_in_other_application', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE application <> target_application AND no_application = 0
     UNION ALL
-    SELECT 'file_of_missing_application', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
+    SELECT 'late_arrival', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            NULL, CAST(NULL AS bigint)
       FROM traced AS l
-     WHERE application IS NOT NULL AND no_application = 1
+     WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'file_without_folder', l.object::text, coalesce(l.application::text, l.merged_application), l.target::text, l.survivor,
            NULL, CAST(NULL AS bigint)

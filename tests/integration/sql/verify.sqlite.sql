@@ -106,11 +106,6 @@ WITH RECURSIVE candidates AS MATERIALIZED (
       FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
     UNION ALL
-    SELECT 'late_arrival', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           NULL, CAST(NULL AS bigint)
-      FROM traced AS l
-     WHERE survivor IS NOT NULL
-    UNION ALL
     SELECT 'foreign_parent', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            NULL, CAST(NULL AS bigint)
       FROM traced AS l
@@ -120,6 +115,11 @@ WITH RECURSIVE candidates AS MATERIALIZED (
            NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE application IS NOT NULL AND no_application = 1
+    UNION ALL
+    SELECT 'late_arrival', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           NULL, CAST(NULL AS bigint)
+      FROM traced AS l
+     WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'folder_without_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            NULL, CAST(NULL AS bigint)
@@ -187,25 +187,25 @@ WITH RECURSIVE candidates AS MATERIALIZED (
            ) END AS merged_application
       FROM looked_up AS l
 ), flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
+    SELECT 'file_of_missing_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+           NULL, CAST(NULL AS bigint)
+      FROM traced AS l
+     WHERE application IS NOT NULL AND no_application = 1
+    UNION ALL
     SELECT 'file_of_missing_folder', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE target IS NOT NULL AND found IS NULL AND survivor IS NULL
-    UNION ALL
-    SELECT 'late_arrival', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
-           NULL, CAST(NULL AS bigint)
-      FROM traced AS l
-     WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'file_in_other_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            NULL, CAST(NULL AS bigint)
       FROM traced AS l
      WHERE application <> target_application AND no_application = 0
     UNION ALL
-    SELECT 'file_of_missing_application', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
+    SELECT 'late_arrival', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            NULL, CAST(NULL AS bigint)
       FROM traced AS l
-     WHERE application IS NOT NULL AND no_application = 1
+     WHERE survivor IS NOT NULL
     UNION ALL
     SELECT 'file_without_folder', CASE WHEN length(l.object) = 32 THEN substr(l.object, 1, 8) || '-' || substr(l.object, 9, 4) || '-' || substr(l.object, 13, 4) || '-' || substr(l.object, 17, 4) || '-' || substr(l.object, 21, 12) ELSE l.object END, coalesce(CASE WHEN length(l.application) = 32 THEN substr(l.application, 1, 8) || '-' || substr(l.application, 9, 4) || '-' || substr(l.application, 13, 4) || '-' || substr(l.application, 17, 4) || '-' || substr(l.application, 21, 12) ELSE l.application END, l.merged_application), CASE WHEN length(l.target) = 32 THEN substr(l.target, 1, 8) || '-' || substr(l.target, 9, 4) || '-' || substr(l.target, 13, 4) || '-' || substr(l.target, 17, 4) || '-' || substr(l.target, 21, 12) ELSE l.target END, l.survivor,
            NULL, CAST(NULL AS bigint)

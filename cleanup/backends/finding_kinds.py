@@ -1,0 +1,184 @@
+"""Every kind of finding in one entry: its code, how bad it is, what brings it about, what lists it, what people read.
+
+A kind that a single folder or file is of needs no more than its entry: the passes over folders and over files look for
+the conditions that stand here (``owned_rows``). The others have a statement of their own: ``findings``, ``cycles``,
+``shapes``, and the guards' catalogue.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """An error makes a verification fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+_ERROR, _WARNING = Severity.ERROR, Severity.WARNING
+
+#: Conditions on the CTE ``traced`` that rows of both tables share.
+MISSING_TARGET = "target IS NOT NULL AND found IS NULL AND survivor IS NULL"
+MISSING_APPLICATION = "application IS NOT NULL AND no_application = 1"
+_OTHER_APPLICATION = "application <> target_application AND no_application = 0"
+_LATE = "survivor IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class FindingKind:
+    """One kind of finding."""
+
+    code: str
+    severity: Severity
+    sentence: str
+    """What people read."""
+    of_folder: str = ""
+    """The condition on a folder, in the CTE ``traced``, that brings it about."""
+    of_file: str = ""
+    """The condition on a file."""
+    about_a_folder: bool = False
+    """Its detail names the folder that a row points at, and the column."""
+    listing: str = ""
+    """The query that lists the rows, where the mapped tables alone explain it; the slots are those of ``hints``."""
+    command: str = ""
+    """The command that mends it, for the application in question."""
+    repair: Callable[[], None] | None = None
+    """What would mend it as a run that can be undone."""
+
+
+_MERGE = "manage.py database_cleanup --cleanup --application {application}"
+
+#: In the order in which they are listed: errors, then warnings.
+KINDS = (
+    FindingKind("several_roots", _ERROR, "An application has several top folders", command=_MERGE),
+    FindingKind("same_named_siblings", _ERROR, "Folders with the same name lie side by side", command=_MERGE),
+    FindingKind(
+        "missing_parent",
+        _ERROR,
+        "A folder lies in a folder that does not exist",
+        of_folder=MISSING_TARGET,
+        about_a_folder=True,
+        listing="""
+        SELECT f.* FROM {folders} AS f
+         WHERE f.{parent} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = f.{parent});
+        """,
+    ),
+    FindingKind(
+        "cycle",
+        _ERROR,
+        "Folders lie inside each other",
+        listing="""
+        WITH RECURSIVE climb(start, at) AS (
+        SELECT f.{folder_key}, f.{parent} FROM {folders} AS f WHERE f.{parent} IS NOT NULL
+         UNION
+        SELECT c.start, f.{parent} FROM climb AS c JOIN {folders} AS f ON f.{folder_key} = c.at
+         WHERE f.{parent} IS NOT NULL)
+        SELECT f.* FROM {folders} AS f JOIN climb AS c ON c.start = f.{folder_key} AND c.at = c.start;
+        """,
+    ),
+    FindingKind(
+        "foreign_parent",
+        _ERROR,
+        "A folder lies in a folder of another application",
+        of_folder=_OTHER_APPLICATION,
+        about_a_folder=True,
+        listing="""
+        SELECT f.* FROM {folders} AS f
+         WHERE EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = f.{parent} AND p.{owner} <> f.{owner});
+        """,
+    ),
+    FindingKind(
+        "folder_of_missing_application",
+        _ERROR,
+        "A folder belongs to an application that does not exist",
+        of_folder=MISSING_APPLICATION,
+        listing="""
+        SELECT f.* FROM {folders} AS f
+         WHERE f.{owner} IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM {applications} AS a WHERE a.{application_key} = f.{owner});
+        """,
+    ),
+    FindingKind(
+        "file_of_missing_application",
+        _ERROR,
+        "A file belongs to an application that does not exist",
+        of_file=MISSING_APPLICATION,
+        listing="""
+        SELECT f.* FROM {files} AS f
+         WHERE f.{file_owner} IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM {applications} AS a WHERE a.{application_key} = f.{file_owner});
+        """,
+    ),
+    FindingKind(
+        "file_of_missing_folder",
+        _ERROR,
+        "A file lies in a folder that does not exist",
+        of_file=MISSING_TARGET,
+        about_a_folder=True,
+        listing="""
+        SELECT f.* FROM {files} AS f
+         WHERE f.{file_folder} IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = {folder_of_file});
+        """,
+    ),
+    FindingKind(
+        "file_in_other_application",
+        _ERROR,
+        "A file lies in a folder of another application",
+        of_file=_OTHER_APPLICATION,
+        about_a_folder=True,
+        listing="""
+        SELECT f.* FROM {files} AS f
+         WHERE EXISTS (SELECT 1 FROM {folders} AS p
+                        WHERE p.{folder_key} = {folder_of_file} AND p.{owner} <> f.{file_owner});
+        """,
+    ),
+    FindingKind(
+        "dangling_reference", _ERROR, "A linked record points at a folder that does not exist", about_a_folder=True
+    ),
+    FindingKind("no_live_folder", _ERROR, "According to the settings, every folder is in the trash"),
+    FindingKind("no_root_folder", _ERROR, "No folder is a top folder"),
+    FindingKind(
+        "late_arrival",
+        _WARNING,
+        "Something was filed into a folder while it was being merged",
+        of_folder=_LATE,
+        of_file=_LATE,
+        about_a_folder=True,
+    ),
+    FindingKind(
+        "folder_without_application",
+        _WARNING,
+        "A folder belongs to no application",
+        of_folder="application IS NULL",
+        listing="""
+        SELECT f.* FROM {folders} AS f
+         WHERE f.{owner} IS NULL; -- Those below a folder with an application are given it by: {give_applications}
+        """,
+    ),
+    FindingKind(
+        "file_without_folder",
+        _WARNING,
+        "A file lies in no folder",
+        of_file="application IS NOT NULL AND target IS NULL",
+        listing="""
+        SELECT f.* FROM {files} AS f WHERE f.{file_folder} IS NULL AND f.{file_owner} IS NOT NULL;
+        """,
+    ),
+    FindingKind("names_alike", _WARNING, "Names differ only in case, form or spaces"),
+    FindingKind(
+        "blank_name",
+        _WARNING,
+        "A folder has no name",
+        of_folder="blank = 1",
+        listing="SELECT f.* FROM {folders} AS f WHERE {bare_name} = '';",
+    ),
+    FindingKind("guards_missing", _WARNING, "The guards against new duplicates are not in place"),
+    FindingKind("not_checked", _WARNING, "Something could not be checked"),
+)
+
+BY_CODE = {kind.code: kind for kind in KINDS}
+CODES = tuple(BY_CODE)
+ERRORS = tuple(kind.code for kind in KINDS if kind.severity == _ERROR)
