@@ -123,7 +123,7 @@ class ReferenceMap:
         return [self.tables[name] for name in sorted(names)]
 
     @property
-    def in_any_order(self) -> bool:
+    def applications_are_independent(self) -> bool:
         """Return whether no application's merge, or undoing it, depends on what another one's does.
 
         A row that refers to two folders may belong to two applications: both merges change it, one may remove it. And

@@ -18,7 +18,7 @@ from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references import generated, graph, histories, installed_models, mapped_types, problems
 from cleanup.references.configured_columns import NamedColumn, NamedColumns
 from cleanup.references.description import Problem, ReferenceMap, Untold
-from cleanup.references.graph import Spot
+from cleanup.references.graph import ReferenceSite
 from cleanup.references.holders import holders
 from cleanup.references.host_words import HostWords
 from cleanup.references.key_types import can_hold, kind_of, looseness, padded_length
@@ -42,7 +42,7 @@ def discover(*, using: str) -> ReferenceMap:
 
 @dataclass(slots=True)
 class _Found:
-    """What is known of a direct spot."""
+    """What is known of a direct site."""
 
     source: str
     keys: list[ForeignKey] = field(default_factory=list)
@@ -69,7 +69,7 @@ class _Discovery:
         self.parent = self._mapped_column(self.folders, self.tables.folder_parent)
         self.application = self._mapped_column(self.folders, self.tables.folder_application)
         self.file_folder = self._mapped_column(self.files, self.tables.file_folder)
-        self.direct: dict[Spot, _Found] = {}
+        self.direct: dict[ReferenceSite, _Found] = {}
         self.to_folders: list[ForeignKey] = []
 
     def _spelled_names(self) -> set[str]:
@@ -160,10 +160,10 @@ class _Discovery:
             unchanging={self.application},
             topmost=self.catalogue.topmost,
         )
-        if missing := {spot.table for spot in derived.spots} - set(described):
+        if missing := {site.table for site in derived.sites} - set(described):
             described.update(self.catalogue.describe(missing))
-        ordered, torn = graph.steps(derived)
-        written = {self.applications, self.folders, self.files, *(spot.table for spot in derived.spots)}
+        ordered, unorderable = graph.steps(derived)
+        written = {self.applications, self.folders, self.files, *(site.table for site in derived.sites)}
         found = ReferenceMap(
             applications=described[self.applications],
             folders=described[self.folders],
@@ -203,7 +203,7 @@ class _Discovery:
             words=self.words,
             untold=tuple(one for one in untold if not self._is_told(one, found, checks.known)),
             histories=frozenset(leaving),
-            problems=(*self.problems, *problems.of_graph(derived, torn), *checks.run()),
+            problems=(*self.problems, *problems.of_graph(derived, unorderable), *checks.run()),
             warnings=tuple(checks.warn()),
         )
 
@@ -246,16 +246,16 @@ class _Discovery:
             )
         return keys
 
-    def _add(self, spot: Spot, source: str, key: ForeignKey | None = None) -> None:
-        found = self.direct.setdefault(spot, _Found(source))
+    def _add(self, site: ReferenceSite, source: str, key: ForeignKey | None = None) -> None:
+        found = self.direct.setdefault(site, _Found(source))
         if key is not None:
             found.keys.append(key)
             if key.name:
                 found.source = "catalogue"
 
     def _add_mapped(self) -> None:
-        self._add(Spot(self.folders, (self.parent,), (self.key,)), "model")
-        self._add(Spot(self.files, (self.file_folder,), (self.key,)), "model")
+        self._add(ReferenceSite(self.folders, (self.parent,), (self.key,)), "model")
+        self._add(ReferenceSite(self.files, (self.file_folder,), (self.key,)), "model")
 
     def _add_foreign_keys(self, keys: Sequence[ForeignKey]) -> None:
         root = self.catalogue.topmost(self.folders)
@@ -278,16 +278,18 @@ class _Discovery:
                 if other != self.application
             ]
             if pairs:
-                self._add(Spot(key.table, *graph.pair_columns(pairs)), "catalogue" if key.name else "model", key)
+                self._add(
+                    ReferenceSite(key.table, *graph.pair_columns(pairs)), "catalogue" if key.name else "model", key
+                )
 
     def _add_parts_with_nulls(self, described: Mapping[TableName, Table]) -> None:
         """Add the folder's key alone where a wider foreign key lets it go unchecked: beside a null."""
-        for spot, found in list(self.direct.items()):
-            if len(spot.columns) == 1 or self.key not in spot.folder_columns or spot.table not in described:
+        for site, found in list(self.direct.items()):
+            if len(site.columns) == 1 or self.key not in site.folder_columns or site.table not in described:
                 continue
-            column = spot.columns[spot.folder_columns.index(self.key)]
-            if any(not _refuses_nulls(key, {column}, described[spot.table]) for key in found.keys):
-                self._add(Spot(spot.table, (column,), (self.key,)), found.source)
+            column = site.columns[site.folder_columns.index(self.key)]
+            if any(not _refuses_nulls(key, {column}, described[site.table]) for key in found.keys):
+                self._add(ReferenceSite(site.table, (column,), (self.key,)), found.source)
 
     @cached_property
     def _content_types(self) -> tuple[int, ...]:
@@ -303,21 +305,23 @@ class _Discovery:
             type_column = self._column(table, relation.type_column) if table else None
             key_column = self._column(table, relation.key_column) if table else None
             if table and type_column and key_column:
-                self._add(Spot(table, (key_column,), (self.key,), Condition.of({type_column: types})), "generic")
+                self._add(
+                    ReferenceSite(table, (key_column,), (self.key,), Condition.of({type_column: types})), "generic"
+                )
 
     def _histories(self, keys: Iterable[ForeignKey]) -> list[Untold]:
         """Do with history tables what is to become of them; return what names folders and is no reference."""
         untold = list(self._of_content_types(keys))
         leaving, refusing = self.histories.with_policy("leave"), self.histories.with_policy("refuse")
-        for spot, found in list(self.direct.items()):
-            if spot.table in leaving | refusing and found.source != "catalogue":
-                kind = self.histories.kinds[spot.table]
-                untold += [Untold(spot.table, column, spot.condition, kind) for column in spot.columns]
-                del self.direct[spot]
+        for site, found in list(self.direct.items()):
+            if site.table in leaving | refusing and found.source != "catalogue":
+                kind = self.histories.kinds[site.table]
+                untold += [Untold(site.table, column, site.condition, kind) for column in site.columns]
+                del self.direct[site]
         self.problems += [histories.refused(one) for one in untold if one.table in refusing]
         for one in untold:
             if self.histories.policies.get(one.table) == "move":
-                self._add(Spot(one.table, (one.column,), (self.key,), one.condition), "generic")
+                self._add(ReferenceSite(one.table, (one.column,), (self.key,), one.condition), "generic")
         return [one for one in untold if one.table not in refusing | self.histories.with_policy("move")]
 
     def _of_content_types(self, keys: Iterable[ForeignKey]) -> Iterator[Untold]:
@@ -330,7 +334,7 @@ class _Discovery:
         placed: dict[TableName, list[PlacedColumn]] = {}
         for column in self.candidates:
             placed.setdefault(column.table, []).append(column)
-        covered = {(spot.table, column) for spot in self.direct for column in spot.columns}
+        covered = {(site.table, column) for site in self.direct for column in site.columns}
         holding = {
             holder.place for holder in holders(self.candidates, self.tables.folder_key) if holder.form == "value"
         }
@@ -353,21 +357,21 @@ class _Discovery:
             if table is None or column is None:
                 continue
             if entry.condition is None:
-                self._add(Spot(table, (column,), (self.key,)), "setting")
+                self._add(ReferenceSite(table, (column,), (self.key,)), "setting")
             elif condition := entry.condition.renamed(self._columns_of(table, entry.condition)):
                 # What the setting says of the rows holds, and not what a model says of them.
                 self._forget(table, column)
-                self._add(Spot(table, (column,), (self.key,), condition), "setting")
+                self._add(ReferenceSite(table, (column,), (self.key,), condition), "setting")
 
     def _columns_of(self, table: TableName, condition: Condition) -> dict[str, str]:
         return {name: column for name in condition.columns if (column := self._column(table, name)) is not None}
 
     def _forget(self, table: TableName, column: str) -> None:
         """Leave out what is known of a column, but for what the database enforces and what is mapped."""
-        mapped = (Spot(self.folders, (self.parent,), ()), Spot(self.files, (self.file_folder,), ()))
-        for spot, found in list(self.direct.items()):
-            if (spot.table, spot.columns) == (table, (column,)) and found.source != "catalogue" and spot not in mapped:
-                del self.direct[spot]
+        mapped = (ReferenceSite(self.folders, (self.parent,), ()), ReferenceSite(self.files, (self.file_folder,), ()))
+        for site, found in list(self.direct.items()):
+            if (site.table, site.columns) == (table, (column,)) and found.source != "catalogue" and site not in mapped:
+                del self.direct[site]
 
     def _leave_ignored(self) -> None:
         for entry in self.named.ignored_columns:
@@ -378,31 +382,31 @@ class _Discovery:
 
     def _describe(self) -> dict[TableName, Table]:
         extra = {self.names[entry.table] for entry in self.named.extra_references if entry.table in self.names}
-        wanted = {self.applications, self.folders, self.files, *extra, *(spot.table for spot in self.direct)}
+        wanted = {self.applications, self.folders, self.files, *extra, *(site.table for site in self.direct)}
         described = self.catalogue.describe(wanted)
         return described | {self.folders: _identified_by(self.key, described[self.folders])}
 
     def _follow_copies(self, keys: Sequence[ForeignKey], described: Mapping[TableName, Table]) -> None:
         """Put the column that a generated one copies in its place; report those that are computed otherwise."""
-        for spot, found in list(self.direct.items()):
-            table = described.get(spot.table)
-            fixed = [column for column in spot.columns if table is not None and table.column(column).generated]
+        for site, found in list(self.direct.items()):
+            table = described.get(site.table)
+            fixed = [column for column in site.columns if table is not None and table.column(column).generated]
             if table is None or not fixed:
                 continue
-            del self.direct[spot]
+            del self.direct[site]
             copies = {column: generated.copied_column(table, column) for column in fixed}
             if None in copies.values():
                 self.problems += [generated.computed(table, column) for column, copied in copies.items() if not copied]
                 continue
-            own = {column: copies.get(column) or column for column in spot.columns}
-            copied = replace(spot, columns=tuple(own.values()))
+            own = {column: copies.get(column) or column for column in site.columns}
+            copied = replace(site, columns=tuple(own.values()))
             self._add(copied, found.source)
             for key in found.keys:
                 columns = tuple(own.get(column, column) for column in key.columns)
                 self._add(copied, found.source, replace(key, columns=columns))
             self.to_folders = [
                 replace(key, columns=tuple(own.get(column, column) for column in key.columns))
-                if key.table == spot.table
+                if key.table == site.table
                 else key
                 for key in self.to_folders
             ]
@@ -410,83 +414,86 @@ class _Discovery:
                 generated.referenced_copy(table, column, str(key.table))
                 for column in fixed
                 for key in keys
-                if key.target == spot.table and column in key.target_columns
+                if key.target == site.table and column in key.target_columns
             ]
 
     def _leave_out(self, described: Mapping[TableName, Table]) -> None:
         """Leave out what only shows rows of other tables, what cannot hold a key, and doubles of partitions."""
-        mapped = {Spot(self.folders, (self.parent,), (self.key,)), Spot(self.files, (self.file_folder,), (self.key,))}
-        for spot, found in list(self.direct.items()):
-            whole = replace(spot, table=self.catalogue.topmost(spot.table))
-            table = described.get(spot.table)
-            double = whole.table != spot.table and whole in self.direct
-            if table is None or double or (found.source != "catalogue" and not self._can_refer(spot, table)):
-                del self.direct[spot]
-                if table is not None and not double and found.source == "model" and spot not in mapped:
-                    self._report_unlike_key(spot, table, described[self.folders])
+        mapped = {
+            ReferenceSite(self.folders, (self.parent,), (self.key,)),
+            ReferenceSite(self.files, (self.file_folder,), (self.key,)),
+        }
+        for site, found in list(self.direct.items()):
+            whole = replace(site, table=self.catalogue.topmost(site.table))
+            table = described.get(site.table)
+            double = whole.table != site.table and whole in self.direct
+            if table is None or double or (found.source != "catalogue" and not self._can_refer(site, table)):
+                del self.direct[site]
+                if table is not None and not double and found.source == "model" and site not in mapped:
+                    self._report_unlike_key(site, table, described[self.folders])
 
-    def _report_unlike_key(self, spot: Spot, table: Table, folders: Table) -> None:
+    def _report_unlike_key(self, site: ReferenceSite, table: Table, folders: Table) -> None:
         """Report a model's reference whose column cannot hold what it refers to; ``MappedTypes`` reports the mapped."""
         if table.kind in {"table", "partitioned"}:
-            column, key = table.column(spot.columns[0]), folders.column(self.key)
+            column, key = table.column(site.columns[0]), folders.column(self.key)
             self.problems.append(mapped_types.cannot_hold(table, column, target=folders.name, key=key))
 
-    def _can_refer(self, spot: Spot, table: Table) -> bool:
+    def _can_refer(self, site: ReferenceSite, table: Table) -> bool:
         if table.kind == "foreign":
-            self.problems.append(problems.not_a_table(table, spot.columns[0]))
+            self.problems.append(problems.not_a_table(table, site.columns[0]))
         if table.kind not in {"table", "partitioned"}:
             return False
-        return spot.folder_columns != (self.key,) or can_hold(table.column(spot.columns[0]), self.tables.folder_key)
+        return site.folder_columns != (self.key,) or can_hold(table.column(site.columns[0]), self.tables.folder_key)
 
     # The description.
 
     def _references(
-        self, derived: graph.Graph, ordered: Sequence[Sequence[Spot]], described: Mapping[TableName, Table]
+        self, derived: graph.Graph, ordered: Sequence[Sequence[ReferenceSite]], described: Mapping[TableName, Table]
     ) -> Iterator[Reference]:
-        copies: dict[Spot, list[graph.Connection]] = {}
+        copies: dict[ReferenceSite, list[graph.Connection]] = {}
         for connection in derived.connections:
             copies.setdefault(connection.derived, []).append(connection)
         spelled = self._spelled(derived, described)
-        for step, spots in enumerate(ordered, start=1):
-            for spot in spots:
-                found = self.direct.get(spot)
+        for step, sites in enumerate(ordered, start=1):
+            for site in sites:
+                found = self.direct.get(site)
                 keys = [key for key in found.keys if key.name] if found else []
                 worst = max(keys, key=lambda key: _SEVERITY.index(key.on_delete), default=None)
-                following = next((c.key.name for c in copies.get(spot, ()) if c.key.name), None)
+                following = next((c.key.name for c in copies.get(site, ()) if c.key.name), None)
                 yield Reference(
-                    table=spot.table,
-                    columns=spot.columns,
-                    folder_columns=spot.folder_columns,
+                    table=site.table,
+                    columns=site.columns,
+                    folder_columns=site.folder_columns,
                     step=step,
                     source=found.source if found else "catalogue" if following else "model",
                     constraint=worst.name if worst else following,
                     on_delete=worst.on_delete if worst else None,
-                    proven=found is not None and self._is_proven(spot, found, described[spot.table]),
-                    condition=spot.condition,
-                    spelled=spot in spelled,
+                    proven=found is not None and self._is_proven(site, found, described[site.table]),
+                    condition=site.condition,
+                    spelled=site in spelled,
                 )
 
-    def _is_proven(self, spot: Spot, found: _Found, table: Table) -> bool:
+    def _is_proven(self, site: ReferenceSite, found: _Found, table: Table) -> bool:
         """Return whether the database refuses to delete a folder that these columns name, in whatever row."""
-        if conf.triggers() == "bypass" or spot.condition is not None:
+        if conf.triggers() == "bypass" or site.condition is not None:
             return False
         # A foreign key that acts on the rows may take them away before another one can refuse.
         acting = (
             key
             for key in self.to_folders
-            if self.catalogue.topmost(key.table) == self.catalogue.topmost(spot.table)
+            if self.catalogue.topmost(key.table) == self.catalogue.topmost(site.table)
             and key.on_delete not in _REFUSING
-            and set(key.columns) & set(spot.columns)
+            and set(key.columns) & set(site.columns)
         )
         refusing = (
             key
             for key in found.keys
-            if key.enforced and key.on_delete in _REFUSING and _refuses_nulls(key, set(spot.columns), table)
+            if key.enforced and key.on_delete in _REFUSING and _refuses_nulls(key, set(site.columns), table)
         )
         return any(refusing) and not any(acting)
 
-    def _spelled(self, derived: graph.Graph, described: Mapping[TableName, Table]) -> set[Spot]:
-        """Return the text spots over keys that may be spelled in several ways, unless a foreign key holds them to one.
+    def _spelled(self, derived: graph.Graph, described: Mapping[TableName, Table]) -> set[ReferenceSite]:
+        """Return the text sites over keys that may be spelled in several ways, unless a foreign key holds them to one.
 
         On PostgreSQL none does: a text cannot reference a UUID, and may reference char(n) padded or not.
         """
@@ -495,16 +502,16 @@ class _Discovery:
         if not self.tables.folder_key.is_uuid and padded_length(key) is None:
             return set()
         texts = set()
-        for spot in derived.spots:
-            column = described[spot.table].column(spot.columns[0])
+        for site in derived.sites:
+            column = described[site.table].column(site.columns[0])
             as_padded = padded_length(key) is not None and padded_length(column) is not None
-            if spot.folder_columns == (self.key,) and kind_of(column) in {"text", "any"} and not as_padded:
-                texts.add(spot)
+            if site.folder_columns == (self.key,) and kind_of(column) in {"text", "any"} and not as_padded:
+                texts.add(site)
         if not by_class:
             return texts
-        spelled = {spot for spot in texts if spot in self.direct and self.direct[spot].source != "catalogue"}
+        spelled = {site for site in texts if site in self.direct and self.direct[site].source != "catalogue"}
         for connection in derived.connections:  # each comes after the one that it follows
-            if connection.spot in spelled and connection.derived in texts and connection.derived not in self.direct:
+            if connection.site in spelled and connection.derived in texts and connection.derived not in self.direct:
                 spelled.add(connection.derived)
         return spelled
 

@@ -26,7 +26,7 @@ from cleanup.folder_tables import FolderTables
 from cleanup.references import path_columns, soft_deletion, suspects
 from cleanup.references.configured_columns import NamedColumn, NamedColumns
 from cleanup.references.description import Problem, ReferenceMap
-from cleanup.references.graph import Graph, Torn, Unrestricted
+from cleanup.references.graph import Graph, Unorderable, Unrestricted
 from cleanup.references.holders import by_name_alone, holders
 from cleanup.references.host_words import HostWords, says_id
 from cleanup.references.key_storage import KeyStorage
@@ -71,21 +71,21 @@ def not_a_table(table: Table, column: str) -> Problem:
 
 
 def _kinds(case: Unrestricted) -> str:
-    return " and ".join(case.spot.condition.columns if case.spot.condition else ())
+    return " and ".join(case.site.condition.columns if case.site.condition else ())
 
 
-def of_graph(found: Graph, torn: Iterable[Torn]) -> Iterator[Problem]:
+def of_graph(found: Graph, unorderable: Iterable[Unorderable]) -> Iterator[Problem]:
     """Report keys that cannot be changed together."""
-    for tear in torn:
-        spots, keys = ", ".join(str(spot) for spot in tear.spots), ", ".join(key.name for key in tear.keys)
+    for one in unorderable:
+        sites, keys = ", ".join(str(site) for site in one.sites), ", ".join(key.name for key in one.keys)
         remedy = " ".join(
-            f"ALTER TABLE {key.table.quoted} ALTER CONSTRAINT {quoted(key.name)} DEFERRABLE;" for key in tear.keys
+            f"ALTER TABLE {key.table.quoted} ALTER CONSTRAINT {quoted(key.name)} DEFERRABLE;" for key in one.keys
         )
         yield Problem(
             "two_keys",
-            str(tear.spots[0].table),
-            ", ".join(column for spot in tear.spots for column in spot.columns),
-            f"{spots} would have to change in one statement, since the foreign keys {keys} are checked after each. "
+            str(one.sites[0].table),
+            ", ".join(column for site in one.sites for column in site.columns),
+            f"{sites} would have to change in one statement, since the foreign keys {keys} are checked after each. "
             f"Let them be deferred: {remedy}",
         )
     for case in found.unrestricted:
@@ -93,7 +93,7 @@ def of_graph(found: Graph, torn: Iterable[Torn]) -> Iterator[Problem]:
             "generic_key",
             str(case.key.table),
             ", ".join(case.key.columns),
-            f"Table {case.key.table} references {case.spot} by the foreign key {case.key.name} without "
+            f"Table {case.key.table} references {case.site} by the foreign key {case.key.name} without "
             f"{_kinds(case)}, so that its rows about folders cannot be told from others. Add that to the "
             f"key.",
         )

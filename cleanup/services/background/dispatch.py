@@ -104,7 +104,7 @@ def _process_for_a_while(run: Run, lease: HeldLease) -> bool:
     """Return whether there was time left and nothing to claim, for others hold the rest."""
     time_box = LeasedTime(lease)
     references = schema_changes.ready(using=lease.using, probe=lifecycle.probing(run))
-    if lease.row.slot > 1 and not references.in_any_order:
+    if lease.row.slot > 1 and not references.applications_are_independent:
         return True  # one worker alone where two applications may share a row, see Team
     team = Team(using=lease.using, run=run, references=references, time_box=time_box)
     team.work()

@@ -3,9 +3,10 @@
 Note [Overlapping batches]. A single worker spends a third of its time waiting for the database. So it has two threads,
 with a connection each: while the database checks the constraints of what one has changed and commits it, the other
 works on the next batch. Rows are changed by one at a time; only the folders of a rollback come back before that: no one
-sees them before they are committed, and they lock nothing that others change (see ``ReferenceMap.in_any_order``). A
-batch begins, and locks, when the one before will soon have changed its rows; the wait is part of its transaction's
-time, by which the size of batches is chosen, so that locks are held no longer than by one thread.
+sees them before they are committed, and they lock nothing that others change (see
+``ReferenceMap.applications_are_independent``). A batch begins, and locks, when the one before will soon have changed
+its rows; the wait is part of its transaction's time, by which the size of batches is chosen, so that locks are held no
+longer than by one thread.
 """
 
 import threading

@@ -59,7 +59,7 @@ class CurrentReferences:
 
     def _allow_overlap(self) -> bool:
         """Return whether no batch needs what another one, which may not be committed, does or undoes."""
-        if not self.map.in_any_order:
+        if not self.map.applications_are_independent:
             return False
         if self.run.kind == Run.Kind.CLEANUP:
             return True
