@@ -17,7 +17,7 @@ from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.guard_names import Guard
 from cleanup.models import Finding, RemovedFolder, RollbackPoint, SnapshotSchema, Verification
 from cleanup.services.integrity import verification
-from cleanup.services.integrity.analysis import Edge, alike, in_cycles
+from cleanup.services.integrity.analysis import Edge, in_cycles, similar_groups
 from tests.hostapp.models import Bookmark, Note, Scan, Watch
 from tests.support.model_roles import Application, File, Folder
 from tests.support.trees import (
@@ -610,7 +610,7 @@ class TestRole:
 
 class TestAnomalies:
     def test_names_alike_come_in_groups(self):
-        assert list(alike(["b", "A", "a", "B ", "c", "a", "d", "d"])) == [["A", "a", "a"], ["B ", "b"]]
+        assert list(similar_groups(["b", "A", "a", "B ", "c", "a", "d", "d"])) == [["A", "a", "a"], ["B ", "b"]]
 
     def test_cycles_of_a_very_deep_tree(self):
         chain = [Edge(f"{number:06}", f"{number - 1:06}", None) for number in range(1, 100_000)]
