@@ -55,8 +55,6 @@ class ReferenceMap:
     """The columns of the folder table that play no part, refer to nothing and are not ignored."""
     problems: tuple[Problem, ...] = ()
     """What keeps a run from starting."""
-    warnings: tuple[Problem, ...] = ()
-    """What an operator should know before a run, and what does not keep it from starting."""
     automatic_many_to_many: frozenset[TableName] = frozenset()
     """Tables of automatic many-to-many relations: an exact twin may go without asking."""
     inbound_keys: dict[TableName, tuple[ForeignKey, ...]] = field(default_factory=dict)

@@ -23,6 +23,8 @@ from cleanup.references.holders import holders
 from cleanup.references.host_words import HostWords
 from cleanup.references.key_types import can_hold, kind_of, looseness, padded_length
 from cleanup.references.policies import Policy
+from cleanup.references.static_checks import problems_of
+from cleanup.references.survey import Survey
 
 _ADOPT = "Create or adopt the tables with: manage.py migrate cleanup --fake-initial"
 
@@ -181,7 +183,7 @@ class _Discovery:
             policies=dict(self._policies(described, written)),
         )
         leaving = self.histories.with_policy("leave")
-        checks = problems.Checks(
+        survey = Survey(
             using=self.using,
             tables=self.tables,
             catalogue=self.catalogue,
@@ -198,13 +200,12 @@ class _Discovery:
         )
         return replace(
             found,
-            further_columns=checks.further_columns(),
-            known=checks.known,
+            further_columns=survey.further_columns(),
+            known=survey.known,
             words=self.words,
-            untold=tuple(one for one in untold if not self._is_told(one, found, checks.known)),
+            untold=tuple(one for one in untold if not self._is_told(one, found, survey.known)),
             histories=frozenset(leaving),
-            problems=(*self.problems, *problems.of_graph(derived, unorderable), *checks.run()),
-            warnings=tuple(checks.warn()),
+            problems=(*self.problems, *problems.of_graph(derived, unorderable), *problems_of(survey)),
         )
 
     def _require_columns(self) -> None:

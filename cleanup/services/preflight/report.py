@@ -198,7 +198,6 @@ class _Preflight:
 
     def _of_references(self, found: ReferenceMap) -> JSON:
         self.problems[:0] = found.problems
-        self.warnings += found.warnings
         self.problems += publication_problems(using=self.using, references=found)
         self.problems += self._allowed(lambda: blocking_rows(using=self.using, references=found)) or []
         self.problems += self._allowed(lambda: row_problems(using=self.using, references=found)) or []

@@ -1,0 +1,70 @@
+"""Columns of which nobody has said what they are, and whose names or values say something."""
+
+from collections.abc import Iterator
+
+from cleanup import backends, conf
+from cleanup.backends.catalogue import (
+    Column,
+)
+from cleanup.references import path_columns, soft_deletion, suspects
+from cleanup.references.description import Problem
+from cleanup.references.holders import by_name_alone, holders
+from cleanup.references.host_words import says_id
+from cleanup.references.survey import Survey
+
+
+class ColumnChecks:
+    """The checks of one database."""
+
+    def __init__(self, survey: Survey) -> None:
+        self.survey = survey
+
+    def suspected(self) -> Iterator[Problem]:
+        """Report columns that are named after folders and are no reference that is known."""
+        key = self.survey.folder_column(self.survey.tables.folder_key.column)
+        for holder in holders(self.survey.candidates, self.survey.tables.folder_key):
+            table, column = holder.placed.table, holder.placed.column
+            if (
+                (table, column.name) in self.survey.known
+                or table.name in self.survey.own
+                or not self.survey.words.name_it(column.name)
+            ):
+                continue
+            if by_name_alone(holder, key, says_id=says_id(column.name), logical=self.survey.tables.folder_key):
+                yield suspects.by_name(holder)
+
+    def path_column(self) -> Iterator[Problem]:
+        """Report columns of the folder table that repeat where a folder stands in its tree."""
+        if conf.tree_hook() is not None:
+            return
+        folders, mapped, ignored = self.survey.found.folders, self.survey.mapped_columns(), self.survey.ignored()
+        own = [column for column in folders.columns if (folders.name, column.name) not in mapped | ignored]
+        named = path_columns.named(own)
+        for column in own:
+            if column.name in named and not column.generated:
+                yield path_columns.problem(folders.name, [column.name])
+
+    def soft_delete(self) -> Iterator[Problem]:
+        """Report columns by which a host may mark folders as deleted, where it has not said so."""
+        if conf.folder_live_is_set():
+            return
+        folders, known = self.survey.found.folders, self.survey.mapped_columns() | self.survey.ignored()
+        for column in folders.columns:
+            flag = soft_deletion.is_flag(column)
+            if (folders.name, column.name) not in known and soft_deletion.marks_deleted(
+                column.name, table=folders.name.name, flag=flag
+            ):
+                remedy = soft_deletion.setting_by_values(column, self._values_of(column))
+                yield Problem(
+                    "soft_delete",
+                    str(folders.name),
+                    column.name,
+                    f"{folders.name}.{column.name} looks like it marks deleted folders. {remedy}",
+                )
+
+    def _values_of(self, column: Column) -> dict[str | None, int]:
+        folders = self.survey.found.folders
+        if "select" not in folders.privileges or folders.row_security:
+            return {}
+        database = backends.database(using=self.survey.using)
+        return database.samples(database.folders(self.survey.tables), folders).values(column.name, rows=1000, most=10)

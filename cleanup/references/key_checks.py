@@ -1,0 +1,142 @@
+"""Mapped tables and their keys: tables of rows, of types that fit, unique, stored as they are looked for."""
+
+from collections.abc import Iterator
+
+from django.db import connections
+
+from cleanup import backends
+from cleanup.backends import rows_to_move
+from cleanup.backends.catalogue import (
+    Column,
+    Table,
+    quoted,
+)
+from cleanup.references.description import Problem
+from cleanup.references.key_storage import KeyStorage
+from cleanup.references.key_types import ignores_case, spelled_type
+from cleanup.references.mapped_types import MappedTypes
+from cleanup.references.problems import ORDINARY, described_kind
+from cleanup.references.survey import Survey
+
+
+class KeyChecks:
+    """The checks of one database."""
+
+    def __init__(self, survey: Survey) -> None:
+        self.survey = survey
+
+    def mapped_kind(self) -> Iterator[Problem]:
+        """Report mapped names that are not tables of rows of their own."""
+        for table, model in (
+            (self.survey.found.applications, "CLEANUP_APPLICATION_MODEL"),
+            (self.survey.found.folders, "CLEANUP_FOLDER_MODEL"),
+            (self.survey.found.files, "CLEANUP_FILE_MODEL"),
+        ):
+            if table.kind not in ORDINARY:
+                yield Problem(
+                    "view" if "view" in table.kind else table.kind,
+                    str(table.name),
+                    "",
+                    f"{table.name} is a {described_kind(table)}, whose rows cannot be moved and journaled here. Name "
+                    f"a model of the table behind it in {model}.",
+                )
+
+    def mapped_types(self) -> Iterator[Problem]:
+        """Report mapped columns of types that cannot hold or compare what they are mapped to."""
+        spelled = {
+            (table, column): found
+            for table in (
+                self.survey.found.applications.name,
+                self.survey.found.folders.name,
+                self.survey.found.files.name,
+            )
+            for column in self.survey.mapped_names(table)
+            if (found := self.survey.spelling(table, column)) is not None
+        }
+        by_class = backends.database(using=self.survey.using).storage_classes
+        yield from MappedTypes(self.survey.tables, self.survey.found, spelled, by_class=by_class).problems()
+
+    def folder_key(self) -> Iterator[Problem]:
+        """Report a folder table whose key is not unique, or is compared otherwise than byte by byte."""
+        folders, key = self.survey.found.folders, self.survey.folder_column(self.survey.tables.folder_key.column)
+        if folders.kind not in ORDINARY:  # a view can have no key; it is a problem already
+            return
+        if not any(unique.columns == (key.name,) and (unique.simple or unique.primary) for unique in folders.uniques):
+            yield Problem(
+                "unkeyed",
+                str(folders.name),
+                key.name,
+                f"Nothing keeps {folders.name}.{key.name} unique{self._making_unique(folders, key)}",
+            )
+        elif folders.row_key not in (None, (key.name,)) and not key.not_null:
+            yield Problem(
+                "unkeyed",
+                str(folders.name),
+                key.name,
+                f"{folders.name}.{key.name} may be null, and so identifies no folder. "
+                + (
+                    f"Forbid that: ALTER TABLE {folders.name.quoted} ALTER COLUMN {quoted(key.name)} SET NOT NULL;"
+                    if folders.name.schema
+                    else "Make the table anew with NOT NULL."
+                ),
+            )
+        yield from self._collation(folders, key)
+
+    def _collation(self, folders: Table, key: Column) -> Iterator[Problem]:
+        for unique in folders.uniques:
+            if unique.columns == (key.name,) and not unique.simple and unique.predicate is None:
+                yield Problem(
+                    "collation",
+                    str(folders.name),
+                    key.name,
+                    f"{folders.name}.{key.name} is compared by a collation of its own ({unique.parts[0]}): a reference "
+                    f"may spell a key in another way, and would be missed. Give the column a binary collation.",
+                )
+        if ignores_case(key):
+            yield Problem(
+                "collation",
+                str(folders.name),
+                key.name,
+                f"{folders.name}.{key.name} is of type {spelled_type(key)}, which ignores case: a reference may spell "
+                f"a key in another way, and an undo could not bring that back. Make the column, and those that "
+                f"reference it, of type text.",
+            )
+
+    def _making_unique(self, table: Table, column: Column) -> str:
+        """Return how to keep a column unique, to follow the words that it is not."""
+        partitioning = self.survey.catalogue.partition_key(table.name) if table.kind == "partitioned" else ""
+        if partitioning and not partitioning.endswith((f"({column.name})", f"({quoted(column.name)})")):
+            return (
+                f", and no index can: the table is partitioned by {partitioning}, and a unique index of it has to "
+                f"contain those columns. Partition it by {column.name}, or map a table that is not partitioned."
+            )
+        index = self.survey.index_name(table.name, column.name)
+        return f". Add a key: CREATE UNIQUE INDEX {index}ON {table.name.quoted} ({quoted(column.name)});"
+
+    def key_storage(self) -> Iterator[Problem]:
+        """Report UUID keys that SQLite stores otherwise than Django looks for them."""
+        if not backends.database(using=self.survey.using).storage_classes:
+            return
+        for table, key in (
+            (self.survey.found.applications, self.survey.tables.application_key),
+            (self.survey.found.folders, self.survey.tables.folder_key),
+        ):
+            odd = rows_to_move.odd_uuids(table, self.survey.spelling(table.name, key.column) or key.column)
+            if key.is_uuid and self._any(f"{odd} LIMIT 1"):
+                yield Problem(
+                    "key_storage",
+                    str(table.name),
+                    key.column,
+                    f"{table.name}.{key.column} holds UUIDs that are not stored as 32 lower-case hexadecimal digits, "
+                    f"so that they cannot be found. See them with: {odd};",
+                )
+
+    def spellings(self) -> Iterator[Problem]:
+        """Report references that hold keys as they are not looked for; nothing can be asked of unsuitable types."""
+        if not any(self.mapped_types()):
+            yield from KeyStorage(self.survey.using, self.survey.tables, self.survey.found).problems()
+
+    def _any(self, sql: str) -> bool:
+        with connections[self.survey.using].cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchone() is not None
