@@ -1,0 +1,119 @@
+"""What models and settings name, as the database spells it."""
+
+from functools import cached_property
+
+from cleanup import backends, conf
+from cleanup.backends.catalogue import PlacedColumn, TableName
+from cleanup.exceptions import DatabaseUnusable
+from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.references import histories, installed_models, problems
+from cleanup.references.configured_columns import NamedColumn, NamedColumns
+from cleanup.references.host_words import HostWords
+
+_ADOPT = "Create or adopt the tables with: manage.py migrate cleanup --fake-initial"
+
+
+class ResolvedNames:
+    """The tables and columns of one database that models and settings name, read once."""
+
+    def __init__(self, *, using: str) -> None:
+        self.using = using
+        self.tables: FolderTables = folder_tables()
+        self.catalogue = backends.database(using=using).catalogue
+        self.relations = list(installed_models.relations())
+        self.generic_relations = list(installed_models.generic_relations())
+        self.named = NamedColumns.read()
+        self.by_spelling = self.catalogue.resolve_all(self._spelled_names())
+        self.unmatched = self._expand_patterns()
+        self.applications = self._mapped_table(self.tables.application_table)
+        self.folders = self._mapped_table(self.tables.folder_table)
+        self.files = self._mapped_table(self.tables.file_table)
+        self.columns = self.catalogue.column_names(set(self.by_spelling.values()))
+        self.key = self._mapped_column(self.folders, self.tables.folder_key.column)
+        self.parent = self._mapped_column(self.folders, self.tables.folder_parent)
+        self.application = self._mapped_column(self.folders, self.tables.folder_application)
+        self.file_folder = self._mapped_column(self.files, self.tables.file_folder)
+
+    def _spelled_names(self) -> set[str]:
+        names = {self.tables.application_table, self.tables.folder_table, self.tables.file_table}
+        names |= {name for relation in self.relations for name in (relation.table, relation.target)}
+        names |= {relation.table for relation in self.generic_relations}
+        names |= installed_models.automatic_many_to_many()
+        content_types = installed_models.content_type_table()
+        return names | self.named.tables | ({content_types} if content_types else set())
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The names of the product's own tables, which may stand in several schemas."""
+        return installed_models.own_table_names(self.tables)
+
+    @cached_property
+    def words(self) -> HostWords:
+        """What the host calls its folders."""
+        return HostWords.read(self.tables, [conf.file_fields()["folder"], self.file_folder])
+
+    @cached_property
+    def candidates(self) -> list[PlacedColumn]:
+        """Columns whose names may be after folders, or by which a history is known."""
+        found = self.catalogue.all_columns(containing={*self.words.hints, *histories.MARKS})
+        return [placed for placed in found if placed.table.name not in self.own]
+
+    @cached_property
+    def histories(self) -> histories.Histories:
+        """The history tables."""
+        return histories.Histories.among(self.candidates)
+
+    def _expand_patterns(self) -> list[NamedColumn]:
+        """Replace patterns by the columns that they cover; return those that cover none."""
+        patterns = self.named.patterns
+        if not patterns:
+            return []
+        placed = ((column.table, column.column.name) for column in self.catalogue.all_columns())
+        self.named = self.named.expanded((table, column) for table, column in placed if table.name not in self.own)
+        self.by_spelling |= self.catalogue.resolve_all(self.named.tables)
+        entries = (*self.named.extra_references, *self.named.ignored_columns)
+        covering = {(entry.setting, entry.spelling) for entry in entries}
+        return [pattern for pattern in patterns if (pattern.setting, pattern.spelling) not in covering]
+
+    def _mapped_table(self, name: str) -> TableName:
+        try:
+            return self.by_spelling[name]
+        except KeyError:
+            raise DatabaseUnusable(problem=f"there is no table {name}.", remedy=_ADOPT) from None
+
+    def _mapped_column(self, table: TableName, name: str) -> str:
+        column = self.column(table, name)
+        if column is None:
+            described = self.catalogue.describe([table])[table]
+            if described.kind not in problems.ORDINARY:
+                raise DatabaseUnusable(
+                    problem=f"table {table} is a {problems.described_kind(described)}.",
+                    remedy="Name a model of the table behind it in CLEANUP_APPLICATION_MODEL, CLEANUP_FOLDER_MODEL or "
+                    "CLEANUP_FILE_MODEL.",
+                )
+            raise DatabaseUnusable(
+                problem=f"table {table} has no column {name}.",
+                remedy=f"Name the right one in the settings CLEANUP_*_MODEL and CLEANUP_*_FIELDS. {_ADOPT}",
+            )
+        return column
+
+    def column(self, table: TableName, name: str) -> str | None:
+        """Return the database's spelling of a column, or None where there is none."""
+        return self.columns.get(table, {}).get(self.catalogue.column_spelling(name))
+
+    def require_columns(self) -> None:
+        """Raise DatabaseUnusable where a further mapped column is missing."""
+        for table, name in (
+            (self.applications, self.tables.application_key.column),
+            (self.folders, self.tables.folder_name),
+            (self.folders, self.tables.folder_created),
+            (self.files, self.tables.file_key.column),
+            (self.files, self.tables.file_application),
+            (self.files, self.tables.file_name),
+        ):
+            self._mapped_column(table, name)
+
+    @cached_property
+    def content_types(self) -> tuple[int, ...]:
+        """The content types of the folder model."""
+        return installed_models.content_types(self.tables.folder, using=self.using)
