@@ -23,7 +23,7 @@ from cleanup.models import Result
 from cleanup.references import ReferenceMap
 from cleanup.services.merging.collision_policies import add_policies, with_those_in_force
 from cleanup.services.merging.forecast import Forecaster
-from cleanup.services.results import JSON, Estimate, FolderCleanupResult, LargestApplication
+from cleanup.services.results import Estimate, FolderCleanupResult, LargestApplication
 
 #: Affected applications that are planned; where there are no more than these, the estimate is exact.
 SAMPLE = 1000
@@ -93,6 +93,7 @@ def estimate(*, using: str, references: ReferenceMap, sample: int = SAMPLE) -> E
     factor = affected.applications / len(affected.sample) if affected.sample else 1.0
     folders, rows = round(tally.folders * factor), round(tally.rows.total() * factor)
     database = backends.database(using=using)
+    largest, too_large = _large_applications(using=using)
     return Estimate(
         basis="exact" if len(affected.sample) == affected.applications else "sample",
         sampled_applications=len(affected.sample),
@@ -109,7 +110,8 @@ def estimate(*, using: str, references: ReferenceMap, sample: int = SAMPLE) -> E
         journal_bytes=rows * _JOURNAL_BYTES_PER_ROW + folders * _JOURNAL_BYTES_PER_FOLDER,
         wal_bytes=(rows + folders) * _WAL_BYTES_PER_ROW if database.write_ahead_log else None,
         seconds=round((rows + folders) * database.seconds_per_row, 1),
-        **_large_applications(using=using),
+        largest_application=largest,
+        too_large_applications=too_large,
     )
 
 
@@ -122,7 +124,7 @@ def _plan(keys: Sequence[str], *, using: str, references: ReferenceMap) -> _Tall
     return tally
 
 
-def _large_applications(*, using: str) -> JSON:
+def _large_applications(*, using: str) -> tuple[LargestApplication | None, int]:
     """Return the largest application of all, and how many affected ones a run would set aside for their size."""
     limit = conf.large_application()
     tables = folder_tables()
@@ -145,4 +147,4 @@ def _large_applications(*, using: str) -> JSON:
         if largest is not None
         else None
     )
-    return {"largest_application": largest_application, "too_large_applications": len(affected)}
+    return largest_application, len(affected)

@@ -1,11 +1,16 @@
 from dataclasses import FrozenInstanceError, fields
+from datetime import UTC, datetime
 
 import pytest
 
 from cleanup.api.model_serializers import PointResource
-from cleanup.exceptions import InvalidKey, UnknownObject
+from cleanup.api.output_serializers import serializer_of
+from cleanup.exceptions import AlreadyRolledBack, InvalidKey, PreflightFailed, UnknownObject
+from cleanup.management.errors import failure_of
 from cleanup.models import RollbackPoint
+from cleanup.references import Problem
 from cleanup.services import DatabaseCleanupService, RollbackData
+from cleanup.services.results import CheckReport, Enqueued, VerificationReport
 from tests.support.trees import tree
 
 
@@ -41,3 +46,41 @@ class TestRollbackData:
     def test_is_of_no_other_id(self, database, key, error):
         with pytest.raises(error):
             DatabaseCleanupService(using=database).rollback_point(key)
+
+
+class TestJsonForm:
+    def test_leaves_out_an_optional_field_that_is_unknown(self):
+        assert Enqueued(check_id=7).as_json() == {"status": "pending", "check_id": 7}
+
+    def test_of_a_failure_has_problems_field_by_field(self):
+        failure = failure_of(PreflightFailed(problems=[Problem("privilege", "cases", "", "Grant it.")]))
+        assert failure.as_json()["error"]["problems"] == [
+            {"code": "privilege", "table": "cases", "column": "", "message": "Grant it."}
+        ]
+
+    def test_of_a_failure_has_times_in_iso_form(self):
+        failure = failure_of(AlreadyRolledBack(rollback_id="7", at=datetime(2026, 11, 29, 12, tzinfo=UTC)))
+        assert failure.as_json()["error"]["at"] == "2026-11-29T12:00:00+00:00"
+
+    def test_of_a_stored_verification_can_be_read_again(self, database):
+        tree(database, "Loan, Loan")
+        report = DatabaseCleanupService(using=database).verify_cleanup_integrity()
+        verified_at = datetime.fromisoformat(report.pop("verified_at"))
+        again = VerificationReport.stored(report, verified_at=verified_at)
+        assert again.as_json() == report | {"verified_at": verified_at.isoformat()}
+
+
+class TestSerializer:
+    def test_has_the_fields_of_the_document(self):
+        assert list(serializer_of(CheckReport)().fields) == [field.name for field in fields(CheckReport)]
+
+    def test_takes_its_help_from_the_text_below_a_field(self):
+        assert serializer_of(VerificationReport)().fields["counts"].help_text == "Findings by code."
+
+    def test_requires_what_is_always_sent(self):
+        optional = [name for name, field in serializer_of(CheckReport)().fields.items() if not field.required]
+        assert optional == ["late_arrivals"]
+
+    def test_allows_null_where_the_document_does(self):
+        found = serializer_of(VerificationReport)().fields
+        assert (found["verification_id"].allow_null, found["orphaned_files"].allow_null) == (True, False)
