@@ -7,7 +7,8 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
-from typing import Any, Literal, cast
+from enum import StrEnum
+from typing import Any, TypeVar, cast
 
 from django.apps import apps
 from django.conf import settings
@@ -15,7 +16,17 @@ from django.db import router
 from django.utils.module_loading import import_string
 
 from cleanup.exceptions import MisconfiguredSetting, UnknownModel, UnusableHook
+from cleanup.policies import (
+    CollisionPolicy,
+    DifferencePolicy,
+    DifferentRootsPolicy,
+    HistoryPolicy,
+    TriggerPolicy,
+    Way,
+)
 from cleanup.text_safety import fault_of_name
+
+E = TypeVar("E", bound=StrEnum)
 
 _MISSING = object()
 
@@ -26,11 +37,12 @@ def _get(name: str, default: Any) -> Any:
     return getattr(settings, name, default)
 
 
-def _choice(name: str, default: str, choices: tuple[str, ...]) -> Any:
-    value = _get(name, default)
-    if value not in choices:
+def _choice(name: str, default: E) -> E:
+    """Return the choice, of those of the default's enumeration."""
+    value, choices = _get(name, default), type(default)
+    if value not in [choice.value for choice in choices]:
         raise MisconfiguredSetting(setting=name, problem=f"{value!r} is not one of {', '.join(choices)}.")
-    return value
+    return choices(value)
 
 
 def _flag(name: str, *, default: bool) -> bool:
@@ -151,19 +163,19 @@ def folder_live_is_set() -> bool:
 # The merge.
 
 
-def different_roots() -> Literal["merge", "nest", "refuse"]:
+def different_roots() -> DifferentRootsPolicy:
     """What becomes of an application's root folders of different names."""
-    return _choice("CLEANUP_DIFFERENT_ROOTS", "merge", ("merge", "nest", "refuse"))  # type: ignore[no-any-return]  # one of the choices
+    return _choice("CLEANUP_DIFFERENT_ROOTS", DifferentRootsPolicy.MERGE)
 
 
-def differing_columns() -> Literal["report", "refuse"]:
+def differing_columns() -> DifferencePolicy:
     """Whether a removed folder may differ from its survivor in columns that are not mapped."""
-    return _choice("CLEANUP_DIFFERING_COLUMNS", "report", ("report", "refuse"))  # type: ignore[no-any-return]  # one of the choices
+    return _choice("CLEANUP_DIFFERING_COLUMNS", DifferencePolicy.REPORT)
 
 
-def triggers() -> Literal["refuse", "fire", "bypass"]:
+def triggers() -> TriggerPolicy:
     """What becomes of the host's triggers on tables that a run writes."""
-    return _choice("CLEANUP_TRIGGERS", "refuse", ("refuse", "fire", "bypass"))  # type: ignore[no-any-return]  # one of the choices
+    return _choice("CLEANUP_TRIGGERS", TriggerPolicy.REFUSE)
 
 
 def collisions() -> Mapping[str, str | Mapping[str, str]]:
@@ -187,8 +199,8 @@ def collisions() -> Mapping[str, str | Mapping[str, str]]:
 def _is_collision_policy(policy: Any) -> bool:
     if isinstance(policy, Mapping):
         named = all(isinstance(column, str) and column for column in policy.values())
-        return bool(policy) and set(policy) <= {"rename", "renumber"} and named
-    return isinstance(policy, str) and policy in {"refuse", "keep_survivor"}
+        return bool(policy) and set(policy) <= set(Way) and named
+    return isinstance(policy, str) and policy in set(CollisionPolicy)
 
 
 def extra_references() -> Mapping[str, Mapping[str, tuple[str | int | None, ...]]]:
@@ -238,17 +250,16 @@ def ignored_columns() -> tuple[str, ...]:
     return _names("CLEANUP_IGNORED_COLUMNS")
 
 
-def history_tables() -> Mapping[str, Literal["leave", "move", "refuse"]]:
+def history_tables() -> Mapping[str, HistoryPolicy]:
     """What becomes of tables of versions or logs, by ``table``, ``schema.table`` or pattern; by default ``leave``."""
     value = _get("CLEANUP_HISTORY_TABLES", {})
-    policies = ("leave", "move", "refuse")
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise MisconfiguredSetting(setting="CLEANUP_HISTORY_TABLES", problem="it must map names of tables to policies.")
-    if not all(policy in policies for policy in value.values()):
+    if not all(policy in list(HistoryPolicy) for policy in value.values()):
         raise MisconfiguredSetting(
             setting="CLEANUP_HISTORY_TABLES", problem='it must map names of tables to "leave", "move" or "refuse".'
         )
-    return cast("Mapping[str, Literal['leave', 'move', 'refuse']]", value)
+    return {name: HistoryPolicy(policy) for name, policy in value.items()}
 
 
 def tree_hook() -> Callable[..., None] | None:

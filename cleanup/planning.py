@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
-DifferentRoots = Literal["merge", "nest", "refuse"]
+from cleanup.policies import DifferentRootsPolicy
 
 # The key only breaks ties. The database produces none, but even then the order of the input must not matter.
 _by_age = attrgetter("age", "key")
@@ -110,7 +110,9 @@ class Plan:
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode("ascii")).hexdigest()
 
 
-def plan_merge(rows: Iterable[FolderRow], *, different_roots: DifferentRoots = "merge") -> Plan:
+def plan_merge(
+    rows: Iterable[FolderRow], *, different_roots: DifferentRootsPolicy = DifferentRootsPolicy.MERGE
+) -> Plan:
     """Plan the merge of the folders of one application; `rows` are all of them, in any order.
 
     Live roots of different names are merged all the same (`merge`), moved under the oldest root with their names kept
@@ -118,15 +120,15 @@ def plan_merge(rows: Iterable[FolderRow], *, different_roots: DifferentRoots = "
 
     Raises ValueError for a key that appears twice and for an unknown `different_roots`.
     """
-    if different_roots not in get_args(DifferentRoots):
-        raise ValueError(f"different_roots is one of {', '.join(get_args(DifferentRoots))}, not {different_roots!r}")
+    if different_roots not in list(DifferentRootsPolicy):
+        raise ValueError(f"different_roots is one of {', '.join(DifferentRootsPolicy)}, not {different_roots!r}")
     folders = sorted(rows, key=_by_age)
     if len({folder.key for folder in folders}) != len(folders):
         raise ValueError("a folder key appears twice")
     walk = _Walk(folders)
-    walk.merge_roots(nest=different_roots == "nest")
+    walk.merge_roots(nest=different_roots == DifferentRootsPolicy.NEST)
     walk.descend()
-    if walk.roots_differ and different_roots == "refuse":
+    if walk.roots_differ and different_roots == DifferentRootsPolicy.REFUSE:
         return Plan((), (), walk.left_alone(), different_roots=True, refused=True)
     return Plan(
         tuple(walk.groups),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from cleanup import conf
 from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName
+from cleanup.policies import TriggerPolicy
 from cleanup.references import generated, mapped_types, problems
 from cleanup.references.direct_sites import DirectSites, Found
 from cleanup.references.graph import ReferenceSite
@@ -118,7 +119,7 @@ class DescribedSites:
 
     def is_proven(self, site: ReferenceSite, found: Found, table: Table) -> bool:
         """Return whether the database refuses to delete a folder that these columns name, in whatever row."""
-        if conf.triggers() == "bypass" or site.condition is not None:
+        if conf.triggers() == TriggerPolicy.BYPASS or site.condition is not None:
             return False
         # A foreign key that acts on the rows may take them away before another one can refuse.
         acting = (

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from cleanup.backends.catalogue import ForeignKey, PlacedColumn, TableName
 from cleanup.backends.conditions import Condition
+from cleanup.policies import HistoryPolicy
 from cleanup.references import graph, histories, installed_models, problems
 from cleanup.references.description import Problem, Untold
 from cleanup.references.graph import ReferenceSite
@@ -120,7 +121,10 @@ class DirectSites:
     def _histories(self, keys: Iterable[ForeignKey]) -> list[Untold]:
         """Do with history tables what is to become of them; return what names folders and is no reference."""
         untold = list(self._of_content_types(keys))
-        leaving, refusing = self.names.histories.with_policy("leave"), self.names.histories.with_policy("refuse")
+        leaving, refusing = (
+            self.names.histories.with_policy(HistoryPolicy.LEAVE),
+            self.names.histories.with_policy(HistoryPolicy.REFUSE),
+        )
         for site, found in list(self.direct.items()):
             if site.table in leaving | refusing and found.source != "catalogue":
                 kind = self.names.histories.kinds[site.table]
@@ -128,9 +132,11 @@ class DirectSites:
                 del self.direct[site]
         self.problems += [histories.refused(one) for one in untold if one.table in refusing]
         for one in untold:
-            if self.names.histories.policies.get(one.table) == "move":
+            if self.names.histories.policies.get(one.table) == HistoryPolicy.MOVE:
                 self.add(ReferenceSite(one.table, (one.column,), (self.names.key,), one.condition), "generic")
-        return [one for one in untold if one.table not in refusing | self.names.histories.with_policy("move")]
+        return [
+            one for one in untold if one.table not in refusing | self.names.histories.with_policy(HistoryPolicy.MOVE)
+        ]
 
     def _of_content_types(self, keys: Iterable[ForeignKey]) -> Iterator[Untold]:
         """Yield the columns beside a content type that no generic foreign key covers."""

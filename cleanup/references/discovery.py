@@ -11,6 +11,7 @@ from cleanup import backends, conf
 from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName
 from cleanup.backends.pinning import pinning
 from cleanup.backends.references import Reference
+from cleanup.policies import HistoryPolicy
 from cleanup.references import graph, installed_models, problems
 from cleanup.references.described_sites import DescribedSites
 from cleanup.references.description import ReferenceMap, Untold
@@ -60,7 +61,7 @@ class _Discovery:
             described.update(self.names.catalogue.describe(missing))
         ordered, unorderable = graph.steps(derived)
         found = self._map(keys, described, derived, ordered)
-        leaving = self.names.histories.with_policy("leave")
+        leaving = self.names.histories.with_policy(HistoryPolicy.LEAVE)
         survey = self._survey(found, described, keys)
         return replace(
             found,
@@ -100,7 +101,7 @@ class _Discovery:
 
     def _survey(self, found: ReferenceMap, described: Mapping[TableName, Table], keys: Sequence[ForeignKey]) -> Survey:
         names = self.names
-        leaving = names.histories.with_policy("leave")
+        leaving = names.histories.with_policy(HistoryPolicy.LEAVE)
         return Survey(
             using=names.using,
             tables=names.tables,

@@ -8,14 +8,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
 
 from cleanup import conf
 from cleanup.backends.catalogue import PlacedColumn, TableName
+from cleanup.policies import HistoryPolicy
 from cleanup.references.configured_columns import entry_of, pasted
 from cleanup.references.description import Problem, Untold
-
-Policy = Literal["leave", "move", "refuse"]
 
 #: Columns by which such a table is known, whatever its name.
 _SHAPES: Mapping[str, frozenset[str]] = {
@@ -40,7 +38,7 @@ class Histories:
     """The history tables of one database, with what they are and what becomes of them."""
 
     kinds: Mapping[TableName, str]
-    policies: Mapping[TableName, Policy]
+    policies: Mapping[TableName, HistoryPolicy]
 
     @classmethod
     def among(cls, columns: Iterable[PlacedColumn]) -> "Histories":
@@ -55,10 +53,10 @@ class Histories:
             policy = next((policy for name, policy in setting.items() if _names(name, table)), None)
             if kind or policy:
                 kinds[table] = kind or "CLEANUP_HISTORY_TABLES"
-                policies[table] = policy or "leave"
+                policies[table] = policy or HistoryPolicy.LEAVE
         return cls(kinds, policies)
 
-    def with_policy(self, policy: Policy) -> set[TableName]:
+    def with_policy(self, policy: HistoryPolicy) -> set[TableName]:
         """Return the tables of which that becomes."""
         return {table for table, own in self.policies.items() if own == policy}
 

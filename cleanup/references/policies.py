@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from cleanup.backends.catalogue import Column, Table
+from cleanup.policies import CollisionPolicy, Way
 from cleanup.references.key_types import kind_of
-
-Way = Literal["rename", "renumber"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +21,8 @@ class Policy:
     def of(cls, value: Any, table: Table) -> "Policy":
         """Return the policy of a setting's value, with the columns as the table spells them."""
         if not isinstance(value, Mapping):
-            return cls(keep_survivor=value == "keep_survivor")
-        changes = [(way, found.name) for way, name in value.items() if (found := column_of(table, name))]
+            return cls(keep_survivor=value == CollisionPolicy.KEEP_SURVIVOR)
+        changes = [(Way(way), found.name) for way, name in value.items() if (found := column_of(table, name))]
         return cls(changes=tuple(changes))
 
 
@@ -37,7 +36,7 @@ def column_of(table: Table, name: str) -> Column | None:
 def can_take(way: Way, column: Column) -> bool:
     """Return whether a column can take another name, or number."""
     kind = kind_of(column)
-    return not column.generated and (kind == "integer" if way == "renumber" else kind in {"text", "other"})
+    return not column.generated and (kind == "integer" if way == Way.RENUMBER else kind in {"text", "other"})
 
 
 def faults(value: Mapping[str, str], table: Table, moving: set[str]) -> Iterator[tuple[str, str]]:
@@ -48,6 +47,6 @@ def faults(value: Mapping[str, str], table: Table, moving: set[str]) -> Iterator
             yield name, "the table has no such column."
         elif column.name in moving:
             yield name, "that column is needed to tell where the row belongs."
-        elif not can_take("renumber" if way == "renumber" else "rename", column):
-            kind = "integers" if way == "renumber" else "texts"
+        elif not can_take(Way(way), column):
+            kind = "integers" if way == Way.RENUMBER else "texts"
             yield name, f"its type {column.type} does not hold {kind} that can be written."

@@ -6,6 +6,7 @@ from cleanup import conf
 from cleanup.backends.catalogue import (
     TableName,
 )
+from cleanup.policies import CollisionPolicy
 from cleanup.references.configured_columns import NamedColumn
 from cleanup.references.description import Problem
 from cleanup.references.key_types import can_hold
@@ -120,4 +121,4 @@ class SettingChecks:
         return self._misconfigured(entry.table, entry.column, message)
 
     def _keeps_survivor(self, name: str) -> bool:
-        return conf.collisions()[name] == "keep_survivor"
+        return conf.collisions()[name] == CollisionPolicy.KEEP_SURVIVOR

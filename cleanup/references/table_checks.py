@@ -10,6 +10,7 @@ from cleanup.backends.catalogue import (
     quoted,
 )
 from cleanup.backends.references import Reference
+from cleanup.policies import TriggerPolicy
 from cleanup.references.description import Problem
 from cleanup.references.survey import Survey
 
@@ -78,10 +79,14 @@ class TableChecks:
     def trigger(self) -> Iterator[Problem]:
         """Report triggers that would fire, as far as the policy does not allow them, or cannot keep them from it."""
         policy = conf.triggers()
-        if policy == "fire":
+        if policy == TriggerPolicy.FIRE:
             return
-        bypassing = policy == "bypass" and self.survey.catalogue.may_bypass_triggers()
-        if policy == "bypass" and not bypassing and backends.database(using=self.survey.using).bypasses_triggers:
+        bypassing = policy == TriggerPolicy.BYPASS and self.survey.catalogue.may_bypass_triggers()
+        if (
+            policy == TriggerPolicy.BYPASS
+            and not bypassing
+            and backends.database(using=self.survey.using).bypasses_triggers
+        ):
             yield Problem(
                 "privilege",
                 str(self.survey.found.folders.name),

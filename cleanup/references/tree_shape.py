@@ -196,5 +196,6 @@ class TreeShape:
             self._name,
             self.tables.folder_name,
             f"{number:,} {'application has' if number == 1 else 'applications have'} root folders of different names "
-            f"({examples}). CLEANUP_DIFFERENT_ROOTS decides what becomes of them; it is {conf.different_roots()!r}.",
+            f"({examples}). CLEANUP_DIFFERENT_ROOTS decides what becomes of them; it is "
+            f"{conf.different_roots().value!r}.",
         )

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from cleanup.planning import DifferentRoots, FolderRow, Plan
+from cleanup.planning import FolderRow, Plan
+from cleanup.policies import DifferentRootsPolicy
 
 PLAIN_NAMES = ("Borrower", "Guarantor", "Collateral", "Business")
 ODD_NAMES = (
@@ -50,7 +51,7 @@ class _Tree:
     children: "list[_Tree]"
 
 
-def merge_by_model(rows: Sequence[FolderRow], *, different_roots: DifferentRoots = "merge") -> Merged:
+def merge_by_model(rows: Sequence[FolderRow], *, different_roots: DifferentRootsPolicy = "merge") -> Merged:
     """Merge the folders of one application by the recursive model."""
     merged = Merged()
     trees = [_tree(row, rows) for row in rows if row.parent is None]

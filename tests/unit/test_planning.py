@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanup.planning import DifferentRoots, FolderRow, Group, Move, Plan, detached, plan_merge
+from cleanup.planning import FolderRow, Group, Move, Plan, detached, plan_merge
+from cleanup.policies import DifferentRootsPolicy
 from tests.support.forests import apply_plan, forests, merge_by_model, random_forest
 
 # A busy machine is no failure of a law.
@@ -32,7 +33,7 @@ def reachable(rows: list[FolderRow]) -> list[FolderRow]:
 class TestEveryPlan:
     @unhurried
     @given(forests(), POLICIES)
-    def test_gives_the_tree_of_the_recursive_model(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+    def test_gives_the_tree_of_the_recursive_model(self, rows: list[FolderRow], policy: DifferentRootsPolicy) -> None:
         plan = plan_merge(rows, different_roots=policy)
 
         expected = merge_by_model(rows, different_roots=policy)
@@ -52,7 +53,9 @@ class TestEveryPlan:
 
     @unhurried
     @given(forests(), st.sampled_from(["merge", "nest"]))
-    def test_leaves_one_live_root_and_no_twin_siblings(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+    def test_leaves_one_live_root_and_no_twin_siblings(
+        self, rows: list[FolderRow], policy: DifferentRootsPolicy
+    ) -> None:
         after = apply_plan(rows, plan_merge(rows, different_roots=policy))
 
         live = [row for row in reachable(after) if row.live]
@@ -61,7 +64,7 @@ class TestEveryPlan:
 
     @unhurried
     @given(forests(), POLICIES)
-    def test_is_empty_once_carried_out(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+    def test_is_empty_once_carried_out(self, rows: list[FolderRow], policy: DifferentRootsPolicy) -> None:
         after = apply_plan(rows, plan_merge(rows, different_roots=policy))
 
         assert plan_merge(after, different_roots=policy).empty
@@ -69,7 +72,7 @@ class TestEveryPlan:
     @unhurried
     @given(forests(), POLICIES, st.randoms(use_true_random=False))
     def test_does_not_depend_on_the_order_of_the_input(
-        self, rows: list[FolderRow], policy: DifferentRoots, rng: random.Random
+        self, rows: list[FolderRow], policy: DifferentRootsPolicy, rng: random.Random
     ) -> None:
         shuffled = rng.sample(rows, len(rows))
 
@@ -87,7 +90,7 @@ class TestEveryPlan:
     @unhurried
     @given(forests(), POLICIES)
     def test_maps_removed_folders_to_live_folders_that_stay(
-        self, rows: list[FolderRow], policy: DifferentRoots
+        self, rows: list[FolderRow], policy: DifferentRootsPolicy
     ) -> None:
         plan = plan_merge(rows, different_roots=policy)
 
@@ -97,7 +100,7 @@ class TestEveryPlan:
     @unhurried
     @given(forests(), POLICIES)
     def test_never_removes_what_is_not_live_or_is_left_alone(
-        self, rows: list[FolderRow], policy: DifferentRoots
+        self, rows: list[FolderRow], policy: DifferentRootsPolicy
     ) -> None:
         plan = plan_merge(rows, different_roots=policy)
 
@@ -106,7 +109,9 @@ class TestEveryPlan:
 
     @unhurried
     @given(forests(), POLICIES)
-    def test_moves_a_folder_once_and_from_where_it_is(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+    def test_moves_a_folder_once_and_from_where_it_is(
+        self, rows: list[FolderRow], policy: DifferentRootsPolicy
+    ) -> None:
         plan = plan_merge(rows, different_roots=policy)
 
         parents = {row.key: row.parent for row in rows}
@@ -115,7 +120,7 @@ class TestEveryPlan:
 
     @unhurried
     @given(forests(), POLICIES)
-    def test_puts_a_folder_into_one_group_at_most(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+    def test_puts_a_folder_into_one_group_at_most(self, rows: list[FolderRow], policy: DifferentRootsPolicy) -> None:
         plan = plan_merge(rows, different_roots=policy)
 
         members = [key for group in plan.groups for key in (group.survivor, *group.removed)]
@@ -124,7 +129,7 @@ class TestEveryPlan:
     @unhurried
     @given(forests(), st.sampled_from(["merge", "nest"]))
     def test_names_groups_by_their_final_parent_and_parents_first(
-        self, rows: list[FolderRow], policy: DifferentRoots
+        self, rows: list[FolderRow], policy: DifferentRootsPolicy
     ) -> None:
         plan = plan_merge(rows, different_roots=policy)
 
@@ -137,7 +142,7 @@ class TestEveryPlan:
 
     @unhurried
     @given(forests(), POLICIES)
-    def test_counts_what_it_removes(self, rows: list[FolderRow], policy: DifferentRoots) -> None:
+    def test_counts_what_it_removes(self, rows: list[FolderRow], policy: DifferentRootsPolicy) -> None:
         plan = plan_merge(rows, different_roots=policy)
 
         assert plan.folders_removed == len(rows) - len(apply_plan(rows, plan))

@@ -23,6 +23,7 @@ from cleanup.backends.postgresql import digest
 from cleanup.backends.postgresql.cells import Cells, array, numbers, relation_of
 from cleanup.backends.postgresql.settings import beginning, pinning, settings
 from cleanup.backends.query import block, quote
+from cleanup.policies import TriggerPolicy
 
 #: The shortest time to wait for a lock; see Note [Who yields].
 SHORTEST_LOCK_TIMEOUT_MS = 50
@@ -146,7 +147,7 @@ class Session(session.Session):
         }
         if session_name:
             values["application_name"] = session_name[:63]
-        if conf.triggers() == "bypass":
+        if conf.triggers() == TriggerPolicy.BYPASS:
             values["session_replication_role"] = "replica"
         return values
 

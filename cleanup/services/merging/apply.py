@@ -22,6 +22,7 @@ from cleanup.exceptions import ProofFailed
 from cleanup.models import RollbackPoint, Run, SnapshotSchema
 from cleanup.models.operations import NAME_LENGTH
 from cleanup.planning import Plan, plan_merge
+from cleanup.policies import TriggerPolicy
 from cleanup.services.concurrency.pipeline import PipelineSlot
 from cleanup.services.merging.decisions import MergeDecision
 from cleanup.services.merging.outcome import result_of
@@ -251,7 +252,7 @@ class Merger:
         Where somebody or something has changed more, plan again: nothing may be left to do, or newly out of reach of a
         root.
         """
-        others_write = conf.triggers() == "fire" and self.references.has_triggers
+        others_write = conf.triggers() == TriggerPolicy.FIRE and self.references.has_triggers
         if not others_write and conf.tree_hook() is None:
             changed = self._differing(merged)
             merged = {key: decision for key, decision in merged.items() if key in changed}

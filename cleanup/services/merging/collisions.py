@@ -15,9 +15,9 @@ from cleanup.backends.catalogue import Check, TableName, UniqueKey, mentions
 from cleanup.backends.changes import Cell, Keys, Pairs, Replaced, Target
 from cleanup.backends.collisions import Change, Judged, Met
 from cleanup.folder_tables import FolderTables
+from cleanup.policies import CollisionPolicy, Way
 from cleanup.references import Policy, ReferenceMap
 from cleanup.references.key_types import kind_of
-from cleanup.references.policies import Way
 from cleanup.services.merging.free_values import FreeValues, Renumbered
 
 #: In place of a rule's name, where rows cannot give way because others reference them.
@@ -237,7 +237,7 @@ class Collisions:
         ways = self._ways_out(colliding.table, colliding.rule)
         if colliding.numbered:
             return {}
-        return ways if ways or colliding.table in self._kept else "keep_survivor"
+        return ways if ways or colliding.table in self._kept else CollisionPolicy.KEEP_SURVIVOR.value
 
     def _ways_out(self, table: TableName, rule: UniqueKey | Check) -> dict[str, str]:
         """Return the columns of a rule that could take another name or number."""
@@ -256,11 +256,15 @@ class Collisions:
             if column.name in fixed or column.generated or not described.dependent([column.name]) & set(rule.columns):
                 continue
             if kind_of(column) == "integer" and not column.identity:
-                ways.setdefault("renumber", column.name)
+                ways.setdefault(Way.RENUMBER.value, column.name)
             elif column.name == names.get(table):
-                ways["rename"] = column.name
+                ways[Way.RENAME.value] = column.name
         # One is enough, and a number is less to look at than a name.
-        return dict(list(ways.items())[:1]) if "renumber" not in ways else {"renumber": ways["renumber"]}
+        return (
+            dict(list(ways.items())[:1])
+            if Way.RENUMBER.value not in ways
+            else {Way.RENUMBER.value: ways[Way.RENUMBER.value]}
+        )
 
 
 class Places:

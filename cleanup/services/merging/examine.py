@@ -18,6 +18,7 @@ from cleanup.exceptions import DifferentRoots, DifferingColumns, TooLarge, Unkey
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
 from cleanup.planning import plan_merge
+from cleanup.policies import DifferencePolicy
 from cleanup.references.key_types import kind_of
 from cleanup.services.merging.collision_messages import CollisionMessages
 from cleanup.services.merging.collision_policies import reported
@@ -71,7 +72,7 @@ class Examiner:
         if lock:
             open_keys = [decision.application for decision in decisions if not decision.status]
             self._set_aside_missing(decisions, self.backend.reading.lock_applications(self.tables, open_keys))
-        compare = compare or conf.differing_columns() == "refuse"
+        compare = compare or conf.differing_columns() == DifferencePolicy.REFUSE
         self._plan(decisions, lock=lock, compare=compare)
         if holds or self._unkeyed or self.collisions.ruled:
             batch = self.targets.batch(decisions)
@@ -153,7 +154,7 @@ class Examiner:
             differing.update(self.differences(decision, removed))
         if differing:
             decision.details["differing_columns"] = dict(sorted(differing.items()))
-            if conf.differing_columns() == "refuse":
+            if conf.differing_columns() == DifferencePolicy.REFUSE:
                 decision.refuse(DifferingColumns(columns=", ".join(sorted(differing))))
 
     # In the rows that would change.

@@ -13,7 +13,7 @@ from cleanup.backends.cells import Cells
 from cleanup.backends.changes import Cell, Replaced
 from cleanup.backends.collisions import Judged, Met
 from cleanup.numbering import free_name, free_number, loose
-from cleanup.references.policies import Way
+from cleanup.policies import Way
 
 _LENGTH = re.compile(r"char[^(]*\((\d+)\)", re.IGNORECASE)
 
@@ -54,7 +54,7 @@ class FreeValues:
         taken = set().union(*families)
         new: str
         mark: str | int
-        if kind == "rename":
+        if kind == Way.RENAME:
             if cell is None:
                 return None
             length = _LENGTH.search(self.judged.table.column(column).type)
@@ -76,7 +76,7 @@ class FreeValues:
         if (column, family) not in self.taken:
             cells = [cells[self.columns[column]] for cells in self.told[family]]
             texts = [self.cells.cell_text(cell) for cell in cells if cell is not None]
-            marks = map(loose, texts) if kind == "rename" else map(_number, texts)
+            marks = map(loose, texts) if kind == Way.RENAME else map(_number, texts)
             self.taken[column, family] = set(marks)
         return self.taken[column, family]
 

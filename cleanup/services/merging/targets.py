@@ -12,6 +12,7 @@ from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import Cell, Counted, Pair, Pairs, Target
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.planning import FolderRow
+from cleanup.policies import TriggerPolicy
 from cleanup.references import Reference, ReferenceMap
 from cleanup.references.key_types import respelled
 from cleanup.services.merging.decisions import MergeDecision
@@ -114,7 +115,7 @@ class Targets:
 
     def fires(self, table: Table) -> bool:
         """Return whether triggers of the host fire where the table's rows change."""
-        return bool(table.triggers) and conf.triggers() == "fire"
+        return bool(table.triggers) and conf.triggers() == TriggerPolicy.FIRE
 
     def key_cells(self, keys: Sequence[str]) -> Sequence[str]:
         """Return folder keys as cells."""

@@ -20,6 +20,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard, putting
 from cleanup.guards.guard_ddl import guard_sql_of
 from cleanup.models import Control, Run
+from cleanup.policies import TriggerPolicy
 from cleanup.references import (
     Problem,
     ReferenceMap,
@@ -293,7 +294,7 @@ class _Preflight:
                         f"folder that is removed. The run's last step, and the hourly check, move such rows along.",
                     )
                 )
-        if conf.triggers() == "fire" and found.has_triggers:
+        if conf.triggers() == TriggerPolicy.FIRE and found.has_triggers:
             self.warnings.append(
                 _about_server(
                     "triggers_fire",

@@ -14,6 +14,7 @@ from cleanup import conf, journal
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.changes import Counted, RowConflict
 from cleanup.models import RollbackPoint, SnapshotRow
+from cleanup.policies import TriggerPolicy
 from cleanup.services.concurrency.pipeline import PipelineSlot
 from cleanup.services.rollback.copies import Copies, Copying
 from cleanup.services.rollback.later_merges import LaterChanges
@@ -60,7 +61,7 @@ class Groups:
         common: dict[str, Any] = {"using": tables.using, "backend": tables.backend, "tables": tables.mapped}
         self._later_changes = LaterChanges(**common)
         self._copies = Copies(**common, folders=self.references.folders)
-        self._triggers_fire = conf.triggers() == "fire" and self.references.has_triggers
+        self._triggers_fire = conf.triggers() == TriggerPolicy.FIRE and self.references.has_triggers
 
     # What the journal says.
 

@@ -49,7 +49,7 @@ class Round:
         for folders in self.applications.values():
             yield from folders
 
-    def foretell(self, different_roots: forests.DifferentRoots) -> None:
+    def foretell(self, different_roots: forests.DifferentRootsPolicy) -> None:
         """Have the model merge each application; where parents of others go, their references follow."""
         for application, folders in self.applications.items():
             before = {folder.key: folder.parent for folder in folders}
