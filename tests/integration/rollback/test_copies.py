@@ -355,7 +355,7 @@ class TestPointTakenByHand:
         assert_tree(database, made, 'top:Loan/{other:Else, gone:"Loan (restored)"/{twin:B(1), twin2:"B (restored)"}}')
         assert copies_of(result, made) == {"gone": (True, "top"), "twin2": (True, None)}
         assert [(c.code, c.key) for c in result.conflicts] == [("changed", made["other"])]
-        stored = RollbackPoint.objects.using(database).filter(id__in=[point, cleaned])
+        stored = RollbackPoint.objects.using(database).filter(uuid__in=[point, cleaned])
         assert set(stored.values_list("status", "exact")) == {("rolled_back", False)}
 
 
