@@ -43,7 +43,6 @@ _BESIDE_RELATIVES = _BESIDE_PATH | vocabulary(
 _WHOLE_NAMES = frozenset({("complete", "name"), ("full", "name"), ("fullname",), ("full", "slug"), ("full", "title")})
 _COMPUTED_BY_TREENODE = frozenset({"level", "depth", "index", "order"})
 _DEPTHS = frozenset({"level", "depth", "lvl", "lev", "tier", "generation"})
-_TREES = frozenset({"tree"})
 _VOCABULARY = _PATH | (_BESIDE_RELATIVES - {"m", "n", "lt", "no"}) | _RELATIVES | _DEPTHS
 
 _LEFT = re.compile(r"(?P<before>n|tree|node|ns|tn|nested|set|mptt)?_?(?P<side>lft|left|lhs)_?(?P<after>\w*)")

@@ -83,10 +83,8 @@ class Undo:
         restore = partial(
             self._restore, groups, applications=hanging, as_copies=as_copies, skip_conflicts=skip_conflicts, slot=slot
         )
-        if len(points) > 1 and not latest_first:  # refused, they are undone one by one
-            outcomes = restore()
-        else:
-            outcomes = self._restore_all_or_piecemeal(points[0], restore, as_copies=as_copies)
+        together = len(points) > 1 and not latest_first  # refused, they are undone one by one
+        outcomes = restore() if together else self._restore_all_or_piecemeal(points[0], restore, as_copies=as_copies)
         self._detached.refuse(hanging)
         self._misplaced.refuse(
             {point.id: point.application_key for point in points}, nested=self._groups.nested(groups)
