@@ -1,9 +1,9 @@
 """The pipeline of a worker that has no others beside it: two threads, with a batch each, change rows in turn.
 
 Note [Overlapping batches]. A single worker spends a third of its time waiting for the database. So it has two threads,
-with a connection each: while the database checks the constraints of what one has changed and commits it, the other
-works on the next batch. Rows are changed by one at a time; only the folders of a rollback come back before that: no one
-sees them before they are committed, and they lock nothing that others change (see
+with a connection each: while the database deletes the folders that one has emptied, checks constraints and commits, the
+other moves the rows of the next batch. Rows are moved by one at a time; only the folders of a rollback come back before
+that: no one sees them before they are committed, and they lock nothing that others change (see
 ``ReferenceMap.applications_are_independent``). A batch begins, and locks, when the one before will soon have changed
 its rows; the wait is part of its transaction's time, by which the size of batches is chosen, so that locks are held no
 longer than by one thread.
@@ -42,7 +42,7 @@ class PipelineSlot:
         """Let the other one read and plan: there is little left to change."""
 
     def end(self) -> None:
-        """Let the other one change rows: there is nothing left but to check."""
+        """Let the other one begin and change rows: there is nothing left but to delete folders and to check."""
 
 
 #: For those who share nothing.
