@@ -80,128 +80,14 @@ class Met(NamedTuple):
     cells: tuple[Cell, ...]
 
 
-class CollisionSql(Room, ABC):
-    """The statement for one database."""
-
-    def met(self, judged: Sequence[Judged]) -> Iterator[Met]:
-        """Yield the rows that would meet, of all tables in one statement."""
-        wanted = [(number, table) for number, table in enumerate(judged) if table.rules and table.changes]
-        rows = self.fetch_each(self._statement(table, number) for number, table in wanted)
-        selected = self.cells.selected
-        for number, rule, alike, family, place, rival, point, key, moves, body, cells in rows:
-            table = wanted[number][0]
-            yield Met(
-                table, rule, alike, family, place, rival, point, selected(key), moves, selected(body), selected(cells)
-            )
-
-    def _statement(self, judged: Judged, table: int) -> Query:
-        changes = range(len(judged.changes))
-        ctes = [
-            block(
-                """
-                change{number} AS MATERIALIZED (
-                  {rows}
-                )
-                """,
-                number=number,
-                rows=self._change(change, number=f"{table}_{number}"),
-            )
-            for number, change in enumerate(judged.changes)
-        ]
-        keys = self._listed("__k", judged.key)
-        ctes.append(
-            block(
-                """
-                spared AS MATERIALIZED (
-                  {spared}
-                ),
-                touched AS MATERIALIZED (
-                  {touched}
-                ),
-                stored AS (
-                  {stored}
-                )
-                """,
-                spared=self._spared(judged, number=table),
-                touched=" UNION ".join(f"SELECT {keys} FROM change{number}" for number in changes),
-                stored=self._stored(judged),
-            )
-        )
-        last = "stored"
-        for number, layer in enumerate(self._generated(judged.table)):
-            computed = ", ".join(f"({_bare(column.expression)}) AS {quote(column.name)}" for column in layer)
-            ctes.append(Query(f"computed{number} AS (SELECT __s.*, {computed} FROM {last} AS __s)"))
-            last = f"computed{number}"
-        ctes.append(
-            block(
-                """
-                images AS MATERIALIZED (
-                  SELECT __s.*, row_number() OVER (ORDER BY __point, {ranks}, __key) AS __place
-                    FROM {last} AS __s
-                )
-                """,
-                ranks=self._listed("__r", judged.changes),
-                last=last,
-            )
-        )
-        rules = joined("\nUNION ALL\n", (self._rule(judged, number) for number in range(len(judged.rules))))
-        return block("WITH {ctes}\n{rules}", ctes=joined(",\n", ctes), rules=rules)
+class RuleSql(Room, ABC):
+    """Where rows, as they would be (the CTE ``images``), break a rule of their table."""
 
     def _listed(self, name: str, several: Sequence[object]) -> str:
         return ", ".join(f"{name}{place}" for place in range(len(several)))
 
-    def _stored(self, judged: Judged) -> Query:
-        """Return the rows that change, as they will be; what is generated comes after."""
-        table, changes = judged.table, judged.changes
-        columns = [
-            f"{self._greatest([f'c{number}.__point' for number in range(len(changes))])} AS __point",
-            *(f"coalesce(c{number}.__rank, 0) AS __r{number}" for number in range(len(changes))),
-            " + ".join(f"CASE WHEN c{n}.__point IS NULL THEN 0 ELSE 1 END" for n in range(len(changes)))
-            + " AS __moves",
-            f"{self._cells([f't.{quote(column)}' for column in judged.key])} AS __key",
-            *(f"t.{quote(column)} AS __k{place}" for place, column in enumerate(judged.key)),
-            f"CASE WHEN {self._is_spared('t', judged)} THEN 1 ELSE 0 END AS __gone",
-        ]
-        for column in table.columns:
-            if column.generated and column.expression:
-                continue
-            cases = [
-                f"WHEN c{number}.__point IS NOT NULL THEN c{number}.__n{change.columns.index(column.name)}"
-                for number, change in enumerate(changes)
-                if column.name in change.columns
-            ]
-            now = f"t.{quote(column.name)}"
-            columns.append(f"CASE {' '.join(cases)} ELSE {now} END AS {quote(column.name)}" if cases else now)
-        joins = [f"LEFT JOIN change{n} AS c{n} ON {self._same('t', f'c{n}', judged)}" for n in range(len(changes))]
-        return block(
-            """
-            SELECT {columns}
-              FROM touched AS k
-              JOIN {table} AS t ON {same}
-              {changes}
-            """,
-            columns=joined(",\n       ", columns),
-            table=self.relation(table.name),
-            same=self._same("t", "k", judged),
-            changes=joined("\n", joins),
-        )
-
     def _same(self, table: str, rows: str, judged: Judged) -> str:
         return " AND ".join(f"{table}.{quote(column)} = {rows}.__k{place}" for place, column in enumerate(judged.key))
-
-    def _is_spared(self, table: str, judged: Judged) -> str:
-        return f"EXISTS (SELECT 1 FROM spared AS s WHERE s.__s = {table}.{quote(judged.key[0])})"
-
-    def _generated(self, table: Table) -> Iterator[list[Column]]:
-        """Yield generated columns in layers: each is computed from columns of the layers before it."""
-        left = [column for column in table.columns if column.generated and column.expression]
-        while left:
-            names = {column.name for column in left}
-            layer = [column for column in left if not column.computed_from & names] or left
-            yield layer
-            left = [column for column in left if column not in layer]
-
-    # The rules.
 
     def _rule(self, judged: Judged, number: int) -> Query:
         rule = judged.rules[number]
@@ -326,8 +212,6 @@ class CollisionSql(Room, ABC):
             expression=_bare(check.expression),
         )
 
-    # Fragments. Within them the columns of the table, or of its images, are known by their bare names.
-
     def _alias(self, judged: Judged) -> str:
         """Return the table's own name: an expression may use it."""
         return quote(judged.table.name.name)
@@ -357,23 +241,9 @@ class CollisionSql(Room, ABC):
             return equal
         return f"({equal} OR ({part} IS NULL AND __i.__u{place} IS NULL))"
 
-    # What differs between databases.
-
-    @abstractmethod
-    def _change(self, change: Change, *, number: int | str) -> Query:
-        """Return the rows that change: ``__point``, ``__rank``, the key ``__k0`` ..., the new values ``__n0`` ..."""
-
-    @abstractmethod
-    def _spared(self, judged: Judged, *, number: int) -> Query:
-        """Return the keys ``__s`` of rows that are about to be removed."""
-
     @abstractmethod
     def _cells(self, expressions: Sequence[str]) -> str:
         """Return one value that holds the cells of several."""
-
-    @abstractmethod
-    def _greatest(self, expressions: Sequence[str]) -> str:
-        """Return the greatest of several that is not null."""
 
     @abstractmethod
     def _equals(self, unique: UniqueKey, place: int, left: str, right: str) -> str:
@@ -386,6 +256,142 @@ class CollisionSql(Room, ABC):
     @abstractmethod
     def _no_rival(self) -> str:
         """Return null."""
+
+
+class CollisionSql(RuleSql, ABC):
+    """The statement for one database."""
+
+    def met(self, judged: Sequence[Judged]) -> Iterator[Met]:
+        """Yield the rows that would meet, of all tables in one statement."""
+        wanted = [(number, table) for number, table in enumerate(judged) if table.rules and table.changes]
+        rows = self.fetch_each(self._statement(table, number) for number, table in wanted)
+        selected = self.cells.selected
+        for number, rule, alike, family, place, rival, point, key, moves, body, cells in rows:
+            table = wanted[number][0]
+            yield Met(
+                table, rule, alike, family, place, rival, point, selected(key), moves, selected(body), selected(cells)
+            )
+
+    def _statement(self, judged: Judged, table: int) -> Query:
+        ctes = [*self._changed(judged, table), self._touched(judged, table)]
+        last = "stored"
+        for number, layer in enumerate(self._generated(judged.table)):
+            computed = ", ".join(f"({_bare(column.expression)}) AS {quote(column.name)}" for column in layer)
+            ctes.append(Query(f"computed{number} AS (SELECT __s.*, {computed} FROM {last} AS __s)"))
+            last = f"computed{number}"
+        ctes.append(
+            block(
+                """
+                images AS MATERIALIZED (
+                  SELECT __s.*, row_number() OVER (ORDER BY __point, {ranks}, __key) AS __place
+                    FROM {last} AS __s
+                )
+                """,
+                ranks=self._listed("__r", judged.changes),
+                last=last,
+            )
+        )
+        rules = joined("\nUNION ALL\n", (self._rule(judged, number) for number in range(len(judged.rules))))
+        return block("WITH {ctes}\n{rules}", ctes=joined(",\n", ctes), rules=rules)
+
+    def _changed(self, judged: Judged, table: int) -> Iterator[Query]:
+        """Yield a CTE for each way in which rows of the table change."""
+        for number, change in enumerate(judged.changes):
+            yield block(
+                """
+                change{number} AS MATERIALIZED (
+                  {rows}
+                )
+                """,
+                number=number,
+                rows=self._change(change, number=f"{table}_{number}"),
+            )
+
+    def _touched(self, judged: Judged, table: int) -> Query:
+        """Return the CTEs of the rows that stay out of it, of those that change, and of both with what is stored."""
+        keys = self._listed("__k", judged.key)
+        return block(
+            """
+            spared AS MATERIALIZED (
+              {spared}
+            ),
+            touched AS MATERIALIZED (
+              {touched}
+            ),
+            stored AS (
+              {stored}
+            )
+            """,
+            spared=self._spared(judged, number=table),
+            touched=" UNION ".join(f"SELECT {keys} FROM change{number}" for number in range(len(judged.changes))),
+            stored=self._stored(judged),
+        )
+
+    def _stored(self, judged: Judged) -> Query:
+        """Return the rows that change, as they will be; what is generated comes after."""
+        table, changes = judged.table, judged.changes
+        columns = [
+            f"{self._greatest([f'c{number}.__point' for number in range(len(changes))])} AS __point",
+            *(f"coalesce(c{number}.__rank, 0) AS __r{number}" for number in range(len(changes))),
+            " + ".join(f"CASE WHEN c{n}.__point IS NULL THEN 0 ELSE 1 END" for n in range(len(changes)))
+            + " AS __moves",
+            f"{self._cells([f't.{quote(column)}' for column in judged.key])} AS __key",
+            *(f"t.{quote(column)} AS __k{place}" for place, column in enumerate(judged.key)),
+            f"CASE WHEN {self._is_spared('t', judged)} THEN 1 ELSE 0 END AS __gone",
+        ]
+        for column in table.columns:
+            if column.generated and column.expression:
+                continue
+            cases = [
+                f"WHEN c{number}.__point IS NOT NULL THEN c{number}.__n{change.columns.index(column.name)}"
+                for number, change in enumerate(changes)
+                if column.name in change.columns
+            ]
+            now = f"t.{quote(column.name)}"
+            columns.append(f"CASE {' '.join(cases)} ELSE {now} END AS {quote(column.name)}" if cases else now)
+        joins = [f"LEFT JOIN change{n} AS c{n} ON {self._same('t', f'c{n}', judged)}" for n in range(len(changes))]
+        return block(
+            """
+            SELECT {columns}
+              FROM touched AS k
+              JOIN {table} AS t ON {same}
+              {changes}
+            """,
+            columns=joined(",\n       ", columns),
+            table=self.relation(table.name),
+            same=self._same("t", "k", judged),
+            changes=joined("\n", joins),
+        )
+
+    def _is_spared(self, table: str, judged: Judged) -> str:
+        return f"EXISTS (SELECT 1 FROM spared AS s WHERE s.__s = {table}.{quote(judged.key[0])})"
+
+    def _generated(self, table: Table) -> Iterator[list[Column]]:
+        """Yield generated columns in layers: each is computed from columns of the layers before it."""
+        left = [column for column in table.columns if column.generated and column.expression]
+        while left:
+            names = {column.name for column in left}
+            layer = [column for column in left if not column.computed_from & names] or left
+            yield layer
+            left = [column for column in left if column not in layer]
+
+    # The rules.
+
+    # Fragments. Within them the columns of the table, or of its images, are known by their bare names.
+
+    # What differs between databases.
+
+    @abstractmethod
+    def _change(self, change: Change, *, number: int | str) -> Query:
+        """Return the rows that change: ``__point``, ``__rank``, the key ``__k0`` ..., the new values ``__n0`` ..."""
+
+    @abstractmethod
+    def _spared(self, judged: Judged, *, number: int) -> Query:
+        """Return the keys ``__s`` of rows that are about to be removed."""
+
+    @abstractmethod
+    def _greatest(self, expressions: Sequence[str]) -> str:
+        """Return the greatest of several that is not null."""
 
 
 def _bare(expression: str) -> str:

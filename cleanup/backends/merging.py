@@ -109,9 +109,7 @@ class Merging(Room, ABC):
         """
         olds, news = ([label(word, column) for column in columns] for word in ("old", "new"))
         keys = [label("key", column) for column in key]
-        lists = [f"{self.json_list}({name}) AS {name}" for name in keys]
-        if images:
-            lists.append(f"{self.json_list}({self._array(map(self._nested, images))}) AS images")
+        by_change = change or ", ".join([*olds, *news])
         return block(
             """
             INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, changes, images)
@@ -122,11 +120,7 @@ class Merging(Room, ABC):
                        'to', {news},
                        'keys', {keys})){text},
                    {images}
-              FROM (SELECT point, chunk, {change}, count(*) AS row_count,
-                           {lists}
-                      FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY {change}) - 1) / {most} AS chunk
-                              FROM {rows}) AS numbered
-                     GROUP BY point, chunk, {change}) AS g
+              FROM {chunks} AS g
               {changes}
              GROUP BY g.point, g.chunk
             RETURNING point_id, row_count
@@ -139,12 +133,28 @@ class Merging(Room, ABC):
             keys=self._array(map(self._nested, keys)),
             text=self.json_text,
             images=f"{self.json_list}({self._nested('images')}){self.json_text}" if images else "NULL",
-            change=change or ", ".join([*olds, *news]),
+            chunks=self._chunks(rows, change=by_change, keys=keys, images=images),
+            changes=changes,
+        ).bind(step=step, **{f"table{number}": str(table.name)})
+
+    def _chunks(self, rows: str | Query, *, change: str, keys: Sequence[str], images: Sequence[str]) -> Query:
+        """Return a relation with a line for each change of a chunk: the lists of its rows' keys, and their images."""
+        lists = [f"{self.json_list}({name}) AS {name}" for name in keys]
+        if images:
+            lists.append(f"{self.json_list}({self._array(map(self._nested, images))}) AS images")
+        return block(
+            """
+            (SELECT point, chunk, {change}, count(*) AS row_count,
+                    {lists}
+               FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY {change}) - 1) / {most} AS chunk
+                       FROM {rows}) AS numbered
+              GROUP BY point, chunk, {change})
+            """,
+            change=change,
             lists=",\n".join(lists),
             most=ROWS_PER_SNAPSHOT_ROW,
             rows=rows,
-            changes=changes,
-        ).bind(step=step, **{f"table{number}": str(table.name)})
+        )
 
     def _journaled_images(self, kind: str, rows: str | Query, *, table: Table, step: int) -> Query:
         """Return the insertion of the snapshot rows of ``rows`` with ``point`` and ``image``."""

@@ -22,38 +22,20 @@ class UndoneSql:
         application, and lay in one of their own until now.
         """
         sql, tables = self.sql, self.sql.tables
-        misplaced = [
-            sql.block(
-                """
-                SELECT b.point, '{kind}', {key}
-                  FROM back AS b
-                  JOIN {table} AS x ON {in_folder}
-                  LEFT JOIN {folders} AS s ON s.{folder_key} = b.survivor
-                 WHERE x.{row_owner} <> b.application AND (s.{owner} IS NULL OR x.{row_owner} = s.{owner})
-                """,
-                kind=kind,
-                key=key,
-                table=table,
-                in_folder=in_folder,
-                row_owner=row_owner,
-            )
-            for kind, table, key, in_folder, row_owner in (
-                (
-                    "folders",
-                    sql.folders,
-                    sql.text(tables.folder_key, f"x.{sql.folder_key}"),
-                    f"x.{sql.parent} = b.folder",
-                    sql.owner,
-                ),
-                (
-                    "files",
-                    sql.files,
-                    sql.text(tables.file_key, f"x.{sql.file_key}"),
-                    sql.files_of(f"x.{sql.file_folder}", "b.folder"),
-                    sql.file_owner,
-                ),
-            )
-        ]
+        folders = self._rows_that_lie(
+            "folders",
+            table=sql.folders,
+            key=sql.text(tables.folder_key, f"x.{sql.folder_key}"),
+            in_folder=f"x.{sql.parent} = b.folder",
+            row_owner=sql.owner,
+        )
+        files = self._rows_that_lie(
+            "files",
+            table=sql.files,
+            key=sql.text(tables.file_key, f"x.{sql.file_key}"),
+            in_folder=sql.files_of(f"x.{sql.file_folder}", "b.folder"),
+            row_owner=sql.file_owner,
+        )
         return sql.block(
             """
             WITH back AS MATERIALIZED (
@@ -67,7 +49,21 @@ class UndoneSql:
             survivor=sql.value(tables.folder_key, "r.survivor_key"),
             removed=sql.value(tables.folder_key, "r.folder_key"),
             of_points=sql.numbered("r.point_id", points),
-            misplaced=joined("\nUNION ALL\n", misplaced),
+            misplaced=joined("\nUNION ALL\n", [folders, files]),
+        )
+
+    def _rows_that_lie(self, kind: str, **parts: str | Query) -> Query:
+        """Select rows ``x`` of one table that lie ``in_folder`` of another application than their own, as of now."""
+        return self.sql.block(
+            """
+            SELECT b.point, '{kind}', {key}
+              FROM back AS b
+              JOIN {table} AS x ON {in_folder}
+              LEFT JOIN {folders} AS s ON s.{folder_key} = b.survivor
+             WHERE x.{row_owner} <> b.application AND (s.{owner} IS NULL OR x.{row_owner} = s.{owner})
+            """,
+            kind=kind,
+            **parts,
         )
 
     def root_owners(self, keys: Sequence[str]) -> Query:

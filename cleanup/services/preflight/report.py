@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from cleanup import backends, conf
@@ -89,7 +90,7 @@ class _Preflight:
         """Ask everything, then judge."""
         found = self._allowed(lambda: discover(using=self.using))
         self.problems += self._server_problems()
-        self.problems += self._migration_problems()
+        self.problems += self._allowed(lambda: list(_migration_problems(self.connection))) or []
         of_references = {} if found is None else self._of_references(found)
         grants = of_references.pop("grants", UNKNOWN)
         return PreflightReport(
@@ -179,25 +180,9 @@ class _Preflight:
                 f"host would lose, and not the cleanup. Set CLEANUP_LOCK_TIMEOUT_MS under two thirds of it.",
             )
 
-    def _migration_problems(self) -> Iterator[Problem]:
-        loader = self._allowed(lambda: MigrationLoader(self.connection))
-        if loader is None:
-            return
-        missing = sorted(
-            name
-            for label, name in loader.graph.nodes
-            if label == "cleanup" and (label, name) not in loader.applied_migrations
-        )
-        if missing:
-            yield _about_server(
-                "migrations",
-                f"Migrations of cleanup are not applied ({', '.join(missing)}). "
-                f"Apply them with: manage.py migrate cleanup --fake-initial",
-            )
-
     # What points at folders.
 
-    def _of_references(self, found: ReferenceMap) -> JSON:
+    def _look_for_problems(self, found: ReferenceMap) -> None:
         self.problems[:0] = found.problems
         self.problems += publication_problems(using=self.using, references=found)
         self.problems += self._allowed(lambda: blocking_rows(using=self.using, references=found)) or []
@@ -209,6 +194,9 @@ class _Preflight:
         if probed is not None:
             self.problems += probed.problems
             self.warnings += probed.warnings
+
+    def _of_references(self, found: ReferenceMap) -> JSON:
+        self._look_for_problems(found)
         own = self._own_tables()
         grants = inventory.grants(found, own.values())
         self.problems += self._own_grant_problems(grants, own)
@@ -376,6 +364,21 @@ class _Preflight:
                 f"{foreseen.colliding_applications} of {foreseen.sampled_applications} applications that were "
                 f"planned would be refused, because rows of {tables} would collide. {remedy}; a dry run names them.",
             )
+        )
+
+
+def _migration_problems(connection: BaseDatabaseWrapper) -> Iterator[Problem]:
+    loader = MigrationLoader(connection)
+    missing = sorted(
+        name
+        for label, name in loader.graph.nodes
+        if label == "cleanup" and (label, name) not in loader.applied_migrations
+    )
+    if missing:
+        yield _about_server(
+            "migrations",
+            f"Migrations of cleanup are not applied ({', '.join(missing)}). "
+            f"Apply them with: manage.py migrate cleanup --fake-initial",
         )
 
 

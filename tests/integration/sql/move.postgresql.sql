@@ -28,10 +28,10 @@ WITH changes0 AS MATERIALIZED (
                'keys', json_build_array(key_id)))::text,
            NULL
       FROM (SELECT point, chunk, change, count(*) AS row_count,
-                   json_agg(key_id) AS key_id
-              FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / 1000 AS chunk
-                      FROM moved0) AS numbered
-             GROUP BY point, chunk, change) AS g
+              json_agg(key_id) AS key_id
+         FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / 1000 AS chunk
+                 FROM moved0) AS numbered
+        GROUP BY point, chunk, change) AS g
       JOIN changes0 AS c USING (change)
      GROUP BY g.point, g.chunk
     RETURNING point_id, row_count
