@@ -14,8 +14,8 @@ from cleanup import checks, conf, database_checks
 from cleanup.models import Folder
 from tests.hostapp.models import OWN_MODELS
 
-ERRORS = [f"cleanup.E{number:03}" for number in range(1, 14)]
-WARNINGS = [f"cleanup.W{number:03}" for number in range(1, 8)]
+ERRORS = [f"cleanup.E{number:03}" for number in range(1, 13)]
+WARNINGS = [f"cleanup.W{number:03}" for number in range(1, 9)]
 IDS = {*ERRORS, *WARNINGS}
 
 

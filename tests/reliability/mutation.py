@@ -48,7 +48,13 @@ SUBJECTS = {
     "planning": Subject(module="cleanup.planning", tests=("tests/unit/test_planning.py",)),
     "journal": Subject(
         module="cleanup.journal",
-        functions=("steps_of", "Reader._changes", "Reader.undo", "Reader._described", "Reader._restore_images"),
+        functions=("steps_of", "JournaledSchema.refuse_altered", "Reader._changes", "Reader.row_keys"),
+        tests=_UNDO,
+        keyword="sqlite",
+    ),
+    "reverting": Subject(
+        module="cleanup.services.rollback.revert",
+        functions=tuple(f"Reverter.{name}" for name in ("revert", "_return_rows", "_needs", "_undo_moves", "_target")),
         tests=_UNDO,
         keyword="sqlite",
     ),
