@@ -22,7 +22,7 @@ class CleanupConfig(AppConfig):
 
     def __init__(self, app_name: str, app_module: ModuleType) -> None:
         super().__init__(app_name, app_module)
-        # Django reads the settings behind ``swappable`` by name, and has a default only for AUTH_USER_MODEL.
+        # Django reads the settings of ``swappable`` by name, and has a default only for AUTH_USER_MODEL.
         for name, value in (
             ("CLEANUP_APPLICATION_MODEL", conf.application_model()),
             ("CLEANUP_FOLDER_MODEL", conf.folder_model()),
@@ -32,8 +32,8 @@ class CleanupConfig(AppConfig):
                 setattr(settings, name, value)
 
     def ready(self) -> None:
-        """Register the system checks, let migrate work on tables of others, and have it install the schedules."""
-        from cleanup import checks, database_checks  # noqa: F401, PLC0415  # they look at models, which are there now
+        """Register the system checks, let migrate work on tables of others, and install the schedules after it."""
+        from cleanup import checks, database_checks  # noqa: F401, PLC0415  # they use models, which are loaded now
 
         if apps.is_installed("django_q"):
             from cleanup.services.background import cluster_shutdown  # noqa: PLC0415  # as above
@@ -45,7 +45,7 @@ class CleanupConfig(AppConfig):
 
 
 def _install(*, using: str, **_: Any) -> None:
-    """Install the schedules in a database that has the tables for them, as the models know them."""
+    """Install the schedules in a database that has their tables in the form of the current models."""
     from cleanup.models import Schedule  # noqa: PLC0415  # as above
     from cleanup.services.automation import switch  # noqa: PLC0415
 
@@ -55,6 +55,6 @@ def _install(*, using: str, **_: Any) -> None:
 
 
 def _is_migrated(using: str) -> bool:
-    """Return whether every migration of this app is applied, rather than some up to the one that was asked for."""
+    """Return whether every migration of this app is applied, and not only those up to a requested one."""
     loader = MigrationLoader(connections[using], ignore_no_migrations=True)
     return set(loader.graph.leaf_nodes("cleanup")) <= set(loader.applied_migrations)

@@ -1,7 +1,7 @@
-"""Wrong attempts, counted in Django's default cache: so many of a kind, by whoever makes them, in a window of time.
+"""Failed attempts, counted in Django's default cache: so many of a kind, by account or address, in a window of time.
 
-Invariants: only what was wrong counts, and what is refused is not tried; a window ends, so no one waits longer than it.
-What is wrong is kept as a hash.
+Invariants: only failed attempts count, and what is refused is not tried; a window ends, so no one waits longer than
+that. Only hashes are kept.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def seconds_to_wait(*, rate: str | None, kind: str, by: str) -> int:
-    """Return for how long no more attempts are taken; 0: there are some left."""
+    """Return how long no more attempts are accepted; 0: there are some left."""
     if rate is None:
         return 0
     most, window = _read(rate)
@@ -26,7 +26,7 @@ def seconds_to_wait(*, rate: str | None, kind: str, by: str) -> int:
 
 
 def note(*, rate: str | None, kind: str, by: str) -> None:
-    """Count a wrong attempt."""
+    """Count a failed attempt."""
     if rate is None:
         return
     _, window = _read(rate)
@@ -34,14 +34,14 @@ def note(*, rate: str | None, kind: str, by: str) -> None:
     if not cache.add(key, 1, timeout=window):
         try:
             cache.incr(key)
-        except ValueError:  # its window has ended in between
+        except ValueError:  # its window has ended in the meantime
             cache.add(key, 1, timeout=window)
 
 
 def address_of(request: Any) -> str:
-    """Return where a request comes from: the address, or of IPv6 the network, of which one machine has all.
+    """Return where a request comes from: the address, or for IPv6 the network, which belongs to one machine.
 
-    Behind proxies, what the outermost of them has seen; what a client writes before that counts for nothing.
+    Behind proxies, the address that the outermost of them has seen; what a client adds before that is ignored.
     """
     address = request.META.get("REMOTE_ADDR", "")
     proxies = conf.proxies()
@@ -61,7 +61,7 @@ def _read(rate: str) -> tuple[int, int]:
 
 
 def cache_key(kind: str, by: str) -> str:
-    """Return a key for the cache that names nobody."""
+    """Return a key for the cache that identifies no one."""
     return f"cleanup_{kind}_{hashlib.sha256(by.encode(errors='surrogatepass')).hexdigest()}"
 
 

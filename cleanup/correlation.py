@@ -1,7 +1,7 @@
-"""What belongs together: the correlation id of a request, a task or a run, and which run and worker are at it.
+"""The context of log lines: the correlation id of a request, a task or a run, and the run and worker that process it.
 
-Invariant: it is the context of a thread or an asynchronous task; a thread that is to share it is started in a copy of
-the context.
+Invariant: it is the context of a thread or an asynchronous task; a thread that shares it is started in a copy of the
+context.
 """
 
 import re
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 
-#: The header that brings an id and takes it back.
+#: The header that brings an id and returns it.
 HEADER = "X-Correlation-ID"
 
 _VALID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -20,28 +20,28 @@ _context: ContextVar[Mapping[str, str]] = ContextVar("cleanup_correlation", defa
 
 
 def new() -> str:
-    """Return an id that nobody has used."""
+    """Return a new, unique id."""
     return uuid.uuid4().hex
 
 
 def accepted(text: str) -> str | None:
-    """Return an id that came from outside, if it can be one: it goes into logs and rows as it is."""
+    """Return an id that came from outside, if it is valid: it goes into logs and rows as it is."""
     return text if _VALID.fullmatch(text) else None
 
 
 def current() -> str:
-    """Return the id of what is going on here; empty: nothing has one."""
+    """Return the current correlation id; empty if there is none."""
     return _context.get().get("correlation_id", "")
 
 
 def context() -> Mapping[str, str]:
-    """Return what is known of what is going on here: ``correlation_id``, ``run``, ``worker``."""
+    """Return the current context: ``correlation_id``, ``run``, ``worker``."""
     return _context.get()
 
 
 @contextmanager
 def bound(**fields: str) -> Iterator[None]:
-    """Let this be known until the block ends."""
+    """Set these values until the block ends."""
     token = _context.set({**_context.get(), **fields})
     try:
         yield

@@ -1,6 +1,6 @@
-"""What ``manage.py check --database ALIAS``, and so ``migrate``, says of a database before anything is made in it.
+"""What ``manage.py check --database ALIAS``, and so ``migrate``, reports before anything is created in a database.
 
-Each message is an error with a way out, where Django would end in a traceback or make tables that nobody wants.
+Each message is an error with a remedy, where Django would end in a traceback or create unwanted tables.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ def check_databases(
     databases: Sequence[str] | None,
     **_: Any,
 ) -> list[CheckMessage]:
-    """Report databases and mapped tables that cannot be worked with: E008 to E012."""
+    """Report databases and mapped tables that cannot be used: E008 to E012."""
     try:
         tables = folder_tables()
     except MisconfiguredSetting:  # reported by the checks of settings
@@ -44,7 +44,7 @@ def _of_database(using: str, tables: FolderTables) -> Iterator[CheckMessage]:
     connection = connections[using]
     if not backends.supports(using=using):
         yield checks.Error(
-            f"Database {using!r} is {connection.display_name}, which the cleanup cannot work on.",
+            f"Database {using!r} is {connection.display_name}, which the cleanup does not support.",
             hint="Use PostgreSQL 14 or newer, or SQLite, or let the router keep the app cleanup out of this database.",
             id="cleanup.E008",
         )
@@ -54,30 +54,30 @@ def _of_database(using: str, tables: FolderTables) -> Iterator[CheckMessage]:
     yield from _sessions(database)
     try:
         yield from _mapped_tables(database.catalogue, tables)
-    except DatabaseError:  # without a connection or the right to look, the command itself says so
+    except DatabaseError:  # without a connection or the privilege to read, the command itself reports it
         return
 
 
 def _without_migrations(using: str, tables: FolderTables) -> Iterator[CheckMessage]:
-    """Report models whose app has a package for migrations and none in it: migrations cannot depend on those."""
+    """Report models whose app has an empty package of migrations: migrations cannot depend on those."""
     loader = MigrationLoader(connections[using], ignore_no_migrations=True)
     with_migrations = {label for label, _ in loader.disk_migrations}
     labels = dict.fromkeys(model._meta.app_label for model in (tables.application, tables.folder, tables.file))
     for label in labels:
         if label in loader.migrated_apps and label not in with_migrations:
             yield checks.Error(
-                f"App {label} has models that the cleanup is set to work on, and no migration yet.",
-                hint=f"Run: manage.py makemigrations {label} (it makes no table of a model with managed = False).",
+                f"App {label} has models that the cleanup is configured to use, but no migration yet.",
+                hint=f"Run: manage.py makemigrations {label} (it creates no table for a model with managed = False).",
                 id="cleanup.E010",
             )
 
 
 def _sessions(database: backends.Database) -> Iterator[CheckMessage]:
-    """Report what sessions begin with that Django cannot work with: its own statements pin nothing."""
+    """Report initial settings of sessions that Django cannot work with: it does not set them itself."""
     for name, wanted, why in (
         ("DateStyle", "ISO", "Django reads no other form of dates"),
         ("IntervalStyle", "postgres", "Django reads no other form of intervals"),
-        ("default_transaction_read_only", "off", "Django writes without asking for a transaction that may"),
+        ("default_transaction_read_only", "off", "Django writes without requesting a transaction that may"),
     ):
         value = database.server.reported(name)
         if value and not value.startswith(wanted) and database.server.reported("in_hot_standby") != "on":
@@ -98,7 +98,7 @@ def _mapped_tables(catalogue: Catalogue, tables: FolderTables) -> Iterator[Check
         if problem := _problem(table):
             yield checks.Error(
                 f"{table.name} {problem}",
-                hint="Map the table that holds the rows: name a model of it in CLEANUP_APPLICATION_MODEL, "
+                hint="Map the table that holds the rows: name its model in CLEANUP_APPLICATION_MODEL, "
                 "CLEANUP_FOLDER_MODEL or CLEANUP_FILE_MODEL, or give the table this name.",
                 id="cleanup.E009",
             )
@@ -107,7 +107,7 @@ def _mapped_tables(catalogue: Catalogue, tables: FolderTables) -> Iterator[Check
         (schema,) = schemas
         yield checks.Error(
             f"The tables {', '.join(spelled)} are in schema {schema}, which is not on the search path: migrate would "
-            f"make new, empty ones.",
+            f"create new, empty ones.",
             hint=f"To adopt them, name the schema in DATABASE_URL: ?options=-csearch_path%3D{schema},public. "
             f'Otherwise add "cleanup.E011" to SILENCED_SYSTEM_CHECKS.',
             id="cleanup.E011",
@@ -119,5 +119,5 @@ def _problem(table: Table) -> str:
         return f"is a {described_kind(table)}, whose rows cannot be moved and journaled here."
     if table.inheritance_children:
         children = ", ".join(str(child) for child in table.inheritance_children)
-        return f"has inheritance children ({children}), whose rows no key of it covers."
+        return f"has inheritance children ({children}), whose rows none of its keys covers."
     return ""

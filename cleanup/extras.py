@@ -1,6 +1,6 @@
-"""The packages that come with the extras of ``pip install 'cleanup[...]'``, and that a host may do without.
+"""The packages of the extras in ``pip install 'cleanup[...]'``, which a host may do without.
 
-What uses one asks ``require`` first and imports it where it is used, so that nothing else needs it to be there.
+Code that uses one calls ``require`` first and imports it locally, so that nothing else needs it to be installed.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Extra:
     app: str = ""
 
     def require(self, what: str) -> None:
-        """Raise MissingPackage or MissingApp where ``what`` cannot be used for lack of it."""
+        """Raise MissingPackage or MissingApp if ``what`` cannot be used without it."""
         missing = [package for module, package in self.packages.items() if find_spec(module) is None]
         if missing:
             command = f"pip install 'cleanup[{self.name}]'"

@@ -1,7 +1,7 @@
-"""From the settings to the tables and columns that play the parts of application, folder and file.
+"""Resolve the settings to the tables and columns of application, folder and file.
 
-The only place that knows how a host's models are named. Keys travel through the product as text: ``KeyColumn`` turns
-them into what the database driver takes, and back, in one spelling per key.
+The only place that knows how a host's models are named. Keys travel through the product as text: ``KeyColumn`` converts
+them to what the database driver takes, and back, with one spelling per key.
 """
 
 import uuid
@@ -78,7 +78,7 @@ class KeyColumn:
 
 @dataclass(frozen=True, slots=True)
 class FolderTables:
-    """The three models and the columns of their parts."""
+    """The three models and their mapped columns."""
 
     application: type[models.Model]
     folder: type[models.Model]
@@ -112,14 +112,14 @@ class FolderTables:
         return self.file._meta.db_table
 
 
-#: Of a column of char(n), and of a domain over it, in what PostgreSQL says of the columns of a query.
+#: The type of a char(n) column, and of a domain over it, in PostgreSQL's description of a query's columns.
 _BPCHAR = 1042
 
 
 def _is_padded(field: "models.Field[Any, Any]") -> bool:
-    """Return whether the database pads a key with blanks (char(n)), which count for nothing there.
+    """Return whether the database pads a key with spaces (char(n)), which are ignored in comparisons.
 
-    The database is asked only about keys that end with a blank; a model is the same on all databases.
+    The database is asked only about keys that end with a space; a model is the same on all databases.
     """
     connection = connections[conf.database()]
     if connection.vendor != "postgresql":
@@ -154,9 +154,9 @@ def folder_tables() -> FolderTables:
 
 
 def misconfigurations() -> Iterator[MisconfiguredSetting]:
-    """Yield all that is wrong with the settings that name models and fields, where ``folder_tables`` raises the first.
+    """Yield everything wrong with the settings that name models and fields; ``folder_tables`` raises only the first.
 
-    What is wrong with the form of a setting is left to whoever reads it by itself.
+    Settings of the wrong form are reported by the functions that read them.
     """
     folder_fields = _named("CLEANUP_FOLDER_FIELDS", lambda: conf.folder_fields().values())
     file_fields = _named("CLEANUP_FILE_FIELDS", lambda: conf.file_fields().values())
@@ -185,7 +185,7 @@ def misconfigurations() -> Iterator[MisconfiguredSetting]:
 
 
 def _named(setting: str, read: Callable[[], Iterable[str]]) -> list[tuple[str, str]]:
-    """Return the setting with each field that it names; none where it cannot be read."""
+    """Return the setting with each field that it names; nothing if it cannot be read."""
     try:
         return [(setting, field) for field in read()]
     except MisconfiguredSetting:
@@ -198,7 +198,7 @@ def _constant_defaults() -> Mapping[str, Any]:
 
 
 def fields_to_provide() -> tuple[str, ...]:
-    """Return the fields of the folder model that a new folder needs, and neither model nor product has a value for.
+    """Return the fields that a new folder needs and for which neither the model nor the product has a value.
 
     CLEANUP_FOLDER_DEFAULTS must give them. Raises MisconfiguredSetting.
     """
@@ -229,7 +229,7 @@ def _model(setting: str, label: str) -> type[models.Model]:
     try:
         model = apps.get_model(label, require_ready=False)
     except (LookupError, ValueError) as error:
-        problem = f"{label!r} is no installed model ({error})."
+        problem = f"{label!r} is not an installed model ({error})."
         raise UnknownModel(setting=setting, problem=problem, value=label) from None
     if parents := [parent._meta.label for parent in model._meta.concrete_model._meta.parents]:
         problem = (
@@ -245,7 +245,7 @@ def _primary_key(model: type[models.Model], setting: str) -> "models.Field[Any, 
     allowed = (models.UUIDField, models.IntegerField, models.CharField, models.TextField)
     if not isinstance(key, allowed):
         kind = type(key).__name__
-        problem = f"the primary key of {model._meta.label}, {kind}, is no UUID, integer or text column."
+        problem = f"the primary key of {model._meta.label}, {kind}, is not a UUID, integer or text column."
         raise UnsupportedKey(setting=setting, problem=problem)
     return key
 

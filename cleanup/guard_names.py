@@ -1,14 +1,14 @@
-"""The names of the guards, as constraints and indexes bear them in the database.
+"""The names of the guards: of constraints and indexes in the database.
 
-One place for the migrations that make them, the services that look for them, and whoever turns an IntegrityError into
-a sentence. Frozen: databases bear these names.
+One place for the migrations that create them, the services that look for them, and the code that turns an
+IntegrityError into a sentence. Frozen: databases contain these names.
 """
 
 from enum import StrEnum
 
 
 class Guard(StrEnum):
-    """A constraint that keeps duplicates and strays from coming back, by its name in the database."""
+    """A constraint that keeps duplicates and stray rows from coming back, by its name in the database."""
 
     ONE_ROOT = "cleanup_one_root_per_application"
     ONE_NAME = "cleanup_one_name_per_parent"
@@ -30,7 +30,7 @@ MADE_BY = {
     Guard.OWN_PARENT: "0007_not_own_parent",
     Guard.BLANK_NAME: "0008_name_not_blank",
 }
-#: The migration after which each guard holds for rows that are older than it, where that is another one.
+#: The migration after which each guard also holds for older rows, if that is a different one.
 VALIDATED_BY = {
     Guard.PARENT_APPLICATION: "0006_validate_same_application",
     Guard.FILE_APPLICATION: "0006_validate_same_application",
@@ -49,11 +49,11 @@ def putting(*, using: str) -> str:
 
 
 def on(using: str) -> str:
-    """Return the option that names a database, where one is needed."""
+    """Return the option that names a database, if one is needed."""
     return "" if using == "default" else f" --database {using}"
 
 
-#: On SQLite, these guards are triggers, named after the guard with one of the endings.
+#: On SQLite, these guards are triggers, named after the guard with one of these suffixes.
 TRIGGER_ENDINGS = {
     Guard.PARENT_APPLICATION: ("_insert", "_update"),
     Guard.FILE_APPLICATION: ("_insert", "_update", "_folder_insert", "_folder_update"),
@@ -62,7 +62,7 @@ TRIGGER_ENDINGS = {
 }
 TRIGGERS = frozenset(f"{guard}{ending}" for guard, endings in TRIGGER_ENDINGS.items() for ending in endings)
 
-# What the guards stand on.
+# What the guards rely on.
 FOLDER_KEY = "cleanup_folder_with_application"
 FOLDERS_BY_PARENT = "cleanup_folders_by_parent"
 FOLDERS_BY_APPLICATION = "cleanup_folders_by_application"

@@ -1,4 +1,4 @@
-"""Snapshot rows: what they say, in which order they are written and undone, and the snapshot schema they are read by.
+"""Snapshot rows: their contents, the order in which they are written and undone, and the schema they are read by.
 
 Invariants: a point's rows are written in the transaction that changes the rows they describe; the snapshot schema names
 every table, column and type that they need, so that an old journal can be read, or refused by name, under a newer
@@ -13,16 +13,16 @@ row belongs to a step and a table:
 
 - moved: ``changes`` [{"from": [old cells], "to": [new cells], "keys": [[first key cell of each row], ...]}, ...], the
   cells in the order of the target's columns and the table's key, the keys as before the change; at most a thousand rows
-  share a snapshot row. Where a changed column belongs to the key, the key after the change is the key before it with
-  the new value put in. Where triggers of the host fired, ``images`` has, for each change, [before, after] of each whole
-  row, for people to look at (SQLite: null for after). Format 1 had one change a snapshot row: ``changes`` {column:
-  [old, new]} and ``keys`` {key column: [cell of each row]}; it can be undone still.
+  share a snapshot row. If a changed column belongs to the key, the key after the change is the key before it with the
+  new value put in. If triggers of the host fired, ``images`` has, for each change, [before, after] of each whole row,
+  for people to look at (SQLite: null for after). Format 1 had one change a snapshot row: ``changes`` {column: [old,
+  new]} and ``keys`` {key column: [cell of each row]}; it can still be undone.
   A step whose targets copy no column of folders gives rows that would collide another name or number.
 - removed: ``images`` [[cell of each of the snapshot schema's columns], ...].
-- structure: as removed, but nothing was removed: what a point taken by hand has seen.
+- structure: as removed, but nothing was removed: the folders when a point was taken by hand.
 
-Undo goes through the steps from the last to the first: folders come back first, then moves are undone, then rows that
-had to give way to a twin return.
+Undo goes through the steps in reverse: folders come back first, then moves are undone, then rows that had to give way
+to a twin return.
 """
 
 import hashlib
@@ -57,14 +57,14 @@ class Step:
     references: tuple[Reference, ...] = ()
     """Moved: references that change in one statement. Removed: those whose colliding rows give way."""
     replaced: tuple[tuple[TableName, str], ...] = ()
-    """Columns that take another name or number where rows would collide."""
+    """Columns that take another name or number if rows would collide."""
 
 
 def steps_of(references: ReferenceMap) -> list[Step]:
     """Return the steps of a merge.
 
-    Where policies want it, other names and numbers, of each table one column a step, since a snapshot row says by its
-    step and table which column it is of; for each step of references the rows that give way, then the moves; then the
+    First, if policies ask for it, other names and numbers, one column of a table per step, because a snapshot row's
+    step and table identify the column; for each step of references the rows that give way, then the moves; then the
     root folders that are nested; last the removed folders. The first and the last two have no references.
     """
     steps: list[Step] = []
@@ -86,7 +86,7 @@ def steps_of(references: ReferenceMap) -> list[Step]:
 
 
 def row_key(table: Table) -> tuple[str, ...]:
-    """Return the columns that the journal identifies the table's rows by; empty where there are none."""
+    """Return the columns by which the journal identifies the table's rows; empty if there are none."""
     return table.row_key or ()
 
 
@@ -138,7 +138,7 @@ def _document(backend: Database, references: ReferenceMap, mapped: FolderTables)
 
 
 class JournaledRow(NamedTuple):
-    """One row that a snapshot row tells of."""
+    """One row that a snapshot row describes."""
 
     snapshot: int
     point: int
@@ -146,7 +146,7 @@ class JournaledRow(NamedTuple):
 
 
 class JournaledTarget(NamedTuple):
-    """What a step changed of one table."""
+    """What a step changed in one table."""
 
     label: str
     columns: tuple[str, ...]
@@ -154,7 +154,7 @@ class JournaledTarget(NamedTuple):
 
 
 class JournaledStep(NamedTuple):
-    """One step of a merge, as the snapshot schema has it."""
+    """One step of a merge, as the snapshot schema records it."""
 
     number: int
     kind: str
@@ -162,7 +162,7 @@ class JournaledStep(NamedTuple):
 
 
 class JournaledSchema:
-    """What a stored snapshot schema says: the tables as they were, and the steps that were taken."""
+    """The contents of a stored snapshot schema: the tables as they were, and the steps that were taken."""
 
     def __init__(self, *, schema: SnapshotSchema, backend: Database, rollback_id: Any) -> None:
         """Take a snapshot schema. Raises UnreadableJournal for a foreign format or encoding."""
@@ -206,15 +206,15 @@ class JournaledSchema:
         return next((one.kind for one in self.steps if one.number == step), "")
 
     def label(self, name: TableName) -> str:
-        """Return what the snapshot schema calls a table; older ones did not quote what holds a dot."""
+        """Return what the snapshot schema calls a table; older ones did not quote names with a dot."""
         return self._labels.get(name, str(name))
 
     def written_as(self, label: str) -> str:
-        """Return what the snapshot rows of a table bear."""
+        """Return the label in the snapshot rows of a table."""
         return self.label(self.table_name(label))
 
     def as_journaled(self, table: Table) -> Table:
-        """Return a table with the label that its snapshot rows bear."""
+        """Return a table with the label of its snapshot rows."""
         return replace(table, label=self.label(table.name))
 
     def table_name(self, label: str) -> TableName:
@@ -223,7 +223,7 @@ class JournaledSchema:
         return TableName(entry["schema"], entry["name"])
 
     def table(self, label: str) -> Table:
-        """Return the table that a label of the snapshot schema means as it was, as far as the snapshot schema says."""
+        """Return the table that a label of the snapshot schema means, as it was then, as far as the schema says."""
         entry = self._tables[label]
         numbers, definitions = entry.get("numbers"), entry.get("definitions", {})
         columns = [
@@ -233,9 +233,9 @@ class JournaledSchema:
         return Table(self.table_name(label), tuple(columns), oid=entry.get("oid", 0))
 
     def refuse_altered(self, written: Iterable[tuple[int, str]], described: Mapping[TableName, Table]) -> None:
-        """Raise UnreadableJournal if what (step, table label) say cannot be written back: it names table and column.
+        """Raise UnreadableJournal, naming table and column, if what (step, table label) changed cannot be written back.
 
-        The images of rows need every column, changes those that changed and the key.
+        Images of rows need every column; changes need the changed columns and the key.
         """
         needed: dict[str, set[str]] = {}
         for step, label in sorted(written):
@@ -257,7 +257,7 @@ class JournaledSchema:
         return next(one.targets for one in self.steps if one.number == step)
 
     def present(self, label: str, columns: Sequence[str], described: Mapping[TableName, Table]) -> Table:
-        """Return a table as it is now, which must have the columns still. Raises UnreadableJournal."""
+        """Return a table as it is now, which must still have the columns. Raises UnreadableJournal."""
         table = described.get(self.table_name(label))
         if table is None:
             raise self._unreadable(f"table {label} is gone.")
@@ -280,7 +280,7 @@ class JournaledSchema:
         return tuple(self._tables[label]["key"])
 
     def names_rows_by_key(self, label: str) -> bool:
-        """Return whether the rows that moved together are told by their keys alone, as since format 2."""
+        """Return whether rows that moved together are identified by their keys alone, as since format 2."""
         return self.format > 1 and bool(self.key(label))
 
     def names_folders_once(self, label: str, key: str) -> bool:
@@ -300,7 +300,7 @@ class Reader:
     def before(
         self, *, points: Sequence[int], label: str, column: str
     ) -> tuple[dict[Cell, Cell], list[dict[str, Cell]]]:
-        """Return what undoing brings back in a table with a key of one column.
+        """Return what undoing restores in a table with a single-column key.
 
         The old value of a column by the key of each row that moved, and the removed rows, by column.
         """
@@ -332,7 +332,7 @@ class Reader:
             yield dict(zip(columns, change["from"], strict=True)), keys
 
     def row_keys(self, row: SnapshotRow) -> Iterator[tuple[Cell, ...]]:
-        """Yield the keys of the rows that a snapshot row tells of, as they were before the change."""
+        """Yield the keys of the rows that a snapshot row describes, as they were before the change."""
         key = self.schema.key(row.table)
         if row.kind != SnapshotRow.Kind.MOVED:
             places = [self.schema.columns(row.table).index(column) for column in key]
@@ -367,7 +367,7 @@ class Reader:
                 yield dict(zip(columns, image, strict=True))
 
     def rows(self, label: str, *, points: Sequence[int], step: int) -> list[JournaledRow]:
-        """Return the rows that the journal has of a step in a table."""
+        """Return the rows in the journal for a step and a table."""
         rows = self._rows.filter(point__in=points, table=label, step=step).order_by("pk")
         return [
             JournaledRow(row.pk, row.point_id, key)

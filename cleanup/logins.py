@@ -1,7 +1,7 @@
-"""Limits on wrong logins, for a project that wants them: a backend that is asked first, and a middleware.
+"""Limits on failed logins, for projects that want them: a backend that is asked first, and a middleware.
 
-Wrong passwords are counted by account and address together, by address, and by account. So someone elsewhere cannot
-keep a person out: who has logged in from an address before is not held up there by what others do to the account.
+Wrong passwords are counted by account and address together, by address, and by account. So no one elsewhere can keep a
+user out: a user who has logged in from an address before is not blocked there by what others do to the account.
 """
 
 from typing import Any
@@ -16,16 +16,16 @@ from django.utils.deprecation import MiddlewareMixin
 
 from cleanup import attempts, conf
 
-#: Seconds for which an address from which somebody has logged in is known.
+#: Seconds for which an address stays known after a login from it.
 KNOWN = 30 * 86400
 
 _WAIT = "_cleanup_seconds_to_wait"
 
 
 class LimitedLogins:
-    """Refuses to try another password where too many were wrong; name it first in ``AUTHENTICATION_BACKENDS``.
+    """Refuses to try another password if too many were wrong; list it first in ``AUTHENTICATION_BACKENDS``.
 
-    It knows no users, so it has none of a backend's other methods: Django passes over it there.
+    It knows no users, so it has none of a backend's other methods: Django skips it for those.
     """
 
     def authenticate(self, request: HttpRequest | None, username: Any = None, **credentials: Any) -> None:
@@ -43,15 +43,15 @@ class LimitedLogins:
             raise ValidationError(f"Too many wrong passwords. Try again in {wait} seconds.", code="throttled")
 
     async def aauthenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
-        """Do the same where Django asks asynchronously."""
+        """Do the same for asynchronous calls."""
         await sync_to_async(self.authenticate)(request, **credentials)
 
 
 class LimitedLoginsMiddleware(MiddlewareMixin):
-    """Answers 429 with ``Retry-After`` where a login was refused untried."""
+    """Answers 429 with ``Retry-After`` if a login was refused without trying it."""
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
-        """Mark the answer; its page stays the login's, with the reason."""
+        """Set the status and header; the page is still the login form, with the reason."""
         wait = getattr(request, _WAIT, 0)
         if wait:
             response.status_code = 429

@@ -1,7 +1,7 @@
-"""Structured logs: what each line carries beside its sentence, and two forms to write it in.
+"""Structured logs: the fields of each line beside its sentence, and two formats.
 
-Invariants: a line carries none but the fields named here, all of them codes, ids and numbers. Of an exception stand its
-type, its SQLSTATE and the lines of code: never its text, for that of a database error quotes rows.
+Invariants: a line carries only the fields named here, all of them codes, ids and numbers. An exception is logged by its
+type, its SQLSTATE and the lines of code: never by its text, because that of a database error quotes rows.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 from cleanup import correlation
 
-#: What a line may carry, in this order.
+#: The fields that a line may carry, in this order.
 FIELDS = (
     "event",
     "correlation_id",
@@ -39,7 +39,7 @@ _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class ContextFilter(logging.Filter):
-    """Gives each line the correlation id, the run and the worker of where it was written."""
+    """Adds the correlation id, the run and the worker of the current context to each line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every line pass."""
@@ -53,12 +53,12 @@ class LineFormatter(logging.Formatter):
     """For people: the sentence, then ``name=value``."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # of the base class
-        """Put the fields behind the sentence."""
+        """Append the fields to the sentence."""
         fields = " ".join(f"{name}={value}" for name, value in _fields(record))
         return f"{super().formatMessage(record)}{f' [{fields}]' if fields else ''}"
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802  # of the base class
-        """Leave out what the exception says."""
+        """Leave out the exception's message."""
         return "\n".join(_told(ei[1]))
 
 
@@ -87,7 +87,7 @@ def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
 
 
 def _told(error: BaseException | None) -> Iterator[str]:
-    """Yield an exception and what it came from, oldest first, as codes and lines of code."""
+    """Yield an exception and its causes, oldest first, as codes and lines of code."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)

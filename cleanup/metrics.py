@@ -1,7 +1,7 @@
-"""Prometheus metrics, read from the database at each scrape: right from any process, and after any restart.
+"""Prometheus metrics, read from the database at each scrape: correct from any process, and after any restart.
 
-All are gauges: what is read are rows, and the purge of old ones lets sums fall, which a counter may not. No label holds
-the name of a folder, a file or a person, nor an application's id.
+All are gauges: they are read from rows, and purging old rows lowers sums, which a counter must not do. No label
+contains the name of a folder, a file or a person, nor an application's id.
 """
 
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ def registry(*, using: str) -> CollectorRegistry:
 
 
 class DatabaseCollector(Collector):
-    """Reads the metrics of one database; register it in a registry of your own to have them beside yours."""
+    """Reads the metrics of one database; register it in your own registry to serve them with yours."""
 
     def __init__(self, *, using: str = "default") -> None:
         self.using = using
 
     def describe(self) -> list[Metric]:
-        """Return nothing: registering asks no database."""
+        """Return nothing, so that registering does not query the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""The correlation id of a request: taken from ``X-Correlation-ID`` or made, known to all it does, and sent back."""
+"""The correlation id of a request: taken from ``X-Correlation-ID`` or created, kept for the request, and returned."""
 
 from collections.abc import Awaitable, Callable
 
@@ -14,7 +14,7 @@ _Handler = Callable[[HttpRequest], HttpResponseBase] | Callable[[HttpRequest], A
 
 @sync_and_async_middleware
 def correlation_id_middleware(get_response: _Handler) -> _Handler:
-    """Give each request an id; put it first, so that it is known to all others."""
+    """Give each request an id; list it first, so that all other middleware knows the id."""
     if iscoroutinefunction(get_response):
 
         async def answer_later(request: HttpRequest) -> HttpResponseBase:

@@ -1,8 +1,8 @@
-"""What machines ask: metrics for Prometheus, and whether all is well. Thin: authenticate, one call, render.
+"""Endpoints for machines: metrics for Prometheus, and the health check. Thin: authenticate, one call, render.
 
-Both take what the API takes, look at the database that it works on, and refuse in its form. Metrics also take the
-token of ``CLEANUP_METRICS_TOKEN``. Health is told to anyone, in one word; why, to those who may look. It answers
-within two seconds, whatever the database does.
+Both authenticate as the API does, use its database, and refuse in its format. Metrics also accept the token of
+``CLEANUP_METRICS_TOKEN``. Anyone may ask for the health, which is one word; the reasons are for those who may look. It
+answers within two seconds, whatever the database does.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from cleanup.services.concurrency.deadline import NoAnswer, within
 from cleanup.services.monitoring.health import health
 from cleanup.services.results import HealthVerdict
 
-#: Seconds that the database has to say how it is, and who asks.
+#: Seconds that the database has to report its health, and to authenticate the client.
 PATIENCE = 1.2
 
 
@@ -38,7 +38,7 @@ class Metrics(Endpoint):
     asks = {"GET": (Permission.VIEW,)}
 
     def get_authenticators(self) -> list[Any]:
-        """Ask no one else about our own token."""
+        """Leave our own token to no other authenticator."""
         return [] if _has_token(self.request) else super().get_authenticators()
 
     def get_permissions(self) -> list[Any]:
@@ -63,7 +63,7 @@ class Health(Endpoint):
     permission_classes = ()  # type: ignore[assignment]  # anyone may ask
 
     def perform_authentication(self, request: Request) -> None:
-        """Ask no database about the caller before it is known that there is one."""
+        """Do not query the database about the client before it is known to answer."""
 
     def get(self, request: Request) -> HttpResponse:
         """Explain why to those who are allowed to look."""
@@ -84,7 +84,7 @@ class Health(Endpoint):
 def _may_view(request: Request) -> bool:
     try:
         return bool(request.user and request.user.has_perm(Permission.VIEW))
-    except APIException:  # credentials that nobody knows, or too many of them
+    except APIException:  # unknown credentials, or too many of them
         return False
 
 

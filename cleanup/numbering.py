@@ -1,11 +1,11 @@
-"""Find a free name or number for what cannot keep its own. Pure."""
+"""Find a free name or number for rows that cannot keep their own. Pure."""
 
 import itertools
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
 
-#: What looks like one: "Mr. Smith" has none.
+#: What looks like an extension: "Mr. Smith" has none.
 _EXTENSION = re.compile(r"(.*[^.])(\.\w{1,10})", re.DOTALL)
 
 
@@ -20,7 +20,7 @@ def free_number(number: int, *, taken: Collection[int]) -> int:
 
 
 def loose(name: str) -> str:
-    """Return what names that a database may take for equal have in common: not case, accents or blanks around."""
+    """Return the common form of names that a database may take as equal: without case, accents or outer spaces."""
     decomposed = unicodedata.normalize("NFKD", name).casefold().strip()
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 

@@ -1,9 +1,9 @@
-"""The product's permissions, and the one policy that says which of them an action asks for.
+"""The product's permissions, and the one policy that says which of them an action requires.
 
-Admin and API ask here, so that what one refuses the other refuses. Each function returns permissions of which any one
-is enough. The command line asks for none: who has the shell has the database.
-The permissions belong to the content type of ``Control``, whose ``Meta`` lists them; those that Django makes for each
-model say nothing here.
+Admin and API both ask here, so that what one refuses, the other refuses. Each function returns permissions of which any
+one is enough. The command line requires none: whoever has the shell has the database.
+The permissions belong to the content type of ``Control``, whose ``Meta`` lists them; those that Django creates for each
+model are not used.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ class Permission(StrEnum):
         return self.value.partition(".")[2]
 
 
-#: What each allows, as the screens where permissions are granted say it.
+#: What each allows, as shown on the screens where permissions are granted.
 DESCRIPTIONS = {
     Permission.VIEW: "Can view everything about cleanups",
     Permission.CHECK: "Can check and verify",
@@ -43,51 +43,51 @@ DESCRIPTIONS = {
 #: Permissions of which any one is enough.
 AnyOf = tuple[Permission, ...]
 
-#: For selected applications; who may clean up everything may clean up some.
+#: For selected applications; a user who may clean up everything may clean up some.
 CLEANING: AnyOf = (Permission.CLEAN, Permission.CLEAN_EVERYTHING)
-#: Asked for before it is known which run is meant.
+#: Required before it is known which run is meant.
 CONTROLLING: AnyOf = (*CLEANING, Permission.ROLL_BACK)
-#: Asked for before it is known what the schedule starts.
+#: Required before it is known what the schedule starts.
 RUNNING_SCHEDULES: AnyOf = (Permission.CHECK, *CLEANING, Permission.MANAGE_SCHEDULES)
 
-#: Applications that may be cleaned up without being named by who may not clean up everything.
+#: Applications that a user who may not clean up everything may clean up without naming them.
 FEW = 10
 
 
 class RunLike(Protocol):
-    """What is asked of a run."""
+    """The attributes of a run that matter here."""
 
     kind: str
     options: dict[str, Any]
 
 
 def to_clean_up(*, named: bool, most: int | None) -> AnyOf:
-    """Return what a cleanup of named applications, or of the worst ``most``, asks for; None is all."""
+    """Return what a cleanup of named applications, or of the worst ``most`` (None: all), requires."""
     few = named or (most is not None and most <= FEW)
     return CLEANING if few else (Permission.CLEAN_EVERYTHING,)
 
 
 def to_plan(*, named: bool, most: int | None) -> AnyOf:
-    """Return what a dry run asks for."""
+    """Return what a dry run requires."""
     return tuple(dict.fromkeys((Permission.CHECK, *CLEANING, *to_clean_up(named=named, most=most))))
 
 
 def to_control(run: RunLike) -> AnyOf:
-    """Return what pausing, resuming, cancelling and approving a run ask for: what starting that very run asks for."""
+    """Return what pausing, resuming and cancelling a run require: the same as starting that run."""
     if run.kind == "rollback":
         return (Permission.ROLL_BACK,)
     return to_clean_up(named=bool(run.options.get("applications")), most=run.options.get("max_applications"))
 
 
 def to_run_schedule(name: str, *, most: int | None) -> AnyOf:
-    """Return what running a schedule by hand asks for: what starting the same by hand asks for."""
+    """Return what running a schedule by hand requires: the same as starting its work by hand."""
     if name == "full_cleanup":
         return to_clean_up(named=False, most=most)
     return (Permission.MANAGE_SCHEDULES,) if name == "retention" else (Permission.CHECK,)
 
 
 def to_change_schedule(name: str, changes: Mapping[str, Any], *, most: int | None) -> list[AnyOf]:
-    """Return what changing a schedule asks for, all of it; ``most`` is the limit that it has."""
+    """Return everything that changing a schedule requires; ``most`` is its limit."""
     asked: list[AnyOf] = [(Permission.MANAGE_SCHEDULES,)]
     if name == "full_cleanup" and "max_applications" in changes:
         limit = changes["max_applications"]
@@ -97,5 +97,5 @@ def to_change_schedule(name: str, changes: Mapping[str, Any], *, most: int | Non
 
 
 def to_adopt(interrupted: Iterable[RunLike]) -> list[AnyOf]:
-    """Return what adopting a copy asks for, all of it: what starting its schedules and resuming its runs ask for."""
+    """Return everything that adopting a copy requires: the same as starting its schedules and resuming its runs."""
     return list(dict.fromkeys([(Permission.MANAGE_SCHEDULES,), *map(to_control, interrupted)]))

@@ -1,4 +1,4 @@
-"""How reasons and times stand in sentences. Pure: no Django, no database."""
+"""Reasons and times as parts of sentences. Pure: no Django, no database."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +7,7 @@ from cleanup.text_safety import safe
 
 
 def as_reason(text: str) -> str:
-    """Return a reason in one line, invisible characters escaped, without the full stop that the sentence itself has."""
+    """Return a reason in one line, invisible characters escaped, without a full stop: the sentence has its own."""
     return safe(" ".join(text.split())).removesuffix(".")
 
 
@@ -24,7 +24,7 @@ def as_time(moment: datetime | str) -> str:
 
 
 def in_sentence(value: Any) -> Any:
-    """Return a value as the message of an error takes it: a moment as a person reads it, text in one line."""
+    """Format a value for the message of an error: a moment as people read it, text in one line."""
     if isinstance(value, datetime):
         return as_time(value)
     return " ".join(value.splitlines()) if isinstance(value, str) else value

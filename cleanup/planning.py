@@ -1,9 +1,8 @@
 """Decide how the duplicate folders of one application become single folders.
 
-The rule is the one the product's specification gives for the merge. The live root folders of an application are one
-group, whatever their names. Of a group the oldest folder survives, except that one already under the surviving parent
-goes before one that has to be moved there. The survivor takes the children of all members, children of one name are a
-group again, and so on down.
+The live root folders of an application are one group, whatever their names. The oldest folder of a group survives,
+except that one already under the surviving parent takes precedence over one that has to be moved there. The survivor
+takes the children of all members, children of the same name are a group again, and so on down.
 
 Pure: no database, no clock, no Django. The order of the input never matters, nothing recurses, the time is near-linear.
 Every folder is in at most one group, so a survivor is never removed. What cannot be reached from a root is never
@@ -20,7 +19,7 @@ from typing import NamedTuple
 
 from cleanup.policies import DifferentRootsPolicy
 
-# The key only breaks ties. The database produces none, but even then the order of the input must not matter.
+# The key only breaks ties. The database produces no ties, but even then the order of the input must not matter.
 _by_age = attrgetter("age", "key")
 
 
@@ -29,7 +28,7 @@ class FolderRow(NamedTuple):
 
     `age` is the rank in (created, key) order, nulls last, unique within the application. A folder that is not `live`
     (soft-deleted) is never in a group, never survives and is never removed; the folders below it are merged among
-    themselves. `cells` are further columns, of which the merge takes no notice.
+    themselves. `cells` are further columns, which the merge ignores.
     """
 
     key: str
@@ -67,9 +66,9 @@ class Plan:
 
     Groups and moves come parents before children. `left_alone` are the keys, sorted, of the folders that no root of the
     application leads to: below a missing parent or a parent of another application, or in or below a cycle.
-    `different_roots` tells that the live roots bear different names; `refused` that the plan is empty for that reason.
-    `roots_removed` counts the removed folders that were roots. `root` is the root folder that stays where there are
-    several, and None where there is one. `removed` maps each removed folder to the one that stays.
+    `different_roots`: the live roots have different names; `refused`: the plan is empty for that reason.
+    `roots_removed` counts the removed folders that were roots. `root` is the root folder that stays if there are
+    several, otherwise None. `removed` maps each removed folder to the one that stays.
     """
 
     groups: tuple[Group, ...]
@@ -115,13 +114,13 @@ def plan_merge(
 ) -> Plan:
     """Plan the merge of the folders of one application; `rows` are all of them, in any order.
 
-    Live roots of different names are merged all the same (`merge`), moved under the oldest root with their names kept
+    Live roots of different names are merged like others (`merge`), moved under the oldest root with their names kept
     (`nest`), or a reason for an empty, refused plan (`refuse`).
 
     Raises ValueError for a key that appears twice and for an unknown `different_roots`.
     """
     if different_roots not in list(DifferentRootsPolicy):
-        raise ValueError(f"different_roots is one of {', '.join(DifferentRootsPolicy)}, not {different_roots!r}")
+        raise ValueError(f"different_roots must be one of {', '.join(DifferentRootsPolicy)}, not {different_roots!r}")
     folders = sorted(rows, key=_by_age)
     if len({folder.key for folder in folders}) != len(folders):
         raise ValueError("a folder key appears twice")

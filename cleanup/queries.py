@@ -15,10 +15,10 @@ from cleanup.backends.query import Query, block
 from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
 
-#: Applications in one statement. Where there are no more than these, it reads the tables once from end to end.
+#: Applications in one statement. If there are no more than these, it reads the tables once from end to end.
 APPLICATIONS_PER_RANGE = 20_000
 
-#: Applications looked at for a page.
+#: Applications examined for a page.
 APPLICATIONS_PER_PAGE = 5_000
 
 
@@ -30,7 +30,7 @@ class AffectedApplication:
     roots: int
     """Live root folders."""
     duplicates: int
-    """Folders beyond the first of each group there is now; merging may bring together further ones."""
+    """Folders beyond the first of each current group; merging may bring further ones together."""
 
 
 def affected_sql(
@@ -38,8 +38,8 @@ def affected_sql(
 ) -> Query:
     """Return the SELECT of ``application_key``, ``roots``, ``duplicates`` of affected applications, in key order.
 
-    Fit to stand behind INSERT INTO or in a FROM clause. Only named applications, or keys beyond ``after`` and up to
-    ``until``, are looked at where these are given. Raises InvalidKey.
+    Usable after INSERT INTO or in a FROM clause. If given, only the named applications, or keys beyond ``after`` and up
+    to ``until``, are examined. Raises InvalidKey.
     """
     sql = _folder_sql(using)
     text = sql.tables.application_key.text
@@ -60,7 +60,7 @@ def worst_applications(*, using: str, limit: int, cleanable: Cleanable = EVERY_O
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """Affected applications, and how many of these a cleanup would leave alone; each is counted once."""
+    """Affected applications, and how many of them a cleanup would leave alone; each is counted once."""
 
     affected: int
     held: int
@@ -84,10 +84,10 @@ def affected_applications(*, using: str, per_range: int = APPLICATIONS_PER_RANGE
 
 
 def affected_page(*, using: str, after: str | None, limit: int) -> tuple[list[AffectedApplication], str | None]:
-    """Return affected applications behind a key, in key order, and the key behind which the next page begins.
+    """Return affected applications after a key, in key order, and the key after which the next page begins.
 
-    Looks at one short range of applications, so that a page costs the same whatever the size of the tables: it may hold
-    fewer than ``limit``, even none, and not be the last. None behind the last.
+    Examines one short range of applications, so that a page costs the same whatever the size of the tables: it may hold
+    fewer than ``limit``, even none, without being the last. The next key is None after the last page.
     """
     found, until = affected_among_next(using=using, after=after, size=APPLICATIONS_PER_PAGE)
     if len(found) > limit:
@@ -104,7 +104,7 @@ def count_affected(*, using: str) -> int:
 
 
 def affected_among_next(*, using: str, after: str | None, size: int) -> tuple[list[AffectedApplication], str | None]:
-    """Return the affected ones of the next applications behind a key, and the key of the last one, None at the end."""
+    """Return the affected ones of the next applications after a key, and the key of the last one, None at the end."""
     sql = _folder_sql(using)
     with sql.reading():
         until = _range_end(sql, after, size)
@@ -137,7 +137,7 @@ def existing_application(*, using: str, application_id: Any) -> str:
 def application_ranges(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -> Iterator[Scope]:
     """Yield scopes, in key order, that together hold every row that names an application, existing or not.
 
-    A single scope, which then holds the rows of no application too, where there are few applications.
+    If there are few applications, a single scope, which then also holds the rows of no application.
     """
     return _application_ranges(_folder_sql(using), per_range)
 
@@ -153,7 +153,7 @@ def _application_ranges(sql: FolderSql, per_range: int) -> Iterator[Scope]:
 
 
 def _range_end(sql: FolderSql, after: str | None, size: int) -> str | None:
-    """Return the key of the ``size``-th application after a key; None where none comes after it."""
+    """Return the key of the ``size``-th application after a key; None if there is none."""
     end = sql.fetch(sql.range_end(after, size))
     return str(end[0][0]) if len(end) > 1 else None
 

@@ -1,8 +1,8 @@
-"""What hosts are told once it is committed, for their search indexes and caches.
+"""Signals that hosts receive after the commit, for their search indexes and caches.
 
 Receivers get ``using``, ``application_id``, ``rollback_id`` and ``removed_to_survivor``, ids as text; the sender is the
-folder model. Events are computed and kept for one transaction, and only if somebody listens; a receiver that raises is
-logged and hinders nobody.
+folder model. Events are computed and kept for one transaction, and only if there are receivers; an exception in a
+receiver is logged, and affects neither the cleanup nor other receivers.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +18,7 @@ from django.dispatch import Signal
 #: Folders of one application were merged: each removed folder is now its survivor.
 folders_merged = Signal()
 
-#: A merge was rolled back: the folders that it had removed are there again, and nobody's survivor.
+#: A merge was rolled back: the folders that it had removed exist again, and have no survivor.
 merge_undone = Signal()
 
 
@@ -31,7 +31,7 @@ class Event:
     removed_to_survivor: Mapping[str, str]
 
 
-def somebody_listens(sender: type[Any]) -> bool:
+def has_receivers(sender: type[Any]) -> bool:
     """Return whether any receiver listens for merges, or for their rollback."""
     return folders_merged.has_listeners(sender) or merge_undone.has_listeners(sender)
 
@@ -46,7 +46,7 @@ def send_after_commit(
 ) -> None:
     """Send the events once the transaction, the caller's included, has committed; never if it does not.
 
-    ``events`` is not iterated over where nobody listens; ``within`` is what receivers, code of the host, work in.
+    ``events`` is not iterated over without receivers; ``within`` is the context for receivers, code of the host.
     """
     if signal.has_listeners(sender) and (happened := list(events)):
         send = partial(_send, signal, happened, sender=sender, using=using, within=within)

@@ -1,19 +1,19 @@
-"""What a folder may be called, and how a name is shown. Pure: no Django, no database.
+"""Which names a folder may have, and how a name is shown. Pure: no Django, no database.
 
-The merge takes names as they are; only folders that are made here have to have good ones.
+The merge takes names as they are; only folders that are created here must have valid ones.
 """
 
 
 def fault_of_name(name: object) -> str | None:
-    """Describe what keeps a value from being a folder's name; None if it is one. The name itself is not repeated."""
+    """Describe why a value is not a valid folder name; None if it is. The name itself is not repeated."""
     if not isinstance(name, str):
         return f"it is of type {type(name).__name__}, not text"
     if not name.strip():
         return "it is blank"
     if name != name.strip():
-        return "it begins or ends with a blank"
+        return "it begins or ends with white space"
     if not is_storable(name):
-        return "it holds NUL or half of a surrogate pair, which no database stores"
+        return "it contains NUL or half of a surrogate pair, which no database stores"
     return None
 
 
@@ -35,10 +35,10 @@ def safe(value: object) -> str:
 
 
 def storable(text: str) -> str:
-    """Return the text with what no database can hold replaced: NUL, and halves of surrogate pairs."""
+    """Return the text with characters that no database can hold replaced: NUL, and halves of surrogate pairs."""
     return text.encode(errors="replace").decode().replace("\x00", "?")
 
 
 def stored_name(text: str) -> str:
-    """Return a person's name as it fits the columns for it."""
+    """Return a person's name, cut to fit its columns."""
     return storable(text)[:255]

@@ -1,4 +1,4 @@
-"""What the app answers: the API, and what a monitoring system reads; include it at the root of a project."""
+"""The app's URLs: the API, and what a monitoring system reads; include them at the root of a project."""
 
 from django.urls import URLResolver, include, path
 

@@ -1,1 +1,1 @@
-"""The constraints that keep duplicates from coming back: an app whose migrations hold nothing else."""
+"""The constraints that keep duplicates from coming back: an app whose migrations contain nothing else."""

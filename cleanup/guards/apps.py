@@ -13,8 +13,8 @@ class GuardsConfig(AppConfig):
     verbose_name = "Folder cleanup: guards"
 
     def ready(self) -> None:
-        """Look at the data when it is checked and before it is migrated, and mend what a rebuilt table has lost."""
-        # They lead to models, which are not there before now.
+        """Examine the data in checks and before migrations, and restore what a rebuilt table has lost."""
+        # They import models, which are not loaded before now.
         from cleanup.guards.checks import check_guards  # noqa: PLC0415
         from cleanup.guards.migrate_signals import complete, look_ahead  # noqa: PLC0415
 

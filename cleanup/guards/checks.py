@@ -1,6 +1,6 @@
-"""What ``manage.py check --database ALIAS`` says about guards: which of them the data forbids, which are gone.
+"""What ``manage.py check --database ALIAS`` reports about guards: which of them the data forbids, which are gone.
 
-A guard that is in place costs a look into the catalogue; only those that are not are compared with the data.
+A guard that is in place costs a catalogue query; only the others are compared with the data.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,19 +24,19 @@ def check_guards(
     databases: Sequence[str] | None,
     **_kwargs: Any,
 ) -> list[CheckMessage]:
-    """Look at the databases that were asked for."""
+    """Check the given databases."""
     messages: list[CheckMessage] = []
     for using in databases or ():
         if not router.allow_migrate(using, APP_LABEL):
             continue
-        connections[using].ensure_connection()  # with no database there is nothing to say: whoever asked says so
+        connections[using].ensure_connection()  # without a database there is nothing to report: the caller reports that
         try:
             with pinning(using=using):
                 messages += _about(using) if installed(using=using) else ()
         except (CleanupError, DatabaseError):
             messages.append(
                 Warning(
-                    f"Whether guards can be put in place on {using} cannot be told: the mapped tables cannot be read.",
+                    f"It is unknown whether guards can be put in place on {using}: the mapped tables cannot be read.",
                     hint=f"manage.py database_cleanup --preflight{on(using)}",
                     id="cleanup_guards.W003",
                 )
@@ -52,7 +52,7 @@ def _about(using: str) -> Iterator[CheckMessage]:
         standing = there.get(guard)
         if is_lost(guard, standing, applied):
             yield Warning(
-                f"Guard {guard} was put in place on {using} and is there no more, or not as the settings ask for.",
+                f"Guard {guard} was put in place on {using} but no longer exists, or does not match the settings.",
                 hint=f"{lifting(guard, using=using)} && {putting(using=using)}",
                 id="cleanup_guards.W002",
             )
@@ -68,7 +68,7 @@ def _about(using: str) -> Iterator[CheckMessage]:
 
 
 def is_lost(guard: Guard, standing: Standing | None, applied: set[str]) -> bool:
-    """Return whether a guard that was put in place is not there as it should be."""
+    """Return whether a guard that was put in place is gone, or not as it should be."""
     if standing is None or not standing.usable:
         return MADE_BY[guard] in applied
     return not standing.whole and VALIDATED_BY.get(guard, MADE_BY[guard]) in applied

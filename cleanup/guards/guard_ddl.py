@@ -1,9 +1,9 @@
-"""Putting guards in place, and lifting them. Frozen in what it does: migrations rely on it.
+"""Put guards in place, and lift them. The behaviour is frozen: migrations rely on it.
 
-Invariants: data that forbids a guard stops it before anything is changed. What is there already, ours or not, is left;
-what is lifted bears our name. Every step can be taken again after a failure at any point: what is there is looked up
-in the catalogue, not remembered. On PostgreSQL nobody else waits longer than a moment, and whoever makes us wait too
-long is named.
+Invariants: data that forbids a guard stops it before anything is changed. What already exists, ours or not, is left;
+only objects with our names are dropped. Every step can be repeated after a failure at any point: what exists is looked
+up in the catalogue, not remembered. On PostgreSQL no other session waits longer than a moment, and a session that makes
+us wait too long is named.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -31,7 +31,7 @@ _ADOPT = "Create or adopt the tables first: manage.py migrate cleanup --fake-ini
 
 
 def guard_sql_of(*, using: str) -> GuardSql:
-    """Return the statements on the mapped tables of a database. Raises DatabaseUnusable where they are not there."""
+    """Return the statements on the mapped tables of a database. Raises DatabaseUnusable if they do not exist."""
     tables = folder_tables()
     catalogue = backends.database(using=using).catalogue
     found = catalogue.resolve_all([tables.folder_table, tables.file_table])
@@ -45,11 +45,11 @@ def guard_sql_of(*, using: str) -> GuardSql:
 
 def _looseness(catalogue: Catalogue, tables: FolderTables, *, folders: TableName, files: TableName) -> Looseness:
     described, spelled = catalogue.describe({folders, files}), catalogue.column_names({folders, files})
-    # SQLite knows no columns of a view.
+    # SQLite reports no columns of a view.
     key = spelled.get(folders, {}).get(catalogue.column_spelling(tables.folder_key.column))
     column = spelled.get(files, {}).get(catalogue.column_spelling(tables.file_folder))
     if key is None or column is None:
-        return ""  # whatever reads the column says that it is missing
+        return ""  # the query that reads the column reports that it is missing
     return looseness(described[files].column(column), described[folders].column(key), tables.folder_key)
 
 
@@ -86,33 +86,33 @@ class Enforcement:
     # The work.
 
     def refuse_unsuitable_tables(self, guard: str) -> None:
-        """Raise GuardForbidden where the tables are of a kind, or of an owner, that allows no guard."""
+        """Raise GuardForbidden if the tables are of a kind, or have an owner, that allows no guard."""
 
     def refuse_blocked(self, guard: str) -> None:
-        """Raise GuardBlocked where other sessions hold up whatever is put in place, and go on doing so."""
+        """Raise GuardBlocked if other sessions block whatever is put in place, and keep doing so."""
 
     def make_supporting(self) -> None:
-        """Make the supporting indexes that nothing stands for. Raises GuardBlocked."""
+        """Create the supporting indexes for which there is no equivalent. Raises GuardBlocked."""
         raise NotImplementedError
 
     def drop_supporting(self) -> None:
-        """Drop the supporting indexes of our names. Raises GuardBlocked."""
+        """Drop the supporting indexes with our names. Raises GuardBlocked."""
         raise NotImplementedError
 
     def put(self, guard: Guard) -> None:
-        """Put a guard in place, unless something stands for it. Raises GuardForbidden and GuardBlocked."""
+        """Put a guard in place, unless there is an equivalent. Raises GuardForbidden and GuardBlocked."""
         raise NotImplementedError
 
     def lift(self, guard: Guard) -> None:
-        """Drop what bears the guard's name. Raises GuardBlocked."""
+        """Drop what has the guard's name. Raises GuardBlocked."""
         raise NotImplementedError
 
     def validate(self, guard: Guard) -> None:
-        """Have the guard hold for the rows that are there. Raises GuardForbidden and GuardBlocked."""
+        """Make the guard hold for existing rows. Raises GuardForbidden and GuardBlocked."""
         raise NotImplementedError
 
     def _refuse_taken(self, name: str, table: TableName, standing: Standing | None) -> None:
-        """Raise GuardForbidden where an object of the host's has the name."""
+        """Raise GuardForbidden if an object of the host's has the name."""
         found = taken(self.sql, name, table) if standing is None or not standing.ours else None
         if found is not None:
             raise GuardForbidden(guard=name, problem=str(found), count=found.number, examples=found.examples)
@@ -126,7 +126,7 @@ class Enforcement:
 
 
 class SqliteEnforcement(Enforcement):
-    """One transaction for each step; the file has one writer, so nothing comes between the look and the DDL."""
+    """One transaction for each step; the file has one writer, so nothing comes between the query and the DDL."""
 
     def make_supporting(self) -> None:
         with transaction.atomic(using=self.using):
@@ -202,7 +202,7 @@ class PostgresEnforcement(Enforcement):
             if is_index:
                 self._build(guard, self.sql.folder_table, statements[0], self.sql.standing)
                 return
-            if standing is not None:  # a check that was added and not validated
+            if standing is not None:  # a check that was added but not validated
                 statements = self.sql.validate(guard) if standing.ours else statements
             for statement in statements:
                 self._alter(guard, statement)
@@ -225,7 +225,9 @@ class PostgresEnforcement(Enforcement):
                 return
             self._refuse_forbidden(guard)
             if standing is None:
-                raise GuardForbidden(guard=guard, problem="it is not there to be validated, somebody dropped it.")
+                raise GuardForbidden(
+                    guard=guard, problem="it no longer exists and cannot be validated: it was dropped."
+                )
             statement = self.sql.validate(guard)[0]
             if not standing.ours:
                 name = quote(standing.name)
@@ -265,18 +267,18 @@ class PostgresEnforcement(Enforcement):
                 table=table.quoted,
             )
             if kind != "r":
-                what = "partitioned" if kind == "p" else "no ordinary table"
-                problem = f"{table} is {what}, and that cannot be done without holding up writers."
+                what = "partitioned" if kind == "p" else "not an ordinary table"
+                problem = f"{table} is {what}, and that cannot be done without blocking writers."
                 raise GuardForbidden(guard=guard, problem=problem)
             if not owned:
                 problem = f"only the owner of {table} may do that: migrate as that role."
                 raise GuardForbidden(guard=guard, problem=problem)
 
     def _build(self, name: str, table: TableName, statement: str, look: Callable[[], Mapping[Any, Standing]]) -> None:
-        """Build an index concurrently, after clearing away an invalid or outdated one of its name.
+        """Build an index concurrently, after dropping an invalid or outdated one of the same name.
 
-        What there is, is looked up after the wait: an invalid index may be one that somebody else is building, or is
-        clearing away.
+        The existing index is looked up after the wait: an invalid index may be one that another session is building, or
+        dropping.
         """
         self.sessions.wait_for_old_transactions()
         leftover = look().get(name)
@@ -290,7 +292,7 @@ class PostgresEnforcement(Enforcement):
         except IntegrityError as error:
             # An invalid unique index still refuses rows.
             self._drop_index(table, name)
-            problem = "duplicates came about while it was built. Run the same command again."
+            problem = "duplicates appeared while it was being built. Run the same command again."
             raise GuardForbidden(guard=name, problem=problem) from error
 
     def _drop_index(self, table: TableName, name: str) -> None:
@@ -298,7 +300,7 @@ class PostgresEnforcement(Enforcement):
         self._execute_alone(self.sql.drop_index(table, name, if_exists=True))
 
     def _execute_alone(self, statement: str) -> None:
-        """Execute what no transaction allows: CONCURRENTLY."""
+        """Execute a statement that cannot run in a transaction: CONCURRENTLY."""
         with unpinned(using=self.using):
             self.sql.session.execute(statement)
 
@@ -306,12 +308,12 @@ class PostgresEnforcement(Enforcement):
         try:
             self.sessions.execute_patiently(statement)
         except IntegrityError as error:
-            problem = "rows that it forbids came about meanwhile. Run the same command again."
+            problem = "rows that it forbids appeared in the meantime. Run the same command again."
             raise GuardForbidden(guard=guard, problem=problem) from error
 
 
 def _shown(statements: list[str]) -> list[str]:
-    """Undo the doubling of percent signs that parameters call for, and end the statements."""
+    """Undo the doubling of percent signs that parameters require, and terminate the statements."""
     return [f"{pasteable(statement)};" for statement in statements]
 
 
@@ -323,13 +325,13 @@ def enforcement(*, using: str) -> Enforcement:
 
 def applied_migrations(*, using: str) -> set[str]:
     """Return the names of the guards' migrations that are recorded as applied."""
-    with pinning(using=using):  # dates, which nobody asks for, are among what is read
+    with pinning(using=using):  # avoids reading the dates, which are not needed
         applied = MigrationRecorder(connections[using]).applied_migrations()
     return {name for label, name in applied if label == APP_LABEL}
 
 
 def standings(sql: GuardSql, *, applied: Collection[str]) -> dict[Guard, Standing]:
-    """Return what stands for each guard; that triggers hold for older rows, too, only the migrations can tell."""
+    """Return what implements each guard; only the migrations know whether triggers also hold for older rows."""
     found = sql.standing()
     if sql.triggers:
         for guard, migration in VALIDATED_BY.items():
@@ -339,7 +341,7 @@ def standings(sql: GuardSql, *, applied: Collection[str]) -> dict[Guard, Standin
 
 
 def installed(*, using: str) -> bool:
-    """Return whether the mapped tables are there at all."""
+    """Return whether the mapped tables exist."""
     if not backends.supports(using=using):
         return False
     tables = folder_tables()

@@ -1,14 +1,14 @@
-"""What happens around ``migrate``: guards that the data forbids stop no other app, and SQLite's guards survive.
+"""What happens around ``migrate``: guards that the data forbids do not stop other apps, and SQLite's guards survive.
 
-Note [Looking ahead]. Migrations run in the order of their apps' names, and one that fails stops all that come after.
-So before a migrate that brings other apps, the data is asked; from the first guard on that it forbids, the guards are
-taken out of the plan, and the command ends with the refusal once all else is done. So are all of them where sessions of
-other programs hold the tables, and do not let go in time. An operation that meets forbidden data or such a session all
-the same refuses by itself, and then the apps behind it in the alphabet wait for the next migrate.
+Note [Looking ahead]. Migrations run in the order of their apps' names, and one that fails stops all later ones. So
+before a migrate that includes other apps, the data is checked; from the first guard on that it forbids, the guards are
+taken out of the plan, and the command ends with the refusal once everything else is done. All of them are taken out if
+sessions of other programs hold the tables and do not release them in time. An operation that still meets forbidden data
+or such a session refuses by itself, and then the apps after it in the alphabet wait for the next migrate.
 
-Note [Rebuilt tables]. Whoever alters a table on SQLite writes it anew, and what Django's models do not know is lost:
-our triggers and indexes. And it cannot be done at all while the triggers of another table mention that one. So those
-are lifted before a migrate of other apps; after it, what is recorded as applied is made again where the data allows it.
+Note [Rebuilt tables]. Altering a table on SQLite rebuilds it, and what Django's models do not know is lost: our
+triggers and indexes. It is even impossible while the triggers of another table mention that one. So the triggers are
+lifted before a migrate of other apps; after it, what is recorded as applied is created again if the data allows it.
 """
 
 import sys
@@ -29,7 +29,7 @@ from cleanup.guards.violations import incomparable, obstacle, points_bound_by, t
 
 _MADE_IN: dict[str, str] = {migration: guard for guard, migration in MADE_BY.items()}
 
-#: By database: what a migrate that is going on has to say at its end.
+#: By database: what a running migrate has to report at its end.
 _refusals: dict[str, GuardForbidden | GuardBlocked] = {}
 
 
@@ -53,7 +53,10 @@ def look_ahead(sender: AppConfig, using: str, plan: list[tuple[Migration, bool]]
             enforcement(using=using).refuse_blocked(_MADE_IN.get(ours[0].name, "supporting indexes"))
     except (GuardForbidden, GuardBlocked) as unsuitable:
         place, refusal = 0, unsuitable
-    except (CleanupError, DatabaseError):  # a table that is not yet as it will be: the operations will see
+    except (
+        CleanupError,
+        DatabaseError,
+    ):  # a table that earlier migrations will still change: the operations will find out
         return
     if refusal is not None and len(ours) < len(plan):
         _refusals[using] = refusal
@@ -62,13 +65,13 @@ def look_ahead(sender: AppConfig, using: str, plan: list[tuple[Migration, bool]]
 
 
 def _make_way(*, using: str) -> None:
-    """Lift the triggers that would keep a table from being written anew. See Note [Rebuilt tables]."""
+    """Lift the triggers that would prevent a table from being rebuilt. See Note [Rebuilt tables]."""
     if applied_migrations(using=using) and installed(using=using):
         enforcement(using=using).lift(Guard.FILE_APPLICATION)
 
 
 def _first_forbidden(ours: list[Migration], *, using: str, told: Any) -> tuple[int, GuardForbidden | None]:
-    """Return the place of the first migration that is refused, and why. Raises GuardForbidden where none can be."""
+    """Return the position of the first migration that is refused, and why. Raises GuardForbidden if none can run."""
     work = enforcement(using=using)
     work.refuse_unsuitable_tables("supporting indexes")
     sql = work.sql
@@ -103,17 +106,17 @@ def _teller(kwargs: dict[str, Any]) -> Any:
 
 
 def _rebuilds_tables(*, using: str) -> bool:
-    """Return whether Django makes a table anew to change it, and loses what it does not know."""
+    """Return whether Django rebuilds a table to change it, and loses what it does not know."""
     return backends.supports(using=using) and not backends.database(using=using).alters_columns
 
 
 def complete(sender: AppConfig, using: str, **_kwargs: Any) -> None:
-    """Make again what a rebuilt table has lost; at the very end, tell the refusal. Raises CommandError."""
+    """Restore what a rebuilt table has lost; at the very end, report the refusal. Raises CommandError."""
     if sender.label == "cleanup" and _rebuilds_tables(using=using) and router.allow_migrate(using, APP_LABEL):
         _restore_lost(using=using)
     if sender is _last_sender() and (refusal := _refusals.pop(using, None)) is not None:
         raise CommandError(
-            f"{refusal} All other apps are migrated. When that is mended: {putting(using=using)}",
+            f"{refusal} All other apps are migrated. When that is fixed, run: {putting(using=using)}",
             returncode=refusal.exit_status,
         )
 
@@ -133,5 +136,5 @@ def _restore_lost(*, using: str) -> None:
         if MADE_BY[guard] in applied and is_lost(guard, there.get(guard), applied):
             try:
                 work.put(guard)
-            except CleanupError:  # the system check tells of it
+            except CleanupError:  # the system check reports it
                 continue

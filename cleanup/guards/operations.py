@@ -1,7 +1,7 @@
 """The migration operations of the guards. Frozen: migrations import them.
 
-They touch no model state and never a schema editor's way of changing tables, which on SQLite writes a table anew.
-What they do is resolved from the settings when they run.
+They change no model state, and never use the schema editor to change tables, which on SQLite rebuilds a table. What
+they do is resolved from the settings when they run.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from cleanup.guards.guard_ddl import Enforcement, enforcement
 
 @contextmanager
 def _as_command_error() -> Iterator[None]:
-    """Let ``migrate`` tell a refusal as a sentence, not as a traceback."""
+    """Let ``migrate`` report a refusal as a sentence, not as a traceback."""
     try:
         yield
     except CleanupError as error:
@@ -29,7 +29,7 @@ def _as_command_error() -> Iterator[None]:
 
 
 class _GuardOperation(Operation):
-    """Changes constraints of the mapped tables, and nothing in Django's state."""
+    """Changes constraints of the mapped tables, but nothing in Django's state."""
 
     reduces_to_sql = True
     reversible = True
@@ -44,7 +44,7 @@ class _GuardOperation(Operation):
         from_state: ProjectState,  # noqa: ARG002
         to_state: ProjectState,  # noqa: ARG002
     ) -> None:
-        """Put in place. Raises CommandError where the data or another session does not allow it."""
+        """Put the constraint in place. Raises CommandError if the data or another session does not allow it."""
         self._perform(app_label, schema_editor, backwards=False)
 
     def database_backwards(
@@ -54,7 +54,7 @@ class _GuardOperation(Operation):
         from_state: ProjectState,  # noqa: ARG002
         to_state: ProjectState,  # noqa: ARG002
     ) -> None:
-        """Take away what is ours."""
+        """Remove what is ours."""
         self._perform(app_label, schema_editor, backwards=True)
 
     def _perform(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, *, backwards: bool) -> None:
@@ -72,7 +72,7 @@ class _GuardOperation(Operation):
                 self.do(work)
 
     def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
-        """Return what would be executed where nothing is in place, or everything is."""
+        """Return what would be executed if nothing, or everything, is in place."""
         raise NotImplementedError
 
     def do(self, work: Enforcement) -> None:
@@ -85,7 +85,7 @@ class _GuardOperation(Operation):
 
 
 class MakeSupportingIndexes(_GuardOperation):
-    """Make the indexes that the guards and the cleanup need and that are not there; no data forbids them."""
+    """Create the missing indexes that the guards and the cleanup need; no data forbids them."""
 
     migration_name_fragment = "supporting_indexes"
 
@@ -94,16 +94,16 @@ class MakeSupportingIndexes(_GuardOperation):
         return work.supporting_statements(backwards=backwards)
 
     def do(self, work: Enforcement) -> None:
-        """Make those that are missing."""
+        """Create those that are missing."""
         work.make_supporting()
 
     def undo(self, work: Enforcement) -> None:
-        """Drop those of our names."""
+        """Drop those with our names."""
         work.drop_supporting()
 
     def describe(self) -> str:
-        """Describe what it does."""
-        return "Make the indexes that the guards stand on"
+        """Describe the operation."""
+        return "Create the indexes that the guards rely on"
 
 
 class PutGuard(_GuardOperation):
@@ -119,7 +119,7 @@ class PutGuard(_GuardOperation):
 
     @property
     def validated_later(self) -> bool:
-        """Return whether a later migration holds the rows that are there to it."""
+        """Return whether a later migration validates the existing rows."""
         return self.guard in VALIDATED_BY
 
     def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
@@ -135,12 +135,12 @@ class PutGuard(_GuardOperation):
         work.lift(self.guard)
 
     def describe(self) -> str:
-        """Describe what it does."""
+        """Describe the operation."""
         return f"Put guard {self.guard} in place"
 
 
 class ValidateGuard(_GuardOperation):
-    """Have a guard hold for the rows that were there before it, too. Reversing leaves that proof as it is."""
+    """Make a guard hold for the rows that existed before it, too. Reversing leaves it validated."""
 
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
@@ -162,5 +162,5 @@ class ValidateGuard(_GuardOperation):
         """Change nothing."""
 
     def describe(self) -> str:
-        """Describe what it does."""
+        """Describe the operation."""
         return f"Validate guard {self.guard}"

@@ -1,6 +1,6 @@
-"""What the data says against a guard: counted, with examples and the command that mends it.
+"""What in the data violates a guard: counted, with examples and the command that fixes it.
 
-Reads only. Keys and numbers, never names.
+Reads only. Shows keys and numbers, never names.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _PROBLEMS = {
     Guard.BLANK_NAME: ("folder has a blank name", "folders have blank names"),
 }
 
-#: The faults of the folder table under which a guard would stand and guard nothing.
+#: The faults of the folder table with which a guard would be in place but guard nothing.
 _EMPTY_UNDER = {
     Guard.ONE_ROOT: frozenset({"no_live_folder", "no_root_folder"}),
     Guard.ONE_NAME: frozenset({"no_live_folder"}),
@@ -57,7 +57,7 @@ class Obstacle:
     command: str
     advice: str
     of_all: str = ""
-    """What is wrong with the folder table as a whole; then nothing is counted."""
+    """What is wrong with the folder table as a whole; in that case nothing is counted."""
 
     def __str__(self) -> str:
         if self.of_all:
@@ -67,17 +67,17 @@ class Obstacle:
 
 
 def taken(sql: GuardSql, name: str, table: TableName) -> Obstacle | None:
-    """Return what of the host's has the name of a guard, or of a supporting index, that does not stand yet."""
+    """Return which object of the host has the name of a guard, or supporting index, that is not in place yet."""
     others = tuple(sql.others_of_name(name, table))
     if not others:
         return None
-    advice = "Rename it: it is left as it is, and one name cannot be given twice."
+    advice = "Rename it: it is left as it is, and a name cannot be used twice."
     problem = "other object has its name" if len(others) == 1 else "other objects have its name"
     return Obstacle(name, problem, len(others), others, putting(using=sql.session.connection.alias), advice)
 
 
 def incomparable(sql: GuardSql, guard: Guard) -> Obstacle | None:
-    """Return the column that no foreign key can compare with the key it names; SQLite's triggers compare anything."""
+    """Return the column that no foreign key can compare with its key; SQLite's triggers compare anything."""
     if guard != Guard.FILE_APPLICATION or sql.triggers:
         return None
     if sql.loose_files not in {"uuid", "integer"}:
@@ -87,7 +87,7 @@ def incomparable(sql: GuardSql, guard: Guard) -> Obstacle | None:
     change = f"ALTER COLUMN {quoted(column)} TYPE {kind} USING {quoted(column)}::{kind};"
     return Obstacle(
         guard,
-        f"column names folders by a text, and their keys are of type {kind}",
+        f"column names folders by text, but their keys are of type {kind}",
         1,
         (f"{sql.file_table}.{column}",),
         f"manage.py migrate {APP_LABEL} {int(MADE_BY[guard][:4]) - 1:04}{alias}",
@@ -98,7 +98,7 @@ def incomparable(sql: GuardSql, guard: Guard) -> Obstacle | None:
 
 
 def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
-    """Return what the data, or an object of its name, says against a guard that does not stand; None if nothing."""
+    """Return what prevents a guard that is not in place: the data, or an object of its name; None if nothing."""
     found = incomparable(sql, guard)
     if found is not None:
         return found
@@ -115,23 +115,23 @@ def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
         problem = _PROBLEMS[guard][number != 1]
         if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
             command = _CLEAN_UP.format(alias=alias)
-            advice = f"Merge them with: {command} (what it leaves alone, {_VERIFY.format(alias=alias)} lists)."
+            advice = f"Merge them with: {command} ({_VERIFY.format(alias=alias)} lists what it leaves alone)."
         else:
             command = _VERIFY.format(alias=alias)
-            advice = f"Mend them by hand; all are listed by: {command} ."
+            advice = f"Correct them by hand; this lists all: {command} ."
         return Obstacle(guard, problem, number, examples, command, advice)
     too_long = sql.too_long_names() if guard == Guard.ONE_NAME else None
     if too_long is not None:
         number, examples = _count(sql, too_long)
         if number:
             problem = f"{'folder has a name' if number == 1 else 'folders have names'} of over {LONGEST_NAME_BYTES:,}"
-            advice = "No index of PostgreSQL can hold these: shorten them, or leave this guard and those after it out."
+            advice = "No index in PostgreSQL can hold these: shorten them, or leave out this guard and those after it."
             return Obstacle(guard, f"{problem} bytes", number, examples, _VERIFY.format(alias=alias), advice)
     return None
 
 
 def _fault(sql: GuardSql, guard: Guard) -> Fault | None:
-    """Return why a unique index would hold for no folder at all."""
+    """Return why a unique index would apply to no folder at all."""
     if guard not in _EMPTY_UNDER:
         return None
     using = sql.session.connection.alias

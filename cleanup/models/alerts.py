@@ -1,4 +1,4 @@
-"""Alerts: what is wrong, or was, and whether anybody has been told.
+"""Alerts: what is wrong, or was, and whether notifications were sent.
 
 One row from the moment a cause is first seen until it is gone; a cause that comes back is a new row. Rows hold codes,
 counts and ids, never the names of folders, files or people. ``cleanup.services.alerting.alerts`` is the only writer.
@@ -12,7 +12,7 @@ from cleanup.models.operations import Run
 
 
 class Alert(models.Model):
-    """One cause of concern, and what has been said about it."""
+    """One cause of concern, and the notifications about it."""
 
     class Severity(models.TextChoices):
         WARNING = "warning", "warning"
@@ -40,7 +40,7 @@ class Alert(models.Model):
     message = models.TextField()
     """One sentence."""
     hint = models.TextField(blank=True)
-    """What to do, as a command where there is one."""
+    """What to do, as a command if there is one."""
     detail = models.JSONField(default=dict)
     """Counts and ids."""
     size = models.PositiveBigIntegerField(default=0)
@@ -53,23 +53,23 @@ class Alert(models.Model):
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=255, blank=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
-    # What has been said, and what is still to be said.
+    # What has been sent, and what is still to be sent.
     notice = models.CharField(max_length=12, choices=Notice, default=Notice.NEW)
     """The latest notification: sent, or owed."""
     notices = models.PositiveIntegerField(default=1)
-    """Notifications decided upon."""
+    """Number of notifications decided upon."""
     noticed_at = models.DateTimeField(db_default=Now())
     """When the latest one was decided upon."""
     notified_at = models.DateTimeField(null=True, blank=True)
-    """When a channel last took a notification."""
+    """When a channel last accepted a notification."""
     owed = models.BooleanField(default=True)
     """A notification is still to be sent."""
     owed_to = models.JSONField(default=list)
-    """The channels that have not taken it; empty: all."""
+    """The channels that have not accepted it; empty: all."""
     told_by = models.JSONField(default=list)
-    """The channels that have taken a notification."""
+    """The channels that have accepted a notification."""
     sending_until = models.DateTimeField(null=True, blank=True)
-    """Some process is sending it; after this time another one may."""
+    """A process is sending it; after this time, another one may."""
 
     class Meta:
         verbose_name = "alert"

@@ -1,7 +1,7 @@
-"""The automation's own tables: the switch, signs of life, schedules and what came of them, checks, and leases.
+"""The automation's own tables: the switch, heartbeats, schedules and their outcomes, checks, and leases.
 
-Whether something is late, alive or due is told from these rows by the database's clock, so that a dead cluster is seen
-without its help. Rows here are history: nothing but the purge deletes them.
+Whether something is late, alive or due is determined from these rows by the database's clock, so that a dead cluster is
+noticed without its help. Rows here are history: nothing but the purge deletes them.
 """
 
 import uuid
@@ -15,16 +15,16 @@ from cleanup.models.operations import Run, Verification
 
 
 class AutomationState(models.Model):
-    """The one row that says whether schedules are on, and of which database it is."""
+    """The one row that records whether schedules are on, and which database it belongs to."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     started = models.BooleanField(default=False, db_default=False)
     changed_at = models.DateTimeField(null=True, blank=True)
     changed_by = models.CharField(max_length=255, blank=True, default="", db_default="")
     database_identity = models.CharField(max_length=255, blank=True, default="", db_default="")
-    """Of the database in which work is done unasked; a copy of it has another one. Empty: not recorded yet."""
+    """Of the database in which background work is done; a copy has a different one. Empty: not recorded yet."""
     adopted_at = models.DateTimeField(null=True, blank=True)
-    """When a copy was last made that database."""
+    """When a copy was last adopted."""
     adopted_by = models.CharField(max_length=255, blank=True, default="", db_default="")
 
     class Meta:
@@ -36,7 +36,7 @@ class AutomationState(models.Model):
 
 
 class Heartbeat(models.Model):
-    """A cluster's last sign of life, written by a task that one of its workers did."""
+    """A cluster's last sign of life, written by a task of one of its workers."""
 
     cluster = models.CharField(max_length=255, primary_key=True)
     """Machine and process of the cluster, as ``host:pid``."""
@@ -52,7 +52,7 @@ class Heartbeat(models.Model):
 
 
 class Schedule(models.Model):
-    """What is done by itself, how often, and within which limits; times of day are UTC."""
+    """What runs automatically, how often, and within which limits; times of day are UTC."""
 
     class Name(models.TextChoices):
         CONSISTENCY_CHECK = "consistency_check", "consistency check"
@@ -88,7 +88,7 @@ class Schedule(models.Model):
     dry_run_first = models.BooleanField(default=True)
     """The first run only plans."""
     planned_at = models.DateTimeField(null=True, blank=True)
-    """When that first run has planned; None: it is still to come."""
+    """When that first run was planned; None: it is still to come."""
     last_run = models.DateTimeField(null=True, blank=True)
     next_run = models.DateTimeField(null=True, blank=True)
     """None while it is disabled or the service is stopped."""
@@ -113,14 +113,14 @@ class ConsistencyCheck(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     started_at = models.DateTimeField(db_default=Now())
-    """When it was asked for; from its beginning on, when it began."""
+    """When it was requested; once it has begun, when it began."""
     ended_at = models.DateTimeField(null=True, blank=True)
     started_by = models.CharField(max_length=255, blank=True)
     started_how = models.CharField(max_length=16, default="service")
     """shell, service, api, admin or schedule; run: after one that has changed something."""
     duplicate_applications = models.PositiveIntegerField(null=True, blank=True)
     waiting_applications = models.PositiveIntegerField(null=True, blank=True)
-    """Of these, the ones that wait for a person's decision: held, refused, too large."""
+    """How many of these wait for a person's decision: held, refused, too large."""
     late_arrivals = models.PositiveIntegerField(default=0)
     """Rows that were filed into removed folders and have been re-pointed."""
     needs_cleanup = models.BooleanField(null=True, blank=True)
@@ -128,7 +128,7 @@ class ConsistencyCheck(models.Model):
     summary = models.JSONField(default=dict)
     """The check's JSON."""
     error = models.TextField(blank=True)
-    """Why it ended without an answer."""
+    """Why it ended without a result."""
 
     class Meta:
         verbose_name = "consistency check"
@@ -140,7 +140,7 @@ class ConsistencyCheck(models.Model):
 
 
 class ScheduledRun(models.Model):
-    """One time that a schedule was due, and what came of it."""
+    """One time that a schedule was due, and its outcome."""
 
     class Status(models.TextChoices):
         STARTED = "started", "started"
@@ -158,7 +158,7 @@ class ScheduledRun(models.Model):
     reason = models.TextField(blank=True)
     """Why it was skipped or failed."""
     started_by = models.CharField(max_length=255, blank=True)
-    """Who ran it by hand; nobody where it was due."""
+    """Who ran it by hand; empty if it was due."""
     run = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="scheduled")
     check_done = models.ForeignKey(ConsistencyCheck, models.SET_NULL, null=True, blank=True, related_name="scheduled")
     verification = models.ForeignKey(Verification, models.SET_NULL, null=True, blank=True, related_name="scheduled")
@@ -175,7 +175,7 @@ class ScheduledRun(models.Model):
 
 
 class JobLease(models.Model):
-    """A worker's slot at a background job: who may work at it now, until when, and which delivery is expected.
+    """A worker's slot of a background job: who may work on it now, until when, and which delivery is expected.
 
     See the note in ``cleanup.services.background.leases``.
     """
@@ -191,13 +191,13 @@ class JobLease(models.Model):
     target = models.CharField(max_length=64)
     """Id of the run, check, verification or scheduled run."""
     run = models.ForeignKey(Run, models.CASCADE, null=True, blank=True, related_name="leases")
-    """Of a lease at a run."""
+    """Of a lease on a run."""
     slot = models.PositiveSmallIntegerField(default=0)
-    """Several may work at one run."""
+    """Several workers may work on one run."""
     token = models.UUIDField(default=uuid.uuid4)
-    """Of the delivery that is expected, or being worked; each is good for once."""
+    """Of the delivery that is expected, or being processed; each is valid once."""
     attempts = models.PositiveSmallIntegerField(default=0)
-    """Times that it was begun since it last came to an end."""
+    """Times that it was begun since it last ended."""
     deliveries = models.PositiveSmallIntegerField(default=1)
     """Tasks enqueued since it was last begun."""
     issued_at = models.DateTimeField(db_default=Now())

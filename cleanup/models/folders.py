@@ -1,8 +1,8 @@
 """The mapped tables, which another program may own.
 
-They do nothing on delete and carry no constraint beyond their keys: whoever owns the tables decides. No migration
-after 0001 may touch them, since on SQLite Django would rebuild the table and lose what it does not know. Where the
-settings name a host's models, relations point at those, as in migration 0001: else Django would want a new migration.
+They do nothing on delete and have no constraint beyond their keys: that is up to the owner of the tables. No migration
+after 0001 may touch them, because on SQLite Django would rebuild the table and lose what it does not know. If the
+settings name a host's models, relations point at those, as in migration 0001: otherwise Django would want a migration.
 """
 
 import uuid
@@ -13,7 +13,7 @@ from cleanup import conf
 
 
 class Application(models.Model):
-    """Whatever owns a folder tree: a loan application, a case, a customer."""
+    """The owner of a folder tree: a loan application, a case, a customer."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
 
@@ -46,7 +46,7 @@ class Folder(models.Model):
 
 
 class File(models.Model):
-    """A file; two of one name may stand in one folder."""
+    """A file; a folder may contain two of the same name."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     filename = models.CharField(max_length=255)

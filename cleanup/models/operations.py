@@ -1,7 +1,7 @@
 """The product's own tables: runs, results, rollback points and their snapshot rows, holds, verifications.
 
 They live in the database of the mapped tables, so that one transaction covers both; keys of mapped rows are kept as
-text and no foreign key leads to a mapped table. Rows here are history: nothing but the purge deletes them.
+text, and no foreign key points at a mapped table. Rows here are history: nothing but the purge deletes them.
 """
 
 import uuid
@@ -15,15 +15,15 @@ from django.db.models.functions import Now
 from cleanup.permissions import DESCRIPTIONS
 
 KEY_LENGTH = 255
-#: Of a folder's name, as far as it is searched by: an index takes it, however long the host's names are.
+#: Characters of a folder's name that can be searched for: they fit an index, however long the host's names are.
 NAME_LENGTH = 255
 
 
 class ControlQuerySet(models.QuerySet["Control"]):
-    """The freeze switch, asked in SQL."""
+    """The freeze switch, queried in SQL."""
 
     def frozen(self) -> Self:
-        """Return the row while the switch is on, and nothing otherwise."""
+        """Return the row while the switch is on, otherwise nothing."""
         return self.filter(frozen=True)
 
 
@@ -66,14 +66,14 @@ class Hold(models.Model):
 
 
 class QueuedApplication(models.Model):
-    """Duplicates that the folder service met and left: a cleanup run with a limit takes these applications first."""
+    """Duplicates that the folder service found and left: a cleanup run with a limit takes these applications first."""
 
     application_key = models.CharField(max_length=KEY_LENGTH, primary_key=True)
     code = models.CharField(max_length=64)
     """Why they were left: frozen, held, too_large, or the code of the failure."""
     message = models.TextField(blank=True)
     refused = models.BooleanField(default=False)
-    """Merging was tried and will not do better by itself: it is not tried again before a run."""
+    """Merging was tried and will fail again unless something changes: it is not retried before a run."""
     queued_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -84,7 +84,7 @@ class QueuedApplication(models.Model):
 
 
 class StructureLock(models.Model):
-    """Written by each transaction that makes folders of an application; see the backends' ``serialize``."""
+    """Written by each transaction that creates folders of an application; see the backends' ``serialize``."""
 
     application_key = models.CharField(max_length=KEY_LENGTH, primary_key=True)
     taken_at = models.DateTimeField(db_default=Now())
@@ -112,9 +112,9 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.active().filter(kind=Run.Kind.CLEANUP, exclusive=True)
 
     def move_to(self, status: "Run.Status", **changes: Any) -> int:
-        """Give the runs this state, those that may take it; return how many did.
+        """Move the runs that may take this state to it; return how many did.
 
-        The condition is part of the UPDATE: whatever another session does meanwhile, no other transition happens.
+        The condition is part of the UPDATE: whatever another session does in between, no other transition happens.
         """
         return self.filter(status__in=Run.sources(status)).update(status=status, **changes)
 
@@ -137,7 +137,7 @@ class Run(models.Model):
 
     #: What may follow each state. A run may be resumed in any state but the last: its workers may have been killed.
     TRANSITIONS: ClassVar[Mapping[str, tuple[Status, ...]]] = {
-        # Workers may claim. A pending run completes when the last application ends while another worker joins.
+        # Workers may claim. A pending run completes if the last application ends while another worker joins.
         Status.PENDING: (
             Status.PENDING,
             Status.RUNNING,
@@ -169,7 +169,7 @@ class Run(models.Model):
     }
 
     CLAIMABLE = (Status.PENDING, Status.RUNNING)
-    #: Workers ought to be processing these.
+    #: Workers should be processing these.
     IN_PROGRESS = (*CLAIMABLE, Status.PAUSING)
     ACTIVE = (*IN_PROGRESS, Status.PAUSED)
     OVER = (Status.COMPLETED, Status.CANCELLED)
@@ -179,9 +179,9 @@ class Run(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     status_reason = models.TextField(blank=True)
     paused_by_error = models.BooleanField(default=False)
-    """It was paused by what went wrong, not by a person."""
+    """It was paused by an error, not by a person."""
     exclusive = models.BooleanField(default=True)
-    """False for a single named application, which may be worked beside the active run."""
+    """False for a single named application, which may be processed beside the active run."""
     source_run = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="rollbacks")
     correlation_id = models.CharField(max_length=64)
     started_by = models.CharField(max_length=255, blank=True)
@@ -189,7 +189,7 @@ class Run(models.Model):
     """shell, service, api, admin or schedule."""
     reason = models.TextField(blank=True)
     options = models.JSONField(default=dict)
-    """What was asked for: limit, batch size, included states, conflict handling."""
+    """What was requested: limit, batch size, included states, conflict handling."""
     settings = models.JSONField(default=dict)
     """The settings in force when it started."""
     code_version = models.CharField(max_length=32)
@@ -200,7 +200,7 @@ class Run(models.Model):
     failed_applications = models.PositiveIntegerField(default=0)
     held_applications = models.PositiveIntegerField(default=0)
     skipped_applications = models.PositiveIntegerField(default=0)
-    """Left alone, as too large or not there."""
+    """Left alone, because too large or missing."""
     folders_removed = models.PositiveBigIntegerField(default=0)
     files_moved = models.PositiveBigIntegerField(default=0)
     resumed_at = models.DateTimeField(null=True, blank=True)
@@ -214,7 +214,7 @@ class Run(models.Model):
     """Why it waits, while the database is under pressure."""
     waiting_since = models.DateTimeField(null=True, blank=True)
     probes = models.JSONField(default=dict)
-    """What the throttle last saw: figures, or "unknown" where it cannot measure."""
+    """The throttle's latest figures; "unknown" for what it cannot measure."""
     peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
     seconds_worked = models.FloatField(default=0)
 
@@ -247,7 +247,7 @@ class Run(models.Model):
 
     @property
     def is_in_progress(self) -> bool:
-        """Whether workers ought to be processing it."""
+        """Whether workers should be processing it."""
         return self.status in self.IN_PROGRESS
 
     @property
@@ -262,7 +262,7 @@ class Run(models.Model):
 
     @property
     def can_pause(self) -> bool:
-        """Whether it may be asked to pause."""
+        """Whether it may be paused."""
         return self.Status.PAUSING in self.TRANSITIONS[self.status]
 
     @property
@@ -272,13 +272,13 @@ class Run(models.Model):
 
     @property
     def can_resume(self) -> bool:
-        """Whether resuming it is of use while its workers live: it waits, or has failed applications to retry."""
+        """Whether resuming it is useful while its workers live: it is waiting, or has failed applications to retry."""
         has_failures = self.status == self.Status.COMPLETED and self.failed_applications > 0
         return self.status in (self.Status.PAUSED, self.Status.STOPPED) or has_failures
 
     @property
     def successful_applications(self) -> int:
-        """Return how many are done and were neither left alone nor failed; undone since or not."""
+        """Return how many are done and were neither left alone nor failed, whether or not they were undone later."""
         aside = self.failed_applications + self.held_applications + self.skipped_applications
         return max(0, self.done_applications - aside)
 
@@ -292,13 +292,13 @@ class Run(models.Model):
 
     @property
     def seconds_left(self) -> int | None:
-        """Remaining time at that rate; None where it cannot be said."""
+        """Remaining time at that rate; None if unknown."""
         rate = self.applications_per_second
         return round((self.total_applications - self.done_applications) / rate) if rate else None
 
 
 class Result(models.Model):
-    """One application of a run: the worklist row, and what came of it."""
+    """One application of a run: the worklist row, and its outcome."""
 
     class Status(models.TextChoices):
         PENDING = "pending", "pending"
@@ -311,14 +311,14 @@ class Result(models.Model):
 
     OPEN = (Status.PENDING, Status.IN_PROGRESS)
     UNUSUAL = (Status.FAILED, Status.SKIPPED, Status.HELD)
-    """What partial indexes are of: a filter by all of them is what finds those."""
+    """The states of the partial indexes: a filter by all of them uses those."""
 
     id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey(Run, models.CASCADE, related_name="results")
     application_key = models.CharField(max_length=KEY_LENGTH)
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     folders = models.PositiveIntegerField(default=0)
-    """Folders of the application when the worklist was made."""
+    """Folders of the application when the worklist was created."""
     folders_removed = models.PositiveIntegerField(default=0)
     files_moved = models.PositiveBigIntegerField(default=0)
     child_folders_merged = models.PositiveIntegerField(default=0)
@@ -327,7 +327,7 @@ class Result(models.Model):
     """Rows moved by table, rows removed by table; of a rollback: what was restored, and the conflicts."""
     attempts = models.PositiveSmallIntegerField(default=0)
     isolated = models.BooleanField(default=False)
-    """Its batch failed, or its last attempt did not end: to be claimed without company."""
+    """Its batch failed, or its last attempt did not end: to be claimed alone."""
     error_code = models.CharField(max_length=64, blank=True)
     error_class = models.CharField(max_length=16, blank=True)
     """transient, data or system."""
@@ -400,7 +400,7 @@ class RollbackPoint(models.Model):
     reason = models.TextField(blank=True)
     expires_at = models.DateTimeField()
     verified_at = models.DateTimeField(null=True, blank=True)
-    """When a verification of the application last passed after it was written."""
+    """When a verification of the application last passed after the point was written."""
     ended_at = models.DateTimeField(null=True, blank=True)
     ended_by = models.CharField(max_length=255, blank=True)
     ended_reason = models.TextField(blank=True)
@@ -438,7 +438,7 @@ class SnapshotRow(models.Model):
     step = models.PositiveSmallIntegerField()
     """Order of writing within the point; undone in the opposite order."""
     table = models.CharField(max_length=130)
-    """As the snapshot schema names it."""
+    """The table's label in the snapshot schema."""
     row_count = models.PositiveIntegerField()
     changes = models.TextField(null=True, blank=True)
     """Moved: JSON; see the note on the journal's form in ``cleanup.journal``."""
@@ -462,7 +462,7 @@ class RemovedFolder(models.Model):
     folder_key = models.CharField(max_length=KEY_LENGTH)
     survivor_key = models.CharField(max_length=KEY_LENGTH)
     name = models.CharField(max_length=NAME_LENGTH, blank=True, db_default="")
-    """The beginning of the name it had, to be found by; its image in the snapshot row has the whole."""
+    """The beginning of its name, for searches; its image in the snapshot row has the whole name."""
     point = models.ForeignKey(RollbackPoint, models.CASCADE, related_name="removed_folders", db_constraint=False)
 
     class Meta:
@@ -488,7 +488,7 @@ class Verification(models.Model):
     summary = models.JSONField(default=dict)
     started_by = models.CharField(max_length=255, blank=True)
     error = models.TextField(blank=True, default="", db_default="")
-    """Why it ended without an answer; ``passed`` is None then."""
+    """Why it ended without a result; ``passed`` is None then."""
 
     class Meta:
         verbose_name = "verification"
@@ -499,7 +499,7 @@ class Verification(models.Model):
 
 
 class Finding(models.Model):
-    """One thing that a verification had to say."""
+    """One thing that a verification found."""
 
     class Severity(models.TextChoices):
         ERROR = "error", "error"

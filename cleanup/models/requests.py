@@ -1,4 +1,4 @@
-"""What clients of the API have asked for, as far as a repeated request must not do it again."""
+"""The requests of API clients that must not be carried out twice."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -14,10 +14,10 @@ class IdempotencyKey(models.Model):
     """Key of the user, as text."""
     key = models.CharField(max_length=255)
     digest = models.CharField(max_length=64)
-    """Of the request: the same key with another request is a mistake."""
+    """Of the request: the same key with a different request is a mistake."""
     run = models.ForeignKey(Run, models.CASCADE, null=True, related_name="idempotency_keys")
     answer = models.TextField(null=True)
-    """As it is sent again, without secrets; None while the request is at work."""
+    """As it is sent again, without secrets; None while the request is running."""
     created_at = models.DateTimeField(db_default=Now())
     """Set again by the request that takes over from one whose process has died."""
 

@@ -165,7 +165,7 @@ class Worker:
             # alike, and is done again. The run's end waits for the disk, and so for all of it.
             self.backend.pin(
                 session_name=f"cleanup {str(self.run.pk)[:8]} {self.name}",
-                durable=signals.somebody_listens(folder_tables().folder),
+                durable=signals.has_receivers(folder_tables().folder),
             )
             self.claims.lock(rows)
             outcomes = self._task.perform(rows, slot)

@@ -140,8 +140,8 @@ class TestFolder:
         [
             ("", "blank"),
             ("  \t", "blank"),
-            (" Letters", "begins or ends with a blank"),
-            ("Letters\n", "begins or ends with a blank"),
+            (" Letters", "begins or ends with white space"),
+            ("Letters\n", "begins or ends with white space"),
             (None, "of type NoneType"),
             (7, "of type int"),
             (b"Letters", "of type bytes"),

@@ -274,7 +274,7 @@ class TestSecondTry:
 
         wait = Sessions.wait_for_old_transactions
         monkeypatch.setattr(Sessions, "wait_for_old_transactions", build_late)
-        assert "duplicates came about while it was built" in str(refused(scratch_database))
+        assert "duplicates appeared while it was being built" in str(refused(scratch_database))
         assert not [name for name in databases.schema(scratch_database) if name.endswith(Guard.ONE_ROOT)]
         folder(scratch_database, loan.application, "Not refused")
         DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
