@@ -22,13 +22,11 @@ from cleanup.references.comparison import changes
 from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.discovery import discover
 from cleanup.references.readiness import Probe, problems_of
+from cleanup.retry_limits import SCHEMA_READS
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-#: Times in a row that the references are read again, before it is believed that something is wrong.
-ATTEMPTS = 5
 
 _LOCK_NOT_AVAILABLE = "55P03"
 
@@ -69,7 +67,7 @@ def ready(*, using: str, probe: Probe) -> ReferenceMap:
 def examine(*, using: str, probe: Probe) -> tuple[ReferenceMap, list[Problem]]:
     """Return the references, and what keeps a run from moving them."""
     backend = backends.database(using=using)
-    for _ in range(ATTEMPTS):
+    for _ in range(SCHEMA_READS):
         references = read(using=using)
         problems = problems_of(references, using=using, probe=probe)
         # Rows of a table that came in between would seem to refer to folders without a foreign key.
@@ -108,7 +106,7 @@ def adapting(work: Callable[[ReferenceMap], T], *, references: Callable[[], Refe
         try:
             return work(references())
         except SchemaChanged:
-            if attempt == ATTEMPTS:
+            if attempt == SCHEMA_READS:
                 raise
             attempt += 1
 

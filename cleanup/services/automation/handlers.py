@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from cleanup.exceptions import Busy, Frozen
 from cleanup.models import ConsistencyCheck, JobLease, Run, Schedule, ScheduledRun, Verification
 from cleanup.phrases import with_reason
+from cleanup.retry_limits import TASK_ATTEMPTS
 from cleanup.services import origin
 from cleanup.services.alerting import alerts
 from cleanup.services.background import clusters, dispatch, leases
@@ -27,10 +28,7 @@ from cleanup.services.runs.lifecycle import Actor, Options
 
 logger = logging.getLogger(__name__)
 
-#: Times that something is begun, where its worker was lost, before it is given up.
-ATTEMPTS = 3
-
-LOST = f"Its worker was lost {ATTEMPTS} times."
+LOST = f"Its worker was lost {TASK_ATTEMPTS} times."
 
 
 def handle(*, using: str, lease_id: int, token: str) -> None:
@@ -82,7 +80,7 @@ def scheduled(lease: HeldLease) -> None:
     row = rows.select_related("schedule").first()
     if row is None:
         return
-    if lease.attempts > ATTEMPTS:
+    if lease.attempts > TASK_ATTEMPTS:
         rows.update(status=ScheduledRun.Status.FAILED, reason=LOST, ended_at=Now())
         return
     try:
@@ -110,7 +108,7 @@ def _clean(row: ScheduledRun, *, using: str) -> dict[str, Any]:
 
 def _attempt(lease: HeldLease, action: Callable[[], object]) -> str:
     """Do it, unless it was begun too often already; return what went wrong."""
-    if lease.attempts > ATTEMPTS:
+    if lease.attempts > TASK_ATTEMPTS:
         return LOST
     try:
         action()

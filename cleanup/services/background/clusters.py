@@ -27,6 +27,7 @@ from django.utils.module_loading import import_string
 from cleanup import conf
 from cleanup.exceptions import MissingApp, NoCluster
 from cleanup.models import Heartbeat
+from cleanup.retry_limits import FORWARDS_EACH, MAX_FORWARDS
 from cleanup.services import origin
 from cleanup.services.runs.lifecycle import worker_is_gone
 
@@ -36,9 +37,6 @@ logger = logging.getLogger(__name__)
 TICK = "cleanup.tasks.tick"
 HEARTBEAT = "cleanup.tasks.heartbeat"
 SIGN_OF_LIFE = "cleanup.tasks.sign_of_life"
-
-#: How often a request for signs of life is forwarded: for each cluster that is asked, and at most.
-FORWARDS_EACH, MAX_FORWARDS = 4, 20
 
 #: Rest before it is forwarded.
 FORWARD_DELAY_SECONDS = 1.0

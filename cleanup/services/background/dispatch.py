@@ -12,6 +12,7 @@ from django.db import transaction
 from cleanup import backends, conf
 from cleanup.models import ConsistencyCheck, JobLease, RollbackPoint, Run, Verification
 from cleanup.references import schema_changes
+from cleanup.retry_limits import MAX_LOST_WORKERS
 from cleanup.services.background import leases
 from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify
@@ -19,9 +20,6 @@ from cleanup.services.runs import lifecycle
 from cleanup.services.runs.team import Team
 
 logger = logging.getLogger(__name__)
-
-#: Consecutive lost workers after which a run is paused. A single crashing application is failed before that.
-MAX_LOST_WORKERS = 10
 
 
 def start_cleanup(*, using: str, options: lifecycle.Options, actor: lifecycle.Actor) -> Run:

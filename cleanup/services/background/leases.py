@@ -26,14 +26,12 @@ from django.db.models.functions import Now
 from cleanup import conf
 from cleanup.backends.pinning import pinning
 from cleanup.models import JobLease, Run
+from cleanup.retry_limits import MAX_DELIVERIES
 from cleanup.services.background import clusters
 from cleanup.services.runs.lifecycle import worker_is_gone
 
 #: Seconds between renewals of a held lease, each of which looks for leases that no one has acquired.
 RENEW_EVERY = 2.0
-
-#: Deliveries of a waiting lease after which only the heartbeat makes another one.
-DELIVERIES = 5
 
 #: What work that cannot be handed on may take, in seconds; the clusters' own timeout is about short tasks.
 LONG_TIMEOUT = 6 * 3600
@@ -139,7 +137,7 @@ class HeldLease:
         with transaction.atomic(using=self.using):
             self._renew()
             clusters.beat(using=self.using)
-            for other in self._others().filter(deliveries__lt=DELIVERIES).annotate(now=Now()):
+            for other in self._others().filter(deliveries__lt=MAX_DELIVERIES).annotate(now=Now()):
                 waits = other.taken_at is None and other.now - other.issued_at >= timedelta(seconds=2**other.deliveries)
                 if waits or _is_lost(other, now=other.now):
                     reissue(other, using=self.using)

@@ -1,4 +1,4 @@
-"""Trying again what failed for a moment: how often, and how long to wait before."""
+"""Trying again what failed for a moment, and how long to wait before; how often: ``cleanup.retry_limits``."""
 
 import logging
 import time
@@ -8,6 +8,7 @@ from typing import TypeVar
 from django.db import DatabaseError, InterfaceError, connections
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 
+from cleanup.retry_limits import TRANSIENT_RETRIES
 from cleanup.services.errors import classify
 
 logger = logging.getLogger(__name__)
@@ -22,9 +23,6 @@ _NO_CONNECTION = "53300"
 
 #: The database has undone the transaction and says so. Of a lost connection nobody knows whether it was committed.
 _UNDONE = ("55P03", "40P01", "40001", "57014", "SQLITE_BUSY", "SQLITE_LOCKED")
-
-#: Further attempts at what fails for a moment: about ten seconds.
-PATIENCE = 9
 
 
 def is_passing(error: BaseException) -> bool:
@@ -74,7 +72,7 @@ def reconnect(using: str) -> None:
 
 def retry_connected(action: Callable[[], T], *, using: str) -> T:
     """Retry what fails for a moment, on a new connection if need be."""
-    return retry(action, attempts=PATIENCE + 1, before_retry=lambda: reconnect(using))
+    return retry(action, attempts=TRANSIENT_RETRIES + 1, before_retry=lambda: reconnect(using))
 
 
 def back_off(attempt: int) -> None:
@@ -93,7 +91,7 @@ def retry_lock_conflicts(transaction: Callable[[], T], *, using: str) -> T:
     retrying = Retrying(
         retry=retry_if_exception(_is_undone),
         wait=_WAIT,
-        stop=stop_after_attempt(PATIENCE + 1 if is_own else 1),
+        stop=stop_after_attempt(TRANSIENT_RETRIES + 1 if is_own else 1),
         reraise=True,
     )
     return retrying(transaction)

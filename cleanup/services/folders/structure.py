@@ -40,16 +40,14 @@ from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables
 from cleanup.models import Control, Folder, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.planning import FolderRow, plan_merge
 from cleanup.references import ReferenceMap, schema_changes
-from cleanup.services.concurrency.retry import PATIENCE, back_off
+from cleanup.retry_limits import FOLDER_RETRIES, TRANSIENT_RETRIES
+from cleanup.services.concurrency.retry import back_off
 from cleanup.services.errors import classify
 from cleanup.services.runs import lifecycle
 from cleanup.services.runs.tasks import Claimed, CleanupTask
 from cleanup.text_safety import fault_of_name
 
 logger = logging.getLogger(__name__)
-
-#: Attempts of which each found that somebody else had made the folder, before it is believed that something is wrong.
-ADOPTIONS = 5
 
 REASON = "before giving the application its folders"
 
@@ -236,11 +234,11 @@ class _Request:
                 with transaction.atomic(using=self.using):
                     return self._settle()
             except (IntegrityError, DataError) as error:
-                if attempt >= ADOPTIONS or isinstance(error, DataError):
+                if attempt >= FOLDER_RETRIES or isinstance(error, DataError):
                     problem = classify(error).message
                     raise FolderNotCreated(application_id=self.application, problem=problem) from error
             except (DatabaseError, InterfaceError) as error:
-                if not is_own or attempt >= PATIENCE or classify(error).kind != "transient":
+                if not is_own or attempt >= TRANSIENT_RETRIES or classify(error).kind != "transient":
                     raise
                 self.connection.close_if_unusable_or_obsolete()
                 back_off(attempt)

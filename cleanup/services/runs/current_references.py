@@ -7,6 +7,7 @@ from cleanup.exceptions import CleanupError, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Run, SnapshotSchema
 from cleanup.references import ReferenceMap, schema_changes
+from cleanup.retry_limits import SCHEMA_READS
 from cleanup.services.concurrency.pipeline import Pipeline
 
 
@@ -41,7 +42,7 @@ class CurrentReferences:
             if self.map is not instead_of:
                 return
             self._read_again += 1
-            if self._read_again > schema_changes.ATTEMPTS:
+            if self._read_again > SCHEMA_READS:
                 raise SchemaChanged("tables are changed over and over")
             try:
                 # What undoes need not know the rows of changed tables.

@@ -23,6 +23,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.references import Reference, ReferenceMap, schema_changes
 from cleanup.references.key_types import padded_length, respelled
+from cleanup.retry_limits import SCHEMA_READS
 from cleanup.services.concurrency.retry import retry_lock_conflicts
 from cleanup.services.runs import totals
 
@@ -68,7 +69,7 @@ class LateArrivals:
                 self._move_page(page, moved)
             except SchemaChanged:
                 attempt += 1
-                if attempt == schema_changes.ATTEMPTS:
+                if attempt == SCHEMA_READS:
                     break  # the next check looks again
                 self._take(schema_changes.read(using=self.using))
                 continue

@@ -25,9 +25,10 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Result, Run
 from cleanup.references import ReferenceMap
 from cleanup.references.schema_changes import TablesLocked
+from cleanup.retry_limits import TRANSIENT_RETRIES
 from cleanup.services import origin
 from cleanup.services.concurrency.pipeline import ALONE, BatchAbandoned, Pipeline, PipelineSlot
-from cleanup.services.concurrency.retry import PATIENCE, back_off, reconnect, retry_connected
+from cleanup.services.concurrency.retry import back_off, reconnect, retry_connected
 from cleanup.services.errors import Classified, classify, is_anticipated
 from cleanup.services.runs.claims import Claims
 from cleanup.services.runs.current_references import CurrentReferences
@@ -255,7 +256,7 @@ class Worker:
         since = self._waits_for_tables = self._waits_for_tables or now
         if now - since > conf.throttle_patience().total_seconds():
             raise SchemaChanged("a table has been locked for too long by a session that changes its definition")
-        back_off(PATIENCE)
+        back_off(TRANSIENT_RETRIES)
 
     def _fail(self, row: Claimed, error: Classified, exception: Exception) -> None:
         """Record a failed attempt, and let it be repeated where that may help."""

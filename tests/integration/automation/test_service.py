@@ -28,10 +28,11 @@ from cleanup.models import (
     ScheduledRun,
     Verification,
 )
+from cleanup.retry_limits import MAX_LOST_WORKERS
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from cleanup.services.alerting.alerts import evaluate
 from cleanup.services.automation import heartbeat, schedules, switch
-from cleanup.services.background import clusters, dispatch, leases
+from cleanup.services.background import clusters, leases
 from cleanup.services.integrity import verification
 from cleanup.services.runs import lifecycle, signs_of_life
 from tests.integration.management.test_command import run_command
@@ -608,7 +609,7 @@ class TestABackgroundRunThatCannotGoOn:
     def test_is_paused_when_its_workers_are_lost_again_and_again(self, database, service, queue):
         tree(database, "Loan, Loan")
         run = service.start_cleanup()
-        JobLease.objects.using(database).update(attempts=dispatch.MAX_LOST_WORKERS)
+        JobLease.objects.using(database).update(attempts=MAX_LOST_WORKERS)
         deliver(queue)
         run.refresh_from_db()
         assert (run.status, "lost" in run.status_reason) == ("paused", True)
