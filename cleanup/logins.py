@@ -14,7 +14,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils.deprecation import MiddlewareMixin
 
-from cleanup import attempts, conf
+from cleanup import conf, failed_attempts
 
 #: Seconds for which an address stays known after a login from it.
 KNOWN = 30 * 86400
@@ -32,12 +32,12 @@ class LimitedLogins:
         """Let the other backends decide. Raises ValidationError, which a login form shows."""
         if request is None:
             return
-        account, address = _account(username, credentials), attempts.address_of(request)
+        account, address = _account(username, credentials), failed_attempts.address_of(request)
         rates = conf.login_rates()
         kinds = _kinds(account, address)
         if cache.get(_known(account, address)):
             del kinds["account"]
-        wait = max(attempts.seconds_to_wait(rate=rates[kind], kind=kind, by=by) for kind, by in kinds.items())
+        wait = max(failed_attempts.seconds_to_wait(rate=rates[kind], kind=kind, by=by) for kind, by in kinds.items())
         if wait:
             setattr(request, _WAIT, wait)
             raise ValidationError(f"Too many wrong passwords. Try again in {wait} seconds.", code="throttled")
@@ -64,14 +64,14 @@ def _note(credentials: Any, request: HttpRequest | None = None, **_: Any) -> Non
     if request is None:
         return
     rates = conf.login_rates()
-    for kind, by in _kinds(_account(None, credentials), attempts.address_of(request)).items():
-        attempts.note(rate=rates[kind], kind=kind, by=by)
+    for kind, by in _kinds(_account(None, credentials), failed_attempts.address_of(request)).items():
+        failed_attempts.note(rate=rates[kind], kind=kind, by=by)
 
 
 @receiver(user_logged_in, dispatch_uid="cleanup right login")
 def _remember(request: HttpRequest | None, user: Any, **_: Any) -> None:
     if request is not None:
-        cache.set(_known(_account(user.get_username(), {}), attempts.address_of(request)), 1, timeout=KNOWN)
+        cache.set(_known(_account(user.get_username(), {}), failed_attempts.address_of(request)), 1, timeout=KNOWN)
 
 
 def _kinds(account: str, address: str) -> dict[str, str]:
@@ -83,4 +83,4 @@ def _account(username: Any, credentials: Any) -> str:
 
 
 def _known(account: str, address: str) -> str:
-    return attempts.cache_key("known", f"{account} {address}")
+    return failed_attempts.cache_key("known", f"{account} {address}")

@@ -15,7 +15,7 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
-from cleanup import attempts, conf
+from cleanup import conf, failed_attempts
 
 
 class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox has no types
@@ -29,10 +29,10 @@ class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox h
         try:
             return super().authenticate(request)
         except AuthenticationFailed:
-            rate, address = conf.api_rates()["wrong_tokens"], attempts.address_of(request)
-            if wait := attempts.seconds_to_wait(rate=rate, kind="token", by=address):
+            rate, address = conf.api_rates()["wrong_tokens"], failed_attempts.address_of(request)
+            if wait := failed_attempts.seconds_to_wait(rate=rate, kind="token", by=address):
                 raise Throttled(wait=wait) from None
-            attempts.note(rate=rate, kind="token", by=address)
+            failed_attempts.note(rate=rate, kind="token", by=address)
             raise
 
     def authenticate_header(self, request: Request) -> str:

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 
-from cleanup import attempts
+from cleanup import failed_attempts
 from cleanup.permissions import Permission
 
 pytestmark = pytest.mark.only("sqlite")
@@ -73,7 +73,7 @@ class TestWrongLogins:
         for _ in range(4):
             self.login("wrong")
         later = time.time() + 3600
-        monkeypatch.setattr(attempts.time, "time", lambda: later)
+        monkeypatch.setattr(failed_attempts.time, "time", lambda: later)
         assert self.login("right").status_code == 302
 
 
@@ -92,4 +92,4 @@ class TestAddresses:
     def test_are_what_the_own_proxies_have_seen(self, settings, proxies, forwarded, address):
         settings.CLEANUP_PROXIES = proxies
         request = RequestFactory().get("/", REMOTE_ADDR=HERE, headers={"X-Forwarded-For": forwarded})
-        assert attempts.address_of(request) == address
+        assert failed_attempts.address_of(request) == address
