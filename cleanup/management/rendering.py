@@ -12,7 +12,7 @@ from cleanup.management.terminal import Rows, counted, say
 from cleanup.models import Result
 from cleanup.phrases import as_time, with_reason
 from cleanup.services import CleanupReport, RollbackResult
-from cleanup.services.merging.collision_policies import setting_of as collision_setting
+from cleanup.services.merging.suggested_policies import setting_of as collision_setting
 from cleanup.services.results import (
     ActiveRun,
     CheckReport,

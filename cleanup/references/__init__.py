@@ -6,12 +6,12 @@ finds what has to change together, ``problems`` says what stands in the way, ``d
 """
 
 from cleanup.backends.references import Reference
+from cleanup.references.collision_policies import Policy
 from cleanup.references.comparison import changes
 from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.discovery import discover
 from cleanup.references.missing_keys import blocking_rows
 from cleanup.references.observed import row_problems, row_warnings
-from cleanup.references.policies import Policy
 from cleanup.references.publications import publication_problems
 from cleanup.references.tree_shape import Fault, faults_of_shape
 

@@ -7,8 +7,8 @@ from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
 from cleanup.backends.conditions import Condition
 from cleanup.backends.folders import Looseness
 from cleanup.backends.references import Reference
+from cleanup.references.collision_policies import Policy
 from cleanup.references.host_words import HostWords
-from cleanup.references.policies import Policy
 
 
 @dataclass(frozen=True, slots=True)

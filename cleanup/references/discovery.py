@@ -13,12 +13,12 @@ from cleanup.backends.pinning import pinning
 from cleanup.backends.references import Reference
 from cleanup.policies import HistoryPolicy
 from cleanup.references import graph, installed_models, problems
+from cleanup.references.collision_policies import Policy
 from cleanup.references.described_sites import DescribedSites
 from cleanup.references.description import ReferenceMap, Untold
 from cleanup.references.direct_sites import DirectSites
 from cleanup.references.graph import ReferenceSite
 from cleanup.references.key_types import kind_of, looseness, padded_length
-from cleanup.references.policies import Policy
 from cleanup.references.resolved_names import ResolvedNames
 from cleanup.references.static_checks import problems_of
 from cleanup.references.survey import Survey

@@ -16,10 +16,10 @@ from cleanup.backends.catalogue import (
 )
 from cleanup.backends.references import Reference
 from cleanup.folder_tables import FolderTables
+from cleanup.references.collision_policies import Policy
 from cleanup.references.configured_columns import NamedColumn, NamedColumns
 from cleanup.references.description import ReferenceMap
 from cleanup.references.host_words import HostWords
-from cleanup.references.policies import Policy
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from cleanup.backends.collisions import Met
 from cleanup.exceptions import Collision, InvalidKey
 from cleanup.folder_tables import FolderTables
 from cleanup.references import ReferenceMap
-from cleanup.services.merging.collision_policies import policies_of, reported, setting_of, with_those_in_force
 from cleanup.services.merging.collisions import ITS_KEYS, CollidingRows, CollisionForecast
+from cleanup.services.merging.suggested_policies import policies_of, reported, setting_of, with_those_in_force
 
 #: Rows that a message names.
 _SHOWN = 3

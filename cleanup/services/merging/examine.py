@@ -21,9 +21,9 @@ from cleanup.planning import plan_merge
 from cleanup.policies import DifferencePolicy
 from cleanup.references.key_types import kind_of
 from cleanup.services.merging.collision_messages import CollisionMessages
-from cleanup.services.merging.collision_policies import reported
 from cleanup.services.merging.collisions import Collisions
 from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision
+from cleanup.services.merging.suggested_policies import reported
 from cleanup.services.merging.targets import Batch, Targets
 
 #: Holds that are read whether they concern anybody or not: mostly there are none.

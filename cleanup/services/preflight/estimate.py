@@ -21,8 +21,8 @@ from cleanup import backends, conf, queries
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Result
 from cleanup.references import ReferenceMap
-from cleanup.services.merging.collision_policies import add_policies, with_those_in_force
 from cleanup.services.merging.forecast import Forecaster
+from cleanup.services.merging.suggested_policies import add_policies, with_those_in_force
 from cleanup.services.results import Estimate, FolderCleanupResult, LargestApplication
 
 #: Affected applications that are planned; where there are no more than these, the estimate is exact.

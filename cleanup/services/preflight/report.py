@@ -35,7 +35,7 @@ from cleanup.references import (
 from cleanup.references.installed_models import own_tables
 from cleanup.references.probing import probe
 from cleanup.services import freeze
-from cleanup.services.merging.collision_policies import setting_of
+from cleanup.services.merging.suggested_policies import setting_of
 from cleanup.services.preflight import inventory
 from cleanup.services.preflight.estimate import estimate
 from cleanup.services.preflight.shown_settings import shown_settings

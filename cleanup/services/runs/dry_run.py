@@ -10,9 +10,9 @@ from django.utils import timezone
 from cleanup import conf, queries
 from cleanup.models import Result, Run
 from cleanup.references.readiness import ready_references
-from cleanup.services.merging.collision_policies import add_policies, with_those_in_force
 from cleanup.services.merging.decisions import Inclusion
 from cleanup.services.merging.forecast import Forecaster
+from cleanup.services.merging.suggested_policies import add_policies, with_those_in_force
 from cleanup.services.results import CleanupReport, FolderCleanupResult, Progress
 from cleanup.services.runs.lifecycle import Options, cleanable, validated
 

@@ -8,7 +8,7 @@ from cleanup import conf
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.services.arguments import uuid_of
-from cleanup.services.merging.collision_policies import add_policies, with_those_in_force
+from cleanup.services.merging.suggested_policies import add_policies, with_those_in_force
 from cleanup.services.results import JSON, CleanupReport, Conflict, Copy, FolderCleanupResult, RollbackResult
 from cleanup.services.rollback.not_restored import LeftBehind, inexact_of, left_behind
 from cleanup.services.runs.lifecycle import results_of
