@@ -20,8 +20,8 @@ from cleanup import conf
 from cleanup.exceptions import ChannelFailed, UnknownObject
 from cleanup.models import Alert
 from cleanup.services import origin
+from cleanup.services.alerting.alert_kinds import RESTORED_COPY, Cause, causes
 from cleanup.services.alerting.channels import Channel, channels
-from cleanup.services.alerting.conditions import RESTORED_COPY, Cause, causes
 from cleanup.services.errors import classify, is_anticipated
 
 logger = logging.getLogger(__name__)

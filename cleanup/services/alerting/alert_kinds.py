@@ -1,4 +1,4 @@
-"""What is wrong at this moment, read from stored rows: the causes that alerts are about.
+"""Every kind of alert: what causes it, read from stored rows, and its text. ``alerts`` opens, sends and resolves them.
 
 Invariants: nothing here looks at a mapped table or writes a row; a handful of statements, whatever the size of the
 history. Applications that wait for a person's decision (held, refused, too large) are counted apart and are no cause.
