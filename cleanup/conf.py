@@ -21,8 +21,8 @@ from cleanup.policies import (
     DifferencePolicy,
     DifferentRootsPolicy,
     HistoryPolicy,
+    NewValuePolicy,
     TriggerPolicy,
-    Way,
 )
 from cleanup.text_safety import fault_of_name
 
@@ -199,7 +199,7 @@ def collisions() -> Mapping[str, str | Mapping[str, str]]:
 def _is_collision_policy(policy: Any) -> bool:
     if isinstance(policy, Mapping):
         named = all(isinstance(column, str) and column for column in policy.values())
-        return bool(policy) and set(policy) <= set(Way) and named
+        return bool(policy) and set(policy) <= set(NewValuePolicy) and named
     return isinstance(policy, str) and policy in set(CollisionPolicy)
 
 

@@ -41,7 +41,7 @@ class CollisionPolicy(StrEnum):
     KEEP_SURVIVOR = "keep_survivor"
 
 
-class Way(StrEnum):
+class NewValuePolicy(StrEnum):
     """And in place of these, of what kind of column that row takes another value."""
 
     RENAME = "rename"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cleanup.backends.catalogue import Column, Table
-from cleanup.policies import CollisionPolicy, Way
+from cleanup.policies import CollisionPolicy, NewValuePolicy
 from cleanup.references.key_types import kind_of
 
 
@@ -14,7 +14,7 @@ class Policy:
     """What becomes of the row that has to give way; without anything its application is refused."""
 
     keep_survivor: bool = False
-    changes: tuple[tuple[Way, str], ...] = ()
+    changes: tuple[tuple[NewValuePolicy, str], ...] = ()
     """The columns that take another name or number, in the order in which they are tried."""
 
     @classmethod
@@ -22,7 +22,9 @@ class Policy:
         """Return the policy of a setting's value, with the columns as the table spells them."""
         if not isinstance(value, Mapping):
             return cls(keep_survivor=value == CollisionPolicy.KEEP_SURVIVOR)
-        changes = [(Way(way), found.name) for way, name in value.items() if (found := column_of(table, name))]
+        changes = [
+            (NewValuePolicy(way), found.name) for way, name in value.items() if (found := column_of(table, name))
+        ]
         return cls(changes=tuple(changes))
 
 
@@ -33,10 +35,10 @@ def column_of(table: Table, name: str) -> Column | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def can_take(way: Way, column: Column) -> bool:
+def can_take(way: NewValuePolicy, column: Column) -> bool:
     """Return whether a column can take another name, or number."""
     kind = kind_of(column)
-    return not column.generated and (kind == "integer" if way == Way.RENUMBER else kind in {"text", "other"})
+    return not column.generated and (kind == "integer" if way == NewValuePolicy.RENUMBER else kind in {"text", "other"})
 
 
 def faults(value: Mapping[str, str], table: Table, moving: set[str]) -> Iterator[tuple[str, str]]:
@@ -47,6 +49,6 @@ def faults(value: Mapping[str, str], table: Table, moving: set[str]) -> Iterator
             yield name, "the table has no such column."
         elif column.name in moving:
             yield name, "that column is needed to tell where the row belongs."
-        elif not can_take(Way(way), column):
-            kind = "integers" if way == Way.RENUMBER else "texts"
+        elif not can_take(NewValuePolicy(way), column):
+            kind = "integers" if way == NewValuePolicy.RENUMBER else "texts"
             yield name, f"its type {column.type} does not hold {kind} that can be written."

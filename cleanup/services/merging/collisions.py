@@ -15,7 +15,7 @@ from cleanup.backends.catalogue import Check, TableName, UniqueKey, mentions
 from cleanup.backends.changes import Cell, Keys, Pairs, Replaced, Target
 from cleanup.backends.collisions import Change, Judged, Met
 from cleanup.folder_tables import FolderTables
-from cleanup.policies import CollisionPolicy, Way
+from cleanup.policies import CollisionPolicy, NewValuePolicy
 from cleanup.references import Policy, ReferenceMap
 from cleanup.references.key_types import kind_of
 from cleanup.services.merging.free_values import FreeValues, Renumbered
@@ -133,7 +133,7 @@ class Collisions:
     def _policy(self, table: TableName) -> Policy:
         return self.references.policies.get(table, Policy())
 
-    def _way(self, table: TableName, rule: UniqueKey | Check) -> tuple[Way, str] | None:
+    def _way(self, table: TableName, rule: UniqueKey | Check) -> tuple[NewValuePolicy, str] | None:
         """Return which column's other value would take a row out of the others' way, as the policy says."""
         if isinstance(rule, Check):
             return None
@@ -256,14 +256,14 @@ class Collisions:
             if column.name in fixed or column.generated or not described.dependent([column.name]) & set(rule.columns):
                 continue
             if kind_of(column) == "integer" and not column.identity:
-                ways.setdefault(Way.RENUMBER.value, column.name)
+                ways.setdefault(NewValuePolicy.RENUMBER.value, column.name)
             elif column.name == names.get(table):
-                ways[Way.RENAME.value] = column.name
+                ways[NewValuePolicy.RENAME.value] = column.name
         # One is enough, and a number is less to look at than a name.
         return (
             dict(list(ways.items())[:1])
-            if Way.RENUMBER.value not in ways
-            else {Way.RENUMBER.value: ways[Way.RENUMBER.value]}
+            if NewValuePolicy.RENUMBER.value not in ways
+            else {NewValuePolicy.RENUMBER.value: ways[NewValuePolicy.RENUMBER.value]}
         )
 
 

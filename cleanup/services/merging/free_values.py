@@ -13,7 +13,7 @@ from cleanup.backends.cells import Cells
 from cleanup.backends.changes import Cell, Replaced
 from cleanup.backends.collisions import Judged, Met
 from cleanup.numbering import free_name, free_number, loose
-from cleanup.policies import Way
+from cleanup.policies import NewValuePolicy
 
 _LENGTH = re.compile(r"char[^(]*\((\d+)\)", re.IGNORECASE)
 
@@ -24,7 +24,7 @@ class Renumbered(NamedTuple):
     """A row that takes another name or number."""
 
     table: TableName
-    way: Way
+    way: NewValuePolicy
     column: str
     row: Replaced
 
@@ -46,7 +46,7 @@ class FreeValues:
                     self.families[row.place].add((row.rule, row.family))
         self.taken: dict[tuple[str, tuple[int, int]], set[Any]] = {}
 
-    def find(self, row: Met, way: tuple[Way, str]) -> Renumbered | None:
+    def find(self, row: Met, way: tuple[NewValuePolicy, str]) -> Renumbered | None:
         """Return another name or number for a row, or None where there is none."""
         kind, column = way
         cell = row.cells[self.columns[column]]
@@ -54,7 +54,7 @@ class FreeValues:
         taken = set().union(*families)
         new: str
         mark: str | int
-        if kind == Way.RENAME:
+        if kind == NewValuePolicy.RENAME:
             if cell is None:
                 return None
             length = _LENGTH.search(self.judged.table.column(column).type)
@@ -72,11 +72,11 @@ class FreeValues:
             family.add(mark)
         return Renumbered(self.judged.table.name, kind, column, Replaced(row.point or 0, row.key, cell, new))
 
-    def _taken(self, kind: Way, column: str, family: tuple[int, int]) -> set[Any]:
+    def _taken(self, kind: NewValuePolicy, column: str, family: tuple[int, int]) -> set[Any]:
         if (column, family) not in self.taken:
             cells = [cells[self.columns[column]] for cells in self.told[family]]
             texts = [self.cells.cell_text(cell) for cell in cells if cell is not None]
-            marks = map(loose, texts) if kind == Way.RENAME else map(_number, texts)
+            marks = map(loose, texts) if kind == NewValuePolicy.RENAME else map(_number, texts)
             self.taken[column, family] = set(marks)
         return self.taken[column, family]
 

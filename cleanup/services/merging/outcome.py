@@ -8,7 +8,7 @@ from uuid import UUID
 from cleanup import conf
 from cleanup.backends.cells import Cells
 from cleanup.models import Result
-from cleanup.policies import Way
+from cleanup.policies import NewValuePolicy
 from cleanup.services.merging.decisions import MergeDecision
 from cleanup.services.merging.free_values import Renumbered
 from cleanup.services.merging.targets import Targets
@@ -67,5 +67,5 @@ def _changes(renumbered: Sequence[Renumbered], *, cells: Cells) -> dict[str, Any
 def _counts(renumbered: Iterable[Renumbered]) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = {"renamed": Counter(), "renumbered": Counter()}
     for one in renumbered:
-        counts["renamed" if one.way == Way.RENAME else "renumbered"][str(one.table)] += 1
+        counts["renamed" if one.way == NewValuePolicy.RENAME else "renumbered"][str(one.table)] += 1
     return {way: dict(sorted(tables.items())) for way, tables in counts.items() if tables}
