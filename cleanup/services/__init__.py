@@ -1,4 +1,4 @@
-"""The public services of the default database, and the types they speak in."""
+"""The public services of the default database, and their types."""
 
 from cleanup.services.automation.service import AutomatedCleanupService
 from cleanup.services.facade import DatabaseCleanupService
@@ -15,7 +15,7 @@ from cleanup.services.results import (
 #: The service of the default database; ``DatabaseCleanupService(using=alias)`` serves another.
 cleanup_service = DatabaseCleanupService()
 
-#: What is done by itself on the default database; ``AutomatedCleanupService(using=alias)`` serves another.
+#: The automated service of the default database; ``AutomatedCleanupService(using=alias)`` serves another.
 automated_cleanup_service = AutomatedCleanupService()
 
 __all__ = [

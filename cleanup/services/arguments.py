@@ -1,7 +1,7 @@
-"""What callers in Python pass to a service, taken at its word: no bool is a number, no text a flag, no name unknown.
+"""Strict arguments of services: a bool is not a number, a text not a flag, and unknown names are refused.
 
-The annotations of a method say what it takes; nothing is declared twice. A failure is the product's own, and a
-TypeError as well.
+The annotations of a method declare what it takes; nothing is declared twice. A failure is one of the product's errors,
+and also a TypeError.
 """
 
 import inspect
@@ -33,7 +33,7 @@ _EXPECTED = {
 
 
 def checked_arguments(*, but: Collection[str] = ()) -> Callable[[C], C]:
-    """Have every public method of a class refuse what its annotations do not allow; it judges ``but`` by itself."""
+    """Make every public method of a class refuse what its annotations do not allow; it checks ``but`` itself."""
 
     def decorate(service: C) -> C:
         for name, verb in list(vars(service).items()):
@@ -79,7 +79,7 @@ def _misfit(signature: inspect.Signature, kwargs: Mapping[str, Any], error: Type
 
 
 def _kinds(annotation: Any) -> tuple[Any, ...]:
-    """Return what an annotation allows, as far as it can be told; nothing: everything."""
+    """Return the types that an annotation allows, as far as known; empty: everything."""
     members = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
     kinds = []
     for member in members:
@@ -96,7 +96,7 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
 
 
 def refuse_other_kinds(name: str, value: Any, kinds: Collection[Any]) -> None:
-    """Raise InvalidArgument where a value is of none of these kinds."""
+    """Raise InvalidArgument if a value is of none of these types."""
     if not any(_is_of(value, kind) for kind in kinds):
         expected = " or ".join(_EXPECTED[kind] for kind in kinds)
         raise InvalidArgument(argument=name, expected=expected, given=reprlib.repr(value))
@@ -111,7 +111,7 @@ def _is_of(value: Any, kind: Any) -> bool:
 
 
 def refuse_impossible_numbers(*, using: str, workers: int = 1, **numbers: int | None) -> None:
-    """Raise UsageError where a number is out of range, or the database has no use for so many workers."""
+    """Raise UsageError if a number is out of range, or the database has no use for so many workers."""
     for name, number in {**numbers, "workers": workers}.items():
         if number is not None and not 1 <= number <= LARGEST:
             limit = "at least 1" if number < 1 else f"at most {LARGEST}"

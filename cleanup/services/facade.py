@@ -36,7 +36,7 @@ class CleanupReads:
         self.using = using
 
     def find_applications_with_duplicate_folders(self) -> Iterator[tuple[str, int]]:
-        """Yield (application id, number of live root folders) where there is more than one, in key order, streamed.
+        """Yield (application id, number of live root folders) for applications with several, in key order, streamed.
 
         Ids are text, whatever the key of your model is: compare them with ``str(application.pk)``.
         """
@@ -79,14 +79,14 @@ class CleanupReads:
 
         Changes nothing. Raises as ``rollback_cleanup``.
 
-        It is the rollback itself in a transaction that is undone, so it takes its locks for a moment. Of a run, each
-        point is looked at by itself, or with those that have to be undone before it.
+        It is the rollback itself in a transaction that is rolled back, so it takes its locks for a moment. The points
+        of a run are previewed one by one, or with those that have to be undone first.
         """
         return preview.preview(using=self.using, rollback_id=rollback_id, as_copies=as_copies)
 
 
-@checked_arguments(but=("name",))  # of a folder, which is judged with its length and its characters
-@pinned_verbs(but=("get_or_create_folder_structure", "get_or_create_folder"))  # they pin where they change something
+@checked_arguments(but=("name",))  # of a folder, which is checked with its length and its characters
+@pinned_verbs(but=("get_or_create_folder_structure", "get_or_create_folder"))  # they pin if they change something
 class DatabaseCleanupService(CleanupReads):
     """Find, merge, undo and verify on one database alias."""
 
@@ -103,7 +103,7 @@ class DatabaseCleanupService(CleanupReads):
         """Return the consistency check's JSON: duplicates, the latest verification, whether cleanup is needed."""
         return checks.check(using=self.using).as_json()
 
-    # Making.
+    # Creating.
 
     def get_or_create_folder_structure(self, application_id: Any) -> FolderStructure:
         """Give an application its root folder and its standard folders; joins the caller's transaction.
@@ -125,7 +125,7 @@ class DatabaseCleanupService(CleanupReads):
 
     def cleanup_all_duplicate_folders(
         self,
-        dry_run: bool = False,  # noqa: FBT001, FBT002  # as first described, callers may pass it by place
+        dry_run: bool = False,  # noqa: FBT001, FBT002  # as first described, callers may pass it by position
         *,
         applications: Sequence[Any] | None = None,
         max_applications: int | None = None,
@@ -162,7 +162,7 @@ class DatabaseCleanupService(CleanupReads):
         started_by: str = "",
         started_how: str = "service",
     ) -> FolderCleanupResult:
-        """Merge one application; zeros where nothing is to do.
+        """Merge one application; zeros if there is nothing to do.
 
         ``plan_hash`` is that of the preview that was confirmed: another plan is not carried out. Takes no slot: it may
         run beside the active run, serialised by the application's lock. Raises UnknownObject, InvalidKey, Held, Frozen,
@@ -200,7 +200,7 @@ class DatabaseCleanupService(CleanupReads):
         )
 
     def finish_consolidation(self, run_id: Any) -> FolderCleanupResult:
-        """Merge what ``start_consolidation`` has written a run for; of a run that is over, return what came of it.
+        """Merge what ``start_consolidation`` has written a run for; for a run that is over, return its outcome.
 
         Raises as ``consolidate_duplicate_folders``.
         """
@@ -217,7 +217,7 @@ class DatabaseCleanupService(CleanupReads):
         all_results: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> CleanupReport | RollbackResult:
-        """Go on with a run that was interrupted. Raises UnknownObject, NotResumable, ForeignDatabase, Frozen, Busy.
+        """Resume a run that was interrupted. Raises UnknownObject, NotResumable, ForeignDatabase, Frozen, Busy.
 
         ``adopt`` accepts a run that was started on another database, of which this is a copy.
         """
@@ -261,9 +261,9 @@ class DatabaseCleanupService(CleanupReads):
         started_how: str = "service",
         in_background: bool = True,
     ) -> Run:
-        """Write a cleanup run as ``cleanup_all_duplicate_folders`` does, and have it worked by the clusters.
+        """Write a cleanup run as ``cleanup_all_duplicate_folders`` does, and have the clusters process it.
 
-        Not ``in_background``, it waits for ``resume``, and no cluster is needed. Raises NoCluster, PreflightFailed,
+        If not ``in_background``, it waits for ``resume``, and no cluster is needed. Raises NoCluster, PreflightFailed,
         Busy, Frozen, UnknownObject, InvalidKey, UsageError.
         """
         options = _scope(applications, max_applications, batch_size, held=include_held, large=include_large)
@@ -281,10 +281,10 @@ class DatabaseCleanupService(CleanupReads):
         started_how: str = "service",
         in_background: bool = True,
     ) -> Run:
-        """Write a run that undoes a rollback point, or every live point of a run; have it worked by the clusters.
+        """Write a run that undoes a rollback point, or every live point of a run; have the clusters process it.
 
-        Not ``in_background``, it waits for ``resume``, and no cluster is needed. What a single point would conflict
-        with is told at once, unless it is too large. Raises NoCluster, and as ``rollback_cleanup``.
+        If not ``in_background``, it waits for ``resume``, and no cluster is needed. What a single point would conflict
+        with is reported at once, unless it is too large. Raises NoCluster, and as ``rollback_cleanup``.
         """
         return rollbacks.start(
             using=self.using,
@@ -297,17 +297,17 @@ class DatabaseCleanupService(CleanupReads):
     def start_resume(
         self, run_id: Any, *, retry_failed: bool = False, adopt: bool = False, started_by: str = ""
     ) -> Run:
-        """Have the clusters go on with a run that was interrupted. Raises NoCluster, and as ``resume``."""
+        """Have the clusters resume a run that was interrupted. Raises NoCluster, and as ``resume``."""
         return control.start_resume(
             using=self.using, run_id=run_id, retry_failed=retry_failed, adopt=adopt, started_by=started_by
         )
 
     def start_check(self, *, started_by: str = "", started_how: str = "service") -> ConsistencyCheck:
-        """Write a consistency check that is still to be done, and have a cluster do it. Raises NoCluster."""
+        """Queue a consistency check for a cluster. Raises NoCluster."""
         return checks.start_check(using=self.using, actor=Actor(started_by, started_how))
 
     def start_verification(self, *, started_by: str = "") -> Verification:
-        """Write a verification that is still to be done, and have a cluster do it. Raises NoCluster."""
+        """Queue a verification for a cluster. Raises NoCluster."""
         return checks.start_verification(using=self.using, actor=Actor(started_by))
 
     # Undoing.
@@ -358,7 +358,7 @@ class DatabaseCleanupService(CleanupReads):
         holds.hold(using=self.using, application_id=application_id, reason=reason, created_by=created_by)
 
     def release(self, application_id: Any) -> None:
-        """End the hold. Raises UnknownObject where there is none."""
+        """End the hold. Raises UnknownObject if there is none."""
         holds.release(using=self.using, application_id=application_id)
 
     def freeze(self, *, reason: str, changed_by: str = "") -> None:

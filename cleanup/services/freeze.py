@@ -1,4 +1,4 @@
-"""The freeze switch: while it is on, nothing is claimed, handed to the clusters or merged inline."""
+"""The freeze switch: while it is on, nothing is claimed, queued or merged inline."""
 
 from django.utils import timezone
 
@@ -9,7 +9,7 @@ from cleanup.text_safety import storable, stored_name
 
 
 def freeze(*, using: str, reason: str, changed_by: str = "") -> None:
-    """Stop everything until ``unfreeze``; batches at work are finished."""
+    """Stop everything until ``unfreeze``; batches in progress are finished."""
     _set(using=using, frozen=True, reason=reason, changed_by=changed_by)
 
 

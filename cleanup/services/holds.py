@@ -18,7 +18,7 @@ def hold(*, using: str, application_id: Any, reason: str = "", created_by: str =
 
 
 def release(*, using: str, application_id: Any) -> None:
-    """End the hold. Raises UnknownObject where there is none, and InvalidKey."""
+    """End the hold. Raises UnknownObject if there is none, and InvalidKey."""
     application_key = folder_tables().application_key.text(application_id)
     deleted, _ = Hold.objects.using(using).filter(application_key=application_key).delete()
     if not deleted:

@@ -1,14 +1,14 @@
-"""Whether this database is the one that was worked on, or a copy of it.
+"""Whether this database is the one that work was done in, or a copy of it.
 
-Note [A copy does nothing by itself]. The service's row says of which database it is, and each run on which it was
-started. Everything that is done unasked asks here first: the heartbeat with its schedules, every task of a cluster,
-every claim, and whatever hands work to clusters. On a copy they leave everything as it is until a person adopts it.
-What a person asks for in a process of their own (a cleanup, a verification) is done on a copy as anywhere; a run of the
-original must be adopted for that, too.
+Note [A copy does nothing by itself]. The service's row records which database it belongs to, and each run where it was
+started. Everything automatic asks here first: the heartbeat with its schedules, every task of a cluster, every claim,
+and whatever queues work for clusters. On a copy they leave everything as it is until a person adopts it. What a person
+starts in a process of their own (a cleanup, a verification) is done on a copy as anywhere; but a run of the original
+must be adopted for that, too.
 
 Note [A failover under a living process]. A promoted standby looks like a copy: its server's timeline is a later one. A
-process that has worked on the database before and finds it promoted behind the same address has been led there by
-whoever runs the servers. It takes the database for the same; a process that starts later cannot know, and waits.
+process that has worked on the database before and finds it promoted behind the same address has been led there by the
+people who run the servers. It takes the database to be the same; a process that starts later cannot know, and waits.
 """
 
 import logging
@@ -25,7 +25,7 @@ from cleanup.models import AutomationState, Run
 
 logger = logging.getLogger(__name__)
 
-#: The one command that makes a copy the database in which work is done.
+#: The one command that adopts a copy.
 ADOPT = "manage.py database_cleanup --adopt"
 
 #: By alias: the database that this process has worked on.
@@ -38,18 +38,18 @@ class Copied:
 
     original: str
     here: str | None
-    """None: the server does not say."""
+    """None: the server does not reveal it."""
 
     @property
     def difference(self) -> str:
-        """What tells it from the original, as the second half of a sentence."""
+        """How it differs from the original, as the second half of a sentence."""
         if self.here is None:
             return "the server no longer says which database it is"
         return difference(self.original, self.here)
 
     @property
     def sentence(self) -> str:
-        """What to tell people."""
+        """The message for people."""
         return (
             f"This database is a copy that was not adopted: {self.difference}. "
             "Schedules, clusters and interrupted runs do nothing here."
@@ -57,12 +57,12 @@ class Copied:
 
 
 def copied(*, using: str) -> Copied | None:
-    """Return what makes this database a copy; None where it is the one that was worked on."""
+    """Return what makes this database a copy; None if it is the original."""
     return compared(recorded(using=using), using=using)
 
 
 def compared(original: str, *, using: str) -> Copied | None:
-    """Compare this database with the recorded one; where none was recorded, nothing is known of a copy."""
+    """Compare this database with the recorded one; if none was recorded, it is not known to be a copy."""
     if not original:
         return None
     here = _here(using=using)
@@ -70,14 +70,14 @@ def compared(original: str, *, using: str) -> Copied | None:
 
 
 def recorded(*, using: str) -> str:
-    """Return the database that the rows are of; empty where that was not recorded yet."""
+    """Return the database that the rows belong to; empty if that was not recorded yet."""
     return AutomationState.objects.using(using).filter(pk=1).values_list("database_identity", flat=True).first() or ""
 
 
 def record(*, using: str) -> None:
-    """Note which database this is, unless it was noted before, here or in the original of a copy.
+    """Record which database this is, unless it was recorded before, here or in the original of a copy.
 
-    A copy of a database from before there was such a note is known by its newest run.
+    A copy of a database from before there was such a record is recognised by its newest run.
     """
     states = AutomationState.objects.using(using).filter(pk=1, database_identity="")
     if not states.exists():
@@ -88,14 +88,14 @@ def record(*, using: str) -> None:
 
 
 def refuse_copy(*, using: str) -> None:
-    """Raise RestoredCopy where clusters do nothing."""
+    """Raise RestoredCopy if clusters do nothing here."""
     found = copied(using=using)
     if found is not None:
         raise RestoredCopy(difference=found.difference)
 
 
 def is_at_rest(*, using: str) -> bool:
-    """Return whether to leave everything as it is; asked by all that clusters do unasked."""
+    """Return whether to leave everything as it is; asked by everything that clusters do automatically."""
     original = recorded(using=using)
     found = compared(original, using=using)
     if found is None:
@@ -105,7 +105,7 @@ def is_at_rest(*, using: str) -> bool:
 
 
 def require_own(run: Run, *, using: str) -> None:
-    """Raise ForeignDatabase where the run is of another database than this one; asked before every claim."""
+    """Raise ForeignDatabase if the run belongs to a different database; called before every claim."""
     here = backends.database(using=using).identity()
     if is_same(run.database_identity, here):
         _worked_on[using] = here
@@ -121,7 +121,7 @@ def interrupted(*, using: str) -> list[Run]:
 
 
 def adopt(*, using: str, by: str) -> None:
-    """Make this the database in which work is done, and all runs its own."""
+    """Make this the original, and all runs its own."""
     here = backends.database(using=using).identity()
     with transaction.atomic(using=using):
         AutomationState.objects.using(using).filter(pk=1).update(
@@ -132,7 +132,7 @@ def adopt(*, using: str, by: str) -> None:
 
 
 def _follow(here: str, *, using: str) -> bool:
-    """Take a promoted server for the one before, if this process knows that one; see the note above."""
+    """Take a promoted server to be the previous one, if this process knows that one; see the note above."""
     before = _worked_on.get(using, "")
     if not is_promoted(before, here):
         return False
@@ -152,7 +152,7 @@ def _follow(here: str, *, using: str) -> bool:
 
 
 def _here(*, using: str) -> str | None:
-    """Return which database this is, where the role may know."""
+    """Return which database this is, if the role may know."""
     try:
         with contained(connections[using]):
             return backends.database(using=using).identity()

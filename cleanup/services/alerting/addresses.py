@@ -1,7 +1,7 @@
-"""Which addresses are outside the network, and keeping what is sent to those.
+"""Determine which addresses are outside the network, and send only to those.
 
-Invariant: what is judged is the address that a connection is made to, at the moment when it is made. A name that is
-resolved to be judged, and once more to be connected to, may lead elsewhere the second time.
+Invariant: the address that is checked is the one that a connection is made to, at that moment. A name that is resolved
+once for the check and again for the connection may lead elsewhere the second time.
 """
 
 import errno
@@ -17,14 +17,14 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-#: All that is routed on the internet; the rest of IPv6 is local, reserved or a form of IPv4.
+#: The addresses routed on the internet; the rest of IPv6 is local, reserved or a form of IPv4.
 _IPV6_INTERNET = ipaddress.IPv6Network("2000::/3")
-#: Where a translator of the network itself sends on to the IPv4 address in the last four bytes.
+#: Prefix of a network's own translator, which forwards to the IPv4 address in the last four bytes.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def is_outside(address: str) -> bool:
-    """Return whether an address is one of the internet; what is no address is not."""
+    """Return whether an address is on the internet; False for anything that is not an address."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -50,7 +50,7 @@ def resolved(host: str) -> list[str]:
 
 @dataclass(slots=True)
 class Watch:
-    """What came of the connections that were tried."""
+    """The outcome of the attempted connections."""
 
     proxies: frozenset[tuple[str, int]]
     """Addresses and ports of the proxies that the environment names: they are inside the network, as they should be."""
@@ -62,7 +62,7 @@ _watch: ContextVar[Watch | None] = ContextVar("watched_connections", default=Non
 
 @contextmanager
 def only_outside() -> Iterator[Watch]:
-    """Have connections of this thread fail that would lead to an address inside the network, whatever makes them."""
+    """Make connections of this thread to an address inside the network fail, whatever makes them."""
     _listen()
     watch = Watch(frozenset(_proxies()))
     token = _watch.set(watch)
@@ -78,7 +78,7 @@ def _proxies() -> Iterator[tuple[str, int]]:
             parts = urlsplit(url if "://" in url else f"//{url}")
             port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 1080)
             yield from ((address, port) for address in resolved(parts.hostname or ""))
-        except (OSError, UnicodeError, ValueError):  # whoever uses it will say what is wrong with it
+        except (OSError, UnicodeError, ValueError):  # the code that uses it will report what is wrong with it
             continue
 
 
@@ -87,8 +87,8 @@ _listening = False
 
 
 def _listen() -> None:
-    """Judge connections of this process from now on; an audit hook stays until the process ends."""
-    global _listening  # noqa: PLW0603  # hooks cannot be taken away, so that one must be enough
+    """Check connections of this process from now on; an audit hook stays until the process ends."""
+    global _listening  # noqa: PLW0603  # hooks cannot be removed, so one must be enough
     with _lock:
         if not _listening:
             sys.addaudithook(_judge)

@@ -1,7 +1,7 @@
 """Every kind of alert: what causes it, read from stored rows, and its text. ``alerts`` opens, sends and resolves them.
 
-Invariants: nothing here looks at a mapped table or writes a row; a handful of statements, whatever the size of the
-history. Applications that wait for a person's decision (held, refused, too large) are counted apart and are no cause.
+Invariants: nothing here reads a mapped table or writes a row; a few statements, whatever the size of the history.
+Applications that wait for a person's decision (held, refused, too large) are counted separately and are not a cause.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ from cleanup.models import AutomationState, ConsistencyCheck, Result, Run, Sched
 from cleanup.phrases import as_reason, as_time, with_reason
 from cleanup.services import origin
 
-#: Failures of an application that will not go away by themselves: somebody has to decide.
+#: Failures of an application that will not go away by themselves: a person has to decide.
 DECISIONS = frozenset(
     kind.code
     for kind in (
@@ -33,7 +33,7 @@ DECISIONS = frozenset(
     )
 )
 
-#: That this database is a copy.
+#: The code for a database that is a copy.
 RESTORED_COPY = "restored_copy"
 
 
@@ -46,7 +46,7 @@ class Cause:
     """One sentence of counts and ids."""
     hint: str
     subject: str = ""
-    """What it is about, where there may be several of a code."""
+    """What it is about, if there can be several causes of a code."""
     critical: bool = False
     """From the start; any other cause becomes critical when it persists or grows."""
     size: int = 0
@@ -61,7 +61,7 @@ class Cause:
 
 
 def causes(*, using: str) -> Iterator[Cause]:
-    """Yield what is wrong now; of a copy that was not adopted, that alone, since the rest is about the original."""
+    """Yield what is wrong now; for a copy that was not adopted, only that, because the rest is about the original."""
     found = origin.copied(using=using)
     if found is not None:
         yield Cause(RESTORED_COPY, found.sentence, origin.ADOPT, critical=True)
@@ -73,7 +73,7 @@ def causes(*, using: str) -> Iterator[Cause]:
 
 
 def _duplicates(using: str) -> Iterator[Cause]:
-    """Compare the latest check with the threshold of its schedule, as it is now."""
+    """Compare the latest check with the current threshold of its schedule."""
     checks = ConsistencyCheck.objects.using(using).exclude(duplicate_applications=None)
     latest = checks.defer("summary").order_by("-id").first()
     if latest is None or latest.duplicate_applications is None:
@@ -113,7 +113,7 @@ def _verification_errors(using: str) -> Iterator[Cause]:
 
 
 def _schedules(using: str) -> Iterator[Cause]:
-    """Find what is late, which a dead cluster cannot tell itself, and what went wrong the last time."""
+    """Find what is late, which a dead cluster cannot report itself, and what went wrong the last time."""
     started = Exists(AutomationState.objects.filter(started=True))
     newest = ScheduledRun.objects.filter(schedule=OuterRef("pk")).exclude(status=ScheduledRun.Status.SKIPPED)
     failed = ScheduledRun.objects.filter(pk=OuterRef("newest"), status=ScheduledRun.Status.FAILED, run=None)
@@ -144,7 +144,7 @@ def _schedules(using: str) -> Iterator[Cause]:
 
 
 def _runs(using: str) -> Iterator[Cause]:
-    """Look at the latest run of each kind: what an older one left behind, a later one has met again."""
+    """Examine the latest run of each kind: what an older one left behind, a later one has encountered again."""
     runs = Run.objects.using(using).filter(Q(exclusive=True) | Q(kind=Run.Kind.ROLLBACK))
     for kind in Run.Kind.values:
         run = runs.filter(kind=kind).order_by("-created_at").first()
@@ -169,12 +169,12 @@ def _paused(_using: str, run: Run) -> Cause | None:
 
 
 def _active(using: str, run: Run) -> Cause | None:
-    """Notice that nobody works a run."""
+    """Detect that no worker is processing a run."""
     silent_since = Now() - 3 * conf.lease()
     begun = Q(heartbeat_at__lte=silent_since) | Q(heartbeat_at=None, created_at__lte=silent_since)
     if not Run.objects.using(using).filter(begun, pk=run.pk).exists():
         return None
-    return _about(run, "run_stalled", "is active, and nobody works it")
+    return _about(run, "run_stalled", "is active, but no worker is processing it")
 
 
 def _completed(using: str, run: Run) -> Cause | None:

@@ -1,9 +1,9 @@
 """Alerts: opened when a cause is seen, repeated while it lasts, critical when it persists or grows, resolved when gone.
 
-Invariants: an alert says something new or nothing, so nothing is sent while nothing changes; whoever evaluates at the
-same time writes and sends nothing twice; a channel that fails, fails nobody else, is an alert itself, and is tried
-again. What is owed stands in the rows: a process that dies while it sends leaves it to the next one. A channel that is
-set up later tells of what is open then.
+Invariants: a notification says something new, so nothing is sent while nothing changes; concurrent evaluations write
+and send nothing twice; a channel that fails affects no other channel, is an alert itself, and is retried. What is still
+to be sent is stored in the rows: if a process dies while sending, the next one continues. A channel that is set up
+later sends the alerts that are open then.
 """
 
 import logging
@@ -26,20 +26,20 @@ from cleanup.services.errors import classify, is_anticipated
 
 logger = logging.getLogger(__name__)
 
-#: An alert about a channel that failed; opened and resolved by sending, not by looking at the database.
+#: An alert about a channel that failed; opened and resolved by sending, not by examining the database.
 CHANNEL_FAILED = "channel_failed"
 
 #: How long a process may take to send one notification before another one tries.
 _SENDING = timedelta(minutes=5)
 
-#: It has grown when there is so many times as much of it as at first.
+#: An alert has grown when its number is this many times the first one.
 _GROWTH = 2
 
 
 def evaluate(*, using: str) -> Sequence[Alert]:
-    """Bring the alerts up to what is wrong now, send what is owed, and return the unresolved ones.
+    """Update the alerts to what is wrong now, send what is due, and return the unresolved ones.
 
-    Sends after the caller's transaction, where there is one. Never raises for a channel.
+    Sends after the caller's transaction, if there is one. Never raises because of a channel.
     """
     found = {cause.fingerprint: cause for cause in causes(using=using)}
     labels = {way.label for way in channels()}
@@ -59,14 +59,14 @@ def evaluate(*, using: str) -> Sequence[Alert]:
 
 
 def evaluate_quietly(*, using: str) -> None:
-    """Evaluate for somebody who is about something else: what fails here is logged and harms nobody."""
+    """Evaluate beside other work: failures are logged and do not affect it."""
     _quietly(evaluate, using=using)
 
 
 def acknowledge(*, using: str, alert_id: int, by: str) -> Alert:
-    """Note that somebody knows: the alert is not repeated unless it becomes critical. Raises UnknownObject.
+    """Acknowledge an alert: it is not repeated unless it becomes critical. Raises UnknownObject.
 
-    An alert that is acknowledged or resolved already is left as it is.
+    An alert that is already acknowledged or resolved is left as it is.
     """
     alerts = Alert.objects.using(using).filter(pk=alert_id)
     alerts.filter(state=Alert.State.OPEN).update(
@@ -82,7 +82,7 @@ def _quietly(action: Callable[..., object], *, using: str) -> None:
     try:
         with transaction.atomic(using=using) if connections[using].in_atomic_block else nullcontext():
             action(using=using)
-    except Exception as error:  # whatever it is, it must not fail what it is about
+    except Exception as error:  # whatever fails here must not fail the work that it is about
         # The traceback of a database error quotes rows.
         logger.warning("alerts: %s", classify(error).message, exc_info=None if is_anticipated(error) else error)
 
@@ -114,7 +114,7 @@ def _open(cause: Cause, *, using: str) -> None:
                 correlation_id=cause.run.correlation_id if cause.run else "",
                 **_seen(cause),
             )
-    except IntegrityError:  # somebody else evaluates too, and has opened it
+    except IntegrityError:  # a concurrent evaluation has opened it
         return
     _log(logging.WARNING, "alert_opened", cause.code, cause.message, **_run_of(cause))
 
@@ -143,7 +143,7 @@ def _see_again(alert: Alert, cause: Cause, *, using: str) -> None:
 
 
 def _resolve(alert: Alert) -> None:
-    """End an alert; who was told of it is told of that too."""
+    """Resolve an alert; recipients that were notified of it are notified of that, too."""
     alert.state = Alert.State.RESOLVED
     changes = _owing(Alert.Notice.RESOLVED) if alert.notified_at else {"owed": False, "owed_to": []}
     Alert.objects.using(alert._state.db).filter(pk=alert.pk, state__in=Alert.UNRESOLVED).update(
@@ -153,7 +153,7 @@ def _resolve(alert: Alert) -> None:
 
 
 def _own(*, on_copy: bool) -> Q:
-    """Return which alerts are this database's own: on a copy, the others are told where the original is."""
+    """Return the condition for this database's own alerts: on a copy, the others are left to the original."""
     return Q(code=RESTORED_COPY) if on_copy else Q()
 
 
@@ -177,7 +177,7 @@ def _owing(notice: str) -> dict[str, object]:
 
 
 def deliver(*, using: str) -> int:
-    """Send what is owed, and return the number of notifications that some channel took."""
+    """Send what is due, and return the number of notifications that some channel accepted."""
     ways = channels()
     own = _own(on_copy=origin.copied(using=using) is not None)
     owed = Alert.objects.using(using).filter(own, owed=True).order_by("pk")
@@ -195,10 +195,10 @@ def deliver(*, using: str) -> int:
 
 
 def _owe_to_new(ways: Collection[Channel], *, using: str) -> None:
-    """Have open alerts sent by the channels that have not told of them: those that were set up since."""
+    """Queue open alerts for the channels that have not sent them: those that were set up since."""
     for alert in Alert.objects.using(using).filter(state=Alert.State.OPEN, owed=False):
         if alert.notified_at is not None and not alert.told_by:
-            continue  # sent by a version that did not note which channels took it
+            continue  # sent by a version that did not record which channels accepted it
         new = [way.label for way in ways if way.label not in alert.told_by]
         if new:
             same = Alert.objects.using(using).filter(pk=alert.pk, owed=False, told_by=alert.told_by)
@@ -240,7 +240,7 @@ def _send(alert: Alert, ways: Collection[Channel], down: set[str], *, using: str
 
 
 def _tell(way: Channel, alert: Alert, *, using: str) -> bool:
-    """Send one alert one way; record whether the way works."""
+    """Send one alert through one channel; record whether the channel works."""
     try:
         way.send(
             subject=_subject(alert), body=_body(alert, using=using), critical=alert.severity == Alert.Severity.CRITICAL
@@ -274,7 +274,7 @@ def _channel_failed(way: Channel, error: ChannelFailed, *, using: str) -> None:
 
 
 def _database(using: str) -> str:
-    """Name the database, without the way to its file."""
+    """Return the name of the database, without the path to its file."""
     return PurePath(str(connections[using].settings_dict["NAME"])).name
 
 
@@ -286,7 +286,7 @@ def _subject(alert: Alert) -> str:
 def _body(alert: Alert, *, using: str) -> str:
     lines = [alert.message, ""]
     if alert.notice == Alert.Notice.RESOLVED:
-        lines += ["This is no longer so.", ""]
+        lines += ["This is no longer the case.", ""]
     elif alert.hint:
         lines += ["What to do:", f"  {alert.hint}", ""]
     facts = {

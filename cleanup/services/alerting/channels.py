@@ -1,7 +1,7 @@
-"""The ways a notification goes: e-mail by Django's settings, and Apprise by URLs from the environment alone.
+"""The channels of notifications: e-mail by Django's settings, and Apprise by URLs from the environment only.
 
-Invariants: an Apprise URL is a secret, so what is shown, stored and logged of it is its scheme, and its host where that
-is a host; nothing is sent to an address inside the network unless a setting allows it, not by a redirect either.
+Invariants: an Apprise URL is a secret, so only its scheme, and its host if that is a host, are shown, stored and
+logged; nothing is sent to an address inside the network unless a setting allows it, not even by a redirect.
 """
 
 import logging
@@ -22,32 +22,32 @@ from cleanup.services.alerting.addresses import Watch, is_outside, only_outside,
 if TYPE_CHECKING:
     from apprise import NotifyBase, NotifyType
 
-#: Seconds that a mail server may take, where the project says nothing.
+#: Seconds that a mail server may take, unless the project sets a timeout.
 _PATIENCE = 10
 
 _SCHEME_LENGTH = 20
 
 _PRIVATE = "its host is inside the network, which CLEANUP_ALERT_PRIVATE_ADDRESSES does not allow"
 
-#: What logs the URLs that Apprise works with.
+#: The loggers that log the URLs that Apprise works with.
 _TALKATIVE = ("apprise", "urllib3.connectionpool", "urllib3.util.retry")
 
 _handling_secrets: ContextVar[bool] = ContextVar("handling_secrets", default=False)
 
 
 class Channel(Protocol):
-    """One way."""
+    """One channel."""
 
     @property
     def label(self) -> str:
-        """What it is called; two have not the same label."""
+        """The name of the channel; labels are unique."""
 
     def send(self, *, subject: str, body: str, critical: bool) -> None:
         """Send a text. Raises ChannelFailed."""
 
 
 def channels() -> Sequence[Channel]:
-    """Return the ways that are set up. Raises MisconfiguredSetting."""
+    """Return the channels that are set up. Raises MisconfiguredSetting."""
     found: list[Channel] = [AppriseChannel(label, url) for label, url in _labelled(conf.alert_urls())]
     if recipients := conf.alert_emails():
         found.insert(0, EmailChannel(recipients))
@@ -62,7 +62,7 @@ class EmailChannel:
 
     @property
     def label(self) -> str:
-        """E-mail has no secret, and its recipients stand nowhere but in the setting."""
+        """E-mail has no secret, and its recipients are nowhere but in the setting."""
         return "email"
 
     def send(self, *, subject: str, body: str, critical: bool) -> None:
@@ -79,8 +79,8 @@ class EmailChannel:
 
 
 def _mail_server() -> Any:
-    """Return the mail backend of the project, which waits for no server for ever."""
-    if not (hasattr(mail, "mailers") and hasattr(settings, "MAILERS")):  # before Django 6.1, or not changed to it yet
+    """Return the mail backend of the project, with a timeout."""
+    if not (hasattr(mail, "mailers") and hasattr(settings, "MAILERS")):  # before Django 6.1, or not adapted to it yet
         return mail.get_connection(timeout=settings.EMAIL_TIMEOUT or _PATIENCE)
     connection: Any = mail.mailers.default
     if getattr(connection, "timeout", _PATIENCE) is None:
@@ -101,7 +101,7 @@ class AppriseChannel:
             ALERTS.require("An alert's URL")
         except MissingPackage as error:
             raise ChannelFailed(channel=self.label, problem=str(error)) from error
-        import apprise  # noqa: PLC0415  # need not be there, and is slow to import
+        import apprise  # noqa: PLC0415  # optional, and slow to import
 
         with _discreetly():
             self._send(subject, body, apprise.NotifyType.FAILURE if critical else apprise.NotifyType.WARNING)
@@ -126,7 +126,7 @@ class AppriseChannel:
             raise ChannelFailed(channel=self.label, problem=_PRIVATE if watch.refused else "not accepted")
 
     def _refuse_private(self, plugin: "NotifyBase") -> None:
-        """Judge hosts before anything is tried; the connections are judged once more when they are made."""
+        """Check the hosts before anything is tried; the connections are checked again when they are made."""
         for host in _hosts(plugin):
             try:
                 addresses = resolved(host)
@@ -134,7 +134,7 @@ class AppriseChannel:
                 raise ChannelFailed(channel=self.label, problem="its host has no address") from None
             if not all(map(is_outside, addresses)):
                 raise ChannelFailed(channel=self.label, problem=_PRIVATE)
-            if plugin.schema == "rsyslog":  # it connects to nothing, and names the host as it sends
+            if plugin.schema == "rsyslog":  # it connects to nothing, and gives the host when it sends
                 plugin.host = addresses[0]
 
 
@@ -148,7 +148,7 @@ _DISCRETION = _Discretion()
 
 @contextmanager
 def _discreetly() -> Iterator[None]:
-    """Keep from the log what Apprise, and what it sends with, say about URLs; the outcome is told by the caller."""
+    """Keep URLs that Apprise and its libraries log out of the log; the caller reports the outcome."""
     for name in _TALKATIVE:
         logging.getLogger(name).addFilter(_DISCRETION)
     token = _handling_secrets.set(True)
@@ -170,7 +170,7 @@ def _plugin(url: str) -> "NotifyBase | None":
 
 
 def _hosts(plugin: "NotifyBase") -> Iterator[str]:
-    """Yield the hosts that the URL itself names; the others are those of the public service."""
+    """Yield the hosts that the URL itself names; other hosts belong to a public service."""
     templates: tuple[str, ...] = plugin.templates
     if any("{host}" in template for template in templates):
         for host in {plugin.host, getattr(plugin, "smtp_host", None)}:
@@ -179,12 +179,12 @@ def _hosts(plugin: "NotifyBase") -> Iterator[str]:
 
 
 def labels(urls: Sequence[str]) -> list[str]:
-    """Return what may be shown of Apprise URLs."""
+    """Return the parts of Apprise URLs that may be shown."""
     return [label for label, _ in _labelled(urls)]
 
 
 def _labelled(urls: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield label and URL, the label numbered where several would be the same."""
+    """Yield label and URL, the label numbered if several would be the same."""
     labels: dict[str, int] = {}
     for url in urls:
         label = _shown(url)
@@ -193,7 +193,7 @@ def _labelled(urls: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _shown(url: str) -> str:
-    """Return scheme and host; of many services, what stands in the place of the host is a token."""
+    """Return scheme and host; for many services, a token is in the place of the host."""
     scheme, separator, _ = url.partition("://")
     if not separator or not scheme.isalnum() or len(scheme) > _SCHEME_LENGTH:
         return "no URL"

@@ -1,7 +1,7 @@
-"""What a job lease is for, by its kind: a run, a check, a verification, or what a schedule wants done.
+"""The work behind a job lease, by its kind: a run, a check, a verification, or what a schedule starts.
 
-Runs are worked in pieces; the others are one piece, and begun again where their worker was lost, a few times. What ends
-is settled: the schedule's history learns of it.
+Runs are processed in pieces; the others are one piece, and begun again a few times if their worker was lost. What ends
+is recorded in the schedule's history.
 """
 
 import logging
@@ -32,7 +32,7 @@ LOST = f"Its worker was lost {TASK_ATTEMPTS} times."
 
 
 def handle(*, using: str, lease_id: int, token: str) -> None:
-    """Do what the lease is for, if this delivery of it is the expected one, and this database is no mere copy."""
+    """Do what the lease is for, if this delivery is the expected one and this database is not an unadopted copy."""
     if origin.is_at_rest(using=using):
         return
     lease = leases.acquire(using=using, lease_id=lease_id, token=token)
@@ -51,7 +51,7 @@ def handle(*, using: str, lease_id: int, token: str) -> None:
 
 
 def check(lease: HeldLease) -> None:
-    """Do a stored check."""
+    """Carry out a stored check."""
     rows = ConsistencyCheck.objects.using(lease.using).filter(pk=lease.target, ended_at=None)
     row = rows.first()
     if row is None:
@@ -63,19 +63,19 @@ def check(lease: HeldLease) -> None:
 
 
 def verification(lease: HeldLease) -> None:
-    """Do a stored verification."""
+    """Carry out a stored verification."""
     rows = Verification.objects.using(lease.using).filter(pk=lease.target, ended_at=None)
     row = rows.first()
     if row is None:
         return
-    row.findings.all().delete()  # of an attempt whose worker was lost
+    row.findings.all().delete()  # from an attempt whose worker was lost
     error = _attempt(lease, lambda: checks.verify(using=lease.using, stored=row))
     if error:
         rows.update(ended_at=Now(), error=error)
 
 
 def scheduled(lease: HeldLease) -> None:
-    """Do what a schedule wants done: plan, or start, a cleanup; or purge."""
+    """Carry out a schedule: plan or start a cleanup, or purge."""
     rows = ScheduledRun.objects.using(lease.using).filter(pk=lease.target, status=ScheduledRun.Status.STARTED, run=None)
     row = rows.select_related("schedule").first()
     if row is None:
@@ -90,13 +90,13 @@ def scheduled(lease: HeldLease) -> None:
             ended = _clean(row, using=lease.using)
     except (Busy, Frozen) as refusal:
         ended = {"status": ScheduledRun.Status.SKIPPED, "reason": str(refusal)}
-    except Exception as error:  # noqa: BLE001  # a schedule's edge: whatever it is, it is recorded
+    except Exception as error:  # noqa: BLE001  # the edge of a schedule: whatever it is, it is recorded
         ended = {"status": ScheduledRun.Status.FAILED, "reason": _told(error)}
     rows.update(**ended, **({} if "run" in ended else {"ended_at": Now()}))
 
 
 def _clean(row: ScheduledRun, *, using: str) -> dict[str, Any]:
-    """Start a cleanup run, or of a first run only plan it; return what the row is to say."""
+    """Start a cleanup run, or only plan the first one; return what to store in the row."""
     schedule, options = row.schedule, Options(max_applications=row.schedule.max_applications)
     if schedule.dry_run_first and schedule.planned_at is None:
         plan = dry_run.report(using=using, options=options).as_json()
@@ -107,7 +107,7 @@ def _clean(row: ScheduledRun, *, using: str) -> dict[str, Any]:
 
 
 def _attempt(lease: HeldLease, action: Callable[[], object]) -> str:
-    """Do it, unless it was begun too often already; return what went wrong."""
+    """Do it, unless it has already been begun too often; return what went wrong."""
     if lease.attempts > TASK_ATTEMPTS:
         return LOST
     try:
@@ -134,7 +134,7 @@ _DONE, _FAILED = ScheduledRun.Status.COMPLETED, ScheduledRun.Status.FAILED
 
 
 def close_finished(*, using: str) -> None:
-    """Note in the schedules' history what has ended."""
+    """Record in the schedules' history what has ended."""
     rows = ScheduledRun.objects.using(using).filter(status=ScheduledRun.Status.STARTED)
     rows = rows.select_related("run", "check_done", "verification")
     ended = rows.filter(

@@ -1,8 +1,8 @@
-"""The heartbeat: once a minute, by one of the clusters, a sign of life, and a look at what is due or left behind.
+"""The heartbeat: once a minute, in one of the clusters, a sign of life and a search for work that is due or was lost.
 
-It is the one thing that django-q2 has to do on time; all else follows from rows. It may be late, doubled or lost: a
-schedule fires by a conditional UPDATE of the time when it is next due, so once, and what was missed meanwhile collapses
-into that. It costs eight queries where there is nothing to do.
+It is the one thing that django-q2 has to do on time; everything else follows from rows. It may be late, doubled or
+lost: a schedule fires by a conditional UPDATE of the time when it is next due, and therefore once, and what was missed
+in the meantime collapses into that. It costs eight queries if there is nothing to do.
 """
 
 import logging
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 def heartbeat(*, using: str) -> None:
     """Give a sign of life, pick up what was left behind, and fire the schedules that are due.
 
-    A copy is only told of; see Note [A copy does nothing by itself].
+    On a copy, it only raises the alert; see Note [A copy does nothing by itself].
     """
     clusters.beat(using=using)
     if origin.is_at_rest(using=using):
@@ -56,7 +56,7 @@ def heartbeat(*, using: str) -> None:
 
 
 def fire(schedule: Schedule, *, using: str, due: datetime, now: datetime) -> None:
-    """Have done what a schedule is for, unless another heartbeat was first, or the last time is not over yet."""
+    """Start the work of a schedule, unless another heartbeat was first, or the previous time is not over yet."""
     claimed = (
         Schedule.objects.using(using)
         .filter(pk=schedule.pk, next_run=due)
@@ -67,9 +67,9 @@ def fire(schedule: Schedule, *, using: str, due: datetime, now: datetime) -> Non
 
 
 def run_now(*, using: str, name: str, by: str = "") -> ScheduledRun:
-    """Have done now what a schedule is for, whether it is enabled or not; when it is next due stays as it is.
+    """Start the work of a schedule now, whether it is enabled or not, without changing when it is next due.
 
-    Returns what came of it, which may be that it was skipped, with the reason. Raises UnknownObject and NoCluster.
+    Returns the outcome, which may be that it was skipped, with the reason. Raises UnknownObject and NoCluster.
     """
     clusters.require_alive(using=using)
     with transaction.atomic(using=using):
@@ -95,7 +95,7 @@ def _do(schedule: Schedule, *, using: str, due: datetime, by: str = "") -> Sched
 
 
 def _obstacle(schedule: Schedule, earlier: ScheduledRun | None, *, using: str) -> str:
-    """Return why it is not done this time."""
+    """Return why it is skipped this time."""
     if earlier is not None:
         return f"The previous run, due at {as_time(earlier.due_at)}, has not finished."
     if schedule.name == Schedule.Name.FULL_CLEANUP:

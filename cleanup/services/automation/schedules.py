@@ -1,7 +1,7 @@
-"""The schedules: which there are, when each is next due, and how they are changed.
+"""The schedules: their defaults, when each is next due, and how they are changed.
 
-Times of day are UTC and know no daylight saving. However many times were missed, the next one is the first that lies
-ahead. A schedule that an operator has changed stays as it is, whatever a newer version would begin with.
+Times of day are UTC, without daylight saving. However many times were missed, the next one is the first in the future.
+A schedule that an operator has changed stays as it is, whatever the defaults of a newer version.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from cleanup.exceptions import UnknownObject, UsageError
 from cleanup.models import AutomationState, Schedule
 from cleanup.services.arguments import LARGEST, refuse_other_kinds
 
-#: What can be changed, and what kind of value it takes.
+#: The attributes that can be changed, and the kinds of values that they take.
 CHANGEABLE: Mapping[str, tuple[type, ...]] = {
     "enabled": (bool,),
     "schedule_type": (str,),
@@ -53,7 +53,7 @@ def first_schedules() -> list[Schedule]:
 
 
 def install(*, using: str) -> None:
-    """Make the schedules that are not there yet."""
+    """Create the missing schedules."""
     Schedule.objects.using(using).bulk_create(first_schedules(), ignore_conflicts=True)
 
 
@@ -72,7 +72,7 @@ def next_time(schedule: Schedule, *, after: datetime) -> datetime:
 
 
 def arrange(*, using: str) -> None:
-    """Say when each schedule is next due: never, while it is disabled or the service is stopped."""
+    """Set when each schedule is next due: never, while it is disabled or the service is stopped."""
     started = AutomationState.objects.using(using).filter(started=True).exists()
     for schedule in Schedule.objects.using(using).annotate(now=Now()):
         due = next_time(schedule, after=schedule.now) if started and schedule.enabled else None
@@ -81,9 +81,9 @@ def arrange(*, using: str) -> None:
 
 
 def update(*, using: str, name: str, changes: Mapping[str, Any], by: str = "") -> Schedule:
-    """Change a schedule, and note by whom.
+    """Change a schedule, and record by whom.
 
-    Raises UnknownObject, and UsageError for what cannot be changed or makes no sense.
+    Raises UnknownObject, and UsageError for what cannot be changed or is not valid.
     """
     unknown = sorted(set(changes) - set(CHANGEABLE))
     if unknown:
@@ -119,7 +119,7 @@ def _refuse_nonsense(schedule: Schedule) -> None:
 
 
 class EditableSchedule:
-    """A schedule whose attributes are those of its row: read when asked for, written when assigned."""
+    """A schedule whose attributes are those of its row: read on access, written on assignment."""
 
     __slots__ = ("_using", "name")
 

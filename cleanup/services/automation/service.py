@@ -1,7 +1,7 @@
-"""The automated service: what a program, the command, the API and the admin say to the schedules.
+"""The automated service, through which programs, the command, the API and the admin control the schedules.
 
-It holds no state but the alias. Nothing runs by itself until it is started; starting and stopping are rows, so they
-hold for every process, and for those that come later.
+It holds no state but the alias. Nothing runs automatically until it is started; starting and stopping are stored in
+rows, so they apply to every process, also to later ones.
 """
 
 from typing import Any
@@ -19,18 +19,18 @@ from cleanup.services.results import JSON
 @checked_arguments()
 @pinned_verbs()
 class AutomatedCleanupService:
-    """Start, stop, look at and change what is done by itself on one database alias."""
+    """Start, stop, inspect and change what runs automatically on one database alias."""
 
     def __init__(self, *, using: str = "default") -> None:
         self.using = using
 
     @property
     def schedules(self) -> Schedules:
-        """Return the schedules by name; assigning an attribute of one writes it down."""
+        """Return the schedules by name; assigning an attribute of one stores it."""
         return Schedules(using=self.using)
 
     def start_automated_service(self, *, started_by: str = "") -> JSON:
-        """Let the schedules fire from now on; what is started already stays as it is. Returns the status.
+        """Let the schedules fire from now on; do nothing if the service is already started. Returns the status.
 
         Raises RestoredCopy.
         """
@@ -38,14 +38,14 @@ class AutomatedCleanupService:
         return self.get_service_status()
 
     def stop_automated_service(self, *, stopped_by: str = "") -> JSON:
-        """Let no schedule fire any more; what they have begun goes on to its end. Returns the status."""
+        """Let no schedule fire any more; work that has begun is finished. Returns the status."""
         switch.stop(using=self.using, stopped_by=stopped_by)
         return self.get_service_status()
 
     def adopt_database(self, *, adopted_by: str = "") -> JSON:
-        """Make a copy the database in which work is done: its schedules fire, interrupted runs are resumed.
+        """Adopt a copy: its schedules fire, and interrupted runs are resumed.
 
-        What its schedules missed meanwhile is not made up for. Returns the status.
+        What its schedules missed in the meantime is not made up for. Returns the status.
         """
         switch.adopt(using=self.using, adopted_by=adopted_by)
         return self.get_service_status()
@@ -62,7 +62,7 @@ class AutomatedCleanupService:
         return schedules.update(using=self.using, name=name, by=changed_by, changes=changes)
 
     def run_schedule(self, name: str, *, started_by: str = "") -> ScheduledRun:
-        """Have a cluster do now what a schedule is for. Raises UnknownObject and NoCluster."""
+        """Have a cluster run a schedule now. Raises UnknownObject and NoCluster."""
         return heartbeat.run_now(using=self.using, name=name, by=started_by)
 
     def run_consistency_check(self, *, started_by: str = "", started_how: str = "service") -> JSON:

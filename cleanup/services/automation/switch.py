@@ -1,4 +1,4 @@
-"""The switch of the schedules: started, stopped, and adopted in a copy. Nothing runs by itself until it is started."""
+"""The switch of the schedules: start, stop, and adopt a copy. Nothing runs automatically until it is started."""
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -12,20 +12,20 @@ from cleanup.services.background import clusters
 
 
 def start(*, using: str, started_by: str = "") -> None:
-    """Let the schedules fire from now on; what is started already stays as it is. Raises RestoredCopy."""
+    """Let the schedules fire from now on; do nothing if the service is already started. Raises RestoredCopy."""
     origin.refuse_copy(using=using)
     _switch(using=using, started=True, changed_by=started_by)
 
 
 def stop(*, using: str, stopped_by: str = "") -> None:
-    """Let no schedule fire any more; what they have begun goes on to its end."""
+    """Let no schedule fire any more; work that has begun is finished."""
     _switch(using=using, started=False, changed_by=stopped_by)
 
 
 def adopt(*, using: str, adopted_by: str = "") -> None:
-    """Make a copy the database in which work is done: its schedules fire, interrupted runs are resumed.
+    """Adopt a copy: its schedules fire, and interrupted runs are resumed.
 
-    What its schedules missed meanwhile is not made up for.
+    What its schedules missed in the meantime is not made up for.
     """
     install(using=using)
     was_copy = origin.copied(using=using) is not None
@@ -39,7 +39,7 @@ def adopt(*, using: str, adopted_by: str = "") -> None:
 
 
 def install(*, using: str) -> None:
-    """Make the rows that the service stands on, where they are not there yet; what is there stays as it is."""
+    """Create the missing rows of the service; existing ones stay as they are."""
     with pinning(using=using):
         AutomationState.objects.using(using).bulk_create([AutomationState(pk=1)], ignore_conflicts=True)
         origin.record(using=using)

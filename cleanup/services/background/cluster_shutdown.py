@@ -1,7 +1,7 @@
-"""A cluster that ends takes its sign of life with it: what it has left to say is that it is gone.
+"""Remove a cluster's heartbeat when the cluster ends.
 
-The last of a cluster's processes to end is its monitor, which is told of every task that was done. There it is noted
-in which databases the cluster has given signs of life. A cluster that is killed says nothing, and is forgotten by the
+The last of a cluster's processes to end is its monitor, which learns of every task that was done. It records in which
+databases the cluster has given signs of life. A cluster that is killed removes nothing, and is forgotten by the
 heartbeat, see ``clusters.forget_dead``.
 """
 
@@ -25,14 +25,14 @@ _seen: set[str] = set()
 
 
 def connect() -> None:
-    """Listen, in whatever process this becomes, to a cluster's monitor."""
+    """Connect to the signals of a cluster's monitor, in whichever process becomes it."""
     import_string("django_q.signals.post_execute").connect(_note, dispatch_uid="cleanup farewell")
 
 
 def _note(*, task: Mapping[str, Any], **_: Any) -> None:
-    """Note the database that one of our tasks worked on."""
+    """Record the database that one of our tasks worked on."""
     if multiprocessing.parent_process() is None or not str(task.get("func")).startswith("cleanup.tasks."):
-        return  # not within a cluster, where tests have tasks done at once, or no task of ours
+        return  # not in a cluster, if tests run tasks at once, or not one of our tasks
     using = str(next(iter(task.get("args") or ()), ""))
     if using not in connections or using in _seen:
         return

@@ -1,9 +1,9 @@
-"""What we know of django-q2's clusters, and how work is handed to them.
+"""What we know about django-q2's clusters, and how work is queued for them.
 
 django-q2 only wakes us. It delivers at least once, counts no attempts when a worker is killed, and may look alive while
-it hangs; so a cluster is alive if one of its workers has done a task of ours of late, by the database's clock, and
-nothing here depends on a delivery's coming once, or coming at all. A project without django-q2 among its apps has no
-clusters, and can do all else.
+it hangs. So a cluster is alive if one of its workers has recently done a task of ours, by the database's clock, and
+nothing here relies on a task being delivered exactly once, or at all. A project without django-q2 among its apps has no
+clusters, and can do everything else.
 """
 
 import ast
@@ -33,12 +33,12 @@ from cleanup.services.runs.lifecycle import worker_is_gone
 
 logger = logging.getLogger(__name__)
 
-#: The tasks, by dotted path: services lie below them.
+#: The tasks, by dotted path, because services cannot import them.
 TICK = "cleanup.tasks.tick"
 HEARTBEAT = "cleanup.tasks.heartbeat"
 SIGN_OF_LIFE = "cleanup.tasks.sign_of_life"
 
-#: Rest before it is forwarded.
+#: Pause before it is forwarded.
 FORWARD_DELAY_SECONDS = 1.0
 
 #: How old a cluster's own sign of life gets before a task writes another one.
@@ -52,10 +52,10 @@ ASKED_FOR, FORGOTTEN_AFTER = 2, 4
 
 
 def enqueue(task: str, *arguments: Any, using: str, timeout: int | None = None) -> None:
-    """Hand a task to the clusters as soon as what is written is committed.
+    """Queue a task for the clusters after the commit.
 
-    If that fails, or the process ends in between, the heartbeat finds what was not handed over. ``timeout``, in
-    seconds, replaces the cluster's own.
+    If that fails, or the process ends in between, the heartbeat finds what was not queued. ``timeout``, in seconds,
+    replaces the cluster's own.
     """
     options: dict[str, Any] = {"save": False, "ack_failure": True, "group": "cleanup"}
     if timeout is not None:
@@ -66,7 +66,7 @@ def enqueue(task: str, *arguments: Any, using: str, timeout: int | None = None) 
 def _hand_over(task: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
     try:
         import_string("django_q.tasks.async_task")(task, *arguments, q_options=options)
-    except Exception:  # whatever the broker raises: the work itself is in the database, and found there
+    except Exception:  # whatever the broker raises: the work itself is in the database, and is found there
         logger.exception("a task could not be queued; the heartbeat will queue it again")
 
 
@@ -76,12 +76,12 @@ def alive(*, using: str) -> bool:
 
 
 def fresh() -> QuerySet[Heartbeat]:
-    """Return the clusters that have given a sign of life of late."""
+    """Return the clusters that have recently given a sign of life."""
     return Heartbeat.objects.filter(beat_at__gt=Now() - conf.heartbeat_patience())
 
 
 def require_alive(*, using: str) -> None:
-    """Raise NoCluster, MissingApp, or RestoredCopy, where nobody would do what is enqueued."""
+    """Raise NoCluster, MissingApp, or RestoredCopy if no cluster would process what is enqueued."""
     origin.refuse_copy(using=using)
     if alive(using=using):
         return
@@ -91,7 +91,7 @@ def require_alive(*, using: str) -> None:
 
 
 def beat(*, using: str) -> None:
-    """Write the sign of life of the cluster whose worker this process is; elsewhere there is nothing to tell."""
+    """Write the sign of life of the cluster whose worker this process is; do nothing elsewhere."""
     if multiprocessing.parent_process() is None:
         return
     cluster = this_cluster()
@@ -103,10 +103,10 @@ def beat(*, using: str) -> None:
 
 
 def ping_clusters(*, using: str) -> None:
-    """Ask the clusters that were alive of late for a sign of life, and forget those that are gone.
+    """Ask the clusters that were recently alive for a sign of life, and forget those that are gone.
 
-    The heartbeat comes to any one of them. Those of this machine are known to be gone, others when they have been
-    silent for a while.
+    The heartbeat runs in any one of them. Clusters of this machine are known to be gone at once, others when they have
+    been silent for a while.
     """
     quiet, gone, forgotten = 0, [], FORGOTTEN_AFTER * conf.heartbeat_patience()
     beats = Heartbeat.objects.using(using)
@@ -123,36 +123,36 @@ def ping_clusters(*, using: str) -> None:
 
 
 def handle_ping(*, using: str, forwards: int) -> None:
-    """Give a sign of life, and pass the request on while others have not: nobody can be addressed."""
+    """Give a sign of life, and forward the request while others have not: no cluster can be addressed."""
     beat(using=using)
     recent = Now() - ASKED_FOR * conf.heartbeat_patience()
     quiet = Heartbeat.objects.using(using).filter(beat_at__gt=recent, beat_at__lte=Now() - QUIET_AFTER)
     if forwards > 1 and quiet.exclude(pk=this_cluster()).exists():
-        time.sleep(FORWARD_DELAY_SECONDS)  # or this cluster would be the next to get it, being awake
+        time.sleep(FORWARD_DELAY_SECONDS)  # or this cluster, being awake, would be the next to get it
         enqueue(SIGN_OF_LIFE, using, forwards - 1, using=using)
 
 
 def this_cluster() -> str:
-    """Name the cluster of which this process is a worker: its parent guards it."""
+    """Return the name of the cluster of which this process is a worker: its parent is the guard."""
     return f"{platform.node()}:{os.getppid()}"
 
 
 def this_worker() -> str:
-    """Name this process."""
+    """Return the name of this process."""
     return f"{platform.node()}:{os.getpid()}"
 
 
-# django-q2's own schedules, of which one is ours.
+# django-q2's own schedules, one of which is ours.
 
 
 def wake(*, using: str) -> None:
-    """Have a cluster do the heartbeat now, and once a minute from now on."""
+    """Have a cluster run the heartbeat now, and once a minute from now on."""
     if schedule_heartbeat(using=using):
         enqueue(HEARTBEAT, using, using=using)
 
 
 def schedule_heartbeat(*, using: str) -> bool:
-    """Make, or mend, the one row of django-q2's schedules on which everything depends; False without its table."""
+    """Create or repair the one django-q2 schedule on which everything depends; False without its table."""
     schedules = _cluster_schedules()
     if schedules is None:
         return False
@@ -177,7 +177,7 @@ def schedule_heartbeat(*, using: str) -> bool:
 
 
 def unreadable_schedules() -> list[int]:
-    """Return the ids of django-q2's schedules that its scheduler stumbles over: after one of them it does none."""
+    """Return the ids of django-q2's schedules that its scheduler fails on: it skips all that follow one of them."""
     schedules = _cluster_schedules()
     return [] if schedules is None else list(_unreadable(schedules.exclude(repeats=0).exclude(next_run=None)))
 
@@ -189,7 +189,7 @@ def _unreadable(rows: Any) -> Iterator[int]:
             kwargs = ast.literal_eval(row.kwargs) if row.kwargs else {}
             readable = isinstance(kwargs, dict)
         except (SyntaxError, ValueError, TypeError, MemoryError):
-            # Of keyword arguments it reads another form, too, and forgives the rest.
+            # It also reads another form of keyword arguments, and ignores invalid ones.
             readable = _reads(row.args)
         if not readable or (row.schedule_type == "C" and find_spec("croniter") is None):
             yield row.pk
@@ -208,7 +208,7 @@ def _heartbeat_name(using: str) -> str:
 
 
 def _cluster_schedules() -> Any:
-    """Return django-q2's schedules, or None where it has no table."""
+    """Return django-q2's schedules, or None without its table."""
     if not apps.is_installed("django_q"):
         return None
     model = apps.get_model("django_q", "Schedule")

@@ -1,7 +1,7 @@
-"""Work that clusters do: what is asked for is written down at once, and worked under leases.
+"""Work that clusters do: a request is stored at once, and processed under leases.
 
-Everything that can be refused is refused before anything is written. A run is refused where no cluster is alive; what
-is written stays: if all clusters die, it goes on when one is back.
+Everything that can be refused is refused before anything is written. A run is refused if no cluster is alive; what is
+written stays: if all clusters die, it continues when one is back.
 """
 
 import logging
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def start_cleanup(*, using: str, options: lifecycle.Options, actor: lifecycle.Actor) -> Run:
-    """Write a cleanup run and have it worked by the clusters. Raises Busy."""
+    """Write a cleanup run and have the clusters process it. Raises Busy."""
     with transaction.atomic(using=using):
         run = lifecycle.create_cleanup(using=using, options=options, actor=actor)
         issue(run, using=using)
@@ -33,7 +33,7 @@ def start_cleanup(*, using: str, options: lifecycle.Options, actor: lifecycle.Ac
 def start_rollback(
     *, using: str, source: Run | None, point: RollbackPoint | None, options: lifecycle.Options, actor: lifecycle.Actor
 ) -> Run:
-    """Write a run that undoes a point, or all of a run, and have it worked by the clusters."""
+    """Write a run that undoes a point, or a whole run, and have the clusters process it."""
     with transaction.atomic(using=using):
         run = lifecycle.create_rollback(using=using, source=source, point=point, options=options, actor=actor)
         issue(run, using=using)
@@ -41,7 +41,7 @@ def start_rollback(
 
 
 def start_resume(run: Run, *, using: str, retry_failed: bool, adopt: bool, by: str) -> None:
-    """Reopen a run and have it worked by the clusters. Raises NotResumable, ForeignDatabase and Busy."""
+    """Reopen a run and have the clusters process it. Raises NotResumable, ForeignDatabase and Busy."""
     with transaction.atomic(using=using):
         lifecycle.reopen(using=using, run=run, retry_failed=retry_failed, adopt=adopt)
         if by:
@@ -51,7 +51,7 @@ def start_resume(run: Run, *, using: str, retry_failed: bool, adopt: bool, by: s
 
 
 def start_check(*, using: str, actor: lifecycle.Actor) -> ConsistencyCheck:
-    """Write a check that is still to be done, and have a cluster do it."""
+    """Queue a check for a cluster."""
     with transaction.atomic(using=using):
         check = ConsistencyCheck.objects.using(using).create(started_by=actor.name, started_how=actor.how)
         leases.issue(using=using, kind=JobLease.Kind.CHECK, target=check)
@@ -59,7 +59,7 @@ def start_check(*, using: str, actor: lifecycle.Actor) -> ConsistencyCheck:
 
 
 def start_verification(*, using: str, actor: lifecycle.Actor) -> Verification:
-    """Write a verification that is still to be done, and have a cluster do it."""
+    """Queue a verification for a cluster."""
     with transaction.atomic(using=using):
         verification = Verification.objects.using(using).create(started_by=actor.name)
         leases.issue(using=using, kind=JobLease.Kind.VERIFICATION, target=verification)
@@ -67,13 +67,13 @@ def start_verification(*, using: str, actor: lifecycle.Actor) -> Verification:
 
 
 def issue(run: Run, *, using: str) -> None:
-    """Have a run worked by as many as may be."""
+    """Have a run processed by as many workers as allowed."""
     for slot in range(1 if backends.database(using=using).one_writer else conf.background_workers()):
         leases.issue(using=using, kind=JobLease.Kind.RUN, target=run, slot=slot)
 
 
 def process_run(lease: HeldLease) -> None:
-    """Work for a while at the run that a lease is for; then requeue it, or end it if nothing is left to do."""
+    """Work for a while on the run that a lease is for; then requeue it, or end it if nothing is left to do."""
     run = Run.objects.using(lease.using).get(pk=lease.target)
     if not run.is_in_progress:
         lease.end()
@@ -86,7 +86,7 @@ def process_run(lease: HeldLease) -> None:
         waits = _process_for_a_while(run, lease)
     except Exception as error:
         problem = classify(error)
-        if problem.kind == "transient":  # the lease runs out, and somebody tries again
+        if problem.kind == "transient":  # the lease expires, and another worker tries again
             raise
         logger.exception("run %s: it cannot continue in the background", run.pk)
         lifecycle.halt(using=lease.using, run=run, reason=problem.message)
@@ -99,25 +99,25 @@ def process_run(lease: HeldLease) -> None:
 
 
 def _process_for_a_while(run: Run, lease: HeldLease) -> bool:
-    """Return whether there was time left and nothing to claim, for others hold the rest."""
+    """Return whether time was left but nothing could be claimed, because others hold the rest."""
     time_box = LeasedTime(lease)
     references = schema_changes.ready(using=lease.using, probe=lifecycle.probing(run))
     if lease.row.slot > 1 and not references.applications_are_independent:
-        return True  # one worker alone where two applications may share a row, see Team
+        return True  # only one worker if two applications may share a row, see Team
     team = Team(using=lease.using, run=run, references=references, time_box=time_box)
     team.work()
     return time_box.has_time()
 
 
 class LeasedTime:
-    """The bounded time that one delivery of a job works at a run: a ``TimeBox``."""
+    """The bounded time that one delivery of a job works on a run: a ``TimeBox``."""
 
     def __init__(self, lease: HeldLease) -> None:
         self.lease = lease
         self._until = time.monotonic() + conf.tick().total_seconds()
 
     def renew(self) -> None:
-        """Renew the lease, where it is time to."""
+        """Renew the lease if it is due."""
         self.lease.renew_if_due()
 
     def has_time(self) -> bool:
@@ -125,12 +125,12 @@ class LeasedTime:
         return time.monotonic() < self._until
 
     def wait(self) -> bool:
-        """Wait a moment for what others hold; return False, at once, where another delivery is at work."""
+        """Wait a moment for what others hold; return False at once if another delivery is being processed."""
         if self.lease.is_shared():
             return False
         time.sleep(1)
         return True
 
     def end(self) -> None:
-        """End it after the batch; the run goes on elsewhere."""
+        """Stop after the batch; the run continues elsewhere."""
         self._until = 0.0

@@ -8,8 +8,8 @@ again by the heartbeat: a worker that still has the old token can no longer reco
 on this, because a run's applications are claimed one by one under leases of their own.
 
 Note [Busy clusters fetch ahead]. A cluster takes a delivery or two into its memory that it has no worker for, while
-another one is idle. So a delivery that nobody has taken after some seconds is made again by those at work, a few times
-at growing distances; the one that was fetched is then worth nothing, and costs a query.
+another one is idle. So a delivery that no worker has taken after some seconds is repeated by active workers, a few
+times at growing intervals; the one that was fetched is then worthless, and costs a query.
 """
 
 import threading
@@ -33,12 +33,12 @@ from cleanup.services.runs.lifecycle import worker_is_gone
 #: Seconds between renewals of a held lease, each of which looks for leases that no one has acquired.
 RENEW_EVERY = 2.0
 
-#: What work that cannot be handed on may take, in seconds; the clusters' own timeout is about short tasks.
+#: Timeout for work that cannot be split, in seconds; the clusters' own timeout is meant for short tasks.
 LONG_TIMEOUT = 6 * 3600
 
 
 def issue(*, using: str, kind: JobLease.Kind, target: Model, slot: int = 0) -> None:
-    """Have a cluster acquire a lease, as soon as what is written is committed; one that is held goes on."""
+    """Have a cluster acquire a lease, as soon as what is written is committed; a held lease continues."""
     run = target if isinstance(target, Run) else None
     lease, created = JobLease.objects.using(using).get_or_create(
         kind=kind, target=str(target.pk), slot=slot, defaults={"run": run, "lease_expires_at": Now() + _patience()}
@@ -50,7 +50,7 @@ def issue(*, using: str, kind: JobLease.Kind, target: Model, slot: int = 0) -> N
 
 
 def reissue(lease: JobLease, *, using: str, requeued: bool = False) -> bool:
-    """Enqueue a delivery that makes all others worthless; return False where the token has changed meanwhile."""
+    """Enqueue a delivery that makes all others worthless; return False if the token has changed in the meantime."""
     token = uuid.uuid4()
     progress = {"attempts": 0, "deliveries": 1} if requeued else {"deliveries": F("deliveries") + 1}
     changed = (
@@ -83,9 +83,9 @@ def _patience() -> timedelta:
 
 
 def left_behind(*, using: str) -> tuple[list[JobLease], list[Run]]:
-    """Return the leases whose delivery or worker is lost, and the runs that ought to go on and have no lease left.
+    """Return the leases whose delivery or worker is lost, and the runs that should continue but have no lease left.
 
-    In one query. Of runs, those count that were begun in the background.
+    In one query. Only runs that were started in the background count.
     """
     going_on = Q(run__status__in=Run.CLAIMABLE)
     rows = JobLease.objects.using(using).filter(going_on | Q(ended_at=None)).select_related("run").annotate(now=Now())
@@ -101,7 +101,7 @@ def _is_lost(lease: JobLease, *, now: datetime) -> bool:
 
 
 def acquire(*, using: str, lease_id: int, token: str) -> "HeldLease | None":
-    """Acquire the lease, if this delivery is the one that is expected; else return None."""
+    """Acquire the lease if this delivery is the expected one; otherwise return None."""
     rows = JobLease.objects.using(using)
     lease = rows.filter(pk=lease_id, token=token, ended_at=None, taken_at=None).first()
     if lease is None:
@@ -144,7 +144,7 @@ class HeldLease:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Renew the lease from a thread, beside work that has no pauses to do so."""
+        """Renew the lease from a thread, during work that has no pauses for that."""
         over = threading.Event()
         keeper = threading.Thread(target=self._keep, args=(over,), name="keeper", daemon=True)
         keeper.start()
@@ -163,7 +163,7 @@ class HeldLease:
 
     def _keep_until(self, over: threading.Event) -> None:
         while not over.wait(conf.tick().total_seconds() / 2):
-            with suppress(DatabaseError, InterfaceError):  # the next time, perhaps; else the lease runs out
+            with suppress(DatabaseError, InterfaceError):  # perhaps the next time; otherwise the lease expires
                 self._renew()
                 clusters.beat(using=self.using)
 
@@ -173,7 +173,7 @@ class HeldLease:
         return any(not _is_lost(other, now=other.now) for other in others)
 
     def requeue(self) -> None:
-        """Have the work go on with another delivery."""
+        """Have the work continued by another delivery."""
         with transaction.atomic(using=self.using):
             reissue(self.row, using=self.using, requeued=True)
 

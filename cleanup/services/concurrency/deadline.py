@@ -1,7 +1,7 @@
-"""Ask a database that may never answer: beside the caller, on connections of its own, for a bounded time.
+"""Query a database that may never answer: in another thread, on separate connections, for a bounded time.
 
-Invariants: the caller waits no longer than it says, whatever the server does; no more than ``MOST`` questions of a
-process are open at a time, however long the server is silent; a pool that is exhausted keeps nobody from asking.
+Invariants: the caller waits no longer than it says, whatever the server does; no more than ``MOST`` queries of a
+process are open at a time, however long the server is silent; an exhausted pool prevents no one from asking.
 """
 
 import threading
@@ -18,20 +18,20 @@ from cleanup import backends
 
 T = TypeVar("T")
 
-#: Questions that are open at a time. One that hangs is ended by the server, or when its connection is.
+#: Queries that are open at a time. One that hangs is ended by the server, or with its connection.
 MOST = 4
 
 _places = threading.BoundedSemaphore(MOST)
 
 
 class NoAnswer(Exception):
-    """The time was over before there was an answer."""
+    """The time was up before there was an answer."""
 
 
 def within(seconds: float, ask: Callable[[], T]) -> T:
     """Return what ``ask`` returns, or raise what it raises. Raises NoAnswer after so many seconds.
 
-    It is called in a thread of its own, and may go on there for a while after that.
+    It is called in a thread of its own, and may continue there for a while.
     """
     until = time.monotonic() + seconds
     if not _places.acquire(timeout=seconds):
@@ -42,7 +42,7 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
         try:
             with _own_connections(seconds):
                 answer.set_result(ask())
-        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
             answer.set_exception(error)
         finally:
             _places.release()
@@ -60,7 +60,7 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
 
 @contextmanager
 def _own_connections(seconds: float) -> Iterator[None]:
-    """Give this thread connections that no pool hands out, and that give up early by themselves."""
+    """Give this thread connections that come from no pool and that time out early by themselves."""
     for alias in connections:
         copy = connections[alias].copy()
         if backends.supports(using=alias):

@@ -1,4 +1,4 @@
-"""The pipeline of a worker that has no others beside it: two threads, with a batch each, change rows in turn.
+"""The pipeline of a single worker: two threads, with a batch each, change rows in turn.
 
 Note [Overlapping batches]. A single worker spends a third of its time waiting for the database. So it has two threads,
 with a connection each: while the database deletes the folders that one has emptied, checks constraints and commits, the
@@ -6,7 +6,7 @@ other moves the rows of the next batch. Rows are moved by one at a time; only th
 that: no one sees them before they are committed, and they lock nothing that others change (see
 ``ReferenceMap.applications_are_independent``). A batch begins, and locks, when the one before will soon have changed
 its rows; the wait is part of its transaction's time, by which the size of batches is chosen, so that locks are held no
-longer than by one thread.
+longer than with one thread.
 """
 
 import threading
@@ -14,43 +14,43 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-#: Seconds between looks whether there is anything to wait for.
+#: Seconds between checks whether there is anything to wait for.
 WAIT_SECONDS = 0.2
 
 
 class BatchAbandoned(Exception):
-    """The batch is not to be begun: the other one has been aborted, or the run was told to stop meanwhile."""
+    """The batch must not begin: the other one was aborted, or the run was told to stop in the meantime."""
 
 
 class PipelineSlot:
     """The slot of a batch that shares the pipeline with no other: it never waits. A context manager."""
 
     def __enter__(self) -> Self:
-        """Wait until the batch may be begun. May raise BatchAbandoned."""
+        """Wait until the batch may begin. May raise BatchAbandoned."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leave the slot, if that has not happened."""
+        """Leave the slot, if that has not happened yet."""
         self.end()
 
     def change(self) -> None:
         """Wait until rows may be changed. May raise BatchAbandoned."""
 
     def let_next_begin(self) -> None:
-        """Let the other one read and plan: there is little left to change."""
+        """Let the other batch read and plan: there is little left to change."""
 
     def end(self) -> None:
-        """Let the other one begin and change rows: there is nothing left but to delete folders and to check."""
+        """Let the other batch begin and change rows: only deleting folders and checks are left."""
 
 
-#: For those who share nothing.
+#: For batches that share nothing.
 ALONE = PipelineSlot()
 
 
 class Pipeline:
-    """What two threads share."""
+    """The state that two threads share."""
 
     def __init__(self) -> None:
         self.beginning = threading.Lock()
@@ -58,7 +58,7 @@ class Pipeline:
         self.over = False
         """Set when one is aborted: it may have taken a lock with it."""
         self.overlapping = True
-        """Unset where each is to begin when the other has ended."""
+        """Unset if each may only begin when the other has ended."""
 
     def slot(self) -> PipelineSlot:
         """Return the slot of one batch."""

@@ -15,13 +15,13 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Longer at each attempt, with jitter, so that two who collided do not collide again.
+#: Longer at each attempt, with jitter, so that two sessions that collided do not collide again.
 _WAIT = wait_exponential(multiplier=0.05, max=2) + wait_random(0, 0.1)
 
-#: Not transient, for it may last; but while it lasts, nothing else could be done either.
+#: Not transient, because it may last; but while it lasts, nothing else could be done either.
 _NO_CONNECTION = "53300"
 
-#: The database has undone the transaction and says so. Of a lost connection nobody knows whether it was committed.
+#: The database reports that it has undone the transaction. After a lost connection, no one knows whether it committed.
 _UNDONE = ("55P03", "40P01", "40001", "57014", "SQLITE_BUSY", "SQLITE_LOCKED")
 
 
@@ -34,9 +34,9 @@ def is_passing(error: BaseException) -> bool:
 
 
 def retry(action: Callable[[], T], *, attempts: int, before_retry: Callable[[], object]) -> T:
-    """Do again, after growing pauses, what fails for a moment: a lost connection, a busy file.
+    """Retry with exponential backoff while the error is transient: a lost connection, a busy file.
 
-    ``before_retry`` is called after each failure. Raises what the last attempt did.
+    ``before_retry`` is called after each failure. Raises what the last attempt raised.
     """
 
     def after_failure(state: RetryCallState) -> None:
@@ -66,26 +66,26 @@ def retry(action: Callable[[], T], *, attempts: int, before_retry: Callable[[], 
 
 
 def reconnect(using: str) -> None:
-    """After an error: have the next statement open a new connection, if this one is lost."""
+    """After an error, make the next statement open a new connection if this one is lost."""
     connections[using].close_if_unusable_or_obsolete()
 
 
 def retry_connected(action: Callable[[], T], *, using: str) -> T:
-    """Retry what fails for a moment, on a new connection if need be."""
+    """Retry transient failures, on a new connection if necessary."""
     return retry(action, attempts=TRANSIENT_RETRIES + 1, before_retry=lambda: reconnect(using))
 
 
 def back_off(attempt: int) -> None:
-    """Wait as before a further attempt, where somebody else makes it."""
+    """Wait as before a further attempt, if that is made elsewhere."""
     state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
     state.attempt_number = attempt + 1
     time.sleep(_WAIT(state))
 
 
 def retry_lock_conflicts(transaction: Callable[[], T], *, using: str) -> T:
-    """Do a whole transaction again while it yields to others' locks; once only within a transaction of the caller.
+    """Repeat a whole transaction while it yields to others' locks; only once within a transaction of the caller.
 
-    Raises what the last attempt did.
+    Raises what the last attempt raised.
     """
     is_own = connections[using].get_autocommit()
     retrying = Retrying(

@@ -1,8 +1,8 @@
-"""Throttling: what a run looks at between its batches, and the reason for which it waits.
+"""Throttling: what a run checks between its batches, and the reason why it waits.
 
-Invariants: one look serves all workers of a process, and there are no more of them than the interval allows; what
-cannot be measured is "unknown" and holds nobody up; a host's hook that fails is logged, is "unknown", and holds nobody
-up either.
+Invariants: one check serves all workers of a process, and there are no more of them than the interval allows; what
+cannot be measured is "unknown" and delays nothing; a host's hook that fails is logged, is "unknown", and delays nothing
+either.
 """
 
 import logging
@@ -19,7 +19,7 @@ from cleanup.backends.pinning import unpinned
 
 logger = logging.getLogger(__name__)
 
-#: What is waited for, with its limit; of free disk space, the other way round.
+#: The limits that make a run wait; for free disk space, the other way round.
 _REASONS = {
     "lock_waiters": "sessions waiting for locks: {figure:g} (at most {limit:g})",
     "active_connections": "active connections of others: {figure:g} (at most {limit:g})",
@@ -36,20 +36,20 @@ _REASON_LENGTH = 200
 
 
 class Throttle:
-    """What the workers of one process know of the database's state."""
+    """What the workers of one process know about the database's state."""
 
     def __init__(self, *, using: str, run_id: UUID) -> None:
         self.using = using
         self.run_id = run_id
         self.reason = ""
-        """Why to wait; empty: go on."""
+        """Why to wait; empty: continue."""
         self.probes: dict[str, Any] = {}
-        """The latest figures, ``"unknown"`` among them, as the run shows them."""
+        """The latest figures, or ``"unknown"``, as the run shows them."""
         self._lock = threading.Lock()
         self._due = 0.0
 
     def look(self, backend: Database) -> bool:
-        """Look at the database, unless somebody did a moment ago; return whether it was looked at."""
+        """Check the database unless that was done a moment ago; return whether it was checked."""
         with self._lock:
             if time.monotonic() < self._due:
                 return False

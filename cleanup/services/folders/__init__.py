@@ -1,4 +1,4 @@
-"""Folders of applications: making them, finding them, and what became of those that were removed."""
+"""Folders of applications: creating them, finding them, and what became of removed ones."""
 
 from cleanup.services.folders.structure import (
     FolderPlace,

@@ -1,6 +1,6 @@
 """Applications as people know them: readable labels, search by label or id, and the affected ones page by page.
 
-Reads only. What is read is bounded: a page of labels, a page of matches, and of a search for duplicates a time.
+Reads only. What is read is bounded: a page of labels, a page of matches, and the time of a search for duplicates.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ from cleanup import conf, queries
 from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import folder_tables
 
-#: Matches of a search.
+#: Maximum matches of a search.
 MOST_FOUND = 100
-#: Applications looked through in one step, at first; steps grow while little is found.
+#: Applications examined in the first step; steps grow while little is found.
 FIRST_STEP = 500
 #: Longest step.
 LAST_STEP = 20_000
@@ -38,12 +38,12 @@ def labels(*, using: str, application_ids: Iterable[str]) -> dict[str, str]:
 
 
 def find(*, using: str, text: str, limit: int = MOST_FOUND) -> list[str]:
-    """Return keys of applications whose label begins with the text, or contains it, or whose id it is."""
+    """Return keys of applications whose label begins with or contains the text, or whose id it is."""
     tables = folder_tables()
     text = text.strip()
     keys: dict[str, None] = {}
     with contextlib.suppress(InvalidKey):
-        keys[tables.application_key.text(text)] = None  # also one that is gone: its history is still there
+        keys[tables.application_key.text(text)] = None  # also of a deleted application: its history still exists
     fields = conf.application_label()
     if fields and text and "\x00" not in text:
         condition = Q()
@@ -71,13 +71,13 @@ class AffectedPage:
 
     rows: tuple[queries.AffectedApplication, ...]
     after: str | None
-    """Go on behind this key; None at the end."""
+    """Continue after this key; None at the end."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """By id, of those that have one."""
 
 
 def listed(*, using: str, text: str = "", after: str | None = None) -> AffectedPage:
-    """Return a page of the affected applications, with labels: those that a search finds, or that follow ``after``.
+    """Return a page of affected applications, with labels: those that a search finds, or that follow ``after``.
 
     Raises InvalidKey.
     """
@@ -89,9 +89,9 @@ def listed(*, using: str, text: str = "", after: str | None = None) -> AffectedP
 
 
 def affected_page(*, using: str, after: str | None = None, size: int = 50, seconds: float = 0.15) -> AffectedPage:
-    """Return the affected applications that follow a key: a page, or what was found in the time.
+    """Return the affected applications that follow a key: a page, or what was found in the time limit.
 
-    A page may hold fewer and still not be the last. Raises InvalidKey.
+    A page may hold fewer without being the last. Raises InvalidKey.
     """
     found: list[queries.AffectedApplication] = []
     deadline = time.monotonic() + seconds

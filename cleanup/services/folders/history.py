@@ -1,4 +1,4 @@
-"""What happened to a folder: which cleanup merged it, into which folder, whether that was undone, where it is now."""
+"""What happened to a folder: which cleanup merged it, into what, whether that was undone, and where it is now."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class FolderEvent:
     name: str
     survivor_id: str
     survivor_name: str | None
-    """None: it is not there any more."""
+    """None: it no longer exists."""
     now_in_id: str | None
-    """Where later merges led; None where they led nowhere else, or it was undone."""
+    """Where later merges led; None if they led nowhere else, or it was undone."""
     point: RollbackPoint
 
     @property
@@ -36,7 +36,7 @@ class FolderEvent:
 
 @dataclass(frozen=True, slots=True)
 class LiveFolder:
-    """A folder that is there."""
+    """A folder that exists."""
 
     folder_id: str
     name: str
@@ -48,13 +48,13 @@ class FolderHistory:
     """What is known about an id or a name."""
 
     present: LiveFolder | None
-    """The folder of that id, where it is there."""
+    """The folder with that id, if it exists."""
     events: tuple[FolderEvent, ...]
     """Newest first."""
 
 
 def folder_history(*, using: str, text: str) -> FolderHistory:
-    """Return what is known about a folder's old id, or about folders that bore that name."""
+    """Return what is known about a folder's old id, or about folders that had that name."""
     text = text.strip()
     removed = RemovedFolder.objects.using(using).select_related("point", "point__run").order_by("-id")
     try:
@@ -70,7 +70,7 @@ def folder_history(*, using: str, text: str) -> FolderHistory:
 
 
 def _places(*, using: str, keys: set[str]) -> dict[str, str]:
-    """Return where folders are that were merged in their turn, by key; a query for each generation of merges."""
+    """Return where survivors are that were later merged themselves, by key; a query for each generation of merges."""
     places = {key: key for key in keys}
     open_keys = set(keys)
     for _ in range(MOST_GENERATIONS):
@@ -99,7 +99,7 @@ def _event(row: RemovedFolder, names: dict[str, tuple[str, str]], places: dict[s
 
 
 def _names(*, using: str, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return name and application of folders that are there, by key."""
+    """Return name and application of existing folders, by key."""
     tables = folder_tables()
     fields = {field.column: field.attname for field in tables.folder._meta.concrete_fields}
     wanted: Sequence[Any] = [key for key in keys if _is_key(key)]

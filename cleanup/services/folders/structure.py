@@ -1,16 +1,17 @@
-"""Give an application the folders it is to have: each once, however many ask for them at a time.
+"""Give an application the folders it should have: each once, however many callers ask for them at the same time.
 
-Invariants: only the rows of that application are looked at; everything is done in one transaction, the caller's where
-there is one; a caller whose transaction is undone leaves nothing behind, and one that goes on was not spoiled.
+Invariants: only the rows of that application are read; everything is done in one transaction, the caller's if there is
+one; a caller whose transaction is rolled back leaves nothing behind, and the transaction of one that continues is
+intact.
 
-Note [Look, then lock]. Most calls find everything there: two queries, no lock. Otherwise the application is locked and
-looked at again, so that of two who saw nothing the second sees what the first has made. The lock is kept to the end of
-the transaction; the cleanup takes the same one. A host that makes folders without this lock may come first all the
-same: where a constraint then refuses the second folder, the attempt is undone and repeated, and finds the first.
+Note [Look, then lock]. Most calls find everything in place: two queries, no lock. Otherwise the application is locked
+and read again, so that of two callers who saw nothing, the second sees what the first has created. The lock is kept to
+the end of the transaction; the cleanup takes the same one. A host that creates folders without this lock may still come
+first: if a constraint then refuses the second folder, the attempt is undone and repeated, and finds the first.
 
-Note [Duplicates met]. They are merged first, if they may be and it goes at once: in a savepoint, as a run with one
+Note [Duplicates met]. They are merged first, if that is allowed and possible at once: in a savepoint, as a run with one
 result and a rollback point. If not, the application is queued once the transaction has committed, and what is returned
-is what would survive. A folder that is missing is made nevertheless: holds and the freeze are about the cleanup.
+is what would survive. A missing folder is created nevertheless: holds and the freeze only concern the cleanup.
 """
 
 import logging
@@ -63,9 +64,9 @@ class FolderStructure:
     folders: Mapping[str, str]
     """Id by name, in the order of CLEANUP_STANDARD_FOLDERS."""
     created: tuple[str, ...] = ()
-    """Ids of those that were not there, the root folder first."""
+    """Ids of those that were created, the root folder first."""
     rollback_id: UUID | None = None
-    """The rollback point, where duplicates were merged first."""
+    """The rollback point, if duplicates were merged first."""
     queued: bool = False
     """There are duplicates, which were left for the next cleanup."""
 
@@ -77,14 +78,14 @@ class FolderPlace:
     application_id: str
     folder_id: str
     parent_id: str
-    """The folder it is in: after a merge perhaps another than was asked for."""
+    """The folder it is in: after a merge, perhaps a different one from the one requested."""
     created: bool = False
     rollback_id: UUID | None = None
     queued: bool = False
 
 
 def get_or_create_folder_structure(*, application_id: Any, using: str = "default") -> FolderStructure:
-    """Return the application's root folder and its standard folders; those that are missing are made.
+    """Return the application's root folder and its standard folders; missing ones are created.
 
     Raises InvalidKey, UnknownObject, MisconfiguredSetting, FolderNotCreated, and database errors: in a transaction of
     the caller lock conflicts, and serialization failures above READ COMMITTED; in one of its own, if they persist.
@@ -104,9 +105,9 @@ def get_or_create_folder_structure(*, application_id: Any, using: str = "default
 def get_or_create_folder(
     *, application_id: Any, name: str, parent_id: Any = None, using: str = "default"
 ) -> FolderPlace:
-    """Return the application's folder of that name in a folder, or in its root folder where none is given.
+    """Return the application's folder of that name in a folder, or in its root folder if none is given.
 
-    Both are made if they are missing. An id of a folder that was merged away leads to its survivor. Raises as
+    Both are created if they are missing. An id of a folder that was merged away leads to its survivor. Raises as
     ``get_or_create_folder_structure`` does, and InvalidName and ForeignParent.
     """
     found = _Request(using=using, application_id=application_id, names=(name,), parent_id=parent_id).answer()
@@ -155,16 +156,16 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Obstacle:
-    """Why duplicates are left where they are."""
+    """Why duplicates are left as they are."""
 
     code: str
     message: str = ""
     refused: bool = False
-    """It will not go until somebody does something about it."""
+    """It will not go away until a person does something about it."""
 
 
 class _SetAside(Exception):
-    """Undoes the savepoint of a merge that came to nothing."""
+    """Undoes the savepoint of a merge that failed."""
 
     def __init__(self, obstacle: _Obstacle) -> None:
         super().__init__()
@@ -172,7 +173,7 @@ class _SetAside(Exception):
 
 
 class _Forest:
-    """The folders of an application as they are, or where a merge is due as they would be after it."""
+    """The folders of an application as they are, or, if a merge is due, as they would be after it."""
 
     def __init__(self, rows: Sequence[FolderRow], *, size: int) -> None:
         plan = plan_merge(rows, different_roots=conf.different_roots())
@@ -199,7 +200,7 @@ class _Forest:
 
 
 class _Request:
-    """Folders of some names in one folder of an application: in the named one, or in the root folder."""
+    """Folders with given names in one folder of an application: the named one, or the root folder."""
 
     def __init__(self, *, using: str, application_id: Any, names: Sequence[str], parent_id: Any = None) -> None:
         self.using = using
@@ -215,7 +216,7 @@ class _Request:
 
     def answer(self) -> _Answer:
         """See Note [Look, then lock]."""
-        # By the caller's settings, as two queries and no more: no value here depends on them.
+        # With the caller's session settings, to need only two queries: no value here depends on them.
         forest = self._look()
         found = self._found(forest)
         if found is not None and not forest.has_duplicates:
@@ -261,10 +262,10 @@ class _Request:
         assert found is not None  # noqa: S101  # they were made
         return _Answer(self.application, found.parent, found.folders, created, rollback_id, queued=obstacle is not None)
 
-    # Looking.
+    # Reading.
 
     def _look(self) -> _Forest:
-        """Read the application's folders, of a large application those near the root and the parent: two queries.
+        """Read the application's folders, or, if it is large, those near the root and the parent: two queries.
 
         Raises UnknownObject and ForeignParent.
         """
@@ -315,7 +316,7 @@ class _Request:
         present = tuple(folder for folder in folders if folder is not None)
         return _Answer(self.application, home, present) if len(present) == len(folders) else None
 
-    # Making.
+    # Creating.
 
     def _make_missing(self, forest: _Forest) -> tuple[str, ...]:
         created = []
@@ -347,7 +348,7 @@ class _Request:
         return None if tried is None else _Obstacle(tried.code, tried.message, refused=True)
 
     def _merge(self) -> tuple[UUID | None, _Obstacle | None]:
-        """Merge in a savepoint, and return the rollback point or why it did not go."""
+        """Merge in a savepoint, and return the rollback point or why it failed."""
         try:
             with transaction.atomic(using=self.using):
                 ready = partial(schema_changes.ready, using=self.using, probe="lately")
@@ -356,7 +357,7 @@ class _Request:
             return None, aside.obstacle
         except (CleanupError, DatabaseError) as error:
             if getattr(error.__cause__, "sqlstate", None) == _SERIALIZATION_FAILURE:
-                raise  # the snapshot is too old for whatever would follow
+                raise  # the snapshot is too old for anything that would follow
             found = classify(error)
             return None, _Obstacle(found.code, found.message, refused=found.kind != "transient")
 
@@ -387,12 +388,12 @@ class _Request:
         """Queue the application after the commit, when waiting for others who queue it cannot block the caller."""
         logger.info("application %s: duplicates are left to the next cleanup: %s", self.application, obstacle.code)
         write = partial(_enqueue, using=self.using, application=self.application, obstacle=obstacle)
-        with transaction.atomic(using=self.using, savepoint=False):  # also for who commits by hand
+        with transaction.atomic(using=self.using, savepoint=False):  # also for callers who commit by hand
             transaction.on_commit(write, using=self.using, robust=True)
 
 
 class _Maker:
-    """Makes folders of one application, through the host's model: its ``save()`` and signals run."""
+    """Creates folders of one application through the host's model: its ``save()`` and signals run."""
 
     def __init__(self, *, using: str, tables: FolderTables, application: str) -> None:
         self.using = using
@@ -401,12 +402,12 @@ class _Maker:
         self.fields: dict[str, models.Field[Any, Any]] = {
             role: cast(
                 "models.Field[Any, Any]", tables.folder._meta.get_field(name)
-            )  # a column, or it had not got here
+            )  # a column, or it would have been refused earlier
             for role, name in conf.folder_fields().items()
         }
 
     def refuse_name(self, name: Any) -> None:
-        """Raise InvalidName for what is no name, or is longer than the column."""
+        """Raise InvalidName for an invalid name, or one that is longer than the column."""
         longest = getattr(self.fields["name"], "max_length", None)
         fault = fault_of_name(name)
         if fault is None and longest is not None and len(name) > longest:
@@ -422,7 +423,7 @@ class _Maker:
             raise MisconfiguredSetting(
                 setting="CLEANUP_FOLDER_DEFAULTS",
                 problem=f"{self.tables.folder._meta.label} requires {', '.join(lacking)}, which has no default. "
-                f"Give it here.",
+                f"Provide it here.",
             )
         if parent is None and "name" in given:
             name = given.pop("name")

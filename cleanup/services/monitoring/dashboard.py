@@ -1,4 +1,4 @@
-"""What the cleanup page shows, from stored rows alone: a handful of small reads, whatever the size of the database."""
+"""The data of the cleanup page, from stored rows alone: a few small reads, whatever the size of the database."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,23 +29,23 @@ MOST_ALERTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How things are."""
+    """The state of everything that the page shows."""
 
     control: Control | None
-    """The freeze switch, where it has ever been used."""
+    """The freeze switch, if it has ever been used."""
     service: AutomationState | None
     knowledge: Knowledge | None
-    """What the latest check that has ended with an answer is worth."""
+    """How far the latest completed check can be relied on."""
     checking: ConsistencyCheck | None
-    """One that is being worked."""
+    """The one in progress."""
     history: tuple[ConsistencyCheck, ...]
-    """One a day, the day's last, oldest first."""
+    """The last of each day, oldest first."""
     verification: Verification | None
     verifying: Verification | None
     active: Run | None
-    """The run at work, or else one that is paused; of any kind, the one that has the slot first."""
+    """The active run, or else a paused one; of any kind, the one that has the slot first."""
     silence: timedelta | None
-    """How long it has given no sign of life, where it ought to."""
+    """How long it has given no sign of life although it should have."""
     recent: tuple[Run, ...]
     schedules: tuple[Schedule, ...]
     overdue: tuple[str, ...]
@@ -58,7 +58,7 @@ class Overview:
 
     @property
     def check(self) -> ConsistencyCheck | None:
-        """The latest check that has ended with an answer."""
+        """The latest completed check."""
         return self.knowledge.check if self.knowledge else None
 
     @property
@@ -68,18 +68,18 @@ class Overview:
 
     @property
     def is_checking(self) -> bool:
-        """Return whether a check is being worked, by a cluster that is alive."""
+        """Return whether a check is in progress, in a cluster that is alive."""
         return self.checking is not None and self.cluster_alive
 
     @property
     def follows(self) -> bool:
-        """Return whether something is going on whose end is worth waiting for."""
+        """Return whether something is running whose end is worth waiting for."""
         at_work = self.active is not None and self.active.is_in_progress
         return at_work or self.is_checking or (self.verifying is not None and self.cluster_alive)
 
     @property
     def state(self) -> str:
-        """Name what goes on: while it is the same, figures may change, and nothing else."""
+        """Return a name for the current state: while it is the same, only figures may change."""
         run = f"{self.active.pk} {self.active.status}" if self.active else ""
         tasks = [task.pk if task is not None else "" for task in (self.checking, self.verifying)]
         return f"{run}/{tasks[0]}/{tasks[1]}"
@@ -96,7 +96,7 @@ class Overview:
 
 
 def overview(*, using: str) -> Overview:
-    """Read how things are."""
+    """Read the state of everything that the page shows."""
     checks = _recent_checks(using=using)
     verifications = tuple(Verification.objects.using(using).order_by("-id")[:2])
     all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
@@ -136,7 +136,7 @@ def overview(*, using: str) -> Overview:
 
 
 def _runs(*, using: str) -> tuple[Any, ...]:
-    """Return the latest runs, and those that are active, newest first; read once, so that the page says one thing."""
+    """Return the latest runs, and those that are active, newest first; read once, so that the page is consistent."""
     runs = Run.objects.using(using).order_by("-created_at")
     wanted = Q(status__in=Run.ACTIVE) | Q(pk__in=runs.values("pk")[:LISTED])
     return tuple(runs.filter(wanted).annotate(now=Now())[: LISTED + MOST_ACTIVE])
@@ -152,7 +152,7 @@ def _answered(*, using: str) -> QuerySet[ConsistencyCheck]:
 
 class _Checks(NamedTuple):
     answered: ConsistencyCheck | None
-    """The latest that has ended with an answer."""
+    """The latest completed one."""
     unended: ConsistencyCheck | None
     """The newest of all, if it has not ended."""
     history: tuple[ConsistencyCheck, ...]

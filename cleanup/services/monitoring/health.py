@@ -1,4 +1,4 @@
-"""Whether all is well, told from rows, so that a dead cluster is seen without its help."""
+"""The health check, from stored rows, so that a dead cluster is noticed without its help."""
 
 import logging
 
@@ -13,14 +13,14 @@ from cleanup.services.results import HealthReport, HealthVerdict
 
 logger = logging.getLogger(__name__)
 
-#: Milliseconds that a statement may take. What is asked here is told in a few, unless something is wrong.
+#: Milliseconds that a statement may take. The queries here take a few, unless something is wrong.
 PATIENCE_MS = 800
 
 
 def health(*, using: str) -> HealthVerdict:
     """Return ``ok`` and why: the database answers, and if the service is started, a cluster works and nothing is late.
 
-    Alerts are told of, and change nothing: they are about the data, not about the service.
+    Alerts are reported, but change nothing: they are about the data, not about the service.
     """
     try:
         backend = backends.database(using=using)

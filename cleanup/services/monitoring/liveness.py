@@ -1,7 +1,7 @@
-"""Whether a cluster does its work, for a process manager that is to restart one that only looks alive.
+"""Whether a cluster does its work, for a process manager that restarts one that only looks alive.
 
-A cluster whose idle worker was killed holds its queue's lock for good, and says of itself that it works. So nothing is
-asked of the cluster: what counts is the last task that it did, as its heartbeat row says, by the database's clock.
+A cluster whose idle worker was killed holds its queue's lock forever, and reports itself as working. So the cluster is
+not asked: what counts is the last task that it did, according to its heartbeat row and the database's clock.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from cleanup.services.results import LivenessReport
 
 
 def probe(*, using: str, host: str = "", max_age: float | None = None) -> LivenessReport:
-    """Look for a sign of life younger than ``max_age`` seconds; of a machine's clusters, where it is named."""
+    """Look for a sign of life younger than ``max_age`` seconds; of one machine's clusters, if it is named."""
     beats = Heartbeat.objects.using(using).annotate(now=Now()).order_by("-beat_at")
     beat = (beats.filter(host=host) if host else beats).first()
     seconds = None if beat is None else (beat.now - beat.beat_at).total_seconds()
@@ -50,7 +50,7 @@ def _message(*, alive: bool, since: int | None, overdue: Sequence[str], unreadab
 
 
 def _overdue(using: str) -> list[str]:
-    if origin.copied(using=using) is not None:  # where nothing is due
+    if origin.copied(using=using) is not None:  # if nothing is due
         return []
     started = Exists(AutomationState.objects.filter(started=True))
     rows = Schedule.objects.using(using).filter(started).annotate(now=Now())

@@ -1,8 +1,8 @@
-"""What waits for a person, and what a person has decided: applications that cleanups and undos leave alone.
+"""Decisions that wait for a person, and those already made: applications that cleanups and undos leave alone.
 
-Open are those whose latest result is a refusal or a failure, and those that the folder service has met and may not
-merge; held are those on hold. An application is in one of the two lists, once. Both are complete: they are read page by
-page, and counted by the database.
+Open are those whose latest result is a refusal or a failure, and those that the folder service found and may not merge;
+held are those on hold. An application is in one of the two lists, once. Both are complete: they are read page by page,
+and counted by the database.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Value
 from cleanup.models import Hold, QueuedApplication, Result, RollbackPoint, Run
 from cleanup.services.merging.decisions import MISSING
 
-#: Rows read at a time where all are wanted.
+#: Rows read at a time if all are wanted.
 PAGE = 500
 
 M = TypeVar("M", bound=Model)
@@ -31,12 +31,12 @@ class PendingDecision:
 
     @property
     def undo(self) -> bool:
-        """Return whether it is an undo that waits, not a cleanup."""
+        """Return whether an undo is waiting, not a cleanup."""
         return self.result is not None and self.result.run.kind == Run.Kind.ROLLBACK
 
     @property
     def can_undo(self) -> bool:
-        """Return whether that undo can be asked for again."""
+        """Return whether that undo can be requested again."""
         point = self.result.point if self.undo and self.result else None
         return point is not None and point.status == RollbackPoint.Status.LIVE
 
@@ -104,7 +104,7 @@ def every_hold(*, using: str) -> Iterator[Hold]:
 
 
 def _unsettled(using: str) -> QuerySet[Result]:
-    """Return the latest results that were refused or failed; what was held waits for its hold, or for nothing."""
+    """Return the latest results that were refused or failed; held ones wait for their hold, or for nothing."""
     later = Result.objects.filter(application_key=OuterRef("application_key"), pk__gt=OuterRef("pk")).exclude(
         status__in=Result.OPEN
     )
@@ -130,7 +130,7 @@ def _of_queued(queued: QueuedApplication) -> PendingDecision:
 
 
 def _in_pages(rows: QuerySet[M]) -> Iterator[M]:
-    """Yield all rows, the highest key first, by keys rather than by a cursor that would have to stay open."""
+    """Yield all rows, the highest key first, by key instead of with a cursor that would have to stay open."""
     ordered, last = rows.order_by("-pk"), None
     while page := list(ordered[:PAGE] if last is None else ordered.filter(pk__lt=last)[:PAGE]):
         yield from page

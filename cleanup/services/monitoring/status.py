@@ -1,4 +1,4 @@
-"""What is going on and what was done, in eight queries, of rows alone: a dead cluster cannot hide it."""
+"""What is running and what was done, in eight queries, from stored rows alone: a dead cluster cannot hide it."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from cleanup.services.results import ActiveRun, RestoredCopy, ScheduleStatus, St
 from cleanup.services.runs.lifecycle import worker_is_gone
 from cleanup.services.runs.signs_of_life import silence_of
 
-#: Applications in work that are looked at, to tell whether somebody works on the run.
+#: Claimed applications that are read, to determine whether a worker is processing the run.
 MOST_HELD = 1000
 
 
@@ -44,9 +44,9 @@ def status(*, using: str) -> StatusReport:
 
 
 def progress_of(run: Run, *, worked: bool, silence: timedelta | None = None) -> ActiveRun:
-    """Describe a run that is active; ``worked``: somebody holds a part of it.
+    """Describe a run that is active; ``worked``: a worker holds a part of it.
 
-    ``silence``: how long it has given no sign of life, where it ought to.
+    ``silence``: how long it has given no sign of life although it should have.
     """
     rate = run.applications_per_second
     return ActiveRun(
@@ -83,7 +83,7 @@ def _service(using: str) -> dict[str, Any]:
     )
     found: dict[str, Any] | None
     found = rows.values("started", "now", "beat_at", "frozen", "frozen_reason", "database_identity").first()  # type: ignore[assignment]
-    if found is None:  # nothing has been installed: then nothing was started, but somebody may have frozen it
+    if found is None:  # nothing has been installed: so nothing was started, but cleaning may be frozen
         control = Control.objects.using(using).frozen().first()
         beat = beats.annotate(now=Now()).using(using).first()
         found = {
@@ -115,7 +115,7 @@ def _schedules(rows: Iterable[Any], *, started: bool) -> dict[str, ScheduleStatu
 
 
 def is_overdue(schedule: Schedule, *, now: datetime) -> bool:
-    """Return whether it should have been done a while ago."""
+    """Return whether it should have been done some time ago."""
     due = schedule.next_run
     return schedule.enabled and due is not None and now - due > conf.overdue_after()
 
@@ -153,7 +153,7 @@ def _statistics(using: str) -> Statistics:
 
 
 def _active_run(using: str) -> ActiveRun | None:
-    """Return the active cleanup run, with those who hold a part of it looked up in the same query."""
+    """Return the active cleanup run, and the workers that hold a part of it, in the same query."""
     held = Q(results__status=Result.Status.IN_PROGRESS, results__lease_expires_at__gt=Now())
     rows: list[Any] = list(
         Run.objects.using(using)

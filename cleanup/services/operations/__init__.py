@@ -1,5 +1,5 @@
-"""The verbs: what a person, a program or a schedule asks for, each a function that does all that belongs to it.
+"""The verbs that people, programs and schedules ask for, each one function that does everything that belongs to it.
 
 A verb refuses what cannot be done before anything is written, does the work or has the clusters do it, and returns the
-report. Whoever calls decides who may ask; see ``cleanup.permissions``.
+report. The caller checks permissions; see ``cleanup.permissions``.
 """

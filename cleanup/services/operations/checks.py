@@ -1,7 +1,7 @@
-"""Checks and verifications: made in this process or by the clusters, stored, and followed by the alerts.
+"""Checks and verifications: carried out in this process or by the clusters, stored, and followed by the alerts.
 
-A check rests on the latest verification of the whole database, and makes one where that is older than a day or can no
-longer be right. A check reads only, but for the late arrivals that a stored one sees to.
+A check relies on the latest verification of the whole database, and carries one out if that is older than a day or can
+no longer be right. A check only reads, except that a stored one re-points late arrivals.
 """
 
 from dataclasses import replace
@@ -24,14 +24,14 @@ from cleanup.services.runs.late_arrivals import LateArrivals
 from cleanup.services.runs.lifecycle import Actor
 from cleanup.text_safety import stored_name
 
-#: Age beyond which the latest verification says too little.
+#: Age beyond which the latest verification cannot be relied on.
 STALE = timedelta(days=1)
 
 
 def verify(
     *, using: str, application_id: Any = None, started_by: str = "", stored: Verification | None = None
 ) -> VerificationReport:
-    """Verify one application, or the whole database, and store that, in ``stored`` if there is a row already.
+    """Verify one application, or the whole database, and store the latter, in ``stored`` if there is a row already.
 
     Rollback points that were written before a verification that passes count as verified. Raises UnknownObject and
     InvalidKey.
@@ -49,7 +49,7 @@ def verify(
 
 
 def check(*, using: str, at_most: int | None = None) -> CheckReport:
-    """Check, with ``at_most`` so many applications listed."""
+    """Check, and list ``at_most`` so many applications."""
     now = timezone.now()
     latest = verification.latest_verification(using=using)
     if latest is None or _is_outdated(latest, using=using, now=now):
@@ -58,7 +58,7 @@ def check(*, using: str, at_most: int | None = None) -> CheckReport:
 
 
 def _is_outdated(latest: VerificationReport, *, using: str, now: datetime) -> bool:
-    """Return whether a verification is old, or passed before the tables, or a setting, came to be as they are."""
+    """Return whether a verification is old, or passed before the tables, or a setting, became what they are."""
     if latest.verified_at is None or now - latest.verified_at > STALE:
         return True
     return bool(latest.verification_passed and faults_of_shape(using=using))
@@ -76,9 +76,9 @@ def check_and_store(*, using: str, started_by: str = "", started_how: str = "ser
 
 
 def perform(stored: ConsistencyCheck, *, using: str) -> CheckReport:
-    """Do a stored check: re-point late arrivals, unless all cleaning is frozen, and keep the answer.
+    """Carry out a stored check: re-point late arrivals, unless all cleaning is frozen, and store the result.
 
-    One that follows a run leaves late arrivals to the hourly one, and verifies where the run may have changed that.
+    One that follows a run leaves late arrivals to the hourly one, and verifies if the run may have changed the result.
     """
     arrived = 0
     after_a_run = stored.started_how == freshness.AFTER_A_RUN
@@ -103,12 +103,12 @@ def perform(stored: ConsistencyCheck, *, using: str) -> CheckReport:
 
 
 def start_check(*, using: str, actor: Actor) -> ConsistencyCheck:
-    """Write a check that is still to be done, and have a cluster do it. Raises NoCluster."""
+    """Queue a check for a cluster. Raises NoCluster."""
     clusters.require_alive(using=using)
     return dispatch.start_check(using=using, actor=actor)
 
 
 def start_verification(*, using: str, actor: Actor) -> Verification:
-    """Write a verification that is still to be done, and have a cluster do it. Raises NoCluster."""
+    """Queue a verification for a cluster. Raises NoCluster."""
     clusters.require_alive(using=using)
     return dispatch.start_verification(using=using, actor=actor)

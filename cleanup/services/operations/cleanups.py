@@ -1,4 +1,4 @@
-"""Cleanups: of many applications, in this process or by the clusters, and of a single one."""
+"""Cleanups of many applications, in this process or by the clusters, and of a single one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -49,7 +49,7 @@ def clean_up(
 
 @pinned
 def start(*, using: str, options: Options, actor: Actor, in_background: bool = True) -> Run:
-    """Write a cleanup run, and have the clusters work it; not ``in_background``, it waits for ``control.resume``.
+    """Write a cleanup run, and have the clusters process it; if otherwise it waits for ``control.resume``.
 
     Plans that were confirmed are compared at once, and again with the rows locked. Raises StalePlan, NoCluster, and as
     ``clean_up``.
@@ -113,7 +113,7 @@ def start_consolidation(
 
 
 def finish_consolidation(*, using: str, run_id: Any) -> FolderCleanupResult:
-    """Merge what ``start_consolidation`` has written a run for; of a run that is over, return what came of it.
+    """Merge what ``start_consolidation`` has written a run for; for a run that is over, return its outcome.
 
     Raises as ``consolidate``.
     """

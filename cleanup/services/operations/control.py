@@ -1,4 +1,4 @@
-"""Runs under control: resumed, in this process or by the clusters, paused and cancelled."""
+"""Control of runs: resume, in this process or by the clusters, pause and cancel."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A run worked in this process, from its start or from where it was interrupted, and what follows its end."""
+"""Process a run in this process, from its start or from where it was interrupted, and what follows its end."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +25,7 @@ def work_through(
     batch_size: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Work until the run ends or is paused; then have what it changed checked again, and evaluate the alerts."""
+    """Work until the run ends or is paused; then have its changes checked, and evaluate the alerts."""
     team = Team(using=using, run=run, references=references, workers=workers, batch_size=batch_size, progress=progress)
     try:
         team.work()
@@ -33,8 +33,8 @@ def work_through(
         vars(error)[RUN_AT_WORK] = run
         raise
     finally:
-        if run.exclusive or run.kind == Run.Kind.ROLLBACK:  # nobody waits for news of a single application
-            with suppress(DatabaseError, InterfaceError):  # it must not hide what has ended the work
+        if run.exclusive or run.kind == Run.Kind.ROLLBACK:  # no one waits for news of a single application
+            with suppress(DatabaseError, InterfaceError):  # it must not hide the error that ended the work
                 if clusters.alive(using=using) and not origin.is_at_rest(using=using):
                     freshness.renew(using=using)
             alerts.evaluate_quietly(using=using)

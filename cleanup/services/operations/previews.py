@@ -1,4 +1,4 @@
-"""What a person looks at before a verb: an application's folders, the plans to confirm, an undo; each in one read."""
+"""What people review before a verb: an application's folders, the plans to confirm, an undo; each in one read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class ApplicationPreview:
 
     application_id: str
     label: str
-    """As people know the application; empty if it has no label."""
+    """The application's readable label; empty if it has none."""
     hold: Hold | None
     preview: Preview | None
     too_large: TooLargeToPreview | None
@@ -48,7 +48,7 @@ class Confirmation:
     forecasts: Sequence[MergeForecast]
     labels: Mapping[str, str]
     aside: queries.SetAside | None = None
-    """Where no application can be cleaned up: how many have duplicates, and why they are left alone."""
+    """If no application can be cleaned up: how many have duplicates, and why they are left alone."""
 
 
 def of_applications(*, using: str, application_ids: Sequence[str]) -> Confirmation:
@@ -71,20 +71,20 @@ def _labelled(forecasts: Sequence[MergeForecast], *, using: str) -> Confirmation
 
 @dataclass(frozen=True, slots=True)
 class RunUndo:
-    """What undoing a run would concern, from rows alone."""
+    """What undoing a run would affect, from stored rows alone."""
 
     points: int
     """Live rollback points."""
     folders: int
     files: int
     expired: int
-    """Applications that can no longer be brought back."""
+    """Applications that can no longer be restored."""
     expired_applications: Sequence[str]
     """Some of these, by label or else by id."""
 
 
 def of_run(*, using: str, run: Run, listed: int) -> RunUndo:
-    """Return what undoing a run would concern, with ``listed`` so many lost applications named."""
+    """Return what undoing a run would affect, with ``listed`` so many lost applications named."""
     live = run.results.using(using).filter(point__status=RollbackPoint.Status.LIVE)
     totals = live.aggregate(folders=Sum("folders_removed"), files=Sum("files_moved"))
     points = RollbackPoint.objects.using(using).filter(run=run, status=RollbackPoint.Status.LIVE).count()

@@ -1,6 +1,6 @@
-"""The verbs as a request asks for them: with an answer in JSON, once though it is sent twice, and in bounded time.
+"""The verbs as requests call them: with an answer in JSON, carried out once even if sent twice, and in bounded time.
 
-What a request waits for is bounded by settings; the rest is left to the clusters. ``once`` is the request with its
+Settings limit what a request waits for; the rest is left to the clusters. ``once`` is the request with its
 idempotency key, if it has one; see Note [One key, one answer] in ``cleanup.services.runs.idempotency``.
 """
 
@@ -57,7 +57,7 @@ def consolidate(
 ) -> JSON:
     """Merge one application and return its result. Raises as ``cleanups.consolidate``, KeyReused and InProgress.
 
-    A StalePlan carries the plan of now, unless that is too large.
+    A StalePlan carries the current plan, unless that is too large.
     """
 
     def start() -> Run:
@@ -81,7 +81,7 @@ def consolidate(
 def roll_back(
     *, using: str, rollback_id: UUID, options: Options, actor: Actor, wait: bool | None = None, once: Once = None
 ) -> JSON:
-    """Roll back and return the report; unless ``wait`` says otherwise, a point is waited for and a run is not.
+    """Roll back and return the report; by default, the request waits for a point but not for a run.
 
     Raises TooManyToWait, KeyReused, InProgress, and as ``rollbacks.roll_back`` and ``rollbacks.start``.
     """
@@ -107,14 +107,14 @@ def preview_rollback(*, using: str, rollback_id: UUID, as_copies: bool = False) 
 
 
 def _answer(start: Callable[[], Run], *, using: str, wait: bool, once: Once) -> JSON:
-    """Start a run, work at it if the request waits for it, and return its report."""
+    """Start a run, process it if the request waits for it, and return its report."""
     if wait:
         return idempotency.claimed_with(once, start, partial(_work_through, using=using), using=using)
     return idempotency.at_once(once, lambda: reports.report_of(start(), using=using).as_json(), using=using)
 
 
 def _work_through(run: Run, *, using: str) -> JSON:
-    """Work at a run from where an earlier request was cut off, unless a person has paused it; return its report."""
+    """Process a run from where an earlier request was cut off, unless a person has paused it; return its report."""
     broken_off = run.status == Run.Status.PAUSED and run.paused_by_error
     if broken_off or run.is_claimable:
         return control.resume(using=using, run_id=run.pk).as_json()

@@ -1,4 +1,4 @@
-"""Rollbacks: of a rollback point in one transaction, of a run by a run, in this process or by the clusters."""
+"""Rollbacks of a rollback point in one transaction, or of a run by another run, in this process or by the clusters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,9 +48,9 @@ def roll_back(
 
 
 def start(*, using: str, rollback_id: Any, options: Options, actor: Actor, in_background: bool = True) -> Run:
-    """Write a rollback run, and have the clusters work it; not ``in_background``, it waits for ``control.resume``.
+    """Write a rollback run, and have the clusters process it; otherwise it waits for ``control.resume``.
 
-    What a single point would conflict with is told at once, unless it is too large. Raises NoCluster, and as
+    What a single point would conflict with is reported at once, unless it is too large. Raises NoCluster, and as
     ``roll_back``.
     """
     freeze.refuse_if_frozen(using=using)

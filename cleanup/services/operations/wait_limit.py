@@ -1,4 +1,4 @@
-"""Refuse what is too much for a request to wait for."""
+"""Refuse what is too large for a request to wait for."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from cleanup.models import RemovedFolder, RollbackPoint
 def refuse_if_too_many(
     *, using: str, applications: Sequence[Any] | None = None, max_applications: int | None = None
 ) -> None:
-    """Raise TooManyToWait where a cleanup would have more applications than a request waits for."""
+    """Raise TooManyToWait if a cleanup would have more applications than a request waits for."""
     limit = conf.api_wait_applications()
     if applications is not None:
         count = len(applications)
@@ -28,7 +28,7 @@ def refuse_if_too_many(
 
 
 def refuse_if_too_many_points(*, using: str, run_id: UUID) -> None:
-    """Raise TooManyToWait where a run has more rollback points than a request waits for."""
+    """Raise TooManyToWait if a run has more rollback points than a request waits for."""
     limit = conf.api_wait_applications()
     points = RollbackPoint.objects.using(using).filter(run=run_id, status=RollbackPoint.Status.LIVE)
     count = points[: limit + 1].count()
@@ -37,16 +37,16 @@ def refuse_if_too_many_points(*, using: str, run_id: UUID) -> None:
 
 
 def refuse_if_large_undo(*, using: str, rollback_id: UUID) -> None:
-    """Raise TooLargeToPreview where a rollback point, or a run, would bring back more folders than a request can."""
+    """Raise TooLargeToPreview if a rollback point, or a run, would restore more folders than a request can."""
     if is_large_undo(using=using, rollback_id=rollback_id):
         command = f"manage.py database_cleanup --rollback {rollback_id} --preview"
         raise TooLargeToPreview(limit=conf.large_application(), command=command)
 
 
 def is_large_undo(*, using: str, rollback_id: UUID) -> bool:
-    """Return whether a rollback point, or a run, would bring back more than ``CLEANUP_LARGE_APPLICATION`` folders.
+    """Return whether a rollback point, or a run, would restore more than ``CLEANUP_LARGE_APPLICATION`` folders.
 
-    A point that was taken by hand brings back those of its application's later cleanups.
+    A point that was taken by hand restores those of its application's later cleanups.
     """
     points = RollbackPoint.objects.using(using)
     undone = Q(uuid=rollback_id) | Q(run=rollback_id)

@@ -2,11 +2,11 @@
 
 Nothing is written and no row is locked. Applications are streamed; memory holds the sample's keys and one page.
 
-Note [Rates]. Measured with PostgreSQL 18 and SQLite 3.40, one worker on two cores that were busy with other work too:
+Note [Rates]. Measured with PostgreSQL 18 and SQLite 3.40, one worker on two cores that were also busy with other work:
 600 of 2,000 applications affected, 12,000 folders removed, 48,000 files moved. The own tables grew by 9.8 MB on
 PostgreSQL (7.7 MB on SQLite), indexes included: 60 bytes for each moved row, the rest by folder removed. The
 write-ahead log takes 0.7 kB for each row, 1.0 kB where whole pages are written after checkpoints. The figures give the
-order of magnitude: another machine, longer rows, other indexes change them.
+order of magnitude: a different machine, longer rows or other indexes change them.
 """
 
 import random
@@ -25,10 +25,10 @@ from cleanup.services.merging.forecast import Forecaster
 from cleanup.services.merging.suggested_policies import add_policies, with_those_in_force
 from cleanup.services.results import Estimate, FolderCleanupResult, LargestApplication
 
-#: Affected applications that are planned; where there are no more than these, the estimate is exact.
+#: Affected applications that are planned; if there are no more than these, the estimate is exact.
 SAMPLE = 1000
 
-#: Applications over the size limit that are looked at.
+#: Applications over the size limit that are examined.
 _LARGE_LISTED = 1000
 
 # See Note [Rates].
@@ -39,7 +39,7 @@ _WAL_BYTES_PER_ROW = 1000
 
 @dataclass(slots=True)
 class _Affected:
-    """All affected applications as they stream by, and a sample of them in which each is as likely."""
+    """All affected applications as they stream by, and a sample of them in which each is equally likely."""
 
     applications: int = 0
     duplicates: int = 0
@@ -62,7 +62,7 @@ class _Affected:
 
 @dataclass(slots=True)
 class _Tally:
-    """What a dry run of the sample adds up to."""
+    """The totals of a dry run of the sample."""
 
     folders: int = 0
     children: int = 0

@@ -89,7 +89,7 @@ def _is_indexed(reference: Reference, table: Table) -> bool:
 
 
 def triggers(found: ReferenceMap) -> tuple[Trigger, ...]:
-    """Return the host's triggers on every table that a run may write, whether a run would fire them or not."""
+    """Return the host's triggers on every table that a run may write, whether or not a run would fire them."""
     return tuple(
         Trigger(
             name=trigger.name,
@@ -103,7 +103,7 @@ def triggers(found: ReferenceMap) -> tuple[Trigger, ...]:
 
 
 def grants(found: ReferenceMap, own: Iterable[Table]) -> tuple[Grant, ...]:
-    """Return what the current role must be allowed on each table, and what of it is missing."""
+    """Return which privileges the current role needs on each table, and which of them are missing."""
     needed = [(table, _needed(table, found)) for table in tables_of(found)]
     needed += [(table, _ALL) for table in sorted(own, key=lambda table: table.name)]
     return tuple(

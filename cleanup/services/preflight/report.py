@@ -1,7 +1,7 @@
-"""Say yes or no before anything is risked, with everything that the answer rests on.
+"""Determine whether a cleanup can run, before anything is risked, and report everything that the answer is based on.
 
-Invariants: nothing is written and no row is locked; where the role may not look, the answer is "unknown" instead of a
-failure; with a yes, nothing but another run or the freeze switch (both are warnings) keeps a run from starting.
+Invariants: nothing is written and no row is locked; if the role may not read something, it is "unknown" instead of a
+failure; after a yes, only another run or the freeze switch (both are warnings) prevents a run from starting.
 """
 
 import re
@@ -51,29 +51,29 @@ from cleanup.services.results import (
 )
 from cleanup.services.runs import lifecycle
 
-#: What a run on SQLite needs beside its journal: the write-ahead log, pages that are split.
+#: What a run on SQLite needs in addition to its journal: the write-ahead log, pages that are split.
 _SPARE_BYTES = 50 * 1024 * 1024
 
 _PERMISSION_DENIED = "42501"
 _DENIED_TABLE = re.compile(r"permission denied for (?:table|view|relation) (.+)")
 
-#: Problems that say what the role lacks. What it may not look at cannot be estimated.
+#: Problems about missing privileges. What the role may not read cannot be estimated.
 _LACKS = frozenset({"privilege", "row_security"})
 
 T = TypeVar("T")
 
 
 def preflight(*, using: str) -> PreflightReport:
-    """Return whether a cleanup can run, and what the answer rests on.
+    """Return whether a cleanup can run, and what the answer is based on.
 
-    Raises DatabaseUnusable where a mapped table or column is missing, and MisconfiguredSetting.
+    Raises DatabaseUnusable if a mapped table or column is missing, and MisconfiguredSetting.
     """
     with pinning(using=using):
         return _Preflight(using).answer()
 
 
 class _Preflight:
-    """One look at one database."""
+    """One examination of one database."""
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -87,7 +87,7 @@ class _Preflight:
         self.warnings: list[Problem] = []
 
     def answer(self) -> PreflightReport:
-        """Ask everything, then judge."""
+        """Gather everything, then decide."""
         found = self._allowed(lambda: discover(using=self.using))
         self.problems += self._server_problems()
         self.problems += self._allowed(lambda: list(_migration_problems(self.connection))) or []
@@ -104,7 +104,7 @@ class _Preflight:
         )
 
     def _allowed(self, ask: Callable[[], T]) -> T | None:
-        """Ask; where the role may not look, return None and report that, unless some lack is reported already."""
+        """Query; if the role may not, return None and report that, unless a missing privilege is already reported."""
         try:
             with contained(self.connection):
                 return ask()
@@ -131,7 +131,7 @@ class _Preflight:
         return quoted(self.role.name or "CURRENT_USER")
 
     def _told(self, facts: Mapping[str, Any]) -> JSON:
-        """Return what the server told; what it kept to itself is unknown, what SQLite does not have is null."""
+        """Return what the server reports; what it does not reveal is unknown, what SQLite does not have is null."""
         silence = UNKNOWN if self.database.has_roles else None
         return {name: silence if value is None else value for name, value in facts.items()}
 
@@ -155,7 +155,7 @@ class _Preflight:
         if self.identity.key is None:
             yield _about_server(
                 "identity",
-                "The current role may not read what tells this database from a copy of it. Grant it: "
+                "The current role may not read what distinguishes this database from a copy of it. Grant it: "
                 f"GRANT EXECUTE ON FUNCTION pg_control_system() TO {self._role_quoted};",
             )
         if self.identity.read_only or self.identity.in_recovery:
@@ -176,8 +176,9 @@ class _Preflight:
         elif 0 < deadlock * 2 <= ours * 3:  # see Note [Who yields] in backends.postgresql
             yield _about_server(
                 "lock_timeout",
-                f"CLEANUP_LOCK_TIMEOUT_MS is {ours} and the server's deadlock_timeout {deadlock} ms: in a conflict the "
-                f"host would lose, and not the cleanup. Set CLEANUP_LOCK_TIMEOUT_MS under two thirds of it.",
+                f"CLEANUP_LOCK_TIMEOUT_MS is {ours} and the server's deadlock_timeout {deadlock} ms: in a "
+                f"conflict, the host would lose instead of the cleanup. Set CLEANUP_LOCK_TIMEOUT_MS under two "
+                f"thirds of it.",
             )
 
     # What points at folders.
@@ -263,8 +264,8 @@ class _Preflight:
                     "collation",
                     str(found.folders.name),
                     folder_tables().folder_name,
-                    f"The collation {collation.collation} of {found.folders.name}.{folder_tables().folder_name} takes "
-                    f"different names for equal. The cleanup does not: names are compared by code point, so that Docs "
+                    f"The collation {collation.collation} of {found.folders.name}.{folder_tables().folder_name} treats "
+                    f"different names as equal. The cleanup does not: names are compared by code point, so that Docs "
                     f"and docs stay two folders.",
                 )
             )
@@ -278,7 +279,7 @@ class _Preflight:
                         "no_foreign_key",
                         str(reference.table),
                         ", ".join(reference.columns),
-                        f"No foreign key stands behind {reference}: a program that writes during the run may name a "
+                        f"{reference} has no foreign key: a program that writes during the run may name a "
                         f"folder that is removed. The run's last step, and the hourly check, move such rows along.",
                     )
                 )
@@ -286,12 +287,12 @@ class _Preflight:
             self.warnings.append(
                 _about_server(
                     "triggers_fire",
-                    'CLEANUP_TRIGGERS is "fire": what the host\'s triggers write is not promised to be undone.',
+                    'CLEANUP_TRIGGERS is "fire": there is no promise to undo what the host\'s triggers write.',
                 )
             )
 
     def _warn_of_control(self, own: Mapping[TableName, Table]) -> None:
-        """Say what keeps a run from starting at this moment: the freeze switch, or another run."""
+        """Warn about what prevents a run from starting at this moment: the freeze switch, or another run."""
         readable = {name.name for name, table in own.items() if "select" in table.privileges}
         if not {Control._meta.db_table, Run._meta.db_table} <= readable:
             return
@@ -320,7 +321,7 @@ class _Preflight:
     # How much it would do.
 
     def _hides_rows(self, problem: Problem, found: ReferenceMap) -> bool:
-        """Return whether folders cannot be counted: for want of a privilege, of our tables, of a sound setting."""
+        """Return whether folders cannot be counted: because a privilege, our tables or a valid setting is missing."""
         of_folders = problem.code == "misconfigured" and problem.table == str(found.folders.name)
         return problem.code in {*_LACKS, "migrations", mapped_types.CODE} or of_folders
 
@@ -336,7 +337,7 @@ class _Preflight:
             self.problems.append(
                 _about_server(
                     "disk",
-                    f"The disk has {free:,} bytes free and the cleanup may need {needed:,}. Make room, or clean up a "
+                    f"The disk has {free:,} bytes free and the cleanup may need {needed:,}. Free space, or clean up a "
                     f"part with --max-applications.",
                 )
             )
@@ -354,7 +355,7 @@ class _Preflight:
 
     def _warn_of_collisions(self, foreseen: Estimate) -> None:
         setting = setting_of(foreseen.collision_policies)
-        remedy = f"Set {setting}, or mend the rows" if setting else "Mend the rows"
+        remedy = f"Set {setting}, or correct the rows" if setting else "Correct the rows"
         tables = ", ".join(foreseen.colliding_tables)
         self.warnings.append(
             Problem(

@@ -1,7 +1,7 @@
-"""The settings as they may be shown: the one place that knows which of them hold secrets, and what is told of those.
+"""The settings as they may be shown: the one place that knows which of them hold secrets, and what is shown of those.
 
 Invariants: of a URL, no more than scheme and host; of a token, that there is one; of addresses, how many; of values
-that the host fills in, their names. Whatever is read from the environment alone is a secret.
+that the host fills in, their names. Whatever is read only from the environment is a secret.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from cleanup import conf
 from cleanup.services.alerting.channels import labels
 from cleanup.services.results import plain
 
-#: What stands for a value that nobody is shown.
+#: The placeholder for a value that is never shown.
 HIDDEN = "(set)"
 
 
@@ -30,12 +30,12 @@ CONFIDENTIAL: Mapping[str, Callable[[Any], Any]] = {
 
 
 def shown_settings() -> dict[str, Any]:
-    """Return every setting by name, as JSON has it, without secrets. Raises MisconfiguredSetting."""
+    """Return every setting by name, in JSON form, without secrets. Raises MisconfiguredSetting."""
     return {name: shown(name, read()) for name, read in conf.SETTINGS.items()}
 
 
 def shown(name: str, value: Any) -> Any:
-    """Return what may be shown of a setting's value; a time in the unit that the setting is named after."""
+    """Return what may be shown of a setting's value; a duration in the unit that the setting is named after."""
     if name in CONFIDENTIAL:
         value = CONFIDENTIAL[name](value)
     if isinstance(value, timedelta):

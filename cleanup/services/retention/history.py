@@ -1,6 +1,6 @@
 """The purge of history: runs, checks, verifications, schedules' histories and resolved alerts that are old enough.
 
-And of idempotency keys, with the answers that were given, a week after the request.
+And of idempotency keys, with their answers, a week after the request.
 
 Kept whatever their age: a run with a live rollback point, or whose rollback is kept; the latest check and verification;
 rollback points themselves, and where removed folders went. Works in small transactions, and can be started again.
@@ -29,10 +29,10 @@ from cleanup.services.results import PurgedHistory
 #: Rows deleted in one transaction.
 PAGE = 1000
 
-#: How long a lease that has ended is kept; nobody asks for it.
+#: How long a lease that has ended is kept; nothing reads it.
 LEASE_DAYS = 1
 
-#: How long an idempotency key is kept at least: nobody sends a request again after a week.
+#: How long an idempotency key is kept at least: no client sends a request again after a week.
 KEY_DAYS = 7
 
 
@@ -47,7 +47,7 @@ def purge(*, using: str, preview: bool, now: datetime) -> PurgedHistory:
         return purged
     _delete(keys)
     _delete(Result.objects.using(using).filter(run__in=found["runs"]))
-    # A run is kept by the run that rolled it back: so these go first.
+    # A run is kept by the run that rolled it back, so those go first.
     _delete(_old(using, before)["runs"].filter(kind=Run.Kind.ROLLBACK))
     _delete(Finding.objects.using(using).filter(verification__in=found["verifications"]))
     for rows in _old(using, before).values():
@@ -57,7 +57,7 @@ def purge(*, using: str, preview: bool, now: datetime) -> PurgedHistory:
 
 
 def _old(using: str, before: datetime) -> dict[str, Any]:
-    """Return what may go, by what it is called in the answer."""
+    """Return what may go, by its name in the answer."""
     live = RollbackPoint.objects.filter(run=OuterRef("pk"), status=RollbackPoint.Status.LIVE)
     undone = Run.objects.filter(source_run=OuterRef("pk")).filter(Q(ended_at=None) | Q(ended_at__gt=before))
     checks = ConsistencyCheck.objects.using(using)

@@ -2,7 +2,7 @@
 
 Invariants: a point and all of its snapshot rows go in one transaction, so that a live point always has all of them;
 the newest live point of an application that no verification has passed since is kept; forwarding addresses of removed
-folders are never touched. A purge that was cut off is simply started again.
+folders are never touched. A purge that was interrupted is simply started again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,13 +15,13 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
 from cleanup.models import RollbackPoint, Run, SnapshotRow, SnapshotSchema, StructureLock
 from cleanup.services.results import PurgeReport
 
-#: Points looked at together.
+#: Points examined together.
 POINTS_PER_PAGE = 100
 
 #: Snapshot rows deleted in one transaction, unless a single point has more.
 ROWS_PER_TRANSACTION = 1000
 
-#: No run and no transaction is as old: a run writes its snapshot schema some time before the first point that needs it.
+#: No run and no transaction lasts as long: a run writes its snapshot schema some time before the first point.
 _GRACE = timedelta(days=1)
 
 _REASON = "expired"
@@ -30,8 +30,8 @@ _REASON = "expired"
 def purge(*, using: str, preview: bool, now: datetime, include_unverified: bool = False) -> PurgeReport:
     """Remove the snapshot rows of the points that have expired by ``now``; a preview only counts them.
 
-    With ``include_unverified``, no expired point is kept. ``now`` is stamped on the points, and by this stamp they are
-    counted: two purges have two times.
+    With ``include_unverified``, no expired point is kept. ``now`` is stamped on the points, and they are counted by
+    this stamp: two purges have two times.
     """
     expired = _expired(using, now)
     kept = 0 if include_unverified else expired.filter(_UNVERIFIED).count()
@@ -134,7 +134,7 @@ def _groups(using: str, page: Sequence[int]) -> Iterator[list[int]]:
 def _purge_together(
     purgeable: "QuerySet[RollbackPoint]", group: Sequence[int], *, using: str, now: datetime
 ) -> tuple[int, int]:
-    """Purge what of the group is still to be purged, in one transaction; return its rows, and the rows they described.
+    """Purge the rest of the group in one transaction; return its rows, and the rows they described.
 
     A point that is locked is being rolled back: it is left to the next purge.
     """
@@ -163,7 +163,7 @@ def _remove_unused_schemas(using: str, now: datetime) -> None:
 
 
 def _remove_old_locks(using: str, now: datetime) -> None:
-    """Remove what the folder service keeps for transactions with an older snapshot: none is as old as that."""
+    """Remove what the folder service keeps for transactions with an older snapshot: none is that old."""
     old = StructureLock.objects.using(using).filter(taken_at__lte=now - _GRACE)
     while page := list(old.values_list("pk", flat=True)[:ROWS_PER_TRANSACTION]):
         old.filter(pk__in=page).delete()

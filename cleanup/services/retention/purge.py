@@ -1,4 +1,4 @@
-"""The purge: what has been kept long enough goes, in small transactions."""
+"""The purge of what has been kept long enough, in small transactions."""
 
 from dataclasses import replace
 

@@ -15,7 +15,7 @@ class LeftBehind(NamedTuple):
     listed: tuple[NotRestored, ...] = ()
     left_out: int = 0
     expired: int = 0
-    """Applications that can no longer be brought back."""
+    """Applications that can no longer be restored."""
     changed: int = 0
     """Applications that were rolled back before, but not exactly, or were cleaned again since."""
 

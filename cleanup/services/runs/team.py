@@ -166,7 +166,7 @@ class Team:
 
     def _leave(self, seconds: float) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        with suppress(DatabaseError, InterfaceError):  # it must not hide what has ended the work
+        with suppress(DatabaseError, InterfaceError):  # it must not hide the error that ended the work
             self._runs().update(peak_memory_bytes=peak, seconds_worked=F("seconds_worked") + seconds)
             self.run.refresh_from_db(using=self.using)
         self.progress.log_end(seconds=seconds)
