@@ -21,7 +21,7 @@ NO_NAME = "\x00"
 ROWS_PER_SNAPSHOT_ROW = 1000
 
 
-class Pair(NamedTuple):
+class ValueChange(NamedTuple):
     """One change of values: the cells before and after, in the order of the target's columns."""
 
     point: int
@@ -33,7 +33,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class ValueChanges:
     """Many of them, column by column: a change has the same place in every list."""
 
     points: Sequence[int]
@@ -42,7 +42,7 @@ class Pairs:
     ranks: Sequence[int]
 
     @classmethod
-    def of(cls, changes: Sequence[Pair], *, width: int) -> "Pairs":
+    def of(cls, changes: Sequence[ValueChange], *, width: int) -> "ValueChanges":
         """Return changes of so many columns."""
         places = range(width)
         return cls(
@@ -64,7 +64,7 @@ class Target:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     """The row key; may contain some of ``columns``."""
-    pairs: Pairs
+    pairs: ValueChanges
     condition: Condition | None = None
     """What rows must be like to be changed; None: all that hold an old value."""
     images: bool = False
@@ -74,7 +74,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class RowCount:
     """Rows moved or removed, by rollback point and table."""
 
     point: int
@@ -167,7 +167,7 @@ class UndoTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class Instead:
+class ReplacementCells:
     """Cells that removed rows come back with in place of their own, in a table with a key of one column."""
 
     columns: tuple[str, ...] = ()
@@ -176,7 +176,7 @@ class Instead:
 
 
 #: Every row comes back as it was.
-NOTHING_INSTEAD = Instead()
+NO_REPLACEMENTS = ReplacementCells()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class Images:
     """None: those of rows that were not removed, but seen by a point taken by hand."""
     left_out: Collection[tuple[Cell, ...]] = ()
     """Not those of these keys."""
-    instead: Instead = NOTHING_INSTEAD
+    instead: ReplacementCells = NO_REPLACEMENTS
     rows: int | None = None
     """How many there are in all, as the journal says, where that is known."""
     part: Part | None = None
@@ -247,5 +247,5 @@ class ImageLink(NamedTuple):
 class Restoration:
     """What undoing one step did or met."""
 
-    restored: Sequence[Counted]
+    restored: Sequence[RowCount]
     conflicts: Sequence[RowConflict]

@@ -29,7 +29,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CheckedTable:
     """A table whose rows change, and the rules that they may break."""
 
     table: Table
@@ -42,15 +42,15 @@ class Judged:
     spare: Sequence[Cell] = ()
     """Keys of rows that are about to be removed, and do not change before."""
     compared: tuple[str, ...] = ()
-    """The columns by which ``Met.body`` is told."""
+    """The columns by which ``CollidingRow.body`` is told."""
     told: tuple[str, ...] = ()
-    """The columns of ``Met.cells``."""
+    """The columns of ``CollidingRow.cells``."""
     siblings: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """By unique key, where it stands: the parts that rows must share for all of them to be told where two meet."""
 
     @property
     def rules(self) -> tuple[UniqueKey | Check, ...]:
-        """Every rule; ``Met.rule`` is the place here."""
+        """Every rule; ``CollidingRow.rule`` is the place here."""
         return (*self.uniques, *self.exclusions, *self.checks)
 
     @property
@@ -59,7 +59,7 @@ class Judged:
         return self.table.dependent(column for change in self.changes for column in change.columns)
 
 
-class Met(NamedTuple):
+class CollidingRow(NamedTuple):
     """A row that meets others in a rule, or breaks it alone, or shares siblings with such rows."""
 
     table: int
@@ -86,10 +86,10 @@ class RuleSql(Room, ABC):
     def _listed(self, name: str, several: Sequence[object]) -> str:
         return ", ".join(f"{name}{place}" for place in range(len(several)))
 
-    def _same(self, table: str, rows: str, judged: Judged) -> str:
+    def _same(self, table: str, rows: str, judged: CheckedTable) -> str:
         return " AND ".join(f"{table}.{quote(column)} = {rows}.__k{place}" for place, column in enumerate(judged.key))
 
-    def _rule(self, judged: Judged, number: int) -> Query:
+    def _rule(self, judged: CheckedTable, number: int) -> Query:
         rule = judged.rules[number]
         if isinstance(rule, Check):
             return self._broken(judged, number, rule)
@@ -97,7 +97,7 @@ class RuleSql(Room, ABC):
             return self._alike(judged, number, rule)
         return self._excluded(judged, number, rule)
 
-    def _placed(self, judged: Judged, unique: UniqueKey) -> Query:
+    def _placed(self, judged: CheckedTable, unique: UniqueKey) -> Query:
         """Return the images that a unique key binds, with its parts."""
         return block(
             """
@@ -112,7 +112,7 @@ class RuleSql(Room, ABC):
             bound=self._bound(unique),
         )
 
-    def _staying(self, judged: Judged, unique: UniqueKey, condition: str, *, join: str = "JOIN") -> Query:
+    def _staying(self, judged: CheckedTable, unique: UniqueKey, condition: str, *, join: str = "JOIN") -> Query:
         """Return how to find the rows that stay: those of the table that an image ``__i`` meets."""
         return block(
             """
@@ -128,7 +128,7 @@ class RuleSql(Room, ABC):
             same=self._same(self._alias(judged), "k", judged),
         )
 
-    def _alike(self, judged: Judged, number: int, unique: UniqueKey) -> Query:
+    def _alike(self, judged: CheckedTable, number: int, unique: UniqueKey) -> Query:
         every = range(len(unique.parts))
         of_siblings = number in judged.siblings
         family = judged.siblings.get(number, tuple(every))
@@ -170,7 +170,7 @@ class RuleSql(Room, ABC):
             wanted="__most > 1" if of_siblings else "__number > 1 AND __gone = 0",
         )
 
-    def _excluded(self, judged: Judged, number: int, rule: UniqueKey) -> Query:
+    def _excluded(self, judged: CheckedTable, number: int, rule: UniqueKey) -> Query:
         parts = list(enumerate(zip(rule.parts, rule.operators, strict=True)))
         beside = " AND ".join(f"({_bare(part)}) {operator} __i.__u{place}" for place, (part, operator) in parts)
         return block(
@@ -198,7 +198,7 @@ class RuleSql(Room, ABC):
             staying=self._staying(judged, rule, beside),
         )
 
-    def _broken(self, judged: Judged, number: int, check: Check) -> Query:
+    def _broken(self, judged: CheckedTable, number: int, check: Check) -> Query:
         return block(
             """
             SELECT {number}, 0, 0, __place, 0, __point, __key, __moves, {told}
@@ -212,11 +212,11 @@ class RuleSql(Room, ABC):
             expression=_bare(check.expression),
         )
 
-    def _alias(self, judged: Judged) -> str:
+    def _alias(self, judged: CheckedTable) -> str:
         """Return the table's own name: an expression may use it."""
         return quote(judged.table.name.name)
 
-    def _told(self, judged: Judged) -> str:
+    def _told(self, judged: CheckedTable) -> str:
         alias = self._alias(judged)
         body, cells = (
             self._cells([f"{alias}.{quote(column)}" for column in columns])
@@ -261,18 +261,18 @@ class RuleSql(Room, ABC):
 class CollisionSql(RuleSql, ABC):
     """The statement for one database."""
 
-    def met(self, judged: Sequence[Judged]) -> Iterator[Met]:
+    def met(self, judged: Sequence[CheckedTable]) -> Iterator[CollidingRow]:
         """Yield the rows that would meet, of all tables in one statement."""
         wanted = [(number, table) for number, table in enumerate(judged) if table.rules and table.changes]
         rows = self.fetch_each(self._statement(table, number) for number, table in wanted)
         selected = self.cells.selected
         for number, rule, alike, family, place, rival, point, key, moves, body, cells in rows:
             table = wanted[number][0]
-            yield Met(
+            yield CollidingRow(
                 table, rule, alike, family, place, rival, point, selected(key), moves, selected(body), selected(cells)
             )
 
-    def _statement(self, judged: Judged, table: int) -> Query:
+    def _statement(self, judged: CheckedTable, table: int) -> Query:
         ctes = [*self._changed(judged, table), self._touched(judged, table)]
         last = "stored"
         for number, layer in enumerate(self._generated(judged.table)):
@@ -294,7 +294,7 @@ class CollisionSql(RuleSql, ABC):
         rules = joined("\nUNION ALL\n", (self._rule(judged, number) for number in range(len(judged.rules))))
         return block("WITH {ctes}\n{rules}", ctes=joined(",\n", ctes), rules=rules)
 
-    def _changed(self, judged: Judged, table: int) -> Iterator[Query]:
+    def _changed(self, judged: CheckedTable, table: int) -> Iterator[Query]:
         """Yield a CTE for each way in which rows of the table change."""
         for number, change in enumerate(judged.changes):
             yield block(
@@ -307,7 +307,7 @@ class CollisionSql(RuleSql, ABC):
                 rows=self._change(change, number=f"{table}_{number}"),
             )
 
-    def _touched(self, judged: Judged, table: int) -> Query:
+    def _touched(self, judged: CheckedTable, table: int) -> Query:
         """Return the CTEs of the rows that stay out of it, of those that change, and of both with what is stored."""
         keys = self._listed("__k", judged.key)
         return block(
@@ -327,7 +327,7 @@ class CollisionSql(RuleSql, ABC):
             stored=self._stored(judged),
         )
 
-    def _stored(self, judged: Judged) -> Query:
+    def _stored(self, judged: CheckedTable) -> Query:
         """Return the rows that change, as they will be; what is generated comes after."""
         table, changes = judged.table, judged.changes
         columns = [
@@ -363,7 +363,7 @@ class CollisionSql(RuleSql, ABC):
             changes=joined("\n", joins),
         )
 
-    def _is_spared(self, table: str, judged: Judged) -> str:
+    def _is_spared(self, table: str, judged: CheckedTable) -> str:
         return f"EXISTS (SELECT 1 FROM spared AS s WHERE s.__s = {table}.{quote(judged.key[0])})"
 
     def _generated(self, table: Table) -> Iterator[list[Column]]:
@@ -386,7 +386,7 @@ class CollisionSql(RuleSql, ABC):
         """Return the rows that change: ``__point``, ``__rank``, the key ``__k0`` ..., the new values ``__n0`` ..."""
 
     @abstractmethod
-    def _spared(self, judged: Judged, *, number: int) -> Query:
+    def _spared(self, judged: CheckedTable, *, number: int) -> Query:
         """Return the keys ``__s`` of rows that are about to be removed."""
 
     @abstractmethod

@@ -32,7 +32,7 @@ LONGEST_NAME_BYTES = 2_600
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class InstalledGuard:
     """A guard, or a supporting index, as it is found in the database."""
 
     name: str
@@ -212,16 +212,18 @@ class GuardSql(FolderSql):
         existing = "IF EXISTS " if if_exists else ""
         return f"DROP INDEX {self.concurrently}{existing}{self.relation(TableName(table.schema, name))}"
 
-    def support_standing(self) -> dict[str, Standing]:
+    def support_standing(self) -> dict[str, InstalledGuard]:
         """Return what stands for each supporting index, if anything does."""
-        found: dict[str, Standing] = {}
+        found: dict[str, InstalledGuard] = {}
         indexes = self._indexes()
         for name, (table, columns, unique) in self.supporting().items():
             for index in indexes:
                 # An index of our name that is not valid is left over from a build that failed.
                 ours = index.name == name and self._serves(replace(index, valid=True), columns, unique=unique)
                 if index.table == table and (ours or self._serves(index, columns, unique=unique)):
-                    standing = Standing(name=index.name, table=table, ours=ours, whole=index.valid, usable=index.valid)
+                    standing = InstalledGuard(
+                        name=index.name, table=table, ours=ours, whole=index.valid, usable=index.valid
+                    )
                     if name not in found or standing.whole > found[name].whole:
                         found[name] = standing
         return found
@@ -242,15 +244,15 @@ class GuardSql(FolderSql):
         """Return the table that a guard belongs to."""
         return self.file_table if guard == Guard.FILE_APPLICATION else self.folder_table
 
-    def standing(self) -> dict[Guard, Standing]:
+    def standing(self) -> dict[Guard, InstalledGuard]:
         """Return what stands for each guard, if anything does; one that holds for all rows before any other."""
-        found: dict[Guard, Standing] = {}
+        found: dict[Guard, InstalledGuard] = {}
         for guard, standing in self._standings():
             if guard not in found or _rank(standing) > _rank(found[guard]):
                 found[guard] = standing
         return found
 
-    def _standings(self) -> Iterator[tuple[Guard, Standing]]:
+    def _standings(self) -> Iterator[tuple[Guard, InstalledGuard]]:
         for index in self._indexes():
             for guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
                 if (standing := self._as_index(guard, index)) is not None:
@@ -269,10 +271,10 @@ class GuardSql(FolderSql):
             ):
                 pairs = {(column, self.tables.folder_key.column), (owner, self.tables.folder_application)}
                 if key.table == table and key.target == self.folder_table and own_pairs == pairs:
-                    yield guard, Standing(key.name, table, ours=key.name == guard, whole=key.validated)
+                    yield guard, InstalledGuard(key.name, table, ours=key.name == guard, whole=key.validated)
         yield from self._rules()
 
-    def _as_index(self, guard: Guard, index: IndexFound) -> Standing | None:
+    def _as_index(self, guard: Guard, index: IndexFound) -> InstalledGuard | None:
         if index.table != self.folder_table or not index.unique:
             return None
         columns = {self.tables.folder_application}
@@ -283,18 +285,20 @@ class GuardSql(FolderSql):
         conditions = conditions_of(index.predicate)
         if index.name == guard:
             usable = conditions == needed and index.valid
-            return Standing(guard, index.table, ours=True, whole=usable, usable=usable) if parts == columns else None
+            return (
+                InstalledGuard(guard, index.table, ours=True, whole=usable, usable=usable) if parts == columns else None
+            )
         implied = {(column, "<is>", "<not>", "<null>") for column in parts if column is not None}
         covers = parts <= columns and conditions is not None and conditions <= needed | implied
-        return Standing(index.name, index.table, ours=False) if covers and index.valid else None
+        return InstalledGuard(index.name, index.table, ours=False) if covers and index.valid else None
 
     def _indexes(self) -> list[IndexFound]:
         raise NotImplementedError
 
-    def _rules(self) -> Iterator[tuple[Guard, Standing]]:
+    def _rules(self) -> Iterator[tuple[Guard, InstalledGuard]]:
         """Yield the guards that are neither indexes nor foreign keys."""
         raise NotImplementedError
 
 
-def _rank(standing: Standing) -> tuple[bool, bool, bool]:
+def _rank(standing: InstalledGuard) -> tuple[bool, bool, bool]:
     return standing.whole, standing.usable, standing.ours

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import ROWS_PER_SNAPSHOT_ROW, Counted, Forwarding, Keys, Replaced, StructureTable, Target
+from cleanup.backends.changes import ROWS_PER_SNAPSHOT_ROW, Forwarding, Keys, Replaced, RowCount, StructureTable, Target
 from cleanup.backends.query import Query, block, label, quote
 from cleanup.backends.session import Room
 from cleanup.exceptions import CountMismatch
@@ -21,7 +21,7 @@ class Merging(Room, ABC):
     """One connection's journaled writes."""
 
     @abstractmethod
-    def move(self, targets: Sequence[Target], *, step: int) -> list[Counted]:
+    def move(self, targets: Sequence[Target], *, step: int) -> list[RowCount]:
         """Change the targets' rows and journal them, all in one statement where the database can.
 
         Raises CountMismatch when rows moved and rows journaled differ.
@@ -29,7 +29,7 @@ class Merging(Room, ABC):
 
     def nest(
         self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
-    ) -> list[Counted]:
+    ) -> list[RowCount]:
         """Put root folders, given as (point, key cell, parent cell), under a parent, journaled.
 
         Raises CountMismatch.
@@ -40,7 +40,7 @@ class Merging(Room, ABC):
     @abstractmethod
     def replace_cells(
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
-    ) -> list[Counted]:
+    ) -> list[RowCount]:
         """Give one column of rows other values, journaled. Raises CountMismatch where it holds others than said."""
 
     @abstractmethod
@@ -52,7 +52,7 @@ class Merging(Room, ABC):
         *,
         step: int,
         forwarding: Forwarding | None = None,
-    ) -> list[Counted]:
+    ) -> list[RowCount]:
         """Delete rows and journal their images.
 
         With ``forwarding``, in the order of ``rows``, the folders' forwarding addresses are recorded too. Raises
@@ -192,9 +192,9 @@ class Merging(Room, ABC):
     """What makes a text of JSON."""
 
 
-def counted(table: Table, counts: Counter[int], *, expected: int, changed: int | None = None) -> list[Counted]:
+def counted(table: Table, counts: Counter[int], *, expected: int, changed: int | None = None) -> list[RowCount]:
     """Return the rows journaled, by point. Raises CountMismatch where not as many are, or changed, as expected."""
     for count in (changed, counts.total()):
         if count is not None and count != expected:
             raise CountMismatch(table=str(table.name), moved=expected, journaled=count)
-    return [Counted(point, table.name, rows) for point, rows in counts.items()]
+    return [RowCount(point, table.name, rows) for point, rows in counts.items()]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cleanup.backends.catalogue import ForeignKey, Table
-from cleanup.backends.changes import Counted, Keys, Owner, Target
+from cleanup.backends.changes import Keys, Owner, RowCount, Target
 from cleanup.backends.folders import live_condition
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Room
@@ -163,7 +163,7 @@ class Reading(Room, ABC):
 
     # Rows that a change would move.
 
-    def count_rows(self, targets: Sequence[Target]) -> list[Counted]:
+    def count_rows(self, targets: Sequence[Target]) -> list[RowCount]:
         """Count the rows that hold an old value of their target, in one statement."""
         counted = self.fetch_each(
             block(
@@ -172,12 +172,12 @@ class Reading(Room, ABC):
             )
             for number, target in enumerate(targets)
         )
-        return [Counted(point, targets[number].table.name, rows) for number, point, rows in counted]
+        return [RowCount(point, targets[number].table.name, rows) for number, point, rows in counted]
 
-    def count_repeated(self, groups: Sequence[Sequence[Target]]) -> list[Counted]:
+    def count_repeated(self, groups: Sequence[Sequence[Target]]) -> list[RowCount]:
         """Count, of the rows of targets of one table each, how often a row was counted that had been already."""
         counted = self.fetch_each(self._repeated(targets, number) for number, targets in enumerate(groups))
-        return [Counted(point, groups[number][0].table.name, rows) for number, point, rows in counted]
+        return [RowCount(point, groups[number][0].table.name, rows) for number, point, rows in counted]
 
     def _repeated(self, targets: Sequence[Target], number: int) -> Query:
         matched = [

@@ -154,18 +154,18 @@ class Session(ABC):
         """
 
     @abstractmethod
-    def limit_wait(self) -> None:
+    def limit_lock_wait(self) -> None:
         """Before a statement that may wait for others: let it wait the less, the longer others may wait for us.
 
         The statements of a backend see to it themselves.
         """
 
     @abstractmethod
-    def commit_lazily(self) -> None:
+    def commit_asynchronously(self) -> None:
         """Let this transaction's commit not wait for the disk; what is committed later brings it there too."""
 
     @abstractmethod
-    def force_constraints(self) -> None:
+    def check_deferred_constraints(self) -> None:
         """Check deferred constraints now. Raises IntegrityError."""
 
     @abstractmethod
@@ -219,4 +219,4 @@ class Room:
         self.fetch_in_pieces = session.fetch_in_pieces
         self.fetch_each = session.fetch_each
         self.execute = session.execute
-        self.limit_wait = session.limit_wait
+        self.limit_lock_wait = session.limit_lock_wait

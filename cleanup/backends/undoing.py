@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 from cleanup.backends.catalogue import ForeignKey, Table, UniqueKey
 from cleanup.backends.changes import (
-    Counted,
     ImageLink,
     Images,
     Restoration,
     Returned,
     RowConflict,
+    RowCount,
     StructureTable,
     UndoTarget,
 )
@@ -49,7 +49,7 @@ class Undoing(Room, ABC):
 
     def count_journaled(
         self, table: Table, label: str, key: tuple[str, ...], *, points: Sequence[int]
-    ) -> list[Counted]:
+    ) -> list[RowCount]:
         """Count the rows of a table that a journal says have moved, each once, however many of its columns did."""
         keys, cells = self._journaled_keys(key)
         counted = self.fetch(
@@ -66,7 +66,7 @@ class Undoing(Room, ABC):
                 of_table=self._snapshots("moved", label, points=points),
             )
         )
-        return [Counted(point, table.name, count) for point, count in counted]
+        return [RowCount(point, table.name, count) for point, count in counted]
 
     @abstractmethod
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
@@ -163,7 +163,7 @@ class Undoing(Room, ABC):
             for code, point, key, columns, constraint, _ in found
             if code != "to_insert"
         ]
-        return Restoration([] if conflicts else [Counted(row[1], table, row[5]) for row in found], conflicts)
+        return Restoration([] if conflicts else [RowCount(row[1], table, row[5]) for row in found], conflicts)
 
     def image_links(self, images: Images, *, foreign_key: ForeignKey) -> Iterator[ImageLink]:
         """Yield which removed rows, gone still, need which others by a foreign key of their table to itself."""

@@ -10,7 +10,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004  # Django's name for it
 from django.db import DatabaseError, connections, router
 
-from cleanup.backends.guards import Standing
+from cleanup.backends.guards import InstalledGuard
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError
 from cleanup.guard_names import APP_LABEL, MADE_BY, VALIDATED_BY, Guard, lifting, on, putting
@@ -67,7 +67,7 @@ def _about(using: str) -> Iterator[CheckMessage]:
                 )
 
 
-def is_lost(guard: Guard, standing: Standing | None, applied: set[str]) -> bool:
+def is_lost(guard: Guard, standing: InstalledGuard | None, applied: set[str]) -> bool:
     """Return whether a guard that was put in place is gone, or not as it should be."""
     if standing is None or not standing.usable:
         return MADE_BY[guard] in applied

@@ -17,7 +17,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from cleanup import backends, conf
 from cleanup.backends.catalogue import Catalogue, TableName
 from cleanup.backends.folders import Looseness
-from cleanup.backends.guards import GuardSql, Standing
+from cleanup.backends.guards import GuardSql, InstalledGuard
 from cleanup.backends.pinning import pinning, unpinned
 from cleanup.backends.postgresql.lock_waits import Sessions, StillHeld
 from cleanup.backends.query import pasteable, quote
@@ -111,7 +111,7 @@ class Enforcement:
         """Make the guard hold for existing rows. Raises GuardForbidden and GuardBlocked."""
         raise NotImplementedError
 
-    def _refuse_taken(self, name: str, table: TableName, standing: Standing | None) -> None:
+    def _refuse_taken(self, name: str, table: TableName, standing: InstalledGuard | None) -> None:
         """Raise GuardForbidden if an object of the host's has the name."""
         found = taken(self.sql, name, table) if standing is None or not standing.ours else None
         if found is not None:
@@ -274,7 +274,9 @@ class PostgresEnforcement(Enforcement):
                 problem = f"only the owner of {table} may do that: migrate as that role."
                 raise GuardForbidden(guard=guard, problem=problem)
 
-    def _build(self, name: str, table: TableName, statement: str, look: Callable[[], Mapping[Any, Standing]]) -> None:
+    def _build(
+        self, name: str, table: TableName, statement: str, look: Callable[[], Mapping[Any, InstalledGuard]]
+    ) -> None:
         """Build an index concurrently, after dropping an invalid or outdated one of the same name.
 
         The existing index is looked up after the wait: an invalid index may be one that another session is building, or
@@ -306,7 +308,7 @@ class PostgresEnforcement(Enforcement):
 
     def _alter(self, guard: Guard, statement: str) -> None:
         try:
-            self.sessions.execute_patiently(statement)
+            self.sessions.execute_with_retries(statement)
         except IntegrityError as error:
             problem = "rows that it forbids appeared in the meantime. Run the same command again."
             raise GuardForbidden(guard=guard, problem=problem) from error
@@ -330,7 +332,7 @@ def applied_migrations(*, using: str) -> set[str]:
     return {name for label, name in applied if label == APP_LABEL}
 
 
-def standings(sql: GuardSql, *, applied: Collection[str]) -> dict[Guard, Standing]:
+def standings(sql: GuardSql, *, applied: Collection[str]) -> dict[Guard, InstalledGuard]:
     """Return what implements each guard; only the migrations know whether triggers also hold for older rows."""
     found = sql.standing()
     if sql.triggers:

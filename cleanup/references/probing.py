@@ -1,6 +1,6 @@
 """Look at rows for references that neither a key, nor a model, nor a name reveals.
 
-Reads only, and little: see Note [A bounded sample] in ``cleanup.backends.probe_sql``. A UUID that is a folder's key is
+Reads only, and little: see Note [A bounded sample] in ``cleanup.backends.probes``. A UUID that is a folder's key is
 nobody else's; a small number may be anybody's. So for keys that are long enough to be told from others one hit in a
 hundred values is telling, and for others nearly all values must be hits, spread as folders' keys are, in a column that
 says it holds ids and is not named after another table.

@@ -108,7 +108,7 @@ if _exists("unique conflict"):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ValueChange:
     """The two sections of a feature's application that become one, the older first."""
 
     case: Case
@@ -121,50 +121,50 @@ class Feature:
     """One thing that hangs on folders."""
 
     name: str
-    fill: Callable[[Pair], None]
+    fill: Callable[[ValueChange], None]
     seen: str
     """SELECT (what a row says, title of the section that it hangs on) of all its rows."""
 
 
-def _fill_hidden(pair: Pair) -> None:
+def _fill_hidden(pair: ValueChange) -> None:
     Letter.objects.create(section=pair.older)
     Letter.objects.create(section=pair.younger)
     Letter.objects.create(section=pair.younger, archived=True)
 
 
-def _fill_shortcuts(pair: Pair) -> None:
+def _fill_shortcuts(pair: ValueChange) -> None:
     Shortcut.objects.create(section=pair.older)
     Shortcut.objects.create(section=pair.younger)
 
 
-def _fill_covers(pair: Pair) -> None:
+def _fill_covers(pair: ValueChange) -> None:
     Cover.objects.create(section=pair.younger)
 
 
-def _fill_labels(pair: Pair) -> None:
+def _fill_labels(pair: ValueChange) -> None:
     Label.objects.create().sections.add(pair.older, pair.younger)
     Label.objects.create().sections.add(pair.younger)
 
 
-def _fill_remarks(pair: Pair) -> None:
+def _fill_remarks(pair: ValueChange) -> None:
     Remark.objects.create(subject=pair.older)
     Remark.objects.create(subject=pair.younger)
 
 
-def _fill_memberships(pair: Pair) -> None:
+def _fill_memberships(pair: ValueChange) -> None:
     Membership.objects.create(section=pair.older, person="Ann", may="read")
     Membership.objects.create(section=pair.younger, person="Ann", may="write")
     Membership.objects.create(section=pair.younger, person="Ben", may="read")
 
 
-def _fill_nested(pair: Pair) -> None:
+def _fill_nested(pair: ValueChange) -> None:
     for section in (pair.older, pair.younger):
         for _ in range(2):  # side by side below each of the two, which only then become one
             year = _section("2026", section, pair.case)
             Document.objects.create(heading="payslip", section=_section("May", year, pair.case), case=pair.case)
 
 
-def _fill_unknown(pair: Pair) -> None:
+def _fill_unknown(pair: ValueChange) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TABLE legacy_scan (id serial PRIMARY KEY,"
@@ -201,7 +201,7 @@ def fill(features: tuple[Feature, ...]) -> None:
     for feature in features:
         case = Case.objects.create()
         older, younger = (_section("Borrower", _section("Loan", None, case), case) for _ in range(2))
-        feature.fill(Pair(case, older, younger))
+        feature.fill(ValueChange(case, older, younger))
 
 
 def fill_for_speed(cases: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cleanup.backends.catalogue import UniqueKey
-from cleanup.backends.collisions import Change, CollisionSql, Judged
+from cleanup.backends.collisions import Change, CheckedTable, CollisionSql
 from cleanup.backends.postgresql.cells import bare
 from cleanup.backends.postgresql.session import Session
 from cleanup.backends.postgresql.targets import condition_of, pairs_of
@@ -34,7 +34,7 @@ class Collisions(CollisionSql):
             condition=condition_of(change.target, number=number),
         )
 
-    def _spared(self, judged: Judged, *, number: int) -> Query:
+    def _spared(self, judged: CheckedTable, *, number: int) -> Query:
         kind = bare(judged.table.column(judged.key[0]))
         return Query(
             f"SELECT s::{kind} AS __s FROM unnest(%(spared_{number})s::text[]) AS s",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from cleanup.backends import guards
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.folders import BLANKS
-from cleanup.backends.guards import LONGEST_NAME_BYTES, IndexFound, Standing
+from cleanup.backends.guards import LONGEST_NAME_BYTES, IndexFound, InstalledGuard
 from cleanup.backends.postgresql.catalogue import Catalogue
 from cleanup.backends.postgresql.folders import FolderSql
 from cleanup.backends.predicates import spelled
@@ -122,15 +122,15 @@ class GuardSql(FolderSql, guards.GuardSql):
             )
         ]
 
-    def _rules(self) -> Iterator[tuple[Guard, Standing]]:
+    def _rules(self) -> Iterator[tuple[Guard, InstalledGuard]]:
         parent, key = self.tables.folder_parent, self.tables.folder_key.column
         for name, validated, expression, columns in self.session.fetch(_CHECKS, folders=self.folder_table.quoted):
             if name in (Guard.OWN_PARENT, Guard.BLANK_NAME):
                 about = {parent, key} if name == Guard.OWN_PARENT else {self.tables.folder_name}
                 if about <= set(columns):
-                    yield Guard(name), Standing(name, self.folder_table, ours=True, whole=validated)
+                    yield Guard(name), InstalledGuard(name, self.folder_table, ours=True, whole=validated)
             elif tuple(spelled(expression)) in ((parent, "<>", key), (key, "<>", parent)):
-                yield Guard.OWN_PARENT, Standing(name, self.folder_table, ours=False, whole=validated)
+                yield Guard.OWN_PARENT, InstalledGuard(name, self.folder_table, ours=False, whole=validated)
 
     def others_of_name(self, name: str, table: TableName) -> list[str]:
         if name in (Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION, Guard.OWN_PARENT, Guard.BLANK_NAME):

@@ -97,7 +97,7 @@ class Sessions:
             current = {(session.pid, session.transaction): session for session in found}
             old = [current[key] for session in old if (key := (session.pid, session.transaction)) in current]
 
-    def execute_patiently(self, statement: str) -> None:
+    def execute_with_retries(self, statement: str) -> None:
         """Execute DDL that needs a strong lock for a moment; nobody queues behind it for long. Raises StillHeld."""
         deadline = time.monotonic() + self.seconds
         while True:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from cleanup.backends import merging
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import Counted, Forwarding, Keys, Replaced, Target
+from cleanup.backends.changes import Forwarding, Keys, Replaced, RowCount, Target
 from cleanup.backends.merging import counted
 from cleanup.backends.postgresql.cells import (
     array,
@@ -32,8 +32,8 @@ class Merging(merging.Merging):
 
     # Moves.
 
-    def move(self, targets: Sequence[Target], *, step: int) -> list[Counted]:
-        self.limit_wait()
+    def move(self, targets: Sequence[Target], *, step: int) -> list[RowCount]:
+        self.limit_lock_wait()
         return _counted_moves(targets, self.fetch(self._moves(targets, step=step)))
 
     def _moves(self, targets: Sequence[Target], *, step: int) -> Query:
@@ -157,8 +157,8 @@ class Merging(merging.Merging):
 
     def replace_cells(
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
-    ) -> list[Counted]:
-        self.limit_wait()
+    ) -> list[RowCount]:
+        self.limit_lock_wait()
         counts = self._journal(self._replacement(table, key, column, rows, step=step))
         return counted(table, counts, expected=len(rows))
 
@@ -206,11 +206,11 @@ class Merging(merging.Merging):
         *,
         step: int,
         forwarding: Forwarding | None = None,
-    ) -> list[Counted]:
-        self.limit_wait()
+    ) -> list[RowCount]:
+        self.limit_lock_wait()
         removal = self._removal(table, key, rows, step=step, forwarding=forwarding)
         if forwarding is not None:  # with the folders a merge ends
-            self.session.forget_told()
+            self.session.clear_cached_arrays()
         return counted(table, self._journal(removal), expected=len(rows))
 
     def _removal(
@@ -253,7 +253,7 @@ class Merging(merging.Merging):
             {insertion}
             """,
             table=self.relation(table.name),
-            rows=relation_of(columns, map(self.session.told_once, values)),
+            rows=relation_of(columns, map(self.session.cached_array, values)),
             same_key=key_condition(table, key),
             name=name,
             image=self.cells.image(table),
@@ -271,7 +271,7 @@ def _key_cells(target: Target) -> str:
     )
 
 
-def _counted_moves(targets: Sequence[Target], rows: Iterable[tuple[int, int | None, int]]) -> list[Counted]:
+def _counted_moves(targets: Sequence[Target], rows: Iterable[tuple[int, int | None, int]]) -> list[RowCount]:
     """Return the rows moved, by point and table. Raises CountMismatch where others were journaled."""
     moved = dict.fromkeys(range(len(targets)), 0)
     journaled = dict.fromkeys(range(len(targets)), 0)
@@ -281,7 +281,7 @@ def _counted_moves(targets: Sequence[Target], rows: Iterable[tuple[int, int | No
             moved[number] += count
         else:
             journaled[number] += count
-            counted.append(Counted(point, targets[number].table.name, count))
+            counted.append(RowCount(point, targets[number].table.name, count))
     for number, target in enumerate(targets):
         if moved[number] != journaled[number]:
             raise CountMismatch(table=str(target.table.name), moved=moved[number], journaled=journaled[number])

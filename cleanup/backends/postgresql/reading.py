@@ -46,7 +46,7 @@ class Reading(reading.Reading):
 
     def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
         if len(keys) > 1 or self.session.holds_lock():  # a single first lock is waited for with nothing in hand
-            self.limit_wait()
+            self.limit_lock_wait()
         # FOR UPDATE, not FOR NO KEY UPDATE: an insert of a folder or file waits at its foreign key until we are done.
         rows = self.fetch(self._applications(tables, keys, lock="FOR UPDATE"))
         self.session.note_lock()
@@ -56,7 +56,7 @@ class Reading(reading.Reading):
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool
     ) -> Iterator[tuple[str, str, str | None]]:
         if lock:
-            self.limit_wait()
+            self.limit_lock_wait()
         return self.fetch_in_pieces(self._parents(tables, keys, lock="FOR UPDATE" if lock else ""))
 
     def read_folders(
@@ -69,7 +69,7 @@ class Reading(reading.Reading):
         near: Sequence[str] | None = None,
     ) -> dict[str, list[FolderRow]]:
         if lock:
-            self.limit_wait()
+            self.limit_lock_wait()
         rows = self.fetch_in_pieces(
             self._folders(tables, keys, columns=columns, near=near, lock="FOR UPDATE" if lock else "")
         )

@@ -159,16 +159,16 @@ class Session(session.Session):
 
     def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
         if self.connection in _FIRST_LOCKS:  # a first lock is waited for with nothing in hand
-            self.limit_wait()
+            self.limit_lock_wait()
         held = digest.hold(self.connection, tables, written)
         _FIRST_LOCKS.setdefault(self.connection, time.monotonic())
         return held
 
-    def commit_lazily(self) -> None:
+    def commit_asynchronously(self) -> None:
         self.execute("SET LOCAL synchronous_commit = off")
 
-    def force_constraints(self) -> None:
-        self.limit_wait()
+    def check_deferred_constraints(self) -> None:
+        self.limit_lock_wait()
         self.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
     def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
@@ -209,7 +209,7 @@ class Session(session.Session):
         marks = {"timeline": timeline, "port": port, "directory": directory}
         return identity.spelled(f"postgresql:{system}:{database}", marks)
 
-    def limit_wait(self) -> None:
+    def limit_lock_wait(self) -> None:
         patience = conf.lock_timeout_ms()
         now = time.monotonic()
         elapsed = (now - _FIRST_LOCKS.setdefault(self.connection, now)) * 1000
@@ -256,7 +256,7 @@ class Session(session.Session):
 
     # Parameters.
 
-    def told_once(self, column: Sequence[Any]) -> str:
+    def cached_array(self, column: Sequence[Any]) -> str:
         """Return the text form of a column that does not change; several statements in a row are told the same."""
         for told, text in self._told:
             if told is column:
@@ -265,6 +265,6 @@ class Session(session.Session):
         self._told.append((column, text))
         return text
 
-    def forget_told(self) -> None:
+    def clear_cached_arrays(self) -> None:
         """Forget them: what comes next is told something else."""
         self._told.clear()

@@ -12,7 +12,7 @@ def pairs_of(session: Session, target: Target, *, number: int | str) -> Query:
     columns = {"point": "bigint", "rank": "int"}
     columns |= {label(word, column): "text" for word in ("old", "new") for column in target.columns}
     values = (pairs.points, pairs.ranks, *pairs.olds, *pairs.news)
-    return relation_of(columns, map(session.told_once, values), number=number)
+    return relation_of(columns, map(session.cached_array, values), number=number)
 
 
 def condition_of(target: Target, *, number: int | str, changes: str = "") -> Query:

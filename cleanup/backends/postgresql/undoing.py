@@ -8,11 +8,11 @@ from cleanup.backends import undoing
 from cleanup.backends.catalogue import ForeignKey, UniqueKey
 from cleanup.backends.changes import (
     Cell,
-    Counted,
     Images,
     Part,
     Restoration,
     RowConflict,
+    RowCount,
     UndoTarget,
 )
 from cleanup.backends.postgresql.cells import (
@@ -37,7 +37,7 @@ class Undoing(undoing.Undoing):
     # Moves.
 
     def restore_moved(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Restoration:
-        self.limit_wait()
+        self.limit_lock_wait()
         return _restoration(targets, self.fetch(self._moves_back(targets, points=points, step=step)))
 
     def _moves_back(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Query:
@@ -184,7 +184,7 @@ class Undoing(undoing.Undoing):
     # Removed rows.
 
     def restore_images(self, images: Images, *, foreign_keys: Sequence[ForeignKey]) -> Restoration:
-        self.limit_wait()
+        self.limit_lock_wait()
         *rows, (*_, inserted) = self.fetch(self._images_back(images, foreign_keys))
         restoration = self._restoration_of(images, rows)
         require_inserted(images, restoration, inserted)
@@ -321,7 +321,7 @@ def _restoration(targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]])
     for number, verdict, point, count, key, news in rows:
         table, columns = targets[number].table.name, targets[number].columns
         if verdict == "restored":
-            restored.append(Counted(point, table, count))
+            restored.append(RowCount(point, table, count))
             done[number] += count
         elif verdict == "journaled":
             require_all(targets[number].table, count, targets[number].rows)

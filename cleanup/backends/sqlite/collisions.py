@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from cleanup.backends.catalogue import UniqueKey
-from cleanup.backends.collisions import Change, CollisionSql, Judged
+from cleanup.backends.collisions import Change, CheckedTable, CollisionSql
 from cleanup.backends.query import Query, block, label, quote
 from cleanup.backends.sqlite.cells import applied, collation, decoded, encoded, json_array
 from cleanup.backends.sqlite.targets import matches_of
@@ -24,7 +24,7 @@ class Collisions(CollisionSql):
             matches=matches_of(change.target, number=number),
         )
 
-    def _spared(self, judged: Judged, *, number: int) -> Query:
+    def _spared(self, judged: CheckedTable, *, number: int) -> Query:
         return Query(
             f"SELECT {decoded('value')} AS __s FROM json_each(%(spared_{number})s)",
             {f"spared_{number}": json.dumps(list(judged.spare))},

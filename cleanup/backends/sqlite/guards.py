@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cleanup.backends import guards
 from cleanup.backends.catalogue import TableName, quoted
-from cleanup.backends.guards import IndexFound, Standing
+from cleanup.backends.guards import IndexFound, InstalledGuard
 from cleanup.backends.predicates import predicate_of
 from cleanup.backends.query import quote
 from cleanup.backends.sqlite.catalogue import Catalogue
@@ -114,7 +114,7 @@ class GuardSql(FolderSql, guards.GuardSql):
             )
         return list(indexes.values())
 
-    def _rules(self) -> Iterator[tuple[Guard, Standing]]:
+    def _rules(self) -> Iterator[tuple[Guard, InstalledGuard]]:
         there = self._there()
         if not TRIGGERS & set(there):
             return
@@ -124,7 +124,7 @@ class GuardSql(FolderSql, guards.GuardSql):
                 same = all(there.get(name) == sql for name, sql in wanted.items())
                 # Nothing in the catalogue says that older rows were looked at.
                 whole = same and guard not in VALIDATED_BY
-                yield guard, Standing(guard, self.folder_table, ours=True, whole=whole, usable=same)
+                yield guard, InstalledGuard(guard, self.folder_table, ours=True, whole=whole, usable=same)
 
 
 def _raises(guard: Guard) -> str:

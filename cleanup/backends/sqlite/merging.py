@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cleanup.backends import merging
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import Counted, Forwarding, Keys, Replaced, Target
+from cleanup.backends.changes import Forwarding, Keys, Replaced, RowCount, Target
 from cleanup.backends.merging import counted
 from cleanup.backends.query import Query, block, label, quote
 from cleanup.backends.sqlite.cells import as_json, decoded, encoded, member
@@ -35,7 +35,7 @@ class Merging(merging.Merging):
 
     # Moves.
 
-    def move(self, targets: Sequence[Target], *, step: int) -> list[Counted]:
+    def move(self, targets: Sequence[Target], *, step: int) -> list[RowCount]:
         for target in targets:
             self._refuse_null_keys(target)
         # All is journaled before anything changes: the key of one target may hold the columns of another.
@@ -48,7 +48,7 @@ class Merging(merging.Merging):
             if moved != journaled:
                 raise CountMismatch(table=str(target.table.name), moved=moved, journaled=journaled)
         return [
-            Counted(point, target.table.name, rows)
+            RowCount(point, target.table.name, rows)
             for target, counted in zip(targets, counts, strict=True)
             for point, rows in counted.items()
         ]
@@ -147,7 +147,7 @@ class Merging(merging.Merging):
 
     def replace_cells(
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
-    ) -> list[Counted]:
+    ) -> list[RowCount]:
         source = _replacements(key, column, rows)
         condition = f"{same_key(key, 't', 'given')} AND {encoded(f't.{quote(column)}')} IS given.{label('old', column)}"
         old_and_new = ("given.{0} AS {0}".format(label(word, column)) for word in ("old", "new"))
@@ -193,7 +193,7 @@ class Merging(merging.Merging):
         *,
         step: int,
         forwarding: Forwarding | None = None,
-    ) -> list[Counted]:
+    ) -> list[RowCount]:
         counts = self._journal(self._removed(table, key, rows, step))
         if forwarding is not None:
             self.execute(self._forwarded(table, key, rows, forwarding))

@@ -78,7 +78,7 @@ class Session(session.Session):
         # caller's first write takes it.
         self._prepare()
 
-    def limit_wait(self) -> None:
+    def limit_lock_wait(self) -> None:
         """Nothing: there is one writer at a time."""
 
     def catalogue_digest(self, tables: Collection[TableName]) -> str:
@@ -90,10 +90,10 @@ class Session(session.Session):
     def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
         return self.catalogue_digest(tables)
 
-    def commit_lazily(self) -> None:
+    def commit_asynchronously(self) -> None:
         pass  # PRAGMA synchronous is the connection's, and cannot change within a transaction
 
-    def force_constraints(self) -> None:
+    def check_deferred_constraints(self) -> None:
         # Foreign keys that were not checked by their statement are checked by COMMIT; asked for earlier, SQLite would
         # read whole tables.
         pass

@@ -6,11 +6,11 @@ from cleanup.backends import undoing
 from cleanup.backends.catalogue import ForeignKey, UniqueKey
 from cleanup.backends.changes import (
     Cell,
-    Counted,
     Images,
     Part,
     Restoration,
     RowConflict,
+    RowCount,
     UndoTarget,
 )
 from cleanup.backends.query import Query, block, joined, label, quote
@@ -30,7 +30,7 @@ class Undoing(undoing.Undoing):
     # Moves.
 
     def restore_moved(self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int) -> Restoration:
-        restored: list[Counted] = []
+        restored: list[RowCount] = []
         conflicts: list[RowConflict] = []
         expected = []
         judged = [self._judged(target, points=points, step=step) for target in targets]
@@ -40,7 +40,7 @@ class Undoing(undoing.Undoing):
             expected.append(sum(count for _, verdict, count, *_ in rows if verdict == "restore"))
             for point, verdict, count, cells, given in rows:
                 if verdict == "restore":
-                    restored.append(Counted(point, target.table.name, count))
+                    restored.append(RowCount(point, target.table.name, count))
                 elif verdict != "same":
                     column = "+".join(target.columns) if verdict != "row_missing" else ""
                     key, new = map(self.cells.selected, (cells, given))

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from cleanup import conf, journal
 from cleanup.backends.bulk_insert import insert_each
-from cleanup.backends.changes import Counted, Forwarding, Keys
+from cleanup.backends.changes import Forwarding, Keys, RowCount
 from cleanup.exceptions import ProofFailed
 from cleanup.models import RollbackPoint, Run, SnapshotSchema
 from cleanup.models.operations import NAME_LENGTH
@@ -157,16 +157,16 @@ class Merger:
             for counted in self._take(step, merge, slot):
                 moved[counted.point][str(counted.table)] += counted.rows
         if (hook := conf.tree_hook()) is not None:
-            self.backend.limit_wait()
+            self.backend.limit_lock_wait()
             hook(using=self.targets.using, application_ids=merge.applications)
         slot.end()
         self._check_merged({decision.application: decision for decision in merge.going_ahead.values()})
-        self.backend.force_constraints()
+        self.backend.check_deferred_constraints()
         return moved
 
     # Steps.
 
-    def _take(self, step: journal.Step, merge: _Merge, slot: PipelineSlot) -> list[Counted]:
+    def _take(self, step: journal.Step, merge: _Merge, slot: PipelineSlot) -> list[RowCount]:
         """Take one step, and return the rows that it moved."""
         if step.kind == "moved" and not step.replaced:
             return self._move(step, merge.batch) if step.references else self._nest(step, merge)
@@ -207,12 +207,12 @@ class Merger:
                 table = self.references.tables[name]
                 self.backend.merging.remove(table, journal.row_key(table), Keys.of(rows), step=step.number)
 
-    def _move(self, step: journal.Step, batch: Batch) -> list[Counted]:
+    def _move(self, step: journal.Step, batch: Batch) -> list[RowCount]:
         # A table without a key was found to have no row to move.
         moving = [target for target in self.targets.of_all(step.references, batch) if target.key]
         return self.backend.merging.move(moving, step=step.number) if moving else []
 
-    def _nest(self, step: journal.Step, merge: _Merge) -> list[Counted]:
+    def _nest(self, step: journal.Step, merge: _Merge) -> list[RowCount]:
         if not merge.nested:
             return []
         return self.backend.merging.nest(

@@ -6,7 +6,7 @@ from typing import Any
 from cleanup.backends import Database
 from cleanup.backends.catalogue import PARTITIONS, Check, TableName
 from cleanup.backends.changes import Cell
-from cleanup.backends.collisions import Met
+from cleanup.backends.collisions import CollidingRow
 from cleanup.exceptions import Collision, InvalidKey
 from cleanup.folder_tables import FolderTables
 from cleanup.references import ReferenceMap
@@ -65,7 +65,7 @@ class CollisionMessages:
     def _by_hand(self, colliding: CollidingRows) -> str:
         return f"Change or remove one of the rows, or lift {colliding.rule.name}."
 
-    def _why(self, colliding: CollidingRows, mine: Met, other: Met | None, application: str) -> str:
+    def _why(self, colliding: CollidingRows, mine: CollidingRow, other: CollidingRow | None, application: str) -> str:
         """Say which folder cannot move, why it is not merged, and what to do."""
         folder = self._folder(mine)
         if other is None:
@@ -91,10 +91,10 @@ class CollisionMessages:
         shared = ", ".join(colliding.rule.columns)
         return f"Folder {folder} would move, and {beside}: they would be equal in {shared}."
 
-    def _folder(self, row: Met) -> str:
+    def _folder(self, row: CollidingRow) -> str:
         return self._key(row.key[0], self.tables.folder_key)
 
-    def _owner(self, row: Met) -> str | None:
+    def _owner(self, row: CollidingRow) -> str | None:
         cell = row.cells[-1]
         return None if cell is None else self._key(cell, self.tables.application_key)
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from cleanup.backends import Database
 from cleanup.backends.catalogue import Check, TableName, UniqueKey, mentions
-from cleanup.backends.changes import Cell, Keys, Pairs, Replaced, Target
-from cleanup.backends.collisions import Change, Judged, Met
+from cleanup.backends.changes import Cell, Keys, Replaced, Target, ValueChanges
+from cleanup.backends.collisions import Change, CheckedTable, CollidingRow
 from cleanup.folder_tables import FolderTables
 from cleanup.policies import CollisionPolicy, NewValuePolicy
 from cleanup.references import Policy, ReferenceMap
@@ -39,7 +39,7 @@ class CollidingRows:
 
     table: TableName
     rule: UniqueKey | Check
-    rows: list[tuple[Met, Met | None]] = field(default_factory=list)
+    rows: list[tuple[CollidingRow, CollidingRow | None]] = field(default_factory=list)
     """Each with the row that is in its way, where it is known."""
     policy: Any = None
     """The setting for the table that lets the application be cleaned up, where there is one."""
@@ -87,8 +87,8 @@ class Collisions:
                 colliding.policy = self._remedy(colliding) if colliding.policy is None else colliding.policy
         return dict(forecasts)
 
-    def _met(self, judged: Sequence[Judged]) -> Iterator[tuple[Judged, list[Met]]]:
-        by_table: defaultdict[int, list[Met]] = defaultdict(list)
+    def _met(self, judged: Sequence[CheckedTable]) -> Iterator[tuple[CheckedTable, list[CollidingRow]]]:
+        by_table: defaultdict[int, list[CollidingRow]] = defaultdict(list)
         for met in self.sql.met(judged):
             by_table[met.table].append(met)
         for number, rows in sorted(by_table.items()):
@@ -96,7 +96,7 @@ class Collisions:
 
     # What to ask.
 
-    def _judged(self, name: TableName, changes: Sequence[Change], spare: Sequence[Cell]) -> Judged:
+    def _judged(self, name: TableName, changes: Sequence[Change], spare: Sequence[Cell]) -> CheckedTable:
         table, policy = self.references.tables[name], self._policy(name)
         key = table.row_key or ()
         changed = table.dependent(column for change in changes for column in change.columns)
@@ -117,7 +117,7 @@ class Collisions:
             )
             if shared:
                 siblings[number] = shared
-        return Judged(
+        return CheckedTable(
             table=table,
             key=key,
             changes=tuple(changes),
@@ -149,7 +149,9 @@ class Collisions:
 
     # Who keeps a place.
 
-    def _settle(self, judged: Judged, met: Sequence[Met], forecasts: defaultdict[int, CollisionForecast]) -> None:
+    def _settle(
+        self, judged: CheckedTable, met: Sequence[CollidingRow], forecasts: defaultdict[int, CollisionForecast]
+    ) -> None:
         name, policy = judged.table.name, self._policy(judged.table.name)
         giving_way = policy.keep_survivor and name not in self._kept
         numbers = FreeValues(self.backend.cells, judged, met)
@@ -170,7 +172,7 @@ class Collisions:
                 colliding.rows.append((mine, other))
                 colliding.numbered |= way is not None
 
-    def _verify(self, judged: Sequence[Judged], forecasts: defaultdict[int, CollisionForecast]) -> None:
+    def _verify(self, judged: Sequence[CheckedTable], forecasts: defaultdict[int, CollisionForecast]) -> None:
         """Look at the images again with the names and numbers that were found: no rule may be broken by them."""
         given: defaultdict[TableName, list[Renumbered]] = defaultdict(list)
         leaving = {(one.table, one.key) for forecast in forecasts.values() for one in forecast.giving_way}
@@ -190,7 +192,7 @@ class Collisions:
                     colliding.rows.append((mine, other))
                     colliding.numbered = True
 
-    def _with_numbers(self, judged: Judged, given: Sequence[Renumbered]) -> Judged:
+    def _with_numbers(self, judged: CheckedTable, given: Sequence[Renumbered]) -> CheckedTable:
         """Return what to ask when rows take other names or numbers; all rules that these touch are asked again."""
         by_column: defaultdict[str, list[Replaced]] = defaultdict(list)
         for one in given:
@@ -198,7 +200,7 @@ class Collisions:
         changes = [*judged.changes]
         for column, rows in by_column.items():
             width = range(len(judged.key))
-            pairs = Pairs(
+            pairs = ValueChanges(
                 [row.point for row in rows],
                 tuple([row.key[place] for row in rows] for place in width),
                 tuple([row.new if not place else None for row in rows] for place in width),
@@ -270,20 +272,20 @@ class Collisions:
 class Places:
     """The rows that meet, in the order in which they keep their places."""
 
-    def __init__(self, met: Iterable[Met]) -> None:
-        self.occupied: dict[tuple[int, int], Met] = {}
-        self.by_place: defaultdict[int, list[Met]] = defaultdict(list)
+    def __init__(self, met: Iterable[CollidingRow]) -> None:
+        self.occupied: dict[tuple[int, int], CollidingRow] = {}
+        self.by_place: defaultdict[int, list[CollidingRow]] = defaultdict(list)
         for row in met:
             if row.place > 0:
                 self.by_place[row.place].append(row)
             elif row.place == 0:
                 self.occupied.setdefault((row.rule, row.alike), row)
 
-    def losing(self) -> Iterator[tuple[Met, list[tuple[Met, Met | None]]]]:
+    def losing(self) -> Iterator[tuple[CollidingRow, list[tuple[CollidingRow, CollidingRow | None]]]]:
         """Yield each row that has no place, with the rules in which it has none and who is there, where it is known."""
         lost: set[int] = set()
         for place, rows in sorted(self.by_place.items()):
-            meetings: list[tuple[Met, Met | None]] = []
+            meetings: list[tuple[CollidingRow, CollidingRow | None]] = []
             for row in rows:
                 if row.rival is not None:
                     if row.rival not in lost:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from cleanup import conf, journal
 from cleanup.backends.catalogue import TableName
-from cleanup.backends.changes import Pair, Pairs, Target
+from cleanup.backends.changes import Target, ValueChange, ValueChanges
 from cleanup.backends.collisions import Change
 from cleanup.exceptions import DifferentRoots, DifferingColumns, TooLarge, UnkeyedRows
 from cleanup.models import Hold, Result
@@ -209,7 +209,9 @@ class Examiner:
             several += [Change(replace(target, spare=()), target.columns) for target in self.targets.of_all(own, batch)]
         folders = self.references.folders
         if folders.name in changes and (nested := list(self.targets.nested(decisions))):
-            pairs = Pairs.of([Pair(point, (folder,), (parent,)) for point, folder, parent in nested], width=1)
+            pairs = ValueChanges.of(
+                [ValueChange(point, (folder,), (parent,)) for point, folder, parent in nested], width=1
+            )
             target = Target(folders, (self.targets.key_column,), journal.row_key(folders), pairs)
             changes[folders.name].append(Change(target, (self.tables.folder_parent,)))
         return changes

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.cells import Cells
 from cleanup.backends.changes import Cell, Replaced
-from cleanup.backends.collisions import Judged, Met
+from cleanup.backends.collisions import CheckedTable, CollidingRow
 from cleanup.numbering import free_name, free_number, loose
 from cleanup.policies import NewValuePolicy
 
@@ -32,7 +32,7 @@ class Renumbered(NamedTuple):
 class FreeValues:
     """Names and numbers that are taken among siblings, and the next free ones."""
 
-    def __init__(self, cells: Cells, judged: Judged, met: Sequence[Met]) -> None:
+    def __init__(self, cells: Cells, judged: CheckedTable, met: Sequence[CollidingRow]) -> None:
         self.cells = cells
         self.judged = judged
         self.columns = {column: place for place, column in enumerate(judged.told)}
@@ -46,7 +46,7 @@ class FreeValues:
                     self.families[row.place].add((row.rule, row.family))
         self.taken: dict[tuple[str, tuple[int, int]], set[Any]] = {}
 
-    def find(self, row: Met, way: tuple[NewValuePolicy, str]) -> Renumbered | None:
+    def find(self, row: CollidingRow, way: tuple[NewValuePolicy, str]) -> Renumbered | None:
         """Return another name or number for a row, or None where there is none."""
         kind, column = way
         cell = row.cells[self.columns[column]]

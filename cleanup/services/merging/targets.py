@@ -9,7 +9,7 @@ from itertools import repeat
 
 from cleanup import backends, conf, journal
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import Cell, Counted, Pair, Pairs, Target
+from cleanup.backends.changes import Cell, RowCount, Target, ValueChange, ValueChanges
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.planning import FolderRow
 from cleanup.policies import TriggerPolicy
@@ -34,7 +34,7 @@ class Batch:
     """The survivors'."""
     folders: dict[str, FolderRow] = field(default_factory=dict)
     """Of its decisions, where they have them."""
-    pairs: dict[tuple[tuple[str, ...], bool], Pairs] = field(default_factory=dict)
+    pairs: dict[tuple[tuple[str, ...], bool], ValueChanges] = field(default_factory=dict)
     """Made once for all references, by the folder columns that these copy, and whether they may be spelled in several
     ways."""
 
@@ -95,7 +95,7 @@ class Targets:
         """Return the targets of the references that have something to change."""
         return [target for reference in references if (target := self.of(reference, batch)).pairs]
 
-    def count_repeated(self, batch: Batch) -> list[Counted]:
+    def count_repeated(self, batch: Batch) -> list[RowCount]:
         """Count the files and folders that name one folder in several columns once less for each further column."""
         groups = []
         for table in (self.references.files, self.references.folders):
@@ -124,24 +124,24 @@ class Targets:
     def _key_cell(self, key: str) -> str:
         return self.backend.cells.key_cell(self.tables.folder_key, key)
 
-    def _pairs(self, reference: Reference, batch: Batch) -> Pairs:
+    def _pairs(self, reference: Reference, batch: Batch) -> ValueChanges:
         if reference.folder_columns != (self.key_column,):
-            return Pairs.of(list(self._copying(reference, batch)), width=len(reference.folder_columns))
+            return ValueChanges.of(list(self._copying(reference, batch)), width=len(reference.folder_columns))
         if reference.spelled:
-            return Pairs.of(list(self._spelling(batch)), width=1)
-        return Pairs(batch.points, (batch.olds,), (batch.news,), batch.ranks)
+            return ValueChanges.of(list(self._spelling(batch)), width=1)
+        return ValueChanges(batch.points, (batch.olds,), (batch.news,), batch.ranks)
 
-    def _copying(self, reference: Reference, batch: Batch) -> Iterator[Pair]:
+    def _copying(self, reference: Reference, batch: Batch) -> Iterator[ValueChange]:
         for point, removed, survivor, rank in batch.removals():
             olds = self._copied(batch.folders[removed], reference)
             if None not in olds:  # a null matches nothing: it is not enforced, and not a reference
-                yield Pair(point, tuple(map(str, olds)), self._copied(batch.folders[survivor], reference), rank)
+                yield ValueChange(point, tuple(map(str, olds)), self._copied(batch.folders[survivor], reference), rank)
 
-    def _spelling(self, batch: Batch) -> Iterator[Pair]:
+    def _spelling(self, batch: Batch) -> Iterator[ValueChange]:
         key, text_cell = self.tables.folder_key, self.backend.cells.text_cell
         for point, removed, survivor, rank in batch.removals():
             for old, new in respelled(key, self.references.folder_key, removed, survivor):
-                yield Pair(point, (text_cell(old),), (text_cell(new),), rank)
+                yield ValueChange(point, (text_cell(old),), (text_cell(new),), rank)
 
     def _copied(self, folder: FolderRow, reference: Reference) -> tuple[Cell, ...]:
         return tuple(

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from cleanup import conf, journal
 from cleanup.backends import Database
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import Cell, Instead
+from cleanup.backends.changes import Cell, ReplacementCells
 from cleanup.backends.guards import LONGEST_NAME_BYTES
 from cleanup.folder_tables import FolderTables
 from cleanup.models import RemovedFolder, RollbackPoint
@@ -48,7 +48,7 @@ class Place(NamedTuple):
 class Copying:
     """What does not come back as it was."""
 
-    instead: Instead = field(default_factory=Instead)
+    instead: ReplacementCells = field(default_factory=ReplacementCells)
     nested: frozenset[int] = frozenset()
     """Points whose nested root folders stay where they are."""
     by_point: Mapping[int, Sequence[Copy]] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Copies:
             if staying is not None:
                 nested.add(point.id)
             copies[point.id] = list(self._copies(point, places, staying or {}))
-        return Copying(Instead((tables.folder_parent, tables.folder_name), cells), frozenset(nested), copies)
+        return Copying(ReplacementCells((tables.folder_parent, tables.folder_name), cells), frozenset(nested), copies)
 
     def _forest(self, present: Sequence[FolderRow], moved: Mapping[Cell, Cell]) -> "Forest":
         moving = {self._key(cell): self._key_or_none(old) for cell, old in moved.items()}

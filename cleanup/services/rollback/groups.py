@@ -12,7 +12,7 @@ from django.db.models import Count, QuerySet, Sum
 
 from cleanup import conf, journal
 from cleanup.backends.catalogue import TableName
-from cleanup.backends.changes import Counted, RowConflict
+from cleanup.backends.changes import RowConflict, RowCount
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.policies import TriggerPolicy
 from cleanup.services.concurrency.pipeline import PipelineSlot
@@ -210,7 +210,7 @@ class Groups:
         return triggers if conf.tree_hook() is None else (*triggers, "hook")
 
 
-def _by_point(rows: Sequence[Counted]) -> Mapping[int, Counter[TableName]]:
+def _by_point(rows: Sequence[RowCount]) -> Mapping[int, Counter[TableName]]:
     counts: defaultdict[int, Counter[TableName]] = defaultdict(Counter)
     for counted in rows:
         counts[counted.point][counted.table] += counted.rows

@@ -11,7 +11,7 @@ from cleanup import journal
 from cleanup.backends import Database
 from cleanup.backends.catalogue import quoted
 from cleanup.backends.changes import Cell
-from cleanup.backends.guards import Standing
+from cleanup.backends.guards import InstalledGuard
 from cleanup.exceptions import Guarded
 from cleanup.folder_tables import FolderTables
 from cleanup.guard_names import Guard, lifting
@@ -60,7 +60,7 @@ class GuardsInForce:
             return Guarded(guard=guard, command=lifting(guard, using=self.using))
         return Guarded(guard=standing.name, command=self._drop(standing))
 
-    def _drop(self, standing: Standing) -> str:
+    def _drop(self, standing: InstalledGuard) -> str:
         """Say how to drop what is not ours, but stands for a guard."""
         name = f"{quoted(standing.table.schema)}.{quoted(standing.name)}" if standing.table.schema else standing.name
         concurrently = "CONCURRENTLY " if self.backend.builds_concurrently else ""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from cleanup.backends import Database
 from cleanup.backends.folders import Looseness
-from cleanup.backends.undone import UndoneSql
+from cleanup.backends.misplaced import MisplacedSql
 from cleanup.exceptions import WouldMisplace
 from cleanup.folder_tables import FolderTables
 
@@ -20,7 +20,7 @@ class Misplaced:
     def __init__(self, *, backend: Database, tables: FolderTables, loose_files: Looseness) -> None:
         self.backend = backend
         self.labels = {"folders": tables.folder_table, "files": tables.file_table}
-        self.sql = UndoneSql(backend.folders(tables, loose_files=loose_files))
+        self.sql = MisplacedSql(backend.folders(tables, loose_files=loose_files))
 
     def refuse(self, applications: Mapping[int, str], *, nested: Mapping[str, str]) -> None:
         """Raise WouldMisplace if rows went back into a folder of another application, or to be a root folder there.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from cleanup.backends.catalogue import TableName
-from cleanup.backends.changes import Cell, Counted, ImageLink, Restoration, RowConflict
+from cleanup.backends.changes import Cell, ImageLink, Restoration, RowConflict, RowCount
 from cleanup.backends.refusals import Refusal, attempted
 from cleanup.journal import JournaledRow
 
@@ -73,7 +73,7 @@ def restore_piecemeal(
     needs: Needs,
 ) -> Restoration:
     """Restore the rows part by part; ``restore`` restores a part, all of it or what does not conflict."""
-    restored: list[Counted] = []
+    restored: list[RowCount] = []
     conflicts: list[RowConflict] = []
     away: set[Key] = set()
     parts = [needs.in_order(rows)]

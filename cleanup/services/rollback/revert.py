@@ -10,15 +10,15 @@ from dataclasses import dataclass, field, replace
 from cleanup import journal
 from cleanup.backends.catalogue import ForeignKey
 from cleanup.backends.changes import (
-    NOTHING_INSTEAD,
+    NO_REPLACEMENTS,
     Cell,
-    Counted,
     Images,
-    Instead,
     Part,
+    ReplacementCells,
     Restoration,
     Returned,
     RowConflict,
+    RowCount,
     UndoTarget,
 )
 from cleanup.backends.refusals import Refusal, attempted
@@ -30,9 +30,9 @@ from cleanup.services.rollback.tables import CurrentTables
 class Reverted:
     """What undoing points did, and what stood in its way."""
 
-    returned: list[Counted] = field(default_factory=list)
+    returned: list[RowCount] = field(default_factory=list)
     """Removed rows that are back."""
-    moved: list[Counted] = field(default_factory=list)
+    moved: list[RowCount] = field(default_factory=list)
     """Rows whose old values are back."""
     conflicts: list[RowConflict] = field(default_factory=list)
 
@@ -53,7 +53,7 @@ class Reverter:
         *,
         points: Sequence[int],
         written: Mapping[tuple[int, str], Mapping[int, int]],
-        instead: Instead,
+        instead: ReplacementCells,
         nested: Collection[int],
         piecemeal: bool,
     ) -> None:
@@ -92,7 +92,7 @@ class Reverter:
     def _return_rows(self, step: int, label: str) -> None:
         columns = self.schema.columns(label)
         table = self.schema.present(label, columns, self.tables.described)
-        own = self.instead if table.name == self.folders.name else NOTHING_INSTEAD
+        own = self.instead if table.name == self.folders.name else NO_REPLACEMENTS
         images = Images(table, columns, self.schema.key(label), points=self.points, step=step, instead=own)
         own_keys = [foreign_key for foreign_key in self.tables.required_keys() if foreign_key.table == table.name]
         left_out: set[tuple[Cell, ...]] = set()
@@ -179,7 +179,7 @@ class Reverter:
         outcome = attempted(lambda: restore(targets), using=self.using)
         if not isinstance(outcome, Refusal):
             return outcome
-        restored: list[Counted] = []
+        restored: list[RowCount] = []
         conflicts: list[RowConflict] = []
         for target in targets:
 

@@ -140,10 +140,10 @@ class Undo:
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
         if (hook := conf.tree_hook()) is not None:
-            self.tables.backend.limit_wait()
+            self.tables.backend.limit_lock_wait()
             hook(using=self.tables.using, application_ids=list(applications))
         slot.end()
-        self.tables.backend.force_constraints()
+        self.tables.backend.check_deferred_constraints()
         return outcomes
 
     def _undo_manual(

@@ -16,7 +16,7 @@ from django.db.models import F
 
 from cleanup import backends, journal
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import Counted, Pair, Pairs, Target
+from cleanup.backends.changes import RowCount, Target, ValueChange, ValueChanges
 from cleanup.backends.pinning import batch
 from cleanup.exceptions import CountMismatch, SchemaChanged
 from cleanup.folder_tables import folder_tables
@@ -108,9 +108,9 @@ class LateArrivals:
             removed = removed.filter(point__run=run)
         return list(removed.select_related("point").order_by("pk")[:PAGE])
 
-    def _move(self, page: Sequence[RemovedFolder]) -> list[Counted]:
+    def _move(self, page: Sequence[RemovedFolder]) -> list[RowCount]:
         settled = self._settled(page)
-        moved: list[Counted] = []
+        moved: list[RowCount] = []
         for number, references in self.steps:
             targets = [self._target(reference, settled) for reference in references]
             targets = [target for target in targets if target.pairs and target.key]
@@ -166,8 +166,10 @@ class LateArrivals:
         pairs = []
         for point, removed, survivor in settled:
             for old, new in self._spelled(reference, removed, survivor):
-                pairs.append(Pair(point, (old,), (new,)))
-        return Target(table, reference.columns, journal.row_key(table), Pairs.of(pairs, width=1), reference.condition)
+                pairs.append(ValueChange(point, (old,), (new,)))
+        return Target(
+            table, reference.columns, journal.row_key(table), ValueChanges.of(pairs, width=1), reference.condition
+        )
 
     def _spelled(self, reference: Reference, removed: str, survivor: str) -> list[tuple[str, str]]:
         key = self.tables.folder_key

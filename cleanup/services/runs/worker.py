@@ -106,7 +106,7 @@ class Worker:
         """
         with transaction.atomic(using=self.using):
             # A claim that a crash of the server undoes was of work that it undoes as well.
-            self.backend.commit_lazily()
+            self.backend.commit_asynchronously()
             # Given first: on SQLite a transaction that writes must not begin by reading.
             self.signs.give()
             origin.require_own(self.run, using=self.using)

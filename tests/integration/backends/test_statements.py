@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 from cleanup import backends
 from cleanup.backends.catalogue import ForeignKey, Table, TableName
 from cleanup.backends.changes import (
-    Counted,
     Forwarding,
     Images,
     Keys,
-    Pair,
-    Pairs,
     Restoration,
     RowConflict,
+    RowCount,
     StructureTable,
     Target,
     UndoTarget,
+    ValueChange,
+    ValueChanges,
 )
-from cleanup.backends.collisions import Change, Judged
+from cleanup.backends.collisions import Change, CheckedTable
 from cleanup.backends.conditions import Condition
 from cleanup.exceptions import CountMismatch, UnkeyedRows
 from cleanup.folder_tables import folder_tables
@@ -89,23 +89,23 @@ class Workbench:
         )
         return point.id
 
-    def target(self, name: str, columns: str | Sequence[str], *pairs: Pair, **options) -> Target:
+    def target(self, name: str, columns: str | Sequence[str], *pairs: ValueChange, **options) -> Target:
         table = self.table(name)
         columns = (columns,) if isinstance(columns, str) else tuple(columns)
-        return Target(table, columns, table.row_key or (), Pairs.of(pairs, width=len(columns)), **options)
+        return Target(table, columns, table.row_key or (), ValueChanges.of(pairs, width=len(columns)), **options)
 
-    def pair(self, point: int, old: object, new: object, rank: int = 1) -> Pair:
+    def pair(self, point: int, old: object, new: object, rank: int = 1) -> ValueChange:
         """Spell a change of one column."""
-        return Pair(point, (self.cell(old),), (self.cell(new),), rank)
+        return ValueChange(point, (self.cell(old),), (self.cell(new),), rank)
 
     def cell(self, value: object) -> str:
         return self.number(value) if isinstance(value, int) else self.text(str(value))
 
-    def move(self, *targets: Target, step: int = STEP) -> list[Counted]:
+    def move(self, *targets: Target, step: int = STEP) -> list[RowCount]:
         with transaction.atomic(using=self.alias):
             self.backend.pin()
             moved = self.backend.merging.move(targets, step=step)
-            self.backend.force_constraints()
+            self.backend.check_deferred_constraints()
         return moved
 
     def remove(self, name: str, rows: list[tuple[int, tuple[str, ...]]], *, step: int = STEP, **options):
@@ -113,7 +113,7 @@ class Workbench:
         with transaction.atomic(using=self.alias):
             self.backend.pin()
             removed = self.backend.merging.remove(table, table.row_key, keys(*rows), step=step, **options)
-            self.backend.force_constraints()
+            self.backend.check_deferred_constraints()
         return removed
 
     def undo(self, *targets: Target | UndoTarget, points: Sequence[int], step: int = STEP):
@@ -124,7 +124,7 @@ class Workbench:
         with transaction.atomic(using=self.alias):
             self.backend.pin()
             done = self.backend.undoing.restore_moved(wanted, points=points, step=step)
-            self.backend.force_constraints()
+            self.backend.check_deferred_constraints()
         return done
 
     def stored_columns(self, table: Table) -> list[str]:
@@ -139,10 +139,10 @@ class Workbench:
             transaction.set_rollback(True, using=self.alias)
         return list(done.conflicts)
 
-    def restore(self, name: str, *, points: Sequence[int], step: int = STEP, left_out=(), rows=None) -> list[Counted]:
+    def restore(self, name: str, *, points: Sequence[int], step: int = STEP, left_out=(), rows=None) -> list[RowCount]:
         with transaction.atomic(using=self.alias):
             done = self._restore(name, foreign_keys=(), points=points, step=step, left_out=left_out, rows=rows)
-            self.backend.force_constraints()
+            self.backend.check_deferred_constraints()
         assert not done.conflicts
         return list(done.restored)
 
@@ -165,7 +165,7 @@ class Workbench:
         # A twin is told by all columns, but a key of its own that does not move.
         own = () if set(target.key) & set(target.columns) else target.key
         compared = tuple(column.name for column in target.table.columns if column.name not in own)
-        judged = Judged(
+        judged = CheckedTable(
             target.table,
             target.key,
             (Change(target, target.columns),),
@@ -339,7 +339,7 @@ class TestMove:
             described,
             (column,),
             ("id",),
-            Pairs.of([bench.pair(point, "a", "%s"), bench.pair(point, "%s", "b")], width=1),
+            ValueChanges.of([bench.pair(point, "a", "%s"), bench.pair(point, "%s", "b")], width=1),
         )
         assert [c.rows for c in bench.move(target)] == [2]
         assert list(bench.undo(target, points=[point]).conflicts) == []
@@ -364,7 +364,7 @@ class TestMove:
             "INSERT INTO filed (folder, tenant) VALUES ('a', 1), ('a', 2)",
         )
         point, before = bench.point(), bench.rows("filed")
-        pair = Pair(point, (bench.text("a"), bench.number(1)), (bench.text("s"), bench.number(7)))
+        pair = ValueChange(point, (bench.text("a"), bench.number(1)), (bench.text("s"), bench.number(7)))
         target = bench.target("filed", ("folder", "tenant"), pair)
         bench.move(target)
         assert fetch(bench.alias, "SELECT folder, tenant FROM filed ORDER BY id") == [("s", 7), ("a", 2)]
@@ -485,7 +485,7 @@ class TestRestoreMoved:
         execute(bench.alias, "INSERT INTO halls VALUES (%s, 2)", old)
         point, key = bench.point(), folder_tables().folder_key
         pairs = [
-            Pair(
+            ValueChange(
                 point,
                 (bench.backend.cells.key_cell(key, first), bench.number(tenant)),
                 (bench.backend.cells.key_cell(key, second), bench.number(tenant + 2)),
@@ -597,7 +597,7 @@ class TestRestoreMoved:
         target = bench.target(
             "filed",
             ("folder", "tenant"),
-            Pair(point, (bench.text("a"), bench.number(1)), (bench.text("s"), bench.number(2))),
+            ValueChange(point, (bench.text("a"), bench.number(1)), (bench.text("s"), bench.number(2))),
         )
         bench.move(target)
         execute(bench.alias, "UPDATE filed SET tenant = 1")
@@ -740,8 +740,8 @@ class TestPostgresqlTypes:
         target = bench.target(
             "dated",
             ("at", "amount"),
-            Pair(point, ("infinity", "NaN"), ("-infinity", "0")),
-            Pair(point, ("0044-03-15 00:00:00+00 BC", "1.10"), ("1970-01-01 00:00:00+00", None)),
+            ValueChange(point, ("infinity", "NaN"), ("-infinity", "0")),
+            ValueChange(point, ("0044-03-15 00:00:00+00 BC", "1.10"), ("1970-01-01 00:00:00+00", None)),
         )
         assert [c.rows for c in bench.move(target)] == [2]
         assert list(bench.undo(target, points=[point]).conflicts) == []
@@ -850,7 +850,7 @@ class TestSqliteValues:
         execute(bench.alias, "INSERT INTO loose (folder) VALUES (%s)", old)
         before = bench.rows("loose")
         point = bench.point()
-        target = bench.target("loose", "folder", Pair(point, cells[:1], cells[1:]))
+        target = bench.target("loose", "folder", ValueChange(point, cells[:1], cells[1:]))
         assert [c.rows for c in bench.move(target)] == [1]
         done = bench.undo(target, points=[point])
         assert (list(done.conflicts), bench.rows("loose")) == ([], before)
@@ -1359,11 +1359,13 @@ class TestFolders:
         owners = list(bench.backend.reading.owners([(target, "application_id")] * 2, tables.application_key))
         assert owners == [(target.table.name, 5, two.application, 2)] * 2
 
-    def change(self, bench, point: int, old: str, new: str) -> Pair:
+    def change(self, bench, point: int, old: str, new: str) -> ValueChange:
         key = folder_tables().folder_key
-        return Pair(point, (bench.backend.cells.key_cell(key, old),), (bench.backend.cells.key_cell(key, new),), 1)
+        return ValueChange(
+            point, (bench.backend.cells.key_cell(key, old),), (bench.backend.cells.key_cell(key, new),), 1
+        )
 
-    def nested(self, bench, point: int, *folders: tuple[str, str]) -> list[Counted]:
+    def nested(self, bench, point: int, *folders: tuple[str, str]) -> list[RowCount]:
         key, table = folder_tables().folder_key, bench.table("folders")
         rows = [(point, bench.backend.cells.key_cell(key, f), bench.backend.cells.key_cell(key, p)) for f, p in folders]
         with transaction.atomic(using=bench.alias):
@@ -1509,8 +1511,10 @@ class TestLateWaits:
             pytest.param(
                 lambda bench, *_: bench.backend.reading.lock_applications(folder_tables(), []), id="applications"
             ),
-            pytest.param(lambda bench, *_: bench.backend.force_constraints(), id="constraints"),
-            pytest.param(lambda bench, *_: backends.database(using=bench.alias).limit_wait(), id="of_another_backend"),
+            pytest.param(lambda bench, *_: bench.backend.check_deferred_constraints(), id="constraints"),
+            pytest.param(
+                lambda bench, *_: backends.database(using=bench.alias).limit_lock_wait(), id="of_another_backend"
+            ),
         ],
     )
     @pytest.mark.parametrize("first", ["applications", "rows"])

@@ -10,7 +10,7 @@ from cleanup.backends.folders import FolderSql
 from cleanup.backends.query import Query, joined
 
 
-class UndoneSql:
+class MisplacedSql:
     """The statements, in the words of one database."""
 
     def __init__(self, sql: FolderSql) -> None:
