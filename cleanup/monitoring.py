@@ -35,7 +35,7 @@ class Metrics(Endpoint):
     """``GET /api/cleanup/metrics``."""
 
     schema = None  # type: ignore[assignment]  # they have a format of their own
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
 
     def get_authenticators(self) -> list[Any]:
         """Leave our own token to no other authenticator."""

@@ -56,19 +56,19 @@ def permissions_of(request: HttpRequest) -> dict[str, bool]:
     }
 
 
-def demand(request: HttpRequest, permissions: AnyOf) -> None:
+def require_permission(request: HttpRequest, permissions: AnyOf) -> None:
     """Raise PermissionDenied unless the person has one of the permissions, and may look."""
     if not (may(request, Permission.VIEW) and any(may(request, permission) for permission in permissions)):
         raise PermissionDenied
 
 
-def needs(*permissions: Permission) -> Callable[[View], View]:
+def permission_required(*permissions: Permission) -> Callable[[View], View]:
     """Refuse people who have none of the permissions, or who may not look at all."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            demand(request, permissions)
+            require_permission(request, permissions)
             return view(self, request, *args, **kwargs)
 
         return guarded
@@ -81,7 +81,7 @@ def _home(_request: HttpRequest) -> str:
 
 
 def action(*permissions: Permission, back: Callable[..., str] = _home) -> Callable[[View], View]:
-    """As ``needs``, and change something only for a POST.
+    """As ``permission_required``, and change something only for a POST.
 
     A GET, which is where a sign-in leads after a button was pressed too late, redirects to the page with the button,
     which ``back`` names.
@@ -97,12 +97,12 @@ def action(*permissions: Permission, back: Callable[..., str] = _home) -> Callab
             messages.warning(request, wording.not_done(signed_out="signed_out" in request.GET))
             return redirect(back(request, *args, *kwargs.values()))
 
-        return needs(*permissions)(posted)
+        return permission_required(*permissions)(posted)
 
     return decorate
 
 
-def attempt(request: HttpRequest, do: Callable[[], Any]) -> Any:
+def message_refusal(request: HttpRequest, do: Callable[[], Any]) -> Any:
     """Call the service; if it refuses, show the message on the next page and return None."""
     try:
         return do()

@@ -34,7 +34,7 @@ class DecisionPages(Pages):
             page(self.site, "decisions.csv", self.as_csv, "decisions_csv"),
         ]
 
-    @access.needs(Permission.VIEW)
+    @access.permission_required(Permission.VIEW)
     def decisions(self, request: HttpRequest) -> HttpResponse:
         """List what waits, and below it what is on hold; each in pages."""
         using = access.database()
@@ -54,7 +54,7 @@ class DecisionPages(Pages):
             holds=[_hold(hold, labels.get(hold.application_key, "")) for hold in held],
         )
 
-    @access.needs(Permission.VIEW)
+    @access.permission_required(Permission.VIEW)
     def as_csv(self, request: HttpRequest) -> HttpResponse:
         """Return both lists in full for a spreadsheet; no cell is a formula, whatever an application is called."""
         response = HttpResponse(
@@ -133,7 +133,7 @@ class FolderPages(Pages):
         """Return the address."""
         return [page(self.site, "folder/", self.folder, "folder")]
 
-    @access.needs(Permission.VIEW)
+    @access.permission_required(Permission.VIEW)
     def folder(self, request: HttpRequest) -> HttpResponse:
         """Search by an old id or by a name."""
         text = request.GET.get("q", "").strip()

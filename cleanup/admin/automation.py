@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, reverse
 
 from cleanup.admin import access, badges, wording
-from cleanup.admin.base import Register, link
+from cleanup.admin.base import ReadOnlyAdmin, link
 from cleanup.exceptions import CleanupError
 from cleanup.models import Alert, ConsistencyCheck, Schedule
 from cleanup.permissions import Permission, to_change_schedule
@@ -54,7 +54,7 @@ class ScheduleForm(FormBase):
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(Register):
+class ScheduleAdmin(ReadOnlyAdmin):
     """Schedules: the one register that can be changed."""
 
     form = ScheduleForm
@@ -73,7 +73,7 @@ class ScheduleAdmin(Register):
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name in _CHANGEABLE}
         limit = Schedule.objects.using(access.database()).get(pk=obj.pk).max_applications
         for permissions in to_change_schedule(obj.pk, changes, most=limit):
-            access.demand(request, permissions)
+            access.require_permission(request, permissions)
         try:
             by = request.user.get_username()
             schedule_service.update(using=access.database(), name=obj.pk, by=by, changes=changes)
@@ -112,7 +112,7 @@ def _address(_request: HttpRequest, alert_id: int) -> str:
 
 
 @admin.register(Alert)
-class AlertAdmin(Register):
+class AlertAdmin(ReadOnlyAdmin):
     """Alerts: what is wrong, or was."""
 
     list_display = ["what", "how_bad", "state_text", "since", "last"]
@@ -138,7 +138,7 @@ class AlertAdmin(Register):
             alerts.acknowledge(using=access.database(), alert_id=alert.pk, by=by)
             return True
 
-        if access.attempt(request, acknowledge):
+        if access.message_refusal(request, acknowledge):
             access.log(request, alert, "Acknowledged the alert.")
             messages.success(request, "Acknowledged. The alert closes by itself when its cause is gone.")
         return redirect("admin:cleanup_alert_change", alert.pk)
@@ -184,7 +184,7 @@ class AlertAdmin(Register):
 
 
 @admin.register(ConsistencyCheck)
-class ConsistencyCheckAdmin(Register):
+class ConsistencyCheckAdmin(ReadOnlyAdmin):
     """Checks: how many applications had duplicates, and when."""
 
     list_display = ["when", "found", "who"]

@@ -28,10 +28,10 @@ MOST_LISTED = 5_000
 
 
 if TYPE_CHECKING:
-    RegisterBase = admin.ModelAdmin[Any]
+    ReadOnlyAdminBase = admin.ModelAdmin[Any]
     PaginatorBase = Paginator[Any]
 else:
-    RegisterBase, PaginatorBase = admin.ModelAdmin, Paginator
+    ReadOnlyAdminBase, PaginatorBase = admin.ModelAdmin, Paginator
 
 
 class CappedPaginator(PaginatorBase):
@@ -44,7 +44,7 @@ class CappedPaginator(PaginatorBase):
         return entries.order_by()[:MOST_LISTED].values("pk").count()
 
 
-class Register(RegisterBase):
+class ReadOnlyAdmin(ReadOnlyAdminBase):
     """A read-only list of one model, for people who may look."""
 
     list_per_page = 50

@@ -50,7 +50,7 @@ class CleaningPages(Pages):
 
     # Looking.
 
-    @access.needs(Permission.VIEW)
+    @access.permission_required(Permission.VIEW)
     def applications(self, request: HttpRequest) -> HttpResponse:
         """List the applications with duplicates, page by page, or those that a search finds."""
         using, text, after = access.database(), request.GET.get("q", ""), request.GET.get("after") or None
@@ -79,7 +79,7 @@ class CleaningPages(Pages):
             following=listed.after,
         )
 
-    @access.needs(Permission.VIEW)
+    @access.permission_required(Permission.VIEW)
     def preview(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show one application's folders before and after, and what merges into what and why."""
         return self._preview(request, unquote(key))
@@ -139,7 +139,7 @@ class CleaningPages(Pages):
             **_hold(shown),
         )
 
-    @access.needs(Permission.VIEW)
+    @access.permission_required(Permission.VIEW)
     def part(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show a part of a tree: a fragment if a script asks for it, otherwise a page of its own."""
         side, folder = request.GET.get("side"), request.GET.get("folder", "")
@@ -171,7 +171,7 @@ class CleaningPages(Pages):
 
     # Confirming.
 
-    @access.needs(*to_clean_up(named=True, most=None))
+    @access.permission_required(*to_clean_up(named=True, most=None))
     def clean_up(self, request: HttpRequest) -> HttpResponse:
         """Show what a cleanup of the selected applications would do, or of the worst that can be cleaned up.
 
@@ -189,14 +189,14 @@ class CleaningPages(Pages):
             return redirect(reverse("admin:cleanup_preview", args=[quote(keys[0])], query=reason))
         return _wrong_number(request, keys) or self._chosen(request, keys)
 
-    @access.needs(*to_plan(named=False, most=FEW))
+    @access.permission_required(*to_plan(named=False, most=FEW))
     def dry_run(self, request: HttpRequest) -> HttpResponse:
         """Show what a cleanup of the worst ten that can be cleaned up would do, and nothing else."""
         return self._worst(request, FEW, dry_run=True)
 
     def _worst(self, request: HttpRequest, number: int, *, dry_run: bool = False) -> HttpResponse:
         using = access.database()
-        found = access.attempt(request, lambda: previews.of_worst(using=using, number=number))
+        found = access.message_refusal(request, lambda: previews.of_worst(using=using, number=number))
         if found is None:
             return redirect("admin:cleanup_applications")
         if found.aside is not None:
@@ -206,7 +206,7 @@ class CleaningPages(Pages):
 
     def _chosen(self, request: HttpRequest, keys: list[str], *, status: int = 200) -> HttpResponse:
         using = access.database()
-        found = access.attempt(request, lambda: previews.of_applications(using=using, application_ids=keys))
+        found = access.message_refusal(request, lambda: previews.of_applications(using=using, application_ids=keys))
         if found is None:
             return redirect("admin:cleanup_applications")
         return self._confirmation(request, found, status=status)
@@ -279,7 +279,7 @@ class CleaningPages(Pages):
         messages.success(request, "The cleanup has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)
 
-    @access.needs(*to_clean_up(named=False, most=None))
+    @access.permission_required(*to_clean_up(named=False, most=None))
     def clean_up_everything(self, request: HttpRequest) -> HttpResponse:
         """Ask for the number of applications to be typed in; start a cleanup of all if it is right."""
         aside = confirmation.why_none(using=access.database())
@@ -306,7 +306,9 @@ class CleaningPages(Pages):
 
     def _start_everything(self, request: HttpRequest, total: int) -> HttpResponse:
         reason = request.POST.get("reason", "")
-        run = access.attempt(request, lambda: access.service().start_cleanup(reason=reason, **access.actor(request)))
+        run = access.message_refusal(
+            request, lambda: access.service().start_cleanup(reason=reason, **access.actor(request))
+        )
         if run is None:
             return redirect("admin:cleanup_control_changelist")
         access.log(request, run, f"Started a cleanup of everything ({wording.counted(total, 'application')}).")

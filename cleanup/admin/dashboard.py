@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from cleanup.admin import access, badges, copy_notice, wording
 from cleanup.admin.answers import DecisionPages, FolderPages
-from cleanup.admin.base import Register
+from cleanup.admin.base import ReadOnlyAdmin
 from cleanup.admin.chart import chart
 from cleanup.admin.cleanup_views import CleaningPages
 from cleanup.admin.headline import Standing, copied_health, health
@@ -27,7 +27,7 @@ HOME = "admin:cleanup_control_changelist"
 
 
 @admin.register(Control)
-class ControlAdmin(Register):
+class ControlAdmin(ReadOnlyAdmin):
     """The cleanup page and, below its address, all pages that are not registers."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -47,7 +47,7 @@ class ControlAdmin(Register):
             *super().get_urls(),
         ]
 
-    @access.needs(Permission.VIEW)
+    @access.permission_required(Permission.VIEW)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show how things are."""
         found = dashboard.overview(using=access.database())
@@ -66,7 +66,7 @@ class ControlAdmin(Register):
             },
         )
 
-    @access.needs(Permission.VIEW)
+    @access.permission_required(Permission.VIEW)
     def now_view(self, request: HttpRequest) -> HttpResponse:
         """Return what changes on the cleanup page while something runs; the page polls it."""
         found = dashboard.overview(using=access.database())
@@ -75,7 +75,7 @@ class ControlAdmin(Register):
     @access.action(Permission.CHECK)
     def check_view(self, request: HttpRequest) -> HttpResponse:
         """Have a cluster count the duplicates."""
-        check = access.attempt(request, lambda: access.service().start_check(**access.actor(request)))
+        check = access.message_refusal(request, lambda: access.service().start_check(**access.actor(request)))
         if check is not None:
             access.log(request, check, "Started a check.")
             messages.success(request, "The check has started. Its result will appear on this page.")
@@ -85,7 +85,7 @@ class ControlAdmin(Register):
     def verify_view(self, request: HttpRequest) -> HttpResponse:
         """Have a cluster verify the database."""
         by = request.user.get_username()
-        verification = access.attempt(request, lambda: access.service().start_verification(started_by=by))
+        verification = access.message_refusal(request, lambda: access.service().start_verification(started_by=by))
         if verification is not None:
             access.log(request, verification, "Started a verification.")
             messages.success(request, "The verification has started. Its result will appear on this page.")
@@ -113,7 +113,7 @@ class ControlAdmin(Register):
         """Let the schedules fire."""
         by = request.user.get_username()
         service = AutomatedCleanupService(using=access.database())
-        if access.attempt(request, lambda: service.start_automated_service(started_by=by)) is not None:
+        if access.message_refusal(request, lambda: service.start_automated_service(started_by=by)) is not None:
             access.log(request, Control(pk=1), "Started the schedules.")
             messages.success(request, "The schedules are on.")
         return redirect(HOME)
@@ -130,7 +130,7 @@ class ControlAdmin(Register):
     def adopt_view(self, request: HttpRequest) -> HttpResponse:
         """Allow work in a copy as in its original."""
         for permissions in to_adopt(origin.interrupted(using=access.database())):
-            access.demand(request, permissions)
+            access.require_permission(request, permissions)
         by = request.user.get_username()
         AutomatedCleanupService(using=access.database()).adopt_database(adopted_by=by)
         access.log(request, Control(pk=1), "Adopted this copy of the database.")

@@ -7,14 +7,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from cleanup.admin import access, badges, wording
-from cleanup.admin.base import Register, application, link, list_link
+from cleanup.admin.base import ReadOnlyAdmin, application, link, list_link
 from cleanup.backends.finding_kinds import CODES
 from cleanup.models import Finding, Verification
 from cleanup.text_safety import safe
 
 
 @admin.register(Verification)
-class VerificationAdmin(Register):
+class VerificationAdmin(ReadOnlyAdmin):
     """Verifications of the whole database."""
 
     list_display = ["when", "outcome", "found", "who"]
@@ -68,7 +68,7 @@ class ProblemKind(admin.SimpleListFilter):
 
 
 @admin.register(Finding)
-class FindingAdmin(Register):
+class FindingAdmin(ReadOnlyAdmin):
     """Problems found: of the latest verification, unless another one is chosen."""
 
     list_display = ["problem", "how_bad", "who", "where", "hint_text"]

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, reverse
 
 from cleanup.admin import access
-from cleanup.admin.base import Register, application
+from cleanup.admin.base import ReadOnlyAdmin, application
 from cleanup.models import Hold
 from cleanup.permissions import CLEANING
 from cleanup.text_safety import safe
@@ -36,7 +36,7 @@ def _address(request: HttpRequest) -> str:
 
 
 @admin.register(Hold)
-class HoldAdmin(Register):
+class HoldAdmin(ReadOnlyAdmin):
     """Applications that no cleanup touches."""
 
     list_display = ["who", "why", "by", "since"]
@@ -67,7 +67,7 @@ class HoldAdmin(Register):
             access.service().hold(key, reason=reason, created_by=by)
             return Hold.objects.using(access.database()).get(application_key=key)
 
-        held = access.attempt(request, hold)
+        held = access.message_refusal(request, hold)
         if held is not None:
             access.log(request, held, "Marked the application “do not touch”.")
             messages.success(request, "No cleanup touches this application until you release it.")
@@ -82,7 +82,7 @@ class HoldAdmin(Register):
             access.service().release(held.application_key)
             return True
 
-        if access.attempt(request, release):
+        if access.message_refusal(request, release):
             access.log(request, held, "Released the application.")
             messages.success(request, "The application was released: cleanups may touch it again.")
         return redirect(_next(request, held.application_key))

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from cleanup.admin import badges, wording
-from cleanup.admin.base import Register, application, link, list_link
+from cleanup.admin.base import ReadOnlyAdmin, application, link, list_link
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.text_safety import safe
 
@@ -16,7 +16,7 @@ MOST_SHOWN = 20_000
 
 
 @admin.register(RollbackPoint)
-class RollbackPointAdmin(Register):
+class RollbackPointAdmin(ReadOnlyAdmin):
     """Undo records: what one cleanup of one application changed."""
 
     list_display = ["who", "state", "what", "of_run", "when"]
@@ -76,7 +76,7 @@ class RollbackPointAdmin(Register):
 
 
 @admin.register(SnapshotRow)
-class SnapshotRowAdmin(Register):
+class SnapshotRowAdmin(ReadOnlyAdmin):
     """The rows in undo records: what moved and what was removed."""
 
     list_display = ["number", "what", "table_name", "row_count", "record"]

@@ -36,7 +36,7 @@ class UndoPages(Pages):
             page(site, "undo/record/<int:point_id>/", self.record, "undo_record"),
         ]
 
-    @access.needs(Permission.ROLL_BACK)
+    @access.permission_required(Permission.ROLL_BACK)
     def run(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """Undo all that a run has done."""
         run = get_object_or_404(Run.objects.using(access.database()), pk=run_id, kind=Run.Kind.CLEANUP)
@@ -55,7 +55,7 @@ class UndoPages(Pages):
             return self._page(request, what, " ".join(known), None, back, not_restored=lost)
         return self._looked_into(request, what, run.pk, back, not_restored=lost)
 
-    @access.needs(Permission.ROLL_BACK)
+    @access.permission_required(Permission.ROLL_BACK)
     def result(self, request: HttpRequest, result_id: int) -> HttpResponse:
         """Undo one application of a run."""
         result = get_object_or_404(
@@ -65,7 +65,7 @@ class UndoPages(Pages):
             raise Http404
         return self._record(request, result.point, reverse("admin:cleanup_result_change", args=[result.pk]))
 
-    @access.needs(Permission.ROLL_BACK)
+    @access.permission_required(Permission.ROLL_BACK)
     def record(self, request: HttpRequest, point_id: int) -> HttpResponse:
         """Undo what an undo record holds."""
         point = get_object_or_404(RollbackPoint.objects.using(access.database()), pk=point_id)
@@ -133,7 +133,7 @@ class UndoPages(Pages):
 
     def _start(self, request: HttpRequest, target: Any, rollback_id: UUID, back: str) -> HttpResponse:
         skip, copies = bool(request.POST.get("skip_conflicts")), bool(request.POST.get("as_copies"))
-        run = access.attempt(
+        run = access.message_refusal(
             request,
             lambda: access.service().start_rollback(
                 rollback_id,

@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from cleanup.admin import access, badges, copy_notice, wording
-from cleanup.admin.base import Register, application, link, list_link
+from cleanup.admin.base import ReadOnlyAdmin, application, link, list_link
 from cleanup.admin.headline import no_progress
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.permissions import CONTROLLING, Permission, to_control
@@ -25,7 +25,7 @@ def _address(_request: HttpRequest, run_id: Any) -> str:
 
 
 @admin.register(Run)
-class RunAdmin(Register):
+class RunAdmin(ReadOnlyAdmin):
     """Runs: what was done, or is being done, over many applications."""
 
     list_display = ["when", "what", "state", "progress", "outcome", "who"]
@@ -70,7 +70,7 @@ class RunAdmin(Register):
             extra = {"run": run, **shown, "may_control": may_control(request, run), **copy_notice.notice(request)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
-    @access.needs(Permission.VIEW)
+    @access.permission_required(Permission.VIEW)
     def progress_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Return the part of a page that shows how far a run has come; the page polls it."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
@@ -81,8 +81,11 @@ class RunAdmin(Register):
     def pause_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Ask the run to pause after its batch."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        access.demand(request, to_control(run))
-        if access.attempt(request, lambda: access.service().pause(run.pk, by=request.user.get_username())) is not None:
+        access.require_permission(request, to_control(run))
+        if (
+            access.message_refusal(request, lambda: access.service().pause(run.pk, by=request.user.get_username()))
+            is not None
+        ):
             access.log(request, run, "Paused the run.")
             messages.success(request, "It will pause as soon as the work it has begun is finished.")
         return _back(run)
@@ -91,11 +94,13 @@ class RunAdmin(Register):
     def resume_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Resume a run, and retry its failures if the person asks for that."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        access.demand(request, to_control(run))
+        access.require_permission(request, to_control(run))
         retry = bool(request.POST.get("retry_failed"))
         by = request.user.get_username()
         if (
-            access.attempt(request, lambda: access.service().start_resume(run.pk, retry_failed=retry, started_by=by))
+            access.message_refusal(
+                request, lambda: access.service().start_resume(run.pk, retry_failed=retry, started_by=by)
+            )
             is not None
         ):
             access.log(request, run, "Resumed the run.")
@@ -106,8 +111,11 @@ class RunAdmin(Register):
     def cancel_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """End the run for good; what it has done stays done."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        access.demand(request, to_control(run))
-        if access.attempt(request, lambda: access.service().cancel(run.pk, by=request.user.get_username())) is not None:
+        access.require_permission(request, to_control(run))
+        if (
+            access.message_refusal(request, lambda: access.service().cancel(run.pk, by=request.user.get_username()))
+            is not None
+        ):
             access.log(request, run, "Cancelled the run.")
             undo = ", and can be undone" if can_undo(self.get_queryset(request).get(pk=run.pk)) else ""
             messages.success(request, f"The run was cancelled. What it has done stays done{undo}.")
@@ -197,7 +205,7 @@ class ResultState(admin.SimpleListFilter):
 
 
 @admin.register(Result)
-class ResultAdmin(Register):
+class ResultAdmin(ReadOnlyAdmin):
     """Results: the outcome for one application in one run."""
 
     list_display = ["who", "state", "outcome", "why", "of_run", "undo_record", "when"]

@@ -23,9 +23,9 @@ from cleanup.api import idempotency_keys
 from cleanup.api.authentication import AUTHENTICATION
 from cleanup.api.exception_handler import Invalid, ProblemRenderer, answer
 from cleanup.api.parsers import StrictParser
-from cleanup.api.permissions import Asks
+from cleanup.api.permissions import HasCleanupPermission
 from cleanup.api.serializer_fields import UUID_FORM, Input, key_text
-from cleanup.api.throttles import Limit
+from cleanup.api.throttles import KindRateThrottle
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.folder_tables import folder_tables
 from cleanup.permissions import Permission
@@ -72,14 +72,14 @@ class Endpoint(APIView):
     """One route."""
 
     authentication_classes = AUTHENTICATION
-    permission_classes = (Asks,)
-    throttle_classes = (Limit,)
+    permission_classes = (HasCleanupPermission,)
+    throttle_classes = (KindRateThrottle,)
     parser_classes = (StrictParser,)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = Negotiation
     schema = AutoSchema()
 
-    asks: ClassVar[Mapping[str, tuple[Permission, ...]]] = {}
+    required_permissions: ClassVar[Mapping[str, tuple[Permission, ...]]] = {}
     """By method, the permissions of which any one is needed."""
     limits: ClassVar[Mapping[str, str]] = {}
     """By method, the key of ``CLEANUP_API_RATES`` that it counts under."""

@@ -8,7 +8,7 @@ from django.db import models
 from rest_framework.request import Request
 
 
-def leave_entry(request: Request, what: models.Model, message: str) -> None:
+def add_log_entry(request: Request, what: models.Model, message: str) -> None:
     """Leave an entry, as the admin does for the same action; do nothing if the project has no admin."""
     if not apps.is_installed("django.contrib.admin"):
         return

@@ -42,12 +42,12 @@ def page_of(row: type[serializers.Serializer[Any]], name: str) -> type[serialize
     return type(f"{name}Page", (serializers.Serializer,), fields)
 
 
-def seal(values: Sequence[Any]) -> str:
+def encode_cursor(values: Sequence[Any]) -> str:
     """Return the cursor of a row."""
     return signing.dumps([str(value) for value in values], salt=_SALT, compress=False)
 
 
-def unseal(cursor: str, *, parts: int) -> list[str]:
+def decode_cursor(cursor: str, *, parts: int) -> list[str]:
     """Return the values of a cursor. Raises UnknownObject."""
     try:
         values = signing.loads(cursor, salt=_SALT)
@@ -85,11 +85,11 @@ class Listing(Endpoint):
         order = self.orders[query.get("ordering", next(iter(self.orders)))]
         found = self.rows(query, **path).order_by(*order)
         if "cursor" in query:
-            found = found.filter(self._behind(order, unseal(query["cursor"], parts=2)))
+            found = found.filter(self._behind(order, decode_cursor(query["cursor"], parts=2)))
         rows = list(found[: query["limit"] + 1])
         more = len(rows) > query["limit"]
         rows = rows[: query["limit"]]
-        cursor = seal([self._name(order), getattr(rows[-1], order[-1].lstrip("-"))]) if more else None
+        cursor = encode_cursor([self._name(order), getattr(rows[-1], order[-1].lstrip("-"))]) if more else None
         results = self.row(rows, many=True, context={"using": self.using}).data
         return Response({"next": next_url(request, cursor), "results": results})
 

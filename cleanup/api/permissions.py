@@ -19,13 +19,13 @@ class Denied(FrameworkPermissionDenied):
         self.told = {"permission": str(permissions[0])}
 
 
-def demand(request: Request, *permissions: Permission) -> None:
+def require_permission(request: Request, *permissions: Permission) -> None:
     """Raise Denied unless the account has one of the permissions."""
     if not any(request.user.has_perm(permission) for permission in permissions):
         raise Denied(*permissions)
 
 
-class Asks(BasePermission):
+class HasCleanupPermission(BasePermission):
     """Require one of the permissions that the view names for the method."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -33,7 +33,7 @@ class Asks(BasePermission):
         if not request.user.is_authenticated:
             raise NotAuthenticated
         method = "GET" if request.method == "HEAD" else request.method
-        permissions = view.asks.get(method, ())  # no such method: the view reports it itself
+        permissions = view.required_permissions.get(method, ())  # no such method: the view reports it itself
         if permissions:
-            demand(request, *permissions)
+            require_permission(request, *permissions)
         return True

@@ -8,7 +8,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from cleanup import conf
 
 
-class Limit(SimpleRateThrottle):
+class KindRateThrottle(SimpleRateThrottle):
     """Limit the rate of calls of a kind, as ``CLEANUP_API_RATES`` says; counted in Django's default cache."""
 
     rate = "1/s"  # so that the parent's constructor does not look for one

@@ -52,7 +52,7 @@ ROUTES: tuple[tuple[str, Any, str], ...] = (
     ("tokens", tokens.Tokens, "tokens"),
     ("tokens/<str:token_id>", tokens.OneToken, "token"),
     ("schema", schema.Schema, "schema"),
-    ("docs", schema.TryIt, "docs"),
+    ("docs", schema.SwaggerPage, "docs"),
 )
 
 
@@ -61,5 +61,5 @@ def patterns() -> Iterator[URLPattern]:
     for route, view, name in ROUTES:
         yield path(route, view.as_view(), name=name)
         yield path(f"{route}/", view.as_view())
-    yield path("", schema.Nowhere.as_view())
-    yield path("<path:nowhere>", schema.Nowhere.as_view())
+    yield path("", schema.UnknownPath.as_view())
+    yield path("<path:nowhere>", schema.UnknownPath.as_view())

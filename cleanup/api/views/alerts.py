@@ -30,7 +30,7 @@ class AlertsQuery(Page):
 class Alerts(Listing):
     """The alerts."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     filters = AlertsQuery
     row = AlertResource
     orders = {"-alert_id": ("-id",), "alert_id": ("id",)}
@@ -48,7 +48,7 @@ class Alerts(Listing):
 class OneAlert(Endpoint):
     """An alert."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
 
     @described("Get an alert", {200: AlertResource}, codes=["not_found"])
     def get(self, request: Request, alert_id: int) -> Response:
@@ -62,7 +62,7 @@ class OneAlert(Endpoint):
 class AcknowledgeAlert(Endpoint):
     """The acknowledgement of an alert."""
 
-    asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
+    required_permissions = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
     @described("Acknowledge an alert", {200: AlertResource}, codes=["not_found"])
     def post(self, request: Request, alert_id: int) -> Response:

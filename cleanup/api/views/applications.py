@@ -7,7 +7,7 @@ from cleanup import queries
 from cleanup.api import input_serializers
 from cleanup.api.base import Endpoint, Keyed
 from cleanup.api.output_serializers import serializer_of
-from cleanup.api.pagination import Page, next_url, page_of, seal, unseal
+from cleanup.api.pagination import Page, decode_cursor, encode_cursor, next_url, page_of
 from cleanup.api.schema import described, path_id
 from cleanup.exceptions import UnknownObject
 from cleanup.permissions import CLEANING, Permission
@@ -22,7 +22,7 @@ APPLICATION_ID = path_id("application_id", "An application.", form=None)
 class Applications(Endpoint):
     """The applications with duplicates."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     limits = {"GET": "check"}
 
     @described(
@@ -38,9 +38,9 @@ class Applications(Endpoint):
         the last one: on that, ``next`` is null.
         """
         query = self.query(Page)
-        after = unseal(query["cursor"], parts=2)[1] if "cursor" in query else None
+        after = decode_cursor(query["cursor"], parts=2)[1] if "cursor" in query else None
         rows, until = queries.affected_page(using=self.using, after=after, limit=query["limit"])
-        cursor = None if until is None else seal(["Applications", until])
+        cursor = None if until is None else encode_cursor(["Applications", until])
         results = [
             DuplicateApplication(row.application_id, root_folders=row.roots, duplicates=row.duplicates).as_json()
             for row in rows
@@ -51,7 +51,7 @@ class Applications(Endpoint):
 class OneApplication(Endpoint):
     """The plan for an application."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     limits = {"GET": "check"}
 
     @described(
@@ -75,7 +75,7 @@ class OneApplication(Endpoint):
 class CleanupApplication(Endpoint):
     """The cleanup of one application."""
 
-    asks = {"POST": CLEANING}
+    required_permissions = {"POST": CLEANING}
     limits = {"POST": "clean"}
 
     @described(
@@ -110,7 +110,7 @@ class CleanupApplication(Endpoint):
 class Survivor(Endpoint):
     """Where a removed folder went."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
 
     @described(
         "Follow a removed folder",

@@ -30,7 +30,7 @@ class VerificationsQuery(Page):
 class Verifications(Listing):
     """The verifications of the whole database."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     filters = VerificationsQuery
     row = VerificationResource
     orders = {"-verification_id": ("-id",), "verification_id": ("id",)}
@@ -55,7 +55,7 @@ class ChecksQuery(Page):
 class Checks(Listing):
     """The stored consistency checks."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     filters = ChecksQuery
     row = CheckResource
     orders = {"-check_id": ("-id",), "check_id": ("id",)}
@@ -73,7 +73,7 @@ class Checks(Listing):
 class OneVerification(Endpoint):
     """A verification."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
 
     @described("Get a verification", {200: VerificationResource}, codes=["not_found"])
     def get(self, request: Request, verification_id: int) -> Response:
@@ -96,7 +96,7 @@ class FindingsQuery(Page):
 class Findings(Listing):
     """Findings of a verification."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     filters = FindingsQuery
     row = FindingResource
     orders = {"finding_id": ("id",)}

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from cleanup.api import input_serializers
 from cleanup.api.base import Endpoint
-from cleanup.api.log_entries import leave_entry
+from cleanup.api.log_entries import add_log_entry
 from cleanup.api.model_serializers import HoldResource
 from cleanup.api.pagination import Listing, Page, page_of
 from cleanup.api.schema import described, path_id
@@ -23,7 +23,7 @@ APPLICATION_ID = path_id("application_id", "An application.", form=None)
 class Holds(Listing):
     """The holds."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     filters = Page
     row = HoldResource
     orders = {"application_id": ("application_key",)}
@@ -41,7 +41,7 @@ class Holds(Listing):
 class OneHold(Endpoint):
     """The hold of an application."""
 
-    asks = {"GET": (Permission.VIEW,), "PUT": CLEANING, "DELETE": CLEANING}
+    required_permissions = {"GET": (Permission.VIEW,), "PUT": CLEANING, "DELETE": CLEANING}
 
     @described("Get a hold", {200: HoldResource}, parameters=[APPLICATION_ID], codes=["not_found"])
     def get(self, request: Request, application_id: str) -> Response:
@@ -66,7 +66,7 @@ class OneHold(Endpoint):
         """End the hold."""
         hold = self._find(self.key(application_id, of="application"))
         self.service.release(hold.application_key)
-        leave_entry(self.request, hold, "Released the application.")
+        add_log_entry(self.request, hold, "Released the application.")
         return Response(status=204)
 
     def _find(self, key: str) -> Hold:

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from cleanup.api import input_serializers
 from cleanup.api.base import Endpoint, Keyed
 from cleanup.api.output_serializers import StartedCleanup, StartedRollback, serializer_of
-from cleanup.api.permissions import demand
+from cleanup.api.permissions import require_permission
 from cleanup.api.run_responses import run_response
 from cleanup.api.schema import STARTING, UNDOING, described, path_id
 from cleanup.permissions import CLEANING, Permission, to_clean_up, to_plan
@@ -21,7 +21,7 @@ from cleanup.services.runs.lifecycle import Options
 class Status(Endpoint):
     """What the service is doing."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
 
     @described("Get the service's status", {200: serializer_of(StatusReport)})
     def get(self, request: Request) -> Response:
@@ -32,7 +32,7 @@ class Status(Endpoint):
 class Check(Endpoint):
     """The consistency check."""
 
-    asks = {"POST": (Permission.CHECK,)}
+    required_permissions = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
     @described("Run a consistency check", {200: serializer_of(CheckReport)}, limited=True, keyed=Keyed.CLAIMED)
@@ -48,7 +48,7 @@ class Check(Endpoint):
 class Verify(Endpoint):
     """The integrity verification."""
 
-    asks = {"POST": (Permission.CHECK,)}
+    required_permissions = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
     @described(
@@ -68,7 +68,7 @@ class Verify(Endpoint):
 class Preflight(Endpoint):
     """The question whether a cleanup can run."""
 
-    asks = {"POST": (Permission.CHECK,)}
+    required_permissions = {"POST": (Permission.CHECK,)}
     limits = {"POST": "check"}
 
     @described("Ask whether a cleanup can run", {200: serializer_of(PreflightReport)}, limited=True, keyed=Keyed.NOT)
@@ -80,7 +80,7 @@ class Preflight(Endpoint):
 class Cleanup(Endpoint):
     """The cleanup."""
 
-    asks = {"POST": (*CLEANING, Permission.CHECK)}
+    required_permissions = {"POST": (*CLEANING, Permission.CHECK)}
     limits = {"POST": "clean"}
 
     @described(
@@ -105,7 +105,7 @@ class Cleanup(Endpoint):
         require the permission to clean up everything.
         """
         query, body = self.query(input_serializers.CleanupQuery), self.body(input_serializers.CleanupBody)
-        demand(request, *self._permissions(query, body))
+        require_permission(request, *self._permissions(query, body))
         options, once = self._options(body), self.once(run_response)
         if query["dry_run"]:
             return run_response(requests.dry_run(using=self.using, options=options, once=once))
@@ -126,7 +126,7 @@ class Cleanup(Endpoint):
 class Rollback(Endpoint):
     """The rollback of a rollback point or a run."""
 
-    asks = {"POST": (Permission.ROLL_BACK,)}
+    required_permissions = {"POST": (Permission.ROLL_BACK,)}
     limits = {"POST": "clean"}
 
     @described(
@@ -166,7 +166,7 @@ def roll_back(view: Endpoint, request: Request, key: Any) -> Response:
 class Freeze(Endpoint):
     """The switch that stops everything."""
 
-    asks = {"POST": (Permission.FREEZE,)}
+    required_permissions = {"POST": (Permission.FREEZE,)}
 
     @described("Stop everything", {200: serializer_of(FreezeSwitch)}, body=input_serializers.FreezeBody)
     def post(self, request: Request) -> Response:
@@ -178,7 +178,7 @@ class Freeze(Endpoint):
 class Unfreeze(Endpoint):
     """The end of the freeze."""
 
-    asks = {"POST": (Permission.FREEZE,)}
+    required_permissions = {"POST": (Permission.FREEZE,)}
 
     @described("Allow cleaning again", {200: serializer_of(FreezeSwitch)})
     def post(self, request: Request) -> Response:

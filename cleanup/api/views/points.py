@@ -50,7 +50,7 @@ class PointsQuery(Page):
 class Points(Listing):
     """The rollback points."""
 
-    asks = {"GET": (Permission.VIEW,), "POST": CLEANING}
+    required_permissions = {"GET": (Permission.VIEW,), "POST": CLEANING}
     filters = PointsQuery
     row = PointResource
     orders = {"-created_at": ("-id",), "created_at": ("id",)}
@@ -86,7 +86,7 @@ class Points(Listing):
 class OnePoint(PointEndpoint):
     """A rollback point."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
 
     @described("Get a rollback point", {200: PointResource}, parameters=[ROLLBACK_ID], codes=["not_found"])
     def get(self, request: Request, rollback_id: str) -> Response:
@@ -97,7 +97,7 @@ class OnePoint(PointEndpoint):
 class RowsOfPoint(Listing, PointEndpoint):
     """A point's snapshot rows."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     filters = Page
     row = SnapshotRowResource
     orders = {"snapshot_row_id": ("id",)}
@@ -121,7 +121,7 @@ class RowsOfPoint(Listing, PointEndpoint):
 class PreviewPoint(PointEndpoint):
     """What a rollback would do."""
 
-    asks = {"POST": (Permission.ROLL_BACK,)}
+    required_permissions = {"POST": (Permission.ROLL_BACK,)}
     limits = {"POST": "check"}
 
     @described(
@@ -146,7 +146,7 @@ class PreviewPoint(PointEndpoint):
 class RollbackPointNow(PointEndpoint):
     """The rollback of a point."""
 
-    asks = {"POST": (Permission.ROLL_BACK,)}
+    required_permissions = {"POST": (Permission.ROLL_BACK,)}
     limits = {"POST": "clean"}
 
     @described(

@@ -12,7 +12,7 @@ from cleanup.api import input_serializers, output_serializers
 from cleanup.api.base import Endpoint, Keyed
 from cleanup.api.model_serializers import ResultResource, RunDetail, RunResource
 from cleanup.api.pagination import Listing, Page, page_of
-from cleanup.api.permissions import demand
+from cleanup.api.permissions import require_permission
 from cleanup.api.schema import UNDOING, described, path_id
 from cleanup.api.serializer_fields import Key
 from cleanup.api.views.operations import roll_back
@@ -35,7 +35,7 @@ class RunsQuery(Page):
 class Runs(Listing):
     """The runs."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     filters = RunsQuery
     row = RunResource
     orders = {"-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id")}
@@ -65,7 +65,7 @@ class RunEndpoint(Endpoint):
 
     def may_control(self, run: Run) -> None:
         """Require the permission that starting such a run requires. Raises Denied."""
-        demand(self.request, *to_control(run))
+        require_permission(self.request, *to_control(run))
 
     def detail(self, run: Run, *, status: int = 200) -> Response:
         """Return the run as it is now."""
@@ -76,7 +76,7 @@ class RunEndpoint(Endpoint):
 class OneRun(RunEndpoint):
     """A run."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
 
     @described("Get a run", {200: RunDetail}, parameters=[RUN_ID], codes=["not_found"])
     def get(self, request: Request, run_id: str) -> Response:
@@ -87,7 +87,7 @@ class OneRun(RunEndpoint):
 class PauseRun(RunEndpoint):
     """The pause of a run."""
 
-    asks = {"POST": CONTROLLING}
+    required_permissions = {"POST": CONTROLLING}
 
     @described(
         "Pause a run",
@@ -107,7 +107,7 @@ class PauseRun(RunEndpoint):
 class CancelRun(RunEndpoint):
     """The end of a run."""
 
-    asks = {"POST": CONTROLLING}
+    required_permissions = {"POST": CONTROLLING}
 
     @described(
         "Cancel a run",
@@ -127,7 +127,7 @@ class CancelRun(RunEndpoint):
 class ResumeRun(RunEndpoint):
     """The resumption of a run."""
 
-    asks = {"POST": CONTROLLING}
+    required_permissions = {"POST": CONTROLLING}
     limits = {"POST": "clean"}
 
     @described(
@@ -149,7 +149,7 @@ class ResumeRun(RunEndpoint):
 class RollbackRun(RunEndpoint):
     """The rollback of a run."""
 
-    asks = {"POST": (Permission.ROLL_BACK,)}
+    required_permissions = {"POST": (Permission.ROLL_BACK,)}
     limits = {"POST": "clean"}
 
     @described(
@@ -176,7 +176,7 @@ class ResultsQuery(Page):
 class ResultsOfRun(Listing, RunEndpoint):
     """A run's results."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     filters = ResultsQuery
     row = ResultResource
     orders = {"application_id": ("application_key",)}
@@ -208,7 +208,7 @@ class AllResultsQuery(ResultsQuery):
 class Results(Listing):
     """Results of all runs."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
     filters = AllResultsQuery
     row = ResultResource
     orders = {"-result_id": ("-id",), "result_id": ("id",)}

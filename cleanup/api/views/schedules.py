@@ -10,7 +10,7 @@ from cleanup.api import input_serializers
 from cleanup.api.base import Endpoint
 from cleanup.api.model_serializers import ScheduledRunResource, ScheduleResource
 from cleanup.api.output_serializers import serializer_of
-from cleanup.api.permissions import demand
+from cleanup.api.permissions import require_permission
 from cleanup.api.schema import described, path_id
 from cleanup.exceptions import UnknownObject
 from cleanup.models import Schedule
@@ -30,7 +30,7 @@ class ScheduleList(serializers.Serializer[Any]):
 class Schedules(Endpoint):
     """The schedules; there are only a few."""
 
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
 
     @described("List schedules", {200: ScheduleList})
     def get(self, request: Request) -> Response:
@@ -42,7 +42,7 @@ class Schedules(Endpoint):
 class OneSchedule(Endpoint):
     """A schedule."""
 
-    asks = {"GET": (Permission.VIEW,), "PATCH": (Permission.MANAGE_SCHEDULES,)}
+    required_permissions = {"GET": (Permission.VIEW,), "PATCH": (Permission.MANAGE_SCHEDULES,)}
 
     @described("Get a schedule", {200: ScheduleResource}, parameters=[NAME], codes=["not_found"])
     def get(self, request: Request, name: str) -> Response:
@@ -60,7 +60,7 @@ class OneSchedule(Endpoint):
         """Change what is given; the rest stays as it is."""
         body, found = self.body(input_serializers.ScheduleBody), self.find(name)
         for permissions in to_change_schedule(found.name, body, most=found.max_applications):
-            demand(request, *permissions)
+            require_permission(request, *permissions)
         changed = self.automation.update_schedule(found.name, changed_by=self.account, **body)
         return Response(ScheduleResource(changed).data)
 
@@ -76,7 +76,7 @@ class OneSchedule(Endpoint):
 class RunSchedule(OneSchedule):
     """The schedule, now."""
 
-    asks = {"POST": RUNNING_SCHEDULES}
+    required_permissions = {"POST": RUNNING_SCHEDULES}
     limits = {"POST": "clean"}
     http_method_names = ["post", "options"]
 
@@ -93,7 +93,7 @@ class RunSchedule(OneSchedule):
         Requires the permission of what it starts: to check, or to clean up as many applications as its limit.
         """
         found = self.find(name)
-        demand(request, *to_run_schedule(found.name, most=found.max_applications))
+        require_permission(request, *to_run_schedule(found.name, most=found.max_applications))
         done = self.automation.run_schedule(found.name, started_by=self.account)
         return Response(ScheduledRunResource(done).data, status=202)
 
@@ -101,7 +101,7 @@ class RunSchedule(OneSchedule):
 class Start(Endpoint):
     """The start of the service."""
 
-    asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
+    required_permissions = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
     @described("Start the service", {200: serializer_of(StatusReport)}, codes=["restored_copy"])
     def post(self, request: Request) -> Response:
@@ -112,7 +112,7 @@ class Start(Endpoint):
 class Stop(Endpoint):
     """The stop of the service."""
 
-    asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
+    required_permissions = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
     @described("Stop the service", {200: serializer_of(StatusReport)})
     def post(self, request: Request) -> Response:
@@ -123,7 +123,7 @@ class Stop(Endpoint):
 class Adopt(Endpoint):
     """The adoption of a restored copy."""
 
-    asks = {"POST": (Permission.MANAGE_SCHEDULES,)}
+    required_permissions = {"POST": (Permission.MANAGE_SCHEDULES,)}
 
     @described("Adopt a restored copy", {200: serializer_of(StatusReport)})
     def post(self, request: Request) -> Response:
@@ -133,5 +133,5 @@ class Adopt(Endpoint):
         If the database is not a copy, nothing changes.
         """
         for permissions in to_adopt(origin.interrupted(using=self.using)):
-            demand(request, *permissions)
+            require_permission(request, *permissions)
         return Response(self.automation.adopt_database(adopted_by=self.account))

@@ -37,7 +37,7 @@ class Schema(SpectacularAPIView, Endpoint):
     content_negotiation_class = DefaultContentNegotiation  # type: ignore[assignment]  # YAML or JSON, as is asked for
     custom_settings = dict(SETTINGS)
     serve_public = True
-    asks = {"GET": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,)}
 
     @described("Get this schema", {200: OpenApiTypes.OBJECT}, query=SchemaQuery)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -46,7 +46,7 @@ class Schema(SpectacularAPIView, Endpoint):
         return response
 
 
-class Nowhere(Endpoint):
+class UnknownPath(Endpoint):
     """All unknown paths."""
 
     schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
@@ -60,7 +60,7 @@ class Nowhere(Endpoint):
         raise NotFound("There is no such path.")
 
 
-class TryIt(LoginRequiredMixin, PermissionRequiredMixin, TemplateView):
+class SwaggerPage(LoginRequiredMixin, PermissionRequiredMixin, TemplateView):
     """The page, for people who have logged in; a POST from it carries their session's CSRF token."""
 
     template_name = "cleanup/api/try_it.html"

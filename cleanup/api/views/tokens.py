@@ -40,7 +40,7 @@ class TokenList(serializers.Serializer[Any]):
 class Tokens(TokenEndpoint):
     """The tokens of the account."""
 
-    asks = {"GET": (Permission.VIEW,), "POST": (Permission.VIEW,)}
+    required_permissions = {"GET": (Permission.VIEW,), "POST": (Permission.VIEW,)}
     limits = {"POST": "tokens"}
 
     @described("List your tokens", {200: TokenList})
@@ -64,7 +64,7 @@ class Tokens(TokenEndpoint):
 class OneToken(TokenEndpoint):
     """A token of the account."""
 
-    asks = {"DELETE": (Permission.VIEW,)}
+    required_permissions = {"DELETE": (Permission.VIEW,)}
 
     @described(
         "Revoke a token",
