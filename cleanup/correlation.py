@@ -24,7 +24,7 @@ def new() -> str:
     return uuid.uuid4().hex
 
 
-def accepted(text: str) -> str | None:
+def parse(text: str) -> str | None:
     """Return an id that came from outside, if it is valid: it goes into logs and rows as it is."""
     return text if _VALID.fullmatch(text) else None
 

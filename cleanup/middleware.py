@@ -31,7 +31,7 @@ def correlation_id_middleware(get_response: _Handler) -> _Handler:
 
 
 def _id_of(request: HttpRequest) -> str:
-    return correlation.accepted(request.headers.get(correlation.HEADER, "")) or correlation.new()
+    return correlation.parse(request.headers.get(correlation.HEADER, "")) or correlation.new()
 
 
 def _marked(response: HttpResponseBase) -> HttpResponseBase:

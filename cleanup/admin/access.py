@@ -102,7 +102,7 @@ def action(*permissions: Permission, back: Callable[..., str] = _home) -> Callab
     return decorate
 
 
-def message_refusal(request: HttpRequest, do: Callable[[], Any]) -> Any:
+def attempt(request: HttpRequest, do: Callable[[], Any]) -> Any:
     """Call the service; if it refuses, show the message on the next page and return None."""
     try:
         return do()

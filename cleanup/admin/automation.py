@@ -138,7 +138,7 @@ class AlertAdmin(ReadOnlyAdmin):
             alerts.acknowledge(using=access.database(), alert_id=alert.pk, by=by)
             return True
 
-        if access.message_refusal(request, acknowledge):
+        if access.attempt(request, acknowledge):
             access.log(request, alert, "Acknowledged the alert.")
             messages.success(request, "Acknowledged. The alert closes by itself when its cause is gone.")
         return redirect("admin:cleanup_alert_change", alert.pk)

@@ -196,7 +196,7 @@ class CleaningPages(Pages):
 
     def _worst(self, request: HttpRequest, number: int, *, dry_run: bool = False) -> HttpResponse:
         using = access.database()
-        found = access.message_refusal(request, lambda: previews.of_worst(using=using, number=number))
+        found = access.attempt(request, lambda: previews.of_worst(using=using, number=number))
         if found is None:
             return redirect("admin:cleanup_applications")
         if found.aside is not None:
@@ -206,7 +206,7 @@ class CleaningPages(Pages):
 
     def _chosen(self, request: HttpRequest, keys: list[str], *, status: int = 200) -> HttpResponse:
         using = access.database()
-        found = access.message_refusal(request, lambda: previews.of_applications(using=using, application_ids=keys))
+        found = access.attempt(request, lambda: previews.of_applications(using=using, application_ids=keys))
         if found is None:
             return redirect("admin:cleanup_applications")
         return self._confirmation(request, found, status=status)
@@ -306,9 +306,7 @@ class CleaningPages(Pages):
 
     def _start_everything(self, request: HttpRequest, total: int) -> HttpResponse:
         reason = request.POST.get("reason", "")
-        run = access.message_refusal(
-            request, lambda: access.service().start_cleanup(reason=reason, **access.actor(request))
-        )
+        run = access.attempt(request, lambda: access.service().start_cleanup(reason=reason, **access.actor(request)))
         if run is None:
             return redirect("admin:cleanup_control_changelist")
         access.log(request, run, f"Started a cleanup of everything ({wording.counted(total, 'application')}).")

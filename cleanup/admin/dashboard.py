@@ -75,7 +75,7 @@ class ControlAdmin(ReadOnlyAdmin):
     @access.action(Permission.CHECK)
     def check_view(self, request: HttpRequest) -> HttpResponse:
         """Have a cluster count the duplicates."""
-        check = access.message_refusal(request, lambda: access.service().start_check(**access.actor(request)))
+        check = access.attempt(request, lambda: access.service().start_check(**access.actor(request)))
         if check is not None:
             access.log(request, check, "Started a check.")
             messages.success(request, "The check has started. Its result will appear on this page.")
@@ -85,7 +85,7 @@ class ControlAdmin(ReadOnlyAdmin):
     def verify_view(self, request: HttpRequest) -> HttpResponse:
         """Have a cluster verify the database."""
         by = request.user.get_username()
-        verification = access.message_refusal(request, lambda: access.service().start_verification(started_by=by))
+        verification = access.attempt(request, lambda: access.service().start_verification(started_by=by))
         if verification is not None:
             access.log(request, verification, "Started a verification.")
             messages.success(request, "The verification has started. Its result will appear on this page.")
@@ -113,7 +113,7 @@ class ControlAdmin(ReadOnlyAdmin):
         """Let the schedules fire."""
         by = request.user.get_username()
         service = AutomatedCleanupService(using=access.database())
-        if access.message_refusal(request, lambda: service.start_automated_service(started_by=by)) is not None:
+        if access.attempt(request, lambda: service.start_automated_service(started_by=by)) is not None:
             access.log(request, Control(pk=1), "Started the schedules.")
             messages.success(request, "The schedules are on.")
         return redirect(HOME)

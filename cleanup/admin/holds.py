@@ -67,7 +67,7 @@ class HoldAdmin(ReadOnlyAdmin):
             access.service().hold(key, reason=reason, created_by=by)
             return Hold.objects.using(access.database()).get(application_key=key)
 
-        held = access.message_refusal(request, hold)
+        held = access.attempt(request, hold)
         if held is not None:
             access.log(request, held, "Marked the application “do not touch”.")
             messages.success(request, "No cleanup touches this application until you release it.")
@@ -82,7 +82,7 @@ class HoldAdmin(ReadOnlyAdmin):
             access.service().release(held.application_key)
             return True
 
-        if access.message_refusal(request, release):
+        if access.attempt(request, release):
             access.log(request, held, "Released the application.")
             messages.success(request, "The application was released: cleanups may touch it again.")
         return redirect(_next(request, held.application_key))

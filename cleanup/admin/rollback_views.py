@@ -133,7 +133,7 @@ class UndoPages(Pages):
 
     def _start(self, request: HttpRequest, target: Any, rollback_id: UUID, back: str) -> HttpResponse:
         skip, copies = bool(request.POST.get("skip_conflicts")), bool(request.POST.get("as_copies"))
-        run = access.message_refusal(
+        run = access.attempt(
             request,
             lambda: access.service().start_rollback(
                 rollback_id,

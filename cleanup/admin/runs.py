@@ -82,10 +82,7 @@ class RunAdmin(ReadOnlyAdmin):
         """Ask the run to pause after its batch."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
         access.require_permission(request, to_control(run))
-        if (
-            access.message_refusal(request, lambda: access.service().pause(run.pk, by=request.user.get_username()))
-            is not None
-        ):
+        if access.attempt(request, lambda: access.service().pause(run.pk, by=request.user.get_username())) is not None:
             access.log(request, run, "Paused the run.")
             messages.success(request, "It will pause as soon as the work it has begun is finished.")
         return _back(run)
@@ -98,9 +95,7 @@ class RunAdmin(ReadOnlyAdmin):
         retry = bool(request.POST.get("retry_failed"))
         by = request.user.get_username()
         if (
-            access.message_refusal(
-                request, lambda: access.service().start_resume(run.pk, retry_failed=retry, started_by=by)
-            )
+            access.attempt(request, lambda: access.service().start_resume(run.pk, retry_failed=retry, started_by=by))
             is not None
         ):
             access.log(request, run, "Resumed the run.")
@@ -112,10 +107,7 @@ class RunAdmin(ReadOnlyAdmin):
         """End the run for good; what it has done stays done."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
         access.require_permission(request, to_control(run))
-        if (
-            access.message_refusal(request, lambda: access.service().cancel(run.pk, by=request.user.get_username()))
-            is not None
-        ):
+        if access.attempt(request, lambda: access.service().cancel(run.pk, by=request.user.get_username())) is not None:
             access.log(request, run, "Cancelled the run.")
             undo = ", and can be undone" if can_undo(self.get_queryset(request).get(pk=run.pk)) else ""
             messages.success(request, f"The run was cancelled. What it has done stays done{undo}.")

@@ -96,7 +96,7 @@ def hold(backend: backends.Database, references: ReferenceMap, *, written: Seque
         raise SchemaChanged
 
 
-def adapting(work: Callable[[ReferenceMap], T], *, references: Callable[[], ReferenceMap]) -> T:
+def retry_on_schema_change(work: Callable[[ReferenceMap], T], *, references: Callable[[], ReferenceMap]) -> T:
     """Do a whole transaction by the references as they are, and again where tables were changed meanwhile.
 
     ``references`` reads them. Raises what it raises, and SchemaChanged if tables change over and over.
@@ -111,7 +111,7 @@ def adapting(work: Callable[[ReferenceMap], T], *, references: Callable[[], Refe
             attempt += 1
 
 
-def tell(before: ReferenceMap, after: ReferenceMap) -> str:
+def log_changes(before: ReferenceMap, after: ReferenceMap) -> str:
     """Log that tables were changed, and return in words what has changed."""
     found = "; ".join(changes(before, after)) or "nothing that matters here"
     logger.warning("tables were changed in the meantime: %s", found, extra={"event": "schema_changed"})

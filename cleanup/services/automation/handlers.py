@@ -43,7 +43,7 @@ def handle(*, using: str, lease_id: int, token: str) -> None:
     else:
         clusters.beat(using=using)
         with lease.kept():
-            _ERRANDS[JobLease.Kind(lease.row.kind)](lease)
+            _HANDLERS[JobLease.Kind(lease.row.kind)](lease)
         lease.end()
     close_finished(using=using)
     freshness.renew(using=using)
@@ -124,7 +124,7 @@ def _told(error: Exception) -> str:
     return problem.message
 
 
-_ERRANDS = {
+_HANDLERS = {
     JobLease.Kind.CHECK: check,
     JobLease.Kind.VERIFICATION: verification,
     JobLease.Kind.SCHEDULED: scheduled,

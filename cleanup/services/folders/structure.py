@@ -352,7 +352,7 @@ class _Request:
         try:
             with transaction.atomic(using=self.using):
                 ready = partial(schema_changes.ready, using=self.using, probe="lately")
-                return schema_changes.adapting(self._merge_by, references=ready), None
+                return schema_changes.retry_on_schema_change(self._merge_by, references=ready), None
         except _SetAside as aside:
             return None, aside.obstacle
         except (CleanupError, DatabaseError) as error:

@@ -101,7 +101,7 @@ def take(*, using: str, application_id: Any, reason: str = "", created_by: str =
             )
         return point.uuid
 
-    return schema_changes.adapting(write, references=partial(schema_changes.read, using=using))
+    return schema_changes.retry_on_schema_change(write, references=partial(schema_changes.read, using=using))
 
 
 def ready_references(*, using: str) -> ReferenceMap:
@@ -126,7 +126,7 @@ def roll_back(
             undo.close(outcomes, reason=storable(reason), by=stored_name(rolled_back_by), now=now)
         return outcomes
 
-    outcomes = schema_changes.adapting(undo_by, references=partial(ready_references, using=using))
+    outcomes = schema_changes.retry_on_schema_change(undo_by, references=partial(ready_references, using=using))
     return result_of(outcomes, rollback_id=point.uuid, status="rolled_back")
 
 

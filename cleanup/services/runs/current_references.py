@@ -51,7 +51,7 @@ class CurrentReferences:
                 )
             except CleanupError as error:
                 raise SchemaChanged(f"tables were changed meanwhile: {error}") from error
-            changed = schema_changes.tell(self.map, references)
+            changed = schema_changes.log_changes(self.map, references)
             if problems:
                 raise SchemaChanged(f"tables were changed meanwhile: {changed}. {' '.join(map(str, problems))}")
             self.map = references

@@ -11,9 +11,9 @@ from cleanup.models import Run
 from cleanup.models.operations import RunQuerySet
 from cleanup.services.concurrency.retry import retry_connected
 from cleanup.services.concurrency.throttling import Throttle
-from cleanup.services.runs.orders import Orders
 from cleanup.services.runs.progress import RunProgress
-from cleanup.services.runs.signs_of_life import Signs
+from cleanup.services.runs.signs_of_life import SignsOfLife
+from cleanup.services.runs.stop_requests import StopRequests
 
 #: Applications in a worker's first batch; later ones aim at the target time.
 FIRST_BATCH = 20
@@ -45,9 +45,9 @@ class Pacing:
     using: str
     run: Run
     throttle: Throttle
-    orders: Orders
+    stop_requests: StopRequests
     progress: RunProgress
-    signs: Signs
+    signs: SignsOfLife
     time_box: TimeBox | None
     workers: int
     most: int
@@ -103,7 +103,7 @@ class Pacing:
             if not self.throttle.reason:
                 break
             waiting = True
-            if self.orders.are_to_stop() or retry_connected(lambda: self._lost_patience(runs), using=self.using):
+            if self.stop_requests.are_to_stop() or retry_connected(lambda: self._lost_patience(runs), using=self.using):
                 break
             self.renew()
             if not self.has_time():
@@ -130,7 +130,7 @@ class Pacing:
     def rest(self, seconds: float) -> None:
         """Leave the rest of the time to others, after so many seconds of work; a request to stop ends the rest."""
         until = time.monotonic() + seconds * (1 / conf.duty_cycle() - 1)
-        while not self.orders.stopped_by and (left := until - time.monotonic()) > 0:
+        while not self.stop_requests.stopped_by and (left := until - time.monotonic()) > 0:
             self.renew()
             if not self.has_time():
                 break

@@ -52,7 +52,7 @@ def silent_since(*, using: str, run: Run, now: datetime) -> timedelta | None:
     return silence_of(run, now=now, worked=worked, using=using)
 
 
-class Signs:
+class SignsOfLife:
     """When the workers of this process last gave a sign, and what gives one for them."""
 
     def __init__(self, *, using: str, run: Run) -> None:

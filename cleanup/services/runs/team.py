@@ -28,10 +28,10 @@ from cleanup.services.runs.claims import Claims
 from cleanup.services.runs.current_references import CurrentReferences
 from cleanup.services.runs.late_arrivals import LateArrivals
 from cleanup.services.runs.lifecycle import results_of
-from cleanup.services.runs.orders import Orders
 from cleanup.services.runs.pacing import Pacing, TimeBox
 from cleanup.services.runs.progress import RunProgress
-from cleanup.services.runs.signs_of_life import Signs
+from cleanup.services.runs.signs_of_life import SignsOfLife
+from cleanup.services.runs.stop_requests import StopRequests
 from cleanup.services.runs.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -60,9 +60,9 @@ class Team:
         self.batch_size = batch_size
         self.references = CurrentReferences(using=using, run=run, references=references)
         self.throttle = Throttle(using=using, run_id=run.pk)
-        self.orders = Orders(using=using, run=run)
+        self.stop_requests = StopRequests(using=using, run=run)
         self.progress = RunProgress(using=using, run=run, report=progress)
-        self.signs = Signs(using=using, run=run)
+        self.signs = SignsOfLife(using=using, run=run)
         self.pipeline = self.references.make_pipeline() if self._has_time_for_two() else None
         self._left = threading.Condition()
         self._errors: list[BaseException] = []
@@ -88,7 +88,7 @@ class Team:
             using=self.using,
             run=self.run,
             throttle=self.throttle,
-            orders=self.orders,
+            stop_requests=self.stop_requests,
             progress=self.progress,
             signs=self.signs,
             time_box=self.time_box,
@@ -101,7 +101,7 @@ class Team:
             claims=Claims(using=self.using, run=self.run, worker=name),
             pacing=pace,
             references=self.references,
-            orders=self.orders,
+            stop_requests=self.stop_requests,
             progress=self.progress,
             signs=self.signs,
             pipeline=self.pipeline,
@@ -117,7 +117,7 @@ class Team:
         with correlation.bound(correlation_id=self.run.correlation_id, run=str(self.run.pk)), self.signs.kept():
             self._begin()
             try:
-                with self.orders.on_signals(self.time_box.end if self.time_box else None):
+                with self.stop_requests.on_signals(self.time_box.end if self.time_box else None):
                     self._process_in_threads()
                 if self._errors:
                     self._abort(self._errors[0])
@@ -183,7 +183,7 @@ class Team:
         try:
             self._process_first(alone=not threads or self.pipeline is not None)
         except BaseException as error:
-            self.orders.stop("aborted")
+            self.stop_requests.stop("aborted")
             if self.pipeline:
                 self.pipeline.over = True
             self._abort(error)
@@ -220,7 +220,7 @@ class Team:
             if lost:
                 self._leave_to_others(name, error)
             else:
-                self.orders.stop("a worker of the same process failed")
+                self.stop_requests.stop("a worker of the same process failed")
                 self._errors.append(error)
         finally:
             connections[self.using].close()

@@ -33,10 +33,10 @@ from cleanup.services.errors import Classified, classify, is_anticipated
 from cleanup.services.runs.claims import Claims
 from cleanup.services.runs.current_references import CurrentReferences
 from cleanup.services.runs.lifecycle import release_dead, results_of
-from cleanup.services.runs.orders import Orders
 from cleanup.services.runs.pacing import Pacing
 from cleanup.services.runs.progress import RunProgress
-from cleanup.services.runs.signs_of_life import Signs
+from cleanup.services.runs.signs_of_life import SignsOfLife
+from cleanup.services.runs.stop_requests import StopRequests
 from cleanup.services.runs.tasks import Claimed, CleanupTask, Outcome, RollbackTask, Task
 
 logger = logging.getLogger(__name__)
@@ -53,9 +53,9 @@ class Worker:
     claims: Claims
     pacing: Pacing
     references: CurrentReferences
-    orders: Orders
+    stop_requests: StopRequests
     progress: RunProgress
-    signs: Signs
+    signs: SignsOfLife
     pipeline: Pipeline | None
     lost: Collection[str]
     """Workers of this process without a connection, whose claims others may take."""
@@ -110,7 +110,7 @@ class Worker:
             # Given first: on SQLite a transaction that writes must not begin by reading.
             self.signs.give()
             origin.require_own(self.run, using=self.using)
-            if (reason := self.orders.reason_to_stop()) is None:
+            if (reason := self.stop_requests.reason_to_stop()) is None:
                 return self.claims.claim(self.pacing.batch_size())
             self._move_run(Run.Status.PAUSED, status_reason=reason)
             return None
@@ -155,7 +155,7 @@ class Worker:
             self._began = time.monotonic()
             return self._process_in_slot(rows, ALONE)
         with self.pipeline.slot() as slot:
-            if self.orders.are_to_stop():  # told so while the slot was waited for
+            if self.stop_requests.are_to_stop():  # told so while the slot was waited for
                 raise BatchAbandoned
             self._began = time.monotonic()
             return self._process_in_slot(rows, slot)
@@ -183,7 +183,7 @@ class Worker:
         try:
             for row in rows:
                 self.pacing.renew()
-                if not self.pacing.has_time() or self.orders.are_to_stop():
+                if not self.pacing.has_time() or self.stop_requests.are_to_stop():
                     break
                 if row.pk in joined:
                     continue

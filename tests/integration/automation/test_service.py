@@ -751,7 +751,7 @@ class TestARunWithoutASignOfLife:
     def test_is_not_told_of_a_batch_that_takes_long(self, database, service, monkeypatch):
         monkeypatch.setattr(signs_of_life, "SIGN_EVERY", 0.2)
         run = self.run(database, created_at=Now() - timedelta(hours=1), heartbeat_at=Now() - timedelta(minutes=2))
-        signs = signs_of_life.Signs(using=database, run=run)
+        signs = signs_of_life.SignsOfLife(using=database, run=run)
         with signs.kept(), transaction.atomic(using=database):
             Result.objects.using(database).filter(run=run).update(status="in_progress")
             time.sleep(1)

@@ -194,7 +194,7 @@ class TestPace:
 
     def test_ends_when_asked_to_stop(self, pace, settings):
         settings.CLEANUP_DUTY_CYCLE = 0.01
-        threading.Timer(0.1, lambda: pace.orders.stop("enough")).start()
+        threading.Timer(0.1, lambda: pace.stop_requests.stop("enough")).start()
         started = time.monotonic()
         pace.rest(1)
         assert time.monotonic() - started < 5

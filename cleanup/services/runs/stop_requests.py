@@ -12,7 +12,7 @@ from cleanup.models import Control, Run
 from cleanup.services.concurrency.retry import retry_connected
 
 
-class Orders:
+class StopRequests:
     """The orders of a run: from its row, the freeze switch, and this process."""
 
     def __init__(self, *, using: str, run: Run) -> None:
