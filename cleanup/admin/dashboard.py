@@ -10,11 +10,12 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from cleanup.admin import access, badges, copy_notice, wording
-from cleanup.admin.answers import DecisionPages, FolderPages
 from cleanup.admin.base import ReadOnlyAdmin
 from cleanup.admin.chart import chart
 from cleanup.admin.cleanup_views import CleaningPages
+from cleanup.admin.folder_search import FolderPages
 from cleanup.admin.headline import Standing, copied_health, health
+from cleanup.admin.pending_decisions import DecisionPages
 from cleanup.admin.rollback_views import UndoPages
 from cleanup.admin.runs import live, may_control, numbers
 from cleanup.models import Alert, Control, Run, Schedule

@@ -1,4 +1,4 @@
-"""Two pages with answers: "Needs your decision", and "What happened to this folder?"."""
+"""The page "Needs your decision": what waits for a person, and what is on hold."""
 
 import csv
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from cleanup.admin import access, wording
 from cleanup.admin.access import Pages, page
 from cleanup.models import Hold
 from cleanup.permissions import Permission
-from cleanup.services.folders import applications, history
+from cleanup.services.folders import applications
 from cleanup.services.monitoring import pending_decisions
 from cleanup.text_safety import safe
 
@@ -122,57 +122,3 @@ def _application(key: str, label: str) -> dict[str, str]:
 def cell(text: str) -> str:
     """Return text that no spreadsheet takes as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "|", "%")) else text
-
-
-class FolderPages(Pages):
-    """Where a folder went."""
-
-    section = "folder"
-
-    def urls(self) -> list[URLPattern]:
-        """Return the address."""
-        return [page(self.site, "folder/", self.folder, "folder")]
-
-    @access.permission_required(Permission.VIEW)
-    def folder(self, request: HttpRequest) -> HttpResponse:
-        """Search by an old id or by a name."""
-        text = request.GET.get("q", "").strip()
-        found = history.folder_history(using=access.database(), text=text) if text else None
-        keys = {event.point.application_key for event in found.events} if found else set()
-        if found and found.present:
-            keys.add(found.present.application_id)
-        labels = applications.labels(using=access.database(), application_ids=keys)
-        return self.render(
-            request,
-            "folder",
-            title="What happened to this folder?",
-            text=text,
-            searched=found is not None,
-            present=_present(found.present, labels) if found and found.present else None,
-            events=[_event(event, labels) for event in found.events] if found else [],
-        )
-
-
-def _present(folder: history.LiveFolder, labels: dict[str, str]) -> dict[str, Any]:
-    return {
-        "name": wording.folder_name(folder.name),
-        "application": safe(labels.get(folder.application_id, "") or folder.application_id),
-        "address": reverse("admin:cleanup_preview", args=[quote(folder.application_id)])
-        if folder.application_id
-        else "",
-    }
-
-
-def _event(event: history.FolderEvent, labels: dict[str, str]) -> dict[str, Any]:
-    key = event.point.application_key
-    return {
-        "sentence": wording.folder_event(event),
-        "when": wording.moment_text(event.point.created_at),
-        "id": safe(event.folder_id),
-        "application": safe(labels.get(key, "") or key),
-        "address": reverse("admin:cleanup_preview", args=[quote(key)]),
-        "point": reverse("admin:cleanup_rollbackpoint_change", args=[event.point.pk]),
-        "can_undo": event.point.status == event.point.Status.LIVE,
-        "undo": reverse("admin:cleanup_undo_record", args=[event.point.pk]),
-        "undo_until": wording.point_status(event.point),
-    }

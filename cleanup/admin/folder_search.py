@@ -1,0 +1,67 @@
+"""The page "What happened to this folder?", which searches by an old id or by a name."""
+
+from typing import Any
+
+from django.contrib.admin.utils import quote
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
+
+from cleanup.admin import access, wording
+from cleanup.admin.access import Pages, page
+from cleanup.permissions import Permission
+from cleanup.services.folders import applications, history
+from cleanup.text_safety import safe
+
+
+class FolderPages(Pages):
+    """Where a folder went."""
+
+    section = "folder"
+
+    def urls(self) -> list[URLPattern]:
+        """Return the address."""
+        return [page(self.site, "folder/", self.folder, "folder")]
+
+    @access.permission_required(Permission.VIEW)
+    def folder(self, request: HttpRequest) -> HttpResponse:
+        """Search by an old id or by a name."""
+        text = request.GET.get("q", "").strip()
+        found = history.folder_history(using=access.database(), text=text) if text else None
+        keys = {event.point.application_key for event in found.events} if found else set()
+        if found and found.present:
+            keys.add(found.present.application_id)
+        labels = applications.labels(using=access.database(), application_ids=keys)
+        return self.render(
+            request,
+            "folder",
+            title="What happened to this folder?",
+            text=text,
+            searched=found is not None,
+            present=_present(found.present, labels) if found and found.present else None,
+            events=[_event(event, labels) for event in found.events] if found else [],
+        )
+
+
+def _present(folder: history.LiveFolder, labels: dict[str, str]) -> dict[str, Any]:
+    return {
+        "name": wording.folder_name(folder.name),
+        "application": safe(labels.get(folder.application_id, "") or folder.application_id),
+        "address": reverse("admin:cleanup_preview", args=[quote(folder.application_id)])
+        if folder.application_id
+        else "",
+    }
+
+
+def _event(event: history.FolderEvent, labels: dict[str, str]) -> dict[str, Any]:
+    key = event.point.application_key
+    return {
+        "sentence": wording.folder_event(event),
+        "when": wording.moment_text(event.point.created_at),
+        "id": safe(event.folder_id),
+        "application": safe(labels.get(key, "") or key),
+        "address": reverse("admin:cleanup_preview", args=[quote(key)]),
+        "point": reverse("admin:cleanup_rollbackpoint_change", args=[event.point.pk]),
+        "can_undo": event.point.status == event.point.Status.LIVE,
+        "undo": reverse("admin:cleanup_undo_record", args=[event.point.pk]),
+        "undo_until": wording.point_status(event.point),
+    }
