@@ -17,20 +17,20 @@ from cleanup.references import Problem
 
 JSON = dict[str, Any]
 
-#: Keys as text; what they look like in the API's schema depends on your models.
+#: Keys as text; their form in the API's schema depends on your models.
 ApplicationId = Annotated[str, "application"]
 FolderId = Annotated[str, "folder"]
 
-#: What the current role may not look at.
+#: For what the current role may not read.
 Unknown = Literal["unknown"]
 UNKNOWN: Unknown = "unknown"
 
-#: Metadata of a field that is left out of the JSON where it is None.
+#: Metadata of a field that is left out of the JSON if it is None.
 OPTIONAL = {"optional": True}
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: a dataclass by its fields, a time in ISO 8601, a function by its dotted path."""
+    """Return a value in JSON form: a dataclass by its fields, a time in ISO 8601, a function by its dotted path."""
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, Mapping):
@@ -52,7 +52,7 @@ def plain(value: Any) -> Any:
 
 
 class Document:
-    """What is sent as JSON: a frozen dataclass."""
+    """A document that is sent as JSON: a frozen dataclass."""
 
     __slots__ = ()
 
@@ -64,7 +64,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class RootFolder(Document):
-    """The root folder that stays where an application has several."""
+    """The root folder that stays if an application has several."""
 
     folder_id: FolderId
     name: str
@@ -72,7 +72,7 @@ class RootFolder(Document):
 
 @dataclass(frozen=True, slots=True)
 class FolderCleanupResult(Document):
-    """What came of one application; of a dry run, what would come."""
+    """The outcome for one application; for a dry run, the expected outcome."""
 
     application_id: str
     status: str
@@ -88,12 +88,12 @@ class FolderCleanupResult(Document):
     details: Mapping[str, Any] = field(default_factory=dict)
     """``moved`` and ``removed``: rows by table; ``differing_columns``: columns by number of folders (dry run)."""
     root_folder: RootFolder | None = None
-    """Of a dry run, where there are several root folders: the one that would stay."""
+    """For a dry run, if there are several root folders: the one that would stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupReport(Document):
-    """A run's totals and its results (capped unless all were asked for)."""
+    """A run's totals and its results (capped unless all were requested)."""
 
     run_id: UUID | None
     dry_run: bool
@@ -109,7 +109,7 @@ class CleanupReport(Document):
     held_applications: int
     """On hold."""
     skipped_applications: int
-    """Left alone: too large, or not there."""
+    """Left alone: too large, or missing."""
     total_folders_removed: int
     total_files_moved: int
     total_child_folders_merged: int
@@ -120,7 +120,7 @@ class CleanupReport(Document):
     collision_policies: Mapping[str, Any] = field(default_factory=dict)
     """What to set as CLEANUP_COLLISIONS so that applications that were refused for collisions can be cleaned up."""
     rollback_points: int = 0
-    """Those of the run that are live: what can still be rolled back."""
+    """The live points of the run, which can still be rolled back."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "set_aside", self.held_applications + self.skipped_applications)
@@ -137,7 +137,7 @@ class Conflict(Document):
     key: str
     column: str = ""
     constraint: str = ""
-    """What stands in the way: the name of a constraint, a unique index or a trigger's function."""
+    """What prevents it: the name of a constraint, a unique index or a trigger's function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +147,9 @@ class Copy(Document):
     application_id: ApplicationId
     folder_id: FolderId
     renamed: bool
-    """It has another name than before; which one is left to the folder itself."""
+    """It has a different name than before; see the folder itself for the name."""
     parent_id: FolderId | None = None
-    """The folder that it lies in, where that is another one than before."""
+    """The folder that it lies in, if that is a different one than before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class NotRestored(Document):
     application_id: str
     rollback_id: UUID
     code: str
-    """``expired``: it cannot be brought back any more. ``already_rolled_back``: it was, before."""
+    """``expired``: it can no longer be restored. ``already_rolled_back``: it was restored before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,32 +167,32 @@ class RollbackResult(Document):
     """What a rollback did; true unless it is a preview or it failed."""
 
     rollback_id: UUID
-    """The rollback point or the run that was asked for."""
+    """The requested rollback point or run."""
     status: str
-    """``rolled_back``, ``preview``, ``conflict`` (preview only), or of a run the rollback run's status."""
+    """``rolled_back``, ``preview``, ``conflict`` (preview only), or for a run the rollback run's status."""
     folders_restored: int = 0
     files_restored: int = 0
     references_restored: int = 0
-    """Rows of other tables than files."""
+    """Rows of tables other than files."""
     conflicts: tuple[Conflict, ...] = ()
     conflicts_left_out: int = 0
     copies: tuple[Copy, ...] = ()
     """Folders that came back as copies."""
     copies_left_out: int = 0
     exact: bool = True
-    """Every row that the cleanup changed is what it was."""
+    """Every row that the cleanup changed is as it was."""
     inexact: tuple[str, ...] = ()
     """Why not: ``conflicts``, ``copies``, ``differences``, ``triggers`` and ``hook`` (what they write is not compared),
 
     ``expired``, ``already_rolled_back`` (and not exactly, or cleaned again), ``failed``, ``unfinished``.
     """
     expired: int = 0
-    """Applications of a run that cannot be brought back any more."""
+    """Applications of a run that can no longer be restored."""
     not_restored: tuple[NotRestored, ...] = ()
     """The points of a run that are left as they are."""
     not_restored_left_out: int = 0
     run_id: UUID | None = None
-    """The rollback run, where a whole run was rolled back."""
+    """The rollback run, if a whole run was rolled back."""
     total_applications: int = 1
     successful: int = 0
     failed: int = 0
@@ -203,7 +203,7 @@ class RollbackResult(Document):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A sign of life from a run, for whoever shows it."""
+    """A step of a run, for showing its progress."""
 
     run_id: UUID | None
     done: int
@@ -222,7 +222,7 @@ class RollbackData(Document):
     rollback_id: UUID
     application_id: str
     kind: str
-    """``cleanup``, or ``manual`` where it was taken by hand."""
+    """``cleanup``, or ``manual`` if it was taken by hand."""
     status: str
     """``live``, ``rolled_back`` or ``purged``."""
     run_id: UUID | None
@@ -265,7 +265,7 @@ class Fate(StrEnum):
     """What becomes of a folder."""
 
     SURVIVOR = "survivor"
-    """Others merge into it; where ``parent_after`` differs from ``parent_id``, it moves as well."""
+    """Others merge into it; if ``parent_after`` differs from ``parent_id``, it moves as well."""
     MERGED = "merged"
     MOVED = "moved"
     KEPT = "kept"
@@ -273,16 +273,16 @@ class Fate(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why that becomes of it."""
+    """Why that is its fate."""
 
     OLDEST = "oldest"
     ALREADY_THERE = "already_there"
-    """Not the oldest of its group, but the oldest that lies in the surviving parent already."""
+    """Not the oldest of its group, but the oldest that already lies in the surviving parent."""
     ANOTHER_ROOT = "another_root"
     SAME_NAME = "same_name"
     PARENT_MERGED = "parent_merged"
     NESTED = "nested"
-    """A root folder of another name, moved into the surviving root (``CLEANUP_DIFFERENT_ROOTS``)."""
+    """A root folder with a different name, moved into the surviving root (``CLEANUP_DIFFERENT_ROOTS``)."""
     UNREACHABLE = "unreachable"
     """No root folder of the application leads to it."""
     NOT_LIVE = "not_live"
@@ -296,21 +296,21 @@ class FolderPreview(Document):
     folder_id: str
     name: str
     created_at: datetime | None
-    """None also for what is no time of a calendar (infinity)."""
+    """None also for what is not a calendar time (infinity)."""
     live: bool
     parent_id: str | None
     fate: Fate
     reasons: tuple[Reason, ...]
     into: str | None
-    """Of a merged folder: the survivor."""
+    """For a merged folder, the survivor."""
     parent_after: str | None
-    """None for a merged folder, which is no more."""
+    """None for a merged folder, which no longer exists."""
     files: int
     files_after: int
     linked_records: Mapping[str, int]
     """Rows of other tables that point at it, by table."""
     differing_columns: tuple[str, ...]
-    """Of a merged folder: the columns in which it differs from its survivor."""
+    """For a merged folder, the columns in which it differs from its survivor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,16 +355,16 @@ class Preview(Document):
     """Confirms the plan when it is carried out."""
     made_at: datetime
     obstacles: tuple[Obstacle, ...]
-    """Empty: a cleanup would go ahead. ``held`` can be overruled on purpose; others cannot."""
+    """Empty: a cleanup would go ahead. ``held`` can be overruled deliberately; others cannot."""
     folders_removed: int
     child_folders_merged: int
     folders_moved: int
     """Folders that stay and get another parent."""
     files_moved: int
     references_moved: Mapping[str, int]
-    """Rows that would be pointed elsewhere, by table, files and folders among them; empty where it cannot go ahead."""
+    """Rows that would be re-pointed, by table, including files and folders; empty if it cannot go ahead."""
     rows_removed: Mapping[str, int]
-    """Rows that would give way to a twin, by table; they come back with an undo."""
+    """Rows that would give way to a twin, by table; an undo restores them."""
     groups: tuple[GroupPreview, ...]
     """Parents before children."""
     groups_left_out: int = field(default=0, kw_only=True)
@@ -399,7 +399,7 @@ class Preview(Document):
 
 @dataclass(frozen=True, slots=True)
 class FindingReport(Document):
-    """One thing that a verification has to say."""
+    """One thing that a verification found."""
 
     code: str
     severity: str
@@ -484,7 +484,7 @@ class CheckReport(Document):
 
 @dataclass(frozen=True, slots=True)
 class RestoredCopy(Document):
-    """That the database is a copy in which clusters do nothing until it is adopted."""
+    """The notice that the database is a copy in which clusters do nothing until it is adopted."""
 
     message: str
     command: str
@@ -493,14 +493,14 @@ class RestoredCopy(Document):
 
 @dataclass(frozen=True, slots=True)
 class LastCheck(Document):
-    """What the latest check found, and what that is worth."""
+    """What the latest check found, and how far that can be relied on."""
 
     check_time: datetime
     duplicate_applications: int
     waiting_for_decision: int
     age_seconds: int
     current: bool
-    """Younger than two periods of its schedule, or a day where none renews it, and nothing changed since."""
+    """Younger than two periods of its schedule, or than a day without one, and nothing has changed since."""
     changed_since: bool
     """A run has changed folders since it began."""
 
@@ -521,7 +521,7 @@ class ScheduleStatus(Document):
 
 @dataclass(frozen=True, slots=True)
 class Statistics(Document):
-    """What was done so far."""
+    """What has been done so far."""
 
     total_runs: int
     successful_runs: int
@@ -534,7 +534,7 @@ class Statistics(Document):
 
 @dataclass(frozen=True, slots=True)
 class ActiveRun(Document):
-    """A run at work."""
+    """An active run."""
 
     run_id: UUID
     status: str
@@ -542,7 +542,7 @@ class ActiveRun(Document):
     worked: bool
     """A worker holds a part of it."""
     silent_seconds: int | None
-    """Since its last sign of life, where that is longer than half a minute."""
+    """Since its last sign of life, if that is longer than half a minute."""
     total_applications: int
     done_applications: int
     """The sum of the next four."""
@@ -552,20 +552,20 @@ class ActiveRun(Document):
     held_applications: int
     """On hold."""
     skipped_applications: int
-    """Left alone: too large, or not there."""
+    """Left alone: too large, or missing."""
     folders_removed: int
     files_moved: int
     applications_per_second: float | None
     seconds_left: int | None
     heartbeat_at: datetime | None
     waiting_for: str
-    """Why it waits, while the database is under pressure; empty: it does not wait."""
+    """Why it is waiting while the database is under pressure; empty if it is not."""
     correlation_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class HandedOver(Document):
-    """A check or verification that a cluster is to do, or has done."""
+    """A check or verification that is queued for a cluster, or was done by one."""
 
     kind: str
     """``check`` or ``verification``."""
@@ -599,7 +599,7 @@ class StatusReport(Document):
     statistics: Statistics
     active_run: ActiveRun | None
     handed_over: tuple[HandedOver, ...]
-    """To be done in the background, and the latest answer of each kind."""
+    """Queued checks and verifications, and the latest result of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -612,7 +612,7 @@ class LivenessReport(Document):
     overdue: tuple[str, ...]
     """Schedules that should have been done a while ago."""
     unreadable_schedules: tuple[int, ...]
-    """Of django-q2's schedules, the ids of those that its scheduler stumbles over."""
+    """The ids of django-q2's schedules that its scheduler fails on."""
     message: str
     """The same in words."""
 
@@ -640,7 +640,7 @@ class HealthReport(HealthVerdict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enqueued(Document):
-    """What was handed to the clusters: a run, a check or a verification."""
+    """What was queued for the clusters: a run, a check or a verification."""
 
     status: str = "pending"
     run_id: UUID | None = field(default=None, metadata=OPTIONAL)
@@ -677,7 +677,7 @@ class PurgedHistory(Document):
     scheduled_runs: int
     alerts: int
     request_keys: int
-    """Idempotency keys, with the answers that were given."""
+    """Idempotency keys, with their answers."""
 
     @property
     def rows(self) -> dict[str, int]:
@@ -728,7 +728,7 @@ class Estimate(Document):
     colliding_tables: tuple[str, ...]
     collision_policies: Mapping[str, Any]
     duplicates: int
-    """Folders beyond the first of each group there is now: exact, and a lower bound of what is removed."""
+    """Folders beyond the first of each current group: exact, and a lower bound of what is removed."""
     folders_to_remove: int
     child_folders_to_merge: int
     files_to_move: int
@@ -738,7 +738,7 @@ class Estimate(Document):
     seconds: float
     largest_application: LargestApplication | None
     too_large_applications: int
-    """Affected ones that a run would set aside for their size, exactly."""
+    """Affected applications that a run would set aside because of their size, exactly."""
     free_bytes: int | Unknown = UNKNOWN
     """On the database's disk."""
 
@@ -795,7 +795,7 @@ class ReferenceFacts(Document):
 
 @dataclass(frozen=True, slots=True)
 class Grant(Document):
-    """What the current role must be allowed on a table, and what of it is missing."""
+    """The privileges that the current role needs on a table, and which of them are missing."""
 
     table: str
     needed: tuple[str, ...]
@@ -831,7 +831,7 @@ class SuspectedColumn(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightReport(Document):
-    """Whether a cleanup can run, and what the answer rests on: ``unknown`` where the role may not look."""
+    """Whether a cleanup can run, and what the answer is based on: ``unknown`` for what the role may not read."""
 
     ok: bool
     problems: tuple[Problem, ...]

@@ -1,6 +1,6 @@
 """What verification decides in Python, exactly: names that are similar, folders in cycles.
 
-Pure functions of what the database answered.
+Pure functions of the database's answers.
 """
 
 import unicodedata
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 
 def normalized(name: str) -> str:
-    """Return what remains of a name when case, Unicode form, and kind and number of blanks do not count."""
+    """Return a name without differences of case, Unicode form, and kind and number of spaces."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())
 
 
 def similar_groups(names: Iterable[str]) -> Iterator[list[str]]:
-    """Yield groups of names that differ, and not once they are normalized."""
+    """Yield groups of names that differ, but not once they are normalized."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         groups[normalized(name)].append(name)
@@ -35,16 +35,16 @@ class Edge:
 
 
 def in_cycles(edges: Sequence[Edge]) -> list[Edge]:
-    """Return the folders that climbing from themselves comes back to, in key order."""
+    """Return the folders that are their own ancestors, in key order."""
     by_folder = {edge.folder: edge for edge in edges}
-    visited: dict[str, str] = {}  # folder -> the climb that came by
+    visited: dict[str, str] = {}  # folder -> the climb that passed it
     members: list[Edge] = []
     for start in by_folder:
         folder = start
         while folder in by_folder and folder not in visited:
             visited[folder] = start
             folder = by_folder[folder].parent
-        if folder in by_folder and visited[folder] == start:  # this very climb came full circle
+        if folder in by_folder and visited[folder] == start:  # this climb has come full circle
             members += _circle(by_folder, folder)
     return sorted(members, key=lambda edge: edge.folder)
 

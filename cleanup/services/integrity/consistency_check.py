@@ -18,12 +18,12 @@ from cleanup.services.results import CheckedApplication, CheckReport, Verificati
 #: Applications looked up together.
 PAGE = 500
 
-#: Applications of each kind that wait for a person, up to which all are read once.
+#: Applications of each kind that wait for a person, up to which all are read at once.
 FEW = 2000
 
 
 def examine(*, using: str, now: datetime, verification: VerificationReport, at_most: int | None = None) -> CheckReport:
-    """Check, with ``at_most`` so many applications listed, beside what a verification has found."""
+    """Check, and list ``at_most`` so many applications, with the result of a verification."""
     schedule = Schedule.objects.using(using).filter(pk=Schedule.Name.CONSISTENCY_CHECK).first()
     threshold = conf.alert_threshold() if schedule is None else schedule.alert_threshold
     limit = min(conf.list_limit(), at_most or conf.list_limit())
@@ -58,7 +58,7 @@ def _checked(application: AffectedApplication, waiting: set[str]) -> CheckedAppl
 
 
 def _waiting(using: str) -> Callable[[set[str]], set[str]]:
-    """Return what finds among applications those that a cleanup would leave.
+    """Return a function that selects the applications that a cleanup would leave.
 
     They are on hold, or were refused or too large when last tried.
     """

@@ -24,18 +24,18 @@ class Found:
     code: str
     table: str
     object_key: str
-    """Key of the row it is about; several columns are separated by commas. Of siblings, their parent's."""
+    """Key of the row it is about; several columns are separated by commas. For siblings, the key of their parent."""
     application: str | None
     detail: Mapping[str, Any]
     hint: str
 
     @property
     def severity(self) -> Finding.Severity:
-        """Return how bad it is."""
+        """Return its severity."""
         return Finding.Severity(BY_CODE[self.code].severity)
 
     def reported(self) -> FindingReport:
-        """Return what is sent of it."""
+        """Return the form that is sent."""
         return FindingReport(
             code=self.code,
             severity=self.severity.value,
@@ -71,7 +71,7 @@ class Tally:
     child_duplicates: int = 0
     """Same-named siblings beyond the first of each group."""
     orphans_twice: Counter[str] = field(default_factory=Counter)
-    """Folders and files with nothing to hold on to: counted under two codes, and one orphan."""
+    """Orphaned folders and files: counted under two codes, but as one orphan."""
     _kept: defaultdict[str, list[Found]] = field(default_factory=lambda: defaultdict(list))
     _stored: Counter[str] = field(default_factory=Counter)
     _inconsistent: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Tally:
 
     @property
     def wanted(self) -> int:
-        """How many findings of a code are of any use."""
+        """How many findings of a code are useful."""
         return conf.list_limit() if self.verification is None else max(conf.finding_limit(), conf.list_limit())
 
     def add(self, findings: Iterable[Found]) -> None:
@@ -95,7 +95,7 @@ class Tally:
             Finding.objects.using(self.using).bulk_create(rows, batch_size=500)
 
     def add_inconsistent(self, applications: Iterable[str]) -> None:
-        """Note applications with errors; none may be given twice."""
+        """Record applications with errors; none may be passed twice."""
         for application in sorted(applications):
             if len(self._inconsistent) < conf.list_limit():
                 self._inconsistent.append(application)

@@ -1,9 +1,9 @@
-"""What the latest check knows, how old that is, and whether a run has changed folders since.
+"""What the latest check found, how old that is, and whether a run has changed folders since.
 
-Note [Checked again]. What a run has changed makes the latest check untrue, and a later check makes it true again. So
-when a run has ended, been paused or been cancelled, in whatever process, a cluster checks again: after a piece of work,
-and at the heartbeat for runs that ended elsewhere. It is decided from rows alone, and while one check is waited for,
-however many runs end, no other is started; what ends meanwhile is found when that check ends.
+Note [Checked again]. When a run changes folders, the latest check is outdated until there is a later one. So when a run
+has ended, been paused or been cancelled, in whatever process, a cluster checks again: after a piece of work, and at the
+heartbeat for runs that ended elsewhere. This is decided from stored rows alone, and while one check is pending, no
+other is started however many runs end; what ends in the meantime is found when that check ends.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from cleanup.services.background import dispatch
 from cleanup.services.results import LastCheck
 from cleanup.services.runs.lifecycle import Actor
 
-#: How a check was started that follows a run.
+#: The trigger of a check that follows a run.
 AFTER_A_RUN = "run"
 
-#: Age beyond which a check is old where no schedule renews it.
+#: Age beyond which a check is old if no schedule renews it.
 OLD = timedelta(days=1)
 
 #: Periods of its schedule beyond which a check is old.
@@ -38,12 +38,12 @@ _LONG_AGO = Value(datetime(1, 1, 2, tzinfo=UTC), output_field=DateTimeField())
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What the latest check with an answer found, and what that is worth now."""
+    """What the latest completed check found, and how far that can be relied on."""
 
     check: ConsistencyCheck
     age: timedelta
     old: bool
-    """Older than it may get, by its schedule or else in a day."""
+    """Older than its schedule allows, or than a day without one."""
     outdated: bool
     """A run has changed folders since it began."""
 
@@ -54,11 +54,11 @@ class Knowledge:
 
     @property
     def current(self) -> bool:
-        """Return whether it can be told as the truth of today."""
+        """Return whether it can be shown as the current state."""
         return not self.old and not self.outdated
 
     def reported(self) -> LastCheck:
-        """Return what is sent of it."""
+        """Return the form that is sent."""
         return LastCheck(
             check_time=self.check.ended_at or self.check.started_at,
             duplicate_applications=self.duplicates,
@@ -78,7 +78,7 @@ def period(schedules: Any, *, started: bool) -> timedelta | None:
 
 
 def latest(*, using: str, every: timedelta | None) -> Knowledge | None:
-    """Return what the latest check with an answer says, which is renewed as often as given; in one query."""
+    """Return what the latest completed check found, given how often it is renewed; in one query."""
     checks = ConsistencyCheck.objects.using(using).filter(ended_at__isnull=False, duplicate_applications__isnull=False)
     changed = Exists(_runs_after(OuterRef("started_at"))) | Exists(_undone_after(OuterRef("started_at")))
     check = checks.defer("summary").annotate(now=Now(), outdated=changed).order_by("-id").first()
@@ -96,14 +96,14 @@ def _runs_after(moment: Any) -> QuerySet[Run]:
 
 
 def _undone_after(moment: Any) -> QuerySet[RollbackPoint]:
-    """Return the points that were undone since, which needs no run."""
+    """Return the points that were undone since, which can happen without a run."""
     return RollbackPoint.objects.filter(status=RollbackPoint.Status.ROLLED_BACK, ended_at__gt=moment)
 
 
 def renew(*, using: str) -> ConsistencyCheck | None:
-    """Start a check where things were changed since the newest one began, unless one is waited for; return it.
+    """Start a check if something was changed since the newest one began, unless one is pending; return it.
 
-    Runs at work are left to their end. In one query where nothing is to do. See Note [Checked again].
+    Active runs are waited for. One query if there is nothing to do. See Note [Checked again].
     """
     began = Subquery(ConsistencyCheck.objects.order_by("-id").values("started_at")[:1])
     ended = _runs_after(Coalesce(began, _LONG_AGO)).exclude(status__in=Run.IN_PROGRESS)
@@ -119,5 +119,5 @@ def verification_is_outdated(*, using: str) -> bool:
     """Return whether the latest verification failed, or passed before something was undone: duplicates are errors."""
     latest = Verification.objects.using(using).exclude(passed=None).defer("summary", "counts").order_by("-id").first()
     if latest is None:
-        return False  # a check that finds none makes one
+        return False  # a check that finds none carries one out
     return not latest.passed or _undone_after(latest.started_at).using(using).exists()

@@ -1,4 +1,4 @@
-"""Checks and verifications that were handed to the clusters: what is still to be done, and the latest answers."""
+"""Checks and verifications that were queued for the clusters: what is still to be done, and the latest results."""
 
 from datetime import datetime
 from typing import Any

@@ -1,16 +1,16 @@
-"""Prove the database consistent, or say exactly what is wrong with it.
+"""Prove the database consistent, or report exactly what is wrong with it.
 
 Invariants: mapped tables are only read, and never locked. A finding has a stable code and a hint that can be run as it
-stands. A verification of the whole database is stored with up to ``CLEANUP_FINDING_LIMIT`` findings of each code; one
+is. A verification of the whole database is stored with up to ``CLEANUP_FINDING_LIMIT`` findings of each code; one
 of a single application is not.
 
-Note [Short statements]. Duplicates, names, folders and files are looked at in ranges of applications, each range in
-statements of its own. Two questions take one statement over a whole table: where the cycles are, and which rows of
-another table name no folder. Memory holds one range's counts, and the folders that the walk for cycles did not reach:
+Note [Short statements]. Duplicates, names, folders and files are checked in ranges of applications, each range in
+statements of its own. Two checks take one statement over a whole table: where the cycles are, and which rows of another
+table name no folder. Memory holds one range's counts, and the folders that the walk for cycles did not reach:
 those in or below a cycle, or deeper than 64 levels.
 
-Note [Whose finding]. A finding belongs to the application of the row it is about; a late arrival of a row without one,
-to the application that was merged. A dangling reference belongs to none, so verifying one application leaves it out.
+Note [Whose finding]. A finding belongs to the application of the row it is about; a late arrival without one belongs to
+the application that was merged. A dangling reference belongs to none, so verifying one application leaves it out.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +54,7 @@ def verify(
 ) -> VerificationReport:
     """Verify the whole database, or one application.
 
-    ``verification`` is the row to store it in, where it was written beforehand.
+    ``verification`` is the row to store it in, if it was written beforehand.
 
     ``progress`` is called with the number of steps done and of all steps. Raises UnknownObject, InvalidKey,
     DatabaseUnusable.
@@ -89,7 +89,7 @@ class _Row:
     example: int
     code: str
     number: int
-    """Of a count: the findings. Of an example: its place among those of its code."""
+    """For a count, the findings; for an example, its position among those of its code."""
     surplus: int
     application: str | None = field(compare=False)
     object_key: str | None = field(compare=False)
@@ -108,14 +108,14 @@ class _Pass:
 
     table: str
     rows: str = ""
-    """``folders`` or ``files``, where the pass looks for orphans."""
+    """``folders`` or ``files``, if the pass searches for orphans."""
     column: str = ""
     """The column that names a folder."""
     hints: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Verifier:
-    """Puts the questions, in order, and hands what comes back to the tally."""
+    """Runs the queries, in order, and passes the answers to the tally."""
 
     def __init__(self, *, using: str, progress: Callable[[int, int], None] | None) -> None:
         self.using = using

@@ -1,11 +1,11 @@
-"""Carry decisions out: write the points, move the rows, prove and delete, check.
+"""Carry out decisions: write the points, move the rows, prove and delete, check.
 
 Runs inside the caller's transaction and opens none.
 
 Note [One transaction per batch]. What a batch does to its applications, the snapshot rows that undo it and the results
 that report it are one transaction: after a crash every application is as it was or merged, journaled and reported.
 Applications and then folders are locked in key order; plans are made on the locked rows; before the folders are deleted
-it is proved that nothing points at them, by a count where the database itself would not refuse.
+it is proved that nothing points at them, by a count if the database itself would not refuse.
 """
 
 from collections import Counter
@@ -29,10 +29,10 @@ from cleanup.services.merging.outcome import result_of
 from cleanup.services.merging.targets import Batch, Targets
 from cleanup.services.results import FolderCleanupResult
 
-#: Folders that are removed in about the time that it takes to read and plan a batch.
+#: Folders that can be removed in about the time that it takes to read and plan a batch.
 A_MOMENT = 5000
 
-#: The parent of a folder that should not be there.
+#: The parent of a folder that should not exist.
 NOWHERE = object()
 
 
@@ -45,14 +45,14 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Merge:
-    """A batch as it is carried out; what is by place is by the decision's place."""
+    """A batch as it is carried out; places are the decisions' positions."""
 
     going_ahead: Mapping[int, MergeDecision]
     point_ids: Mapping[int, int]
     """Of the decisions' points."""
     batch: Batch
     nested: Sequence[tuple[int, str, str]]
-    """Id of the point, folder and parent of root folders that are put under another."""
+    """Id of the point, folder and parent of root folders that are moved under another."""
 
     @property
     def applications(self) -> list[str]:
@@ -60,7 +60,7 @@ class _Merge:
 
 
 class Merger:
-    """Merges batches on one database; made once per run."""
+    """Merges batches on one database; created once per run."""
 
     def __init__(self, targets: Targets) -> None:
         self.targets = targets
@@ -86,10 +86,10 @@ class Merger:
         now: datetime,
         slot: PipelineSlot,
     ) -> tuple[list[FolderCleanupResult], dict[str, Point]]:
-        """Carry the decisions out and return the results in their order, and the points by application.
+        """Carry out the decisions and return the results in their order, and the points by application.
 
-        The slot, which has been entered, ends when nothing is left but to delete folders and to check. Raises
-        CountMismatch, ProofFailed and database errors, upon which the caller's transaction must be undone.
+        The slot, which has been entered, ends when only deleting folders and checking is left. Raises CountMismatch,
+        ProofFailed and database errors, after which the caller's transaction must be rolled back.
         """
         points = self._write_points(decisions, schema=schema, run=run, created_by=created_by, now=now)
         point_ids = {place: point.id for place, point in points.items()}
@@ -121,7 +121,7 @@ class Merger:
         created_by: str,
         now: datetime,
     ) -> dict[int, Point]:
-        """Write a point for each decision that goes ahead, and return them by its place."""
+        """Write a point for each decision that goes ahead, and return them by its position."""
         places = {decision.application: place for place, decision in enumerate(decisions) if decision.goes_ahead}
         if not places:
             return {}
@@ -174,7 +174,7 @@ class Merger:
             self._replace_cells(step, merge)
         elif step.references:
             self._remove_yielding(step, merge)
-        elif merge.batch.removed:  # not, where roots are nested and nothing merges
+        elif merge.batch.removed:  # False if roots are nested and nothing merges
             self._prove(merge.batch)
             if self._removes_soon(merge.batch):
                 # The last step, and these folders are in no other batch: it may move its rows meanwhile. Where foreign
@@ -226,14 +226,14 @@ class Merger:
     def _prove(self, batch: Batch) -> None:
         """Prove that nothing points at a folder that is about to be deleted.
 
-        Where an enforced foreign key would refuse the DELETE, the database itself is the proof.
+        If an enforced foreign key would refuse the DELETE, the database itself is the proof.
         """
         unproven = [reference for reference in self.references.references if not reference.proven]
         for counted in self.backend.reading.count_rows(self.targets.of_all(unproven, batch)):
             raise ProofFailed(count=counted.rows, table=str(counted.table))
 
     def _removes_soon(self, batch: Batch) -> bool:
-        """Return whether removing the folders takes but a moment: few, and nothing of the host's is called."""
+        """Return whether removing the folders takes only a moment: few, and without calling the host's code."""
         fires = self.targets.fires(self.references.folders)
         return len(batch.removed) <= A_MOMENT and not fires and conf.tree_hook() is None
 
@@ -249,10 +249,9 @@ class Merger:
     # Checks.
 
     def _check_merged(self, merged: Mapping[str, MergeDecision]) -> None:
-        """Look at the rows as they are now: each folder is where it was to be, and none else is there.
+        """Check the rows as they are now: each folder is where it should be, and there are no others.
 
-        Where somebody or something has changed more, plan again: nothing may be left to do, or newly out of reach of a
-        root.
+        If anything else was changed, plan again: nothing may be left to do, or newly out of reach of a root.
         """
         others_write = conf.triggers() == TriggerPolicy.FIRE and self.references.has_triggers
         if not others_write and conf.tree_hook() is None:
@@ -262,11 +261,11 @@ class Merger:
             self._plan_again({key: decision.plan for key, decision in merged.items()})
 
     def _differing(self, merged: Mapping[str, MergeDecision]) -> set[str]:
-        """Return the applications of which a folder is not where it was to be, missing, or new."""
+        """Return the applications of which a folder is missing, new, or not where it should be."""
         differing = set()
         for application, folder, parent in self.backend.reading.read_parents(self.tables, list(merged), lock=False):
             decision = merged.get(application)
-            # A folder may spell its application in another way than the application does; then it is found missing.
+            # A folder may spell its application differently from the application itself; then it counts as missing.
             if decision is not None and decision.parents.pop(folder, NOWHERE) != parent:
                 differing.add(application)
         return differing.union(application for application, decision in merged.items() if decision.parents)

@@ -1,4 +1,4 @@
-"""Say which rows of an application collide, why, and what to do."""
+"""The messages about colliding rows of an application: which, why, and what to do."""
 
 from contextlib import suppress
 from typing import Any
@@ -30,7 +30,7 @@ class CollisionMessages:
         parts = [self._sentence(colliding, application) for colliding in forecast.colliding.values()]
         policies = setting_of(with_those_in_force(policies_of(reported(forecast))))
         if policies:
-            parts.append(f"Set {policies}, or mend the rows.")
+            parts.append(f"Set {policies}, or correct the rows.")
         return Collision(" ".join(parts))
 
     def _sentence(self, colliding: CollidingRows, application: str) -> str:
@@ -39,7 +39,7 @@ class CollisionMessages:
         if colliding.rule.name == ITS_KEYS:
             return (
                 f"Rows of {table} would give way to others, but rows of other tables reference them. "
-                f"Mend them by hand first."
+                f"Correct them by hand first."
             )
         if colliding.rule.name == PARTITIONS:
             return f"{number} {rows} of {table} would belong to no partition. {self._missing_partition(colliding)}"
@@ -66,7 +66,7 @@ class CollisionMessages:
         return f"Change or remove one of the rows, or lift {colliding.rule.name}."
 
     def _why(self, colliding: CollidingRows, mine: CollidingRow, other: CollidingRow | None, application: str) -> str:
-        """Say which folder cannot move, why it is not merged, and what to do."""
+        """Describe which folder cannot move, why it is not merged, and what to do."""
         folder = self._folder(mine)
         if other is None:
             return f"Folder {folder} is one. {self._by_hand(colliding)}"
@@ -85,7 +85,7 @@ class CollisionMessages:
                 )
         if self.tables.folder_name in colliding.rule.columns:
             return (
-                f"Folder {folder} would move, and {beside}: the constraint takes their names for equal, which are not "
+                f"Folder {folder} would move, and {beside}: the constraint treats their names as equal, which are not "
                 f"equal letter by letter, or one of them is not live. Rename one of them, or lift the constraint."
             )
         shared = ", ".join(colliding.rule.columns)

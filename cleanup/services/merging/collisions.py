@@ -1,8 +1,8 @@
 """Decide what becomes of rows that would collide when folders are replaced.
 
-``forecast`` reads the rows that would meet in a rule of their table (``cleanup.backends.collisions``), settles who
-keeps a place, and finds names and numbers for those that may take another. Nothing is written. What it decides is what
-a dry run announces and what a cleanup does.
+``forecast`` reads the rows that would meet in a rule of their table (``cleanup.backends.collisions``), decides which
+rows keep their places, and finds names and numbers for those that may take another. Nothing is written. Its decision is
+what a dry run announces and what a cleanup does.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from cleanup.references import Policy, ReferenceMap
 from cleanup.references.key_types import kind_of
 from cleanup.services.merging.free_values import FreeValues, Renumbered
 
-#: In place of a rule's name, where rows cannot give way because others reference them.
+#: In place of a rule's name, if rows cannot give way because others reference them.
 ITS_KEYS = "its keys"
 
 
@@ -40,9 +40,9 @@ class CollidingRows:
     table: TableName
     rule: UniqueKey | Check
     rows: list[tuple[CollidingRow, CollidingRow | None]] = field(default_factory=list)
-    """Each with the row that is in its way, where it is known."""
+    """Each with the row that is in its way, if known."""
     policy: Any = None
-    """The setting for the table that lets the application be cleaned up, where there is one."""
+    """The setting for the table that lets the application be cleaned up, if there is one."""
     numbered: bool = False
     """Another name or number was tried."""
 
@@ -61,7 +61,7 @@ class CollisionForecast:
 
 
 class Collisions:
-    """Forecasts collisions on one database; made once per run."""
+    """Forecasts collisions on one database; created once per run."""
 
     def __init__(self, *, references: ReferenceMap, backend: Database, tables: FolderTables) -> None:
         self.references = references
@@ -70,7 +70,7 @@ class Collisions:
         self.sql = backend.collisions
         self._kept = {references.folders.name, references.files.name}
         self.ruled = tuple(dict.fromkeys(r.table for r in references.references if references.ruled(r.table)))
-        """The tables of which rows may collide."""
+        """The tables whose rows may collide."""
 
     def forecast(
         self, changes: Mapping[TableName, Sequence[Change]], *, spare: Sequence[Cell]
@@ -94,7 +94,7 @@ class Collisions:
         for number, rows in sorted(by_table.items()):
             yield judged[number], rows
 
-    # What to ask.
+    # What to query.
 
     def _judged(self, name: TableName, changes: Sequence[Change], spare: Sequence[Cell]) -> CheckedTable:
         table, policy = self.references.tables[name], self._policy(name)
@@ -134,7 +134,7 @@ class Collisions:
         return self.references.policies.get(table, Policy())
 
     def _way(self, table: TableName, rule: UniqueKey | Check) -> tuple[NewValuePolicy, str] | None:
-        """Return which column's other value would take a row out of the others' way, as the policy says."""
+        """Return which column's new value would avoid a collision, according to the policy."""
         if isinstance(rule, Check):
             return None
         described = self.references.tables[table]
@@ -147,7 +147,7 @@ class Collisions:
         dependent = self.references.tables[table].dependent([column])
         return any(mentions(part, name) for name in dependent)
 
-    # Who keeps a place.
+    # Which rows keep their places.
 
     def _settle(
         self, judged: CheckedTable, met: Sequence[CollidingRow], forecasts: defaultdict[int, CollisionForecast]
@@ -173,7 +173,7 @@ class Collisions:
                 colliding.numbered |= way is not None
 
     def _verify(self, judged: Sequence[CheckedTable], forecasts: defaultdict[int, CollisionForecast]) -> None:
-        """Look at the images again with the names and numbers that were found: no rule may be broken by them."""
+        """Check the images again with the names and numbers that were found: they must break no rule."""
         given: defaultdict[TableName, list[Renumbered]] = defaultdict(list)
         leaving = {(one.table, one.key) for forecast in forecasts.values() for one in forecast.giving_way}
         for forecast in forecasts.values():
@@ -193,7 +193,7 @@ class Collisions:
                     colliding.numbered = True
 
     def _with_numbers(self, judged: CheckedTable, given: Sequence[Renumbered]) -> CheckedTable:
-        """Return what to ask when rows take other names or numbers; all rules that these touch are asked again."""
+        """Return the rows with their new names or numbers, to check all rules that these touch again."""
         by_column: defaultdict[str, list[Replaced]] = defaultdict(list)
         for one in given:
             by_column[one.column].append(one.row)
@@ -209,7 +209,7 @@ class Collisions:
             changes.append(Change(Target(judged.table, judged.key, judged.key, pairs), (column,)))
         return replace(self._judged(judged.table.name, changes, judged.spare), siblings={})
 
-    # What cannot be.
+    # What is impossible.
 
     def _refuse_referenced(self, forecasts: Mapping[int, CollisionForecast]) -> None:
         """Refuse to remove rows that others reference, and do not offer it."""
@@ -235,7 +235,7 @@ class Collisions:
                     colliding.policy = self._ways_out(table, colliding.rule) or {}
 
     def _remedy(self, colliding: CollidingRows) -> Any:
-        """Return the policy that would let the application be cleaned up; empty where there is none."""
+        """Return the policy that would let the application be cleaned up; empty if there is none."""
         ways = self._ways_out(colliding.table, colliding.rule)
         if colliding.numbered:
             return {}
@@ -261,7 +261,7 @@ class Collisions:
                 ways.setdefault(NewValuePolicy.RENUMBER.value, column.name)
             elif column.name == names.get(table):
                 ways[NewValuePolicy.RENAME.value] = column.name
-        # One is enough, and a number is less to look at than a name.
+        # One is enough, and a number is simpler than a name.
         return (
             dict(list(ways.items())[:1])
             if NewValuePolicy.RENUMBER.value not in ways
@@ -282,7 +282,7 @@ class Places:
                 self.occupied.setdefault((row.rule, row.alike), row)
 
     def losing(self) -> Iterator[tuple[CollidingRow, list[tuple[CollidingRow, CollidingRow | None]]]]:
-        """Yield each row that has no place, with the rules in which it has none and who is there, where it is known."""
+        """Yield each row that has no place, with the rules in which it has none and the row that is there, if known."""
         lost: set[int] = set()
         for place, rows in sorted(self.by_place.items()):
             meetings: list[tuple[CollidingRow, CollidingRow | None]] = []

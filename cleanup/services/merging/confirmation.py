@@ -16,29 +16,29 @@ from cleanup.services.merging.forecast import Forecast, Forecaster
 
 #: Applications confirmed together.
 MOST = 100
-#: Applications looked at for the worst ones.
+#: Applications examined for the worst ones.
 CANDIDATES = 500
 
 
 @dataclass(frozen=True, slots=True)
 class MergeForecast:
-    """What would come of one application."""
+    """The expected outcome for one application."""
 
     application_id: str
     plan_hash: str
     folders_removed: int
     files_moved: int
     obstacle: str
-    """Code of what keeps it from being cleaned up; empty where nothing does."""
+    """Code of what prevents the cleanup; empty if nothing does."""
 
     @property
     def goes_ahead(self) -> bool:
-        """Tell whether the cleanup would change it."""
+        """Return whether the cleanup would change it."""
         return not self.obstacle and self.folders_removed > 0
 
 
 def forecasts(*, using: str, applications: Sequence[str], include: Inclusion = USUAL) -> tuple[MergeForecast, ...]:
-    """Return what would come of each application, in the order given. Raises InvalidKey and PreflightFailed."""
+    """Return the expected outcome for each application, in the order given. Raises InvalidKey and PreflightFailed."""
     text = folder_tables().application_key.text
     keys = list(dict.fromkeys(text(key) for key in applications))[:MOST]
     if not keys:
@@ -61,10 +61,10 @@ def forecasts(*, using: str, applications: Sequence[str], include: Inclusion = U
 
 
 def worst(*, using: str, number: int) -> tuple[MergeForecast, ...]:
-    """Return what would come of the applications with the most duplicates that can be cleaned up, worst first.
+    """Return the expected outcomes for the applications with the most duplicates that can be cleaned up, worst first.
 
-    Those on hold are not looked at; those that turn out to be large or refused give way to the next ones, of the worst
-    few hundred. Raises PreflightFailed.
+    Those on hold are not examined; those that turn out to be large or refused are replaced by the next ones, among the
+    worst few hundred. Raises PreflightFailed.
     """
     candidates = queries.worst_applications(using=using, limit=CANDIDATES, cleanable=Cleanable(queued_first=False))
     found: list[MergeForecast] = []
@@ -84,7 +84,7 @@ def why_none(*, using: str) -> queries.SetAside:
 def refuse_if_stale(
     *, using: str, applications: Sequence[str], include: Inclusion, confirmed: Mapping[str, str]
 ) -> None:
-    """Raise StalePlan where an application's plan is another than the one that was confirmed, by application."""
+    """Raise StalePlan if an application's plan differs from the one that was confirmed, by application."""
     for forecast in forecasts(using=using, applications=applications, include=include):
         if confirmed.get(forecast.application_id) != forecast.plan_hash:
             raise StalePlan(application_id=forecast.application_id)

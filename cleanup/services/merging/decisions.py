@@ -1,4 +1,4 @@
-"""What is to be done with one application, or why it is left alone."""
+"""What to do with one application, or why it is left alone."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ NOTHING = plan_merge(())
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
-    """Which applications that are otherwise set aside are wanted all the same."""
+    """Which applications that are otherwise set aside are included."""
 
     held: bool = False
     large: bool = False
@@ -30,7 +30,7 @@ USUAL = Inclusion()
 
 @dataclass(slots=True)
 class MergeDecision:
-    """What is to be done with one application, or why it is left alone."""
+    """What to do with one application, or why it is left alone."""
 
     application: str
     plan: Plan = NOTHING
@@ -40,9 +40,9 @@ class MergeDecision:
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
     parents: dict[str, str | None] = field(default_factory=dict)
-    """Of the folders that stay, as they will be; used up when the merge is checked."""
+    """Of the folders that stay, as they will be; consumed when the merge is checked."""
     folders: dict[str, FolderRow] = field(default_factory=dict)
-    """Every folder, where they were compared or more of them is copied than the key; it may be a hundred thousand."""
+    """Every folder, if they were compared or more than the key is copied; may be a hundred thousand."""
     giving_way: list[GivingWay] = field(default_factory=list)
     """Rows that give way to a twin or a survivor's row."""
     renumbered: list[Renumbered] = field(default_factory=list)
@@ -50,11 +50,11 @@ class MergeDecision:
 
     @property
     def goes_ahead(self) -> bool:
-        """Return whether something is to be done."""
+        """Return whether there is something to do."""
         return not self.status and not self.plan.empty
 
     def refuse(self, error: ApplicationError) -> None:
-        """Leave the application untouched and say why."""
+        """Leave the application untouched, with the reason."""
         self.set_aside(Result.Status.FAILED, error.code, str(error))
 
     def set_aside(self, status: str, code: str, message: str) -> None:

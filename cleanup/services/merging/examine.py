@@ -1,9 +1,9 @@
-"""Decide for each application of a batch what would be done, or why not; it is all that a dry run does.
+"""Decide for each application of a batch what would be done, or why not; a dry run does no more than this.
 
 Runs inside the caller's transaction and opens none; reads only, and locks if asked.
 
-Note [Order of refusals]. Holds and sizes are looked at before any folder is read; plans are made on the folders, locked
-where they are to be carried out; what can only be seen in the rows that would change comes last, for what is left.
+Note [Order of refusals]. Holds and sizes are checked before any folder is read; plans are made on the folders, locked
+if they will be carried out; what can only be seen in the rows that would change comes last, for what is left.
 """
 
 from collections import Counter
@@ -26,12 +26,12 @@ from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision
 from cleanup.services.merging.suggested_policies import reported
 from cleanup.services.merging.targets import Batch, Targets
 
-#: Holds that are read whether they concern anybody or not: mostly there are none.
+#: Holds that are read whether or not they matter here: mostly there are none.
 FEW_HOLDS = 100
 
 
 class Examiner:
-    """Decides on one database; made once per run."""
+    """Decides on one database; created once per run."""
 
     def __init__(self, targets: Targets) -> None:
         references, tables = targets.references, targets.tables
@@ -42,7 +42,7 @@ class Examiner:
         self.collisions = Collisions(references=references, backend=targets.backend, tables=tables)
         self._messages = CollisionMessages(references=references, backend=targets.backend, tables=tables)
         self._unkeyed = [r for r in references.references if not journal.row_key(references.tables[r.table])]
-        #: Not what makes the tree, nor numbers and UUIDs that no two folders share.
+        #: Not the columns of the tree, nor numbers and UUIDs that no two folders share.
         known = {
             targets.key_column,
             tables.folder_parent,
@@ -95,7 +95,7 @@ class Examiner:
     # Before any folder is read.
 
     def _set_aside_held(self, decisions: Sequence[MergeDecision], include: Inclusion) -> bool:
-        """Set aside what is on hold, and return whether any application is that must be left alone."""
+        """Set aside what is on hold, and return whether any application is on hold and must be left alone."""
         if include.held:
             return False
         holds = Hold.objects.using(self.targets.using).order_by().values_list("application_key", "reason")
@@ -123,7 +123,7 @@ class Examiner:
             if not decision.status and decision.application not in existing:
                 decision.set_aside(Result.Status.SKIPPED, MISSING, "The application does not exist.")
 
-    # On the folders.
+    # With the folders read.
 
     def _plan(self, decisions: Sequence[MergeDecision], *, lock: bool, compare: bool) -> None:
         wanted = [decision.application for decision in decisions if not decision.status]
@@ -202,7 +202,7 @@ class Examiner:
                 decision.giving_way, decision.renumbered = forecast.giving_way, forecast.renumbered
 
     def _changes(self, decisions: Sequence[MergeDecision], batch: Batch) -> dict[TableName, list[Change]]:
-        """Return the changes of the tables of which rows may collide."""
+        """Return the changes of the tables whose rows may collide."""
         changes: dict[TableName, list[Change]] = {table: [] for table in self.collisions.ruled}
         for table, several in changes.items():
             own = [reference for reference in self.references.references if reference.table == table]

@@ -1,6 +1,6 @@
 """The dry run: what merging applications would do, counted on the rows as they are now.
 
-Invariants: nothing is written and no row is locked. Many applications are looked at a page at a time, each page in a
+Invariants: nothing is written and no row is locked. Many applications are examined a page at a time, each page in a
 snapshot of its own, so that memory is flat and no transaction is long.
 """
 
@@ -27,9 +27,9 @@ Forecast = tuple[MergeDecision, FolderCleanupResult]
 
 @contextmanager
 def read_snapshot(backend: backends.Database, *, session_name: str) -> Iterator[None]:
-    """Pin the form of values for a moment, in a transaction that only reads.
+    """Pin the form of values briefly, in a read-only transaction.
 
-    On SQLite nothing is pinned, and there is no transaction: a project may have them begin with the write lock.
+    On SQLite nothing is pinned, and there is no transaction: a project may make them begin with the write lock.
     """
     if backend.one_writer:
         yield
@@ -39,7 +39,7 @@ def read_snapshot(backend: backends.Database, *, session_name: str) -> Iterator[
 
 
 class Forecaster:
-    """Makes dry runs on one database; made once for all of its pages, because the references are read once."""
+    """Makes dry runs on one database; created once for all pages, because the references are read once."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Forecaster:
         include: Inclusion = USUAL,
         compare: bool = False,
     ) -> None:
-        """Take what is wanted; for ``compare`` see ``Examiner.examine``."""
+        """Take the options; for ``compare`` see ``Examiner.examine``."""
         self.targets = Targets(using=using, references=references)
         self.examiner = Examiner(self.targets)
         self.session_name = session_name
@@ -58,7 +58,7 @@ class Forecaster:
         self.compare = compare
 
     def pages(self, applications: Iterable[str]) -> Iterator[list[Forecast]]:
-        """Yield what would come of the applications, in the order given, a page at a time and outside its snapshot."""
+        """Yield the expected outcomes for the applications, in order, a page at a time, outside its snapshot."""
         remaining = iter(applications)
         while page := list(islice(remaining, PAGE)):
             yield self._page(page)
@@ -87,7 +87,7 @@ class Forecaster:
         ]
 
     def _moved(self, decisions: Sequence[MergeDecision]) -> dict[int, Counter[str]]:
-        """Count the rows that would be pointed elsewhere, by the decision's place and table."""
+        """Count the rows that would be re-pointed, by the decision's position and table."""
         reading, references = self.targets.backend.reading, self.targets.references
         batch = self.targets.batch(decisions)
         moved: dict[int, Counter[str]] = {}
@@ -109,7 +109,7 @@ class Forecaster:
     def rows_by_folder(self, decision: MergeDecision) -> dict[str, Counter[str]]:
         """Count the rows that point at each folder of an application that was compared, by folder and table.
 
-        Folders that lie in folders are left out.
+        Folders inside folders are left out.
         """
         keys = list(decision.folders)
         cells = self.targets.key_cells(keys)
@@ -124,6 +124,6 @@ class Forecaster:
 
 
 def _root_that_would_stay(decision: MergeDecision) -> RootFolder | None:
-    """Return the root folder that would stay of several; None also where folders were not compared."""
+    """Return which of several root folders would stay; None also if folders were not compared."""
     root = decision.folders.get(decision.plan.root or "") if decision.goes_ahead else None
     return root and RootFolder(root.key, root.name)

@@ -1,6 +1,6 @@
 """Names and numbers that are free, for rows that may take another one to get out of each other's way.
 
-What is taken among siblings is told by the rows that meet; nothing is read here.
+The rows that meet determine what is taken among siblings; nothing is read here.
 """
 
 import re
@@ -37,7 +37,7 @@ class FreeValues:
         self.judged = judged
         self.columns = {column: place for place, column in enumerate(judged.told)}
         self.families: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
-        """Of each row that moves, by its place: the siblings that it is among."""
+        """For each row that moves, by its position: its siblings."""
         self.told: defaultdict[tuple[int, int], set[tuple[Cell, ...]]] = defaultdict(set)
         for row in met:
             if row.rival is None:

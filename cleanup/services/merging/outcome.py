@@ -1,4 +1,4 @@
-"""What is reported of one application: by a dry run before the merge, and by the merge itself."""
+"""The report on one application: by a dry run before the merge, and by the merge itself."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from cleanup.services.results import FolderCleanupResult
 def result_of(
     decision: MergeDecision, moved: Mapping[str, int], *, targets: Targets, rollback_id: UUID | None = None
 ) -> FolderCleanupResult:
-    """Return the result of a decision, with the rows that were, or would be, pointed elsewhere, by table."""
+    """Return the result of a decision, with the rows that were, or would be, re-pointed, by table."""
     if not decision.goes_ahead:
         return FolderCleanupResult(
             application_id=decision.application,
@@ -46,7 +46,7 @@ def result_of(
 
 
 def _changes(renumbered: Sequence[Renumbered], *, cells: Cells) -> dict[str, Any]:
-    """Return what a result says of rows that take another name or number: how many by table, and which."""
+    """Return a result's details on rows that take another name or number: how many by table, and which."""
     limit = conf.list_limit()
     return {
         **_counts(renumbered),

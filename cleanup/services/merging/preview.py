@@ -1,9 +1,9 @@
 """Show what merging one application would do, before anyone confirms it: the tree before and after, and why.
 
-It is made while somebody waits, so an application over ``CLEANUP_LARGE_APPLICATION`` is refused before it is read.
-Invariants: nothing is written and no row is locked. It is the plan that a run would make now; ``plan_hash`` says
-whether a plan that is made later is still the same. Trees are flat lists, parents before children, for a tree may be
-ten thousand levels deep.
+Someone waits for it, so an application over ``CLEANUP_LARGE_APPLICATION`` is refused before it is read.
+Invariants: nothing is written and no row is locked. It is the plan that a run would make now; ``plan_hash`` shows
+whether a later plan is still the same. Trees are flat lists, parents before children, because a tree may be ten
+thousand levels deep.
 """
 
 import shlex
@@ -76,7 +76,7 @@ def _obstacles(decision: MergeDecision, hold: Hold | None) -> Iterable[Obstacle]
 
 
 class _Drawing:
-    """Puts the plan and the counts of one application together."""
+    """Combines the plan and the counts of one application."""
 
     def __init__(self, forecaster: Forecaster, decision: MergeDecision, rows: Mapping[str, Counter[str]]) -> None:
         self.forecaster = forecaster
@@ -127,7 +127,7 @@ class _Drawing:
         tops = children.get(None, [])
         hanging = [key for key, parent in parents.items() if parent is not None and parent not in parents]
         drawn: dict[str, Line] = {}
-        for start in (tops, hanging, list(parents)):  # the last for cycles
+        for start in (tops, hanging, list(parents)):  # the last one for cycles
             stack = [(key, 0) for key in sorted(start, key=self._age, reverse=True)]
             while stack:
                 key, depth = stack.pop()

@@ -1,4 +1,4 @@
-"""Which policies let refused applications be cleaned up, and the setting to be pasted that has them."""
+"""The policies with which refused applications can be cleaned up, and the setting to paste."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from cleanup.services.merging.collisions import CollisionForecast
 
 
 def reported(forecast: CollisionForecast) -> list[dict[str, Any]]:
-    """Return what a result says of an application's collisions, each with the policy that would settle it, or None."""
+    """Return a result's details on collisions, each with the policy that would settle it, or None."""
     return [
         {
             "table": str(rows.table),
@@ -21,7 +21,7 @@ def reported(forecast: CollisionForecast) -> list[dict[str, Any]]:
 
 
 def policies_of(collisions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the policies by table, of what ``reported`` said, that let an application be cleaned up.
+    """Return the policies by table, from what ``reported`` returned, with which an application can be cleaned up.
 
     Empty if there is none for one of its collisions, or if two ask for different things.
     """
@@ -48,7 +48,7 @@ def add_policies(found: dict[str, Any], details: Mapping[str, Any]) -> None:
 
 
 def with_those_in_force(policies: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the whole setting: what is set already, with the policies that are missing."""
+    """Return the whole setting: the current one, with the missing policies added."""
     if not policies:
         return {}
     found = {
@@ -61,7 +61,7 @@ def with_those_in_force(policies: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def setting_of(policies: Mapping[str, Any]) -> str:
-    """Return the setting as Python, to be pasted; empty where there is nothing to set."""
+    """Return the setting as Python, to be pasted; empty if there is nothing to set."""
     if not policies:
         return ""
     entries = ", ".join(f"{_python(table)}: {_python(policies[table])}" for table in sorted(policies))

@@ -1,4 +1,4 @@
-"""From decisions to what the statements are told: the removed folders of a batch, as each reference needs them.
+"""From decisions to parameters of statements: the removed folders of a batch, as each reference needs them.
 
 Nothing here writes or locks a row.
 """
@@ -20,10 +20,10 @@ from cleanup.services.merging.decisions import MergeDecision
 
 @dataclass(slots=True)
 class Batch:
-    """The removed folders of decisions, column by column, and what the statements are told of them."""
+    """The removed folders of decisions, column by column, as parameters of statements."""
 
     points: list[int] = field(default_factory=list)
-    """The id of the rollback point, or while nothing is journaled a number of the caller's, to count by."""
+    """The id of the rollback point, or, if nothing is journaled, a number of the caller's, to count by."""
     removed: list[str] = field(default_factory=list)
     survivors: list[str] = field(default_factory=list)
     ranks: list[int] = field(default_factory=list)
@@ -33,10 +33,10 @@ class Batch:
     news: Sequence[str] = ()
     """The survivors'."""
     folders: dict[str, FolderRow] = field(default_factory=dict)
-    """Of its decisions, where they have them."""
+    """From its decisions, if they have them."""
     pairs: dict[tuple[tuple[str, ...], bool], ValueChanges] = field(default_factory=dict)
-    """Made once for all references, by the folder columns that these copy, and whether they may be spelled in several
-    ways."""
+    """Created once for all references, by the folder columns that these copy, and whether they may be spelled in
+    several ways."""
 
     def add(self, point: int, decision: MergeDecision) -> None:
         """Add the folders that a decision removes."""
@@ -53,7 +53,7 @@ class Batch:
 
 
 class Targets:
-    """Makes the targets of batches on one database; made once per run, because the references are read once."""
+    """Creates the targets of batches on one database; created once per run, because the references are read once."""
 
     def __init__(self, *, using: str, references: ReferenceMap) -> None:
         self.using = using
@@ -67,7 +67,7 @@ class Targets:
         )
 
     def batch(self, decisions: Sequence[MergeDecision], point_ids: Mapping[int, int] | None = None) -> Batch:
-        """Return what goes ahead; without the points' ids, rows are counted by the decision's place."""
+        """Return the batch of what goes ahead; without the points' ids, rows are counted by the decision's position."""
         batch = Batch()
         for place, decision in enumerate(decisions):
             if decision.goes_ahead:
@@ -96,7 +96,7 @@ class Targets:
         return [target for reference in references if (target := self.of(reference, batch)).pairs]
 
     def count_repeated(self, batch: Batch) -> list[RowCount]:
-        """Count the files and folders that name one folder in several columns once less for each further column."""
+        """Correct the counts of files and folders that name one folder in several columns: each counts once."""
         groups = []
         for table in (self.references.files, self.references.folders):
             own = [reference for reference in self.references.references if reference.table == table.name]
@@ -106,7 +106,7 @@ class Targets:
         return self.backend.reading.count_repeated(groups) if groups else []
 
     def nested(self, decisions: Sequence[MergeDecision]) -> Iterator[tuple[int, str, str]]:
-        """Yield place of the decision, folder and parent of root folders that are put under another."""
+        """Yield position of the decision, folder and parent of root folders that are moved under another."""
         for place, decision in enumerate(decisions):
             if decision.goes_ahead:
                 for move in decision.plan.moves:
@@ -114,7 +114,7 @@ class Targets:
                         yield place, self._key_cell(move.folder), self._key_cell(move.new_parent)
 
     def fires(self, table: Table) -> bool:
-        """Return whether triggers of the host fire where the table's rows change."""
+        """Return whether triggers of the host fire when the table's rows change."""
         return bool(table.triggers) and conf.triggers() == TriggerPolicy.FIRE
 
     def key_cells(self, keys: Sequence[str]) -> Sequence[str]:

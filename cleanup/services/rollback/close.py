@@ -1,4 +1,4 @@
-"""Close points that were undone: mark them, and see to it that the next cleanup does not merge again."""
+"""Close points that were undone: mark them, and prevent the next cleanup from merging them again."""
 
 import json
 from collections import defaultdict
@@ -75,5 +75,5 @@ def _undone(points: Sequence[RollbackPoint], *, using: str) -> Iterator[Event]:
     for point_id, folder, survivor in rows.values_list("point_id", "folder_key", "survivor_key"):
         removed[point_id][folder] = survivor
     for point in points:
-        if point.kind == RollbackPoint.Kind.CLEANUP:  # one taken by hand has removed nothing
+        if point.kind == RollbackPoint.Kind.CLEANUP:  # a point taken by hand has removed nothing
             yield Event(point.application_key, point.uuid, removed[point.id])

@@ -1,8 +1,8 @@
-"""Decide how folders come back as copies, where they would be duplicates again.
+"""Decide how folders come back as copies if they would be duplicates again.
 
-A second root folder becomes a child of the root folder that is there, and bears a suffix; so does a folder whose name
-is taken in its place, or is blank; every other folder comes back as it was. Nothing that is there gives way: root
-folders that were nested stay nested. That is what the guards allow, and it is the same whichever of them are in place.
+A second root folder becomes a child of the existing root folder, and gets a suffix; so does a folder whose name is
+taken in its place, or is blank; every other folder comes back as it was. Nothing that exists gives way: root folders
+that were nested stay nested. That is what the guards allow, and it is the same whichever of them are in place.
 
 Reads only: the locked folders as they are, and the journal.
 """
@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Copying:
-    """What does not come back as it was."""
+    """The folders that do not come back as they were."""
 
     instead: ReplacementCells = field(default_factory=ReplacementCells)
     nested: frozenset[int] = frozenset()
@@ -72,7 +72,7 @@ class Copies:
         tables, label = self.tables, str(self.folders.name)
         needed = {tables.folder_key.column, tables.folder_parent, tables.folder_name, tables.folder_created}
         if not needed <= set(reader.schema.columns(label)):
-            return Copying()  # the undo says which column is gone
+            return Copying()  # the undo reports which column is gone
         cells: dict[Cell, tuple[Cell, ...]] = {}
         nested = set()
         copies: dict[int, list[Copy]] = {}
@@ -126,7 +126,7 @@ class Copies:
         ]
 
     def _survivors(self, forest: "Forest", point: RollbackPoint) -> Collection[str]:
-        """Return what removed folders had been merged into, where that decides between several root folders."""
+        """Return what removed folders had been merged into, if that decides between several root folders."""
         if len(forest.roots) < 2:
             return ()
         removed = RemovedFolder.objects.using(self.using).filter(point=point.id)
@@ -139,7 +139,7 @@ class Copies:
         return None if cell is None else self._key(cell)
 
     def _longest_name(self) -> int | None:
-        """Return how many characters the column and the model's field take."""
+        """Return how many characters the column and the model's field allow."""
         limits = [getattr(self.tables.folder._meta.get_field(conf.folder_fields()["name"]), "max_length", None)]
         if declared := _LENGTH.search(self.folders.column(self.tables.folder_name).type):
             limits.append(int(declared[1]))
@@ -147,7 +147,7 @@ class Copies:
 
 
 class Forest:
-    """The folders of one application, among which removed ones find their places."""
+    """The folders of one application, among which removed ones are placed."""
 
     def __init__(self, present: Sequence[FolderRow], *, moving: Mapping[str, str | None], longest: int | None) -> None:
         """Take the folders in order of age, and those that go back to where they were, with their old parents."""
@@ -169,7 +169,7 @@ class Forest:
         ``survivors`` are preferred among several root folders.
         """
         for folder in returning:
-            if folder.key in self.present:  # made anew, or back already: the undo compares it with what it was
+            if folder.key in self.present:  # created again, or already back: the undo compares it with what it was
                 continue
             parent, name = folder.parent, folder.name
             if parent is None and self.roots:
@@ -184,7 +184,7 @@ class Forest:
     def staying(self) -> dict[str, str] | None:
         """Return the nested root folders that cannot be root folders again, with their parents; None if all can.
 
-        To be asked after ``places``.
+        Call it after ``places``.
         """
         nested = [key for key, old in self.moving.items() if old is None]
         if not nested or len(nested) + len(self.roots) == 1:
@@ -197,7 +197,7 @@ class Forest:
         self._folded[parent].add(name.casefold())
 
     def _free_name(self, parent: str | None, name: str) -> str:
-        """Return the name with a suffix, as no folder there bears it, however names are compared."""
+        """Return the name with a suffix that no folder there has, however names are compared."""
         base = _SUFFIX.sub("", name)
         for number in self._numbers[parent, base]:
             candidate = self._fit(base, "(restored)" if number == 1 else f"(restored {number})")

@@ -1,7 +1,7 @@
-"""See that an undo leaves no folder hanging in the air that a root folder led to before.
+"""Ensure that an undo detaches no folder that a root folder led to before.
 
-A missing parent, a cycle, a parent in another application: what people moved since can bring these about, and no
-foreign key forbids them all.
+A missing parent, a cycle, a parent in another application: moves since the cleanup can cause these, and no foreign key
+forbids them all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from cleanup.planning import detached
 
 
 class Detached:
-    """Looks at the folders that no root leads to, on one database."""
+    """Checks the folders that no root leads to, on one database."""
 
     def __init__(self, *, backend: Database, tables: FolderTables) -> None:
         self.reading = backend.reading

@@ -1,4 +1,4 @@
-"""Points that are undone together: those of one snapshot schema, and what undoing them did, told for each.
+"""Points that are undone together: those of one snapshot schema, with the outcome for each.
 
 Runs inside the caller's transaction and opens none.
 """
@@ -22,7 +22,7 @@ from cleanup.services.rollback.outcome import PointOutcome, conflicts_by_point
 from cleanup.services.rollback.revert import Reverted, Reverter
 from cleanup.services.rollback.tables import CurrentTables
 
-#: Rows that are restored in less time than a transaction may take.
+#: Rows that can be restored in less time than a transaction may take.
 A_MOMENT = 20_000
 
 
@@ -53,7 +53,7 @@ class Group:
 
 
 class Groups:
-    """Reads and undoes groups on one database; made once per run."""
+    """Reads and undoes groups on one database; created once per run."""
 
     def __init__(self, tables: CurrentTables) -> None:
         self.tables = tables
@@ -66,7 +66,7 @@ class Groups:
     # What the journal says.
 
     def read(self, points: Sequence[RollbackPoint], *, latest_first: bool) -> list[Group]:
-        """Part points by snapshot schema, and if asked by the batch that wrote them, in the order of undoing.
+        """Group points by snapshot schema, and optionally by the batch that wrote them, in the order of undoing.
 
         Raises UnreadableJournal.
         """
@@ -83,7 +83,7 @@ class Groups:
         counts = rows.values_list("kind", "step", "table", "point_id").annotate(Sum("row_count"), Count("images"))
         with_triggers = set()
         for kind, step, table, point_id, count, images in counts:
-            if kind == SnapshotRow.Kind.MOVED and images:  # which are kept where triggers fire
+            if kind == SnapshotRow.Kind.MOVED and images:  # which are kept if triggers fire
                 with_triggers.add(point_id)
             if kind == reader.schema.kind(step):
                 written.setdefault((step, table), {})[point_id] = count
@@ -91,7 +91,7 @@ class Groups:
         return Group(points, reader, written, with_triggers)
 
     def refuse_unreadable(self, points: QuerySet[RollbackPoint]) -> None:
-        """Raise UnreadableJournal where the tables are no longer as one of the points needs them to be."""
+        """Raise UnreadableJournal if the tables are no longer as one of the points needs them."""
         written = self._snapshot_rows.filter(point__in=points).order_by()
         tables: defaultdict[str, set[tuple[str, int, str]]] = defaultdict(set)
         for key, kind, step, table in written.values_list("point__schema", "kind", "step", "table").distinct():
@@ -126,7 +126,7 @@ class Groups:
     def undo(
         self, groups: Sequence[Group], *, as_copies: bool, slot: PipelineSlot, piecemeal: bool
     ) -> list[PointOutcome]:
-        """Undo the groups, one after the other; what conflicts is listed."""
+        """Undo the groups, one after the other; conflicts are listed."""
         few = sum(group.rows for group in groups) <= A_MOMENT
         soon = few and len(groups) == 1 and not self._triggers_fire and conf.tree_hook() is None
 
@@ -190,7 +190,7 @@ class Groups:
     def _count_once(
         self, moved: Mapping[int, Counter[TableName]], group: Group, conflicts: Sequence[RowConflict]
     ) -> None:
-        """Count a file, or folder, once that names a folder in several columns, and not where one of them conflicts."""
+        """Count a file or folder that names a folder in several columns once, and never if one of them conflicts."""
         schema = group.reader.schema
         for table in (self.references.files, self.references.folders):
             label = schema.label(table.name)

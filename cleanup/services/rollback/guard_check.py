@@ -1,6 +1,6 @@
-"""Foresee whether a guard that is in force forbids what undoing a point would bring back.
+"""Predict whether a guard that is in force forbids what undoing a point would restore.
 
-Reads only: the folders as they are, and the journal. Whether a guard is in force is what the catalogue says.
+Reads only: the folders as they are, and the journal. The catalogue determines whether a guard is in force.
 """
 
 from collections import Counter
@@ -21,14 +21,14 @@ from cleanup.models import RollbackPoint
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a live folder stands."""
+    """The place of a live folder."""
 
     parent: str | None
     name: Cell
 
 
 class GuardsInForce:
-    """The guards of one database, looked up once, against the points that are to be undone."""
+    """The guards of one database, looked up once, to check points that are to be undone."""
 
     def __init__(self, *, using: str, backend: Database, tables: FolderTables, folders: str) -> None:
         self.using = using
@@ -41,7 +41,7 @@ class GuardsInForce:
     def refuse(self, points: Iterable[RollbackPoint]) -> None:
         """Raise Guarded for a point whose undoing a guard forbids; it names the one that is lifted first.
 
-        Where no guard could, the points are not even looked at.
+        If no guard could, the points are not even read.
         """
         if not self._standing.keys() & {Guard.ONE_ROOT, Guard.ONE_NAME, Guard.BLANK_NAME}:
             return
@@ -49,19 +49,19 @@ class GuardsInForce:
             if point.kind != RollbackPoint.Kind.CLEANUP:
                 continue
             forbidden = set(self._forbidden(point))
-            for guard in Guard:  # lifting a guard lifts those after it
+            for guard in Guard:  # lifting a guard also lifts those after it
                 if guard in forbidden:
                     raise self.refusal(guard)
 
     def refusal(self, guard: Guard) -> Guarded:
-        """Return the refusal that names a guard and what lifts it."""
+        """Return the refusal that names a guard and the command that lifts it."""
         standing = self._standing.get(guard)
         if standing is None or standing.ours:
             return Guarded(guard=guard, command=lifting(guard, using=self.using))
         return Guarded(guard=standing.name, command=self._drop(standing))
 
     def _drop(self, standing: InstalledGuard) -> str:
-        """Say how to drop what is not ours, but stands for a guard."""
+        """Return how to drop what is not ours but equivalent to a guard."""
         name = f"{quoted(standing.table.schema)}.{quoted(standing.name)}" if standing.table.schema else standing.name
         concurrently = "CONCURRENTLY " if self.backend.builds_concurrently else ""
         return f"DROP INDEX {concurrently}{name}; (or, of a constraint, ALTER TABLE ... DROP CONSTRAINT)"
@@ -84,7 +84,7 @@ class GuardsInForce:
     def _places_after(
         self, point: RollbackPoint, moved: dict[Cell, Cell], removed: list[dict[str, Cell]]
     ) -> list[_Place]:
-        """Return where the application's live folders would stand."""
+        """Return where the application's live folders would be."""
         tables, application = self.tables, point.application_key
         now = self.backend.reading.read_folders(tables, [application], lock=False).get(application, ())
         back = {self._key(cell): cell for cell in moved}

@@ -1,11 +1,11 @@
-"""Find rows that the later cleanup of another application changed again: that one has to be undone first.
+"""Find rows that a later cleanup of another application changed again: that one has to be undone first.
 
 A row may name folders of two applications: the merge of one changes its key, and the merge of the other journals it by
-the new key. Undone in the wrong order, it is not found, and skipped it would be lost for good.
+the new key. Undone in the wrong order, it is not found, and if skipped it would be lost for good.
 
 Reads the journal, and only of what conflicts. A cleanup changes a row because of a removed folder that the row named;
-so the points that may have changed it are found by where removed folders went. Where that does not tell (a row that
-names several folders, or folders by another key), all live points are looked at that have rows of the table.
+so the points that may have changed it are found by where removed folders went. If that is not conclusive (a row that
+names several folders, or folders by another key), all live points with rows of the table are examined.
 """
 
 from collections import Counter, defaultdict
@@ -32,7 +32,7 @@ _CODES = {"row_missing", "changed", "missing_target"}
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row that is not as the cleanup left it, by the key that it left it with."""
+    """A row that is not as the cleanup left it, by the key that the cleanup left."""
 
     conflict: RowConflict
     label: str
@@ -42,7 +42,7 @@ class _Row:
 
 
 class LaterChanges:
-    """Looks for later points of other applications on one database."""
+    """Finds later points of other applications on one database."""
 
     def __init__(self, *, using: str, backend: Database, tables: FolderTables) -> None:
         self.using = using
@@ -58,7 +58,7 @@ class LaterChanges:
         labels: Iterable[str],
         undone: Collection[int],
     ) -> None:
-        """Raise SharedRows where a live point has changed the row of a conflict later; ``undone`` ones are no more."""
+        """Raise SharedRows if a live point, other than ``undone`` ones, has changed the row of a conflict later."""
         by_table = {reader.schema.table_name(label): label for label in labels}
         rows = [
             row
@@ -93,7 +93,7 @@ class LaterChanges:
     def _images(
         self, conflicts: Sequence[RowConflict], reader: journal.Reader, by_table: dict[TableName, str]
     ) -> Iterator[_Row]:
-        """Yield the removed rows that name what is not there any more."""
+        """Yield the removed rows that name what no longer exists."""
         missing: defaultdict[TableName, dict[tuple[Cell, ...], RowConflict]] = defaultdict(dict)
         for conflict in conflicts:
             if conflict.code == "missing_target" and not conflict.columns and conflict.table in by_table:
@@ -108,11 +108,11 @@ class LaterChanges:
                     yield _Row(by_key[key], label, (), self._named(named))
 
     def _named(self, cells: Iterable[Cell]) -> frozenset[str]:
-        """Return the keys that folders would have whom the cells name."""
+        """Return the keys of the folders that the cells would name."""
         keys = set()
         for cell in cells:
             if cell is not None:
-                with suppress(InvalidKey):  # a value of another kind
+                with suppress(InvalidKey):  # a value of a different kind
                     keys.add(self.tables.folder_key.text(self.backend.cells.cell_text(cell)))
         return frozenset(keys)
 
@@ -126,7 +126,7 @@ class LaterChanges:
         candidates: defaultdict[str, set[int]] = defaultdict(set)
         for row in rows:
             points = {point for key in row.folders for point in removals.get(key, ()) if point != row.conflict.point}
-            if not row.key and points:  # what it names was removed by them
+            if not row.key and points:  # the folders that it names were removed by them
                 found[row] = max(points), str(row.conflict.table)
             elif row.key:
                 wanted[row.label][row.key] = row

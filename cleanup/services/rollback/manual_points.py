@@ -1,4 +1,4 @@
-"""Points taken by hand: an application's whole structure, stored, and compared with what there is later."""
+"""Points taken by hand: an application's whole structure, stored, and later compared with the current one."""
 
 from datetime import datetime, timedelta
 
@@ -49,7 +49,7 @@ def _structure_tables(references: ReferenceMap, tables: FolderTables) -> tuple[S
 
 
 def refuse_altered(point: RollbackPoint, tables: CurrentTables) -> None:
-    """Raise UnreadableJournal where a table that the point stores is no longer as it needs it to be."""
+    """Raise UnreadableJournal if a table that the point stores is no longer as the point needs it."""
     stored = _structure_tables(tables.references, tables.mapped)
     names = [(journal.STRUCTURE_STEP, str(structure.table.name)) for structure in stored]
     tables.reader([point]).schema.refuse_altered(names, tables.described)

@@ -1,7 +1,7 @@
-"""See that an undo brings no finding that was not there before it: nothing lies in another application than its folder.
+"""Ensure that an undo creates no new findings: nothing lies in a different application from its folder.
 
-Duplicates come back, which is what undoing a merge means; where folders have lost their way to a root is looked at by
-the undo itself.
+Duplicates come back, which is what undoing a merge means; the undo itself checks for folders that have lost their path
+to a root.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from cleanup.folder_tables import FolderTables
 
 
 class Misplaced:
-    """Looks at what was just undone on one database."""
+    """Checks what was just undone on one database."""
 
     def __init__(self, *, backend: Database, tables: FolderTables, loose_files: Looseness) -> None:
         self.backend = backend

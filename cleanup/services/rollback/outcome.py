@@ -1,4 +1,4 @@
-"""What undoing a point did, and what it met."""
+"""What undoing a point did, and its conflicts."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -23,7 +23,7 @@ class PointOutcome:
     references_restored: int
     conflicts: tuple[Conflict, ...]
     differences: tuple[Conflict, ...] = ()
-    """Of a point taken by hand: how the structure differs from it still."""
+    """For a point taken by hand: how the structure still differs from it."""
     copies: tuple[Copy, ...] = ()
     """Folders that did not come back as they were, but as copies."""
     unproven: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class PointOutcome:
 def conflicts_by_point(
     rows: Iterable[RowConflict], applications: Mapping[int, str], tables: CurrentTables
 ) -> dict[int, list[Conflict]]:
-    """Return the conflicts by the id of their point, of which the application is given."""
+    """Return the conflicts by the id of their point; ``applications`` are those of the points."""
     conflicts: dict[int, list[Conflict]] = {}
     for row in rows:
         conflicts.setdefault(row.point, []).append(conflict_of(row, applications[row.point], tables))
@@ -67,11 +67,11 @@ def conflicts_by_point(
 
 
 def conflict_of(row: RowConflict, application: str, tables: CurrentTables) -> Conflict:
-    """Return what a result says of a row that was not restored."""
+    """Return a result's entry for a row that was not restored."""
     key = ",".join(tables.backend.cells.cell_text(cell) for cell in row.key)
     mapped, references = tables.mapped, tables.references
     keys = {references.folders.name: mapped.folder_key, references.files.name: mapped.file_key}
     if row.table in keys:
-        with suppress(InvalidKey):  # a key of some other form is named as it is stored
+        with suppress(InvalidKey):  # a key in a different form is shown as it is stored
             key = keys[row.table].text(key)
     return Conflict(row.code, application, str(row.table), key, row.column, row.constraint)

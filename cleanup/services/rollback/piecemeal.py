@@ -1,10 +1,10 @@
-"""Restore as many rows as the database takes, where it refuses some of them.
+"""Restore as many rows as the database accepts, if it refuses some of them.
 
-A part that is refused is halved and tried again, down to the single row, which is then a conflict. Of n rows of which
-k are refused that takes about k * log2(n) attempts, each a constant number of statements.
+A part that is refused is halved and tried again, down to the single row, which is then a conflict. For n rows of which
+k are refused, that takes about k * log2(n) attempts, each a constant number of statements.
 
-Invariant: a row is tried after, or together with, the rows of its table that it needs; where one of them stays away,
-so does the row, and everything that needs it in turn.
+Invariant: a row is tried after, or together with, the rows of its table that it needs; if one of them is not restored,
+neither is the row, nor anything that needs it.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ class Needs:
             self._needing[link.needs].append(link)
 
     def dependents(self, gone: Iterable[Key], *, away: Collection[Key] = ()) -> Iterator[ImageLink]:
-        """Yield the rows that need one that is gone, directly or through others, once each; none that is away.
+        """Yield the rows that need one that is gone, directly or through others, once each; none that are gone.
 
         In time proportional to what is yielded, whatever the depth.
         """
@@ -59,7 +59,7 @@ class Needs:
 
 
 def missing(links: Iterable[ImageLink], table: TableName) -> Iterator[RowConflict]:
-    """Yield the conflicts of rows that stay away because others do."""
+    """Yield the conflicts of rows that are not restored because others are not."""
     for link in links:
         yield RowConflict(link.point, table, "missing_target", link.key, link.column)
 
@@ -97,6 +97,6 @@ def restore_piecemeal(
         below = list(needs.dependents(gone, away=away))
         conflicts += missing(below, table)
         away |= gone | {link.key for link in below}
-        if gone and not outcome.restored:  # one that conflicts may have kept the others back
+        if gone and not outcome.restored:  # a conflicting one may have prevented the others
             parts.append(part)
     return Restoration(restored, conflicts)

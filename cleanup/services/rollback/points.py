@@ -1,4 +1,4 @@
-"""The points that are to be undone: found, locked, and fit to be undone."""
+"""The points to undo: find, lock and check them."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -13,7 +13,7 @@ def find_point(*, using: str, rollback_id: UUID) -> RollbackPoint | None:
 
 
 class Points:
-    """The points of one database; made once per run, because snapshot schemas are read once."""
+    """The points of one database; created once per run, because snapshot schemas are read once."""
 
     def __init__(self, *, using: str) -> None:
         self.using = using
@@ -25,7 +25,7 @@ class Points:
         return self._with_schemas(points.order_by("application_key", "-id"))
 
     def _with_schemas(self, points: Iterable[RollbackPoint]) -> list[RollbackPoint]:
-        """Give the points their snapshot schemas, of which there are few, each read once."""
+        """Attach the snapshot schemas to the points; there are few, and each is read once."""
         found = list(points)
         unknown = {point.schema_id for point in found} - set(self._schemas)
         if unknown:

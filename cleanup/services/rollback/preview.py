@@ -1,7 +1,7 @@
 """What rolling back would restore, and its conflicts.
 
-It is the rollback itself in a transaction that is undone, so it takes its locks for a moment and changes nothing. Of a
-run, each point is looked at by itself, or with those that have to be undone before it.
+It is the rollback itself in a transaction that is rolled back, so it takes its locks for a moment and changes nothing.
+The points of a run are previewed one by one, or with those that have to be undone first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ def preview(*, using: str, rollback_id: Any, as_copies: bool = False) -> Rollbac
 
 
 def refuse_impossible(target: Target, undo: Undo, *, as_copies: bool) -> None:
-    """Raise UnreadableJournal or Guarded where that is what one of the points would meet."""
+    """Raise UnreadableJournal or Guarded if undoing one of the points would."""
     undo.refuse_unreadable(target.points)
     if not as_copies:
         undo.guards.refuse(target.in_pages())
@@ -52,7 +52,7 @@ def outcomes_of(points: Iterable[RollbackPoint], *, using: str, target: Target, 
 
 
 def _look_at(point: RollbackPoint, undo: Undo, *, target: Target, as_copies: bool) -> PointOutcome:
-    """Look at a point; with further ones of its run, where these changed the same rows later."""
+    """Preview a point; with further ones of its run, if these changed the same rows later."""
     points = [point]
     while True:
         try:
@@ -74,5 +74,5 @@ def _undo_for_a_moment(undo: Undo, points: Sequence[RollbackPoint], *, as_copies
             outcomes = undo.undo(
                 points, skip_conflicts=True, as_copies=as_copies, now=timezone.now(), latest_first=len(points) > 1
             )
-        transaction.set_rollback(True, using=undo.tables.using)  # not sooner: the caller gets its settings back first
+        transaction.set_rollback(True, using=undo.tables.using)  # not earlier: the caller's settings are restored first
     return next(outcome for outcome in outcomes if outcome.point == points[0])

@@ -1,7 +1,7 @@
 """Undo the steps of a merge, last step first, for points of one snapshot schema.
 
-Folders come back first, then moves are undone, then rows that had to give way return. What conflicts is left as it is
-and listed: a caller that wants all or nothing undoes the transaction.
+Folders come back first, then moves are undone, then rows that had to give way return. Conflicts are left as they are
+and listed: a caller that wants all or nothing rolls back the transaction.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,20 +28,20 @@ from cleanup.services.rollback.tables import CurrentTables
 
 @dataclass(slots=True)
 class Reverted:
-    """What undoing points did, and what stood in its way."""
+    """What undoing points did, and what conflicted."""
 
     returned: list[RowCount] = field(default_factory=list)
-    """Removed rows that are back."""
+    """Removed rows that were restored."""
     moved: list[RowCount] = field(default_factory=list)
-    """Rows whose old values are back."""
+    """Rows whose old values were restored."""
     conflicts: list[RowConflict] = field(default_factory=list)
 
 
 class Reverter:
-    """Undoes points of one snapshot schema; made for one attempt.
+    """Undoes points of one snapshot schema; created for one attempt.
 
-    ``written`` says which (step, table label) have snapshot rows at all, and of how many rows, by point; ``instead``
-    the removed folders that do not come back as they were; ``nested`` the points whose nested root folders stay nested.
+    ``written``: which (step, table label) have snapshot rows at all, and of how many rows, by point; ``instead``: the
+    removed folders that do not come back as they were; ``nested``: the points whose nested root folders stay nested.
     ``piecemeal``: rows that the database refuses are conflicts, and the others are restored; otherwise its error is
     raised.
     """
@@ -120,7 +120,7 @@ class Reverter:
                 break
             if not outcome.conflicts:
                 break
-            # What needs a row that stays away stays away as well, to any depth; decided at once, not level by level.
+            # Rows that need one that is not restored are not restored either, to any depth; decided all at once.
             away = {conflict.key for conflict in outcome.conflicts}
             needs = self._needs(images, own_keys)
             below = list(missing(needs.dependents(away, away=left_out), table.name))
@@ -146,7 +146,7 @@ class Reverter:
         targets = [self._target(step, target, points) for target in present]
         restore = self._restore_moved_piecemeal if self.piecemeal else self.backend.undoing.restore_moved
         outcome = restore(targets, points=points, step=step)
-        if any(target.folder_columns for target in present):  # else the same rows are counted already
+        if any(target.folder_columns for target in present):  # otherwise the same rows have already been counted
             self.done.moved += outcome.restored
         self.done.conflicts += outcome.conflicts
 
@@ -168,7 +168,7 @@ class Reverter:
         self, targets: Sequence[UndoTarget], *, points: Sequence[int], step: int
     ) -> Restoration:
         tables = [target.table.name for target in targets]
-        later = tables if len(tables) > 1 else ()  # tables that change by keys of each other fit only in the end
+        later = tables if len(tables) > 1 else ()  # tables that change by keys of each other only fit in the end
 
         def restore(several: Sequence[UndoTarget]) -> Restoration:
             outcome = self.backend.undoing.restore_moved(several, points=points, step=step)

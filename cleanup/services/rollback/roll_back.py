@@ -1,4 +1,4 @@
-"""Rollback points one by one: taken by hand, found by their id or their run's, and undone in this process."""
+"""Single rollback points: taken by hand, found by their id or their run's, and undone in this process."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a rollback is of: one point, or every live point of a cleanup run."""
+    """The target of a rollback: one point, or every live point of a cleanup run."""
 
     rollback_id: UUID
     points: QuerySet[RollbackPoint]
@@ -49,9 +49,9 @@ class Target:
 
 
 def find(*, using: str, rollback_id: Any) -> Target:
-    """Return what the id of a point or of a run stands for.
+    """Return the target that an id of a point or of a run names.
 
-    Raises UnknownObject, InvalidKey, and for a run of which nothing is left PointExpired, AlreadyRolledBack or Refused.
+    Raises UnknownObject, InvalidKey, and for a run with nothing left PointExpired, AlreadyRolledBack or Refused.
     """
     key = uuid_of(rollback_id, what="a rollback point or run")
     every = RollbackPoint.objects.using(using)
@@ -105,7 +105,7 @@ def take(*, using: str, application_id: Any, reason: str = "", created_by: str =
 
 
 def ready_references(*, using: str) -> ReferenceMap:
-    """Return references to undo by. Raises PreflightFailed."""
+    """Return references to undo with. Raises PreflightFailed."""
     return schema_changes.ready(using=using, probe="not")
 
 
@@ -132,9 +132,9 @@ def roll_back(
 
 @contextmanager
 def forbidden_as_conflict(undo: Undo) -> Iterator[None]:
-    """Raise RollbackConflict where a constraint forbids what was to be restored and no comparison had foreseen it.
+    """Raise RollbackConflict if a constraint forbids what was to be restored and no comparison had predicted it.
 
-    Raises Guarded where it is a guard.
+    Raises Guarded if it is a guard.
     """
     try:
         yield
@@ -153,7 +153,7 @@ def result_of(
     status: str,
     behind: LeftBehind = LeftBehind(),  # noqa: B008  # a tuple of nothing
 ) -> RollbackResult:
-    """Return the result that points undone, or looked at, in this process add up to."""
+    """Return the total result of points that were undone, or previewed, in this process."""
     conflicts = [conflict for outcome in outcomes for conflict in (*outcome.conflicts, *outcome.differences)]
     copies = [copy for outcome in outcomes for copy in outcome.copies]
     inexact = dict.fromkeys(name for outcome in outcomes for name in outcome.inexact) | inexact_of(behind)

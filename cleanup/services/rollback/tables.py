@@ -1,4 +1,4 @@
-"""The tables as they are now, kept so while points are undone: those of the references, and those of old journals."""
+"""The tables as they are now, kept unchanged during an undo: those of the references, and those of old journals."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from cleanup.references import ReferenceMap, schema_changes
 
 
 class CurrentTables:
-    """The tables of one database; made once per run, because the references are read once."""
+    """The tables of one database; created once per run, because the references are read once."""
 
     def __init__(self, *, using: str, references: ReferenceMap) -> None:
         self.using = using
@@ -26,7 +26,7 @@ class CurrentTables:
         return journal.Reader(schema=points[0].schema, backend=self.backend, rollback_id=points[0].uuid)
 
     def hold(self, points: Sequence[RollbackPoint]) -> None:
-        """Keep the tables as they are; those that the journal knows and the references do not are read when held."""
+        """Keep the tables as they are; those that only the journal knows are read once held."""
         schemas = {point.schema_id: point for point in points}
         named = {name for point in schemas.values() for name in self.reader([point]).schema.tables()}
         others = named - set(self.references.tables)
@@ -38,7 +38,7 @@ class CurrentTables:
             self.described, self._foreign_keys = dict(self.references.tables), None
 
     def describe(self, names: Sequence[TableName]) -> None:
-        """Read the tables that are not known yet."""
+        """Read the tables that are not yet known."""
         unknown = [name for name in set(names) if name not in self.described]
         if unknown:
             self.described.update(self._catalogue.describe(unknown))

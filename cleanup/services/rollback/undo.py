@@ -1,8 +1,8 @@
-"""Undo points exactly, or say what stands in the way.
+"""Undo points exactly, or report what prevents it.
 
-``Undo.undo`` runs inside the caller's transaction and opens none. It never overwrites what people did since: each value
-is compared first, and one that is neither what the cleanup made of it nor what it was before is a conflict. A caller
-that does not skip conflicts gets RollbackConflict and must undo its transaction.
+``Undo.undo`` runs inside the caller's transaction and opens none. It never overwrites what people have done since: each
+value is compared first, and one that is neither what the cleanup set nor what it was before is a conflict. A caller
+that does not skip conflicts gets RollbackConflict and must roll back its transaction.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +32,7 @@ from cleanup.services.rollback.tables import CurrentTables
 
 
 class Undo:
-    """Undoes points on one database; made once per run, for the references are read once."""
+    """Undoes points on one database; created once per run, because the references are read once."""
 
     def __init__(self, *, using: str, references: ReferenceMap) -> None:
         self.tables = CurrentTables(using=using, references=references)
@@ -48,7 +48,7 @@ class Undo:
         return self.points.lock(point_ids)
 
     def refuse_unreadable(self, points: QuerySet[RollbackPoint]) -> None:
-        """Raise UnreadableJournal where the tables are no longer as one of the points needs them to be."""
+        """Raise UnreadableJournal if the tables are no longer as one of the points needs them."""
         self._groups.refuse_unreadable(points)
 
     def undo(
@@ -76,14 +76,14 @@ class Undo:
             undo = partial(self.undo, skip_conflicts=skip_conflicts, as_copies=as_copies, now=now)
             return [self._undo_manual(points[0], undo, now=now, by=by)]
         hanging = self._detached.lock([point.application_key for point in points])
-        self.points.check(points)  # not sooner: a cleanup may have been committed while we waited for the lock
+        self.points.check(points)  # not earlier: a cleanup may have been committed while we waited for the lock
         if not as_copies:
             self.guards.refuse(points)
         groups = self._groups.read(points, latest_first=latest_first)
         restore = partial(
             self._restore, groups, applications=hanging, as_copies=as_copies, skip_conflicts=skip_conflicts, slot=slot
         )
-        together = len(points) > 1 and not latest_first  # refused, they are undone one by one
+        together = len(points) > 1 and not latest_first  # if refused, they are undone one by one
         outcomes = restore() if together else self._restore_all_or_piecemeal(points[0], restore, as_copies=as_copies)
         self._detached.refuse(hanging)
         self._misplaced.refuse(
@@ -94,9 +94,9 @@ class Undo:
     def _restore_all_or_piecemeal(
         self, point: RollbackPoint, restore: Callable[..., list[PointOutcome]], *, as_copies: bool
     ) -> list[PointOutcome]:
-        """Restore at once, or, where the database refuses that, row by row: what it refuses then is a conflict.
+        """Restore at once, or, if the database refuses that, row by row: what it then refuses is a conflict.
 
-        Raises Guarded, where it is a guard that refuses and copies would not be.
+        Raises Guarded, if a guard refuses and copies would help.
         """
         try:
             with transaction.atomic(using=self.tables.using):
@@ -115,7 +115,8 @@ class Undo:
             self._refuse_broken_guard(error, as_copies=as_copies)
             constraint = refusal.constraint or "a constraint"
             raise RollbackConflict(
-                f"What was changed since and what would come back break {constraint} together; nothing was restored.",
+                f"What was changed since and what would be restored violate {constraint} together; nothing was "
+                f"restored.",
                 count=1,
                 conflicts=(Conflict(refusal.code, point.application_key, "", "", "", refusal.constraint),),
             ) from error
@@ -172,7 +173,7 @@ class Undo:
         differences = [
             found
             for found in manual_points.differences(point, self.tables)
-            # That a copy is not what it was is told already.
+            # That a copy is not what it was has been reported already.
             if (found.code, found.table) != ("changed", label) or found.key not in copies
         ]
         return PointOutcome(

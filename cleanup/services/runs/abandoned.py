@@ -1,8 +1,8 @@
-"""Runs that nobody works at, though nobody has stopped them: their process was killed in the midst.
+"""Runs that no worker is processing although they were not stopped: their process was killed.
 
-A command's run waits for ``--resume``, since a person sits at the shell. A request has no one: its client may be gone,
-or waits for an answer that never comes. So a run that a request worked at is handed to the clusters by the heartbeat.
-A run that was to pause has nobody left who could, and is paused.
+A command's run waits for ``--resume``, because a person is at the shell. A request has no one: its client may be gone,
+or waits for an answer that never comes. So the heartbeat queues a run of a request for the clusters. A run that was
+about to pause has no worker left to do so, and is paused.
 """
 
 from django.db.models import Exists, OuterRef, Q
@@ -12,14 +12,14 @@ from cleanup import conf
 from cleanup.models import JobLease, Result, Run
 from cleanup.services.runs.lifecycle import worker_is_gone
 
-#: How a run was started that no one at a shell will resume.
+#: The triggers of runs that no one at a shell will resume.
 BY_REQUEST = ("api", "admin")
 
 
 def left_by_requests(*, using: str) -> list[Run]:
-    """Return the runs of requests that nobody works at, in one query where there are none.
+    """Return the runs of requests that no worker is processing; one query if there are none.
 
-    Those with a job lease are found by ``leases.left_behind``. A run that was to pause is paused on the way.
+    Those with a job lease are found by ``leases.left_behind``. A run that was about to pause is paused on the way.
     """
     to_pause = Q(status=Run.Status.PAUSING)
     begun = Q(status__in=Run.CLAIMABLE, started_how__in=BY_REQUEST)
@@ -33,10 +33,10 @@ def left_by_requests(*, using: str) -> list[Run]:
 
 
 def is_unattended(run: Run, *, using: str) -> bool:
-    """Return whether nobody works at a run.
+    """Return whether no worker is processing a run.
 
-    A worker of this machine is known to be gone. Of others, a lease that has not run out says that they are there, and
-    so does a sign of life on the run: between two batches a worker holds nothing.
+    A worker of this machine is known to be gone. Others count as present by a lease that has not expired, or by a
+    recent sign of life of the run: between two batches a worker holds nothing.
     """
     results = Result.objects.using(using).filter(run=run, status=Result.Status.IN_PROGRESS)
     workers = set(results.order_by().values_list("worker", flat=True).distinct())

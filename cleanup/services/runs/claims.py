@@ -38,7 +38,7 @@ class Claims:
 
     def claim(self, size: int) -> list[Claimed]:
         """Claim at most so many results, and count the attempt; within the caller's transaction."""
-        # In key order, for locality; undone the other way round, for an image may name a folder that went after it.
+        # In key order, for locality; undone in reverse, because an image may name a folder that was removed after it.
         order, beyond = ("", "gt") if self.run.kind == Run.Kind.CLEANUP else ("-", "lt")
         results = results_of(using=self.using, run=self.run).order_by(f"{order}application_key")
         if connections[self.using].features.has_select_for_update_skip_locked:
@@ -46,7 +46,7 @@ class Claims:
         pending = results.filter(status=Result.Status.PENDING)
         rows: list[Claimed] = []
         if self._last_key is not None:
-            # From where we were: the index entries of what is done already are skipped, not read again at each claim.
+            # Continue after the last key: the index entries of finished rows are skipped, not read again at each claim.
             ahead = pending.filter(**{f"application_key__{beyond}": self._last_key}, isolated=False)
             rows = _listed(ahead[:size])
         rows = rows or _listed(pending.filter(isolated=False)[:size]) or _listed(pending[:1]) or self._expired(results)
@@ -58,7 +58,7 @@ class Claims:
         return [replace(row, lease_token=token, attempts=row.attempts + 1) for row in rows]
 
     def start_over(self) -> None:
-        """Look for results from the first key again."""
+        """Search for results from the first key again."""
         self._last_key = None
 
     def _take(self, results: QuerySet[Result], token: uuid.UUID | None) -> None:
@@ -108,7 +108,7 @@ class Claims:
     def lock(self, rows: Sequence[Claimed]) -> None:
         """Lock what is to be processed: until the commit no one can claim it, even if the lease runs out.
 
-        Raises LeaseLost where one is no longer ours.
+        Raises LeaseLost if one is no longer ours.
         """
         held = self._own(rows).select_for_update(of=("self",)).order_by("pk").values_list("pk")
         if len(held) != len(rows):
@@ -141,14 +141,14 @@ class Claims:
         retry_connected(lambda: self._own([row]).update(status=Result.Status.PENDING, **changes), using=self.using)
 
     def give_back(self, rows: Sequence[Claimed], **description: str) -> None:
-        """Let others claim what is ours still, uncharged; if even that fails, the lease runs out."""
+        """Let others claim what is still ours, without counting the attempt; if even that fails, the lease expires."""
         if not rows:
             return
         try:
             reconnect(self.using)
             self._own(rows).update(status=Result.Status.PENDING, attempts=F("attempts") - 1, **description)
-        except (DatabaseError, InterfaceError):  # what matters is the abort, which goes on
-            logger.warning("the aborted batch could not be given back; its lease will run out")
+        except (DatabaseError, InterfaceError):  # what matters is the abort, which continues
+            logger.warning("the aborted batch could not be given back; its lease will expire")
 
     def _own(self, rows: Sequence[Claimed]) -> QuerySet[Result]:
         return Result.objects.using(self.using).filter(

@@ -1,4 +1,4 @@
-"""The references that the workers of a process go by, and how they change when the tables do."""
+"""The references that the workers of a process use, and how they change when the tables do."""
 
 import threading
 
@@ -21,22 +21,22 @@ class CurrentReferences:
         self._pipeline: Pipeline | None = None
         self._reading = threading.Lock()
         self._read_again = 0
-        """Times in a row that the references were read again and no batch was done by them."""
+        """Times in a row that the references were read again without a batch being done with them."""
 
     def make_pipeline(self) -> Pipeline | None:
-        """Return a pipeline, if batches may overlap; when the references change, it stops overlapping if need be."""
+        """Return a pipeline, if batches may overlap; when the references change, it stops overlapping if necessary."""
         if self._allow_overlap():
             self._pipeline = Pipeline()
         return self._pipeline
 
     def note_batch(self) -> None:
-        """Note that a batch was done by them."""
+        """Record that a batch was done with them."""
         self._read_again = 0
 
     def read_again(self, *, instead_of: ReferenceMap) -> None:
-        """Read the references of today, unless another worker has.
+        """Read the current references, unless another worker has.
 
-        Raises SchemaChanged where the run cannot continue by these; it says what has changed.
+        Raises SchemaChanged, saying what has changed, if the run cannot continue with them.
         """
         with self._reading:
             if self.map is not instead_of:
@@ -45,15 +45,15 @@ class CurrentReferences:
             if self._read_again > SCHEMA_READS:
                 raise SchemaChanged("tables are changed over and over")
             try:
-                # What undoes need not know the rows of changed tables.
+                # An undo need not know the rows of changed tables.
                 references, problems = schema_changes.examine(
                     using=self.using, probe="now" if self.run.kind == Run.Kind.CLEANUP else "not"
                 )
             except CleanupError as error:
-                raise SchemaChanged(f"tables were changed meanwhile: {error}") from error
+                raise SchemaChanged(f"tables were changed in the meantime: {error}") from error
             changed = schema_changes.log_changes(self.map, references)
             if problems:
-                raise SchemaChanged(f"tables were changed meanwhile: {changed}. {' '.join(map(str, problems))}")
+                raise SchemaChanged(f"tables were changed in the meantime: {changed}. {' '.join(map(str, problems))}")
             self.map = references
             if self._pipeline is not None and not self._allow_overlap():
                 self._pipeline.overlapping = False
@@ -66,4 +66,4 @@ class CurrentReferences:
             return True
         backend, mapped = backends.database(using=self.using), folder_tables()
         now = journal.schema_digest(backend=backend, references=self.map, mapped=mapped)
-        return not SnapshotSchema.objects.using(self.using).exclude(digest=now).exists()  # of today's references
+        return not SnapshotSchema.objects.using(self.using).exclude(digest=now).exists()  # of the current references

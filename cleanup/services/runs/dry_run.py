@@ -49,7 +49,7 @@ def report(
 
 
 def _worklist(options: Options, *, using: str) -> tuple[Iterator[str], int]:
-    """Return the applications that a run with these options would have, in key order, and how many they are."""
+    """Return the applications that a run with these options would have, in key order, and their number."""
     if options.applications is not None:
         named = sorted(set(options.applications))
         return iter(named), len(named)

@@ -1,11 +1,11 @@
-"""Let a request that is sent twice under one key be done once, and answered both times with the first answer.
+"""Carry out a request that is sent twice with one key only once, and answer both times with the first answer.
 
 Note [One key, one answer]. What takes a moment is done ``at_once``: key, changes and answer are one transaction, the
-key first, so of two requests with one key the database lets one through and has the other wait for it; whatever ends
+key first, so of two requests with one key the database lets one through and makes the other wait for it; whatever ends
 the process leaves all of it or nothing. What takes longer is ``claimed``: the key is committed before the work, with
-the run that the work is kept in, if there is one; the answer follows. While the first request is at work, others wait a
-moment and are told so; where its process has died, the next one takes its place, and works on at the same run. A
-request that is refused leaves no key behind, unless its run can still go on.
+the run that the work is kept in, if there is one; the answer follows. While the first request is running, others wait a
+moment and are then refused; if its process has died, the next one takes its place, and continues the same run. A
+refused request leaves no key behind, unless its run can still continue.
 """
 
 import time
@@ -27,32 +27,32 @@ from cleanup.services.runs import lifecycle
 
 T = TypeVar("T")
 
-#: How long a request waits for the answer of another one with its key.
+#: How long a request waits for the answer of another one with the same key.
 PATIENCE = timedelta(seconds=5)
 _LOOK_EVERY = timedelta(milliseconds=100)
 
-#: For so long a request without a run is taken to be at work: it changes nothing that could not be done twice.
+#: How long a request without a run counts as running: it changes nothing that could not be done twice.
 LEASE = timedelta(minutes=10)
-#: For so long one with a run is, before it is seen whether somebody works at the run.
+#: How long one with a run does, before we check whether a worker is processing the run.
 LEASE_WITH_RUN = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[T]):
-    """A request with a key, and how its answer is written down and read again."""
+    """A request with a key, and how its answer is stored and loaded."""
 
     account: str
     key: str
     digest: str
-    """Of all that was asked for."""
+    """Of the whole request."""
     write: Callable[[T], str]
     read: Callable[[str], T]
 
 
 def at_once(asked: Asked[T] | None, act: Callable[[], T], *, using: str) -> T:
-    """Do in one transaction what was asked for, or return the first answer. Raises KeyReused, and what ``act`` raises.
+    """Carry out the request in one transaction, or return the first answer. Raises KeyReused, and what ``act`` raises.
 
-    ``act`` is done again where it yields to others' locks. A request without a key, here and below, is just done.
+    ``act`` is repeated if it yields to others' locks. Here and below, a request without a key is simply carried out.
     """
     if asked is None:
         return act()
@@ -78,17 +78,17 @@ def at_once(asked: Asked[T] | None, act: Callable[[], T], *, using: str) -> T:
 
 
 def claimed(asked: Asked[T] | None, act: Callable[[], T], *, using: str) -> T:
-    """Do what was asked for, or return the first answer. Raises KeyReused, InProgress, and what ``act`` raises."""
+    """Carry out the request, or return the first answer. Raises KeyReused, InProgress, and what ``act`` raises."""
     if asked is None:
         return act()
     return _claimed(asked, lambda _: act(), using=using, start=None)
 
 
 def claimed_with(asked: Asked[T] | None, start: Callable[[], Run], act: Callable[[Run], T], *, using: str) -> T:
-    """Do what was asked for by a run, or return the first answer; raises as ``claimed``.
+    """Carry out the request with a run, or return the first answer; raises as ``claimed``.
 
-    ``start`` writes the run, in the transaction of the key. ``act`` is given it, or the one at which a request that was
-    cut off has worked.
+    ``start`` writes the run, in the transaction of the key. ``act`` receives it, or the run that an interrupted request
+    was processing.
     """
     if asked is None:
         return act(start())
@@ -134,7 +134,7 @@ def _claim(asked: Asked[T], *, using: str, start: Callable[[], Run] | None) -> I
 
 
 def _insert(asked: Asked[T], *, using: str) -> IdempotencyKey | None:
-    """Write the key down; return None where it is there already. Waits for the transaction that writes it."""
+    """Write the key; return None if it already exists. Waits for the transaction that writes it."""
     try:
         with transaction.atomic(using=using):
             return IdempotencyKey.objects.using(using).create(account=asked.account, key=asked.key, digest=asked.digest)
@@ -143,7 +143,7 @@ def _insert(asked: Asked[T], *, using: str) -> IdempotencyKey | None:
 
 
 def _find(asked: Asked[T], *, using: str) -> IdempotencyKey | None:
-    """Return the row of the key; None where it was given up meanwhile. Raises KeyReused."""
+    """Return the row of the key; None if it was given up in the meantime. Raises KeyReused."""
     keys = IdempotencyKey.objects.using(using).select_related("run")
     row = keys.filter(account=asked.account, key=asked.key).first()
     if row is not None and row.digest != asked.digest:
@@ -158,7 +158,7 @@ def _answer_of(row: IdempotencyKey, asked: Asked[T]) -> T:
 
 
 def _take_over(row: IdempotencyKey, *, using: str) -> bool:
-    """Make the key ours, where the process that had it is gone: one of those who try it gets it."""
+    """Make the key ours if the process that had it is gone: only one of several contenders gets it."""
     if row.run is not None and lifecycle.alive(using=using, run=row.run):
         return False
     lease = LEASE if row.run is None else LEASE_WITH_RUN
@@ -167,7 +167,7 @@ def _take_over(row: IdempotencyKey, *, using: str) -> bool:
 
 
 def _free(row: IdempotencyKey, *, using: str) -> None:
-    """Give the key up after a failure, unless its run can still go on."""
+    """Give the key up after a failure, unless its run can still continue."""
     over = Q(run=None) | Q(run__status__in=Run.OVER)
-    with suppress(DatabaseError, InterfaceError):  # it must not hide what has failed
+    with suppress(DatabaseError, InterfaceError):  # it must not hide the failure
         IdempotencyKey.objects.using(using).filter(over, pk=row.pk, answer=None).delete()

@@ -1,4 +1,4 @@
-"""Late arrivals: rows that a writer filed into a folder that was removed meanwhile.
+"""Late arrivals: rows that a writer filed into a folder while it was being removed.
 
 Without a foreign key, an INSERT that was open before the merge's lock and is committed after its DELETE leaves a row
 that points at a removed folder. Such rows are moved to where the folder went and journaled under the point that removed
@@ -27,15 +27,15 @@ from cleanup.retry_limits import SCHEMA_READS
 from cleanup.services.concurrency.retry import retry_lock_conflicts
 from cleanup.services.runs import totals
 
-#: Removed folders looked at in one transaction.
+#: Removed folders examined in one transaction.
 PAGE = 2000
 
-#: What a row's own values bring about.
+#: Errors that are caused by a row's own values.
 DATA_ERRORS = (DataError, IntegrityError, CountMismatch)
 
 
 class LateArrivals:
-    """Looks for rows that point at removed folders, and re-points them."""
+    """Finds rows that point at removed folders, and re-points them."""
 
     def __init__(self, *, using: str, references: ReferenceMap) -> None:
         self.using = using
@@ -44,12 +44,12 @@ class LateArrivals:
         self._take(references)
 
     def _take(self, references: ReferenceMap) -> None:
-        """Look by these from now on."""
+        """Use these references from now on."""
         self.references = references
-        # Of today. Points of another are left alone: their steps have other numbers; their late rows are findings.
+        # The current one. Points of others are left alone: their steps have other numbers, late rows are findings.
         self._schema = journal.schema_digest(backend=self.backend, references=references, mapped=self.tables)
         key = (self.tables.folder_key.column,)
-        # Where an enforced foreign key stands, no row can arrive late; composite references always have one.
+        # With an enforced foreign key, no row can arrive late; composite references always have one.
         self.steps = [
             (step.number, [r for r in step.references if not r.proven and r.folder_columns == key])
             for step in journal.steps_of(references)
@@ -80,7 +80,7 @@ class LateArrivals:
         try:
             moved += retry_lock_conflicts(partial(self._move_together, page), using=self.using)
         except DATA_ERRORS:
-            # One of them collides with a unique key, say. It stays where it is, and is a finding.
+            # For example, one of them collides with a unique key. It stays where it is, and is a finding.
             for row in page:
                 with suppress(*DATA_ERRORS):
                     moved += self._move_together([row])
@@ -127,7 +127,7 @@ class LateArrivals:
         return moved
 
     def _settled(self, page: Sequence[RemovedFolder]) -> list[tuple[int, str, str]]:
-        """Return (point, removed, where it went in the end) for folders that are gone still, held ones left out."""
+        """Return (point, removed, final survivor) for folders that are still gone, without those on hold."""
         held = set(
             Hold.objects.using(self.using)
             .filter(application_key__in={row.point.application_key for row in page})
@@ -143,7 +143,7 @@ class LateArrivals:
         ]
 
     def _ends(self, keys: set[str]) -> dict[str, str]:
-        """Follow survivors that a later cleanup has removed in their turn."""
+        """Follow survivors that a later cleanup has removed."""
         ends = {key: key for key in keys}
         while True:
             further: dict[str, str] = dict(

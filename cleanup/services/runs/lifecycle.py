@@ -1,4 +1,4 @@
-"""Runs: starting, reopening and controlling the durable worklists; ``worker`` works them.
+"""Runs: starting, reopening and controlling the durable worklists; ``worker`` processes them.
 
 A run and its worklist are written in one transaction. One cleanup run is active per database: the database itself
 refuses a second one. Control is a row that workers read before each claim.
@@ -30,7 +30,7 @@ from cleanup.text_safety import storable, stored_name
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run was asked for, kept on the run."""
+    """The options that a run was started with, kept on the run."""
 
     applications: tuple[str, ...] | None = None
     max_applications: int | None = None
@@ -40,7 +40,7 @@ class Options:
     skip_conflicts: bool = False
     as_copies: bool = False
     plan_hashes: Mapping[str, str] = field(default_factory=dict)
-    """By application, the plan that a person has confirmed; another one is not carried out."""
+    """By application, the plan that a person has confirmed; a different one is not carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def refuse_if_busy(*, using: str) -> None:
 
 
 def probing(run: Run) -> Literal["lately", "not"]:
-    """Return whether resuming a run takes a look at the rows, see ``references.readiness``."""
+    """Return whether resuming a run probes the rows, see ``references.readiness``."""
     return "lately" if run.kind == Run.Kind.CLEANUP else "not"
 
 
@@ -155,7 +155,7 @@ def _fill_worklist(run: Run, *, using: str, options: Options) -> None:
 
 
 def cleanable(options: Options) -> Cleanable:
-    """Return which applications a limited run takes: it is not spent on those that it would leave alone."""
+    """Return which applications a limited run takes: the limit is not spent on those that it would leave alone."""
     most_folders = None if options.include_large else conf.large_application()
     return Cleanable(held=options.include_held, most_folders=most_folders)
 
@@ -171,7 +171,7 @@ def active_cleanup(*, using: str) -> Run | None:
 
 
 def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> None:
-    """Make an interrupted run workable again. Raises NotResumable, ForeignDatabase or Busy."""
+    """Make an interrupted run claimable again. Raises NotResumable, ForeignDatabase or Busy."""
     if adopt:
         run.database_identity = backends.database(using=using).identity()
     origin.require_own(run, using=using)
@@ -218,7 +218,7 @@ def pause(*, using: str, run: Run, reason: str) -> None:
     """Ask the workers of a run to stop after their batch. Raises NotPausable."""
     runs = Run.objects.using(using).filter(pk=run.pk)
     if runs.move_to(Run.Status.PAUSING, status_reason=reason):
-        # Nobody is left to notice: then it is paused already.
+        # No worker is left to notice: so it is paused at once.
         if not alive(using=using, run=run):
             runs.filter(status=Run.Status.PAUSING).move_to(Run.Status.PAUSED)
     elif not runs.filter(status__in=[Run.Status.PAUSING, Run.Status.PAUSED]).exists():
@@ -235,27 +235,27 @@ def cancel(*, using: str, run: Run, reason: str) -> None:
 
 
 def halt(*, using: str, run: Run, reason: str) -> None:
-    """Pause a run that cannot go on, and say why."""
+    """Pause a run that cannot continue, and record why."""
     Run.objects.using(using).filter(pk=run.pk).move_to(Run.Status.PAUSED, status_reason=reason, paused_by_error=True)
     run.refresh_from_db(using=using)
 
 
 def alive(*, using: str, run: Run) -> bool:
-    """Tell whether some worker holds a lease on a part of the run."""
+    """Return whether a worker holds a lease on a part of the run."""
     results = results_of(using=using, run=run)
     release_dead(results)
     return bool(results.filter(status=Result.Status.IN_PROGRESS, lease_expires_at__gt=Now()).exists())
 
 
 def release_dead(results: Any, *, lost: Collection[str] = ()) -> None:
-    """End the leases of lost workers, and of those of this machine whose process is gone; others run out."""
+    """End the leases of lost workers, and of those of this machine whose process is gone; others expire."""
     for worker in results.filter(status=Result.Status.IN_PROGRESS).values_list("worker", flat=True).distinct():
         if worker in lost or worker_is_gone(worker):
             results.filter(status=Result.Status.IN_PROGRESS, worker=worker).update(lease_expires_at=Now())
 
 
 def worker_is_gone(worker: str) -> bool:
-    """Tell whether a worker, named as ``host:pid...``, was a process of this machine that has ended."""
+    """Return whether a worker, named as ``host:pid...``, was a process of this machine that has ended."""
     host, _, rest = worker.partition(":")
     process = rest.partition(":")[0]
     return host == platform.node() and process.isdigit() and not _is_alive(int(process))

@@ -18,24 +18,24 @@ from cleanup.services.runs.stop_requests import StopRequests
 #: Applications in a worker's first batch; later ones aim at the target time.
 FIRST_BATCH = 20
 
-#: Seconds between looks while resting or waiting for the database.
+#: Seconds between checks while resting or waiting for the database.
 WAIT_SECONDS = 0.2
 
 
 class TimeBox(Protocol):
-    """A bounded time at a run, when others continue it; used in the first worker's thread."""
+    """A bounded time of work on a run that others continue; used in the first worker's thread."""
 
     def renew(self) -> None:
-        """Renew the lease that the time is under, where it is time to."""
+        """Renew the lease behind the time box if it is due."""
 
     def has_time(self) -> bool:
         """Return whether there is time for another batch."""
 
     def wait(self) -> bool:
-        """Wait a moment for what others hold; return False, at once, where others will see to it."""
+        """Wait a moment for what others hold; return False at once if others will take care of it."""
 
     def end(self) -> None:
-        """End it after the batch, for a signal says so."""
+        """End it after the batch, because of a signal."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -60,7 +60,7 @@ class Pacing:
     # The time box.
 
     def renew(self) -> None:
-        """Between batches: keep what the worker's time is under."""
+        """Between batches: renew the lease of the worker's time."""
         if self.time_box is not None:
             self.time_box.renew()
 
@@ -69,7 +69,7 @@ class Pacing:
         return self.time_box is None or self.time_box.has_time()
 
     def wait_for_others(self, *, seen: int) -> bool:
-        """Wait a moment for what others hold, with so many seen to be done; return False to leave it to them."""
+        """Wait a moment for what others hold, or until more than ``seen`` is done; return False to leave it to them."""
         if self.time_box is not None:
             return self.time_box.wait()
         self.progress.wait(seen=seen)
@@ -78,12 +78,12 @@ class Pacing:
     # The size of batches.
 
     def batch_size(self) -> int:
-        """Return how much to claim: towards the end a share of what is left, so that all workers end together."""
+        """Return how much to claim: towards the end a share of the rest, so that all workers finish together."""
         left = self.run.total_applications - self.progress.done
         return self._size if self.workers == 1 else min(self._size, max(FIRST_BATCH, left // (2 * self.workers)))
 
     def adapt(self, seconds: float, rows: int) -> None:
-        """Let the next batch take about the target time; doubling at most, since applications differ."""
+        """Adapt the next batch to the target time; at most doubling, because applications differ."""
         target = conf.target_transaction_ms() / 1000
         wanted = int(rows * target / max(seconds, 0.001))
         self._size = max(1, min(self.most, wanted, self._size * 2))
@@ -93,7 +93,7 @@ class Pacing:
     def wait_for_database(self) -> bool:
         """Wait, holding nothing, while the database is under pressure; pause the run when that takes too long.
 
-        Returns False when the time is over before the pressure is: whoever continues looks again.
+        Returns False if the time is up before the pressure is over: the next worker checks again.
         """
         runs, backend = Run.objects.using(self.using).filter(pk=self.run.pk), backends.database(using=self.using)
         waiting = False
@@ -114,7 +114,7 @@ class Pacing:
         return True
 
     def _tell_pressure(self, runs: RunQuerySet) -> None:
-        """Write to the run what was seen, where that is news, and that its worker lives."""
+        """Write the figures to the run if they are new, and that its worker lives."""
         reason, probes = self.throttle.reason, self.throttle.probes
         since = Coalesce("waiting_since", Now()) if reason else None
         runs.update(probes=probes, heartbeat_at=Now(), waiting_for=reason, waiting_since=since)

@@ -1,4 +1,4 @@
-"""What the workers of a process have done of a run: reported, logged, and watched for failures."""
+"""The progress of a process's workers on a run: reported, logged, and watched for failures."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ from cleanup.services.runs.totals import Ended
 
 logger = logging.getLogger(__name__)
 
-#: Seconds to wait for what others hold, before another look.
+#: Seconds to wait for what others hold before checking again.
 WAIT_SECONDS = 0.2
 
 
@@ -38,7 +38,7 @@ class RunProgress:
         self._report()
 
     def recall_failures(self) -> None:
-        """Take over what the failure ratio is taken of: a time box may be too short to fill it."""
+        """Load the results for the failure ratio: a time box may be too short to fill it."""
         ended = results_of(using=self.using, run=self.run).filter(ended_at__gte=F("run__resumed_at"))
         statuses = list(ended.order_by("-ended_at").values_list("status", flat=True)[: self._last.maxlen])
         self._last.extend(status == Result.Status.FAILED for status in reversed(statuses))
@@ -59,14 +59,14 @@ class RunProgress:
             self._counted.notify_all()
 
     def too_many_failures(self) -> str:
-        """Say how many of the last applications failed, where it is more than half of them; else return nothing."""
+        """Describe how many of the last applications failed if it is more than half of them; empty if it is not."""
         with self._counted:
             failed, last = sum(self._last), len(self._last)
         too_many = last == self._last.maxlen and failed * 2 > last
         return f"{failed} of the last {last} applications failed" if too_many else ""
 
     def wait(self, *, seen: int) -> None:
-        """Wait a moment for what others hold, or until more is done in this process than was seen to be."""
+        """Wait a moment for what others hold, or until this process has done more than before."""
         with self._counted:
             self._counted.wait_for(lambda: self.done != seen, timeout=WAIT_SECONDS)
 

@@ -1,4 +1,4 @@
-"""The reports of runs, as far as they have come: what stands in their results, added up by the database."""
+"""The reports of runs, as far as they have come: their results, added up by the database."""
 
 from typing import Any
 
@@ -122,7 +122,7 @@ def rollback_report(run: Run, *, using: str) -> RollbackResult:
 
 
 class _Restored:
-    """What the results of a rollback run add up to; lists up to the limit."""
+    """The totals of the results of a rollback run; lists up to the limit."""
 
     def __init__(self) -> None:
         self.limit = conf.list_limit()
@@ -143,7 +143,7 @@ class _Restored:
         self.conflicts += conflicts[: max(0, self.limit - len(self.conflicts))]
         self.copied += len(copies) + details.get("copies_left_out", 0)
         self.copies += copies[: max(0, self.limit - len(self.copies))]
-        # Older versions have not written it.
+        # Older versions did not write it.
         self.inexact |= dict.fromkeys(details.get("inexact", [])) | _where(conflicts=conflicts, copies=copies)
 
 

@@ -1,7 +1,7 @@
 """Signs of life of a run: how long it has had none, and how work without pauses gives them.
 
-Workers give a sign at each claim and each batch. In between, where a batch takes long, a thread beside them does; it
-opens a connection only then. On SQLite, whose one writer it would have to wait for, the worker's process is asked for.
+Workers give a sign at each claim and each batch. In between, if a batch takes long, a separate thread does; it opens a
+connection only then. On SQLite, where it would have to wait for the one writer, the worker's process is looked up.
 """
 
 import threading
@@ -17,7 +17,7 @@ from cleanup.backends.pinning import pinning
 from cleanup.models import Result, Run
 from cleanup.services.runs.lifecycle import worker_is_gone
 
-#: Silence after which it is said.
+#: Silence after which it is reported.
 NOTICEABLE = timedelta(seconds=30)
 
 #: Seconds without a sign, after which the thread gives one.
@@ -25,9 +25,9 @@ SIGN_EVERY = 10.0
 
 
 def silence_of(run: Run, *, now: datetime, worked: bool, using: str) -> timedelta | None:
-    """Return how long a run that is at work has given no sign of life; None where that is not noticeable.
+    """Return how long an active run has given no sign of life; None if that is not noticeable.
 
-    ``worked``: a process of this machine holds a part of it; of a run on SQLite, no process of another one can.
+    ``worked``: a process of this machine holds a part of it; on SQLite, no process of another machine can.
     """
     silence = now - max(run.created_at, run.heartbeat_at or run.created_at)
     if not run.is_in_progress or silence <= NOTICEABLE:
@@ -44,7 +44,7 @@ def silent_for(*, using: str, run: Run) -> timedelta | None:
 
 
 def silent_since(*, using: str, run: Run, now: datetime) -> timedelta | None:
-    """Return the same, where the database's time is known already."""
+    """Return the same, given the database's time."""
     if silence_of(run, now=now, worked=False, using=using) is None:
         return None
     held = Result.objects.using(using).filter(run=run, status=Result.Status.IN_PROGRESS)
@@ -53,7 +53,7 @@ def silent_since(*, using: str, run: Run, now: datetime) -> timedelta | None:
 
 
 class SignsOfLife:
-    """When the workers of this process last gave a sign, and what gives one for them."""
+    """When the workers of this process last gave a sign, and the thread that gives one for them."""
 
     def __init__(self, *, using: str, run: Run) -> None:
         self.using = using
@@ -62,7 +62,7 @@ class SignsOfLife:
         self._over = threading.Event()
 
     def give(self) -> None:
-        """Give one, for a worker."""
+        """Give a sign for a worker."""
         self._last = time.monotonic()
         Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now())
 

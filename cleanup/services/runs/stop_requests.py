@@ -1,4 +1,4 @@
-"""What the workers of a process are told: to continue, or to stop, and why."""
+"""The orders of a process's workers: to continue, or to stop, and why."""
 
 import signal
 import threading
@@ -19,14 +19,14 @@ class StopRequests:
         self.using = using
         self.run = run
         self.stopped_by = ""
-        """Why the workers of this process are to stop: a signal, or an error."""
+        """Why the workers of this process must stop: a signal, or an error."""
 
     def stop(self, reason: str) -> None:
-        """Have the workers of this process stop after their batch; the first reason is kept."""
+        """Make the workers of this process stop after their batch; the first reason is kept."""
         self.stopped_by = self.stopped_by or reason
 
     def reason_to_stop(self) -> str | None:
-        """Return why the run is to be paused, or has been paused or ended; None while applications may be claimed."""
+        """Return why the run must be paused, or has been paused or ended; None while applications may be claimed."""
         if self.stopped_by:
             return self.stopped_by
         frozen = Control.objects.frozen().values("reason")[:1]
@@ -45,7 +45,7 @@ class StopRequests:
     def on_signals(self, end_time_box: Callable[[], None] | None) -> Iterator[None]:
         """Let the first SIGINT or SIGTERM finish the batch and pause, and the second one abort.
 
-        Of a run that others continue, a signal only ends the time of this process.
+        If others continue the run, a signal only ends the time of this process.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

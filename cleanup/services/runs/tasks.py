@@ -1,6 +1,6 @@
 """What a run does with a batch of claimed results, by the kind of the run.
 
-A task performs inside the worker's transaction and opens none; what it returns is recorded in the same transaction.
+A task runs inside the worker's transaction and opens none; what it returns is recorded in the same transaction.
 """
 
 import json
@@ -29,20 +29,20 @@ from cleanup.signals import Event, folders_merged, send_after_commit
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A result that is to be worked."""
+    """A result to process."""
 
     pk: int
     application_key: str
     point_id: int | None = None
     """Id of the point to roll back."""
     attempts: int = 1
-    """The present one counted."""
+    """Including the present one."""
     lease_token: UUID | None = None
     joined: bool = False
     """To be done in one transaction with others whose undoing needs it, or that it needs."""
 
 
-#: What an outcome says in the words of a merge's result.
+#: The fields of an outcome, by those of a merge's result.
 _OF_MERGE = (
     "status",
     "error_code",
@@ -142,7 +142,7 @@ class CleanupTask:
     def _refuse_stale(self, decisions: Sequence[MergeDecision]) -> None:
         """Compare the plans, made on locked rows, with those that a person has confirmed."""
         confirmed = self.run.options.get("plan_hashes", {})
-        of_the_only_one = self.run.options.get("plan_hash")  # as older versions have written it
+        of_the_only_one = self.run.options.get("plan_hash")  # as older versions wrote it
         for decision in decisions:
             plan_hash = confirmed.get(decision.application, of_the_only_one)
             if plan_hash and not decision.status and decision.plan.digest != plan_hash:

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class Team:
-    """Makes the workers, gives them what they share, and ends the run when nothing is left."""
+    """Creates the workers, gives them what they share, and ends the run when nothing is left."""
 
     def __init__(
         self,
@@ -67,17 +67,17 @@ class Team:
         self._left = threading.Condition()
         self._errors: list[BaseException] = []
         self._lost: list[str] = []
-        """Workers of this process that lost their connection and did not get another."""
+        """Workers of this process that lost their connection and got no other."""
         self._ended = 0
-        """Threads beside the first whose workers ended otherwise."""
+        """Threads other than the first whose workers ended in another way."""
 
     def _has_time_for_two(self) -> bool:
-        """Return whether a second thread of the one worker would find work, and the database bears it."""
+        """Return whether a second thread of the one worker would find work, and the database can take it."""
         return (
             self.workers == 1
             and self.time_box is None
             and self.run.total_applications > pacing.FIRST_BATCH
-            and conf.duty_cycle() == 1  # who rests between batches is to leave the database alone
+            and conf.duty_cycle() == 1  # a worker that rests between batches must leave the database alone
             and connections[self.using].features.has_select_for_update_skip_locked  # SQLite has one writer
         )
 
@@ -138,7 +138,7 @@ class Team:
         elif self.time_box is not None:
             self.progress.recall_failures()
         logger.info(
-            "a %s of %d applications is worked",
+            "processing a %s of %d applications",
             self.run.kind,
             self.run.total_applications,
             extra={"event": "run_worked"},
@@ -154,7 +154,7 @@ class Team:
         self._runs().move_to(Run.Status.COMPLETED, status_reason="", ended_at=Now())
 
     def _abort(self, error: BaseException) -> None:
-        """Say on the run that no one works on it, if the database can still be told; others continue a time box."""
+        """Record that no one is processing the run, if the database can be reached; others continue a time box."""
         if self.time_box is not None:
             return
         try:
@@ -193,7 +193,7 @@ class Team:
                 thread.join()
 
     def _process_first(self, *, alone: bool) -> None:
-        """Work in this thread; if it loses its connection, the others go on, and it raises only if none is left."""
+        """Work in this thread; if it loses its connection, the others continue, and it raises only if none is left."""
         worker = self.worker()
         try:
             worker.process()
@@ -229,7 +229,7 @@ class Team:
                 self._left.notify_all()
 
     def _leave_to_others(self, worker: str, error: BaseException) -> None:
-        """Note that a worker is without a connection, so that others take what it has claimed."""
+        """Record that a worker has no connection, so that others take what it has claimed."""
         logger.warning(
             "a worker lost its connection and ends: %s",
             classify(error).message,
@@ -240,9 +240,9 @@ class Team:
             self._left.notify_all()
 
     def _has_a_second_connection(self) -> bool:
-        """Open the connection that no one has asked for; the work goes on without it.
+        """Open the optional second connection; the work continues without it.
 
-        One that does not see the run is of no use: its caller commits later, or works in a schema of his own.
+        One that does not see the run is useless: its caller commits later, or works in a different schema.
         """
         with suppress(DatabaseError, InterfaceError):
             if self._runs().exists():

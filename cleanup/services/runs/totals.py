@@ -1,9 +1,9 @@
 """The totals of a run, which equal the sum of its results at every moment.
 
-Note [Totals of a run]. Whoever ends a result adds it to its run in the same transaction, and touches the run last, so
-that its row is locked for little more than the commit. So no worker owes the run anything: none that is killed, and
-none that rests while others end the run. Counting again first takes the lock of the run's row, by a statement of its
-own: what was added is committed then, and seen; what is not yet added comes on top.
+Note [Totals of a run]. The transaction that ends a result adds it to its run, and touches the run last, so that its row
+is locked for little more than the commit. So no worker owes the run anything, whether it is killed or rests while
+others end the run. A recount first locks the run's row, in a statement of its own: what was added is committed by then,
+and seen; what is not yet added comes on top.
 """
 
 from collections.abc import Collection
@@ -26,7 +26,7 @@ _TOTALS: dict[str, Any] = {
 
 
 class Ended(Protocol):
-    """What came of one application."""
+    """The outcome for one application."""
 
     @property
     def status(self) -> str:
@@ -47,7 +47,7 @@ def sums(*, using: str, run: Run) -> dict[str, int]:
 
 
 def add(*, using: str, run: Run, outcomes: Collection[Ended]) -> None:
-    """Add what has just been ended; the last statement of the transaction that ended it."""
+    """Add the results that were just ended; the last statement of the transaction that ended them."""
     added = {
         "done_applications": len(outcomes),
         "failed_applications": sum(outcome.status == Result.Status.FAILED for outcome in outcomes),
@@ -61,7 +61,7 @@ def add(*, using: str, run: Run, outcomes: Collection[Ended]) -> None:
 
 
 def recount(*, using: str, run: Run) -> dict[str, int]:
-    """Count the results again, where they have changed otherwise; return the totals."""
+    """Count the results again after they were changed in another way; return the totals."""
     with transaction.atomic(using=using):
         row = Run.objects.using(using).filter(pk=run.pk)
         row.update(done_applications=F("done_applications"))  # locks it

@@ -1,12 +1,12 @@
-"""A worker: claims results under a lease, processes them, and records what came of them.
+"""A worker: claims results under a lease, processes them, and records their outcomes.
 
 Note [Claim, then work]. A claim is a transaction of its own: it sets lease, token and worker by the database's clock
 and counts the attempt before the work, so that a worker that is killed has been counted. The work is another
 transaction: the results are locked and their token checked, so a task delivered twice does nothing twice. A batch that
-fails is done again one by one; a result whose last attempt did not end is claimed alone; after the last attempt it is
+fails is repeated one by one; a result whose last attempt did not end is claimed alone; after the last attempt it is
 failed and set aside. Any number of workers, in threads, processes or machines, may share a run.
 
-A worker alone has two threads; see Note [Overlapping batches] in ``cleanup.services.concurrency.pipeline``.
+A single worker has two threads; see Note [Overlapping batches] in ``cleanup.services.concurrency.pipeline``.
 """
 
 import logging
@@ -64,7 +64,7 @@ class Worker:
     _began: float = field(init=False, default=0.0)
     """When the last transaction had its slot, by the monotonic clock."""
     _waits_for_tables: float | None = field(init=False, default=None)
-    """Since when a table is locked by who changes its definition, by the monotonic clock."""
+    """Since when a table is locked by a change of its definition, by the monotonic clock."""
 
     def __post_init__(self) -> None:
         self.name = self.claims.worker
@@ -81,7 +81,7 @@ class Worker:
         with correlation.bound(worker=self.name):
             while True:
                 self.pacing.renew()
-                # A worker that finds the database free makes a claim, however short its time: each one makes progress.
+                # A worker that finds the database free claims a batch, however short its time: each one makes progress.
                 if not self._process_next() or not self.pacing.has_time():
                     return
 
