@@ -1,7 +1,7 @@
 """The product's permissions, and the one policy that says which of them an action requires.
 
 Admin and API both ask here, so that what one refuses, the other refuses. Each function returns permissions of which any
-one is enough. The command line requires none: whoever has the shell has the database.
+one is enough. The command line requires none: access to the shell is access to the database.
 The permissions belong to the content type of ``Control``, whose ``Meta`` lists them; those that Django creates for each
 model are not used.
 """

@@ -10,7 +10,7 @@ TRANSIENT_RETRIES = 9
 #: Times in a row that the references are read because tables were changed meanwhile.
 SCHEMA_READS = 5
 
-#: Retries when somebody else has just created the folder that was about to be created.
+#: Retries when another session has just created the folder that was about to be created.
 FOLDER_RETRIES = 5
 
 #: Times that a check, a verification or a scheduled task is begun, if its worker is lost each time.

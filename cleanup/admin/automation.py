@@ -153,7 +153,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description="state")
     def state_text(self, alert: Alert) -> Any:
-        words = {"open": "open", "acknowledged": "somebody knows", "resolved": "over"}[alert.state]
+        words = {"open": "open", "acknowledged": "acknowledged", "resolved": "over"}[alert.state]
         return badges.badge(badges.ALERTS.get(alert.state, "unknown"), words)
 
     @admin.display(description="next step")
@@ -175,7 +175,7 @@ class AlertAdmin(ReadOnlyAdmin):
     @admin.display(description="known to")
     def known(self, alert: Alert) -> str:
         if alert.acknowledged_at is None:
-            return "nobody yet"
+            return "no one yet"
         return f"{safe(alert.acknowledged_by)}, since {self.time(alert.acknowledged_at)}"
 
     @admin.display(description="over since")

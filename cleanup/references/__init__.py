@@ -2,7 +2,7 @@
 
 Discovered from the models and from the database's catalogue, never listed by hand. It fails closed: what cannot be
 moved, or cannot be journaled, is a Problem, and a run with problems does not start. ``discovery`` reads, ``graph``
-finds what has to change together, ``problems`` says what stands in the way, ``description`` is the result.
+finds what has to change together, ``problems`` describes what prevents a run, ``description`` is the result.
 """
 
 from cleanup.backends.references import Reference

@@ -1,4 +1,4 @@
-"""Columns of which nobody has said what they are, and whose names or values say something."""
+"""Checks of columns whose meaning is not configured but suggested by their names or values."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ class ColumnChecks:
         self.survey = survey
 
     def suspected(self) -> Iterator[Problem]:
-        """Report columns that are named after folders and are no reference that is known."""
+        """Report columns that are named after folders but are not a known reference."""
         key = self.survey.folder_column(self.survey.tables.folder_key.column)
         for holder in holders(self.survey.candidates, self.survey.tables.folder_key):
             table, column = holder.placed.table, holder.placed.column
@@ -34,7 +34,7 @@ class ColumnChecks:
                 yield suspects.by_name(holder)
 
     def path_column(self) -> Iterator[Problem]:
-        """Report columns of the folder table that repeat where a folder stands in its tree."""
+        """Report columns of the folder table that repeat a folder's place in its tree."""
         if conf.tree_hook() is not None:
             return
         folders, mapped, ignored = self.survey.found.folders, self.survey.mapped_columns(), self.survey.ignored()
@@ -45,7 +45,7 @@ class ColumnChecks:
                 yield path_columns.problem(folders.name, [column.name])
 
     def soft_delete(self) -> Iterator[Problem]:
-        """Report columns by which a host may mark folders as deleted, where it has not said so."""
+        """Report columns by which a host may mark folders as deleted, unless it has configured that."""
         if conf.folder_live_is_set():
             return
         folders, known = self.survey.found.folders, self.survey.mapped_columns() | self.survey.ignored()

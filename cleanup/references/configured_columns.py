@@ -1,7 +1,7 @@
 """The columns and tables that settings name: ``table.column``, ``schema.table.column``, or a pattern of either.
 
-A name with a dot in it is quoted, as in SQL. A pattern (``*.shares.folder_id``) is that of a file name, held against
-``schema.table.column`` and against ``table.column``.
+A name with a dot in it is quoted, as in SQL. A pattern (``*.shares.folder_id``) is that of a file name, matched
+against ``schema.table.column`` and ``table.column``.
 """
 
 import re
@@ -25,13 +25,13 @@ class NamedColumn:
 
     setting: Literal["CLEANUP_EXTRA_REFERENCES", "CLEANUP_IGNORED_COLUMNS"]
     spelling: str
-    """As the setting has it."""
+    """As in the setting."""
     table: str
-    """The table as models spell one; of a pattern empty."""
+    """The table as models spell it; empty for a pattern."""
     column: str
     condition: Condition | None = None
     expanded: bool = False
-    """It came of a pattern."""
+    """It came from a pattern."""
 
     @property
     def is_pattern(self) -> bool:
@@ -83,7 +83,7 @@ class NamedColumns:
 
 
 def entry_of(table: TableName, column: str) -> str:
-    """Spell a column as an entry of a setting, which means that column and no other."""
+    """Spell a column as an entry of a setting that matches only this column."""
     parts = [table.schema, table.name, column] if table.schema else [table.name, column]
     if all(_is_plain(part) for part in parts):
         return ".".join(parts)

@@ -1,4 +1,4 @@
-"""Direct sites held against their tables: what cannot hold a key, or only copies, is left out or reported."""
+"""Compare direct sites with their tables: what cannot hold a key, or only copies one, is left out or reported."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ class DescribedSites:
         self.names = sites.names
 
     def describe(self, keys: Sequence[ForeignKey]) -> dict[TableName, Table]:
-        """Describe the tables, and settle by that what is a site; return them."""
+        """Describe the tables, and decide from that what is a site; return them."""
         described = self._describe()
         self._follow_copies(keys, described)
         self._leave_out(described)
@@ -46,7 +46,7 @@ class DescribedSites:
         return described | {self.names.folders: _identified_by(self.names.key, described[self.names.folders])}
 
     def _follow_copies(self, keys: Sequence[ForeignKey], described: Mapping[TableName, Table]) -> None:
-        """Put the column that a generated one copies in its place; report those that are computed otherwise."""
+        """Replace a generated column by the column that it copies; report those that are computed in another way."""
         for site, found in list(self.sites.direct.items()):
             table = described.get(site.table)
             fixed = [column for column in site.columns if table is not None and table.column(column).generated]
@@ -79,7 +79,7 @@ class DescribedSites:
             ]
 
     def _leave_out(self, described: Mapping[TableName, Table]) -> None:
-        """Leave out what only shows rows of other tables, what cannot hold a key, and doubles of partitions."""
+        """Leave out what only shows rows of other tables, what cannot hold a key, and duplicates of partitions."""
         mapped = {
             ReferenceSite(self.names.folders, (self.names.parent,), (self.names.key,)),
             ReferenceSite(self.names.files, (self.names.file_folder,), (self.names.key,)),
@@ -109,7 +109,7 @@ class DescribedSites:
         )
 
     def _add_parts_with_nulls(self, described: Mapping[TableName, Table]) -> None:
-        """Add the folder's key alone where a wider foreign key lets it go unchecked: beside a null."""
+        """Add the folder's key alone if a wider foreign key does not check it: beside a null."""
         for site, found in list(self.sites.direct.items()):
             if len(site.columns) == 1 or self.names.key not in site.folder_columns or site.table not in described:
                 continue
@@ -121,7 +121,7 @@ class DescribedSites:
         """Return whether the database refuses to delete a folder that these columns name, in whatever row."""
         if conf.triggers() == TriggerPolicy.BYPASS or site.condition is not None:
             return False
-        # A foreign key that acts on the rows may take them away before another one can refuse.
+        # A foreign key that acts on the rows may remove them before another one can refuse.
         acting = (
             key
             for key in self.sites.to_folders
@@ -140,7 +140,7 @@ class DescribedSites:
 def _identified_by(key: str, folders: Table) -> Table:
     """Let the mapped key identify folders in the journal, also where the primary key is another column.
 
-    Everything that refers to a folder names the mapped key, and so does all that is known of a folder anywhere.
+    Everything that refers to a folder names the mapped key, and so does everything stored about a folder.
     """
     is_key = any(unique.columns == (key,) and unique.simple for unique in folders.uniques)
     if folders.row_key == (key,) or not is_key or not folders.column(key).not_null:  # a null identifies no row

@@ -26,14 +26,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """A column that may name folders and is not a reference."""
+    """A column that may name folders but is not a reference."""
 
     table: TableName
     column: str
     condition: Condition | None
-    """Which rows of it are about folders; None: all that hold something."""
+    """Which rows of it are about folders; None: all that are not null."""
     history: str
-    """What keeps such tables; empty: the table is no history."""
+    """What keeps such tables; empty: the table is not a history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +46,32 @@ class ReferenceMap:
     folder_key: Column
     """The column with the folders' key."""
     loose_files: Looseness
-    """What the text is to be read as by which files name their folders, where it is of another type than the key."""
+    """How to read the text by which files name their folders, if its type differs from the key's."""
     references: tuple[Reference, ...]
     """In the order of their steps; within a step, a copy comes before what it copies."""
     tables: dict[TableName, Table] = field(default_factory=dict)
     """Every table that a run may write, described (folders, files and applications too)."""
     further_columns: frozenset[str] = frozenset()
-    """The columns of the folder table that play no part, refer to nothing and are not ignored."""
+    """The columns of the folder table that are not mapped, refer to nothing and are not ignored."""
     problems: tuple[Problem, ...] = ()
-    """What keeps a run from starting."""
+    """What prevents a run from starting."""
     automatic_many_to_many: frozenset[TableName] = frozenset()
-    """Tables of automatic many-to-many relations: an exact twin may go without asking."""
+    """Tables of automatic many-to-many relations: an exact twin may be removed without a policy."""
     inbound_keys: dict[TableName, tuple[ForeignKey, ...]] = field(default_factory=dict)
     """The foreign keys, and relations of models, that reference rows of tables of the map other than folders."""
     policies: dict[TableName, Policy] = field(default_factory=dict)
-    """What becomes of rows that collide, where it is not that their application is refused."""
+    """What becomes of rows that collide, unless their application is refused."""
     catalogue_digest: str = field(default="", compare=False)
-    """The catalogue's, of before it was read; empty where nothing is to be written by it."""
+    """The catalogue's digest from before it was read; empty if nothing will be written with it."""
 
     known: frozenset[tuple[TableName, str]] = frozenset()
-    """Columns of which it is known what they are: references, other foreign keys, what settings ignore."""
+    """Columns whose meaning is known: references, other foreign keys, what settings ignore."""
     untold: tuple[Untold, ...] = ()
-    """Columns that name folders by content type, or in a history that is left alone, and are not references."""
+    """Columns that name folders by content type, or in a history that is left alone, but are not references."""
     histories: frozenset[TableName] = frozenset()
     """History tables that are left alone."""
     words: HostWords = HostWords(frozenset())  # noqa: RUF009 - it is frozen
-    """What the host calls its folders."""
+    """The host's words for folders."""
 
     @property
     def has_triggers(self) -> bool:
@@ -125,8 +125,8 @@ class ReferenceMap:
         """Return whether no application's merge, or undoing it, depends on what another one's does.
 
         A row that refers to two folders may belong to two applications: both merges change it, one may remove it. And
-        what refers to a row that refers to folders needs that row: a folder may come back only after it, and may not
-        while it moves; a row that gave way comes back only after one that gave way, too.
+        what refers to a row that refers to folders needs that row: a folder may come back only after it, and not while
+        it moves; a row that gave way comes back only after the one that gave way before it.
         """
         referring = Counter(reference.table for reference in self.references)
         giving_way = {table for table in referring if self.ruled(table)}

@@ -15,14 +15,14 @@ from cleanup.references.resolved_names import ResolvedNames
 
 @dataclass(slots=True)
 class Found:
-    """What is known of a direct site."""
+    """What is known about a direct site."""
 
     source: str
     keys: list[ForeignKey] = field(default_factory=list)
 
 
 class DirectSites:
-    """The direct reference sites of one database, by source, and what stands in their way."""
+    """The direct reference sites of one database, by source, with their problems."""
 
     def __init__(self, names: ResolvedNames) -> None:
         self.names = names
@@ -31,7 +31,7 @@ class DirectSites:
         self.to_folders: list[ForeignKey] = []
 
     def read(self, keys: Sequence[ForeignKey]) -> list[Untold]:
-        """Gather the sites of every source; return what names folders and is no reference."""
+        """Gather the sites of every source; return what names folders but is not a reference."""
         self._add_mapped()
         self._add_foreign_keys(keys)
         self._add_generic()
@@ -41,7 +41,7 @@ class DirectSites:
         return untold
 
     def keys_of_models(self) -> list[ForeignKey]:
-        """Return the models' relations as foreign keys that nothing enforces, where their tables and columns exist."""
+        """Return the models' relations as unenforced foreign keys, if their tables and columns exist."""
         keys = []
         for relation in self.names.relations:
             table, target = self.names.by_spelling.get(relation.table), self.names.by_spelling.get(relation.target)
@@ -67,7 +67,7 @@ class DirectSites:
         return keys
 
     def add(self, site: ReferenceSite, source: str, key: ForeignKey | None = None) -> None:
-        """Add a site; what the catalogue says of it goes before what others do."""
+        """Add a site; what the catalogue says about it takes precedence."""
         found = self.direct.setdefault(site, Found(source))
         if key is not None:
             found.keys.append(key)
@@ -119,7 +119,7 @@ class DirectSites:
                 )
 
     def _histories(self, keys: Iterable[ForeignKey]) -> list[Untold]:
-        """Do with history tables what is to become of them; return what names folders and is no reference."""
+        """Apply the policies to history tables; return what names folders but is not a reference."""
         untold = list(self._of_content_types(keys))
         leaving, refusing = (
             self.names.histories.with_policy(HistoryPolicy.LEAVE),
@@ -169,7 +169,7 @@ class DirectSites:
             if entry.condition is None:
                 self.add(ReferenceSite(table, (column,), (self.names.key,)), "setting")
             elif condition := entry.condition.renamed(self._columns_of(table, entry.condition)):
-                # What the setting says of the rows holds, and not what a model says of them.
+                # The setting's condition on the rows applies, not the model's.
                 self._forget(table, column)
                 self.add(ReferenceSite(table, (column,), (self.names.key,), condition), "setting")
 
@@ -177,7 +177,7 @@ class DirectSites:
         return {name: column for name in condition.columns if (column := self.names.column(table, name)) is not None}
 
     def _forget(self, table: TableName, column: str) -> None:
-        """Leave out what is known of a column, but for what the database enforces and what is mapped."""
+        """Forget what is known about a column, except what the database enforces and what is mapped."""
         mapped = (
             ReferenceSite(self.names.folders, (self.names.parent,), ()),
             ReferenceSite(self.names.files, (self.names.file_folder,), ()),

@@ -1,7 +1,7 @@
 """Read from models, settings and the database's catalogue what points at folders.
 
 A constant number of statements, whatever the number of tables; nothing is written and no row of a mapped table is read,
-but one look at how SQLite stores the keys.
+except one query for how SQLite stores the keys.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,14 +23,14 @@ from cleanup.references.resolved_names import ResolvedNames
 from cleanup.references.static_checks import problems_of
 from cleanup.references.survey import Survey
 
-#: From harmless to destructive; of several foreign keys over one column the worst decides.
+#: From harmless to destructive; of several foreign keys on one column, the worst decides.
 _SEVERITY: tuple[Action, ...] = ("no action", "restrict", "set default", "set null", "cascade")
 
 
 def discover(*, using: str) -> ReferenceMap:
-    """Return every reference to folders in a database, and what stands in the way of moving them.
+    """Return every reference to folders in a database, and what prevents moving them.
 
-    Raises DatabaseUnusable where a mapped table or column is missing, and MisconfiguredSetting.
+    Raises DatabaseUnusable if a mapped table or column is missing, and MisconfiguredSetting.
     """
     with pinning(using=using):
         return _Discovery(using).run()

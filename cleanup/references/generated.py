@@ -1,7 +1,7 @@
 """Generated columns that hold a folder's key: they follow the column that they copy, and cannot be changed themselves.
 
 A plain copy is left out of what moves, and the column that it copies is moved in its place. A column that is computed
-in any other way cannot be moved by changing what it is computed from: nobody knows what would come of it.
+in any other way cannot be moved by changing what it is computed from: the result cannot be predicted.
 """
 
 import re
@@ -14,7 +14,7 @@ _COPY = re.compile(r'\(*\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>\w+))\s*\)*(?:
 
 
 def copied_column(table: Table, column: str) -> str | None:
-    """Return the column that a generated one is a copy of; None where it is computed in another way."""
+    """Return the column that a generated one is a copy of; None if it is computed in another way."""
     described = table.column(column)
     match = _COPY.fullmatch(described.expression.strip())
     if match is None or len(described.computed_from) != 1:
@@ -31,7 +31,7 @@ def computed(table: Table, column: str) -> Problem:
         str(table.name),
         column,
         f"{table.name}.{column} refers to folders and is generated from {table.column(column).expression}, so that it "
-        f"cannot be moved. Drop it for the time of the run, or make it a plain copy of the column that holds the key: "
+        f"cannot be moved. Drop it during the run, or make it a plain copy of the column that holds the key: "
         f"ALTER TABLE {table.name.quoted} DROP COLUMN {quoted(column)};",
     )
 

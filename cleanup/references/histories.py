@@ -1,7 +1,7 @@
-"""Tables that keep versions of rows, or a log about them: which they are, and what becomes of what they say of folders.
+"""Tables that keep versions of rows, or a log about them: which they are, and what becomes of their folder keys.
 
-What happened to a folder that is gone happened to that folder, so by default history is left as it is: it is neither
-moved nor searched, and what it says of removed folders is no finding. Pure.
+What happened to a removed folder happened to that folder, so by default history is left as it is: it is neither moved
+nor searched, and mentions of removed folders in it are not findings. Pure.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from cleanup.policies import HistoryPolicy
 from cleanup.references.configured_columns import entry_of, pasted
 from cleanup.references.description import Problem, Untold
 
-#: Columns by which such a table is known, whatever its name.
+#: Columns by which such a table is recognised, whatever its name.
 _SHAPES: Mapping[str, frozenset[str]] = {
     "django-simple-history": frozenset({"history_id", "history_date", "history_type"}),
     "django-reversion": frozenset({"content_type_id", "object_id", "revision_id", "serialized_data"}),
@@ -26,16 +26,16 @@ _SHAPES: Mapping[str, frozenset[str]] = {
     "Envers": frozenset({"rev", "revtype"}),
 }
 
-#: Names of columns that hold a key of the row that the content type beside them tells.
+#: Names of columns with a key of a row of the content type beside them.
 _KEY_NAMES = frozenset({"object_id", "object_pk", "object_key", "object_uuid", "target_id", "entity_id"})
 
-#: Letters that occur in every name that is looked for here.
+#: Letters that occur in every name that is searched for here.
 MARKS: Collection[str] = _KEY_NAMES | frozenset().union(*_SHAPES.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """The history tables of one database, with what they are and what becomes of them."""
+    """The history tables of one database, with their kinds and policies."""
 
     kinds: Mapping[TableName, str]
     policies: Mapping[TableName, HistoryPolicy]
@@ -57,12 +57,12 @@ class Histories:
         return cls(kinds, policies)
 
     def with_policy(self, policy: HistoryPolicy) -> set[TableName]:
-        """Return the tables of which that becomes."""
+        """Return the tables with this policy."""
         return {table for table, own in self.policies.items() if own == policy}
 
 
 def key_columns(columns: Iterable[PlacedColumn], type_column: str) -> Iterator[str]:
-    """Yield the columns of a table that hold keys of what the content type in ``type_column`` tells."""
+    """Yield the columns of a table that hold keys of the content type in ``type_column``."""
     stem = type_column.lower().removesuffix("_id").removesuffix("type").rstrip("_")
     alike = {f"{stem}_id", f"{stem}_pk"} if stem not in {"", "content"} else set()
     for placed in columns:
@@ -87,14 +87,14 @@ def left(untold: Untold) -> Problem:
         "history",
         str(untold.table),
         untold.column,
-        f"{untold.table} is a history table ({untold.history}) and is left as it is: {untold.column} goes on naming "
-        f"removed folders, and resolve_folder() tells where those went. To move its rows along, set "
+        f"{untold.table} is a history table ({untold.history}) and is left as it is: {untold.column} still names "
+        f"removed folders, and resolve_folder() returns where those went. To move its rows along, set "
         f'CLEANUP_HISTORY_TABLES = {{{_entry(untold.table)}: "move"}}.',
     )
 
 
 def unclaimed(untold: Untold) -> Problem:
-    """Report rows that name folders by content type, without a relation that says so."""
+    """Report rows that name folders by content type without a generic relation."""
     (test,) = untold.condition.tests if untold.condition else ()
     values = ", ".join(str(value) for value in test.values)
     entry = pasted(entry_of(untold.table, untold.column))

@@ -15,7 +15,7 @@ from cleanup.references.key_types import Kind, kind_of
 Form = Literal["value", "list", "document", "bytes"]
 
 _DOCUMENTS = frozenset({"json", "jsonb", "xml", "hstore"})
-#: What SQLite stores as it comes, and hosts mean as something else.
+#: Types that SQLite stores as given, and that mean something else to hosts.
 _NO_TEXTS = frozenset(
     {"date", "datetime", "timestamp", "time", "bool", "boolean", "numeric", "decimal", "number", "money"}
 )
@@ -52,7 +52,7 @@ def holders(columns: Iterable[PlacedColumn], key: KeyColumn) -> Iterator[Holder]
         else:
             kind = kind_of(replace(placed.column, type=placed.base))
             if kind == "any" and base not in _NO_TEXTS:
-                kind = "text"  # a word of the host's own on SQLite, or none
+                kind = "text"  # a type name of the host's own on SQLite, or none
             if kind in kinds:
                 yield Holder(placed, kind, "list" if placed.array else "value")
 
@@ -64,10 +64,10 @@ def _kinds(key: KeyColumn) -> frozenset[Kind]:
 
 
 def by_name_alone(holder: Holder, key: Column, *, says_id: bool, logical: KeyColumn) -> bool:
-    """Return whether a column that is named after folders is suspect even without a look at its values.
+    """Return whether a column that is named after folders is suspect even without examining its values.
 
-    A text beside keys of another type may as well be a folder's name, unless it says that it holds an id or is as long
-    as a UUID.
+    If keys are not text, a text may just as well be a folder's name, unless its name says that it holds an id or it is
+    as long as a UUID.
     """
     if holder.kind == kind_of(key):
         return True

@@ -1,4 +1,4 @@
-"""By what names a host calls its folders, and which columns are named after them. Pure, but for the models it reads."""
+"""The host's words for folders, and columns named after them. Pure, except for the models that it reads."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -9,20 +9,20 @@ from cleanup.references.words import words_of as split
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 
-#: Names for a folder wherever they stand in a name, set apart or not.
+#: Words for a folder anywhere in a name, separated or not.
 _ANYWHERE = ("folder", "directory", "directories")
 
-#: A short name for a folder, where the column says that it holds an id ("direction" is shortened like that, too).
+#: A short word for a folder, if the column's name says that it holds an id ("direction" is shortened like that, too).
 _SHORT = frozenset({"dir", "fldr"})
 
 _ID = frozenset({"id", "ids", "uuid", "guid", "uid", "pk", "fk", "key", "ref", "reference", "pointer"})
 
-#: What a column is that counts or orders, and names nothing.
+#: Words of columns that count or order, and name nothing.
 _AMOUNTS = frozenset(
     {"count", "total", "size", "level", "depth", "limit", "quota", "max", "min", "order", "position", "rank", "sort"}
 ) | {"width", "height", "version", "number"}
 
-#: Too common to say anything.
+#: Too common to mean anything.
 _COMMON = frozenset({"parent", "object", "name", "table", "model"})
 
 
@@ -48,7 +48,7 @@ def says_id(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HostWords:
-    """What the host calls its folders: phrases of one or more words."""
+    """The host's words for folders: phrases of one or more words."""
 
     phrases: frozenset[tuple[str, ...]]
 
@@ -89,7 +89,7 @@ class HostWords:
 
     @property
     def hints(self) -> Collection[str]:
-        """Letters of which every column that is named after folders contains some."""
+        """Letters, some of which occur in every column that is named after folders."""
         return {*_ANYWHERE, *_SHORT, "director", *(_stem(phrase[0]) for phrase in self.phrases)}
 
 

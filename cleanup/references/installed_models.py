@@ -1,8 +1,8 @@
-"""What the installed models say of columns that point at rows of other tables.
+"""What the installed models declare about columns that point at rows of other tables.
 
 Read from the fields, forward, over every model: hidden relations, automatic many-to-many tables, proxies, children of
-multi-table inheritance and unmanaged models included. Managers and routers are not asked: a table that stands in the
-database counts, whoever migrates it.
+multi-table inheritance and unmanaged models included. Managers and routers are ignored: a table that exists in the
+database counts, whichever app or program migrates it.
 """
 
 from collections.abc import Iterable, Iterator

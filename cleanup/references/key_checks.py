@@ -1,4 +1,4 @@
-"""Mapped tables and their keys: tables of rows, of types that fit, unique, stored as they are looked for."""
+"""Checks of mapped tables and their keys: kind, type, uniqueness, and the form in which keys are stored."""
 
 from collections.abc import Iterator
 
@@ -57,9 +57,9 @@ class KeyChecks:
         yield from MappedTypes(self.survey.tables, self.survey.found, spelled, by_class=by_class).problems()
 
     def folder_key(self) -> Iterator[Problem]:
-        """Report a folder table whose key is not unique, or is compared otherwise than byte by byte."""
+        """Report a folder table whose key is not unique, or is not compared byte by byte."""
         folders, key = self.survey.found.folders, self.survey.folder_column(self.survey.tables.folder_key.column)
-        if folders.kind not in ORDINARY:  # a view can have no key; it is a problem already
+        if folders.kind not in ORDINARY:  # a view can have no key; it is already a problem
             return
         if not any(unique.columns == (key.name,) and (unique.simple or unique.primary) for unique in folders.uniques):
             yield Problem(
@@ -77,7 +77,7 @@ class KeyChecks:
                 + (
                     f"Forbid that: ALTER TABLE {folders.name.quoted} ALTER COLUMN {quoted(key.name)} SET NOT NULL;"
                     if folders.name.schema
-                    else "Make the table anew with NOT NULL."
+                    else "Recreate the table with NOT NULL."
                 ),
             )
         yield from self._collation(folders, key)
@@ -98,12 +98,12 @@ class KeyChecks:
                 str(folders.name),
                 key.name,
                 f"{folders.name}.{key.name} is of type {spelled_type(key)}, which ignores case: a reference may spell "
-                f"a key in another way, and an undo could not bring that back. Make the column, and those that "
+                f"a key in another way, and an undo could not restore that. Make the column, and those that "
                 f"reference it, of type text.",
             )
 
     def _making_unique(self, table: Table, column: Column) -> str:
-        """Return how to keep a column unique, to follow the words that it is not."""
+        """Return how to keep a column unique, as the end of the sentence that nothing does."""
         partitioning = self.survey.catalogue.partition_key(table.name) if table.kind == "partitioned" else ""
         if partitioning and not partitioning.endswith((f"({column.name})", f"({quoted(column.name)})")):
             return (
@@ -114,7 +114,7 @@ class KeyChecks:
         return f". Add a key: CREATE UNIQUE INDEX {index}ON {table.name.quoted} ({quoted(column.name)});"
 
     def key_storage(self) -> Iterator[Problem]:
-        """Report UUID keys that SQLite stores otherwise than Django looks for them."""
+        """Report UUID keys that SQLite stores differently from how Django searches for them."""
         if not backends.database(using=self.survey.using).storage_classes:
             return
         for table, key in (
@@ -132,7 +132,7 @@ class KeyChecks:
                 )
 
     def spellings(self) -> Iterator[Problem]:
-        """Report references that hold keys as they are not looked for; nothing can be asked of unsuitable types."""
+        """Report references that store keys in forms that are not searched for; unsuitable types cannot be queried."""
         if not any(self.mapped_types()):
             yield from KeyStorage(self.survey.using, self.survey.tables, self.survey.found).problems()
 

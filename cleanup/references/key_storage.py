@@ -1,6 +1,6 @@
-"""Whether references hold keys as they are looked for; what is kept or spelled otherwise is a problem with its remedy.
+"""Whether references store keys in the forms that are searched for; any other form is a problem with its remedy.
 
-A bounded look at the rows of each reference that no foreign key holds to the spelling of the key.
+A bounded sample of the rows of each reference that no foreign key binds to the spelling of the key.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class KeyStorage:
     found: ReferenceMap
 
     def problems(self) -> Iterator[Problem]:
-        """Yield a problem for each reference that holds keys which would not be found."""
+        """Yield a problem for each reference that holds keys that would not be found."""
         for reference in self.found.references:
             if reference.folder_columns != (self.found.folder_key.name,):
                 continue
@@ -41,7 +41,7 @@ class KeyStorage:
                     column.name,
                     f"{reference} holds keys of {self.found.folders.name} (type {self.found.folder_key.type}) in a "
                     f"spelling of its own (type {column.type or 'none'}), in which they would not be found, and the "
-                    f"rows be left behind. Bring them into one spelling: {question.remedy}",
+                    f"rows would be left behind. Convert them to one spelling: {question.remedy}",
                 )
 
     def _question(self, reference: Reference, column: Column) -> Question | None:

@@ -1,7 +1,7 @@
-"""Which columns can hold a key, and how they may spell it, judged by the types under the names that hosts give them.
+"""Which columns can hold a key, and how they may spell it, judged by their underlying types.
 
-A type is what it comes down to (``Column.stored_type``): a domain is what it is over, and on SQLite, which takes any
-word for a type, the affinity that its own rules derive from the word decides.
+The underlying type (``Column.stored_type``) of a domain is its base type; on SQLite, which accepts any word as a type,
+it is the affinity that SQLite derives from the word.
 """
 
 import re
@@ -17,7 +17,7 @@ from cleanup.folder_tables import KeyColumn
 #: ``any``: what SQLite stores there depends on the value.
 Kind = Literal["uuid", "integer", "text", "any", "other"]
 
-#: What holds UUIDs and nothing else; char(32) is Django's on SQLite.
+#: Types that hold only UUIDs; char(32) is Django's on SQLite.
 _UUID = frozenset({"uuid", "guid", "uniqueidentifier", "char(32)"})
 _INTEGER = frozenset({"smallint", "integer", "bigint", "int", "mediumint", "int2", "int4", "int8"})
 _TEXT = frozenset(
@@ -42,12 +42,12 @@ def kind_of(column: Column) -> Kind:
 
 
 def ignores_case(column: Column) -> bool:
-    """Return whether a column takes texts for equal that differ in case, by its type."""
+    """Return whether a column's type treats texts that differ in case as equal."""
     return column.stored_type.lower().rpartition(".")[2] == "citext"
 
 
 def kind_of_key(key: KeyColumn) -> Kind:
-    """Return the kind of keys that a model says it has."""
+    """Return the kind of keys that a model declares."""
     if key.is_uuid:
         return "uuid"
     return "integer" if isinstance(key.field, models.IntegerField) else "text"
@@ -67,7 +67,7 @@ def can_hold(column: Column, key: KeyColumn) -> bool:
 
 
 def looseness(column: Column, of_key: Column, key: KeyColumn) -> Looseness:
-    """Return what a column's texts are to be read as where it is of another type than the key that it names."""
+    """Return how to read a column's texts if its type differs from that of the key that it names."""
     if column.base in _BY_AFFINITY:
         return "uuid" if key.is_uuid and kind_of(column) != "uuid" else ""
     if padded_length(of_key) is not None:
@@ -77,7 +77,7 @@ def looseness(column: Column, of_key: Column, key: KeyColumn) -> Looseness:
 
 
 def spelled_type(column: Column) -> str:
-    """Spell a column's type for people: a domain with what it is over."""
+    """Spell a column's type for people: a domain with its base type."""
     if column.base in _BY_AFFINITY:
         return column.type or "no type"
     return f"{column.type} (over {column.base})" if column.base else column.type

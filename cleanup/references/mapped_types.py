@@ -1,4 +1,4 @@
-"""Whether the mapped columns are of types that keys can be kept in and compared by, each with the remedy.
+"""Whether the types of the mapped columns can hold and compare keys, each problem with its remedy.
 
 A column that cannot hold what it is mapped to is a problem that stops everything; it is never left out.
 """
@@ -18,36 +18,36 @@ CODE = "mapped_type"
 
 _FIELDS = {"uuid": "UUIDField", "integer": "BigIntegerField", "text": "CharField"}
 
-#: What PostgreSQL sorts by time, or as one would expect, beside what keys are made of.
+#: Types, besides those of keys, that PostgreSQL sorts by time, or as one would expect.
 _SORTED = ("timestamp", "date", "time", "interval", "numeric", "double precision", "real", "bytea")
 
 
 def cannot_hold(table: Table, column: Column, *, target: TableName, key: Column) -> Problem:
-    """Report a column that is to name rows of a table and cannot."""
+    """Report a column that should name rows of a table but cannot."""
     if table.name.schema:
         change = (
             f"ALTER TABLE {table.name.quoted} ALTER COLUMN {quoted(column.name)} TYPE {key.type} "
             f"USING {quoted(column.name)}::text::{key.type};"
         )
     else:
-        change = f"make the table anew, with the type {key.type} for it (SQLite cannot change it)."
+        change = f"recreate the table with the type {key.type} for it (SQLite cannot change it)."
     return Problem(
         CODE,
         str(table.name),
         column.name,
-        f"{table.name}.{column.name} is of type {spelled_type(column)}, and is to name rows of {target}, whose key "
-        f"{key.name} is of type {spelled_type(key)}: the two cannot be compared, so that rows would be left behind. "
+        f"{table.name}.{column.name} is of type {spelled_type(column)}, and should name rows of {target}, whose key "
+        f"{key.name} is of type {spelled_type(key)}: the two cannot be compared, so rows would be left behind. "
         f"Give it the type of the key: {change}",
     )
 
 
 def are_unlike(references: ReferenceMap) -> bool:
-    """Return whether a mapped column is of a type that cannot be compared, so that nothing can be asked of the rows."""
+    """Return whether a mapped column is of a type that cannot be compared, so that the rows cannot be queried."""
     return any(problem.code == CODE for problem in references.problems)
 
 
 def refuse_unlike_types(references: ReferenceMap) -> None:
-    """Raise DatabaseUnusable where a mapped column is of a type that cannot be compared, for whatever reads them."""
+    """Raise DatabaseUnusable if a mapped column is of a type that cannot be compared."""
     for problem in references.problems:
         if problem.code == CODE:
             raise DatabaseUnusable(
@@ -98,7 +98,7 @@ class MappedTypes:
         return self._column(self.found.applications, self.tables.application_key.column)
 
     def _names(self, column: Column, target: Column, key: KeyColumn, *, of_file: bool) -> bool:
-        """Return whether a column can be compared with the key that it is to name.
+        """Return whether a column can be compared with the key that it should name.
 
         A text may name any key, but only the column by which files name their folder is read that way.
         """
@@ -125,7 +125,7 @@ class MappedTypes:
         return Problem(CODE, str(table.name), column.name, message)
 
     def _others(self) -> Iterator[Problem]:
-        """Report names that are no texts, and times that cannot be sorted; SQLite takes and sorts everything."""
+        """Report names that are not text, and times that cannot be sorted; SQLite accepts and sorts everything."""
         if self.by_class:
             return
         folders, files, tables = self.found.folders, self.found.files, self.tables

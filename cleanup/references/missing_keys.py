@@ -1,4 +1,4 @@
-"""Rows that a run would have to move and that have no key to journal them by."""
+"""Rows that a run would have to move but that have no key to journal them by."""
 
 import re
 
@@ -16,10 +16,10 @@ _BY_COLUMNS = re.compile(rf"\w+ \(({_COLUMN}(?:, {_COLUMN})*)\)")
 
 
 def blocking_rows(*, using: str, references: ReferenceMap) -> list[Problem]:
-    """Return a problem for each table without a row key of which some row would have to move.
+    """Return a problem for each table without a row key in which some row would have to move.
 
     Such a row names a folder of an application that has several live roots or same-named siblings. One statement for
-    each reference of such a table. Tables that the role may not read are left out: they are problems already.
+    each reference of such a table. Tables that the role may not read are left out: they are already problems.
     """
     if are_unlike(references):
         return []
@@ -47,10 +47,10 @@ def _any_row(database: backends.Database, references: ReferenceMap, reference: R
 
 def _remedy(table: Table, database: backends.Database) -> str:
     if not database.alters_columns:
-        return "Make the table anew with one, or create a unique index over columns that are NOT NULL."
+        return "Recreate the table with one, or create a unique index over columns that are NOT NULL."
     if table.kind == "partitioned":
         return _remedy_of_partitioned(table, database.catalogue.partition_key(table.name))
-    # One that forbids overlaps is a primary key, and does not name a row.
+    # One that forbids overlaps is a primary key, but does not identify a row.
     key = "UNIQUE" if table.exclusions else "PRIMARY KEY"
     return f"Add one: ALTER TABLE {table.name.quoted} ADD COLUMN cleanup_id bigint GENERATED ALWAYS AS IDENTITY {key};"
 
@@ -59,7 +59,7 @@ def _remedy_of_partitioned(table: Table, partitioning: str) -> str:
     """Return what adds a key, which has to contain the columns that the table is partitioned by."""
     by = _BY_COLUMNS.fullmatch(partitioning)
     if by is None:
-        return f"No key can be added, since it is partitioned by {partitioning}. Make the table anew with one."
+        return f"No key can be added, because it is partitioned by {partitioning}. Recreate the table with one."
     added = f"ADD COLUMN cleanup_id uuid NOT NULL DEFAULT gen_random_uuid(), ADD PRIMARY KEY (cleanup_id, {by[1]})"
     return f"Add one: ALTER TABLE {table.name.quoted} {added};"
 

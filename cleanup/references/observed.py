@@ -1,7 +1,7 @@
-"""What the rows of the folder table say beyond names and types: what keeps a run from starting, and what to know.
+"""What the rows of the folder table reveal beyond names and types: what prevents a run, and what to know before it.
 
-A small number of statements, each over a bounded sample but where it says otherwise. A folder table that the role may
-not read whole is a problem already, and says nothing here.
+A small number of statements, each over a bounded sample unless stated otherwise. A folder table that the role may not
+fully read is already a problem, and is not examined here.
 """
 
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ _COUNTED, _MOST = 10_000, 20
 
 
 def row_problems(*, using: str, references: ReferenceMap) -> list[Problem]:
-    """Return what the rows say against a run."""
+    """Return the problems in the rows that prevent a run."""
     look = _Look.at(using=using, references=references)
     return [] if look is None else list(look.problems())
 
 
 def row_warnings(*, using: str, references: ReferenceMap) -> list[Problem]:
-    """Return what an operator should know of the rows, and what stops nothing."""
+    """Return what an operator should know about the rows, but does not prevent a run."""
     look = _Look.at(using=using, references=references)
     return [] if look is None else list(look.warnings())
 

@@ -1,14 +1,14 @@
-"""Columns of the folder table that repeat where a folder stands in its tree, by type and name, and by values. Pure.
+"""Columns of the folder table that repeat a folder's place in its tree, by type and name, and by values. Pure.
 
 A merge moves folders to another parent, and what repeats the place is wrong from then on: paths, lists of ancestors or
 children, nested numbers, and counts of children. Depths are not changed by a merge; they are named beside others
 because the program that keeps those keeps these.
 
-Note [Telling by values]. A sample of folders is compared with their parents. A text tells where it begins or ends with
-the parent's text and is longer, unless it is only another spelling of the name; or where it holds the parent's key, or
-the parent's holds the child's. A UUID in a text is no accident, so one in a hundred is enough; a small number or a word
-is, so nearly all must, and not in one way alone. Two numbers tell where the child's interval lies within the parent's
-in all rows, and siblings lie apart or every interval has the even inside that gapless numbering leaves.
+Note [Telling by values]. A sample of folders is compared with their parents. A text is a sign if it begins or ends
+with the parent's text and is longer, unless it is only another spelling of the name; or if it holds the parent's key,
+or the parent's holds the child's. A UUID in a text is not a coincidence, so one in a hundred is enough; a small number
+or a word may be, so nearly all must match, and in more than one way. Two numbers are a sign if the child's interval
+lies within the parent's in all rows, and siblings lie apart or every interval has the even inside of gapless numbering.
 """
 
 import re
@@ -53,7 +53,7 @@ _AFTER_SIDE = frozenset(
 
 
 def named(columns: Sequence[Column]) -> set[str]:
-    """Return the columns whose type or name says that they repeat the place in the tree."""
+    """Return the columns whose type or name shows that they repeat the place in the tree."""
     found = {column.name for column in columns if _is_path(column)} | set(_nested(columns))
     if found:
         found |= {column.name for column in columns if _is_depth(column.name) and _holds_numbers(column)}
@@ -105,7 +105,7 @@ def _holds_numbers(column: Column) -> bool:
 
 
 def problem(table: TableName, columns: Sequence[str], *, why: str = "") -> Problem:
-    """Report columns that a merge would make wrong; ``why``: what their values show."""
+    """Report columns that a merge would make wrong; ``why``: the evidence in their values."""
     places = [f"{table}.{column}" for column in columns]
     entries = " and ".join(f'"{place}"' for place in places)
     verb, them = ("looks", "it") if len(columns) == 1 else ("look", "them")
@@ -127,7 +127,7 @@ _NO_TEXT = re.compile(
     r"geometry|geography|^bit|char\(32\)$"
 )
 
-#: Of a column of numbers, how many can be compared in pairs.
+#: Maximum number of numeric columns that are compared in pairs.
 MOST_NUMBERS = 12
 
 
@@ -157,7 +157,7 @@ class Family(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Why a column is taken to repeat the place in the tree; or two columns together."""
+    """Why a column, or two columns together, are taken to repeat the place in the tree."""
 
     columns: tuple[str, ...]
     why: str
@@ -191,14 +191,14 @@ def _sign_of_text(place: int, families: Sequence[Family], *, keys: KeyKind, long
             longer += len(own) > len(above) and (own.startswith(above) or own.endswith(above))
     for of, whose in ((holding, "the parent's key"), (held, "the keys of children")):
         if of.tells:
-            return f"it holds {whose} in {of.hits:,} of {of.seen:,} folders looked at"
+            return f"it holds {whose} in {of.hits:,} of {of.seen:,} examined folders"
     if compared > 1 and longer * 4 >= compared * 3:
-        return f"in {longer:,} of {compared:,} folders looked at the parent's value is a part of it"
+        return f"in {longer:,} of {compared:,} examined folders, the parent's value is a part of it"
     return None
 
 
 def _spelled(text: str) -> str:
-    """Return the letters and digits alone, for a slug is a name in another spelling."""
+    """Return only the letters and digits, because a slug is a name in another spelling."""
     return "".join(letter for letter in text.casefold() if letter.isalnum())
 
 
@@ -214,12 +214,12 @@ class _Keys:
     values: set[str] = field(default_factory=set)
     """Values in which they did."""
     whole: int = 0
-    """Values that are nothing but the one key: a reference rather than a path."""
+    """Values that consist of the one key: a reference rather than a path."""
     plain: int = 0
     """Values made of keys alone, with the row's own at one end, or closed in as in ``/1/2/`` and ``[1, 2]``."""
 
     def holds(self, value: str, key: str) -> bool:
-        """Return whether the key stands in the value, not as a part of another one."""
+        """Return whether the value contains the key, not as a part of another one."""
         if self.kind == "uuid":
             return key.replace("-", "") in _uuids(value)
         if self.kind == "integer":
@@ -247,7 +247,7 @@ class _Keys:
 
     @property
     def tells(self) -> bool:
-        """Return whether that is no accident."""
+        """Return whether that is not a coincidence."""
         if not self.hits or self.whole == self.hits:
             return False
         if self.kind == "uuid":

@@ -1,9 +1,9 @@
-"""Look at rows for references that neither a key, nor a model, nor a name reveals.
+"""Examine rows for references that neither a key, nor a model, nor a name reveals.
 
 Reads only, and little: see Note [A bounded sample] in ``cleanup.backends.probes``. A UUID that is a folder's key is
-nobody else's; a small number may be anybody's. So for keys that are long enough to be told from others one hit in a
-hundred values is telling, and for others nearly all values must be hits, spread as folders' keys are, in a column that
-says it holds ids and is not named after another table.
+no other row's; a small number may be any row's. So for keys that are long enough to be unique, one hit in a hundred
+values is enough, and for others nearly all values must be hits, spread like folders' keys, in a column whose name says
+that it holds ids and is not taken from another table.
 """
 
 import json
@@ -26,38 +26,38 @@ from cleanup.references.host_words import says_id, words_of
 from cleanup.references.installed_models import own_table_names
 from cleanup.references.key_types import kind_of
 
-#: Hits among a hundred values that are telling.
+#: Hits among a hundred values that are enough.
 _TELLING = 1
 _NEARLY_ALL = 95
 
-#: Different values of which fewer say nothing.
+#: Minimum number of different values; fewer mean nothing.
 _HANDFUL = 5
 
-#: Characters of the shortest key from which on a hit is no chance.
+#: Characters of the shortest key for which a hit is not a coincidence.
 _LONG_NUMBER, _LONG_TEXT = 13, 16
 
-#: Last words of a column that says what another column of the row is about.
+#: Last words in the name of a column that says what another column of the row is about.
 _KIND_WORDS = frozenset({"type", "model", "kind", "class", "entity", "mode", "table"})
 
 
 @dataclass(slots=True)
 class Probe:
-    """What a look at the rows has shown."""
+    """What examining the rows has shown."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
 
 def probe(*, using: str, references: ReferenceMap, reported: Iterable[Problem] = ()) -> Probe:
-    """Look at a sample of every column that could hold a folder's key, and at the references that settings name.
+    """Examine a sample of every column that could hold a folder's key, and the references that settings name.
 
-    Columns that are ``reported`` already, as suspects or as paths, are left out.
+    Columns that are already ``reported``, as suspects or as paths, are left out.
     """
     return _Probing(using, references, reported).run()
 
 
 class _Probing:
-    """One look at one database."""
+    """One examination of one database."""
 
     def __init__(self, using: str, references: ReferenceMap, reported: Iterable[Problem]) -> None:
         self.connection = connections[using]
@@ -88,7 +88,7 @@ class _Probing:
         return name if name in names.values() else names.get(name.lower(), name)
 
     def run(self) -> Probe:
-        """Look at values, at kinds, at references of settings."""
+        """Examine values, kinds, and the references of settings."""
         own = own_table_names(self.tables)
         for placed in backends.database(using=self.using).catalogue.all_columns():
             if placed.table.name not in own and placed.table not in self.references.histories:
@@ -111,7 +111,7 @@ class _Probing:
 
     @contextmanager
     def _looking(self) -> Iterator[None]:
-        """Bound what statements may cost, in a transaction of their own; within one of the caller's, by its limits."""
+        """Limit the cost of statements, in a transaction of their own; in one of the caller's, by its limits."""
         if backends.database(using=self.using).one_writer:  # a transaction might take the write lock
             self.sql.limit()
             yield
@@ -122,7 +122,7 @@ class _Probing:
                 self.sql.limit()
             yield
 
-    # What to look at.
+    # What to examine.
 
     def _holders(self, placed: Iterable[PlacedColumn]) -> Iterator[Holder]:
         folders = self.references.folders.name
@@ -131,7 +131,7 @@ class _Probing:
             known = (table, column.name) in self.references.known or (str(table), column.name) in self.reported
             if known or column.generated:
                 continue
-            # What the folders' own table holds of other folders are paths, or else a hook's.
+            # Keys of other folders in the folder table itself are paths, or left to a hook.
             if table == folders and (holder.form != "value" or holder.kind == "text") and conf.tree_hook() is not None:
                 continue
             yield holder
@@ -152,7 +152,7 @@ class _Probing:
         return tables
 
     def _is_plausible(self, holder: Holder) -> bool:
-        """Return whether a column may hold folders' keys of which each might be anybody's."""
+        """Return whether a column may hold folders' keys, if each might be any row's."""
         column = holder.placed.column
         if holder.placed.sole_key or column.identity or holder.form == "document":
             return False
@@ -162,7 +162,7 @@ class _Probing:
         stem = words[:-1] or words
         return says_id(column.name) and len(words) > 1 and stem[-1] not in self.last_words
 
-    # Looking.
+    # Examining.
 
     def _look_at(self, chunk: Sequence[ProbedTable]) -> None:
         try:
@@ -195,7 +195,7 @@ class _Probing:
         return self.kind != "integer" or named or 2 * hits.greatest_hit >= self.greatest
 
     def _look_at_kinds(self) -> None:
-        """Find rows about folders whose keys might be anybody's, by what another column says of them."""
+        """Find rows about folders whose keys might be any row's, by what another column says about them."""
         if self.telling:
             return
         reported = {(problem.table, problem.column) for problem in self.found.problems}
@@ -255,7 +255,7 @@ class _Probing:
     # What another column says a row is about.
 
     def _kind_column(self, table: TableName, column: str) -> str | None:
-        """Return the column that says what ``column`` is about: of the same name but for its end, else the only one."""
+        """Return the column that says what ``column`` is about: of the same name but for its end, or the only one."""
         readable = [placed.column.name for placed in self.columns.get(table, ()) if placed.readable]
         kinds = [name for name in readable if name != column and set(words_of(name)[-1:]) & _KIND_WORDS]
         alike = [name for name in kinds if words_of(name)[:-1] == _stem(column)]

@@ -14,7 +14,7 @@ from cleanup.references.graph import Graph, Unorderable, Unrestricted
 def moving_key(key: ForeignKey, columns: Iterable[str]) -> Problem:
     """Report a foreign key to columns of folders that a merge changes in folders that stay."""
     moving = ", ".join(columns)
-    remedy = "make the table anew without it (SQLite cannot drop it)."
+    remedy = "recreate the table without it (SQLite cannot drop it)."
     if key.table.schema:
         remedy = f"drop it: ALTER TABLE {key.table.quoted} DROP CONSTRAINT {quoted(key.name)};"
     return Problem(
@@ -61,8 +61,8 @@ def of_graph(found: Graph, unorderable: Iterable[Unorderable]) -> Iterator[Probl
             "two_keys",
             str(one.sites[0].table),
             ", ".join(column for site in one.sites for column in site.columns),
-            f"{sites} would have to change in one statement, since the foreign keys {keys} are checked after each. "
-            f"Let them be deferred: {remedy}",
+            f"{sites} would have to change in one statement, because the foreign keys {keys} are checked after each. "
+            f"Make them deferrable: {remedy}",
         )
     for case in found.unrestricted:
         yield Problem(

@@ -1,6 +1,6 @@
 """Published tables whose rows the server would not let change: what to do before a run.
 
-Judged by the replica identity, before anything is written; without it the server refuses in the midst of a run.
+Judged by the replica identity, before anything is written; without it, the server would refuse during a run.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,12 +11,12 @@ from cleanup.references.description import Problem, ReferenceMap
 
 
 def publication_problems(*, using: str, references: ReferenceMap) -> list[Problem]:
-    """Return a problem for each table of the map that is published in a way that forbids its rows to change."""
+    """Return a problem for each table of the map whose publication forbids changes of its rows."""
     return list(judge(backends.database(using=using).catalogue.published(), references))
 
 
 def judge(found: Iterable[Published], references: ReferenceMap) -> Iterator[Problem]:
-    """Yield the problems of published tables; of a partition, its table's."""
+    """Yield the problems of published tables; for a partition, those of its table."""
     changing = {reference.table for reference in references.references} | {references.folders.name}
     for entry in found:
         table = references.tables[entry.whole] if entry.whole in changing else None
@@ -32,7 +32,7 @@ def judge(found: Iterable[Published], references: ReferenceMap) -> Iterator[Prob
 
 
 def _remedy(entry: Published, table: Table) -> str | None:
-    """Return what is wrong and what to do about it; None where nothing is."""
+    """Return what is wrong and what to do about it; None if nothing is."""
     if entry.full:
         return _publish_whole(entry) if entry.listed_columns is not None else None
     if not entry.identity:

@@ -1,7 +1,7 @@
 """Whether everything that refers to folders can be moved: what every run, dry run and preview asks before it starts.
 
-What the catalogue says is read each time. Rows are looked at for what nothing else reveals at the start of what merges,
-and not at each page: a look that found nothing holds for a few minutes, as long as settings and tables are the same.
+The catalogue is read each time. Rows are examined, for what nothing else reveals, before a merge but not for each page:
+an examination that found nothing is valid for a few minutes, as long as settings and tables are the same.
 """
 
 import time
@@ -22,17 +22,17 @@ from cleanup.references.publications import publication_problems
 #: undoes need not. ``lately``: a look of a moment ago will do.
 Probe = Literal["now", "lately", "not"]
 
-#: For so long a look that found nothing will do for a preview, and for the merge of a single application.
+#: How long an examination that found nothing is valid for a preview, and for the merge of a single application.
 SECONDS = 300
 
-#: When the last look at a database found nothing, and what was known of it.
+#: When the last examination of a database found nothing, and what was known about it.
 _clean: dict[str, tuple[float, str]] = {}
 
 
 def ready_references(*, using: str, probe: Probe) -> ReferenceMap:
-    """Discover all references, to look by. Raises PreflightFailed if something could not be moved.
+    """Discover all references, for reading. Raises PreflightFailed if something could not be moved.
 
-    What writes takes ``schema_changes.ready``.
+    Code that writes uses ``schema_changes.ready``.
     """
     references = discover(using=using)
     problems = problems_of(references, using=using, probe=probe)
@@ -42,7 +42,7 @@ def ready_references(*, using: str, probe: Probe) -> ReferenceMap:
 
 
 def problems_of(references: ReferenceMap, *, using: str, probe: Probe) -> list[Problem]:
-    """Return what keeps a run from moving what the references say."""
+    """Return what prevents a run from moving the references."""
     problems = [
         *references.problems,
         *publication_problems(using=using, references=references),
@@ -56,7 +56,7 @@ def problems_of(references: ReferenceMap, *, using: str, probe: Probe) -> list[P
 
 
 def circumstances(using: str) -> str:
-    """Return what tells the database behind an alias, and the settings it is looked at with, from others."""
+    """Return what identifies the database behind an alias, and the settings it is examined with."""
     connection = connections[using].settings_dict
     ours = {name: getattr(settings, name) for name in dir(settings) if name.startswith("CLEANUP_")}
     return repr(([connection[name] for name in ("HOST", "PORT", "NAME", "USER", "OPTIONS")], ours))

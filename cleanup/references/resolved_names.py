@@ -1,4 +1,4 @@
-"""What models and settings name, as the database spells it."""
+"""The names in models and settings, as the database spells them."""
 
 from functools import cached_property
 
@@ -49,12 +49,12 @@ class ResolvedNames:
 
     @cached_property
     def words(self) -> HostWords:
-        """What the host calls its folders."""
+        """The host's words for folders."""
         return HostWords.read(self.tables, [conf.file_fields()["folder"], self.file_folder])
 
     @cached_property
     def candidates(self) -> list[PlacedColumn]:
-        """Columns whose names may be after folders, or by which a history is known."""
+        """Columns that may be named after folders, or by which a history is recognised."""
         found = self.catalogue.all_columns(containing={*self.words.hints, *histories.MARKS})
         return [placed for placed in found if placed.table.name not in self.own]
 
@@ -64,7 +64,7 @@ class ResolvedNames:
         return histories.Histories.among(self.candidates)
 
     def _expand_patterns(self) -> list[NamedColumn]:
-        """Replace patterns by the columns that they cover; return those that cover none."""
+        """Replace patterns by the columns that they match; return those that match none."""
         patterns = self.named.patterns
         if not patterns:
             return []
@@ -98,11 +98,11 @@ class ResolvedNames:
         return column
 
     def column(self, table: TableName, name: str) -> str | None:
-        """Return the database's spelling of a column, or None where there is none."""
+        """Return the database's spelling of a column, or None if there is none."""
         return self.columns.get(table, {}).get(self.catalogue.column_spelling(name))
 
     def require_columns(self) -> None:
-        """Raise DatabaseUnusable where a further mapped column is missing."""
+        """Raise DatabaseUnusable if a further mapped column is missing."""
         for table, name in (
             (self.applications, self.tables.application_key.column),
             (self.folders, self.tables.folder_name),

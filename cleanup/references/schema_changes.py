@@ -1,11 +1,11 @@
-"""Deploys of the host while we are at work: whoever writes sees that the tables are as it has read them.
+"""Deploys of the host during our work: each writer verifies that the tables are as it has read them.
 
-Note [A deploy during a run]. References are read from the catalogue once, since that costs more than a batch may. They
-carry a digest of the catalogue that is older than they are. Each transaction that merges or undoes begins by locking
-the tables that it may write against changes of their definition, and compares the digest. If it differs, nothing has
-been written yet: SchemaChanged ends the transaction, the references are read again, and the work is done by these, or
-refused if something stands in the way. So no folder is deleted while something refers to folders that the journal does
-not know, and no image lacks a column.
+Note [A deploy during a run]. References are read from the catalogue once, because that costs more than a batch may.
+They carry a digest of the catalogue that is older than they are. Each transaction that merges or undoes begins by
+locking the tables that it may write against changes of their definition, and compares the digest. If it differs,
+nothing has been written yet: SchemaChanged ends the transaction, the references are read again, and the work is done
+with these, or refused if something prevents it. So no folder is deleted while something refers to folders that the
+journal does not know, and no image lacks a column.
 """
 
 import logging
@@ -33,16 +33,16 @@ _LOCK_NOT_AVAILABLE = "55P03"
 #: A table or a column is gone, or a table is a view now.
 _GONE = ("3F000", "42P01", "42703", "42809")
 
-#: The tables of a database that references were last read of: most likely those of today.
+#: The tables for which references were last read, by database: most likely the current ones.
 _last_tables: dict[str, frozenset[TableName]] = {}
 
 
 class TablesLocked(OperationalError):
-    """A table is locked by who changes its definition, and our time to wait is over."""
+    """A table is locked by a change of its definition, and our time to wait is over."""
 
 
 def read(*, using: str) -> ReferenceMap:
-    """Return the references with a digest of before they were read, of the very tables that they name."""
+    """Return the references with a digest of exactly the tables that they name, taken before they were read."""
     backend = backends.database(using=using)
     while True:
         tables = _last_tables.get(using, frozenset())
@@ -54,9 +54,9 @@ def read(*, using: str) -> ReferenceMap:
 
 
 def ready(*, using: str, probe: Probe) -> ReferenceMap:
-    """Return references to write by; for ``probe`` see ``readiness``.
+    """Return references to write with; for ``probe`` see ``readiness``.
 
-    Raises PreflightFailed where something could not be moved.
+    Raises PreflightFailed if something could not be moved.
     """
     references, problems = examine(using=using, probe=probe)
     if problems:
@@ -65,22 +65,22 @@ def ready(*, using: str, probe: Probe) -> ReferenceMap:
 
 
 def examine(*, using: str, probe: Probe) -> tuple[ReferenceMap, list[Problem]]:
-    """Return the references, and what keeps a run from moving them."""
+    """Return the references, and what prevents a run from moving them."""
     backend = backends.database(using=using)
     for _ in range(SCHEMA_READS):
         references = read(using=using)
         problems = problems_of(references, using=using, probe=probe)
-        # Rows of a table that came in between would seem to refer to folders without a foreign key.
+        # Rows of a table that was added in between would seem to refer to folders without a foreign key.
         if not problems or backend.catalogue_digest(references.tables) == references.catalogue_digest:
             break
     return references, problems
 
 
 def hold(backend: backends.Database, references: ReferenceMap, *, written: Sequence[Table] | None = None) -> None:
-    """Keep the tables that are written, all that a merge writes if none are given, as they are until the end.
+    """Lock the tables that are written, by default all that a merge writes, against changes of their definition.
 
-    Comes first in a transaction that writes. Raises SchemaChanged if the references do not tell what is there any more,
-    and TablesLocked.
+    Comes first in a transaction that writes. Raises SchemaChanged if the references are no longer correct, and
+    TablesLocked.
     """
     written = references.written if written is None else written
     try:
@@ -97,7 +97,7 @@ def hold(backend: backends.Database, references: ReferenceMap, *, written: Seque
 
 
 def retry_on_schema_change(work: Callable[[ReferenceMap], T], *, references: Callable[[], ReferenceMap]) -> T:
-    """Do a whole transaction by the references as they are, and again where tables were changed meanwhile.
+    """Carry out a whole transaction with the current references, and again if tables were changed in the meantime.
 
     ``references`` reads them. Raises what it raises, and SchemaChanged if tables change over and over.
     """

@@ -1,4 +1,4 @@
-"""What settings name, and does not fit the tables."""
+"""Checks of the names in settings against the tables."""
 
 from collections.abc import Iterator, Mapping
 
@@ -49,7 +49,7 @@ class SettingChecks:
                 yield self._misconfigured(
                     str(self.survey.found.folders.name),
                     column,
-                    f"CLEANUP_FOLDER_LIVE names {column}, which is no column of {self.survey.found.folders.name}.",
+                    f"CLEANUP_FOLDER_LIVE names {column}, which is not a column of {self.survey.found.folders.name}.",
                 )
 
     def _instead(self, table: TableName) -> str:
@@ -99,7 +99,7 @@ class SettingChecks:
     def _wrong_beside_a_key(self, entry: NamedColumn, table: TableName, column: str, *, where: str) -> Problem | None:
         for name in entry.condition.columns if entry.condition else ():
             if self.survey.spelling(table, name) is None:
-                message = f"{where} its condition names {name}, which is no column of the table."
+                message = f"{where} its condition names {name}, which is not a column of the table."
                 return self._misconfigured(entry.table, entry.column, message)
         key = next(
             (

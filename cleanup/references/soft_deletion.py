@@ -12,12 +12,12 @@ from cleanup.backends.catalogue import Column, TableName
 from cleanup.references.description import Problem
 from cleanup.references.words import split_glued, vocabulary, words_of
 
-#: Each says by itself that a row is deleted.
+#: Words that alone mean that a row is deleted.
 _DELETED = vocabulary(
     "deleted trashed trash removed archived discarded recycled binned purged erased expunged destroyed scrapped"
     " tombstone tombstoned trashcan recyclebin voided wiped junked obsolete obsoleted deactivated inactivated"
 )
-#: These say so beside a word such as "date" or "flag"; alone they may as well mean an archive, or a right.
+#: Words that mean so beside a word such as "date" or "flag"; alone they may just as well mean an archive, or a right.
 _DELETION = vocabulary("delete deletion del archive archival remove removal recycle bin purge discard void wipe")
 _MARKING = vocabulary(
     "is in at on date datetime time timestamp tstamp ts flag flg yn mark marker marked soft pending scheduled"
@@ -28,13 +28,13 @@ _COMPANIONS = _MARKING | vocabulary(
 )
 _NOT = frozenset({"not", "non", "un"})
 _VOCABULARY = _DELETED | _DELETION | _COMPANIONS | {"not"}
-#: Alone they are marks where they hold yes or no.
+#: Words that alone are marks if the column holds yes or no.
 _FLAGS = frozenset({"archive", "del", "delete", "recycle"})
 
 _STATES = vocabulary("status state stat lifecycle phase stage visibility condition disposition availability situation")
-#: What a column of states may hold beside words.
+#: Other values of a column of states.
 _ABBREVIATED = vocabulary("d del x inactive void")
-#: Columns that say of a row that it is in use, and that it is not.
+#: Words of columns that say that a row is in use, and that it is not.
 _IN_USE = vocabulary("active enabled visible live alive valid current usable")
 _OUT_OF_USE = vocabulary("inactive disabled hidden invalid retired withdrawn unused dead expired")
 _SWITCHES = _IN_USE | _OUT_OF_USE
@@ -61,7 +61,7 @@ def marks_deleted(column: str, *, table: str = "", flag: bool = False) -> bool:
 
 
 def _without_prefix(words: Sequence[str], table: str) -> Sequence[str]:
-    """Leave out what stands before the name proper: a single letter, or the table's name or its beginning."""
+    """Leave out a prefix of the name: a single letter, or the table's name or its beginning."""
     of_table = words_of(table)
     while len(words) > 1 and words[0] not in _VOCABULARY:
         if len(words[0]) > 1 and not any(word.startswith(words[0]) for word in of_table):
@@ -93,14 +93,14 @@ def is_flag(column: Column) -> bool:
 
 
 def is_reversed(column: str) -> bool:
-    """Return whether a column named as a mark says of a row that it is not deleted."""
+    """Return whether a column named like a mark says that a row is not deleted."""
     return not _NOT.isdisjoint(split_glued(words_of(column), _VOCABULARY))
 
 
 def live_setting(column: str, value: object) -> str:
-    """Return the sentence about the setting to decide by; ``value`` is what live folders hold."""
+    """Return the sentence about the setting to decide with; ``value`` is what live folders hold."""
     return (
-        f"Say which folders are live: CLEANUP_FOLDER_LIVE = {{{json.dumps(column)}: {_literal(value)}}}, "
+        f"Set which folders are live: CLEANUP_FOLDER_LIVE = {{{json.dumps(column)}: {_literal(value)}}}, "
         f"or CLEANUP_FOLDER_LIVE = None if all are."
     )
 
@@ -112,14 +112,14 @@ def setting_by_values(column: Column, values: Mapping[str | None, int]) -> str:
         return live_setting(column.name, value)
     if not values:
         return (
-            f"Say in CLEANUP_FOLDER_LIVE what {column.name} holds in live folders, "
+            f"Set CLEANUP_FOLDER_LIVE to what {column.name} holds in live folders, "
             f"or set CLEANUP_FOLDER_LIVE = None if all are live."
         )
     return f"Most folders are likely to be live; it holds {_listed(values)}. {live_setting(column.name, value)}"
 
 
 def _live_value(column: Column, values: Mapping[str | None, int]) -> tuple[object, bool]:
-    """Return what live folders hold, and whether that is certain enough to be said without the values."""
+    """Return what live folders hold, and whether that is certain enough to be stated without the values."""
     reversed_mark = is_reversed(column.name)
     if _is_boolean(column.type):
         only_nulls = set(values) == {None} or (not values and not column.not_null)
@@ -160,7 +160,7 @@ def _listed(values: Mapping[str | None, int], *, most: int = 5) -> str:
 def state_warning(
     table: TableName, column: Column, values: Mapping[str | None, int], labels: Sequence[str]
 ) -> Iterator[Problem]:
-    """Warn of a column of states that says of some folder, or could by its type, that it is deleted.
+    """Warn of a column of states that marks, or by its type could mark, a folder as deleted.
 
     ``values`` are those that occur, each with how often it was seen; ``labels`` those of an enumerated type.
     """
@@ -182,7 +182,7 @@ def state_warning(
 
 
 def switch_warning(table: TableName, column: Column, values: Mapping[str | None, int]) -> Iterator[Problem]:
-    """Warn of a column that says of some folders that they are in use, and of others that they are not."""
+    """Warn of a column that marks some folders as in use, and others as not."""
     parts = set(split_glued(words_of(column.name), _SWITCHES | _BESIDE_SWITCHES | _NOT))
     in_use = parts.isdisjoint(_OUT_OF_USE) == parts.isdisjoint(_NOT)
     live = [value for value in values if (value is None or value.strip().lower() in _LIVE) != in_use]

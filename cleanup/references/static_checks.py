@@ -1,4 +1,4 @@
-"""What stands in the way of a run, as far as catalogue, models and settings tell; ``key_storage`` looks for one row."""
+"""What prevents a run, judged by catalogue, models and settings; only ``key_storage`` searches for one row."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What discovery has read of a database, as the checks of it need it."""
+"""What discovery has read from a database, in the form that the checks need."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from cleanup.references.host_words import HostWords
 
 @dataclass(frozen=True)
 class Survey:
-    """One database, read."""
+    """The survey of one database."""
 
     using: str
     tables: FolderTables
@@ -39,15 +39,15 @@ class Survey:
     linked: Collection[tuple[TableName, str]]
     """Columns that belong to some foreign key or relation."""
     own: Collection[str]
-    """The product's own tables, by their names in whatever schema."""
+    """The product's own tables, by their names in any schema."""
     candidates: Collection[PlacedColumn]
-    """Columns whose names may be after folders."""
+    """Columns that may be named after folders."""
     words: HostWords
     unmatched: Collection[NamedColumn]
-    """Patterns that cover no column."""
+    """Patterns that match no column."""
 
     def spelling(self, table: TableName, column: str) -> str | None:
-        """Return the database's spelling of a column, or None where there is none."""
+        """Return the database's spelling of a column, or None if there is none."""
         return self.columns.get(table, {}).get(self.catalogue.column_spelling(column))
 
     def ignored(self) -> set[tuple[TableName, str]]:
@@ -60,12 +60,12 @@ class Survey:
 
     @cached_property
     def known(self) -> frozenset[tuple[TableName, str]]:
-        """Columns of which it is known what they are: references, keys, what settings ignore, the mapped ones."""
+        """Columns whose meaning is known: references, keys, what settings ignore, the mapped ones."""
         references = {(reference.table, column) for reference in self.found.references for column in reference.columns}
         return frozenset(references | set(self.linked) | self.ignored() | self.mapped_columns())
 
     def further_columns(self) -> frozenset[str]:
-        """Return the columns of the folder table that play no part, refer to nothing and are not ignored."""
+        """Return the columns of the folder table that are not mapped, refer to nothing and are not ignored."""
         folders = self.found.folders.name
         known = self.mapped_columns() | self.ignored()
         referring = {column for reference in self.references_of(folders) for column in reference.columns}
@@ -124,9 +124,9 @@ class Survey:
         return quoted(str(connections[self.using].settings_dict["USER"] or "CURRENT_USER"))
 
     def index_name(self, table: TableName, column: str) -> str:
-        """Return a name and a blank, for SQLite needs one; PostgreSQL finds one that is free."""
+        """Return a name and a space, because SQLite needs one; PostgreSQL finds a free one."""
         return "" if table.schema else quoted(f"{table.name}_{column}"[:59] + "_idx") + " "
 
     def folder_column(self, column: str) -> Column:
-        """Return a column of the folder table by the name that settings have."""
+        """Return a column of the folder table by its name in the settings."""
         return self.found.folders.column(self.spelling(self.found.folders.name, column) or column)

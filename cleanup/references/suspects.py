@@ -1,4 +1,4 @@
-"""Columns that look like folder references and are none that is known: the sentences about them."""
+"""The messages about columns that look like folder references but are not known ones."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def by_name(holder: Holder) -> Problem:
 
 
 def by_value(holder: Holder, hits: Hits, *, condition: str) -> Problem:
-    """Report a column whose values are keys of folders; ``condition`` is what to say of the rows, as Python source."""
+    """Report a column whose values are keys of folders; ``condition`` is the one for its rows, as Python source."""
     table, column = holder.placed.table, holder.placed.column
     entry = pasted(entry_of(table, column.name))
     holds = (
@@ -40,26 +40,26 @@ def by_value(holder: Holder, hits: Hits, *, condition: str) -> Problem:
     else:
         remedy = (
             f"Add {entry} to CLEANUP_EXTRA_REFERENCES if they are to move, or to CLEANUP_IGNORED_COLUMNS if they may "
-            f"name folders that are gone."
+            f"name removed folders."
         )
     return Problem("suspected", str(table), column.name, f"{holds} {remedy}")
 
 
 def mentioned(holder: Holder, hits: Hits) -> Problem:
-    """Report a text in the midst of which folders are named."""
+    """Report a text that names folders somewhere within it."""
     table, column = holder.placed.table, holder.placed.column
     return Problem(
         "mentioned",
         str(table),
         column.name,
         f"{table}.{column.name} mentions folders within longer texts, in {hits.mentions} of {hits.cells} values that "
-        f"were looked at. Texts are not changed; resolve_folder() tells where a folder went. To hide this, add "
+        f"were looked at. Texts are not changed; resolve_folder() returns where a folder went. To hide this, add "
         f"{pasted(entry_of(table, column.name))} to CLEANUP_IGNORED_COLUMNS.",
     )
 
 
 def of_kind(holder: Holder, beside: str, *, condition: str) -> Problem:
-    """Report a column whose rows are about folders where another column says so."""
+    """Report a column whose rows are about folders if another column says so."""
     table, column = holder.placed.table, holder.placed.column
     entry = pasted(entry_of(table, column.name))
     return Problem(
@@ -75,7 +75,7 @@ def other_kinds(reference: Reference, rows: int, missing: int, *, condition: str
     """Report an extra reference that moves rows which are not about folders."""
     (column,) = reference.columns
     entry = pasted(entry_of(reference.table, column))
-    remedy = "Remove it from CLEANUP_EXTRA_REFERENCES, or say which rows are about folders:"
+    remedy = "Remove it from CLEANUP_EXTRA_REFERENCES, or state which rows are about folders:"
     example = condition or '{"kind": "folder"}'
     return Problem(
         "other_kinds",
@@ -88,10 +88,10 @@ def other_kinds(reference: Reference, rows: int, missing: int, *, condition: str
 
 
 def dangling(reference: Reference, rows: int, missing: int, *, condition: str) -> Problem:
-    """Report an extra reference of which some rows name no folder."""
+    """Report an extra reference in which some rows name no folder."""
     (column,) = reference.columns
     entry = pasted(entry_of(reference.table, column))
-    remedy = f" If they are about something else, say which rows are about folders: {{{entry}: {condition}}}."
+    remedy = f" If they are about something else, state which rows are about folders: {{{entry}: {condition}}}."
     return Problem(
         "dangling",
         str(reference.table),
@@ -102,7 +102,7 @@ def dangling(reference: Reference, rows: int, missing: int, *, condition: str) -
 
 
 def not_looked_at(tables: Sequence[TableName]) -> Problem:
-    """Report tables whose values could not be looked at."""
+    """Report tables whose values could not be examined."""
     names = ", ".join(str(table) for table in tables)
     return Problem(
         "unprobed",
@@ -115,6 +115,6 @@ def not_looked_at(tables: Sequence[TableName]) -> Problem:
 
 def _to_leave(entry: str) -> str:
     return (
-        f"Its values are not moved and would name folders that are gone; resolve_folder() tells where those went. "
+        f"Its values are not moved and would name removed folders; resolve_folder() returns where those went. "
         f"To leave it so, add {entry} to CLEANUP_IGNORED_COLUMNS."
     )

@@ -1,4 +1,4 @@
-"""What the tables that a run writes allow: privileges, row security, inheritance, triggers, indexes."""
+"""Checks of the tables that a run writes: privileges, row security, inheritance, triggers, indexes."""
 
 from collections.abc import Iterator
 
@@ -56,7 +56,7 @@ class TableChecks:
                     str(table.name),
                     "",
                     f"Row level security of {table.name} binds the current role, which may not see every row. Work as "
-                    f"the table's owner, or let the role pass by: ALTER ROLE {self.survey.role} BYPASSRLS;",
+                    f"the table's owner, or exempt the role: ALTER ROLE {self.survey.role} BYPASSRLS;",
                 )
 
     def inheritance(self) -> Iterator[Problem]:
@@ -77,7 +77,7 @@ class TableChecks:
                 )
 
     def trigger(self) -> Iterator[Problem]:
-        """Report triggers that would fire, as far as the policy does not allow them, or cannot keep them from it."""
+        """Report triggers that would fire although the policy does not allow it, or cannot prevent it."""
         policy = conf.triggers()
         if policy == TriggerPolicy.FIRE:
             return
@@ -109,11 +109,11 @@ class TableChecks:
     def _fired(self, trigger: Trigger, table: TableName) -> Problem:
         kind, _, rule = trigger.name.rpartition("rule ")
         if not backends.database(using=self.survey.using).bypasses_triggers:
-            remedy = f"drop it for the time of the run: DROP TRIGGER {quoted(trigger.name)};"
+            remedy = f"drop it during the run: DROP TRIGGER {quoted(trigger.name)};"
             policies = 'CLEANUP_TRIGGERS to "fire"'
         else:
             what = f"RULE {quoted(rule)}" if not kind and rule != trigger.name else f"TRIGGER {quoted(trigger.name)}"
-            remedy = f"disable it for the time of the run: ALTER TABLE {trigger.table.quoted} DISABLE {what};"
+            remedy = f"disable it during the run: ALTER TABLE {trigger.table.quoted} DISABLE {what};"
             policies = 'CLEANUP_TRIGGERS to "fire"' + ("" if trigger.always else ' or "bypass"')
         events = ", ".join(sorted(trigger.events))
         return Problem(
@@ -125,7 +125,7 @@ class TableChecks:
         )
 
     def unindexed(self) -> Iterator[Problem]:
-        """Report large tables in which every batch would have to look at every row."""
+        """Report large tables in which every batch would have to read every row."""
         for reference in self.survey.found.references:
             table = self.survey.found.tables[reference.table]
             if table.estimated_rows > conf.large_table() and not _is_indexed(table, reference):

@@ -1,4 +1,4 @@
-"""Whether the folder tree as a whole is one that a cleanup understands: live folders, roots, applications, names."""
+"""Whether a cleanup can handle the folder tree as a whole: live folders, roots, applications, names."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ class Fault:
 
 
 def faults_of_shape(*, using: str, folders: Table | None = None) -> list[Fault]:
-    """Return why no folder, or no root, would ever be looked at though there are folders."""
+    """Return why no folder, or no root, would ever be found although there are folders."""
     return list(TreeShape.of(using=using, folders=folders).faults())
 
 
 @dataclass(frozen=True, slots=True)
 class TreeShape:
-    """One look at the folder table of a database."""
+    """One examination of the folder table of a database."""
 
     tables: FolderTables
     sql: ShapeSql
@@ -44,7 +44,7 @@ class TreeShape:
 
     @classmethod
     def of(cls, *, using: str, folders: Table | None = None) -> "TreeShape":
-        """Return the look at a database's folder table, described where that is known."""
+        """Return the examination of a database's folder table, with its description if known."""
         tables = folder_tables()
         return cls(tables, ShapeSql(backends.database(using=using).folders(tables), folders), folders)
 
@@ -147,7 +147,7 @@ class TreeShape:
     # What an operator should know.
 
     def warnings(self) -> Iterator[Problem]:
-        """Yield what the tree as a whole is like, where that may surprise."""
+        """Yield properties of the tree as a whole that may be surprising."""
         yield from self._mixed_roots()
         yield from self._heirs()
         yield from self._differently_named()

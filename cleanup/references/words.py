@@ -1,4 +1,4 @@
-"""The words of which the name of a column or table is made, in whatever spelling. Pure."""
+"""The words in the name of a column or table, in any spelling. Pure."""
 
 import re
 from collections.abc import Collection, Iterator

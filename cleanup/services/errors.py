@@ -91,7 +91,7 @@ _SQLITE_NAMES_ONLY = frozenset(
 )
 
 
-#: The attribute of an exception that ended the work on a run: the run, for whoever reports it.
+#: The attribute of an exception that ended the work on a run: the run, for its report.
 RUN_AT_WORK = "cleanup_run"
 
 

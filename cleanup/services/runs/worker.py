@@ -261,7 +261,7 @@ class Worker:
     def _fail(self, row: Claimed, error: Classified, exception: Exception) -> None:
         """Record a failed attempt, and let it be repeated where that may help."""
         self._log_failure(row, error, exception)
-        if isinstance(exception, LeaseLost):  # somebody else does it, and records what comes of it
+        if isinstance(exception, LeaseLost):  # another worker does it, and records the outcome
             return
         description: dict[str, Any] = {
             "error_code": error.code,

@@ -103,7 +103,7 @@ class TestAConditionalReference:
         assert [result.error_code for result in report.results] == ["collision"]
 
     @pytest.mark.parametrize(
-        ("condition", "message"), [({"nowhere": 1}, "which is no column of the table"), ({"kind": "person"}, None)]
+        ("condition", "message"), [({"nowhere": 1}, "which is not a column of the table"), ({"kind": "person"}, None)]
     )
     def test_names_columns_that_are_there(self, numbered, settings, condition, message):
         settings.CLEANUP_EXTRA_REFERENCES = {"follower.res_id": condition}
