@@ -1,6 +1,6 @@
 """People at work: what a host's own code does to folders and files, knowing nothing of the cleanup.
 
-Each deed is what some program would do: look, then write, in a short transaction, with no lock of ours. What a person
+Each action is what some program would do: look, then write, in a short transaction, with no lock of ours. What a person
 uploads or deletes is put down, so that at the end every file can be accounted for.
 
 Documented for whoever writes beside a cleanup: a folder that was looked up a moment ago may have been merged away,
@@ -29,14 +29,14 @@ class Ledger:
 
     files: dict[str, tuple] = field(default_factory=dict)
     """Of files that ought to be there: the columns that nobody changes."""
-    deeds: Counter[str] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     lock: Any = field(default_factory=threading.Lock)
 
     def count(self, name: str) -> None:
         with self.lock:
-            self.deeds[name] += 1
+            self.actions[name] += 1
 
     def refused(self, name: str, why: str) -> None:
         with self.lock:
@@ -61,7 +61,7 @@ class Person:
 
     def work(self, stop: threading.Event) -> None:
         """Do one thing after the other."""
-        deeds = (
+        actions = (
             self.create_folder,
             self.create_root_carelessly,
             self.move_folder,
@@ -76,18 +76,18 @@ class Person:
         )
         try:
             while not stop.is_set() and not self.ledger.faults:
-                deed = self.rng.choice(deeds)
+                action = self.rng.choice(actions)
                 try:
-                    deed()
+                    action()
                 except IntegrityError as error:
                     state = getattr(error.__cause__, "sqlstate", "")
                     if state not in (FOREIGN_KEY, UNIQUE):
                         raise
-                    self.ledger.refused(deed.__name__, state)
+                    self.ledger.refused(action.__name__, state)
                 else:
-                    self.ledger.count(deed.__name__)
+                    self.ledger.count(action.__name__)
         except Exception as error:  # noqa: BLE001  # whatever reaches a writer is what we are here to see
-            self.ledger.fault(f"{deed.__name__}: {error!r}")
+            self.ledger.fault(f"{action.__name__}: {error!r}")
         finally:
             connections[self.database].close()
 

@@ -10,13 +10,13 @@ from pathlib import Path
 def slow(*, using: str, application_ids: Sequence[str]) -> None:
     """Take some time, so that there is a midst; kill this process where that is wanted.
 
-    CLEANUP_TEST_POISON names an application that kills whoever merges it; CLEANUP_TEST_GRENADE a file that kills the
-    one who finds it, and is gone then.
+    CLEANUP_TEST_CRASH_APPLICATION names an application that kills each process that merges it;
+    CLEANUP_TEST_CRASH_ONCE_FILE a file that kills the first process that finds it, and is gone then.
     """
     time.sleep(0.04 * len(application_ids))
-    grenade = os.environ.get("CLEANUP_TEST_GRENADE")
-    if os.environ.get("CLEANUP_TEST_POISON") in application_ids:
+    crash_once_file = os.environ.get("CLEANUP_TEST_CRASH_ONCE_FILE")
+    if os.environ.get("CLEANUP_TEST_CRASH_APPLICATION") in application_ids:
         os.kill(os.getpid(), signal.SIGKILL)
-    if grenade and Path(grenade).exists():
-        Path(grenade).unlink()
+    if crash_once_file and Path(crash_once_file).exists():
+        Path(crash_once_file).unlink()
         os.kill(os.getpid(), signal.SIGKILL)

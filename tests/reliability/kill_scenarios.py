@@ -14,7 +14,7 @@ from cleanup.models import Finding, RemovedFolder, RollbackPoint, Run, SnapshotR
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.integrity.verification import latest_verification
 from tests.support import databases, dirty_database
-from tests.support.forked_processes import Child, Fate, Nursery
+from tests.support.forked_processes import Child, Fault, ForkedProcesses
 from tests.support.invariants import assert_whole, go_on, let_sessions_end
 from tests.support.model_roles import File
 from tests.support.trees import dump
@@ -24,7 +24,7 @@ APPLICATIONS = 3
 SETTINGS = {"CLEANUP_BATCH_SIZE": 2}
 
 
-class Deed:
+class Scenario:
     """Something that a process does to the database behind an alias."""
 
     #: Moments that CI samples on each database.
@@ -41,7 +41,7 @@ class Deed:
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Bring the database to where the deed begins."""
+        """Bring the database to where the scenario begins."""
         dirty_database.make(self.using, applications=APPLICATIONS)
 
     def note_the_end(self) -> None:
@@ -56,8 +56,8 @@ class Deed:
         raise NotImplementedError
 
 
-class Merging(Deed):
-    """A deed that takes applications from one of two states to the other."""
+class Merging(Scenario):
+    """A scenario that takes applications from one of two states to the other."""
 
     def prepare(self) -> None:
         super().prepare()
@@ -151,7 +151,7 @@ class IntegrityVerification(Merging):
         assert not RollbackPoint.objects.using(self.using).filter(verified_at=None).exists()
 
 
-class Purge(Deed):
+class Purge(Scenario):
     """Of points that have all expired, each in a transaction of its own."""
 
     moments = 2
@@ -184,7 +184,7 @@ class Purge(Deed):
         assert RemovedFolder.objects.using(self.using).count() == self.removed
 
 
-class Guards(Deed):
+class Guards(Scenario):
     """Of a clean database; the rows stay what they are."""
 
     target = ()
@@ -204,7 +204,7 @@ class Guards(Deed):
         return {table: rows for table, rows in dump(self.using).items() if table != "django_migrations"}
 
     def reset(self) -> None:
-        """Bring the schema to where the deed begins."""
+        """Bring the schema to where the scenario begins."""
         raise NotImplementedError
 
     def migrate(self, *target: str) -> None:
@@ -248,45 +248,45 @@ class GuardsLifted(Guards):
         assert databases.schema(self.using) == self.bare
 
 
-DEEDS = (Cleanup, RollbackOfARun, RollbackOfAPoint, IntegrityVerification, Purge)
+SCENARIOS = (Cleanup, RollbackOfARun, RollbackOfAPoint, IntegrityVerification, Purge)
 
 
 @dataclass(slots=True)
 class Scene:
-    """A deed, its processes, and the rows with which it begins."""
+    """A scenario, its processes, and the rows with which it begins."""
 
-    deed: Deed
-    processes: Nursery
+    scenario: Scenario
+    processes: ForkedProcesses
     rows: databases.Rows
 
     @classmethod
-    def of(cls, deed: Deed, processes: Nursery) -> "Scene":
+    def of(cls, scenario: Scenario, processes: ForkedProcesses) -> "Scene":
         """Set the scene."""
-        deed.prepare()
-        return cls(deed, processes, databases.rows(deed.using))
+        scenario.prepare()
+        return cls(scenario, processes, databases.rows(scenario.using))
 
     def set_up(self) -> None:
-        """Bring the database to where the deed begins."""
-        databases.wipe(self.deed.using, to=self.rows)
-        if isinstance(self.deed, Guards):
-            self.deed.reset()
+        """Bring the database to where the scenario begins."""
+        databases.wipe(self.scenario.using, to=self.rows)
+        if isinstance(self.scenario, Guards):
+            self.scenario.reset()
 
-    def start(self, fate: Fate | None = None) -> Child:
-        """Have a process do the deed."""
-        return self.processes.start(*self.deed.order, fate=fate, constants=self.deed.constants, **SETTINGS)
+    def start(self, fault: Fault | None = None) -> Child:
+        """Have a process do the scenario."""
+        return self.processes.start(*self.scenario.order, fault=fault, constants=self.scenario.constants, **SETTINGS)
 
     def count_statements(self) -> int:
-        """Have the deed done undisturbed."""
+        """Have the scenario done undisturbed."""
         child = self.start()
         assert child.wait() == 0, self.processes.errors.read_text()
-        let_sessions_end(self.deed.using)
-        self.deed.note_the_end()
+        let_sessions_end(self.scenario.using)
+        self.scenario.note_the_end()
         return child.statements
 
 
-def moments(statements: int, *, most: int | None, how: Literal["kill", "halt"] = "kill") -> list[Fate]:
+def moments(statements: int, *, most: int | None, how: Literal["kill", "halt"] = "kill") -> list[Fault]:
     """Return all moments before and after statements, or so many of them, evenly."""
-    every = [Fate(at, after=after, how=how) for at in range(1, statements + 1) for after in (False, True)]
+    every = [Fault(at, after=after, how=how) for at in range(1, statements + 1) for after in (False, True)]
     if most is None or most >= len(every):
         return every
     return [every[(2 * number + 1) * len(every) // (2 * most)] for number in range(most)]

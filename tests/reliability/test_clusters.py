@@ -57,14 +57,14 @@ class TestARunInTheBackground:
         assert len({worker.split(":")[1] for worker in workers}) == 2
 
     def test_survives_a_worker_killed_in_the_midst_of_a_batch(self, database, clusters):
-        grenade = clusters.directory / "grenade"
-        clusters.environment["CLEANUP_TEST_GRENADE"] = str(grenade)
+        crash_once_file = clusters.directory / "crash_once_file"
+        clusters.environment["CLEANUP_TEST_CRASH_ONCE_FILE"] = str(crash_once_file)
         clusters.start(workers=2)
         clusters.wake()
-        grenade.touch()
+        crash_once_file.touch()
         run = clusters.cleanup()
         clusters.wait_until(lambda: ended(database, run), seconds=150)
-        assert not grenade.exists()
+        assert not crash_once_file.exists()
         assert_each_cleaned_once(database, run)
         assert Result.objects.using(database).filter(attempts=2).exists()
 
@@ -83,15 +83,15 @@ class TestARunInTheBackground:
         assert_each_cleaned_once(database, run)
 
     def test_sets_an_application_aside_that_kills_whoever_merges_it(self, database, clusters):
-        poison = Application.objects.using(database).order_by("pk").values_list("pk", flat=True)[7]
-        clusters.environment["CLEANUP_TEST_POISON"] = str(poison)
+        crash_application = Application.objects.using(database).order_by("pk").values_list("pk", flat=True)[7]
+        clusters.environment["CLEANUP_TEST_CRASH_APPLICATION"] = str(crash_application)
         clusters.start()
         clusters.start()
         clusters.wake()
         run = clusters.cleanup()
         ran = clusters.wait_until(lambda: ended(database, run), seconds=120)
         results = Result.objects.using(database)
-        aside = results.get(application_key=str(poison))
+        aside = results.get(application_key=str(crash_application))
         assert (ran.status, ran.done_applications, ran.failed_applications) == ("completed", APPLICATIONS, 1)
         assert (aside.status, aside.attempts, aside.error_code) == ("failed", 3, "attempts")
         assert results.filter(status="completed").count() == APPLICATIONS - 1

@@ -41,18 +41,18 @@ class Staff:
         self.service = DatabaseCleanupService(using=database)
 
     def threads(self) -> list[Callable[[threading.Event], None]]:
-        return [self.looped(deed) for deed in (self.clean_all, self.clean_one, self.roll_back, self.verify)]
+        return [self.looped(action) for action in (self.clean_all, self.clean_one, self.roll_back, self.verify)]
 
-    def looped(self, deed: Callable[[], None]) -> Callable[[threading.Event], None]:
-        """Return a loop over a deed."""
+    def looped(self, action: Callable[[], None]) -> Callable[[threading.Event], None]:
+        """Return a loop over an action."""
 
         def loop(stop: threading.Event) -> None:
             try:
                 while not stop.is_set() and not self.ledger.faults:
-                    deed()
-                    self.ledger.count(deed.__name__)
+                    action()
+                    self.ledger.count(action.__name__)
             except Exception as error:  # noqa: BLE001  # it fails the test
-                self.ledger.fault(f"{deed.__name__}: {error!r}")
+                self.ledger.fault(f"{action.__name__}: {error!r}")
             finally:
                 connections[self.database].close()
 
@@ -138,7 +138,7 @@ def test_nobody_loses_anything(scratch_database, request, capsys):
 
     if seconds > 8:
         with capsys.disabled():
-            print(f"\n{dict(ledger.deeds)}\n{dict(ledger.refusals)}")
+            print(f"\n{dict(ledger.actions)}\n{dict(ledger.refusals)}")
     assert ledger.faults == []
     assert files(database) == ledger.files
     assert dict(File.objects.using(database).filter(pk__in=anchored).values_list("pk", "folder__name")) == anchored

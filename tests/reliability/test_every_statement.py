@@ -1,9 +1,9 @@
 """Kill a process before and after each of its statements: every application is whole, and going on leads to the end.
 
-A deed is what an operator starts: cleanup, rollback of a run and of a point, verification, purge, guards put and
+A scenario is what an operator starts: cleanup, rollback of a run and of a point, verification, purge, guards put and
 lifted. One process does it undisturbed, and its statements are counted, COMMITs among them; then, for each statement,
 another one is killed there. On PostgreSQL it may be the connection that is cut, or the whole server that is shut down
-at once. CI samples a few moments of each deed, evenly; `--every-statement` takes them all.
+at once. CI samples a few moments of each scenario, evenly; `--every-statement` takes them all.
 """
 
 import contextlib
@@ -17,19 +17,19 @@ from django.db import connections
 
 from tests import pgserver
 from tests.reliability.kill_scenarios import (
-    DEEDS,
+    SCENARIOS,
     SETTINGS,
     Cleanup,
-    Deed,
     GuardsLifted,
     GuardsPut,
     Purge,
     RollbackOfARun,
+    Scenario,
     Scene,
     moments,
 )
 from tests.support import databases
-from tests.support.forked_processes import Nursery, nursery
+from tests.support.forked_processes import ForkedProcesses, forking
 from tests.support.invariants import let_sessions_end
 from tests.support.trees import execute
 
@@ -37,38 +37,38 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def nurseries() -> Iterator[Callable[[str], Nursery]]:
-    """Yield a function that opens a nursery on a database, once for all deeds."""
+def nurseries() -> Iterator[Callable[[str], ForkedProcesses]]:
+    """Yield a function that opens a processes on a database, once for all scenarios."""
     with contextlib.ExitStack() as stack:
-        known: dict[str, Nursery] = {}
+        known: dict[str, ForkedProcesses] = {}
 
-        def opened(using: str) -> Nursery:
+        def opened(using: str) -> ForkedProcesses:
             url = databases.url_of(using)
             if url not in known:
-                known[url] = stack.enter_context(nursery(using))
+                known[url] = stack.enter_context(forking(using))
             return known[url]
 
         yield opened
 
 
 def kill_at_statements(scene: Scene, *, every: bool, subtests: Any) -> str:
-    """Do the deed again and again, each time killed at another moment; return what there is to say."""
-    deed, statements = scene.deed, scene.count_statements()
-    fates = moments(statements, most=None if every else deed.moments)
+    """Do the scenario again and again, each time killed at another moment; return what there is to say."""
+    scenario, statements = scene.scenario, scene.count_statements()
+    fates = moments(statements, most=None if every else scenario.moments)
     killed = 0
-    for fate in fates:
+    for fault in fates:
         scene.set_up()
-        child = scene.start(fate)
+        child = scene.start(fault)
         status = child.wait()
-        let_sessions_end(deed.using)
+        let_sessions_end(scenario.using)
         killed += bool(child.struck)
-        with subtests.test(f"{type(deed).__name__} {fate}: {child.struck}"):
+        with subtests.test(f"{type(scenario).__name__} {fault}: {child.struck}"):
             assert status == (-signal.SIGKILL if child.struck else 0), scene.processes.errors.read_text()
-            deed.assert_whole()
-            deed.carry_on()
-    # Of two runs of one deed, one may have a statement or two less.
+            scenario.assert_whole()
+            scenario.carry_on()
+    # Of two runs of one scenario, one may have a statement or two less.
     assert killed >= len(fates) * 0.9
-    return f"\n{type(deed).__name__} on {deed.using}: {killed} kills at {statements} statements"
+    return f"\n{type(scenario).__name__} on {scenario.using}: {killed} kills at {statements} statements"
 
 
 @pytest.fixture
@@ -91,28 +91,28 @@ def tell(every, capsys) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def kill(every, tell, subtests, nurseries) -> Callable[[Deed], None]:
-    """Return a function that has a deed killed at each of its statements, or at some."""
+def kill(every, tell, subtests, nurseries) -> Callable[[Scenario], None]:
+    """Return a function that has a scenario killed at each of its statements, or at some."""
 
-    def kill(deed: Deed) -> None:
-        tell(kill_at_statements(Scene.of(deed, nurseries(deed.using)), every=every, subtests=subtests))
+    def kill(scenario: Scenario) -> None:
+        tell(kill_at_statements(Scene.of(scenario, nurseries(scenario.using)), every=every, subtests=subtests))
 
     return kill
 
 
 @pytest.fixture
-def halt(every, tell, subtests) -> Callable[[Deed, Nursery, Callable[[], None]], None]:
-    """Return a function that has a deed halted there, and something done to the database."""
+def halt(every, tell, subtests) -> Callable[[Scenario, ForkedProcesses, Callable[[], None]], None]:
+    """Return a function that has a scenario halted there, and something done to the database."""
 
-    def halt(deed: Deed, processes: Nursery, strike: Callable[[], None]) -> None:
-        said = strike_at_statements(Scene.of(deed, processes), strike, every=every, subtests=subtests)
-        tell(f"{said}, {strike.__name__}")
+    def halt(scenario: Scenario, processes: ForkedProcesses, trigger: Callable[[], None]) -> None:
+        said = trigger_at_statements(Scene.of(scenario, processes), trigger, every=every, subtests=subtests)
+        tell(f"{said}, {trigger.__name__}")
 
     return halt
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("kind", DEEDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", SCENARIOS, ids=lambda kind: kind.__name__)
 def test_killed_at_a_statement_it_tears_nothing_and_can_go_on(database, kill, kind):
     kill(kind(database))
 
@@ -127,30 +127,30 @@ def test_a_migration_killed_at_a_statement_tears_nothing_and_can_go_on(scratch_d
 # --- Not the process, but what it speaks to.
 
 HALTED = (Cleanup, RollbackOfARun, Purge)
-#: Of each deed, in CI.
+#: Of each scenario, in CI.
 HALTS = 3
 
 
-def strike_at_statements(scene: Scene, strike: Callable[[], None], *, every: bool, subtests: Any) -> str:
-    """Do the deed again and again, each time with something done to the database at another moment."""
-    deed, statements = scene.deed, scene.count_statements()
+def trigger_at_statements(scene: Scene, trigger: Callable[[], None], *, every: bool, subtests: Any) -> str:
+    """Do the scenario again and again, each time with something done to the database at another moment."""
+    scenario, statements = scene.scenario, scene.count_statements()
     struck = 0
-    for fate in moments(statements, most=None if every else HALTS, how="halt"):
+    for fault in moments(statements, most=None if every else HALTS, how="halt"):
         scene.set_up()
-        child = scene.start(fate)
+        child = scene.start(fault)
         if child.wait_for_halt():
             struck += 1
-            strike()
+            trigger()
             child.go_on()
             child.wait()
-        let_sessions_end(deed.using)
-        with subtests.test(f"{type(deed).__name__} {fate}: {child.struck}"):
+        let_sessions_end(scenario.using)
+        with subtests.test(f"{type(scenario).__name__} {fault}: {child.struck}"):
             # It may have come to its end all the same, or given up; of its own accord in both cases.
             assert child.status in (0, 1)
-            deed.assert_whole()
-            deed.carry_on()
+            scenario.assert_whole()
+            scenario.carry_on()
     assert struck > 0
-    return f"\n{type(deed).__name__}: struck {struck} times at {statements} statements"
+    return f"\n{type(scenario).__name__}: struck {struck} times at {statements} statements"
 
 
 @pytest.mark.only("postgresql")
@@ -177,7 +177,7 @@ def test_a_server_that_is_shut_down_at_once_tears_nothing_and_it_can_go_on(datab
         stack.enter_context(databases.elsewhere(database, server))
         call_command("migrate", database=database, verbosity=0)
         call_command("migrate", "cleanup_guards", "zero", database=database, verbosity=0)
-        processes = stack.enter_context(nursery(database))
+        processes = stack.enter_context(forking(database))
 
         def crash() -> None:
             connections[database].close()

@@ -19,7 +19,7 @@ import pytest
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
 from tests.support import databases, dirty_database
-from tests.support.forked_processes import Fate, Nursery, nursery
+from tests.support.forked_processes import Fault, ForkedProcesses, forking
 from tests.support.invariants import assert_whole, go_on, let_sessions_end
 
 ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "30"))
@@ -41,9 +41,9 @@ class Undisturbed:
 
 
 class Scene:
-    """One database with its nursery, and what is known of it from an undisturbed run."""
+    """One database with its processes, and what is known of it from an undisturbed run."""
 
-    def __init__(self, using: str, processes: Nursery) -> None:
+    def __init__(self, using: str, processes: ForkedProcesses) -> None:
         self.using = using
         self.processes = processes
         self.usual = self._undisturbed()
@@ -79,7 +79,7 @@ class Scene:
             child = self.processes.start(
                 verb,
                 *arguments,
-                fate=Fate(chance.randint(1, self.usual.statements[verb]), after=chance.random() < 0.5),
+                fault=Fault(chance.randint(1, self.usual.statements[verb]), after=chance.random() < 0.5),
                 **SETTINGS,
             )
         assert child.wait() in (-signal.SIGKILL, 0), self.processes.errors.read_text()
@@ -102,7 +102,7 @@ def scenes() -> Iterator[Callable[[str], Scene]]:
 
         def scene(using: str) -> Scene:
             if using not in known:
-                known[using] = Scene(using, stack.enter_context(nursery(using)))
+                known[using] = Scene(using, stack.enter_context(forking(using)))
             return known[using]
 
         yield scene
@@ -132,8 +132,8 @@ class TestTwoProcessesOnOneRun:
     def test_one_is_killed_and_the_other_finishes(self, database):
         databases.wipe(database)
         dirty_database.make(database, applications=APPLICATIONS)
-        with nursery(database) as first, nursery(database) as second:
-            killed = first.start(CLEANUP, fate=Fate(at=2, of='UPDATE "cleanup_result" AS t', how="halt"), **SETTINGS)
+        with forking(database) as first, forking(database) as second:
+            killed = first.start(CLEANUP, fault=Fault(at=2, of='UPDATE "cleanup_result" AS t', how="halt"), **SETTINGS)
             assert killed.wait_for_halt(), first.errors.read_text()
             run = Run.objects.using(database).get()
             survivor = second.start("resume", run.pk, **SETTINGS)

@@ -30,7 +30,7 @@ from django.db import connections
 from cleanup.services import DatabaseCleanupService
 from tests import ROOT
 
-class Fate:
+class Fault:
     # Strikes this process at its n-th statement, before or after the database has done it. A COMMIT is a statement.
     def __init__(self, *, at, of, after, how):
         self.left, self.of, self.after, self.how = at, of, after, how
@@ -40,15 +40,15 @@ class Fate:
         self.left -= 1
         strikes = self.left == 0  # kept here: a statement may bring others with it, as that which pins settings
         if strikes and not self.after:
-            self.strike(sql)
+            self.trigger(sql)
         try:
             return execute(sql, *arguments)
         finally:
             if strikes and self.after:
-                self.strike(sql)
+                self.trigger(sql)
     def commit(self):
         self(lambda sql: self.commit_it(), "COMMIT")
-    def strike(self, sql):
+    def trigger(self, sql):
         say(struck=" ".join(str(sql).split())[:200])
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -72,12 +72,12 @@ def obey(order):
     for path, value in order["constants"].items():
         module, _, name = path.rpartition(".")
         setattr(importlib.import_module(module), name, value)
-    fate = Fate(**order["fate"])
+    fault = Fault(**order["fault"])
     connection = connections["default"]
-    fate.commit_it, connection._commit = connection._commit, fate.commit
-    with connection.execute_wrapper(fate):
+    fault.commit_it, connection._commit = connection._commit, fault.commit
+    with connection.execute_wrapper(fault):
         do(order["verb"], *order["arguments"])
-    say(statements=order["fate"]["at"] - fate.left)
+    say(statements=order["fault"]["at"] - fault.left)
 
 for line in sys.stdin:
     child = os.fork()
@@ -101,7 +101,7 @@ NEVER = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Fault:
     """What befalls a process at one of its statements."""
 
     at: int
@@ -117,7 +117,7 @@ class Fate:
 
 
 @dataclass(slots=True)
-class Nursery:
+class ForkedProcesses:
     """Gives orders to one child at a time."""
 
     process: Any
@@ -129,7 +129,7 @@ class Nursery:
         self,
         verb: str,
         *arguments: Any,
-        fate: Fate | None = None,
+        fault: Fault | None = None,
         constants: dict[str, Any] | None = None,
         **settings: Any,
     ) -> "Child":
@@ -140,7 +140,7 @@ class Nursery:
         order = {
             "verb": verb,
             "arguments": [str(argument) for argument in arguments],
-            "fate": asdict(fate or Fate(NEVER)),
+            "fault": asdict(fault or Fault(NEVER)),
             "constants": constants or {},
             "settings": settings,
         }
@@ -155,7 +155,7 @@ class Nursery:
         watchdog.start()
         line = self.process.stdout.readline()
         watchdog.cancel()
-        assert line, f"the nursery has died, or said nothing for {PATIENCE} seconds: {self.errors.read_text()}"
+        assert line, f"the processes has died, or said nothing for {PATIENCE} seconds: {self.errors.read_text()}"
         return json.loads(line)
 
 
@@ -163,13 +163,13 @@ class Nursery:
 class Child:
     """One process at work."""
 
-    nursery: Nursery
+    processes: ForkedProcesses
     pid: int
     statements: int = 0
     """Executed, if it came to its end."""
     status: int | None = None
     struck: str = ""
-    """The statement at which fate struck."""
+    """The statement at which the fault was triggered."""
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal; to one that has ended already there is nothing to send."""
@@ -178,19 +178,19 @@ class Child:
 
     def wait_for(self, *, done: int) -> None:
         """Return when so many applications are done."""
-        while (said := self.nursery.read()).get("done", -1) < done:
-            assert "ended" not in said, f"it ended too early: {self.nursery.errors.read_text()}"
+        while (said := self.processes.read()).get("done", -1) < done:
+            assert "ended" not in said, f"it ended too early: {self.processes.errors.read_text()}"
 
     def wait(self) -> int:
         """Return how it ended: 0, 1 after an exception, or minus the number of the signal that killed it."""
-        while "ended" not in (said := self.nursery.read()):
+        while "ended" not in (said := self.processes.read()):
             self._hear(said)
         self.status = said["ended"]
         return self.status
 
     def wait_for_halt(self) -> bool:
         """Return whether it halts where it was to; otherwise it has ended before."""
-        while "ended" not in (said := self.nursery.read()):
+        while "ended" not in (said := self.processes.read()):
             self._hear(said)
             if self.struck:
                 return True
@@ -199,8 +199,8 @@ class Child:
 
     def go_on(self) -> None:
         """Let it go on after a halt."""
-        self.nursery.process.stdin.write("\n")
-        self.nursery.process.stdin.flush()
+        self.processes.process.stdin.write("\n")
+        self.processes.process.stdin.flush()
 
     def _hear(self, said: dict[str, Any]) -> None:
         self.statements = said.get("statements", self.statements)
@@ -208,8 +208,8 @@ class Child:
 
 
 @contextlib.contextmanager
-def nursery(using: str) -> Iterator[Nursery]:
-    """Open a nursery whose children work on what stands behind an alias."""
+def forking(using: str) -> Iterator[ForkedProcesses]:
+    """Open a processes whose children work on what stands behind an alias."""
     with tempfile.NamedTemporaryFile("w+", suffix=".log") as errors:
         environment = {
             **os.environ,
@@ -227,7 +227,7 @@ def nursery(using: str) -> Iterator[Nursery]:
             env=environment,
             start_new_session=True,
         ) as process:
-            opened = Nursery(process, Path(errors.name))
+            opened = ForkedProcesses(process, Path(errors.name))
             try:
                 yield opened
             finally:

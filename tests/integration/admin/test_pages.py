@@ -1,4 +1,4 @@
-"""The admin, as its pages answer: who sees what, what a deed does, and that data stays data."""
+"""The admin, as its pages answer: who sees what, what an action does, and that data stays data."""
 
 import re
 import uuid
@@ -68,7 +68,7 @@ PAGES = {
 }
 
 #: Deeds that need no object, by their permission.
-DEEDS = {
+ACTIONS = {
     "check": Permission.CHECK,
     "verify": Permission.CHECK,
     "freeze": Permission.FREEZE,
@@ -161,17 +161,17 @@ class TestDoors:
         pages = [page for page, needed in PAGES.items() if needed == permission]
         assert [page for page in pages if somebody.get(address(page), follow=True).status_code != 200] == []
 
-    @pytest.mark.parametrize(("deed", "permission"), DEEDS.items())
-    def test_refuse_a_deed_to_whoever_has_all_other_permissions(self, deed, permission):
+    @pytest.mark.parametrize(("action", "permission"), ACTIONS.items())
+    def test_refuse_a_deed_to_whoever_has_all_other_permissions(self, action, permission):
         enough = CLEANING if permission == Permission.CLEAN else (permission,)
         others = [other for other in Permission if other not in enough]
-        assert person(*others).post(address(deed)).status_code == 403
+        assert person(*others).post(address(action)).status_code == 403
 
-    @pytest.mark.parametrize("deed", [deed for deed in DEEDS if not deed.startswith("clean_up")])
-    def test_do_nothing_for_a_mere_link(self, boss, deed):
-        page = boss.get(address(deed), follow=True)
+    @pytest.mark.parametrize("action", [action for action in ACTIONS if not action.startswith("clean_up")])
+    def test_do_nothing_for_a_mere_link(self, boss, action):
+        page = boss.get(address(action), follow=True)
         assert (page.status_code, "Nothing was done. Press the button again" in text(page)) == (200, True)
-        assert boss.put(address(deed)).status_code == 405
+        assert boss.put(address(action)).status_code == 405
 
     def test_refuse_a_forged_request(self, boss):
         client = Client(enforce_csrf_checks=True)
@@ -328,10 +328,10 @@ class TestDeeds:
         Run.objects.filter(pk=cleaned.pk).update(status="paused")
         assert "The run was resumed." in self.post(boss, "run_resume", cleaned.pk)
 
-    @pytest.mark.parametrize("deed", ["run_pause", "run_resume", "run_cancel"])
-    def test_to_a_run_need_permission(self, cleaned, deed):
+    @pytest.mark.parametrize("action", ["run_pause", "run_resume", "run_cancel"])
+    def test_to_a_run_need_permission(self, cleaned, action):
         others = [other for other in Permission if other not in to_control(cleaned)]
-        assert person(*others).post(address(deed, cleaned.pk)).status_code == 403
+        assert person(*others).post(address(action, cleaned.pk)).status_code == 403
 
 
 @pytest.mark.only("sqlite")
