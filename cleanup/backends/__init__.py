@@ -11,12 +11,12 @@ _DATABASES: dict[str, type[Database]] = {"postgresql": Postgresql, "sqlite": Sql
 
 
 def supports(*, using: str) -> bool:
-    """Return whether an alias is of a kind of database that the product works on."""
+    """Return whether the product supports an alias's kind of database."""
     return connections[using].vendor in _DATABASES
 
 
 def database(*, using: str) -> Database:
-    """Return the database of an alias. Raises DatabaseUnusable for another kind of database."""
+    """Return the database of an alias. Raises DatabaseUnusable for an unsupported kind."""
     connection = connections[using]
     try:
         return _DATABASES[connection.vendor](connection)

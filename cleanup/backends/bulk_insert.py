@@ -1,4 +1,4 @@
-"""Rows of the product's own tables, many at once, of which most columns are alike."""
+"""Insert many rows of the product's own tables at once, with mostly the same values."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ def insert_each(
     using: str,
     returning: Sequence[str] = (),
 ) -> list[tuple[Any, ...]]:
-    """Insert one row for each row of a query, in one statement, and return what is asked for of each.
+    """Insert one row for each row of a query, in one statement, and return the requested columns of each.
 
     ``listed`` is the query, ``given`` the columns that it gives; the others are the same in all
     rows: ``alike`` by the field's name, or the field's default in Python.

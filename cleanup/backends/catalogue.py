@@ -1,7 +1,7 @@
-"""What a database's catalogue says of tables, in one form for every vendor.
+"""What a database's catalogue says about tables, in one form for every vendor.
 
-Plain data, read by the catalogues of the two databases and used by everything that writes to tables which Django may
-not know. A table is identified by schema and name; on SQLite the schema is the empty string.
+Plain data, read by the catalogues of the two databases and used by everything that writes to tables that Django may not
+know. A table is identified by schema and name; on SQLite the schema is the empty string.
 """
 
 import re
@@ -32,7 +32,7 @@ class TableName:
 
     @property
     def unquoted(self) -> str:
-        """The label as journals spelled it once: two tables may share it."""
+        """The label as older journals spelled it: two tables may share it."""
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
     @property
@@ -48,7 +48,7 @@ def quoted(name: str) -> str:
 
 
 def mentions(expression: str, column: str) -> bool:
-    """Return whether an expression may name a column; a literal that looks like it counts, too."""
+    """Return whether an expression may name a column; a literal that looks like it also counts."""
     bare = rf"(?<![\w\"$]){re.escape(column)}(?![\w\"$])"
     return quoted(column) in expression or re.search(bare, expression, re.IGNORECASE) is not None
 
@@ -65,22 +65,22 @@ class Column:
     updatable: bool = True
     """The current role may update it."""
     number: int = field(default=0, compare=False)
-    """Its place in the table, which a new name does not change (``attnum``; ``cid`` on SQLite, counted from 1)."""
+    """Its position in the table, which a rename does not change (``attnum``; ``cid`` on SQLite, counted from 1)."""
     definition: str = ""
     """What a type of the host's own consists of: labels of an enum, attributes of a row, base type of a domain."""
     casts_out: bool = False
-    """A cast to text is not its text form (PostgreSQL): the host made one of its own, or it would strip blanks."""
+    """A cast to text is not its text form (PostgreSQL): the host defined its own, or it would strip spaces."""
     casts_in: bool = False
-    """A cast from text does not read its text form (PostgreSQL): the host made one of its own."""
+    """A cast from text does not read its text form (PostgreSQL): the host defined its own."""
     collation: str = ""
-    """As SQL, where it is not that of the type (PostgreSQL)."""
+    """As SQL, if it is not that of the type (PostgreSQL)."""
     expression: str = ""
-    """What a generated column is computed from; names other columns bare."""
+    """What a generated column is computed from; other columns are unqualified."""
     computed_from: frozenset[str] = frozenset()
     """The columns that the expression names."""
     base: str = ""
-    """What the type comes down to, where it says so itself by another name: the type under a domain (an array of a
-    domain: the array of that type) on PostgreSQL, the storage that SQLite derives from the declared type."""
+    """The underlying type, if it differs: the base type of a domain (for an array of a domain, the array of that type)
+    on PostgreSQL, the storage that SQLite derives from the declared type."""
 
     @property
     def stored_type(self) -> str:
@@ -92,7 +92,7 @@ class Column:
 class UniqueKey:
     """A primary key, unique constraint or unique index.
 
-    ``columns`` are all columns it looks at, in key expressions and predicate too; ``parts`` is the SQL of each key
+    ``columns`` are all columns that it uses, also in key expressions and predicate; ``parts`` is the SQL of each key
     part as the database spells it (bare column names, unquoted relation). ``simple``: plain columns, no predicate.
     """
 
@@ -105,16 +105,16 @@ class UniqueKey:
     nulls_distinct: bool = True
     deferrable: bool = False
     operators: tuple[str, ...] = ()
-    """By which parts are compared (PostgreSQL); where they are not given, and on SQLite, by equality."""
+    """The operators by which parts are compared (PostgreSQL); if not given, and on SQLite, by equality."""
 
 
-#: The name of the check that some partition takes a row.
+#: The name of the check that some partition accepts a row.
 PARTITIONS = "partitions"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A condition that each row must meet, with all columns it looks at."""
+    """A condition that each row must meet, with all columns that it uses."""
 
     name: str
     columns: tuple[str, ...]
@@ -125,7 +125,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key; ``enforced`` is false where its triggers are disabled (or, on SQLite, the pragma is off)."""
+    """A foreign key; ``enforced`` is false if its triggers are disabled (or, on SQLite, the pragma is off)."""
 
     name: str
     table: TableName
@@ -139,7 +139,7 @@ class ForeignKey:
     enforced: bool = True
     match_full: bool = False
     validated: bool = True
-    """It holds for the rows that were there before it, too."""
+    """It also holds for the rows that existed before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +153,12 @@ class Trigger:
     columns: frozenset[str] = frozenset()
     """The columns whose update fires it; empty: any update does."""
     always: bool = False
-    """It fires even where triggers are bypassed."""
+    """It fires even if triggers are bypassed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table, as far as the product must know it."""
+    """One table, as far as the product needs to know it."""
 
     name: TableName
     columns: tuple[Column, ...]
@@ -168,7 +168,7 @@ class Table:
     checks: tuple[Check, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     indexed_columns: frozenset[str] = frozenset()
-    """Columns that lead some valid index which equality on them can use."""
+    """Columns that lead some valid index that equality on them can use."""
     indexes: tuple[tuple[str, ...], ...] = ()
     """The key columns of those indexes, as far as they are plain."""
     privileges: frozenset[str] = frozenset({"select", "insert", "update", "delete"})
@@ -183,13 +183,13 @@ class Table:
     kind: str = "table"
     """``table``, ``partitioned``, ``view``, ``foreign`` ..."""
     label: str = field(default="", compare=False)
-    """What the journal at hand calls it, if not by its name."""
+    """Its label in the current journal, if not its name."""
     oid: int = field(default=0, compare=False)
     """While it is the same, so are the columns of the same ``number``; 0 on SQLite."""
 
     @property
     def journaled_as(self) -> str:
-        """What snapshot rows call it."""
+        """Its label in snapshot rows."""
         return self.label or str(self.name)
 
     @property
@@ -248,11 +248,11 @@ class Published:
     full: bool
     """The whole row is the replica identity."""
     identity: frozenset[str]
-    """Columns of the replica identity; empty where there is none, or it is the whole row."""
+    """Columns of the replica identity; empty if there is none, or it is the whole row."""
     filter_columns: frozenset[str] = frozenset()
-    """What the row filter looks at."""
+    """The columns that the row filter uses."""
     listed_columns: frozenset[str] | None = None
-    """The list of columns that are published; None where all are."""
+    """The list of columns that are published; None if all are."""
 
 
 class Catalogue(ABC):
@@ -275,11 +275,11 @@ class Catalogue(ABC):
         """Resolve many names; those that mean no table are missing from the answer."""
 
     def schemas_with(self, names: Sequence[str]) -> list[str]:
-        """Return the schemas in which there is a table of each of the names; none where there are no schemas."""
+        """Return the schemas in which there is a table of each of the names; empty if there are no schemas."""
         return []
 
     def partition_key(self, table: TableName) -> str:
-        """Return how a table is partitioned, such as ``HASH (id)``; empty where it is not."""
+        """Return how a table is partitioned, such as ``HASH (id)``; empty if it is not."""
         return ""
 
     @abstractmethod

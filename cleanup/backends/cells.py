@@ -1,4 +1,4 @@
-"""The exact text form of values, and how people read it; see Note [Cells]."""
+"""The exact text form of values, and its readable form; see Note [Cells]."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ class Cells(ABC):
     """One connection's cells."""
 
     encoding: ClassVar[str]
-    """Names the form of the cells in a snapshot schema."""
+    """The name of the cells' form in a snapshot schema."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection

@@ -1,4 +1,4 @@
-"""What the statements on mapped tables are told, and what they answer: plain data.
+"""Parameters and answers of the statements on mapped tables: plain data.
 
 Note [Cells]. A cell is one column's value as text, from which the same value can be restored: PostgreSQL's own text
 form under pinned settings, on SQLite the storage class and the value. NULL is None. Keys, changes and images in the
@@ -14,10 +14,10 @@ from cleanup.backends.conditions import Condition
 
 Cell = str | None
 
-#: The name that a folder without one is planned by; no text is like it.
+#: The name by which a folder without one is planned; no text equals it.
 NO_NAME = "\x00"
 
-#: Rows whose keys share one snapshot row.
+#: Maximum number of rows whose keys share one snapshot row.
 ROWS_PER_SNAPSHOT_ROW = 1000
 
 
@@ -29,12 +29,12 @@ class ValueChange(NamedTuple):
     old: tuple[str, ...]
     new: tuple[Cell, ...]
     rank: int = 0
-    """Place of the removed folder in survivor order, from 1; the survivor has 0."""
+    """Position of the removed folder in survivor order, from 1; the survivor has 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueChanges:
-    """Many of them, column by column: a change has the same place in every list."""
+    """Many changes, column by column: a change has the same position in every list."""
 
     points: Sequence[int]
     olds: tuple[Sequence[str], ...]
@@ -66,7 +66,7 @@ class Target:
     """The row key; may contain some of ``columns``."""
     pairs: ValueChanges
     condition: Condition | None = None
-    """What rows must be like to be changed; None: all that hold an old value."""
+    """The condition on rows to be changed; None: all that hold an old value."""
     images: bool = False
     """Triggers of the host fire on this table: journal the whole rows before and after as well."""
     spare: Sequence[Cell] = ()
@@ -83,7 +83,7 @@ class RowCount:
 
 
 class Replaced(NamedTuple):
-    """A row, by the cells of its key, of which one column takes another value."""
+    """A row, by the cells of its key, one column of which takes another value."""
 
     point: int
     key: tuple[str, ...]
@@ -122,20 +122,20 @@ class Forwarding(NamedTuple):
     removed: Sequence[str]
     survivors: Sequence[str]
     name: str
-    """The column with the name that they are searched by."""
+    """The column with the name for searches."""
     longest: int
     """Characters of it that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """Rows that a step has removed, as far as they are back: the very rows, not others that have their values."""
+    """Rows that a step has removed, as far as they are restored: the same rows, not others with their values."""
 
     step: int
     columns: Sequence[str]
     """The snapshot schema's, in its order."""
     identity: tuple[str, ...]
-    """The columns by which a row is the one it was."""
+    """The columns that identify a row as the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Part:
     """Some of the rows of a step in one table."""
 
     snapshots: Sequence[int]
-    """The snapshot rows that tell of them."""
+    """The snapshot rows that describe them."""
     keys: Sequence[tuple[Cell, ...]]
 
 
@@ -155,20 +155,20 @@ class UndoTarget:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     must_exist: tuple[Table, tuple[str, ...]] | None = None
-    """Table and columns that the old values must be found in, where some of its rows were not restored."""
+    """Table and columns in which the old values must exist, if some of its rows were not restored."""
     returned: "Returned | None" = None
-    """And of that table no others than these rows."""
+    """And only these rows of that table."""
     form: int = 2
     """Format of the snapshot rows; see Note [Form of the journal] in ``cleanup.journal``."""
     rows: int | None = None
-    """How many rows the journal says have moved, where that is known."""
+    """How many rows have moved according to the journal, if known."""
     part: Part | None = None
-    """Undo the moves of these rows alone."""
+    """Undo only the moves of these rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplacementCells:
-    """Cells that removed rows come back with in place of their own, in a table with a key of one column."""
+    """Cells that replace those of removed rows when they come back, in a table with a single-column key."""
 
     columns: tuple[str, ...] = ()
     cells: Mapping[Cell, tuple[Cell, ...]] = field(default_factory=dict)
@@ -189,14 +189,14 @@ class Images:
     key: tuple[str, ...]
     points: Sequence[int]
     step: int | None
-    """None: those of rows that were not removed, but seen by a point taken by hand."""
+    """None: those of rows that were not removed, but stored by a point taken by hand."""
     left_out: Collection[tuple[Cell, ...]] = ()
-    """Not those of these keys."""
+    """Without those of these keys."""
     instead: ReplacementCells = NO_REPLACEMENTS
     rows: int | None = None
-    """How many there are in all, as the journal says, where that is known."""
+    """How many there are in all according to the journal, if known."""
     part: Part | None = None
-    """No others than these."""
+    """Only these."""
 
     @property
     def uniques(self) -> list[UniqueKey]:
@@ -230,7 +230,7 @@ class RowConflict:
     news: tuple[Cell, ...] = ()
     """Those values."""
     constraint: str = ""
-    """What the database has a name for, where a constraint stands in the way."""
+    """The name of the constraint, if one prevents it."""
 
 
 class ImageLink(NamedTuple):
@@ -245,7 +245,7 @@ class ImageLink(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """What undoing one step did or met."""
+    """What undoing one step did, and its conflicts."""
 
     restored: Sequence[RowCount]
     conflicts: Sequence[RowConflict]

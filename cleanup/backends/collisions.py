@@ -1,12 +1,12 @@
-"""Foresee which rows would break a rule of their table, if everything that a batch changes were changed.
+"""Predict which rows would break a rule of their table if everything in a batch were changed.
 
 Note [Images]. A row that changes is judged by its image: the row as it will be, all its columns' changes together,
 generated columns computed from it. Images are compared with each other and with the rows that stay, by the table's own
 rules: parts and predicate of each unique key as the database spells them, with its operators and collations.
 
-Note [Who is in the way]. Of rows that meet in a unique key one keeps its place: a row that stays, else the one of the
-folder earlier in survivor order. A folder that is about to be removed does not move; where it is, it is in the way of
-others until it goes, and when an undo brings it back before they leave: also where the rule is checked in the end.
+Note [Who is in the way]. Of rows that meet in a unique key, one keeps its place: a row that stays, otherwise the one of
+the folder earlier in survivor order. A folder that is about to be removed does not move; where it is, it is in the way
+of others until it goes, and when an undo brings it back before they leave: even if the rule is checked at the end.
 """
 
 from abc import ABC, abstractmethod
@@ -35,22 +35,22 @@ class CheckedTable:
     table: Table
     key: tuple[str, ...]
     changes: tuple[Change, ...]
-    """Of changes of one column in one row the first counts."""
+    """If a column of a row changes several times, the first change counts."""
     uniques: tuple[UniqueKey, ...] = ()
     exclusions: tuple[UniqueKey, ...] = ()
     checks: tuple[Check, ...] = ()
     spare: Sequence[Cell] = ()
     """Keys of rows that are about to be removed, and do not change before."""
     compared: tuple[str, ...] = ()
-    """The columns by which ``CollidingRow.body`` is told."""
+    """The columns of ``CollidingRow.body``."""
     told: tuple[str, ...] = ()
     """The columns of ``CollidingRow.cells``."""
     siblings: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    """By unique key, where it stands: the parts that rows must share for all of them to be told where two meet."""
+    """By unique key, by position: the parts that rows must share to be all reported if two meet."""
 
     @property
     def rules(self) -> tuple[UniqueKey | Check, ...]:
-        """Every rule; ``CollidingRow.rule`` is the place here."""
+        """Every rule; ``CollidingRow.rule`` is the index."""
         return (*self.uniques, *self.exclusions, *self.checks)
 
     @property
@@ -69,9 +69,9 @@ class CollidingRow(NamedTuple):
     family: int
     """The same number: siblings."""
     place: int
-    """In the order in which rows keep their place, from 1; 0: it stays as it is; -1: it is about to be removed."""
+    """Its position in the order in which rows keep their place, from 1; 0: it stays; -1: it is about to be removed."""
     rival: int | None
-    """The place of the row that it cannot stand beside, where that is not a matter of being alike."""
+    """The position of the row that it conflicts with, if that is not a matter of equality."""
     point: int | None
     key: tuple[str, ...]
     moves: int
@@ -113,7 +113,7 @@ class RuleSql(Room, ABC):
         )
 
     def _staying(self, judged: CheckedTable, unique: UniqueKey, condition: str, *, join: str = "JOIN") -> Query:
-        """Return how to find the rows that stay: those of the table that an image ``__i`` meets."""
+        """Return the joins that find the rows that stay: those of the table that an image ``__i`` meets."""
         return block(
             """
             {join} {table} AS {alias}
@@ -251,7 +251,7 @@ class RuleSql(Room, ABC):
 
     @abstractmethod
     def _ordered(self, unique: UniqueKey, place: int) -> str:
-        """Return a part by which equal ones come together."""
+        """Return a part for grouping equal values."""
 
     @abstractmethod
     def _no_rival(self) -> str:
@@ -328,7 +328,7 @@ class CollisionSql(RuleSql, ABC):
         )
 
     def _stored(self, judged: CheckedTable) -> Query:
-        """Return the rows that change, as they will be; what is generated comes after."""
+        """Return the rows that change, as they will be; generated columns follow later."""
         table, changes = judged.table, judged.changes
         columns = [
             f"{self._greatest([f'c{number}.__point' for number in range(len(changes))])} AS __point",
@@ -395,5 +395,5 @@ class CollisionSql(RuleSql, ABC):
 
 
 def _bare(expression: str) -> str:
-    """Return SQL of the database's as part of a statement with parameters."""
+    """Return the database's own SQL as part of a statement with parameters."""
     return expression.replace("%", "%%")

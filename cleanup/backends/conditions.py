@@ -1,4 +1,4 @@
-"""Which rows of a table a reference is about, where further columns say it: content types, kinds, model names.
+"""Which rows of a table a reference is about, if further columns say it: content types, kinds, model names.
 
 Values compare as the column's own type does. In a statement they are parameters; in a hint, which has none, literals.
 """
@@ -38,7 +38,7 @@ class Condition:
         return tuple(test.column for test in self.tests)
 
     def renamed(self, names: Mapping[str, str]) -> "Condition | None":
-        """Return the condition on copies of its columns, or None where one of them has no copy."""
+        """Return the condition on copies of its columns, or None if one of them has no copy."""
         if not set(self.columns) <= set(names):
             return None
         return Condition(tuple(ColumnIn(names[test.column], test.values) for test in self.tests))
@@ -48,7 +48,7 @@ class Condition:
         params: dict[str, Any] = {}
 
         def parameter(value: str | int) -> str:
-            # As text of unknown type PostgreSQL takes a value for one of the column's type, whatever that is.
+            # PostgreSQL treats a text of unknown type as a value of the column's type, whatever that is.
             params[f"{name}_{len(params)}"] = str(value) if vendor == "postgresql" else value
             return f"%({name}_{len(params) - 1})s"
 

@@ -1,6 +1,6 @@
 """Folders that no root leads to: those that may be in a cycle, or lie very deep.
 
-Folders without children are in no cycle; those with a parent above which no such folder is, neither.
+Folders without children are in no cycle; nor are those below a parent that no such folder is above.
 """
 
 from collections.abc import Sequence

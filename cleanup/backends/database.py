@@ -1,6 +1,6 @@
-"""What one database can be asked and told, room by room.
+"""Everything that can be done with one database, room by room.
 
-A room is made when it is first entered: databases are asked what they can do far more often than told anything.
+A room is created when it is first used: capabilities are queried far more often than anything is read or written.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from cleanup.folder_tables import FolderTables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """What one kind of database has in place of each base class."""
+    """The classes of one kind of database, in place of each base class."""
 
     catalogue: type[Catalogue]
     server: type[Server]
@@ -49,12 +49,12 @@ class Database(Session):
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """What the database says of tables."""
+        """The database's description of tables."""
         return self.rooms.catalogue(self.connection)
 
     @cached_property
     def server(self) -> Server:
-        """What the server says of itself."""
+        """The server's description of itself."""
         return self.rooms.server(self)
 
     @cached_property
@@ -92,11 +92,11 @@ class Database(Session):
         return self.rooms.guards(self, tables, folders=folders, files=files, loose_files=loose_files)
 
     def probes(self, folders: TableName, key: str, kind: KeyKind, *, spelled: bool) -> ProbeSql:
-        """Return the looks at samples of columns."""
+        """Return the probes of samples of columns."""
         return self.rooms.probes(self, folders, key, kind, spelled=spelled)
 
     def samples(self, sql: FolderSql, table: Table) -> SampleSql:
-        """Return the looks at the folder table's values."""
+        """Return the samples of the folder table's values."""
         return self.rooms.samples(sql, table)
 
     def pressure(self) -> Load:

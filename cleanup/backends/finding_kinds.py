@@ -1,8 +1,8 @@
-"""Every kind of finding in one entry: its code, how bad it is, what brings it about, what lists it, what people read.
+"""Every kind of finding in one entry: its code, severity, condition, hint, sentence and repair.
 
-A kind that a single folder or file is of needs no more than its entry: the passes over folders and over files look for
-the conditions that stand here (``owned_rows``). The others have a statement of their own: ``findings``, ``cycles``,
-``shapes``, and the guards' catalogue.
+A kind that concerns a single folder or file needs only its entry: the passes over folders and files check the
+conditions given here (``owned_rows``). The others have a statement of their own: ``findings``, ``cycles``, ``shapes``,
+and the guards' catalogue.
 """
 
 from collections.abc import Callable
@@ -33,19 +33,19 @@ class FindingKind:
     code: str
     severity: Severity
     sentence: str
-    """What people read."""
+    """The sentence for people."""
     of_folder: str = ""
-    """The condition on a folder, in the CTE ``traced``, that brings it about."""
+    """The condition on a folder, in the CTE ``traced``."""
     of_file: str = ""
     """The condition on a file."""
     about_a_folder: bool = False
     """Its detail names the folder that a row points at, and the column."""
     listing: str = ""
-    """The query that lists the rows, where the mapped tables alone explain it; the slots are those of ``hints``."""
+    """The query that lists the rows, if the mapped tables alone explain it; the slots are those of ``hints``."""
     command: str = ""
-    """The command that mends it, for the application in question."""
+    """The command that fixes it, for the application in question."""
     repair: Callable[[], None] | None = None
-    """What would mend it as a run that can be undone."""
+    """What would fix it as a run that can be undone."""
 
 
 _MERGE = "manage.py database_cleanup --cleanup --application {application}"

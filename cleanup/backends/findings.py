@@ -1,10 +1,10 @@
 """The statements of integrity verification.
 
-Each looks at one table in one pass, whatever it may find there, and answers counts and examples at once. Invariants:
+Each reads one table in one pass, whatever it finds there, and returns counts and examples at once. Invariants:
 nothing here writes or locks a row; identifiers are quoted; values are parameters.
 
 Note [Passes]. A pass names its findings in the CTE ``flagged(code, object, application, target, survivor, name,
-folders)``; ``answer`` turns it into rows of counts (by code, and by application where the code is an error) and rows
+folders)``; ``answer`` turns it into rows of counts (by code, and by application if the code is an error) and rows
 of examples. Rows whose target is found in their own application, nearly all, cost one hash join; the others are looked
 up one by one, so that a pass over few applications reads nothing else.
 """
@@ -17,15 +17,15 @@ from cleanup.backends.folders import FolderSql, Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.references import Reference, References
 
-#: Rows that are orphans twice over are counted once by this; it is no finding.
+#: Rows that are orphans twice are counted once by this; it is not a finding.
 ORPHAN_TWICE = "orphan_twice"
 
 
 class FindingSql(FolderSql):
-    """What verification asks."""
+    """The queries of verification."""
 
     def fold(self, expression: str, *, unicode: bool, collation: str) -> Query:
-        """Make names alike equal; names that are not alike may become equal too."""
+        """Make similar names equal; names that are not similar may become equal, too."""
         raise NotImplementedError
 
     def is_blank(self, expression: str, *, unicode: bool) -> Query:
@@ -58,10 +58,10 @@ class FindingSql(FolderSql):
     # Passes. See Note [Passes].
 
     def answer(self, parts: Sequence[Query], *, examples: int) -> Query:
-        """Ask for the counts and examples of a pass.
+        """Select the counts and examples of a pass.
 
-        Rows of 1 for an example, ``code``, ``number`` of findings (of an example: its place), ``surplus`` folders
-        beyond the first of each group, ``application`` (where the code is an error, or of an example), ``object``,
+        Rows of 1 for an example, ``code``, ``number`` of findings (for an example: its position), ``surplus`` folders
+        beyond the first of each group, ``application`` (if the code is an error, or for an example), ``object``,
         ``target``, ``survivor``, ``name``.
         """
         counts = block(
@@ -92,7 +92,7 @@ class FindingSql(FolderSql):
         ).bind(examples=examples)
 
     def duplicates(self, scope: Scope) -> list[Query]:
-        """Look for ``several_roots`` and ``same_named_siblings``."""
+        """Find ``several_roots`` and ``same_named_siblings``."""
         return [
             self.live_roots(scope),
             self.same_named_siblings(scope),
@@ -116,7 +116,7 @@ class FindingSql(FolderSql):
         ]
 
     def forwarding(self, folder: str, what: str) -> str:
-        """Select what a live rollback point says of a removed folder, given by the SQL of its key's text."""
+        """Select what a live rollback point records about a removed folder, given by the SQL of its key's text."""
         column = "r.survivor_key" if what == "survivor_key" else "p.application_key"
         return block(
             """
@@ -132,7 +132,7 @@ class FindingSql(FolderSql):
         ).text
 
     def dangling(self, reference: Reference, references: References, *, application: str | None) -> list[Query]:
-        """Look for rows of one reference that name no folder: ``dangling_reference``, or ``late_arrival``.
+        """Find rows of one reference that name no folder: ``dangling_reference``, or ``late_arrival``.
 
         With an application, only for those that name a folder which a live rollback point of it removed.
         """
@@ -174,7 +174,7 @@ class FindingSql(FolderSql):
         ]
 
     def names_no_folder(self, reference: Reference, references: References) -> str:
-        """Test whether row ``x`` of the reference's table names a folder, and there is none."""
+        """Test whether row ``x`` of the reference's table names a folder that does not exist."""
         conditions = [f"x.{quote(column)} IS NOT NULL" for column in reference.columns]
         if reference.condition is not None:
             conditions.append(reference.condition.literal("x", vendor=self.session.connection.vendor))
@@ -205,7 +205,7 @@ class FindingSql(FolderSql):
         return f"EXISTS (SELECT 1 FROM {self.folders} AS d WHERE {self.matches(reference, references)})"
 
     def _target(self, reference: Reference) -> str | None:
-        """Spell the key of the folder that row ``x`` names; None where it names it by another key."""
+        """Spell the key of the folder that row ``x`` names; None if it names it by another key."""
         key = self.tables.folder_key
         if key.column not in reference.folder_columns:
             return None
@@ -227,7 +227,7 @@ class FindingSql(FolderSql):
             references.folders.name: self.owner,
             references.files.name: self.file_owner,
         }
-        if owner := owners.get(reference.table):  # rows inside it are seen by the pass over their table
+        if owner := owners.get(reference.table):  # rows inside it are found by the pass over their table
             within = self.among(self.tables.application_key, f"x.{owner}", [application])
             outside = block("AND (x.{owner} IS NULL OR NOT ({within}))", owner=owner, within=within)
         return block(
@@ -243,10 +243,10 @@ class FindingSql(FolderSql):
             outside=outside,
         ).bind(application=application)
 
-    # Names alike.
+    # Similar names.
 
     def names_alike(self, scope: Scope, *, unicode: bool, collation: str) -> Query:
-        """Select application, parent and name of live siblings whose names may differ only in looks."""
+        """Select application, parent and name of live siblings whose names may only look different."""
         return self.block(
             """
             WITH alike AS MATERIALIZED (
@@ -275,4 +275,4 @@ class FindingSql(FolderSql):
         return True, ""
 
     def teach(self, normalize: Callable[[str], str]) -> None:
-        """Let the database call the function by which names are compared, where it cannot fold them itself."""
+        """Register the function by which names are compared, if the database cannot fold them itself."""

@@ -1,10 +1,10 @@
-"""Reads over the mapped tables whose SQL is the same on every database but for a few words: the duplicates.
+"""The reads of duplicates, whose SQL is the same on every database except for a few words.
 
 Invariants: nothing here writes or locks a row; every identifier is quoted; every value is a parameter; a statement
 reads all of its rows at once, so callers keep its scope small.
 
 Note [Climbing]. A folder belongs to the forest of its application when parents of that application lead from it to a
-root. Only the parents of same-named siblings are asked: their ancestors are collected (UNION, so cycles end), then
+root. Only the parents of same-named siblings matter: their ancestors are collected (UNION, so cycles end), then
 walked down again from the roots among them. Both walks are linear in the ancestors, whatever the depth; the forest as
 a whole is never walked.
 """
@@ -21,7 +21,7 @@ from cleanup.folder_tables import FolderTables, KeyColumn
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The applications whose rows a statement looks at; without anything said, every row, those of none included.
+    """The applications whose rows a statement reads; by default every row, including those of no application.
 
     ``after`` and ``until`` bound the keys in the database's own order (exclusive, inclusive).
     """
@@ -33,15 +33,15 @@ class Scope:
 
     @property
     def whole(self) -> bool:
-        """Return whether every row is meant."""
+        """Return whether every row is included."""
         return self == Scope()
 
 
 @dataclass(frozen=True, slots=True)
 class Cleanable:
-    """Which of the affected applications a cleanup would not leave alone, as far as can be told without planning.
+    """Which of the affected applications a cleanup would not leave alone, as far as known without planning.
 
-    Those that were refused when last tried may do better now: they come last.
+    Those that were refused when last tried may succeed now: they come last.
     """
 
     held: bool = False
@@ -49,16 +49,16 @@ class Cleanable:
     most_folders: int | None = None
     """Leave out those with more."""
     queued_first: bool = True
-    """Begin with those that the folder service has met and left."""
+    """Begin with those that the folder service has found and left."""
 
 
-#: What Python calls white space, in the order of code points.
+#: Python's white space, in the order of code points.
 BLANKS = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
 
-#: What the text is to be read as by which files name their folders; empty where that column is of the key's own type.
+#: How to read the text by which files name their folders; empty if that column has the key's own type.
 Looseness = Literal["", "uuid", "integer", "padded"]
 
 
@@ -177,7 +177,7 @@ class FolderSql:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Keep what is read within a transaction as short as this block, where one is needed at all."""
+        """Keep a transaction for reading, if one is needed at all, as short as this block."""
         yield
 
     # Execution.
@@ -190,7 +190,7 @@ class FolderSql:
     # Fragments.
 
     def block(self, text: str, /, **slots: str | int | Query) -> Query:
-        """Return a block in which the mapped tables and columns stand by their names; see Note [Blocks]."""
+        """Return a block with the mapped tables and columns filled in by name; see Note [Blocks]."""
         return block(text, **({name: getattr(self, name) for name in _MAPPED} | slots))
 
     def within(self, scope: Scope, expression: str) -> Query:
@@ -307,7 +307,7 @@ class FolderSql:
     def worst(self, limit: int, cleanable: Cleanable = EVERY_ONE) -> Query:
         """Select as ``affected`` does the applications with the most duplicates, most first.
 
-        Those that are queued come before them, and those that were refused when last tried behind them.
+        Those that are queued come before them, and those that were refused when last tried after them.
         """
         ctes, conditions, order = [_REFUSED], ["1 = 1"], [_AMONG_REFUSED]
         if not cleanable.held:
@@ -387,7 +387,7 @@ class FolderSql:
         )
 
     def range_end(self, after: str | None, size: int) -> Query:
-        """Select the key of the ``size``-th application after a key and the next one, as far as there are any."""
+        """Select the key of the ``size``-th application after a key and the next one, if there are any."""
         return self.block(
             """
             SELECT {application}

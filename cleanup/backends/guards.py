@@ -1,13 +1,13 @@
-"""The guards as SQL: what forbids them, what makes them, and how to tell that one is there.
+"""The guards as SQL: what forbids them, what creates them, and how to recognise an existing one.
 
-Invariants: nothing here writes; a guard is recognised by what it does, under whatever name. Statements have no
-parameters, for DDL takes none.
+Invariants: nothing here writes; a guard is recognised by what it does, whatever its name. Statements have no
+parameters, because DDL takes none.
 
-Note [Recognition]. A unique index stands for a guard if it forbids all that the guard forbids: its parts are among the
-guard's columns and its conditions are among the guard's, or say that one of its parts is not null, which a unique index
-lets pass anyway. Its collation does not matter, for names that are equal by code point are equal under any. An index of
-our own name must say exactly what the settings ask for now. What has our name and is about other columns, or another
-kind of thing, is the host's: it stands for nothing, and is never touched.
+Note [Recognition]. A unique index is equivalent to a guard if it forbids everything that the guard forbids: its parts
+are among the guard's columns and its conditions are among the guard's, or require one of its parts to be not null, and
+a unique index ignores nulls anyway. Its collation does not matter, because names that are equal by code point are equal
+under any. An index with our own name must match the current settings exactly. An object with our name but on other
+columns, or of another kind, is the host's: it is equivalent to nothing, and is never touched.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,11 +38,11 @@ class InstalledGuard:
     name: str
     table: TableName
     ours: bool
-    """It bears our name."""
+    """It has our name."""
     whole: bool = True
-    """It is there completely and holds for all rows; else it is a leftover, outdated or not validated."""
+    """It is complete and holds for all rows; otherwise it is a leftover, outdated or not validated."""
     usable: bool = True
-    """New rows are held to it as they should be."""
+    """It is enforced for new rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class IndexFound:
 
 
 class GuardSql(FolderSql):
-    """What enforcing the guards needs to know and to say; what differs between databases is in the subclasses."""
+    """The facts and SQL for enforcing the guards; what differs between databases is in the subclasses."""
 
     catalogue: ClassVar[type[Catalogue]]
 
@@ -80,7 +80,7 @@ class GuardSql(FolderSql):
         return self.session.relation(table)
 
     def literal(self, value: Any) -> str:
-        """Spell a value in SQL that has no parameters."""
+        """Spell a value as an SQL literal."""
         if isinstance(value, bool):
             return self.truth(value)
         if isinstance(value, int | float):
@@ -142,7 +142,7 @@ class GuardSql(FolderSql):
         """Select the folders whose names no index can hold, where there is such a limit."""
         return None
 
-    # What makes a guard.
+    # What creates a guard.
 
     def unique_index(self, guard: Guard) -> tuple[str, str]:
         """Return key parts and predicate (empty: none) of a guard that is a unique index."""
@@ -163,27 +163,27 @@ class GuardSql(FolderSql):
             yield f"{prefix}{quote(column)} {test}"
 
     def make(self, guard: Guard) -> list[str]:
-        """Return the statements that put a guard in place where nothing of it is."""
+        """Return the statements that put a guard in place from scratch."""
         if guard not in (Guard.ONE_ROOT, Guard.ONE_NAME):
             return self.make_rule(guard)
         parts, where = self.unique_index(guard)
         return [self.create_index(guard, self.folder_table, parts, unique=True, where=where)]
 
     def make_rule(self, guard: Guard) -> list[str]:
-        """Return the statements that make a guard that is no index."""
+        """Return the statements that create a guard that is not an index."""
         raise NotImplementedError
 
     def validate(self, guard: Guard) -> list[str]:
-        """Return the statement that has a guard hold for the rows that are there, where that is another one."""
+        """Return the statement that makes a guard hold for existing rows, if that is a separate one."""
         return []
 
     def drop(self, guard: Guard) -> list[str]:
-        """Return the statements that lift a guard of our own name."""
+        """Return the statements that drop a guard of our own name."""
         of_index = guard in (Guard.ONE_ROOT, Guard.ONE_NAME)
         return [self.drop_index(self.folder_table, guard)] if of_index else self.drop_rule(guard)
 
     def drop_rule(self, guard: Guard) -> list[str]:
-        """Return the statements that lift a guard that is no index."""
+        """Return the statements that drop a guard that is not an index."""
         raise NotImplementedError
 
     # The supporting indexes.
@@ -205,7 +205,7 @@ class GuardSql(FolderSql):
 
     concurrently = ""
     triggers = False
-    """What is neither index nor foreign key is a trigger, which compares anything with anything."""
+    """Guards that are neither indexes nor foreign keys are triggers, which compare anything with anything."""
 
     def drop_index(self, table: TableName, name: str, *, if_exists: bool = False) -> str:
         """Return a DROP INDEX statement; an index lies in its table's schema."""
@@ -213,7 +213,7 @@ class GuardSql(FolderSql):
         return f"DROP INDEX {self.concurrently}{existing}{self.relation(TableName(table.schema, name))}"
 
     def support_standing(self) -> dict[str, InstalledGuard]:
-        """Return what stands for each supporting index, if anything does."""
+        """Return the equivalent of each supporting index, if there is one."""
         found: dict[str, InstalledGuard] = {}
         indexes = self._indexes()
         for name, (table, columns, unique) in self.supporting().items():
@@ -234,10 +234,10 @@ class GuardSql(FolderSql):
             return False
         return index.unique and set(parts) == set(columns) if unique else parts[: len(columns)] == list(columns)
 
-    # What there is.
+    # What exists.
 
     def others_of_name(self, name: str, table: TableName) -> list[str]:
-        """Return what has the name of a guard of ``table``, or of a supporting index, and is the host's."""
+        """Return the host's objects with the name of a guard of ``table``, or of a supporting index."""
         raise NotImplementedError
 
     def table_of(self, guard: Guard) -> TableName:
@@ -245,7 +245,7 @@ class GuardSql(FolderSql):
         return self.file_table if guard == Guard.FILE_APPLICATION else self.folder_table
 
     def standing(self) -> dict[Guard, InstalledGuard]:
-        """Return what stands for each guard, if anything does; one that holds for all rows before any other."""
+        """Return the equivalent of each guard, if there is one; preferably one that holds for all rows."""
         found: dict[Guard, InstalledGuard] = {}
         for guard, standing in self._standings():
             if guard not in found or _rank(standing) > _rank(found[guard]):
@@ -257,7 +257,7 @@ class GuardSql(FolderSql):
             for guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
                 if (standing := self._as_index(guard, index)) is not None:
                     yield guard, standing
-        # As they are now, whatever was known of them before.
+        # As they are now, whatever was known about them before.
         for key in self.catalogue(self.session.connection).foreign_keys_of((self.folder_table, self.file_table)):
             own_pairs = set(zip(key.columns, key.target_columns, strict=True))
             for guard, table, column, owner in (

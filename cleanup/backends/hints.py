@@ -1,4 +1,4 @@
-"""What to run about a finding: a command of ours, or SQL that lists every case, ready to be pasted.
+"""What to run for a finding: a command of ours, or SQL that lists every case, ready to paste.
 
 Pure text: nothing here is executed, and nothing has parameters.
 """
@@ -42,7 +42,7 @@ class Hints:
         return f"{missing} AND {pasteable(sql.was_removed(key))};"
 
     def roots(self, mark: str) -> str:
-        """List the folders that are roots by the convention of another program, and say how they become roots here."""
+        """List the folders that are roots by the convention of another program, and how to make them roots here."""
         return (
             f"{self.shape.list_roots(mark)} -- A root folder has a null parent here. If these are root folders: "
             f"{self.shape.make_roots(mark)}"

@@ -1,9 +1,9 @@
-"""What tells a database from its copies: a text, and how two of these compare. Pure.
+"""The identity that distinguishes a database from its copies: a text, and how two of these compare. Pure.
 
-The first part names the database: a restored dump, or a copied file, has another one. Copies of a whole server (base
-backups, snapshots, promoted standbys) have the same. They differ in marks, which any role may read unless it says
+The first part names the database: a restored dump, or a copied file, has a different one. Copies of a whole server
+(base backups, snapshots, promoted standbys) have the same. They differ in marks, which any role may read unless stated
 otherwise: the server's ``timeline``, its ``port``, and its data ``directory`` (a digest; only for roles that may read
-all settings). A mark that one side lacks says nothing, so identities of older versions and of other roles compare.
+all settings). A mark that one side lacks is ignored, so identities of older versions and of other roles compare.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def spelled(name: str, marks: Mapping[str, object]) -> str:
 
 
 def is_same(before: str, now: str) -> bool:
-    """Return whether both are the same database, as far as they tell."""
+    """Return whether both are the same database, as far as they show."""
     return not difference(before, now)
 
 
@@ -32,7 +32,7 @@ def is_promoted(before: str, now: str) -> bool:
 
 
 def difference(before: str, now: str) -> str:
-    """Return what tells the two apart, as the second half of a sentence; empty where nothing does."""
+    """Return how the two differ, as the second half of a sentence; empty if they do not."""
     (name, marks), (other, others) = _parts(before), _parts(now)
     if name != other:
         return "it is another database than before, as a restored dump or a copied file is"

@@ -1,11 +1,11 @@
-"""Keys that columns spell in several ways, as SQL: what they name, and which spellings are not looked for.
+"""Keys that columns spell in several ways, as SQL: what they name, and which spellings are not searched for.
 
-Invariant: no expression here fails on any value; what spells no key becomes null, or equals none.
+Invariant: no expression here fails on any value; what is not a key becomes null, or equals none.
 """
 
 from cleanup.backends.catalogue import Column
 
-#: What may stand between and around the digits of a UUID.
+#: Characters that may appear between and around the digits of a UUID.
 _AROUND = "-{} "
 
 #: The spellings that ``KeyColumn.spellings`` knows, as a regular expression of PostgreSQL.
@@ -18,18 +18,18 @@ _KNOWN = "|".join(
 
 
 def is_padded(column: Column) -> bool:
-    """Return whether PostgreSQL pads what the column holds with blanks, which count for nothing in a comparison."""
+    """Return whether PostgreSQL pads the column's values with spaces, which are ignored in comparisons."""
     return column.stored_type.startswith("character(")
 
 
 def uuid_in_text(text: str) -> str:
-    """Return the UUID that a text spells on PostgreSQL, null where it spells none."""
+    """Return the UUID that a text spells on PostgreSQL, null if it spells none."""
     digits = f"translate(lower({text}::text), '{_AROUND}', '')"
     return f"CASE WHEN {digits} ~ '^[0-9a-f]{{32}}$' THEN {digits}::uuid END"
 
 
 def integer_in_text(text: str) -> str:
-    """Return the integer that a text spells on PostgreSQL, null where it spells none that is of any use."""
+    """Return the integer that a text spells on PostgreSQL, null if it spells none that is usable."""
     return f"CASE WHEN {text}::text ~ '^-?[0-9]{{1,18}}$' THEN {text}::text::bigint END"
 
 
@@ -54,7 +54,7 @@ def same_key(loose: str, key: str, *, own: Column, of_key: Column, spelled: bool
 
 
 def odd_spellings(column: str, *, of_key: Column) -> str:
-    """Test on PostgreSQL whether a text spells a key in a way that is not looked for."""
+    """Test on PostgreSQL whether a text spells a key in a way that is not searched for."""
     if of_key.stored_type == "uuid":
         digits = f"translate(lower({column}::text), '{_AROUND}', '')"
         return f"{digits} ~ '^[0-9a-f]{{32}}$' AND {column}::text !~ '^({_KNOWN})$'"

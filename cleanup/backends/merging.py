@@ -22,7 +22,7 @@ class Merging(Room, ABC):
 
     @abstractmethod
     def move(self, targets: Sequence[Target], *, step: int) -> list[RowCount]:
-        """Change the targets' rows and journal them, all in one statement where the database can.
+        """Change the targets' rows and journal them, in one statement if the database can.
 
         Raises CountMismatch when rows moved and rows journaled differ.
         """
@@ -30,7 +30,7 @@ class Merging(Room, ABC):
     def nest(
         self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
     ) -> list[RowCount]:
-        """Put root folders, given as (point, key cell, parent cell), under a parent, journaled.
+        """Move root folders, given as (point, key cell, parent cell), under a parent, journaled.
 
         Raises CountMismatch.
         """
@@ -41,7 +41,7 @@ class Merging(Room, ABC):
     def replace_cells(
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
     ) -> list[RowCount]:
-        """Give one column of rows other values, journaled. Raises CountMismatch where it holds others than said."""
+        """Give one column of rows other values, journaled. Raises CountMismatch if it holds other values than given."""
 
     @abstractmethod
     def remove(
@@ -83,7 +83,7 @@ class Merging(Room, ABC):
     # The form of snapshot rows.
 
     def _journal(self, insertion: Query) -> Counter[int]:
-        """Insert snapshot rows, and return the rows that they tell of by point."""
+        """Insert snapshot rows, and return the number of rows that they describe, by point."""
         counts: Counter[int] = Counter()
         for point, count in self.fetch(insertion):
             counts[point] += count
@@ -189,11 +189,11 @@ class Merging(Room, ABC):
     json_list: ClassVar[str]
     """The aggregate of an array."""
     json_text: ClassVar[str]
-    """What makes a text of JSON."""
+    """The SQL that converts JSON to text."""
 
 
 def counted(table: Table, counts: Counter[int], *, expected: int, changed: int | None = None) -> list[RowCount]:
-    """Return the rows journaled, by point. Raises CountMismatch where not as many are, or changed, as expected."""
+    """Return the rows journaled, by point. Raises CountMismatch if the numbers are not as expected."""
     for count in (changed, counts.total()):
         if count is not None and count != expected:
             raise CountMismatch(table=str(table.name), moved=expected, journaled=count)

@@ -1,7 +1,7 @@
-"""What an undo has brought about, read from the mapped tables as they are after it, within its transaction.
+"""The result of an undo, read from the mapped tables after it, within its transaction.
 
-A folder that comes back belongs to the application that it belonged to. Where people have given its survivor, and what
-lay in it, to another application meanwhile, that would then lie in a folder of another application than its own.
+A folder that comes back belongs to its previous application. If people have since assigned its survivor, and what lay
+in it, to another application, those rows would then lie in a folder of a different application from their own.
 """
 
 from collections.abc import Sequence

@@ -27,17 +27,17 @@ class _Rows:
     folder: str
     """The column that names the folder that a row lies in."""
     blank: Query
-    """1 where the row's name is blank."""
+    """1 if the row's name is blank."""
     doubtful: Query
-    """Which rows have to be looked at again."""
+    """Which rows have to be examined again."""
     codes: Sequence[tuple[str, str]]
-    """Codes of findings, and the conditions on the CTE ``traced`` that bring them about."""
+    """Codes of findings, and their conditions on the CTE ``traced``."""
     loose: bool = False
-    """It names the folder by a text of its own."""
+    """It names the folder by a text."""
 
 
 def of_folders(sql: FindingSql, scope: Scope, *, unicode: bool) -> list[Query]:
-    """Look for what can be wrong with a folder's parent, application and name."""
+    """Find what is wrong with a folder's parent, application and name."""
     blank = sql.is_blank(f"f.{sql.name}", unicode=unicode)
     rows = _Rows(
         sql.folders,
@@ -58,7 +58,7 @@ def of_folders(sql: FindingSql, scope: Scope, *, unicode: bool) -> list[Query]:
 
 
 def of_files(sql: FindingSql, scope: Scope) -> list[Query]:
-    """Look for what can be wrong with a file's folder and application."""
+    """Find what is wrong with a file's folder and application."""
     owner, folder = quote(sql.tables.file_application), quote(sql.tables.file_folder)
     rows = _Rows(
         sql.files,
@@ -85,7 +85,7 @@ def _pass(sql: FindingSql, rows: _Rows, scope: Scope) -> list[Query]:
 
 
 def _candidates(sql: FindingSql, rows: _Rows, scope: Scope) -> Query:
-    # The other rows are bounded too, so that the joins stay as small as the scope.
+    # The other rows are bounded, too, so that the joins stay as small as the scope.
     others = owners = Query("")
     if not scope.whole and not scope.without_application:
         others = joined("", ("AND ", sql.within(scope, f"o.{sql.owner}")))

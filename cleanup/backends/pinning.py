@@ -1,7 +1,7 @@
-"""Have every transaction of ours pinned, whatever it executes.
+"""Pin every transaction of ours, whatever it executes.
 
-Note [Every transaction of ours]. Each way in (the verbs of the services, commands, tasks, threads) works ``with
-pinning(using=...)``. Meanwhile a transaction that begins on this thread's connection is pinned first, and a statement
+Note [Every transaction of ours]. Each entry point (the verbs of the services, commands, tasks, threads) works ``with
+pinning(using=...)``. Within it, a transaction that begins on this thread's connection is pinned first, and a statement
 outside of one gets a transaction of its own: batches, claims, catalogues and the ORM's single statements alike. A
 transaction that was open before is the caller's: there a verb pins by itself what it needs, and gives back what was set
 (``batch``). Code of the host that we call works ``with unpinned(using=...)``. On SQLite there is nothing to pin.
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class _Pinning:
-    """What Django passes statements through."""
+    """The wrapper through which Django passes statements."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.session = PostgresSession(connection)
@@ -62,13 +62,13 @@ def pinning(*, using: str) -> Iterator[None]:
 
 
 def _is_callers(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether a transaction is open, or whoever calls us commits by hand."""
+    """Return whether a transaction is open, or the caller commits by hand."""
     by_itself = connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit
     return connection.in_atomic_block or not by_itself
 
 
 def pinned(verb: Callable[P, T]) -> Callable[P, T]:
-    """Have a function work ``with pinning`` on the database that its argument ``using`` names."""
+    """Make a function work ``with pinning`` on the database that its argument ``using`` names."""
 
     @wraps(verb)
     def with_pinning(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -80,7 +80,7 @@ def pinned(verb: Callable[P, T]) -> Callable[P, T]:
 
 @contextmanager
 def unpinned(*, using: str) -> Iterator[None]:
-    """Leave alone, for a while, the transactions that begin."""
+    """Leave transactions alone that begin in the block."""
     connection = connections[using]
     wrappers = connection.execute_wrappers
     connection.execute_wrappers = [wrapper for wrapper in wrappers if not isinstance(wrapper, _Pinning)]
@@ -92,7 +92,7 @@ def unpinned(*, using: str) -> Iterator[None]:
 
 @contextmanager
 def batch(session: Session, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
-    """Work in a transaction with the settings of a batch: one of our own, or the caller's, who gets back its own."""
+    """Work in a transaction with the settings of a batch: one of our own, or the caller's, restoring its settings."""
     connection = session.connection
     nested = connection.in_atomic_block or not connection.get_autocommit()
     with transaction.atomic(using=connection.alias):
@@ -105,7 +105,7 @@ def batch(session: Session, *, session_name: str = "", writing: bool = True) -> 
 
 
 def pinned_verbs(*, but: tuple[str, ...] = ()) -> Callable[[C], C]:
-    """Have every public method of a class, but those named, work ``with pinning`` on the database ``self.using``."""
+    """Make every public method of a class, except ``but``, work ``with pinning`` on the database ``self.using``."""
 
     def decorate(service: C) -> C:
         for name, verb in list(vars(service).items()):

@@ -1,4 +1,4 @@
-"""Parts and conditions of indexes as a catalogue spells them, in one spelling whoever wrote them."""
+"""Parts and conditions of indexes from a catalogue, in one spelling, however they were written."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _KEYWORDS = frozenset({"and", "or", "is", "not", "null", "true", "false", "colla
 
 
 def conditions_of(predicate: str | None) -> frozenset[tuple[str, ...]] | None:
-    """Return the conditions that AND joins, each in one spelling whoever wrote it; None if it is more than that."""
+    """Return the conditions joined by AND, each in one spelling, however written; None if it is more than that."""
     if predicate is None:
         return frozenset()
     found: list[list[str]] = [[]]

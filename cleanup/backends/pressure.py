@@ -1,7 +1,7 @@
 """How busy the database is, in one statement that reads statistics alone: what a run looks at between its batches.
 
 Invariants: nothing is written and no row is locked; None stands for what the role may not see or what this kind of
-database does not tell; our own sessions, which bear the product's name, are nobody's burden and are not counted.
+database does not reveal; our own sessions, which have the product's name, are not counted.
 """
 
 from dataclasses import dataclass

@@ -180,7 +180,7 @@ class ProbeSql(ABC):
         )
 
     def _but_own_keys(self, number: int) -> Query:
-        """Leave out the key of the very folder that names it: a copy of its key, as a slug may be, is no reference."""
+        """Leave out a folder's own key: a copy of its key, as a slug may be, is not a reference."""
         return block(
             """
             WHERE NOT EXISTS (SELECT 1
@@ -209,7 +209,7 @@ class ProbeSql(ABC):
         return ", ".join([*named, f"{self.key} AS own_key"] if table.name == self.folder_table else named)
 
     def missing(self, table: TableName, column: str, matching: str) -> tuple[int, int]:
-        """Return how many rows hold something in a column, and in how many of them it is no folder's key.
+        """Return how many rows hold something in a column, and in how many of them it is not a folder's key.
 
         ``matching`` compares the column ``x.column`` with the key ``d.key``. Of a large table, of its first rows.
         """

@@ -119,7 +119,7 @@ def _parsed(text: str) -> _Type:
 
 
 def _at_least(then: tuple[int, ...], now: tuple[int, ...]) -> bool:
-    """Return whether a length is no shorter; without one, anything fits."""
+    """Return whether a length is at least as long; without one, anything fits."""
     return not now or (bool(then) and then <= now)
 
 

@@ -84,7 +84,7 @@ class Server(ABC):
         return rows[0] if rows else None
 
     def key(self) -> str | None:
-        """Return what tells this database from a restored copy of it."""
+        """Return what distinguishes this database from a restored copy of it."""
         try:
             with contained(self.connection):
                 return self.session.identity()

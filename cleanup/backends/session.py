@@ -127,12 +127,12 @@ class Session(ABC):
         """Set, for this transaction alone, timeouts and whatever could change a plan, a parse or a value.
 
         Where it writes, foreign keys are checked in the end. Where it need not be durable, its commit does not wait for
-        the disk: a crash of the server may undo it, whole, until somebody's later commit has waited.
+        the disk: a crash of the server may undo it, as a whole, until a later commit of any session has waited.
         """
 
     @contextmanager
     def pinned(self, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
-        """Pin within a transaction of somebody else, who gets back what it had set.
+        """Pin within the caller's transaction, whose settings are restored.
 
         Where the block raises, that is left to the savepoint around it. Here nothing is set, so nothing is restored.
         """
@@ -177,7 +177,7 @@ class Session(ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """Return what tells this database from a restored copy of it."""
+        """Return what distinguishes this database from a restored copy of it."""
 
     # Own tables.
 

@@ -307,13 +307,13 @@ class _Inheritance:
     root: dict[TableName, TableName]
     """From a partition to its topmost partitioned table."""
     children: dict[TableName, tuple[TableName, ...]]
-    """Children that are no partitions."""
+    """Children that are not partitions."""
 
 
 class Catalogue(catalogue.Catalogue):
     """The catalogue behind one connection to PostgreSQL 14 or newer.
 
-    What stands here is read once per instance: foreign keys and inheritance with the first names.
+    What is kept here is read once per instance: foreign keys and inheritance with the first names.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
@@ -506,7 +506,7 @@ class _Index:
 
     @property
     def numbers(self) -> list[int]:
-        """Column numbers of the key parts, 0 for an expression; included columns are no parts."""
+        """Column numbers of the key parts, 0 for an expression; included columns are not parts."""
         return [int(number) for number in self.key.split()][: self.parts_count]
 
     @property
@@ -581,14 +581,14 @@ def _numbered(oids: Iterable[int], rows: Iterable[Sequence[Any]]) -> dict[int, d
 
 
 def _check(numbered: dict[int, str], name: str, expression: str, columns: list[str], within: str | None) -> Check:
-    """Return a check of its row of ``_CHECKS``; without columns, it looks at those that it mentions."""
+    """Return a check from its row of ``_CHECKS``; without columns, it uses those that it mentions."""
     text = within or "" if columns else expression
     columns += [column for column in numbered.values() if mentions(text, column)]
     return Check(name, tuple(dict.fromkeys(columns)), expression, within)
 
 
 def _column(number: int, numbered: dict[int, str], *row: Any) -> Column:
-    """Return a column of its row of ``_COLUMNS``, from the name on."""
+    """Return a column from its row of ``_COLUMNS``, from the name on."""
     name, kind, not_null, generated, identity, updatable, collation, expression, tree, definition, base, *casts = row
     mentioned = {int(number) for number in _VARIABLE.findall(tree or "")}
     return Column(

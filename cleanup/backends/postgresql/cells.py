@@ -2,7 +2,7 @@
 
 Note [Text form]. ``column::text`` under pinned DateStyle, IntervalStyle, bytea_output, extra_float_digits, TimeZone and
 lc_monetary, and ``text::type`` back, is how pg_dump moves values: exact for every type, infinities, json spacing and
-array bounds included. Where the host has made a cast to or from text of its own, which would be used, the type's
+array bounds included. If the host has defined its own cast to or from text, which would be used, the type's
 output and input functions are called in other ways: by concat, and by a cast from bpchar. Types are spelled by
 ``format_type``.
 """
@@ -22,7 +22,7 @@ from cleanup.folder_tables import KeyColumn
 #: Keys in most databases; a comma in one of them shows in the number of commas.
 _PLAIN_ITEMS = re.compile(r"[0-9A-Za-z_-]+(?:,[0-9A-Za-z_-]+)*").fullmatch
 
-#: An explicit cast to these cuts or rounds a value to its length, and says nothing; an assignment refuses.
+#: An explicit cast to these silently cuts or rounds a value to its length; an assignment refuses.
 _LENGTHS = re.compile(r"^(character varying|character|numeric)\(\d+(?:,-?\d+)?\)")
 
 

@@ -1,7 +1,7 @@
 """The sessions of other programs that a guard's DDL would wait for, on PostgreSQL.
 
 Read from pg_locks, where an ordinary role sees everything; pg_stat_activity adds what the role may know. Waiting is
-bounded, and whoever is waited for is named.
+bounded, and the session that is waited for is named.
 """
 
 import time
@@ -21,7 +21,7 @@ _LOCK_NOT_AVAILABLE = frozenset({"55P03", "40P01"})
 #: Advisory lock of the database, so that two migrations do not clear away each other's unfinished indexes.
 ONE_AT_A_TIME = 0x636C65616E7570
 
-#: Whoever writes to one of our tables or changes it; if asked, whoever reads one, or holds a snapshot.
+#: Sessions that write to one of our tables or change it; optionally, those that read one, or hold a snapshot.
 _SESSIONS = """
 WITH held AS (
     SELECT l.pid, bool_or(%(readers)s OR l.mode NOT IN ('AccessShareLock', 'RowShareLock')) AS conflicting
@@ -65,7 +65,7 @@ class StillHeld(Exception):
 
     def __init__(self, sessions: Sequence[Session]) -> None:
         self.sessions = tuple(sessions)
-        super().__init__("; ".join(map(str, sessions)) or "a lock that was always taken by somebody else")
+        super().__init__("; ".join(map(str, sessions)) or "a lock that another session always held")
 
 
 class Sessions:
@@ -85,7 +85,7 @@ class Sessions:
         """Wait until all transactions that a concurrent build would wait for, and began before now, have ended.
 
         With ``readers`` those that an ALTER TABLE would wait for, too. Raises StillHeld. Later ones do not matter here:
-        they are short, or the build waits, and holds up nobody.
+        they are short, or the build waits, and blocks no one.
         """
         old = self._found(readers=readers, snapshots=True)
         deadline = time.monotonic() + self.seconds
@@ -98,7 +98,7 @@ class Sessions:
             old = [current[key] for session in old if (key := (session.pid, session.transaction)) in current]
 
     def execute_with_retries(self, statement: str) -> None:
-        """Execute DDL that needs a strong lock for a moment; nobody queues behind it for long. Raises StillHeld."""
+        """Execute DDL that needs a strong lock for a moment; no one queues behind it for long. Raises StillHeld."""
         deadline = time.monotonic() + self.seconds
         while True:
             try:
@@ -116,7 +116,7 @@ class Sessions:
                 return
 
     def take_turn(self) -> bool:
-        """Take the database's one place for such work, until ``end_turn``; tell whether it was free."""
+        """Take the database's one place for such work, until ``end_turn``; return whether it was free."""
         ((taken,),) = self.session.fetch("SELECT pg_try_advisory_lock(%(key)s)", key=ONE_AT_A_TIME)
         if taken:
             # A concurrent build waits as long as it must: cut short, it leaves an invalid index behind.

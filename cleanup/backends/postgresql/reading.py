@@ -33,7 +33,7 @@ class Reading(reading.Reading):
         # wait for each other.
         self.fetch(self._applications(tables, [application], lock="FOR NO KEY UPDATE"))
         self.session.note_lock()
-        # A lock is no change, and so escapes an older snapshot; this row does not. Whatever the isolation of this
+        # A lock is not a change, and so escapes an older snapshot; this row does not. Whatever the isolation of this
         # transaction, that of the next one may be another.
         self.execute(
             """

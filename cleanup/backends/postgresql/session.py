@@ -1,10 +1,10 @@
 """PostgreSQL's sessions: what a transaction sets, whom it waits for, which database it is in.
 
-Note [Who yields]. PostgreSQL ends a deadlock by failing whoever has waited for ``deadlock_timeout``, and looks but once
-in a wait. A writer may wait for us longer than we for him: since our first lock, through all our waits and work. So
-that he does not lose, our waits are to end within one and a half times CLEANUP_LOCK_TIMEOUT_MS after the first lock,
-for which preflight sees that ``deadlock_timeout`` is longer; one that begins later is very short. What is counted is
-the time at which a statement begins: several waits in one still add up.
+Note [Who yields]. PostgreSQL ends a deadlock by failing the session that has waited for ``deadlock_timeout``, and
+checks only once during a wait. A writer may wait longer for us than we for it: since our first lock, through all our
+waits and work. So that the writer does not lose, our waits must end within one and a half times CLEANUP_LOCK_TIMEOUT_MS
+after the first lock, and preflight checks that ``deadlock_timeout`` is longer; a wait that begins later is very short.
+The time that counts is when a statement begins: several waits in one still add up.
 """
 
 import time

@@ -117,7 +117,7 @@ def settings(*, version: int, batch: bool) -> dict[str, str]:
 def beginning(*, read_write: bool) -> str:
     """Return what a transaction begins with, before it has a snapshot.
 
-    READ COMMITTED: whoever has waited for a lock sees what the others did, and nothing fails to be serialized.
+    READ COMMITTED: a session that has waited for a lock sees what the others did, and nothing fails to serialize.
     """
     access = ", READ WRITE" if read_write else ""
     return f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED{access}, NOT DEFERRABLE"

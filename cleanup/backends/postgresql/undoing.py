@@ -168,7 +168,7 @@ class Undoing(undoing.Undoing):
         )
 
     def _target_there(self, target: UndoTarget, number: int) -> str:
-        """Return the test whether the row that the old value names is there; empty where there is no such test."""
+        """Return the test whether the row that the old value names exists; empty if there is no such test."""
         if target.must_exist is None:
             return ""
         table, columns = target.must_exist

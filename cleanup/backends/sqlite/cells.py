@@ -1,7 +1,7 @@
 """SQLite's cells: storage class and value.
 
 Note [Storage classes]. A cell is ``i:`` and decimal digits, ``r:`` and a hexadecimal float, ``t:`` and the text, ``x:``
-and the bytes of a text that is no valid text or holds NUL, ``b:`` and the bytes of a blob; NULL is None. Two
+and the bytes of a text that is not valid or holds NUL, ``b:`` and the bytes of a blob; NULL is None. Two
 functions that are registered on each connection encode and decode; JSON's own numbers and texts lose digits and NULs.
 
 Note [Affinity]. A column may convert what is written to it (42 becomes '42'). Old values are journaled as they were
@@ -152,12 +152,12 @@ def as_json(value: Any) -> str:
 
 
 def name_of(cell: Cell) -> str:
-    """Return a folder's name from its cell; one that is no text gets a name that no text has."""
+    """Return a folder's name from its cell; one that is not text gets a name that no text has."""
     return cell[2:] if cell is not None and cell.startswith("t:") else NO_NAME + (cell or "")
 
 
 def searched_name(cell: Cell, longest: int) -> str:
-    """Return the beginning of a folder's name, to be searched by; what is no text is not."""
+    """Return the beginning of a folder's name, for searches; None if it is not text."""
     name = name_of(cell)
     return "" if name.startswith(NO_NAME) else name[:longest]
 

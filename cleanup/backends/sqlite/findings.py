@@ -18,7 +18,7 @@ class FindingSql(FolderSql, findings.FindingSql):
 
     def teach(self, normalize: Callable[[str], str]) -> None:
         def looks_of(name: object) -> str | None:
-            return normalize(name) if isinstance(name, str) else None  # what is no text looks like nothing else
+            return normalize(name) if isinstance(name, str) else None  # what is not text is similar to nothing else
 
         self.session.connection.ensure_connection()
         self.session.connection.connection.create_function("cleanup_looks", 1, looks_of, deterministic=True)

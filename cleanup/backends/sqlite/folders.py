@@ -13,7 +13,7 @@ from cleanup.folder_tables import KeyColumn
 
 
 class FolderSql(folders.FolderSql):
-    """SQLite's words. There is no transaction: a project may have them begin with a write lock."""
+    """SQLite's dialect. There is no transaction: a project may make them begin with a write lock."""
 
     def text(self, key: KeyColumn, expression: str) -> str:
         if not key.is_uuid:

@@ -20,7 +20,7 @@ SELECT m.name, l.name, l."unique", x.name, x.coll, i.sql
 
 
 class GuardSql(FolderSql, guards.GuardSql):
-    """SQLite's words: what is no index is a trigger, for a constraint would mean to write the table anew."""
+    """SQLite's dialect: guards that are not indexes are triggers, because constraints mean rebuilding the table."""
 
     catalogue = Catalogue
     triggers = True

@@ -114,7 +114,7 @@ class Merging(merging.Merging):
             )
             same_row = condition_of(target, number=0)
         else:
-            # UPDATE ... FROM lets no one say which table is read first. Without an index that must be the target, or
+            # UPDATE ... FROM cannot specify which table is read first. Without an index, that must be the target, or
             # the whole table is read for every pair; so the rows are found beforehand.
             rows = block(
                 """
