@@ -87,7 +87,7 @@ class PrivateConnection(sqlite3.Connection):
 
     def __init__(self, database: str, *arguments: Any, **options: Any) -> None:
         if not database.startswith(("file:", ":memory:")):
-            with suppress(OSError):  # it is there, or SQLite will say what is wrong
+            with suppress(OSError):  # it exists, or SQLite will report what is wrong
                 os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         super().__init__(database, *arguments, **options)
 

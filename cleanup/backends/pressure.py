@@ -1,4 +1,4 @@
-"""How busy the database is, in one statement that reads statistics alone: what a run looks at between its batches.
+"""How busy the database is, in one statement that only reads statistics; a run checks it between its batches.
 
 Invariants: nothing is written and no row is locked; None stands for what the role may not see or what this kind of
 database does not reveal; our own sessions, which have the product's name, are not counted.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Figures, None where they cannot be known from here."""
+    """Figures, None if they cannot be known from here."""
 
     lock_waiters: float | None = None
     """Sessions that wait for a lock."""

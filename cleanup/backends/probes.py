@@ -1,8 +1,8 @@
-"""The bounded looks at rows by which columns that hold folders' keys are known: SQL and nothing else.
+"""The SQL of the bounded samples by which columns that hold folders' keys are found.
 
 Note [A bounded sample]. Of each table at most ``ROWS`` rows are read: the first, and as many from anywhere (on SQLite
-the last), so that old and new rows are among them; values of many kilobytes are not. A column that is empty in all of
-these is not seen. The sample is the same at every look.
+the last), so that old and new rows are among them; values of many kilobytes are skipped. A column that is empty in all
+of these is not seen. The sample is the same every time.
 """
 
 from abc import ABC, abstractmethod
@@ -15,13 +15,13 @@ from cleanup.backends.conditions import Condition
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Session
 
-#: Rows of a table that are looked at.
+#: Rows of a table that are examined.
 ROWS = 1000
 
-#: Rows of a reference that are looked at for values that no folder has.
+#: Rows of a reference that are examined for values that no folder has.
 COUNTED_ROWS = 100_000
 
-#: Bytes of a value, as it is stored, beyond which it is left alone.
+#: Stored bytes of a value beyond which it is skipped.
 LONGEST = 32_768
 
 UUID = "[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
@@ -32,7 +32,7 @@ KeyKind = Literal["uuid", "integer", "text"]
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A column to look at."""
+    """A column to examine."""
 
     name: str
     kind: str
@@ -41,7 +41,7 @@ class Probed:
 
 @dataclass(frozen=True, slots=True)
 class ProbedTable:
-    """A table with the columns to look at."""
+    """A table with the columns to examine."""
 
     name: TableName
     columns: tuple[Probed, ...]
@@ -70,7 +70,7 @@ class Hits:
 
 
 class ProbeSql(ABC):
-    """The looks in one dialect, at keys of one kind."""
+    """The samples in one dialect, for keys of one kind."""
 
     def __init__(self, session: Session, folders: TableName, key: str, kind: KeyKind, *, spelled: bool) -> None:
         self.session = session
@@ -83,7 +83,7 @@ class ProbeSql(ABC):
 
     @abstractmethod
     def limit(self) -> None:
-        """Bound what the statements of this transaction may cost."""
+        """Limit the cost of this transaction's statements."""
 
     def key_lengths(self) -> tuple[int, int]:
         """Return the length of the shortest key as text, of a thousand, and the greatest key if it is a number."""
@@ -102,7 +102,7 @@ class ProbeSql(ABC):
         return shortest or 0, greatest or 0
 
     def probe(self, tables: Sequence[ProbedTable]) -> list[Hits]:
-        """Look at the samples of several tables together; where any hit is telling, count only columns with hits."""
+        """Examine the samples of several tables together; if any hit is conclusive, count only columns with hits."""
         columns = {(number, place) for number, table in enumerate(tables) for place in range(len(table.columns))}
         if self.kind == "uuid":
             columns = set(self.session.fetch(self._hit_columns(tables, columns)))
@@ -121,7 +121,7 @@ class ProbeSql(ABC):
         )
 
     def _hits(self, tables: Sequence[ProbedTable], columns: Collection[tuple[int, int]]) -> Query:
-        counted = self.kind != "uuid"  # any hit at a UUID is telling
+        counted = self.kind != "uuid"  # any hit of a UUID is conclusive
         return block(
             """
             WITH {tokens}, hits AS (
@@ -272,7 +272,7 @@ class ProbeSql(ABC):
         )
 
     def _cell(self, column: Probed) -> str:
-        """Return what is looked at of a column."""
+        """Return the part of a column that is examined."""
         return quote(column.name)
 
     @abstractmethod
@@ -285,6 +285,6 @@ class ProbeSql(ABC):
 
 
 def in_chunks(tables: Sequence[ProbedTable], *, size: int = 40) -> Iterator[Sequence[ProbedTable]]:
-    """Yield the tables so many at a time: few statements, none of them with more parts than a database takes."""
+    """Yield the tables in chunks: few statements, none of them with more parts than a database accepts."""
     for start in range(0, len(tables), size):
         yield tables[start : start + size]

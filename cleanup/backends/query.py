@@ -32,7 +32,7 @@ class Query:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def bind(self, **params: Any) -> "Query":
-        """Return the query with further parameters. Raises ValueError where one has another value already."""
+        """Return the query with further parameters. Raises ValueError if one already has another value."""
         return Query(self.text, _merged([self.params, params]))
 
     def __bool__(self) -> bool:
@@ -53,7 +53,7 @@ def joined(separator: str, parts: "Iterable[str | Query]") -> Query:
 
 
 def compiled(sql: str, params: Iterable[Any]) -> Query:
-    """Return a statement that Django has compiled, whose parameters have places and no names."""
+    """Return a statement that Django has compiled, whose parameters are positional."""
     names = count()
     text = _PLACE.sub(lambda match: match[0] if match[0] == "%%" else f"%(place_{next(names)})s", sql)
     return Query(text, {f"place_{number}": value for number, value in enumerate(params)})
@@ -82,7 +82,7 @@ def _filled(line: str, matches: Sequence[re.Match[str]], slots: "Mapping[str, st
     for match in matches:
         slot = slots[match[1]]
         value = slot.text if isinstance(slot, Query) else str(slot)
-        if "\n" in value:  # what stands in quotes is not ours to indent
+        if "\n" in value:  # text in quotes must not be indented
             value = _LINE_ENDS.sub(lambda found: indent if found[0] == "\n" else found[0], value)
         pieces += [line[end : match.start()], value]
         end = match.end()
@@ -100,11 +100,11 @@ def _merged(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def quote(name: str) -> str:
-    """Quote an identifier; a percent sign is doubled, for the text goes through parameter substitution."""
+    """Quote an identifier; a percent sign is doubled, because the text goes through parameter substitution."""
     return quoted(name).replace("%", "%%")
 
 
 def pasteable(statement: Query | str) -> str:
-    """Undo the doubling of percent signs that parameters call for; put a block on one line."""
+    """Undo the doubling of percent signs that parameters require; put a block on one line."""
     text = " ".join(map(str.strip, statement.text.split("\n"))) if isinstance(statement, Query) else statement
     return text.replace("%%", "%")

@@ -284,7 +284,7 @@ class Reading(Room, ABC):
 
     @abstractmethod
     def _row_key(self, target: Target) -> str:
-        """Return one value that tells a row ``t`` of a target from others."""
+        """Return one value that identifies a row ``t`` of a target."""
 
     @abstractmethod
     def _rows_of_keys(self, table: Table, key: tuple[str, ...], rows: Keys) -> Query:

@@ -1,4 +1,4 @@
-"""What statements are told of the columns that hold folders' keys."""
+"""The columns that hold folders' keys, as parameters of statements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

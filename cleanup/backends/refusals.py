@@ -1,4 +1,4 @@
-"""What the database refuses, and by which constraint: an attempt in a savepoint, and its error in the product's words.
+"""What the database refuses, and by which constraint: an attempt in a savepoint, and its error in our terms.
 
 The message and DETAIL of an error stay here: they may hold the names of folders, files and people.
 """
@@ -24,7 +24,7 @@ _CODES = {
     "SQLITE_CONSTRAINT_FOREIGNKEY": "missing_target",
 }
 
-#: SQLite names a constraint's columns, or the index, or its text, after these words; a trigger's own words do not fit.
+#: SQLite names a constraint's columns, or the index, or its text, after these words; a trigger's text does not match.
 _SQLITE_CONSTRAINT = re.compile(r"(?:UNIQUE|CHECK|NOT NULL) constraint failed: (?:index )?(.+)", re.DOTALL)
 
 _FUNCTION = re.compile(r"PL/pgSQL function ([^(]+)\(")
@@ -63,7 +63,7 @@ def _named_by_postgresql(diagnosis: object) -> str:
 
 
 def attempted(action: Callable[[], T], *, using: str) -> T | Refusal:
-    """Return what the action returns, or why the database refuses it; then nothing of it is left."""
+    """Return what the action returns, or why the database refuses it, in which case nothing of it is left."""
     try:
         with transaction.atomic(using=using):
             return action()

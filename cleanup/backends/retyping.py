@@ -1,7 +1,7 @@
 """Decide whether what was read under one description of a table can be written back under another. Pure.
 
 A value is journaled in its text form. It means the same today only in a column that is the same one and whose type is
-the same or a wider one: cents that became euros and local times that became UTC have text forms that fit and are wrong.
+the same or a wider one: cents that became euros and local times that became UTC have text forms that fit but are wrong.
 """
 
 import json
@@ -40,7 +40,7 @@ class _Type(NamedTuple):
 
 
 def alterations(then: Table, now: Table, needed: Collection[str]) -> Iterator[str]:
-    """Yield, as clauses that name the columns, why values of the ``needed`` columns of ``then`` fit ``now`` no more."""
+    """Yield, as clauses that name the columns, why values of the ``needed`` columns of ``then`` do not fit ``now``."""
     today = {column.name: column for column in now.columns}
     renamed = _renamed(then, now)
     taken = {new: old for old, new in renamed.items()}
@@ -112,7 +112,7 @@ def _parsed(text: str) -> _Type:
     if not found or not all(size.lstrip("-").isdigit() for size in sizes or ()):
         return _Type(text, (), "")
     name, rest = found["name"].strip(), found["rest"] or ""
-    for kind in _TIMES:  # where no precision parts the words
+    for kind in _TIMES:  # if no precision separates the words
         if name.startswith(f"{kind} "):
             name, rest = kind, name.removeprefix(kind)
     return _Type(_SYNONYMS.get(name, name), tuple(map(int, sizes or ())), rest.strip() + found["arrays"])
@@ -145,7 +145,7 @@ _SIZED: dict[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
 
 
 def _same_but_for_schema(then: str, now: str) -> bool:
-    """Return whether two names differ in the schema alone, which the search path decides whether to spell."""
+    """Return whether two names differ only in the schema, which is spelled or not depending on the search path."""
     return f".{now}".endswith(f".{then}") or f".{then}".endswith(f".{now}")
 
 

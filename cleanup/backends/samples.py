@@ -1,4 +1,4 @@
-"""A bounded look at the folder table's values: what its columns hold, and how a child's relate to its parent's.
+"""A bounded sample of the folder table's values: what its columns hold, and how a child's relate to its parent's.
 
 Invariants: nothing is written or locked. Rows are taken from both ends of the folder key, by its index, so that the
 time does not grow with the table; what is read of a value is bounded as well.
@@ -14,7 +14,7 @@ from cleanup.backends.query import Query, block, joined, quote
 #: Characters of a value that are read.
 LONGEST = 1000
 
-#: Rows looked through for those with a parent, as a multiple of those that are wanted.
+#: Rows searched for those with a parent, as a multiple of those that are wanted.
 _BREADTH = 20
 
 

@@ -1,7 +1,7 @@
-"""What a database server says of itself and of the current role, for preflight.
+"""A database server's description of itself and of the current role, for preflight.
 
-Invariants: nothing is written and no row is locked; each question stands alone, so that a privilege that the role lacks
-costs one answer, which is None then, and spoils no transaction of the caller.
+Invariants: nothing is written and no row is locked; each query stands alone, so that a privilege that the role lacks
+costs one answer, which is then None, and does not spoil the caller's transaction.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ from cleanup.backends.session import Session
 
 @contextmanager
 def contained(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Keep a statement that fails from spoiling the caller's transaction, where there is one."""
+    """Keep a failing statement from spoiling the caller's transaction, if there is one."""
     if connection.in_atomic_block:
         with transaction.atomic(using=connection.alias):
             yield
@@ -29,7 +29,7 @@ def contained(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which database it is, and whether it can be written at all. None: the server did not say."""
+    """Which database it is, and whether it can be written at all. None: the server does not reveal it."""
 
     key: str | None
     """What tells it from a restored copy of it."""
@@ -44,7 +44,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Who works, and with which powers."""
+    """The current role and its powers."""
 
     name: str | None
     superuser: bool | None
@@ -61,7 +61,7 @@ class Collation:
 
 
 class Server(ABC):
-    """One connection's questions."""
+    """One connection's queries."""
 
     minimum: ClassVar[tuple[int, ...]]
     """The oldest version that will do."""
@@ -71,7 +71,7 @@ class Server(ABC):
         self.connection = session.connection
 
     def ask(self, sql: str, **params: Any) -> list[tuple[Any, ...]] | None:
-        """Return the rows, or None where the server refuses."""
+        """Return the rows, or None if the server refuses."""
         try:
             with contained(self.connection):
                 return self.session.fetch(sql, **params)
@@ -79,7 +79,7 @@ class Server(ABC):
             return None
 
     def ask_one(self, sql: str, **params: Any) -> tuple[Any, ...] | None:
-        """Return the first row, or None where there is none or the server refuses."""
+        """Return the first row, or None if there is none or the server refuses."""
         rows = self.ask(sql, **params)
         return rows[0] if rows else None
 
@@ -101,19 +101,19 @@ class Server(ABC):
 
     @abstractmethod
     def role(self) -> Role:
-        """Return who works."""
+        """Return the current role."""
 
     @abstractmethod
     def settings(self) -> dict[str, str | None]:
         """Return the server's settings that matter, as a session begins with them."""
 
     def reported(self, name: str) -> str | None:
-        """Return a parameter as the server has reported it by itself, where it reports any."""
+        """Return a parameter as the server has reported it by itself, if it reports any."""
         return None
 
     @abstractmethod
     def deadlock_timeout_ms(self) -> int | None:
-        """Return how long the server waits before it looks for a deadlock, in milliseconds; 0: it never does."""
+        """Return how long the server waits before it checks for a deadlock, in milliseconds; 0: it never does."""
 
     @abstractmethod
     def collation(self, table: TableName, column: str) -> Collation:
@@ -121,4 +121,4 @@ class Server(ABC):
 
     @abstractmethod
     def free_bytes(self) -> int | None:
-        """Return the free disk space that the database can grow into, where it can be known from here."""
+        """Return the free disk space that the database can grow into, if it can be known from here."""

@@ -16,7 +16,7 @@ from cleanup.backends.catalogue import Table, TableName
 from cleanup.backends.cells import Cells
 from cleanup.backends.query import Query, block, joined, quote
 
-#: Where an error keeps the tables of the statement that met it.
+#: The attribute of an error with the tables of the statement that raised it.
 STATEMENT_TABLES = "statement_tables"
 
 #: A table in a statement, as ``relation`` and ``model_table`` spell it.
@@ -25,7 +25,7 @@ _OWN_TABLE = re.compile(r"(?:^|\.)cleanup_")
 
 
 class Session(ABC):
-    """One connection, in the words of its database."""
+    """One connection, in the dialect of its database."""
 
     cells: Cells
     # What differs from database to database, and is asked for elsewhere.
@@ -63,11 +63,11 @@ class Session(ABC):
         return self.connection.ops.quote_name(db_table).replace("%", "%%")
 
     def relation(self, name: TableName) -> str:
-        """Quote a table's name, with its schema where it has one."""
+        """Quote a table's name, with its schema if it has one."""
         return name.quoted.replace("%", "%%")
 
     def _execute(self, cursor: Any, query: Query | str, params: Mapping[str, Any]) -> None:
-        """Execute, and note on an error the tables that the statement names: the server does not always say."""
+        """Execute, and record on an error the tables that the statement names: the server may not report them."""
         sql, given = (query.text, query.params) if isinstance(query, Query) else (query, {})
         try:
             cursor.execute(sql, {**given, **params})
@@ -139,12 +139,12 @@ class Session(ABC):
         self.pin(session_name=session_name, writing=writing)
         yield
 
-    def limit_statements(self, milliseconds: int) -> None:  # noqa: B027  # nothing to do where a statement waits for none
-        """Have each statement of this transaction end after a time, whatever it waits for."""
+    def limit_statements(self, milliseconds: int) -> None:  # noqa: B027  # nothing to do if a statement waits for nothing
+        """Limit the time of each statement of this transaction, whatever it waits for."""
 
     @abstractmethod
     def catalogue_digest(self, tables: Collection[TableName]) -> str:
-        """Return a digest that is another one once a table is defined otherwise, or refers to one of the tables."""
+        """Return a digest that changes once a table is defined differently, or refers to one of the tables."""
 
     @abstractmethod
     def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
@@ -162,7 +162,7 @@ class Session(ABC):
 
     @abstractmethod
     def commit_asynchronously(self) -> None:
-        """Let this transaction's commit not wait for the disk; what is committed later brings it there too."""
+        """Do not wait for the disk at this transaction's commit; later commits also bring it there."""
 
     @abstractmethod
     def check_deferred_constraints(self) -> None:

@@ -1,7 +1,7 @@
-"""How the folder tree is shaped as a whole: is any folder live, is any a root, who inherits an application.
+"""The shape of the folder tree as a whole: live folders, roots, and folders that inherit an application.
 
-Invariants: nothing is written or locked. What the statements that are given to people change, they change alone: each
-can be pasted as it stands, and has no parameters.
+Invariants: nothing is written or locked. The statements that are shown to people can be pasted as they are, and have no
+parameters.
 """
 
 from functools import partial
@@ -95,7 +95,7 @@ class ShapeSql:
         return pasteable(counted)
 
     def list_marks(self) -> str:
-        """Return the query that lists what the columns hold by which live folders are told."""
+        """Return the query that lists the values of the columns that mark live folders."""
         columns = ", ".join(quote(column) for column in self.sql.tables.live or {})
         return pasteable(
             f"SELECT {columns}, count(*) FROM {self.folders} GROUP BY {columns} ORDER BY count(*) DESC LIMIT 20;"
@@ -150,7 +150,7 @@ class ShapeSql:
     # Roots of different names.
 
     def differently_named_roots(self, *, examples: int) -> tuple[int, list[str]]:
-        """Count the applications whose live roots bear different names, and return the first. Reads every root."""
+        """Count the applications whose live roots have different names, and return the first. Reads every root."""
         sql = self.sql
         found = sql.fetch(
             self.block(

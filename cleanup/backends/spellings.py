@@ -1,4 +1,4 @@
-"""Where rows name folders in a spelling, or a storage class, that a merge does not look for; SQL without parameters.
+"""Rows that name folders in a spelling, or a storage class, that a merge does not search for; SQL without parameters.
 
 Each question is about at most so many rows of a table, and each remedy is an UPDATE that can be pasted.
 """
@@ -12,7 +12,7 @@ from cleanup.backends.keys import hyphenated
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whether some row is odd, and what mends those that are."""
+    """Whether some row is odd, and what fixes those that are."""
 
     sql: str
     remedy: str
@@ -26,7 +26,7 @@ def _among(table: Table, column: Column, condition: str, *, rows: int, only: str
 
 
 def odd_on_postgresql(table: Table, column: Column, key: Column, *, rows: int, only: str) -> Question:
-    """Ask for texts that spell a UUID, or a key of char(n), in a way of their own."""
+    """Find texts that spell a UUID, or a key of char(n), in an unusual way."""
     name = quoted(column.name)
     condition = keys.odd_spellings(name, of_key=key)
     one_way = f"({keys.uuid_in_text(name)})::text" if key.stored_type == "uuid" else f"rtrim({name}::text, ' ')"
@@ -59,7 +59,7 @@ def odd_uuids_on_sqlite(table: Table, column: Column, *, spelled: bool, rows: in
 
 
 def numbers_as_texts_on_sqlite(table: Table, column: Column, *, rows: int, only: str) -> Question:
-    """Ask for integers that are kept as texts, in a column that converts nothing."""
+    """Find integers that are stored as texts, in a column that converts nothing."""
 
     def condition(value: str) -> str:
         return f"typeof({value}) = 'text' AND CAST(CAST({value} AS integer) AS text) = trim({value})"

@@ -7,7 +7,7 @@ from cleanup.models.operations import Run
 
 
 class IdempotencyKey(models.Model):
-    """An Idempotency-Key, and the answer to the request with it; the key of a run goes with the run."""
+    """An Idempotency-Key, and the answer to the request with it; the key of a run is deleted with the run."""
 
     id = models.BigAutoField(primary_key=True)
     account = models.CharField(max_length=255)

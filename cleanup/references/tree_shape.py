@@ -126,7 +126,7 @@ class TreeShape:
     def _told(self, marks: dict[str, int]) -> str:
         return " and ".join(
             f"{number:,} {'point' if number > 1 else 'points'} to "
-            f"{('themselves' if number > 1 else 'itself') if mark == 'self' else f'{mark!r}, which is no folder'}"
+            f"{('themselves' if number > 1 else 'itself') if mark == 'self' else f'{mark!r}, which is not a folder'}"
             for mark, number in marks.items()
         )
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's part of foreseeing collisions."""
+"""PostgreSQL's part of predicting collisions."""
 
 from collections.abc import Sequence
 

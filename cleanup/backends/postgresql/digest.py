@@ -1,15 +1,15 @@
-"""A digest of what PostgreSQL's catalogue says of some tables, and the locks under which it stays true.
+"""A digest of PostgreSQL's catalogue entries for some tables, and the locks under which it stays true.
 
-What counts is the version of each row of the catalogue (who wrote it, and where it lies), not what it says: nothing has
-to be spelled out, and no change is missed. A change that does not matter (a GRANT, a REINDEX) shows too, and costs a
+What counts is the version of each row of the catalogue (who wrote it, and where it lies), not its contents: nothing has
+to be spelled out, and no change is missed. A change that does not matter (a GRANT, a REINDEX) shows, too, and costs one
 reading of the catalogue. A foreign key to a table shows by the triggers that it has there, since ``pg_constraint`` has
-no index by its target. No lock keeps publications and children from being made; they are in the digest.
+no index by its target. No lock prevents new publications and children; they are in the digest.
 
-Note [Tables first]. ROW EXCLUSIVE is the lock that the statements of a batch take anyway. It is in the way of DDL only:
-ALTER TABLE, CREATE TRIGGER, CREATE INDEX, REFERENCES. It is taken before any row is locked, so nothing that a writer
-could wait for is held while we wait; the order is tables, applications, folders, other rows. DDL that waits for us has
-later writers wait behind it, no longer than a batch takes. If a deploy has locked one of the tables and waits for
-another, we are the first to give up; see Note [Who yields].
+Note [Tables first]. ROW EXCLUSIVE is the lock that the statements of a batch take anyway. It only blocks DDL: ALTER
+TABLE, CREATE TRIGGER, CREATE INDEX, REFERENCES. It is taken before any row is locked, so nothing that a writer could
+wait for is held while we wait; the order is tables, applications, folders, other rows. Later writers wait behind DDL
+that waits for us, no longer than a batch takes. If a deploy has locked one of the tables and waits for another, we are
+the first to give up; see Note [Who yields].
 """
 
 from collections.abc import Collection, Sequence
@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup.backends.catalogue import Table, TableName, quoted
 
-#: ``newest``: a table that is made anywhere may refer to folders without a foreign key.
+#: ``newest``: a table that is created anywhere may refer to folders without a foreign key.
 _DIGEST = """
 WITH RECURSIVE family AS (
     SELECT c.oid
@@ -89,7 +89,7 @@ def _locking(written: Sequence[Table]) -> list[str]:
     for table in written:
         column = next((c for c in table.columns if c.updatable and not (c.generated or c.identity)), None)
         if "delete" not in table.privileges and column is not None:
-            # Locked as it is planned, partitions too; it is not executed, and would change nothing.
+            # Locked when it is planned, including partitions; it is not executed, and would change nothing.
             name = quoted(column.name)
             statements.append(f"EXPLAIN UPDATE {table.name.quoted} SET {name} = {name} WHERE random() < 0")
     return statements
@@ -101,7 +101,7 @@ def _fetch_last(
     """Execute several statements at once and return the digest's row."""
     connection.ensure_connection()
     composed = connection.ops.compose_sql(_DIGEST, _names(tables))  # type: ignore[attr-defined]  # of PostgreSQL alone
-    # Several at once are neither parameters' nor prepared statements' thing, so this does not pass through Django.
+    # Several at once work neither with parameters nor with prepared statements, so this does not pass through Django.
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
         cursor.execute(";\n".join([*first, composed]), prepare=False)
         while cursor.nextset():

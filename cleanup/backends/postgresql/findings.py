@@ -1,4 +1,4 @@
-"""PostgreSQL's words for verification."""
+"""PostgreSQL's dialect for verification."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ from cleanup.backends.folders import BLANKS
 from cleanup.backends.postgresql.folders import FolderSql
 from cleanup.backends.query import Query, block, quote
 
-#: The first that is there is used.
+#: The first that exists is used.
 _UNICODE_COLLATIONS = ("und-x-icu", "pg_c_utf8")
 
-#: Where lower case and case folding part: sharp s, and sigma at the end of a word.
+#: Where lower case and case folding differ: sharp s, and sigma at the end of a word.
 _LOWER_UNLIKE_FOLDED = {"sharp": "\u00df", "double": "ss", "final": "\u03c2", "sigma": "\u03c3"}
 
 
 class FindingSql(FolderSql, findings.FindingSql):
-    """PostgreSQL's words."""
+    """PostgreSQL's dialect."""
 
     def is_blank(self, expression: str, *, unicode: bool) -> Query:
         blanks = BLANKS if unicode else "".join(filter(str.isascii, BLANKS))
@@ -27,7 +27,7 @@ class FindingSql(FolderSql, findings.FindingSql):
         return f"btrim({expression}, E'{blanks}')"
 
     def fold(self, expression: str, *, unicode: bool, collation: str) -> Query:
-        # As a hash: no collation to disagree about, quick to group by. Blanks go altogether, which is coarser and
+        # As a hash: independent of collations, and quick to group by. Spaces are removed entirely, which is coarser and
         # far cheaper than comparing runs of them.
         plain = "".join(filter(str.isascii, BLANKS))
         ascii_only = f"""hashtextextended(lower(translate({expression}::text, %(ascii_blanks)s, '') COLLATE "C"), 0)"""

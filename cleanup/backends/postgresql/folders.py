@@ -1,4 +1,4 @@
-"""PostgreSQL's words for reads of the mapped tables."""
+"""PostgreSQL's dialect for reads of the mapped tables."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from cleanup.folder_tables import KeyColumn
 
 
 class FolderSql(folders.FolderSql):
-    """PostgreSQL's words."""
+    """PostgreSQL's dialect."""
 
     def text(self, key: KeyColumn, expression: str) -> str:
         return f"{expression}::text"
@@ -42,7 +42,7 @@ class FolderSql(folders.FolderSql):
         return f"coalesce(({keys.uuid_in_text(expression)})::text, {expression}::text)"
 
     def bytewise(self, expression: str) -> str:
-        # As text, for citext ignores the collation.
+        # As text, because citext ignores the collation.
         return f'{expression}::text COLLATE "C"'
 
     @contextmanager
@@ -51,7 +51,7 @@ class FolderSql(folders.FolderSql):
         if connection.in_atomic_block:  # the caller's transaction, pinned by the caller
             yield
             return
-        # Row level security would hide rows and call others orphans; off, it is an error that says so.
+        # Row level security would hide rows and turn others into orphans; switched off, it is an explicit error.
         with transaction.atomic(using=connection.alias):
             self.session.begin()
             yield

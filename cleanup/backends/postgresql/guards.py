@@ -1,4 +1,4 @@
-"""The guards in PostgreSQL's words."""
+"""The guards in PostgreSQL's dialect."""
 
 from collections.abc import Iterator
 
@@ -45,7 +45,7 @@ SELECT coalesce(pg_get_indexdef(i.indexrelid), c.oid::regclass::text)
 
 
 class GuardSql(FolderSql, guards.GuardSql):
-    """PostgreSQL's words."""
+    """PostgreSQL's dialect."""
 
     catalogue = Catalogue
     concurrently = "CONCURRENTLY "
@@ -73,7 +73,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         return f"btrim({expression}::text, E'{escaped}')"
 
     def indexed_name(self) -> str:
-        # As text, for citext ignores the collation.
+        # As text, because citext ignores the collation.
         ((kind,),) = self.session.fetch(
             """
             SELECT t.typname::text

@@ -18,7 +18,7 @@ LOCK_TIMEOUT_MS = 300
 #: Between two attempts, for those who queued.
 _PAUSE_SECONDS = 0.5
 _LOCK_NOT_AVAILABLE = frozenset({"55P03", "40P01"})
-#: Advisory lock of the database, so that two migrations do not clear away each other's unfinished indexes.
+#: Advisory lock of the database, so that two migrations do not drop each other's unfinished indexes.
 ONE_AT_A_TIME = 0x636C65616E7570
 
 #: Sessions that write to one of our tables or change it; optionally, those that read one, or hold a snapshot.
@@ -119,7 +119,7 @@ class Sessions:
         """Take the database's one place for such work, until ``end_turn``; return whether it was free."""
         ((taken,),) = self.session.fetch("SELECT pg_try_advisory_lock(%(key)s)", key=ONE_AT_A_TIME)
         if taken:
-            # A concurrent build waits as long as it must: cut short, it leaves an invalid index behind.
+            # A concurrent build waits as long as necessary: if interrupted, it leaves an invalid index behind.
             self.session.execute("SET lock_timeout = 0")
             self.session.execute("SET statement_timeout = 0")
         return bool(taken)

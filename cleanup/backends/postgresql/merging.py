@@ -153,7 +153,7 @@ class Merging(merging.Merging):
             ),
         )
 
-    # Other values for one column.
+    # New values for one column.
 
     def replace_cells(
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
@@ -223,7 +223,7 @@ class Merging(merging.Merging):
         """
         columns, values = {"point": "bigint", **key_columns(key)}, [rows.points, *rows.columns]
         name, redirected = "", Query("")
-        if forwarding is not None:  # a key's cell is its spelling, so that what is removed is told already
+        if forwarding is not None:  # a key's cell is its spelling, so what is removed is already known
             columns["survivor"] = "text"
             values.append(forwarding.survivors)
             name = f"left(t.{quote(forwarding.name)}::text, {forwarding.longest}) AS name,"
@@ -272,7 +272,7 @@ def _key_cells(target: Target) -> str:
 
 
 def _counted_moves(targets: Sequence[Target], rows: Iterable[tuple[int, int | None, int]]) -> list[RowCount]:
-    """Return the rows moved, by point and table. Raises CountMismatch where others were journaled."""
+    """Return the rows moved, by point and table. Raises CountMismatch if others were journaled."""
     moved = dict.fromkeys(range(len(targets)), 0)
     journaled = dict.fromkeys(range(len(targets)), 0)
     counted = []

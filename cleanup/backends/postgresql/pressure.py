@@ -4,7 +4,7 @@ from cleanup.backends.pressure import Load
 from cleanup.backends.server import Server
 
 # Locks are seen in pg_locks by every role, where pg_stat_activity would show an unprivileged one no waiter at all. The
-# state of other roles' sessions is hidden from such a role; then the count is unknown, not low. They come in
+# state of other roles' sessions is hidden from such a role; in that case the count is unknown, not low. They come in
 # the order of ``Load``.
 _FIGURES = """
 SELECT (SELECT count(DISTINCT l.pid) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
@@ -26,5 +26,5 @@ SELECT (SELECT count(DISTINCT l.pid) FROM pg_locks AS l JOIN pg_stat_activity AS
 
 
 def pressure(server: Server) -> Load:
-    """Return the figures of now."""
+    """Return the current figures."""
     return Load(*(None if figure is None else float(figure) for figure in server.ask_one(_FIGURES) or ()))

@@ -1,4 +1,4 @@
-"""PostgreSQL's words for samples of columns."""
+"""PostgreSQL's dialect for samples of columns."""
 
 from cleanup import conf
 from cleanup.backends import probes
@@ -7,7 +7,7 @@ from cleanup.backends.query import Query, block, quote
 
 
 class ProbeSql(probes.ProbeSql):
-    """PostgreSQL's words."""
+    """PostgreSQL's dialect."""
 
     def limit(self) -> None:
         self.session.fetch(
@@ -24,7 +24,7 @@ class ProbeSql(probes.ProbeSql):
     def _sample(self, table: ProbedTable) -> Query:
         if table.bytes is not None and table.bytes < 1_000_000:
             return super()._sample(table)
-        # Of pages of 8 kB with ten rows at least, more than there need be.
+        # With pages of 8 kB and at least ten rows each, more than enough.
         percent = min(100.0, 100.0 * ROWS / 2 * 820 / table.bytes) if table.bytes else 1.0
         return block(
             """
@@ -58,7 +58,7 @@ class ProbeSql(probes.ProbeSql):
                 rest = f"regexp_replace({value}, '{UUID}', '', 'gi')"
                 amid = f"left(ltrim({value}), 1) NOT IN ('{{', '[') AND {rest} ~ '[[:alnum:]]'"
             token, split = "m[1]", f", regexp_matches({value}, '(?<![0-9a-f])({UUID})(?![0-9a-f])', 'gi') AS m"
-            # To search texts is what costs, so only some of many rows are searched, and none too short for a UUID.
+            # Searching texts is expensive, so only some of many rows are searched, and none too short for a UUID.
             searched = f"length({value}) >= 32 AND (cell <= 100 OR cell %% 4 = 0)"
         elif column.form in {"list", "document"}:
             token, split = "part", f""", regexp_split_to_table({value}, '[][{{}},:"[:space:]]+') AS part"""

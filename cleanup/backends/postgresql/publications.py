@@ -1,7 +1,7 @@
 """Which tables PostgreSQL publishes, and whether it lets their rows change.
 
 A table whose updates or deletes are published needs a replica identity: without one the server refuses each UPDATE and
-DELETE (SQLSTATE 55000), and also where a row filter looks at columns outside the identity or a list of columns leaves
+DELETE (SQLSTATE 55000), and also if a row filter uses columns outside the identity or a list of columns leaves
 some of it out (42P10). See "Logical Replication" in the manual of PostgreSQL: Publication, Row Filters, Column Lists.
 """
 
@@ -77,7 +77,7 @@ def published(connection: BaseDatabaseWrapper) -> list[Published]:
 
 
 def _columns(of_table: dict[str, object], names: dict[str, str]) -> tuple[frozenset[str], frozenset[str] | None]:
-    """Return the columns of the row filter, and the list of columns, None where there is none."""
+    """Return the columns of the row filter, and the list of columns, None if there is none."""
     filtering = frozenset(names[number] for number in _VARIABLE.findall(str(of_table.get("prqual") or "")))
     listed = of_table.get("prattrs")
     return filtering, None if not listed else frozenset(names[number] for number in re.findall(r"\d+", str(listed)))

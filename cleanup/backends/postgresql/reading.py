@@ -45,7 +45,7 @@ class Reading(reading.Reading):
         )
 
     def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
-        if len(keys) > 1 or self.session.holds_lock():  # a single first lock is waited for with nothing in hand
+        if len(keys) > 1 or self.session.holds_lock():  # while waiting for a single first lock, nothing else is held
             self.limit_lock_wait()
         # FOR UPDATE, not FOR NO KEY UPDATE: an insert of a folder or file waits at its foreign key until we are done.
         rows = self.fetch(self._applications(tables, keys, lock="FOR UPDATE"))

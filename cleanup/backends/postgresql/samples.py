@@ -1,10 +1,10 @@
-"""PostgreSQL's words for the sample of the folder table."""
+"""PostgreSQL's dialect for the sample of the folder table."""
 
 from cleanup.backends import samples
 from cleanup.backends.query import block
 from cleanup.backends.samples import LONGEST
 
-#: Bytes as stored beyond which PostgreSQL would have to put a value together from pieces: left out.
+#: Stored bytes beyond which PostgreSQL would have to assemble a value from pieces: left out.
 _LARGE = 8000
 
 

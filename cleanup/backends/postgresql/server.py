@@ -1,4 +1,4 @@
-"""What a PostgreSQL server says of itself."""
+"""A PostgreSQL server's description of itself."""
 
 from typing import Any
 

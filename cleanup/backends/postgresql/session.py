@@ -28,7 +28,7 @@ from cleanup.policies import TriggerPolicy
 #: The shortest time to wait for a lock; see Note [Who yields].
 SHORTEST_LOCK_TIMEOUT_MS = 50
 
-#: When the first lock of a connection's transaction was asked for, by the monotonic clock.
+#: When the first lock of a connection's transaction was requested, by the monotonic clock.
 _FIRST_LOCKS: MutableMapping[BaseDatabaseWrapper, float] = WeakKeyDictionary()
 
 
@@ -50,12 +50,12 @@ class Session(session.Session):
         super().__init__(connection)
         self.cells = Cells(connection)
         self._told: deque[tuple[Sequence[Any], str]] = deque(maxlen=16)
-        """Columns of the last statements and the parameters that say them; four, mostly, say what a merge is to do."""
+        """Columns of the last statements and their parameters; a merge mostly needs four."""
 
     def limit_patience(self, options: dict[str, Any], seconds: float) -> None:
         options.pop("pool", None)
         options["connect_timeout"] = max(1, round(seconds))
-        options["tcp_user_timeout"] = round(seconds * 1000)  # the network, too, may swallow what is asked
+        options["tcp_user_timeout"] = round(seconds * 1000)  # the network may lose the query, too
 
     def begin(self) -> None:
         self._pin(self._limits())
@@ -65,7 +65,7 @@ class Session(session.Session):
         values = self._settings(session_name)
         if not durable:
             values["synchronous_commit"] = "off"
-        # A table that changes in two ways by keys of each other is consistent only in the end.
+        # A table that changes in two ways by keys of each other is only consistent at the end.
         self._pin(values, "SET CONSTRAINTS ALL DEFERRED" if writing else "")
 
     def _pin(self, values: Mapping[str, str], *more: str) -> None:
@@ -74,7 +74,7 @@ class Session(session.Session):
         statements = [*pinning(values, version=self._version), *filter(None, more)]
         if self.between_transactions():
             statements.insert(0, beginning(read_write=self._may_write(connection)))
-        # Several statements at once, which neither parameters nor prepared statements allow. As little as BEGIN does it
+        # Several statements at once, which neither parameters nor prepared statements allow. Like BEGIN, it does not
         # pass through Django's instruments.
         with self.connection.wrap_database_errors, connection.cursor() as cursor:
             cursor.execute("; ".join(statements), prepare=False)
@@ -92,7 +92,7 @@ class Session(session.Session):
 
     @property
     def _version(self) -> int:
-        # Of this very session: the one before may have been of another server.
+        # Of this session: the previous one may have been on a different server.
         self.connection.ensure_connection()
         connection: Any = self.connection.connection
         return int(connection.info.server_version) // 10_000
@@ -103,7 +103,7 @@ class Session(session.Session):
         before = self.fetch("SELECT name, current_setting(name) FROM unnest(%(names)s::text[]) AS name", names=names)
         self.pin(session_name=session_name, writing=writing)
         yield
-        # Only what differs: some settings not every role may set, not even to what they are.
+        # Only what differs: not every role may set some settings, not even to their current values.
         self.fetch(
             """
             SELECT set_config(name, value, true)
@@ -115,7 +115,7 @@ class Session(session.Session):
         )
         if not writing:
             return
-        # As each constraint was declared; what the transaction itself had said of them cannot be known.
+        # As each constraint was declared; what the transaction itself had set cannot be known.
         self.execute("SET CONSTRAINTS ALL DEFERRED")
         immediate = self.fetch(
             """
@@ -132,7 +132,7 @@ class Session(session.Session):
         """Return what every transaction sets."""
         return {
             **settings(version=self._version, batch=False),
-            # As Django reads times.
+            # The format in which Django reads times.
             "timezone": self.connection.timezone_name,
             "idle_in_transaction_session_timeout": f"{conf.statement_timeout_ms()}ms",
         }
@@ -158,7 +158,7 @@ class Session(session.Session):
         return digest.digest(self.connection, tables)
 
     def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
-        if self.connection in _FIRST_LOCKS:  # a first lock is waited for with nothing in hand
+        if self.connection in _FIRST_LOCKS:  # while waiting for a first lock, nothing else is held
             self.limit_lock_wait()
         held = digest.hold(self.connection, tables, written)
         _FIRST_LOCKS.setdefault(self.connection, time.monotonic())
@@ -189,7 +189,7 @@ class Session(session.Session):
             self.execute(f"SET CONSTRAINTS {names} DEFERRED")
 
     def identity(self) -> str:
-        # A server that was promoted says so at once in its recovery's end, and after its next checkpoint there.
+        # A promoted server shows it at once in the end of its recovery, and after its next checkpoint there.
         ((system, database, timeline, port, directory),) = self.fetch(
             """
             SELECT s.system_identifier,
@@ -218,7 +218,7 @@ class Session(session.Session):
             self.fetch("SELECT set_config('lock_timeout', %(limit)s, true)", limit=f"{left}ms")
 
     def holds_lock(self) -> bool:
-        """Return whether the transaction has asked for a lock already."""
+        """Return whether the transaction has already requested a lock."""
         return self.connection in _FIRST_LOCKS
 
     def note_lock(self) -> None:
@@ -257,7 +257,7 @@ class Session(session.Session):
     # Parameters.
 
     def cached_array(self, column: Sequence[Any]) -> str:
-        """Return the text form of a column that does not change; several statements in a row are told the same."""
+        """Return the text form of a column that does not change; several statements in a row get the same."""
         for told, text in self._told:
             if told is column:
                 return text
@@ -266,5 +266,5 @@ class Session(session.Session):
         return text
 
     def clear_cached_arrays(self) -> None:
-        """Forget them: what comes next is told something else."""
+        """Forget them: the next statements get different ones."""
         self._told.clear()

@@ -1,11 +1,11 @@
 """The settings that every transaction of ours pins on PostgreSQL: one list, with the reason for each.
 
 A server, a database or a role may set anything (``ALTER DATABASE ... SET``). What can change a plan, a parse or a value
-is set for the transaction alone, so that results and speed are those that were tested, and a proxy that pools by
+is set only for the transaction, so that results and speed are those that were tested, and a proxy that pools by
 transaction never hands a setting of ours to others.
 
-Left to the host: ``search_path``, which says where the tables are; memory and ``effective_cache_size``, which say what
-the machine affords; ``synchronous_commit``, except where less will do; ``role``; where tables and temporary files lie.
+Left to the host: ``search_path``, for the tables' schemas; memory and ``effective_cache_size``, for what the machine
+can afford; ``synchronous_commit``, except where less is enough; ``role``; the places of tables and temporary files.
 """
 
 from collections.abc import Mapping
@@ -128,12 +128,12 @@ def pinning(values: Mapping[str, str], *, version: int) -> list[str]:
     calls = [f"pg_catalog.set_config({_literal(name)}, {_literal(value)}, true)" for name, value in values.items()]
     if "session_replication_role" not in values:
         calls.append(_as_origin(version))
-    # jit first and by itself: on a server that compiles whatever it executes, the other statement is compiled, too.
+    # jit first and alone: a server that compiles everything it executes would also compile the other statement.
     return ["SET LOCAL jit = off", f"SELECT {', '.join(calls)}"]
 
 
 def _as_origin(version: int) -> str:
-    """Return what has triggers and foreign keys work, where the role is set to skip them and may say otherwise."""
+    """Return the SQL that makes triggers and foreign keys work, if the role skips them and may change that."""
     allowed = (
         "pg_catalog.has_parameter_privilege('session_replication_role', 'SET')"
         if version >= 15  # has had parameter privileges since
@@ -146,6 +146,6 @@ def _as_origin(version: int) -> str:
 
 
 def _literal(text: str) -> str:
-    # Whatever standard_conforming_strings says at this moment.
+    # Whatever the current value of standard_conforming_strings.
     quoted = text.replace("\\", "\\\\").replace("'", "''")
     return f" E'{quoted}'" if "\\" in text else f"'{quoted}'"

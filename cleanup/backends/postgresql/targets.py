@@ -1,4 +1,4 @@
-"""Which rows a change of values means: the pairs of old and new as a relation ``given``, the rows as ``t``."""
+"""The rows of a change of values: the pairs of old and new as a relation ``given``, the rows as ``t``."""
 
 from cleanup.backends.changes import Target
 from cleanup.backends.postgresql.cells import array, bare, relation_of, typed
@@ -16,7 +16,7 @@ def pairs_of(session: Session, target: Target, *, number: int | str) -> Query:
 
 
 def condition_of(target: Target, *, number: int | str, changes: str = "") -> Query:
-    """Return the condition of the rows to change; ``changes`` is a CTE with the pairs, where there is one."""
+    """Return the condition of the rows to change; ``changes`` is a CTE with the pairs, if there is one."""
     parts: list[str | Query] = [
         f"t.{quote(column)} = given.{label('old', column)}::{typed(target.table.column(column))}"
         for column in target.columns
@@ -25,7 +25,7 @@ def condition_of(target: Target, *, number: int | str, changes: str = "") -> Que
         parts.append(target.condition.sql("t", vendor="postgresql", name=f"kind_{number}"))
     if target.spare:
         key = target.table.column(target.key[0])
-        if changes and target.spare is target.pairs.olds[0]:  # as a rule; then they are there already
+        if changes and target.spare is target.pairs.olds[0]:  # as a rule; in that case they already exist
             spare = Query(f"(SELECT {label('old', target.columns[0])}::{typed(key)} FROM {changes})")
         else:
             spare = Query(

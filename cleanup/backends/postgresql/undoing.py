@@ -144,7 +144,7 @@ class Undoing(undoing.Undoing):
             """
             not_restored{number} AS (
                 -- Why each other row was not, by the statement's snapshot: what the UPDATE should have changed by it
-                -- was changed since by others. A key is NOT NULL, so that a null one is no row.
+                -- was changed since by others. A key is NOT NULL, so a null one is not a row.
                 SELECT j.*,
                        CASE WHEN t.{key} IS NULL THEN 'row_missing'
                             WHEN {done} THEN 'same'
@@ -292,7 +292,7 @@ def _keys_of_change(key: Sequence[str]) -> str:
 
 
 class _Moved:
-    """What is asked of row ``t`` about its entry ``j`` in the journal."""
+    """The conditions on row ``t`` and its entry ``j`` in the journal."""
 
     def __init__(self, target: UndoTarget) -> None:
         now = {column: f"{shown(target.table.column(column))}::text" for column in target.columns}
@@ -325,7 +325,7 @@ def _restoration(targets: Sequence[UndoTarget], rows: Iterable[tuple[Any, ...]])
             done[number] += count
         elif verdict == "journaled":
             require_all(targets[number].table, count, targets[number].rows)
-        elif verdict == "lost_race":  # it could have been: it was changed meanwhile
+        elif verdict == "lost_race":  # it could have been: it was changed in the meantime
             lost[number] += count
         else:
             column = "+".join(columns) if verdict != "row_missing" else ""
@@ -352,7 +352,7 @@ def _changes_of(target: UndoTarget, number: int) -> Query:
 
 
 def _at_most(rows: int | None) -> str:
-    """Return the limit of rows, one more than there are said to be."""
+    """Return the limit of rows, one more than the journal's number."""
     if rows is None:
         return ""
     why = "-- Has the planner expect as many as the journal counts; with one more, so that too many show."

@@ -1,7 +1,7 @@
 """SQLite's catalogue, read through its pragmas as table-valued functions: one statement for all tables.
 
-What no pragma tells (the text of expressions, predicates and triggers) is read from the stored SQL by tokens. Names of
-tables and columns are compared without regard to the case of ASCII letters, as SQLite does.
+What no pragma reports (the text of expressions, predicates and triggers) is read from the stored SQL by tokens. Names
+of tables and columns are compared without regard to the case of ASCII letters, as SQLite does.
 """
 
 import json
@@ -142,7 +142,7 @@ class Catalogue(catalogue.Catalogue):
                 yield Check(name or "CHECK", tuple(_mentioned(expression, names)), expression)
 
     def _key_is_never_null(self, table: TableName, rows: Sequence[tuple[Any, ...]]) -> bool:
-        """Return whether the primary key is the rowid itself, or the table has none: else SQLite allows nulls in it."""
+        """Return whether the primary key is the rowid, or the table has no rowid: otherwise SQLite allows nulls."""
         key_types = [kind for _, _, kind, _, _, place, _ in rows if place]
         return [kind.upper() for kind in key_types] == ["INTEGER"] or table in self._without_rowid
 

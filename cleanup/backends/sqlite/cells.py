@@ -91,7 +91,7 @@ def codec(encoding: str) -> tuple[Callable[[str, Any], Cell], Callable[[Cell], A
 
 
 def encoded(value: str) -> str:
-    """Return the cell of a value; a text goes over as its bytes, for it may be no valid text."""
+    """Return the cell of a value; a text is passed as its bytes, because it may not be valid text."""
     return (
         f"cleanup_encode(typeof({value}), CASE typeof({value}) WHEN 'text' THEN CAST({value} AS BLOB) ELSE {value} END)"
     )

@@ -1,4 +1,4 @@
-"""SQLite's part of foreseeing collisions."""
+"""SQLite's part of predicting collisions."""
 
 import json
 from collections.abc import Sequence

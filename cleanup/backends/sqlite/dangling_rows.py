@@ -1,8 +1,8 @@
-"""On SQLite, let migrate pass by rows of other tables that dangle already.
+"""On SQLite, let migrate ignore rows of other tables that already dangle.
 
-After each migration Django looks at the foreign keys of every row in the file, and fails at the first one that dangles:
-in whatever table, since whenever. SQLite leaves foreign keys off unless each connection asks for them, so that old
-databases have such rows, and they could not be adopted. A table that is sound before a migrate is looked at as ever.
+After each migration Django checks the foreign keys of every row in the file, and fails at the first one that dangles:
+in whichever table, and however old. SQLite leaves foreign keys off unless each connection asks for them, so that old
+databases have such rows, and they could not be adopted. A table that is sound before a migrate is checked as usual.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ def tolerate(*, using: str, **_: Any) -> None:
 
 
 def tolerate_no_more(*, using: str, **_: Any) -> None:
-    """Have Django check every table again."""
+    """Make Django check every table again."""
     vars(connections[using]).pop(_OVERRIDE, None)
 
 
@@ -42,7 +42,7 @@ def _unsound_tables(connection: BaseDatabaseWrapper) -> set[str]:
             try:
                 cursor.execute(f"PRAGMA foreign_key_check({connection.ops.quote_name(table)})")
                 dangles = cursor.fetchone() is not None
-            except OperationalError:  # it names a column that is not there, or not unique
+            except OperationalError:  # it names a column that does not exist, or is not unique
                 dangles = True
         if dangles:
             unsound.add(table)

@@ -1,4 +1,4 @@
-"""SQLite's words for verification."""
+"""SQLite's dialect for verification."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,7 @@ _UUID_TYPES = ("char(32)", "uuid")
 
 
 class FindingSql(FolderSql, findings.FindingSql):
-    """SQLite's words; ``cleanup_looks`` is a function that the connection must know."""
+    """SQLite's dialect; ``cleanup_looks`` is a function that the connection must know."""
 
     def teach(self, normalize: Callable[[str], str]) -> None:
         def looks_of(name: object) -> str | None:

@@ -1,4 +1,4 @@
-"""SQLite's words for reads of the mapped tables."""
+"""SQLite's dialect for reads of the mapped tables."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The guards in SQLite's words."""
+"""The guards in SQLite's dialect."""
 
 from collections.abc import Iterator, Sequence
 
@@ -47,7 +47,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         return [*(row[0] for row in found), *(self._of_host(Guard(name)).values() if name in set(Guard) else ())]
 
     def _of_host(self, guard: Guard) -> dict[str, str]:
-        """Return the triggers that have names of the guard's and do not do what it does, with their SQL."""
+        """Return the triggers that have the guard's names but do not do what it does, with their SQL."""
         if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
             return {}
         ours, there = self._triggers(guard), self._there()
@@ -122,7 +122,7 @@ class GuardSql(FolderSql, guards.GuardSql):
             wanted = {name: sql.replace("%%", "%") for name, sql in self._triggers(guard).items()}
             if any(_raises(guard) in there.get(name, "") for name in wanted):
                 same = all(there.get(name) == sql for name, sql in wanted.items())
-                # Nothing in the catalogue says that older rows were looked at.
+                # Nothing in the catalogue shows that older rows were checked.
                 whole = same and guard not in VALIDATED_BY
                 yield guard, InstalledGuard(guard, self.folder_table, ours=True, whole=whole, usable=same)
 

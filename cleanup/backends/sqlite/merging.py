@@ -143,7 +143,7 @@ class Merging(merging.Merging):
             same_row=same_row,
         )
 
-    # Other values for one column.
+    # New values for one column.
 
     def replace_cells(
         self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int

@@ -1,4 +1,4 @@
-"""SQLite's words for samples of columns."""
+"""SQLite's dialect for samples of columns."""
 
 import json
 import re

@@ -136,7 +136,7 @@ class Undoing(undoing.Undoing):
         return block(
             """
             verdicts AS MATERIALIZED (
-                -- Keys that were journaled are not null: a null key is no row.
+                -- Keys that were journaled are not null: a null key is not a row.
                 SELECT j.*,
                        CASE WHEN t.{key} IS NULL THEN 'row_missing'
                             WHEN {done} THEN 'same'

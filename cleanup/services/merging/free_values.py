@@ -47,7 +47,7 @@ class FreeValues:
         self.taken: dict[tuple[str, tuple[int, int]], set[Any]] = {}
 
     def find(self, row: CollidingRow, way: tuple[NewValuePolicy, str]) -> Renumbered | None:
-        """Return another name or number for a row, or None where there is none."""
+        """Return another name or number for a row, or None if there is none."""
         kind, column = way
         cell = row.cells[self.columns[column]]
         families = [self._taken(kind, column, family) for family in self.families[row.place]]

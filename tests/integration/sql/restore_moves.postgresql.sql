@@ -29,7 +29,7 @@ WITH journaled0 AS MATERIALIZED (
     RETURNING j.point, j.number
 ), not_restored0 AS (
     -- Why each other row was not, by the statement's snapshot: what the UPDATE should have changed by it
-    -- was changed since by others. A key is NOT NULL, so that a null one is no row.
+    -- was changed since by others. A key is NOT NULL, so a null one is not a row.
     SELECT j.*,
            CASE WHEN t."id" IS NULL THEN 'row_missing'
                 WHEN (t."folder_id"::text) IS NOT DISTINCT FROM (j.old_folder_id) THEN 'same'

@@ -24,7 +24,7 @@ WITH changes AS MATERIALIZED (
            CASE substr(cells.key_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.key_id) AS TEXT) ELSE cleanup_decode(cells.key_id) END AS raw_id
       FROM (SELECT c.*, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS cells
 ), verdicts AS MATERIALIZED (
-    -- Keys that were journaled are not null: a null key is no row.
+    -- Keys that were journaled are not null: a null key is not a row.
     SELECT j.*,
            CASE WHEN t."id" IS NULL THEN 'row_missing'
                 WHEN cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IS j.old_folder_id THEN 'same'
@@ -69,7 +69,7 @@ UPDATE "main"."files" AS t
                CASE substr(cells.key_id, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.key_id) AS TEXT) ELSE cleanup_decode(cells.key_id) END AS raw_id
           FROM (SELECT c.*, e.value AS key_id FROM changes AS c, json_each(c.keys_id) AS e) AS cells
     ), verdicts AS MATERIALIZED (
-        -- Keys that were journaled are not null: a null key is no row.
+        -- Keys that were journaled are not null: a null key is not a row.
         SELECT j.*,
                CASE WHEN t."id" IS NULL THEN 'row_missing'
                     WHEN cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) IS j.old_folder_id THEN 'same'

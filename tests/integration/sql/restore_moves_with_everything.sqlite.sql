@@ -26,7 +26,7 @@ WITH changes AS MATERIALIZED (
            CASE substr(cells.key_name, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.key_name) AS TEXT) ELSE cleanup_decode(cells.key_name) END AS raw_name
       FROM (SELECT c.*, e.value AS key_folder, json_extract(c.keys_name, '$[' || e.key || ']') AS key_name FROM changes AS c, json_each(c.keys_folder) AS e) AS cells
 ), verdicts AS MATERIALIZED (
-    -- Keys that were journaled are not null: a null key is no row.
+    -- Keys that were journaled are not null: a null key is not a row.
     SELECT j.*,
            CASE WHEN t."folder" IS NULL THEN 'row_missing'
                 WHEN cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS j.old_folder THEN 'same'
@@ -73,7 +73,7 @@ UPDATE "main"."labels" AS t
                CASE substr(cells.key_name, 1, 2) WHEN 'x:' THEN CAST(cleanup_decode(cells.key_name) AS TEXT) ELSE cleanup_decode(cells.key_name) END AS raw_name
           FROM (SELECT c.*, e.value AS key_folder, json_extract(c.keys_name, '$[' || e.key || ']') AS key_name FROM changes AS c, json_each(c.keys_folder) AS e) AS cells
     ), verdicts AS MATERIALIZED (
-        -- Keys that were journaled are not null: a null key is no row.
+        -- Keys that were journaled are not null: a null key is not a row.
         SELECT j.*,
                CASE WHEN t."folder" IS NULL THEN 'row_missing'
                     WHEN cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS j.old_folder THEN 'same'

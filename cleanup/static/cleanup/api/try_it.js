@@ -1,4 +1,4 @@
-// Shows the schema, and sends requests with the session of whoever has logged in.
+// Shows the schema, and sends requests with the session of the user who has logged in.
 "use strict";
 
 const place = document.getElementById("try-it");
