@@ -7,7 +7,7 @@ Attempts at one application are a setting, CLEANUP_MAX_ATTEMPTS. How long to wai
 #: Retries after a transient error (a lost connection, a busy file, a lock): about ten seconds.
 TRANSIENT_RETRIES = 9
 
-#: Times in a row that the references are read because tables were changed meanwhile.
+#: Times in a row that the references are read because tables were changed in the meantime.
 SCHEMA_READS = 5
 
 #: Retries when another session has just created the folder that was about to be created.

@@ -90,7 +90,7 @@ def django_db_setup(django_db_setup, django_db_blocker) -> None:
 
 
 def _return_to_start(test_case: TransactionTestCase) -> None:
-    """Replace Django's flush, which truncates every table and makes all permissions anew: ten times as slow."""
+    """Replace Django's flush, which truncates every table and recreates all permissions: ten times as slow."""
     for alias in test_case._databases_names(include_mirrors=False):
         databases.wipe(alias)
         databases.assert_schema_unchanged(alias)
@@ -152,7 +152,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which test that was."""
+    """Report which test that was."""
     if _unexpected_skips:
         terminalreporter.section("skipped, but should have run", red=True)
         for line in _unexpected_skips:

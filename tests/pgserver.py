@@ -28,7 +28,7 @@ PREFIX = "cleanup-pg-"
 START_SECONDS = 60
 PR_SET_PDEATHSIG = 1
 #: In memory, and on a disk: both short, for a socket's path.
-PLACES = ("/dev/shm", "/tmp")  # directories of our own are made in them, which nobody else can enter
+PLACES = ("/dev/shm", "/tmp")  # directories of our own are made in them, which no one else can enter
 #: What a server and its databases take in a run of all tests, with room to spare.
 ROOM_BYTES = 4 * 1024**3
 COUNTS_COMPILATION = 15
@@ -84,7 +84,7 @@ class Server:
     directory: Path
     process: subprocess.Popen = field(repr=False)
     boot: Callable[[], subprocess.Popen] = field(repr=False)
-    """Starts it anew on the same data."""
+    """Starts it again on the same data."""
     port: str = ""
     """Where it is not the usual one."""
 
@@ -105,7 +105,7 @@ class Server:
         self.wait_until_ready()
 
     def promote(self) -> None:
-        """Become a standby of nobody, which has all that there is, and then a primary, on a timeline of its own."""
+        """Become a standby of no one, which has all that there is, and then a primary, on a timeline of its own."""
         self.crash()
         signal_file = self.directory / "data" / "standby.signal"
         signal_file.touch()

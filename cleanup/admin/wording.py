@@ -101,7 +101,7 @@ _HOW = {
 
 
 def started(by: str, how: str) -> str:
-    """Say who started something, and how."""
+    """Describe who started something, and how."""
     place = _HOW.get(how, safe(how))
     return f"by {safe(by)}, {place}" if by else place
 
@@ -519,7 +519,7 @@ def none_to_clean_up(aside: SetAside) -> str:
 
 
 def hold(found: Hold) -> str:
-    """Say who has put an application on hold, when and why."""
+    """Describe who has put an application on hold, when and why."""
     by = f" by {safe(found.created_by)}" if found.created_by else ""
     reason = f" Reason: {safe(found.reason)}." if found.reason else ""
     return f"On hold since {moment_text(found.created_at)}{by}.{reason}"

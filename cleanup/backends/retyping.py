@@ -59,7 +59,7 @@ def alterations(then: Table, now: Table, needed: Collection[str]) -> Iterator[st
 
 
 def _renamed(then: Table, now: Table) -> dict[str, str]:
-    """Return the new names of columns that bear another one.
+    """Return the new names of renamed columns.
 
     In the same table numbers say it. In a copy (restored, or rebuilt by SQLite) numbers move up where a column is left
     out, but the order stays: there only names that went round in a circle were surely changed, and a name is taken

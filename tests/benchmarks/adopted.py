@@ -1,7 +1,7 @@
 """Tables as another program made them, by plain SQL, before the product came: what most databases are like.
 
-Their foreign keys are immediate and cannot be deferred. Folders have columns of types that nobody mapped, and two
-tables that nobody mapped refer to folders and are deleted along with them: notes, whose column has no index, and
+Their foreign keys are immediate and cannot be deferred. Folders have columns of types that no one mapped, and two
+tables that no one mapped refer to folders and are deleted along with them: notes, whose column has no index, and
 shares, whose key has two columns.
 """
 

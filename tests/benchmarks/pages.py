@@ -1,6 +1,6 @@
 """Measure the admin's pages on much history: ``python -m tests.benchmarks.pages``.
 
-Server time of a page for somebody who is signed in, the median of five after one to warm up, and its queries. By
+Server time of a page for someone who is signed in, the median of five after one to warm up, and its queries. By
 default 100,000 applications, 10,000 runs, 500,000 results, 500,000 undo records and a million rows in them.
 """
 

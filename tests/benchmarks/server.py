@@ -102,7 +102,7 @@ class Stage:
             dataset.fill(cursor, applications=self.applications)
             if self.filled:
                 adopted.fill(cursor)
-            # Hint bits and statistics are nobody's work but the database's own.
+            # Hint bits and statistics are no one's work but the database's own.
             cursor.execute("VACUUM ANALYZE")
         self.checksum = self.checksum_of(PRISTINE)
 

@@ -155,7 +155,7 @@ def browser(site) -> Iterator[Browser]:
 
 
 class Person:
-    """Somebody at a browser."""
+    """Someone at a browser."""
 
     def __init__(self, page: Page, site: str) -> None:
         self.page = page
@@ -166,7 +166,7 @@ class Person:
         page.on("console", lambda message: self._hear(message.type, message.text, message.location["url"]))
 
     def _hear(self, kind: str, text: str, source: str) -> None:
-        # The browser asks each site once for an icon of the site's, which is no page's fault.
+        # The browser asks each site once for an icon of the site's, which is not a page's fault.
         if kind in ("error", "warning") and not source.endswith("/favicon.ico"):
             self.complaints.append(f"{text} ({source})")
 
@@ -197,7 +197,7 @@ class Person:
 
 @pytest.fixture
 def person(browser, site) -> Iterator[Callable[..., Person]]:
-    """Return a function that signs somebody in, with the given permissions, all of them if none is given."""
+    """Return a function that signs someone in, with the given permissions, all of them if none is given."""
     contexts = []
 
     def sign_in(*permissions: Permission, **options) -> Person:
@@ -212,9 +212,9 @@ def person(browser, site) -> Iterator[Callable[..., Person]]:
         known.force_login(user)
         session = {"name": settings.SESSION_COOKIE_NAME, "value": known.session.session_key, "url": site}
         context.add_cookies([session])
-        somebody = Person(context.new_page(), site)
-        somebody.go(reverse("admin:cleanup_control_changelist"))
-        return somebody
+        person = Person(context.new_page(), site)
+        person.go(reverse("admin:cleanup_control_changelist"))
+        return person
 
     yield sign_in
     for context in contexts:

@@ -258,7 +258,7 @@ class TestTheApisOwnPage:
 
 
 class TestTheFirstSentence:
-    """What the overview says first holds while something runs, after it, and when nobody is at work."""
+    """What the overview says first holds while something runs, after it, and when no one is at work."""
 
     def sentence(self, ann: Person) -> str:
         return ann.page.locator(".cleanup-health p").inner_text()

@@ -85,7 +85,7 @@ class TestTheChoice:
 
     @pytest.fixture
     def boss(self, person, settings) -> Callable[[], Person]:
-        """Return somebody who knows a password."""
+        """Return someone who knows a password."""
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # as the server's
         name = f"boss-{uuid.uuid4().hex[:8]}"
         User.objects.db_manager(ALIAS).create_superuser(name, password="correct horse")

@@ -1,7 +1,7 @@
 """Tables that point at folders. No column of theirs that lacks a foreign key is named after folders, so that a process
 without these models does not suspect it."""
 
-# ruff: noqa: DJ008 - nobody looks at these rows
+# ruff: noqa: DJ008 - no one looks at these rows
 
 import uuid
 

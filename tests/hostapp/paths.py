@@ -1,4 +1,4 @@
-"""A host's path column, and the function that computes it anew."""
+"""A host's path column, and the function that recomputes it."""
 
 from tests.support.model_roles import Folder
 from tests.support.trees import execute, raw

@@ -1,4 +1,4 @@
-"""One id from the request to the log line, and log lines that machines can read and that name nobody."""
+"""One id from the request to the log line, and log lines that machines can read and that name no one."""
 
 import asyncio
 import io

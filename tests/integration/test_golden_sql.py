@@ -1,7 +1,7 @@
-"""The very text of the statements that matter, for whoever wants to review them: sql/*.sql beside this file.
+"""The very text of the statements that matter, for people who want to review them: sql/*.sql beside this file.
 
 A plain case, and one with everything: a key of several columns, rows that collide, triggers of the host that fire.
-``pytest tests/integration/test_golden_sql.py --rewrite-golden`` writes the files anew; look at the difference.
+``pytest tests/integration/test_golden_sql.py --rewrite-golden`` writes the files again; look at the difference.
 """
 
 import inspect

@@ -28,7 +28,7 @@ def directory_of(url: str) -> Path:
 
 
 def is_running(pid: int) -> bool:
-    # A zombie runs no more; whoever adopted it reaps it in its own time.
+    # A zombie no longer runs; the process that adopted it reaps it in its own time.
     status = Path(f"/proc/{pid}/stat")
     try:
         return status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"

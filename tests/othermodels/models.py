@@ -1,7 +1,7 @@
 """A second set of application, folder and file: other names everywhere, other keys, quoting, soft deletion, and columns
 that must be filled. `tests/settings_own_models.py` lets them play the parts."""
 
-# ruff: noqa: DJ008 - nobody looks at these rows
+# ruff: noqa: DJ008 - no one looks at these rows
 
 from django.db import models
 

@@ -13,7 +13,7 @@ from django.db import connection
 
 
 def losses(tool: str) -> dict[str, dict[str, object]]:
-    """Merge the scenario and tell what became of each feature's rows."""
+    """Merge the scenario and report what became of each feature's rows."""
     from tests.peers.scenario import CHOSEN, FEATURES, duplicates, fill, seen
     from tests.peers.tools import TOOLS
 

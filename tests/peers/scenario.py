@@ -5,7 +5,7 @@ Every feature has an application with two trees ``Loan/Borrower``, one older tha
 tool that breaks on the mere presence of a relation is then seen to break on this one alone.
 """
 
-# ruff: noqa: DJ008 - nobody looks at these rows
+# ruff: noqa: DJ008 - no one looks at these rows
 
 import os
 from collections.abc import Callable

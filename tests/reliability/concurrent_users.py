@@ -3,7 +3,7 @@
 Each action is what some program would do: look, then write, in a short transaction, with no lock of ours. What a person
 uploads or deletes is put down, so that at the end every file can be accounted for.
 
-Documented for whoever writes beside a cleanup: a folder that was looked up a moment ago may have been merged away,
+Documented for programs that write beside a cleanup: a folder that was looked up a moment ago may have been merged away,
 which the foreign key tells (`resolve_folder` knows where it went); and once guards stand, duplicates are refused.
 """
 
@@ -28,7 +28,7 @@ class Ledger:
     """What all of them did, and what went wrong."""
 
     files: dict[str, tuple] = field(default_factory=dict)
-    """Of files that ought to be there: the columns that nobody changes."""
+    """Of files that ought to be there: the columns that no one changes."""
     actions: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Person:
         self.service = DatabaseCleanupService(using=database)
         self.applications = list(Application.objects.using(database).values_list("pk", flat=True))
         self.own: list[str] = []
-        """Files that nobody else deletes or moves."""
+        """Files that no one else deletes or moves."""
 
     def work(self, stop: threading.Event) -> None:
         """Do one thing after the other."""
@@ -120,7 +120,7 @@ class Person:
         )
 
     def move_folder(self) -> None:
-        """Into one that nobody moves, so that people make no cycles."""
+        """Into one that no one moves, so that people make no cycles."""
         application = self._application()
         box, place = self._folder(application, box=True), self._folder(application, box=False)
         if box and place:
@@ -161,7 +161,7 @@ class Person:
             self._keep([self._insert_file(application, folder)])
         except IntegrityError:
             now = self.service.resolve_folder(folder)
-            if now is None:  # deleted by somebody
+            if now is None:  # deleted by someone
                 raise
             self.ledger.refused("upload", "followed")
             self._keep([self._insert_file(application, now)])

@@ -45,7 +45,7 @@ class Scenario:
         dirty_database.make(self.using, applications=APPLICATIONS)
 
     def note_the_end(self) -> None:
-        """Remember how it ends when nobody is killed."""
+        """Remember how it ends when no one is killed."""
 
     def assert_whole(self) -> None:
         """See that nothing is torn."""

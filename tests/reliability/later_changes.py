@@ -24,7 +24,7 @@ TREE = "stays:A(s.pdf)/{aside:C, kept:B(b.pdf)}, gone:A(x.pdf, y.pdf)/{lost:B(z.
 
 @dataclass(slots=True)
 class Scene:
-    """One application after its cleanup, and what whoever undoes their own deed must remember."""
+    """One application after its cleanup, and what people who undo their own action must remember."""
 
     database: str
     made: Tree

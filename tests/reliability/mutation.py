@@ -103,7 +103,7 @@ class Mutation:
     failed: bool = False
 
     def pytest_sessionstart(self) -> None:
-        """Have properties stop at the first counterexample: nobody reads it."""
+        """Have properties stop at the first counterexample: no one reads it."""
         import hypothesis
 
         phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
@@ -191,7 +191,7 @@ def mutate(subject: str, *, every: int = 1, named: Sequence[str] = ()) -> Mutati
     """Try every mutant of a subject, or each so-manieth, or those whose names contain one of some texts."""
     chosen = SUBJECTS[subject]
     mutation = Mutation(chosen, every, named)
-    # Nobody reads how a test failed, and to say it well takes longer than to notice.
+    # No one reads how a test failed, and to say it well takes longer than to notice.
     options = ["-n", "0", "-q", "-s", "--tb=no", "--assert=plain"]
     options += ["-p", "no:cacheprovider", "-o", "timeout=0", "--rootdir", str(ROOT)]
     keyword = ["-k", chosen.keyword] if chosen.keyword else []

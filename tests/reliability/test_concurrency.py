@@ -1,4 +1,4 @@
-"""Eight people, two cleaners, somebody who rolls back and a verifier, all at once, on PostgreSQL.
+"""Eight people, two cleaners, someone who rolls back and a verifier, all at once, on PostgreSQL.
 
 First without guards, so that duplicates come about as fast as they are merged; then, after a cleanup, with them. No
 file is lost, no error but the documented ones reaches a writer, no verification finds anything torn at any moment, and
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 PEOPLE = 8
 APPLICATIONS = 6
-#: What a merge, or somebody between two merges, may leave behind for a moment. Nothing else may be found, ever.
+#: What a merge, or someone between two merges, may leave behind for a moment. Nothing else may be found, ever.
 DUPLICATES = {"several_roots", "same_named_siblings"}
 HARMLESS = {"guards_missing", "names_alike"}
 
@@ -149,6 +149,6 @@ def test_nobody_loses_anything(scratch_database, request, capsys):
 
 
 def files(database: str) -> dict[str, tuple]:
-    """Return of each file what nobody changes."""
+    """Return of each file what no one changes."""
     rows = File.objects.using(database).values_list("pk", "filename", "file_size", "application")
     return {str(pk): tuple(rest) for pk, *rest in rows}

@@ -32,7 +32,7 @@ CLEANUP, ROLLBACK = "cleanup_all_duplicate_folders", "rollback_cleanup"
 
 @dataclass(frozen=True, slots=True)
 class Undisturbed:
-    """How cleanup and rollback go when nobody is killed."""
+    """How cleanup and rollback go when no one is killed."""
 
     before: dirty_database.Picture
     after: dirty_database.Picture
@@ -90,7 +90,7 @@ class Scene:
         return assert_whole(self.using, before=self.usual.before, after=self.usual.after)
 
     def go_on(self, kind: str, start: Callable[[], Any]) -> Run:
-        """Go on with the run of a kind, or start it if it was killed before there was one; return it, ended."""
+        """Resume the run of a kind, or start it if it was killed before there was one; return it, ended."""
         return go_on(self.using, kind, start, applications=APPLICATIONS)
 
 

@@ -53,7 +53,7 @@ class LaterEvent:
         assert mapped(alias) != was
         event.do(scene)
         rows = databases.rows(alias)
-        with subtests.test("it is told, or is no obstacle"):
+        with subtests.test("it is reported, or is not an obstacle"):
             self.told(scene, event)
         if not event.refusal:
             databases.wipe(alias, to=rows)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def bearer(using: str) -> str:
-    """Return what somebody who may do everything sends."""
+    """Return what someone who may do everything sends."""
     user = User(username="root", is_superuser=True)
     user.save(using=using)
     token, text = AuthToken.objects.db_manager(using).create(user=user)

@@ -41,7 +41,7 @@ def assert_whole(using: str, *, before: dirty_database.Picture, after: dirty_dat
 
 
 def go_on(using: str, kind: str, start: Callable[[], Any], *, applications: int) -> Run:
-    """Go on with the run of a kind, or start it if it was killed before there was one; return it, ended."""
+    """Resume the run of a kind, or start it if it was killed before there was one; return it, ended."""
     runs = Run.objects.using(using).filter(kind=kind)
     run = runs.first()
     if run is None:

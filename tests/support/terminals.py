@@ -28,7 +28,7 @@ def on_a_terminal(
     os.close(theirs)
     os.write(ours, answer.encode())
     shown = b""
-    with contextlib.suppress(OSError):  # the terminal goes with its last user
+    with contextlib.suppress(OSError):  # the terminal ends with its last user
         while chunk := os.read(ours, 65536):
             shown += chunk
     status = process.wait()

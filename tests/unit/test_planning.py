@@ -10,7 +10,7 @@ from cleanup.planning import FolderRow, Group, Move, Plan, detached, plan_merge
 from cleanup.policies import DifferentRootsPolicy
 from tests.support.forests import apply_plan, forests, merge_by_model, random_forest
 
-# A busy machine is no failure of a law.
+# A busy machine is not a failure of a law.
 unhurried = settings(deadline=None)
 
 POLICIES = st.sampled_from(["merge", "nest", "refuse"])

@@ -111,7 +111,7 @@ class Merging(merging.Merging):
         return block(
             """
             moved{number} AS (
-                -- If a row was changed meanwhile, READ COMMITTED evaluates the condition again on its newest version.
+                -- If a row was changed since, READ COMMITTED evaluates the condition again on its newest version.
                 UPDATE {table} AS t
                    SET {assignments}
                   FROM changes{number} AS given

@@ -114,7 +114,7 @@ class Undoing(undoing.Undoing):
             """
             restored{number} AS (
                 -- Each column holds its new value or its old one, and not all are old yet. Compared here, since READ
-                -- COMMITTED evaluates this very WHERE again on the newest version of a row that was changed meanwhile.
+                -- COMMITTED evaluates this very WHERE again on the newest version of a row that was changed since.
                 UPDATE {table} AS t
                    SET {assignments}
                   FROM journaled{number} AS j

@@ -177,7 +177,7 @@ class Merger:
         elif merge.batch.removed:  # False if roots are nested and nothing merges
             self._prove(merge.batch)
             if self._removes_soon(merge.batch):
-                # The last step, and these folders are in no other batch: it may move its rows meanwhile. Where foreign
+                # The last step, and these folders are in no other batch, which may now move its rows. If foreign
                 # keys are immediate, the DELETE checks them row by row, and so takes a third of the batch's time.
                 slot.end()
             self._remove_folders(step, merge.batch)

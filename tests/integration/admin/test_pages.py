@@ -147,19 +147,19 @@ class TestDoors:
         assert [page for page in PAGES if not Client().get(address(page)).url.startswith(login)] == []
 
     def test_are_closed_to_staff_without_permission(self):
-        nobody = person()
-        assert [page for page in PAGES if nobody.get(address(page)).status_code != 403] == []
+        unprivileged = person()
+        assert [page for page in PAGES if unprivileged.get(address(page)).status_code != 403] == []
 
     def test_are_closed_to_whoever_may_only_look(self):
-        somebody = person(Permission.VIEW)
-        closed = [page for page in PAGES if somebody.get(address(page)).status_code == 403]
+        viewer = person(Permission.VIEW)
+        closed = [page for page in PAGES if viewer.get(address(page)).status_code == 403]
         assert closed == [page for page, permission in PAGES.items() if permission != Permission.VIEW]
 
     @pytest.mark.parametrize("permission", sorted(set(PAGES.values())))
     def test_open_to_whoever_has_the_permission(self, permission):
-        somebody = person(Permission.VIEW, permission)
+        viewer = person(Permission.VIEW, permission)
         pages = [page for page, needed in PAGES.items() if needed == permission]
-        assert [page for page in pages if somebody.get(address(page), follow=True).status_code != 200] == []
+        assert [page for page in pages if viewer.get(address(page), follow=True).status_code != 200] == []
 
     @pytest.mark.parametrize(("action", "permission"), ACTIONS.items())
     def test_refuse_a_deed_to_whoever_has_all_other_permissions(self, action, permission):

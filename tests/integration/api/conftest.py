@@ -17,7 +17,7 @@ UNLIMITED = {"check": None, "clean": None, "tokens": None, "wrong_tokens": None}
 
 @dataclass
 class Caller:
-    """Somebody with a token, or nobody."""
+    """Someone with a token, or no one."""
 
     headers: dict[str, str] = field(default_factory=dict)
     client: Client = field(default_factory=lambda: Client(enforce_csrf_checks=True, raise_request_exception=False))
@@ -48,7 +48,7 @@ def served(database, settings) -> str:
 
 
 @pytest.fixture
-def somebody(served):
+def make_caller(served):
     """Return a function that makes a caller with permissions."""
 
     def make(*permissions: Permission, superuser: bool = False, name: str = "kim") -> Caller:
@@ -62,9 +62,9 @@ def somebody(served):
 
 
 @pytest.fixture
-def caller(somebody) -> Caller:
+def caller(make_caller) -> Caller:
     """Return one who may do everything."""
-    return somebody(superuser=True, name="root")
+    return make_caller(superuser=True, name="root")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What is too large is not looked through while somebody waits."""
+"""What is too large is not looked through while someone waits."""
 
 import pytest
 

@@ -128,38 +128,38 @@ class TestWithoutLogin:
 
 
 class TestWithALoginAlone:
-    def test_no_route_and_method_opens(self, somebody):
-        nobody = somebody()
-        answers = {door: call(nobody, door) for door in EXPECTED}
+    def test_no_route_and_method_opens(self, make_caller):
+        unprivileged = make_caller()
+        answers = {door: call(unprivileged, door) for door in EXPECTED}
         assert {door: answer.status_code for door, answer in answers.items() if answer.status_code != 403} == {}
         assert {answer.json()["code"] for answer in answers.values()} == {"permission_denied"}
 
-    def test_what_is_no_method_is_none(self, somebody):
-        nobody = somebody()
+    def test_what_is_no_method_is_none(self, make_caller):
+        unprivileged = make_caller()
         others = {f"{method} {path}" for method, path in itertools.product(METHODS, paths())} - EXPECTED.keys()
-        answers = {door: call(nobody, door).status_code for door in others}
+        answers = {door: call(unprivileged, door).status_code for door in others}
         assert {door: status for door, status in answers.items() if status != 405} == {}
 
-    def test_what_is_no_route_is_not_found(self, somebody):
-        assert somebody().get("nothing/of/the/kind").json()["code"] == "not_found"
+    def test_what_is_no_route_is_not_found(self, make_caller):
+        assert make_caller().get("nothing/of/the/kind").json()["code"] == "not_found"
 
 
 class TestWithASinglePermission:
     @pytest.mark.parametrize("permission", Permission)
-    def test_just_its_doors_open(self, somebody, permission):
-        caller = somebody(permission)
+    def test_just_its_doors_open(self, make_caller, permission):
+        caller = make_caller(permission)
         opened = {door for door in EXPECTED if call(caller, door).status_code not in (401, 403)}
         assert opened == {door for door, permissions in EXPECTED.items() if permission in permissions}
 
-    def test_the_problem_names_the_one_that_is_missing(self, somebody):
-        problem = somebody(VIEW).post("check").json()
+    def test_the_problem_names_the_one_that_is_missing(self, make_caller):
+        problem = make_caller(VIEW).post("check").json()
         assert problem["permission"] == "cleanup.check"
 
 
 class TestSession:
     @pytest.fixture
-    def session(self, somebody) -> Client:
-        user = somebody(VIEW, FREEZE).user
+    def session(self, make_caller) -> Client:
+        user = make_caller(VIEW, FREEZE).user
         client = Client(enforce_csrf_checks=True)
         client.force_login(user)
         return client
@@ -218,8 +218,8 @@ class TestTokens:
         assert caller("DELETE", f"tokens/{made['token_id']}").status_code == 204
         assert Caller(headers={"Authorization": f"Bearer {made['token']}"}).get("status").status_code == 401
 
-    def test_of_others_are_not_there(self, caller, somebody):
-        made = somebody(VIEW).post("tokens").json()
+    def test_of_others_are_not_there(self, caller, make_caller):
+        made = make_caller(VIEW).post("tokens").json()
         assert caller("DELETE", f"tokens/{made['token_id']}").status_code == 404
 
     def test_of_an_account_that_was_closed_open_nothing(self, caller, served):
@@ -238,10 +238,10 @@ class TestLimits:
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert (answers[2].json()["code"], int(answers[2].headers["Retry-After"]) > 0) == ("throttled", True)
 
-    def test_hold_for_each_account_by_itself(self, caller, somebody, settings):
+    def test_hold_for_each_account_by_itself(self, caller, make_caller, settings):
         settings.CLEANUP_API_RATES = {"check": "1/min"}
         caller.post("check")
-        assert somebody(CHECK).post("check").status_code == 200
+        assert make_caller(CHECK).post("check").status_code == 200
 
     def test_leave_others_alone(self, caller, settings):
         settings.CLEANUP_API_RATES = {"check": "1/min"}

@@ -1,4 +1,4 @@
-"""Wrong tokens and wrong logins are limited, and nobody is locked out by what others do."""
+"""Wrong tokens and wrong logins are limited, and no one is locked out by what others do."""
 
 import time
 
@@ -25,8 +25,8 @@ class TestWrongTokens:
         assert answers[3].json()["code"] == "throttled"
         assert 0 < int(answers[3].headers["Retry-After"]) <= 3600
 
-    def test_keep_no_right_one_out(self, stranger, somebody):
-        caller = somebody(Permission.VIEW)
+    def test_keep_no_right_one_out(self, stranger, make_caller):
+        caller = make_caller(Permission.VIEW)
         for _ in range(5):
             stranger.get("status", Authorization="Bearer wrong")
         assert caller.get("status").status_code == 200

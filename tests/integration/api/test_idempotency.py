@@ -176,10 +176,10 @@ def own_rows(using: str) -> dict:
 
 
 class TestAKey:
-    def test_of_somebody_else_is_another_one(self, caller, somebody, service, loan):
+    def test_of_someone_else_is_another_one(self, caller, make_caller, service, loan):
         path = f"holds/{loan.application}"
         caller("PUT", path, {"reason": "mine"}, **KEY)
-        other = somebody(superuser=True)
+        other = make_caller(superuser=True)
         assert other("PUT", path, {"reason": "theirs"}, **KEY).json()["reason"] == "theirs"
 
     def test_is_free_again_after_a_refusal(self, caller, service, loan, served):

@@ -146,10 +146,10 @@ class TestThePageToTryIt:
         assert "script-src 'self';" in page.headers["Content-Security-Policy"]
 
     @pytest.mark.only("sqlite")
-    def test_is_not_for_everybody(self, somebody):
-        nobody = somebody()
-        nobody.client.force_login(nobody.user)
-        assert nobody.client.get("/api/cleanup/docs").status_code == 403
+    def test_is_not_for_everybody(self, make_caller):
+        unprivileged = make_caller()
+        unprivileged.client.force_login(unprivileged.user)
+        assert unprivileged.client.get("/api/cleanup/docs").status_code == 403
 
 
 @pytest.mark.only("sqlite")
@@ -158,8 +158,8 @@ class TestTokenCommand:
         with pytest.raises(CommandError):
             call_command("cleanup_token", "nobody")
 
-    def test_keeps_within_the_longest_life(self, somebody, settings):
+    def test_keeps_within_the_longest_life(self, make_caller, settings):
         settings.CLEANUP_API_TOKEN_HOURS = 5
-        somebody(name="ann")
+        make_caller(name="ann")
         with pytest.raises(CommandError):
             call_command("cleanup_token", "ann", hours=6)

@@ -179,7 +179,7 @@ class TestSurvivor:
 class TestALockedTable:
     @pytest.fixture
     def locked(self, served, loan):
-        """Have somebody else hold what is to be written, and nobody wait for long."""
+        """Have someone else hold what is to be written, and no one wait for long."""
         execute(served, "SET lock_timeout = '50ms'" if is_postgresql(served) else "PRAGMA busy_timeout = 50")
         other = connections.create_connection(served)
         with closing(other), other.cursor() as cursor:

@@ -130,12 +130,12 @@ class TestQueries:
             assert caller.get(path).status_code == 200
         return sum(query["sql"] not in ("BEGIN", "COMMIT") for query in queries)
 
-    def test_of_the_status_are_few(self, somebody, served, history):
-        root = somebody(superuser=True)
+    def test_of_the_status_are_few(self, make_caller, served, history):
+        root = make_caller(superuser=True)
         assert self.count(root, served, "status") - 1 <= 8  # the one that finds the account
 
     @pytest.mark.parametrize("path", LISTS)
-    def test_of_a_list_are_few_whatever_its_length(self, somebody, served, history, path):
+    def test_of_a_list_are_few_whatever_its_length(self, make_caller, served, history, path):
         for name, value in history.items():
             path = path.replace(name, value)
-        assert self.count(somebody(Permission.VIEW), served, path) <= 6
+        assert self.count(make_caller(Permission.VIEW), served, path) <= 6

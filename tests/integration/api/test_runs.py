@@ -151,9 +151,9 @@ class TestIdempotencyKey:
         Heartbeat.objects.using(served).create(cluster="elsewhere:1", host="elsewhere")
         assert caller.post("cleanup", idempotency_key="k1").status_code == 202
 
-    def test_of_somebody_else_is_another_one(self, caller, somebody, cluster, loans):
+    def test_of_someone_else_is_another_one(self, caller, make_caller, cluster, loans):
         caller.post("cleanup", idempotency_key="k1")
-        other = somebody(Permission.CLEAN_EVERYTHING)
+        other = make_caller(Permission.CLEAN_EVERYTHING)
         assert other.post("cleanup", idempotency_key="k1").json()["code"] == "busy"
 
     def test_that_nobody_can_read_is_refused(self, caller, cluster, loans):
@@ -233,12 +233,12 @@ class TestControl:
         response = caller.post(f"runs/{run}/cancel")
         assert (response.status_code, response.json()["code"]) == (409, "not_active")
 
-    def test_of_everything_is_not_for_those_who_clean_selected_applications(self, somebody, run):
-        assert somebody(Permission.CLEAN).post(f"runs/{run}/cancel").status_code == 403
+    def test_of_everything_is_not_for_those_who_clean_selected_applications(self, make_caller, run):
+        assert make_caller(Permission.CLEAN).post(f"runs/{run}/cancel").status_code == 403
 
-    def test_of_a_few_is(self, somebody, caller, cluster, loans):
+    def test_of_a_few_is(self, make_caller, caller, cluster, loans):
         run = caller.post("cleanup", {"max_applications": 2}).json()["run_id"]
-        assert somebody(Permission.CLEAN).post(f"runs/{run}/cancel").status_code == 200
+        assert make_caller(Permission.CLEAN).post(f"runs/{run}/cancel").status_code == 200
 
 
 class TestResults:

@@ -14,20 +14,20 @@ PATHS = ("metrics", "health")
 
 
 class TestTokensOfTheAPI:
-    def test_open_the_metrics(self, somebody):
-        answer = somebody(Permission.VIEW).get("metrics")
+    def test_open_the_metrics(self, make_caller):
+        answer = make_caller(Permission.VIEW).get("metrics")
         assert (answer.status_code, b"cleanup_success_ratio" in answer.content) == (200, True)
 
-    def test_are_told_how_things_are(self, somebody):
-        answer = somebody(Permission.VIEW).get("health")
+    def test_are_told_how_things_are(self, make_caller):
+        answer = make_caller(Permission.VIEW).get("health")
         assert (answer.status_code, answer.json()["database"], answer.json()["overdue"]) == (200, "ok", [])
 
-    def test_tell_nothing_without_the_permission_to_look(self, somebody):
-        answer = somebody(Permission.CHECK).get("health")
+    def test_tell_nothing_without_the_permission_to_look(self, make_caller):
+        answer = make_caller(Permission.CHECK).get("health")
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
-    def test_need_the_permission_to_look(self, somebody):
-        answer = somebody(Permission.CHECK).get("metrics")
+    def test_need_the_permission_to_look(self, make_caller):
+        answer = make_caller(Permission.CHECK).get("metrics")
         assert (answer.status_code, answer.json()["permission"]) == (403, "cleanup.view")
 
 

@@ -1476,7 +1476,7 @@ class TestLateWaits:
     """A wait that begins late in a transaction is short, whichever statement it begins in."""
 
     @pytest.mark.parametrize(
-        "deed",
+        "action",
         [
             pytest.param(
                 lambda bench, *_: list(bench.backend.reading.read_parents(folder_tables(), [], lock=True)),
@@ -1518,7 +1518,7 @@ class TestLateWaits:
         ],
     )
     @pytest.mark.parametrize("first", ["applications", "rows"])
-    def test_are_short(self, bench, settings, deed, first):
+    def test_are_short(self, bench, settings, action, first):
         settings.CLEANUP_LOCK_TIMEOUT_MS = 200
         bench.make("CREATE TABLE filed (id $serial, folder text)")
         execute(bench.alias, "INSERT INTO filed (folder) VALUES ('a'), ('a'), ('a')")
@@ -1534,7 +1534,7 @@ class TestLateWaits:
                 bench.backend.merging.move([target], step=STEP + 2)
             assert fetch(bench.alias, "SHOW lock_timeout") == [("200ms",)]
             sleep(0.3)
-            deed(bench, target, point)
+            action(bench, target, point)
             assert fetch(bench.alias, "SHOW lock_timeout") == [("50ms",)]
 
 

@@ -233,7 +233,7 @@ def replication_slot(using: str) -> Iterator[None]:
 
 @contextmanager
 def lagging_replica(using: str) -> Iterator[None]:
-    """Be a replica that has replayed nothing of late, in the protocol of replicas."""
+    """Be a replica that has replayed nothing recently, in the protocol of replicas."""
     url = databases.url_of(using)
     with psycopg.connect(url) as session:
         ((start,),) = session.execute("SELECT pg_current_wal_lsn()::text").fetchall()

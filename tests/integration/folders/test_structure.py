@@ -1,4 +1,4 @@
-"""The folder service: an application's folders, each once, whoever asks for them, however many at a time."""
+"""The folder service: an application's folders, each once, no matter who asks for them, and how many at a time."""
 
 import json
 import threading
@@ -571,7 +571,7 @@ def assert_each_once(database: str, loans, *, files: int = 0) -> None:
 
 
 def hold_key(database: str, loan) -> None:
-    """Lock the application as a foreign key does, when somebody files something."""
+    """Lock the application as a foreign key does, when someone files something."""
     fetch(database, "SELECT 1 FROM customer_applications WHERE id = %s FOR KEY SHARE", loan.application)
 
 
@@ -711,7 +711,7 @@ class TestFourCallersAtOnceOnSqlite:
 
 @pytest.mark.only("postgresql")
 class TestMetOnTheWay:
-    """What somebody else does at the worst moment, one step after the other."""
+    """What someone else does at the worst moment, one step after the other."""
 
     def in_another_session(self, database: str, work) -> None:
         assert at_once(1, lambda _: work(), database) == []

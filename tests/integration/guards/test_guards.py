@@ -1,4 +1,4 @@
-"""Guards: each forbids its row, none merges data, all can be lifted and put back, and nobody waits for them.
+"""Guards: each forbids its row, none merges data, all can be lifted and put back, and no one waits for them.
 
 The shared database stands without guards; tests put them in place in a copy of their own.
 """
@@ -697,7 +697,7 @@ class TestRebuiltTable:
 
 @pytest.mark.only("postgresql")
 class TestOtherSessions:
-    """Nobody waits long for a guard, and whoever makes it wait is named."""
+    """No one waits long for a guard, and a session that makes it wait is named."""
 
     @pytest.fixture
     def loan(self, scratch_database, settings) -> Tree:
@@ -716,7 +716,7 @@ class TestOtherSessions:
 
     @contextmanager
     def writer(self, database: str) -> Iterator[list[float]]:
-        """Somebody who renames a folder all the time; yields the waits."""
+        """Someone who renames a folder all the time; yields the waits."""
         waits: list[float] = []
         stop = threading.Event()
         connection = psycopg.connect(databases.url_of(database), autocommit=True)

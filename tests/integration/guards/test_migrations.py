@@ -68,7 +68,7 @@ TRIGGERS = {
 
 SCHEMA = {
     "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name IN {tables} ORDER BY type, name",
-    # The file's number changes when a table is written anew.
+    # The file's number changes when a table is rewritten.
     "postgresql": """
         WITH mapped AS (SELECT * FROM pg_class WHERE oid IN (SELECT unnest(ARRAY{regclasses})))
         SELECT 'table', c.oid::text, format('%%s %%s', pg_relation_filenode(c.oid), obj_description(c.oid, 'pg_class'))
@@ -331,7 +331,7 @@ class TestPartOfTheTables:
 
 
 class TestTablesThatCameInADump:
-    """They have the mark of the tables that they were, and belong to whoever restored them."""
+    """They have the mark of the tables that they were, and belong to the role that restored them."""
 
     @pytest.fixture
     def dumped(self, blank_database) -> list[str]:
@@ -509,7 +509,7 @@ class AccountsElsewhere:
 
 
 def codenames(holder: User | Group) -> list[str]:
-    """Return the permissions that somebody has been granted."""
+    """Return the permissions that someone has been granted."""
     granted = holder.user_permissions if isinstance(holder, User) else holder.permissions
     return sorted(granted.values_list("codename", flat=True))
 

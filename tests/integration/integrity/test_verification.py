@@ -75,7 +75,7 @@ def drop_foreign_keys(database: str) -> None:
 
 
 def merge_away(database: str, loan: Tree, *, removed: str, survivor: str, status: str = "live") -> None:
-    """Say that a cleanup of the application removed a folder."""
+    """Record that a cleanup of the application removed a folder."""
     schema, _ = SnapshotSchema.objects.using(database).get_or_create(digest="d", format_version=1, document="{}")
     point = RollbackPoint.objects.using(database).create(
         application_key=loan.application,

@@ -86,7 +86,7 @@ def run_on_a_terminal(database: str, *arguments: str, answer: str) -> Done:
     os.close(theirs)
     os.write(ours, answer.encode())
     said = b""
-    with contextlib.suppress(OSError):  # the terminal goes with its last user
+    with contextlib.suppress(OSError):  # the terminal ends with its last user
         while chunk := os.read(ours, 65536):
             said += chunk
     out, _ = process.communicate()

@@ -218,7 +218,7 @@ def test_is_merged_as_the_model_says_where_some_are_trashed(scratch_database, se
 
 @dataclass(slots=True)
 class People:
-    """Somebody who uses the application between cleanup and rollback, and knows what they did."""
+    """Someone who uses the application between cleanup and rollback, and knows what they did."""
 
     made: Round
     files: dict[str, str | None] = field(default_factory=dict)
@@ -234,9 +234,17 @@ class People:
 
     def work(self, times: int) -> None:
         """Do something, and something else."""
-        deeds = (self.move_file, self.move_file, self.unfile, self.delete_file, self.move_folder, self.rename, self.add)
+        actions = (
+            self.move_file,
+            self.move_file,
+            self.unfile,
+            self.delete_file,
+            self.move_folder,
+            self.rename,
+            self.add,
+        )
         for _ in range(times):
-            self.made.rng.choice([*deeds, self.make_anew])()
+            self.made.rng.choice([*actions, self.remake])()
 
     def _any(self, model) -> str:
         keys = model.objects.using(self.made.database).values_list("pk", flat=True)
@@ -279,7 +287,7 @@ class People:
         )
         self.files[str(file.pk)] = str(folder.pk)
 
-    def make_anew(self) -> None:
+    def remake(self) -> None:
         """Give the id of a removed folder to another one."""
         if not self.made.removed:
             return

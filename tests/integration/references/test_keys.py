@@ -1,6 +1,6 @@
 """Keys of any type, of application, folder and file alike: merged, resolved, verified, restored."""
 
-# ruff: noqa: DJ008 - nobody looks at these rows
+# ruff: noqa: DJ008 - no one looks at these rows
 
 import uuid
 

@@ -483,7 +483,7 @@ def structure(database: str, loan: Tree):
 
 @pytest.mark.only("postgresql")
 class TestInline:
-    """A merge within a transaction of the caller's: on SQLite nobody else can write meanwhile."""
+    """A merge within a transaction of the caller's: on SQLite no one else can write meanwhile."""
 
     MERGED = "Application, Application/Borrower(1)"
 

@@ -194,7 +194,7 @@ class TestSmallNumbers:
         [
             ("res_id", range(1, 6)),  # a handful
             ("res_id", range(1, 15)),  # all of them low
-            ("res_id", range(2, 80, 3)),  # half of them nobody's
+            ("res_id", range(2, 80, 3)),  # half of them no one's
             ("quantity", range(2, 40, 3)),  # no id
             ("case_id", range(2, 40, 3)),  # another table's
         ],

@@ -331,7 +331,7 @@ class TestAsCopies:
 
 
 class TestRunOfWhichPointsAreGone:
-    """Preview and result say which applications cannot come back."""
+    """Preview and result name the applications that cannot come back."""
 
     def partly(self, database: str, status: str):
         """Clean two applications, end the point of the first, and return run, application and point."""

@@ -152,7 +152,7 @@ class TestCopies:
 
 
 class TestNothingForbidden:
-    """Where nobody would be a duplicate, the undo is exact."""
+    """Where no one would be a duplicate, the undo is exact."""
 
     def test_since_the_name_is_free_by_now(self, database):
         made = tree(database, "Loan/{stays:Docs(1), gone:Docs(2)}")

@@ -1,6 +1,6 @@
 """Columns that a deploy has changed between a cleanup and its rollback: refused, naming them, before anything changes.
 
-A retyped column of SQLite is a table that was written down anew: here its text is, which is as much.
+A retyped column of SQLite is a table that was written down again: here its text is, which is as much.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The totals of a run equal the sum of its results, whoever worked it and however it was interrupted."""
+"""The totals of a run equal the sum of its results, no matter which workers processed it and how it was interrupted."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ def assert_totals_are_sums(run: Run, *, done: int | None = None) -> None:
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """The process no longer exists."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Outages and closed ends: what was done is told, what was not is resumed, and nobody reads a traceback."""
+"""Outages and closed ends: what was done is told, what was not is resumed, and no one reads a traceback."""
 
 import os
 import subprocess

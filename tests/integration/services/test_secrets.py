@@ -97,7 +97,7 @@ print("THE END")
 
 def environment(database: str) -> dict[str, str]:
     url = databases.url_of(database)
-    if is_postgresql(database):  # the server trusts whoever comes by its socket, whatever the password
+    if is_postgresql(database):  # the server trusts everyone on its socket, whatever the password
         parts = urlsplit(url)
         url = url.replace(f"{parts.username}:{parts.password or ''}@", f"{parts.username}:{MARK}@", 1)
     own = {"DJANGO_SETTINGS_MODULE": SETTINGS_MODULE, "DATABASE_URL": url, "DJANGO_LOG_LEVEL": "DEBUG"}

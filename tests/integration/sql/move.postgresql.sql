@@ -10,7 +10,7 @@ WITH changes0 AS MATERIALIZED (
       FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(old_folder_id_0)s::text[], %(new_folder_id_0)s::text[])
         AS given(point, rank, old_folder_id, new_folder_id)
 ), moved0 AS (
-    -- If a row was changed meanwhile, READ COMMITTED evaluates the condition again on its newest version.
+    -- If a row was changed since, READ COMMITTED evaluates the condition again on its newest version.
     UPDATE "public"."files" AS t
        SET "folder_id" = given.value_folder_id
       FROM changes0 AS given

@@ -21,7 +21,7 @@ WITH before0 AS MATERIALIZED (
       FROM unnest(%(point_0)s::bigint[], %(rank_0)s::int[], %(old_folder_0)s::text[], %(new_folder_0)s::text[])
         AS given(point, rank, old_folder, new_folder)
 ), moved0 AS (
-    -- If a row was changed meanwhile, READ COMMITTED evaluates the condition again on its newest version.
+    -- If a row was changed since, READ COMMITTED evaluates the condition again on its newest version.
     UPDATE "public"."labels" AS t
        SET "folder" = given.value_folder
       FROM changes0 AS given

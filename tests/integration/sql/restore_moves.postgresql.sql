@@ -19,7 +19,7 @@ WITH journaled0 AS MATERIALIZED (
     LIMIT 3
 ), restored0 AS (
     -- Each column holds its new value or its old one, and not all are old yet. Compared here, since READ
-    -- COMMITTED evaluates this very WHERE again on the newest version of a row that was changed meanwhile.
+    -- COMMITTED evaluates this very WHERE again on the newest version of a row that was changed since.
     UPDATE "public"."files" AS t
        SET "folder_id" = j.old_folder_id::uuid
       FROM journaled0 AS j

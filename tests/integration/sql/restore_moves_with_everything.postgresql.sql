@@ -19,7 +19,7 @@ WITH journaled0 AS MATERIALIZED (
     LIMIT 2
 ), restored0 AS (
     -- Each column holds its new value or its old one, and not all are old yet. Compared here, since READ
-    -- COMMITTED evaluates this very WHERE again on the newest version of a row that was changed meanwhile.
+    -- COMMITTED evaluates this very WHERE again on the newest version of a row that was changed since.
     UPDATE "public"."labels" AS t
        SET "folder" = j.old_folder::uuid
       FROM journaled0 AS j
