@@ -30,7 +30,7 @@ from cleanup.services.runs.tasks import Outcome
 from cleanup.services.runs.team import Team
 from cleanup.services.runs.worker import Worker
 from tests.support import databases, dirty_database
-from tests.support.forked_processes import nursery
+from tests.support.forked_processes import forking
 from tests.support.model_roles import File, Folder
 from tests.support.trees import named, sql
 
@@ -545,7 +545,7 @@ class TestControlFromAnotherProcess:
     )
     def test_is_heeded(self, database, order, status, reason):
         dirty_database.make(database, applications=60)
-        with nursery(database) as processes:
+        with forking(database) as processes:
             # It rests between batches: on SQLite a second writer gets its turn then.
             child = processes.start("cleanup_all_duplicate_folders", CLEANUP_BATCH_SIZE=2, CLEANUP_DUTY_CYCLE=0.2)
             child.wait_for(done=2)
@@ -563,7 +563,7 @@ class TestPausing:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_by_a_signal_finishes_the_batch_and_says_why(self, database, number):
         dirty_database.make(database, applications=30)
-        with nursery(database) as processes:
+        with forking(database) as processes:
             child = processes.start("cleanup_all_duplicate_folders", CLEANUP_BATCH_SIZE=2, CLEANUP_DUTY_CYCLE=0.2)
             child.wait_for(done=2)
             child.send(number)
@@ -603,7 +603,7 @@ class TestPausing:
     def test_by_a_second_signal_aborts_the_batch(self, database):
         keys = dirty_database.make(database, applications=4)
         before = dirty_database.picture(database)
-        with nursery(database) as processes, locked_application(database, keys[0]) as session:
+        with forking(database) as processes, locked_application(database, keys[0]) as session:
             child = processes.start("cleanup_all_duplicate_folders", CLEANUP_LOCK_TIMEOUT_MS=60_000)
             wait_for_waiter(session)
             child.send(signal.SIGINT)
