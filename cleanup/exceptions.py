@@ -113,7 +113,7 @@ class DatabaseUnusable(UsageError):
     code = "database"
 
 
-# Refused: the request was understood, and something stands in its way.
+# Refused: the request was understood, but something prevents it.
 
 
 class Refused(CleanupError):

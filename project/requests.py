@@ -2,7 +2,7 @@
 
 Django reads charset and query string while it makes a request, before anything of it could answer: a charset that is
 none of text ("zlib", "undefined") would end as a server's bare 500. Here, such a Content-Type is put aside, so that
-whoever wants a body refuses its type.
+views that expect a body refuse its type.
 """
 
 from collections.abc import Mapping

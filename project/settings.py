@@ -128,7 +128,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 AUTHENTICATION_BACKENDS = ["cleanup.logins.LimitedLogins", "django.contrib.auth.backends.ModelBackend"]
-# Where a login leads that names no page of ours to go on to.
+# Where a login leads if it names no page of ours to continue to.
 LOGIN_REDIRECT_URL = "admin:index"
 
 REST_FRAMEWORK = {

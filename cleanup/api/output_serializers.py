@@ -82,7 +82,7 @@ def _list_of(hint: Any, **options: Any) -> Any:
 
 
 def _texts_of(kind: type) -> Mapping[str, str]:
-    """Return what stands below the fields of a class, by field; nothing where its source is not at hand."""
+    """Return what stands below the fields of a class, by field; nothing if its source is not available."""
     return _texts_in(kind.__module__).get(kind.__name__, {})
 
 

@@ -10,7 +10,7 @@ from cleanup.services.results import JSON
 
 
 def run_response(document: JSON) -> Response:
-    """Answer with a report: 202 while its run is active, else 200; in either case with where the run is found."""
+    """Answer with a report: 202 while its run is active, else 200; in either case with the URL of the run."""
     if document["run_id"] is None:
         return Response(document)
     status = HTTPStatus.OK if Run(status=document["status"]).is_over else HTTPStatus.ACCEPTED

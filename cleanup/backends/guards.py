@@ -139,7 +139,7 @@ class GuardSql(FolderSql):
         )
 
     def too_long_names(self) -> Query | None:
-        """Select the folders whose names no index can hold, where there is such a limit."""
+        """Select the folders whose names no index can hold, if there is such a limit."""
         return None
 
     # What creates a guard.

@@ -66,7 +66,7 @@ class Hits:
     greatest_hit: int
     """Of numbers: the greatest key that is hit."""
     mentions: int
-    """Hits in the midst of other text."""
+    """Hits within other text."""
 
 
 class ProbeSql(ABC):

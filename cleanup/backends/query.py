@@ -2,7 +2,7 @@
 
 Note [Blocks]. A statement is written as one would write it in psql, and sent as it is written: dedented, with a slot
 ``{name}`` for each identifier and each further block, and ``%(name)s`` for each parameter. A block in a slot keeps its
-own lines, indented as the line is that it stands in, and brings its parameters along; a line on which there is nothing
+own lines, indented like the line that it is in, and brings its parameters along; a line on which there is nothing
 but empty slots is left out.
 """
 
@@ -69,12 +69,12 @@ def label(word: str, column: str) -> str:
 
 @cache
 def _lines(text: str) -> list[tuple[str, list[re.Match[str]]]]:
-    """Return the lines of a block as it stands in the code, each with its slots."""
+    """Return the lines of a block as written in the code, each with its slots."""
     return [(line, list(_SLOT.finditer(line))) for line in dedent(text).strip("\n").rstrip().split("\n")]
 
 
 def _filled(line: str, matches: Sequence[re.Match[str]], slots: "Mapping[str, str | int | Query]") -> str | None:
-    """Return a line with its slots filled, or None where it had nothing but empty ones."""
+    """Return a line with its slots filled, or None if it had only empty ones."""
     if not matches:
         return line
     pieces, end = [], 0

@@ -36,7 +36,7 @@ class Session(ABC):
     storage_classes: ClassVar[bool]
     """A column holds values of any type, each of which is compared as it is."""
     alters_columns: ClassVar[bool]
-    """A column's type and constraints can be changed where the table stands."""
+    """A column's type and constraints can be changed in place."""
     builds_concurrently: ClassVar[bool]
     """An index can be built, or dropped, beside writers."""
     bypasses_triggers: ClassVar[bool]
@@ -56,7 +56,7 @@ class Session(ABC):
     # Identifiers and plain execution.
 
     def model_table(self, db_table: str) -> str:
-        """Quote a table as a model spells it: as Django does, which leaves quotes alone that stand there already.
+        """Quote a table as a model spells it: as Django does, which leaves existing quotes alone.
 
         So a model reaches another schema by ``archive"."folder``.
         """
@@ -186,7 +186,7 @@ class Session(ABC):
     ) -> None:
         """Set ``columns`` (name, type) of the rows whose ``key`` is each row's first value, and ``now`` to the time.
 
-        For the product's own tables; here one statement repeated, overridden where one statement can do it at once.
+        For the product's own tables; here one statement is repeated; overridden if one statement can do it at once.
         """
         names = [key, *(column for column, _ in columns)]
         statement = block(

@@ -34,7 +34,7 @@ class ShapeSql:
     def standing(self) -> tuple[bool, bool, bool]:
         """Return whether there is any folder, any live one, and any with a null parent.
 
-        Each is answered by the first such row; where there is none, by the whole table.
+        Each is answered by the first such row; if there is none, by the whole table.
         """
         sql = self.sql
         ((any_, live, root),) = sql.fetch(

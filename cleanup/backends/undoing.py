@@ -301,13 +301,13 @@ class Undoing(Room, ABC):
 
 
 def require_all(table: Table, found: int, expected: int | None) -> None:
-    """Raise CountMismatch where the journal holds other than what it says."""
+    """Raise CountMismatch if the journal's contents differ from its counts."""
     if expected is not None and expected != found:
         raise CountMismatch(table=str(table.name), moved=expected, journaled=found)
 
 
 def require_inserted(images: Images, restoration: Restoration, inserted: int) -> None:
-    """Raise CountMismatch where other than the rows to restore were inserted."""
+    """Raise CountMismatch unless exactly the rows to restore were inserted."""
     expected = sum(counted.rows for counted in restoration.restored)
     if inserted != expected:
         raise CountMismatch(table=str(images.table.name), moved=inserted, journaled=expected)

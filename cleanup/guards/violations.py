@@ -167,7 +167,7 @@ def points_bound_by(sql: GuardSql, guard: Guard) -> int:
 
 
 def told_points(number: int) -> str:
-    """Describe what becomes of rollback points, in a sentence; empty where there are none."""
+    """Describe what becomes of rollback points, in a sentence; empty if there are none."""
     if not number:
         return ""
     points = "1 live rollback point" if number == 1 else f"{number:,} live rollback points"

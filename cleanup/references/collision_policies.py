@@ -29,7 +29,7 @@ class Policy:
 
 
 def column_of(table: Table, name: str) -> Column | None:
-    """Return the column that a setting names, in whatever case where there is but one such."""
+    """Return the column that a setting names, in any case if there is only one such column."""
     exact = [column for column in table.columns if column.name == name]
     alike = exact or [column for column in table.columns if column.name.lower() == name.lower()]
     return alike[0] if len(alike) == 1 else None

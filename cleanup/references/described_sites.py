@@ -138,7 +138,7 @@ class DescribedSites:
 
 
 def _identified_by(key: str, folders: Table) -> Table:
-    """Let the mapped key identify folders in the journal, also where the primary key is another column.
+    """Let the mapped key identify folders in the journal, even if the primary key is another column.
 
     Everything that refers to a folder names the mapped key, and so does everything stored about a folder.
     """

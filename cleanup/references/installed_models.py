@@ -88,7 +88,7 @@ def generic_relations() -> Iterator[GenericRelation]:
 
 
 def content_type_table() -> str | None:
-    """Return the table of content types, or None where they are not installed."""
+    """Return the table of content types, or None if they are not installed."""
     if not apps.is_installed("django.contrib.contenttypes"):
         return None
     return apps.get_model("contenttypes", "ContentType")._meta.db_table

@@ -44,7 +44,7 @@ class ResolvedNames:
 
     @cached_property
     def own(self) -> frozenset[str]:
-        """The names of the product's own tables, which may stand in several schemas."""
+        """The names of the product's own tables, which may be in several schemas."""
         return installed_models.own_table_names(self.tables)
 
     @cached_property

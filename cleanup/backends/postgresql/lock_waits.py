@@ -52,7 +52,7 @@ class Session:
     application_name: str
     state: str
     seconds: int | None
-    """Age of the transaction; None where the role may not know."""
+    """Age of the transaction; None if the role may not know."""
 
     def __str__(self) -> str:
         name = f" ({self.application_name})" if self.application_name else ""

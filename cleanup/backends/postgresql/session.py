@@ -85,7 +85,7 @@ class Session(session.Session):
         return bool(connection.info.transaction_status.name == "IDLE")
 
     def _may_write(self, connection: Any) -> bool:
-        """Return whether the transaction can be READ WRITE: not on a standby, nor where the address asks otherwise."""
+        """Return whether the transaction can be READ WRITE: not on a standby, nor if the URL asks otherwise."""
         options = str(self.connection.settings_dict["OPTIONS"].get("options", ""))
         standby = connection.info.parameter_status("in_hot_standby") == "on"
         return not standby and "default_transaction_read_only" not in options

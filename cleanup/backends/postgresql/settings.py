@@ -101,7 +101,7 @@ BATCH_PINS = (
     Pin("timezone", "UTC", "text of times with time zone"),
     # A batch touches few rows of large tables, found by index; the planner, which does not know that they lie together
     # and are cached, would rather read a whole table for each batch. Without an index it still does.
-    Pin("enable_seqscan", "off", "an index where there is one"),
+    Pin("enable_seqscan", "off", "an index if there is one"),
     Pin("seq_page_cost", "1", _PLANS),
     Pin("random_page_cost", "4", _PLANS),
     Pin("max_parallel_workers_per_gather", "0", "a batch is over before a worker has started"),

@@ -368,7 +368,7 @@ class _Index:
 
 
 def _with_key_indexes(described: dict[TableName, Table]) -> dict[TableName, Table]:
-    """Add the index that a primary key is where no index is listed for it (the rowid, or WITHOUT ROWID)."""
+    """Add the index of a primary key if none is listed for it (the rowid, or WITHOUT ROWID)."""
     complete = {}
     for name, table in described.items():
         keys = tuple(unique.columns for unique in table.uniques if unique.primary)
@@ -433,7 +433,7 @@ _OF_TABLE = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
 def _table_parts(sql: str) -> Iterator[tuple[str, str, str]]:
     """Yield name, keyword and text of each ``CHECK (text)`` and ``AS (text)`` of a CREATE TABLE statement.
 
-    The name is that of the column, or of the constraint where it has one.
+    The name is that of the column, or of the constraint if it has one.
     """
     tokens = _tokens(sql)
     depth, column, named, keyword, begin = 0, "", "", "", 0

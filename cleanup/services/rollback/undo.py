@@ -67,7 +67,7 @@ class Undo:
         They are undone step by step, all at once; ``latest_first``, those of the latest cleanup before others, as rows
         need that several of them changed. A point taken by hand must come alone. For ``as_copies`` see
         ``cleanup.services.rollback.copies``. The slot, which has begun, ends when nothing is left but to check. Raises
-        AlreadyRolledBack, PointExpired, Superseded (SharedRows, where that helps), Guarded, RollbackConflict,
+        AlreadyRolledBack, PointExpired, Superseded (SharedRows, if that helps), Guarded, RollbackConflict,
         WouldDetach, WouldMisplace, UnreadableJournal and SchemaChanged.
         """
         self.tables.hold(points)

@@ -100,9 +100,9 @@ class Worker:
         return True
 
     def claim(self) -> list[Claimed] | None:
-        """Return the claimed results, none if there is nothing to claim, and None if the run is not to go on.
+        """Return the claimed results, none if there is nothing to claim, and None if the run must not continue.
 
-        Raises ForeignDatabase, and has written nothing, where the connection leads to a copy now.
+        Raises ForeignDatabase, and has written nothing, if the connection now leads to a copy.
         """
         with transaction.atomic(using=self.using):
             # A claim that a crash of the server undoes was of work that it undoes as well.
@@ -259,7 +259,7 @@ class Worker:
         back_off(TRANSIENT_RETRIES)
 
     def _fail(self, row: Claimed, error: Classified, exception: Exception) -> None:
-        """Record a failed attempt, and let it be repeated where that may help."""
+        """Record a failed attempt, and let it be repeated if that may help."""
         self._log_failure(row, error, exception)
         if isinstance(exception, LeaseLost):  # another worker does it, and records the outcome
             return
