@@ -18,6 +18,7 @@ from cleanup.services import DatabaseCleanupService
 from cleanup.services.concurrency import retry
 from cleanup.services.rollback.detached import Detached
 from cleanup.services.rollback.points import find_point
+from cleanup.services.rollback.roll_back import roll_back
 from cleanup.services.runs.late_arrivals import LateArrivals
 from tests.hostapp import paths
 from tests.hostapp.models import TAGGED, Bookmark, Cover, Note, Scan, Tag, Watch
@@ -522,7 +523,7 @@ class TestOnceAndInOrder:
         stale = RollbackPoint.objects.using(database).get(uuid=point)
         undo(database, point)
         with pytest.raises(exceptions.AlreadyRolledBack):
-            DatabaseCleanupService(using=database)._roll_back_point(stale, skip_conflicts=False, reason="", by="")
+            roll_back(using=database, point=stale, skip_conflicts=False, as_copies=False, reason="", rolled_back_by="")
 
 
 @pytest.fixture
