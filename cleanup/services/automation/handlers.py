@@ -69,7 +69,7 @@ def verification(lease: HeldLease) -> None:
     if row is None:
         return
     row.findings.all().delete()  # from an attempt whose worker was lost
-    error = _attempt(lease, lambda: checks.verify(using=lease.using, stored=row))
+    error = _attempt(lease, lambda: checks.perform_verification(row, using=lease.using))
     if error:
         rows.update(ended_at=Now(), error=error)
 

@@ -28,13 +28,23 @@ from cleanup.text_safety import stored_name
 STALE = timedelta(days=1)
 
 
-def verify(
-    *, using: str, application_id: Any = None, started_by: str = "", stored: Verification | None = None
-) -> VerificationReport:
-    """Verify one application, or the whole database, and store the latter, in ``stored`` if there is a row already.
+def verify(*, using: str, application_id: Any = None, started_by: str = "") -> VerificationReport:
+    """Verify one application, or the whole database, and store the latter; the alerts follow that.
 
-    Rollback points that were written before a verification that passes count as verified. Raises UnknownObject and
-    InvalidKey.
+    Raises UnknownObject and InvalidKey.
+    """
+    report = perform_verification(None, using=using, application_id=application_id, started_by=started_by)
+    if application_id is None:
+        alerts.evaluate_quietly(using=using)
+    return report
+
+
+def perform_verification(
+    stored: Verification | None, *, using: str, application_id: Any = None, started_by: str = ""
+) -> VerificationReport:
+    """Carry out a stored verification, or one without a row yet; the caller evaluates the alerts.
+
+    Rollback points that were written before a verification that passes count as verified. Raises as ``verify``.
     """
     now = timezone.now()
     report = verification.verify(
@@ -43,8 +53,6 @@ def verify(
     if report.verification_passed:
         only = None if application_id is None else [folder_tables().application_key.text(application_id)]
         points.mark_verified(using=using, application_ids=only, now=now)
-    if application_id is None:
-        alerts.evaluate_quietly(using=using)
     return report
 
 
