@@ -22,14 +22,15 @@ class CleanupConfig(AppConfig):
 
     def __init__(self, app_name: str, app_module: ModuleType) -> None:
         super().__init__(app_name, app_module)
-        # Django reads the settings of ``swappable`` by name, and has a default only for AUTH_USER_MODEL.
+        # Django reads the settings of ``swappable`` by name, has a default only for AUTH_USER_MODEL, and takes None
+        # for that default; so no model of ours is there where the host has none for the part.
         for name, value in (
             ("CLEANUP_APPLICATION_MODEL", conf.application_model()),
             ("CLEANUP_FOLDER_MODEL", conf.folder_model()),
             ("CLEANUP_FILE_MODEL", conf.file_model()),
         ):
-            if not hasattr(settings, name):
-                setattr(settings, name, value)
+            if getattr(settings, name, None) is None:
+                setattr(settings, name, value or conf.NO_MODEL)
 
     def ready(self) -> None:
         """Register the system checks, let migrate work on tables of others, and install the schedules after it."""

@@ -238,7 +238,7 @@ def _table_of(name: str) -> str:
 
 def _databases(tables: FolderTables) -> Iterator[CheckMessage]:
     own = router.db_for_write(Run)
-    for model in (tables.application, tables.folder, tables.file):
+    for model in tables.models:
         alias = router.db_for_write(model)
         if alias != own:
             yield checks.Error(

@@ -76,11 +76,19 @@ def _names(name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+#: What Django finds in a setting of ``swappable`` that is None; it takes None for the default.
+NO_MODEL = "no model"
+
+
 def _label(name: str, default: str) -> str:
     value = _get(name, default)
     if not isinstance(value, str) or value.count(".") != 1:
         raise UnknownModel(setting=name, problem=f'{value!r} does not name a model as "app.Model".', value=value)
     return value
+
+
+def _label_or_none(name: str, default: str) -> str | None:
+    return None if _get(name, default) in (None, NO_MODEL) else _label(name, default)
 
 
 def _function(name: str, path: Any) -> Callable[..., Any]:
@@ -106,9 +114,9 @@ def folder_model() -> str:
     return _label("CLEANUP_FOLDER_MODEL", "cleanup.Folder")
 
 
-def file_model() -> str:
-    """Label of the file model."""
-    return _label("CLEANUP_FILE_MODEL", "cleanup.File")
+def file_model() -> str | None:
+    """Label of the file model; None: no table of files is mapped."""
+    return _label_or_none("CLEANUP_FILE_MODEL", "cleanup.File")
 
 
 def folder_fields() -> Mapping[str, str]:

@@ -62,7 +62,7 @@ def _without_migrations(using: str, tables: FolderTables) -> Iterator[CheckMessa
     """Report models whose app has an empty package of migrations: migrations cannot depend on those."""
     loader = MigrationLoader(connections[using], ignore_no_migrations=True)
     with_migrations = {label for label, _ in loader.disk_migrations}
-    labels = dict.fromkeys(model._meta.app_label for model in (tables.application, tables.folder, tables.file))
+    labels = dict.fromkeys(model._meta.app_label for model in tables.models)
     for label in labels:
         if label in loader.migrated_apps and label not in with_migrations:
             yield checks.Error(
@@ -92,7 +92,7 @@ def _sessions(database: backends.Database) -> Iterator[CheckMessage]:
 
 
 def _mapped_tables(catalogue: Catalogue, tables: FolderTables) -> Iterator[CheckMessage]:
-    spelled = [tables.application_table, tables.folder_table, tables.file_table]
+    spelled = tables.tables
     found = catalogue.resolve_all(spelled)
     for table in catalogue.describe(found.values()).values():
         if problem := _problem(table):

@@ -77,24 +77,52 @@ class KeyColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class FileTable:
+    """The file model and its mapped columns."""
+
+    model: type[models.Model]
+    key: KeyColumn
+    folder: str
+    application: str | None
+    name: str | None
+
+    @property
+    def table(self) -> str:
+        """The table, as the model spells it."""
+        return self.model._meta.db_table
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The mapped columns."""
+        return tuple(name for name in (self.key.column, self.folder, self.application, self.name) if name is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class FolderTables:
-    """The three models and their mapped columns."""
+    """The mapped models and their columns."""
 
     application: type[models.Model]
     folder: type[models.Model]
-    file: type[models.Model]
     application_key: KeyColumn
     folder_key: KeyColumn
-    file_key: KeyColumn
     folder_parent: str
     folder_application: str
     folder_name: str
     folder_created: str
-    file_folder: str
-    file_application: str
-    file_name: str
+    file: FileTable | None
+    """None: rows that refer to folders are references like any other."""
     live: Mapping[str, Any] | None
     """Column values of a live folder; None: all are live."""
+
+    @property
+    def models(self) -> tuple[type[models.Model], ...]:
+        """The mapped models."""
+        return (self.application, self.folder, *((self.file.model,) if self.file else ()))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The mapped tables, as the models spell them."""
+        return tuple(model._meta.db_table for model in self.models)
 
     @property
     def application_table(self) -> str:
@@ -105,11 +133,6 @@ class FolderTables:
     def folder_table(self) -> str:
         """Table of folders, as the model spells it."""
         return self.folder._meta.db_table
-
-    @property
-    def file_table(self) -> str:
-        """Table of files, as the model spells it."""
-        return self.file._meta.db_table
 
 
 #: The type of a char(n) column, and of a domain over it, in PostgreSQL's description of a query's columns.
@@ -133,23 +156,32 @@ def folder_tables() -> FolderTables:
     """Resolve the settings. Raises MisconfiguredSetting."""
     application = _model("CLEANUP_APPLICATION_MODEL", conf.application_model())
     folder = _model("CLEANUP_FOLDER_MODEL", conf.folder_model())
-    file = _model("CLEANUP_FILE_MODEL", conf.file_model())
-    of_folder, of_file = conf.folder_fields(), conf.file_fields()
+    of_folder = conf.folder_fields()
     return FolderTables(
         application=application,
         folder=folder,
-        file=file,
         application_key=KeyColumn(_primary_key(application, "CLEANUP_APPLICATION_MODEL"), "an application"),
         folder_key=KeyColumn(_primary_key(folder, "CLEANUP_FOLDER_MODEL"), "a folder"),
-        file_key=KeyColumn(_primary_key(file, "CLEANUP_FILE_MODEL"), "a file"),
         folder_parent=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["parent"]),
         folder_application=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["application"]),
         folder_name=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["name"]),
         folder_created=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["created"]),
-        file_folder=_column(file, "CLEANUP_FILE_FIELDS", of_file["folder"]),
-        file_application=_column(file, "CLEANUP_FILE_FIELDS", of_file["application"]),
-        file_name=_column(file, "CLEANUP_FILE_FIELDS", of_file["name"]),
+        file=_file_table(),
         live=conf.folder_live(),
+    )
+
+
+def _file_table() -> FileTable | None:
+    label = conf.file_model()
+    if label is None:
+        return None
+    model, fields = _model("CLEANUP_FILE_MODEL", label), conf.file_fields()
+    return FileTable(
+        model=model,
+        key=KeyColumn(_primary_key(model, "CLEANUP_FILE_MODEL"), "a file"),
+        folder=_column(model, "CLEANUP_FILE_FIELDS", fields["folder"]),
+        application=_column(model, "CLEANUP_FILE_FIELDS", fields["application"]),
+        name=_column(model, "CLEANUP_FILE_FIELDS", fields["name"]),
     )
 
 
@@ -162,14 +194,17 @@ def misconfigurations() -> Iterator[MisconfiguredSetting]:
     file_fields = _named("CLEANUP_FILE_FIELDS", lambda: conf.file_fields().values())
     defaults = _named("CLEANUP_FOLDER_DEFAULTS", _constant_defaults)
     labels = _named("CLEANUP_APPLICATION_LABEL", conf.application_label)
-    parts: tuple[tuple[str, Callable[[], str], list[tuple[str, str]]], ...] = (
+    parts: tuple[tuple[str, Callable[[], str | None], list[tuple[str, str]]], ...] = (
         ("CLEANUP_APPLICATION_MODEL", conf.application_model, labels),
         ("CLEANUP_FOLDER_MODEL", conf.folder_model, folder_fields + defaults),
         ("CLEANUP_FILE_MODEL", conf.file_model, file_fields),
     )
     for setting, label, fields in parts:
         try:
-            model = _model(setting, label())
+            named = label()
+            if named is None:
+                continue
+            model = _model(setting, named)
         except MisconfiguredSetting as error:
             yield error
             continue

@@ -86,7 +86,7 @@ class Database(Session):
         return self.rooms.findings(self, tables, loose_files=loose_files)
 
     def guards(
-        self, tables: FolderTables, *, folders: TableName, files: TableName, loose_files: Looseness = ""
+        self, tables: FolderTables, *, folders: TableName, files: TableName | None, loose_files: Looseness = ""
     ) -> GuardSql:
         """Return the guards as SQL."""
         return self.rooms.guards(self, tables, folders=folders, files=files, loose_files=loose_files)

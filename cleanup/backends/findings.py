@@ -225,7 +225,7 @@ class FindingSql(FolderSql):
         outside: str | Query = ""
         owners = {
             references.folders.name: self.owner,
-            references.files.name: self.file_owner,
+            references.file_table: self.file_owner,
         }
         if owner := owners.get(reference.table):  # rows inside it are found by the pass over their table
             within = self.among(self.tables.application_key, f"x.{owner}", [application])

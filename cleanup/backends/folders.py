@@ -118,15 +118,16 @@ class FolderSql:
         self.loose_files = loose_files
         self.applications = session.model_table(tables.application_table)
         self.folders = session.model_table(tables.folder_table)
-        self.files = session.model_table(tables.file_table)
+        # Empty if no files are mapped: no statement may have them then.
+        self.files = session.model_table(tables.file.table) if tables.file else ""
         self.application_key = quote(tables.application_key.column)
         self.folder_key = quote(tables.folder_key.column)
         self.parent = quote(tables.folder_parent)
         self.owner = quote(tables.folder_application)
         self.name = quote(tables.folder_name)
-        self.file_key = quote(tables.file_key.column)
-        self.file_folder = quote(tables.file_folder)
-        self.file_owner = quote(tables.file_application)
+        self.file_key = quote(tables.file.key.column) if tables.file else ""
+        self.file_folder = quote(tables.file.folder) if tables.file else ""
+        self.file_owner = quote(tables.file.application) if tables.file and tables.file.application else ""
 
     # What differs between databases.
 

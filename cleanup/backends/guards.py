@@ -68,12 +68,23 @@ class GuardSql(FolderSql):
         tables: FolderTables,
         *,
         folders: TableName,
-        files: TableName,
+        files: TableName | None,
         loose_files: Looseness = "",
     ) -> None:
         super().__init__(session, tables, loose_files=loose_files)
         self.folder_table, self.file_table = folders, files
-        self.folders, self.files = self.relation(folders), self.relation(files)
+        self.folders, self.files = self.relation(folders), self.relation(files) if files else ""
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """The guards that the mapped tables can have."""
+        left_out = set() if self.file_owner else {Guard.FILE_APPLICATION}
+        return tuple(guard for guard in Guard if guard not in left_out)
+
+    @property
+    def guarded_tables(self) -> tuple[TableName, ...]:
+        """The tables that guards and supporting indexes belong to."""
+        return (self.folder_table, *((self.file_table,) if self.file_table else ()))
 
     def relation(self, table: TableName) -> str:
         """Quote a table's name as DDL takes it."""
@@ -99,12 +110,17 @@ class GuardSql(FolderSql):
         if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
             return self._duplicated(guard)
         if guard == Guard.FILE_APPLICATION:
-            key, table = self.text(self.tables.file_key, f"f.{self.file_key}"), self.files
+            key, table = self._file_key, self.files
             broken = Query(self._astray(f"f.{self.file_folder}", f"f.{self.file_owner}", of_file=True))
         else:
             key, table = self.text(self.tables.folder_key, f"f.{self.folder_key}"), self.folders
             broken = self._broken(guard)
         return block("SELECT {key} AS offender FROM {table} AS f WHERE {broken}", key=key, table=table, broken=broken)
+
+    @property
+    def _file_key(self) -> str:
+        """The key of file ``f`` as text."""
+        return self.text(self.tables.file.key, f"f.{self.file_key}") if self.tables.file else "NULL"
 
     def _broken(self, guard: Guard) -> Query:
         """Test whether folder ``f`` breaks a guard by itself, or with its parent."""
@@ -191,11 +207,13 @@ class GuardSql(FolderSql):
     def supporting(self) -> dict[str, tuple[TableName, tuple[str, ...], bool]]:
         """Return table, columns and uniqueness of the supporting indexes, by name."""
         tables = self.tables
-        return {
+        indexes: dict[str, tuple[TableName, tuple[str, ...], bool]] = {
             FOLDERS_BY_PARENT: (self.folder_table, (tables.folder_parent,), False),
             FOLDERS_BY_APPLICATION: (self.folder_table, (tables.folder_application,), False),
-            FILES_BY_FOLDER: (self.file_table, (tables.file_folder,), False),
         }
+        if self.file_table and tables.file:
+            indexes[FILES_BY_FOLDER] = (self.file_table, (tables.file.folder,), False)
+        return indexes
 
     def create_index(self, name: str, table: TableName, columns: str, *, unique: bool, where: str = "") -> str:
         """Return a CREATE INDEX statement."""
@@ -242,7 +260,7 @@ class GuardSql(FolderSql):
 
     def table_of(self, guard: Guard) -> TableName:
         """Return the table that a guard belongs to."""
-        return self.file_table if guard == Guard.FILE_APPLICATION else self.folder_table
+        return self.file_table if self.file_table and guard == Guard.FILE_APPLICATION else self.folder_table
 
     def standing(self) -> dict[Guard, InstalledGuard]:
         """Return the equivalent of each guard, if there is one; preferably one that holds for all rows."""
@@ -258,17 +276,13 @@ class GuardSql(FolderSql):
                 if (standing := self._as_index(guard, index)) is not None:
                     yield guard, standing
         # As they are now, whatever was known about them before.
-        for key in self.catalogue(self.session.connection).foreign_keys_of((self.folder_table, self.file_table)):
+        tables, file = self.tables, self.tables.file
+        columns = [(Guard.PARENT_APPLICATION, self.folder_table, tables.folder_parent, tables.folder_application)]
+        if self.file_table and file and file.application:
+            columns.append((Guard.FILE_APPLICATION, self.file_table, file.folder, file.application))
+        for key in self.catalogue(self.session.connection).foreign_keys_of(self.guarded_tables):
             own_pairs = set(zip(key.columns, key.target_columns, strict=True))
-            for guard, table, column, owner in (
-                (
-                    Guard.PARENT_APPLICATION,
-                    self.folder_table,
-                    self.tables.folder_parent,
-                    self.tables.folder_application,
-                ),
-                (Guard.FILE_APPLICATION, self.file_table, self.tables.file_folder, self.tables.file_application),
-            ):
+            for guard, table, column, owner in columns:
                 pairs = {(column, self.tables.folder_key.column), (owner, self.tables.folder_application)}
                 if key.table == table and key.target == self.folder_table and own_pairs == pairs:
                     yield guard, InstalledGuard(key.name, table, ours=key.name == guard, whole=key.validated)

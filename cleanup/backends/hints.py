@@ -23,11 +23,12 @@ class Hints:
         self.connection = sql.session.connection
         self.shape = ShapeSql(sql)
         slots = {
-            "folder_of_file": sql.folder_of_file(f"f.{sql.file_folder}"),
+            "folder_of_file": sql.folder_of_file(f"f.{sql.file_folder}") if sql.files else "",
             "bare_name": sql.trimmed(f"f.{sql.name}"),
             "give_applications": self.shape.give_applications(),
         }
-        self.listings = {kind.code: pasteable(sql.block(kind.listing, **slots)) for kind in KINDS if kind.listing}
+        kinds = [kind for kind in KINDS if kind.listing and (sql.files or not kind.of_file)]
+        self.listings = {kind.code: pasteable(sql.block(kind.listing, **slots)) for kind in kinds}
 
     def of(self, code: str, *, application: str | None) -> str:
         """Return the hint about a finding that the mapped tables alone explain."""

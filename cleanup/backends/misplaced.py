@@ -29,13 +29,16 @@ class MisplacedSql:
             in_folder=f"x.{sql.parent} = b.folder",
             row_owner=sql.owner,
         )
-        files = self._rows_that_lie(
-            "files",
-            table=sql.files,
-            key=sql.text(tables.file_key, f"x.{sql.file_key}"),
-            in_folder=sql.files_of(f"x.{sql.file_folder}", "b.folder"),
-            row_owner=sql.file_owner,
-        )
+        misplaced = [folders]
+        if tables.file and tables.file.application:
+            files = self._rows_that_lie(
+                "files",
+                table=sql.files,
+                key=sql.text(tables.file.key, f"x.{sql.file_key}"),
+                in_folder=sql.files_of(f"x.{sql.file_folder}", "b.folder"),
+                row_owner=sql.file_owner,
+            )
+            misplaced.append(files)
         return sql.block(
             """
             WITH back AS MATERIALIZED (
@@ -49,7 +52,7 @@ class MisplacedSql:
             survivor=sql.value(tables.folder_key, "r.survivor_key"),
             removed=sql.value(tables.folder_key, "r.folder_key"),
             of_points=sql.numbered("r.point_id", points),
-            misplaced=joined("\nUNION ALL\n", [folders, files]),
+            misplaced=joined("\nUNION ALL\n", misplaced),
         )
 
     def _rows_that_lie(self, kind: str, **parts: str | Query) -> Query:

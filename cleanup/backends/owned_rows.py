@@ -11,7 +11,7 @@ from cleanup.backends.finding_kinds import KINDS, MISSING_APPLICATION, MISSING_T
 from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
 from cleanup.backends.folders import Scope
 from cleanup.backends.query import Query, block, joined, quote
-from cleanup.folder_tables import KeyColumn
+from cleanup.folder_tables import FileTable, KeyColumn
 
 #: Counted beside the findings, so that what is an orphan twice over counts once; see ``ORPHAN_TWICE``.
 _ORPHAN_TWICE = (ORPHAN_TWICE, f"{MISSING_TARGET} AND {MISSING_APPLICATION}")
@@ -57,12 +57,12 @@ def of_folders(sql: FindingSql, scope: Scope, *, unicode: bool) -> list[Query]:
     return _pass(sql, rows, scope)
 
 
-def of_files(sql: FindingSql, scope: Scope) -> list[Query]:
+def of_files(sql: FindingSql, file: FileTable, scope: Scope) -> list[Query]:
     """Find what is wrong with a file's folder and application."""
-    owner, folder = quote(sql.tables.file_application), quote(sql.tables.file_folder)
+    owner, folder = sql.file_owner, sql.file_folder
     rows = _Rows(
         sql.files,
-        sql.tables.file_key,
+        file.key,
         owner,
         folder,
         blank=Query("0"),

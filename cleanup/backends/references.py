@@ -48,8 +48,8 @@ class References(Protocol):
         """The table of folders."""
 
     @property
-    def files(self) -> Table:
-        """The table of files."""
+    def file_table(self) -> TableName:
+        """The name of the table of files; that of no table if none is mapped."""
 
     @property
     def references(self) -> Sequence[Reference]:

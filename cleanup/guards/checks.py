@@ -48,7 +48,7 @@ def _about(using: str) -> Iterator[CheckMessage]:
     sql = guard_sql_of(using=using)
     applied = applied_migrations(using=using)
     there = standings(sql, applied=applied)
-    for guard in Guard:
+    for guard in sql.guards:
         standing = there.get(guard)
         if is_lost(guard, standing, applied):
             yield Warning(

@@ -34,20 +34,32 @@ def guard_sql_of(*, using: str) -> GuardSql:
     """Return the statements on the mapped tables of a database. Raises DatabaseUnusable if they do not exist."""
     tables = folder_tables()
     catalogue = backends.database(using=using).catalogue
-    found = catalogue.resolve_all([tables.folder_table, tables.file_table])
-    for name in (tables.folder_table, tables.file_table):
+    names = _guarded(tables)
+    found = catalogue.resolve_all(names)
+    for name in names:
         if name not in found:
             raise DatabaseUnusable(problem=f"there is no table {name}.", remedy=_ADOPT)
-    folders, files = found[tables.folder_table], found[tables.file_table]
-    loose = _looseness(catalogue, tables, folders=folders, files=files)
+    folders, files = found[tables.folder_table], found[tables.file.table] if tables.file else None
+    loose = _looseness(catalogue, tables, folders=folders, files=files) if files else ""
     return backends.database(using=using).guards(tables, folders=folders, files=files, loose_files=loose)
+
+
+def missing_guards(*, using: str) -> list[Guard]:
+    """Return the guards that the mapped tables could have and do not have. Raises DatabaseUnusable."""
+    sql = guard_sql_of(using=using)
+    standing = sql.standing()
+    return [guard for guard in sql.guards if guard not in standing]
+
+
+def _guarded(tables: FolderTables) -> list[str]:
+    return [tables.folder_table, *([tables.file.table] if tables.file else [])]
 
 
 def _looseness(catalogue: Catalogue, tables: FolderTables, *, folders: TableName, files: TableName) -> Looseness:
     described, spelled = catalogue.describe({folders, files}), catalogue.column_names({folders, files})
     # SQLite reports no columns of a view.
     key = spelled.get(folders, {}).get(catalogue.column_spelling(tables.folder_key.column))
-    column = spelled.get(files, {}).get(catalogue.column_spelling(tables.file_folder))
+    column = spelled.get(files, {}).get(catalogue.column_spelling(tables.file.folder if tables.file else ""))
     if key is None or column is None:
         return ""  # the query that reads the column reports that it is missing
     return looseness(described[files].column(column), described[folders].column(key), tables.folder_key)
@@ -172,7 +184,7 @@ class PostgresEnforcement(Enforcement):
     def __init__(self, sql: GuardSql) -> None:
         super().__init__(sql)
         wait = conf.guard_wait().total_seconds()
-        self.sessions = Sessions(sql.session, tables=(sql.folder_table, sql.file_table), seconds=wait)
+        self.sessions = Sessions(sql.session, tables=sql.guarded_tables, seconds=wait)
 
     def make_supporting(self) -> None:
         with self._turn("supporting indexes"):
@@ -261,7 +273,7 @@ class PostgresEnforcement(Enforcement):
             self.sessions.wait_for_old_transactions(readers=True)
 
     def refuse_unsuitable_tables(self, guard: str) -> None:
-        for table in (self.sql.folder_table, self.sql.file_table):
+        for table in self.sql.guarded_tables:
             ((kind, owned),) = self.sql.session.fetch(
                 "SELECT relkind::text, pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(%(table)s)",
                 table=table.quoted,
@@ -346,6 +358,5 @@ def installed(*, using: str) -> bool:
     """Return whether the mapped tables exist."""
     if not backends.supports(using=using):
         return False
-    tables = folder_tables()
-    found = backends.database(using=using).catalogue.resolve_all([tables.folder_table, tables.file_table])
-    return len(found) == len({tables.folder_table, tables.file_table})
+    names = _guarded(folder_tables())
+    return len(backends.database(using=using).catalogue.resolve_all(names)) == len(names)

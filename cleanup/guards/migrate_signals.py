@@ -78,7 +78,7 @@ def _first_forbidden(ours: list[Migration], *, using: str, told: Any) -> tuple[i
     there = standings(sql, applied=applied_migrations(using=using))
     for place, migration in enumerate(ours):
         for operation in migration.operations:
-            if not isinstance(operation, PutGuard | ValidateGuard):
+            if not isinstance(operation, PutGuard | ValidateGuard) or not operation.applies(work):
                 continue
             standing = there.get(operation.guard)
             if standing is not None and standing.whole:
@@ -132,7 +132,7 @@ def _restore_lost(*, using: str) -> None:
     work = enforcement(using=using)
     work.make_supporting()
     there = standings(work.sql, applied=applied)
-    for guard in Guard:
+    for guard in work.sql.guards:
         if MADE_BY[guard] in applied and is_lost(guard, there.get(guard), applied):
             try:
                 work.put(guard)

@@ -63,6 +63,8 @@ class _GuardOperation(Operation):
             return
         with _as_command_error(), pinning(using=using):
             work = enforcement(using=using)
+            if not self.applies(work):
+                return
             if schema_editor.collect_sql:
                 for statement in self.statements(work, backwards=backwards):
                     schema_editor.execute(statement, params=None)
@@ -70,6 +72,10 @@ class _GuardOperation(Operation):
                 self.undo(work)
             else:
                 self.do(work)
+
+    def applies(self, work: Enforcement) -> bool:  # noqa: ARG002
+        """Return whether the mapped tables can have it."""
+        return True
 
     def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
         """Return what would be executed if nothing, or everything, is in place."""
@@ -106,11 +112,19 @@ class MakeSupportingIndexes(_GuardOperation):
         return "Create the indexes that the guards rely on"
 
 
-class PutGuard(_GuardOperation):
-    """Put one guard in place; on PostgreSQL foreign keys are left to be validated."""
+class _OneGuard(_GuardOperation):
+    """Changes one guard."""
 
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
+
+    def applies(self, work: Enforcement) -> bool:
+        """Return whether the mapped tables can have this guard."""
+        return self.guard in work.sql.guards
+
+
+class PutGuard(_OneGuard):
+    """Put one guard in place; on PostgreSQL foreign keys are left to be validated."""
 
     @property
     def migration_name_fragment(self) -> str:
@@ -139,11 +153,8 @@ class PutGuard(_GuardOperation):
         return f"Put guard {self.guard} in place"
 
 
-class ValidateGuard(_GuardOperation):
+class ValidateGuard(_OneGuard):
     """Make a guard hold for the rows that existed before it, too. Reversing leaves it validated."""
-
-    def __init__(self, guard: Guard) -> None:
-        self.guard = guard
 
     @property
     def migration_name_fragment(self) -> str:

@@ -80,10 +80,10 @@ def incomparable(sql: GuardSql, guard: Guard) -> Obstacle | None:
     """Return the column that no foreign key can compare with its key; SQLite's triggers compare anything."""
     if guard != Guard.FILE_APPLICATION or sql.triggers:
         return None
-    if sql.loose_files not in {"uuid", "integer"}:
+    if sql.tables.file is None or sql.file_table is None or sql.loose_files not in {"uuid", "integer"}:
         return None
     alias = on(sql.session.connection.alias)
-    column, kind = sql.tables.file_folder, {"uuid": "uuid", "integer": "bigint"}[sql.loose_files]
+    column, kind = sql.tables.file.folder, {"uuid": "uuid", "integer": "bigint"}[sql.loose_files]
     change = f"ALTER COLUMN {quoted(column)} TYPE {kind} USING {quoted(column)}::{kind};"
     return Obstacle(
         guard,

@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
-from cleanup.folder_tables import folder_tables
+from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.management.terminal import counted
 from cleanup.text_safety import safe
 
@@ -18,9 +18,8 @@ def folder_tree(*, using: str, application_id: str) -> Tree:
     """Return the tree of an application, each folder with the number of its files."""
     tables = folder_tables()
     rows = list(_rows(tables.folder, tables.folder_application, application_id, using=using))
-    held = Counter(
-        row[tables.file_folder] for row in _rows(tables.file, tables.file_application, application_id, using=using)
-    )
+    files = _files(tables, application_id, using=using)
+    held = Counter(row[tables.file.folder] for row in files if tables.file)
     key = tables.folder_key.column
     children = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row[tables.folder_name], str(row[key]))):
@@ -44,8 +43,13 @@ def content(*, using: str, application_id: str) -> list[list[dict[str, Any]]]:
     tables = folder_tables()
     return [
         list(_rows(tables.folder, tables.folder_application, application_id, using=using)),
-        list(_rows(tables.file, tables.file_application, application_id, using=using)),
+        list(_files(tables, application_id, using=using)),
     ]
+
+
+def _files(tables: FolderTables, application_id: str, *, using: str) -> Any:
+    file = tables.file
+    return _rows(file.model, file.application, application_id, using=using) if file and file.application else ()
 
 
 def _rows(model: Any, column: str, application_id: str, *, using: str) -> Any:

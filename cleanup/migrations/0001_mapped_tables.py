@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(label)
         for label in (conf.application_model(), conf.folder_model(), conf.file_model())
-        if not label.startswith("cleanup.")
+        if label is not None and not label.startswith("cleanup.")
     ]
 
     operations = [

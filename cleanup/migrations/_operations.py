@@ -95,7 +95,7 @@ def _exists(schema_editor: BaseDatabaseSchemaEditor, table: str) -> bool:
 def _to_keep(schema_editor: BaseDatabaseSchemaEditor) -> Iterator[str]:
     """Yield why the mapped tables are not to be dropped: they go together or not at all."""
     for table, label in MAPPED.items():
-        if not label().startswith("cleanup.") or not _exists(schema_editor, table):
+        if not (label() or "").startswith("cleanup.") or not _exists(schema_editor, table):
             continue
         with schema_editor.connection.cursor() as cursor:
             if not _is_marked(schema_editor, cursor, table):

@@ -36,9 +36,7 @@ class DescribedSites:
             if entry.table in self.names.by_spelling
         }
         wanted = {
-            self.names.applications,
-            self.names.folders,
-            self.names.files,
+            *self.names.mapped_tables,
             *extra,
             *(site.table for site in self.sites.direct),
         }
@@ -80,17 +78,13 @@ class DescribedSites:
 
     def _leave_out(self, described: Mapping[TableName, Table]) -> None:
         """Leave out what only shows rows of other tables, what cannot hold a key, and duplicates of partitions."""
-        mapped = {
-            ReferenceSite(self.names.folders, (self.names.parent,), (self.names.key,)),
-            ReferenceSite(self.names.files, (self.names.file_folder,), (self.names.key,)),
-        }
         for site, found in list(self.sites.direct.items()):
             whole = replace(site, table=self.names.catalogue.topmost(site.table))
             table = described.get(site.table)
             double = whole.table != site.table and whole in self.sites.direct
             if table is None or double or (found.source != "catalogue" and not self._can_refer(site, table)):
                 del self.sites.direct[site]
-                if table is not None and not double and found.source == "model" and site not in mapped:
+                if table is not None and not double and found.source == "model" and site not in self.names.mapped_sites:
                     self._report_unlike_key(site, table, described[self.names.folders])
 
     def _report_unlike_key(self, site: ReferenceSite, table: Table, folders: Table) -> None:

@@ -10,6 +10,8 @@ from cleanup.backends.references import Reference
 from cleanup.references.collision_policies import Policy
 from cleanup.references.host_words import HostWords
 
+_NO_TABLE = TableName("", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -42,7 +44,8 @@ class ReferenceMap:
 
     applications: Table
     folders: Table
-    files: Table
+    files: Table | None
+    """None: no table of files is mapped."""
     folder_key: Column
     """The column with the folders' key."""
     loose_files: Looseness
@@ -74,6 +77,21 @@ class ReferenceMap:
     """The host's words for folders."""
 
     @property
+    def holding(self) -> tuple[Table, ...]:
+        """The tables whose rows are never dropped: folders, and files if these are mapped."""
+        return (self.folders, *((self.files,) if self.files else ()))
+
+    @property
+    def mapped(self) -> tuple[Table, ...]:
+        """The tables of the mapped models."""
+        return (self.applications, *self.holding)
+
+    @property
+    def file_table(self) -> TableName:
+        """The name of the table of files; that of no table if none is mapped, so that none of its rows are found."""
+        return self.files.name if self.files else _NO_TABLE
+
+    @property
     def has_triggers(self) -> bool:
         """Return whether a table that a run may write has triggers."""
         return any(table.triggers for table in self.tables.values())
@@ -100,7 +118,7 @@ class ReferenceMap:
         An automatic many-to-many table, or one whose key has several columns, a folder's among them; and nothing
         references it.
         """
-        if self.inbound_keys.get(table) or table in (self.folders.name, self.files.name):
+        if self.inbound_keys.get(table) or any(table == held.name for held in self.holding):
             return False
         key = self.tables[table].row_key or ()
         several = len(key) > 1 and bool(self.changing(table) & set(key))
@@ -110,14 +128,14 @@ class ReferenceMap:
         """Return whether a run removes rows of the table, so that its undo inserts them."""
         if table == self.folders.name:
             return True
-        if table == self.files.name or not self.ruled(table):
+        if table == self.file_table or not self.ruled(table):
             return False
         return self.links(table) or self.policies.get(table, Policy()).keep_survivor
 
     @property
     def written(self) -> list[Table]:
         """The tables that merging and undoing write, in the order of their names."""
-        names = {self.folders.name, self.files.name, *(reference.table for reference in self.references)}
+        names = {*(held.name for held in self.holding), *(reference.table for reference in self.references)}
         return [self.tables[name] for name in sorted(names)]
 
     @property

@@ -32,7 +32,8 @@ class DirectSites:
 
     def read(self, keys: Sequence[ForeignKey]) -> list[Untold]:
         """Gather the sites of every source; return what names folders but is not a reference."""
-        self._add_mapped()
+        for site in self.names.mapped_sites:
+            self.add(site, "model")
         self._add_foreign_keys(keys)
         self._add_generic()
         untold = self._histories(keys)
@@ -73,10 +74,6 @@ class DirectSites:
             found.keys.append(key)
             if key.name:
                 found.source = "catalogue"
-
-    def _add_mapped(self) -> None:
-        self.add(ReferenceSite(self.names.folders, (self.names.parent,), (self.names.key,)), "model")
-        self.add(ReferenceSite(self.names.files, (self.names.file_folder,), (self.names.key,)), "model")
 
     def _add_foreign_keys(self, keys: Sequence[ForeignKey]) -> None:
         root = self.names.catalogue.topmost(self.names.folders)
@@ -178,10 +175,7 @@ class DirectSites:
 
     def _forget(self, table: TableName, column: str) -> None:
         """Forget what is known about a column, except what the database enforces and what is mapped."""
-        mapped = (
-            ReferenceSite(self.names.folders, (self.names.parent,), ()),
-            ReferenceSite(self.names.files, (self.names.file_folder,), ()),
-        )
+        mapped = self.names.mapped_sites
         for site, found in list(self.direct.items()):
             if (site.table, site.columns) == (table, (column,)) and found.source != "catalogue" and site not in mapped:
                 del self.direct[site]

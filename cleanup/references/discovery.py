@@ -81,17 +81,14 @@ class _Discovery:
         ordered: Sequence[Sequence[ReferenceSite]],
     ) -> ReferenceMap:
         names = self.names
-        written = {names.applications, names.folders, names.files, *(site.table for site in derived.sites)}
+        written = {*names.mapped_tables, *(site.table for site in derived.sites)}
+        files, key = described[names.files] if names.files else None, described[names.folders].column(names.key)
         return ReferenceMap(
             applications=described[names.applications],
             folders=described[names.folders],
-            files=described[names.files],
-            folder_key=described[names.folders].column(names.key),
-            loose_files=looseness(
-                described[names.files].column(names.file_folder),
-                described[names.folders].column(names.key),
-                names.tables.folder_key,
-            ),
+            files=files,
+            folder_key=key,
+            loose_files=looseness(files.column(names.file_folder), key, names.tables.folder_key) if files else "",
             references=tuple(self._references(derived, ordered, described)),
             tables={name: table for name, table in described.items() if name in written},
             automatic_many_to_many=self._automatic_many_to_many() & written,

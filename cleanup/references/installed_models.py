@@ -40,7 +40,7 @@ def all_models() -> list[type[models.Model]]:
 
 def own_tables(tables: FolderTables) -> set[str]:
     """Return the tables of this product itself, as its models spell them."""
-    mapped = {tables.application, tables.folder, tables.file}
+    mapped = set(tables.models)
     return {
         model._meta.db_table
         for model in all_models()

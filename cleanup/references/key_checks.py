@@ -27,11 +27,8 @@ class KeyChecks:
 
     def mapped_kind(self) -> Iterator[Problem]:
         """Report mapped names that are not tables of rows of their own."""
-        for table, model in (
-            (self.survey.found.applications, "CLEANUP_APPLICATION_MODEL"),
-            (self.survey.found.folders, "CLEANUP_FOLDER_MODEL"),
-            (self.survey.found.files, "CLEANUP_FILE_MODEL"),
-        ):
+        settings = ("CLEANUP_APPLICATION_MODEL", "CLEANUP_FOLDER_MODEL", "CLEANUP_FILE_MODEL")
+        for table, model in zip(self.survey.found.mapped, settings, strict=False):
             if table.kind not in ORDINARY:
                 yield Problem(
                     "view" if "view" in table.kind else table.kind,
@@ -44,14 +41,10 @@ class KeyChecks:
     def mapped_types(self) -> Iterator[Problem]:
         """Report mapped columns of types that cannot hold or compare what they are mapped to."""
         spelled = {
-            (table, column): found
-            for table in (
-                self.survey.found.applications.name,
-                self.survey.found.folders.name,
-                self.survey.found.files.name,
-            )
-            for column in self.survey.mapped_names(table)
-            if (found := self.survey.spelling(table, column)) is not None
+            (table.name, column): found
+            for table in self.survey.found.mapped
+            for column in self.survey.mapped_names(table.name)
+            if (found := self.survey.spelling(table.name, column)) is not None
         }
         by_class = backends.database(using=self.survey.using).storage_classes
         yield from MappedTypes(self.survey.tables, self.survey.found, spelled, by_class=by_class).problems()

@@ -68,34 +68,39 @@ class MappedTypes:
     def problems(self) -> Iterator[Problem]:
         """Yield a problem for each mapped column of an unsuitable type."""
         tables, found = self.tables, self.found
-        keys = (
+        keys = [
             (found.applications, tables.application_key, tables.application, "CLEANUP_APPLICATION_MODEL"),
             (found.folders, tables.folder_key, tables.folder, "CLEANUP_FOLDER_MODEL"),
-            (found.files, tables.file_key, tables.file, "CLEANUP_FILE_MODEL"),
-        )
+        ]
+        if found.files and tables.file:
+            keys.append((found.files, tables.file.key, tables.file.model, "CLEANUP_FILE_MODEL"))
         for table, key, model, setting in keys:
             column = self._column(table, key.column)
             if not can_be(column, key):
                 yield self._unlike_model(table, column, key=key, model=model, setting=setting)
-        to_folder, to_application = self._column(found.folders, tables.folder_key.column), self._application_key
-        references = (
-            (found.folders, tables.folder_parent, found.folders, to_folder, tables.folder_key),
-            (found.files, tables.file_folder, found.folders, to_folder, tables.folder_key),
-            (found.folders, tables.folder_application, found.applications, to_application, tables.application_key),
-            (found.files, tables.file_application, found.applications, to_application, tables.application_key),
-        )
-        for table, name, target, target_key, key in references:
-            column = self._column(table, name)
-            if not self._names(column, target_key, key, of_file=name == tables.file_folder and table == found.files):
-                yield cannot_hold(table, column, target=target.name, key=target_key)
+        yield from self._unlike_keys()
         yield from self._others()
+
+    def _unlike_keys(self) -> Iterator[Problem]:
+        """Report columns that cannot hold the key that they should name."""
+        tables, found = self.tables, self.found
+        to_folder, to_application = (found.folders, tables.folder_key), (found.applications, tables.application_key)
+        references = [
+            (found.folders, tables.folder_parent, to_folder),
+            (found.folders, tables.folder_application, to_application),
+        ]
+        if found.files and tables.file:
+            references.append((found.files, tables.file.folder, to_folder))
+            if tables.file.application:
+                references.append((found.files, tables.file.application, to_application))
+        for table, name, (target, key) in references:
+            column, target_key = self._column(table, name), self._column(target, key.column)
+            of_file = table == found.files and target == found.folders
+            if not self._names(column, target_key, key, of_file=of_file):
+                yield cannot_hold(table, column, target=target.name, key=target_key)
 
     def _column(self, table: Table, name: str) -> Column:
         return table.column(self.spelled.get((table.name, name), name))
-
-    @property
-    def _application_key(self) -> Column:
-        return self._column(self.found.applications, self.tables.application_key.column)
 
     def _names(self, column: Column, target: Column, key: KeyColumn, *, of_file: bool) -> bool:
         """Return whether a column can be compared with the key that it should name.
@@ -129,7 +134,10 @@ class MappedTypes:
         if self.by_class:
             return
         folders, files, tables = self.found.folders, self.found.files, self.tables
-        for table, name in ((folders, tables.folder_name), (files, tables.file_name)):
+        names = [(folders, tables.folder_name)]
+        if files and tables.file and tables.file.name:
+            names.append((files, tables.file.name))
+        for table, name in names:
             column = self._column(table, name)
             if kind_of(column) != "text":
                 yield Problem(

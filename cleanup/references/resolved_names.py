@@ -8,6 +8,7 @@ from cleanup.exceptions import DatabaseUnusable
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references import histories, installed_models, problems
 from cleanup.references.configured_columns import NamedColumn, NamedColumns
+from cleanup.references.graph import ReferenceSite
 from cleanup.references.host_words import HostWords
 
 _ADOPT = "Create or adopt the tables with: manage.py migrate cleanup --fake-initial"
@@ -27,20 +28,31 @@ class ResolvedNames:
         self.unmatched = self._expand_patterns()
         self.applications = self._mapped_table(self.tables.application_table)
         self.folders = self._mapped_table(self.tables.folder_table)
-        self.files = self._mapped_table(self.tables.file_table)
+        self.files = self._mapped_table(self.tables.file.table) if self.tables.file else None
         self.columns = self.catalogue.column_names(set(self.by_spelling.values()))
         self.key = self._mapped_column(self.folders, self.tables.folder_key.column)
         self.parent = self._mapped_column(self.folders, self.tables.folder_parent)
         self.application = self._mapped_column(self.folders, self.tables.folder_application)
-        self.file_folder = self._mapped_column(self.files, self.tables.file_folder)
+        self.file_folder = self._file_folder()
 
     def _spelled_names(self) -> set[str]:
-        names = {self.tables.application_table, self.tables.folder_table, self.tables.file_table}
+        names = set(self.tables.tables)
         names |= {name for relation in self.relations for name in (relation.table, relation.target)}
         names |= {relation.table for relation in self.generic_relations}
         names |= installed_models.automatic_many_to_many()
         content_types = installed_models.content_type_table()
         return names | self.named.tables | ({content_types} if content_types else set())
+
+    @property
+    def mapped_tables(self) -> tuple[TableName, ...]:
+        """The tables of the mapped models."""
+        return (self.applications, self.folders, *((self.files,) if self.files else ()))
+
+    @cached_property
+    def mapped_sites(self) -> tuple[ReferenceSite, ...]:
+        """The mapped columns that name folders."""
+        parents = ReferenceSite(self.folders, (self.parent,), (self.key,))
+        return (parents, *((ReferenceSite(self.files, (self.file_folder,), (self.key,)),) if self.files else ()))
 
     @cached_property
     def own(self) -> frozenset[str]:
@@ -50,7 +62,8 @@ class ResolvedNames:
     @cached_property
     def words(self) -> HostWords:
         """The host's words for folders."""
-        return HostWords.read(self.tables, [conf.file_fields()["folder"], self.file_folder])
+        of_files = [conf.file_fields()["folder"], self.file_folder] if self.files else []
+        return HostWords.read(self.tables, of_files)
 
     @cached_property
     def candidates(self) -> list[PlacedColumn]:
@@ -97,6 +110,10 @@ class ResolvedNames:
             )
         return column
 
+    def _file_folder(self) -> str:
+        """Return the column by which files name their folder; empty if no files are mapped."""
+        return self._mapped_column(self.files, self.tables.file.folder) if self.files and self.tables.file else ""
+
     def column(self, table: TableName, name: str) -> str | None:
         """Return the database's spelling of a column, or None if there is none."""
         return self.columns.get(table, {}).get(self.catalogue.column_spelling(name))
@@ -107,11 +124,11 @@ class ResolvedNames:
             (self.applications, self.tables.application_key.column),
             (self.folders, self.tables.folder_name),
             (self.folders, self.tables.folder_created),
-            (self.files, self.tables.file_key.column),
-            (self.files, self.tables.file_application),
-            (self.files, self.tables.file_name),
         ):
             self._mapped_column(table, name)
+        if self.files and self.tables.file:
+            for name in self.tables.file.columns:
+                self._mapped_column(self.files, name)
 
     @cached_property
     def content_types(self) -> tuple[int, ...]:

@@ -32,10 +32,7 @@ class SettingChecks:
         for name in self.survey.named.collisions:
             if name not in self.survey.names:
                 yield self._misconfigured(name, "", f"CLEANUP_COLLISIONS names {name}, and there is no such table.")
-            elif self._keeps_survivor(name) and self.survey.names[name] in (
-                self.survey.found.folders.name,
-                self.survey.found.files.name,
-            ):
+            elif self._keeps_survivor(name) and self._is_held(self.survey.names[name]):
                 yield self._misconfigured(
                     name,
                     "",
@@ -52,9 +49,13 @@ class SettingChecks:
                     f"CLEANUP_FOLDER_LIVE names {column}, which is not a column of {self.survey.found.folders.name}.",
                 )
 
+    def _is_held(self, table: TableName) -> bool:
+        return any(table == held.name for held in self.survey.found.holding)
+
     def _instead(self, table: TableName) -> str:
-        if table == self.survey.found.files.name:
-            return f'Use {{"rename": "{self.survey.tables.file_name}"}}, which gives the later file a number.'
+        file = self.survey.tables.file
+        if file and file.name and table == self.survey.found.file_table:
+            return f'Use {{"rename": "{file.name}"}}, which gives the later file a number.'
         return 'Use {"renumber": "column"} or {"rename": "column"}, which change the later folder, or "refuse".'
 
     def _wrong_policy(self, name: str, policy: str | Mapping[str, str]) -> Iterator[Problem]:
@@ -63,13 +64,10 @@ class SettingChecks:
         if isinstance(policy, str) or described is None:
             return
         moving = {column for reference in self.survey.references_of(table) for column in reference.columns}
-        fixed = {
-            self.survey.tables.folder_key.column,
-            self.survey.tables.folder_application,
-            self.survey.tables.file_application,
-        }
-        if table in (self.survey.found.folders.name, self.survey.found.files.name):
-            moving |= {self.survey.spelling(table, column) or column for column in fixed}
+        tables = self.survey.tables
+        if self._is_held(table):
+            fixed = {tables.folder_key.column, tables.folder_application, tables.file and tables.file.application}
+            moving |= {self.survey.spelling(table, column) or column for column in fixed if column}
         for column, fault in faults(policy, described, moving):
             yield self._misconfigured(name, column, f"CLEANUP_COLLISIONS names {name}.{column}, and {fault}")
 

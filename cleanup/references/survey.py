@@ -78,9 +78,9 @@ class Survey:
     def mapped_columns(self) -> set[tuple[TableName, str]]:
         """Return the columns that settings map."""
         return {
-            (table, self.spelling(table, name) or name)
-            for table in (self.found.applications.name, self.found.folders.name, self.found.files.name)
-            for name in self.mapped_names(table)
+            (table.name, self.spelling(table.name, name) or name)
+            for table in self.found.mapped
+            for name in self.mapped_names(table.name)
         }
 
     def mapped_names(self, table: TableName) -> tuple[str, ...]:
@@ -95,14 +95,8 @@ class Survey:
                 tables.folder_name,
                 tables.folder_created,
             ),
-            self.found.files.name: (
-                tables.file_key.column,
-                tables.file_folder,
-                tables.file_application,
-                tables.file_name,
-            ),
         }
-        return mapped[table]
+        return tables.file.columns if tables.file and table == self.found.file_table else mapped[table]
 
     def written_tables(self) -> list[Table]:
         """Return the tables that a run may write, in the order of their names."""

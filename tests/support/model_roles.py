@@ -20,7 +20,7 @@ def _words() -> dict[type[models.Model], dict[str, str]]:
     return {
         tables.application: {"id": "pk"},
         tables.folder: {"id": "pk", "created_at": of_folder["created"], **of_folder},
-        tables.file: {**of_file, "id": "pk", "filename": of_file["name"]},
+        tables.file.model: {**of_file, "id": "pk", "filename": of_file["name"]},
     }
 
 

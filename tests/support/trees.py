@@ -331,10 +331,8 @@ def named(text: str, quote: Callable[[str], str] = str) -> str:
     """
 
     def name(found: re.Match) -> str:
-        tables, part, column = folder_tables(), found[1].removesuffix("s"), found[2]
-        if column is None:
-            return quote(getattr(tables, f"{part}_table"))
-        known = getattr(tables, f"{part}_{column}")
+        tables, part, column = folder_tables(), found[1].removesuffix("s"), found[2] or "table"
+        known = getattr(tables.file, column) if part == "file" else getattr(tables, f"{part}_{column}")
         return quote(known.column if isinstance(known, KeyColumn) else known)
 
     return _NAMED.sub(name, text)

@@ -118,7 +118,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         return [
             IndexFound(TableName(schema, table), name, unique, valid, tuple(parts), predicate)
             for schema, table, name, unique, valid, parts, predicate in self.session.fetch(
-                _INDEXES, folders=self.folder_table.quoted, files=self.file_table.quoted
+                _INDEXES, folders=self.folder_table.quoted, files=self.file_table.quoted if self.file_table else None
             )
         ]
 

@@ -13,7 +13,7 @@ from django.db import OperationalError, transaction
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.session import Session as AnySession
 
-#: Writers queue behind a lock that waits, once for each of two tables: well under a second.
+#: Writers queue behind a lock that waits, once for each of the tables: well under a second.
 LOCK_TIMEOUT_MS = 300
 #: Between two attempts, for those who queued.
 _PAUSE_SECONDS = 0.5
@@ -28,7 +28,7 @@ WITH held AS (
       FROM pg_locks AS l
      WHERE l.locktype = 'relation' AND l.mode <> 'SIReadLock' AND l.granted AND l.pid <> pg_backend_pid()
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND l.relation IN (to_regclass(%(folders)s), to_regclass(%(files)s))
+       AND l.relation IN (SELECT to_regclass(t.name) FROM unnest(%(tables)s::text[]) AS t(name))
      GROUP BY l.pid
 )
 SELECT v.pid, v.virtualtransaction, coalesce(a.application_name, ''), coalesce(a.state, ''),
@@ -69,16 +69,16 @@ class StillHeld(Exception):
 
 
 class Sessions:
-    """Waits for the other sessions on two tables."""
+    """Waits for the other sessions on some tables."""
 
-    def __init__(self, session: AnySession, *, tables: tuple[TableName, TableName], seconds: float) -> None:
+    def __init__(self, session: AnySession, *, tables: Sequence[TableName], seconds: float) -> None:
         self.session = session
         self.tables = tables
         self.seconds = seconds
 
     def _found(self, *, readers: bool, snapshots: bool) -> list[Session]:
-        folders, files = (table.quoted for table in self.tables)
-        found = self.session.fetch(_SESSIONS, folders=folders, files=files, readers=readers, snapshots=snapshots)
+        tables = [table.quoted for table in self.tables]
+        found = self.session.fetch(_SESSIONS, tables=tables, readers=readers, snapshots=snapshots)
         return [Session(*row) for row in found]
 
     def wait_for_old_transactions(self, *, readers: bool = False) -> None:

@@ -104,7 +104,7 @@ class GuardSql(FolderSql, guards.GuardSql):
     def _indexes(self) -> list[IndexFound]:
         indexes: dict[tuple[str, str], IndexFound] = {}
         for table, name, unique, column, _, sql in self.session.fetch(
-            _INDEXES, folders=self.folder_table.name, files=self.file_table.name
+            _INDEXES, folders=self.folder_table.name, files=self.file_table.name if self.file_table else None
         ):
             before = indexes.get((table, name))
             parts = (*(before.parts if before else ()), quoted(column) if column else "")
@@ -118,7 +118,9 @@ class GuardSql(FolderSql, guards.GuardSql):
         there = self._there()
         if not TRIGGERS & set(there):
             return
-        for guard in (Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION, Guard.OWN_PARENT, Guard.BLANK_NAME):
+        for guard in self.guards:
+            if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
+                continue
             wanted = {name: sql.replace("%%", "%") for name, sql in self._triggers(guard).items()}
             if any(_raises(guard) in there.get(name, "") for name in wanted):
                 same = all(there.get(name) == sql for name, sql in wanted.items())

@@ -30,7 +30,6 @@ from cleanup.backends.hints import Hints
 from cleanup.backends.query import Query
 from cleanup.backends.shapes import root_marks
 from cleanup.folder_tables import folder_tables
-from cleanup.guard_names import Guard
 from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
 from cleanup.models import Verification
 from cleanup.queries import application_ranges, existing_application
@@ -178,11 +177,12 @@ class _Verifier:
             owned_rows.of_folders(sql, scope, unicode=self.unicode),
             _Pass(self.folders, "folders", tables.folder_parent, hints),
         )
-        hints = {"late_arrival": self.hints.late(of_files=True)}
-        inconsistent |= self._ask(
-            owned_rows.of_files(sql, scope),
-            _Pass(str(references.files.name), "files", tables.file_folder, hints),
-        )
+        if tables.file:
+            hints = {"late_arrival": self.hints.late(of_files=True)}
+            inconsistent |= self._ask(
+                owned_rows.of_files(sql, tables.file, scope),
+                _Pass(str(references.file_table), "files", tables.file.folder, hints),
+            )
         return inconsistent
 
     def _ask(self, parts: Sequence[Query], of: _Pass) -> set[str]:
@@ -267,7 +267,7 @@ class _Verifier:
         tables, references = self.sql.tables, self.references
         seen_in_ranges = {
             (references.folders.name, (tables.folder_parent,)),
-            (references.files.name, (tables.file_folder,)),
+            (references.file_table, (tables.file.folder if tables.file else "",)),
         }
         for reference in references.references:
             table = references.tables[reference.table]
@@ -284,8 +284,9 @@ class _Verifier:
             self._step(steps)
 
     def _verify_guards(self) -> None:
-        there = standings(guard_sql_of(using=self.using), applied=applied_migrations(using=self.using))
-        for guard in Guard:
+        guards = guard_sql_of(using=self.using)
+        there = standings(guards, applied=applied_migrations(using=self.using))
+        for guard in guards.guards:
             standing = there.get(guard)
             if standing is None or not standing.whole:
                 detail = {"validated": False} if standing is not None and standing.usable else {}

@@ -68,7 +68,7 @@ class Collisions:
         self.backend = backend
         self.tables = tables
         self.sql = backend.collisions
-        self._kept = {references.folders.name, references.files.name}
+        self._kept = {table.name for table in references.holding}
         self.ruled = tuple(dict.fromkeys(r.table for r in references.references if references.ruled(r.table)))
         """The tables whose rows may collide."""
 
@@ -250,8 +250,8 @@ class Collisions:
         if table == self.references.folders.name:
             fixed.add(self.tables.folder_application)
         names = {
-            self.references.files.name: self.tables.file_name,
             self.references.folders.name: self.tables.folder_name,
+            self.references.file_table: self.tables.file.name if self.tables.file else None,
         }
         ways: dict[str, str] = {}
         for column in described.columns:

@@ -161,11 +161,12 @@ class Examiner:
 
     def _refuse_held_rows(self, decisions: Sequence[MergeDecision], batch: Batch) -> None:
         """Refuse applications whose merge would write, by reference, to an application on hold."""
-        tables, folders, files = self.tables, self.references.folders.name, self.references.files.name
+        tables, file = self.tables, self.tables.file
         owner_columns: dict[tuple[TableName, tuple[str, ...]], str] = {
-            (folders, (tables.folder_parent,)): tables.folder_application,
-            (files, (tables.file_folder,)): tables.file_application,
+            (self.references.folders.name, (tables.folder_parent,)): tables.folder_application,
         }
+        if file and file.application:
+            owner_columns[self.references.file_table, (file.folder,)] = file.application
         targets = [
             (self.targets.of(reference, batch), column)
             for reference in self.references.references

@@ -37,7 +37,7 @@ def result_of(
         application_id=decision.application,
         status=Result.Status.COMPLETED,
         folders_removed=decision.plan.folders_removed,
-        files_moved=moved.get(str(targets.references.files.name), 0),
+        files_moved=moved.get(str(targets.references.file_table), 0),
         child_folders_merged=decision.plan.child_folders_merged,
         references_moved=sum(moved.values()),
         rollback_id=rollback_id,

@@ -84,7 +84,7 @@ class _Drawing:
         self.rows = rows
         self.plan = decision.plan
         self.folders = decision.folders
-        self.file_table = str(forecaster.targets.references.files.name)
+        self.file_table = str(forecaster.targets.references.file_table)
         self.moves = {move.folder: move for move in self.plan.moves}
         self.groups = {group.survivor: group for group in self.plan.groups}
         self.left_alone = frozenset(self.plan.left_alone)

@@ -98,7 +98,7 @@ class Targets:
     def count_repeated(self, batch: Batch) -> list[RowCount]:
         """Correct the counts of files and folders that name one folder in several columns: each counts once."""
         groups = []
-        for table in (self.references.files, self.references.folders):
+        for table in reversed(self.references.holding):
             own = [reference for reference in self.references.references if reference.table == table.name]
             present = [target for target in self.of_all(own, batch) if target.key]
             if len(present) > 1:

@@ -18,8 +18,8 @@ from cleanup.backends.catalogue import Table, TableName, quoted
 from cleanup.backends.pinning import pinning
 from cleanup.backends.server import Collation, contained
 from cleanup.folder_tables import folder_tables
-from cleanup.guard_names import Guard, putting
-from cleanup.guards.guard_ddl import guard_sql_of
+from cleanup.guard_names import putting
+from cleanup.guards.guard_ddl import missing_guards
 from cleanup.models import Control, Run
 from cleanup.policies import TriggerPolicy
 from cleanup.references import (
@@ -307,8 +307,7 @@ class _Preflight:
             )
 
     def _warn_of_guards(self) -> None:
-        there = self._allowed(lambda: guard_sql_of(using=self.using).standing())
-        missing = [guard for guard in Guard if there is not None and guard not in there]
+        missing = self._allowed(lambda: missing_guards(using=self.using))
         if missing:
             self.warnings.append(
                 _about_server(

@@ -167,7 +167,7 @@ class Groups:
         moved = _by_point(done.moved)
         self._count_once(moved, group, done.conflicts)
         conflicts = conflicts_by_point(done.conflicts, group.applications, self.tables)
-        folders, files = self.references.folders.name, self.references.files.name
+        folders, files = self.references.folders.name, self.references.file_table
         missing = {c.key for several in conflicts.values() for c in several if c.table == str(folders)}
         return [
             PointOutcome(
@@ -192,7 +192,7 @@ class Groups:
     ) -> None:
         """Count a file or folder that names a folder in several columns once, and never if one of them conflicts."""
         schema = group.reader.schema
-        for table in (self.references.files, self.references.folders):
+        for table in reversed(self.references.holding):
             label = schema.label(table.name)
             steps = [step for step, name in group.written if name == label and schema.kind(step) == "moved"]
             if len(steps) < 2 or not schema.names_rows_by_key(label):

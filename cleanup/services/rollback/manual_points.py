@@ -17,7 +17,7 @@ def take_point(
 ) -> RollbackPoint:
     """Store an application's whole folder structure. Runs inside the caller's transaction. Raises SchemaChanged."""
     backend = backends.database(using=using)
-    schema_changes.hold(backend, references, written=[references.folders, references.files])
+    schema_changes.hold(backend, references, written=references.holding)
     tables = folder_tables()
     schema = journal.write_schema(using=using, backend=backend, references=references, mapped=tables)
     point = RollbackPoint.objects.using(using).create(
@@ -42,10 +42,10 @@ def take_point(
 
 def _structure_tables(references: ReferenceMap, tables: FolderTables) -> tuple[StructureTable, ...]:
     """Return the tables that a point taken by hand stores."""
-    return (
-        StructureTable(references.folders, tables.folder_application),
-        StructureTable(references.files, tables.file_application),
-    )
+    folders = StructureTable(references.folders, tables.folder_application)
+    if not (references.files and tables.file and tables.file.application):
+        return (folders,)
+    return (folders, StructureTable(references.files, tables.file.application))
 
 
 def refuse_altered(point: RollbackPoint, tables: CurrentTables) -> None:

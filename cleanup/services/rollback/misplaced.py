@@ -19,7 +19,7 @@ class Misplaced:
 
     def __init__(self, *, backend: Database, tables: FolderTables, loose_files: Looseness) -> None:
         self.backend = backend
-        self.labels = {"folders": tables.folder_table, "files": tables.file_table}
+        self.labels = {"folders": tables.folder_table, "files": tables.file.table if tables.file else ""}
         self.sql = MisplacedSql(backend.folders(tables, loose_files=loose_files))
 
     def refuse(self, applications: Mapping[int, str], *, nested: Mapping[str, str]) -> None:

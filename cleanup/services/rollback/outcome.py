@@ -70,7 +70,9 @@ def conflict_of(row: RowConflict, application: str, tables: CurrentTables) -> Co
     """Return a result's entry for a row that was not restored."""
     key = ",".join(tables.backend.cells.cell_text(cell) for cell in row.key)
     mapped, references = tables.mapped, tables.references
-    keys = {references.folders.name: mapped.folder_key, references.files.name: mapped.file_key}
+    keys = {references.folders.name: mapped.folder_key}
+    if references.files and mapped.file:
+        keys[references.files.name] = mapped.file.key
     if row.table in keys:
         with suppress(InvalidKey):  # a key in a different form is shown as it is stored
             key = keys[row.table].text(key)

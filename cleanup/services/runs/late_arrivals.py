@@ -117,7 +117,7 @@ class LateArrivals:
             if targets:
                 moved += self.backend.merging.move(targets, step=number)
         for counted in moved:
-            files = counted.rows if counted.table == self.references.files.name else 0
+            files = counted.rows if counted.table == self.references.file_table else 0
             Result.objects.using(self.using).filter(point=counted.point, run__kind=Run.Kind.CLEANUP).update(
                 references_moved=F("references_moved") + counted.rows, files_moved=F("files_moved") + files
             )

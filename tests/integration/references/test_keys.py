@@ -111,7 +111,7 @@ def kinds(request, scratch_database, monkeypatch) -> tuple[str, str, str]:
 def folders(scratch_database, kinds) -> list:
     """Make, for each of three owners, three roots with a child of one name, and a file in each; return the roots."""
     tables = folder_tables.folder_tables()
-    parts = (tables.application, tables.folder, tables.file)
+    parts = tables.models
     owners, boxes, sheets = (model._base_manager.using(scratch_database) for model in parts)
     roots = []
     for number in (9, 10, 11):
