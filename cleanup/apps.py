@@ -43,6 +43,10 @@ class CleanupConfig(AppConfig):
         pre_migrate.connect(dangling_rows.tolerate, sender=self)
         post_migrate.connect(dangling_rows.tolerate_no_more, sender=self)
         post_migrate.connect(_install, sender=self)
+        if apps.is_installed("django.contrib.auth"):
+            from cleanup import groups  # noqa: PLC0415  # as above
+
+            post_migrate.connect(groups.create, sender=self)
 
 
 def _install(*, using: str, **_: Any) -> None:

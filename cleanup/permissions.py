@@ -2,8 +2,7 @@
 
 Admin and API both ask here, so that what one refuses, the other refuses. Each function returns permissions of which any
 one is enough. The command line requires none: access to the shell is access to the database.
-The permissions belong to the content type of ``Control``, whose ``Meta`` lists them; those that Django creates for each
-model are not used.
+The permissions belong to the content type of ``FreezeSwitch``, whose ``Meta`` lists them; no other model has any.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,9 +35,20 @@ DESCRIPTIONS = {
     Permission.CLEAN_EVERYTHING: "Can clean up everything",
     Permission.ROLL_BACK: "Can roll back",
     Permission.MANAGE_SCHEDULES: "Can change schedules, start and stop the service, and acknowledge alerts",
-    Permission.FREEZE: "Can stop everything, and let it go on",
+    Permission.FREEZE: "Can stop everything and resume it",
 }
 
+#: The groups that come along: whoever looks after the folders of an office, and whoever only wants to know.
+GROUPS = {
+    "Cleanup viewers": (Permission.VIEW,),
+    "Cleanup operators": (
+        Permission.VIEW,
+        Permission.CHECK,
+        Permission.CLEAN,
+        Permission.ROLL_BACK,
+        Permission.FREEZE,
+    ),
+}
 
 #: Permissions of which any one is enough.
 AnyOf = tuple[Permission, ...]

@@ -21,7 +21,7 @@ from django.urls import URLPattern, path, reverse
 from cleanup import conf
 from cleanup.admin import sign_in_return, wording
 from cleanup.exceptions import CleanupError
-from cleanup.models import Control
+from cleanup.models import FreezeSwitch
 from cleanup.permissions import CLEANING, AnyOf, Permission
 from cleanup.services import DatabaseCleanupService
 
@@ -77,7 +77,7 @@ def permission_required(*permissions: Permission) -> Callable[[View], View]:
 
 
 def _home(_request: HttpRequest) -> str:
-    return reverse("admin:cleanup_control_changelist")
+    return reverse("admin:cleanup_freezeswitch_changelist")
 
 
 def action(*permissions: Permission, back: Callable[..., str] = _home) -> Callable[[View], View]:
@@ -134,7 +134,7 @@ def page(site: admin.AdminSite, route: str, view: View, name: str) -> URLPattern
 
 
 class Pages:
-    """Pages that are not a register; their addresses are below that of ``Control``."""
+    """Pages that are not a register; their addresses are below that of ``FreezeSwitch``."""
 
     section = ""
 
@@ -155,7 +155,7 @@ class Pages:
             {
                 **self.site.each_context(request),
                 "title": title,
-                "opts": Control._meta,
+                "opts": FreezeSwitch._meta,
                 "may": permissions_of(request),
                 "section": self.section,
                 **context,

@@ -274,7 +274,7 @@ class CleaningPages(Pages):
             return self._preview(request, keys[0], status=409) if one else self._chosen(request, keys, status=409)
         except CleanupError as error:
             messages.error(request, wording.refusal(error))
-            return redirect("admin:cleanup_control_changelist")
+            return redirect("admin:cleanup_freezeswitch_changelist")
         access.log(request, run, f"Started a cleanup of {wording.counted(len(keys), 'application')}.")
         messages.success(request, "The cleanup has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)
@@ -308,7 +308,7 @@ class CleaningPages(Pages):
         reason = request.POST.get("reason", "")
         run = access.attempt(request, lambda: access.service().start_cleanup(reason=reason, **access.actor(request)))
         if run is None:
-            return redirect("admin:cleanup_control_changelist")
+            return redirect("admin:cleanup_freezeswitch_changelist")
         access.log(request, run, f"Started a cleanup of everything ({wording.counted(total, 'application')}).")
         messages.success(request, "The cleanup has started. This page follows it.")
         return redirect("admin:cleanup_run_change", run.pk)

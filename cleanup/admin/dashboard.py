@@ -1,4 +1,4 @@
-"""The cleanup page, in place of a register of ``Control``, and the actions behind its buttons."""
+"""The cleanup page, in place of a register of ``FreezeSwitch``, and the actions behind its buttons."""
 
 from typing import Any
 
@@ -18,16 +18,16 @@ from cleanup.admin.headline import Standing, copied_health, health
 from cleanup.admin.pending_decisions import DecisionPages
 from cleanup.admin.rollback_views import UndoPages
 from cleanup.admin.runs import live, may_control, numbers
-from cleanup.models import Alert, Control, Run, Schedule
+from cleanup.models import Alert, FreezeSwitch, Run, Schedule
 from cleanup.permissions import Permission, to_adopt
 from cleanup.services import AutomatedCleanupService, origin
 from cleanup.services.monitoring import dashboard
 from cleanup.text_safety import safe
 
-HOME = "admin:cleanup_control_changelist"
+HOME = "admin:cleanup_freezeswitch_changelist"
 
 
-@admin.register(Control)
+@admin.register(FreezeSwitch)
 class ControlAdmin(ReadOnlyAdmin):
     """The cleanup page and, below its address, all pages that are not registers."""
 
@@ -54,7 +54,7 @@ class ControlAdmin(ReadOnlyAdmin):
         found = dashboard.overview(using=access.database())
         return TemplateResponse(
             request,
-            "admin/cleanup/control.html",
+            "admin/cleanup/overview.html",
             {
                 **self.admin_site.each_context(request),
                 **self.context(request),
@@ -97,7 +97,7 @@ class ControlAdmin(ReadOnlyAdmin):
         """Stop everything."""
         reason = request.POST.get("reason", "").strip() or "stopped in the admin"
         access.service().freeze(reason=reason, changed_by=request.user.get_username())
-        access.log(request, Control(pk=1, frozen=True), "Stopped everything.")
+        access.log(request, FreezeSwitch(pk=1, frozen=True), "Stopped everything.")
         messages.warning(request, "Everything is stopped. Work in progress will be finished; nothing new starts.")
         return redirect(HOME)
 
@@ -105,7 +105,7 @@ class ControlAdmin(ReadOnlyAdmin):
     def unfreeze_view(self, request: HttpRequest) -> HttpResponse:
         """Allow cleanups again."""
         access.service().unfreeze(changed_by=request.user.get_username())
-        access.log(request, Control(pk=1), "Allowed cleanups again.")
+        access.log(request, FreezeSwitch(pk=1), "Allowed cleanups again.")
         messages.success(request, "Cleanups are allowed again.")
         return redirect(HOME)
 
@@ -115,7 +115,7 @@ class ControlAdmin(ReadOnlyAdmin):
         by = request.user.get_username()
         service = AutomatedCleanupService(using=access.database())
         if access.attempt(request, lambda: service.start_automated_service(started_by=by)) is not None:
-            access.log(request, Control(pk=1), "Started the schedules.")
+            access.log(request, FreezeSwitch(pk=1), "Started the schedules.")
             messages.success(request, "The schedules are on.")
         return redirect(HOME)
 
@@ -123,7 +123,7 @@ class ControlAdmin(ReadOnlyAdmin):
     def stop_view(self, request: HttpRequest) -> HttpResponse:
         """Let no schedule fire."""
         AutomatedCleanupService(using=access.database()).stop_automated_service(stopped_by=request.user.get_username())
-        access.log(request, Control(pk=1), "Stopped the schedules.")
+        access.log(request, FreezeSwitch(pk=1), "Stopped the schedules.")
         messages.success(request, "The schedules are off. Work that has begun will be finished.")
         return redirect(HOME)
 
@@ -134,7 +134,7 @@ class ControlAdmin(ReadOnlyAdmin):
             access.require_permission(request, permissions)
         by = request.user.get_username()
         AutomatedCleanupService(using=access.database()).adopt_database(adopted_by=by)
-        access.log(request, Control(pk=1), "Adopted this copy of the database.")
+        access.log(request, FreezeSwitch(pk=1), "Adopted this copy of the database.")
         messages.success(request, "The copy was adopted. Schedules and interrupted runs work here from now on.")
         return redirect(HOME)
 
@@ -146,8 +146,8 @@ def _shown(found: dashboard.Overview) -> dict[str, Any]:
         "follows": found.follows,
         "page_state": found.state,
         "frozen": found.frozen,
-        "frozen_reason": safe(found.control.reason) if found.control else "",
-        "frozen_since": wording.moment_text(found.control.changed_at) if found.control else "",
+        "frozen_reason": safe(found.freeze_switch.reason) if found.freeze_switch else "",
+        "frozen_since": wording.moment_text(found.freeze_switch.changed_at) if found.freeze_switch else "",
         "cluster_alive": found.cluster_alive,
         "service_started": found.started,
         "check_text": wording.last_check(found.check, outdated=known is not None and known.outdated),

@@ -1,15 +1,14 @@
 """Rename the permission ``cleanup.look`` to ``cleanup.view``, with its row, so that users and groups keep it.
 
-Permissions may live in another database than the product's own tables. There ``migrate`` may have been run first, and
-have made the row of the new name beside the old one; then grants are moved to it. No dependency on Django's accounts is
-declared and the models of today are used, because a host may have no accounts, or migrate them later: then there is
-nothing to rename, and ``migrate`` makes the row by its new name.
+Where ``migrate`` has been run in the database of the permissions first, it has made the row of the new name beside the
+old one; then grants are moved to it.
 """
 
 from typing import Any
 
-from django.apps import apps as installed
-from django.db import connections, migrations, router, transaction
+from django.db import migrations, transaction
+
+from cleanup.migrations import _permissions
 
 OLD = ("look", "Can look at everything about cleanups")
 NEW = ("view", "Can view everything about cleanups")
@@ -26,33 +25,18 @@ OTHERS = [
 
 def rename(old: tuple[str, str], new: tuple[str, str], *, migrating: str) -> None:
     """Rename the permission in the database where permissions live."""
-    if not installed.is_installed("django.contrib.auth"):
+    using = _permissions.database(migrating=migrating)
+    if using is None:
         return
-    permission = installed.get_model("auth", "Permission")
-    here = router.allow_migrate_model(migrating, permission)
-    using = migrating if here else router.db_for_write(permission)
-    if permission._meta.db_table not in connections[using].introspection.table_names():
-        return
-    rows = permission._base_manager.using(using)
-    of_product = rows.filter(content_type__app_label="cleanup", content_type__model="control")
+    rows = _permissions.rows(using=using)
+    of_product = rows.filter(content_type__model="control")
     with transaction.atomic(using=using):
         held, made = of_product.filter(codename=old[0]).first(), of_product.filter(codename=new[0]).first()
         if held is not None and made is not None:
-            move_grants(held, made, using=using)
+            _permissions.move_grants(held, made, using=using)
             held.delete(using=using)
         elif held is not None:
             rows.filter(pk=held.pk).update(codename=new[0], name=new[1])
-
-
-def move_grants(held: Any, made: Any, *, using: str) -> None:
-    """Give whoever has one permission the other."""
-    for relation in held._meta.related_objects:
-        if not relation.many_to_many:
-            continue
-        holder, permission = relation.field.m2m_field_name(), relation.field.m2m_reverse_field_name()
-        grants = relation.through._base_manager.using(using)
-        having = grants.filter(**{permission: made}).values(holder)
-        grants.filter(**{permission: held}).exclude(**{f"{holder}__in": having}).update(**{permission: made})
 
 
 def forwards(_apps: Any, schema_editor: Any) -> None:

@@ -4,8 +4,8 @@ from cleanup.models.alerts import Alert
 from cleanup.models.automation import AutomationState, ConsistencyCheck, Heartbeat, JobLease, Schedule, ScheduledRun
 from cleanup.models.folders import Application, File, Folder
 from cleanup.models.operations import (
-    Control,
     Finding,
+    FreezeSwitch,
     Hold,
     QueuedApplication,
     RemovedFolder,
@@ -24,10 +24,10 @@ __all__ = [
     "Application",
     "AutomationState",
     "ConsistencyCheck",
-    "Control",
     "File",
     "Finding",
     "Folder",
+    "FreezeSwitch",
     "Heartbeat",
     "Hold",
     "IdempotencyKey",

@@ -72,6 +72,7 @@ class Alert(models.Model):
     """A process is sending it; after this time, another one may."""
 
     class Meta:
+        default_permissions = ()
         verbose_name = "alert"
         ordering = ["-id"]
         constraints = [

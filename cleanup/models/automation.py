@@ -28,6 +28,7 @@ class AutomationState(models.Model):
     adopted_by = models.CharField(max_length=255, blank=True, default="", db_default="")
 
     class Meta:
+        default_permissions = ()
         verbose_name = "automation state"
         constraints = [models.CheckConstraint(condition=Q(id=1), name="cleanup_service_one_row")]
 
@@ -45,6 +46,7 @@ class Heartbeat(models.Model):
     first_beat_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        default_permissions = ()
         verbose_name = "heartbeat"
 
     def __str__(self) -> str:
@@ -96,6 +98,7 @@ class Schedule(models.Model):
     changed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
         verbose_name = "schedule"
         ordering = ["name"]
         constraints = [
@@ -131,7 +134,9 @@ class ConsistencyCheck(models.Model):
     """Why it ended without a result."""
 
     class Meta:
-        verbose_name = "consistency check"
+        default_permissions = ()
+        verbose_name = "check for duplicates"
+        verbose_name_plural = "checks for duplicates"
         ordering = ["-id"]
         indexes = [models.Index(fields=["-started_at"], name="cleanup_check_newest")]
 
@@ -166,6 +171,7 @@ class ScheduledRun(models.Model):
     """Of a plan: the totals of the dry run. Of retention: what was purged."""
 
     class Meta:
+        default_permissions = ()
         verbose_name = "scheduled run"
         ordering = ["-id"]
         indexes = [models.Index(fields=["schedule", "-id"], name="cleanup_scheduledrun_newest")]
@@ -208,6 +214,7 @@ class JobLease(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
         verbose_name = "job lease"
         constraints = [models.UniqueConstraint(fields=["kind", "target", "slot"], name="cleanup_tick_one_per_seat")]
         indexes = [

@@ -18,6 +18,7 @@ class Application(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
 
     class Meta:
+        default_permissions = ()
         db_table = "customer_applications"
         swappable = "CLEANUP_APPLICATION_MODEL"
 
@@ -38,6 +39,7 @@ class Folder(models.Model):
     updated_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
         db_table = "folders"
         swappable = "CLEANUP_FOLDER_MODEL"
 
@@ -63,6 +65,7 @@ class File(models.Model):
     created_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
         db_table = "files"
         swappable = "CLEANUP_FILE_MODEL"
 

@@ -19,7 +19,7 @@ KEY_LENGTH = 255
 NAME_LENGTH = 255
 
 
-class ControlQuerySet(models.QuerySet["Control"]):
+class FreezeSwitchQuerySet(models.QuerySet["FreezeSwitch"]):
     """The freeze switch, queried in SQL."""
 
     def frozen(self) -> Self:
@@ -27,7 +27,7 @@ class ControlQuerySet(models.QuerySet["Control"]):
         return self.filter(frozen=True)
 
 
-class Control(models.Model):
+class FreezeSwitch(models.Model):
     """The one row with the freeze switch; ``UPDATE cleanup_control SET frozen = true`` stops all cleaning."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
@@ -36,17 +36,18 @@ class Control(models.Model):
     changed_at = models.DateTimeField(null=True, blank=True)
     changed_by = models.CharField(max_length=255, blank=True, default="", db_default="")
 
-    objects = ControlQuerySet.as_manager()
+    objects = FreezeSwitchQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "cleanup page"
-        verbose_name_plural = "cleanup page"
+        db_table = "cleanup_control"  # as in the statement above, which runbooks hold
+        verbose_name = "overview"
+        verbose_name_plural = "overview"
         default_permissions = ()
         permissions = [(permission.codename, text) for permission, text in DESCRIPTIONS.items()]
         constraints = [models.CheckConstraint(condition=Q(id=1), name="cleanup_control_one_row")]
 
     def __str__(self) -> str:
-        return "frozen" if self.frozen else "not frozen"
+        return "everything is stopped" if self.frozen else "cleanups are allowed"
 
 
 class Hold(models.Model):
@@ -58,8 +59,9 @@ class Hold(models.Model):
     created_by = models.CharField(max_length=255, blank=True)
 
     class Meta:
-        verbose_name = "application not to touch"
-        verbose_name_plural = "applications not to touch"
+        default_permissions = ()
+        verbose_name = "application on hold"
+        verbose_name_plural = "applications on hold"
 
     def __str__(self) -> str:
         return self.application_key
@@ -77,6 +79,7 @@ class QueuedApplication(models.Model):
     queued_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        default_permissions = ()
         verbose_name = "queued application"
 
     def __str__(self) -> str:
@@ -90,6 +93,7 @@ class StructureLock(models.Model):
     taken_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        default_permissions = ()
         verbose_name = "structure lock"
 
     def __str__(self) -> str:
@@ -221,6 +225,7 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     class Meta:
+        default_permissions = ()
         verbose_name = "run"
         ordering = ["-created_at"]
         constraints = [
@@ -341,6 +346,7 @@ class Result(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
         verbose_name = "result"
         constraints = [models.UniqueConstraint(fields=["run", "application_key"], name="cleanup_result_once_per_run")]
         indexes = [
@@ -370,6 +376,7 @@ class SnapshotSchema(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        default_permissions = ()
         verbose_name = "snapshot schema"
 
     def __str__(self) -> str:
@@ -410,6 +417,7 @@ class RollbackPoint(models.Model):
     """Of a rolled-back point: counts restored, conflicts skipped."""
 
     class Meta:
+        default_permissions = ()
         verbose_name = "undo record"
         verbose_name_plural = "undo records"
         ordering = ["-id"]
@@ -448,6 +456,7 @@ class SnapshotRow(models.Model):
     """Removed, structure: JSON, one array per row, values in the snapshot schema's column order."""
 
     class Meta:
+        default_permissions = ()
         verbose_name = "entry of an undo record"
         verbose_name_plural = "entries of undo records"
 
@@ -466,6 +475,7 @@ class RemovedFolder(models.Model):
     point = models.ForeignKey(RollbackPoint, models.CASCADE, related_name="removed_folders", db_constraint=False)
 
     class Meta:
+        default_permissions = ()
         verbose_name = "removed folder"
         indexes = [
             models.Index(fields=["folder_key"], name="cleanup_removedfolder_key"),
@@ -491,7 +501,8 @@ class Verification(models.Model):
     """Why it ended without a result; ``passed`` is None then."""
 
     class Meta:
-        verbose_name = "verification"
+        default_permissions = ()
+        verbose_name = "database verification"
         ordering = ["-id"]
 
     def __str__(self) -> str:
@@ -516,6 +527,7 @@ class Finding(models.Model):
     hint = models.TextField(blank=True)
 
     class Meta:
+        default_permissions = ()
         verbose_name = "problem found"
         verbose_name_plural = "problems found"
         indexes = [models.Index(fields=["verification", "code"], name="cleanup_finding_code")]

@@ -22,6 +22,7 @@ class IdempotencyKey(models.Model):
     """Set again by the request that takes over from one whose process has died."""
 
     class Meta:
+        default_permissions = ()
         verbose_name = "idempotency key"
         constraints = [models.UniqueConstraint(fields=["account", "key"], name="cleanup_requestkey_once")]
 

@@ -3,7 +3,7 @@
 from django.utils import timezone
 
 from cleanup.exceptions import Frozen
-from cleanup.models import Control
+from cleanup.models import FreezeSwitch
 from cleanup.phrases import as_reason
 from cleanup.text_safety import storable, stored_name
 
@@ -20,14 +20,14 @@ def unfreeze(*, using: str, changed_by: str = "") -> None:
 
 def is_frozen(*, using: str) -> bool:
     """Return whether the switch is on."""
-    return Control.objects.using(using).frozen().exists()
+    return FreezeSwitch.objects.using(using).frozen().exists()
 
 
 def refuse_if_frozen(*, using: str) -> None:
     """Raise Frozen while the switch is on."""
-    control = Control.objects.using(using).frozen().first()
-    if control is not None:
-        reason = as_reason(control.reason)
+    switch = FreezeSwitch.objects.using(using).frozen().first()
+    if switch is not None:
+        reason = as_reason(switch.reason)
         raise Frozen(reason=reason, because=f" ({reason})" if reason else "")
 
 
@@ -38,4 +38,4 @@ def _set(*, using: str, frozen: bool, reason: str, changed_by: str) -> None:
         "changed_by": stored_name(changed_by),
         "changed_at": timezone.now(),
     }
-    Control.objects.using(using).update_or_create(pk=1, defaults=values)
+    FreezeSwitch.objects.using(using).update_or_create(pk=1, defaults=values)

@@ -68,7 +68,7 @@ _HISTORY = (
 )
 
 PAGES = (
-    "control_changelist",
+    "freezeswitch_changelist",
     "applications",
     "clean_up",
     "decisions",

@@ -41,7 +41,7 @@ class TestSigningIn:
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # as the server's
         User.objects.db_manager(ALIAS).create_superuser("ann", password="correct horse")
         page = browser.new_page()
-        page.goto(f"{site}{address('control_changelist')}")
+        page.goto(f"{site}{address('freezeswitch_changelist')}")
         page.get_by_label("Username").fill("ann")
         page.get_by_label("Password").fill("correct horse")
         page.get_by_role("button", name="Log in").click()
@@ -126,7 +126,7 @@ class TestSchedules:
         ann.sees("switched off")
         schedule = Schedule.objects.using(ALIAS).get(name="full_cleanup")
         assert (schedule.hour, schedule.enabled) == (5, False)
-        ann.go(address("control_changelist"))
+        ann.go(address("freezeswitch_changelist"))
         ann.press("Stop the schedules")
         ann.sees("The schedules are off.")
 
@@ -177,7 +177,7 @@ class TestKeyboard:
 
 class TestEveryPage:
     PAGES = (
-        "control_changelist",
+        "freezeswitch_changelist",
         "applications",
         "clean_up",
         "decisions",
@@ -291,7 +291,7 @@ class TestTheFirstSentence:
         ann.go(address("preview", messy.application))
         ann.press("Clean up as shown")
         ann.sees("It has ended. It can be undone.")
-        ann.go(address("control_changelist"))
+        ann.go(address("freezeswitch_changelist"))
         again = "document.querySelector('.cleanup-health p').textContent.includes('Folders have changed')"
         ann.page.wait_for_function(f"!{again}")
         assert "883" not in self.sentence(ann)

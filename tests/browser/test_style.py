@@ -74,7 +74,7 @@ def pages(site, django_db_blocker) -> list[str]:
     point = RollbackPoint.objects.using(ALIAS).get(application_key=cleaned)
     result = Run.objects.using(ALIAS).get(pk=run).results.get()
     return [
-        *(address(name) for name in ("control_changelist", "applications", "decisions", "folder", "dry_run")),
+        *(address(name) for name in ("freezeswitch_changelist", "applications", "decisions", "folder", "dry_run")),
         *(address(f"{name}_changelist") for name in LISTS),
         address("preview", messy),
         address("preview", held),

@@ -40,7 +40,7 @@ class TestNumbersOfARun:
         places = {
             "run": address("run_change", run.pk),
             "runs": address("run_changelist"),
-            "overview": address("control_changelist"),
+            "overview": address("freezeswitch_changelist"),
         }
         ann = person()
         shown = {}
@@ -171,7 +171,7 @@ class TestTheChoice:
         ann.follow("Clean up the first ten …")
         ann.sees("applications with the most duplicates that can be cleaned up now.")
         assert self.chosen(ann)[:2] == worst[1:]
-        ann.go(address("control_changelist"))
+        ann.go(address("freezeswitch_changelist"))
         ann.follow("Dry run")
         ann.follow("Continue to clean up these …")
         assert self.chosen(ann)[:2] == worst[1:]

@@ -38,7 +38,7 @@ from cleanup.exceptions import (
     UnknownObject,
 )
 from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables
-from cleanup.models import Control, Folder, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
+from cleanup.models import Folder, FreezeSwitch, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.planning import FolderRow, plan_merge
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.retry_limits import FOLDER_RETRIES, TRANSIENT_RETRIES
@@ -336,9 +336,9 @@ class _Request:
 
     def _obstacle(self, forest: _Forest) -> _Obstacle | None:
         """Return what prevents the duplicates from being merged here and now."""
-        control = Control.objects.using(self.using).frozen().first()
-        if control is not None:
-            return _Obstacle("frozen", control.reason)
+        switch = FreezeSwitch.objects.using(self.using).frozen().first()
+        if switch is not None:
+            return _Obstacle("frozen", switch.reason)
         hold = Hold.objects.using(self.using).filter(application_key=self.application).first()
         if hold is not None:
             return _Obstacle("held", hold.reason)

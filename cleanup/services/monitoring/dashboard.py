@@ -8,7 +8,7 @@ from django.db.models import Exists, Max, Q, QuerySet, Subquery
 from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
-from cleanup.models import Alert, AutomationState, ConsistencyCheck, Control, Run, Schedule, Verification
+from cleanup.models import Alert, AutomationState, ConsistencyCheck, FreezeSwitch, Run, Schedule, Verification
 from cleanup.services import origin
 from cleanup.services.background import clusters
 from cleanup.services.integrity import freshness
@@ -31,7 +31,7 @@ MOST_ALERTS = 100
 class Overview:
     """The state of everything that the page shows."""
 
-    control: Control | None
+    freeze_switch: FreezeSwitch | None
     """The freeze switch, if it has ever been used."""
     service: AutomationState | None
     knowledge: Knowledge | None
@@ -87,7 +87,7 @@ class Overview:
     @property
     def frozen(self) -> bool:
         """Return whether everything is stopped."""
-        return self.control is not None and self.control.frozen
+        return self.freeze_switch is not None and self.freeze_switch.frozen
 
     @property
     def started(self) -> bool:
@@ -111,7 +111,7 @@ def overview(*, using: str) -> Overview:
         default=None,
     )
     return Overview(
-        control=Control.objects.using(using).filter(pk=1).first(),
+        freeze_switch=FreezeSwitch.objects.using(using).filter(pk=1).first(),
         service=service,
         knowledge=freshness.latest(using=using, every=freshness.period(all_schedules, started=started)),
         checking=checks.unended,

@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, F, FilteredRelation, Max, Q, Subquer
 from django.db.models.functions import Now
 
 from cleanup import conf
-from cleanup.models import AutomationState, Control, Heartbeat, Result, Run, Schedule
+from cleanup.models import AutomationState, FreezeSwitch, Heartbeat, Result, Run, Schedule
 from cleanup.services import origin
 from cleanup.services.integrity import freshness
 from cleanup.services.integrity.queued_checks import handed_over
@@ -73,7 +73,7 @@ def progress_of(run: Run, *, worked: bool, silence: timedelta | None = None) -> 
 
 def _service(using: str) -> dict[str, Any]:
     """Return the switches and the last sign of life."""
-    frozen = Control.objects.frozen()
+    frozen = FreezeSwitch.objects.frozen()
     beats = Heartbeat.objects.order_by("-beat_at")
     rows = AutomationState.objects.using(using).annotate(
         now=Now(),
@@ -84,14 +84,14 @@ def _service(using: str) -> dict[str, Any]:
     found: dict[str, Any] | None
     found = rows.values("started", "now", "beat_at", "frozen", "frozen_reason", "database_identity").first()  # type: ignore[assignment]
     if found is None:  # nothing has been installed: so nothing was started, but cleaning may be frozen
-        control = Control.objects.using(using).frozen().first()
+        switch = FreezeSwitch.objects.using(using).frozen().first()
         beat = beats.annotate(now=Now()).using(using).first()
         found = {
             "started": False,
             "now": beat.now if beat else None,
             "beat_at": beat.beat_at if beat else None,
-            "frozen": control,
-            "frozen_reason": control.reason if control else "",
+            "frozen": switch,
+            "frozen_reason": switch.reason if switch else "",
             "database_identity": "",
         }
     beat_at = found["beat_at"]

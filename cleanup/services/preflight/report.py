@@ -20,7 +20,7 @@ from cleanup.backends.server import Collation, contained
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import putting
 from cleanup.guards.guard_ddl import missing_guards
-from cleanup.models import Control, Run
+from cleanup.models import FreezeSwitch, Run
 from cleanup.policies import TriggerPolicy
 from cleanup.references import (
     Problem,
@@ -294,7 +294,7 @@ class _Preflight:
     def _warn_of_control(self, own: Mapping[TableName, Table]) -> None:
         """Warn about what prevents a run from starting at this moment: the freeze switch, or another run."""
         readable = {name.name for name, table in own.items() if "select" in table.privileges}
-        if not {Control._meta.db_table, Run._meta.db_table} <= readable:
+        if not {FreezeSwitch._meta.db_table, Run._meta.db_table} <= readable:
             return
         if freeze.is_frozen(using=self.using):
             self.warnings.append(

@@ -8,7 +8,7 @@ from types import FrameType
 
 from django.db.models import Subquery
 
-from cleanup.models import Control, Run
+from cleanup.models import FreezeSwitch, Run
 from cleanup.services.concurrency.retry import retry_connected
 
 
@@ -29,7 +29,7 @@ class StopRequests:
         """Return why the run must be paused, or has been paused or ended; None while applications may be claimed."""
         if self.stopped_by:
             return self.stopped_by
-        frozen = Control.objects.frozen().values("reason")[:1]
+        frozen = FreezeSwitch.objects.frozen().values("reason")[:1]
         status, reason, why = (
             Run.objects.using(self.using).values_list("status", "status_reason", Subquery(frozen)).get(pk=self.run.pk)
         )

@@ -19,8 +19,8 @@ from cleanup.models import (
     Alert,
     AutomationState,
     ConsistencyCheck,
-    Control,
     Finding,
+    FreezeSwitch,
     Heartbeat,
     Hold,
     QueuedApplication,
@@ -42,7 +42,7 @@ HOSTILE = "<script>alert(1)</script>\"'\u202e\x07=cmd"
 
 #: Pages that show something without being told what, by the permission that they need beside looking.
 PAGES = {
-    "control_changelist": Permission.VIEW,
+    "freezeswitch_changelist": Permission.VIEW,
     "applications": Permission.VIEW,
     "dry_run": Permission.CHECK,
     "clean_up": Permission.CLEAN,
@@ -179,7 +179,7 @@ class TestDoors:
         assert client.post(address("freeze")).status_code == 403
 
     def test_show_no_button_that_would_refuse(self):
-        page = person(Permission.VIEW).get(address("control_changelist")).content.decode()
+        page = person(Permission.VIEW).get(address("freezeswitch_changelist")).content.decode()
         assert re.findall(r'action="(/admin/cleanup/[^"]*)"', page) == []
 
     def test_add_change_and_delete_no_history(self, boss, cleaned):
@@ -193,17 +193,17 @@ class TestDoors:
 
 class TestCleanupPage:
     def test_says_that_nothing_is_known_yet(self, boss):
-        assert "Nothing has been checked yet." in text(boss.get(address("control_changelist")))
+        assert "Nothing has been checked yet." in text(boss.get(address("freezeswitch_changelist")))
 
     def test_says_that_all_is_well(self, boss, using, cluster):
         AutomatedCleanupService(using=using).start_automated_service()
         ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=0)
-        assert "All is well: no application has duplicates." in text(boss.get(address("control_changelist")))
+        assert "All is well: no application has duplicates." in text(boss.get(address("freezeswitch_changelist")))
 
     def test_says_what_is_not_well(self, boss):
         ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=3)
         Alert.objects.create(fingerprint="x", code="x", message="Much is wrong.")
-        page = text(boss.get(address("control_changelist")))
+        page = text(boss.get(address("freezeswitch_changelist")))
         assert "3 applications have duplicates and 1 alert is open." in page
         assert "Much is wrong." in page
 
@@ -211,17 +211,17 @@ class TestCleanupPage:
         for days in (0, 1, 2):
             at = timezone.now() - timedelta(days=days)
             ConsistencyCheck.objects.create(started_at=at, ended_at=at, duplicate_applications=days)
-        assert boss.get(address("control_changelist")).content.count(b"<circle") == 3
+        assert boss.get(address("freezeswitch_changelist")).content.count(b"<circle") == 3
 
     def test_says_what_to_start_while_no_cluster_is_alive(self, boss):
-        assert "python manage.py qcluster" in text(boss.get(address("control_changelist")))
+        assert "python manage.py qcluster" in text(boss.get(address("freezeswitch_changelist")))
 
     def test_does_not_say_so_while_one_is(self, boss, cluster):
-        assert "qcluster" not in text(boss.get(address("control_changelist")))
+        assert "qcluster" not in text(boss.get(address("freezeswitch_changelist")))
 
     def test_shows_the_active_run(self, boss, cleaned):
         Run.objects.filter(pk=cleaned.pk).update(status="running")
-        page = boss.get(address("control_changelist")).content.decode()
+        page = boss.get(address("freezeswitch_changelist")).content.decode()
         assert f'data-cleanup-refresh="{address("now")}"' in page
         page = boss.get(address("run_change", cleaned.pk)).content.decode()
         assert f'data-cleanup-refresh="{address("run_progress", cleaned.pk)}"' in page
@@ -230,35 +230,35 @@ class TestCleanupPage:
         AutomatedCleanupService(using=using).start_automated_service()
         then = timezone.now() - timedelta(hours=2, minutes=5)
         ConsistencyCheck.objects.create(started_at=then, ended_at=then, duplicate_applications=0)
-        page = text(boss.get(address("control_changelist")))
+        page = text(boss.get(address("freezeswitch_changelist")))
         assert "No duplicates at the last check" in page
         assert "All is well" not in page
 
     def test_says_nothing_of_what_a_run_has_changed_since(self, boss, cleaned):
         then = cleaned.created_at - timedelta(seconds=1)
         ConsistencyCheck.objects.create(started_at=then, ended_at=then, duplicate_applications=883)
-        page = text(boss.get(address("control_changelist")))
+        page = text(boss.get(address("freezeswitch_changelist")))
         assert "Folders have changed since the last check." in page
         assert "883 applications have duplicates and" not in page
 
     def test_shows_an_undo_that_runs(self, boss, cleaned):
         Run.objects.filter(pk=cleaned.pk).update(status="running", kind="rollback", exclusive=False)
-        assert "An undo is running: 1 of 1 done." in text(boss.get(address("control_changelist")))
+        assert "An undo is running: 1 of 1 done." in text(boss.get(address("freezeswitch_changelist")))
 
     def test_tells_times_in_the_persons_zone(self, boss, cleaned):
         Run.objects.filter(pk=cleaned.pk).update(started_at="2026-01-20T23:30:00Z")
         boss.cookies["cleanup_time_zone"] = "Europe/Berlin"
-        assert "21 January 2026, 00:30 CET" in text(boss.get(address("control_changelist")))
+        assert "21 January 2026, 00:30 CET" in text(boss.get(address("freezeswitch_changelist")))
 
     @pytest.mark.only("sqlite")
     @pytest.mark.parametrize("zone", ["", "../../etc/passwd", "America", "Mars/Olympus", "x" * 5000, "\x00"])
     def test_takes_no_nonsense_for_a_zone(self, boss, zone):
         boss.cookies["cleanup_time_zone"] = zone
-        assert boss.get(address("control_changelist")).status_code == 200
+        assert boss.get(address("freezeswitch_changelist")).status_code == 200
 
     def test_stands_first_in_the_index_of_the_app(self, boss):
         page = boss.get(reverse("admin:app_list", args=["cleanup"])).content.decode()
-        assert page.index(address("control_changelist")) < page.index(address("alert_changelist"))
+        assert page.index(address("freezeswitch_changelist")) < page.index(address("alert_changelist"))
 
 
 class TestDeeds:
@@ -279,12 +279,12 @@ class TestDeeds:
 
     def test_stop_everything_freezes(self, boss):
         assert "Everything is stopped" in self.post(boss, "freeze", reason="fire drill")
-        assert Control.objects.get().frozen
+        assert FreezeSwitch.objects.get().frozen
 
     def test_let_it_go_on_unfreezes(self, boss):
         self.post(boss, "freeze")
         assert "Cleanups are allowed again." in self.post(boss, "unfreeze")
-        assert not Control.objects.get().frozen
+        assert not FreezeSwitch.objects.get().frozen
 
     def test_leave_an_entry_in_the_log(self, boss):
         self.post(boss, "freeze")
@@ -713,7 +713,7 @@ class TestNeedsYourDecision:
 
     def test_counts_alike_on_every_page(self, boss, using):
         self.many(using, held=120, refused=110, queued=30)
-        overview, page = text(boss.get(address("control_changelist"))), text(boss.get(address("decisions")))
+        overview, page = text(boss.get(address("freezeswitch_changelist"))), text(boss.get(address("decisions")))
         assert ("140 open · 120 on hold" in overview, "Open (140)" in page, "On hold (120)" in page) == (True,) * 3
 
     def test_lists_an_application_once(self, boss, using):
@@ -894,7 +894,7 @@ class TestHostileData:
 @pytest.mark.only("sqlite")
 class TestContentSecurityPolicy:
     def test_allows_nothing_inline_and_nothing_from_elsewhere(self, boss):
-        policy = boss.get(address("control_changelist")).headers["Content-Security-Policy"]
+        policy = boss.get(address("freezeswitch_changelist")).headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert "http" not in policy

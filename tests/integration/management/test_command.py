@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from cleanup.models import Control, Hold, RemovedFolder, RollbackPoint, Run
+from cleanup.models import FreezeSwitch, Hold, RemovedFolder, RollbackPoint, Run
 from cleanup.services import DatabaseCleanupService
 from tests import ROOT
 from tests.support import databases
@@ -354,7 +354,7 @@ class TestJson:
         assert isinstance(run_command(database, verb, "--json", "--no-input").json, dict)
 
     def test_of_a_failure_has_a_code(self, database, loan):
-        Control.objects.using(database).update_or_create(pk=1, defaults={"frozen": True, "reason": "audit"})
+        FreezeSwitch.objects.using(database).update_or_create(pk=1, defaults={"frozen": True, "reason": "audit"})
         done = run_command(database, "--cleanup", "--no-input", "--json")
         assert (done.status, done.json["error"]["code"], done.json["error"]["reason"]) == (3, "frozen", "audit")
 
