@@ -1,8 +1,9 @@
 """Decide how the duplicate folders of one application become single folders.
 
-The live root folders of an application are one group, whatever their names. The oldest folder of a group survives,
-except that one already under the surviving parent takes precedence over one that has to be moved there. The survivor
-takes the children of all members, children of the same name are a group again, and so on down.
+The live root folders of an application are one group, whatever their names, or one group for each name. The oldest
+folder of a group survives, except that one already under the surviving parent takes precedence over one that has to be
+moved there. The survivor takes the children of all members, children of the same name are a group again, and so on
+down.
 
 Pure: no database, no clock, no Django. The order of the input never matters, nothing recurses, the time is near-linear.
 Every folder is in at most one group, so a survivor is never removed. What cannot be reached from a root is never
@@ -43,7 +44,7 @@ class Group(NamedTuple):
     """Name the folders that become one folder.
 
     `removed` is in survivor order: those already under the surviving parent first, then by age. `parent` is the
-    surviving parent, None for the group of root folders.
+    surviving parent, None for a group of root folders.
     """
 
     survivor: str
@@ -67,8 +68,8 @@ class Plan:
     Groups and moves come parents before children. `left_alone` are the keys, sorted, of the folders that no root of the
     application leads to: below a missing parent or a parent of another application, or in or below a cycle.
     `different_roots`: the live roots have different names; `refused`: the plan is empty for that reason.
-    `roots_removed` counts the removed folders that were roots. `root` is the root folder that stays if there are
-    several, otherwise None. `removed` maps each removed folder to the one that stays.
+    `roots_removed` counts the removed folders that were roots. `roots` are the root folders that take in others, the
+    oldest first. `removed` maps each removed folder to the one that stays.
     """
 
     groups: tuple[Group, ...]
@@ -77,7 +78,7 @@ class Plan:
     different_roots: bool = False
     refused: bool = False
     roots_removed: int = 0
-    root: str | None = field(default=None, compare=False)
+    roots: tuple[str, ...] = field(default=(), compare=False)
     removed: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -115,7 +116,8 @@ def plan_merge(
     """Plan the merge of the folders of one application; `rows` are all of them, in any order.
 
     Live roots of different names are merged like others (`merge`), moved under the oldest root with their names kept
-    (`nest`), or a reason for an empty, refused plan (`refuse`).
+    (`nest`), a reason for an empty, refused plan (`refuse`), or stay side by side, each with those of its own name
+    merged into it (`keep`).
 
     Raises ValueError for a key that appears twice and for an unknown `different_roots`.
     """
@@ -125,7 +127,7 @@ def plan_merge(
     if len({folder.key for folder in folders}) != len(folders):
         raise ValueError("a folder key appears twice")
     walk = _Walk(folders)
-    walk.merge_roots(nest=different_roots == DifferentRootsPolicy.NEST)
+    walk.merge_roots(different_roots)
     walk.descend()
     if walk.roots_differ and different_roots == DifferentRootsPolicy.REFUSE:
         return Plan((), (), walk.left_alone(), different_roots=True, refused=True)
@@ -135,7 +137,7 @@ def plan_merge(
         walk.left_alone(),
         different_roots=walk.roots_differ,
         roots_removed=walk.roots_removed,
-        root=walk.top.key if walk.top is not None and walk.several_roots else None,
+        roots=tuple(walk.roots),
     )
 
 
@@ -162,9 +164,9 @@ class _Walk:
         "moves",
         "nested",
         "removed",
+        "roots",
         "roots_differ",
         "roots_removed",
-        "several_roots",
         "staying",
         "top",
         "twins",
@@ -175,9 +177,10 @@ class _Walk:
         self.children: dict[str | None, list[FolderRow]] = {}
         for folder in folders:
             self.children.setdefault(folder.parent, []).append(folder)
-        self.top: FolderRow | None = None  # the surviving root
+        self.top: FolderRow | None = None  # the oldest live root
+        self.roots: list[str] = []  # the roots that take in others
         self.roots_differ = False
-        self.nested: list[FolderRow] = []  # roots that become children of the surviving root
+        self.nested: list[FolderRow] = []  # roots that become children of the oldest
         self.staying: list[FolderRow] = []  # the queue of the walk
         self.twins: dict[str, tuple[str, ...]] = {}  # survivor -> the folders that merge into it, if any has children
         self.groups: list[Group] = []
@@ -185,22 +188,32 @@ class _Walk:
         self.removed = 0
         self.roots_removed = 0
 
-    def merge_roots(self, *, nest: bool) -> None:
+    def merge_roots(self, different_roots: DifferentRootsPolicy) -> None:
         roots = self.children.get(None, [])
         live = [root for root in roots if root.live]
-        self.top = live[0] if live else None
-        self.staying = [root for root in roots if root is self.top or not root.live]
-        self.several_roots = len(live) > 1
-        if not self.several_roots:
-            return
-        name = live[0].name
-        others = [root for root in live if root.name != name]
-        self.roots_differ = bool(others)
-        if nest:
-            self.nested = others
-        if removed := [root.key for root in live[1:] if not nest or root.name == name]:
-            self.roots_removed = len(removed)
-            self._add_group(live[0].key, removed, None)
+        groups = self._root_groups(live, different_roots) if live else []
+        survivors = {group[0].key for group in groups}
+        self.staying = [root for root in roots if not root.live or root.key in survivors]
+        for survivor, *others in groups:
+            if others or self.nested:
+                self.roots.append(survivor.key)
+            if others:
+                self.roots_removed += len(others)
+                self._add_group(survivor.key, [root.key for root in others], None)
+
+    def _root_groups(self, live: list[FolderRow], different_roots: DifferentRootsPolicy) -> list[list[FolderRow]]:
+        """Return the live roots that become one root each, and set aside those that are nested."""
+        same_named: dict[str, list[FolderRow]] = {}
+        for root in live:
+            same_named.setdefault(root.name, []).append(root)
+        self.roots_differ = len(same_named) > 1
+        self.top = live[0]
+        if different_roots == DifferentRootsPolicy.KEEP:
+            return list(same_named.values())
+        if different_roots == DifferentRootsPolicy.NEST:
+            self.nested = [root for root in live if root.name != self.top.name]
+            return [same_named[self.top.name]]
+        return [live]
 
     def descend(self) -> None:
         for folder in self.staying:  # grows as it is walked, hence no recursion

@@ -9,6 +9,7 @@ class DifferentRootsPolicy(StrEnum):
     MERGE = "merge"
     NEST = "nest"
     REFUSE = "refuse"
+    KEEP = "keep"
 
 
 class DifferencePolicy(StrEnum):

@@ -52,7 +52,7 @@ _MERGE = "manage.py database_cleanup --cleanup --application {application}"
 
 #: In the order in which they are listed: errors, then warnings.
 KINDS = (
-    FindingKind("several_roots", _ERROR, "An application has several top folders", command=_MERGE),
+    FindingKind("several_roots", _ERROR, "An application has duplicate top folders", command=_MERGE),
     FindingKind("same_named_siblings", _ERROR, "Folders with the same name lie side by side", command=_MERGE),
     FindingKind(
         "missing_parent",

@@ -102,7 +102,7 @@ class FindingSql(FolderSql):
                     SELECT 'several_roots', {application}, {application}, NULL, NULL, NULL, r.folders
                       FROM live_roots AS r
                       JOIN {applications} AS a ON a.{application_key} = r.application
-                     WHERE r.folders > 1
+                     WHERE r.surplus > 0
                      UNION ALL
                     SELECT 'same_named_siblings', {parent_key}, {application}, NULL, NULL, g.name,
                            g.folders

@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cleanup import conf
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Session
 from cleanup.folder_tables import FolderTables, KeyColumn
+from cleanup.policies import DifferentRootsPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,20 +214,36 @@ class FolderSql:
         return live_condition(self.tables, prefix=prefix)
 
     def live_roots(self, scope: Scope) -> Query:
-        """Count live root folders by application: CTE ``live_roots(application, folders)``."""
+        """Count live root folders by application: CTE ``live_roots(application, folders, surplus)``.
+
+        ``surplus`` are those that a merge would treat as duplicates: beyond the first, or the first of each name.
+        """
         return self.block(
             """
             live_roots AS MATERIALIZED (
-                -- Applications should have one each.
-                SELECT f.{owner} AS application, count(*) AS folders
+                -- Applications should have one each, or one of each name.
+                SELECT f.{owner} AS application, count(*) AS folders, count(*) - {groups} AS surplus
                   FROM {folders} AS f
                  WHERE f.{parent} IS NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
                  GROUP BY f.{owner}
             )
             """,
+            groups=self._groups_of_roots(),
             live=self.live("f."),
             within=self.within(scope, f"f.{self.owner}"),
         )
+
+    @property
+    def roots_by_name(self) -> bool:
+        """Return whether root folders are duplicates only of those with the same name."""
+        return conf.different_roots() == DifferentRootsPolicy.KEEP
+
+    def _groups_of_roots(self) -> str:
+        """Count the groups among an application's live roots, of which a merge leaves one root each."""
+        if not self.roots_by_name:
+            return "1"
+        names = f"count(DISTINCT {self.bytewise(f'f.{self.name}')})"
+        return f"({names} + max(CASE WHEN f.{self.name} IS NULL THEN 1 ELSE 0 END))"
 
     def same_named_siblings(self, scope: Scope) -> Query:
         """Find the groups that a merge would treat, roots apart, as they are now.
@@ -288,11 +306,11 @@ class FolderSql:
                  GROUP BY application
             )
             SELECT {application} AS application_key, coalesce(r.folders, 0) AS roots,
-                   CASE WHEN r.folders > 1 THEN r.folders - 1 ELSE 0 END + coalesce(s.folders, 0) AS duplicates
+                   coalesce(r.surplus, 0) + coalesce(s.folders, 0) AS duplicates
               FROM {applications} AS a
               LEFT JOIN live_roots AS r ON r.application = a.{application_key}
               LEFT JOIN surplus AS s ON s.application = a.{application_key}
-             WHERE r.folders > 1 OR s.folders > 0
+             WHERE r.surplus > 0 OR s.folders > 0
              ORDER BY a.{application_key}
             """,
             live_roots=self.live_roots(scope),
@@ -373,14 +391,14 @@ class FolderSql:
         )
 
     def several_roots(self, scope: Scope) -> Query:
-        """Select key and number of live roots of the applications that have several, in key order."""
+        """Select key and number of live roots of the applications with duplicates among them, in key order."""
         return self.block(
             """
             WITH {live_roots}
             SELECT {application}, r.folders
               FROM live_roots AS r
               JOIN {applications} AS a ON a.{application_key} = r.application
-             WHERE r.folders > 1
+             WHERE r.surplus > 0
              ORDER BY a.{application_key}
             """,
             live_roots=self.live_roots(scope),

@@ -77,9 +77,9 @@ def _show_results(to: Console, report: CleanupReport, *, roots: bool) -> None:
     _left_out(to, report.results_left_out, "--all-results lists all.")
     differing: Counter[str] = Counter()
     for result in report.results:
-        if roots and result.root_folder is not None:
-            root = f"“{safe(result.root_folder.name)}” ({safe(result.root_folder.folder_id)})"
-            say(to, f"{safe(result.application_id)}: of its root folders, {root} would stay.")
+        if roots and result.root_folders:
+            staying = ", ".join(f"“{safe(root.name)}” ({safe(root.folder_id)})" for root in result.root_folders)
+            say(to, f"{safe(result.application_id)}: of its duplicate root folders, {staying} would stay.")
         _show_changes(to, result, would="would take" if report.dry_run else "took")
         differing.update(result.details.get("differing_columns", {}))
         if result.error_message:

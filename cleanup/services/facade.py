@@ -36,7 +36,7 @@ class CleanupReads:
         self.using = using
 
     def find_applications_with_duplicate_folders(self) -> Iterator[tuple[str, int]]:
-        """Yield (application id, number of live root folders) for applications with several, in key order, streamed.
+        """Yield (application id, number of live root folders) where there are duplicates of these, in key order.
 
         Ids are text, whatever the key of your model is: compare them with ``str(application.pk)``.
         """

@@ -64,7 +64,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class RootFolder(Document):
-    """The root folder that stays if an application has several."""
+    """A root folder that stays if an application has duplicates of it."""
 
     folder_id: FolderId
     name: str
@@ -88,7 +88,9 @@ class FolderCleanupResult(Document):
     details: Mapping[str, Any] = field(default_factory=dict)
     """``moved`` and ``removed``: rows by table; ``differing_columns``: columns by number of folders (dry run)."""
     root_folder: RootFolder | None = None
-    """For a dry run, if there are several root folders: the one that would stay."""
+    """For a dry run, if there are several root folders: the one that would stay; the oldest of ``root_folders``."""
+    root_folders: tuple[RootFolder, ...] = ()
+    """For a dry run, the root folders that would take in others; several if ``CLEANUP_DIFFERENT_ROOTS`` is ``keep``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +422,7 @@ class VerificationReport(Document):
     """Null for one application."""
     verification_passed: bool
     duplicate_parent_folders: int
-    """Applications with several root folders."""
+    """Applications with duplicate root folders."""
     duplicate_child_folders: int
     """Same-named folders beyond the first of each group."""
     orphaned_files: int

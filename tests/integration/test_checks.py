@@ -41,7 +41,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("setting", "value"),
         [
-            ("CLEANUP_DIFFERENT_ROOTS", "keep"),
+            ("CLEANUP_DIFFERENT_ROOTS", "keep_all"),
             ("CLEANUP_DIFFERING_COLUMNS", None),
             ("CLEANUP_TRIGGERS", "disable"),
             ("CLEANUP_COLLISIONS", {"files": "drop"}),

@@ -9,6 +9,7 @@ from cleanup.backends.query import block
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.models import Hold, Result, Run
 from cleanup.planning import FolderRow, plan_merge
+from cleanup.policies import DifferentRootsPolicy
 from cleanup.services import DatabaseCleanupService
 from tests.support.forests import PLAIN_NAMES, random_folders, ranked
 from tests.support.model_roles import Application, Folder
@@ -100,6 +101,13 @@ class TestAffectedApplications:
 
         assert affected(database) == {loan.application: (2, 1)}
 
+    def test_have_same_named_roots_if_others_are_kept(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        tree(database, "Loan, Other, loan")
+        both = tree(database, "Loan*3, Other*2, Third/Docs*2")
+
+        assert affected(database) == {both.application: (6, 4)}
+
 
 class TestAffectedSql:
     def test_stands_behind_an_insert(self, database):
@@ -160,6 +168,13 @@ class TestSmallReads:
 
         assert found == [(first.application, 2), (third.application, 3)]
 
+    def test_roots_of_other_names_are_no_duplicates_if_they_are_kept(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        tree(database, "A, B, C")
+        loan = tree(database, "Loan*2, Other")
+
+        assert list(queries.applications_with_duplicate_roots(using=database)) == [(loan.application, 3)]
+
     def test_affected_applications_are_counted(self, database):
         tree(database, "Loan*2")
         tree(database, "Loan/Docs*2")
@@ -204,7 +219,7 @@ class TestLiveFolders:
 
 
 class TestAgreementWithPlanning:
-    @pytest.mark.parametrize("different_roots", ["merge", "nest", "refuse"])
+    @pytest.mark.parametrize("different_roots", list(DifferentRootsPolicy))
     @pytest.mark.parametrize("broken", [0.0, 0.15])
     def test_on_random_forests(self, scratch_database, settings, different_roots, broken):
         settings.CLEANUP_DIFFERENT_ROOTS = different_roots
@@ -216,7 +231,7 @@ class TestAgreementWithPlanning:
         found = affected(scratch_database, per_range=30)
 
         assert found == {
-            application: (roots(rows), duplicates(rows))
+            application: (roots(rows), duplicates(rows, different_roots))
             for application, rows in forests.items()
             if (plan := plan_merge(rows, different_roots=different_roots)).refused or not plan.empty
         }
@@ -260,10 +275,11 @@ def roots(rows: list[FolderRow]) -> int:
     return sum(row.live and row.parent is None for row in rows)
 
 
-def duplicates(rows: list[FolderRow]) -> int:
+def duplicates(rows: list[FolderRow], different_roots: DifferentRootsPolicy) -> int:
     """Count folders beyond the first of each group there is now, by walking down from the roots."""
-    surplus = max(0, roots(rows) - 1)
     level = [row for row in rows if row.parent is None]
+    groups = Counter(row.name if different_roots == "keep" else "" for row in level if row.live)
+    surplus = sum(number - 1 for number in groups.values())
     while level:
         keys = {row.key for row in level}
         level = [row for row in rows if row.parent in keys]

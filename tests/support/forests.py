@@ -67,7 +67,10 @@ def merge_by_model(rows: Sequence[FolderRow], *, different_roots: DifferentRoots
     for tree in trees:
         if not tree.row.live:
             _merge([tree], None, merged)
-    if live:
+    if live and different_roots == "keep":
+        for name in {tree.row.name for tree in live}:
+            _merge([tree for tree in live if tree.row.name == name], None, merged)
+    elif live:
         nested = [tree for tree in live if different_roots == "nest" and tree.row.name != live[0].row.name]
         group = [tree for tree in live if not any(tree is other for other in nested)]
         _merge([_Tree(group[0].row, group[0].children + nested), *group[1:]], None, merged)

@@ -13,7 +13,7 @@ from tests.support.forests import apply_plan, forests, merge_by_model, random_fo
 # A busy machine is not a failure of a law.
 unhurried = settings(deadline=None)
 
-POLICIES = st.sampled_from(["merge", "nest", "refuse"])
+POLICIES = st.sampled_from(list(DifferentRootsPolicy))
 
 
 def rows_of(*specifications: str) -> list[FolderRow]:
@@ -28,6 +28,10 @@ def rows_of(*specifications: str) -> list[FolderRow]:
 def reachable(rows: list[FolderRow]) -> list[FolderRow]:
     left_alone = plan_merge(rows).left_alone
     return [row for row in rows if row.key not in left_alone]
+
+
+def names_of_live_roots(rows: list[FolderRow]) -> set[str]:
+    return {row.name for row in rows if row.parent is None and row.live}
 
 
 class TestEveryPlan:
@@ -220,7 +224,7 @@ class TestNesting:
     def test_leaves_the_oldest_as_the_root(self) -> None:
         plan = plan_merge(rows_of("old - Root", "other - Docs", "docs old Docs"), different_roots="nest")
 
-        assert plan.root == "old"
+        assert plan.roots == ("old",)
 
     def test_carries_the_children_of_a_nested_root_along(self) -> None:
         plan = plan_merge(rows_of("old - Root", "other - Docs", "docs old Docs", "a other A"), different_roots="nest")
@@ -233,6 +237,57 @@ class TestNesting:
         plan = plan_merge(rows, different_roots="nest")
 
         assert plan.removed == {"new": "old", "child": "nested"}
+
+
+class TestKeeping:
+    @unhurried
+    @given(forests())
+    def test_leaves_one_live_root_of_each_name_and_no_twin_siblings(self, rows: list[FolderRow]) -> None:
+        after = apply_plan(rows, plan_merge(rows, different_roots=DifferentRootsPolicy.KEEP))
+
+        places = [(row.parent, row.name) for row in reachable(after) if row.live]
+        assert len(places) == len(set(places))
+
+    @unhurried
+    @given(forests())
+    def test_keeps_a_root_of_every_name(self, rows: list[FolderRow]) -> None:
+        after = apply_plan(rows, plan_merge(rows, different_roots=DifferentRootsPolicy.KEEP))
+
+        assert names_of_live_roots(after) == names_of_live_roots(rows)
+
+    def test_leaves_roots_of_other_names_side_by_side(self) -> None:
+        plan = plan_merge(rows_of("a - A", "b - B", "x a X", "y b X"), different_roots="keep")
+
+        assert plan == Plan((), (), different_roots=True)
+
+    def test_merges_the_roots_of_each_name_into_the_oldest_of_it(self) -> None:
+        rows = rows_of("b1 - B", "a1 - A", "~b0 - B", "a2 - A", "b2 - B", "x a2 X", "y b2 X")
+
+        plan = plan_merge(rows, different_roots="keep")
+
+        assert plan.groups == (Group("b1", ("b2",), True, None), Group("a1", ("a2",), True, None))
+        assert plan.moves == (Move("y", "b2", "b1"), Move("x", "a2", "a1"))
+        assert (plan.roots, plan.roots_removed, plan.child_folders_merged) == (("b1", "a1"), 2, 0)
+
+    def test_merges_below_each_surviving_root_by_the_ordinary_rule(self) -> None:
+        rows = rows_of("a1 - A", "b - B", "a2 - A", "x2 a2 X", "x1 a1 X", "y1 b X", "y2 b X", "c x2 C")
+
+        plan = plan_merge(rows, different_roots="keep")
+
+        assert plan.removed == {"a2": "a1", "x2": "x1", "y2": "y1"}
+        assert plan.moves == (Move("c", "x2", "x1"),)
+
+    def test_of_roots_of_one_name_is_the_ordinary_merge(self) -> None:
+        rows = rows_of("old - Root", "new - Root", "a old A", "b new A", "c new C")
+
+        assert plan_merge(rows, different_roots="keep") == plan_merge(rows)
+
+    def test_of_a_hundred_thousand_names_is_no_problem(self) -> None:
+        rows = [FolderRow(str(number), None, str(number % 60_000), number) for number in range(100_000)]
+
+        plan = plan_merge(rows, different_roots="keep")
+
+        assert (plan.folders_removed, len(plan.roots)) == (40_000, 40_000)
 
 
 class TestRefusing:

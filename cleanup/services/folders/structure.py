@@ -17,7 +17,7 @@ is what would survive. A missing folder is created nevertheless: holds and the f
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -40,6 +40,7 @@ from cleanup.exceptions import (
 from cleanup.folder_tables import FolderTables, fields_to_provide, folder_tables
 from cleanup.models import Folder, FreezeSwitch, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.planning import FolderRow, plan_merge
+from cleanup.policies import DifferentRootsPolicy
 from cleanup.references import ReferenceMap, schema_changes
 from cleanup.retry_limits import FOLDER_RETRIES, TRANSIENT_RETRIES
 from cleanup.services.concurrency.retry import back_off
@@ -175,7 +176,8 @@ class _SetAside(Exception):
 class _Forest:
     """The folders of an application as they are, or, if a merge is due, as they would be after it."""
 
-    def __init__(self, rows: Sequence[FolderRow], *, size: int) -> None:
+    def __init__(self, rows: Sequence[FolderRow], *, size: int, root_name: str | None) -> None:
+        """Take the application's folders; ``root_name`` is None if a root folder of any name will do."""
         plan = plan_merge(rows, different_roots=conf.different_roots())
         self.size = size
         self.has_duplicates = plan.refused or not plan.empty
@@ -194,7 +196,8 @@ class _Forest:
                 continue
             parent = moved.get(row.key, row.parent)
             if parent is None:
-                self.root = self.root or row.key
+                if root_name is None or row.name == root_name:
+                    self.root = self.root or row.key
             else:
                 self.children.setdefault((parent, row.name), row.key)
 
@@ -296,7 +299,14 @@ class _Request:
         if size > conf.large_application():
             near = [] if self.parent is None else [self.parent]
         folders = self.backend.reading.read_folders(self.tables, [self.application], lock=False, near=near)
-        return _Forest(folders.get(self.application, []), size=size)
+        return _Forest(folders.get(self.application, []), size=size, root_name=self._root_name)
+
+    @cached_property
+    def _root_name(self) -> str | None:
+        """Return what the root folder must be named, if it is one of several names that stay side by side."""
+        if conf.different_roots() != DifferentRootsPolicy.KEEP or self.parent is not None:
+            return None
+        return self.maker.root_name()
 
     def _wrong_parent(self, parent: str) -> CleanupError:
         if self.tables.folder._base_manager.using(self.using).filter(pk=parent).exists():
@@ -415,6 +425,11 @@ class _Maker:
         if fault is not None:
             raise InvalidName(problem=fault)
 
+    def root_name(self) -> str:
+        """Return the name that a root folder would get. Raises MisconfiguredSetting and InvalidName."""
+        name = conf.root_folder()
+        return self._named(name, None, self._given(name, None))
+
     def make(self, name: str, parent: str | None) -> str:
         """Insert one folder and return its key. Raises MisconfiguredSetting and database errors."""
         given = self._given(name, parent)
@@ -425,9 +440,7 @@ class _Maker:
                 problem=f"{self.tables.folder._meta.label} requires {', '.join(lacking)}, which has no default. "
                 f"Provide it here.",
             )
-        if parent is None and "name" in given:
-            name = given.pop("name")
-            self.refuse_name(name)
+        name = self._named(name, parent, given)
         folder = self.tables.folder(**{**self._live(), **given, **self._mapped(name, parent)})
         created = self.fields["created"]
         if getattr(folder, created.attname) is None:
@@ -436,6 +449,13 @@ class _Maker:
             folder.updated_at = folder.updated_at or folder.created_at
         folder.save(using=self.using, force_insert=True)
         return self.tables.folder_key.text(folder.pk)
+
+    def _named(self, name: str, parent: str | None, given: dict[str, Any]) -> str:
+        """Return a folder's name, and take another one for a root folder out of what is given for it."""
+        if parent is None and "name" in given:
+            name = given.pop("name")
+            self.refuse_name(name)
+        return name
 
     def _given(self, name: str, parent: str | None) -> dict[str, Any]:
         defaults: Any = conf.folder_defaults()

@@ -76,15 +76,14 @@ class Forecaster:
         decisions = self.examiner.examine(applications, include=self.include, lock=False, compare=self.compare)
         moved = self._moved(decisions)
         return [
-            (
-                decision,
-                replace(
-                    result_of(decision, moved.get(place, Counter()), targets=self.targets),
-                    root_folder=_root_that_would_stay(decision),
-                ),
-            )
+            (decision, self._expected(decision, moved.get(place, Counter())))
             for place, decision in enumerate(decisions)
         ]
+
+    def _expected(self, decision: MergeDecision, moved: Counter[str]) -> FolderCleanupResult:
+        roots = _roots_that_would_stay(decision)
+        result = result_of(decision, moved, targets=self.targets)
+        return replace(result, root_folder=roots[0] if roots else None, root_folders=roots)
 
     def _moved(self, decisions: Sequence[MergeDecision]) -> dict[int, Counter[str]]:
         """Count the rows that would be re-pointed, by the decision's position and table."""
@@ -123,7 +122,8 @@ class Forecaster:
         return rows
 
 
-def _root_that_would_stay(decision: MergeDecision) -> RootFolder | None:
-    """Return which of several root folders would stay; None also if folders were not compared."""
-    root = decision.folders.get(decision.plan.root or "") if decision.goes_ahead else None
-    return root and RootFolder(root.key, root.name)
+def _roots_that_would_stay(decision: MergeDecision) -> tuple[RootFolder, ...]:
+    """Return which root folders would take in others; none also if folders were not compared."""
+    if not (decision.goes_ahead and decision.folders):
+        return ()
+    return tuple(RootFolder(root, decision.folders[root].name) for root in decision.plan.roots)

@@ -20,6 +20,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
 from cleanup.planning import Group
+from cleanup.policies import DifferentRootsPolicy
 from cleanup.references import ReferenceMap, cache
 from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision
 from cleanup.services.merging.forecast import Forecaster
@@ -173,7 +174,8 @@ class _Drawing:
             return Fate.SURVIVOR, [self._why(self.groups[key]), *moving]
         if key in self.plan.removed:
             roots = self.groups[self.plan.removed[key]].roots
-            return Fate.MERGED, [Reason.ANOTHER_ROOT if roots else Reason.SAME_NAME]
+            one_root = roots and conf.different_roots() != DifferentRootsPolicy.KEEP
+            return Fate.MERGED, [Reason.ANOTHER_ROOT if one_root else Reason.SAME_NAME]
         if moving:
             return Fate.MOVED, moving
         if key in self.left_alone:

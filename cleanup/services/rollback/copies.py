@@ -1,8 +1,9 @@
 """Decide how folders come back as copies if they would be duplicates again.
 
-A second root folder becomes a child of the existing root folder, and gets a suffix; so does a folder whose name is
-taken in its place, or is blank; every other folder comes back as it was. Nothing that exists gives way: root folders
-that were nested stay nested. That is what the guards allow, and it is the same whichever of them are in place.
+A second root folder (of its name, if ``CLEANUP_DIFFERENT_ROOTS`` is ``keep``) becomes a child of the existing root
+folder, and gets a suffix; so does a folder whose name is taken in its place, or is blank; every other folder comes back
+as it was. Nothing that exists gives way: root folders that were nested stay nested. That is what the guards allow, and
+it is the same whichever of them are in place.
 
 Reads only: the locked folders as they are, and the journal.
 """
@@ -23,6 +24,7 @@ from cleanup.backends.guards import LONGEST_NAME_BYTES
 from cleanup.folder_tables import FolderTables
 from cleanup.models import RemovedFolder, RollbackPoint
 from cleanup.planning import FolderRow
+from cleanup.policies import DifferentRootsPolicy
 from cleanup.services.results import Copy
 
 _SUFFIX = re.compile(r"(?:^| )\(restored(?: \d+)?\)$")
@@ -152,7 +154,8 @@ class Forest:
     def __init__(self, present: Sequence[FolderRow], *, moving: Mapping[str, str | None], longest: int | None) -> None:
         """Take the folders in order of age, and those that go back to where they were, with their old parents."""
         self.present = {row.key: row for row in present}
-        self.roots = [row.key for row in present if row.live and row.parent is None]
+        self.roots = {row.key: row.name for row in present if row.live and row.parent is None}
+        self.one_root = conf.different_roots() != DifferentRootsPolicy.KEEP
         self.moving = moving
         self.longest = longest
         self.taken: defaultdict[str | None, set[str]] = defaultdict(set)
@@ -172,10 +175,10 @@ class Forest:
             if folder.key in self.present:  # created again, or already back: the undo compares it with what it was
                 continue
             parent, name = folder.parent, folder.name
-            if parent is None and self.roots:
-                parent = next((root for root in self.roots if root in survivors), self.roots[0])
+            if parent is None and (roots := self._roots_in_the_way(name)):
+                parent = next((root for root in roots if root in survivors), roots[0])
             elif parent is None:
-                self.roots.append(folder.key)
+                self.roots[folder.key] = name
             if parent != folder.parent or not name.strip() or name in self.taken[parent]:
                 name = self._free_name(parent, name)
                 yield folder, Place(parent, name)
@@ -187,10 +190,17 @@ class Forest:
         Call it after ``places``.
         """
         nested = [key for key, old in self.moving.items() if old is None]
-        if not nested or len(nested) + len(self.roots) == 1:
-            return None
-        rows = (self.present[key] for key in nested if key in self.present)
-        return {row.key: row.parent for row in rows if row.parent is not None}
+        rows = [self.present[key] for key in nested if key in self.present]
+        if self.one_root:
+            fit = len(nested) + len(self.roots) == 1
+        else:
+            names = [*self.roots.values(), *(row.name for row in rows)]
+            fit = len(set(names)) == len(names)
+        return None if fit or not nested else {row.key: row.parent for row in rows if row.parent is not None}
+
+    def _roots_in_the_way(self, name: str) -> list[str]:
+        """Return the root folders beside which a root folder of the name would be a duplicate."""
+        return [key for key, other in self.roots.items() if self.one_root or other == name]
 
     def _take(self, parent: str | None, name: str) -> None:
         self.taken[parent].add(name)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cleanup import journal
+from cleanup import conf, journal
 from cleanup.backends import Database
 from cleanup.backends.catalogue import quoted
 from cleanup.backends.changes import Cell
@@ -17,6 +17,7 @@ from cleanup.folder_tables import FolderTables
 from cleanup.guard_names import Guard, lifting
 from cleanup.guards.guard_ddl import guard_sql_of
 from cleanup.models import RollbackPoint
+from cleanup.policies import DifferentRootsPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ class GuardsInForce:
         if Guard.BLANK_NAME in self._standing and any(not self.backend.cells.cell_text(name).strip() for name in names):
             yield Guard.BLANK_NAME
         places = self._places_after(point, moved, removed)
-        if Guard.ONE_ROOT in self._standing and sum(place.parent is None for place in places) > 1:
+        one_of_all = conf.different_roots() != DifferentRootsPolicy.KEEP
+        roots = Counter(None if one_of_all else place.name for place in places if place.parent is None)
+        if Guard.ONE_ROOT in self._standing and any(number > 1 for number in roots.values()):
             yield Guard.ONE_ROOT
         siblings = Counter(place for place in places if place.parent is not None)
         if Guard.ONE_NAME in self._standing and any(number > 1 for number in siblings.values()):

@@ -73,6 +73,27 @@ class TestStructure:
         assert (made.root_id, made.folders["Borrower"]) == (loan["top"], loan["there"])
         assert_tree(database, loan, f"top:Loan 2023-00001/{{there:Borrower(2), {', '.join(NAMES[1:])}}}")
 
+    def test_takes_the_root_of_the_name_where_others_are_kept(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        loan = tree(database, "Trash/Borrower, top:Application/there:Borrower(2), Application(1)")
+        made = structure(database, loan)
+        assert (made.root_id, made.folders["Borrower"]) == (loan["top"], loan["there"])
+        assert_tree(database, loan, f"Trash/Borrower, top:Application(1)/{{Borrower(2), {', '.join(NAMES[1:])}}}")
+
+    def test_makes_a_root_beside_others_that_are_kept(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        loan = tree(database, "Trash/Borrower")
+        structure(database, loan)
+        assert structure(database, loan).created == ()
+        assert_tree(database, loan, f"Trash/Borrower, {STANDARD}")
+
+    def test_takes_the_root_of_the_name_that_the_defaults_give(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        settings.CLEANUP_STANDARD_FOLDERS = ()
+        settings.CLEANUP_FOLDER_DEFAULTS = {"name": "Loan"}
+        loan = tree(database, "Application, top:Loan")
+        assert structure(database, loan).root_id == loan["top"]
+
     def test_names_differ_by_case(self, database):
         loan = tree(database, "Loan/BORROWER")
         structure(database, loan)

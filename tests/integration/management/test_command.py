@@ -240,7 +240,7 @@ class TestDryRun:
         made = tree(database, 'older:"[red]Loan", younger:Loan')
         if several:
             tree(database, "Loan*2")
-        root = f"of its root folders, “[red]Loan” ({made['older']}) would stay."
+        root = f"of its duplicate root folders, “[red]Loan” ({made['older']}) would stay."
         assert (root in run_command(database, "--dry-run", *options).out) == says
 
     def test_of_named_applications_looks_at_those(self, database, loan):

@@ -14,6 +14,8 @@ from cleanup.models import Hold, Result, RollbackPoint, Run, SnapshotRow
 from cleanup.references import readiness
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.merging import apply, examine
+from cleanup.services.merging.preview import preview
+from cleanup.services.results import Fate, Reason
 from cleanup.services.runs import lifecycle
 from tests.hostapp.models import Bookmark, Cover, Note, Scan, Tag, Watch
 from tests.support.model_roles import Application, File, Folder
@@ -110,6 +112,55 @@ class TestRootsOfDifferentNames:
             (made.application, "failed", "different_roots")
         ]
         assert dump(database) == before
+
+    def test_are_kept_side_by_side_on_demand(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        made = tree(database, "a:A(1)/{x:X(1)}, b:B(1)/{X(1), X(1)}, A(2)/{X(1), Y(1)}, C(1)")
+        result = consolidated(database, made)
+        assert_tree(database, made, "a:A(3)/{x:X(2), Y(1)}, b:B(1)/X(2), C(1)")
+        assert (result.folders_removed, result.child_folders_merged) == (3, 2)
+
+    def test_are_kept_by_what_the_dry_run_announces(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        made = tree(database, "a:A(1)/X, b:B(1)/{X(1), X(1)}, A(2)/{X(1), Y}, B, C(1)")
+        tree(database, "A, B, C")
+        service = DatabaseCleanupService(using=database)
+        before = dump(database)
+        forecast = service.cleanup_all_duplicate_folders(dry_run=True)
+        assert dump(database) == before
+        (announced,) = forecast.as_json()["results"]
+        assert announced["root_folders"] == [
+            {"folder_id": made["a"], "name": "A"},
+            {"folder_id": made["b"], "name": "B"},
+        ]
+        assert announced["root_folder"] == announced["root_folders"][0]
+        report = service.cleanup_all_duplicate_folders()
+        (done,) = report.as_json()["results"]
+        same = ("application_id", "folders_removed", "files_moved", "child_folders_merged", "references_moved")
+        assert [announced[name] for name in same] == [done[name] for name in same]
+        assert service.verify_cleanup_integrity()["verification_passed"]
+        assert not service.check()["needs_cleanup"]
+        assert service.rollback_cleanup(report.run_id).exact
+        assert dump(database) == before
+
+    def test_are_told_in_a_preview_that_keeps_them(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        made = tree(database, "a:A, b:B, gone:A")
+        shown = preview(using=database, application_id=made.application).by_id
+        assert [(shown[made[key]].fate, shown[made[key]].reasons) for key in ("a", "b", "gone")] == [
+            (Fate.SURVIVOR, (Reason.OLDEST,)),
+            (Fate.KEPT, ()),
+            (Fate.MERGED, (Reason.SAME_NAME,)),
+        ]
+
+    def test_are_no_finding_if_they_are_kept(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        tree(database, "A, B")
+        made = tree(database, "A, A, B")
+        report = DatabaseCleanupService(using=database).verify_cleanup_integrity()
+        assert report["duplicate_parent_folders"] == 1
+        found = [f for f in report["findings"] if f["code"] == "several_roots"]
+        assert [(f["application_id"], f["detail"]) for f in found] == [(made.application, {"folders": 3})]
 
     def test_of_one_name_merge_all_the_same(self, database, settings):
         settings.CLEANUP_DIFFERENT_ROOTS = "refuse"

@@ -172,7 +172,7 @@ def undo(made: Round, service: DatabaseCleanupService, run, **options) -> None:
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_is_merged_as_the_model_says_and_restored_exactly(database, settings, seed):
     rng = random.Random(seed)
-    settings.CLEANUP_DIFFERENT_ROOTS = rng.choice(["merge", "merge", "nest"])
+    settings.CLEANUP_DIFFERENT_ROOTS = rng.choice(["merge", "nest", "keep"])
     made = sown(database, rng, broken=rng.choice(BROKEN))
     made.foretell(settings.CLEANUP_DIFFERENT_ROOTS)
     was, files, host = dump(database), filed(made), referenced(made)
@@ -352,7 +352,7 @@ def test_nothing_that_people_did_is_overwritten(database, seed):
 @pytest.mark.parametrize("seed", range(max(1, ROUNDS // 5)))
 def test_copies_are_no_duplicates_and_all_else_is_as_it_was(database, settings, monkeypatch, seed):
     rng = random.Random(f"copies {seed}")
-    settings.CLEANUP_DIFFERENT_ROOTS = rng.choice(["merge", "merge", "nest"])
+    settings.CLEANUP_DIFFERENT_ROOTS = rng.choice(["merge", "nest", "keep"])
     made = sown(database, rng, broken=rng.choice(BROKEN))
     parents, names = _values(made, Folder, "parent"), _values(made, Folder, "name")
     files, host = filed(made), referenced(made)

@@ -121,6 +121,13 @@ class TestCopies:
         assert_tree(database, made, 'top:A/{other:B(1), gone:"A (restored)"(1)}')
         assert copies_of(result, made) == {"gone": (True, "top"), "other": (False, "top")}
 
+    def test_of_roots_lie_under_the_root_of_their_name_where_others_are_kept(self, database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        made = tree(database, "A, top:B(1), gone:B(2)/C")
+        result = copied(database, made)
+        assert_tree(database, made, 'A, top:B(1)/gone:"B (restored)"(2)/C')
+        assert copies_of(result, made) == {"gone": (True, "top")}
+
     def test_are_merged_by_nobody_who_finds_other_names(self, database):
         made = tree(database, "Loan/{Docs(1), Docs(2)}, Loan")
         copied(database, made)
@@ -160,6 +167,15 @@ class TestNothingForbidden:
         Folder.objects.using(database).filter(pk=made["stays"]).update(name="Papers")
         assert undo(database, point, as_copies=True).exact
         assert_tree(database, made, "Loan/{stays:Papers(1), gone:Docs(2)}")
+
+    def test_since_roots_of_other_names_are_kept_by_now(self, database, settings):
+        for different_roots in ("merge", "nest"):
+            settings.CLEANUP_DIFFERENT_ROOTS = different_roots
+            made = tree(database, "A(1), B(2)")
+            point = clean(database, made)
+            settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+            assert undo(database, point, as_copies=True).exact
+            assert_tree(database, made, "A(1), B(2)")
 
     def test_since_the_root_folder_is_in_the_trash(self, scratch_database, settings):
         settings.CLEANUP_FOLDER_LIVE = {"binned": 0}

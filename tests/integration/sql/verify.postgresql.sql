@@ -1,6 +1,6 @@
 WITH RECURSIVE live_roots AS MATERIALIZED (
-    -- Applications should have one each.
-    SELECT f."application_id" AS application, count(*) AS folders
+    -- Applications should have one each, or one of each name.
+    SELECT f."application_id" AS application, count(*) AS folders, count(*) - 1 AS surplus
       FROM "folders" AS f
      WHERE f."parent_id" IS NULL AND f."application_id" IS NOT NULL AND (1 = 1) AND 1 = 1
      GROUP BY f."application_id"
@@ -43,7 +43,7 @@ WITH RECURSIVE live_roots AS MATERIALIZED (
     SELECT 'several_roots', a."id"::text, a."id"::text, NULL, NULL, NULL, r.folders
       FROM live_roots AS r
       JOIN "customer_applications" AS a ON a."id" = r.application
-     WHERE r.folders > 1
+     WHERE r.surplus > 0
      UNION ALL
     SELECT 'same_named_siblings', g.parent::text, a."id"::text, NULL, NULL, g.name,
            g.folders

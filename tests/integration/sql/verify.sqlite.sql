@@ -1,6 +1,6 @@
 WITH RECURSIVE live_roots AS MATERIALIZED (
-    -- Applications should have one each.
-    SELECT f."application_id" AS application, count(*) AS folders
+    -- Applications should have one each, or one of each name.
+    SELECT f."application_id" AS application, count(*) AS folders, count(*) - 1 AS surplus
       FROM "folders" AS f
      WHERE f."parent_id" IS NULL AND f."application_id" IS NOT NULL AND (1 = 1) AND 1 = 1
      GROUP BY f."application_id"
@@ -43,7 +43,7 @@ WITH RECURSIVE live_roots AS MATERIALIZED (
     SELECT 'several_roots', CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, NULL, NULL, NULL, r.folders
       FROM live_roots AS r
       JOIN "customer_applications" AS a ON a."id" = r.application
-     WHERE r.folders > 1
+     WHERE r.surplus > 0
      UNION ALL
     SELECT 'same_named_siblings', CASE WHEN length(g.parent) = 32 THEN substr(g.parent, 1, 8) || '-' || substr(g.parent, 9, 4) || '-' || substr(g.parent, 13, 4) || '-' || substr(g.parent, 17, 4) || '-' || substr(g.parent, 21, 12) ELSE g.parent END, CASE WHEN length(a."id") = 32 THEN substr(a."id", 1, 8) || '-' || substr(a."id", 9, 4) || '-' || substr(a."id", 13, 4) || '-' || substr(a."id", 17, 4) || '-' || substr(a."id", 21, 12) ELSE a."id" END, NULL, NULL, g.name,
            g.folders
