@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 
 from cleanup.exceptions import MisconfiguredSetting, UnknownModel, UnusableHook
 from cleanup.policies import (
+    ApplicationSource,
     CollisionPolicy,
     DifferencePolicy,
     DifferentRootsPolicy,
@@ -103,10 +104,20 @@ def _function(name: str, path: Any) -> Callable[..., Any]:
 
 # Which models and columns are mapped.
 
+#: The product's own model of what owns folder trees; its own folders and files refer to it even if nothing owns them.
+OWN_APPLICATION = "cleanup.Application"
 
-def application_model() -> str:
-    """Label of the model that owns folder trees."""
-    return _label("CLEANUP_APPLICATION_MODEL", "cleanup.Application")
+
+def application_model() -> str | None:
+    """Label of the model that owns folder trees; None: nothing owns them."""
+    if _get("CLEANUP_APPLICATION_MODEL", OWN_APPLICATION) is None:
+        return None
+    return _label("CLEANUP_APPLICATION_MODEL", OWN_APPLICATION)
+
+
+def application_from() -> ApplicationSource:
+    """Whether every folder tells its application, or root folders alone."""
+    return _choice("CLEANUP_APPLICATION_FROM", ApplicationSource.FOLDER)
 
 
 def folder_model() -> str:
@@ -604,6 +615,7 @@ def metrics_token() -> str:
 #: All of them, with the functions above, each of which raises MisconfiguredSetting if its setting is wrong.
 SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_APPLICATION_MODEL": application_model,
+    "CLEANUP_APPLICATION_FROM": application_from,
     "CLEANUP_FOLDER_MODEL": folder_model,
     "CLEANUP_FILE_MODEL": file_model,
     "CLEANUP_FOLDER_FIELDS": folder_fields,

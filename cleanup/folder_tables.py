@@ -7,6 +7,7 @@ them to what the database driver takes, and back, with one spelling per key.
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from cleanup.exceptions import (
     UnknownModel,
     UnsupportedKey,
 )
+from cleanup.policies import ApplicationSource
 from cleanup.text_safety import is_storable
 
 
@@ -76,6 +78,17 @@ class KeyColumn:
         return (*plain, *(spelling.upper() for spelling in plain))
 
 
+class Ownership(Enum):
+    """Where a folder's application is recorded."""
+
+    FOLDER = auto()
+    """In each folder."""
+    ROOT = auto()
+    """In root folders; others belong to that of their root."""
+    TREE = auto()
+    """Nowhere: the root folders of one name, with all that is below them, are a tree of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileTable:
     """The file model and its mapped columns."""
@@ -99,14 +112,19 @@ class FileTable:
 
 @dataclass(frozen=True, slots=True)
 class FolderTables:
-    """The mapped models and their columns."""
+    """The mapped models and their columns.
 
+    Without applications, a tree is what stands in their place: ``application`` is the folder model, and the key that of
+    the tree's oldest root folder.
+    """
+
+    ownership: Ownership
     application: type[models.Model]
     folder: type[models.Model]
     application_key: KeyColumn
     folder_key: KeyColumn
     folder_parent: str
-    folder_application: str
+    folder_application: str | None
     folder_name: str
     folder_created: str
     file: FileTable | None
@@ -123,6 +141,22 @@ class FolderTables:
     def tables(self) -> tuple[str, ...]:
         """The mapped tables, as the models spell them."""
         return tuple(model._meta.db_table for model in self.models)
+
+    @property
+    def owner_columns(self) -> tuple[str, ...]:
+        """The column of folders that names their application, if there is one."""
+        return () if self.folder_application is None else (self.folder_application,)
+
+    @property
+    def folder_columns(self) -> tuple[str, ...]:
+        """The mapped columns of folders."""
+        return (
+            self.folder_key.column,
+            self.folder_parent,
+            *self.owner_columns,
+            self.folder_name,
+            self.folder_created,
+        )
 
     @property
     def application_table(self) -> str:
@@ -154,16 +188,22 @@ def _is_padded(field: "models.Field[Any, Any]") -> bool:
 
 def folder_tables() -> FolderTables:
     """Resolve the settings. Raises MisconfiguredSetting."""
-    application = _model("CLEANUP_APPLICATION_MODEL", conf.application_model())
+    owner = conf.application_model()
     folder = _model("CLEANUP_FOLDER_MODEL", conf.folder_model())
+    application = folder if owner is None else _model("CLEANUP_APPLICATION_MODEL", owner)
     of_folder = conf.folder_fields()
     return FolderTables(
+        ownership=_ownership(),
         application=application,
         folder=folder,
-        application_key=KeyColumn(_primary_key(application, "CLEANUP_APPLICATION_MODEL"), "an application"),
+        application_key=KeyColumn(
+            _primary_key(application, "CLEANUP_APPLICATION_MODEL"), "a tree" if owner is None else "an application"
+        ),
         folder_key=KeyColumn(_primary_key(folder, "CLEANUP_FOLDER_MODEL"), "a folder"),
         folder_parent=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["parent"]),
-        folder_application=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["application"]),
+        folder_application=(
+            None if owner is None else _column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["application"])
+        ),
         folder_name=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["name"]),
         folder_created=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["created"]),
         file=_file_table(),
@@ -185,12 +225,18 @@ def _file_table() -> FileTable | None:
     )
 
 
+def _ownership() -> Ownership:
+    if conf.application_model() is None:
+        return Ownership.TREE
+    return Ownership.ROOT if conf.application_from() == ApplicationSource.ROOT else Ownership.FOLDER
+
+
 def misconfigurations() -> Iterator[MisconfiguredSetting]:
     """Yield everything wrong with the settings that name models and fields; ``folder_tables`` raises only the first.
 
     Settings of the wrong form are reported by the functions that read them.
     """
-    folder_fields = _named("CLEANUP_FOLDER_FIELDS", lambda: conf.folder_fields().values())
+    folder_fields = _named("CLEANUP_FOLDER_FIELDS", lambda: _mapped_fields(conf.folder_fields()))
     file_fields = _named("CLEANUP_FILE_FIELDS", lambda: conf.file_fields().values())
     defaults = _named("CLEANUP_FOLDER_DEFAULTS", _constant_defaults)
     labels = _named("CLEANUP_APPLICATION_LABEL", conf.application_label)
@@ -201,8 +247,7 @@ def misconfigurations() -> Iterator[MisconfiguredSetting]:
     )
     for setting, label, fields in parts:
         try:
-            named = label()
-            if named is None:
+            if (named := label()) is None:
                 continue
             model = _model(setting, named)
         except MisconfiguredSetting as error:
@@ -217,6 +262,11 @@ def misconfigurations() -> Iterator[MisconfiguredSetting]:
                 check()
             except MisconfiguredSetting as error:
                 yield error
+
+
+def _mapped_fields(fields: Mapping[str, str]) -> Iterator[str]:
+    """Yield the fields that have a part to play."""
+    return (field for part, field in fields.items() if part != "application" or conf.application_model() is not None)
 
 
 def _named(setting: str, read: Callable[[], Iterable[str]]) -> list[tuple[str, str]]:
@@ -238,7 +288,7 @@ def fields_to_provide() -> tuple[str, ...]:
     CLEANUP_FOLDER_DEFAULTS must give them. Raises MisconfiguredSetting.
     """
     tables = folder_tables()
-    of_role = conf.folder_fields().values()
+    of_role = set(_mapped_fields(conf.folder_fields()))
     columns = set(tables.live or ())
     return tuple(
         field.name

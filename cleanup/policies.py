@@ -3,6 +3,13 @@
 from enum import StrEnum
 
 
+class ApplicationSource(StrEnum):
+    """CLEANUP_APPLICATION_FROM: which folders tell the application that they belong to."""
+
+    FOLDER = "folder"
+    ROOT = "root"
+
+
 class DifferentRootsPolicy(StrEnum):
     """CLEANUP_DIFFERENT_ROOTS: what becomes of an application's root folders of different names."""
 

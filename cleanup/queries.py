@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cleanup import backends
-from cleanup.backends.folders import EVERY_ONE, Cleanable, FolderSql, Scope
+from cleanup.backends.folders import EVERY_ONE, Cleanable, FolderSql
+from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block
 from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from cleanup.backends.catalogue import Table, TableName, UniqueKey
 from cleanup.backends.conditions import Condition
+from cleanup.backends.query import Query
 
 Cell = str | None
 
@@ -210,10 +211,10 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class StructureTable:
-    """A table whose rows belong to an application by a column of their own."""
+    """A table whose rows belong to an application, and the condition of such a row ``t``."""
 
     table: Table
-    application: str
+    belongs: Query
 
 
 @dataclass(frozen=True, slots=True)

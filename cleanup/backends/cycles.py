@@ -5,7 +5,8 @@ Folders without children are in no cycle; nor are those below a parent that no s
 
 from collections.abc import Sequence
 
-from cleanup.backends.folders import FolderSql, Scope
+from cleanup.backends.folders import FolderSql
+from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block
 
 #: Levels that the walk goes down; what lies deeper is decided outside the database.
@@ -45,7 +46,7 @@ def _walk(sql: FolderSql) -> Query:
     return sql.block(
         """
         WITH RECURSIVE inner_folders AS MATERIALIZED (
-            SELECT f.{folder_key} AS folder, f.{parent} AS parent, f.{owner} AS application
+            SELECT f.{folder_key} AS folder, f.{parent} AS parent, {told} AS application
               FROM {folders} AS f
              WHERE f.{parent} IS NOT NULL
                AND f.{folder_key} IN (SELECT c.{parent} FROM {folders} AS c WHERE c.{parent} IS NOT NULL)
@@ -60,6 +61,7 @@ def _walk(sql: FolderSql) -> Query:
              WHERE w.level < {levels}
         )
         """,
+        told=_told(sql),
         levels=LEVELS,
     )
 
@@ -98,7 +100,7 @@ def parents(sql: FolderSql, scope: Scope) -> Query:
     """Select key, parent and application of every folder within the scope that has a parent."""
     return sql.block(
         "SELECT {edge} FROM {folders} AS f WHERE f.{parent} IS NOT NULL AND {within}",
-        edge=_edge(sql, f"f.{sql.folder_key}", f"f.{sql.parent}", f"f.{sql.owner}"),
+        edge=_edge(sql, f"f.{sql.folder_key}", f"f.{sql.parent}", _told(sql)),
         within=sql.within(scope, f"f.{sql.owner}"),
     )
 
@@ -108,19 +110,25 @@ def ancestors(sql: FolderSql, keys: Sequence[str]) -> Query:
     return sql.block(
         """
         WITH RECURSIVE climbed(folder, parent, application) AS (
-            SELECT f.{folder_key}, f.{parent}, f.{owner}
+            SELECT f.{folder_key}, f.{parent}, {told}
               FROM {folders} AS f
              WHERE {among}
              UNION
-            SELECT f.{folder_key}, f.{parent}, f.{owner}
+            SELECT f.{folder_key}, f.{parent}, {told}
               FROM climbed AS c
               JOIN {folders} AS f ON f.{folder_key} = c.parent
         )
         SELECT {edge} FROM climbed AS c WHERE c.parent IS NOT NULL
         """,
+        told=_told(sql),
         among=sql.among(sql.tables.folder_key, f"f.{sql.folder_key}", keys),
         edge=_edge(sql, "c.folder", "c.parent", "c.application"),
     )
+
+
+def _told(sql: FolderSql) -> str:
+    """Return the application that a folder ``f`` tells itself: one in a cycle has no root that would tell it."""
+    return "NULL" if sql.derived else f"f.{sql.owner}"
 
 
 def _edge(sql: FolderSql, folder: str, parent: str, application: str) -> str:

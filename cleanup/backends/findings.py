@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 
 from cleanup.backends.catalogue import Column
 from cleanup.backends.finding_kinds import ERRORS
-from cleanup.backends.folders import FolderSql, Scope
+from cleanup.backends.folders import FolderSql
+from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.references import Reference, References
 

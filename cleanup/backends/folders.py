@@ -15,28 +15,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cleanup import conf
+from cleanup.backends.forest import ForestSql, Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Session
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.policies import DifferentRootsPolicy
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The applications whose rows a statement reads; by default every row, including those of no application.
-
-    ``after`` and ``until`` bound the keys in the database's own order (exclusive, inclusive).
-    """
-
-    keys: tuple[str, ...] | None = None
-    after: str | None = None
-    until: str | None = None
-    without_application: bool = False
-
-    @property
-    def whole(self) -> bool:
-        """Return whether every row is included."""
-        return self == Scope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +94,16 @@ _AMONG_LARGE = "application_key IN (SELECT l.application_key FROM large AS l)"
 _AMONG_REFUSED = "application_key IN (SELECT r.application_key FROM refused AS r)"
 
 
-class FolderSql:
+class FolderSql(ForestSql):
     """The statements on one connection's mapped tables; what differs between databases is in the subclasses."""
 
     def __init__(self, session: Session, tables: FolderTables, *, loose_files: Looseness = "") -> None:
-        self.session = session
-        self.tables = tables
+        super().__init__(session, tables)
         self.loose_files = loose_files
         self.applications = session.model_table(tables.application_table)
-        self.folders = session.model_table(tables.folder_table)
         # Empty if no files are mapped: no statement may have them then.
         self.files = session.model_table(tables.file.table) if tables.file else ""
         self.application_key = quote(tables.application_key.column)
-        self.folder_key = quote(tables.folder_key.column)
-        self.parent = quote(tables.folder_parent)
-        self.owner = quote(tables.folder_application)
-        self.name = quote(tables.folder_name)
         self.file_key = quote(tables.file.key.column) if tables.file else ""
         self.file_folder = quote(tables.file.folder) if tables.file else ""
         self.file_owner = quote(tables.file.application) if tables.file and tables.file.application else ""
@@ -213,6 +190,27 @@ class FolderSql:
         """Test whether a folder is live; ``prefix`` is an alias and a dot, or empty."""
         return live_condition(self.tables, prefix=prefix)
 
+    def folder_belongs(self, alias: str, application: str) -> Query:
+        """Test whether a folder belongs to an application."""
+        if self.derived:
+            return self._lies_in(f"{alias}.{self.folder_key}", application)
+        return self.within(Scope(keys=(application,)), f"{alias}.{self.owner}")
+
+    def file_belongs(self, alias: str, application: str) -> Query:
+        """Test whether a file belongs to an application: by a column of its own, else by its folder."""
+        if self.derived or not self.file_owner:
+            return self._lies_in(self.folder_of_file(f"{alias}.{self.file_folder}"), application)
+        return self.within(Scope(keys=(application,)), f"{alias}.{self.file_owner}")
+
+    def _lies_in(self, folder: str, application: str) -> Query:
+        scope = Scope(keys=(application,))
+        return self.block(
+            "{folder} IN (SELECT f.{folder_key} FROM {owned} AS f WHERE {within})",
+            folder=folder,
+            owned=self.owned(scope),
+            within=self.within(scope, f"f.{self.owner}"),
+        )
+
     def live_roots(self, scope: Scope) -> Query:
         """Count live root folders by application: CTE ``live_roots(application, folders, surplus)``.
 
@@ -223,12 +221,13 @@ class FolderSql:
             live_roots AS MATERIALIZED (
                 -- Applications should have one each, or one of each name.
                 SELECT f.{owner} AS application, count(*) AS folders, count(*) - {groups} AS surplus
-                  FROM {folders} AS f
+                  FROM {roots} AS f
                  WHERE f.{parent} IS NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
                  GROUP BY f.{owner}
             )
             """,
             groups=self._groups_of_roots(),
+            roots=self.owned_roots(scope),
             live=self.live("f."),
             within=self.within(scope, f"f.{self.owner}"),
         )
@@ -250,6 +249,9 @@ class FolderSql:
 
         CTEs, the last of which is ``siblings(application, parent, name, folders)``. See Note [Climbing].
         """
+        return self._siblings_by_roots(scope) if self.derived else self._siblings_by_owners(scope)
+
+    def _siblings_by_owners(self, scope: Scope) -> Query:
         return self.block(
             """
             sibling_groups AS MATERIALIZED (
@@ -292,6 +294,53 @@ class FolderSql:
             exact_name=self.bytewise(f"f.{self.name}"),
             live=self.live("f."),
             within=self.within(scope, f"f.{self.owner}"),
+        )
+
+    def _siblings_by_roots(self, scope: Scope) -> Query:
+        return self.block(
+            """
+            roots AS MATERIALIZED (
+                {roots}
+            ), {walk}
+            sibling_groups AS MATERIALIZED (
+                SELECT f.{parent} AS parent, {exact_name} AS name, count(*) AS folders
+                  FROM {folders} AS f
+                 WHERE f.{parent} IS NOT NULL AND {live}
+                   {walked}
+                 GROUP BY f.{parent}, {exact_name}
+                HAVING count(*) > 1
+            ), climbed(folder, parent) AS (
+                -- The groups' parents and all above them; UNION ends cycles.
+                SELECT f.{folder_key}, f.{parent}
+                  FROM (SELECT DISTINCT parent FROM sibling_groups) AS g
+                  JOIN {folders} AS f ON f.{folder_key} = g.parent
+                 UNION
+                SELECT f.{folder_key}, f.{parent}
+                  FROM climbed AS c
+                  JOIN {folders} AS f ON f.{folder_key} = c.parent
+            ), ancestors AS MATERIALIZED (
+                SELECT * FROM climbed
+            ), rooted(application, folder) AS (
+                -- Those of them that a root of the scope is above: down again, so that cycles are left out.
+                SELECT r.application, a.folder
+                  FROM ancestors AS a
+                  JOIN roots AS r ON r.folder = a.folder
+                 UNION ALL
+                SELECT r.application, a.folder
+                  FROM rooted AS r
+                  JOIN ancestors AS a ON a.parent = r.folder
+            ), siblings AS (
+                SELECT r.application, g.parent, g.name, g.folders
+                  FROM sibling_groups AS g
+                  JOIN rooted AS r ON r.folder = g.parent
+            )
+            """,
+            roots=self.roots(scope),
+            # All groups of the table cost one pass; those of a few applications, a walk down from their roots.
+            walk="" if scope.whole else joined("", (self.walk(scope), ",")),
+            walked="" if scope.whole else f"AND f.{self.parent} IN (SELECT w.folder FROM forest AS w)",
+            exact_name=self.bytewise(f"f.{self.name}"),
+            live=self.live("f."),
         )
 
     # Statements.
@@ -359,12 +408,13 @@ class FolderSql:
             """
             large AS MATERIALIZED (
                 SELECT {application} AS application_key
-                  FROM {folders} AS f
+                  FROM {owned} AS f
                  WHERE f.{owner} IS NOT NULL
                  GROUP BY f.{owner}
                 HAVING count(*) > %(most_folders)s
             )
             """,
+            owned=self.owned(Scope()),
             application=self.text(self.tables.application_key, f"f.{self.owner}"),
         ).bind(most_folders=most)
 
@@ -412,9 +462,11 @@ class FolderSql:
             SELECT {application}
               FROM {applications} AS a
              WHERE {within}
+               {root}
              ORDER BY a.{application_key}
              LIMIT 2 OFFSET %(before)s
             """,
             application=self._application,
             within=self.within(Scope(after=after), f"a.{self.application_key}"),
+            root=self.is_tree("a."),
         ).bind(before=size - 1)

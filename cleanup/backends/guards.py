@@ -209,7 +209,7 @@ class GuardSql(FolderSql):
         tables = self.tables
         indexes: dict[str, tuple[TableName, tuple[str, ...], bool]] = {
             FOLDERS_BY_PARENT: (self.folder_table, (tables.folder_parent,), False),
-            FOLDERS_BY_APPLICATION: (self.folder_table, (tables.folder_application,), False),
+            FOLDERS_BY_APPLICATION: (self.folder_table, tables.owner_columns, False),
         }
         if self.file_table and tables.file:
             indexes[FILES_BY_FOLDER] = (self.file_table, (tables.file.folder,), False)

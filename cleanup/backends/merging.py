@@ -11,10 +11,9 @@ from typing import ClassVar
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import ROWS_PER_SNAPSHOT_ROW, Forwarding, Keys, Replaced, RowCount, StructureTable, Target
-from cleanup.backends.query import Query, block, label, quote
+from cleanup.backends.query import Query, block, label
 from cleanup.backends.session import Room
 from cleanup.exceptions import CountMismatch
-from cleanup.folder_tables import KeyColumn
 
 
 class Merging(Room, ABC):
@@ -59,9 +58,7 @@ class Merging(Room, ABC):
         CountMismatch.
         """
 
-    def take_structure(
-        self, structure: StructureTable, *, point: int, application: str, key: KeyColumn, step: int
-    ) -> int:
+    def take_structure(self, structure: StructureTable, *, point: int, step: int) -> int:
         """Store images of the table's rows that belong to the application and return their number."""
         table = structure.table
         rows = block(
@@ -70,14 +67,13 @@ class Merging(Room, ABC):
               SELECT %(point)s AS point,
                      {image} AS image
                 FROM {table} AS t
-               WHERE t.{owner} = {application}
+               WHERE {belongs}
             ) AS rows_of_application
             """,
             image=self.cells.image(table),
             table=self.relation(table.name),
-            owner=quote(structure.application),
-            application=self.cells.key_value("application", key),
-        ).bind(point=point, application=self.cells.key_cell(key, application))
+            belongs=structure.belongs,
+        ).bind(point=point)
         return self._journal(self._journaled_images("structure", rows, table=table, step=step)).total()
 
     # The form of snapshot rows.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cleanup.backends.finding_kinds import KINDS, MISSING_APPLICATION, MISSING_TARGET
 from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
-from cleanup.backends.folders import Scope
+from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.folder_tables import FileTable, KeyColumn
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from cleanup.backends.catalogue import ForeignKey, Table
 from cleanup.backends.changes import Keys, Owner, RowCount, Target
-from cleanup.backends.folders import live_condition
+from cleanup.backends.folders import FolderSql
+from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Room
 from cleanup.folder_tables import FolderTables, KeyColumn
@@ -27,6 +28,10 @@ class Reading(Room, ABC):
         with a serialization failure, since it would not see those folders. Writers of files are not waited for.
         """
 
+    @abstractmethod
+    def sql(self, tables: FolderTables) -> FolderSql:
+        """Return the words of the mapped tables."""
+
     # Applications and folders.
 
     @abstractmethod
@@ -35,22 +40,22 @@ class Reading(Room, ABC):
 
     def count_folders(self, tables: FolderTables, keys: Sequence[str]) -> dict[str, int]:
         """Return the number of folders of the applications that exist, by application."""
+        sql = self.sql(tables)
+        scope = Scope(keys=tuple(keys))
         counted = self.fetch(
-            block(
+            sql.block(
                 """
-                SELECT {application}, count(f.{folder})
+                SELECT {application}, count(f.{folder_key})
                   FROM {applications} AS a
-                  LEFT JOIN {folders} AS f ON f.{owner} = a.{key}
-                 WHERE {among}
-                 GROUP BY a.{key}
+                  LEFT JOIN {owned} AS f ON f.{owner} = a.{application_key}
+                 WHERE {within}
+                   {root}
+                 GROUP BY a.{application_key}
                 """,
-                application=self._key(f"a.{quote(tables.application_key.column)}"),
-                folder=quote(tables.folder_key.column),
-                applications=self.model_table(tables.application_table),
-                folders=self.model_table(tables.folder_table),
-                owner=quote(tables.folder_application),
-                key=quote(tables.application_key.column),
-                among=self._among(tables.application_key, f"a.{quote(tables.application_key.column)}", keys),
+                application=self._key(f"a.{sql.application_key}"),
+                owned=sql.owned(scope),
+                within=sql.within(scope, f"a.{sql.application_key}"),
+                root=sql.is_tree("a."),
             )
         )
         return {self._spelling(tables.application_key, key): count for key, count in counted}
@@ -77,33 +82,32 @@ class Reading(Room, ABC):
         """
 
     def _applications(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> Query:
-        key = quote(tables.application_key.column)
-        return block(
+        sql = self.sql(tables)
+        return sql.block(
             """
             SELECT {application}
               FROM {applications}
-             WHERE {among}
+             WHERE {within}
+               {root}
             {lock}
             """,
-            application=self._key(key),
-            applications=self.model_table(tables.application_table),
-            among=self._among(tables.application_key, key, keys),
-            lock=lock and f" ORDER BY {key} {lock}",
+            application=self._key(sql.application_key),
+            within=sql.within(Scope(keys=tuple(keys)), sql.application_key),
+            root=sql.is_tree(""),
+            lock=lock and f" ORDER BY {sql.application_key} {lock}",
         )
 
     def _parents(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> Query:
-        owner, folder, parent = map(quote, (tables.folder_application, tables.folder_key.column, tables.folder_parent))
+        sql = self.sql(tables)
         return block(
             """
-            SELECT {columns}
-              FROM {folders}
-             WHERE {among}
-            {lock}
+            SELECT {keys}
+              FROM (
+                {owned}
+                   ) AS locked
             """,
-            columns=", ".join(map(self._key, (owner, folder, parent))),
-            folders=self.model_table(tables.folder_table),
-            among=self._among(tables.application_key, owner, keys),
-            lock=lock and f" ORDER BY {folder} {lock}",
+            keys=", ".join(map(self._key, (sql.owner, sql.folder_key, sql.parent))),
+            owned=sql.owned_and_locked(keys, lock=lock),
         )
 
     def _folders(
@@ -119,46 +123,39 @@ class Reading(Room, ABC):
 
         The database ranks ages: "infinity" and dates before Christ are no Python datetimes.
         """
-        owner, folder, parent = map(quote, (tables.folder_application, tables.folder_key.column, tables.folder_parent))
-        among = self._among(tables.application_key, owner, keys)
+        sql = self.sql(tables)
         return block(
             """
             SELECT {keys}, {name},
                    row_number() OVER (ORDER BY {ages}), {cells}
               FROM (
                     -- The lock is taken in a subquery: a window function may not stand beside it.
-                    SELECT *
-                      FROM {folders}
-                     WHERE {among}
-                       {nearby}
-                    {lock}
+                    {owned}
                    ) AS locked
             """,
-            keys=", ".join(map(self._key, (owner, folder, parent))),
-            name=self._cell(quote(tables.folder_name)),
-            ages=self._ages(quote(tables.folder_created), tables.folder_key),
-            cells=joined(", ", [live_condition(tables, prefix=""), *(self._cell(quote(name)) for name in columns)]),
-            folders=self.model_table(tables.folder_table),
-            among=among,
-            nearby="" if near is None else self._nearby(tables, near, among),
-            lock=lock and f" ORDER BY {folder} {lock}",
+            keys=", ".join(map(self._key, (sql.owner, sql.folder_key, sql.parent))),
+            name=self._cell(sql.name),
+            ages=sql.ages(""),
+            cells=joined(", ", [sql.live(""), *(self._cell(quote(name)) for name in columns)]),
+            owned=sql.owned_and_locked(keys, lock=lock, nearby=self._nearby(sql, near, keys)),
         )
 
-    def _nearby(self, tables: FolderTables, near: Sequence[str], among: Query) -> Query:
-        folder, parent = quote(tables.folder_key.column), quote(tables.folder_parent)
-        return block(
+    def _nearby(self, sql: FolderSql, near: Sequence[str] | None, keys: Sequence[str]) -> Query:
+        if near is None:
+            return Query("")
+        of_folders = sql.tables.folder_key
+        scope = Scope(keys=tuple(keys))
+        return sql.block(
             """
-            AND ({parent} IS NULL
+            AND (f.{parent} IS NULL
                  OR {folder_is_near}
                  OR {parent_is_near}
-                 OR {parent} IN (SELECT {folder} FROM {folders} WHERE {among} AND {parent} IS NULL))
+                 OR f.{parent} IN (SELECT r.{folder_key} FROM {roots} AS r WHERE {of_root} AND r.{parent} IS NULL))
             """,
-            parent=parent,
-            folder_is_near=self._among(tables.folder_key, folder, near, name="near"),
-            parent_is_near=self._among(tables.folder_key, parent, near, name="near"),
-            folder=folder,
-            folders=self.model_table(tables.folder_table),
-            among=among,
+            folder_is_near=self._among(of_folders, f"f.{sql.folder_key}", near, name="near"),
+            parent_is_near=self._among(of_folders, f"f.{sql.parent}", near, name="near"),
+            roots=sql.owned_roots(scope),
+            of_root=sql.within(scope, f"r.{sql.owner}"),
         )
 
     # Rows that a change would move.
@@ -273,10 +270,6 @@ class Reading(Room, ABC):
     @abstractmethod
     def _cell(self, expression: str) -> str:
         """Return the cell of a value."""
-
-    @abstractmethod
-    def _ages(self, created: str, key: KeyColumn) -> str:
-        """Return the order of folders from the oldest to the youngest."""
 
     @abstractmethod
     def _among(self, key: KeyColumn, expression: str, keys: Sequence[str], *, name: str = "keys") -> Query:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from cleanup.backends.catalogue import Column, Table, quoted
 from cleanup.backends.conditions import Condition
-from cleanup.backends.folders import live_condition
+from cleanup.backends.folders import FolderSql
+from cleanup.backends.forest import Scope
 from cleanup.backends.keys import digits_in_text, same_key
-from cleanup.backends.query import Query, block, joined, quote
-from cleanup.backends.session import Session
-from cleanup.folder_tables import FolderTables
+from cleanup.backends.query import Query, joined, quote
 
 
 def odd_uuids(table: Table, column: str) -> str:
@@ -21,11 +20,10 @@ def odd_uuids(table: Table, column: str) -> str:
 
 
 def row_that_would_move(
-    session: Session,
+    sql: FolderSql,
     table: Table,
     folders: Table,
     columns: Sequence[tuple[str, str]],
-    tables: FolderTables,
     *,
     spelled: bool,
     condition: Condition | None,
@@ -35,39 +33,29 @@ def row_that_would_move(
     ``columns`` are pairs of a column and the column of folders that it copies; ``spelled`` and ``condition`` as in a
     reference: any spelling of a UUID, and what the row must be like.
     """
+    session = sql.session
     equal = _equal_on_postgresql if session.vendor == "postgresql" else _equal
     conditions: list[str | Query] = [
         equal(table.column(own), folders.column(other), spelled=spelled) for own, other in columns
     ]
     if condition is not None:
         conditions.append(condition.sql("r", vendor=session.vendor))
-    name = quote(tables.folder_name)
-    return block(
+    return sql.block(
         """
+        WITH RECURSIVE {live_roots}, {siblings}
         SELECT 1
           FROM {table} AS r
-          JOIN {folders} AS f ON {joined}
-         WHERE f.{application} IN (
-               SELECT {application}
-                 FROM {folders}
-                WHERE {parent} IS NULL AND {application} IS NOT NULL AND {live}
-                GROUP BY {application}
-               HAVING count(*) > 1
-                UNION
-               SELECT {application}
-                 FROM {folders}
-                WHERE {parent} IS NOT NULL AND {application} IS NOT NULL AND {live}
-                GROUP BY {application}, {parent}, {name}
-               HAVING count(*) > 1)
+          JOIN {owned} AS f ON {joined}
+         WHERE f.{owner} IN (SELECT application FROM live_roots WHERE surplus > 0
+                              UNION
+                             SELECT application FROM siblings)
          LIMIT 1
         """,
+        live_roots=sql.live_roots(Scope()),
+        siblings=sql.same_named_siblings(Scope()),
         table=session.relation(table.name),
-        folders=session.relation(folders.name),
+        owned=sql.owned(Scope()),
         joined=joined(" AND ", conditions),
-        application=quote(tables.folder_application),
-        parent=quote(tables.folder_parent),
-        live=live_condition(tables, prefix=""),
-        name=f'{name} COLLATE "C"' if session.vendor == "postgresql" else f"{name} COLLATE BINARY",
     )
 
 

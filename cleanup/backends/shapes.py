@@ -10,6 +10,7 @@ from django.db.models import IntegerField
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.folders import FolderSql
+from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block, joined, pasteable, quote
 from cleanup.folder_tables import KeyColumn
 
@@ -157,7 +158,7 @@ class ShapeSql:
                 """
                 SELECT {application}, d.applications
                   FROM (SELECT f.{owner} AS application, count(*) OVER () AS applications
-                          FROM {folders} AS f
+                          FROM {roots} AS f
                          WHERE f.{parent} IS NULL AND f.{owner} IS NOT NULL AND {live}
                          GROUP BY f.{owner}
                         HAVING min({exact_name}) <> max({exact_name}) OR count(f.{name}) NOT IN (0, count(*))
@@ -165,6 +166,7 @@ class ShapeSql:
                          LIMIT {examples}) AS d
                 """,
                 application=sql.text(sql.tables.application_key, "d.application"),
+                roots=sql.owned_roots(Scope()),
                 live=sql.live("f."),
                 exact_name=sql.bytewise(f"f.{sql.name}"),
                 examples=examples,
@@ -183,12 +185,13 @@ class ShapeSql:
                   FROM (SELECT {application} AS application, substr(f.{name}, 1, {longest}) AS name,
                                row_number() OVER (PARTITION BY f.{owner} ORDER BY {sorted_name}) AS place
                           FROM (SELECT DISTINCT f.{owner}, f.{name}
-                                  FROM {folders} AS f
+                                  FROM {roots} AS f
                                  WHERE f.{parent} IS NULL AND {live} AND {among}) AS f) AS n
                  WHERE n.place <= {most}
                  ORDER BY n.application, n.place
                 """,
                 application=sql.text(key, f"f.{sql.owner}"),
+                roots=sql.owned_roots(Scope(keys=tuple(applications))),
                 longest=longest,
                 sorted_name=sql.bytewise(f"f.{sql.name}"),
                 live=sql.live("f."),

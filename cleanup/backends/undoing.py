@@ -21,7 +21,6 @@ from cleanup.backends.changes import (
 from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.backends.session import Room
 from cleanup.exceptions import CountMismatch
-from cleanup.folder_tables import KeyColumn
 
 #: A line for each problem; by point, the rows ``to_insert``; last the number of ``images``.
 ANSWERS = block(
@@ -190,9 +189,7 @@ class Undoing(Room, ABC):
             ImageLink(point, self.cells.selected(own), self.cells.selected(other), column) for point, own, other in rows
         )
 
-    def structure_differences(
-        self, structure: StructureTable, images: Images, *, application: str, key: KeyColumn, limit: int
-    ) -> list[RowConflict]:
+    def structure_differences(self, structure: StructureTable, images: Images, *, limit: int) -> list[RowConflict]:
         """Compare a stored structure with the rows as they are: ``row_missing``, ``changed`` and ``extra``."""
         table = images.table
         rows = self.fetch(
@@ -206,7 +203,7 @@ class Undoing(Room, ABC):
                  UNION ALL
                 SELECT 'extra', {row_key}
                   FROM {table} AS t
-                 WHERE t.{owner} = {application}
+                 WHERE {belongs}
                    AND {is_extra}
                  LIMIT %(limit)s
                 """,
@@ -216,10 +213,9 @@ class Undoing(Room, ABC):
                 same_key=same_columns(images.key),
                 differs=self._differs(images),
                 row_key=self._row_key(images),
-                owner=quote(structure.application),
-                application=self.cells.key_value("application", key),
+                belongs=structure.belongs,
                 is_extra=self._not_among_images([(column, column) for column in images.key], row="t"),
-            ).bind(application=self.cells.key_cell(key, application), limit=limit)
+            ).bind(limit=limit)
         )
         (point,) = images.points
         return [RowConflict(point, table.name, code, self.cells.selected(cells)) for code, cells in rows]

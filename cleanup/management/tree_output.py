@@ -17,7 +17,7 @@ MOST_FOLDERS = 200
 def folder_tree(*, using: str, application_id: str) -> Tree:
     """Return the tree of an application, each folder with the number of its files."""
     tables = folder_tables()
-    rows = list(_rows(tables.folder, tables.folder_application, application_id, using=using))
+    rows = list(_rows(tables.folder, tables.owner_columns[0], application_id, using=using))
     files = _files(tables, application_id, using=using)
     held = Counter(row[tables.file.folder] for row in files if tables.file)
     key = tables.folder_key.column
@@ -42,7 +42,7 @@ def content(*, using: str, application_id: str) -> list[list[dict[str, Any]]]:
     """Return every mapped column of every folder and file of an application, in key order."""
     tables = folder_tables()
     return [
-        list(_rows(tables.folder, tables.folder_application, application_id, using=using)),
+        list(_rows(tables.folder, tables.owner_columns[0], application_id, using=using)),
         list(_files(tables, application_id, using=using)),
     ]
 

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                         null=True,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="folders",
-                        to=conf.application_model(),
+                        to=conf.application_model() or conf.OWN_APPLICATION,
                     ),
                 ),
                 ("created_at", models.DateTimeField(blank=True, null=True)),
@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                         null=True,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="files",
-                        to=conf.application_model(),
+                        to=conf.application_model() or conf.OWN_APPLICATION,
                     ),
                 ),
                 (

@@ -11,6 +11,9 @@ from django.db import models
 
 from cleanup import conf
 
+#: Even if nothing owns folders, the product's own models refer to something.
+_APPLICATION = conf.application_model() or conf.OWN_APPLICATION
+
 
 class Application(models.Model):
     """The owner of a folder tree: a loan application, a case, a customer."""
@@ -33,7 +36,11 @@ class Folder(models.Model):
     name = models.CharField(max_length=255)
     parent = models.ForeignKey(conf.folder_model(), models.DO_NOTHING, null=True, blank=True, related_name="children")
     application = models.ForeignKey(
-        conf.application_model(), models.DO_NOTHING, null=True, blank=True, related_name="folders"
+        conf.application_model() or conf.OWN_APPLICATION,
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        related_name="folders",
     )
     created_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(null=True, blank=True)
@@ -58,9 +65,7 @@ class File(models.Model):
     file_size = models.BigIntegerField()
     mime_type = models.CharField(max_length=100)
     uploaded_by = models.UUIDField(null=True, blank=True)
-    application = models.ForeignKey(
-        conf.application_model(), models.DO_NOTHING, null=True, blank=True, related_name="files"
-    )
+    application = models.ForeignKey(_APPLICATION, models.DO_NOTHING, null=True, blank=True, related_name="files")
     folder = models.ForeignKey(conf.folder_model(), models.DO_NOTHING, null=True, blank=True, related_name="files")
     created_at = models.DateTimeField(null=True, blank=True)
 

@@ -83,7 +83,7 @@ class DirectSites:
             for key in self.to_folders
             if key.table == self.names.folders
             for own, other in zip(key.columns, key.target_columns, strict=True)
-            if other != self.names.application
+            if other not in self.names.unchanging
         } | {self.names.parent}
         for key in self.to_folders:
             if moving & set(key.target_columns):
@@ -93,7 +93,7 @@ class DirectSites:
             pairs = [
                 (own, other)
                 for own, other in zip(key.columns, key.target_columns, strict=True)
-                if other != self.names.application
+                if other not in self.names.unchanging
             ]
             if pairs:
                 self.add(

@@ -54,7 +54,7 @@ class _Discovery:
             self.sites.direct,
             keys,
             folders=self.names.folders,
-            unchanging={self.names.application},
+            unchanging=self.names.unchanging,
             topmost=self.names.catalogue.topmost,
         )
         if missing := {site.table for site in derived.sites} - set(described):

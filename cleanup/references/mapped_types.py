@@ -87,7 +87,7 @@ class MappedTypes:
         to_folder, to_application = (found.folders, tables.folder_key), (found.applications, tables.application_key)
         references = [
             (found.folders, tables.folder_parent, to_folder),
-            (found.folders, tables.folder_application, to_application),
+            *((found.folders, column, to_application) for column in tables.owner_columns),
         ]
         if found.files and tables.file:
             references.append((found.files, tables.file.folder, to_folder))

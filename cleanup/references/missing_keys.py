@@ -34,11 +34,10 @@ def blocking_rows(*, using: str, references: ReferenceMap) -> list[Problem]:
 
 def _any_row(database: backends.Database, references: ReferenceMap, reference: Reference) -> bool:
     query = rows_to_move.row_that_would_move(
-        database,
+        database.folders(folder_tables()),
         references.tables[reference.table],
         references.folders,
         list(zip(reference.columns, reference.folder_columns, strict=True)),
-        folder_tables(),
         spelled=reference.spelled,
         condition=reference.condition,
     )

@@ -5,7 +5,7 @@ from functools import cached_property
 from cleanup import backends, conf
 from cleanup.backends.catalogue import PlacedColumn, TableName
 from cleanup.exceptions import DatabaseUnusable
-from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.folder_tables import FolderTables, Ownership, folder_tables
 from cleanup.references import histories, installed_models, problems
 from cleanup.references.configured_columns import NamedColumn, NamedColumns
 from cleanup.references.graph import ReferenceSite
@@ -32,7 +32,9 @@ class ResolvedNames:
         self.columns = self.catalogue.column_names(set(self.by_spelling.values()))
         self.key = self._mapped_column(self.folders, self.tables.folder_key.column)
         self.parent = self._mapped_column(self.folders, self.tables.folder_parent)
-        self.application = self._mapped_column(self.folders, self.tables.folder_application)
+        owner_columns = {self._mapped_column(self.folders, column) for column in self.tables.owner_columns}
+        self.unchanging = owner_columns if self.tables.ownership == Ownership.FOLDER else set()
+        """The columns of folders that are the same for a removed folder and its survivor."""
         self.file_folder = self._file_folder()
 
     def _spelled_names(self) -> set[str]:

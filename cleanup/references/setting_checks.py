@@ -66,7 +66,7 @@ class SettingChecks:
         moving = {column for reference in self.survey.references_of(table) for column in reference.columns}
         tables = self.survey.tables
         if self._is_held(table):
-            fixed = {tables.folder_key.column, tables.folder_application, tables.file and tables.file.application}
+            fixed = {tables.folder_key.column, *tables.owner_columns, tables.file and tables.file.application}
             moving |= {self.survey.spelling(table, column) or column for column in fixed if column}
         for column, fault in faults(policy, described, moving):
             yield self._misconfigured(name, column, f"CLEANUP_COLLISIONS names {name}.{column}, and {fault}")

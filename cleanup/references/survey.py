@@ -88,13 +88,7 @@ class Survey:
         tables = self.tables
         mapped: dict[TableName, tuple[str, ...]] = {
             self.found.applications.name: (tables.application_key.column,),
-            self.found.folders.name: (
-                tables.folder_key.column,
-                tables.folder_parent,
-                tables.folder_application,
-                tables.folder_name,
-                tables.folder_created,
-            ),
+            self.found.folders.name: tables.folder_columns,
         }
         return tables.file.columns if tables.file and table == self.found.file_table else mapped[table]
 

@@ -9,7 +9,7 @@ from cleanup import backends, conf
 from cleanup.backends.catalogue import Table, quoted
 from cleanup.backends.server import contained
 from cleanup.backends.shapes import ShapeSql
-from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.folder_tables import FolderTables, Ownership, folder_tables
 from cleanup.references.description import Problem
 from cleanup.text_safety import safe
 
@@ -149,8 +149,10 @@ class TreeShape:
     def warnings(self) -> Iterator[Problem]:
         """Yield properties of the tree as a whole that may be surprising."""
         yield from self._mixed_roots()
-        yield from self._heirs()
-        yield from self._differently_named()
+        if self.tables.ownership == Ownership.FOLDER:
+            yield from self._heirs()
+        if self.tables.ownership != Ownership.TREE:
+            yield from self._differently_named()
 
     def _mixed_roots(self) -> Iterator[Problem]:
         roots = self.sql.roots()
@@ -175,7 +177,7 @@ class TreeShape:
         yield Problem(
             "application_of_root",
             self._name,
-            self.tables.folder_application,
+            self.tables.owner_columns[0],
             f"{number:,} {more}{'folder' if number == 1 else 'folders'} of {self._name} without an application "
             f"{'lies' if number == 1 else 'lie'} below one that has one (for example {example}). They are left alone: "
             f"same-named ones stay side by side. Give them the application of the folder above with: "

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from django.db import transaction
 
 from cleanup.backends import folders, keys
-from cleanup.backends.query import Query
+from cleanup.backends.postgresql.cells import is_text
+from cleanup.backends.query import Query, quote
 from cleanup.folder_tables import KeyColumn
 
 
@@ -40,6 +41,11 @@ class FolderSql(folders.FolderSql):
         if not self.tables.folder_key.is_uuid:
             return f"rtrim({expression}::text, ' ')"
         return f"coalesce(({keys.uuid_in_text(expression)})::text, {expression}::text)"
+
+    def ages(self, prefix: str) -> str:
+        created, key = f"{prefix}{quote(self.tables.folder_created)}", f"{prefix}{self.folder_key}"
+        collation = ' COLLATE "C"' if is_text(self.tables.folder_key) else ""
+        return f"{created} NULLS LAST, {key}{collation}"
 
     def bytewise(self, expression: str) -> str:
         # As text, because citext ignores the collation.

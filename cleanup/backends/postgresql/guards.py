@@ -89,7 +89,7 @@ class GuardSql(FolderSql, guards.GuardSql):
     def supporting(self) -> dict[str, tuple[TableName, tuple[str, ...], bool]]:
         tables = self.tables
         # What the composite foreign keys refer to.
-        key = (self.folder_table, (tables.folder_key.column, tables.folder_application), True)
+        key = (self.folder_table, (tables.folder_key.column, *tables.owner_columns), True)
         return {FOLDER_KEY: key, **super().supporting()}
 
     def make_rule(self, guard: Guard) -> list[str]:

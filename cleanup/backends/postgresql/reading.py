@@ -8,7 +8,6 @@ from cleanup.backends.changes import NO_NAME, Keys, Target
 from cleanup.backends.postgresql.cells import (
     array,
     array_cast,
-    is_text,
     key_columns,
     key_condition,
     numbers,
@@ -16,6 +15,7 @@ from cleanup.backends.postgresql.cells import (
     shown,
     text_array,
 )
+from cleanup.backends.postgresql.folders import FolderSql
 from cleanup.backends.postgresql.session import Session
 from cleanup.backends.postgresql.targets import condition_of, pairs_of
 from cleanup.backends.query import Query, block, quote
@@ -27,6 +27,9 @@ class Reading(reading.Reading):
     """A key's text is its spelling."""
 
     session: Session
+
+    def sql(self, tables: FolderTables) -> FolderSql:
+        return FolderSql(self.session, tables)
 
     def serialize(self, tables: FolderTables, application: str) -> None:
         # Not FOR UPDATE: two callers that have both filed something for the application, and so hold its key, would
@@ -106,10 +109,6 @@ class Reading(reading.Reading):
 
     def _cell(self, expression: str) -> str:
         return f"{expression}::text"
-
-    def _ages(self, created: str, key: KeyColumn) -> str:
-        collation = ' COLLATE "C"' if is_text(key) else ""
-        return f"{created} NULLS LAST, {quote(key.column)}{collation}"
 
     def _among(self, key: KeyColumn, expression: str, keys: Sequence[str], *, name: str = "keys") -> Query:
         return Query(f"{expression} = ANY(%({name})s{array_cast(self.connection, key)})", {name: array(keys)})

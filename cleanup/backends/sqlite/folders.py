@@ -8,7 +8,7 @@ from django.db.models import IntegerField
 from cleanup.backends import folders
 from cleanup.backends.folders import BLANKS
 from cleanup.backends.keys import digits_in_text, hyphenated
-from cleanup.backends.query import Query
+from cleanup.backends.query import Query, quote
 from cleanup.folder_tables import KeyColumn
 
 
@@ -52,6 +52,10 @@ class FolderSql(folders.FolderSql):
         if not self.tables.folder_key.is_uuid:
             return self.text(self.tables.folder_key, expression)
         return self.text(self.tables.folder_key, digits_in_text(expression))
+
+    def ages(self, prefix: str) -> str:
+        created, key = f"{prefix}{quote(self.tables.folder_created)}", f"{prefix}{self.folder_key}"
+        return f"{created} IS NULL, {created} COLLATE BINARY, {key} COLLATE BINARY"
 
     def bytewise(self, expression: str) -> str:
         return f"{expression} COLLATE BINARY"

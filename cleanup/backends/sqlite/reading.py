@@ -8,6 +8,7 @@ from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import Keys, Target
 from cleanup.backends.query import Query, block, quote
 from cleanup.backends.sqlite.cells import as_json, encoded, json_array, listed, member, name_of
+from cleanup.backends.sqlite.folders import FolderSql
 from cleanup.backends.sqlite.targets import key_rows, matches_of, same_key
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
@@ -15,6 +16,9 @@ from cleanup.planning import FolderRow
 
 class Reading(reading.Reading):
     """Keys are spelled here: the database does not know how."""
+
+    def sql(self, tables: FolderTables) -> FolderSql:
+        return FolderSql(self.session, tables)
 
     def serialize(self, tables: FolderTables, application: str) -> None:
         # There is one writer, and this changes nothing but to become it, now: after a look it would be too late.
@@ -70,9 +74,6 @@ class Reading(reading.Reading):
 
     def _cell(self, expression: str) -> str:
         return encoded(expression)
-
-    def _ages(self, created: str, key: KeyColumn) -> str:
-        return f"{created} IS NULL, {created} COLLATE BINARY, {quote(key.column)} COLLATE BINARY"
 
     def _among(self, key: KeyColumn, expression: str, keys: Sequence[str], *, name: str = "keys") -> Query:
         cells = [self.cells.key_cell(key, value) for value in keys]

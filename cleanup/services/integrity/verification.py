@@ -25,7 +25,7 @@ from cleanup import backends
 from cleanup.backends import cycles, owned_rows
 from cleanup.backends.finding_kinds import BY_CODE, ERRORS
 from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
-from cleanup.backends.folders import Scope
+from cleanup.backends.forest import Scope
 from cleanup.backends.hints import Hints
 from cleanup.backends.query import Query
 from cleanup.backends.shapes import root_marks

@@ -108,7 +108,7 @@ class Collisions:
             compared = tuple(column for column in stored if column not in surrogate)
         told = [column for _, column in policy.changes]
         if name == self.references.folders.name:
-            told.append(self.tables.folder_application)
+            told += self.tables.owner_columns
         siblings = {}
         for number, unique in enumerate(uniques):
             way = self._way(name, unique)
@@ -248,7 +248,7 @@ class Collisions:
         described, changing = self.references.tables[table], self.references.changing(table)
         fixed = {*changing, *(described.row_key or ())}
         if table == self.references.folders.name:
-            fixed.add(self.tables.folder_application)
+            fixed.update(self.tables.owner_columns)
         names = {
             self.references.folders.name: self.tables.folder_name,
             self.references.file_table: self.tables.file.name if self.tables.file else None,

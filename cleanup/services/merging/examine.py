@@ -15,6 +15,7 @@ from cleanup.backends.catalogue import TableName
 from cleanup.backends.changes import Target, ValueChange, ValueChanges
 from cleanup.backends.collisions import Change
 from cleanup.exceptions import DifferentRoots, DifferingColumns, TooLarge, UnkeyedRows
+from cleanup.folder_tables import Ownership
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
 from cleanup.planning import plan_merge
@@ -43,13 +44,7 @@ class Examiner:
         self._messages = CollisionMessages(references=references, backend=targets.backend, tables=tables)
         self._unkeyed = [r for r in references.references if not journal.row_key(references.tables[r.table])]
         #: Not the columns of the tree, nor numbers and UUIDs that no two folders share.
-        known = {
-            targets.key_column,
-            tables.folder_parent,
-            tables.folder_application,
-            tables.folder_name,
-            tables.folder_created,
-        }
+        known = set(tables.folder_columns)
         alone = {unique.columns for unique in references.folders.uniques if unique.simple}
         self.compared_columns = tuple(
             column.name
@@ -162,11 +157,11 @@ class Examiner:
     def _refuse_held_rows(self, decisions: Sequence[MergeDecision], batch: Batch) -> None:
         """Refuse applications whose merge would write, by reference, to an application on hold."""
         tables, file = self.tables, self.tables.file
-        owner_columns: dict[tuple[TableName, tuple[str, ...]], str] = {
-            (self.references.folders.name, (tables.folder_parent,)): tables.folder_application,
-        }
+        owner_columns: dict[tuple[TableName, tuple[str, ...]], str] = {}
         if file and file.application:
             owner_columns[self.references.file_table, (file.folder,)] = file.application
+        if tables.ownership == Ownership.FOLDER and tables.folder_application:
+            owner_columns[self.references.folders.name, (tables.folder_parent,)] = tables.folder_application
         targets = [
             (self.targets.of(reference, batch), column)
             for reference in self.references.references

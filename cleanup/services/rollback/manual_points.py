@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from cleanup import backends, conf, journal
+from cleanup.backends import Database
 from cleanup.backends.changes import Images, StructureTable
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.models import RollbackPoint
@@ -29,29 +30,26 @@ def take_point(
         reason=reason,
         expires_at=now + timedelta(days=conf.rollback_days()),
     )
-    for structure in _structure_tables(references, tables):
-        backend.merging.take_structure(
-            structure,
-            point=point.id,
-            application=application_id,
-            key=tables.application_key,
-            step=journal.STRUCTURE_STEP,
-        )
+    for structure in _structure_tables(references, tables, backend, application_id):
+        backend.merging.take_structure(structure, point=point.id, step=journal.STRUCTURE_STEP)
     return point
 
 
-def _structure_tables(references: ReferenceMap, tables: FolderTables) -> tuple[StructureTable, ...]:
+def _structure_tables(
+    references: ReferenceMap, tables: FolderTables, backend: Database, application: str
+) -> tuple[StructureTable, ...]:
     """Return the tables that a point taken by hand stores."""
-    folders = StructureTable(references.folders, tables.folder_application)
-    if not (references.files and tables.file and tables.file.application):
+    sql = backend.folders(tables, loose_files=references.loose_files)
+    folders = StructureTable(references.folders, sql.folder_belongs("t", application))
+    if references.files is None:
         return (folders,)
-    return (folders, StructureTable(references.files, tables.file.application))
+    return (folders, StructureTable(references.files, sql.file_belongs("t", application)))
 
 
 def refuse_altered(point: RollbackPoint, tables: CurrentTables) -> None:
     """Raise UnreadableJournal if a table that the point stores is no longer as the point needs it."""
-    stored = _structure_tables(tables.references, tables.mapped)
-    names = [(journal.STRUCTURE_STEP, str(structure.table.name)) for structure in stored]
+    stored = (tables.references.folders, tables.references.files)
+    names = [(journal.STRUCTURE_STEP, str(table.name)) for table in stored if table is not None]
     tables.reader([point]).schema.refuse_altered(names, tables.described)
 
 
@@ -59,7 +57,7 @@ def differences(point: RollbackPoint, tables: CurrentTables) -> list[Conflict]:
     """Return how the structure differs from what the point stored."""
     schema = tables.reader([point]).schema
     found: list[Conflict] = []
-    for structure in _structure_tables(tables.references, tables.mapped):
+    for structure in _structure_tables(tables.references, tables.mapped, tables.backend, point.application_key):
         label = str(structure.table.name)
         rows = tables.backend.undoing.structure_differences(
             structure,
@@ -70,8 +68,6 @@ def differences(point: RollbackPoint, tables: CurrentTables) -> list[Conflict]:
                 points=[point.id],
                 step=None,
             ),
-            application=point.application_key,
-            key=tables.mapped.application_key,
             limit=conf.finding_limit(),
         )
         found += [conflict_of(row, point.application_key, tables) for row in rows]

@@ -153,7 +153,7 @@ class Reverter:
     def _target(self, step: int, target: journal.JournaledTarget, points: Sequence[int]) -> UndoTarget:
         label, key = target.label, self.schema.key(target.label)
         folders, mapped = self.schema.as_journaled(self.folders), self.tables.mapped
-        identity = (mapped.folder_key.column, mapped.folder_application)
+        identity = (mapped.folder_key.column, *mapped.owner_columns)
         return UndoTarget(
             self.schema.present(label, [*target.columns, *key], self.tables.described),
             target.columns,

@@ -48,10 +48,8 @@ class CurrentTables:
         if self._foreign_keys is None:
             folders, applications = self.references.folders.name, self.references.applications.name
             keys = list(self._catalogue.foreign_keys_of(list(self.described)))
-            own = (
-                (self.mapped.folder_parent, folders, self.mapped.folder_key.column),
-                (self.mapped.folder_application, applications, self.mapped.application_key.column),
-            )
+            own = [(self.mapped.folder_parent, folders, self.mapped.folder_key.column)]
+            own += [(column, applications, self.mapped.application_key.column) for column in self.mapped.owner_columns]
             present = {(key.table, key.columns) for key in keys}
             keys += [
                 ForeignKey("", folders, (column,), target, (other,), "no action", "no action")

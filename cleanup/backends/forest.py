@@ -1,0 +1,231 @@
+"""Which folders belong to an application, in whichever way it is recorded.
+
+Note [Trees]. Without applications, the live root folders of one name are a group, and all that lies below them is a
+tree: it stands where an application would, and is named by the key of its oldest root. Folders that no such root leads
+to belong to no tree. Names are the same by their bytes; then they are also equal under the column's own collation, and
+an index on the name serves.
+
+Note [Derived owners]. If only root folders tell, by a column of theirs or by being named alike, the owner of the others
+is found by walking down: from the roots of the given keys, or, for the whole table, from all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cleanup.backends.query import Query, block, quote
+from cleanup.backends.session import Session
+from cleanup.folder_tables import FolderTables, KeyColumn, Ownership
+
+#: The column that a walk adds to folders.
+DERIVED_OWNER = quote("cleanup_application")
+
+NOTHING = Query("")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The applications whose rows a statement reads; by default every row, including those of no application.
+
+    ``after`` and ``until`` bound the keys in the database's own order (exclusive, inclusive).
+    """
+
+    keys: tuple[str, ...] | None = None
+    after: str | None = None
+    until: str | None = None
+    without_application: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Return whether every row is included."""
+        return self == Scope()
+
+
+class ForestSql:
+    """The folders of one connection with the application of each; what differs between databases is below."""
+
+    def __init__(self, session: Session, tables: FolderTables) -> None:
+        self.session = session
+        self.tables = tables
+        self.derived = tables.ownership != Ownership.FOLDER
+        self.folders = session.model_table(tables.folder_table)
+        self.folder_key = quote(tables.folder_key.column)
+        self.parent = quote(tables.folder_parent)
+        self.name = quote(tables.folder_name)
+        self.owner = DERIVED_OWNER if self.derived else quote(tables.folder_application or "")
+
+    # What differs between databases.
+
+    def among(self, key: KeyColumn, expression: str, keys: Sequence[str]) -> Query:
+        """Test whether a key column is one of ``keys``."""
+        raise NotImplementedError
+
+    def bytewise(self, expression: str) -> str:
+        """Compare, group and sort a text by code point, whatever the column's collation."""
+        raise NotImplementedError
+
+    def ages(self, prefix: str) -> str:
+        """Order folders from the oldest to the youngest; ``prefix`` is an alias and a dot."""
+        raise NotImplementedError
+
+    def live(self, prefix: str) -> Query:
+        """Test whether a folder is live; ``prefix`` is an alias and a dot, or empty."""
+        raise NotImplementedError
+
+    def within(self, scope: Scope, expression: str) -> Query:
+        """Test whether a column that holds an application's key lies within the scope."""
+        raise NotImplementedError
+
+    # Folders with their owners.
+
+    def owned(self, scope: Scope) -> Query:
+        """Return what stands in FROM for the folders of a scope, with the column ``owner``.
+
+        If owners are derived, folders of no application are left out.
+        """
+        if not self.derived:
+            return Query(self.folders)
+        return block(
+            """
+            (
+              {forest}
+              SELECT f.*, w.application AS {owner}
+                FROM forest AS w
+                JOIN {folders} AS f ON f.{folder_key} = w.folder
+            )
+            """,
+            forest=self.forest(scope),
+            owner=self.owner,
+            folders=self.folders,
+            folder_key=self.folder_key,
+        )
+
+    def owned_and_locked(self, keys: Sequence[str], *, lock: str, nearby: Query = NOTHING) -> Query:
+        """Select the folders ``f`` of applications, with the column ``owner``, and lock them in key order."""
+        scope = Scope(keys=tuple(keys))
+        by_walk = block(
+            """
+            JOIN (
+              {forest}
+              SELECT * FROM forest
+            ) AS w ON w.folder = f.{folder_key}
+            """,
+            forest=self.forest(scope),
+            folder_key=self.folder_key,
+        )
+        return block(
+            """
+            SELECT f.*{owner}
+              FROM {folders} AS f
+              {walk}
+             WHERE {within}
+               {nearby}
+            {lock}
+            """,
+            owner=f", w.application AS {self.owner}" if self.derived else "",
+            folders=self.folders,
+            walk=by_walk if self.derived else "",
+            within="1 = 1" if self.derived else self.within(scope, f"f.{self.owner}"),
+            nearby=nearby,
+            lock=lock and f" ORDER BY f.{self.folder_key} {lock} OF f",
+        )
+
+    def is_tree(self, prefix: str) -> str:
+        """Continue a condition on what stands for an application: a folder that does is a root folder."""
+        return f"AND {prefix}{self.parent} IS NULL" if self.tables.ownership == Ownership.TREE else ""
+
+    def owned_roots(self, scope: Scope) -> Query:
+        """Return the same for the root folders alone."""
+        if not self.derived:
+            return Query(self.folders)
+        return block(
+            """
+            (
+              SELECT f.*, r.application AS {owner}
+                FROM (
+                  {roots}
+                ) AS r
+                JOIN {folders} AS f ON f.{folder_key} = r.folder
+            )
+            """,
+            roots=self.roots(scope),
+            owner=self.owner,
+            folders=self.folders,
+            folder_key=self.folder_key,
+        )
+
+    def forest(self, scope: Scope) -> Query:
+        """Return WITH and the CTE ``forest(folder, application)``: derived owners. See Note [Derived owners]."""
+        return block("WITH RECURSIVE {walk}", walk=self.walk(scope))
+
+    def walk(self, scope: Scope) -> Query:
+        """Return that CTE without WITH."""
+        return block(
+            """
+            forest(folder, application) AS (
+                -- Down from the roots, so that cycles are left out.
+                SELECT r.folder, r.application
+                  FROM (
+                    {roots}
+                  ) AS r
+                 UNION ALL
+                SELECT f.{folder_key}, w.application
+                  FROM forest AS w
+                  JOIN {folders} AS f ON f.{parent} = w.folder
+            )
+            """,
+            roots=self.roots(scope),
+            folder_key=self.folder_key,
+            folders=self.folders,
+            parent=self.parent,
+        )
+
+    def roots(self, scope: Scope) -> Query:
+        """Select ``folder`` and ``application`` of the root folders that tell an application of the scope."""
+        if self.tables.ownership == Ownership.ROOT:
+            owner = f"f.{quote(self.tables.folder_application or '')}"
+            return block(
+                """
+                SELECT f.{folder_key} AS folder, {owner} AS application
+                  FROM {folders} AS f
+                 WHERE f.{parent} IS NULL AND {owner} IS NOT NULL AND {within}
+                """,
+                folder_key=self.folder_key,
+                owner=owner,
+                folders=self.folders,
+                parent=self.parent,
+                within=self.within(scope, owner),
+            )
+        return block(
+            """
+            SELECT n.folder, n.application
+              FROM (
+                    -- See Note [Trees].
+                    SELECT f.{folder_key} AS folder,
+                           first_value(f.{folder_key}) OVER (PARTITION BY {exact_name} ORDER BY {ages}) AS application
+                      FROM {folders} AS f
+                     WHERE f.{parent} IS NULL AND {live}
+                       {named}
+                   ) AS n
+             WHERE {within}
+            """,
+            folder_key=self.folder_key,
+            exact_name=self.bytewise(f"f.{self.name}"),
+            ages=self.ages("f."),
+            folders=self.folders,
+            parent=self.parent,
+            live=self.live("f."),
+            named=self._named_alike(scope),
+            within=self.within(scope, "n.application"),
+        )
+
+    def _named_alike(self, scope: Scope) -> Query:
+        """Narrow root folders down to those named as the given ones are, so that an index on the name serves."""
+        if scope.keys is None:
+            return NOTHING
+        return block(
+            "AND f.{name} IN (SELECT k.{name} FROM {folders} AS k WHERE k.{parent} IS NULL AND {given})",
+            name=self.name,
+            folders=self.folders,
+            parent=self.parent,
+            given=self.within(scope, f"k.{self.folder_key}"),
+        )
