@@ -5,7 +5,8 @@ A wrong value raises MisconfiguredSetting, which names the setting and the remed
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar, cast
@@ -281,15 +282,38 @@ def history_tables() -> Mapping[str, HistoryPolicy]:
     return {name: HistoryPolicy(policy) for name, policy in value.items()}
 
 
-def tree_hook() -> Callable[..., None] | None:
-    """Function, set by dotted path, that recomputes path columns (ltree, nested sets).
+@dataclass(frozen=True, slots=True)
+class TreeHook:
+    """What recomputes the columns that repeat a folder's place in the tree, and with which options."""
 
-    It is called inside the transaction, after a merge and after a rollback, as ``hook(using=alias,
-    application_ids=[...])``, and must leave the columns in agreement with the current tree. Raises
-    MisconfiguredSetting.
+    function: Callable[..., None]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, *, using: str, application_ids: Sequence[str]) -> None:
+        """Leave the columns in agreement with the current trees of the applications."""
+        self.function(using=using, application_ids=list(application_ids), **self.options)
+
+
+def tree_hooks() -> tuple[TreeHook, ...]:
+    """Functions that recompute path columns (ltree, nested sets), each set by dotted path, or with options.
+
+    A function of the host is called inside the transaction, after a merge and after a rollback, as
+    ``hook(using=alias, application_ids=[...], **options)``, and must leave the columns in agreement with the current
+    tree; for those that come along see ``cleanup.hooks``. Raises MisconfiguredSetting.
     """
-    path = _get("CLEANUP_TREE_HOOK", None)
-    return None if path is None else _function("CLEANUP_TREE_HOOK", path)
+    value = _get("CLEANUP_TREE_HOOK", None)
+    entries = () if value is None else value if isinstance(value, list | tuple) else (value,)
+    return tuple(map(_tree_hook, entries))
+
+
+def _tree_hook(entry: Any) -> TreeHook:
+    options = dict(entry) if isinstance(entry, Mapping) else {"hook": entry}
+    if not all(isinstance(name, str) for name in options):
+        raise MisconfiguredSetting(setting="CLEANUP_TREE_HOOK", problem="the names of options must be texts.")
+    function = _function("CLEANUP_TREE_HOOK", options.pop("hook", None))
+    if (check := getattr(function, "check", None)) is not None:
+        check(options)
+    return TreeHook(function, options)
 
 
 # Folders that are created.
@@ -629,7 +653,7 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_EXTRA_REFERENCES": extra_references,
     "CLEANUP_IGNORED_COLUMNS": ignored_columns,
     "CLEANUP_HISTORY_TABLES": history_tables,
-    "CLEANUP_TREE_HOOK": tree_hook,
+    "CLEANUP_TREE_HOOK": tree_hooks,
     "CLEANUP_ROOT_FOLDER": root_folder,
     "CLEANUP_STANDARD_FOLDERS": standard_folders,
     "CLEANUP_FOLDER_DEFAULTS": folder_defaults,

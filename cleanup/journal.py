@@ -17,7 +17,8 @@ row belongs to a step and a table:
   new value put in. If triggers of the host fired, ``images`` has, for each change, [before, after] of each whole row,
   for people to look at (SQLite: null for after). Format 1 had one change a snapshot row: ``changes`` {column: [old,
   new]} and ``keys`` {key column: [cell of each row]}; it can still be undone.
-  A step whose targets copy no column of folders gives rows that would collide another name or number.
+  A step whose targets copy no column of folders gives rows that would collide another name or number, or, with
+  ``hook``, is what a tree hook made of columns that repeat a folder's place (since format 3, after all others).
 - removed: ``images`` [[cell of each of the snapshot schema's columns], ...].
 - structure: as removed, but nothing was removed: the folders when a point was taken by hand.
 
@@ -38,12 +39,13 @@ from cleanup.backends.changes import (
     Cell,
 )
 from cleanup.backends.retyping import alterations
+from cleanup.backends.tree_columns import ClosureTable, FolderColumns
 from cleanup.exceptions import UnreadableJournal
 from cleanup.folder_tables import FolderTables
 from cleanup.models import SnapshotRow, SnapshotSchema
 from cleanup.references import Reference, ReferenceMap
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 STRUCTURE_STEP = 0
 
@@ -58,6 +60,15 @@ class Step:
     """Moved: references that change in one statement. Removed: those whose colliding rows give way."""
     replaced: tuple[tuple[TableName, str], ...] = ()
     """Columns that take another name or number if rows would collide."""
+    kept: FolderColumns | None = None
+    """What a ready tree hook computes from the tree."""
+    watched: str = ""
+    """A column that a tree hook of the host's may write."""
+
+    @property
+    def by_hook(self) -> bool:
+        """Return whether a tree hook writes in this step."""
+        return self.kept is not None or bool(self.watched)
 
 
 def steps_of(references: ReferenceMap) -> list[Step]:
@@ -65,7 +76,8 @@ def steps_of(references: ReferenceMap) -> list[Step]:
 
     First, if policies ask for it, other names and numbers, one column of a table per step, because a snapshot row's
     step and table identify the column; for each step of references the rows that give way, then the moves; then the
-    root folders that are nested; last the removed folders. The first and the last two have no references.
+    root folders that are nested; then the removed folders; last what tree hooks write, one step for what one of them
+    keeps, or for a column. The first and these last have no references.
     """
     steps: list[Step] = []
     replaced = [
@@ -82,6 +94,11 @@ def steps_of(references: ReferenceMap) -> list[Step]:
         steps.append(Step(len(steps) + 1, "moved", group))
     steps.append(Step(len(steps) + 1, "moved"))
     steps.append(Step(len(steps) + 1, "removed"))
+    for kept in references.tree_columns:
+        if not isinstance(kept, ClosureTable):
+            steps.append(Step(len(steps) + 1, "moved", kept=kept))
+    for column in references.watched:
+        steps.append(Step(len(steps) + 1, "moved", watched=column))
     return steps
 
 
@@ -127,9 +144,14 @@ def _document(backend: Database, references: ReferenceMap, mapped: FolderTables)
         targets = [[str(r.table), list(r.columns), list(r.folder_columns)] for r in step.references]
         if step.replaced:
             targets = [[str(table), [column], []] for table, column in step.replaced]
+        elif step.by_hook:
+            columns = [step.watched] if step.kept is None else list(step.kept.columns)
+            targets = [[folders, columns, []]]
         elif not step.references:
             targets = [[folders, [mapped.folder_parent], [mapped.folder_key.column]]]
         steps[str(step.number)] = {"kind": step.kind, "targets": targets}
+        if step.by_hook:
+            steps[str(step.number)]["hook"] = "host" if step.kept is None else "ready"
     return json.dumps(
         {"format": FORMAT_VERSION, "encoding": backend.cells.encoding, "tables": tables, "steps": steps},
         sort_keys=True,
@@ -159,6 +181,8 @@ class JournaledStep(NamedTuple):
     number: int
     kind: str
     targets: list[JournaledTarget]
+    hook: str = ""
+    """Whose tree hook wrote: ``ready`` or ``host``; empty: none."""
 
 
 class JournaledSchema:
@@ -184,6 +208,7 @@ class JournaledSchema:
                 int(number),
                 step["kind"],
                 [JournaledTarget(label, tuple(own), tuple(folder)) for label, own, folder in step["targets"]],
+                step.get("hook", ""),
             )
             for number, step in document["steps"].items()
         )
@@ -194,12 +219,34 @@ class JournaledSchema:
     @property
     def nesting(self) -> int:
         """The number of the step in which root folders were nested."""
-        return self.steps[-2].number
+        return self._ordinary[-2].number
 
     @property
     def removal(self) -> int:
         """The number of the step in which folders were removed."""
-        return self.steps[-1].number
+        return self._ordinary[-1].number
+
+    @property
+    def _ordinary(self) -> list[JournaledStep]:
+        return [step for step in self.steps if not step.hook]
+
+    def points_at_folders(self, step: int) -> bool:
+        """Return whether rows moved in a step, other than by a tree hook."""
+        return any(one.number == step and one.kind == "moved" for one in self._ordinary)
+
+    @property
+    def calls_hooks(self) -> bool:
+        """Return whether tree hooks wrote after the merge."""
+        return len(self._ordinary) < len(self.steps)
+
+    @property
+    def called_hosts_hook(self) -> bool:
+        """Return whether a tree hook of the host's own was called."""
+        return any(step.hook == "host" for step in self.steps)
+
+    def kept(self, columns: Sequence[str]) -> bool:
+        """Return whether a ready tree hook kept these columns, so that undoing its step restores them."""
+        return any(step.hook == "ready" and step.targets[0].columns == tuple(columns) for step in self.steps)
 
     def kind(self, step: int) -> str:
         """Return what a step did: ``moved`` or ``removed``; empty for a step that the snapshot schema does not know."""
@@ -285,7 +332,7 @@ class JournaledSchema:
 
     def names_folders_once(self, label: str, key: str) -> bool:
         """Return whether rows of a table name one folder, by the folder's ``key``."""
-        targets = {target for step in self.steps for target in step.targets if target.label == label}
+        targets = {target for step in self._ordinary for target in step.targets if target.label == label}
         return len(targets) == 1 and all(target.folder_columns == (key,) for target in targets)
 
 

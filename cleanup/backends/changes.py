@@ -84,12 +84,12 @@ class RowCount:
 
 
 class Replaced(NamedTuple):
-    """A row, by the cells of its key, one column of which takes another value."""
+    """A row, by the cells of its key, some columns of which take other values."""
 
     point: int
     key: tuple[str, ...]
-    old: Cell
-    new: Cell
+    olds: tuple[Cell, ...]
+    news: tuple[Cell, ...]
 
 
 class Owner(NamedTuple):

@@ -33,14 +33,27 @@ class Merging(Room, ABC):
 
         Raises CountMismatch.
         """
-        replaced = [Replaced(point, (folder,), None, parent) for point, folder, parent in rows]
-        return self.replace_cells(table, (key,), column, replaced, step=step)
+        replaced = [Replaced(point, (folder,), (None,), (parent,)) for point, folder, parent in rows]
+        return self.replace_cells(table, (key,), (column,), replaced, step=step)
 
     @abstractmethod
     def replace_cells(
-        self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
     ) -> list[RowCount]:
-        """Give one column of rows other values, journaled. Raises CountMismatch if it holds other values than given."""
+        """Give columns of rows other values, journaled. Raises CountMismatch if they hold other values than given."""
+
+    @abstractmethod
+    def set_cells(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> None:
+        """Give columns of rows other values, and journal nothing: what an undo leaves to be computed anew.
+
+        Raises CountMismatch if they hold other values than given.
+        """
+
+    @abstractmethod
+    def journal_cells(
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
+    ) -> list[RowCount]:
+        """Journal what another program has made of columns of rows, from the old to the new cells."""
 
     @abstractmethod
     def remove(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cleanup.backends.catalogue import ForeignKey, Table
-from cleanup.backends.changes import Keys, Owner, RowCount, Target
+from cleanup.backends.changes import Cell, Keys, Owner, RowCount, Target
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block, joined, quote
@@ -157,6 +157,52 @@ class Reading(Room, ABC):
             roots=sql.owned_roots(scope),
             of_root=sql.within(scope, f"r.{sql.owner}"),
         )
+
+    def read_trees(
+        self, tables: FolderTables, keys: Sequence[str], columns: Sequence[str]
+    ) -> Iterator[tuple[str, str, str | None, tuple[Cell, ...]]]:
+        """Yield (application, folder, parent, cells of columns) of all that lies below the roots of applications.
+
+        The application is that of the root, whomever a folder below it belongs to.
+        """
+        for owner, folder, parent, *cells in self.fetch_in_pieces(self._trees(tables, keys, columns)):
+            above = None if parent is None else self._spelling(tables.folder_key, parent)
+            application = self._spelling(tables.application_key, owner)
+            yield application, self._spelling(tables.folder_key, folder), above, tuple(cells)
+
+    def _trees(self, tables: FolderTables, keys: Sequence[str], columns: Sequence[str]) -> Query:
+        sql = self.sql(tables)
+        scope = Scope(keys=tuple(keys))
+        return sql.block(
+            """
+            WITH RECURSIVE below AS (
+                -- No root lies in a cycle, nor leads to one.
+                SELECT r.{owner} AS application, r.{folder_key} AS folder
+                  FROM {roots} AS r
+                 WHERE r.{parent} IS NULL AND {within}
+                 UNION ALL
+                SELECT b.application, f.{folder_key}
+                  FROM below AS b
+                  JOIN {folders} AS f ON f.{parent} = b.folder
+            )
+            SELECT {application}, {key}, {parent_key}, {cells}
+              FROM below AS b
+              JOIN {folders} AS f ON f.{folder_key} = b.folder
+            """,
+            roots=sql.owned_roots(scope),
+            within=sql.within(scope, f"r.{sql.owner}"),
+            application=self._key("b.application"),
+            key=self._key(f"f.{sql.folder_key}"),
+            parent_key=self._key(f"f.{sql.parent}"),
+            cells=", ".join(self._cell(f"f.{quote(column)}") for column in columns),
+        )
+
+    def greatest(self, table: Table, column: str) -> int:
+        """Return the greatest number in a column, or 0."""
+        ((number,),) = self.fetch(
+            block("SELECT max({column}) FROM {table}", column=quote(column), table=self.relation(table.name))
+        )
+        return int(number or 0)
 
     # Rows that a change would move.
 

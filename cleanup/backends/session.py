@@ -147,11 +147,16 @@ class Session(ABC):
         """Return a digest that changes once a table is defined differently, or refers to one of the tables."""
 
     @abstractmethod
-    def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
+    def hold_catalogue(
+        self, tables: Collection[TableName], *, written: Sequence[Table], alone: Collection[TableName] = ()
+    ) -> str:
         """Keep the written tables as they are defined until the transaction ends, and return the digest of then.
 
-        Comes before all other locks.
+        In the tables ``alone`` no other session writes until then. Comes before all other locks.
         """
+
+    def lock_writers_out(self, table: Table) -> None:  # noqa: B027  # nothing to do if there is one writer
+        """Let no other session write to a table until the transaction ends."""
 
     @abstractmethod
     def limit_lock_wait(self) -> None:

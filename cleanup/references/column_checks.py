@@ -6,18 +6,21 @@ from cleanup import backends, conf
 from cleanup.backends.catalogue import (
     Column,
 )
+from cleanup.hooks import ready
 from cleanup.references import path_columns, soft_deletion, suspects
 from cleanup.references.description import Problem
 from cleanup.references.holders import by_name_alone, holders
 from cleanup.references.host_words import says_id
 from cleanup.references.survey import Survey
+from cleanup.references.tree_hooks import TreeHooks
 
 
 class ColumnChecks:
     """The checks of one database."""
 
-    def __init__(self, survey: Survey) -> None:
+    def __init__(self, survey: Survey, hooks: TreeHooks) -> None:
         self.survey = survey
+        self.hooks = hooks
 
     def suspected(self) -> Iterator[Problem]:
         """Report columns that are named after folders but are not a known reference."""
@@ -35,10 +38,11 @@ class ColumnChecks:
 
     def path_column(self) -> Iterator[Problem]:
         """Report columns of the folder table that repeat a folder's place in its tree."""
-        if conf.tree_hook() is not None:
+        if ready.hosts():
             return
         folders, mapped, ignored = self.survey.found.folders, self.survey.mapped_columns(), self.survey.ignored()
-        own = [column for column in folders.columns if (folders.name, column.name) not in mapped | ignored]
+        kept = {(folders.name, column) for column in self.hooks.written}
+        own = [column for column in folders.columns if (folders.name, column.name) not in mapped | ignored | kept]
         named = path_columns.named(own)
         for column in own:
             if column.name in named and not column.generated:

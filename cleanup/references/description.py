@@ -7,6 +7,7 @@ from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
 from cleanup.backends.conditions import Condition
 from cleanup.backends.folders import Looseness
 from cleanup.backends.references import Reference
+from cleanup.backends.tree_columns import ClosureTable, TreeColumns, counts_through
 from cleanup.references.collision_policies import Policy
 from cleanup.references.host_words import HostWords
 
@@ -75,6 +76,21 @@ class ReferenceMap:
     """History tables that are left alone."""
     words: HostWords = HostWords(frozenset())  # noqa: RUF009 - it is frozen
     """The host's words for folders."""
+    tree_columns: tuple[TreeColumns, ...] = ()
+    """What the ready tree hooks of the settings keep."""
+    watched: tuple[str, ...] = ()
+    """The columns of the folder table that are compared before and after a tree hook of the host's own."""
+
+    @property
+    def kept_columns(self) -> frozenset[str]:
+        """The columns of the folder table that ready tree hooks keep."""
+        kept = (columns for columns in self.tree_columns if not isinstance(columns, ClosureTable))
+        return frozenset(column for columns in kept for column in columns.columns)
+
+    @property
+    def counts_through(self) -> bool:
+        """Return whether a nested set counts through the whole folder table, which then has one writer at a time."""
+        return any(counts_through(columns) for columns in self.tree_columns)
 
     @property
     def holding(self) -> tuple[Table, ...]:

@@ -12,7 +12,7 @@ from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName
 from cleanup.backends.pinning import pinning
 from cleanup.backends.references import Reference
 from cleanup.policies import HistoryPolicy
-from cleanup.references import graph, installed_models, problems
+from cleanup.references import graph, installed_models, problems, tree_hooks
 from cleanup.references.collision_policies import Policy
 from cleanup.references.described_sites import DescribedSites
 from cleanup.references.description import ReferenceMap, Untold
@@ -63,14 +63,22 @@ class _Discovery:
         found = self._map(keys, described, derived, ordered)
         leaving = self.names.histories.with_policy(HistoryPolicy.LEAVE)
         survey = self._survey(found, described, keys)
+        hooks = tree_hooks.read(survey)
         return replace(
             found,
+            tree_columns=hooks.columns,
+            watched=hooks.watched,
             further_columns=survey.further_columns(),
             known=survey.known,
             words=self.names.words,
             untold=tuple(one for one in untold if not self._is_told(one, found, survey.known)),
             histories=frozenset(leaving),
-            problems=(*self.sites.problems, *problems.of_graph(derived, unorderable), *problems_of(survey)),
+            problems=(
+                *self.sites.problems,
+                *problems.of_graph(derived, unorderable),
+                *hooks.problems,
+                *problems_of(survey, hooks),
+            ),
         )
 
     def _map(

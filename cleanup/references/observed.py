@@ -13,6 +13,7 @@ from cleanup import backends, conf
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.samples import LONGEST, SampleSql
 from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.hooks import ready
 from cleanup.references import path_columns, soft_deletion
 from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.mapped_types import are_unlike
@@ -80,9 +81,10 @@ class _Look:
 
     def _paths(self) -> Iterator[Problem]:
         folders = self.references.folders
-        if conf.tree_hook() is not None:
+        if ready.hosts():
             return
-        own = [column for column in folders.columns if column.name in self.references.further_columns]
+        further = self.references.further_columns - self.references.kept_columns
+        own = [column for column in folders.columns if column.name in further]
         named = path_columns.named(own)
         asked = path_columns.candidates(column for column in own if column.name not in named and not column.generated)
         if not asked:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 
 from django.db import DatabaseError, connections, models, transaction
 
-from cleanup import backends, conf
+from cleanup import backends
 from cleanup.backends.catalogue import PlacedColumn, TableName
 from cleanup.backends.probes import Hits, KeyKind, Probed, ProbedTable, in_chunks
 from cleanup.backends.references import Reference
 from cleanup.folder_tables import folder_tables
+from cleanup.hooks import ready
 from cleanup.references import histories, suspects
 from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.holders import Holder, holders
@@ -82,6 +83,7 @@ class _Probing:
         }
         self.unseen: list[TableName] = []
         self.telling, self.greatest = False, 0
+        self.left_to_hook = bool(ready.hosts())
 
     def _spelled(self, name: str) -> str:
         names = {column.name.lower(): column.name for column in self.references.folders.columns}
@@ -132,7 +134,9 @@ class _Probing:
             if known or column.generated:
                 continue
             # Keys of other folders in the folder table itself are paths, or left to a hook.
-            if table == folders and (holder.form != "value" or holder.kind == "text") and conf.tree_hook() is not None:
+            if table == folders and column.name in self.references.kept_columns:
+                continue
+            if table == folders and (holder.form != "value" or holder.kind == "text") and self.left_to_hook:
                 continue
             yield holder
 

@@ -84,7 +84,8 @@ def hold(backend: backends.Database, references: ReferenceMap, *, written: Seque
     """
     written = references.written if written is None else written
     try:
-        digest = backend.hold_catalogue(references.tables, written=written)
+        alone = [references.folders.name] if references.counts_through else ()
+        digest = backend.hold_catalogue(references.tables, written=written, alone=alone)
     except DatabaseError as error:
         state = getattr(error.__cause__, "sqlstate", None)
         if state == _LOCK_NOT_AVAILABLE:

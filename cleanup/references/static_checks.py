@@ -8,12 +8,13 @@ from cleanup.references.key_checks import KeyChecks
 from cleanup.references.setting_checks import SettingChecks
 from cleanup.references.survey import Survey
 from cleanup.references.table_checks import TableChecks
+from cleanup.references.tree_hooks import TreeHooks
 
 
-def problems_of(survey: Survey) -> Iterator[Problem]:
+def problems_of(survey: Survey, hooks: TreeHooks) -> Iterator[Problem]:
     """Yield every problem of a database."""
     settings, keys = SettingChecks(survey), KeyChecks(survey)
-    columns, tables = ColumnChecks(survey), TableChecks(survey)
+    columns, tables = ColumnChecks(survey, hooks), TableChecks(survey)
     for check in (
         settings.misconfigured,
         keys.mapped_kind,

@@ -66,13 +66,26 @@ def digest(connection: BaseDatabaseWrapper, tables: Collection[TableName]) -> st
     return str(found)
 
 
-def hold(connection: BaseDatabaseWrapper, tables: Collection[TableName], written: Sequence[Table]) -> str:
+def locking_out(tables: Collection[TableName]) -> str:
+    """Return the statement that lets no other session write to tables."""
+    return f"LOCK TABLE {', '.join(table.quoted for table in tables)} IN SHARE ROW EXCLUSIVE MODE"
+
+
+def hold(
+    connection: BaseDatabaseWrapper,
+    tables: Collection[TableName],
+    written: Sequence[Table],
+    alone: Collection[TableName] = (),
+) -> str:
     """Lock the tables that are written against changes of what they are, and return the digest: one round trip.
+
+    Those that are written ``alone`` against other writers as well.
 
     Each statement of it has a snapshot of its own, so that what was committed while the lock was waited for is seen.
     A transaction with an older snapshot asks a connection of its own what has been committed since.
     """
-    found, isolation = _fetch_last(connection, list(_locking(written)), tables)
+    first = [locking_out(alone)] if alone else []
+    found, isolation = _fetch_last(connection, [*first, *_locking(written)], tables)
     if isolation.startswith("read "):
         return found
     other = connection.copy()

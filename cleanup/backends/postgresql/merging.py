@@ -153,47 +153,60 @@ class Merging(merging.Merging):
             ),
         )
 
-    # New values for one column.
+    # New values for some columns.
 
     def replace_cells(
-        self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
     ) -> list[RowCount]:
         self.limit_lock_wait()
-        counts = self._journal(self._replacement(table, key, column, rows, step=step))
-        return counted(table, counts, expected=len(rows))
-
-    def _replacement(
-        self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
-    ) -> Query:
-        cells = {"point": "bigint", label("old", column): "text", label("new", column): "text", **key_columns(key)}
-        values = [
-            numbers([row.point for row in rows]),
-            array([row.old for row in rows]),
-            array([row.new for row in rows]),
-            *(array([row.key[place] for row in rows]) for place in range(len(key))),
-        ]
-        return block(
+        replacement = block(
             """
             WITH moved AS (
-                -- Only rows that still hold what was read.
-                UPDATE {table} AS t
-                   SET {column} = given.{new}::{kind}
-                  FROM {rows}
-                 WHERE {same_key}
-                   AND {now}::text IS NOT DISTINCT FROM given.{old}
-                RETURNING given.*
+                {replaced}
             )
             {insertion}
             """,
+            replaced=self._replaced(table, key, columns, rows),
+            insertion=self._journaled_moves("moved", table=table, columns=columns, key=key, step=step),
+        )
+        return counted(table, self._journal(replacement), expected=len(rows))
+
+    def set_cells(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> None:
+        self.limit_lock_wait()
+        changed = len(self.fetch(self._replaced(table, key, columns, rows)))
+        if changed != len(rows):
+            raise CountMismatch(table=str(table.name), moved=changed, journaled=len(rows))
+
+    def journal_cells(
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
+    ) -> list[RowCount]:
+        given = _replacements(key, columns, rows)
+        counts = self._journal(self._journaled_moves(given, table=table, columns=columns, key=key, step=step))
+        return counted(table, counts, expected=len(rows))
+
+    def _replaced(
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]
+    ) -> Query:
+        return block(
+            """
+            -- Only rows that still hold what was read.
+            UPDATE {table} AS t
+               SET {assignments}
+              FROM {rows}
+             WHERE {same_key}
+               AND {unchanged}
+            RETURNING given.*
+            """,
             table=self.relation(table.name),
-            column=quote(column),
-            kind=typed(table.column(column)),
-            rows=relation_of(cells, values),
+            assignments=",\n".join(
+                f"{quote(column)} = given.{label('new', column)}::{typed(table.column(column))}" for column in columns
+            ),
+            rows=_replacements(key, columns, rows),
             same_key=key_condition(table, key),
-            now=shown(table.column(column)),
-            old=label("old", column),
-            new=label("new", column),
-            insertion=self._journaled_moves("moved", table=table, columns=(column,), key=key, step=step),
+            unchanged="\nAND ".join(
+                f"{shown(table.column(column))}::text IS NOT DISTINCT FROM given.{label('old', column)}"
+                for column in columns
+            ),
         )
 
     # Removals.
@@ -260,6 +273,19 @@ class Merging(merging.Merging):
             redirected=redirected,
             insertion=self._journaled_images("removed", "deleted", table=table, step=step),
         )
+
+
+def _replacements(key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
+    """Return the relation ``given``: point, key cells, and the old and new cells of columns."""
+    names = {"point": "bigint"}
+    names |= {label(word, column): "text" for word in ("old", "new") for column in columns}
+    values = [
+        numbers([row.point for row in rows]),
+        *(array([row.olds[place] for row in rows]) for place in range(len(columns))),
+        *(array([row.news[place] for row in rows]) for place in range(len(columns))),
+        *(array([row.key[place] for row in rows]) for place in range(len(key))),
+    ]
+    return relation_of(names | key_columns(key), values)
 
 
 def _key_cells(target: Target) -> str:

@@ -157,12 +157,18 @@ class Session(session.Session):
     def catalogue_digest(self, tables: Collection[TableName]) -> str:
         return digest.digest(self.connection, tables)
 
-    def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
+    def hold_catalogue(
+        self, tables: Collection[TableName], *, written: Sequence[Table], alone: Collection[TableName] = ()
+    ) -> str:
         if self.connection in _FIRST_LOCKS:  # while waiting for a first lock, nothing else is held
             self.limit_lock_wait()
-        held = digest.hold(self.connection, tables, written)
+        held = digest.hold(self.connection, tables, written, alone)
         _FIRST_LOCKS.setdefault(self.connection, time.monotonic())
         return held
+
+    def lock_writers_out(self, table: Table) -> None:
+        self.limit_lock_wait()
+        self.execute(digest.locking_out([table.name]).replace("%", "%%"))
 
     def commit_asynchronously(self) -> None:
         self.execute("SET LOCAL synchronous_commit = off")

@@ -143,14 +143,11 @@ class Merging(merging.Merging):
             same_row=same_row,
         )
 
-    # New values for one column.
+    # New values for some columns.
 
     def replace_cells(
-        self, table: Table, key: tuple[str, ...], column: str, rows: Sequence[Replaced], *, step: int
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
     ) -> list[RowCount]:
-        source = _replacements(key, column, rows)
-        condition = f"{same_key(key, 't', 'given')} AND {encoded(f't.{quote(column)}')} IS given.{label('old', column)}"
-        old_and_new = ("given.{0} AS {0}".format(label(word, column)) for word in ("old", "new"))
         there = block(
             """
             (
@@ -160,28 +157,42 @@ class Merging(merging.Merging):
                CROSS JOIN {table} AS t ON {condition}
             ) AS moved
             """,
-            old_and_new=", ".join(old_and_new),
+            old_and_new=_old_and_new(columns),
             key_cells=cells_of(key),
-            source=source,
+            source=_replacements(key, columns, rows),
             table=self.relation(table.name),
-            condition=condition,
+            condition=_unchanged(key, columns),
         )
-        counts = self._journal(self._journaled_moves(there, table=table, columns=(column,), key=key, step=step))
-        moved = self.execute(
-            block(
-                """
-                UPDATE {table} AS t
-                   SET {column} = given.value
-                  FROM {source}
-                 WHERE {condition}
-                """,
-                table=self.relation(table.name),
-                column=quote(column),
-                source=source,
-                condition=condition,
-            )
+        counts = self._journal(self._journaled_moves(there, table=table, columns=columns, key=key, step=step))
+        return counted(
+            table, counts, expected=len(rows), changed=self.execute(self._replace(table, key, columns, rows))
         )
-        return counted(table, counts, expected=len(rows), changed=moved)
+
+    def set_cells(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> None:
+        changed = self.execute(self._replace(table, key, columns, rows))
+        if changed != len(rows):
+            raise CountMismatch(table=str(table.name), moved=changed, journaled=len(rows))
+
+    def journal_cells(
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
+    ) -> list[RowCount]:
+        given = _replacements(key, columns, rows)
+        counts = self._journal(self._journaled_moves(given, table=table, columns=columns, key=key, step=step))
+        return counted(table, counts, expected=len(rows))
+
+    def _replace(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
+        return block(
+            """
+            UPDATE {table} AS t
+               SET {assignments}
+              FROM {source}
+             WHERE {condition}
+            """,
+            table=self.relation(table.name),
+            assignments=",\n".join(f"{quote(column)} = given.{label('value', column)}" for column in columns),
+            source=_replacements(key, columns, rows),
+            condition=_unchanged(key, columns),
+        )
 
     # Removals.
 
@@ -261,14 +272,26 @@ class Merging(merging.Merging):
         ).bind(longest=forwarding.longest, addresses=as_json(list(addresses)))
 
 
-def _replacements(key: tuple[str, ...], column: str, rows: Sequence[Replaced]) -> Query:
-    """Return the relation ``given``: point, old and new cell, the new ``value`` and the ``raw`` values of the key."""
-    old, new = label("old", column), label("new", column)
-    names = ["point", old, new, *(label("key", column) for column in key)]
-    raw = {column: decoded(f"cells.{label('key', column)}") for column in key}
+def _old_and_new(columns: tuple[str, ...]) -> str:
+    return ", ".join("given.{0} AS {0}".format(label(word, column)) for word in ("old", "new") for column in columns)
+
+
+def _unchanged(key: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    """Return the condition that row ``t`` is the one that is given, and still holds what was read."""
+    held = (f"{encoded(f't.{quote(column)}')} IS given.{label('old', column)}" for column in columns)
+    return " AND ".join([same_key(key, "t", "given"), *held])
+
+
+def _replacements(key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
+    """Return the relation ``given``: point, old and new cells, the new ``value``s, and the key's cells and raw values.
+
+    The raw values are those of the key as the database holds it.
+    """
+    changed = [label(word, column) for word in ("old", "new") for column in columns]
+    names = ["point", *changed, *(label("key", column) for column in key)]
     values = [
-        f"{decoded(f'cells.{new}')} AS value",
-        *(f"{value} AS {label('raw', column)}" for column, value in raw.items()),
+        *(f"{decoded('cells.' + label('new', column))} AS {label('value', column)}" for column in columns),
+        *(f"{decoded('cells.' + label('key', column))} AS {label('raw', column)}" for column in key),
     ]
     return block(
         """
@@ -281,4 +304,4 @@ def _replacements(key: tuple[str, ...], column: str, rows: Sequence[Replaced]) -
         """,
         cells=", ".join(f"{member(place)} AS {name}" for place, name in enumerate(names)),
         values=",\n".join(values),
-    ).bind(rows=as_json([[row.point, row.old, row.new, *row.key] for row in rows]))
+    ).bind(rows=as_json([[row.point, *row.olds, *row.news, *row.key] for row in rows]))

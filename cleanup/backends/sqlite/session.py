@@ -87,7 +87,9 @@ class Session(session.Session):
         ((version,),) = self.fetch('PRAGMA "main".schema_version')
         return str(version)
 
-    def hold_catalogue(self, tables: Collection[TableName], *, written: Sequence[Table]) -> str:
+    def hold_catalogue(
+        self, tables: Collection[TableName], *, written: Sequence[Table], alone: Collection[TableName] = ()
+    ) -> str:
         return self.catalogue_digest(tables)
 
     def commit_asynchronously(self) -> None:

@@ -338,7 +338,7 @@ class _Request:
             if (home, name) not in forest.children:
                 forest.children[home, name] = self.maker.make(name, home)
                 created.append(forest.children[home, name])
-        if created and (hook := conf.tree_hook()) is not None:
+        for hook in conf.tree_hooks() if created else ():
             hook(using=self.using, application_ids=[self.application])
         return tuple(created)
 

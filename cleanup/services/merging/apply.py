@@ -27,6 +27,7 @@ from cleanup.services.concurrency.pipeline import PipelineSlot
 from cleanup.services.merging.decisions import MergeDecision
 from cleanup.services.merging.outcome import result_of
 from cleanup.services.merging.targets import Batch, Targets
+from cleanup.services.merging.tree_hooks import JournaledHooks
 from cleanup.services.results import FolderCleanupResult
 
 #: Folders that can be removed in about the time that it takes to read and plan a batch.
@@ -68,6 +69,7 @@ class Merger:
         self.tables = targets.tables
         self.backend = targets.backend
         self.steps = journal.steps_of(targets.references)
+        self.hooks = JournaledHooks(targets, [step for step in self.steps if step.by_hook])
         #: The step in which rows of a table give way: before any of its rows moves.
         self._leaving = {
             reference.table: step.number
@@ -154,11 +156,10 @@ class Merger:
             for counted in self.targets.count_repeated(merge.batch):
                 moved[counted.point][str(counted.table)] -= counted.rows
         for step in self.steps:
-            for counted in self._take(step, merge, slot):
-                moved[counted.point][str(counted.table)] += counted.rows
-        if (hook := conf.tree_hook()) is not None:
-            self.backend.limit_lock_wait()
-            hook(using=self.targets.using, application_ids=merge.applications)
+            if not step.by_hook:
+                for counted in self._take(step, merge, slot):
+                    moved[counted.point][str(counted.table)] += counted.rows
+        self.hooks.call({decision.application: merge.point_ids[place] for place, decision in merge.going_ahead.items()})
         slot.end()
         self._check_merged({decision.application: decision for decision in merge.going_ahead.values()})
         self.backend.check_deferred_constraints()
@@ -193,7 +194,7 @@ class Merger:
             ]
             if rows:
                 table = self.references.tables[name]
-                self.backend.merging.replace_cells(table, journal.row_key(table), column, rows, step=step.number)
+                self.backend.merging.replace_cells(table, journal.row_key(table), (column,), rows, step=step.number)
 
     def _remove_yielding(self, step: journal.Step, merge: _Merge) -> None:
         for name in (name for name, number in self._leaving.items() if number == step.number):
@@ -235,7 +236,7 @@ class Merger:
     def _removes_soon(self, batch: Batch) -> bool:
         """Return whether removing the folders takes only a moment: few, and without calling the host's code."""
         fires = self.targets.fires(self.references.folders)
-        return len(batch.removed) <= A_MOMENT and not fires and conf.tree_hook() is None
+        return len(batch.removed) <= A_MOMENT and not fires and not self.hooks
 
     def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
         self.backend.merging.remove(
@@ -254,7 +255,7 @@ class Merger:
         If anything else was changed, plan again: nothing may be left to do, or newly out of reach of a root.
         """
         others_write = conf.triggers() == TriggerPolicy.FIRE and self.references.has_triggers
-        if not others_write and conf.tree_hook() is None:
+        if not others_write and not self.hooks.hosts:
             changed = self._differing(merged)
             merged = {key: decision for key, decision in merged.items() if key in changed}
         if merged:

@@ -203,7 +203,7 @@ class Collisions:
             pairs = ValueChanges(
                 [row.point for row in rows],
                 tuple([row.key[place] for row in rows] for place in width),
-                tuple([row.new if not place else None for row in rows] for place in width),
+                tuple([row.news[0] if not place else None for row in rows] for place in width),
                 [0] * len(rows),
             )
             changes.append(Change(Target(judged.table, judged.key, judged.key, pairs), (column,)))

@@ -43,8 +43,8 @@ class Examiner:
         self.collisions = Collisions(references=references, backend=targets.backend, tables=tables)
         self._messages = CollisionMessages(references=references, backend=targets.backend, tables=tables)
         self._unkeyed = [r for r in references.references if not journal.row_key(references.tables[r.table])]
-        #: Not the columns of the tree, nor numbers and UUIDs that no two folders share.
-        known = set(tables.folder_columns)
+        #: Not the columns of the tree and what hooks compute from it, nor numbers and UUIDs that no two folders share.
+        known = {*tables.folder_columns, *references.kept_columns}
         alone = {unique.columns for unique in references.folders.uniques if unique.simple}
         self.compared_columns = tuple(
             column.name

@@ -70,7 +70,7 @@ class FreeValues:
             new, mark = self.cells.number_cell(number), number
         for family in families:
             family.add(mark)
-        return Renumbered(self.judged.table.name, kind, column, Replaced(row.point or 0, row.key, cell, new))
+        return Renumbered(self.judged.table.name, kind, column, Replaced(row.point or 0, row.key, (cell,), (new,)))
 
     def _taken(self, kind: NewValuePolicy, column: str, family: tuple[int, int]) -> set[Any]:
         if (column, family) not in self.taken:

@@ -55,8 +55,8 @@ def _changes(renumbered: Sequence[Renumbered], *, cells: Cells) -> dict[str, Any
                 "table": str(one.table),
                 "key": ",".join(cells.cell_text(cell) for cell in one.row.key),
                 "column": one.column,
-                "from": cells.cell_text(one.row.old),
-                "to": cells.cell_text(one.row.new),
+                "from": cells.cell_text(one.row.olds[0]),
+                "to": cells.cell_text(one.row.news[0]),
             }
             for one in renumbered[:limit]
         ],

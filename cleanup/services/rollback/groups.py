@@ -13,6 +13,7 @@ from django.db.models import Count, QuerySet, Sum
 from cleanup import conf, journal
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.changes import RowConflict, RowCount
+from cleanup.hooks import ready
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.policies import TriggerPolicy
 from cleanup.services.concurrency.pipeline import PipelineSlot
@@ -128,7 +129,8 @@ class Groups:
     ) -> list[PointOutcome]:
         """Undo the groups, one after the other; conflicts are listed."""
         few = sum(group.rows for group in groups) <= A_MOMENT
-        soon = few and len(groups) == 1 and not self._triggers_fire and conf.tree_hook() is None
+        hooks = bool(conf.tree_hooks()) or any(group.reader.schema.calls_hooks for group in groups)
+        soon = few and len(groups) == 1 and not self._triggers_fire and not hooks
 
         def before_moves() -> None:
             if soon:
@@ -182,7 +184,7 @@ class Groups:
                 ),
                 conflicts=tuple(conflicts.get(point.id, ())),
                 copies=tuple(copy for copy in copying.of(point) if copy.folder_id not in missing),
-                unproven=self._unproven(fired=point.id in group.with_triggers),
+                unproven=self._unproven(group.reader.schema, fired=point.id in group.with_triggers),
             )
             for point in group.points
         ]
@@ -194,7 +196,7 @@ class Groups:
         schema = group.reader.schema
         for table in reversed(self.references.holding):
             label = schema.label(table.name)
-            steps = [step for step, name in group.written if name == label and schema.kind(step) == "moved"]
+            steps = [step for step, name in group.written if name == label and schema.points_at_folders(step)]
             if len(steps) < 2 or not schema.names_rows_by_key(label):
                 continue
             kept = {(conflict.point, conflict.key) for conflict in conflicts if conflict.table == table.name}
@@ -205,9 +207,9 @@ class Groups:
                 rows = moved[counted.point]
                 rows[table.name] = min(rows[table.name], max(0, counted.rows - left[counted.point]))
 
-    def _unproven(self, *, fired: bool) -> tuple[str, ...]:
+    def _unproven(self, schema: journal.JournaledSchema, *, fired: bool) -> tuple[str, ...]:
         triggers = ("triggers",) if fired or self._triggers_fire else ()
-        return triggers if conf.tree_hook() is None else (*triggers, "hook")
+        return (*triggers, "hook") if schema.called_hosts_hook or ready.hosts() else triggers
 
 
 def _by_point(rows: Sequence[RowCount]) -> Mapping[int, Counter[TableName]]:

@@ -12,7 +12,6 @@ from functools import partial
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from cleanup import conf
 from cleanup.backends.refusals import refusal_of
 from cleanup.exceptions import RollbackConflict
 from cleanup.models import RollbackPoint
@@ -29,6 +28,7 @@ from cleanup.services.rollback.misplaced import Misplaced
 from cleanup.services.rollback.outcome import PointOutcome
 from cleanup.services.rollback.points import Points
 from cleanup.services.rollback.tables import CurrentTables
+from cleanup.services.rollback.tree_hooks import HooksAfterUndo
 
 
 class Undo:
@@ -40,6 +40,7 @@ class Undo:
         backend, mapped = self.tables.backend, self.tables.mapped
         self.guards = GuardsInForce(using=using, backend=backend, tables=mapped, folders=str(references.folders.name))
         self._groups = Groups(self.tables)
+        self._hooks = HooksAfterUndo(self.tables)
         self._detached = Detached(backend=backend, tables=mapped)
         self._misplaced = Misplaced(backend=backend, tables=mapped, loose_files=references.loose_files)
 
@@ -139,9 +140,7 @@ class Undo:
         conflicts = [conflict for outcome in outcomes for conflict in outcome.conflicts]
         if conflicts and not skip_conflicts:
             raise RollbackConflict(count=len(conflicts), conflicts=tuple(conflicts))
-        if (hook := conf.tree_hook()) is not None:
-            self.tables.backend.limit_lock_wait()
-            hook(using=self.tables.using, application_ids=list(applications))
+        outcomes = self._hooks.call(groups, outcomes, applications=list(applications))
         slot.end()
         self.tables.backend.check_deferred_constraints()
         return outcomes

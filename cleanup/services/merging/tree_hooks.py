@@ -1,0 +1,84 @@
+"""Call the tree hooks after a merge, and journal what they write, so that an undo restores it without them.
+
+A ready hook computes, and what differs is written and journaled by one statement. A hook of the host's own writes by
+itself: the folders' columns that it may keep are compared before and after. What it writes elsewhere is not known.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from cleanup import journal
+from cleanup.backends.changes import Cell, Replaced
+from cleanup.backends.tree_columns import FolderColumns
+from cleanup.hooks import ready
+from cleanup.hooks.ready import Trees
+from cleanup.services.merging.targets import Targets
+
+#: By column: each folder's cell of the key, application and cell.
+_Cells = dict[str, dict[str, tuple[str, Cell]]]
+
+
+class JournaledHooks:
+    """The tree hooks on one database; created once per run."""
+
+    def __init__(self, targets: Targets, steps: Sequence[journal.Step]) -> None:
+        self.targets = targets
+        self.backend = targets.backend
+        self.folders = targets.references.folders
+        self.steps = steps
+        self.hosts = ready.hosts()
+        self._trees = Trees(database=targets.backend, tables=targets.tables, folders=self.folders)
+
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return bool(self.hosts or self.steps)
+
+    def call(self, points: Mapping[str, int]) -> None:
+        """Leave the columns in agreement with the trees of applications, given with the ids of their points."""
+        for step in self.steps:
+            if step.kept is not None:
+                self._keep(step.number, step.kept, points)
+        if not self.hosts:
+            return
+        watched = {step.watched: step.number for step in self.steps if step.watched}
+        before = self._cells(list(watched), points) if watched else {}
+        self.backend.limit_lock_wait()
+        for hook in self.hosts:
+            hook(using=self.targets.using, application_ids=list(points))
+        after = self._cells(list(watched), points) if watched else {}
+        for column, number in watched.items():
+            self._journal(number, column, _differing(before[column], after[column], points))
+
+    def _keep(self, step: int, columns: FolderColumns, points: Mapping[str, int]) -> None:
+        rows = [change.at(points[change.application]) for change in self._trees.changes(columns, list(points))]
+        if rows:
+            self.backend.merging.replace_cells(self.folders, self._key, columns.columns, rows, step=step)
+
+    def _cells(self, columns: Sequence[str], points: Mapping[str, int]) -> _Cells:
+        found: _Cells = defaultdict(dict)
+        for column in columns:
+            found[column] = {}
+        trees = self.backend.reading.read_trees(self.targets.tables, list(points), columns)
+        for application, folder, _, cells in trees:
+            key = self.backend.cells.key_cell(self.targets.tables.folder_key, folder)
+            for column, cell in zip(columns, cells, strict=True):
+                found[column][key] = application, cell
+        return found
+
+    def _journal(self, step: int, column: str, rows: Sequence[Replaced]) -> None:
+        if rows:
+            self.backend.merging.journal_cells(self.folders, self._key, (column,), rows, step=step)
+
+    @property
+    def _key(self) -> tuple[str]:
+        return (self.targets.key_column,)
+
+
+def _differing(
+    before: Mapping[str, tuple[str, Cell]], after: Mapping[str, tuple[str, Cell]], points: Mapping[str, int]
+) -> list[Replaced]:
+    return [
+        Replaced(points[application], (key,), (before[key][1],), (cell,))
+        for key, (application, cell) in after.items()
+        if key in before and before[key][1] != cell
+    ]
