@@ -281,11 +281,13 @@ class TestExamples:
         assert sum(len(blocks("python", section(title))) for title in written) == len(blocks("python"))
 
     def test_of_settings_are_understood(self, settings):
-        (block,) = blocks("python", section("References and refusals"))
         written: dict[str, object] = {}
-        exec(block, written)  # it is what README says
+        for block in blocks("python", section("References and refusals")):
+            exec(block, written)  # it is what README says
         settings.CLEANUP_EXTRA_REFERENCES = written["CLEANUP_EXTRA_REFERENCES"]
+        settings.CLEANUP_TREE_HOOK = written["CLEANUP_TREE_HOOK"]
         assert len(conf.extra_references()) == 4
+        assert len(conf.tree_hooks()) == 1
 
     def test_in_python_run(self, demonstrated):
         story = [block for title in STORY for block in blocks("python", section(title))]

@@ -19,6 +19,7 @@ from cleanup import conf, journal
 from cleanup.backends.bulk_insert import insert_each
 from cleanup.backends.changes import Forwarding, Keys, RowCount
 from cleanup.exceptions import ProofFailed
+from cleanup.folder_tables import Ownership
 from cleanup.models import RollbackPoint, Run, SnapshotSchema
 from cleanup.models.operations import NAME_LENGTH
 from cleanup.planning import Plan, plan_merge
@@ -54,10 +55,6 @@ class _Merge:
     batch: Batch
     nested: Sequence[tuple[int, str, str]]
     """Id of the point, folder and parent of root folders that are moved under another."""
-
-    @property
-    def applications(self) -> list[str]:
-        return [decision.application for decision in self.going_ahead.values()]
 
 
 class Merger:
@@ -159,11 +156,19 @@ class Merger:
             if not step.by_hook:
                 for counted in self._take(step, merge, slot):
                     moved[counted.point][str(counted.table)] += counted.rows
-        self.hooks.call({decision.application: merge.point_ids[place] for place, decision in merge.going_ahead.items()})
+        self.hooks.call(
+            {self._name_now(decision): merge.point_ids[place] for place, decision in merge.going_ahead.items()}
+        )
         slot.end()
         self._check_merged({decision.application: decision for decision in merge.going_ahead.values()})
         self.backend.check_deferred_constraints()
         return moved
+
+    def _name_now(self, decision: MergeDecision) -> str:
+        """Return the application's key after the merge; a tree is named by a root folder that may have been removed."""
+        if self.tables.ownership != Ownership.TREE:
+            return decision.application
+        return decision.plan.removed.get(decision.application, decision.application)
 
     # Steps.
 
