@@ -70,6 +70,8 @@ class ReferenceMap:
 
     known: frozenset[tuple[TableName, str]] = frozenset()
     """Columns whose meaning is known: references, other foreign keys, what settings ignore."""
+    linked: frozenset[tuple[TableName, str]] = frozenset()
+    """Columns that belong to some foreign key or relation."""
     untold: tuple[Untold, ...] = ()
     """Columns that name folders by content type, or in a history that is left alone, but are not references."""
     histories: frozenset[TableName] = frozenset()

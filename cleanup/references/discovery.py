@@ -70,6 +70,7 @@ class _Discovery:
             watched=hooks.watched,
             further_columns=survey.further_columns(),
             known=survey.known,
+            linked=frozenset(survey.linked),
             words=self.names.words,
             untold=tuple(one for one in untold if not self._is_told(one, found, survey.known)),
             histories=frozenset(leaving),

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from cleanup.backends import Database
-from cleanup.backends.catalogue import Check, TableName, UniqueKey, mentions
+from cleanup.backends.catalogue import Check, Column, TableName, UniqueKey, mentions
 from cleanup.backends.changes import Cell, Keys, Replaced, Target, ValueChanges
 from cleanup.backends.collisions import Change, CheckedTable, CollidingRow
 from cleanup.folder_tables import FolderTables
 from cleanup.policies import CollisionPolicy, NewValuePolicy
 from cleanup.references import Policy, ReferenceMap
+from cleanup.references.host_words import says_id
 from cleanup.references.key_types import kind_of
 from cleanup.services.merging.free_values import FreeValues, Renumbered
 
@@ -257,7 +258,7 @@ class Collisions:
         for column in described.columns:
             if column.name in fixed or column.generated or not described.dependent([column.name]) & set(rule.columns):
                 continue
-            if kind_of(column) == "integer" and not column.identity:
+            if kind_of(column) == "integer" and not column.identity and not self._names_a_row(table, column):
                 ways.setdefault(NewValuePolicy.RENUMBER.value, column.name)
             elif column.name == names.get(table):
                 ways[NewValuePolicy.RENAME.value] = column.name
@@ -267,6 +268,10 @@ class Collisions:
             if NewValuePolicy.RENUMBER.value not in ways
             else {NewValuePolicy.RENUMBER.value: ways[NewValuePolicy.RENUMBER.value]}
         )
+
+    def _names_a_row(self, table: TableName, column: Column) -> bool:
+        """Return whether a number is the key of a row of another table, and so no position."""
+        return (table, column.name) in self.references.linked or says_id(column.name)
 
 
 class Places:
