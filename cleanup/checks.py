@@ -202,8 +202,7 @@ def _soft_deletion(tables: FolderTables) -> Iterator[CheckMessage]:
     if conf.folder_live_is_set():
         return
     ignored = {name.rpartition(".")[2] for name in conf.ignored_columns() if _table_of(name) == tables.folder_table}
-    parts = {tables.folder_key.column, tables.folder_parent, tables.folder_application}
-    parts |= {tables.folder_name, tables.folder_created}
+    parts = set(tables.folder_columns)
     for field in tables.folder._meta.concrete_fields:
         column = str(field.column)
         flag = isinstance(field, models.BooleanField | models.IntegerField)

@@ -131,23 +131,31 @@ def file_model() -> str | None:
     return _label_or_none("CLEANUP_FILE_MODEL", "cleanup.File")
 
 
-def folder_fields() -> Mapping[str, str]:
-    """Names of the folder model's fields for parent, application, name and created."""
+def folder_fields() -> Mapping[str, Any]:
+    """Names of the folder model's fields for parent, application, name and created; created may be None."""
     return _fields(
         "CLEANUP_FOLDER_FIELDS",
         {"parent": "parent", "application": "application", "name": "name", "created": "created_at"},
+        optional={"created"},
     )
 
 
-def file_fields() -> Mapping[str, str]:
-    """Names of the file model's fields for folder, application and name."""
-    return _fields("CLEANUP_FILE_FIELDS", {"folder": "folder", "application": "application", "name": "filename"})
+def file_fields() -> Mapping[str, Any]:
+    """Names of the file model's fields for folder, application and name; the last two may be None."""
+    return _fields(
+        "CLEANUP_FILE_FIELDS",
+        {"folder": "folder", "application": "application", "name": "filename"},
+        optional={"application", "name"},
+    )
 
 
-def _fields(name: str, default: dict[str, str]) -> Mapping[str, str]:
+def _fields(name: str, default: dict[str, str], *, optional: Collection[str]) -> Mapping[str, Any]:
     value = _get(name, {})
     if not isinstance(value, Mapping) or not set(value) <= set(default):
         raise MisconfiguredSetting(setting=name, problem=f"it must map some of {', '.join(default)} to field names.")
+    for part, named in value.items():
+        if not isinstance(named, str) and not (named is None and part in optional):
+            raise MisconfiguredSetting(setting=name, problem=f"{named!r} of {part} is not the name of a field.")
     return {**default, **value}
 
 

@@ -126,7 +126,8 @@ class FolderTables:
     folder_parent: str
     folder_application: str | None
     folder_name: str
-    folder_created: str
+    folder_created: str | None
+    """None: folders have no time, and the lowest key counts as the oldest."""
     file: FileTable | None
     """None: rows that refer to folders are references like any other."""
     live: Mapping[str, Any] | None
@@ -155,7 +156,7 @@ class FolderTables:
             self.folder_parent,
             *self.owner_columns,
             self.folder_name,
-            self.folder_created,
+            *((self.folder_created,) if self.folder_created else ()),
         )
 
     @property
@@ -205,7 +206,7 @@ def folder_tables() -> FolderTables:
             None if owner is None else _column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["application"])
         ),
         folder_name=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["name"]),
-        folder_created=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["created"]),
+        folder_created=_column_or_none(folder, "CLEANUP_FOLDER_FIELDS", of_folder["created"]),
         file=_file_table(),
         live=conf.folder_live(),
     )
@@ -220,8 +221,8 @@ def _file_table() -> FileTable | None:
         model=model,
         key=KeyColumn(_primary_key(model, "CLEANUP_FILE_MODEL"), "a file"),
         folder=_column(model, "CLEANUP_FILE_FIELDS", fields["folder"]),
-        application=_column(model, "CLEANUP_FILE_FIELDS", fields["application"]),
-        name=_column(model, "CLEANUP_FILE_FIELDS", fields["name"]),
+        application=_column_or_none(model, "CLEANUP_FILE_FIELDS", fields["application"]),
+        name=_column_or_none(model, "CLEANUP_FILE_FIELDS", fields["name"]),
     )
 
 
@@ -264,15 +265,15 @@ def misconfigurations() -> Iterator[MisconfiguredSetting]:
                 yield error
 
 
-def _mapped_fields(fields: Mapping[str, str]) -> Iterator[str]:
+def _mapped_fields(fields: Mapping[str, str | None]) -> Iterator[str | None]:
     """Yield the fields that have a part to play."""
     return (field for part, field in fields.items() if part != "application" or conf.application_model() is not None)
 
 
-def _named(setting: str, read: Callable[[], Iterable[str]]) -> list[tuple[str, str]]:
+def _named(setting: str, read: Callable[[], Iterable[str | None]]) -> list[tuple[str, str]]:
     """Return the setting with each field that it names; nothing if it cannot be read."""
     try:
-        return [(setting, field) for field in read()]
+        return [(setting, field) for field in read() if field is not None]
     except MisconfiguredSetting:
         return []
 
@@ -333,6 +334,10 @@ def _primary_key(model: type[models.Model], setting: str) -> "models.Field[Any, 
         problem = f"the primary key of {model._meta.label}, {kind}, is not a UUID, integer or text column."
         raise UnsupportedKey(setting=setting, problem=problem)
     return key
+
+
+def _column_or_none(model: type[models.Model], setting: str, name: str | None) -> str | None:
+    return None if name is None else _column(model, setting, name)
 
 
 def _column(model: type[models.Model], setting: str, name: str) -> str:

@@ -416,7 +416,8 @@ def folder_name(name: str) -> str:
 
 _REASONS = {
     Reason.OLDEST: "it is the oldest",
-    Reason.ALREADY_THERE: "it is the oldest that already lies in the folder that stays",
+    Reason.LOWEST_KEY: "it has the lowest key",
+    Reason.ALREADY_THERE: "it is the first that already lies in the folder that stays",
     Reason.ANOTHER_ROOT: "an application has one top folder",
     Reason.SAME_NAME: "they have the same name",
     Reason.PARENT_MERGED: "the folder that it lies in is merged",
@@ -444,7 +445,9 @@ def group(found: GroupPreview) -> str:
 
 
 def _stays(reason: Reason) -> str:
-    return "the oldest stays" if reason == Reason.OLDEST else "the one that is already in the right place stays"
+    if reason == Reason.ALREADY_THERE:
+        return "the one that is already in the right place stays"
+    return "the oldest stays" if reason == Reason.OLDEST else "the one with the lowest key stays"
 
 
 def totals(found: Preview, *, days: int) -> str:

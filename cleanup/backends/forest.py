@@ -64,7 +64,7 @@ class ForestSql:
         raise NotImplementedError
 
     def ages(self, prefix: str) -> str:
-        """Order folders from the oldest to the youngest; ``prefix`` is an alias and a dot."""
+        """Order folders from the oldest to the youngest, without a time by key; ``prefix`` is an alias and a dot."""
         raise NotImplementedError
 
     def live(self, prefix: str) -> Query:

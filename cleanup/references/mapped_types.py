@@ -147,6 +147,8 @@ class MappedTypes:
                     f"{table.name}.{column.name} is of type {spelled_type(column)}, and names are compared as texts. "
                     f"Name a column of a text type in {self._fields(table)}.",
                 )
+        if tables.folder_created is None:
+            return
         column = self._column(folders, tables.folder_created)
         if kind_of(column) == "other" and not column.stored_type.startswith(_SORTED):
             yield Problem(

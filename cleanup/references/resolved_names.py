@@ -127,7 +127,8 @@ class ResolvedNames:
             (self.folders, self.tables.folder_name),
             (self.folders, self.tables.folder_created),
         ):
-            self._mapped_column(table, name)
+            if name is not None:
+                self._mapped_column(table, name)
         if self.files and self.tables.file:
             for name in self.tables.file.columns:
                 self._mapped_column(self.files, name)

@@ -278,6 +278,8 @@ class Reason(StrEnum):
     """Why that is its fate."""
 
     OLDEST = "oldest"
+    LOWEST_KEY = "lowest_key"
+    """The oldest where folders have no time."""
     ALREADY_THERE = "already_there"
     """Not the oldest of its group, but the oldest that already lies in the surviving parent."""
     ANOTHER_ROOT = "another_root"

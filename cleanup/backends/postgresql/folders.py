@@ -43,9 +43,11 @@ class FolderSql(folders.FolderSql):
         return f"coalesce(({keys.uuid_in_text(expression)})::text, {expression}::text)"
 
     def ages(self, prefix: str) -> str:
-        created, key = f"{prefix}{quote(self.tables.folder_created)}", f"{prefix}{self.folder_key}"
         collation = ' COLLATE "C"' if is_text(self.tables.folder_key) else ""
-        return f"{created} NULLS LAST, {key}{collation}"
+        key = f"{prefix}{self.folder_key}{collation}"
+        if self.tables.folder_created is None:
+            return key
+        return f"{prefix}{quote(self.tables.folder_created)} NULLS LAST, {key}"
 
     def bytewise(self, expression: str) -> str:
         # As text, because citext ignores the collation.

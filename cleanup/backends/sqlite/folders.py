@@ -54,8 +54,11 @@ class FolderSql(folders.FolderSql):
         return self.text(self.tables.folder_key, digits_in_text(expression))
 
     def ages(self, prefix: str) -> str:
-        created, key = f"{prefix}{quote(self.tables.folder_created)}", f"{prefix}{self.folder_key}"
-        return f"{created} IS NULL, {created} COLLATE BINARY, {key} COLLATE BINARY"
+        key = f"{prefix}{self.folder_key} COLLATE BINARY"
+        if self.tables.folder_created is None:
+            return key
+        created = f"{prefix}{quote(self.tables.folder_created)}"
+        return f"{created} IS NULL, {created} COLLATE BINARY, {key}"
 
     def bytewise(self, expression: str) -> str:
         return f"{expression} COLLATE BINARY"

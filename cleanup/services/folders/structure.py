@@ -414,6 +414,7 @@ class _Maker:
                 "models.Field[Any, Any]", tables.folder._meta.get_field(name)
             )  # a column, or it would have been refused earlier
             for role, name in conf.folder_fields().items()
+            if name is not None
         }
 
     def refuse_name(self, name: Any) -> None:
@@ -442,8 +443,8 @@ class _Maker:
             )
         name = self._named(name, parent, given)
         folder = self.tables.folder(**{**self._live(), **given, **self._mapped(name, parent)})
-        created = self.fields["created"]
-        if getattr(folder, created.attname) is None:
+        created = self.fields.get("created")
+        if created and getattr(folder, created.attname) is None:
             setattr(folder, created.attname, timezone.now())
         if isinstance(folder, Folder):
             folder.updated_at = folder.updated_at or folder.created_at

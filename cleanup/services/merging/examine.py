@@ -126,7 +126,8 @@ class Examiner:
             return
         columns = self.targets.copied_columns
         if compare:
-            columns += (*self.compared_columns, self.tables.folder_created)
+            created = (self.tables.folder_created,) if self.tables.folder_created else ()
+            columns += (*self.compared_columns, *created)
         folders = self.backend.reading.read_folders(self.tables, wanted, lock=lock, columns=columns)
         for decision in decisions:
             if decision.status:

@@ -85,6 +85,7 @@ class _Drawing:
         self.rows = rows
         self.plan = decision.plan
         self.folders = decision.folders
+        self.has_times = forecaster.examiner.tables.folder_created is not None
         self.file_table = str(forecaster.targets.references.file_table)
         self.moves = {move.folder: move for move in self.plan.moves}
         self.groups = {group.survivor: group for group in self.plan.groups}
@@ -184,7 +185,9 @@ class _Drawing:
 
     def _why(self, group: Group) -> Reason:
         older = any(self._age(removed) < self._age(group.survivor) for removed in group.removed)
-        return Reason.ALREADY_THERE if older else Reason.OLDEST
+        if older:
+            return Reason.ALREADY_THERE
+        return Reason.OLDEST if self.has_times else Reason.LOWEST_KEY
 
     def _group(self, group: Group) -> GroupPreview:
         every = sum((self.rows.get(key, Counter()) for key in group.removed), Counter[str]())
@@ -203,7 +206,7 @@ class _Drawing:
         return sum(self.rows.get(key, Counter())[self.file_table] for key in group.removed) if group else 0
 
     def _created(self, key: str) -> datetime | None:
-        cell = self.folders[key].cells[-1]
+        cell = self.folders[key].cells[-1] if self.has_times else None
         if cell is None:
             return None
         try:

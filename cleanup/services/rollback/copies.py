@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cleanup import conf, journal
 from cleanup.backends import Database
@@ -72,7 +72,7 @@ class Copies:
     def plan(self, points: Sequence[RollbackPoint], *, reader: journal.Reader) -> Copying:
         """Decide about locked points of one snapshot schema and of different applications."""
         tables, label = self.tables, str(self.folders.name)
-        needed = {tables.folder_key.column, tables.folder_parent, tables.folder_name, tables.folder_created}
+        needed = {tables.folder_key.column, tables.folder_parent, tables.folder_name, tables.folder_created} - {None}
         if not needed <= set(reader.schema.columns(label)):
             return Copying()  # the undo reports which column is gone
         cells: dict[Cell, tuple[Cell, ...]] = {}
@@ -112,11 +112,11 @@ class Copies:
 
     def _returning(self, images: Sequence[Mapping[str, Cell]]) -> list[Returning]:
         """Return the removed folders, the oldest first."""
-        tables = self.tables
+        tables, field = self.tables, self.tables.folder_key.field
 
-        def age(image: Mapping[str, Cell]) -> tuple[bool, str, str]:
-            created = image[tables.folder_created]
-            return created is None, created or "", self._key(image[tables.folder_key.column])
+        def age(image: Mapping[str, Cell]) -> tuple[bool, str, Any]:
+            created = image[tables.folder_created] if tables.folder_created else None
+            return created is None, created or "", field.to_python(self._key(image[tables.folder_key.column]))
 
         return [
             Returning(
