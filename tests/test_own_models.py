@@ -1,4 +1,5 @@
-"""The tests of the engine once more, with other models in the parts: `tests/othermodels` instead of the mapped tables.
+"""The tests of the engine once more, with other models in the parts: `tests/othermodels` instead of the mapped tables,
+and `tests/treemodels`, which have no files.
 
 They are a pytest of their own, since a process has one set of settings. By turns a test runs on one database or the
 other, and CI runs the file that goes through merge and undo; ``--every-file`` runs them all. On both databases it is
@@ -31,7 +32,9 @@ MORE = (
     "tests/integration/references/test_tree_shape.py",
     "tests/reliability/test_kill.py",
 )
-OPTIONS = ("-n", "0", "-q", "-p", "no:cacheprovider", "-m", "not mapped_models", "--ds=tests.settings_own_models")
+#: What the models without files run, too; the tests of what only they have are among them.
+WITHOUT_FILES = ("tests/integration/rollback/test_undo.py", "tests/treemodels/test_trees.py")
+OPTIONS = ("-n", "0", "-q", "-p", "no:cacheprovider")
 SHORT = ("--one-database-each", "--hypothesis-profile=few")
 
 #: Tests that are about the mapped tables themselves, by file. Whoever adds one says so here.
@@ -42,11 +45,22 @@ MAPPED_ONLY = {"tests/integration/preflight/test_report.py": 1}
 @pytest.mark.timeout(3600)
 def test_pass(request, monkeypatch):
     files = CORE + MORE if request.config.getoption("every_file") else CORE
+    _pass(monkeypatch, files, settings="tests.settings_own_models", left_out="mapped_models")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_pass_without_files(monkeypatch):
+    _pass(monkeypatch, WITHOUT_FILES, settings="tests.settings_tree_models", left_out="mapped_models or file_model")
+
+
+def _pass(monkeypatch, files, *, settings, left_out):
     # Not a worker of this pytest: it makes databases and a directory of its own, on the same server.
     for name in [name for name in os.environ if name.startswith("PYTEST_")]:
         monkeypatch.delenv(name)
     few = {"DJANGO_SETTINGS_MODULE": "", "CLEANUP_TEST_KILLS": "4"}
-    assert_passes(run(sys.executable, "-m", "pytest", *OPTIONS, *SHORT, *files, **few))
+    those = ("-m", f"not ({left_out})", f"--ds={settings}")
+    assert_passes(run(sys.executable, "-m", "pytest", *OPTIONS, *those, *SHORT, *files, **few))
 
 
 def test_are_left_out_of_few_tests():
@@ -55,6 +69,7 @@ def test_are_left_out_of_few_tests():
     assert {file: number for file, number in found.items() if number} == MAPPED_ONLY
 
 
-def test_need_no_migration():
+@pytest.mark.parametrize("settings", ["tests.settings_own_models", "tests.settings_tree_models"])
+def test_need_no_migration(settings):
     command = ("manage.py", "makemigrations", "--check", "--dry-run")
-    assert_passes(run(sys.executable, *command, DJANGO_SETTINGS_MODULE="tests.settings_own_models"))
+    assert_passes(run(sys.executable, *command, DJANGO_SETTINGS_MODULE=settings))

@@ -20,7 +20,8 @@ Folder = apps.get_model(FOLDER, require_ready=False)
 def copy_of_key(model):
     """Return a field that holds keys of the model."""
     key = model._meta.pk
-    return type(key)(max_length=key.max_length)
+    kind = models.BigIntegerField if isinstance(key, models.AutoField | models.BigAutoField) else type(key)
+    return kind(max_length=key.max_length)
 
 
 class HiddenManager(models.Manager):

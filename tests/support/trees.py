@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connections, models, transaction
 
 from cleanup.folder_tables import KeyColumn, folder_tables
-from tests.support.model_roles import Application, File, Folder, Part
+from tests.support.model_roles import Application, File, Folder, Part, own
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -323,6 +323,11 @@ def unchecked(database: str) -> Iterator[None]:
 _NAMED = re.compile(r"(?<!:):(applications|folders|files)(?:\.(\w+))?\b")
 
 
+def _column(model: type[models.Model], word: str) -> str:
+    name = own(model, word)
+    return (model._meta.pk if name == "pk" else model._meta.get_field(name)).column
+
+
 def named(text: str, quote: Callable[[str], str] = str) -> str:
     """Put in the names of tables and columns, as psql puts in variables.
 
@@ -332,7 +337,10 @@ def named(text: str, quote: Callable[[str], str] = str) -> str:
 
     def name(found: re.Match) -> str:
         tables, part, column = folder_tables(), found[1].removesuffix("s"), found[2] or "table"
-        known = getattr(tables.file, column) if part == "file" else getattr(tables, f"{part}_{column}")
+        if part == "file":
+            meta = File.model._meta
+            return quote(meta.db_table if column == "table" else _column(File.model, column))
+        known = getattr(tables, f"{part}_{column}")
         return quote(known.column if isinstance(known, KeyColumn) else known)
 
     return _NAMED.sub(name, text)
