@@ -5,6 +5,7 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.core.checks import Tags, register
 from django.db import connections, router
 from django.db.migrations.loader import MigrationLoader
 from django.db.models.signals import post_migrate, pre_migrate
@@ -34,8 +35,9 @@ class CleanupConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, let migrate work on tables of others, and install the schedules after it."""
-        from cleanup import checks, database_checks  # noqa: F401, PLC0415  # they use models, which are loaded now
+        from cleanup import checks  # noqa: F401, PLC0415  # they use models, which are loaded now
 
+        register(_check_databases, Tags.database)
         if apps.is_installed("django_q"):
             from cleanup.services.background import cluster_shutdown  # noqa: PLC0415  # as above
 
@@ -47,6 +49,12 @@ class CleanupConfig(AppConfig):
             from cleanup import groups  # noqa: PLC0415  # as above
 
             post_migrate.connect(groups.create, sender=self)
+
+
+def _check_databases(**options: Any) -> Any:
+    from cleanup.database_checks import check_databases  # noqa: PLC0415  # only migrate and a few commands run them
+
+    return check_databases(**options)
 
 
 def _install(*, using: str, **_: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core import checks
-from django.core.checks import CheckMessage, Tags, register
+from django.core.checks import CheckMessage
 from django.db import DatabaseError, connections, router
 from django.db.migrations.loader import MigrationLoader
 
@@ -20,7 +20,6 @@ from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references.problems import ORDINARY, described_kind
 
 
-@register(Tags.database)
 def check_databases(
     *,
     app_configs: Sequence[AppConfig] | None,  # noqa: ARG001

@@ -5,9 +5,10 @@ a statement of its own; what a generator holds in memory is one range's answer. 
 planning would change it, or refuse to.
 """
 
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cleanup import backends
 from cleanup.backends.folders import EVERY_ONE, Cleanable, FolderSql
@@ -15,6 +16,12 @@ from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block
 from cleanup.exceptions import UnknownObject
 from cleanup.folder_tables import folder_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cleanup.backends.folders import Cleanable, FolderSql
+    from cleanup.backends.query import Query
 
 #: Applications in one statement. If there are no more than these, it reads the tables once from end to end.
 APPLICATIONS_PER_RANGE = 20_000

@@ -1,13 +1,13 @@
 """What differs between PostgreSQL and SQLite, chosen once by vendor."""
 
 from django.db import connections
+from django.utils.module_loading import import_string
 
 from cleanup.backends.database import Database
-from cleanup.backends.postgresql import Database as Postgresql
-from cleanup.backends.sqlite import Database as Sqlite
 from cleanup.exceptions import DatabaseUnusable
 
-_DATABASES: dict[str, type[Database]] = {"postgresql": Postgresql, "sqlite": Sqlite}
+#: By vendor. Only the kind that is used is imported, as Django does with its own.
+_DATABASES = {"postgresql": "cleanup.backends.postgresql.Database", "sqlite": "cleanup.backends.sqlite.Database"}
 
 
 def supports(*, using: str) -> bool:
@@ -18,12 +18,12 @@ def supports(*, using: str) -> bool:
 def database(*, using: str) -> Database:
     """Return the database of an alias. Raises DatabaseUnusable for an unsupported kind."""
     connection = connections[using]
-    try:
-        return _DATABASES[connection.vendor](connection)
-    except KeyError:
+    if not supports(using=using):
         raise DatabaseUnusable(
             problem=f"{connection.display_name} is not supported.", remedy="Use PostgreSQL or SQLite."
-        ) from None
+        )
+    kind: type[Database] = import_string(_DATABASES[connection.vendor])
+    return kind(connection)
 
 
 __all__ = ["Database", "database", "supports"]

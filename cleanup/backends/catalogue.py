@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from cleanup.backends.query import quoted
+
 Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
 
 
@@ -39,12 +41,6 @@ class TableName:
     def quoted(self) -> str:
         """The name as SQL writes it."""
         return f"{quoted(self.schema)}.{quoted(self.name)}" if self.schema else quoted(self.name)
-
-
-def quoted(name: str) -> str:
-    """Quote an identifier."""
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
 
 
 def mentions(expression: str, column: str) -> bool:

@@ -1,14 +1,18 @@
 """The exact text form of values, and its readable form; see Note [Cells]."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.db.backends.base.base import BaseDatabaseWrapper
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import Cell
-from cleanup.folder_tables import KeyColumn
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from cleanup.backends.catalogue import Table
+    from cleanup.backends.changes import Cell
+    from cleanup.folder_tables import KeyColumn
 
 
 class Cells(ABC):

@@ -5,13 +5,17 @@ form under pinned settings, on SQLite the storage class and the value. NULL is N
 journal are made of cells, and cells are compared as text.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from __future__ import annotations
 
-from cleanup.backends.catalogue import Table, TableName, UniqueKey
-from cleanup.backends.conditions import Condition
-from cleanup.backends.query import Query
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from cleanup.backends.catalogue import Table, TableName, UniqueKey
+    from cleanup.backends.conditions import Condition
+    from cleanup.backends.query import Query
 
 Cell = str | None
 
@@ -43,7 +47,7 @@ class ValueChanges:
     ranks: Sequence[int]
 
     @classmethod
-    def of(cls, changes: Sequence[ValueChange], *, width: int) -> "ValueChanges":
+    def of(cls, changes: Sequence[ValueChange], *, width: int) -> ValueChanges:
         """Return changes of so many columns."""
         places = range(width)
         return cls(
@@ -109,7 +113,7 @@ class Keys:
     columns: tuple[Sequence[str], ...]
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[int, tuple[str, ...]]]) -> "Keys":
+    def of(cls, rows: Sequence[tuple[int, tuple[str, ...]]]) -> Keys:
         """Return the keys of rows, each with its point."""
         return cls([point for point, _ in rows], tuple(zip(*(key for _, key in rows), strict=True)))
 
@@ -157,7 +161,7 @@ class UndoTarget:
     key: tuple[str, ...]
     must_exist: tuple[Table, tuple[str, ...]] | None = None
     """Table and columns in which the old values must exist, if some of its rows were not restored."""
-    returned: "Returned | None" = None
+    returned: Returned | None = None
     """And only these rows of that table."""
     form: int = 2
     """Format of the snapshot rows; see Note [Form of the journal] in ``cleanup.journal``."""

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cleanup.backends.catalogue import quoted
-from cleanup.backends.query import Query
+from cleanup.backends.query import Query, quoted
 
 Value = str | int | None
 

@@ -15,8 +15,6 @@ from itertools import count
 from textwrap import dedent
 from typing import Any
 
-from cleanup.backends.catalogue import quoted
-
 _SLOT = re.compile(r"\{(\w+)\}")
 _PLACE = re.compile("%s|%%")
 #: A comment, an identifier, a literal, or the end of a line.
@@ -97,6 +95,12 @@ def _merged(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             if merged.setdefault(name, value) is not value and merged[name] != value:
                 raise ValueError(f"Parameter {name} has two values.")
     return merged | {}
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
 
 
 def quote(name: str) -> str:

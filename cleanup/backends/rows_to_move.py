@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from cleanup.backends.catalogue import Column, Table, quoted
+from cleanup.backends.catalogue import Column, Table
 from cleanup.backends.conditions import Condition
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.keys import digits_in_text, same_key
-from cleanup.backends.query import Query, joined, quote
+from cleanup.backends.query import Query, joined, quote, quoted
 
 
 def odd_uuids(table: Table, column: str) -> str:

@@ -4,17 +4,22 @@ Invariants: nothing is written and no row is locked; each query stands alone, so
 costs one answer, which is then None, and does not spoil the caller's transaction.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import DatabaseError, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
-from cleanup.backends.catalogue import TableName
-from cleanup.backends.session import Session
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from cleanup.backends.catalogue import TableName
+    from cleanup.backends.session import Session
 
 
 @contextmanager

@@ -3,18 +3,24 @@
 Invariants: every identifier is quoted here; every value is a parameter; nothing here opens or ends a transaction.
 """
 
+from __future__ import annotations
+
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import DatabaseError
-from django.db.backends.base.base import BaseDatabaseWrapper
 
-from cleanup.backends.catalogue import Table, TableName
-from cleanup.backends.cells import Cells
 from cleanup.backends.query import Query, block, joined, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from cleanup.backends.catalogue import Table, TableName
+    from cleanup.backends.cells import Cells
 
 #: The attribute of an error with the tables of the statement that raised it.
 STATEMENT_TABLES = "statement_tables"

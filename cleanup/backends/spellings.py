@@ -6,8 +6,9 @@ Each question is about at most so many rows of a table, and each remedy is an UP
 from dataclasses import dataclass
 
 from cleanup.backends import keys
-from cleanup.backends.catalogue import Column, Table, quoted
+from cleanup.backends.catalogue import Column, Table
 from cleanup.backends.keys import hyphenated
+from cleanup.backends.query import quoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,12 @@
 """The columns that repeat a folder's place in its tree, by the convention in which they do. Plain data."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from cleanup.backends.catalogue import TableName
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cleanup.backends.catalogue import TableName
 
 
 @dataclass(frozen=True, slots=True)

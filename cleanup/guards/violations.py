@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from django.db.models import F
 
 from cleanup import backends
-from cleanup.backends.catalogue import TableName, quoted
+from cleanup.backends.catalogue import TableName
 from cleanup.backends.guards import LONGEST_NAME_BYTES, GuardSql
-from cleanup.backends.query import Query, block
+from cleanup.backends.query import Query, block, quoted
 from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, on, putting
 from cleanup.models import Result, RollbackPoint
 from cleanup.references import Fault, faults_of_shape

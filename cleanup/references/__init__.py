@@ -2,18 +2,45 @@
 
 Discovered from the models and from the database's catalogue, never listed by hand. It fails closed: what cannot be
 moved, or cannot be journaled, is a Problem, and a run with problems does not start. ``discovery`` reads, ``graph``
-finds what has to change together, ``problems`` describes what prevents a run, ``description`` is the result.
+finds what has to change together, ``problems`` describes what prevents a run, ``description`` is the result. Each is
+imported when it is first used: what only looks reads no references.
 """
 
+from typing import TYPE_CHECKING
+
 from cleanup.backends.references import Reference
-from cleanup.references.collision_policies import Policy
-from cleanup.references.comparison import changes
-from cleanup.references.description import Problem, ReferenceMap
-from cleanup.references.discovery import discover
-from cleanup.references.missing_keys import blocking_rows
-from cleanup.references.observed import row_problems, row_warnings
-from cleanup.references.publications import publication_problems
-from cleanup.references.tree_shape import Fault, faults_of_shape
+from cleanup.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from cleanup.references.collision_policies import Policy
+    from cleanup.references.comparison import changes
+    from cleanup.references.description import Problem, ReferenceMap
+    from cleanup.references.discovery import discover
+    from cleanup.references.missing_keys import blocking_rows
+    from cleanup.references.observed import row_problems, row_warnings
+    from cleanup.references.publications import publication_problems
+    from cleanup.references.tree_shape import Fault, faults_of_shape
+else:
+    __getattr__ = lazy_exports(
+        __name__,
+        collision_policies=("Policy",),
+        comparison=("changes",),
+        description=(
+            "Problem",
+            "ReferenceMap",
+        ),
+        discovery=("discover",),
+        missing_keys=("blocking_rows",),
+        observed=(
+            "row_problems",
+            "row_warnings",
+        ),
+        publications=("publication_problems",),
+        tree_shape=(
+            "Fault",
+            "faults_of_shape",
+        ),
+    )
 
 __all__ = [
     "Fault",

@@ -1,12 +1,16 @@
 """What becomes of rows that would collide, by table: CLEANUP_COLLISIONS as it applies to this database."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cleanup.backends.catalogue import Column, Table
 from cleanup.policies import CollisionPolicy, NewValuePolicy
 from cleanup.references.key_types import kind_of
+
+if TYPE_CHECKING:
+    from cleanup.backends.catalogue import Column, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class Policy:
     """The columns that take another name or number, in the order in which they are tried."""
 
     @classmethod
-    def of(cls, value: Any, table: Table) -> "Policy":
+    def of(cls, value: Any, table: Table) -> Policy:
         """Return the policy of a setting's value, with the columns as the table spells them."""
         if not isinstance(value, Mapping):
             return cls(keep_survivor=value == CollisionPolicy.KEEP_SURVIVOR)

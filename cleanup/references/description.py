@@ -1,15 +1,22 @@
 """What is known of everything that points at a folder, as plain data."""
 
+from __future__ import annotations
+
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from cleanup.backends.catalogue import Column, ForeignKey, Table, TableName
-from cleanup.backends.conditions import Condition
-from cleanup.backends.folders import Looseness
-from cleanup.backends.references import Reference
-from cleanup.backends.tree_columns import ClosureTable, TreeColumns, counts_through
+from cleanup.backends.catalogue import TableName
+from cleanup.backends.tree_columns import ClosureTable, counts_through
 from cleanup.references.collision_policies import Policy
 from cleanup.references.host_words import HostWords
+
+if TYPE_CHECKING:
+    from cleanup.backends.catalogue import Column, ForeignKey, Table
+    from cleanup.backends.conditions import Condition
+    from cleanup.backends.folders import Looseness
+    from cleanup.backends.references import Reference
+    from cleanup.backends.tree_columns import TreeColumns
 
 _NO_TABLE = TableName("", "")
 

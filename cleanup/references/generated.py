@@ -6,7 +6,8 @@ in any other way cannot be moved by changing what it is computed from: the resul
 
 import re
 
-from cleanup.backends.catalogue import Table, quoted
+from cleanup.backends.catalogue import Table
+from cleanup.backends.query import quoted
 from cleanup.references.description import Problem
 
 #: An identifier, bare or quoted, in any number of parentheses, cast or not.

@@ -1,11 +1,17 @@
 """The host's words for folders, and columns named after them. Pure, except for the models that it reads."""
 
-import re
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from __future__ import annotations
 
-from cleanup.folder_tables import FolderTables
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from cleanup.references.words import words_of as split
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from cleanup.folder_tables import FolderTables
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 
@@ -53,7 +59,7 @@ class HostWords:
     phrases: frozenset[tuple[str, ...]]
 
     @classmethod
-    def read(cls, tables: FolderTables, columns: Iterable[str]) -> "HostWords":
+    def read(cls, tables: FolderTables, columns: Iterable[str]) -> HostWords:
         """Take the names of the folder model and its table, and of ``columns`` that hold folders."""
         meta = tables.folder._meta
         table = words_of(tables.folder_table.rpartition(".")[2])

@@ -6,11 +6,8 @@ from django.db import connections
 
 from cleanup import backends
 from cleanup.backends import rows_to_move
-from cleanup.backends.catalogue import (
-    Column,
-    Table,
-    quoted,
-)
+from cleanup.backends.catalogue import Column, Table
+from cleanup.backends.query import quoted
 from cleanup.references.description import Problem
 from cleanup.references.key_storage import KeyStorage
 from cleanup.references.key_types import ignores_case, spelled_type

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from django.db import models
 
-from cleanup.backends.catalogue import Column, Table, TableName, quoted
+from cleanup.backends.catalogue import Column, Table, TableName
+from cleanup.backends.query import quoted
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.references.description import Problem, ReferenceMap

@@ -2,11 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from cleanup.backends.catalogue import (
-    ForeignKey,
-    Table,
-    quoted,
-)
+from cleanup.backends.catalogue import ForeignKey, Table
+from cleanup.backends.query import quoted
 from cleanup.references.description import Problem
 from cleanup.references.graph import Graph, Unorderable, Unrestricted
 

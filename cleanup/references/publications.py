@@ -6,7 +6,8 @@ Judged by the replica identity, before anything is written; without it, the serv
 from collections.abc import Iterable, Iterator
 
 from cleanup import backends
-from cleanup.backends.catalogue import Published, Table, quoted
+from cleanup.backends.catalogue import Published, Table
+from cleanup.backends.query import quoted
 from cleanup.references.description import Problem, ReferenceMap
 
 

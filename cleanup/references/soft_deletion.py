@@ -5,12 +5,18 @@ A name is judged by its words: ``deletedAt``, ``is_deleted``, ``IN-TRASH`` and `
 ``is_active``, is judged by its values.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from __future__ import annotations
 
-from cleanup.backends.catalogue import Column, TableName
+import json
+from typing import TYPE_CHECKING
+
 from cleanup.references.description import Problem
 from cleanup.references.words import split_glued, vocabulary, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cleanup.backends.catalogue import Column, TableName
 
 #: Words that alone mean that a row is deleted.
 _DELETED = vocabulary(

@@ -6,14 +6,8 @@ from functools import cached_property
 
 from django.db import connections
 
-from cleanup.backends.catalogue import (
-    Catalogue,
-    Column,
-    PlacedColumn,
-    Table,
-    TableName,
-    quoted,
-)
+from cleanup.backends.catalogue import Catalogue, Column, PlacedColumn, Table, TableName
+from cleanup.backends.query import quoted
 from cleanup.backends.references import Reference
 from cleanup.folder_tables import FolderTables
 from cleanup.references.collision_policies import Policy

@@ -3,12 +3,8 @@
 from collections.abc import Iterator
 
 from cleanup import backends, conf
-from cleanup.backends.catalogue import (
-    Table,
-    TableName,
-    Trigger,
-    quoted,
-)
+from cleanup.backends.catalogue import Table, TableName, Trigger
+from cleanup.backends.query import quoted
 from cleanup.backends.references import Reference
 from cleanup.policies import TriggerPolicy
 from cleanup.references.description import Problem

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from django.db import DataError, ProgrammingError
 
 from cleanup import backends, conf
-from cleanup.backends.catalogue import Table, quoted
+from cleanup.backends.catalogue import Table
+from cleanup.backends.query import quoted
 from cleanup.backends.server import contained
 from cleanup.backends.shapes import ShapeSql
 from cleanup.folder_tables import FolderTables, Ownership, folder_tables

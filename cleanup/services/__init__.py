@@ -1,22 +1,32 @@
-"""The public services of the default database, and their types."""
+"""The public services of the default database, and their types.
 
-from cleanup.services.automation.service import AutomatedCleanupService
-from cleanup.services.facade import DatabaseCleanupService
-from cleanup.services.folders.structure import FolderPlace, FolderStructure
-from cleanup.services.results import (
-    CleanupReport,
-    Conflict,
-    FolderCleanupResult,
-    Progress,
-    RollbackData,
-    RollbackResult,
-)
+Each is imported when it is first used, so that what needs one module of the package does not load all of them.
+"""
 
-#: The service of the default database; ``DatabaseCleanupService(using=alias)`` serves another.
-cleanup_service = DatabaseCleanupService()
+from typing import TYPE_CHECKING
 
-#: The automated service of the default database; ``AutomatedCleanupService(using=alias)`` serves another.
-automated_cleanup_service = AutomatedCleanupService()
+from cleanup.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from cleanup.services.automation.service import AutomatedCleanupService, automated_cleanup_service
+    from cleanup.services.facade import DatabaseCleanupService, cleanup_service
+    from cleanup.services.folders.structure import FolderPlace, FolderStructure
+    from cleanup.services.results import (
+        CleanupReport,
+        Conflict,
+        FolderCleanupResult,
+        Progress,
+        RollbackData,
+        RollbackResult,
+    )
+else:
+    __getattr__ = lazy_exports(
+        __name__,
+        facade=("DatabaseCleanupService", "cleanup_service"),
+        results=("CleanupReport", "Conflict", "FolderCleanupResult", "Progress", "RollbackData", "RollbackResult"),
+        **{"automation.service": ("AutomatedCleanupService", "automated_cleanup_service")},
+        **{"folders.structure": ("FolderPlace", "FolderStructure")},
+    )
 
 __all__ = [
     "AutomatedCleanupService",

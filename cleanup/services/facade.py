@@ -375,3 +375,7 @@ def _scope(
 ) -> Options:
     named = None if applications is None else tuple(applications)
     return Options(named, max_applications, batch_size, include_held=held, include_large=large)
+
+
+#: The service of the default database; ``DatabaseCleanupService(using=alias)`` serves another.
+cleanup_service = DatabaseCleanupService()

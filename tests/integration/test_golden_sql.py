@@ -15,8 +15,11 @@ import sqlparse
 from django.db import connections
 
 from cleanup import backends
-from cleanup.backends import postgresql, sqlite
 from cleanup.backends.merging import Merging
+from cleanup.backends.postgresql.merging import Merging as PostgresMerging
+from cleanup.backends.postgresql.undoing import Undoing as PostgresUndoing
+from cleanup.backends.sqlite import merging as sqlite_merging
+from cleanup.backends.sqlite import undoing as sqlite_undoing
 from cleanup.backends.undoing import Undoing
 from cleanup.services import DatabaseCleanupService
 from tests.support.trees import execute, is_postgresql, raw, tree
@@ -27,14 +30,14 @@ FILES = Path(__file__).parent / "sql"
 
 #: What stands above a statement in its file: what the function says that makes it.
 HEADERS = {
-    ("move", "postgresql"): postgresql.merging.Merging._moves,
-    ("remove", "postgresql"): postgresql.merging.Merging._removal,
-    ("restore_moves", "postgresql"): postgresql.undoing.Undoing._moves_back,
-    ("restore_rows", "postgresql"): postgresql.undoing.Undoing._images_back,
-    ("move", "sqlite"): sqlite.merging,
-    ("remove", "sqlite"): sqlite.merging,
-    ("restore_moves", "sqlite"): sqlite.undoing,
-    ("restore_rows", "sqlite"): sqlite.undoing,
+    ("move", "postgresql"): PostgresMerging._moves,
+    ("remove", "postgresql"): PostgresMerging._removal,
+    ("restore_moves", "postgresql"): PostgresUndoing._moves_back,
+    ("restore_rows", "postgresql"): PostgresUndoing._images_back,
+    ("move", "sqlite"): sqlite_merging,
+    ("remove", "sqlite"): sqlite_merging,
+    ("restore_moves", "sqlite"): sqlite_undoing,
+    ("restore_rows", "sqlite"): sqlite_undoing,
 }
 
 

@@ -7,17 +7,22 @@ output and input functions are called in other ways: by concat, and by a cast fr
 ``format_type``.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from __future__ import annotations
 
-from django.db.backends.base.base import BaseDatabaseWrapper
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cleanup.backends import cells
-from cleanup.backends.catalogue import Column, Table
-from cleanup.backends.changes import Cell
 from cleanup.backends.query import Query, label, quote
-from cleanup.folder_tables import KeyColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from cleanup.backends.catalogue import Column, Table
+    from cleanup.backends.changes import Cell
+    from cleanup.folder_tables import KeyColumn
 
 #: Keys in most databases; a comma in one of them shows in the number of commas.
 _PLAIN_ITEMS = re.compile(r"[0-9A-Za-z_-]+(?:,[0-9A-Za-z_-]+)*").fullmatch

@@ -12,11 +12,18 @@ that waits for us, no longer than a batch takes. If a deploy has locked one of t
 the first to give up; see Note [Who yields].
 """
 
-from collections.abc import Collection, Sequence
+from __future__ import annotations
 
-from django.db.backends.base.base import BaseDatabaseWrapper
+from typing import TYPE_CHECKING
 
-from cleanup.backends.catalogue import Table, TableName, quoted
+from cleanup.backends.query import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from cleanup.backends.catalogue import Table, TableName
 
 #: ``newest``: a table that is created anywhere may refer to folders without a foreign key.
 _DIGEST = """

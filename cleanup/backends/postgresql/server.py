@@ -1,11 +1,15 @@
 """A PostgreSQL server's description of itself."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from cleanup.backends import server
-from cleanup.backends.catalogue import TableName
 from cleanup.backends.query import quote
 from cleanup.backends.server import Collation, Identity, Role
+
+if TYPE_CHECKING:
+    from cleanup.backends.catalogue import TableName
 
 
 class Server(server.Server):

@@ -7,23 +7,28 @@ after the first lock, and preflight checks that ``deadlock_timeout`` is longer; 
 The time that counts is when a statement begins: several waits in one still add up.
 """
 
+from __future__ import annotations
+
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
-
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cleanup import conf
 from cleanup.backends import identity, session
-from cleanup.backends.catalogue import Table, TableName
 from cleanup.backends.postgresql import digest
 from cleanup.backends.postgresql.cells import Cells, array, numbers, relation_of
 from cleanup.backends.postgresql.settings import beginning, pinning, settings
 from cleanup.backends.query import block, quote
 from cleanup.policies import TriggerPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from cleanup.backends.catalogue import Table, TableName
 
 #: The shortest time to wait for a lock; see Note [Who yields].
 SHORTEST_LOCK_TIMEOUT_MS = 50

@@ -24,9 +24,8 @@ from cleanup.backends.catalogue import (
     TableName,
     Trigger,
     UniqueKey,
-    quoted,
 )
-from cleanup.backends.query import quote
+from cleanup.backends.query import quote, quoted
 from cleanup.guard_names import TRIGGERS
 
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"

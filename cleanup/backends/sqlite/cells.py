@@ -8,19 +8,25 @@ Note [Affinity]. A column may convert what is written to it (42 becomes '42'). O
 found, so that they come back exactly; a new value is recognised in the form it was given in and in the converted one.
 """
 
+from __future__ import annotations
+
 import json
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 
 from cleanup.backends import cells
-from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import NO_NAME, Cell
+from cleanup.backends.changes import NO_NAME
 from cleanup.backends.query import quote
 from cleanup.backends.sqlite.catalogue import affinity
-from cleanup.folder_tables import KeyColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cleanup.backends.catalogue import Table
+    from cleanup.backends.changes import Cell
+    from cleanup.folder_tables import KeyColumn
 
 #: json_array takes this many arguments at least, however SQLite was built.
 _ARGUMENTS = 100

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from cleanup.backends import guards
-from cleanup.backends.catalogue import TableName, quoted
+from cleanup.backends.catalogue import TableName
 from cleanup.backends.guards import IndexFound, InstalledGuard
 from cleanup.backends.predicates import predicate_of
-from cleanup.backends.query import quote
+from cleanup.backends.query import quote, quoted
 from cleanup.backends.sqlite.catalogue import Catalogue
 from cleanup.backends.sqlite.folders import FolderSql
 from cleanup.guard_names import TRIGGERS, VALIDATED_BY, Guard

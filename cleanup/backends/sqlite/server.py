@@ -1,13 +1,18 @@
 """What SQLite says of itself."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cleanup.backends import server
-from cleanup.backends.catalogue import TableName
 from cleanup.backends.query import quote
 from cleanup.backends.server import Collation, Identity, Role
+
+if TYPE_CHECKING:
+    from cleanup.backends.catalogue import TableName
 
 
 class Server(server.Server):

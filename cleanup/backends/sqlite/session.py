@@ -1,24 +1,30 @@
 """SQLite's sessions: one writer, and two functions that every connection must know."""
 
+from __future__ import annotations
+
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
 from cleanup.backends import session
-from cleanup.backends.catalogue import Table, TableName
-from cleanup.backends.query import Query, quote
+from cleanup.backends.query import quote
 from cleanup.backends.sqlite.cells import Cells, codec, searched_name
 from cleanup.exceptions import DatabaseUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from cleanup.backends.catalogue import Table, TableName
+    from cleanup.backends.query import Query
 
 #: UPDATE ... FROM of 3.33, RETURNING and MATERIALIZED of 3.35.
 _OLDEST = (3, 35)
 
 #: The connection, by its wrapper, that the functions were last registered on.
-_prepared: "WeakKeyDictionary[BaseDatabaseWrapper, Any]" = WeakKeyDictionary()
+_prepared: WeakKeyDictionary[BaseDatabaseWrapper, Any] = WeakKeyDictionary()
 
 
 class Session(session.Session):

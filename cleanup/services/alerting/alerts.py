@@ -6,11 +6,13 @@ to be sent is stored in the rows: if a process dies while sending, the next one 
 later sends the alerts that are open then.
 """
 
+from __future__ import annotations
+
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import F, Q, QuerySet
@@ -21,8 +23,13 @@ from cleanup.exceptions import ChannelFailed, UnknownObject
 from cleanup.models import Alert
 from cleanup.services import origin
 from cleanup.services.alerting.alert_kinds import RESTORED_COPY, Cause, causes
-from cleanup.services.alerting.channels import Channel, channels
+from cleanup.services.alerting.channels import channels
 from cleanup.services.errors import classify, is_anticipated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from cleanup.services.alerting.channels import Channel
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from cleanup.services.alerting import alerts
 from cleanup.services.background import clusters, dispatch, leases
 from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify, is_anticipated
-from cleanup.services.integrity import freshness
+from cleanup.services.integrity import rechecks
 from cleanup.services.operations import checks, cleanups
 from cleanup.services.retention import purge
 from cleanup.services.runs import dry_run
@@ -46,7 +46,7 @@ def handle(*, using: str, lease_id: int, token: str) -> None:
             _HANDLERS[JobLease.Kind(lease.row.kind)](lease)
         lease.end()
     close_finished(using=using)
-    freshness.renew(using=using)
+    rechecks.renew(using=using)
     alerts.evaluate_quietly(using=using)
 
 

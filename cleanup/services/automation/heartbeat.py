@@ -20,7 +20,7 @@ from cleanup.services.alerting import alerts
 from cleanup.services.automation import handlers
 from cleanup.services.automation.schedules import next_time
 from cleanup.services.background import clusters, dispatch, leases
-from cleanup.services.integrity import freshness
+from cleanup.services.integrity import rechecks
 from cleanup.services.runs import abandoned, lifecycle
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def heartbeat(*, using: str) -> None:
         logger.warning("run %s: no worker is processing it, so it is queued for the clusters", run.pk)
         with transaction.atomic(using=using):
             dispatch.issue(run, using=using)
-    freshness.renew(using=using)
+    rechecks.renew(using=using)
     started = AutomationState.objects.filter(started=True)
     schedules = Schedule.objects.using(using).filter(Exists(started), enabled=True, next_run__lte=Now())
     for schedule in schedules.annotate(now=Now()):

@@ -70,3 +70,7 @@ class AutomatedCleanupService:
         report = checks.check_and_store(using=self.using, started_by=started_by, started_how=started_how)
         handlers.close_finished(using=self.using)
         return report.as_json()
+
+
+#: The service of the default database; ``AutomatedCleanupService(using=alias)`` serves another.
+automated_cleanup_service = AutomatedCleanupService()

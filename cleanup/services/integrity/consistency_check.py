@@ -3,17 +3,24 @@
 It reads only.
 """
 
-from collections.abc import Callable
-from datetime import datetime
+from __future__ import annotations
+
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from django.db.models import F, OuterRef, Q, Subquery
 
 from cleanup import conf, queries
 from cleanup.exceptions import TooLarge
 from cleanup.models import Hold, QueuedApplication, Result, Run, Schedule
-from cleanup.queries import AffectedApplication
-from cleanup.services.results import CheckedApplication, CheckReport, VerificationReport
+from cleanup.services.results import CheckedApplication, CheckReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from cleanup.queries import AffectedApplication
+    from cleanup.services.results import VerificationReport
 
 #: Applications looked up together.
 PAGE = 500

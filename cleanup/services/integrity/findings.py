@@ -4,15 +4,21 @@ Invariant: the tally's memory does not grow with the database. It holds counts, 
 application ids of a kind; the rest is stored or only counted.
 """
 
+from __future__ import annotations
+
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cleanup import conf
 from cleanup.backends.finding_kinds import BY_CODE, CODES, ERRORS
-from cleanup.models import Finding, Verification
+from cleanup.models import Finding
 from cleanup.services.results import FindingReport, VerificationReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cleanup.models import Verification
 
 _OBJECT_KEY_LENGTH = 255
 

@@ -1,25 +1,14 @@
-"""What the latest check found, how old that is, and whether a run has changed folders since.
-
-Note [Checked again]. When a run changes folders, the latest check is outdated until there is a later one. So when a run
-has ended, been paused or been cancelled, in whatever process, a cluster checks again: after a piece of work, and at the
-heartbeat for runs that ended elsewhere. This is decided from stored rows alone, and while one check is pending, no
-other is started however many runs end; what ends in the meantime is found when that check ends.
-"""
+"""What the latest check found, how old that is, and whether a run has changed folders since."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from django.db.models import DateTimeField, Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Schedule, Verification
-from cleanup.services.background import dispatch
 from cleanup.services.results import LastCheck
-from cleanup.services.runs.lifecycle import Actor
-
-#: The trigger of a check that follows a run.
-AFTER_A_RUN = "run"
 
 #: Age beyond which a check is old if no schedule renews it.
 OLD = timedelta(days=1)
@@ -32,8 +21,6 @@ _PERIODS = {
     Schedule.Cadence.DAILY: timedelta(days=1),
     Schedule.Cadence.WEEKLY: timedelta(weeks=1),
 }
-
-_LONG_AGO = Value(datetime(1, 1, 2, tzinfo=UTC), output_field=DateTimeField())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +67,7 @@ def period(schedules: Any, *, started: bool) -> timedelta | None:
 def latest(*, using: str, every: timedelta | None) -> Knowledge | None:
     """Return what the latest completed check found, given how often it is renewed; in one query."""
     checks = ConsistencyCheck.objects.using(using).filter(ended_at__isnull=False, duplicate_applications__isnull=False)
-    changed = Exists(_runs_after(OuterRef("started_at"))) | Exists(_undone_after(OuterRef("started_at")))
+    changed = Exists(runs_after(OuterRef("started_at"))) | Exists(undone_after(OuterRef("started_at")))
     check = checks.defer("summary").annotate(now=Now(), outdated=changed).order_by("-id").first()
     if check is None or check.ended_at is None:
         return None
@@ -88,31 +75,16 @@ def latest(*, using: str, every: timedelta | None) -> Knowledge | None:
     return Knowledge(check, age, old=age > (OLD if every is None else PERIODS * every), outdated=check.outdated)
 
 
-def _runs_after(moment: Any) -> QuerySet[Run]:
+def runs_after(moment: Any) -> QuerySet[Run]:
     """Return the runs that may have changed folders since."""
     touched = Greatest("created_at", Coalesce("heartbeat_at", "created_at"), Coalesce("ended_at", "created_at"))
     runs = Run.objects.filter(done_applications__gt=0)
     return runs.annotate(touched=touched).filter(touched__gt=moment)
 
 
-def _undone_after(moment: Any) -> QuerySet[RollbackPoint]:
+def undone_after(moment: Any) -> QuerySet[RollbackPoint]:
     """Return the points that were undone since, which can happen without a run."""
     return RollbackPoint.objects.filter(status=RollbackPoint.Status.ROLLED_BACK, ended_at__gt=moment)
-
-
-def renew(*, using: str) -> ConsistencyCheck | None:
-    """Start a check if something was changed since the newest one began, unless one is pending; return it.
-
-    Active runs are waited for. One query if there is nothing to do. See Note [Checked again].
-    """
-    began = Subquery(ConsistencyCheck.objects.order_by("-id").values("started_at")[:1])
-    ended = _runs_after(Coalesce(began, _LONG_AGO)).exclude(status__in=Run.IN_PROGRESS)
-    undone = _undone_after(Coalesce(began, _LONG_AGO))
-    waited_for = ConsistencyCheck.objects.filter(ended_at=None)
-    changed = Run.objects.using(using).filter(~Exists(waited_for), Exists(ended) | Exists(undone))
-    if not changed.exists():
-        return None
-    return dispatch.start_check(using=using, actor=Actor(how=AFTER_A_RUN))
 
 
 def verification_is_outdated(*, using: str) -> bool:
@@ -120,4 +92,4 @@ def verification_is_outdated(*, using: str) -> bool:
     latest = Verification.objects.using(using).exclude(passed=None).defer("summary", "counts").order_by("-id").first()
     if latest is None:
         return False  # a check that finds none carries one out
-    return not latest.passed or _undone_after(latest.started_at).using(using).exists()
+    return not latest.passed or undone_after(latest.started_at).using(using).exists()

@@ -13,11 +13,12 @@ Note [Whose finding]. A finding belongs to the application of the row it is abou
 the application that was merged. A dangling reference belongs to none, so verifying one application leaves it out.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models.functions import Now
 
@@ -27,17 +28,24 @@ from cleanup.backends.finding_kinds import BY_CODE, ERRORS
 from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.hints import Hints
-from cleanup.backends.query import Query
 from cleanup.backends.shapes import root_marks
 from cleanup.folder_tables import folder_tables
 from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
 from cleanup.models import Verification
 from cleanup.queries import application_ranges, existing_application
-from cleanup.references import ReferenceMap, discover, faults_of_shape
+from cleanup.references import discover, faults_of_shape
 from cleanup.references.mapped_types import refuse_unlike_types
 from cleanup.services.integrity.analysis import Edge, in_cycles, normalized, similar_groups
 from cleanup.services.integrity.findings import Found, Tally
-from cleanup.services.results import JSON, VerificationReport
+from cleanup.services.results import VerificationReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from cleanup.backends.findings import FindingSql
+    from cleanup.backends.query import Query
+    from cleanup.references import ReferenceMap
+    from cleanup.services.results import JSON
 
 #: Names that a finding about names quotes.
 _NAMES_QUOTED = 10

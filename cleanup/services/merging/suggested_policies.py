@@ -1,10 +1,14 @@
 """The policies with which refused applications can be cleaned up, and the setting to paste."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cleanup import conf
-from cleanup.services.merging.collisions import CollisionForecast
+
+if TYPE_CHECKING:
+    from cleanup.services.merging.collisions import CollisionForecast
 
 
 def reported(forecast: CollisionForecast) -> list[dict[str, Any]]:

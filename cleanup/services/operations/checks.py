@@ -17,7 +17,7 @@ from cleanup.references import faults_of_shape, schema_changes
 from cleanup.services import freeze
 from cleanup.services.alerting import alerts
 from cleanup.services.background import clusters, dispatch
-from cleanup.services.integrity import consistency_check, freshness, verification
+from cleanup.services.integrity import consistency_check, freshness, rechecks, verification
 from cleanup.services.results import CheckReport, VerificationReport
 from cleanup.services.retention import points
 from cleanup.services.runs.late_arrivals import LateArrivals
@@ -89,7 +89,7 @@ def perform(stored: ConsistencyCheck, *, using: str) -> CheckReport:
     One that follows a run leaves late arrivals to the hourly one, and verifies if the run may have changed the result.
     """
     arrived = 0
-    after_a_run = stored.started_how == freshness.AFTER_A_RUN
+    after_a_run = stored.started_how == rechecks.AFTER_A_RUN
     if after_a_run and freshness.verification_is_outdated(using=using):
         verify(using=using)
     if not after_a_run and not freeze.is_frozen(using=using):

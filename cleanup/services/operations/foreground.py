@@ -11,7 +11,7 @@ from cleanup.services import origin
 from cleanup.services.alerting import alerts
 from cleanup.services.background import clusters
 from cleanup.services.errors import RUN_AT_WORK
-from cleanup.services.integrity import freshness
+from cleanup.services.integrity import rechecks
 from cleanup.services.results import Progress
 from cleanup.services.runs.team import Team
 
@@ -36,5 +36,5 @@ def work_through(
         if run.exclusive or run.kind == Run.Kind.ROLLBACK:  # no one waits for news of a single application
             with suppress(DatabaseError, InterfaceError):  # it must not hide the error that ended the work
                 if clusters.alive(using=using) and not origin.is_at_rest(using=using):
-                    freshness.renew(using=using)
+                    rechecks.renew(using=using)
             alerts.evaluate_quietly(using=using)

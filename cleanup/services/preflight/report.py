@@ -14,8 +14,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from cleanup import backends, conf
-from cleanup.backends.catalogue import Table, TableName, quoted
+from cleanup.backends.catalogue import Table, TableName
 from cleanup.backends.pinning import pinning
+from cleanup.backends.query import quoted
 from cleanup.backends.server import Collation, contained
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import putting

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from cleanup import conf, journal
 from cleanup.backends import Database
-from cleanup.backends.catalogue import quoted
 from cleanup.backends.changes import Cell
 from cleanup.backends.guards import InstalledGuard
+from cleanup.backends.query import quoted
 from cleanup.exceptions import Guarded
 from cleanup.folder_tables import FolderTables
 from cleanup.guard_names import Guard, lifting

@@ -4,11 +4,12 @@ A run and its worklist are written in one transaction. One cleanup run is active
 refuses a second one. Control is a row that workers read before each claim.
 """
 
+from __future__ import annotations
+
 import os
 import platform
-from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -21,11 +22,15 @@ from cleanup.backends.folders import Cleanable
 from cleanup.backends.query import compiled
 from cleanup.exceptions import Busy, NotPausable, NotResumable
 from cleanup.models import QueuedApplication, Result, RollbackPoint, Run
-from cleanup.models.operations import RunQuerySet
 from cleanup.services import origin
 from cleanup.services.arguments import refuse_impossible_numbers
 from cleanup.services.runs import totals
 from cleanup.text_safety import storable, stored_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from cleanup.models.operations import RunQuerySet
 
 
 @dataclass(frozen=True, slots=True)

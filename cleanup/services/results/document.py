@@ -1,0 +1,54 @@
+"""What documents are made of: their base, the form of their values, and types that they share."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from types import FunctionType
+from typing import Annotated, Any, Literal
+
+JSON = dict[str, Any]
+
+#: Keys as text; their form in the API's schema depends on your models.
+ApplicationId = Annotated[str, "application"]
+FolderId = Annotated[str, "folder"]
+
+#: For what the current role may not read.
+Unknown = Literal["unknown"]
+UNKNOWN: Unknown = "unknown"
+
+#: Metadata of a field that is left out of the JSON if it is None.
+OPTIONAL = {"optional": True}
+
+
+def plain(value: Any) -> Any:
+    """Return a value in JSON form: a dataclass by its fields, a time in ISO 8601, a function by its dotted path."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(entry) for entry in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, FunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
+    if is_dataclass(value):
+        values = {declared: getattr(value, declared.name) for declared in fields(value)}
+        return {
+            declared.name: plain(held)
+            for declared, held in values.items()
+            if held is not None or not declared.metadata.get("optional")
+        }
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+class Document:
+    """A document that is sent as JSON: a frozen dataclass."""
+
+    __slots__ = ()
+
+    def as_json(self) -> JSON:
+        """Return the JSON form."""
+        document: JSON = plain(self)
+        return document
