@@ -18,12 +18,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from cleanup import conf
+from cleanup import conf, services
 from cleanup.admin import sign_in_return, wording
 from cleanup.exceptions import CleanupError
 from cleanup.models import FreezeSwitch
 from cleanup.permissions import CLEANING, AnyOf, Permission
-from cleanup.services import DatabaseCleanupService
 
 
 class Actor(TypedDict):
@@ -39,9 +38,9 @@ database = conf.database
 View = Callable[..., HttpResponse]
 
 
-def service() -> DatabaseCleanupService:
+def service() -> "services.DatabaseCleanupService":
     """Return the service of that database."""
-    return DatabaseCleanupService(using=database())
+    return services.DatabaseCleanupService(using=database())
 
 
 def may(request: HttpRequest, permission: Permission) -> bool:

@@ -1,22 +1,18 @@
-"""The cleanup page, in place of a register of ``FreezeSwitch``, and the actions behind its buttons."""
+"""The cleanup page, and the actions behind its buttons."""
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils import timezone
 
 from cleanup.admin import access, badges, copy_notice, wording
-from cleanup.admin.base import ReadOnlyAdmin
+from cleanup.admin.access import Pages, page
+from cleanup.admin.base import MOST_LISTED
 from cleanup.admin.chart import chart
-from cleanup.admin.cleanup_views import CleaningPages
-from cleanup.admin.folder_search import FolderPages
 from cleanup.admin.headline import Standing, copied_health, health
-from cleanup.admin.pending_decisions import DecisionPages
-from cleanup.admin.rollback_views import UndoPages
 from cleanup.admin.runs import live, may_control, numbers
 from cleanup.models import Alert, FreezeSwitch, Run, Schedule
 from cleanup.permissions import Permission, to_adopt
@@ -27,44 +23,37 @@ from cleanup.text_safety import safe
 HOME = "admin:cleanup_freezeswitch_changelist"
 
 
-@admin.register(FreezeSwitch)
-class ControlAdmin(ReadOnlyAdmin):
-    """The cleanup page and, below its address, all pages that are not registers."""
+class DashboardPages(Pages):
+    """The cleanup page and the actions behind its buttons."""
 
-    def get_urls(self) -> list[URLPattern]:
-        """Add the addresses of actions and pages."""
-        site = self.admin_site
-        pages = (CleaningPages(site), UndoPages(site), DecisionPages(site), FolderPages(site))
+    section = "freezeswitch"
+
+    def urls(self) -> list[URLPattern]:
+        """Return the addresses of the actions; the page itself is where the register would be."""
         return [
-            access.page(site, "now/", self.now_view, "now"),
-            access.page(site, "check/", self.check_view, "check"),
-            access.page(site, "verify/", self.verify_view, "verify"),
-            access.page(site, "stop-everything/", self.freeze_view, "freeze"),
-            access.page(site, "let-it-go-on/", self.unfreeze_view, "unfreeze"),
-            access.page(site, "start-service/", self.start_view, "start_service"),
-            access.page(site, "stop-service/", self.stop_view, "stop_service"),
-            access.page(site, "adopt/", self.adopt_view, "adopt"),
-            *(url for group in pages for url in group.urls()),
-            *super().get_urls(),
+            page(self.site, "now/", self.now_view, "now"),
+            page(self.site, "check/", self.check_view, "check"),
+            page(self.site, "verify/", self.verify_view, "verify"),
+            page(self.site, "stop-everything/", self.freeze_view, "freeze"),
+            page(self.site, "let-it-go-on/", self.unfreeze_view, "unfreeze"),
+            page(self.site, "start-service/", self.start_view, "start_service"),
+            page(self.site, "stop-service/", self.stop_view, "stop_service"),
+            page(self.site, "adopt/", self.adopt_view, "adopt"),
         ]
 
     @access.permission_required(Permission.VIEW)
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def overview(self, request: HttpRequest, **context: Any) -> HttpResponse:
         """Show how things are."""
         found = dashboard.overview(using=access.database())
-        return TemplateResponse(
+        return self.render(
             request,
-            "admin/cleanup/overview.html",
-            {
-                **self.admin_site.each_context(request),
-                **self.context(request),
-                "title": "Cleanup",
-                "opts": self.opts,
-                **_shown(found),
-                **copy_notice.notice_of(request, found.copied),
-                "may_control": found.active is not None and may_control(request, found.active),
-                **(extra_context or {}),
-            },
+            "overview",
+            title="Cleanup",
+            most_listed=MOST_LISTED,
+            **_shown(found),
+            **copy_notice.notice_of(request, found.copied),
+            may_control=found.active is not None and may_control(request, found.active),
+            **context,
         )
 
     @access.permission_required(Permission.VIEW)

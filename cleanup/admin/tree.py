@@ -4,15 +4,21 @@ Invariant: a part holds a bounded number of folders and levels, however large or
 folded, with the address of the part that shows it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from cleanup.admin import wording
-from cleanup.services.results import Fate, FolderPreview, Line, Preview
+from cleanup.services.results import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from cleanup.services.results import FolderPreview, Line, Preview
 
 Side = Literal["before", "after"]
 
@@ -36,7 +42,7 @@ MARKS = {
 @dataclass(slots=True)
 class _Node:
     line: Line
-    children: list["_Node"]
+    children: list[_Node]
     below: int = 0
     """Folders below it, at any depth."""
 

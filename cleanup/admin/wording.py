@@ -4,19 +4,26 @@ Pure but for the person's time zone, which the middleware has activated. No sent
 data, with control and direction characters escaped.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from __future__ import annotations
+
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils import timezone
 
 from cleanup.backends.finding_kinds import BY_CODE
-from cleanup.exceptions import CleanupError
-from cleanup.models import ConsistencyCheck, Hold, Result, RollbackPoint, Run, Schedule, Verification
-from cleanup.queries import SetAside
-from cleanup.services.folders.history import FolderEvent
-from cleanup.services.results import Fate, FolderPreview, GroupPreview, Preview, Reason
+from cleanup.models import Result, RollbackPoint, Run, Schedule
+from cleanup.services.results import Fate, Reason
 from cleanup.text_safety import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cleanup.exceptions import CleanupError
+    from cleanup.models import ConsistencyCheck, Hold, Verification
+    from cleanup.queries import SetAside
+    from cleanup.services.folders.history import FolderEvent
+    from cleanup.services.results import FolderPreview, GroupPreview, Preview
 
 NOTHING_DELETED = "No file is deleted or changed."
 
