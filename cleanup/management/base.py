@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cached_property
 from typing import Any, NoReturn
 
 from django.core.checks import Tags
@@ -18,14 +19,13 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseFailure
 from rich.text import Text
 
-from cleanup import conf
+from cleanup import conf, services
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError, Declined, MisconfiguredSetting, UsageError
 from cleanup.management.database_url import location
 from cleanup.management.errors import Failure, failure_of, interrupted_run
 from cleanup.management.log_lines import kept_off_terminals
 from cleanup.management.terminal import RunProgress, console, say
-from cleanup.services import DatabaseCleanupService
 from cleanup.services.errors import RUN_AT_WORK
 from cleanup.text_safety import safe
 
@@ -112,12 +112,21 @@ class ShellCommand(BaseCommand):
         """Report a failure on standard output if there is more to it than the sentence."""
 
     def connect(self) -> None:
-        """Print the database's URL, and create its service. Raises UsageError."""
+        """Print the database's URL. Raises UsageError."""
         alias = self.options["database"]
         if alias not in connections:
             raise UsageError(f"There is no database {alias!r} in DATABASES; use one of: {', '.join(connections)}.")
         say(self.err, f"Database: {location(using=alias)}")
-        self.service = DatabaseCleanupService(using=alias)
+
+    @property
+    def using(self) -> str:
+        """Return the alias of the database."""
+        return str(self.options["database"])
+
+    @cached_property
+    def service(self) -> "services.DatabaseCleanupService":
+        """Return its service, which is imported only by what needs it."""
+        return services.DatabaseCleanupService(using=self.using)
 
     def reporting(self, title: str) -> RunProgress:
         """Return what shows the progress of a run."""

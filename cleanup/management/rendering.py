@@ -1,33 +1,38 @@
 """The reports of the services as tables and sentences. Whatever comes from the database passes through ``safe``."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from cleanup.management.terminal import Rows, counted, say
 from cleanup.models import Result
 from cleanup.phrases import as_time, with_reason
-from cleanup.services import CleanupReport, RollbackResult
 from cleanup.services.merging.suggested_policies import setting_of as collision_setting
-from cleanup.services.results import (
-    ActiveRun,
-    CheckReport,
-    Conflict,
-    Copy,
-    FolderCleanupResult,
-    HandedOver,
-    LastCheck,
-    NotRestored,
-    PreflightReport,
-    PurgeReport,
-    StatusReport,
-    VerificationReport,
-)
 from cleanup.text_safety import safe
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rich.console import Console
+
+    from cleanup.services import CleanupReport, RollbackResult
+    from cleanup.services.results import (
+        ActiveRun,
+        CheckReport,
+        Conflict,
+        Copy,
+        FolderCleanupResult,
+        HandedOver,
+        LastCheck,
+        NotRestored,
+        PreflightReport,
+        PurgeReport,
+        StatusReport,
+        VerificationReport,
+    )
 
 BAD, GOOD, WARN = "bold red", "green", "yellow"
 

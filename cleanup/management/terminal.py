@@ -4,14 +4,14 @@ Names come from the database, and anyone may have typed them: ``safe`` is the on
 interprets them either: the consoles created here know no markup, and text is passed as ``Text``.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import sys
 import time
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import OutputWrapper
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
@@ -19,8 +19,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from cleanup.services import Progress as Step
 from cleanup.text_safety import safe
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from django.core.management.base import OutputWrapper
+
+    from cleanup.services import Progress as Step
 
 #: Columns without a terminal: wide enough for most lines to stay whole.
 PLAIN_WIDTH = 250
@@ -162,7 +168,7 @@ class RunProgress:
         self._began = self._shown_at = time.monotonic()
         self._first: int | None = None
 
-    def __enter__(self) -> "RunProgress":
+    def __enter__(self) -> RunProgress:
         if self.to.is_terminal and not self.quiet:
             self._bar = Progress(
                 TextColumn("{task.description}", markup=False),

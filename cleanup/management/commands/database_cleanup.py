@@ -6,46 +6,40 @@ progress, failures) goes to standard error.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
-from rich.console import Console
+from django.utils.module_loading import import_string
 
-from cleanup import queries
 from cleanup.exceptions import Declined, UsageError
 from cleanup.management import rendering
-from cleanup.management.base import DONE, FOUND, REFUSED, ShellCommand, operator
+from cleanup.management.base import ShellCommand
 from cleanup.management.errors import Failure
-from cleanup.management.terminal import asks_a_person, confirm, counted, say
-from cleanup.models import Run
-from cleanup.phrases import with_reason
-from cleanup.services import CleanupReport, RollbackResult, origin
-from cleanup.services.automation import switch
-from cleanup.services.monitoring.status import status as status_of
-from cleanup.services.operations import checks, control
-from cleanup.services.preflight.report import preflight
-from cleanup.services.results import JSON, Document, Enqueued
-from cleanup.services.retention import purge
+from cleanup.management.terminal import asks_a_person, confirm, say
+from cleanup.services.results import JSON
 
-VERBS = (
-    "preflight",
-    "check",
-    "dry_run",
-    "cleanup",
-    "verify",
-    "status",
-    "rollback",
-    "resume",
-    "pause",
-    "cancel",
-    "freeze",
-    "unfreeze",
-    "purge",
-    "start",
-    "stop",
-    "adopt",
-)
+if TYPE_CHECKING:
+    from cleanup.management.outcome import Outcome
+
+#: The actions, and the module of ``cleanup.management.verbs`` that each is in.
+VERBS = {
+    "preflight": "preflight",
+    "check": "checking",
+    "dry_run": "cleaning",
+    "cleanup": "cleaning",
+    "verify": "checking",
+    "status": "status",
+    "rollback": "cleaning",
+    "resume": "cleaning",
+    "pause": "switching",
+    "cancel": "switching",
+    "freeze": "switching",
+    "unfreeze": "switching",
+    "purge": "switching",
+    "start": "switching",
+    "stop": "switching",
+    "adopt": "switching",
+}
 
 #: Which verbs an option can be used with; an option that is not here can be used with all.
 WORKS_WITH = {
@@ -71,16 +65,6 @@ FLAGS = {"applications": "--application"}
 def flag(name: str) -> str:
     """Spell an option as it is typed."""
     return FLAGS.get(name, "--" + name.replace("_", "-"))
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a verb came to, how to show it, what to exit with, and a last word for standard error."""
-
-    document: Document
-    show: Callable[[Console], None]
-    exit_status: int = DONE
-    last_word: str = ""
 
 
 class Command(ShellCommand):
@@ -154,8 +138,8 @@ class Command(ShellCommand):
         verb = chosen_verb(self.options)
         refuse_contradictions(verb, self.options)
         self.connect()
-        act: Callable[[], Outcome] = getattr(self, f"_{verb}")
-        outcome = act()
+        act: Callable[[Command], Outcome] = import_string(f"cleanup.management.verbs.{VERBS[verb]}.{verb}")
+        outcome = act(self)
         if self.options["json"]:
             self._write_json(outcome.document.as_json())
         else:
@@ -178,234 +162,18 @@ class Command(ShellCommand):
         elif conflicts := getattr(cause, "conflicts", ()):
             rendering.show_conflicts(self.out, conflicts)
 
-    def _ask(self, question: str) -> None:
+    def ask(self, question: str) -> None:
         """Continue only if a person agrees. Raises Declined."""
         if not confirm(self.stderr, question):
             raise Declined
 
-    def _asks(self) -> bool:
+    def asks(self) -> bool:
         """Return whether to ask. Raises UsageError if there is no one to ask."""
         if not self.options["interactive"]:
             return False
         if not asks_a_person():
             raise UsageError("There is no terminal to ask on. Add --no-input to proceed without being asked.")
         return True
-
-    # The verbs.
-
-    def _preflight(self) -> Outcome:
-        with self.waiting("Looking at the database"):
-            answer = preflight(using=self.service.using)
-        return Outcome(answer, lambda to: rendering.show_preflight(to, answer), DONE if answer.ok else REFUSED)
-
-    def _check(self) -> Outcome:
-        if self.options["background"]:
-            check = self.service.start_check(**self._actor())
-            return self._enqueued(Enqueued(check_id=check.pk), "Check", check.pk)
-        with self.waiting("Checking"):
-            answer = checks.check(using=self.service.using)
-        status = FOUND if answer.needs_cleanup else DONE
-        return Outcome(answer, lambda to: rendering.show_check(to, answer), status)
-
-    def _verify(self) -> Outcome:
-        (application,) = self.options["applications"] or (None,)
-        if self.options["background"]:
-            verification = self.service.start_verification(started_by=operator())
-            return self._enqueued(Enqueued(verification_id=verification.pk), "Verification", verification.pk)
-        with self.waiting("Verifying"):
-            answer = checks.verify(using=self.service.using, application_id=application, started_by=operator())
-        status = DONE if answer.verification_passed else FOUND
-        return Outcome(answer, lambda to: rendering.show_verification(to, answer), status)
-
-    def _status(self) -> Outcome:
-        answer = status_of(using=self.service.using)
-        return Outcome(answer, lambda to: rendering.show_status(to, answer))
-
-    def _dry_run(self) -> Outcome:
-        with self.reporting("Dry run") as progress:
-            report = self.service.cleanup_all_duplicate_folders(dry_run=True, **self._scope(), progress=progress)
-        return self._run_outcome(report)
-
-    def _cleanup(self) -> Outcome:
-        if self._asks():
-            number = self._applications_to_clean()
-            if number:
-                self._ask(f"Merge the duplicate folders of {counted(number, 'application')}?")
-        if self.options["background"]:
-            scope = {name: value for name, value in self._scope().items() if name not in ("workers", "all_results")}
-            run = self.service.start_cleanup(**scope, **self._actor(), reason=self.options["reason"])
-            return self._enqueued_run(run)
-        with self.reporting("Cleanup") as progress:
-            report = self.service.cleanup_all_duplicate_folders(
-                **self._scope(), **self._actor(), reason=self.options["reason"], progress=progress
-            )
-        return self._run_outcome(report)
-
-    def _applications_to_clean(self) -> int:
-        if self.options["applications"]:
-            return len(set(self.options["applications"]))
-        affected = queries.count_affected(using=self.options["database"])
-        return min(affected, self.options["max_applications"] or affected)
-
-    def _rollback(self) -> Outcome:
-        rollback_id = self.options["rollback"]
-        as_copies = self.options["as_copies"]
-        if self.options["preview"]:
-            preview = self.service.preview_rollback(rollback_id, as_copies=as_copies)
-            status = FOUND if preview.expired else DONE
-            return Outcome(preview, lambda to: rendering.show_rollback(to, preview), status)
-        if self._asks():
-            rendering.show_rollback(self.err, self.service.preview_rollback(rollback_id, as_copies=as_copies))
-            self._ask("Roll back?")
-        if self.options["background"]:
-            run = self.service.start_rollback(
-                rollback_id,
-                skip_conflicts=self.options["skip_conflicts"],
-                as_copies=as_copies,
-                reason=self.options["reason"],
-                **self._actor(),
-            )
-            return self._enqueued_run(run)
-        with self.reporting("Rollback") as progress:
-            result = self.service.rollback_cleanup(
-                rollback_id,
-                skip_conflicts=self.options["skip_conflicts"],
-                as_copies=as_copies,
-                workers=self.options["workers"] or 1,
-                reason=self.options["reason"],
-                **self._actor(),
-                progress=progress,
-            )
-        return self._rollback_outcome(result)
-
-    def _resume(self) -> Outcome:
-        if self.options["background"]:
-            run = self.service.start_resume(
-                self.options["resume"],
-                retry_failed=self.options["retry_failed"],
-                adopt=self.options["adopt"],
-                started_by=operator(),
-            )
-            return self._enqueued_run(run)
-        with self.reporting("Resumed run") as progress:
-            report = self.service.resume(
-                self.options["resume"],
-                retry_failed=self.options["retry_failed"],
-                adopt=self.options["adopt"],
-                batch_size=self.options["batch_size"],
-                workers=self.options["workers"] or 1,
-                all_results=self.options["all_results"],
-                progress=progress,
-            )
-        return self._run_outcome(report) if isinstance(report, CleanupReport) else self._rollback_outcome(report)
-
-    def _pause(self) -> Outcome:
-        run = control.pause(
-            using=self.service.using, run_id=self._named("pause"), reason=self.options["reason"], paused_by=operator()
-        )
-        return Outcome(run, lambda to: rendering.show_run(to, run))
-
-    def _cancel(self) -> Outcome:
-        run = control.cancel(
-            using=self.service.using,
-            run_id=self._named("cancel"),
-            reason=self.options["reason"],
-            cancelled_by=operator(),
-        )
-        return Outcome(run, lambda to: rendering.show_run(to, run))
-
-    def _named(self, verb: str) -> str | None:
-        named: str | bool = self.options[verb]
-        return None if named is True else str(named)
-
-    def _freeze(self) -> Outcome:
-        self.service.freeze(reason=self.options["reason"], changed_by=operator())
-        return self._status()
-
-    def _unfreeze(self) -> Outcome:
-        self.service.unfreeze(changed_by=operator())
-        return self._status()
-
-    def _purge(self) -> Outcome:
-        preview = self.options["preview"]
-        if not preview and self._asks():
-            coming = purge.purge(using=self.service.using, preview=True)
-            rendering.show_purge(self.err, coming)
-            if coming.points or (coming.history and any(coming.history.rows.values())):
-                self._ask("Purge?")
-        answer = purge.purge(using=self.service.using, preview=preview)
-        return Outcome(answer, lambda to: rendering.show_purge(to, answer))
-
-    def _start(self) -> Outcome:
-        switch.start(using=self.service.using, started_by=operator())
-        return self._service()
-
-    def _stop(self) -> Outcome:
-        switch.stop(using=self.service.using, stopped_by=operator())
-        return self._service()
-
-    def _adopt(self) -> Outcome:
-        if self._asks():
-            found = origin.copied(using=self.options["database"])
-            if found is not None:
-                number = len(origin.interrupted(using=self.options["database"]))
-                say(self.err, found.sentence)
-                self._ask(
-                    f"Adopt it? Its schedules fire, if they are on, and {counted(number, 'run')} will be resumed."
-                )
-        switch.adopt(using=self.service.using, adopted_by=operator())
-        return self._service()
-
-    def _service(self) -> Outcome:
-        answer = status_of(using=self.service.using)
-        return Outcome(answer, lambda to: rendering.show_service(to, answer))
-
-    # What runs share.
-
-    def _enqueued_run(self, run: Run) -> Outcome:
-        document = Enqueued(status=run.status, run_id=run.pk, kind=run.kind, total_applications=run.total_applications)
-        return self._enqueued(document, "Run", run.pk)
-
-    def _enqueued(self, document: Enqueued, what: str, key: object) -> Outcome:
-        queued = f"{what} {key} was queued. Follow it with: manage.py database_cleanup --status"
-        return Outcome(document, lambda to: say(to, queued))
-
-    def _scope(self) -> dict[str, Any]:
-        names = ("applications", "max_applications", "batch_size", "include_held", "include_large", "all_results")
-        return {name: self.options[name] for name in names} | {"workers": self.options["workers"] or 1}
-
-    def _actor(self) -> dict[str, Any]:
-        return {"started_by": operator(), "started_how": "shell"}
-
-    def _run_outcome(self, report: CleanupReport) -> Outcome:
-        # An application that was asked for by name and set aside was refused; of many, it waits for a person.
-        refused = report.failed_cleanups or (self.options["applications"] and report.set_aside)
-        status, word = self._end_of(report.run_id, report.status, report.status_reason)
-        return Outcome(
-            report,
-            lambda to: rendering.show_cleanup(to, report, verbose=self.options["verbosity"] > 1),
-            status or (FOUND if refused else DONE),
-            word,
-        )
-
-    def _rollback_outcome(self, result: RollbackResult) -> Outcome:
-        status, word = DONE, ""
-        if result.run_id is not None:
-            run = Run.objects.using(self.service.using).get(pk=result.run_id)
-            status, word = self._end_of(run.pk, result.status, run.status_reason)
-        return Outcome(
-            result,
-            lambda to: rendering.show_rollback(to, result),
-            status or (DONE if result and not result.expired else FOUND),
-            word,
-        )
-
-    def _end_of(self, run: object, status: str, reason: str) -> tuple[int, str]:
-        """Return exit status and last word, which say how to resume a run that did not finish."""
-        if status == Run.Status.COMPLETED:
-            return DONE, ""
-        how = "" if status == Run.Status.CANCELLED else f" {self.how_to_resume(run)}"
-        return REFUSED, f"{with_reason(f'Run {run} is {status}', reason)}{how}"
 
 
 def chosen_verb(options: Mapping[str, Any]) -> str:
