@@ -11,7 +11,7 @@ from cleanup.models import FreezeSwitch
 
 
 @admin.register(FreezeSwitch)
-class ControlAdmin(ReadOnlyAdmin):
+class OverviewAdmin(ReadOnlyAdmin):
     """The cleanup page and, below its address, all pages that are not registers.
 
     The pages need most of the services. They are imported with the addresses, so only by processes that show them: the
