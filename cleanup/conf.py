@@ -17,6 +17,7 @@ from django.db import router
 from django.utils.module_loading import import_string
 
 from cleanup.exceptions import MisconfiguredSetting, UnknownModel, UnusableHook
+from cleanup.guard_names import Guard
 from cleanup.policies import (
     ApplicationSource,
     CollisionPolicy,
@@ -560,6 +561,19 @@ def overdue_after() -> timedelta:
 # Guards.
 
 
+def guards() -> tuple[Guard, ...]:
+    """The guards that are put in place, of those that the mapped tables can have; by default all."""
+    value = _get("CLEANUP_GUARDS", tuple(Guard))
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise MisconfiguredSetting(setting="CLEANUP_GUARDS", problem="it must be a list of names of guards.")
+    for name in value:
+        if name not in list(Guard):
+            raise MisconfiguredSetting(
+                setting="CLEANUP_GUARDS", problem=f"{name!r} is not a guard; use some of {', '.join(Guard)}."
+            )
+    return tuple(guard for guard in Guard if guard in value)
+
+
 def guard_wait() -> timedelta:
     """How long the migration of a guard waits for old transactions and for a lock before it gives up."""
     return timedelta(seconds=_positive_number("CLEANUP_GUARD_WAIT_SECONDS", 30))
@@ -690,6 +704,7 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_BACKGROUND_WORKERS": background_workers,
     "CLEANUP_HEARTBEAT_SECONDS": heartbeat_patience,
     "CLEANUP_OVERDUE_SECONDS": overdue_after,
+    "CLEANUP_GUARDS": guards,
     "CLEANUP_GUARD_WAIT_SECONDS": guard_wait,
     "CLEANUP_ROLLBACK_DAYS": rollback_days,
     "CLEANUP_HISTORY_DAYS": history_days,

@@ -175,7 +175,7 @@ KINDS = (
         of_folder="blank = 1",
         listing="SELECT f.* FROM {folders} AS f WHERE {bare_name} = '';",
     ),
-    FindingKind("guards_missing", _WARNING, "The guards against new duplicates are not in place"),
+    FindingKind("guards_missing", _WARNING, "The guards against new duplicates are not as the settings ask"),
     FindingKind("not_checked", _WARNING, "Something could not be checked"),
 )
 

@@ -6,7 +6,8 @@ parameters, because DDL takes none.
 Note [Recognition]. A unique index is equivalent to a guard if it forbids everything that the guard forbids: its parts
 are among the guard's columns and its conditions are among the guard's, or require one of its parts to be not null, and
 a unique index ignores nulls anyway. Its collation does not matter, because names that are equal by code point are equal
-under any. An index with our own name must match the current settings exactly. An object with our name but on other
+under any. An index with our own name must match the current settings exactly; one that was made under another
+``CLEANUP_DIFFERENT_ROOTS`` or ``CLEANUP_FOLDER_LIVE`` is ours, but outdated. An object with our name but on other
 columns, or of another kind, is the host's: it is equivalent to nothing, and is never touched.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from cleanup import conf
 from cleanup.backends.catalogue import Catalogue, TableName
 from cleanup.backends.folders import FolderSql, Looseness
 from cleanup.backends.predicates import column_of, conditions_of
@@ -42,7 +44,9 @@ class InstalledGuard:
     whole: bool = True
     """It is complete and holds for all rows; otherwise it is a leftover, outdated or not validated."""
     usable: bool = True
-    """It is enforced for new rows."""
+    """It is enforced for new rows, in the form that the settings ask for."""
+    by_name: bool | None = None
+    """Of the one against several roots, if it is enforced in either form: it allows one root of each name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,12 @@ class GuardSql(FolderSql):
 
     @property
     def guards(self) -> tuple[Guard, ...]:
+        """The guards that the settings ask for, of those that the mapped tables can have."""
+        wanted = conf.guards()
+        return tuple(guard for guard in self.possible_guards if guard in wanted)
+
+    @property
+    def possible_guards(self) -> tuple[Guard, ...]:
         """The guards that the mapped tables can have."""
         left_out = set() if self.file_owner else {Guard.FILE_APPLICATION}
         return tuple(guard for guard in Guard if guard not in left_out)
@@ -131,20 +141,23 @@ class GuardSql(FolderSql):
         return block("{rule} AND {live}", rule=rule, live=self.live("f."))
 
     def _duplicated(self, guard: Guard) -> Query:
-        same_name = guard == Guard.ONE_NAME
+        same_parent = guard == Guard.ONE_NAME
+        group = [f"f.{self.parent}"] if same_parent else []
+        if same_parent or self.roots_by_name:
+            group.append(self.bytewise(f"f.{self.name}"))
         return self.block(
             """
             SELECT DISTINCT {application} AS offender
               FROM (SELECT f.{owner} AS application
                       FROM {folders} AS f
                      WHERE {place} AND f.{owner} IS NOT NULL AND {live}
-                     GROUP BY f.{owner}{siblings}
+                     GROUP BY {group}
                     HAVING count(*) > 1) AS g
             """,
             application=self.text(self.tables.application_key, "g.application"),
-            place=f"f.{self.parent} IS {'NOT ' if same_name else ''}NULL",
+            place=f"f.{self.parent} IS {'NOT ' if same_parent else ''}NULL",
             live=self.live("f."),
-            siblings=f", f.{self.parent}, {self.bytewise(f'f.{self.name}')}" if same_name else "",
+            group=", ".join([f"f.{self.owner}", *group]),
         )
 
     def _astray(self, folder: str, owner: str, *, of_file: bool = False) -> str:
@@ -154,8 +167,8 @@ class GuardSql(FolderSql):
             f" WHERE p.{self.folder_key} = {named} AND p.{self.owner} = {owner})"
         )
 
-    def too_long_names(self) -> Query | None:
-        """Select the folders whose names no index can hold, if there is such a limit."""
+    def too_long_names(self, guard: Guard) -> Query | None:
+        """Select the folders whose names the index of a guard cannot hold, if there is such a limit."""
         return None
 
     # What creates a guard.
@@ -164,7 +177,8 @@ class GuardSql(FolderSql):
         """Return key parts and predicate (empty: none) of a guard that is a unique index."""
         conditions = list(self.live_conditions(""))
         if guard == Guard.ONE_ROOT:
-            return self.owner, " AND ".join([f"{self.parent} IS NULL", *conditions])
+            of_roots = [self.owner, *([self.indexed_name()] if self.roots_by_name else [])]
+            return ", ".join(of_roots), " AND ".join([f"{self.parent} IS NULL", *conditions])
         parts = (self.parent, self.owner, self.indexed_name())
         return ", ".join(parts), " AND ".join([f"{self.parent} IS NOT NULL", f"{self.owner} IS NOT NULL", *conditions])
 
@@ -291,20 +305,30 @@ class GuardSql(FolderSql):
     def _as_index(self, guard: Guard, index: IndexFound) -> InstalledGuard | None:
         if index.table != self.folder_table or not index.unique:
             return None
-        columns = {self.tables.folder_application}
         needed = conditions_of(self.unique_index(guard)[1].replace("%%", "%")) or frozenset()
-        if guard == Guard.ONE_NAME:
-            columns |= {self.tables.folder_parent, self.tables.folder_name}
         parts = {column_of(part) for part in index.parts}
         conditions = conditions_of(index.predicate)
+        columns, others = self._columns(guard)
+        by_name = self.tables.folder_name in parts if guard == Guard.ONE_ROOT else None
         if index.name == guard:
-            usable = conditions == needed and index.valid
-            return (
-                InstalledGuard(guard, index.table, ours=True, whole=usable, usable=usable) if parts == columns else None
+            enforced = conditions == needed and index.valid
+            usable = enforced and parts == columns
+            standing = InstalledGuard(
+                guard, index.table, ours=True, whole=usable, usable=usable, by_name=by_name if enforced else None
             )
+            return standing if parts in (columns, others) else None
         implied = {(column, "<is>", "<not>", "<null>") for column in parts if column is not None}
         covers = parts <= columns and conditions is not None and conditions <= needed | implied
-        return InstalledGuard(index.name, index.table, ours=False) if covers and index.valid else None
+        return InstalledGuard(index.name, index.table, ours=False, by_name=by_name) if covers and index.valid else None
+
+    def _columns(self, guard: Guard) -> tuple[set[str | None], set[str | None]]:
+        """Return the columns of a guard that is an index, and those that it has under other settings."""
+        tables = self.tables
+        if guard == Guard.ONE_NAME:
+            columns = {tables.folder_application, tables.folder_parent, tables.folder_name}
+            return columns, columns
+        forms = {tables.folder_application}, {tables.folder_application, tables.folder_name}
+        return forms[::-1] if self.roots_by_name else forms
 
     def _indexes(self) -> list[IndexFound]:
         raise NotImplementedError

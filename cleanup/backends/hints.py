@@ -11,7 +11,6 @@ from cleanup.backends.findings import FindingSql
 from cleanup.backends.query import pasteable, quote
 from cleanup.backends.references import Reference, References
 from cleanup.backends.shapes import ShapeSql
-from cleanup.guard_names import putting
 
 
 class Hints:
@@ -70,9 +69,8 @@ class Hints:
         role = quote(user) if user else "CURRENT_USER"
         return pasteable(f"GRANT SELECT ON {self.sql.session.relation(table.name)} TO {role};")
 
-    def guards(self) -> str:
-        """Put the guards in place."""
-        command = putting(using=self.connection.alias)
+    def guards(self, command: str) -> str:
+        """Make the guards as the settings ask, by a command of their migrations."""
         return command if apps.is_installed("cleanup.guards") else f'Add "cleanup.guards" to INSTALLED_APPS; {command}'
 
 

@@ -10,11 +10,11 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004  # Django's name for it
 from django.db import DatabaseError, connections, router
 
-from cleanup.backends.guards import InstalledGuard
 from cleanup.backends.pinning import pinning
 from cleanup.exceptions import CleanupError
-from cleanup.guard_names import APP_LABEL, MADE_BY, VALIDATED_BY, Guard, lifting, on, putting
-from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, installed, standings
+from cleanup.guard_names import APP_LABEL, on
+from cleanup.guards.differences import DifferenceKind, guard_differences
+from cleanup.guards.guard_ddl import guard_sql_of, installed
 from cleanup.guards.violations import obstacle, points_bound_by, told_points
 
 
@@ -46,29 +46,15 @@ def check_guards(
 
 def _about(using: str) -> Iterator[CheckMessage]:
     sql = guard_sql_of(using=using)
-    applied = applied_migrations(using=using)
-    there = standings(sql, applied=applied)
-    for guard in sql.guards:
-        standing = there.get(guard)
-        if is_lost(guard, standing, applied):
+    for one in guard_differences(using=using):
+        found = None if one.kind == DifferenceKind.UNWANTED else obstacle(sql, one.guard)
+        if one.migrated:
+            first = f"{found} Then: " if found else ""
+            yield Warning(f"On {using}: {one}", hint=f"{first}{one.command}", id="cleanup_guards.W002")
+        elif found is not None:
+            told = told_points(points_bound_by(sql, one.guard))
             yield Warning(
-                f"Guard {guard} was put in place on {using} but no longer exists, or does not match the settings.",
-                hint=f"{lifting(guard, using=using)} && {putting(using=using)}",
-                id="cleanup_guards.W002",
+                f"Guard {one.guard} cannot be put in place on {using}: {found} {told}".strip(),
+                hint=found.command,
+                id="cleanup_guards.W001",
             )
-        elif standing is None or not standing.whole:
-            found = obstacle(sql, guard)
-            if found is not None:
-                told = told_points(points_bound_by(sql, guard))
-                yield Warning(
-                    f"Guard {guard} cannot be put in place on {using}: {found} {told}".strip(),
-                    hint=found.command,
-                    id="cleanup_guards.W001",
-                )
-
-
-def is_lost(guard: Guard, standing: InstalledGuard | None, applied: set[str]) -> bool:
-    """Return whether a guard that was put in place is gone, or not as it should be."""
-    if standing is None or not standing.usable:
-        return MADE_BY[guard] in applied
-    return not standing.whole and VALIDATED_BY.get(guard, MADE_BY[guard]) in applied

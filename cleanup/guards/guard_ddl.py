@@ -44,13 +44,6 @@ def guard_sql_of(*, using: str) -> GuardSql:
     return backends.database(using=using).guards(tables, folders=folders, files=files, loose_files=loose)
 
 
-def missing_guards(*, using: str) -> list[Guard]:
-    """Return the guards that the mapped tables could have and do not have. Raises DatabaseUnusable."""
-    sql = guard_sql_of(using=using)
-    standing = sql.standing()
-    return [guard for guard in sql.guards if guard not in standing]
-
-
 def _guarded(tables: FolderTables) -> list[str]:
     return [tables.folder_table, *([tables.file.table] if tables.file else [])]
 

@@ -22,7 +22,7 @@ from django.db.migrations import Migration
 from cleanup import backends
 from cleanup.exceptions import CleanupError, GuardBlocked, GuardForbidden
 from cleanup.guard_names import APP_LABEL, MADE_BY, Guard, putting
-from cleanup.guards.checks import is_lost
+from cleanup.guards.differences import DifferenceKind, guard_differences
 from cleanup.guards.guard_ddl import applied_migrations, enforcement, installed, standings
 from cleanup.guards.operations import PutGuard, ValidateGuard
 from cleanup.guards.violations import incomparable, obstacle, points_bound_by, told_points
@@ -78,7 +78,7 @@ def _first_forbidden(ours: list[Migration], *, using: str, told: Any) -> tuple[i
     there = standings(sql, applied=applied_migrations(using=using))
     for place, migration in enumerate(ours):
         for operation in migration.operations:
-            if not isinstance(operation, PutGuard | ValidateGuard) or not operation.applies(work):
+            if not isinstance(operation, PutGuard | ValidateGuard) or not operation.is_wanted(work):
                 continue
             standing = there.get(operation.guard)
             if standing is not None and standing.whole:
@@ -126,15 +126,13 @@ def _last_sender() -> AppConfig:
 
 
 def _restore_lost(*, using: str) -> None:
-    applied = applied_migrations(using=using)
-    if not applied or not installed(using=using):
+    if not applied_migrations(using=using) or not installed(using=using):
         return
     work = enforcement(using=using)
     work.make_supporting()
-    there = standings(work.sql, applied=applied)
-    for guard in work.sql.guards:
-        if MADE_BY[guard] in applied and is_lost(guard, there.get(guard), applied):
+    for one in guard_differences(using=using):
+        if one.migrated and one.kind != DifferenceKind.UNWANTED:
             try:
-                work.put(guard)
+                work.put(one.guard)
             except CleanupError:  # the system check reports it
                 continue

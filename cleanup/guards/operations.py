@@ -120,6 +120,10 @@ class _OneGuard(_GuardOperation):
 
     def applies(self, work: Enforcement) -> bool:
         """Return whether the mapped tables can have this guard."""
+        return self.guard in work.sql.possible_guards
+
+    def is_wanted(self, work: Enforcement) -> bool:
+        """Return whether the settings ask for this guard."""
         return self.guard in work.sql.guards
 
 
@@ -138,11 +142,14 @@ class PutGuard(_OneGuard):
 
     def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
         """Return the guard's DDL."""
-        return work.statements(self.guard, backwards=backwards)
+        return work.statements(self.guard, backwards=backwards) if backwards or self.is_wanted(work) else []
 
     def do(self, work: Enforcement) -> None:
-        """Put it in place."""
-        work.put(self.guard)
+        """Put it in place, or, if the settings leave it out, see that it is not."""
+        if self.is_wanted(work):
+            work.put(self.guard)
+        else:
+            work.lift(self.guard)
 
     def undo(self, work: Enforcement) -> None:
         """Lift it."""
@@ -163,11 +170,12 @@ class ValidateGuard(_OneGuard):
 
     def statements(self, work: Enforcement, *, backwards: bool) -> list[str]:
         """Return the guard's validation."""
-        return [] if backwards else work.validation_statements(self.guard)
+        return [] if backwards or not self.is_wanted(work) else work.validation_statements(self.guard)
 
     def do(self, work: Enforcement) -> None:
-        """Validate."""
-        work.validate(self.guard)
+        """Validate it, unless the settings leave it out."""
+        if self.is_wanted(work):
+            work.validate(self.guard)
 
     def undo(self, work: Enforcement) -> None:
         """Change nothing."""

@@ -113,6 +113,8 @@ def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
     number, examples = _count(sql, sql.offenders(guard))
     if number:
         problem = _PROBLEMS[guard][number != 1]
+        if guard == Guard.ONE_ROOT and sql.roots_by_name:
+            problem = f"{problem} with the same name"
         if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
             command = _CLEAN_UP.format(alias=alias)
             advice = f"Merge them with: {command} ({_VERIFY.format(alias=alias)} lists what it leaves alone)."
@@ -120,7 +122,7 @@ def obstacle(sql: GuardSql, guard: Guard) -> Obstacle | None:
             command = _VERIFY.format(alias=alias)
             advice = f"Correct them by hand; this lists all: {command} ."
         return Obstacle(guard, problem, number, examples, command, advice)
-    too_long = sql.too_long_names() if guard == Guard.ONE_NAME else None
+    too_long = sql.too_long_names(guard)
     if too_long is not None:
         number, examples = _count(sql, too_long)
         if number:

@@ -114,6 +114,7 @@ def broken_guard(error: DatabaseError) -> Guard | None:
     table = tables.folder_table.strip('"')
     unique = {
         (tables.folder_application,): Guard.ONE_ROOT,
+        (tables.folder_application, tables.folder_name): Guard.ONE_ROOT,
         (tables.folder_parent, tables.folder_application, tables.folder_name): Guard.ONE_NAME,
     }
     for columns, guard in unique.items():

@@ -43,6 +43,9 @@ class TestSettings:
         [
             ("CLEANUP_DIFFERENT_ROOTS", "keep_all"),
             ("CLEANUP_DIFFERING_COLUMNS", None),
+            ("CLEANUP_GUARDS", "cleanup_name_not_blank"),
+            ("CLEANUP_GUARDS", ["one_root"]),
+            ("CLEANUP_GUARDS", None),
             ("CLEANUP_TRIGGERS", "disable"),
             ("CLEANUP_COLLISIONS", {"files": "drop"}),
             ("CLEANUP_COLLISIONS", {"files": []}),

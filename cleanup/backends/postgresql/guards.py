@@ -53,15 +53,18 @@ class GuardSql(FolderSql, guards.GuardSql):
     def truth(self, value: bool) -> str:  # noqa: FBT001  # it is the value
         return str(value).lower()
 
-    def too_long_names(self) -> Query | None:
+    def too_long_names(self, guard: Guard) -> Query | None:
+        if guard != Guard.ONE_NAME and not (guard == Guard.ONE_ROOT and self.roots_by_name):
+            return None
         return self.block(
             """
             SELECT {key} AS offender
               FROM {folders} AS f
-             WHERE f.{parent} IS NOT NULL AND f.{owner} IS NOT NULL AND {live}
+             WHERE {place} AND f.{owner} IS NOT NULL AND {live}
                AND octet_length(f.{name}::text) > {longest}
             """,
             key=self.text(self.tables.folder_key, f"f.{self.folder_key}"),
+            place=f"f.{self.parent} IS {'NOT ' if guard == Guard.ONE_NAME else ''}NULL",
             longest=LONGEST_NAME_BYTES,
             live=self.live("f."),
         )

@@ -118,7 +118,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         there = self._there()
         if not TRIGGERS & set(there):
             return
-        for guard in self.guards:
+        for guard in self.possible_guards:
             if guard in (Guard.ONE_ROOT, Guard.ONE_NAME):
                 continue
             wanted = {name: sql.replace("%%", "%") for name, sql in self._triggers(guard).items()}

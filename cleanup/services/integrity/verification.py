@@ -30,7 +30,7 @@ from cleanup.backends.forest import Scope
 from cleanup.backends.hints import Hints
 from cleanup.backends.shapes import root_marks
 from cleanup.folder_tables import folder_tables
-from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
+from cleanup.guards.differences import DifferenceKind, guard_differences
 from cleanup.models import Verification
 from cleanup.queries import application_ranges, existing_application
 from cleanup.references import discover, faults_of_shape
@@ -292,13 +292,11 @@ class _Verifier:
             self._step(steps)
 
     def _verify_guards(self) -> None:
-        guards = guard_sql_of(using=self.using)
-        there = standings(guards, applied=applied_migrations(using=self.using))
-        for guard in guards.guards:
-            standing = there.get(guard)
-            if standing is None or not standing.whole:
-                detail = {"validated": False} if standing is not None and standing.usable else {}
-                self._add_one("guards_missing", self.folders, guard, detail, self.hints.guards())
+        for one in guard_differences(using=self.using):
+            detail: JSON = {"difference": one.kind}
+            if one.kind == DifferenceKind.NOT_VALIDATED:
+                detail["validated"] = False
+            self._add_one("guards_missing", self.folders, one.guard, detail, self.hints.guards(one.command))
 
     def _add_one(self, code: str, table: str, object_key: str, detail: JSON, hint: str) -> None:
         self.tally.counts[code] += 1

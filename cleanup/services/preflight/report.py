@@ -20,7 +20,7 @@ from cleanup.backends.query import quoted
 from cleanup.backends.server import Collation, contained
 from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import putting
-from cleanup.guards.guard_ddl import missing_guards
+from cleanup.guards.differences import DifferenceKind, guard_differences
 from cleanup.models import FreezeSwitch, Run
 from cleanup.policies import TriggerPolicy
 from cleanup.references import (
@@ -308,7 +308,8 @@ class _Preflight:
             )
 
     def _warn_of_guards(self) -> None:
-        missing = self._allowed(lambda: missing_guards(using=self.using))
+        differences = self._allowed(lambda: guard_differences(using=self.using)) or []
+        missing = [one.guard for one in differences if one.kind == DifferenceKind.MISSING and not one.migrated]
         if missing:
             self.warnings.append(
                 _about_server(
@@ -317,6 +318,9 @@ class _Preflight:
                     f"{putting(using=self.using)}",
                 )
             )
+        for one in differences:
+            if one.guard not in missing:
+                self.warnings.append(_about_server("guards", f"{one} After the cleanup: {one.command}"))
 
     # How much it would do.
 

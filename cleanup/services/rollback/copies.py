@@ -3,7 +3,7 @@
 A second root folder (of its name, if ``CLEANUP_DIFFERENT_ROOTS`` is ``keep``) becomes a child of the existing root
 folder, and gets a suffix; so does a folder whose name is taken in its place, or is blank; every other folder comes back
 as it was. Nothing that exists gives way: root folders that were nested stay nested. That is what the guards allow, and
-it is the same whichever of them are in place.
+it is the same whichever of them are in place, unless one was made under another ``CLEANUP_DIFFERENT_ROOTS``.
 
 Reads only: the locked folders as they are, and the journal.
 """
@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import Cell, ReplacementCells
 from cleanup.backends.guards import LONGEST_NAME_BYTES
 from cleanup.folder_tables import FolderTables
+from cleanup.guard_names import Guard
+from cleanup.guards.guard_ddl import guard_sql_of
 from cleanup.models import RemovedFolder, RollbackPoint
 from cleanup.planning import FolderRow
 from cleanup.policies import DifferentRootsPolicy
@@ -92,7 +95,20 @@ class Copies:
 
     def _forest(self, present: Sequence[FolderRow], moved: Mapping[Cell, Cell]) -> "Forest":
         moving = {self._key(cell): self._key_or_none(old) for cell, old in moved.items()}
-        return Forest(sorted(present, key=attrgetter("age")), moving=moving, longest=self._longest_name())
+        return Forest(
+            sorted(present, key=attrgetter("age")),
+            moving=moving,
+            longest=self._longest_name(),
+            one_root=self._one_root,
+        )
+
+    @cached_property
+    def _one_root(self) -> bool:
+        """Whether root folders of other names are duplicates, too: for the settings, or for the guard in force."""
+        if conf.different_roots() != DifferentRootsPolicy.KEEP:
+            return True
+        standing = guard_sql_of(using=self.using).standing().get(Guard.ONE_ROOT)
+        return standing is not None and standing.by_name is False
 
     def _copies(
         self, point: RollbackPoint, places: Sequence[tuple[Returning, Place]], staying: Mapping[str, str]
@@ -151,11 +167,13 @@ class Copies:
 class Forest:
     """The folders of one application, among which removed ones are placed."""
 
-    def __init__(self, present: Sequence[FolderRow], *, moving: Mapping[str, str | None], longest: int | None) -> None:
+    def __init__(
+        self, present: Sequence[FolderRow], *, moving: Mapping[str, str | None], longest: int | None, one_root: bool
+    ) -> None:
         """Take the folders in order of age, and those that go back to where they were, with their old parents."""
         self.present = {row.key: row for row in present}
         self.roots = {row.key: row.name for row in present if row.live and row.parent is None}
-        self.one_root = conf.different_roots() != DifferentRootsPolicy.KEEP
+        self.one_root = one_root
         self.moving = moving
         self.longest = longest
         self.taken: defaultdict[str | None, set[str]] = defaultdict(set)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cleanup import conf, journal
+from cleanup import journal
 from cleanup.backends import Database
 from cleanup.backends.changes import Cell
 from cleanup.backends.guards import InstalledGuard
@@ -17,7 +17,6 @@ from cleanup.folder_tables import FolderTables
 from cleanup.guard_names import Guard, lifting
 from cleanup.guards.guard_ddl import guard_sql_of
 from cleanup.models import RollbackPoint
-from cleanup.policies import DifferentRootsPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,9 @@ class GuardsInForce:
         self.tables = tables
         self.folders = folders
         """Label of the folder table in the journal."""
-        self._standing = {g: s for g, s in guard_sql_of(using=using).standing().items() if s.usable}
+        standing = guard_sql_of(using=using).standing()
+        # The one against several roots may be in force in the form that other settings ask for.
+        self._standing = {g: s for g, s in standing.items() if s.usable or s.by_name is not None}
 
     def refuse(self, points: Iterable[RollbackPoint]) -> None:
         """Raise Guarded for a point whose undoing a guard forbids; it names the one that is lifted first.
@@ -76,10 +77,11 @@ class GuardsInForce:
         if Guard.BLANK_NAME in self._standing and any(not self.backend.cells.cell_text(name).strip() for name in names):
             yield Guard.BLANK_NAME
         places = self._places_after(point, moved, removed)
-        one_of_all = conf.different_roots() != DifferentRootsPolicy.KEEP
-        roots = Counter(None if one_of_all else place.name for place in places if place.parent is None)
-        if Guard.ONE_ROOT in self._standing and any(number > 1 for number in roots.values()):
-            yield Guard.ONE_ROOT
+        one_root = self._standing.get(Guard.ONE_ROOT)
+        if one_root is not None:
+            roots = Counter(place.name if one_root.by_name else None for place in places if place.parent is None)
+            if any(number > 1 for number in roots.values()):
+                yield Guard.ONE_ROOT
         siblings = Counter(place for place in places if place.parent is not None)
         if Guard.ONE_NAME in self._standing and any(number > 1 for number in siblings.values()):
             yield Guard.ONE_NAME

@@ -4,6 +4,7 @@ The shared database stands without guards; tests put them in place in a copy of 
 """
 
 import io
+import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -20,10 +21,12 @@ from django.db.models.signals import pre_migrate
 
 from cleanup.backends.postgresql.lock_waits import ONE_AT_A_TIME, Sessions
 from cleanup.exceptions import Guarded
-from cleanup.guard_names import FOLDER_KEY, MADE_BY, Guard
+from cleanup.guard_names import FOLDER_KEY, MADE_BY, Guard, on
+from cleanup.guards.differences import guard_differences
 from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
 from cleanup.models import Application, File, Folder, RollbackPoint
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.errors import broken_guard
 from tests.integration.guards.test_migrations import make_wild
 from tests.support import databases
 from tests.support.trees import START, Tree, assert_tree, dump, execute, new_key, tree
@@ -607,6 +610,183 @@ class TestTrashedFolders:
         migrate(trash, "cleanup_guards", "0001")
         migrate(trash)
         assert standing(trash) == set(Guard)
+
+
+def set_right(database: str, command: str) -> None:
+    """Run a command that a difference of the guards gives."""
+    for part in command.split("&&"):
+        words = shlex.split(part.replace(on(database), ""))
+        assert words[:2] == ["manage.py", "migrate"]
+        migrate(database, *words[2:])
+
+
+def differences(database: str) -> dict[str, str]:
+    """Return what differs by guard, and see that verification, preflight and check tell the same."""
+    found = guard_differences(using=database)
+    service = DatabaseCleanupService(using=database)
+    findings = [f for f in service.verify_cleanup_integrity()["findings"] if f["code"] == "guards_missing"]
+    assert [(f["object_key"], f["detail"]["difference"], f["hint"]) for f in findings] == [
+        (one.guard, one.kind, one.command) for one in found
+    ]
+    warned = " ".join(w["message"] for w in service.preflight()["warnings"] if w["code"] == "guards")
+    told = " ".join(f"{m.msg} {m.hint}" for m in run_checks(databases=[database]) if m.id == "cleanup_guards.W002")
+    for one in found:
+        assert one.guard in warned
+        assert one.command in warned
+        assert not one.migrated or (str(one) in told and one.command in told)
+    return {one.guard: one.kind.value for one in found}
+
+
+class TestRootsThatAreKept:
+    @pytest.fixture(autouse=True)
+    def keep(self, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+
+    def test_have_one_root_for_each_name(self, scratch_database):
+        loan = tree(scratch_database, "Loan, Case")
+        migrate(scratch_database)
+        assert standing(scratch_database) == set(Guard)
+        folder(scratch_database, loan.application, "loan")
+        with pytest.raises(IntegrityError) as caught:
+            folder(scratch_database, loan.application, "Loan")
+        assert broken_guard(caught.value) == Guard.ONE_ROOT
+
+    def test_go_up_down_and_up_again(self, scratch_database):
+        bare = databases.schema(scratch_database)
+        migrate(scratch_database)
+        guarded = databases.schema(scratch_database)
+        migrate(scratch_database, "cleanup_guards", "zero")
+        assert databases.schema(scratch_database) == bare
+        migrate(scratch_database)
+        assert databases.schema(scratch_database) == guarded
+
+    def test_forbid_it_where_there_are_two_of_a_name(self, scratch_database):
+        loan = tree(scratch_database, "Loan, Loan, Case")
+        tree(scratch_database, "Loan, Case")
+        told = str(refused(scratch_database))
+        assert "1 application has several root folders with the same name" in told
+        assert loan.application in told
+        DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
+        migrate(scratch_database)
+
+    def test_let_each_root_be_one_of_the_host(self, scratch_database):
+        execute(scratch_database, "CREATE UNIQUE INDEX ours ON folders (application_id, name) WHERE parent_id IS NULL")
+        migrate(scratch_database)
+        there = guard_sql_of(using=scratch_database).standing()[Guard.ONE_ROOT]
+        assert (there.name, there.ours) == ("ours", False)
+
+    def test_bind_the_undo_of_same_named_roots_alone(self, scratch_database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "merge"
+        service = DatabaseCleanupService(using=scratch_database)
+        points = {}
+        for text in ("Loan, Case", "Loan, Loan"):
+            loan = tree(scratch_database, text)
+            points[text] = service.consolidate_duplicate_folders(loan.application).rollback_id
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        migrate(scratch_database)
+        assert service.rollback_cleanup(points["Loan, Case"]).exact
+        with pytest.raises(Guarded, match=Guard.ONE_ROOT):
+            service.rollback_cleanup(points["Loan, Loan"])
+        assert len(service.rollback_cleanup(points["Loan, Loan"], as_copies=True).copies) == 1
+
+    @pytest.mark.only("postgresql")
+    def test_may_not_have_names_too_long_for_an_index(self, scratch_database):
+        execute(scratch_database, "ALTER TABLE folders ALTER COLUMN name TYPE text")
+        tree(scratch_database, f'"{"x" * 3000}"')
+        assert "1 folder has a name of over 2,600 bytes" in str(refused(scratch_database))
+
+
+class TestOtherSettings:
+    """The guards differ from what the settings ask for; what is told mends it."""
+
+    @pytest.mark.parametrize(("before", "after"), [("merge", "keep"), ("keep", "merge"), ("nest", "keep")])
+    def test_of_different_roots_ask_for_another_form(self, scratch_database, settings, before, after):
+        trees(scratch_database)
+        settings.CLEANUP_DIFFERENT_ROOTS = before
+        migrate(scratch_database)
+        assert differences(scratch_database) == {}
+        settings.CLEANUP_DIFFERENT_ROOTS = after
+        assert differences(scratch_database) == {Guard.ONE_ROOT: "outdated"}
+        (one,) = guard_differences(using=scratch_database)
+        set_right(scratch_database, one.command)
+        assert differences(scratch_database) == {}
+        assert standing(scratch_database) == set(Guard)
+
+    def test_that_forbid_nothing_do_not_ask_for_another_form(self, scratch_database, settings):
+        migrate(scratch_database)
+        settings.CLEANUP_DIFFERENT_ROOTS = "nest"
+        assert differences(scratch_database) == {}
+
+    def test_that_the_data_forbids_are_told_with_what_comes_first(self, scratch_database, settings):
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        migrate(scratch_database)
+        tree(scratch_database, "Loan, Case")
+        settings.CLEANUP_DIFFERENT_ROOTS = "merge"
+        (told,) = [m for m in run_checks(databases=[scratch_database]) if m.id == "cleanup_guards.W002"]
+        assert "1 application has several root folders" in told.hint
+        assert "--cleanup" in told.hint
+        assert "Then: manage.py migrate cleanup_guards 0001" in told.hint
+
+    def test_refuse_an_undo_by_the_form_that_is_in_force(self, scratch_database, settings):
+        loan = tree(scratch_database, "Loan, Case")
+        service = DatabaseCleanupService(using=scratch_database)
+        point = service.consolidate_duplicate_folders(loan.application).rollback_id
+        migrate(scratch_database)
+        settings.CLEANUP_DIFFERENT_ROOTS = "keep"
+        with pytest.raises(Guarded, match=Guard.ONE_ROOT):
+            service.rollback_cleanup(point)
+        service.rollback_cleanup(point, as_copies=True)
+        assert_tree(scratch_database, loan, 'Loan/"Case (restored)"')
+
+    @pytest.mark.parametrize("guard", Guard)
+    def test_leave_a_guard_out(self, scratch_database, settings, guard):
+        settings.CLEANUP_GUARDS = [one for one in Guard if one != guard]
+        loan, other = trees(scratch_database)
+        migrate(scratch_database)
+        assert standing(scratch_database) == set(Guard) - {guard}
+        assert differences(scratch_database) == {}
+        Forbidden.do(guard, scratch_database, loan, other)
+        migrate(scratch_database, "cleanup_guards", "zero")
+
+    @pytest.mark.parametrize("guard", [Guard.ONE_ROOT, Guard.FILE_APPLICATION, Guard.BLANK_NAME])
+    def test_no_longer_want_a_guard(self, scratch_database, settings, guard):
+        migrate(scratch_database)
+        settings.CLEANUP_GUARDS = [one for one in Guard if one != guard]
+        assert differences(scratch_database) == {guard: "unwanted"}
+        (one,) = guard_differences(using=scratch_database)
+        set_right(scratch_database, one.command)
+        assert differences(scratch_database) == {}
+        assert standing(scratch_database) == set(Guard) - {guard}
+
+    @pytest.mark.parametrize("guard", [Guard.ONE_ROOT, Guard.FILE_APPLICATION, Guard.BLANK_NAME])
+    def test_want_a_guard_that_was_left_out(self, scratch_database, settings, guard):
+        settings.CLEANUP_GUARDS = [one for one in Guard if one != guard]
+        migrate(scratch_database)
+        settings.CLEANUP_GUARDS = list(Guard)
+        assert differences(scratch_database) == {guard: "missing"}
+        (one,) = guard_differences(using=scratch_database)
+        set_right(scratch_database, one.command)
+        assert differences(scratch_database) == {}
+        assert standing(scratch_database) == set(Guard)
+
+    def test_can_want_none(self, scratch_database, settings):
+        settings.CLEANUP_GUARDS = ()
+        tree(scratch_database, "Loan, Loan")
+        migrate(scratch_database)
+        assert (standing(scratch_database), differences(scratch_database)) == (set(), {})
+        assert "cleanup_guards.W001" not in {m.id for m in run_checks(databases=[scratch_database])}
+
+    def test_do_not_concern_what_is_the_host_s(self, scratch_database, settings):
+        settings.CLEANUP_GUARDS = [one for one in Guard if one != Guard.ONE_ROOT]
+        execute(scratch_database, "CREATE UNIQUE INDEX ours ON folders (application_id) WHERE parent_id IS NULL")
+        migrate(scratch_database)
+        assert differences(scratch_database) == {}
+
+    @pytest.mark.parametrize("number", ["0002", "0004", "0006"])
+    def test_show_in_the_sql(self, scratch_database, settings, number, capsys):
+        settings.CLEANUP_GUARDS = ()
+        call_command("sqlmigrate", "cleanup_guards", number, database=scratch_database)
+        assert "CREATE" not in capsys.readouterr().out
 
 
 class TestHostileNames:
