@@ -31,7 +31,7 @@ class CleanupConfig(AppConfig):
             ("CLEANUP_FILE_MODEL", conf.file_model()),
         ):
             if getattr(settings, name, None) is None:
-                setattr(settings, name, value or conf.NO_MODEL)
+                setattr(settings, name, value or conf.NoModel(conf.folder_model()))
 
     def ready(self) -> None:
         """Register the system checks, let migrate work on tables of others, and install the schedules after it."""

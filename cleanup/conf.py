@@ -79,8 +79,13 @@ def _names(name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-#: What Django finds in a setting of ``swappable`` that is None; it takes None for the default.
-NO_MODEL = "no model"
+class NoModel(str):
+    """What Django finds in a setting of ``swappable`` that is None, which it would take for the default.
+
+    It is the label of a model that exists, as ``migrate --fake-initial`` looks for the table.
+    """
+
+    __slots__ = ()
 
 
 def _label(name: str, default: str) -> str:
@@ -91,7 +96,8 @@ def _label(name: str, default: str) -> str:
 
 
 def _label_or_none(name: str, default: str) -> str | None:
-    return None if _get(name, default) in (None, NO_MODEL) else _label(name, default)
+    value = _get(name, default)
+    return None if value is None or isinstance(value, NoModel) else _label(name, default)
 
 
 def _function(name: str, path: Any) -> Callable[..., Any]:
@@ -112,9 +118,7 @@ OWN_APPLICATION = "cleanup.Application"
 
 def application_model() -> str | None:
     """Label of the model that owns folder trees; None: nothing owns them."""
-    if _get("CLEANUP_APPLICATION_MODEL", OWN_APPLICATION) is None:
-        return None
-    return _label("CLEANUP_APPLICATION_MODEL", OWN_APPLICATION)
+    return _label_or_none("CLEANUP_APPLICATION_MODEL", OWN_APPLICATION)
 
 
 def application_from() -> ApplicationSource:

@@ -18,7 +18,6 @@ from django.core.management.base import CommandError
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
-from django.db.models import Model
 
 from cleanup import conf
 
@@ -52,7 +51,7 @@ class CreateMappedTable(migrations.CreateModel):
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         model = to_state.apps.get_model(app_label, self.name)
-        if not self.allow_migrate_model(schema_editor.connection.alias, model) or _is_unused(model):
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         table = model._meta.db_table
         if not schema_editor.collect_sql and _exists(schema_editor, table):
@@ -84,11 +83,6 @@ class CreateMappedTable(migrations.CreateModel):
             super().database_backwards(app_label, schema_editor, from_state, to_state)
         else:
             logger.warning("the table of %s is kept: %s", self.name, kept)
-
-
-def _is_unused(model: type[Model]) -> bool:
-    """Return whether the settings say that there is no such thing, and the folders are another program's."""
-    return MAPPED[model._meta.db_table]() is None and conf.folder_model() != "cleanup.Folder"
 
 
 def _exists(schema_editor: BaseDatabaseSchemaEditor, table: str) -> bool:

@@ -35,13 +35,7 @@ class Folder(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     name = models.CharField(max_length=255)
     parent = models.ForeignKey(conf.folder_model(), models.DO_NOTHING, null=True, blank=True, related_name="children")
-    application = models.ForeignKey(
-        conf.application_model() or conf.OWN_APPLICATION,
-        models.DO_NOTHING,
-        null=True,
-        blank=True,
-        related_name="folders",
-    )
+    application = models.ForeignKey(_APPLICATION, models.DO_NOTHING, null=True, blank=True, related_name="folders")
     created_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(null=True, blank=True)
 
