@@ -124,6 +124,20 @@ def affected_named(*, using: str, keys: Sequence[str]) -> list[AffectedApplicati
     return _affected(_folder_sql(using), Scope(keys=tuple(keys)))
 
 
+def applications_of(*, using: str, folders: Sequence[str]) -> dict[str, str]:
+    """Return the application of each of the folders that has one, by the folder's key."""
+    if not folders:
+        return {}
+    sql = _folder_sql(using)
+    return dict(sql.fetch(sql.owners_of(folders)))
+
+
+def largest_applications(*, using: str, limit: int) -> list[tuple[str, int]]:
+    """Return the applications with the most folders, and how many, most first."""
+    sql = _folder_sql(using)
+    return [(key, folders) for key, folders in sql.fetch(sql.largest(limit))]
+
+
 def applications_with_duplicate_roots(
     *, using: str, per_range: int = APPLICATIONS_PER_RANGE
 ) -> Iterator[tuple[str, int]]:
@@ -135,9 +149,9 @@ def applications_with_duplicate_roots(
 
 def existing_application(*, using: str, application_id: Any) -> str:
     """Return the application's id as text. Raises UnknownObject and InvalidKey."""
-    tables = folder_tables()
-    key = tables.application_key.text(application_id)
-    if not tables.application._base_manager.using(using).filter(pk=key).exists():
+    sql = _folder_sql(using)
+    key = sql.tables.application_key.text(application_id)
+    if not sql.fetch(sql.existing(key)):
         raise UnknownObject(what="application", key=key)
     return key
 
@@ -152,6 +166,9 @@ def application_ranges(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -
 
 def _application_ranges(sql: FolderSql, per_range: int) -> Iterator[Scope]:
     after: str | None = None
+    if sql.derived:  # each range would be walked from its roots
+        yield Scope()
+        return
     while True:
         until = _range_end(sql, after, per_range)
         yield Scope(after=after, until=until)

@@ -21,6 +21,7 @@ _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
 
 #: Conditions on the CTE ``traced`` that rows of both tables share.
 MISSING_TARGET = "target IS NOT NULL AND found IS NULL AND survivor IS NULL"
+NO_APPLICATION = "application IS NULL"
 MISSING_APPLICATION = "application IS NOT NULL AND no_application = 1"
 _OTHER_APPLICATION = "application <> target_application AND no_application = 0"
 _LATE = "survivor IS NOT NULL"
@@ -152,7 +153,7 @@ KINDS = (
         "folder_without_application",
         _WARNING,
         "A folder belongs to no application",
-        of_folder="application IS NULL",
+        of_folder=NO_APPLICATION,
         listing="""
         SELECT f.* FROM {folders} AS f
          WHERE f.{owner} IS NULL; -- Those below a folder with an application are given it by: {give_applications}

@@ -225,7 +225,7 @@ class FindingSql(FolderSql):
             target, value = f"x.{quote(column)}", self.value(key, value)
         outside: str | Query = ""
         owners = {
-            references.folders.name: self.owner,
+            references.folders.name: "" if self.derived else self.owner,
             references.file_table: self.file_owner,
         }
         if owner := owners.get(reference.table):  # rows inside it are found by the pass over their table
@@ -252,18 +252,21 @@ class FindingSql(FolderSql):
             """
             WITH alike AS MATERIALIZED (
                 SELECT f.{owner} AS application, f.{parent} AS parent, {looks} AS looks
-                  FROM {folders} AS f
+                  FROM {owned} AS f
                  WHERE f.{parent} IS NOT NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
                  GROUP BY 1, 2, 3
                 HAVING min({exact_name}) <> max({exact_name})
             )
             SELECT {application}, {parent_key}, f.{name}
               FROM alike AS g
-              JOIN {folders} AS f ON f.{parent} = g.parent AND f.{owner} = g.application AND g.looks = {looks}
+              JOIN {folders} AS f ON f.{parent} = g.parent AND g.looks = {looks}
+               {same_application}
              WHERE {live}
              ORDER BY 1, 2
             """,
             looks=self.fold(f"f.{self.name}", unicode=unicode, collation=collation),
+            owned=self.owned(scope),
+            same_application="" if self.derived else f"AND f.{self.owner} = g.application",
             live=self.live("f."),
             within=self.within(scope, f"f.{self.owner}"),
             exact_name=self.bytewise(f"f.{self.name}"),

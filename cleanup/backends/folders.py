@@ -18,7 +18,7 @@ from cleanup import conf
 from cleanup.backends.forest import ForestSql, Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Session
-from cleanup.folder_tables import FolderTables, KeyColumn
+from cleanup.folder_tables import FolderTables, KeyColumn, Ownership
 from cleanup.policies import DifferentRootsPolicy
 
 
@@ -438,6 +438,65 @@ class FolderSql(ForestSql):
             among_large=_AMONG_LARGE,
             among_refused=_AMONG_REFUSED,
             affected=self.affected(Scope()),
+        )
+
+    def largest(self, limit: int) -> Query:
+        """Select key and number of folders, live or not, of the largest applications, the largest first."""
+        return self.block(
+            """
+            SELECT {application}, count(*)
+              FROM {owned} AS f
+             WHERE f.{owner} IS NOT NULL
+             GROUP BY f.{owner}
+             ORDER BY count(*) DESC, f.{owner}
+             LIMIT %(limit)s
+            """,
+            application=self.text(self.tables.application_key, f"f.{self.owner}"),
+            owned=self.owned(Scope()),
+        ).bind(limit=limit)
+
+    def owners_of(self, folders: Sequence[str]) -> Query:
+        """Select key and application of those of the folders that belong to one."""
+        key = self.tables.folder_key
+        if not self.derived:
+            return self.block(
+                "SELECT {key}, {application} FROM {folders} AS f WHERE f.{owner} IS NOT NULL AND {among}",
+                key=self.text(key, f"f.{self.folder_key}"),
+                application=self.text(self.tables.application_key, f"f.{self.owner}"),
+                among=self.among(key, f"f.{self.folder_key}", folders),
+            )
+        return self.block(
+            """
+            WITH RECURSIVE climbed(folder, at, parent) AS (
+                -- Up to the roots, which tell.
+                SELECT f.{folder_key}, f.{folder_key}, f.{parent}
+                  FROM {folders} AS f
+                 WHERE {among}
+                 UNION
+                SELECT c.folder, f.{folder_key}, f.{parent}
+                  FROM climbed AS c
+                  JOIN {folders} AS f ON f.{folder_key} = c.parent
+            )
+            SELECT {key}, {application}
+              FROM climbed AS c
+              JOIN (
+                {roots}
+              ) AS r ON r.folder = c.at
+            """,
+            among=self.among(key, f"f.{self.folder_key}", folders),
+            key=self.text(key, "c.folder"),
+            application=self.text(self.tables.application_key, "r.application"),
+            roots=self.roots(Scope()),
+        )
+
+    def existing(self, key: str) -> Query:
+        """Select the key of an application if it exists; a tree is only known by its oldest root."""
+        scope = Scope(keys=(key,))
+        if self.tables.ownership == Ownership.TREE:
+            return self.block("SELECT DISTINCT r.application FROM ({roots}) AS r", roots=self.roots(scope))
+        return self.block(
+            "SELECT a.{application_key} FROM {applications} AS a WHERE {within}",
+            within=self.within(scope, f"a.{self.application_key}"),
         )
 
     def several_roots(self, scope: Scope) -> Query:

@@ -1,9 +1,9 @@
 """What happened to a folder: which cleanup merged it, into what, whether that was undone, and where it is now."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from cleanup import queries
 from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import folder_tables
 from cleanup.models import RemovedFolder, RollbackPoint
@@ -102,11 +102,11 @@ def _names(*, using: str, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Return name and application of existing folders, by key."""
     tables = folder_tables()
     fields = {field.column: field.attname for field in tables.folder._meta.concrete_fields}
-    wanted: Sequence[Any] = [key for key in keys if _is_key(key)]
-    rows = tables.folder._base_manager.using(using).filter(pk__in=wanted)
-    values = rows.values_list("pk", fields[tables.folder_name], fields[tables.folder_application])
+    wanted = [key for key in keys if _is_key(key)]
+    rows = tables.folder._base_manager.using(using).filter(pk__in=wanted).values_list("pk", fields[tables.folder_name])
+    owners = queries.applications_of(using=using, folders=wanted)
     text = tables.folder_key.text
-    return {text(key): (str(name), "" if owner is None else str(owner)) for key, name, owner in values}
+    return {text(key): (str(name), owners.get(text(key), "")) for key, name in rows}
 
 
 def _is_key(text: str) -> bool:

@@ -311,6 +311,8 @@ def _cycles(sql: FindingSql) -> list[Edge]:
 
 def _cycles_within(sql: FindingSql, scope: Scope) -> list[Edge]:
     """Return the folders of the scope that are in cycles, in key order; a cycle may lead through other folders."""
+    if sql.derived:  # what is in a cycle has no root that would tell its application
+        return []
     ((doubtful,),) = sql.fetch(cycles.count_doubtful(sql, scope))
     if not doubtful:
         return []

@@ -15,10 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count
-
 from cleanup import backends, conf, queries
-from cleanup.folder_tables import folder_tables
 from cleanup.models import Result
 from cleanup.references import ReferenceMap
 from cleanup.services.merging.forecast import Forecaster
@@ -127,24 +124,13 @@ def _plan(keys: Sequence[str], *, using: str, references: ReferenceMap) -> _Tall
 def _large_applications(*, using: str) -> tuple[LargestApplication | None, int]:
     """Return the largest application of all, and how many affected ones a run would set aside for their size."""
     limit = conf.large_application()
-    tables = folder_tables()
-    application = conf.folder_fields()["application"]
-    counted = (
-        tables.folder._base_manager.using(using)
-        .exclude(**{application: None})
-        .values_list(application)
-        .annotate(folders=Count("pk"))
-        .order_by("-folders", application)
-    )
-    largest = counted.first()
-    text = tables.application_key.text
-    beyond = [text(key) for key, _ in counted.filter(folders__gt=limit)[:_LARGE_LISTED]]
+    counted = queries.largest_applications(using=using, limit=_LARGE_LISTED)
+    beyond = [key for key, folders in counted if folders > limit]
     affected = (
         backends.database(using=using).fetch(queries.affected_sql(using=using, applications=beyond)) if beyond else ()
     )
-    largest_application = (
-        LargestApplication(application_id=text(largest[0]), folders=largest[1], too_large=largest[1] > limit)
-        if largest is not None
-        else None
-    )
-    return largest_application, len(affected)
+    largest = None
+    if counted:
+        key, folders = counted[0]
+        largest = LargestApplication(application_id=key, folders=folders, too_large=folders > limit)
+    return largest, len(affected)

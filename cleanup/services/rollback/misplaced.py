@@ -27,6 +27,8 @@ class Misplaced:
 
         ``applications`` are those of the points that were undone; ``nested`` those of the folders that were nested.
         """
+        if self.sql.sql.derived:  # what lies in a folder is of that folder's application
+            return
         found: defaultdict[str, list[str]] = defaultdict(list)
         query = self.sql.misplaced(sorted(applications))
         for _, kind, key in self.backend.fetch(query):
