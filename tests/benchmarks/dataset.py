@@ -2,7 +2,8 @@
 
 Made inside the database by set-based statements. A tree has a root, five named children, two batches below one of them
 and a batch with scans below another: ten folders of four files each. Rows stand in the order of their creation, as a
-race leaves them: the trees of an application side by side. All keys are random, so key order says nothing about place.
+race leaves them: the trees of an application side by side. All keys are digests of the row's number, so that key order
+says nothing about place, and every server gets the same rows.
 """
 
 from collections.abc import Iterable
@@ -25,40 +26,37 @@ TREE = (
     (10, 9, "Scans"),
 )
 
-_APPLICATIONS = """
-CREATE TEMPORARY TABLE bench_application AS
-SELECT n, gen_random_uuid() AS id, {trees} AS trees
-  FROM generate_series(1, {applications}) AS n
-"""
-
 _FOLDERS = """
 CREATE TEMPORARY TABLE bench_folder AS
-SELECT a.n, tree, s.place, s.parent, s.name, gen_random_uuid() AS id, a.id AS application_id,
-       timestamptz '2024-01-01' + n * interval '1 minute' + tree * interval '1 second' + place * interval '1 ms' AS at
-  FROM bench_application AS a, generate_series(1, a.trees) AS tree, (VALUES {tree}) AS s(place, parent, name)
+SELECT n, s.name,
+       md5(concat_ws('/', n, tree, s.place))::uuid AS id,
+       CASE WHEN s.parent IS NOT NULL THEN md5(concat_ws('/', n, tree, s.parent))::uuid END AS parent_id,
+       md5(n::text)::uuid AS application_id,
+       timestamptz '2024-01-01' + n * interval '1 minute' + tree * interval '1 second' + s.place * interval '1 ms' AS at
+  FROM generate_series(1, {applications}) AS n,
+       generate_series(1, {trees}) AS tree,
+       (VALUES {tree}) AS s(place, parent, name)
+ ORDER BY n, tree, s.place
 """
 
 #: Three in ten have duplicates.
 _TREES = "CASE WHEN n % 10 < 3 THEN 2 + (n / 10) % 3 ELSE 1 END"
 
 _FILL = (
-    "INSERT INTO customer_applications (id) SELECT id FROM bench_application ORDER BY n",
+    "INSERT INTO customer_applications (id) SELECT md5(n::text)::uuid FROM generate_series(1, {applications}) AS n",
     """
     INSERT INTO folders (id, name, parent_id, application_id, created_at, updated_at)
-    SELECT f.id, f.name, p.id, f.application_id, f.at, f.at
-      FROM bench_folder AS f LEFT JOIN bench_folder AS p ON (p.n, p.tree, p.place) = (f.n, f.tree, f.parent)
-     ORDER BY f.n, f.tree, f.place
+    SELECT id, name, parent_id, application_id, at, at FROM bench_folder
     """,
     """
     INSERT INTO files (id, filename, original_filename, display_name, file_path, file_size, mime_type, uploaded_by,
                        application_id, folder_id, created_at)
-    SELECT gen_random_uuid(), 'scan-' || k || '.pdf', 'Scan ' || k || '.pdf', NULL,
+    SELECT md5(f.id::text || k)::uuid, 'scan-' || k || '.pdf', 'Scan ' || k || '.pdf', NULL,
            'applications/' || n || '/' || f.id || '/scan-' || k || '.pdf', 1000 * n + k, 'application/pdf', NULL,
            f.application_id, f.id, f.at + k * interval '1 minute'
-      FROM bench_folder AS f, generate_series(1, {files}) AS k
-     ORDER BY f.n, f.tree, f.place, k
+      FROM (SELECT *, generate_series(1, {files}) AS k FROM bench_folder) AS f
     """,
-    "DROP TABLE bench_application, bench_folder",
+    "DROP TABLE bench_folder",
 )
 
 #: Equal for equal rows, in whatever order they stand.
@@ -91,18 +89,16 @@ def expected(applications: int) -> Expected:
     )
 
 
-def fill(cursor: Any, *, applications: int, clean: bool = False) -> None:
+def fill(cursor: Any, *, applications: int, files: int = FILES_PER_FOLDER, clean: bool = False) -> None:
     """Fill the migrated, empty mapped tables; a superuser's connection, for foreign keys need not be checked here.
 
-    A clean database has no duplicates, and a file in each folder.
+    A folder has so many files. A clean database has no duplicates.
     """
     tree = ", ".join(f"({place}, {parent or 'NULL::int'}, '{name}')" for place, parent, name in TREE)
+    trees = "1" if clean else _TREES
     cursor.execute("SET session_replication_role = replica")
-    cursor.execute(_APPLICATIONS.format(applications=int(applications), trees="1" if clean else _TREES))
-    cursor.execute(_FOLDERS.format(tree=tree))
-    cursor.execute("ANALYZE bench_folder")
-    for statement in _FILL:
-        cursor.execute(statement.format(files=1 if clean else FILES_PER_FOLDER))
+    for statement in (_FOLDERS, *_FILL):
+        cursor.execute(statement.format(applications=int(applications), trees=trees, tree=tree, files=int(files)))
     cursor.execute("SET session_replication_role = origin")
 
 

@@ -227,7 +227,7 @@ class Measures:
         """
         with self.stage.copy("guards") as database, self.stage.connect(database) as connection:
             connection.execute("TRUNCATE customer_applications, folders, files CASCADE")
-            dataset.fill(connection.cursor(), applications=_GUARDED_APPLICATIONS, clean=True)
+            dataset.fill(connection.cursor(), applications=_GUARDED_APPLICATIONS, files=1, clean=True)
             connection.execute("VACUUM ANALYZE")
             ((folders,),) = connection.execute("SELECT count(*) FROM folders").fetchall()
             for what, target in (("put in place", ()), ("lifted", ("zero",))):

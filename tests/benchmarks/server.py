@@ -95,7 +95,7 @@ class Stage:
         self._admin.execute(f"CREATE DATABASE {PRISTINE}")
         if self.adopted:
             with self.connect(PRISTINE) as connection:
-                connection.execute(adopted.TABLES)
+                connection.execute(adopted.TABLES + adopted.INDEXES)
         for target in (("--fake-initial",), ("cleanup_guards", "zero")):
             self.child([sys.executable, "manage.py", "migrate", *target, "--verbosity", "0"], database=PRISTINE)
         with self.connect(PRISTINE) as connection, connection.cursor() as cursor:

@@ -62,7 +62,7 @@ class TestAdoptedTables:
     def test_are_merged_by_the_bare_sql_with_all_that_refers_to_folders(self, blank_database):
         promised = dataset.expected(APPLICATIONS)
         with connections[blank_database].cursor() as cursor:
-            cursor.execute(adopted.TABLES)
+            cursor.execute(adopted.TABLES + adopted.INDEXES)
             dataset.fill(cursor, applications=APPLICATIONS)
             adopted.fill(cursor)
             further = "SELECT (SELECT count(*) FROM notes), (SELECT count(*) FROM shares)"
