@@ -192,6 +192,9 @@ class Session(ABC):
 
     # Own tables.
 
+    def update_statistics(self, *tables: str) -> None:  # noqa: B027  # nothing to do if plans do not depend on them
+        """Let the planner know what is in own tables: many rows have come since it last looked."""
+
     def update_many(
         self, table: str, key: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]], *, now: str
     ) -> None:

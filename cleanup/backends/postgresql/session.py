@@ -238,6 +238,10 @@ class Session(session.Session):
 
     # Own tables.
 
+    def update_statistics(self, *tables: str) -> None:
+        # If others hold a table, it is left to autovacuum, which does so anyway, but minutes later.
+        self.execute(f"ANALYZE (SKIP_LOCKED) {', '.join(map(quote, tables))}")
+
     def update_many(
         self, table: str, key: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]], *, now: str
     ) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from cleanup import conf, journal
-from cleanup.backends.bulk_insert import insert_each
+from cleanup.backends.bulk_insert import insert_each_returning
 from cleanup.backends.changes import Forwarding, Keys, RowCount
 from cleanup.exceptions import ProofFailed
 from cleanup.folder_tables import Ownership
@@ -127,7 +127,7 @@ class Merger:
         key = RollbackPoint._meta.get_field("uuid")
         uuids = {application: key.get_default() for application in places}
         spelled = (str(key.get_db_prep_save(value, self.backend.connection)) for value in uuids.values())
-        written = insert_each(
+        written = insert_each_returning(
             RollbackPoint,
             self.backend.reading.listed(
                 list(zip(uuids, spelled, strict=True)), [("application_key", "text"), ("uuid", "uuid")]

@@ -64,6 +64,8 @@ class LateArrivals:
         """
         moved: Counter[str] = Counter()
         after = attempt = 0
+        if self.steps and run is not None:
+            self._update_statistics(run)
         while self.steps and (page := self._page(run, after)):
             try:
                 self._move_page(page, moved)
@@ -75,6 +77,11 @@ class LateArrivals:
                 continue
             after, attempt = page[-1].pk, 0
         return moved
+
+    def _update_statistics(self, run: Run) -> None:
+        """Let the planner know of what the run has removed, or it sorts all of it again for each page."""
+        if Run.objects.using(self.using).filter(pk=run.pk, folders_removed__gt=PAGE).exists():
+            self.backend.update_statistics(RemovedFolder._meta.db_table, RollbackPoint._meta.db_table)
 
     def _move_page(self, page: Sequence[RemovedFolder], moved: Counter[str]) -> None:
         try:

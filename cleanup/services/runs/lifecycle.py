@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from cleanup.models.operations import RunQuerySet
 
+#: Results of a worklist that is searched as few ones would not be: with the index that fits.
+MANY_RESULTS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -93,8 +96,7 @@ def create_cleanup(*, using: str, options: Options, actor: Actor, exclusive: boo
     try:
         with transaction.atomic(using=using):
             run = _create(using=using, kind=Run.Kind.CLEANUP, options=options, actor=actor, exclusive=exclusive)
-            _fill_worklist(run, using=using, options=options)
-            _count_worklist(run, using=using)
+            _count_worklist(run, _fill_worklist(run, using=using, options=options), using=using)
             taken = Result.objects.using(using).filter(run=run).values("application_key")
             QueuedApplication.objects.using(using).filter(application_key__in=taken).delete()
     except IntegrityError:
@@ -113,12 +115,12 @@ def create_rollback(
         run = _create(using=using, kind=Run.Kind.ROLLBACK, options=options, actor=actor, exclusive=False, source=source)
         if point is not None:
             Result.objects.using(using).create(run=run, application_key=point.application_key, point=point)
-            _count_worklist(run, using=using)
+            _count_worklist(run, 1, using=using)
             return run
         points = RollbackPoint.objects.using(using).filter(run=source, status=RollbackPoint.Status.LIVE)
         listed = points.values("application_key", point_id=F("id")).query.get_compiler(using).as_sql()
-        insert_each(Result, compiled(*listed), ("application_key", "point_id"), {"run": run.pk}, using=using)
-        _count_worklist(run, using=using)
+        count = insert_each(Result, compiled(*listed), ("application_key", "point_id"), {"run": run.pk}, using=using)
+        _count_worklist(run, count, using=using)
     return run
 
 
@@ -145,18 +147,19 @@ def _create(
     )
 
 
-def _fill_worklist(run: Run, *, using: str, options: Options) -> None:
-    """Write one result per affected application, the worst ones if there is a limit, or per named application."""
+def _fill_worklist(run: Run, *, using: str, options: Options) -> int:
+    """Write one result per affected application, the worst ones if there is a limit, or per named application.
+
+    Returns their number.
+    """
     if options.applications is not None:
-        Result.objects.using(using).bulk_create(
-            Result(run=run, application_key=key) for key in dict.fromkeys(options.applications)
-        )
-        return
+        named = [Result(run=run, application_key=key) for key in dict.fromkeys(options.applications)]
+        return len(Result.objects.using(using).bulk_create(named))
     if options.max_applications is None:
         affected = queries.affected_sql(using=using)
     else:
         affected = queries.worst_sql(using=using, limit=options.max_applications, cleanable=cleanable(options))
-    insert_each(Result, affected, ("application_key",), {"run": run.pk}, using=using)
+    return insert_each(Result, affected, ("application_key",), {"run": run.pk}, using=using)
 
 
 def cleanable(options: Options) -> Cleanable:
@@ -165,9 +168,11 @@ def cleanable(options: Options) -> Cleanable:
     return Cleanable(held=options.include_held, most_folders=most_folders)
 
 
-def _count_worklist(run: Run, *, using: str) -> None:
-    run.total_applications = Result.objects.using(using).filter(run=run).count()
+def _count_worklist(run: Run, count: int, *, using: str) -> None:
+    run.total_applications = count
     run.save(using=using, update_fields=["total_applications"])
+    if count >= MANY_RESULTS:
+        backends.database(using=using).update_statistics(Result._meta.db_table)
 
 
 def active_cleanup(*, using: str) -> Run | None:
