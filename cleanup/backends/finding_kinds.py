@@ -139,6 +139,7 @@ KINDS = (
     FindingKind(
         "dangling_reference", _ERROR, "A linked record points at a folder that does not exist", about_a_folder=True
     ),
+    FindingKind("path_out_of_date", _ERROR, "A folder's place is recorded wrongly"),
     FindingKind("no_live_folder", _ERROR, "According to the settings, every folder is in the trash"),
     FindingKind("no_root_folder", _ERROR, "No folder is a top folder"),
     FindingKind(

@@ -63,6 +63,12 @@ class Hints:
             f"SELECT f.* FROM {sql.folders} AS f WHERE f.{sql.parent} = {key.replace('%', '%%')} ORDER BY f.{sql.name};"
         )
 
+    def recompute(self, application: str | None) -> str:
+        """Compute anew what tree hooks keep, for an application, or for all."""
+        which = "" if application is None else f", application_ids=[{application!r}]"
+        alias = self.connection.alias
+        return f'manage.py shell -c "from cleanup.hooks import recompute; recompute(using={alias!r}{which})"'
+
     def grant(self, table: Table) -> str:
         """Let our role read a table."""
         user = self.connection.settings_dict["USER"]

@@ -3,10 +3,11 @@
     CLEANUP_TREE_HOOK = "cleanup.hooks.mptt"
     CLEANUP_TREE_HOOK = {"hook": "cleanup.hooks.nested_set", "left": "lft", "right": "rgt"}
 
-Each is called as ``hook(using=alias, application_ids=[...])`` by a program that wants the columns computed anew.
+Each is called as ``hook(using=alias, application_ids=[...])`` by a program that wants the columns computed anew;
+``recompute(using=alias)`` calls all of the setting.
 """
 
-from cleanup.hooks.ready import ReadyHook
+from cleanup.hooks.ready import ReadyHook, recompute
 
 mptt = ReadyHook("mptt")
 nested_set = ReadyHook("nested_set")
@@ -14,4 +15,4 @@ materialized_path = ReadyHook("materialized_path")
 ltree = ReadyHook("ltree")
 closure_table = ReadyHook("closure_table")
 
-__all__ = ["closure_table", "ltree", "materialized_path", "mptt", "nested_set"]
+__all__ = ["closure_table", "ltree", "materialized_path", "mptt", "nested_set", "recompute"]

@@ -12,8 +12,9 @@ one count, each of our transactions locks the folder table against other writers
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, cast
 
 from django.db import transaction
@@ -28,6 +29,9 @@ from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.hooks import options as options_of
 from cleanup.hooks.computing import Forest, Node, Value, differing
 from cleanup.hooks.options import Place
+
+#: Applications whose columns are computed in one transaction.
+_TOGETHER = 100
 
 
 class Change(NamedTuple):
@@ -132,18 +136,41 @@ class ReadyHook:
         Without options, with those of the setting. Raises MisconfiguredSetting.
         """
         self.check(options)
-        mine = [hook.options for hook in conf.tree_hooks() if hook.function is self]
-        tables, database = folder_tables(), backends.database(using=using)
-        place = place_of(database, tables)
-        applications = sorted({tables.application_key.text(key) for key in application_ids})
-        trees = Trees(database=database, tables=tables, folders=place.folders)
-        with transaction.atomic(using=using):
-            for given in [options] if options or not mine else mine:
-                columns = self.resolve(given, place)
-                if counts_through(columns):
-                    database.lock_writers_out(place.folders)
-                database.reading.lock_applications(tables, applications)
-                trees.rewrite(columns, applications)
+        mine = [] if options else [given for hook, given in configured() if hook is self]
+        _rewrite([(self, given) for given in mine or [options]], using=using, application_ids=application_ids)
+
+
+def recompute(*, using: str, application_ids: Iterable[Any] | None = None) -> None:
+    """Bring the columns that the ready hooks of the setting keep into agreement with the trees.
+
+    Of all applications, if none are given. Raises MisconfiguredSetting.
+    """
+    if application_ids is None:
+        application_ids = folder_tables().application._base_manager.using(using).values_list("pk", flat=True).iterator()
+    for several in _chunks(application_ids):
+        _rewrite(configured(), using=using, application_ids=several)
+
+
+def _chunks(keys: Iterable[Any]) -> Iterator[list[Any]]:
+    remaining = iter(keys)
+    while several := list(islice(remaining, _TOGETHER)):
+        yield several
+
+
+def _rewrite(
+    hooks: Sequence[tuple[ReadyHook, Mapping[str, Any]]], *, using: str, application_ids: Sequence[Any]
+) -> None:
+    tables, database = folder_tables(), backends.database(using=using)
+    place = place_of(database, tables)
+    applications = sorted({tables.application_key.text(key) for key in application_ids})
+    trees = Trees(database=database, tables=tables, folders=place.folders)
+    every = [hook.resolve(options, place) for hook, options in hooks]
+    with transaction.atomic(using=using):
+        if any(map(counts_through, every)):
+            database.lock_writers_out(place.folders)
+        database.reading.lock_applications(tables, applications)
+        for columns in every:
+            trees.rewrite(columns, applications)
 
 
 def place_of(database: Database, tables: FolderTables, folders: Table | None = None) -> Place:

@@ -99,8 +99,8 @@ PROOFS: dict[str, tuple[Act, Act]] = {
 }
 #: A privilege; SQLite has none. Proved by test_integrity.TestRole.
 NOT_ON_SQLITE = {"not_checked"}
-#: Come with others, or by a setting. Proved by test_tree_shape.
-OF_THE_WHOLE_TABLE = {"no_live_folder", "no_root_folder"}
+#: Come with others, or by a setting. Proved by test_tree_shape and test_ready.
+OF_THE_WHOLE_TABLE = {"no_live_folder", "no_root_folder", "path_out_of_date"}
 
 
 def counts(database: str) -> dict[str, int]:

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 from django.db.models.functions import Now
 
 from cleanup import backends
-from cleanup.backends import cycles, owned_rows
+from cleanup.backends import cycles, owned_rows, tree_findings
 from cleanup.backends.finding_kinds import BY_CODE, ERRORS
 from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.hints import Hints
 from cleanup.backends.shapes import root_marks
+from cleanup.backends.tree_columns import ClosureTable
 from cleanup.folder_tables import folder_tables
 from cleanup.guards.differences import DifferenceKind, guard_differences
 from cleanup.models import Verification
@@ -191,6 +192,10 @@ class _Verifier:
                 owned_rows.of_files(sql, tables.file, scope),
                 _Pass(str(references.file_table), "files", tables.file.folder, hints),
             )
+        for columns in references.tree_columns:
+            if not isinstance(columns, ClosureTable):
+                of = _Pass(self.folders, column="+".join(columns.columns))
+                inconsistent |= self._ask(tree_findings.of_folders(sql, columns, scope), of)
         return inconsistent
 
     def _ask(self, parts: Sequence[Query], of: _Pass) -> set[str]:
@@ -219,6 +224,8 @@ class _Verifier:
             detail["name"] = row.name
         if row.target is not None and BY_CODE[row.code].about_a_folder:
             detail |= {"column": of.column, "folder": row.target}
+        if row.code == tree_findings.CODE:
+            detail["column"] = of.column
         if row.survivor is not None:
             detail["survivor"] = row.survivor
         return Found(
@@ -233,6 +240,8 @@ class _Verifier:
     def _hint(self, row: _Row) -> str:
         if row.code == "missing_parent" and row.target in self.root_marks:
             return self.hints.roots(row.target)
+        if row.code == tree_findings.CODE:
+            return self.hints.recompute(row.application)
         return self.hints.of(row.code, application=row.application)
 
     def _verify_names(self, scope: Scope) -> None:

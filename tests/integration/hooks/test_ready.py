@@ -1,6 +1,7 @@
 """The ready tree hooks: columns agree with the tree after a merge, and are as before after its undo."""
 
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from cleanup import conf, exceptions, hooks
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService
+from cleanup.services.integrity import verification
 from tests.hostapp import paths
 from tests.support.trees import dump, execute, fetch, label, raw, tree
 
@@ -327,3 +329,40 @@ class TestSetting:
         for column in ("lft integer", "rgt integer", "path text"):
             execute(scratch_database, f"ALTER TABLE :folders ADD COLUMN {column}")
         assert discover(using=scratch_database).problems == ()
+
+
+class TestVerification:
+    @pytest.fixture
+    def made(self, scratch_database, settings, kind):
+        made = tree(scratch_database, FOREST)
+        tree(scratch_database, "Third/{Docs/Old, Mail}")
+        install(scratch_database, settings, kind)
+        return made
+
+    def found(self, service) -> list[Any]:
+        report = verification.verify(using=service.using)
+        return [finding for finding in report.findings if finding.code == "path_out_of_date"]
+
+    def test_finds_nothing_where_columns_agree(self, kind, made, service):
+        assert self.found(service) == []
+        service.consolidate_duplicate_folders(made.application)
+        assert self.found(service) == []
+
+    def test_finds_each_column_that_does_not(self, scratch_database, kind, made, service):
+        for column, declared in kind.columns.items():
+            wrong = "'later'" if "integer" not in declared else f'"{column}" + 5'
+            ((before,),) = fetch(scratch_database, f"SELECT \"{column}\" FROM :folders WHERE :folders.name = 'Due'")
+            execute(scratch_database, f"UPDATE :folders SET \"{column}\" = {wrong} WHERE :folders.name = 'Due'")
+            findings = self.found(service)
+            assert findings, column
+            assert {finding.application_id for finding in findings} == {made.application}
+            execute(scratch_database, f"UPDATE :folders SET \"{column}\" = %s WHERE :folders.name = 'Due'", before)
+        assert self.found(service) == []
+
+    def test_hints_at_what_computes_it_anew(self, scratch_database, kind, made, service):
+        column, declared = next(iter(kind.columns.items()))
+        wrong = "'later'" if "integer" not in declared else f"{column} + 1"
+        execute(scratch_database, f"UPDATE :folders SET {column} = {wrong} WHERE :folders.name = 'Due'")
+        hint = self.found(service)[0].hint
+        exec(shlex.split(hint)[-1])  # it is what a shell is given
+        assert (self.found(service), kind.disagreeing(scratch_database)) == ([], [])
