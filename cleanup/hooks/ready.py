@@ -188,6 +188,12 @@ def configured() -> list[tuple[ReadyHook, Mapping[str, Any]]]:
     return [(hook.function, hook.options) for hook in conf.tree_hooks() if isinstance(hook.function, ReadyHook)]
 
 
+def entries() -> list[Any]:
+    """Return the ready hooks of the setting as entries of it. Raises MisconfiguredSetting."""
+    named = [(f"cleanup.hooks.{hook.name}", options) for hook, options in configured()]
+    return [{"hook": name, **options} if options else name for name, options in named]
+
+
 def hosts() -> list[conf.TreeHook]:
     """Return the host's own hooks. Raises MisconfiguredSetting."""
     return [hook for hook in conf.tree_hooks() if not isinstance(hook.function, ReadyHook)]

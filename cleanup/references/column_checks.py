@@ -1,18 +1,21 @@
 """Checks of columns whose meaning is not configured but suggested by their names or values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cleanup import backends, conf
 from cleanup.backends.catalogue import (
     Column,
 )
 from cleanup.hooks import ready
-from cleanup.references import path_columns, soft_deletion, suspects
+from cleanup.references import fitting_hooks, path_columns, soft_deletion, suspects
 from cleanup.references.description import Problem
 from cleanup.references.holders import by_name_alone, holders
 from cleanup.references.host_words import says_id
 from cleanup.references.survey import Survey
 from cleanup.references.tree_hooks import TreeHooks
+
+#: Folders that are compared with their parents to find the hook that keeps a column.
+_FAMILIES = 200
 
 
 class ColumnChecks:
@@ -43,10 +46,23 @@ class ColumnChecks:
         folders, mapped, ignored = self.survey.found.folders, self.survey.mapped_columns(), self.survey.ignored()
         kept = {(folders.name, column) for column in self.hooks.written}
         own = [column for column in folders.columns if (folders.name, column.name) not in mapped | ignored | kept]
-        named = path_columns.named(own)
-        for column in own:
-            if column.name in named and not column.generated:
-                yield path_columns.problem(folders.name, [column.name])
+        names = path_columns.named(own)
+        named = [column for column in own if column.name in names and not column.generated]
+        if not named:
+            return
+        kept_by = fitting_hooks.fitting(named, self._families_of(named))
+        setting = fitting_hooks.setting([*ready.entries(), *kept_by.values()]) if kept_by else ""
+        for column in named:
+            yield path_columns.problem(folders.name, [column.name], setting=setting if column.name in kept_by else "")
+
+    def _families_of(self, columns: Sequence[Column]) -> list[path_columns.Family]:
+        folders = self.survey.found.folders
+        if "select" not in folders.privileges or folders.row_security:
+            return []
+        database = backends.database(using=self.survey.using)
+        samples = database.samples(database.folders(self.survey.tables), folders)
+        names = [column.name for column in columns]
+        return [path_columns.Family.of(row) for row in samples.families(names, rows=_FAMILIES)]
 
     def soft_delete(self) -> Iterator[Problem]:
         """Report columns by which a host may mark folders as deleted, unless it has configured that."""

@@ -4,20 +4,21 @@ A small number of statements, each over a bounded sample unless stated otherwise
 fully read is already a problem, and is not examined here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db.models import IntegerField
 
 from cleanup import backends, conf
+from cleanup.backends.catalogue import Column
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.samples import LONGEST, SampleSql
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.hooks import ready
-from cleanup.references import path_columns, soft_deletion
+from cleanup.references import fitting_hooks, path_columns, soft_deletion
 from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.mapped_types import are_unlike
-from cleanup.references.path_columns import Family, KeyKind
+from cleanup.references.path_columns import Family, KeyKind, Sign
 from cleanup.references.tree_shape import TreeShape
 
 #: Folders with a parent that are compared with it.
@@ -90,12 +91,19 @@ class _Look:
         if not asked:
             return
         rows = self.sample.families([column.name for column in asked], rows=_FAMILIES)
-        families = [
-            Family(key or "", parent or "", name or "", parent_name or "", tuple(texts[::2]), tuple(texts[1::2]))
-            for key, parent, name, parent_name, *texts in rows
-        ]
+        families = list(map(Family.of, rows))
         for sign in path_columns.telling(asked, families, keys=self._key_kind, longest=LONGEST):
-            yield path_columns.problem(folders.name, sign.columns, why=sign.why)
+            setting = self._kept_by(sign, asked, families)
+            yield path_columns.problem(folders.name, sign.columns, why=sign.why, setting=setting)
+
+    def _kept_by(self, sign: Sign, asked: Sequence[Column], families: Sequence[Family]) -> str:
+        """Return the setting of a ready hook that keeps the columns; empty if none does."""
+        names = [column.name for column in asked]
+        if len(sign.columns) == 2:
+            entry = fitting_hooks.counting(sign.columns, tuple(map(names.index, sign.columns)), families)
+        else:
+            entry = fitting_hooks.fitting(asked, families).get(sign.columns[0])
+        return fitting_hooks.setting([*ready.entries(), entry]) if entry else ""
 
     @property
     def _key_kind(self) -> KeyKind:

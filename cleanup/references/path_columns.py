@@ -81,20 +81,39 @@ def _is_depth(name: str) -> bool:
 
 def _nested(columns: Sequence[Column]) -> Iterator[str]:
     """Yield pairs of numbers named as the two sides of nested sets, and the tree that they count in."""
-    numbers = {"_".join(words_of(column.name)): column.name for column in columns if _holds_numbers(column)}
+    numbers = _numbers_by_spelling(columns)
+    for left, right in nested_pairs(columns):
+        yield from (left, right)
     for spelling, name in numbers.items():
         match = _LEFT.fullmatch(spelling)
         if match is None or match["after"] not in _AFTER_SIDE:
             continue
-        for right in _RIGHTS[match["side"]]:
-            other = numbers.get(spelling.replace(match["side"], right))
-            if other is not None:
-                yield from (name, other)
         if match["side"] == "lft" and {"tree_id", "level"} & set(numbers):
             yield name
         for tree in ("tree_id", "treeid", "tree"):
             if tree in numbers:
                 yield numbers[tree]
+
+
+def nested_pairs(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of numbers named as the two sides of nested sets."""
+    numbers = _numbers_by_spelling(columns)
+    for spelling, name in numbers.items():
+        match = _LEFT.fullmatch(spelling)
+        if match is not None and match["after"] in _AFTER_SIDE:
+            for right in _RIGHTS[match["side"]]:
+                other = numbers.get(spelling.replace(match["side"], right))
+                if other is not None:
+                    yield name, other
+
+
+def depths_among(columns: Sequence[Column]) -> list[str]:
+    """Return the numbers named as depths."""
+    return [column.name for column in columns if _is_depth(column.name) and _holds_numbers(column)]
+
+
+def _numbers_by_spelling(columns: Sequence[Column]) -> dict[str, str]:
+    return {"_".join(words_of(column.name)): column.name for column in columns if _holds_numbers(column)}
 
 
 def _holds_numbers(column: Column) -> bool:
@@ -104,19 +123,23 @@ def _holds_numbers(column: Column) -> bool:
     )
 
 
-def problem(table: TableName, columns: Sequence[str], *, why: str = "") -> Problem:
-    """Report columns that a merge would make wrong; ``why``: the evidence in their values."""
+def problem(table: TableName, columns: Sequence[str], *, why: str = "", setting: str = "") -> Problem:
+    """Report columns that a merge would make wrong.
+
+    ``why``: the evidence in their values; ``setting``: that of the ready hooks that keep them.
+    """
     places = [f"{table}.{column}" for column in columns]
     entries = " and ".join(f'"{place}"' for place in places)
     verb, them = ("looks", "it") if len(columns) == 1 else ("look", "them")
     because = f" ({why})" if why else ""
+    own = f'CLEANUP_TREE_HOOK = "package.module.function", a function that computes {them} again'
+    hook = f"{setting} (see the manual's path columns), which keeps {them}" if setting else own
     return Problem(
         "path_column",
         str(table),
         ", ".join(columns),
         f"{' and '.join(places)} {verb} like a path in the tree{because}, which a merge would make wrong. Set "
-        f'CLEANUP_TREE_HOOK = "package.module.function", a function that computes {them} again, or add {entries} to '
-        f"CLEANUP_IGNORED_COLUMNS if nothing depends on {them}.",
+        f"{hook}, or add {entries} to CLEANUP_IGNORED_COLUMNS if nothing depends on {them}.",
     )
 
 
@@ -153,6 +176,12 @@ class Family(NamedTuple):
     parent_name: str
     own: tuple[str | None, ...]
     above: tuple[str | None, ...]
+
+    @classmethod
+    def of(cls, row: Sequence[str | None]) -> "Family":
+        """Return a family as it was sampled."""
+        key, parent, name, parent_name, *texts = row
+        return cls(key or "", parent or "", name or "", parent_name or "", tuple(texts[::2]), tuple(texts[1::2]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,14 +240,6 @@ class TestReadyHook:
         assert len(dump(scratch_database)) == len(before)
 
 
-@pytest.mark.only("postgresql")
-class TestLtree(TestReadyHook):
-    @pytest.fixture
-    def kind(self, scratch_database) -> Kind:
-        execute(scratch_database, "CREATE EXTENSION ltree")
-        return Kind("cleanup.hooks.ltree", {"spot": "ltree"}, _labelled)
-
-
 class TestHostsHook:
     """A program of the host's own, whose writes to folders are journaled, too."""
 
@@ -366,3 +358,30 @@ class TestVerification:
         hint = self.found(service)[0].hint
         exec(shlex.split(hint)[-1])  # it is what a shell is given
         assert (self.found(service), kind.disagreeing(scratch_database)) == ([], [])
+
+
+class TestRemedy:
+    @pytest.fixture(params=[name for name in KINDS if name != "nested sets of other names"])
+    def kind(self, request) -> Kind:
+        return KINDS[request.param]
+
+    def test_of_preflight_keeps_the_columns(self, scratch_database, settings, kind, service):
+        made = tree(scratch_database, FOREST)
+        install(scratch_database, settings, kind)
+        settings.CLEANUP_TREE_HOOK = None
+        problems = [problem for problem in service.preflight()["problems"] if problem["code"] == "path_column"]
+        (remedy,) = {re.search(r"Set (CLEANUP_TREE_HOOK = .*?) \(see", problem["message"])[1] for problem in problems}
+        written: dict[str, Any] = {}
+        exec(remedy, written)  # it is pasted
+        settings.CLEANUP_TREE_HOOK = written["CLEANUP_TREE_HOOK"]
+        assert service.preflight()["problems"] == []
+        service.consolidate_duplicate_folders(made.application)
+        assert kind.disagreeing(scratch_database) == []
+
+
+@pytest.mark.only("postgresql")
+class TestLtree(TestReadyHook, TestVerification, TestRemedy):
+    @pytest.fixture
+    def kind(self, scratch_database) -> Kind:
+        execute(scratch_database, "CREATE EXTENSION ltree")
+        return Kind("cleanup.hooks.ltree", {"spot": "ltree"}, _labelled)

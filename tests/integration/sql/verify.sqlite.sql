@@ -52,7 +52,7 @@ WITH RECURSIVE live_roots AS MATERIALIZED (
 )
 -- The counts, by application where it is an error; then the first examples of each code.
 SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
-       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application,
+       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'path_out_of_date', 'no_live_folder', 'no_root_folder') THEN application END AS application,
        NULL AS object, NULL AS target, NULL AS survivor, NULL AS name
   FROM flagged
  GROUP BY 2, 5
@@ -138,7 +138,7 @@ WITH RECURSIVE candidates AS MATERIALIZED (
 )
 -- The counts, by application where it is an error; then the first examples of each code.
 SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
-       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application,
+       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'path_out_of_date', 'no_live_folder', 'no_root_folder') THEN application END AS application,
        NULL AS object, NULL AS target, NULL AS survivor, NULL AS name
   FROM flagged
  GROUP BY 2, 5
@@ -219,7 +219,7 @@ WITH RECURSIVE candidates AS MATERIALIZED (
 )
 -- The counts, by application where it is an error; then the first examples of each code.
 SELECT 0 AS example, code, count(*) AS number, CAST(coalesce(sum(folders - 1), 0) AS bigint) AS surplus,
-       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'no_live_folder', 'no_root_folder') THEN application END AS application,
+       CASE WHEN code IN ('several_roots', 'same_named_siblings', 'missing_parent', 'cycle', 'foreign_parent', 'folder_of_missing_application', 'file_of_missing_application', 'file_of_missing_folder', 'file_in_other_application', 'dangling_reference', 'path_out_of_date', 'no_live_folder', 'no_root_folder') THEN application END AS application,
        NULL AS object, NULL AS target, NULL AS survivor, NULL AS name
   FROM flagged
  GROUP BY 2, 5
