@@ -69,6 +69,11 @@ class KeyColumn:
         """Return whether keys are UUIDs."""
         return isinstance(self.field, models.UUIDField)
 
+    @property
+    def is_integer(self) -> bool:
+        """Return whether keys are integers."""
+        return isinstance(self.field, models.IntegerField)
+
     def spellings(self, value: str) -> tuple[str, ...]:
         """Return the ways in which text columns (generic foreign keys, loose references) may spell this key."""
         if not self.is_uuid:

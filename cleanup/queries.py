@@ -8,6 +8,7 @@ planning would change it, or refuse to.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cleanup import backends
@@ -89,6 +90,17 @@ def affected_applications(*, using: str, per_range: int = APPLICATIONS_PER_RANGE
     sql = _folder_sql(using)
     for scope in _application_ranges(sql, per_range):
         yield from _affected(sql, scope)
+
+
+def affected_worklist(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -> tuple[Iterator[str], int]:
+    """Return the keys of the affected applications, in key order, and their number."""
+    sql = _folder_sql(using)
+    scopes = _application_ranges(sql, per_range)
+    first = next(scopes)
+    found = _affected(sql, first)
+    total = len(found) if first.until is None else count_affected(using=using)
+    rest = chain.from_iterable(_affected(sql, scope) for scope in scopes)
+    return (one.application_id for one in chain(found, rest)), total
 
 
 def affected_page(*, using: str, after: str | None, limit: int) -> tuple[list[AffectedApplication], str | None]:

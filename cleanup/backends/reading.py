@@ -45,7 +45,8 @@ class Reading(Room, ABC):
         counted = self.fetch(
             sql.block(
                 """
-                SELECT {application}, count(f.{folder_key})
+                -- Of nothing but the column that joins them, which an index may tell alone.
+                SELECT {application}, count(f.{owner})
                   FROM {applications} AS a
                   LEFT JOIN {owned} AS f ON f.{owner} = a.{application_key}
                  WHERE {within}
@@ -75,11 +76,33 @@ class Reading(Room, ABC):
         lock: bool,
         columns: Sequence[str] = (),
         near: Sequence[str] | None = None,
-    ) -> dict[str, list[FolderRow]]:
-        """Read the folders of applications, by application, with further columns as cells; locked in key order.
+        many: bool = False,
+    ) -> Iterator[tuple[str, list[FolderRow]]]:
+        """Yield applications with their folders, one after the other, with further columns as cells.
 
-        With ``near`` only root folders, the folders so named by their keys, and what lies directly in any of these.
+        All are read, and locked in key order, before the first. With ``near`` only root folders, the folders so named
+        by their keys, and what lies directly in any of these. If there are ``many``, they are fetched in pieces.
         """
+
+    def read_cells(
+        self, tables: FolderTables, keys: Sequence[str], columns: Sequence[str]
+    ) -> dict[str, tuple[Cell, ...]]:
+        """Return the cells of folders, by their keys."""
+        folder = quote(tables.folder_key.column)
+        rows = self.fetch(
+            block(
+                """
+                SELECT {keys}, {cells}
+                  FROM {folders}
+                 WHERE {among}
+                """,
+                keys=self._key(folder),
+                cells=", ".join(self._cell(quote(name)) for name in columns),
+                folders=self.model_table(tables.folder_table),
+                among=self._among(tables.folder_key, folder, keys),
+            )
+        )
+        return {self._spelling(tables.folder_key, key): tuple(cells) for key, *cells in rows}
 
     def _applications(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> Query:
         sql = self.sql(tables)
@@ -119,7 +142,7 @@ class Reading(Room, ABC):
         near: Sequence[str] | None,
         lock: str = "",
     ) -> Query:
-        """Return the query of application, folder, parent, name, age, live and further columns.
+        """Return the query of application, folder, parent, name, age, live and further columns, by application.
 
         The database ranks ages: "infinity" and dates before Christ are no Python datetimes.
         """
@@ -127,14 +150,16 @@ class Reading(Room, ABC):
         return block(
             """
             SELECT {keys}, {name},
-                   row_number() OVER (ORDER BY {ages}), {cells}
+                   row_number() OVER (PARTITION BY {grouped} ORDER BY {ages}), {cells}
               FROM (
                     -- The lock is taken in a subquery: a window function may not stand beside it.
                     {owned}
                    ) AS locked
+             ORDER BY {grouped}
             """,
             keys=", ".join(map(self._key, (sql.owner, sql.folder_key, sql.parent))),
             name=self._cell(sql.name),
+            grouped=self._grouped(tables.application_key, f"locked.{sql.owner}"),
             ages=sql.ages(""),
             cells=joined(", ", [sql.live(""), *(self._cell(quote(name)) for name in columns)]),
             owned=sql.owned_and_locked(keys, lock=lock, nearby=self._nearby(sql, near, keys)),
@@ -208,12 +233,13 @@ class Reading(Room, ABC):
 
     def count_rows(self, targets: Sequence[Target]) -> list[RowCount]:
         """Count the rows that hold an old value of their target, in one statement."""
+        ctes, matching = self._matching_all(targets)
         counted = self.fetch_each(
-            block(
-                "SELECT given.point, count(*) FROM {matches} GROUP BY given.point",
-                matches=self.matching(target, number=number),
-            )
-            for number, target in enumerate(targets)
+            (
+                block("SELECT given.point, count(*) FROM {matches} GROUP BY given.point", matches=matches)
+                for matches in matching
+            ),
+            ctes=ctes,
         )
         return [RowCount(point, targets[number].table.name, rows) for number, point, rows in counted]
 
@@ -246,6 +272,10 @@ class Reading(Room, ABC):
     @abstractmethod
     def matching(self, target: Target, *, number: int | str) -> Query:
         """Return the join of a target's pairs ``given`` with its rows ``t`` that hold one of the old values."""
+
+    def _matching_all(self, targets: Sequence[Target]) -> tuple[list[Query], list[Query]]:
+        """Return CTEs, if any, and for each target such a join, which may use them; overridden if targets can share."""
+        return [], [self.matching(target, number=number) for number, target in enumerate(targets)]
 
     @abstractmethod
     def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Query:
@@ -316,6 +346,10 @@ class Reading(Room, ABC):
     @abstractmethod
     def _cell(self, expression: str) -> str:
         """Return the cell of a value."""
+
+    @abstractmethod
+    def _grouped(self, key: KeyColumn, expression: str) -> str:
+        """Return an expression that is the same exactly for keys of one spelling."""
 
     @abstractmethod
     def _among(self, key: KeyColumn, expression: str, keys: Sequence[str], *, name: str = "keys") -> Query:

@@ -88,15 +88,21 @@ class Session(ABC):
             self._execute(cursor, query, params)
             return list(cursor.fetchall()) if cursor.description else []
 
-    def fetch_in_pieces(self, query: Query | str, **params: Any) -> Iterator[tuple[Any, ...]]:
-        """Execute and yield the rows, of which there may be very many."""
-        with self.connection.cursor() as cursor:
+    def fetch_in_pieces(self, query: Query | str, *, many: bool = False, **params: Any) -> Iterator[tuple[Any, ...]]:
+        """Execute and yield the rows; if there may be very ``many``, fetch them in pieces from the server.
+
+        Within a transaction.
+        """
+        with self.connection.chunked_cursor() if many else self.connection.cursor() as cursor:
             self._execute(cursor, query, params)
             while rows := cursor.fetchmany(1000):
                 yield from rows
 
-    def fetch_each(self, queries: Iterable[Query]) -> list[tuple[Any, ...]]:
-        """Execute several queries as one statement and return all rows, each with the number of its query before it."""
+    def fetch_each(self, queries: Iterable[Query], *, ctes: Sequence[Query] = ()) -> list[tuple[Any, ...]]:
+        """Execute several queries as one statement and return all rows, each with the number of its query before it.
+
+        All of them may use the ``ctes``.
+        """
         numbered = [
             block(
                 """
@@ -110,7 +116,10 @@ class Session(ABC):
             )
             for number, query in enumerate(queries)
         ]
-        return self.fetch(joined("\nUNION ALL\n", numbered)) if numbered else []
+        if not numbered:
+            return []
+        each = joined("\nUNION ALL\n", numbered)
+        return self.fetch(block("WITH {ctes}\n{each}", ctes=joined(",\n", ctes), each=each) if ctes else each)
 
     def execute(self, query: Query | str, **params: Any) -> int:
         """Execute and return the number of rows affected."""

@@ -1,6 +1,9 @@
 """PostgreSQL: locks and reads of the mapped tables."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
 from cleanup.backends import reading
 from cleanup.backends.catalogue import Table
@@ -14,10 +17,11 @@ from cleanup.backends.postgresql.cells import (
     relation_of,
     shown,
     text_array,
+    typed,
 )
 from cleanup.backends.postgresql.folders import FolderSql
 from cleanup.backends.postgresql.session import Session
-from cleanup.backends.postgresql.targets import condition_of, pairs_of
+from cleanup.backends.postgresql.targets import condition_of, given_olds, olds_of, pairs_of
 from cleanup.backends.query import Query, block, quote
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
@@ -70,20 +74,22 @@ class Reading(reading.Reading):
         lock: bool,
         columns: Sequence[str] = (),
         near: Sequence[str] | None = None,
-    ) -> dict[str, list[FolderRow]]:
+        many: bool = False,
+    ) -> Iterator[tuple[str, list[FolderRow]]]:
         if lock:
             self.limit_lock_wait()
         rows = self.fetch_in_pieces(
-            self._folders(tables, keys, columns=columns, near=near, lock="FOR UPDATE" if lock else "")
+            self._folders(tables, keys, columns=columns, near=near, lock="FOR UPDATE" if lock else ""), many=many
         )
-        folders: dict[str, list[FolderRow]] = {}
-        known: dict[str | None, str | None] = {}  # a parent's key is read with each of its children, and kept once
-        for row in rows:
-            owner, folder, above, called, age, is_live = row[:6]
-            called = NO_NAME if called is None else called
-            described = FolderRow._make((folder, known.setdefault(above, above), called, age, is_live, row[6:]))
-            folders.setdefault(owner, []).append(described)
-        return folders
+        make = partial(tuple.__new__, FolderRow)  # much faster than its own constructor
+        for owner, own in groupby(rows, key=itemgetter(0)):
+            folders = []
+            known: dict[str | None, str | None] = {}  # a parent's key is read with each of its children, and kept once
+            for row in own:
+                _, folder, above, called, age, is_live = row[:6]
+                called = NO_NAME if called is None else called
+                folders.append(make((folder, known.setdefault(above, above), called, age, is_live, row[6:])))
+            yield owner, folders
 
     def matching(self, target: Target, *, number: int | str) -> Query:
         return block(
@@ -95,6 +101,29 @@ class Reading(reading.Reading):
             table=self.relation(target.table.name),
             condition=condition_of(target, number=number),
         )
+
+    def _matching_all(self, targets: Sequence[Target]) -> tuple[list[Query], list[Query]]:
+        # The pairs are long and mostly the same for all references: they are sent, and read, once.
+        names: dict[tuple[object, ...], str] = {}
+        ctes, joins = [], []
+        for number, target in enumerate(targets):
+            same = (id(target.pairs), *(typed(target.table.column(column)) for column in target.columns))
+            if same not in names:
+                names[same] = f"olds{len(names)}"
+                ctes.append(olds_of(self.session, target, name=names[same]))
+            given = given_olds(target, olds=names[same])
+            joins.append(
+                block(
+                    """
+                    {given}
+                    JOIN {table} AS t ON {condition}
+                    """,
+                    given=given,
+                    table=self.relation(target.table.name),
+                    condition=condition_of(target, number=number, changes=given),
+                )
+            )
+        return ctes, joins
 
     def listed(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str]]) -> Query:
         kinds = {quote(name): kind for name, kind in columns}
@@ -109,6 +138,9 @@ class Reading(reading.Reading):
 
     def _cell(self, expression: str) -> str:
         return f"{expression}::text"
+
+    def _grouped(self, key: KeyColumn, expression: str) -> str:
+        return expression if key.is_uuid or key.is_integer else f'{expression}::text COLLATE "C"'
 
     def _among(self, key: KeyColumn, expression: str, keys: Sequence[str], *, name: str = "keys") -> Query:
         return Query(f"{expression} = ANY(%({name})s{array_cast(self.connection, key)})", {name: array(keys)})

@@ -15,6 +15,33 @@ def pairs_of(session: Session, target: Target, *, number: int | str) -> Query:
     return relation_of(columns, map(session.cached_array, values), number=number)
 
 
+def olds_of(session: Session, target: Target, *, name: str) -> Query:
+    """Return a CTE with the point and, for each column, the old value; targets with the same pairs and types share it.
+
+    ``condition_of`` reads it as ``given_olds`` names it.
+    """
+    pairs, columns = target.pairs, [target.table.column(column) for column in target.columns]
+    cells = {f"old{place}": "text" for place in range(len(columns))}
+    return block(
+        """
+        {name} AS MATERIALIZED (
+          SELECT point, {values}
+            FROM {given}
+        )
+        """,
+        name=name,
+        values=", ".join(f"{cell}::{typed(column)}" for cell, column in zip(cells, columns, strict=True)),
+        given=relation_of(
+            {"point": "bigint", **cells}, map(session.cached_array, (pairs.points, *pairs.olds)), number=name
+        ),
+    )
+
+
+def given_olds(target: Target, *, olds: str) -> str:
+    """Return the relation ``given`` of such a CTE."""
+    return f"{olds} AS given(point, {', '.join(label('old', column) for column in target.columns)})"
+
+
 def condition_of(target: Target, *, number: int | str, changes: str = "") -> Query:
     """Return the condition of the rows to change; ``changes`` is a CTE with the pairs, if there is one."""
     parts: list[str | Query] = [

@@ -1,6 +1,8 @@
 """SQLite: reads of the mapped tables; there is one writer, so that nothing is locked."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from cleanup.backends import reading
@@ -46,21 +48,23 @@ class Reading(reading.Reading):
         lock: bool,
         columns: Sequence[str] = (),
         near: Sequence[str] | None = None,
-    ) -> dict[str, list[FolderRow]]:
-        folders: dict[str, list[FolderRow]] = {}
+        many: bool = False,
+    ) -> Iterator[tuple[str, list[FolderRow]]]:
         of_application, of_folder = tables.application_key, tables.folder_key
         rows = self.fetch_in_pieces(self._folders(tables, keys, columns=columns, near=near))
-        for application_key, folder_key, parent_key, folder_name, age, is_live, *cells in rows:
-            row = FolderRow(
-                self._spelling(of_folder, folder_key),
-                None if parent_key is None else self._spelling(of_folder, parent_key),
-                name_of(folder_name),
-                age,
-                bool(is_live),
-                tuple(cells),
-            )
-            folders.setdefault(self._spelling(of_application, application_key), []).append(row)
-        return folders
+        for owner, own in groupby(rows, key=itemgetter(0)):
+            folders = [
+                FolderRow(
+                    self._spelling(of_folder, folder_key),
+                    None if parent_key is None else self._spelling(of_folder, parent_key),
+                    name_of(folder_name),
+                    age,
+                    bool(is_live),
+                    tuple(cells),
+                )
+                for _, folder_key, parent_key, folder_name, age, is_live, *cells in own
+            ]
+            yield self._spelling(of_application, owner), folders
 
     def matching(self, target: Target, *, number: int | str) -> Query:
         return matches_of(target, number=number)
@@ -74,6 +78,9 @@ class Reading(reading.Reading):
 
     def _cell(self, expression: str) -> str:
         return encoded(expression)
+
+    def _grouped(self, key: KeyColumn, expression: str) -> str:
+        return f"{expression} COLLATE BINARY"
 
     def _among(self, key: KeyColumn, expression: str, keys: Sequence[str], *, name: str = "keys") -> Query:
         cells = [self.cells.key_cell(key, value) for value in keys]

@@ -298,7 +298,7 @@ class _Request:
         near = None
         if size > conf.large_application():
             near = [] if self.parent is None else [self.parent]
-        folders = self.backend.reading.read_folders(self.tables, [self.application], lock=False, near=near)
+        folders = dict(self.backend.reading.read_folders(self.tables, [self.application], lock=False, near=near))
         return _Forest(folders.get(self.application, []), size=size, root_name=self._root_name)
 
     @cached_property

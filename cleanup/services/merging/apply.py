@@ -277,7 +277,7 @@ class Merger:
         return differing.union(application for application, decision in merged.items() if decision.parents)
 
     def _plan_again(self, merged: Mapping[str, Plan]) -> None:
-        folders = self.backend.reading.read_folders(self.tables, list(merged), lock=False)
+        folders = dict(self.backend.reading.read_folders(self.tables, list(merged), lock=False))
         for application, before in merged.items():
             after = plan_merge(folders.get(application, ()), different_roots=conf.different_roots())
             if not after.empty or after.left_alone != before.left_alone:

@@ -40,9 +40,13 @@ class MergeDecision:
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
     parents: dict[str, str | None] = field(default_factory=dict)
-    """Of the folders that stay, as they will be; consumed when the merge is checked."""
+    """Of the folders that stay, if they are locked, as they will be; consumed when the merge is checked."""
+    inside_removed: int = 0
+    """Removed folders directly in a removed folder."""
+    roots: tuple[FolderRow, ...] = ()
+    """The root folders that would take in others, the oldest first, if folders were compared."""
     folders: dict[str, FolderRow] = field(default_factory=dict)
-    """Every folder, if they were compared or more than the key is copied; may be a hundred thousand."""
+    """Every folder, if asked for or if more than the key is copied; may be a hundred thousand."""
     giving_way: list[GivingWay] = field(default_factory=list)
     """Rows that give way to a twin or a survivor's row."""
     renumbered: list[Renumbered] = field(default_factory=list)

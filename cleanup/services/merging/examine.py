@@ -7,18 +7,19 @@ if they will be carried out; what can only be seen in the rows that would change
 """
 
 from collections import Counter
-from collections.abc import Container, Sequence
-from dataclasses import replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from cleanup import conf, journal
 from cleanup.backends.catalogue import TableName
-from cleanup.backends.changes import Target, ValueChange, ValueChanges
+from cleanup.backends.changes import Cell, Target, ValueChange, ValueChanges
 from cleanup.backends.collisions import Change
 from cleanup.exceptions import DifferentRoots, DifferingColumns, TooLarge, UnkeyedRows
 from cleanup.folder_tables import Ownership
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
-from cleanup.planning import plan_merge
+from cleanup.planning import FolderRow, plan_merge
 from cleanup.policies import DifferencePolicy
 from cleanup.references.key_types import kind_of
 from cleanup.services.merging.collision_messages import CollisionMessages
@@ -29,6 +30,23 @@ from cleanup.services.merging.targets import Batch, Targets
 
 #: Holds that are read whether or not they matter here: mostly there are none.
 FEW_HOLDS = 100
+
+
+#: Folders of a batch beyond which the columns to compare are not read along with its folders.
+MOST_COMPARED = 20_000
+#: And how many removed folders are compared at a time instead.
+FOLDERS_COMPARED_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Decisions that rows may still refuse."""
+
+    decisions: list[MergeDecision]
+    batch: Batch
+    """Of what goes ahead as planned."""
+    holds: bool
+    """Some applications are on hold, and must be left alone."""
 
 
 class Examiner:
@@ -54,32 +72,57 @@ class Examiner:
             and not ((column.name,) in alone and kind_of(column) in {"integer", "uuid"})
         )
 
-    def examine(
-        self, applications: Sequence[str], *, include: Inclusion, lock: bool, compare: bool = False
-    ) -> list[MergeDecision]:
-        """Decide about each application, in the order given.
+    def examine(self, applications: Sequence[str], *, include: Inclusion, lock: bool) -> list[MergeDecision]:
+        """Decide about each application, in the order given."""
+        planned = self.plan(applications, include=include, lock=lock)
+        self.judge(planned)
+        return planned.decisions
 
-        ``compare`` adds to each decision the columns in which removed folders differ from their survivors.
+    def plan(
+        self,
+        applications: Sequence[str],
+        *,
+        include: Inclusion,
+        lock: bool,
+        compare: bool = False,
+        whole: bool = False,
+        sizes: Mapping[str, int] | None = None,
+    ) -> Planned:
+        """Decide about each application, in the order given, as far as its folders tell.
+
+        ``compare`` adds to each decision the columns in which removed folders differ from their survivors; ``whole``
+        every folder, with the cells of these columns and of the time of its creation. ``sizes`` are the numbers of
+        folders of those that exist, if known.
         """
         decisions = [MergeDecision(application) for application in applications]
         holds = self._set_aside_held(decisions, include)
-        self._set_aside_missing_and_large(decisions, include)
+        if sizes is None:
+            sizes = self.backend.reading.count_folders(self.tables, [d.application for d in decisions if not d.status])
+        self._set_aside_missing_and_large(decisions, include, sizes)
         if lock:
             open_keys = [decision.application for decision in decisions if not decision.status]
             self._set_aside_missing(decisions, self.backend.reading.lock_applications(self.tables, open_keys))
         compare = compare or conf.differing_columns() == DifferencePolicy.REFUSE
-        self._plan(decisions, lock=lock, compare=compare)
-        if holds or self._unkeyed or self.collisions.ruled:
-            batch = self.targets.batch(decisions)
-            if batch.removed:
-                if holds:
-                    self._refuse_held_rows(decisions, batch)
-                self._refuse_unkeyed(decisions, batch)
-            self._find_collisions(decisions, batch)
-        return decisions
+        folders = sum(sizes.get(decision.application, 0) for decision in decisions if not decision.status)
+        self._plan(decisions, lock=lock, compare=compare, whole=whole, folders=folders)
+        return Planned(decisions, self.targets.batch(decisions), holds)
+
+    def judge(self, planned: Planned, *, tables: Container[TableName] | None = None) -> None:
+        """Refuse what cannot be done to the rows that would change.
+
+        ``tables`` are those that have such rows, if known.
+        """
+        decisions, batch = planned.decisions, planned.batch
+        if batch.removed and planned.holds:
+            self._refuse_held_rows(decisions, batch)
+        if batch.removed and self._unkeyed:
+            self._refuse_unkeyed(decisions, batch)
+        ruled = [table for table in self.collisions.ruled if tables is None or table in tables]
+        if ruled:
+            self._find_collisions(decisions, batch, ruled)
 
     def differences(self, decision: MergeDecision, removed: str) -> list[str]:
-        """Return the columns in which a removed folder differs from its survivor; ``examine`` must have compared."""
+        """Return the columns in which a removed folder differs from its survivor; the decision must be whole."""
         one, other = decision.folders[removed], decision.folders[decision.plan.removed[removed]]
         differing = [self.tables.folder_name] if one.name != other.name else []
         start = len(self.targets.copied_columns)
@@ -103,12 +146,13 @@ class Examiner:
                 decision.set_aside(Result.Status.HELD, "held", reason)
         return bool(some)
 
-    def _set_aside_missing_and_large(self, decisions: Sequence[MergeDecision], include: Inclusion) -> None:
+    def _set_aside_missing_and_large(
+        self, decisions: Sequence[MergeDecision], include: Inclusion, sizes: Mapping[str, int]
+    ) -> None:
         limit = conf.large_application()
-        counts = self.backend.reading.count_folders(self.tables, [d.application for d in decisions if not d.status])
-        self._set_aside_missing(decisions, counts)
+        self._set_aside_missing(decisions, sizes)
         for decision in decisions:
-            folders = counts.get(decision.application, 0)
+            folders = sizes.get(decision.application, 0)
             if folders > limit and not include.large:
                 error = TooLarge(folders=folders, limit=limit)
                 decision.set_aside(Result.Status.SKIPPED, error.code, str(error))
@@ -120,38 +164,70 @@ class Examiner:
 
     # With the folders read.
 
-    def _plan(self, decisions: Sequence[MergeDecision], *, lock: bool, compare: bool) -> None:
-        wanted = [decision.application for decision in decisions if not decision.status]
+    def _plan(
+        self, decisions: Sequence[MergeDecision], *, lock: bool, compare: bool, whole: bool, folders: int
+    ) -> None:
+        wanted = {decision.application: decision for decision in decisions if not decision.status}
         if not wanted:
             return
-        columns = self.targets.copied_columns
-        if compare:
-            created = (self.tables.folder_created,) if self.tables.folder_created else ()
-            columns += (*self.compared_columns, *created)
-        folders = self.backend.reading.read_folders(self.tables, wanted, lock=lock, columns=columns)
-        for decision in decisions:
-            if decision.status:
-                continue
-            rows = folders.pop(decision.application, [])
-            plan = decision.plan = plan_merge(rows, different_roots=conf.different_roots())
-            if not plan.empty:
-                decision.parents = {row.key: row.parent for row in rows if row.key not in plan.removed}
-                decision.parents.update((move.folder, move.new_parent) for move in plan.moves)
-            if columns:
-                decision.folders = {row.key: row for row in rows}
-            if plan.refused:
-                decision.refuse(DifferentRoots())
-            elif compare and not decision.plan.empty:
-                self._compare(decision)
+        many = folders > MOST_COMPARED
+        apart = many and not whole
+        columns = self.targets.copied_columns + (self.compared_columns if compare and not apart else ())
+        if whole and self.tables.folder_created:
+            columns += (self.tables.folder_created,)
+        read = self.backend.reading.read_folders(self.tables, list(wanted), lock=lock, columns=columns, many=many)
+        for application, rows in read:
+            if application in wanted:
+                self._plan_one(wanted[application], rows, lock=lock, keep=whole)
+                if compare:
+                    self._compare(wanted[application], rows, cells=not apart)
+        if compare and apart:
+            self._compare_apart(decisions)
 
-    def _compare(self, decision: MergeDecision) -> None:
-        differing: Counter[str] = Counter()
-        for removed in decision.plan.removed:
-            differing.update(self.differences(decision, removed))
-        if differing:
-            decision.details["differing_columns"] = dict(sorted(differing.items()))
+    def _plan_one(self, decision: MergeDecision, rows: Sequence[FolderRow], *, lock: bool, keep: bool) -> None:
+        plan = decision.plan = plan_merge(rows, different_roots=conf.different_roots())
+        removed = plan.removed
+        decision.inside_removed = sum(row.parent in removed and row.key in removed for row in rows)
+        if lock and not plan.empty:
+            decision.parents = {row.key: row.parent for row in rows if row.key not in removed}
+            decision.parents.update((move.folder, move.new_parent) for move in plan.moves)
+        if keep or self.targets.copied_columns:
+            decision.folders = {row.key: row for row in rows}
+        if plan.refused:
+            decision.refuse(DifferentRoots())
+
+    def _compare(self, decision: MergeDecision, rows: Sequence[FolderRow], *, cells: bool) -> None:
+        """Take down the roots that stay and, with the cells read, the columns that differ."""
+        if not decision.goes_ahead:
+            return
+        roots = {row.key: row for row in rows if row.parent is None}
+        decision.roots = tuple(roots[root] for root in decision.plan.roots)
+        if not cells:
+            return
+        folders = {row.key: row for row in rows}
+        pairs = [(folders[removed], folders[survivor]) for removed, survivor in decision.plan.removed.items()]
+        differing = Counter({self.tables.folder_name: sum(one.name != other.name for one, other in pairs)})
+        start = len(self.targets.copied_columns)
+        own = [(one.cells[start:], other.cells[start:]) for one, other in pairs]
+        self._note_differences(decision, differing + _differing(self.compared_columns, own))
+
+    def _compare_apart(self, decisions: Sequence[MergeDecision]) -> None:
+        """Compare the folders of large applications some at a time, so that their cells are never all in memory."""
+        columns = (self.tables.folder_name, *self.compared_columns)
+        for decision in decisions:
+            remaining, differing = iter(decision.plan.removed.items()), Counter[str]()
+            while decision.goes_ahead and (some := list(islice(remaining, FOLDERS_COMPARED_AT_ONCE))):
+                keys = list(dict.fromkeys(chain.from_iterable(some)))
+                cells = self.backend.reading.read_cells(self.tables, keys, columns)
+                present = [pair for pair in some if cells.keys() >= set(pair)]  # not locked, they may have gone
+                differing += _differing(columns, [(cells[removed], cells[survivor]) for removed, survivor in present])
+            self._note_differences(decision, differing)
+
+    def _note_differences(self, decision: MergeDecision, differing: Mapping[str, int]) -> None:
+        if columns := {column: number for column, number in sorted(differing.items()) if number}:
+            decision.details["differing_columns"] = columns
             if conf.differing_columns() == DifferencePolicy.REFUSE:
-                decision.refuse(DifferingColumns(columns=", ".join(sorted(differing))))
+                decision.refuse(DifferingColumns(columns=", ".join(columns)))
 
     # In the rows that would change.
 
@@ -188,8 +264,8 @@ class Examiner:
         for counted in self.backend.reading.count_rows([self.targets.of(r, batch) for r in self._unkeyed]):
             decisions[counted.point].refuse(UnkeyedRows(count=counted.rows, table=str(counted.table)))
 
-    def _find_collisions(self, decisions: Sequence[MergeDecision], batch: Batch) -> None:
-        forecasts = self.collisions.forecast(self._changes(decisions, batch), spare=batch.olds)
+    def _find_collisions(self, decisions: Sequence[MergeDecision], batch: Batch, tables: Sequence[TableName]) -> None:
+        forecasts = self.collisions.forecast(self._changes(decisions, batch, tables), spare=batch.olds)
         for place, forecast in sorted(forecasts.items()):
             decision = decisions[place]
             if forecast.colliding:
@@ -198,9 +274,11 @@ class Examiner:
             else:
                 decision.giving_way, decision.renumbered = forecast.giving_way, forecast.renumbered
 
-    def _changes(self, decisions: Sequence[MergeDecision], batch: Batch) -> dict[TableName, list[Change]]:
-        """Return the changes of the tables whose rows may collide."""
-        changes: dict[TableName, list[Change]] = {table: [] for table in self.collisions.ruled}
+    def _changes(
+        self, decisions: Sequence[MergeDecision], batch: Batch, tables: Sequence[TableName]
+    ) -> dict[TableName, list[Change]]:
+        """Return the changes of tables whose rows may collide."""
+        changes: dict[TableName, list[Change]] = {table: [] for table in tables}
         for table, several in changes.items():
             own = [reference for reference in self.references.references if reference.table == table]
             several += [Change(replace(target, spare=()), target.columns) for target in self.targets.of_all(own, batch)]
@@ -212,3 +290,10 @@ class Examiner:
             target = Target(folders, (self.targets.key_column,), journal.row_key(folders), pairs)
             changes[folders.name].append(Change(target, (self.tables.folder_parent,)))
         return changes
+
+
+def _differing(columns: Sequence[str], pairs: Sequence[tuple[Sequence[Cell], Sequence[Cell]]]) -> Counter[str]:
+    """Count the pairs of folders that differ in each column."""
+    return Counter(
+        {column: sum(one[place] != other[place] for one, other in pairs) for place, column in enumerate(columns)}
+    )

@@ -5,22 +5,29 @@ snapshot of its own, so that memory is flat and no transaction is long.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 
 from cleanup import backends
+from cleanup.backends.catalogue import TableName
+from cleanup.backends.changes import Target
 from cleanup.backends.pinning import batch as pinned_batch
 from cleanup.references import ReferenceMap
 from cleanup.services.merging.decisions import USUAL, Inclusion, MergeDecision
-from cleanup.services.merging.examine import Examiner
+from cleanup.services.merging.examine import Examiner, Planned
 from cleanup.services.merging.outcome import result_of
 from cleanup.services.merging.targets import Batch, Targets
 from cleanup.services.results import FolderCleanupResult, RootFolder
 
-#: Applications examined together.
-PAGE = 200
+#: Applications whose sizes are read together.
+MOST_APPLICATIONS = 1_000
+#: Folders of applications that are examined together, unless a single one has more.
+MOST_FOLDERS = 10_000
+#: Removed folders whose references are counted in one statement.
+MOST_REMOVED = 20_000
 
 Forecast = tuple[MergeDecision, FolderCleanupResult]
 
@@ -49,61 +56,95 @@ class Forecaster:
         session_name: str,
         include: Inclusion = USUAL,
         compare: bool = False,
+        whole: bool = False,
     ) -> None:
-        """Take the options; for ``compare`` see ``Examiner.examine``."""
+        """Take the options; for ``compare`` and ``whole`` see ``Examiner.examine``."""
         self.targets = Targets(using=using, references=references)
         self.examiner = Examiner(self.targets)
         self.session_name = session_name
         self.include = include
         self.compare = compare
+        self.whole = whole
 
     def pages(self, applications: Iterable[str]) -> Iterator[list[Forecast]]:
         """Yield the expected outcomes for the applications, in order, a page at a time, outside its snapshot."""
         remaining = iter(applications)
-        while page := list(islice(remaining, PAGE)):
-            yield self._page(page)
-
-    def _page(self, applications: Sequence[str]) -> list[Forecast]:
-        with self.snapshot():
-            return self.forecast(applications)
+        while several := list(islice(remaining, MOST_APPLICATIONS)):
+            with self.snapshot():
+                sizes = self.targets.backend.reading.count_folders(self.targets.tables, several)
+            for page in _divided(several, sizes):
+                with self.snapshot():
+                    forecasts = self.forecast(page, sizes=sizes)
+                yield forecasts
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Return the snapshot that ``forecast`` needs."""
         return read_snapshot(self.targets.backend, session_name=self.session_name)
 
-    def forecast(self, applications: Sequence[str]) -> list[Forecast]:
+    def forecast(self, applications: Sequence[str], *, sizes: Mapping[str, int] | None = None) -> list[Forecast]:
         """Decide about a few applications, and count what ``apply`` would do, in the order given."""
-        decisions = self.examiner.examine(applications, include=self.include, lock=False, compare=self.compare)
-        moved = self._moved(decisions)
+        planned = self.examiner.plan(
+            applications, include=self.include, lock=False, compare=self.compare, whole=self.whole, sizes=sizes
+        )
+        counts = self._counts(planned)
+        folders = self.targets.references.folders.name
+        self.examiner.judge(planned, tables={folders, *(table for rows in counts.values() for table in rows)})
+        return [(decision, self._expected(decision, counts[place])) for place, decision in enumerate(planned.decisions)]
+
+    def _expected(self, decision: MergeDecision, counts: Counter[TableName]) -> FolderCleanupResult:
+        result = result_of(decision, self._moved(decision, counts), targets=self.targets)
+        if not (decision.goes_ahead and decision.roots):
+            return result
+        roots = tuple(RootFolder(root.key, root.name) for root in decision.roots)
+        return replace(result, root_folder=roots[0], root_folders=roots)
+
+    def _counts(self, planned: Planned) -> dict[int, Counter[TableName]]:
+        """Count the rows that hold a removed folder's key, by the decision's position and table."""
+        reading, batch = self.targets.backend.reading, planned.batch
+        counts: dict[int, Counter[TableName]] = {place: Counter() for place in range(len(planned.decisions))}
+        for part in batch.parts(MOST_REMOVED):
+            for counted in reading.count_rows(self._counted(part)):
+                counts[counted.point][counted.table] += counted.rows
+        if batch.removed:
+            for counted in self.targets.count_repeated(batch):
+                counts[counted.point][counted.table] -= counted.rows
+        return counts
+
+    def _moved(self, decision: MergeDecision, counts: Counter[TableName]) -> Counter[str]:
+        """Return how many rows would be re-pointed, by table."""
+        moved = Counter({str(table): rows for table, rows in counts.items()})
+        folders = str(self.targets.references.folders.name)
+        moved[folders] += sum(1 for move in decision.plan.moves if move.old_parent is None)
+        if self._tree is not None:
+            moved[folders] -= decision.inside_removed
+        for row in decision.giving_way:
+            moved[str(row.table)] -= row.moves
+        return moved
+
+    def _counted(self, batch: Batch) -> list[Target]:
+        """Return what is counted.
+
+        Of the folders directly in removed ones, it is known how many are removed themselves, and so do not move: the
+        database need not look at each.
+        """
+        targets = self.targets.of_all(self.targets.references.references, batch)
         return [
-            (decision, self._expected(decision, moved.get(place, Counter())))
-            for place, decision in enumerate(decisions)
+            replace(target, spare=()) if self._tree == (target.table.name, target.columns) else target
+            for target in targets
         ]
 
-    def _expected(self, decision: MergeDecision, moved: Counter[str]) -> FolderCleanupResult:
-        roots = _roots_that_would_stay(decision)
-        result = result_of(decision, moved, targets=self.targets)
-        return replace(result, root_folder=roots[0] if roots else None, root_folders=roots)
-
-    def _moved(self, decisions: Sequence[MergeDecision]) -> dict[int, Counter[str]]:
-        """Count the rows that would be re-pointed, by the decision's position and table."""
-        reading, references = self.targets.backend.reading, self.targets.references
-        batch = self.targets.batch(decisions)
-        moved: dict[int, Counter[str]] = {}
-        if batch.removed:
-            for counted in reading.count_rows(self.targets.of_all(references.references, batch)):
-                moved.setdefault(counted.point, Counter())[str(counted.table)] += counted.rows
-            for counted in self.targets.count_repeated(batch):
-                moved[counted.point][str(counted.table)] -= counted.rows
-        for place, decision in enumerate(decisions):
-            if decision.goes_ahead:
-                counts = moved.setdefault(place, Counter())
-                counts[str(references.folders.name)] += sum(
-                    1 for move in decision.plan.moves if move.old_parent is None
-                )
-                for row in decision.giving_way:
-                    counts[str(row.table)] -= row.moves
-        return moved
+    @cached_property
+    def _tree(self) -> tuple[TableName, tuple[str, ...]] | None:
+        """The folders' own reference to their parents, if it is by nothing but the key."""
+        tables, folders = self.targets.tables, self.targets.references.folders.name
+        tree = (folders, (tables.folder_parent,))
+        several = [r for r in self.targets.references.references if (r.table, r.columns) == tree]
+        plain = [
+            r
+            for r in several
+            if r.folder_columns == (tables.folder_key.column,) and not r.spelled and r.condition is None
+        ]
+        return tree if len(plain) == len(several) == 1 else None
 
     def rows_by_folder(self, decision: MergeDecision) -> dict[str, Counter[str]]:
         """Count the rows that point at each folder of an application that was compared, by folder and table.
@@ -122,8 +163,15 @@ class Forecaster:
         return rows
 
 
-def _roots_that_would_stay(decision: MergeDecision) -> tuple[RootFolder, ...]:
-    """Return which root folders would take in others; none also if folders were not compared."""
-    if not (decision.goes_ahead and decision.folders):
-        return ()
-    return tuple(RootFolder(root, decision.folders[root].name) for root in decision.plan.roots)
+def _divided(applications: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield applications in pages of a bounded number of folders."""
+    page: list[str] = []
+    folders = 0
+    for application in applications:
+        size = sizes.get(application, 0)
+        if page and folders + size > MOST_FOLDERS:
+            yield page
+            page, folders = [], 0
+        page.append(application)
+        folders += size
+    yield page

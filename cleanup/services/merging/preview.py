@@ -55,6 +55,7 @@ def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:
         session_name="cleanup preview",
         include=Inclusion(held=hold is not None, large=True),
         compare=True,
+        whole=True,
     )
     with forecaster.snapshot():
         ((decision, result),) = forecaster.forecast([key])

@@ -47,6 +47,23 @@ class Batch:
         self.points += repeat(point, decision.plan.folders_removed)
         self.folders |= decision.folders
 
+    def parts(self, size: int) -> Iterator["Batch"]:
+        """Yield the batch in parts of so many removed folders."""
+        if len(self.removed) <= size:
+            yield from [self] if self.removed else []
+            return
+        for start in range(0, len(self.removed), size):
+            part = slice(start, start + size)
+            yield Batch(
+                self.points[part],
+                self.removed[part],
+                self.survivors[part],
+                self.ranks[part],
+                self.olds[part],
+                self.news[part],
+                self.folders,
+            )
+
     def removals(self) -> Iterator[tuple[int, str, str, int]]:
         """Yield point, removed folder, survivor and rank."""
         return zip(self.points, self.removed, self.survivors, self.ranks, strict=True)

@@ -81,7 +81,8 @@ class Copies:
         cells: dict[Cell, tuple[Cell, ...]] = {}
         nested = set()
         copies: dict[int, list[Copy]] = {}
-        folders = self.backend.reading.read_folders(tables, [point.application_key for point in points], lock=False)
+        applications = [point.application_key for point in points]
+        folders = dict(self.backend.reading.read_folders(tables, applications, lock=False))
         for point in points:
             moved, removed = reader.before(points=[point.id], label=label, column=tables.folder_parent)
             forest = self._forest(folders.get(point.application_key, ()), moved)

@@ -91,7 +91,7 @@ class GuardsInForce:
     ) -> list[_Place]:
         """Return where the application's live folders would be."""
         tables, application = self.tables, point.application_key
-        now = self.backend.reading.read_folders(tables, [application], lock=False).get(application, ())
+        now = dict(self.backend.reading.read_folders(tables, [application], lock=False)).get(application, ())
         back = {self._key(cell): cell for cell in moved}
         places = []
         for folder in now:

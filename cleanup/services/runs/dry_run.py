@@ -57,8 +57,7 @@ def _worklist(options: Options, *, using: str) -> tuple[Iterator[str], int]:
         limit = options.max_applications
         worst = sorted(queries.worst_applications(using=using, limit=limit, cleanable=cleanable(options)))
         return iter(worst), len(worst)
-    total = queries.count_affected(using=using)
-    return (found.application_id for found in queries.affected_applications(using=using)), total
+    return queries.affected_worklist(using=using)
 
 
 class _Tally:

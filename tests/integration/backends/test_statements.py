@@ -1277,7 +1277,7 @@ class TestFolders:
         tables = folder_tables()
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
-            return bench.backend.reading.read_folders(tables, applications, lock=True, **options)
+            return dict(bench.backend.reading.read_folders(tables, applications, lock=True, **options))
 
     def test_are_read_as_planning_wants_them(self, bench):
         made = tree(bench.alias, "a:A/{b:B, c:C}")
@@ -1483,7 +1483,8 @@ class TestLateWaits:
                 id="read_parents",
             ),
             pytest.param(
-                lambda bench, *_: bench.backend.reading.read_folders(folder_tables(), [], lock=True), id="read_folders"
+                lambda bench, *_: list(bench.backend.reading.read_folders(folder_tables(), [], lock=True)),
+                id="read_folders",
             ),
             pytest.param(lambda bench, target, _: bench.backend.merging.move([target], step=STEP + 1), id="move"),
             pytest.param(
