@@ -244,8 +244,9 @@ class _Walk:
             self.staying.append(child)
             if child.parent != parent:
                 self.moves.append(Move(child.key, child.parent, parent))
-        for key, removed in merging.items():
-            self._add_group(key, removed, parent)
+        first.clear()  # among many folders, these are large
+        for key in list(merging):
+            self._add_group(key, merging.pop(key), parent)
 
     def _add_group(self, survivor: str, removed: list[str], parent: str | None) -> None:
         group = Group(survivor, tuple(removed), parent is None, parent)

@@ -208,13 +208,18 @@ class Measures:
             with self.stage.connect(database) as connection, connection.cursor() as cursor:
                 dataset.add_extremes(cursor, files=1_000_000, folders=100_000)
             before = self.stage.checksum_of(database)
+            dry_run = [sys.executable, "manage.py", "database_cleanup", "--dry-run", "--include-large", "--json"]
+            expected = self.stage.child(dry_run, database=database)
             done = clean_up(self.stage, database, "--include-large")
             report = json.loads(done.output)
             if report["failed_cleanups"]:
                 raise AssertionError(report["results"])
+            totals = ("total_folders_removed", "total_files_moved")
+            announced = json.loads(expected.output)
+            _require(same=all(announced[total] == report[total] for total in totals), what="dry run")
             undone = roll_back(self.stage, database)
             _require(same=self.stage.checksum_of(database) == before, what="rollback")
-        for name, child in (("cleanup", done), ("rollback", undone)):
+        for name, child in (("dry run", expected), ("cleanup", done), ("rollback", undone)):
             peak = child.peak_bytes / 1e6
             yield Figure(name=f"peak memory of the extremes' {name}", ours=peak, base=150.0, limit=1.0, unit="MB")
 

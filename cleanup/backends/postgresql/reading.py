@@ -84,11 +84,13 @@ class Reading(reading.Reading):
         make = partial(tuple.__new__, FolderRow)  # much faster than its own constructor
         for owner, own in groupby(rows, key=itemgetter(0)):
             folders = []
-            known: dict[str | None, str | None] = {}  # a parent's key is read with each of its children, and kept once
+            # A parent's key is read with each of its children, a name with each of its twins; they are kept once.
+            known: dict[str | None, str | None] = {}
             for row in own:
                 _, folder, above, called, age, is_live = row[:6]
-                called = NO_NAME if called is None else called
+                called = NO_NAME if called is None else known.setdefault(called, called)
                 folders.append(make((folder, known.setdefault(above, above), called, age, is_live, row[6:])))
+            known.clear()
             yield owner, folders
 
     def matching(self, target: Target, *, number: int | str) -> Query:

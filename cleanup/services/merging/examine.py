@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from operator import ne
 
 from cleanup import conf, journal
 from cleanup.backends.catalogue import TableName
@@ -171,7 +172,7 @@ class Examiner:
         if not wanted:
             return
         many = folders > MOST_COMPARED
-        apart = many and not whole
+        apart = compare and many and not whole
         columns = self.targets.copied_columns + (self.compared_columns if compare and not apart else ())
         if whole and self.tables.folder_created:
             columns += (self.tables.folder_created,)
@@ -181,7 +182,8 @@ class Examiner:
                 self._plan_one(wanted[application], rows, lock=lock, keep=whole)
                 if compare:
                     self._compare(wanted[application], rows, cells=not apart)
-        if compare and apart:
+            rows.clear()  # of a large application, they take more than all that follows
+        if apart:
             self._compare_apart(decisions)
 
     def _plan_one(self, decision: MergeDecision, rows: Sequence[FolderRow], *, lock: bool, keep: bool) -> None:
@@ -204,24 +206,30 @@ class Examiner:
         decision.roots = tuple(roots[root] for root in decision.plan.roots)
         if not cells:
             return
-        folders = {row.key: row for row in rows}
-        pairs = [(folders[removed], folders[survivor]) for removed, survivor in decision.plan.removed.items()]
-        differing = Counter({self.tables.folder_name: sum(one.name != other.name for one, other in pairs)})
         start = len(self.targets.copied_columns)
-        own = [(one.cells[start:], other.cells[start:]) for one, other in pairs]
-        self._note_differences(decision, differing + _differing(self.compared_columns, own))
+        folders = {row.key: (row.name, *row.cells[start:]) for row in rows}
+        self._note_differences(decision, self._differing(folders, decision.plan.removed))
 
     def _compare_apart(self, decisions: Sequence[MergeDecision]) -> None:
         """Compare the folders of large applications some at a time, so that their cells are never all in memory."""
         columns = (self.tables.folder_name, *self.compared_columns)
         for decision in decisions:
             remaining, differing = iter(decision.plan.removed.items()), Counter[str]()
-            while decision.goes_ahead and (some := list(islice(remaining, FOLDERS_COMPARED_AT_ONCE))):
-                keys = list(dict.fromkeys(chain.from_iterable(some)))
+            while decision.goes_ahead and (pairs := dict(islice(remaining, FOLDERS_COMPARED_AT_ONCE))):
+                keys = list(dict.fromkeys(chain.from_iterable(pairs.items())))
                 cells = self.backend.reading.read_cells(self.tables, keys, columns)
-                present = [pair for pair in some if cells.keys() >= set(pair)]  # not locked, they may have gone
-                differing += _differing(columns, [(cells[removed], cells[survivor]) for removed, survivor in present])
+                differing.update(self._differing(cells, pairs))
             self._note_differences(decision, differing)
+
+    def _differing(self, folders: Mapping[str, Sequence[Cell]], pairs: Mapping[str, str]) -> dict[str, int]:
+        """Count the pairs of folders whose names or compared cells differ, by column."""
+        pairs = {
+            one: other for one, other in pairs.items() if one in folders and other in folders
+        }  # some may have gone
+        cells = [zip(*map(folders.__getitem__, keys), strict=True) for keys in (pairs, pairs.values())]
+        columns = (self.tables.folder_name, *self.compared_columns)
+        # Without pairs there are no columns.
+        return {column: sum(map(ne, own, other)) for column, own, other in zip(columns, *cells, strict=bool(pairs))}
 
     def _note_differences(self, decision: MergeDecision, differing: Mapping[str, int]) -> None:
         if columns := {column: number for column, number in sorted(differing.items()) if number}:
@@ -290,10 +298,3 @@ class Examiner:
             target = Target(folders, (self.targets.key_column,), journal.row_key(folders), pairs)
             changes[folders.name].append(Change(target, (self.tables.folder_parent,)))
         return changes
-
-
-def _differing(columns: Sequence[str], pairs: Sequence[tuple[Sequence[Cell], Sequence[Cell]]]) -> Counter[str]:
-    """Count the pairs of folders that differ in each column."""
-    return Counter(
-        {column: sum(one[place] != other[place] for one, other in pairs) for place, column in enumerate(columns)}
-    )
