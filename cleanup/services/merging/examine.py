@@ -207,7 +207,8 @@ class Examiner:
         if not cells:
             return
         start = len(self.targets.copied_columns)
-        folders = {row.key: (row.name, *row.cells[start:]) for row in rows}
+        end = start + len(self.compared_columns)
+        folders = {row.key: (row.name, *row.cells[start:end]) for row in rows}
         self._note_differences(decision, self._differing(folders, decision.plan.removed))
 
     def _compare_apart(self, decisions: Sequence[MergeDecision]) -> None:
