@@ -54,14 +54,14 @@ def pinning(*, using: str) -> Iterator[None]:
     """Pin the transactions that begin on this thread's connection; nothing to do in a transaction of the caller."""
     connection = connections[using]
     known = any(isinstance(wrapper, _Pinning) for wrapper in connection.execute_wrappers)
-    if connection.vendor != "postgresql" or known or _is_callers(connection):
+    if connection.vendor != "postgresql" or known or is_callers(connection):
         yield
         return
     with connection.execute_wrapper(_Pinning(connection)):
         yield
 
 
-def _is_callers(connection: BaseDatabaseWrapper) -> bool:
+def is_callers(connection: BaseDatabaseWrapper) -> bool:
     """Return whether a transaction is open, or the caller commits by hand."""
     by_itself = connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit
     return connection.in_atomic_block or not by_itself

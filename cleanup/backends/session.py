@@ -196,6 +196,10 @@ class Session(ABC):
         """
 
     @abstractmethod
+    def scope(self) -> list[str]:
+        """Return what the names of tables mean to this session, and who it is."""
+
+    @abstractmethod
     def identity(self) -> str:
         """Return what distinguishes this database from a restored copy of it."""
 

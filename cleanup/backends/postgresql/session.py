@@ -199,6 +199,12 @@ class Session(session.Session):
             self.execute(f"SET CONSTRAINTS {names} IMMEDIATE")
             self.execute(f"SET CONSTRAINTS {names} DEFERRED")
 
+    def scope(self) -> list[str]:
+        ((names,),) = self.fetch(
+            "SELECT ARRAY[current_database(), session_user, current_user] || current_schemas(true)"
+        )
+        return list(names)
+
     def identity(self) -> str:
         # A promoted server shows it at once in the end of its recovery, and after its next checkpoint there.
         ((system, database, timeline, port, directory),) = self.fetch(

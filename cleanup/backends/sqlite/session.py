@@ -109,6 +109,9 @@ class Session(session.Session):
     def check_now(self, table: Table, *, apart_from: Collection[TableName] = ()) -> None:
         pass  # only foreign keys can be deferred, and they are checked by COMMIT
 
+    def scope(self) -> list[str]:
+        return [name for _, _, name in self.fetch("PRAGMA database_list")]
+
     def identity(self) -> str:
         ((file,),) = self.fetch("SELECT file FROM pragma_database_list WHERE name = 'main'")
         if not file:

@@ -6,16 +6,17 @@ snapshot of its own, so that memory is flat and no transaction is long.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
-from functools import cached_property
-from itertools import islice
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from itertools import chain, islice
 
 from cleanup import backends
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.changes import Target
 from cleanup.backends.pinning import batch as pinned_batch
 from cleanup.references import ReferenceMap
+from cleanup.services.concurrency.second_thread import second_thread
 from cleanup.services.merging.decisions import USUAL, Inclusion, MergeDecision
 from cleanup.services.merging.examine import Examiner, Planned
 from cleanup.services.merging.outcome import result_of
@@ -30,6 +31,23 @@ MOST_FOLDERS = 10_000
 MOST_REMOVED = 20_000
 
 Forecast = tuple[MergeDecision, FolderCleanupResult]
+
+
+@dataclass(slots=True)
+class Page:
+    """Applications that are examined together."""
+
+    applications: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    """The folders of those that exist."""
+    folders: int = 0
+
+    def add(self, application: str, size: int | None) -> None:
+        """Add an application; without a size, it does not exist."""
+        self.applications.append(application)
+        if size is not None:
+            self.sizes[application] = size
+            self.folders += size
 
 
 @contextmanager
@@ -66,16 +84,56 @@ class Forecaster:
         self.compare = compare
         self.whole = whole
 
-    def pages(self, applications: Iterable[str]) -> Iterator[list[Forecast]]:
-        """Yield the expected outcomes for the applications, in order, a page at a time, outside its snapshot."""
+    def pages(self, applications: Iterable[str], *, overlap: bool = False) -> Iterator[list[Forecast]]:
+        """Yield the expected outcomes for the applications, in order, a page at a time, outside its snapshot.
+
+        Pages may ``overlap``: then each second one is made by a second thread.
+        """
+        pages = self._divided(applications)
+        first = list(islice(pages, 2 if overlap else 0))
+        with second_thread(using=self.targets.using) if len(first) > 1 else nullcontext() as thread:
+            other = thread and thread.submit(self._beside).result()
+            pages = chain(first, pages)
+            while two := list(islice(pages, 2 if other else 1)):
+                # Two large applications at once would take twice the memory.
+                beside = two[1:] if sum(page.folders for page in two) <= 2 * MOST_FOLDERS else []
+                ahead = [thread.submit(partial(other.page, page)) for page in beside] if thread and other else []
+                yield self.page(two[0])
+                for future in ahead:
+                    yield future.result()
+                if not ahead:
+                    yield from map(self.page, two[1:])
+
+    def page(self, page: "Page") -> list[Forecast]:
+        """Make the forecasts of a page."""
+        with self.snapshot():
+            return self.forecast(page.applications, sizes=page.sizes)
+
+    def _beside(self) -> "Forecaster":
+        """Return the same forecaster on this thread's connection."""
+        return Forecaster(
+            using=self.targets.using,
+            references=self.targets.references,
+            session_name=self.session_name,
+            include=self.include,
+            compare=self.compare,
+            whole=self.whole,
+        )
+
+    def _divided(self, applications: Iterable[str]) -> Iterator["Page"]:
+        """Yield applications in pages of a bounded number of folders."""
         remaining = iter(applications)
         while several := list(islice(remaining, MOST_APPLICATIONS)):
             with self.snapshot():
                 sizes = self.targets.backend.reading.count_folders(self.targets.tables, several)
-            for page in _divided(several, sizes):
-                with self.snapshot():
-                    forecasts = self.forecast(page, sizes=sizes)
-                yield forecasts
+            page = Page()
+            for application in several:
+                size = sizes.get(application, 0)
+                if page.applications and page.folders + size > MOST_FOLDERS:
+                    yield page
+                    page = Page()
+                page.add(application, sizes.get(application))
+            yield page
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Return the snapshot that ``forecast`` needs."""
@@ -161,17 +219,3 @@ class Forecaster:
         for counted in self.targets.backend.reading.count_rows(targets):
             rows.setdefault(keys[counted.point], Counter())[str(counted.table)] += counted.rows
         return rows
-
-
-def _divided(applications: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Yield applications in pages of a bounded number of folders."""
-    page: list[str] = []
-    folders = 0
-    for application in applications:
-        size = sizes.get(application, 0)
-        if page and folders + size > MOST_FOLDERS:
-            yield page
-            page, folders = [], 0
-        page.append(application)
-        folders += size
-    yield page

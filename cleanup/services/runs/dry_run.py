@@ -40,7 +40,7 @@ def report(
     )
     applications, total = _worklist(options, using=using)
     tally = _Tally(all_results=all_results)
-    for page in forecaster.pages(applications):
+    for page in forecaster.pages(applications, overlap=True):
         for _, result in page:
             tally.add(result)
         if progress is not None:
