@@ -136,6 +136,11 @@ def file_model() -> str | None:
     return _label_or_none("CLEANUP_FILE_MODEL", "cleanup.File")
 
 
+def has_files() -> bool:
+    """Return whether a model of files is mapped, so that texts may speak of files."""
+    return file_model() is not None
+
+
 def folder_fields() -> Mapping[str, Any]:
     """Names of the folder model's fields for parent, application, name and created; created may be None."""
     return _fields(

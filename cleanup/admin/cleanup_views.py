@@ -4,6 +4,7 @@ Invariant: nothing starts that was not shown. A confirmation carries the hash of
 plans are shown and nothing is done. An application that is too large to be shown is confirmed on its own.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, cast
@@ -234,11 +235,12 @@ class CleaningPages(Pages):
         ]
         ahead = [row for row in found.forecasts if row.goes_ahead]
         folders, files = sum(row.folders_removed for row in ahead), sum(row.files_moved for row in ahead)
+        moved = sum((Counter(row.rows_moved) for row in ahead), Counter[str]())
         totals = [
             *([wording.worst(len(found.forecasts))] if worst else []),
             f"{wording.counted(len(ahead), 'application')} will be cleaned up.",
-            wording.merged(folders, files),
-            wording.NOTHING_DELETED,
+            wording.merged(folders, files, moved),
+            wording.nothing_deleted(),
             wording.undo_for(conf.rollback_days(), now=timezone.now()),
         ]
         if not ahead:
@@ -298,7 +300,7 @@ class CleaningPages(Pages):
             total_text=wording.counted(total, "application"),
             aside=wording.left_aside(aside.held + aside.large),
             undo=wording.undo_for(conf.rollback_days(), now=timezone.now()),
-            nothing_deleted=wording.NOTHING_DELETED,
+            nothing_deleted=wording.nothing_deleted(),
             wrong=wrong,
             reason=request.POST.get("reason", request.GET.get("reason", "")),
             status=422 if wrong else 200,
@@ -339,4 +341,6 @@ def _wrong_number(request: HttpRequest, keys: Sequence[str]) -> HttpResponse | N
 def _forecast(row: confirmation.MergeForecast) -> str:
     if row.obstacle:
         return wording.obstacle(row.obstacle)
-    return wording.merged(row.folders_removed, row.files_moved) if row.folders_removed else "There is nothing to do."
+    if not row.folders_removed:
+        return "There is nothing to do."
+    return wording.merged(row.folders_removed, row.files_moved, row.rows_moved)

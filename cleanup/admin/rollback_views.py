@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, reverse
 
+from cleanup import conf
 from cleanup.admin import access, wording
 from cleanup.admin.access import Pages, page
 from cleanup.exceptions import CleanupError, TooLargeToPreview
@@ -47,9 +48,10 @@ class UndoPages(Pages):
         lost = wording.not_restored(undo.expired, [safe(name) for name in undo.expired_applications])
         what = f"everything that this cleanup of {wording.counted(run.total_applications, 'application')} changed"
         if undo.points > MOST_LOOKED_INTO:
+            files = f"{wording.counted(undo.files, 'file')} go back to where they were."
             known = [
                 f"{wording.counted(undo.folders, 'folder')} come back.",
-                f"{wording.counted(undo.files, 'file')} go back to where they were.",
+                *([files] if conf.has_files() else []),
                 "If people have changed something since, the application is left as it is, and listed.",
             ]
             return self._page(request, what, " ".join(known), None, back, not_restored=lost)

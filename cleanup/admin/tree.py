@@ -95,8 +95,7 @@ class Drawing:
         )
 
     def _label(self, folder: FolderPreview) -> SafeString:
-        files = folder.files if self.side == "before" else folder.files_after
-        count = wording.counted(files, "file")
+        count = wording.content(folder, after=self.side == "after")
         name = wording.folder_name(folder.name)
         if self.side == "after":
             changed = folder.fate in (Fate.SURVIVOR, Fate.MOVED)

@@ -1,7 +1,7 @@
 """The sentences of the administrator's screens, all in one place, so that they agree and can be tested.
 
-Pure but for the person's time zone, which the middleware has activated. No sentence contains markup; names in them are
-data, with control and direction characters escaped.
+Pure but for the person's time zone, which the middleware has activated, and the models of the settings. No sentence
+contains markup; names in them are data, with control and direction characters escaped.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils import timezone
 
+from cleanup import conf
+from cleanup.admin.linked_records import without_folders
 from cleanup.backends.finding_kinds import BY_CODE
 from cleanup.models import Result, RollbackPoint, Run, Schedule
 from cleanup.services.results import Fate, Reason
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from cleanup.services.folders.history import FolderEvent
     from cleanup.services.results import FolderPreview, GroupPreview, Preview
 
-NOTHING_DELETED = "No file is deleted or changed."
-
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun in the right form, as in ``1 folder`` and ``1,200 folders``."""
@@ -37,6 +37,13 @@ def listed(parts: Iterable[str]) -> str:
     """Join parts as a person would: ``a, b and c``."""
     *most, last = list(parts) or [""]
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def nothing_deleted() -> str:
+    """State that a cleanup loses nothing."""
+    if conf.has_files():
+        return "No file is deleted or changed."
+    return "Only duplicate folders are removed; everything in them is kept."
 
 
 # Times.
@@ -167,10 +174,8 @@ def run_outcome(run: Run) -> str:
     """Describe what a run has changed so far."""
     if run.kind == Run.Kind.ROLLBACK:
         return ""
-    return (
-        f"{counted(run.folders_removed, 'duplicate folder')} merged, {counted(run.files_moved, 'file')} moved."
-        f" {NOTHING_DELETED}"
-    )
+    moved = f", {counted(run.files_moved, 'file')} moved" if conf.has_files() else ""
+    return f"{counted(run.folders_removed, 'duplicate folder')} merged{moved}. {nothing_deleted()}"
 
 
 _RESULT_STATUS = {
@@ -199,13 +204,24 @@ def result_outcome(result: Result) -> str:
             restored["folders_restored"], restored.get("files_restored", 0), restored.get("references_restored", 0)
         )
         return f"{text} {exactness(inexact)}" if (inexact := restored.get("inexact")) else text
-    return merged(result.folders_removed, result.files_moved) if result.folders_removed else ""
+    rows = result.details.get("moved", {})
+    return merged(result.folders_removed, result.files_moved, rows) if result.folders_removed else ""
 
 
-def merged(folders: int, files: int) -> str:
-    """Summarize what a merge does."""
+def merged(folders: int, files: int, rows: Mapping[str, int]) -> str:
+    """Summarize what a merge does; ``rows`` move, by table, and are named if no files are mapped."""
     moved = f"{counted(files, 'file')} {'moves' if files == 1 else 'move'}" if files else "No files move"
+    if not conf.has_files():
+        moved = _rows_move(rows)
     return f"{counted(folders, 'duplicate folder')} {'is' if folders == 1 else 'are'} merged. {moved}."
+
+
+def _rows_move(rows: Mapping[str, int]) -> str:
+    found = list(without_folders(rows))
+    if not found:
+        return "Nothing else moves"
+    one = len(found) == 1 and found[0][0] == 1
+    return f"{listed(counted(*row) for row in found)} {'moves' if one else 'move'}"
 
 
 def left_aside(number: int) -> str:
@@ -218,12 +234,17 @@ def left_aside(number: int) -> str:
 
 def restored_text(folders: int, files: int, references: int) -> str:
     """Summarize what an undo does."""
-    return (
-        f"{counted(folders, 'folder')} {'comes' if folders == 1 else 'come'} back."
-        f" {counted(files, 'file')} {'goes' if files == 1 else 'go'} back to where"
-        f" {'it was' if files == 1 else 'they were'}."
-        f" {counted(references, 'other linked record')} {'points' if references == 1 else 'point'} back."
-    )
+    parts = [f"{counted(folders, 'folder')} {'comes' if folders == 1 else 'come'} back."]
+    if conf.has_files():
+        where = "it was" if files == 1 else "they were"
+        parts.append(f"{counted(files, 'file')} {'goes' if files == 1 else 'go'} back to where {where}.")
+    parts.append(f"{linked_records(references)} {'points' if references == 1 else 'point'} back.")
+    return " ".join(parts)
+
+
+def linked_records(number: int) -> str:
+    """Count rows that refer to folders, other than files if these are mapped."""
+    return counted(number, "other linked record" if conf.has_files() else "linked record")
 
 
 def not_restored(expired: int, names: Sequence[str]) -> str:
@@ -446,8 +467,8 @@ def group(found: GroupPreview) -> str:
     if found.files_moved:
         parts.append(f"{counted(found.files_moved, 'file')} {'moves' if found.files_moved == 1 else 'move'}.")
     if found.linked_records_moved:
-        linked = counted(found.linked_records_moved, "other linked record")
-        parts.append(f"{linked} {'follows' if found.linked_records_moved == 1 else 'follow'}.")
+        follow = "follows" if found.linked_records_moved == 1 else "follow"
+        parts.append(f"{linked_records(found.linked_records_moved)} {follow}.")
     return " ".join(parts)
 
 
@@ -461,7 +482,7 @@ def totals(found: Preview, *, days: int) -> str:
     """Summarize what merging an application would do."""
     if found.empty:
         return "There is nothing to do: this application has no duplicates."
-    parts = [merged(found.folders_removed, found.files_moved)]
+    parts = [merged(found.folders_removed, found.files_moved, found.references_moved)]
     if found.folders_moved:
         parts.append(f"{counted(found.folders_moved, 'folder')} {'moves' if found.folders_moved == 1 else 'move'}.")
     if found.rows_removed:
@@ -470,7 +491,7 @@ def totals(found: Preview, *, days: int) -> str:
             f"{counted(rows, 'linked record')} that would be duplicates"
             f" {'is' if rows == 1 else 'are'} kept in the undo record."
         )
-    return " ".join([*parts, NOTHING_DELETED, undo_for(days, now=found.made_at)])
+    return " ".join([*parts, nothing_deleted(), undo_for(days, now=found.made_at)])
 
 
 def fate_before(folder: FolderPreview, folders: Mapping[str, FolderPreview]) -> str:
@@ -488,6 +509,13 @@ def fate_before(folder: FolderPreview, folders: Mapping[str, FolderPreview]) -> 
     if folder.fate == Fate.LEFT_ALONE:
         return f"is not touched{why}"
     return f"is not touched{why}" if folder.reasons else ""
+
+
+def content(folder: FolderPreview, *, after: bool) -> str:
+    """Count what lies in a folder; without files only before the merge, in which linked records may become one."""
+    if conf.has_files():
+        return counted(folder.files_after if after else folder.files, "file")
+    return "" if after else counted(sum(folder.linked_records.values()), "linked record")
 
 
 def fate_after(folder: FolderPreview) -> str:

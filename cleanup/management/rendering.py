@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cleanup import conf
 from cleanup.management.terminal import Rows, counted, say
 from cleanup.models import Result
 from cleanup.phrases import as_time, with_reason
@@ -51,7 +52,7 @@ def show_cleanup(to: Console, report: CleanupReport, *, verbose: bool = False) -
         f"{report.failed_cleanups:,} {failed}, {report.held_applications:,} on hold, "
         f"{report.skipped_applications:,} left alone{not_yet}.",
         f"{counted(report.total_folders_removed, 'folder')} {would}removed, {merged:,} of them child folders; "
-        f"{counted(files, 'file')} {would}moved.",
+        f"{counted(files, 'file') if conf.has_files() else _rows(report.total_rows_moved)} {would}moved.",
     )
     if report.collision_policies:
         setting = safe(collision_setting(report.collision_policies))
@@ -62,17 +63,30 @@ def show_cleanup(to: Console, report: CleanupReport, *, verbose: bool = False) -
         say(to, f"Undo all of it with: manage.py database_cleanup --rollback {report.run_id}")
 
 
+def _rows(moved: Mapping[str, int]) -> str:
+    """List rows by table, the most first: where no files are mapped, all are told."""
+    tables = sorted(moved.items(), key=lambda item: (-item[1], item[0]))
+    return " and ".join(f"{counted(rows, 'row')} of {safe(table)}" for table, rows in tables) or "no rows"
+
+
+def _amount_restored(result: RollbackResult) -> str:
+    folders, rows = counted(result.folders_restored, "folder"), result.references_restored
+    if not conf.has_files():
+        return f"{folders} and {counted(rows, 'reference')}"
+    return f"{folders}, {counted(result.files_restored, 'file')} and {counted(rows, 'other reference')}"
+
+
 def _show_results(to: Console, report: CleanupReport, *, roots: bool) -> None:
     if not report.results:
         return
-    columns = ["Application", "Status", "#Folders", "#Files", "#References"]
+    columns = ["Application", "Status", "#Folders", *(["#Files"] if conf.has_files() else []), "#References"]
     rows = Rows(*columns, *([] if report.dry_run else ["Rollback point"]))
     for result in report.results:
         cells: list[object] = [
             result.application_id,
             _status(result, dry_run=report.dry_run),
             result.folders_removed,
-            result.files_moved,
+            *([result.files_moved] if conf.has_files() else []),
             result.references_moved,
         ]
         if not report.dry_run:
@@ -118,10 +132,7 @@ def _left_out(to: Console, number: int, remedy: str = "") -> None:
 def show_rollback(to: Console, result: RollbackResult) -> None:
     """Show what a rollback restored, or would restore, and what stood in its way."""
     would = result.status == "preview"
-    folders, files = counted(result.folders_restored, "folder"), counted(result.files_restored, "file")
-    rows = counted(result.references_restored, "other reference")
-    verb = "would be restored" if would else "restored"
-    say(to, f"{folders}, {files} and {rows} {verb}, in {_applications(result)}.")
+    say(to, f"{_amount_restored(result)} {'would be restored' if would else 'restored'}, in {_applications(result)}.")
     if result.conflicts:
         conflicts = counted(len(result.conflicts) + result.conflicts_left_out, "conflict")
         say(to, f"{conflicts}: what people have changed since is left as it is.", style=WARN)

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from cleanup import conf
 from cleanup.text_safety import safe
 
 if TYPE_CHECKING:
@@ -205,7 +206,9 @@ class RunProgress:
             self.quiet = True
 
     def _show(self, step: Step) -> None:
-        sums = f"{counted(step.folders_removed, 'folder')}, {counted(step.files_moved, 'file')}"
+        sums = counted(step.folders_removed, "folder")
+        if conf.has_files():
+            sums += f", {counted(step.files_moved, 'file')}"
         for number, what in ((step.failed, "failed"), (step.held, "on hold"), (step.skipped, "left alone")):
             sums += f", {number:,} {what}" if number else ""
         if self._bar is not None:

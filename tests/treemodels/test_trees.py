@@ -1,10 +1,15 @@
 """Trees without files and times: what is filed by a column or a link table is a reference like any other."""
 
+import re
+
 import pytest
 
 from cleanup.models import Result
+from cleanup.permissions import Permission
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.merging.preview import preview
+from tests.integration.admin.test_pages import OneDatabase, address, person, text
+from tests.integration.management.test_command import run_command
 from tests.support.trees import Tree, assert_tree, dump, label, tree
 from tests.treemodels.models import Appearance, Item, Mention, Placement, Topic
 
@@ -130,3 +135,45 @@ class TestPreflight:
     def test_finds_no_obstacle(self, database, made):
         report = DatabaseCleanupService(using=database).preflight()
         assert (report["ok"], report["problems"]) == (True, [])
+
+
+FILES = re.compile(r"\bfiles?\b", re.IGNORECASE)
+
+
+@pytest.fixture
+def boss(database, settings):
+    settings.DATABASE_ROUTERS = [OneDatabase(database)]
+    return person(*Permission)
+
+
+class TestWords:
+    """What people read counts rows by their own names, and speaks of no files."""
+
+    def test_of_the_command(self, database, made):
+        link(database, "any", made["gone"])
+        link(database, "any", made["lost"])
+        moved = f"2 rows of {table(database, 'any')} would be moved."
+        shown = run_command(database, "--dry-run").out
+        assert f"2 folders would be removed, 1 of them child folders; {moved}" in shown
+        assert "File" not in shown
+        run = run_command(database, "--cleanup", "--no-input", "--json").json
+        assert run["total_rows_moved"] == {table(database, "any"): 2}
+        undone = run_command(database, "--rollback", run["run_id"], "--no-input", "--reason", "a test").out
+        assert "2 folders and 2 references restored, in 1 of 1 application." in undone
+
+    def test_of_the_preview(self, database, boss, made):
+        link(database, "any", made["gone"], made["lost"])
+        link(database, "composite", made["gone"])
+        shown = text(boss.get(address("preview", made.application)))
+        assert "2 duplicate folders are merged. 2 mentions and 1 placement move." in shown
+        assert "Only duplicate folders are removed; everything in them is kept." in shown
+        assert "it has the lowest key" in shown
+        assert not FILES.search(shown)
+
+    def test_of_a_run(self, database, boss, made):
+        link(database, "any", made["gone"])
+        run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
+        assert not FILES.search(text(boss.get(address("run_change", run))))
+        shown = text(boss.get(address("result_changelist")))
+        assert "2 duplicate folders are merged. 1 mention moves." in shown
+        assert not FILES.search(shown)

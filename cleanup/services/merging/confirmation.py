@@ -28,6 +28,8 @@ class MergeForecast:
     plan_hash: str
     folders_removed: int
     files_moved: int
+    rows_moved: Mapping[str, int]
+    """By table, files and folders included."""
     obstacle: str
     """Code of what prevents the cleanup; empty if nothing does."""
 
@@ -54,6 +56,7 @@ def forecasts(*, using: str, applications: Sequence[str], include: Inclusion = U
             plan_hash=decision.plan.digest,
             folders_removed=result.folders_removed,
             files_moved=result.files_moved,
+            rows_moved=result.details.get("moved", {}),
             obstacle=decision.code,
         )
         for decision, result in cache.with_references(forecast, using=using)

@@ -62,6 +62,8 @@ class CleanupReport(Document):
     total_folders_removed: int
     total_files_moved: int
     total_child_folders_merged: int
+    total_rows_moved: Mapping[str, int]
+    """Rows that were re-pointed, by table, files and child folders included."""
     start_time: datetime
     end_time: datetime | None
     results: tuple[FolderCleanupResult, ...]

@@ -68,6 +68,7 @@ class _Tally:
         self.results: list[FolderCleanupResult] = []
         self.total = self.folders = self.files = self.children = 0
         self.statuses: Counter[str] = Counter()
+        self.rows: Counter[str] = Counter()
         self.policies: dict[str, Any] = {}
 
     def add(self, result: FolderCleanupResult) -> None:
@@ -76,6 +77,7 @@ class _Tally:
         self.folders += result.folders_removed
         self.files += result.files_moved
         self.children += result.child_folders_merged
+        self.rows.update(result.details.get("moved", {}))
         add_policies(self.policies, result.details)
         if self.limit is None or len(self.results) < self.limit:
             self.results.append(result)
@@ -106,6 +108,7 @@ class _Tally:
             total_folders_removed=self.folders,
             total_files_moved=self.files,
             total_child_folders_merged=self.children,
+            total_rows_moved=dict(sorted(self.rows.items())),
             start_time=start_time,
             end_time=end_time,
             results=tuple(self.results),

@@ -1,8 +1,9 @@
 """The reports of runs, as far as they have come: their results, added up by the database."""
 
+from collections import Counter
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from cleanup import conf
 from cleanup.exceptions import UnknownObject
@@ -60,6 +61,7 @@ def cleanup_report(run: Run, *, using: str, all_results: bool = False) -> Cleanu
         total_folders_removed=totals["folders"] or 0,
         total_files_moved=totals["files"] or 0,
         total_child_folders_merged=totals["children"] or 0,
+        total_rows_moved=_rows_moved(results),
         start_time=run.started_at or run.created_at,
         end_time=run.ended_at,
         results=shown,
@@ -67,6 +69,14 @@ def cleanup_report(run: Run, *, using: str, all_results: bool = False) -> Cleanu
         collision_policies=with_those_in_force(policies),
         rollback_points=RollbackPoint.objects.using(using).filter(run=run, status=RollbackPoint.Status.LIVE).count(),
     )
+
+
+def _rows_moved(results: QuerySet[Result]) -> dict[str, int]:
+    """Return the rows that were re-pointed, by table."""
+    rows: Counter[str] = Counter()
+    for moved in results.order_by().values_list("details__moved", flat=True).iterator(chunk_size=1000):
+        rows.update(moved or {})
+    return dict(sorted(rows.items()))
 
 
 def _as_result(row: Result) -> FolderCleanupResult:

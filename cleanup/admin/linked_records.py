@@ -1,0 +1,44 @@
+"""Rows that follow their folder, in the words of the host's models.
+
+Where no files are mapped, these stand in the place of files: how many of what.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from django.apps import apps
+
+from cleanup.folder_tables import folder_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from django.db import models
+
+
+def without_folders(rows: Mapping[str, int]) -> Iterator[tuple[int, str, str]]:
+    """Yield number, noun and its plural of the rows of each table other than that of folders, the most first.
+
+    A table of no model is named by itself.
+    """
+    folders = _bare(folder_tables().folder_table)
+    for table, number in sorted(rows.items(), key=lambda item: (-item[1], item[0])):
+        if number and _bare(table) != folders:
+            model = _models().get(_bare(table))
+            yield (
+                (number, str(model._meta.verbose_name), str(model._meta.verbose_name_plural))
+                if model
+                else (number, f"row of {table}", f"rows of {table}")
+            )
+
+
+@cache
+def _models() -> dict[str, type[models.Model]]:
+    return {_bare(model._meta.db_table): model for model in apps.get_models(include_auto_created=True)}
+
+
+def _bare(table: str) -> str:
+    """Return a table's name without its schema and quotes."""
+    return table.rpartition(".")[2].strip('"')
