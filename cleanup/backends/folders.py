@@ -235,7 +235,7 @@ class FolderSql(ForestSql):
     @property
     def roots_by_name(self) -> bool:
         """Return whether root folders are duplicates only of those with the same name."""
-        return conf.different_roots() == DifferentRootsPolicy.KEEP
+        return self.tables.ownership == Ownership.TREE or conf.different_roots() == DifferentRootsPolicy.KEEP
 
     def _groups_of_roots(self) -> str:
         """Count the groups among an application's live roots, of which a merge leaves one root each."""

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from cleanup import conf
 from cleanup.backends.catalogue import Catalogue, TableName
 from cleanup.backends.folders import FolderSql, Looseness
+from cleanup.backends.forest import Scope
 from cleanup.backends.predicates import column_of, conditions_of
 from cleanup.backends.query import Query, block, quote
 from cleanup.backends.session import Session
@@ -89,6 +90,8 @@ class GuardSql(FolderSql):
     def possible_guards(self) -> tuple[Guard, ...]:
         """The guards that the mapped tables can have."""
         left_out = set() if self.file_owner else {Guard.FILE_APPLICATION}
+        if self.derived:  # a folder, and what lies in it, is of its parent's application
+            left_out |= {Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION}
         return tuple(guard for guard in Guard if guard not in left_out)
 
     @property
@@ -141,6 +144,8 @@ class GuardSql(FolderSql):
         return block("{rule} AND {live}", rule=rule, live=self.live("f."))
 
     def _duplicated(self, guard: Guard) -> Query:
+        if self.derived:
+            return self._duplicated_roots() if guard == Guard.ONE_ROOT else self._duplicated_siblings()
         same_parent = guard == Guard.ONE_NAME
         group = [f"f.{self.parent}"] if same_parent else []
         if same_parent or self.roots_by_name:
@@ -160,6 +165,29 @@ class GuardSql(FolderSql):
             group=", ".join([f"f.{self.owner}", *group]),
         )
 
+    def _duplicated_roots(self) -> Query:
+        return block(
+            "WITH {live_roots} SELECT {application} AS offender FROM live_roots AS r WHERE r.surplus > 0",
+            live_roots=self.live_roots(Scope()),
+            application=self.text(self.tables.application_key, "r.application"),
+        )
+
+    def _duplicated_siblings(self) -> Query:
+        """Select the folders with same-named folders in them, whether or not a root leads to them."""
+        return self.block(
+            """
+            SELECT DISTINCT {parent_key} AS offender
+              FROM (SELECT f.{parent} AS parent
+                      FROM {folders} AS f
+                     WHERE f.{parent} IS NOT NULL AND {live}
+                     GROUP BY f.{parent}, {exact_name}
+                    HAVING count(*) > 1) AS g
+            """,
+            parent_key=self.text(self.tables.folder_key, "g.parent"),
+            live=self.live("f."),
+            exact_name=self.bytewise(f"f.{self.name}"),
+        )
+
     def _astray(self, folder: str, owner: str, *, of_file: bool = False) -> str:
         named = self.folder_of_file(folder) if of_file else folder
         return (
@@ -177,10 +205,11 @@ class GuardSql(FolderSql):
         """Return key parts and predicate (empty: none) of a guard that is a unique index."""
         conditions = list(self.live_conditions(""))
         if guard == Guard.ONE_ROOT:
-            of_roots = [self.owner, *([self.indexed_name()] if self.roots_by_name else [])]
+            of_roots = [*map(quote, self.tables.owner_columns), *([self.indexed_name()] if self.roots_by_name else [])]
             return ", ".join(of_roots), " AND ".join([f"{self.parent} IS NULL", *conditions])
-        parts = (self.parent, self.owner, self.indexed_name())
-        return ", ".join(parts), " AND ".join([f"{self.parent} IS NOT NULL", f"{self.owner} IS NOT NULL", *conditions])
+        owner = [] if self.derived else [self.owner]
+        owned = [f"{column} IS NOT NULL" for column in (self.parent, *owner)]
+        return ", ".join((self.parent, *owner, self.indexed_name())), " AND ".join([*owned, *conditions])
 
     def indexed_name(self) -> str:
         """Return the key part that compares names by code point."""
@@ -223,8 +252,9 @@ class GuardSql(FolderSql):
         tables = self.tables
         indexes: dict[str, tuple[TableName, tuple[str, ...], bool]] = {
             FOLDERS_BY_PARENT: (self.folder_table, (tables.folder_parent,), False),
-            FOLDERS_BY_APPLICATION: (self.folder_table, tables.owner_columns, False),
         }
+        if tables.owner_columns:
+            indexes[FOLDERS_BY_APPLICATION] = (self.folder_table, tables.owner_columns, False)
         if self.file_table and tables.file:
             indexes[FILES_BY_FOLDER] = (self.file_table, (tables.file.folder,), False)
         return indexes
@@ -324,10 +354,12 @@ class GuardSql(FolderSql):
     def _columns(self, guard: Guard) -> tuple[set[str | None], set[str | None]]:
         """Return the columns of a guard that is an index, and those that it has under other settings."""
         tables = self.tables
+        columns: set[str | None]
         if guard == Guard.ONE_NAME:
-            columns = {tables.folder_application, tables.folder_parent, tables.folder_name}
+            columns = {tables.folder_parent, tables.folder_name, *(() if self.derived else tables.owner_columns)}
             return columns, columns
-        forms = {tables.folder_application}, {tables.folder_application, tables.folder_name}
+        by_name: set[str | None] = {*tables.owner_columns, tables.folder_name}
+        forms = set[str | None](tables.owner_columns) or by_name, by_name
         return forms[::-1] if self.roots_by_name else forms
 
     def _indexes(self) -> list[IndexFound]:

@@ -113,9 +113,10 @@ def broken_guard(error: DatabaseError) -> Guard | None:
     tables = folder_tables()
     table = tables.folder_table.strip('"')
     unique = {
-        (tables.folder_application,): Guard.ONE_ROOT,
-        (tables.folder_application, tables.folder_name): Guard.ONE_ROOT,
-        (tables.folder_parent, tables.folder_application, tables.folder_name): Guard.ONE_NAME,
+        tables.owner_columns: Guard.ONE_ROOT,
+        (*tables.owner_columns, tables.folder_name): Guard.ONE_ROOT,
+        (tables.folder_parent, *tables.owner_columns, tables.folder_name): Guard.ONE_NAME,
+        (tables.folder_parent, tables.folder_name): Guard.ONE_NAME,
     }
     for columns, guard in unique.items():
         if name == f"UNIQUE constraint failed: {', '.join(f'{table}.{column}' for column in columns)}":

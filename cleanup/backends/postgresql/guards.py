@@ -60,11 +60,13 @@ class GuardSql(FolderSql, guards.GuardSql):
             """
             SELECT {key} AS offender
               FROM {folders} AS f
-             WHERE {place} AND f.{owner} IS NOT NULL AND {live}
+             WHERE {place} AND {live}
+               {owned}
                AND octet_length(f.{name}::text) > {longest}
             """,
             key=self.text(self.tables.folder_key, f"f.{self.folder_key}"),
             place=f"f.{self.parent} IS {'NOT ' if guard == Guard.ONE_NAME else ''}NULL",
+            owned="" if self.derived else f"AND f.{self.owner} IS NOT NULL",
             longest=LONGEST_NAME_BYTES,
             live=self.live("f."),
         )
@@ -93,7 +95,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         tables = self.tables
         # What the composite foreign keys refer to.
         key = (self.folder_table, (tables.folder_key.column, *tables.owner_columns), True)
-        return {FOLDER_KEY: key, **super().supporting()}
+        return super().supporting() if self.derived else {FOLDER_KEY: key, **super().supporting()}
 
     def make_rule(self, guard: Guard) -> list[str]:
         name = quote(guard)
