@@ -95,6 +95,12 @@ class ForeignParent(UsageError):
     code = "foreign_parent"
 
 
+class NoStructures(UsageError):
+    """Folders are made only if each of them names its application (CLEANUP_APPLICATION_MODEL and _FROM)."""
+
+    code = "no_structures"
+
+
 class MissingPackage(UsageError, ImproperlyConfigured):
     """{what} cannot be used without {packages}. Run: {command}"""
 

@@ -1,5 +1,5 @@
 """The tests of the engine once more, with other models in the parts: `tests/othermodels` instead of the mapped tables,
-and `tests/treemodels`, which have no files.
+and `tests/treemodels`, which have no files, or neither files nor anything that owns their trees.
 
 They are a pytest of their own, since a process has one set of settings. By turns a test runs on one database or the
 other, and CI runs the file that goes through merge and undo; ``--every-file`` runs them all. On both databases it is
@@ -34,6 +34,8 @@ MORE = (
 )
 #: What the models without files run, too; the tests of what only they have are among them.
 WITHOUT_FILES = ("tests/integration/rollback/test_undo.py", "tests/treemodels/test_trees.py")
+#: What the same models run where nothing owns the trees.
+WITHOUT_APPLICATIONS = ("tests/treemodels/test_without_applications.py",)
 OPTIONS = ("-n", "0", "-q", "-p", "no:cacheprovider")
 SHORT = ("--one-database-each", "--hypothesis-profile=few")
 
@@ -54,6 +56,12 @@ def test_pass_without_files(monkeypatch):
     _pass(monkeypatch, WITHOUT_FILES, settings="tests.settings_tree_models", left_out="mapped_models or file_model")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_pass_without_applications(monkeypatch):
+    _pass(monkeypatch, WITHOUT_APPLICATIONS, settings="tests.settings_trees", left_out="mapped_models")
+
+
 def _pass(monkeypatch, files, *, settings, left_out):
     # Not a worker of this pytest: it makes databases and a directory of its own, on the same server.
     for name in [name for name in os.environ if name.startswith("PYTEST_")]:
@@ -69,7 +77,7 @@ def test_are_left_out_of_few_tests():
     assert {file: number for file, number in found.items() if number} == MAPPED_ONLY
 
 
-@pytest.mark.parametrize("settings", ["tests.settings_own_models", "tests.settings_tree_models"])
+@pytest.mark.parametrize("settings", ["tests.settings_own_models", "tests.settings_tree_models", "tests.settings_trees"])
 def test_need_no_migration(settings):
     command = ("manage.py", "makemigrations", "--check", "--dry-run")
     assert_passes(run(sys.executable, *command, DJANGO_SETTINGS_MODULE=settings))

@@ -26,9 +26,11 @@ def _words() -> dict[type[models.Model], dict[str, str | None]]:
     if tables.file is None:
         label, of_file = FILED[tables.folder._meta.label]
     file = tables.file.model if tables.file else apps.get_model(label)
+    of_application = {"id": "pk"}
     return {
-        tables.application: {"id": "pk"},
-        tables.folder: {"id": "pk", "created_at": of_folder["created"], **of_folder},
+        # Where nothing owns folders, a root stands for its tree.
+        tables.application: of_application,
+        tables.folder: {**of_application, "created_at": of_folder["created"], **of_folder},
         file: {**of_file, "id": "pk", "key": "pk", "filename": of_file["name"]},
     }
 
@@ -106,7 +108,7 @@ def as_counted(files: int, references: int = 0) -> tuple[int, int]:
 
 
 WORDS = _words()
-Application, Folder, File = (Part(model) for model in WORDS)
+Application, Folder, File = Part(folder_tables().application), Part(folder_tables().folder), Part(list(WORDS)[-1])
 #: Whether other models than the mapped ones play.
 OTHERS = Folder.model._meta.label != "cleanup.Folder"
 #: Settings with which a process of its own works on a test's database.

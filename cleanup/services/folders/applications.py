@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from cleanup import conf, queries
 from cleanup.exceptions import InvalidKey
-from cleanup.folder_tables import folder_tables
+from cleanup.folder_tables import FolderTables, Ownership, folder_tables
 
 #: Maximum matches of a search.
 MOST_FOUND = 100
@@ -24,17 +24,25 @@ LAST_STEP = 20_000
 
 
 def labels(*, using: str, application_ids: Iterable[str]) -> dict[str, str]:
-    """Return the readable label of each application that has one (CLEANUP_APPLICATION_LABEL), by its id."""
-    fields = conf.application_label()
+    """Return the readable label of each application that has one, by its id.
+
+    It is made of CLEANUP_APPLICATION_LABEL; a tree without an application is called as its root folder is.
+    """
+    tables = folder_tables()
+    fields = _label_fields(tables)
     wanted = list(dict.fromkeys(application_ids))
     if not fields or not wanted:
         return {}
-    tables = folder_tables()
     rows = tables.application._base_manager.using(using).filter(pk__in=_valid(wanted)).values_list("pk", *fields)
     return {
         tables.application_key.text(key): " ".join(str(value) for value in values if value not in (None, ""))
         for key, *values in rows
     }
+
+
+def _label_fields(tables: FolderTables) -> tuple[str, ...]:
+    fields = conf.application_label()
+    return fields or ((conf.folder_fields()["name"],) if tables.ownership == Ownership.TREE else ())
 
 
 def find(*, using: str, text: str, limit: int = MOST_FOUND) -> list[str]:
@@ -44,13 +52,18 @@ def find(*, using: str, text: str, limit: int = MOST_FOUND) -> list[str]:
     keys: dict[str, None] = {}
     with contextlib.suppress(InvalidKey):
         keys[tables.application_key.text(text)] = None  # also of a deleted application: its history still exists
-    fields = conf.application_label()
+    fields = _label_fields(tables)
     if fields and text and "\x00" not in text:
         condition = Q()
         for field in fields:
             condition |= Q(**{f"{field}__icontains": text})
         rows = tables.application._base_manager.using(using).filter(condition).order_by("pk")
-        keys |= {tables.application_key.text(key): None for key in rows.values_list("pk", flat=True)[:limit]}
+        if tables.ownership == Ownership.TREE:
+            rows = rows.filter(**{conf.folder_fields()["parent"]: None})
+        found = [tables.application_key.text(key) for key in rows.values_list("pk", flat=True)[:limit]]
+        if tables.ownership == Ownership.TREE:  # any root of its name leads to a tree
+            found = list(queries.applications_of(using=using, folders=found).values())
+        keys |= dict.fromkeys(found)
     return list(keys)[:limit]
 
 

@@ -1,0 +1,235 @@
+"""Trees that nothing owns: the root folders of one name, with all that is below them, are a unit of their own."""
+
+import random
+from collections import Counter
+from contextlib import nullcontext
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError
+
+from cleanup.exceptions import Guarded, NoStructures, UnknownObject
+from cleanup.models import Hold, Result
+from cleanup.queries import applications_of
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.folders import get_or_create_folder_structure
+from cleanup.services.folders.applications import find, labels
+from cleanup.services.folders.history import folder_history
+from tests.support.trees import dump, unchecked
+from tests.treemodels.models import Entry, Item, Placement, Topic
+
+
+def topics(database: str, text: str) -> None:
+    """Make topics from ``key name parent``, parted by commas."""
+    rows = [entry.split() for entry in text.split(",")]
+    with unchecked(database):
+        Topic.objects.using(database).bulk_create(
+            Topic(pk=int(key), heading=name, above_id=int(above[0]) if above else None) for key, name, *above in rows
+        )
+
+
+def drawn(database: str) -> set[str]:
+    """Return each topic as its key and the path that leads to it."""
+    found = Topic.objects.using(database).values_list("pk", "heading", "above_id")
+    rows = {key: (name, above) for key, name, above in found}
+
+    def path(key: int) -> str:
+        name, above = rows[key]
+        return f"{path(above)}/{name}" if above is not None else name
+
+    return {f"{key} {path(key)}" for key in rows}
+
+
+def service(database: str) -> DatabaseCleanupService:
+    return DatabaseCleanupService(using=database)
+
+
+MESS = "1 A, 2 A, 3 B, 4 x 1, 5 x 2, 6 y 2, 7 deep 5, 8 t 3, 9 t 3, 10 in 9, 11 solo, 12 A 11"
+
+
+class TestCleanup:
+    def test_merges_roots_of_one_name_and_what_is_below(self, database):
+        topics(database, MESS)
+        report = service(database).cleanup_all_duplicate_folders()
+        assert {result.application_id: result.folders_removed for result in report.results} == {"1": 2, "3": 1}
+        assert drawn(database) == {
+            "1 A", "4 A/x", "6 A/y", "7 A/x/deep", "3 B", "8 B/t", "10 B/t/in", "11 solo", "12 solo/A",
+        }  # fmt: skip
+
+    def test_is_what_the_dry_run_announces_and_comes_undone(self, database):
+        topics(database, MESS)
+        Entry.objects.using(database).create(title="e", topic_id=5)
+        was = dump(database)
+        announced = service(database).cleanup_all_duplicate_folders(dry_run=True)
+        assert dump(database) == was
+        report = service(database).cleanup_all_duplicate_folders()
+        assert [(r.application_id, r.details) for r in announced.results] == [
+            (r.application_id, r.details) for r in report.results
+        ]
+        service(database).rollback_cleanup(report.run_id)
+        assert dump(database) == was
+
+    def test_leaves_alone_what_no_root_leads_to(self, database):
+        topics(database, "1 A, 2 A, 5 lost 99, 6 x 5, 7 x 5, 20 ring 21, 21 ring 20")
+        service(database).cleanup_all_duplicate_folders()
+        assert set(Topic.objects.using(database).values_list("pk", flat=True)) == {1, 5, 6, 7, 20, 21}
+
+    def test_tells_names_by_their_bytes(self, database):
+        topics(database, "1 Docs, 2 docs, 3 DOCS, 4 docs")
+        service(database).cleanup_all_duplicate_folders()
+        assert set(Topic.objects.using(database).values_list("pk", flat=True)) == {1, 2, 3}
+
+    def test_takes_one_tree_by_its_oldest_root(self, database):
+        topics(database, MESS)
+        result = service(database).consolidate_duplicate_folders("3")
+        assert (result.status, result.folders_removed) == (Result.Status.COMPLETED, 1)
+        assert Topic.objects.using(database).filter(pk=2).exists()
+
+    @pytest.mark.parametrize("key", ["2", "4", "12", "99"])
+    def test_knows_no_tree_by_another_folder(self, database, key):
+        topics(database, MESS)
+        with pytest.raises(UnknownObject):
+            service(database).consolidate_duplicate_folders(key)
+
+    def test_leaves_held_trees_alone(self, database):
+        topics(database, MESS)
+        Hold.objects.using(database).create(application_key="1")
+        report = service(database).cleanup_all_duplicate_folders()
+        assert {r.application_id: r.status for r in report.results} == {"1": "held", "3": "completed"}
+
+    def test_sets_large_trees_aside(self, database, settings):
+        settings.CLEANUP_LARGE_APPLICATION = 3
+        topics(database, MESS)
+        report = service(database).cleanup_all_duplicate_folders()
+        assert {r.application_id: r.status for r in report.results} == {"1": "skipped", "3": "skipped"}
+
+
+class TestVerification:
+    def codes(self, database) -> dict[str, int]:
+        counts = service(database).verify_cleanup_integrity()["counts"]
+        return {code: number for code, number in counts.items() if number and code != "guards_missing"}
+
+    def test_finds_duplicates_before_and_none_after(self, database):
+        topics(database, MESS)
+        assert self.codes(database) == {"several_roots": 1, "same_named_siblings": 1}
+        service(database).cleanup_all_duplicate_folders()
+        assert self.codes(database) == {}
+
+    def test_finds_what_no_root_leads_to(self, database):
+        topics(database, "5 lost 99, 20 ring 21, 21 ring 20")
+        assert self.codes(database) == {"missing_parent": 1, "cycle": 2, "no_root_folder": 1}
+
+    def test_finds_rows_that_name_no_folder(self, database):
+        topics(database, "1 A")
+        with unchecked(database):
+            Entry.objects.using(database).create(title="e", topic_id=99)
+        assert self.codes(database) == {"dangling_reference": 1}
+
+    def test_of_one_tree_looks_at_no_other(self, database):
+        topics(database, MESS)
+        counts = service(database).verify_cleanup_integrity("3")["counts"]
+        assert (counts.get("several_roots", 0), counts["same_named_siblings"]) == (0, 1)
+
+
+class TestPoints:
+    def test_taken_by_hand_tell_what_differs(self, database):
+        topics(database, "1 A, 2 A, 3 B, 4 x 1")
+        was = dump(database)
+        point = service(database).create_rollback_point("1")
+        service(database).cleanup_all_duplicate_folders()
+        service(database).rollback_cleanup(point)
+        assert dump(database) == was
+
+
+class TestGuards:
+    def put(self, database) -> None:
+        call_command("migrate", "cleanup_guards", database=database, verbosity=0)
+
+    @pytest.mark.parametrize("text", ["10 A", "10 A 1"])
+    def test_forbid_a_second_root_and_a_second_child_of_one_name(self, scratch_database, text):
+        self.put(scratch_database)
+        topics(scratch_database, "1 A, 2 B, 3 A 1, 4 A 2")
+        with pytest.raises(IntegrityError):
+            topics(scratch_database, text)
+
+    def test_are_refused_where_there_are_duplicates(self, scratch_database):
+        topics(scratch_database, MESS)
+        with pytest.raises(CommandError, match="--cleanup"):
+            self.put(scratch_database)
+
+    def test_let_an_undo_bring_copies(self, scratch_database):
+        topics(scratch_database, MESS)
+        report = service(scratch_database).cleanup_all_duplicate_folders()
+        self.put(scratch_database)
+        assert "guards_missing" not in {
+            code for code, number in service(scratch_database).verify_cleanup_integrity()["counts"].items() if number
+        }
+        with pytest.raises(Guarded):
+            service(scratch_database).rollback_cleanup(report.results[0].rollback_id)
+        service(scratch_database).rollback_cleanup(report.results[0].rollback_id, as_copies=True)
+        assert "2 A/A (restored)" in drawn(scratch_database)
+
+
+class TestNames:
+    def test_label_trees_by_their_root(self, database):
+        topics(database, MESS)
+        assert labels(using=database, application_ids=["1", "3"]) == {"1": "A", "3": "B"}
+        assert find(using=database, text="sol") == ["11"]
+
+    def test_of_folders_lead_to_their_tree(self, database):
+        topics(database, MESS)
+        assert applications_of(using=database, folders=["7", "10", "2"]) == {"7": "1", "10": "3", "2": "1"}
+        service(database).cleanup_all_duplicate_folders()
+        (event,) = folder_history(using=database, text="9").events
+        assert (event.name, event.survivor_id) == ("t", "8")
+
+    def test_preflight_says_yes(self, database):
+        topics(database, MESS)
+        report = service(database).preflight()
+        assert (report["ok"], report["problems"]) == (True, [])
+
+    @pytest.mark.parametrize(("option", "code"), [("--check", 1), ("--dry-run", 0), ("--verify", 1), ("--status", 0)])
+    def test_the_command_speaks_of_them(self, database, option, code):
+        topics(database, MESS)
+        with pytest.raises(SystemExit) if code else nullcontext() as ended:
+            call_command("database_cleanup", option, database=database, stdout=StringIO(), stderr=StringIO())
+        assert not code or ended.value.code == code
+
+    def test_structures_need_an_application(self, database):
+        with pytest.raises(NoStructures):
+            get_or_create_folder_structure(application_id="1", using=database)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_forests_keep_every_row_in_its_place_and_come_undone(database, seed):
+    rng = random.Random(seed)
+    made: list[int] = []
+    rows = []
+    for key in rng.sample(range(1, 200), rng.randint(2, 40)):
+        above = rng.choice(made) if made and rng.random() < 0.75 else None
+        rows.append(Topic(pk=key, heading=rng.choice("ABC"), above_id=above))
+        made.append(key)
+    Topic.objects.using(database).bulk_create(rows)
+    for number in range(rng.randint(0, 30)):
+        Entry.objects.using(database).create(title=str(number), topic_id=rng.choice(made))
+    for _ in range(rng.randint(0, 30)):
+        item = Item.objects.using(database).create(title="i")
+        Placement.objects.using(database).create(topic_id=rng.choice(made), item=item)
+    was, places = dump(database), _places(database)
+    report = service(database).cleanup_all_duplicate_folders()
+    assert _places(database) == places
+    siblings = Counter(Topic.objects.using(database).values_list("above_id", "heading"))
+    assert all(number == 1 for number in siblings.values())
+    assert service(database).verify_cleanup_integrity()["verification_passed"]
+    if report.total_folders_removed:
+        service(database).rollback_cleanup(report.run_id)
+    assert dump(database) == was
+
+
+def _places(database: str) -> Counter:
+    """Return where each entry and item stands: the names that lead to it."""
+    paths = dict(line.split(" ", 1) for line in drawn(database))
+    entries = Entry.objects.using(database).values_list("title", "topic_id")
+    items = Placement.objects.using(database).values_list("item_id", "topic_id")
+    return Counter((row, paths[str(topic)]) for row, topic in [*entries, *items])
