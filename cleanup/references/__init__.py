@@ -14,10 +14,11 @@ from cleanup.lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from cleanup.references.collision_policies import Policy
     from cleanup.references.comparison import changes
-    from cleanup.references.description import Problem, ReferenceMap
+    from cleanup.references.description import ReferenceMap
     from cleanup.references.discovery import discover
     from cleanup.references.missing_keys import blocking_rows
     from cleanup.references.observed import row_problems, row_warnings
+    from cleanup.references.problem import Problem
     from cleanup.references.publications import publication_problems
     from cleanup.references.tree_shape import Fault, faults_of_shape
 else:
@@ -25,21 +26,13 @@ else:
         __name__,
         collision_policies=("Policy",),
         comparison=("changes",),
-        description=(
-            "Problem",
-            "ReferenceMap",
-        ),
+        description=("ReferenceMap",),
         discovery=("discover",),
         missing_keys=("blocking_rows",),
-        observed=(
-            "row_problems",
-            "row_warnings",
-        ),
+        observed=("row_problems", "row_warnings"),
+        problem=("Problem",),
         publications=("publication_problems",),
-        tree_shape=(
-            "Fault",
-            "faults_of_shape",
-        ),
+        tree_shape=("Fault", "faults_of_shape"),
     )
 
 __all__ = [

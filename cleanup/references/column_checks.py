@@ -8,9 +8,9 @@ from cleanup.backends.catalogue import (
 )
 from cleanup.hooks import ready
 from cleanup.references import fitting_hooks, path_columns, soft_deletion, suspects
-from cleanup.references.description import Problem
 from cleanup.references.holders import by_name_alone, holders
 from cleanup.references.host_words import says_id
+from cleanup.references.problem import Problem
 from cleanup.references.survey import Survey
 from cleanup.references.tree_hooks import TreeHooks
 

@@ -17,21 +17,9 @@ if TYPE_CHECKING:
     from cleanup.backends.folders import Looseness
     from cleanup.backends.references import Reference
     from cleanup.backends.tree_columns import TreeColumns
+    from cleanup.references.problem import Problem
 
 _NO_TABLE = TableName("", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One reason why a run may not start; ``message`` names table, column and remedy."""
-
-    code: str
-    table: str
-    column: str
-    message: str
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @dataclass(frozen=True, slots=True)

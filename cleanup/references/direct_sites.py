@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cleanup.backends.catalogue import ForeignKey, PlacedColumn, TableName
 from cleanup.backends.conditions import Condition
 from cleanup.policies import HistoryPolicy
 from cleanup.references import graph, histories, installed_models, problems
-from cleanup.references.description import Problem, Untold
+from cleanup.references.description import Untold
 from cleanup.references.graph import ReferenceSite
 from cleanup.references.holders import holders
 from cleanup.references.resolved_names import ResolvedNames
+
+if TYPE_CHECKING:
+    from cleanup.references.problem import Problem
 
 
 @dataclass(slots=True)

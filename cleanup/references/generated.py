@@ -8,7 +8,7 @@ import re
 
 from cleanup.backends.catalogue import Table
 from cleanup.backends.query import quoted
-from cleanup.references.description import Problem
+from cleanup.references.problem import Problem
 
 #: An identifier, bare or quoted, in any number of parentheses, cast or not.
 _COPY = re.compile(r'\(*\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>\w+))\s*\)*(?:::[\w\s.()"]+)?\s*\)*')

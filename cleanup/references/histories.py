@@ -13,7 +13,8 @@ from cleanup import conf
 from cleanup.backends.catalogue import PlacedColumn, TableName
 from cleanup.policies import HistoryPolicy
 from cleanup.references.configured_columns import entry_of, pasted
-from cleanup.references.description import Problem, Untold
+from cleanup.references.description import Untold
+from cleanup.references.problem import Problem
 
 #: Columns by which such a table is recognised, whatever its name.
 _SHAPES: Mapping[str, frozenset[str]] = {

@@ -8,10 +8,10 @@ from cleanup import backends
 from cleanup.backends import rows_to_move
 from cleanup.backends.catalogue import Column, Table
 from cleanup.backends.query import quoted
-from cleanup.references.description import Problem
 from cleanup.references.key_storage import KeyStorage
 from cleanup.references.key_types import ignores_case, spelled_type
 from cleanup.references.mapped_types import MappedTypes
+from cleanup.references.problem import Problem
 from cleanup.references.problems import ORDINARY, described_kind
 from cleanup.references.survey import Survey
 

@@ -14,8 +14,9 @@ from cleanup.backends.catalogue import Column
 from cleanup.backends.references import Reference
 from cleanup.backends.spellings import Question
 from cleanup.folder_tables import FolderTables
-from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.description import ReferenceMap
 from cleanup.references.key_types import kind_of, padded_length
+from cleanup.references.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,19 @@ The underlying type (``Column.stored_type``) of a domain is its base type; on SQ
 it is the affinity that SQLite derives from the word.
 """
 
+from __future__ import annotations
+
 import re
-from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from django.db import models
 
-from cleanup.backends.catalogue import Column
-from cleanup.backends.folders import Looseness
-from cleanup.folder_tables import KeyColumn
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cleanup.backends.catalogue import Column
+    from cleanup.backends.folders import Looseness
+    from cleanup.folder_tables import KeyColumn
 
 #: ``any``: what SQLite stores there depends on the value.
 Kind = Literal["uuid", "integer", "text", "any", "other"]

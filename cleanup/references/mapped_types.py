@@ -3,17 +3,24 @@
 A column that cannot hold what it is mapped to is a problem that stops everything; it is never left out.
 """
 
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from django.db import models
-
-from cleanup.backends.catalogue import Column, Table, TableName
 from cleanup.backends.query import quoted
 from cleanup.exceptions import DatabaseUnusable
-from cleanup.folder_tables import FolderTables, KeyColumn
-from cleanup.references.description import Problem, ReferenceMap
 from cleanup.references.key_types import can_be, can_hold, kind_of, padded_length, spelled_type
+from cleanup.references.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from django.db import models
+
+    from cleanup.backends.catalogue import Column, Table, TableName
+    from cleanup.folder_tables import FolderTables, KeyColumn
+    from cleanup.references.description import ReferenceMap
 
 CODE = "mapped_type"
 

@@ -7,8 +7,9 @@ from cleanup.backends import rows_to_move
 from cleanup.backends.catalogue import Table
 from cleanup.backends.references import Reference
 from cleanup.folder_tables import folder_tables
-from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.description import ReferenceMap
 from cleanup.references.mapped_types import are_unlike
+from cleanup.references.problem import Problem
 
 _COLUMN = r'(?:"(?:[^"]|"")+"|\w+)'
 #: How a table is partitioned, if it is by columns alone.

@@ -16,9 +16,10 @@ from cleanup.backends.samples import LONGEST, SampleSql
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.hooks import ready
 from cleanup.references import fitting_hooks, path_columns, soft_deletion
-from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.description import ReferenceMap
 from cleanup.references.mapped_types import are_unlike
 from cleanup.references.path_columns import Family, KeyKind, Sign
+from cleanup.references.problem import Problem
 from cleanup.references.tree_shape import TreeShape
 
 #: Folders with a parent that are compared with it.

@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from cleanup.backends.catalogue import Column, TableName
-from cleanup.references.description import Problem
+from cleanup.references.problem import Problem
 from cleanup.references.words import split_glued, vocabulary, words_of
 
 KeyKind = Literal["uuid", "integer", "text"]

@@ -21,11 +21,12 @@ from cleanup.backends.references import Reference
 from cleanup.folder_tables import folder_tables
 from cleanup.hooks import ready
 from cleanup.references import histories, suspects
-from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.description import ReferenceMap
 from cleanup.references.holders import Holder, holders
 from cleanup.references.host_words import says_id, words_of
 from cleanup.references.installed_models import own_table_names
 from cleanup.references.key_types import kind_of
+from cleanup.references.problem import Problem
 
 #: Hits among a hundred values that are enough.
 _TELLING = 1

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from cleanup.backends.catalogue import ForeignKey, Table
 from cleanup.backends.query import quoted
-from cleanup.references.description import Problem
 from cleanup.references.graph import Graph, Unorderable, Unrestricted
+from cleanup.references.problem import Problem
 
 
 def moving_key(key: ForeignKey, columns: Iterable[str]) -> Problem:

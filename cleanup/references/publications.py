@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from cleanup import backends
 from cleanup.backends.catalogue import Published, Table
 from cleanup.backends.query import quoted
-from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.description import ReferenceMap
+from cleanup.references.problem import Problem
 
 
 def publication_problems(*, using: str, references: ReferenceMap) -> list[Problem]:

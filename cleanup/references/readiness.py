@@ -11,11 +11,12 @@ from django.conf import settings
 from django.db import connections
 
 from cleanup.exceptions import PreflightFailed
-from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.description import ReferenceMap
 from cleanup.references.discovery import discover
 from cleanup.references.missing_keys import blocking_rows
 from cleanup.references.observed import row_problems
 from cleanup.references.probing import probe as probe_rows
+from cleanup.references.problem import Problem
 from cleanup.references.publications import publication_problems
 
 #: Whether rows are looked at, for further references and for what a merge would make wrong: what merges must know; what

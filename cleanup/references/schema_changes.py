@@ -19,8 +19,9 @@ from cleanup import backends
 from cleanup.backends.catalogue import Table, TableName
 from cleanup.exceptions import PreflightFailed, SchemaChanged
 from cleanup.references.comparison import changes
-from cleanup.references.description import Problem, ReferenceMap
+from cleanup.references.description import ReferenceMap
 from cleanup.references.discovery import discover
+from cleanup.references.problem import Problem
 from cleanup.references.readiness import Probe, problems_of
 from cleanup.retry_limits import SCHEMA_READS
 

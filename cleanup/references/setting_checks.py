@@ -9,8 +9,8 @@ from cleanup.backends.catalogue import (
 from cleanup.policies import CollisionPolicy
 from cleanup.references.collision_policies import faults
 from cleanup.references.configured_columns import NamedColumn
-from cleanup.references.description import Problem
 from cleanup.references.key_types import can_hold
+from cleanup.references.problem import Problem
 from cleanup.references.problems import not_a_table
 from cleanup.references.survey import Survey
 

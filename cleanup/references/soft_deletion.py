@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from cleanup.references.description import Problem
+from cleanup.references.problem import Problem
 from cleanup.references.words import split_glued, vocabulary, words_of
 
 if TYPE_CHECKING:

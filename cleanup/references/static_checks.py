@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from cleanup.references.column_checks import ColumnChecks
-from cleanup.references.description import Problem
 from cleanup.references.key_checks import KeyChecks
+from cleanup.references.problem import Problem
 from cleanup.references.setting_checks import SettingChecks
 from cleanup.references.survey import Survey
 from cleanup.references.table_checks import TableChecks

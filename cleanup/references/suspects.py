@@ -6,8 +6,8 @@ from cleanup.backends.catalogue import TableName
 from cleanup.backends.probes import Hits
 from cleanup.backends.references import Reference
 from cleanup.references.configured_columns import entry_of, pasted
-from cleanup.references.description import Problem
 from cleanup.references.holders import Holder
+from cleanup.references.problem import Problem
 
 
 def by_name(holder: Holder) -> Problem:

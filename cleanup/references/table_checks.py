@@ -7,7 +7,7 @@ from cleanup.backends.catalogue import Table, TableName, Trigger
 from cleanup.backends.query import quoted
 from cleanup.backends.references import Reference
 from cleanup.policies import TriggerPolicy
-from cleanup.references.description import Problem
+from cleanup.references.problem import Problem
 from cleanup.references.survey import Survey
 
 

@@ -9,7 +9,7 @@ from cleanup.backends.tree_columns import ClosureTable, TreeColumns
 from cleanup.exceptions import MisconfiguredSetting
 from cleanup.hooks import ready
 from cleanup.references import path_columns
-from cleanup.references.description import Problem
+from cleanup.references.problem import Problem
 from cleanup.references.survey import Survey
 
 

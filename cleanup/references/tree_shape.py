@@ -1,18 +1,25 @@
 """Whether a cleanup can handle the folder tree as a whole: live folders, roots, applications, names."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.db import DataError, ProgrammingError
 
 from cleanup import backends, conf
-from cleanup.backends.catalogue import Table
 from cleanup.backends.query import quoted
 from cleanup.backends.server import contained
 from cleanup.backends.shapes import ShapeSql
-from cleanup.folder_tables import FolderTables, Ownership, folder_tables
-from cleanup.references.description import Problem
+from cleanup.folder_tables import Ownership, folder_tables
+from cleanup.references.problem import Problem
 from cleanup.text_safety import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cleanup.backends.catalogue import Table
+    from cleanup.folder_tables import FolderTables
 
 #: Folders without an application that are counted.
 _COUNTED = 100_000
@@ -44,7 +51,7 @@ class TreeShape:
     folders: Table | None
 
     @classmethod
-    def of(cls, *, using: str, folders: Table | None = None) -> "TreeShape":
+    def of(cls, *, using: str, folders: Table | None = None) -> TreeShape:
         """Return the examination of a database's folder table, with its description if known."""
         tables = folder_tables()
         return cls(tables, ShapeSql(backends.database(using=using).folders(tables), folders), folders)

@@ -16,7 +16,7 @@ from cleanup.services.background import clusters
 from cleanup.services.folders import structure
 from cleanup.services.folders.structure import FolderPlace, FolderStructure
 from cleanup.services.monitoring import status
-from cleanup.services.operations import checks, cleanups, control, rollbacks
+from cleanup.services.operations import checks, cleanups, control, rollbacks, stored_checks
 from cleanup.services.preflight import report as preflight_service
 from cleanup.services.results import JSON, CleanupReport, FolderCleanupResult, Progress, RollbackData, RollbackResult
 from cleanup.services.retention import purge
@@ -304,11 +304,11 @@ class DatabaseCleanupService(CleanupReads):
 
     def start_check(self, *, started_by: str = "", started_how: str = "service") -> ConsistencyCheck:
         """Queue a consistency check for a cluster. Raises NoCluster."""
-        return checks.start_check(using=self.using, actor=Actor(started_by, started_how))
+        return stored_checks.start_check(using=self.using, actor=Actor(started_by, started_how))
 
     def start_verification(self, *, started_by: str = "") -> Verification:
         """Queue a verification for a cluster. Raises NoCluster."""
-        return checks.start_verification(using=self.using, actor=Actor(started_by))
+        return stored_checks.start_verification(using=self.using, actor=Actor(started_by))
 
     # Undoing.
 

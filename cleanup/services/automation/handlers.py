@@ -21,7 +21,7 @@ from cleanup.services.background import clusters, dispatch, leases
 from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify, is_anticipated
 from cleanup.services.integrity import rechecks
-from cleanup.services.operations import checks, cleanups
+from cleanup.services.operations import checks, cleanups, stored_checks
 from cleanup.services.retention import purge
 from cleanup.services.runs import dry_run
 from cleanup.services.runs.lifecycle import Actor, Options
@@ -57,7 +57,7 @@ def check(lease: HeldLease) -> None:
     if row is None:
         return
     rows.update(started_at=Now())
-    error = _attempt(lease, lambda: checks.perform(row, using=lease.using))
+    error = _attempt(lease, lambda: stored_checks.perform(row, using=lease.using))
     if error:
         rows.update(ended_at=Now(), error=error)
 

@@ -12,7 +12,7 @@ from cleanup.services.arguments import checked_arguments
 from cleanup.services.automation import handlers, heartbeat, schedules, switch
 from cleanup.services.automation.schedules import Schedules
 from cleanup.services.monitoring import status
-from cleanup.services.operations import checks
+from cleanup.services.operations import stored_checks
 from cleanup.services.results import JSON
 
 
@@ -67,7 +67,7 @@ class AutomatedCleanupService:
 
     def run_consistency_check(self, *, started_by: str = "", started_how: str = "service") -> JSON:
         """Check now, in this process; the check is stored. Returns the check's JSON."""
-        report = checks.check_and_store(using=self.using, started_by=started_by, started_how=started_how)
+        report = stored_checks.check_and_store(using=self.using, started_by=started_by, started_how=started_how)
         handlers.close_finished(using=self.using)
         return report.as_json()
 

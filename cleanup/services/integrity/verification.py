@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models.functions import Now
 
-from cleanup import backends
+from cleanup import backends, references
 from cleanup.backends import cycles, owned_rows, tree_findings
 from cleanup.backends.finding_kinds import BY_CODE, ERRORS
-from cleanup.backends.findings import ORPHAN_TWICE, FindingSql
+from cleanup.backends.findings import ORPHAN_TWICE
 from cleanup.backends.forest import Scope
 from cleanup.backends.hints import Hints
 from cleanup.backends.shapes import root_marks
@@ -34,7 +34,6 @@ from cleanup.folder_tables import folder_tables
 from cleanup.guards.differences import DifferenceKind, guard_differences
 from cleanup.models import Verification
 from cleanup.queries import application_ranges, existing_application
-from cleanup.references import discover, faults_of_shape
 from cleanup.references.mapped_types import refuse_unlike_types
 from cleanup.services.integrity.analysis import Edge, in_cycles, normalized, similar_groups
 from cleanup.services.integrity.findings import Found, Tally
@@ -127,7 +126,7 @@ class _Verifier:
 
     def __init__(self, *, using: str, progress: Callable[[int, int], None] | None) -> None:
         self.using = using
-        self.references: ReferenceMap = discover(using=using)
+        self.references: ReferenceMap = references.discover(using=using)
         refuse_unlike_types(self.references)
         loose = self.references.loose_files
         self.sql = backends.database(using=using).findings(folder_tables(), loose_files=loose)
@@ -259,7 +258,7 @@ class _Verifier:
     # A whole table at once.
 
     def _verify_shape(self) -> None:
-        for fault in faults_of_shape(using=self.using, folders=self.references.folders):
+        for fault in references.faults_of_shape(using=self.using, folders=self.references.folders):
             self._add_one(fault.code, self.folders, "", {}, fault.query)
 
     def _verify_cycles(self, members: Sequence[Edge]) -> set[str]:

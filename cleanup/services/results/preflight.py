@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cleanup.references.description import Problem
+from cleanup.references.problem import Problem
 from cleanup.services.results.document import UNKNOWN, Document, Unknown
 
 

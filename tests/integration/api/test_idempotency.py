@@ -318,7 +318,7 @@ class TestAProcessThatDies:
         assert_tree(loan.database, loan, "Loan/Docs(1), Loan/Docs(2)")
 
     def test_leaves_a_check_that_is_done_again(self, caller, loan, monkeypatch):
-        die(monkeypatch, "services.operations.checks.perform", lambda: caller.post("check", **KEY))
+        die(monkeypatch, "services.operations.stored_checks.perform", lambda: caller.post("check", **KEY))
         elapse(loan.database)
         assert caller.post("check", **KEY).json()["duplicate_applications_found"] == 1
 
