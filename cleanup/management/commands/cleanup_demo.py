@@ -40,7 +40,6 @@ class Command(ShellCommand):
             raise UsageError(f"--applications must be at least 1, not {self.options['applications']}.")
         self.step = 0
         self.connect()
-        self.using: str = self.options["database"]
         self._refuse_foreign_models()
         self._refuse_filled_database()
         self._make_tables()
