@@ -3,7 +3,7 @@
 An id, once assigned, keeps its meaning. A hint is the setting or the command to use.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -182,7 +182,7 @@ def _hint(error: MisconfiguredSetting) -> str:
         return nearest or f'Set {error.setting} = "app.Model", and add that app to INSTALLED_APPS.'
     if isinstance(error, UnknownField):
         fields = [field.name for field in error.model._meta.concrete_fields]
-        return f"Name one of {', '.join(fields)} in {error.setting}."
+        return f"Name one of {', '.join(fields)} in {error.setting}.{_none_instead(error)}"
     if isinstance(error, InheritedModel):
         return f"Name a model in {error.setting} whose own table has the key and all these columns."
     if isinstance(error, UnsupportedKey):
@@ -190,6 +190,17 @@ def _hint(error: MisconfiguredSetting) -> str:
     if isinstance(error, UnusableHook):
         return f'Set {error.setting} = "package.module.function".'
     return f"Set {error.setting} as the manual describes, or remove it to use the default."
+
+
+def _none_instead(error: UnknownField) -> str:
+    """Name the part that the field was to play, if no field need play it."""
+    mapped: Mapping[str, Any] = {}
+    if error.setting == "CLEANUP_FOLDER_FIELDS":
+        mapped, optional = conf.folder_fields(), conf.OPTIONAL_FOLDER_FIELDS
+    elif error.setting == "CLEANUP_FILE_FIELDS":
+        mapped, optional = conf.file_fields(), conf.OPTIONAL_FILE_FIELDS
+    parts = [part for part, field in mapped.items() if field == error.value and part in optional]
+    return f' If there is none, use {{"{parts[0]}": None}}.' if parts else ""
 
 
 def _nearest(name: str, known: Iterable[str], sentence: str) -> str | None:

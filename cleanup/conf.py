@@ -141,12 +141,17 @@ def has_files() -> bool:
     return file_model() is not None
 
 
+#: Parts that no field need play.
+OPTIONAL_FOLDER_FIELDS = frozenset({"created"})
+OPTIONAL_FILE_FIELDS = frozenset({"application", "name"})
+
+
 def folder_fields() -> Mapping[str, Any]:
     """Names of the folder model's fields for parent, application, name and created; created may be None."""
     return _fields(
         "CLEANUP_FOLDER_FIELDS",
         {"parent": "parent", "application": "application", "name": "name", "created": "created_at"},
-        optional={"created"},
+        optional=OPTIONAL_FOLDER_FIELDS,
     )
 
 
@@ -155,7 +160,7 @@ def file_fields() -> Mapping[str, Any]:
     return _fields(
         "CLEANUP_FILE_FIELDS",
         {"folder": "folder", "application": "application", "name": "filename"},
-        optional={"application", "name"},
+        optional=OPTIONAL_FILE_FIELDS,
     )
 
 

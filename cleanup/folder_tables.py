@@ -354,5 +354,7 @@ def _column(model: type[models.Model], setting: str, name: str) -> str:
     if not isinstance(field, models.Field) or field not in model._meta.concrete_fields:
         kind = "a many-to-many field" if field.many_to_many else "a field without a column"
         problem = f"{model._meta.label}.{name} is {kind}; the name of a column's field is needed."
+        if setting == "CLEANUP_FILE_FIELDS":
+            problem += " If a link table files them, set CLEANUP_FILE_MODEL = None: its rows are moved all the same."
         raise UnknownField(setting=setting, problem=problem, value=name, model=model)
     return str(field.column)

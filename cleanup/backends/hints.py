@@ -26,7 +26,8 @@ class Hints:
             "bare_name": sql.trimmed(f"f.{sql.name}"),
             "give_applications": self.shape.give_applications(),
         }
-        kinds = [kind for kind in KINDS if kind.listing and (sql.files or not kind.of_file)]
+        missing = [slot for slot in ("files", "file_owner") if not getattr(sql, slot)]
+        kinds = [k for k in KINDS if k.listing and not any(f"{{{slot}}}" in k.listing for slot in missing)]
         self.listings = {kind.code: pasteable(sql.block(kind.listing, **slots)) for kind in kinds}
 
     def of(self, code: str, *, application: str | None) -> str:

@@ -59,6 +59,8 @@ class TestSettings:
             ("CLEANUP_IGNORED_COLUMNS", 7),
             ("CLEANUP_FOLDER_LIVE", "deleted_at"),
             ("CLEANUP_FOLDER_FIELDS", {"above": "parent"}),
+            ("CLEANUP_FOLDER_FIELDS", {"parent": None}),
+            ("CLEANUP_FILE_FIELDS", {"folder": None}),
             ("CLEANUP_BATCH_SIZE", 0),
             ("CLEANUP_BATCH_SIZE", 2.5),
             ("CLEANUP_LEASE_SECONDS", "120"),
@@ -109,6 +111,27 @@ class TestSettings:
         assert code == "cleanup.E003"
         assert message.startswith(setting)
         assert re.match(r"Name one of id, \w+, ", hint)
+
+    @pytest.mark.parametrize(
+        ("setting", "part"),
+        [("CLEANUP_FOLDER_FIELDS", "created"), ("CLEANUP_FILE_FIELDS", "application"), ("CLEANUP_FILE_FIELDS", "name")],
+    )
+    def test_that_name_no_field_for_an_optional_part_say_so(self, settings, setting, part):
+        setattr(settings, setting, {part: "missing"})
+        _, _, hint = only()
+        assert hint.endswith(f'in {setting}. If there is none, use {{"{part}": None}}.')
+        setattr(settings, setting, {part: None})
+        assert found() == []
+
+    def test_that_file_by_a_link_table_say_that_no_model_of_files_is_needed(self, settings):
+        settings.CLEANUP_FILE_MODEL, settings.CLEANUP_FILE_FIELDS = (
+            "hostapp.Tag",
+            {"folder": "folders", "name": "label"},
+        )
+        settings.CLEANUP_FILE_FIELDS |= {"application": None}
+        code, message, _ = only()
+        assert code == "cleanup.E003"
+        assert "If a link table files them, set CLEANUP_FILE_MODEL = None" in message
 
     def test_that_name_two_wrong_fields_are_told_at_once(self, settings):
         settings.CLEANUP_FOLDER_FIELDS = {"created": "made", "name": "title"}
