@@ -67,7 +67,7 @@ class Session(session.Session):
 
     def pin(self, *, session_name: str = "", writing: bool = True, durable: bool = True) -> None:
         _FIRST_LOCKS.pop(self.connection, None)
-        values = self._settings(session_name, writing=writing)
+        values = self._settings(session_name)
         if not durable:
             values["synchronous_commit"] = "off"
         # A table that changes in two ways by keys of each other is only consistent at the end.
@@ -104,7 +104,7 @@ class Session(session.Session):
 
     @contextmanager
     def pinned(self, *, session_name: str = "", writing: bool = True) -> Iterator[None]:
-        names = [*self._settings(session_name, writing=writing), "session_replication_role"]
+        names = [*self._settings(session_name), "session_replication_role"]
         before = self.fetch("SELECT name, current_setting(name) FROM unnest(%(names)s::text[]) AS name", names=names)
         self.pin(session_name=session_name, writing=writing)
         yield
@@ -142,11 +142,11 @@ class Session(session.Session):
             "idle_in_transaction_session_timeout": f"{conf.statement_timeout_ms()}ms",
         }
 
-    def _settings(self, session_name: str, *, writing: bool) -> dict[str, str]:
+    def _settings(self, session_name: str) -> dict[str, str]:
         """Return what a transaction with a batch sets."""
         values = {
             **self._limits(),
-            **settings(version=self._version, batch=True, writing=writing),
+            **settings(version=self._version, batch=True),
             "lock_timeout": f"{conf.lock_timeout_ms()}ms",
             "statement_timeout": f"{conf.statement_timeout_ms()}ms",
         }

@@ -99,22 +99,18 @@ PINS = (
 #: Over these, for a transaction that handles a batch.
 BATCH_PINS = (
     Pin("timezone", "UTC", "text of times with time zone"),
+    # A batch touches few rows of large tables, found by index; the planner, which does not know that they lie together
+    # and are cached, would rather read a whole table for each batch. Without an index it still does.
+    Pin("enable_seqscan", "off", "an index if there is one"),
     Pin("seq_page_cost", "1", _PLANS),
     Pin("random_page_cost", "4", _PLANS),
     Pin("max_parallel_workers_per_gather", "0", "a batch is over before a worker has started"),
 )
 
-#: Over these, for one that writes.
-WRITING_PINS = (
-    # A batch touches few rows of large tables, found by index; the planner, which does not know that they lie together
-    # and are cached, would rather read a whole table for each batch. Without an index it still does.
-    Pin("enable_seqscan", "off", "an index if there is one"),
-)
 
-
-def settings(*, version: int, batch: bool, writing: bool = False) -> dict[str, str]:
+def settings(*, version: int, batch: bool) -> dict[str, str]:
     """Return names and values for a server's major version."""
-    pins = (*PINS, *(BATCH_PINS if batch else ()), *(WRITING_PINS if writing else ()))
+    pins = (*PINS, *BATCH_PINS) if batch else PINS
     return {pin.name: pin.value for pin in pins if pin.since <= version <= pin.until}
 
 

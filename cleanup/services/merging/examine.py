@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from operator import ne
+from operator import attrgetter, ne
 
 from cleanup import conf, journal
 from cleanup.backends.catalogue import TableName
@@ -32,6 +32,8 @@ from cleanup.services.merging.targets import Batch, Targets
 #: Holds that are read whether or not they matter here: mostly there are none.
 FEW_HOLDS = 100
 
+
+_name = attrgetter("name")
 
 #: Folders of a batch beyond which the columns to compare are not read along with its folders.
 MOST_COMPARED = 20_000
@@ -206,31 +208,27 @@ class Examiner:
         decision.roots = tuple(roots[root] for root in decision.plan.roots)
         if not cells:
             return
+        folders = {row.key: row for row in rows}
+        removed = decision.plan.removed
+        ones, others = ([folders[key] for key in keys] for keys in (removed, removed.values()))
         start = len(self.targets.copied_columns)
         end = start + len(self.compared_columns)
-        folders = {row.key: (row.name, *row.cells[start:end]) for row in rows}
-        self._note_differences(decision, self._differing(folders, decision.plan.removed))
+        names = {self.tables.folder_name: sum(map(ne, map(_name, ones), map(_name, others)))}
+        own, other = ([row.cells[start:end] for row in several] for several in (ones, others))
+        self._note_differences(decision, names | _differing(self.compared_columns, own, other))
 
     def _compare_apart(self, decisions: Sequence[MergeDecision]) -> None:
         """Compare the folders of large applications some at a time, so that their cells are never all in memory."""
         columns = (self.tables.folder_name, *self.compared_columns)
         for decision in decisions:
             remaining, differing = iter(decision.plan.removed.items()), Counter[str]()
-            while decision.goes_ahead and (pairs := dict(islice(remaining, FOLDERS_COMPARED_AT_ONCE))):
-                keys = list(dict.fromkeys(chain.from_iterable(pairs.items())))
+            while decision.goes_ahead and (pairs := list(islice(remaining, FOLDERS_COMPARED_AT_ONCE))):
+                keys = list(dict.fromkeys(chain.from_iterable(pairs)))
                 cells = self.backend.reading.read_cells(self.tables, keys, columns)
-                differing.update(self._differing(cells, pairs))
+                present = [pair for pair in pairs if cells.keys() >= set(pair)]  # not locked, they may have gone
+                ones, others = ([cells[pair[place]] for pair in present] for place in (0, 1))
+                differing.update(_differing(columns, ones, others))
             self._note_differences(decision, differing)
-
-    def _differing(self, folders: Mapping[str, Sequence[Cell]], pairs: Mapping[str, str]) -> dict[str, int]:
-        """Count the pairs of folders whose names or compared cells differ, by column."""
-        pairs = {
-            one: other for one, other in pairs.items() if one in folders and other in folders
-        }  # some may have gone
-        cells = [zip(*map(folders.__getitem__, keys), strict=True) for keys in (pairs, pairs.values())]
-        columns = (self.tables.folder_name, *self.compared_columns)
-        # Without pairs there are no columns.
-        return {column: sum(map(ne, own, other)) for column, own, other in zip(columns, *cells, strict=bool(pairs))}
 
     def _note_differences(self, decision: MergeDecision, differing: Mapping[str, int]) -> None:
         if columns := {column: number for column, number in sorted(differing.items()) if number}:
@@ -299,3 +297,11 @@ class Examiner:
             target = Target(folders, (self.targets.key_column,), journal.row_key(folders), pairs)
             changes[folders.name].append(Change(target, (self.tables.folder_parent,)))
         return changes
+
+
+def _differing(
+    columns: Sequence[str], ones: Sequence[Sequence[Cell]], others: Sequence[Sequence[Cell]]
+) -> dict[str, int]:
+    """Count the pairs of folders whose cells differ, by column; without pairs there is nothing to count."""
+    cells = zip(columns, zip(*ones, strict=True), zip(*others, strict=True), strict=bool(ones))
+    return {column: sum(map(ne, one, other)) for column, one, other in cells}

@@ -150,11 +150,8 @@ class Forecaster:
         return [(decision, self._expected(decision, counts[place])) for place, decision in enumerate(planned.decisions)]
 
     def _expected(self, decision: MergeDecision, counts: Counter[TableName]) -> FolderCleanupResult:
-        result = result_of(decision, self._moved(decision, counts), targets=self.targets)
-        if not (decision.goes_ahead and decision.roots):
-            return result
         roots = tuple(RootFolder(root.key, root.name) for root in decision.roots)
-        return replace(result, root_folder=roots[0], root_folders=roots)
+        return result_of(decision, self._moved(decision, counts), targets=self.targets, roots=roots)
 
     def _counts(self, planned: Planned) -> dict[int, Counter[TableName]]:
         """Count the rows that hold a removed folder's key, by the decision's position and table."""

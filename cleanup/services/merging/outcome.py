@@ -12,13 +12,21 @@ from cleanup.policies import NewValuePolicy
 from cleanup.services.merging.decisions import MergeDecision
 from cleanup.services.merging.free_values import Renumbered
 from cleanup.services.merging.targets import Targets
-from cleanup.services.results import FolderCleanupResult
+from cleanup.services.results import FolderCleanupResult, RootFolder
 
 
 def result_of(
-    decision: MergeDecision, moved: Mapping[str, int], *, targets: Targets, rollback_id: UUID | None = None
+    decision: MergeDecision,
+    moved: Mapping[str, int],
+    *,
+    targets: Targets,
+    rollback_id: UUID | None = None,
+    roots: tuple[RootFolder, ...] = (),
 ) -> FolderCleanupResult:
-    """Return the result of a decision, with the rows that were, or would be, re-pointed, by table."""
+    """Return the result of a decision, with the rows that were, or would be, re-pointed, by table.
+
+    ``roots`` are the root folders that would take in others.
+    """
     if not decision.goes_ahead:
         return FolderCleanupResult(
             application_id=decision.application,
@@ -42,6 +50,8 @@ def result_of(
         references_moved=sum(moved.values()),
         rollback_id=rollback_id,
         details=details,
+        root_folder=roots[0] if roots else None,
+        root_folders=roots,
     )
 
 
