@@ -19,6 +19,7 @@ row belongs to a step and a table:
   new]} and ``keys`` {key column: [cell of each row]}; it can still be undone.
   A step whose targets copy no column of folders gives rows that would collide another name or number, or, with
   ``hook``, is what a tree hook made of columns that repeat a folder's place (since format 3, after all others).
+  With ``array`` (since format 3) elements of an array moved, and the keys have one more member, the position.
 - removed: ``images`` [[cell of each of the snapshot schema's columns], ...].
 - structure: as removed, but nothing was removed: the folders when a point was taken by hand.
 
@@ -38,6 +39,7 @@ from cleanup.backends.catalogue import Column, Table, TableName
 from cleanup.backends.changes import (
     Cell,
 )
+from cleanup.backends.references import ListReference
 from cleanup.backends.retyping import alterations
 from cleanup.backends.tree_columns import ClosureTable, FolderColumns
 from cleanup.exceptions import UnreadableJournal
@@ -60,6 +62,8 @@ class Step:
     """Moved: references that change in one statement. Removed: those whose colliding rows give way."""
     replaced: tuple[tuple[TableName, str], ...] = ()
     """Columns that take another name or number if rows would collide."""
+    array: ListReference | None = None
+    """An array of folders' keys, which changes element by element."""
     kept: FolderColumns | None = None
     """What a ready tree hook computes from the tree."""
     watched: str = ""
@@ -76,6 +80,7 @@ def steps_of(references: ReferenceMap) -> list[Step]:
 
     First, if policies ask for it, other names and numbers, one column of a table per step, because a snapshot row's
     step and table identify the column; for each step of references the rows that give way, then the moves; then the
+    elements of arrays, one step for each column; then the
     root folders that are nested; then the removed folders; last what tree hooks write, one step for what one of them
     keeps, or for a column. The first and these last have no references.
     """
@@ -92,6 +97,8 @@ def steps_of(references: ReferenceMap) -> list[Step]:
         group = tuple(by_step[number])
         steps.append(Step(len(steps) + 1, "removed", group))
         steps.append(Step(len(steps) + 1, "moved", group))
+    for one in references.lists:
+        steps.append(Step(len(steps) + 1, "moved", array=one))
     steps.append(Step(len(steps) + 1, "moved"))
     steps.append(Step(len(steps) + 1, "removed"))
     for kept in references.tree_columns:
@@ -144,12 +151,16 @@ def _document(backend: Database, references: ReferenceMap, mapped: FolderTables)
         targets = [[str(r.table), list(r.columns), list(r.folder_columns)] for r in step.references]
         if step.replaced:
             targets = [[str(table), [column], []] for table, column in step.replaced]
+        elif step.array is not None:
+            targets = [[str(step.array.table), [step.array.column], [mapped.folder_key.column]]]
         elif step.by_hook:
             columns = [step.watched] if step.kept is None else list(step.kept.columns)
             targets = [[folders, columns, []]]
         elif not step.references:
             targets = [[folders, [mapped.folder_parent], [mapped.folder_key.column]]]
         steps[str(step.number)] = {"kind": step.kind, "targets": targets}
+        if step.array is not None:
+            steps[str(step.number)]["array"] = True
         if step.by_hook:
             steps[str(step.number)]["hook"] = "host" if step.kept is None else "ready"
     return json.dumps(
@@ -181,6 +192,8 @@ class JournaledStep(NamedTuple):
     number: int
     kind: str
     targets: list[JournaledTarget]
+    array: bool = False
+    """Elements of arrays moved: a row's key is followed by the position."""
     hook: str = ""
     """Whose tree hook wrote: ``ready`` or ``host``; empty: none."""
 
@@ -208,6 +221,7 @@ class JournaledSchema:
                 int(number),
                 step["kind"],
                 [JournaledTarget(label, tuple(own), tuple(folder)) for label, own, folder in step["targets"]],
+                step.get("array", False),
                 step.get("hook", ""),
             )
             for number, step in document["steps"].items()
@@ -229,6 +243,10 @@ class JournaledSchema:
     @property
     def _ordinary(self) -> list[JournaledStep]:
         return [step for step in self.steps if not step.hook]
+
+    def of_arrays(self, step: int) -> bool:
+        """Return whether elements of arrays moved in a step."""
+        return any(one.number == step and one.array for one in self.steps)
 
     def points_at_folders(self, step: int) -> bool:
         """Return whether rows moved in a step, other than by a tree hook."""
@@ -375,7 +393,8 @@ class Reader:
             return
         columns = next(target.columns for target in self.schema.targets(row.step) if target.label == row.table)
         for change in changes:
-            keys = dict(zip(self.schema.key(row.table), change["keys"], strict=True))
+            key = self.schema.key(row.table)
+            keys = dict(zip(key, change["keys"][: len(key)], strict=True))
             yield dict(zip(columns, change["from"], strict=True)), keys
 
     def row_keys(self, row: SnapshotRow) -> Iterator[tuple[Cell, ...]]:
@@ -390,7 +409,7 @@ class Reader:
             yield from zip(*(keys[column] for column in key), strict=True)
         else:
             for change in json.loads(row.changes or "[]"):
-                yield from zip(*change["keys"], strict=True)
+                yield from zip(*change["keys"][: len(key)], strict=True)  # without a position in an array
 
     def nested(self, *, points: Collection[int], label: str) -> Iterator[tuple[int, tuple[Cell, ...]]]:
         """Yield point and key of the root folders that were nested."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cleanup.backends.findings import FindingSql
     from cleanup.backends.folders import FolderSql, Looseness
     from cleanup.backends.guards import GuardSql
+    from cleanup.backends.lists import Lists
     from cleanup.backends.merging import Merging
     from cleanup.backends.pressure import Load
     from cleanup.backends.probes import KeyKind, ProbeSql
@@ -50,6 +51,8 @@ class Database(Session):
     """Journaled writes."""
     undoing: Undoing = _room("undoing.Undoing")
     """Undo of what is journaled."""
+    lists: Lists = _room("lists.Lists")
+    """Arrays of folder keys, if the database has arrays."""
     collisions: CollisionSql = _room("collisions.Collisions")
     """Rows that would meet in a rule of their table."""
 

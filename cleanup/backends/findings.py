@@ -15,8 +15,9 @@ from cleanup.backends.catalogue import Column
 from cleanup.backends.finding_kinds import ERRORS
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.forest import Scope
+from cleanup.backends.lists import element_of
 from cleanup.backends.query import Query, block, joined, quote
-from cleanup.backends.references import Reference, References
+from cleanup.backends.references import ListReference, Reference, References
 
 #: Rows that are orphans twice are counted once by this; it is not a finding.
 ORPHAN_TWICE = "orphan_twice"
@@ -154,25 +155,85 @@ class FindingSql(FolderSql):
                     SELECT {object} AS object, {target} AS target
                       FROM {table} AS x
                      WHERE {conditions}
-                ), told AS MATERIALIZED (
-                    -- Whether a cleanup removed the folder that they name, and where it went.
-                    SELECT c.*, ({survivor}) AS survivor, ({merged}) AS merged_application
-                      FROM candidates AS c
-                ), flagged AS MATERIALIZED (
-                    SELECT CASE WHEN t.survivor IS NULL THEN 'dangling_reference' ELSE 'late_arrival' END AS code,
-                           t.object, t.merged_application AS application, t.target, t.survivor, NULL AS name,
-                           CAST(NULL AS bigint) AS folders
-                      FROM told AS t
-                )
+                ), {flagged}
                 """,
                 object=self.row_text(row_key),
                 target=target_text,
                 table=self.session.relation(reference.table),
                 conditions=joined(" AND ", conditions),
-                survivor=survivor,
-                merged=merged,
+                flagged=self._flagged_rows(survivor, merged),
             )
         ]
+
+    def dangling_elements(self, one: ListReference, references: References, *, application: str | None) -> list[Query]:
+        """Find elements of arrays that name no folder, as ``dangling`` does rows."""
+        table, key = references.tables[one.table], self.tables.folder_key
+        target = self.spelled_key("e.element") if one.spelled else self.text(key, "e.element")
+        removed: str | Query = ""
+        if application is not None:
+            removed = Query(
+                f"AND {target} IN (SELECT r.folder_key FROM cleanup_removedfolder AS r"
+                f" JOIN cleanup_rollbackpoint AS p ON p.id = r.point_id"
+                f" WHERE p.application_key = %(application)s AND p.status = 'live')",
+                {"application": application},
+            )
+        return [
+            self.block(
+                """
+                candidates AS MATERIALIZED (
+                    -- Rows whose array names a folder which is not there.
+                    SELECT DISTINCT {object} AS object, {target} AS target
+                      FROM {elements}
+                     WHERE {missing}
+                     {removed}
+                ), {flagged}
+                """,
+                object=self.row_text([table.column(column) for column in table.row_key or ()]),
+                target=target,
+                elements=self.elements(one),
+                missing=self.names_no_folder_in(one, references),
+                removed=removed,
+                flagged=self._flagged_rows(
+                    self.forwarding("c.target", "survivor_key"), self.forwarding("c.target", "point")
+                ),
+            )
+        ]
+
+    def elements(self, one: ListReference) -> str:
+        """Return what stands in FROM for rows ``x`` and the elements ``e`` of their arrays."""
+        return f"{self.session.relation(one.table)} AS x CROSS JOIN LATERAL unnest(x.{quote(one.column)}) AS e(element)"
+
+    def names_no_folder_in(self, one: ListReference, references: References) -> str:
+        """Test whether element ``e`` of an array in row ``x`` names a folder that does not exist."""
+        same = self.same_key(
+            "e.element",
+            f"d.{self.folder_key}",
+            own=element_of(references.tables[one.table].column(one.column)),
+            of_key=references.folders.column(self.tables.folder_key.column),
+            spelled=one.spelled,
+        )
+        conditions = ["e.element IS NOT NULL", f"NOT EXISTS (SELECT 1 FROM {self.folders} AS d WHERE {same})"]
+        if one.condition is not None:
+            conditions.append(one.condition.literal("x", vendor=self.session.connection.vendor))
+        return " AND ".join(conditions)
+
+    def _flagged_rows(self, survivor: str, merged: str) -> Query:
+        return block(
+            """
+            told AS MATERIALIZED (
+                -- Whether a cleanup removed the folder that they name, and where it went.
+                SELECT c.*, ({survivor}) AS survivor, ({merged}) AS merged_application
+                  FROM candidates AS c
+            ), flagged AS MATERIALIZED (
+                SELECT CASE WHEN t.survivor IS NULL THEN 'dangling_reference' ELSE 'late_arrival' END AS code,
+                       t.object, t.merged_application AS application, t.target, t.survivor, NULL AS name,
+                       CAST(NULL AS bigint) AS folders
+                  FROM told AS t
+            )
+            """,
+            survivor=survivor,
+            merged=merged,
+        )
 
     def names_no_folder(self, reference: Reference, references: References) -> str:
         """Test whether row ``x`` of the reference's table names a folder that does not exist."""

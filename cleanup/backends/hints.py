@@ -9,7 +9,7 @@ from cleanup.backends.catalogue import Table
 from cleanup.backends.finding_kinds import BY_CODE, KINDS
 from cleanup.backends.findings import FindingSql
 from cleanup.backends.query import pasteable, quote
-from cleanup.backends.references import Reference, References
+from cleanup.backends.references import ListReference, Reference, References
 from cleanup.backends.shapes import ShapeSql
 
 
@@ -55,6 +55,13 @@ class Hints:
         if late:
             condition += " AND " + self.sql.names_removed_folder(reference)
         return pasteable(f"SELECT x.* FROM {self.sql.session.relation(reference.table)} AS x WHERE {condition};")
+
+    def dangling_elements(self, one: ListReference) -> str:
+        """List the rows whose array names a folder that does not exist."""
+        sql = self.sql
+        return pasteable(
+            f"SELECT DISTINCT x.* FROM {sql.elements(one)} WHERE {sql.names_no_folder_in(one, self.references)};"
+        )
 
     def children(self, parent: str) -> str:
         """List the children of a folder."""

@@ -36,6 +36,20 @@ class Reference:
         return f"{self.table}.{'+'.join(self.columns)}"
 
 
+@dataclass(frozen=True, slots=True)
+class ListReference:
+    """A column whose values are arrays of folders' keys."""
+
+    table: TableName
+    column: str
+    condition: Condition | None = None
+    spelled: bool = False
+    """An array of texts over UUID keys, or over keys that are padded: any spelling may occur."""
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}"
+
+
 class References(Protocol):
     """All references to folders in one database."""
 

@@ -31,7 +31,7 @@ def _references(references: ReferenceMap) -> dict[str, str]:
     return {
         f"reference {reference}": f"on delete {reference.on_delete}" if reference.on_delete else "not enforced"
         for reference in references.references
-    }
+    } | {f"reference {one}": "in arrays" for one in references.lists}
 
 
 def _facts(table: Table) -> Iterator[tuple[str, str]]:

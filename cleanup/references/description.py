@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cleanup.backends.catalogue import Column, ForeignKey, Table
     from cleanup.backends.conditions import Condition
     from cleanup.backends.folders import Looseness
-    from cleanup.backends.references import Reference
+    from cleanup.backends.references import ListReference, Reference
     from cleanup.backends.tree_columns import TreeColumns
     from cleanup.references.problem import Problem
 
@@ -73,6 +73,8 @@ class ReferenceMap:
     """History tables that are left alone."""
     words: HostWords = HostWords(frozenset())  # noqa: RUF009 - it is frozen
     """The host's words for folders."""
+    lists: tuple[ListReference, ...] = ()
+    """Arrays of keys of folders, in the order of their steps."""
     tree_columns: tuple[TreeColumns, ...] = ()
     """What the ready tree hooks of the settings keep."""
     watched: tuple[str, ...] = ()
@@ -148,7 +150,8 @@ class ReferenceMap:
     @property
     def written(self) -> list[Table]:
         """The tables that merging and undoing write, in the order of their names."""
-        names = {*(held.name for held in self.holding), *(reference.table for reference in self.references)}
+        names = {held.name for held in self.holding} | {reference.table for reference in self.references}
+        names |= {one.table for one in self.lists}
         return [self.tables[name] for name in sorted(names)]
 
     @property

@@ -12,7 +12,7 @@ from cleanup.backends.catalogue import Action, ForeignKey, Table, TableName
 from cleanup.backends.pinning import pinning
 from cleanup.backends.references import Reference
 from cleanup.policies import HistoryPolicy
-from cleanup.references import graph, installed_models, problems, tree_hooks
+from cleanup.references import graph, installed_models, list_sites, problems, tree_hooks
 from cleanup.references.collision_policies import Policy
 from cleanup.references.described_sites import DescribedSites
 from cleanup.references.description import ReferenceMap, Untold
@@ -62,12 +62,11 @@ class _Discovery:
         ordered, unorderable = graph.steps(derived)
         found = self._map(keys, described, derived, ordered)
         leaving = self.names.histories.with_policy(HistoryPolicy.LEAVE)
+        hooks = tree_hooks.read(self._survey(found, described, keys))
+        found = replace(found, tree_columns=hooks.columns, watched=hooks.watched)
         survey = self._survey(found, described, keys)
-        hooks = tree_hooks.read(survey)
         return replace(
             found,
-            tree_columns=hooks.columns,
-            watched=hooks.watched,
             further_columns=survey.further_columns(),
             known=survey.known,
             linked=frozenset(survey.linked),
@@ -78,6 +77,7 @@ class _Discovery:
                 *self.sites.problems,
                 *problems.of_graph(derived, unorderable),
                 *hooks.problems,
+                *list_sites.problems_of(found.lists, described),
                 *problems_of(survey, hooks),
             ),
         )
@@ -90,7 +90,8 @@ class _Discovery:
         ordered: Sequence[Sequence[ReferenceSite]],
     ) -> ReferenceMap:
         names = self.names
-        written = {*names.mapped_tables, *(site.table for site in derived.sites)}
+        lists = tuple(list_sites.lists_of(names, described))
+        written = {*names.mapped_tables, *(site.table for site in derived.sites), *(one.table for one in lists)}
         files, key = described[names.files] if names.files else None, described[names.folders].column(names.key)
         return ReferenceMap(
             applications=described[names.applications],
@@ -99,6 +100,7 @@ class _Discovery:
             folder_key=key,
             loose_files=looseness(files.column(names.file_folder), key, names.tables.folder_key) if files else "",
             references=tuple(self._references(derived, ordered, described)),
+            lists=lists,
             tables={name: table for name, table in described.items() if name in written},
             automatic_many_to_many=self._automatic_many_to_many() & written,
             inbound_keys=self._inbound(keys, written),

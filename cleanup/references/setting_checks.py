@@ -6,6 +6,7 @@ from cleanup import conf
 from cleanup.backends.catalogue import (
     TableName,
 )
+from cleanup.backends.lists import element_of, is_array
 from cleanup.policies import CollisionPolicy
 from cleanup.references.collision_policies import faults
 from cleanup.references.configured_columns import NamedColumn
@@ -90,7 +91,8 @@ class SettingChecks:
             return self._misconfigured(entry.table, entry.column, f"{where} the table has no such column.")
         if is_reference and described is not None:
             kind = described.column(column).type
-            if not can_hold(described.column(column), self.survey.tables.folder_key):
+            held = described.column(column)
+            if not can_hold(element_of(held) if is_array(held) else held, self.survey.tables.folder_key):
                 message = f"{where} its type {kind} cannot hold a folder's key. Remove the entry."
                 return self._misconfigured(entry.table, entry.column, message)
         return self._wrong_beside_a_key(entry, table, column, where=where)

@@ -56,13 +56,15 @@ class Survey:
     def known(self) -> frozenset[tuple[TableName, str]]:
         """Columns whose meaning is known: references, keys, what settings ignore, the mapped ones."""
         references = {(reference.table, column) for reference in self.found.references for column in reference.columns}
-        return frozenset(references | set(self.linked) | self.ignored() | self.mapped_columns())
+        lists = {(one.table, one.column) for one in self.found.lists}
+        return frozenset(references | lists | set(self.linked) | self.ignored() | self.mapped_columns())
 
     def further_columns(self) -> frozenset[str]:
         """Return the columns of the folder table that are not mapped, refer to nothing and are not ignored."""
         folders = self.found.folders.name
         known = self.mapped_columns() | self.ignored()
         referring = {column for reference in self.references_of(folders) for column in reference.columns}
+        referring |= {one.column for one in self.found.lists if one.table == folders}
         return frozenset(
             column.name
             for column in self.found.folders.columns
@@ -98,6 +100,9 @@ class Survey:
         """Return the columns of a table that a run changes."""
         policy = self.found.policies.get(table, Policy())
         columns = {column for reference in self.references_of(table) for column in reference.columns}
+        columns |= {one.column for one in self.found.lists if one.table == table}
+        if table == self.found.folders.name:
+            columns |= self.found.kept_columns
         return columns | {column for _, column in policy.changes}
 
     @property

@@ -15,7 +15,7 @@ def by_name(holder: Holder) -> Problem:
     table, column = holder.placed.table, holder.placed.column
     entry = pasted(entry_of(table, column.name))
     looks = f"{table}.{column.name} looks like a folder reference (type {column.type}) but has no foreign key."
-    if holder.form == "value":
+    if holder.form in ("value", "list"):
         remedy = f"Add {entry} to CLEANUP_EXTRA_REFERENCES if it holds folders, else to CLEANUP_IGNORED_COLUMNS."
     else:
         remedy = _to_leave(entry)
@@ -30,7 +30,7 @@ def by_value(holder: Holder, hits: Hits, *, condition: str) -> Problem:
         f"{table}.{column.name} (type {column.type}) holds keys of folders, in {hits.hits} of {hits.cells} values that "
         f"were looked at, and has no foreign key."
     )
-    if holder.form != "value":
+    if holder.form not in ("value", "list"):
         remedy = _to_leave(entry)
     elif condition:
         remedy = (

@@ -298,6 +298,14 @@ class _Verifier:
                 parts = self.sql.dangling(reference, references, application=application)
                 self._ask(parts, _Pass(str(table.name), column=column, hints=hints))
             self._step(steps)
+        for one in references.lists:
+            table = references.tables[one.table]
+            if "select" not in table.privileges:
+                self._add_one("not_checked", str(table.name), one.column, {}, self.hints.grant(table))
+                continue
+            hint = self.hints.dangling_elements(one)
+            of = _Pass(str(one.table), column=one.column, hints={"dangling_reference": hint, "late_arrival": hint})
+            self._ask(self.sql.dangling_elements(one, references, application=application), of)
 
     def _verify_guards(self) -> None:
         for one in guard_differences(using=self.using):

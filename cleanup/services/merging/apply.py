@@ -174,6 +174,8 @@ class Merger:
 
     def _take(self, step: journal.Step, merge: _Merge, slot: PipelineSlot) -> list[RowCount]:
         """Take one step, and return the rows that it moved."""
+        if step.array is not None:
+            return self._move_elements(step, merge.batch)
         if step.kind == "moved" and not step.replaced:
             return self._move(step, merge.batch) if step.references else self._nest(step, merge)
         if step.replaced:
@@ -218,6 +220,10 @@ class Merger:
         moving = [target for target in self.targets.of_all(step.references, batch) if target.key]
         return self.backend.merging.move(moving, step=step.number) if moving else []
 
+    def _move_elements(self, step: journal.Step, batch: Batch) -> list[RowCount]:
+        targets = [target for one, target in self.targets.of_lists(batch) if one == step.array]
+        return self.backend.lists.move(targets, step=step.number) if targets else []
+
     def _nest(self, step: journal.Step, merge: _Merge) -> list[RowCount]:
         if not merge.nested:
             return []
@@ -236,6 +242,8 @@ class Merger:
         """
         unproven = [reference for reference in self.references.references if not reference.proven]
         for counted in self.backend.reading.count_rows(self.targets.of_all(unproven, batch)):
+            raise ProofFailed(count=counted.rows, table=str(counted.table))
+        for counted in self.targets.count_in_lists(batch):
             raise ProofFailed(count=counted.rows, table=str(counted.table))
 
     def _removes_soon(self, batch: Batch) -> bool:

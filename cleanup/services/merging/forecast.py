@@ -160,6 +160,8 @@ class Forecaster:
         for part in batch.parts(MOST_REMOVED):
             for counted in reading.count_rows(self._counted(part)):
                 counts[counted.point][counted.table] += counted.rows
+        for counted in self.targets.count_in_lists(batch):  # not by parts: an array may name folders of several
+            counts[counted.point][counted.table] += counted.rows
         if batch.removed:
             for counted in self.targets.count_repeated(batch):
                 counts[counted.point][counted.table] -= counted.rows

@@ -10,6 +10,7 @@ from itertools import repeat
 from cleanup import backends, conf, journal
 from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import Cell, RowCount, Target, ValueChange, ValueChanges
+from cleanup.backends.references import ListReference
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.planning import FolderRow
 from cleanup.policies import TriggerPolicy
@@ -111,6 +112,23 @@ class Targets:
     def of_all(self, references: Sequence[Reference], batch: Batch) -> list[Target]:
         """Return the targets of the references that have something to change."""
         return [target for reference in references if (target := self.of(reference, batch)).pairs]
+
+    def of_lists(self, batch: Batch) -> list[tuple[ListReference, Target]]:
+        """Return the arrays that may have something to change, with their targets."""
+        if not batch.removed:
+            return []
+        return [(one, self._of_list(one, batch)) for one in self.references.lists]
+
+    def _of_list(self, one: ListReference, batch: Batch) -> Target:
+        table = self.references.tables[one.table]
+        plain = ValueChanges(batch.points, (batch.olds,), (batch.news,), batch.ranks)
+        pairs = ValueChanges.of(list(self._spelling(batch)), width=1) if one.spelled else plain
+        return Target(table, (one.column,), journal.row_key(table), pairs, one.condition)
+
+    def count_in_lists(self, batch: Batch) -> list[RowCount]:
+        """Count the rows whose arrays name a removed folder; a file or folder counts once, see ``count_repeated``."""
+        targets = [target for _, target in self.of_lists(batch)]
+        return self.backend.lists.count_rows(targets) if targets else []
 
     def count_repeated(self, batch: Batch) -> list[RowCount]:
         """Correct the counts of files and folders that name one folder in several columns: each counts once."""

@@ -144,8 +144,12 @@ class Reverter:
         nesting = step == self.schema.nesting
         points = [point for point in self.points if point not in self.nested] if nesting else self.points
         targets = [self._target(step, target, points) for target in present]
-        restore = self._restore_moved_piecemeal if self.piecemeal else self.backend.undoing.restore_moved
-        outcome = restore(targets, points=points, step=step)
+        if self.schema.of_arrays(step):
+            outcome = self.backend.lists.restore(targets[0], points=points, step=step)
+        elif self.piecemeal:
+            outcome = self._restore_moved_piecemeal(targets, points=points, step=step)
+        else:
+            outcome = self.backend.undoing.restore_moved(targets, points=points, step=step)
         if any(target.folder_columns for target in present):  # otherwise the same rows have already been counted
             self.done.moved += outcome.restored
         self.done.conflicts += outcome.conflicts

@@ -8,6 +8,7 @@ it, so that undoing the point takes them back with the rest.
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -56,6 +57,7 @@ class LateArrivals:
             if step.kind == "moved"
         ]
         self.steps = [(number, found) for number, found in self.steps if found]
+        self.arrays = [(step.number, step.array) for step in journal.steps_of(references) if step.array is not None]
 
     def sweep(self, *, run: Run | None = None) -> Counter[str]:
         """Re-point the late arrivals of a run's removed folders, or of all; return rows moved by table.
@@ -64,9 +66,9 @@ class LateArrivals:
         """
         moved: Counter[str] = Counter()
         after = attempt = 0
-        if self.steps and run is not None:
+        if (self.steps or self.arrays) and run is not None:
             self._update_statistics(run)
-        while self.steps and (page := self._page(run, after)):
+        while (self.steps or self.arrays) and (page := self._page(run, after)):
             try:
                 self._move_page(page, moved)
             except SchemaChanged:
@@ -102,6 +104,7 @@ class LateArrivals:
 
     def _written(self) -> list[Table]:
         names = {reference.table for _, references in self.steps for reference in references}
+        names |= {one.table for _, one in self.arrays}
         return [self.references.tables[name] for name in sorted(names)]
 
     def _page(self, run: Run | None, after: int) -> list[RemovedFolder]:
@@ -123,6 +126,11 @@ class LateArrivals:
             targets = [target for target in targets if target.pairs and target.key]
             if targets:
                 moved += self.backend.merging.move(targets, step=number)
+        for number, one in self.arrays:
+            reference = Reference(one.table, (one.column,), (), number, "setting", None, spelled=one.spelled)
+            target = replace(self._target(reference, settled), condition=one.condition)
+            if target.pairs:
+                moved += self.backend.lists.move([target], step=number)
         for counted in moved:
             files = counted.rows if counted.table == self.references.file_table else 0
             Result.objects.using(self.using).filter(point=counted.point, run__kind=Run.Kind.CLEANUP).update(

@@ -1,0 +1,47 @@
+"""Keys of folders in arrays, which are re-pointed element by element.
+
+Note [Elements]. An array stays as it is but for its elements that name a removed folder: none is dropped or moved, even
+if the survivor is named twice then. What is journaled is the element, not the array: a row of the journal names a row
+of the table and a position in its array, counted from 1. So merges of two applications may change one array and be
+undone apart, and what people add to it since is no conflict. Arrays of more than one dimension are left alone, and so
+the proof that nothing points at a removed folder fails for an application that one of them names.
+
+Only PostgreSQL has arrays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cleanup.backends.catalogue import Column
+from cleanup.backends.changes import Restoration, RowCount, Target, UndoTarget
+from cleanup.backends.session import Room
+
+#: What is added to a row's key: the position.
+PLACE = "cleanup_place"
+
+
+class Lists(Room):
+    """One connection's arrays; where there are none, no method is called."""
+
+    def move(self, targets: Sequence[Target], *, step: int) -> list[RowCount]:
+        """Change elements and journal them; return rows by point. Raises CountMismatch."""
+        raise NotImplementedError
+
+    def count_rows(self, targets: Sequence[Target]) -> list[RowCount]:
+        """Count the rows whose array holds an old value of their target, by point."""
+        raise NotImplementedError
+
+    def restore(self, target: UndoTarget, *, points: Sequence[int], step: int) -> Restoration:
+        """Undo one step's moves, as ``Undoing.restore_moved`` does, element by element."""
+        raise NotImplementedError
+
+
+def element_of(column: Column) -> Column:
+    """Return a column with the type of an array's elements."""
+    kind = column.stored_type.removesuffix("[]")
+    return replace(column, type=kind, base="")
+
+
+def is_array(column: Column) -> bool:
+    """Return whether a column holds arrays."""
+    return column.stored_type.endswith("[]")
