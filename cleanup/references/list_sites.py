@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from cleanup.backends.catalogue import Check, Table, TableName, UniqueKey
 from cleanup.backends.lists import element_of, is_array
 from cleanup.backends.references import ListReference
-from cleanup.references.description import Problem
 from cleanup.references.key_types import can_hold, kind_of, padded_length
+from cleanup.references.problem import Problem
 from cleanup.references.resolved_names import ResolvedNames
 
 
