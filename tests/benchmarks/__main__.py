@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from tests.benchmarks import dataset
+from tests.benchmarks import dataset, versions
 from tests.benchmarks.measures import Figure, Measures, clean_up
 from tests.benchmarks.server import SERVER_SETTINGS, TABLES, Stage
 
@@ -87,13 +88,56 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--memory", nargs="+", type=int, default=[], metavar="N", help="sizes to measure memory at")
     parser.add_argument("--tables", choices=TABLES, default=TABLES[0], help=f"whose tables (default: {TABLES[0]})")
     parser.add_argument("--server", default="", metavar="DIR", help="directory of a PostgreSQL server's programs")
+    parser.add_argument("--servers", nargs="+", metavar="DIR", help="compare several servers, by cleanup and dry run")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args()
+
+
+def about(options: argparse.Namespace, *servers: str) -> dict[str, Any]:
+    """Describe the machine, the command and the data."""
+    return {
+        "date": f"{datetime.now(tz=UTC):%Y-%m-%d}",
+        "machine": f"{os.cpu_count()} x {processor()}",
+        "servers": servers,
+        "settings": SERVER_SETTINGS,
+        "python": platform.python_version(),
+        "tables": options.tables,
+        "command": shlex.join(["python", "-m", "tests.benchmarks", *sys.argv[1:]]),
+        "dataset": asdict(dataset.expected(options.applications)),
+    }
+
+
+def heading(about: dict[str, Any]) -> str:
+    """Return the description as a sentence."""
+    settings = ", ".join(f"{name} {value}" for name, value in about["settings"].items())
+    size = dataset.Expected(**about["dataset"])
+    return (
+        f"{about['date']}, {about['machine']}, {'; '.join(about['servers'])} ({settings}; else the defaults),"
+        f" Python {about['python']}, `{about['command']}`: {about['tables']} tables,"
+        f" {size.applications:,} applications, {size.affected:,} with duplicates; {size.folders:,} folders,"
+        f" {size.files:,} files; {size.folders_removed:,} folders to remove, {size.files_moved:,} files to move.\n"
+    )
+
+
+def compare_servers(options: argparse.Namespace) -> None:
+    """Measure on several servers and print."""
+    servers = versions.measured(
+        options.servers, applications=options.applications, tables=options.tables, rounds=options.rounds
+    )
+    described = about(options, *(server.name for server in servers))
+    if options.json:
+        print(json.dumps({**described, "ratios": versions.ratios(servers)}, indent=2))
+    else:
+        print(heading(described))
+        print("\n".join(versions.table(servers)))
+    sys.exit(not versions.kept(servers))
 
 
 def main() -> None:
     """Measure and print."""
     options = arguments()
+    if options.servers:
+        compare_servers(options)
     found: list[Line] = []
     with Stage(applications=options.applications, tables=options.tables, programs=options.server) as stage:
         measures = Measures(stage)
@@ -105,29 +149,12 @@ def main() -> None:
                     said = f"{figure.name}: {figure.ours:.2f} {figure.unit}, {figure.base:.2f} {figure.unit}"
                     print(f"round {number + 1}, {said}", file=sys.stderr, flush=True)
             found += lines(rounds)
-        version = stage.version
     found += lines([[memory(size, tables=options.tables, programs=options.server) for size in options.memory]])
-    size = dataset.expected(options.applications)
-    about = {
-        "date": f"{datetime.now(tz=UTC):%Y-%m-%d}",
-        "machine": f"{os.cpu_count()} x {processor()}",
-        "postgresql": f"{version // 10000}.{version % 10000}",
-        "python": platform.python_version(),
-        "tables": options.tables,
-        "server": SERVER_SETTINGS,
-        "command": shlex.join(["python", "-m", "tests.benchmarks", *sys.argv[1:]]),
-        "dataset": asdict(size),
-    }
+    described = about(options, stage.name)
     if options.json:
-        print(json.dumps({**about, "lines": [asdict(line) for line in found]}, indent=2))
+        print(json.dumps({**described, "lines": [asdict(line) for line in found]}, indent=2))
     else:
-        settings = ", ".join(f"{name} {value}" for name, value in SERVER_SETTINGS.items())
-        print(
-            f"{about['date']}, {about['machine']}, PostgreSQL {about['postgresql']} ({settings}; else its defaults),"
-            f" Python {about['python']}, `{about['command']}`: {about['tables']} tables,"
-            f" {size.applications:,} applications, {size.affected:,} with duplicates; {size.folders:,} folders,"
-            f" {size.files:,} files; {size.folders_removed:,} folders to remove, {size.files_moved:,} files to move.\n"
-        )
+        print(heading(described))
         print(table(found))
     sys.exit(not all(line.kept for line in found))
 

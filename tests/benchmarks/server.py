@@ -67,12 +67,19 @@ class Stage:
             self.data_directory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cleanup-bench-"))
             self._admin = self._stack.enter_context(self.connect("postgres"))
             self.version = self._admin.info.server_version
+            ((self.compiles,),) = self._admin.execute("SELECT pg_jit_available()").fetchall()
             self._make_pristine()
             self._stack = self._stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def name(self) -> str:
+        """Return the server's version, and whether it compiles."""
+        compiler = " with the just-in-time compiler" if self.compiles else ""
+        return f"PostgreSQL {self.version // 10_000}.{self.version % 10_000}{compiler}"
 
     def url(self, database: str) -> str:
         """Return the DATABASE_URL of one of its databases."""

@@ -1,12 +1,14 @@
 """The benchmark measures what it says: its dataset has the promised shape, and its bare SQL merges it."""
 
 import contextlib
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 from django.db import connections, transaction
 
-from tests.benchmarks import adopted, baselines, dataset, scale
+from tests.benchmarks import adopted, baselines, dataset, scale, versions
+from tests.benchmarks.measures import Figure
 from tests.support import databases
 
 APPLICATIONS = 40
@@ -98,3 +100,20 @@ class TestScale:
                 f"SELECT sum(n) FROM ({baselines.CHECK[0].replace('count(*)', 'count(*) - 1 AS n', 1)}) AS a"
             )
             assert cursor.fetchone() == (promised.folders_removed // len(dataset.TREE),)
+
+
+class TestVersions:
+    def server(self, version: int, *ratios: float) -> versions.Server:
+        stage = SimpleNamespace(name=f"PostgreSQL {version}", version=version * 10_000, compiles=False)
+        names = ("cleanup with undo : bare SQL without", "the same, two workers", "rollback : its cleanup", "dry run")
+        server = versions.Server(stage)
+        for name, ratio, key in zip(names, ratios, versions.COLUMNS, strict=True):
+            server.figures[key].append(Figure(name=name, ours=ratio, base=1.0, limit=1.5))
+        return server
+
+    def test_compares_each_server_with_the_newest(self):
+        servers = [self.server(14, 1.4, 0.9, 0.8, 1.6), self.server(18, 1.0, 0.7, 0.8, 1.2)]
+        *_, old, new = versions.table(servers)
+        assert old == "| PostgreSQL 14 | 1.40 | 0.90 | 0.80 | 1.60 **missed** | 1.40 **missed** |"
+        assert new == "| PostgreSQL 18 | 1.00 | 0.70 | 0.80 | 1.20 | 1.00 |"
+        assert not versions.kept(servers)
