@@ -6,7 +6,7 @@ race leaves them: the trees of an application side by side. All keys are digests
 says nothing about place, and every server gets the same rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,11 @@ TREE = (
     (9, 5, "Batch 1"),
     (10, 9, "Scans"),
 )
+
+#: As small as the trees of a program with very many applications: a file in each folder.
+SMALL_TREE = ((1, None, "Documents"), (2, 1, "Scans"))
+
+Tree = Sequence[tuple[int, int | None, str]]
 
 _FOLDERS = """
 CREATE TEMPORARY TABLE bench_folder AS
@@ -75,30 +80,36 @@ class Expected:
     files_moved: int
 
 
-def expected(applications: int) -> Expected:
+def expected(applications: int, *, tree: Tree = TREE, files: int = FILES_PER_FOLDER) -> Expected:
     """Return the figures of a dataset."""
     trees = [2 + (n // 10) % 3 if n % 10 < 3 else 1 for n in range(1, applications + 1)]
-    folders, removed = sum(trees) * len(TREE), sum(count - 1 for count in trees) * len(TREE)
+    folders, removed = sum(trees) * len(tree), sum(count - 1 for count in trees) * len(tree)
     return Expected(
         applications=applications,
         affected=sum(count > 1 for count in trees),
         folders=folders,
-        files=folders * FILES_PER_FOLDER,
+        files=folders * files,
         folders_removed=removed,
-        files_moved=removed * FILES_PER_FOLDER,
+        files_moved=removed * files,
     )
 
 
-def fill(cursor: Any, *, applications: int, files: int = FILES_PER_FOLDER, clean: bool = False) -> None:
+def fill(
+    cursor: Any, *, applications: int, tree: Tree = TREE, files: int = FILES_PER_FOLDER, clean: bool = False
+) -> None:
     """Fill the migrated, empty mapped tables; a superuser's connection, for foreign keys need not be checked here.
 
     A folder has so many files. A clean database has no duplicates.
     """
-    tree = ", ".join(f"({place}, {parent or 'NULL::int'}, '{name}')" for place, parent, name in TREE)
-    trees = "1" if clean else _TREES
+    values = {
+        "applications": int(applications),
+        "trees": "1" if clean else _TREES,
+        "tree": ", ".join(f"({place}, {parent or 'NULL::int'}, '{name}')" for place, parent, name in tree),
+        "files": int(files),
+    }
     cursor.execute("SET session_replication_role = replica")
     for statement in (_FOLDERS, *_FILL):
-        cursor.execute(statement.format(applications=int(applications), trees=trees, tree=tree, files=int(files)))
+        cursor.execute(statement.format_map(values))
     cursor.execute("SET session_replication_role = origin")
 
 

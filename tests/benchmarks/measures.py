@@ -10,13 +10,13 @@ from statistics import median
 from tests.benchmarks import adopted, baselines, dataset
 from tests.benchmarks.clusters import clusters, seconds_in_background
 from tests.benchmarks.server import Child, Stage
-from tests.benchmarks.writer import Filing, filing
+from tests.benchmarks.writer import Filing, filing, watching
 
 _DJANGO_ALONE = [sys.executable, "-c", "import django; django.setup()"]
 _CHILD = [sys.executable, "-m", "tests.benchmarks.child"]
 
 #: Share of the time that a gentle cleanup works, and how many applications it cleans: a minute or so.
-_GENTLE, _GENTLE_APPLICATIONS = "0.04", 300
+GENTLE, GENTLE_APPLICATIONS = "0.04", 300
 
 #: Starts that a figure is the median of.
 _STARTS = 11
@@ -62,9 +62,10 @@ def clean_up(stage: Stage, database: str, *options: str, workers: int = 1, **var
 
 
 def roll_back(stage: Stage, database: str) -> Child:
-    """Undo the only run there is."""
+    """Undo the latest cleanup."""
     with stage.connect(database) as connection:
-        ((run,),) = connection.execute("SELECT id::text FROM cleanup_run WHERE kind = 'cleanup'").fetchall()
+        query = "SELECT id::text FROM cleanup_run WHERE kind = 'cleanup' ORDER BY created_at DESC LIMIT 1"
+        ((run,),) = connection.execute(query).fetchall()
     command = [sys.executable, "manage.py", "database_cleanup", "--rollback", run, "--no-input", "--json"]
     return stage.child(command, database=database)
 
@@ -180,10 +181,14 @@ class Measures:
 
     def writer(self, _number: int) -> Iterator[Figure]:
         """Compare a clerk's waits while a cleanup runs with those while none does."""
-        with self.stage.copy("writer") as database, self.stage.connect(database) as connection:
+        with (
+            self.stage.copy("writer") as database,
+            self.stage.connect(database) as connection,
+            self.stage.connect(database) as observer,
+        ):
             with filing(connection) as alone:
                 time.sleep(10)
-            with filing(connection) as beside:
+            with filing(connection) as beside, watching(observer) as locks:
                 clean_up(self.stage, database)
         for name, ours, base in (
             ("p95", beside.p95, alone.p95),
@@ -192,6 +197,7 @@ class Measures:
             yield Figure(
                 name=f"a writer's {name} beside a cleanup : alone", ours=ours * 1000, base=base * 1000, unit="ms"
             )
+        yield Figure(name="longest lock of a cleanup : a second", ours=locks.longest * 1000, base=1000.0, unit="ms")
 
     def gentle(self, _number: int) -> Iterator[Figure]:
         """Compare the clerk's waits while a cleanup rests most of the time with those before and after it."""
@@ -200,15 +206,15 @@ class Measures:
                 time.sleep(10)
             with filing(connection) as beside:
                 done = clean_up(
-                    self.stage, database, "--max-applications", str(_GENTLE_APPLICATIONS), CLEANUP_DUTY_CYCLE=_GENTLE
+                    self.stage, database, "--max-applications", str(GENTLE_APPLICATIONS), CLEANUP_DUTY_CYCLE=GENTLE
                 )
             with filing(connection) as after:
                 time.sleep(10)
             waits = [*before.waits, *after.waits]
-        name = f"a writer's p95 beside a cleanup at a duty cycle of {_GENTLE} : alone"
+        name = f"a writer's p95 beside a cleanup at a duty cycle of {GENTLE} : alone"
         yield Figure(name=name, ours=beside.p95 * 1000, base=Filing(waits).p95 * 1000, limit=1.1, unit="ms")
-        name = f"applications cleaned in a second, at a duty cycle of {_GENTLE}"
-        rate = _GENTLE_APPLICATIONS / done.seconds
+        name = f"applications cleaned in a second, at a duty cycle of {GENTLE}"
+        rate = GENTLE_APPLICATIONS / done.seconds
         yield Figure(name=name, ours=rate, base=rate, unit="a/s")
 
     # What is largest.

@@ -1,4 +1,4 @@
-"""A clerk who files scans while a cleanup runs, and how long the database lets the clerk wait."""
+"""A clerk who files scans while a cleanup runs: how long the clerk has to wait, and how long locks are held."""
 
 import contextlib
 import random
@@ -22,6 +22,16 @@ INSERT INTO files (id, filename, original_filename, file_path, file_size, mime_t
 VALUES (gen_random_uuid(), 'filed.pdf', 'filed.pdf', 'filed.pdf', 1, 'application/pdf', %s, %s, now())
 """
 _TOUCH = "UPDATE folders SET updated_at = now() WHERE id = %s"
+
+#: Seconds between two looks at the locks.
+LOOKS = 0.01
+
+#: Seconds since the oldest transaction began that may change folders; the clerk does not.
+_HELD = """
+SELECT extract(epoch FROM max(clock_timestamp() - a.xact_start))::float
+  FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+ WHERE l.relation = 'folders'::regclass AND l.mode = 'RowExclusiveLock' AND l.granted
+"""
 
 
 @dataclass(slots=True)
@@ -69,6 +79,34 @@ def filing(connection: psycopg.Connection, *, touching: bool = False) -> Iterato
     thread.start()
     try:
         yield filed
+    finally:
+        stop.set()
+        thread.join()
+
+
+@dataclass(slots=True)
+class Locks:
+    """How long locks on folders were held."""
+
+    longest: float = 0.0
+    """Seconds of the longest transaction, as of the last look at it."""
+
+
+@contextlib.contextmanager
+def watching(connection: psycopg.Connection) -> Iterator[Locks]:
+    """Look at the locks on folders until the block ends."""
+    locks = Locks()
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(LOOKS):
+            ((held,),) = connection.execute(_HELD).fetchall()
+            locks.longest = max(locks.longest, held or 0.0)
+
+    thread = threading.Thread(target=work, name="locks")
+    thread.start()
+    try:
+        yield locks
     finally:
         stop.set()
         thread.join()
