@@ -489,6 +489,41 @@ class FolderSql(ForestSql):
             roots=self.roots(Scope()),
         )
 
+    def restored_without_root(self, points: Sequence[int]) -> Query:
+        """Select point, folder and number of the folders that are back and to which no root folder leads: one row."""
+        key = self.tables.folder_key
+        return self.block(
+            """
+            WITH RECURSIVE back AS MATERIALIZED (
+                SELECT r.point_id AS point, f.{folder_key} AS folder, f.{parent} AS parent
+                  FROM cleanup_removedfolder AS r
+                  JOIN {folders} AS f ON f.{folder_key} = {removed}
+                 WHERE {of_points}
+            ), climbed(folder, parent) AS (
+                SELECT b.folder, b.parent
+                  FROM back AS b
+                 UNION
+                SELECT f.{folder_key}, f.{parent}
+                  FROM climbed AS c
+                  JOIN {folders} AS f ON f.{folder_key} = c.parent
+            ), rooted(folder) AS (
+                SELECT folder FROM climbed WHERE parent IS NULL
+                 UNION ALL
+                SELECT c.folder
+                  FROM rooted AS r
+                  JOIN climbed AS c ON c.parent = r.folder
+            )
+            SELECT b.point, {folder}, count(*) OVER ()
+              FROM back AS b
+             WHERE b.folder NOT IN (SELECT r.folder FROM rooted AS r)
+             ORDER BY 1, 2
+             LIMIT 1
+            """,
+            removed=self.value(key, "r.folder_key"),
+            of_points=self.numbered("r.point_id", points),
+            folder=self.text(key, "b.folder"),
+        )
+
     def existing(self, key: str) -> Query:
         """Select the key of an application if it exists; a tree is only known by its oldest root."""
         scope = Scope(keys=(key,))

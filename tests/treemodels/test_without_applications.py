@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError
 
-from cleanup.exceptions import Guarded, NoStructures, UnknownObject
+from cleanup.exceptions import Guarded, NoStructures, RollbackConflict, Superseded, UnknownObject, WouldDetach
 from cleanup.models import Hold, Result
 from cleanup.queries import applications_of
 from cleanup.services import DatabaseCleanupService
@@ -140,6 +140,43 @@ class TestPoints:
         service(database).cleanup_all_duplicate_folders()
         service(database).rollback_cleanup(point)
         assert dump(database) == was
+
+
+class TestUndo:
+    def test_refuses_to_leave_a_folder_without_a_root(self, database):
+        topics(database, "1 A, 2 p 1, 3 p 1, 4 x 3")
+        report = service(database).cleanup_all_duplicate_folders()
+        Topic.objects.using(database).filter(pk=2).update(above_id=None)
+        Topic.objects.using(database).filter(pk=1).update(above_id=4)
+        assert drawn(database) == {"2 p", "4 p/x", "1 p/x/A"}
+        was = dump(database)
+        with pytest.raises(WouldDetach):  # 3 would be in 1, 4 in 3, and 1 is in 4 now
+            service(database).rollback_cleanup(report.results[0].rollback_id)
+        assert dump(database) == was
+
+    def test_leaves_what_people_moved_to_another_tree(self, database):
+        topics(database, "1 A, 2 A, 3 x 2, 4 B")
+        report = service(database).cleanup_all_duplicate_folders()
+        Topic.objects.using(database).filter(pk=3).update(above_id=4)
+        with pytest.raises(RollbackConflict):
+            service(database).rollback_cleanup(report.results[0].rollback_id)
+        service(database).rollback_cleanup(report.results[0].rollback_id, skip_conflicts=True)
+        assert drawn(database) == {"1 A", "2 A", "3 B/x", "4 B"}
+
+    def test_puts_the_tree_on_hold(self, database):
+        topics(database, MESS)
+        report = service(database).cleanup_all_duplicate_folders()
+        service(database).rollback_cleanup(report.run_id)
+        assert set(Hold.objects.using(database).values_list("application_key", flat=True)) == {"1", "3"}
+        assert service(database).cleanup_all_duplicate_folders().total_folders_removed == 0
+
+    def test_is_refused_while_a_later_merge_stands(self, database):
+        topics(database, "1 A, 2 A")
+        first = service(database).cleanup_all_duplicate_folders().results[0].rollback_id
+        topics(database, "3 A")
+        service(database).cleanup_all_duplicate_folders()
+        with pytest.raises(Superseded):
+            service(database).rollback_cleanup(first)
 
 
 class TestGuards:

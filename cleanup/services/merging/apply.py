@@ -267,6 +267,8 @@ class Merger:
 
         If anything else was changed, plan again: nothing may be left to do, or newly out of reach of a root.
         """
+        if self.tables.ownership == Ownership.TREE:  # a tree has the key of the root folder that stays
+            merged = {next(iter(decision.plan.roots), key): decision for key, decision in merged.items()}
         others_write = conf.triggers() == TriggerPolicy.FIRE and self.references.has_triggers
         if not others_write and not self.hooks.hosts:
             changed = self._differing(merged)

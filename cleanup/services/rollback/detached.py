@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from cleanup.backends import Database
 from cleanup.exceptions import WouldDetach
-from cleanup.folder_tables import FolderTables
+from cleanup.folder_tables import FolderTables, Ownership
 from cleanup.planning import detached
 
 
@@ -18,6 +18,7 @@ class Detached:
     def __init__(self, *, backend: Database, tables: FolderTables) -> None:
         self.reading = backend.reading
         self.tables = tables
+        self.derived = tables.ownership != Ownership.FOLDER
 
     def lock(self, applications: Sequence[str]) -> dict[str, set[str]]:
         """Lock applications and folders, and return the folders that no root leads to, by application."""
@@ -25,8 +26,15 @@ class Detached:
         self.reading.lock_applications(self.tables, ordered)
         return self._detached(ordered, lock=True)
 
-    def refuse(self, before: Mapping[str, set[str]]) -> None:
-        """Raise WouldDetach if no root leads to a folder that was not among those of ``before``."""
+    def refuse(self, before: Mapping[str, set[str]], applications: Mapping[int, str]) -> None:
+        """Raise WouldDetach if no root leads to a folder that was not among those of ``before``.
+
+        ``applications`` are those of the points that were undone, by their ids.
+        """
+        if self.derived:  # what no root leads to is of no application; it hangs from what came back, which had a root
+            query = self.reading.sql(self.tables).restored_without_root(sorted(applications))
+            for point, folder, number in self.reading.fetch(query):
+                raise WouldDetach(count=number, application_id=applications[point], folder_id=folder)
         for application, now in self._detached(list(before), lock=False).items():
             fresh = now - before[application]
             if fresh:
