@@ -6,9 +6,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from cleanup import conf
 from cleanup.admin import access, badges, wording
 from cleanup.admin.base import ReadOnlyAdmin, application, link, list_link
-from cleanup.backends.finding_kinds import CODES
+from cleanup.backends.finding_kinds import CODES, KINDS
 from cleanup.models import Finding, Verification
 from cleanup.text_safety import safe
 
@@ -59,8 +60,8 @@ class ProblemKind(admin.SimpleListFilter):
     parameter_name = "code"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the kinds."""
-        return [(code, wording.finding(code)) for code in CODES]
+        """Return the kinds; those of files alone only where files are mapped."""
+        return [(k.code, wording.finding(k.code)) for k in KINDS if conf.has_files() or not k.only_of_files]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
         """Return the problems of the chosen kind."""

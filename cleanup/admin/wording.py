@@ -348,7 +348,7 @@ _ADVICE = {
         "Folders have been moved since, and would be left without a top folder.", "Move them back first."
     ),
     "would_misplace": Advice(
-        "Files or folders have been assigned to another application since, and would lie in folders of the wrong one.",
+        "Something has been assigned to another application since, and would lie in a folder of the wrong one.",
         "Assign them back first.",
     ),
     "guarded": Advice(
@@ -583,7 +583,8 @@ def folder_event(event: FolderEvent) -> str:
     later = (
         f" That folder was later merged too: everything is now in folder {event.now_in_id}." if event.now_in_id else ""
     )
-    return f"The folder “{name}” was merged into {into}. Its files moved with it.{later}"
+    followed = "Its files moved with it." if conf.has_files() else "What was in it moved with it."
+    return f"The folder “{name}” was merged into {into}. {followed}{later}"
 
 
 # Checks and schedules.

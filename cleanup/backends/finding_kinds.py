@@ -48,6 +48,11 @@ class FindingKind:
     repair: Callable[[], None] | None = None
     """What would fix it as a run that can be undone."""
 
+    @property
+    def only_of_files(self) -> bool:
+        """Return whether nothing but a file can have it."""
+        return bool(self.of_file) and not self.of_folder
+
 
 _MERGE = "manage.py database_cleanup --cleanup --application {application}"
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
         VerificationReport,
     )
 
+#: What is not shown where no files are mapped.
+_ABOUT_FILES = frozenset({"files_moved", "files_to_move"})
+
 BAD, GOOD, WARN = "bold red", "green", "yellow"
 
 
@@ -427,6 +430,8 @@ def _spoken(name: str) -> str:
 def _show_mapping(to: Console, mapping: Mapping[str, Any], *, title: str) -> None:
     rows = Rows("", "", title=title)
     for name, value in mapping.items():
+        if name in _ABOUT_FILES and not conf.has_files():
+            continue
         if not _is_table(value):
             rows.add(_spoken(name), _value(value))
     rows.show(to)

@@ -14,6 +14,7 @@
 -- moved under another one, CLEANUP_DIFFERENT_ROOTS = "nest", changes places; so does nothing else.)
 --
 -- Other names of tables and columns are given as variables: psql -v folders=archive.section -v folder_parent=inside ...
+-- Where no files are mapped (CLEANUP_FILE_MODEL = None): -v files= ; where they tell no application: -v file_application= .
 -- Columns of the folder that no foreign key tells of: -v unkeyed='note.object_id, archive.scan.about'.
 -- Where folders are soft-deleted, which are live: -v live='deleted_at IS NULL'.
 --
@@ -106,6 +107,13 @@ SELECT f.:"folder_key"::text, hashtextextended(f.:"folder_key"::text COLLATE "C"
   FROM :folders AS f
  WHERE NOT EXISTS (SELECT FROM tree AS t WHERE t.key = f.:"folder_key");
 
+SELECT :'files' <> '' AS are_mapped, :'files' <> '' AND :'file_application' <> '' AS tell_application
+\gset files_
+
+SELECT 'same', 'applications', count(*), coalesce(sum(hashtextextended(a::text COLLATE "C", 0)::numeric), 0)
+  FROM :applications AS a;
+
+\if :files_are_mapped
 -- The columns that a cleanup leaves alone: all but those that point at a folder.
 SELECT coalesce(string_agg(format('f.%I', attname), ', ' ORDER BY attnum), '') AS kept
   FROM pg_attribute
@@ -117,9 +125,6 @@ SELECT EXISTS (
 ) AS has_size
 \gset file_
 
-SELECT 'same', 'applications', count(*), coalesce(sum(hashtextextended(a::text COLLATE "C", 0)::numeric), 0)
-  FROM :applications AS a;
-
 SELECT 'same', 'files, all columns but the folder', count(*),
        coalesce(sum(hashtextextended(ROW(:file_kept)::text COLLATE "C", 0)::numeric), 0)
   FROM :files AS f;
@@ -128,23 +133,28 @@ SELECT 'same', 'files, all columns but the folder', count(*),
 SELECT 'same', 'files, bytes', coalesce(sum(f.:"file_size"), 0), NULL FROM :files AS f;
 \endif
 
+\if :files_tell_application
 SELECT 'same', 'files, each in its application', count(*),
        coalesce(sum(hashtextextended(ROW(f.:"file_application", f.:"file_key")::text COLLATE "C", 0)::numeric), 0)
   FROM :files AS f WHERE f.:"file_application" IS NOT NULL;
+\endif
 
 SELECT 'same', 'files, each in its place', count(*),
        coalesce(sum(hashtextextended(ROW(f.:"file_key", p.place)::text COLLATE "C", 0)::numeric), 0)
   FROM :files AS f JOIN audit_place AS p ON p.key = pg_temp.audit_key(f.:"file_folder"::text) COLLATE "C";
 
 SELECT 'same', 'files without folder', count(*), NULL FROM :files AS f WHERE f.:"file_folder" IS NULL;
+\endif
 
 SELECT 'same', 'folders, distinct places', count(*), coalesce(sum(place::numeric), 0)
   FROM (SELECT DISTINCT place FROM audit_place) AS p;
 
+\if :files_are_mapped
 SELECT 'never more', 'files of a missing folder', count(*), NULL
   FROM :files AS f
  WHERE f.:"file_folder" IS NOT NULL
    AND NOT EXISTS (SELECT FROM audit_place AS p WHERE p.key = pg_temp.audit_key(f.:"file_folder"::text) COLLATE "C");
+\endif
 
 SELECT 'never more', 'folders of a missing parent', count(*), NULL
   FROM :folders AS f
@@ -170,9 +180,11 @@ SELECT 'may differ', 'same-named folders beyond the first of their parent',
          GROUP BY f.:"folder_application", f.:"folder_parent", f.:"folder_name" COLLATE "C"
        ) AS a;
 
+\if :files_are_mapped
 SELECT 'may differ', 'files, each in its folder', count(*),
        coalesce(sum(hashtextextended(ROW(f.:"file_key", f.:"file_folder")::text COLLATE "C", 0)::numeric), 0)
   FROM :files AS f WHERE f.:"file_folder" IS NOT NULL;
+\endif
 
 -- Every other table that points at a folder: four lines a column. Where the column belongs to a unique key, rows that
 -- a merge makes equal become one (or the cleanup refuses), so there the distinct rows, less their keys, are compared.
@@ -190,7 +202,7 @@ WITH pointing AS (
 ), others AS (
     SELECT DISTINCT p.relation, p.attnum, a.attname, pg_catalog.format('%s.%s', p.relation::regclass, a.attname) AS label
       FROM pointing AS p JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attnum = p.attnum
-     WHERE p.relation NOT IN (:'folders'::regclass, :'files'::regclass)
+     WHERE p.relation <> :'folders'::regclass AND p.relation IS DISTINCT FROM nullif(:'files', '')::regclass
 ), described AS (
     SELECT o.*,
            EXISTS (

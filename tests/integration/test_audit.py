@@ -117,6 +117,20 @@ class TestTheAudit:
         audit(database)
         assert fetch(database, written) == before
 
+    def test_counts_files_as_other_rows_where_none_are_mapped(self, loan, database):
+        before = audit(database, files="", unkeyed=GENERIC)
+        DatabaseCleanupService(using=database).cleanup_all_duplicate_folders()
+        after = audit(database, files="", unkeyed=GENERIC)
+        assert promised(after) == promised(before)
+        assert rows(after, "files.folder_id, each in its place") == 6
+        assert not [line for line in after if line.split(" | ")[1].startswith("files,")]
+
+    def test_leaves_out_the_application_of_files_that_tell_none(self, loan, database):
+        told, untold = audit(database), audit(database, file_application="")
+        assert [line for line in told if line not in untold] == [
+            line for line in told if line.split(" | ")[1] == "files, each in its application"
+        ]
+
     def test_takes_other_names(self, blank_database, adopt: Callable[[str], None]):
         adopt(blank_database)
         lines = audit(

@@ -8,7 +8,7 @@ from cleanup.models import Result
 from cleanup.permissions import Permission
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.merging.preview import preview
-from tests.integration.admin.test_pages import OneDatabase, address, person, text
+from tests.integration.admin.test_pages import PAGES, OneDatabase, address, person, text
 from tests.integration.management.test_command import run_command
 from tests.support.trees import Tree, assert_tree, dump, label, tree
 from tests.treemodels.models import Appearance, Item, Mention, Placement, Topic
@@ -177,3 +177,17 @@ class TestWords:
         shown = text(boss.get(address("result_changelist")))
         assert "2 duplicate folders are merged. 1 mention moves." in shown
         assert not FILES.search(shown)
+
+    @pytest.mark.parametrize("page", PAGES)
+    def test_of_every_page(self, database, boss, made, page):
+        link(database, "any", made["gone"])
+        service = DatabaseCleanupService(using=database)
+        service.verify_cleanup_integrity()
+        service.rollback_cleanup(service.cleanup_all_duplicate_folders().run_id)
+        response = boss.get(address(page), follow=True)
+        assert (response.status_code, FILES.search(text(response))) == (200, None)
+
+    @pytest.mark.parametrize("verb", ["--preflight", "--check", "--verify", "--status"])
+    def test_of_every_verb_that_looks(self, database, made, verb):
+        done = run_command(database, verb)
+        assert FILES.search(done.out + done.err) is None
