@@ -67,6 +67,7 @@ CONTENT_SECURITY_POLICY = {
 # --- Application ------------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "cleanup",  # before the admin, to whose index it adds a line
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -79,7 +80,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_q",
-    "cleanup",
     "cleanup.guards",
 ]
 

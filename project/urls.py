@@ -7,9 +7,18 @@ from django.views.generic import RedirectView
 #: What Django itself refuses is answered by the API in its own form.
 handler400 = "cleanup.api.exception_handler.bad_request"
 handler500 = "cleanup.api.exception_handler.server_error"
+#: In the admin's frame, below its address.
+handler403 = "cleanup.admin.errors.permission_denied"
+handler404 = "cleanup.admin.errors.page_not_found"
+
+admin.site.site_header = "Folder cleanup"
+admin.site.site_title = "Folder cleanup"
+admin.site.index_title = "What would you like to do?"
+admin.site.site_url = None
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", include("cleanup.admin.moved")),
     path("admin/", admin.site.urls),
     path("", include("cleanup.urls")),
 ]

@@ -2,8 +2,10 @@
 
 An action is a POST that checks its permission, calls one service, leaves an entry in the admin's log and redirects. A
 refusal by the service becomes a sentence. The URLs are our own, because Django's change views run in a transaction.
+Every link stays in the admin site that the page belongs to: there may be several.
 """
 
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypedDict, cast
@@ -17,12 +19,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from cleanup import conf, services
-from cleanup.admin import sign_in_return, wording
+from cleanup.admin import errors, names, sign_in_return, wording
 from cleanup.exceptions import CleanupError
-from cleanup.models import FreezeSwitch
 from cleanup.permissions import CLEANING, AnyOf, Permission
+from cleanup.services.folders import applications
 
 
 class Actor(TypedDict):
@@ -31,6 +35,9 @@ class Actor(TypedDict):
     started_by: str
     started_how: str
 
+
+#: The page that the app's index is.
+OVERVIEW = "overview"
 
 #: Alias of the database that the pages show.
 database = conf.database
@@ -57,8 +64,10 @@ def permissions_of(request: HttpRequest) -> dict[str, bool]:
 
 def require_permission(request: HttpRequest, permissions: AnyOf) -> None:
     """Raise PermissionDenied unless the person has one of the permissions, and may look."""
-    if not (may(request, Permission.VIEW) and any(may(request, permission) for permission in permissions)):
-        raise PermissionDenied
+    if not may(request, Permission.VIEW):
+        raise PermissionDenied((Permission.VIEW,))
+    if not any(may(request, permission) for permission in permissions):
+        raise PermissionDenied(tuple(permissions))
 
 
 def permission_required(*permissions: Permission) -> Callable[[View], View]:
@@ -75,15 +84,11 @@ def permission_required(*permissions: Permission) -> Callable[[View], View]:
     return decorate
 
 
-def _home(_request: HttpRequest) -> str:
-    return reverse("admin:cleanup_freezeswitch_changelist")
-
-
-def action(*permissions: Permission, back: Callable[..., str] = _home) -> Callable[[View], View]:
+def action(*permissions: Permission, back: Callable[..., str] | None = None) -> Callable[[View], View]:
     """As ``permission_required``, and change something only for a POST.
 
     A GET, which is where a sign-in leads after a button was pressed too late, redirects to the page with the button,
-    which ``back`` names.
+    which ``back``, a function of the view's arguments, names; without it, to the overview.
     """
 
     def decorate(view: View) -> View:
@@ -94,7 +99,7 @@ def action(*permissions: Permission, back: Callable[..., str] = _home) -> Callab
             if request.method != "GET":
                 return HttpResponseNotAllowed(["GET", "POST"])
             messages.warning(request, wording.not_done(signed_out="signed_out" in request.GET))
-            return redirect(back(request, *args, *kwargs.values()))
+            return redirect(back(self, request, *args, *kwargs.values()) if back else self.url(OVERVIEW))
 
         return permission_required(*permissions)(posted)
 
@@ -106,20 +111,38 @@ def attempt(request: HttpRequest, do: Callable[[], Any]) -> Any:
     try:
         return do()
     except CleanupError as error:
-        messages.error(request, wording.refusal(error))
+        refused(request, error)
         return None
 
 
-def log(request: HttpRequest, what: models.Model, message: str) -> None:
-    """Leave an entry in the admin's log."""
+def refused(request: HttpRequest, error: CleanupError) -> None:
+    """Show on the next page why the service has refused, with a link to the run that is in the way, if there is one."""
+    run = error.data.get("run_id")
+    more = (
+        format_html(' <a href="{}">{}</a>', address(site_of(request), "run_change", run), _("Show it")) if run else ""
+    )
+    command = wording.COMMANDS.get(error.code, "")
+    for_it = (
+        format_html("<details><summary>{}</summary><code>{}</code></details>", _("For IT"), command) if command else ""
+    )
+    messages.error(request, format_html("{}{}{}", wording.refusal(error), more, for_it))
+
+
+def log(request: HttpRequest, what: models.Model, message: Any) -> None:
+    """Leave an entry in the admin's log, under the name that people know the object by."""
     LogEntry.objects.create(
         user_id=cast("int", request.user.pk),
         content_type_id=ContentType.objects.get_for_model(what, for_concrete_model=False).pk,
         object_id=str(what.pk),
-        object_repr=str(what)[:200],
+        object_repr=names.name_of(what, label=_label(what))[:200],
         action_flag=CHANGE,
-        change_message=message,
+        change_message=message if isinstance(message, str) else json.dumps(message),
     )
+
+
+def _label(what: models.Model) -> str:
+    key = getattr(what, "application_key", "")
+    return applications.labels(using=database(), application_ids=[key]).get(key, "") if key else ""
 
 
 def actor(request: HttpRequest) -> Actor:
@@ -129,16 +152,40 @@ def actor(request: HttpRequest) -> Actor:
 
 def page(site: admin.AdminSite, route: str, view: View, name: str) -> URLPattern:
     """Return a page of the admin: signed in as staff, protected against forged requests, never cached."""
-    return path(route, sign_in_return.keeping(site, site.admin_view(view)), name=f"cleanup_{name}")
+    answering = errors.answered(site)(view)
+    return path(route, sign_in_return.keeping(site, site.admin_view(answering)), name=f"cleanup_{name}")
 
 
-class Pages:
+def address(site: str, name: str, *args: Any, **query: Any) -> str:
+    """Return the address of one of our pages in the admin site of that name."""
+    if name == OVERVIEW:
+        return reverse("admin:app_list", args=["cleanup"], query=query or None, current_app=site)
+    return reverse(f"admin:cleanup_{name}", args=args, query=query or None, current_app=site)
+
+
+def site_of(request: HttpRequest) -> str:
+    """Return the name of the admin site that a request is about."""
+    match = request.resolver_match
+    return getattr(request, "current_app", None) or (match.namespace if match else "") or "admin"
+
+
+class OnSite:
+    """What belongs to one admin site, and links to its pages."""
+
+    admin_site: admin.AdminSite
+
+    def url(self, name: str, *args: Any, **query: Any) -> str:
+        """Return the address of one of our pages."""
+        return address(self.admin_site.name, name, *args, **query)
+
+
+class Pages(OnSite):
     """Pages that are not a register; their addresses are below that of ``FreezeSwitch``."""
 
     section = ""
 
     def __init__(self, site: admin.AdminSite) -> None:
-        self.site = site
+        self.admin_site = site
 
     def urls(self) -> list[URLPattern]:
         """Return the addresses."""
@@ -152,9 +199,8 @@ class Pages:
             request,
             f"admin/cleanup/{template}.html",
             {
-                **self.site.each_context(request),
+                **self.admin_site.each_context(request),
                 "title": title,
-                "opts": FreezeSwitch._meta,
                 "may": permissions_of(request),
                 "section": self.section,
                 **context,

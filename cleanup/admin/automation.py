@@ -7,10 +7,12 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy
 
-from cleanup.admin import access, badges, wording
-from cleanup.admin.base import ReadOnlyAdmin, link
+from cleanup.admin import access, badges, names, wording
+from cleanup.admin.base import ReadOnlyAdmin, for_it
 from cleanup.exceptions import CleanupError
 from cleanup.models import Alert, ConsistencyCheck, Schedule
 from cleanup.permissions import Permission, to_change_schedule
@@ -39,17 +41,17 @@ class ScheduleForm(FormBase):
         labels = {
             "schedule_type": "How often",
             "weekday": "Weekday (of a weekly schedule)",
-            "max_applications": "Maximum number of applications",
+            "max_applications": "Applications per run",
             "alert_threshold": "Alert when more applications than this have duplicates",
-            "dry_run_first": "Only plan the first time",
+            "dry_run_first": "First run is a rehearsal",
         }
-        help_texts = {"max_applications": "Empty: no limit."}
+        help_texts = {"max_applications": "Leave empty for no limit."}
 
     def clean_max_applications(self) -> int | None:
         """Refuse a limit that would let nothing through."""
         limit = self.cleaned_data["max_applications"]
         if limit == 0:
-            raise ValidationError("At least 1, or empty for no limit.")
+            raise ValidationError("At least 1, or leave it empty for no limit.")
         return None if limit is None else int(limit)
 
 
@@ -80,9 +82,13 @@ class ScheduleAdmin(ReadOnlyAdmin):
         except CleanupError as error:
             messages.error(request, str(error))
 
+    def log_change(self, request: HttpRequest, obj: Schedule, message: Any) -> Any:
+        """Leave an entry in the admin's log, in words."""
+        access.log(request, obj, message)
+
     @admin.display(description="schedule")
     def what(self, schedule: Schedule) -> str:
-        return wording.schedule_name(schedule.name).capitalize()
+        return names.name_of(schedule)
 
     @admin.display(description="how often")
     def how_often(self, schedule: Schedule) -> str:
@@ -98,17 +104,24 @@ class ScheduleAdmin(ReadOnlyAdmin):
 
     @admin.display(description="last changed by")
     def who(self, schedule: Schedule) -> str:
-        if schedule.changed_at is None:
-            return "no one yet"
-        return f"{safe(schedule.changed_by) or 'unknown'}, {self.time(schedule.changed_at)}"
+        return wording.changed(schedule.changed_at, schedule.changed_by)
 
     @admin.display(description="next")
     def next(self, schedule: Schedule) -> str:
         return self.time(schedule.next_run)
 
 
-def _address(_request: HttpRequest, alert_id: int) -> str:
-    return reverse("admin:cleanup_alert_change", args=[alert_id])
+def _address(site: access.OnSite, _request: HttpRequest, alert_id: int) -> str:
+    return site.url("alert_change", alert_id)
+
+
+#: Where something can be done about an alert, by its code.
+_PLACES = {
+    "duplicates": ("applications", gettext_lazy("See these applications")),
+    "verification_errors": ("finding_changelist", gettext_lazy("See the problems found")),
+    "schedule_overdue": ("schedule_changelist", gettext_lazy("See the schedules")),
+    "schedule_failed": ("schedule_changelist", gettext_lazy("See the schedules")),
+}
 
 
 @admin.register(Alert)
@@ -119,7 +132,11 @@ class AlertAdmin(ReadOnlyAdmin):
     list_filter = ["state", "severity"]
     ordering = ["-id"]
     sortable_by = ()
-    fields = ["what", "how_bad", "state_text", "next_step", "of_run", "since", "last", "known", "gone"]
+    empty = gettext_lazy("No alerts. When something needs attention, it is listed here.")
+    fieldsets = [
+        (None, {"fields": ["what", "how_bad", "state_text", "next_step", "since", "last", "known", "gone"]}),
+        for_it("code", "command"),
+    ]
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of the one action."""
@@ -140,29 +157,33 @@ class AlertAdmin(ReadOnlyAdmin):
 
         if access.attempt(request, acknowledge):
             access.log(request, alert, "Acknowledged the alert.")
-            messages.success(request, "Acknowledged. The alert closes by itself when its cause is gone.")
-        return redirect("admin:cleanup_alert_change", alert.pk)
+            messages.success(request, "Acknowledged. The alert closes automatically when the cause is fixed.")
+        return redirect(self.url("alert_change", alert.pk))
 
     @admin.display(description="alert")
     def what(self, alert: Alert) -> str:
         return safe(alert.message)
 
-    @admin.display(description="how bad")
+    @admin.display(description="severity")
     def how_bad(self, alert: Alert) -> str:
         return alert.get_severity_display()
 
     @admin.display(description="state")
     def state_text(self, alert: Alert) -> Any:
-        words = {"open": "open", "acknowledged": "acknowledged", "resolved": "over"}[alert.state]
+        words = {"open": "open", "acknowledged": "acknowledged", "resolved": "resolved"}[alert.state]
         return badges.badge(badges.ALERTS.get(alert.state, "unknown"), words)
 
     @admin.display(description="next step")
-    def next_step(self, alert: Alert) -> str:
-        return safe(alert.hint) or "—"
+    def next_step(self, alert: Alert) -> Any:
+        """Lead to where something can be done about it."""
+        if alert.run is not None:
+            return self.link(alert.run)
+        name, words = _PLACES.get(alert.code, (access.OVERVIEW, gettext_lazy("Go to the overview")))
+        return format_html('<a class="button" href="{}">{}</a>', self.url(name), words)
 
-    @admin.display(description="run")
-    def of_run(self, alert: Alert) -> Any:
-        return link(alert.run, "the run") if alert.run else "—"
+    @admin.display(description="command")
+    def command(self, alert: Alert) -> str:
+        return safe(alert.hint) or "—"
 
     @admin.display(description="first seen")
     def since(self, alert: Alert) -> str:
@@ -172,13 +193,11 @@ class AlertAdmin(ReadOnlyAdmin):
     def last(self, alert: Alert) -> str:
         return self.time(alert.last_seen)
 
-    @admin.display(description="known to")
+    @admin.display(description="acknowledged by")
     def known(self, alert: Alert) -> str:
-        if alert.acknowledged_at is None:
-            return "no one yet"
-        return f"{safe(alert.acknowledged_by)}, since {self.time(alert.acknowledged_at)}"
+        return wording.changed(alert.acknowledged_at, alert.acknowledged_by) if alert.acknowledged_at else "—"
 
-    @admin.display(description="over since")
+    @admin.display(description="resolved")
     def gone(self, alert: Alert) -> str:
         return self.time(alert.resolved_at)
 
@@ -187,6 +206,7 @@ class AlertAdmin(ReadOnlyAdmin):
 class ConsistencyCheckAdmin(ReadOnlyAdmin):
     """Checks: how many applications had duplicates, and when."""
 
+    empty = gettext_lazy("Nothing has been checked yet. “Check now” on the overview does it.")
     list_display = ["when", "found", "who"]
     ordering = ["-id"]
     sortable_by = ()
@@ -202,7 +222,7 @@ class ConsistencyCheckAdmin(ReadOnlyAdmin):
             return "not finished"
         return "It failed." if check.duplicate_applications is None else wording.last_check(check)
 
-    @admin.display(description="late records corrected")
+    @admin.display(description="late files moved to the right folder")
     def late(self, check: ConsistencyCheck) -> str:
         return f"{check.late_arrivals:,}"
 

@@ -12,13 +12,15 @@ from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import Media
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import Http404, HttpRequest
+from django.urls import URLPattern
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from cleanup.admin import access, wording
+from cleanup.admin import access, errors, names, timestamps
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications
 from cleanup.text_safety import safe
@@ -44,7 +46,7 @@ class CappedPaginator(PaginatorBase):
         return entries.order_by()[:MOST_LISTED].values("pk").count()
 
 
-class ReadOnlyAdmin(ReadOnlyAdminBase):
+class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
     """A read-only list of one model, for people who may look."""
 
     list_per_page = 50
@@ -54,6 +56,8 @@ class ReadOnlyAdmin(ReadOnlyAdminBase):
     show_facets = admin.ShowFacets.NEVER
     #: None of the admin's own scripts: nothing here needs them.
     media = Media()
+    empty: Any = gettext_lazy("There is nothing here yet.")
+    """What a list without entries says."""
     application_field = ""
     """The field that holds an application's key; the search matches the application's name or id."""
 
@@ -64,6 +68,10 @@ class ReadOnlyAdmin(ReadOnlyAdminBase):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the person may look."""
         return access.may(request, Permission.VIEW)
+
+    def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
+        """Keep the registers out of the admin's own lists: one navigation leads to them."""
+        return {}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """History is not added by hand."""
@@ -97,7 +105,9 @@ class ReadOnlyAdmin(ReadOnlyAdminBase):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list, with our pages one click away."""
         title = str(self.opts.verbose_name_plural).capitalize()
-        response = super().changelist_view(request, {**self.context(request), "title": title, **(extra_context or {})})
+        context = {**self.context(request), "title": title, **(extra_context or {})}
+        access.require_permission(request, (Permission.VIEW,))
+        response = super().changelist_view(request, context)
         changelist = getattr(response, "context_data", {}).get("cl")
         if changelist is not None and self.application_field:
             rows = changelist.result_list
@@ -112,48 +122,74 @@ class ReadOnlyAdmin(ReadOnlyAdminBase):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
         """Show one entry, with our pages one click away."""
-        return super().change_view(
-            request,
-            object_id,
-            form_url,
-            {**self.context(request), "title": self.title(), "subtitle": None, **(extra_context or {})},
+        context = {**self.context(request), "title": self.title(request, object_id), "subtitle": None}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show what people have done to one entry."""
+        title = f"{_('History')}: {self.title(request, object_id)}"
+        return super().history_view(
+            request, object_id, {**self.context(request), "title": title, **(extra_context or {})}
         )
 
-    def title(self) -> str:
-        """Return what a single entry's page is called."""
-        return str(self.opts.verbose_name).capitalize()
+    def get_urls(self) -> list[URLPattern]:
+        """Answer what is forbidden or not there in the admin's frame."""
+        urls = super().get_urls()
+        for url in urls:
+            url.callback = errors.answered(self.admin_site)(url.callback)
+        return urls
+
+    def title(self, request: HttpRequest, object_id: str) -> str:
+        """Return what a single entry's page is called. Raises PermissionDenied and Http404."""
+        access.require_permission(request, (Permission.VIEW,))
+        entry = self.get_object(request, admin.utils.unquote(object_id))
+        if entry is None:
+            raise Http404
+        return names.name_of(entry)
 
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what every page of ours shows."""
-        return {"may": access.permissions_of(request), "section": self.opts.model_name, "most_listed": MOST_LISTED}
+        return {
+            "may": access.permissions_of(request),
+            "section": self.opts.model_name,
+            "most_listed": MOST_LISTED,
+            "empty": self.empty,
+        }
 
     def time(self, moment: datetime | None) -> str:
-        """Format a time in the person's zone."""
-        return wording.moment_text(moment, otherwise="—")
+        """Show a time in the person's zone, short, in full where one points at it."""
+        return timestamps.show(moment)
+
+    def application(self, row: Any, key: str) -> SafeString | str:
+        """Show an application by its label, its id small beneath, as a link to its folders."""
+        if not key:
+            return "—"
+        label = getattr(row, "application_label", "") or ""
+        address = self.url("preview", admin.utils.quote(key))
+        if not label:
+            return format_html('<a href="{}"><bdi>{}</bdi></a>', address, safe(key))
+        return format_html(
+            '<a href="{}"><bdi>{}</bdi></a><br><small class="quiet">{}</small>', address, safe(label), safe(key)
+        )
+
+    def link(self, target: models.Model | None, text: str = "") -> SafeString | str:
+        """Show a link to another register's entry."""
+        if target is None:
+            return "—"
+        address = self.url(f"{target._meta.model_name}_change", target.pk)
+        return format_html('<a href="{}">{}</a>', address, text or names.name_of(target))
+
+    def list_link(self, model: type[models.Model], text: str, **filters: Any) -> SafeString:
+        """Show a link to another register, filtered."""
+        return list_link(self.admin_site.name, model, text, **filters)
 
 
-def application(row: Any, key: str) -> SafeString | str:
-    """Show an application by its label, its id small beneath, as a link to its folders."""
-    if not key:
-        return "—"
-    label = getattr(row, "application_label", "") or ""
-    address = reverse("admin:cleanup_preview", args=[admin.utils.quote(key)])
-    if not label:
-        return format_html('<a href="{}"><bdi>{}</bdi></a>', address, safe(key))
-    return format_html(
-        '<a href="{}"><bdi>{}</bdi></a><br><small class="quiet">{}</small>', address, safe(label), safe(key)
-    )
+def for_it(*fields: str) -> tuple[Any, Any]:
+    """Return a folded part of a page: what only IT needs."""
+    return gettext_lazy("For IT"), {"classes": ["collapse"], "fields": list(fields)}
 
 
-def link(target: models.Model | None, text: str = "") -> SafeString | str:
-    """Show a link to another register's entry."""
-    if target is None:
-        return "—"
-    address = reverse(f"admin:cleanup_{target._meta.model_name}_change", args=[target.pk])
-    return format_html('<a href="{}">{}</a>', address, text or str(target))
-
-
-def list_link(model: type[models.Model], text: str, **filters: Any) -> SafeString:
+def list_link(site: str, model: type[models.Model], text: str, **filters: Any) -> SafeString:
     """Show a link to another register, filtered."""
-    address = reverse(f"admin:cleanup_{model._meta.model_name}_changelist", query=filters)
-    return format_html('<a href="{}">{}</a>', address, text)
+    url = access.address(site, f"{model._meta.model_name}_changelist", **filters)
+    return format_html('<a href="{}">{}</a>', url, text)

@@ -13,11 +13,11 @@ from django.contrib import messages
 from django.contrib.admin.utils import quote, unquote
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 from django.utils import timezone
 
 from cleanup import conf
-from cleanup.admin import access, wording
+from cleanup.admin import access, obstacles, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.tree import Drawing, Side
 from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, UnknownObject
@@ -39,7 +39,7 @@ class CleaningPages(Pages):
 
     def urls(self) -> list[URLPattern]:
         """Return the addresses."""
-        site = self.site
+        site = self.admin_site
         return [
             page(site, "applications/", self.applications, "applications"),
             page(site, "applications/<str:key>/part/", self.part, "preview_part"),
@@ -58,13 +58,13 @@ class CleaningPages(Pages):
         try:
             listed = applications.listed(using=using, text=text, after=after)
         except InvalidKey:
-            return redirect("admin:cleanup_applications")
+            return redirect(self.url("applications"))
         rows = [
             {
                 "key": row.application_id,
                 "id": safe(row.application_id),
                 "label": safe(listed.labels.get(row.application_id, "")),
-                "address": reverse("admin:cleanup_preview", args=[quote(row.application_id)]),
+                "address": self.url("preview", quote(row.application_id)),
                 "roots": wording.counted(row.roots, "top folder"),
                 "duplicates": wording.counted(row.duplicates, "duplicate"),
             }
@@ -91,8 +91,8 @@ class CleaningPages(Pages):
         except (InvalidKey, UnknownObject):
             raise Http404 from None
         except CleanupError as error:
-            messages.error(request, wording.refusal(error))
-            return redirect("admin:cleanup_applications")
+            access.refused(request, error)
+            return redirect(self.url("applications"))
         found = shown.preview
         if found is None:
             return self._too_large(request, shown)
@@ -122,7 +122,8 @@ class CleaningPages(Pages):
             before_count=wording.counted(len(found.before), "folder"),
             after_count=wording.counted(len(found.after), "folder"),
             reason=request.POST.get("reason", request.GET.get("reason", "")),
-            history=reverse("admin:cleanup_rollbackpoint_changelist", query={"q": found.application_id}),
+            history=self.url("rollbackpoint_changelist", q=found.application_id),
+            in_the_way=obstacles.to_cleanups(request),
         )
 
     def _too_large(self, request: HttpRequest, shown: ApplicationPreview) -> HttpResponse:
@@ -137,6 +138,7 @@ class CleaningPages(Pages):
             command=safe(shown.too_large.command) if shown.too_large else "",
             undo=wording.undo_for(conf.rollback_days(), now=timezone.now()),
             reason=request.POST.get("reason", request.GET.get("reason", "")),
+            in_the_way=obstacles.to_cleanups(request),
             **_hold(shown),
         )
 
@@ -161,12 +163,12 @@ class CleaningPages(Pages):
             "part",
             title=f"{name}, {side} the cleanup",
             drawn=drawn,
-            back=reverse("admin:cleanup_preview", args=[key]),
+            back=self.url("preview", key),
         )
 
     def _drawing(self, found: Preview, side: Side) -> Drawing:
         def part(**parameters: Any) -> str:
-            return reverse("admin:cleanup_preview_part", args=[quote(found.application_id)], query=parameters)
+            return self.url("preview_part", quote(found.application_id), **parameters)
 
         return Drawing(found, side, part)
 
@@ -186,9 +188,9 @@ class CleaningPages(Pages):
         if not keys and first.isdecimal() and len(first) <= 3 and 1 <= int(first) <= confirmation.MOST:
             return self._worst(request, int(first))
         if request.GET.get("from") == "preview" and len(keys) == 1:
-            reason = {"reason": request.GET["reason"]} if request.GET.get("reason") else None
-            return redirect(reverse("admin:cleanup_preview", args=[quote(keys[0])], query=reason))
-        return _wrong_number(request, keys) or self._chosen(request, keys)
+            reason = {"reason": request.GET["reason"]} if request.GET.get("reason") else {}
+            return redirect(self.url("preview", quote(keys[0]), **reason))
+        return self._wrong_number(request, keys) or self._chosen(request, keys)
 
     @access.permission_required(*to_plan(named=False, most=FEW))
     def dry_run(self, request: HttpRequest) -> HttpResponse:
@@ -199,7 +201,7 @@ class CleaningPages(Pages):
         using = access.database()
         found = access.attempt(request, lambda: previews.of_worst(using=using, number=number))
         if found is None:
-            return redirect("admin:cleanup_applications")
+            return redirect(self.url("applications"))
         if found.aside is not None:
             why = wording.none_to_clean_up(found.aside)
             return self.render(request, "clean_up", title=_title(dry_run=dry_run), why=why)
@@ -209,7 +211,7 @@ class CleaningPages(Pages):
         using = access.database()
         found = access.attempt(request, lambda: previews.of_applications(using=using, application_ids=keys))
         if found is None:
-            return redirect("admin:cleanup_applications")
+            return redirect(self.url("applications"))
         return self._confirmation(request, found, status=status)
 
     def _confirmation(
@@ -229,7 +231,7 @@ class CleaningPages(Pages):
                 "hash": row.plan_hash,
                 "goes_ahead": row.goes_ahead,
                 "sentence": _forecast(row),
-                "address": reverse("admin:cleanup_preview", args=[quote(row.application_id)]),
+                "address": self.url("preview", quote(row.application_id)),
             }
             for row in found.forecasts
         ]
@@ -239,7 +241,7 @@ class CleaningPages(Pages):
         totals = [
             *([wording.worst(len(found.forecasts))] if worst else []),
             f"{wording.counted(len(ahead), 'application')} will be cleaned up.",
-            wording.merged(folders, files, moved),
+            wording.to_merge(folders, files, moved),
             wording.nothing_deleted(),
             wording.undo_for(conf.rollback_days(), now=timezone.now()),
         ]
@@ -250,18 +252,19 @@ class CleaningPages(Pages):
             "clean_up",
             title=_title(dry_run=dry_run),
             dry_run=dry_run,
-            these=reverse("admin:cleanup_clean_up", query={"application": [row.application_id for row in ahead]}),
+            these=self.url("clean_up", application=[row.application_id for row in ahead]),
             reason=request.POST.get("reason", request.GET.get("reason", "")),
             status=status,
             rows=rows,
             ahead=len(ahead),
             totals=" ".join(totals),
+            in_the_way=obstacles.to_cleanups(request) if ahead and not dry_run else {},
         )
 
     def _start(self, request: HttpRequest) -> HttpResponse:
         keys, hashes = request.POST.getlist("application"), request.POST.getlist("plan_hash")
         one = request.POST.get("from") == "preview" and len(keys) == 1
-        if refused := _wrong_number(request, keys):
+        if refused := self._wrong_number(request, keys):
             return refused
         try:
             run = cleanups.start_confirmed(
@@ -272,14 +275,14 @@ class CleaningPages(Pages):
                 actor=Actor(request.user.get_username(), "admin", request.POST.get("reason", "")),
             )
         except StalePlan as error:
-            messages.error(request, wording.refusal(error))
+            access.refused(request, error)
             return self._preview(request, keys[0], status=409) if one else self._chosen(request, keys, status=409)
         except CleanupError as error:
-            messages.error(request, wording.refusal(error))
-            return redirect("admin:cleanup_freezeswitch_changelist")
+            access.refused(request, error)
+            return redirect(self.url(access.OVERVIEW))
         access.log(request, run, f"Started a cleanup of {wording.counted(len(keys), 'application')}.")
         messages.success(request, "The cleanup has started. This page follows it.")
-        return redirect("admin:cleanup_run_change", run.pk)
+        return redirect(self.url("run_change", run.pk))
 
     @access.permission_required(*to_clean_up(named=False, most=None))
     def clean_up_everything(self, request: HttpRequest) -> HttpResponse:
@@ -302,6 +305,7 @@ class CleaningPages(Pages):
             undo=wording.undo_for(conf.rollback_days(), now=timezone.now()),
             nothing_deleted=wording.nothing_deleted(),
             wrong=wrong,
+            in_the_way=obstacles.to_cleanups(request),
             reason=request.POST.get("reason", request.GET.get("reason", "")),
             status=422 if wrong else 200,
         )
@@ -310,10 +314,18 @@ class CleaningPages(Pages):
         reason = request.POST.get("reason", "")
         run = access.attempt(request, lambda: access.service().start_cleanup(reason=reason, **access.actor(request)))
         if run is None:
-            return redirect("admin:cleanup_freezeswitch_changelist")
+            return redirect(self.url(access.OVERVIEW))
         access.log(request, run, f"Started a cleanup of everything ({wording.counted(total, 'application')}).")
         messages.success(request, "The cleanup has started. This page follows it.")
-        return redirect("admin:cleanup_run_change", run.pk)
+        return redirect(self.url("run_change", run.pk))
+
+    def _wrong_number(self, request: HttpRequest, keys: Sequence[str]) -> HttpResponse | None:
+        """Redirect to the list if nothing was selected, or more than can be confirmed together."""
+        if 1 <= len(keys) <= confirmation.MOST:
+            return None
+        messages.error(request, wording.wrong_number(len(keys), most=confirmation.MOST))
+        place = {name: request.GET[name] for name in ("q", "after") if request.GET.get(name)}
+        return redirect(self.url("applications", **place))
 
 
 def _hold(shown: ApplicationPreview) -> dict[str, Any]:
@@ -329,18 +341,9 @@ def _title(*, dry_run: bool) -> str:
     return "What a cleanup would do" if dry_run else "Clean up these applications?"
 
 
-def _wrong_number(request: HttpRequest, keys: Sequence[str]) -> HttpResponse | None:
-    """Redirect to the list if nothing was selected, or more than can be confirmed together."""
-    if 1 <= len(keys) <= confirmation.MOST:
-        return None
-    messages.error(request, wording.wrong_number(len(keys), most=confirmation.MOST))
-    place = {name: request.GET[name] for name in ("q", "after") if request.GET.get(name)}
-    return redirect(reverse("admin:cleanup_applications", query=place or None))
-
-
 def _forecast(row: confirmation.MergeForecast) -> str:
     if row.obstacle:
         return wording.obstacle(row.obstacle)
     if not row.folders_removed:
         return "There is nothing to do."
-    return wording.merged(row.folders_removed, row.files_moved, row.rows_moved)
+    return wording.to_merge(row.folders_removed, row.files_moved, row.rows_moved)

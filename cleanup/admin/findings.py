@@ -5,10 +5,13 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from cleanup import conf
 from cleanup.admin import access, badges, wording
-from cleanup.admin.base import ReadOnlyAdmin, application, link, list_link
+from cleanup.admin.base import ReadOnlyAdmin, for_it
 from cleanup.backends.finding_kinds import CODES, KINDS
 from cleanup.models import Finding, Verification
 from cleanup.text_safety import safe
@@ -18,6 +21,7 @@ from cleanup.text_safety import safe
 class VerificationAdmin(ReadOnlyAdmin):
     """Verifications of the whole database."""
 
+    empty = gettext_lazy("The database has not been verified yet. “Verify now” on the overview does it.")
     list_display = ["when", "outcome", "found", "who"]
     ordering = ["-id"]
     sortable_by = ()
@@ -43,14 +47,17 @@ class VerificationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="problems found")
     def found(self, verification: Verification) -> Any:
-        total = sum(verification.counts.values())
-        if not total:
-            return "none"
-        return list_link(Finding, wording.counted(total, "problem"), verification__id__exact=verification.pk)
+        if not any(verification.counts.values()):
+            return _("none")
+        return self.list_link(Finding, wording.problems(verification), verification__id__exact=verification.pk)
 
     @admin.display(description="started by")
     def who(self, verification: Verification) -> str:
         return safe(verification.started_by) or "—"
+
+
+#: Problems that a cleanup of the application takes away.
+MERGEABLE = ("several_roots", "same_named_siblings")
 
 
 class ProblemKind(admin.SimpleListFilter):
@@ -72,13 +79,17 @@ class ProblemKind(admin.SimpleListFilter):
 class FindingAdmin(ReadOnlyAdmin):
     """Problems found: of the latest verification, unless another one is chosen."""
 
-    list_display = ["problem", "how_bad", "who", "where", "hint_text"]
+    list_display = ["problem", "how_bad", "who", "action"]
     list_filter = [ProblemKind, "severity"]
     ordering = ["id"]
     sortable_by = ()
     application_field = "application_key"
     search_help_text = "Application: its name or its id"
-    fields = ["problem", "how_bad", "who", "where", "hint_text", "of_verification"]
+    empty = gettext_lazy("The latest verification has found no problems.")
+    fieldsets = [
+        (None, {"fields": ["problem", "how_bad", "who", "action", "of_verification"]}),
+        for_it("where", "hint_text"),
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
         """Return the latest verification's findings unless the list is filtered otherwise."""
@@ -93,25 +104,33 @@ class FindingAdmin(ReadOnlyAdmin):
     def problem(self, found: Finding) -> str:
         return wording.finding(found.code)
 
-    @admin.display(description="how bad")
+    @admin.display(description="severity")
     def how_bad(self, found: Finding) -> str:
         return "error" if found.severity == Finding.Severity.ERROR else "warning"
 
     @admin.display(description="application")
     def who(self, found: Finding) -> str:
-        return application(found, found.application_key)
+        return self.application(found, found.application_key)
 
     @admin.display(description="where")
     def where(self, found: Finding) -> str:
         return f"{safe(found.table)} {safe(found.object_key)}"
 
-    @admin.display(description="next step")
+    @admin.display(description="action")
+    def action(self, found: Finding) -> Any:
+        """Offer what can be done here."""
+        if found.code not in MERGEABLE or not found.application_key:
+            return _("Ask IT")
+        address = self.url("preview", admin.utils.quote(found.application_key))
+        return format_html('<a href="{}">{}</a>', address, _("Preview and clean up"))
+
+    @admin.display(description="hint")
     def hint_text(self, found: Finding) -> str:
         return safe(found.hint)
 
     @admin.display(description="verification")
     def of_verification(self, found: Finding) -> Any:
-        return link(found.verification)
+        return self.link(found.verification)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.admin.utils import quote
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 
 from cleanup.admin import access, wording
 from cleanup.admin.access import Pages, page
@@ -20,7 +20,7 @@ class FolderPages(Pages):
 
     def urls(self) -> list[URLPattern]:
         """Return the address."""
-        return [page(self.site, "folder/", self.folder, "folder")]
+        return [page(self.admin_site, "folder/", self.folder, "folder")]
 
     @access.permission_required(Permission.VIEW)
     def folder(self, request: HttpRequest) -> HttpResponse:
@@ -37,31 +37,27 @@ class FolderPages(Pages):
             title="What happened to this folder?",
             text=text,
             searched=found is not None,
-            present=_present(found.present, labels) if found and found.present else None,
-            events=[_event(event, labels) for event in found.events] if found else [],
+            present=self._present(found.present, labels) if found and found.present else None,
+            events=[self._event(event, labels) for event in found.events] if found else [],
         )
 
+    def _present(self, folder: history.LiveFolder, labels: dict[str, str]) -> dict[str, Any]:
+        return {
+            "name": wording.folder_name(folder.name),
+            "application": safe(labels.get(folder.application_id, "") or folder.application_id),
+            "address": self.url("preview", quote(folder.application_id)) if folder.application_id else "",
+        }
 
-def _present(folder: history.LiveFolder, labels: dict[str, str]) -> dict[str, Any]:
-    return {
-        "name": wording.folder_name(folder.name),
-        "application": safe(labels.get(folder.application_id, "") or folder.application_id),
-        "address": reverse("admin:cleanup_preview", args=[quote(folder.application_id)])
-        if folder.application_id
-        else "",
-    }
-
-
-def _event(event: history.FolderEvent, labels: dict[str, str]) -> dict[str, Any]:
-    key = event.point.application_key
-    return {
-        "sentence": wording.folder_event(event),
-        "when": wording.moment_text(event.point.created_at),
-        "id": safe(event.folder_id),
-        "application": safe(labels.get(key, "") or key),
-        "address": reverse("admin:cleanup_preview", args=[quote(key)]),
-        "point": reverse("admin:cleanup_rollbackpoint_change", args=[event.point.pk]),
-        "can_undo": event.point.status == event.point.Status.LIVE,
-        "undo": reverse("admin:cleanup_undo_record", args=[event.point.pk]),
-        "undo_until": wording.point_status(event.point),
-    }
+    def _event(self, event: history.FolderEvent, labels: dict[str, str]) -> dict[str, Any]:
+        key = event.point.application_key
+        return {
+            "sentence": wording.folder_event(event),
+            "when": wording.moment_text(event.point.created_at),
+            "id": safe(event.folder_id),
+            "application": safe(labels.get(key, "") or key),
+            "address": self.url("preview", quote(key)),
+            "point": self.url("rollbackpoint_change", event.point.pk),
+            "can_undo": event.point.status == event.point.Status.LIVE,
+            "undo": self.url("undo_record", event.point.pk),
+            "undo_until": wording.point_status(event.point),
+        }

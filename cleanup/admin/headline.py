@@ -146,7 +146,7 @@ def _unattended(found: Standing) -> str:
         return "Nothing is checking automatically: the background service is not running."
     if not found.schedules_on:
         return "Nothing is checking automatically: the schedules are off."
-    return "" if found.checks_on else "Nothing is checking automatically: the consistency check is switched off."
+    return "" if found.checks_on else "Nothing is checking automatically: the check for duplicates is switched off."
 
 
 def _when(found: Standing) -> str:

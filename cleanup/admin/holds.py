@@ -1,4 +1,4 @@
-"""The register of applications that are not to be touched, and its two actions: hold and release."""
+"""The register of applications on hold, and its two actions: put on hold, and remove the hold."""
 
 from typing import Any
 
@@ -6,33 +6,34 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
+from django.utils.translation import gettext_lazy
 
 from cleanup.admin import access
-from cleanup.admin.base import ReadOnlyAdmin, application
+from cleanup.admin.base import ReadOnlyAdmin
 from cleanup.models import Hold
 from cleanup.permissions import CLEANING
 from cleanup.text_safety import safe
 
 
-def _next(request: HttpRequest, key: str) -> str:
+def _next(site: access.OnSite, request: HttpRequest, key: str) -> str:
     """Return the page that the button is on."""
     place = request.POST.get("next")
     if place == "decisions":
         page = request.POST.get("held", "")
-        return reverse("admin:cleanup_decisions", query={"held": page} if page.isdecimal() else None)
+        return site.url("decisions", **({"held": page} if page.isdecimal() else {}))
     if place == "preview" and key:
-        return reverse("admin:cleanup_preview", args=[quote(key)])
-    return reverse("admin:cleanup_hold_changelist")
+        return site.url("preview", quote(key))
+    return site.url("hold_changelist")
 
 
-def _list(_request: HttpRequest, _hold_id: int) -> str:
-    return reverse("admin:cleanup_hold_changelist")
+def _list(site: access.OnSite, _request: HttpRequest, _hold_id: int) -> str:
+    return site.url("hold_changelist")
 
 
-def _address(request: HttpRequest) -> str:
+def _address(site: access.OnSite, request: HttpRequest) -> str:
     key = request.GET.get("application")
-    return reverse("admin:cleanup_preview", args=[quote(key)]) if key else reverse("admin:cleanup_hold_changelist")
+    return site.url("preview", quote(key)) if key else site.url("hold_changelist")
 
 
 @admin.register(Hold)
@@ -46,6 +47,7 @@ class HoldAdmin(ReadOnlyAdmin):
     application_field = "application_key"
     search_help_text = "Application: its name or its id"
     fields = ["who", "why", "by", "since"]
+    empty = gettext_lazy("No application is on hold. The preview of an application offers it.")
 
     def get_urls(self) -> list[URLPattern]:
         """Add the addresses of the two actions."""
@@ -58,7 +60,7 @@ class HoldAdmin(ReadOnlyAdmin):
 
     @access.action(*CLEANING, back=_address)
     def hold_view(self, request: HttpRequest) -> HttpResponse:
-        """Mark an application as not to be touched."""
+        """Put an application on hold."""
         key = request.POST.get("application", "")
         reason = request.POST.get("reason", "")
         by = request.user.get_username()
@@ -69,9 +71,9 @@ class HoldAdmin(ReadOnlyAdmin):
 
         held = access.attempt(request, hold)
         if held is not None:
-            access.log(request, held, "Marked the application “do not touch”.")
-            messages.success(request, "No cleanup touches this application until you release it.")
-        return redirect(_next(request, key))
+            access.log(request, held, "Put the application on hold.")
+            messages.success(request, "The application is on hold: no cleanup touches it until you remove the hold.")
+        return redirect(_next(self, request, key))
 
     @access.action(*CLEANING, back=_list)
     def release_view(self, request: HttpRequest, hold_id: int) -> HttpResponse:
@@ -83,13 +85,13 @@ class HoldAdmin(ReadOnlyAdmin):
             return True
 
         if access.attempt(request, release):
-            access.log(request, held, "Released the application.")
-            messages.success(request, "The application was released: cleanups may touch it again.")
-        return redirect(_next(request, held.application_key))
+            access.log(request, held, "Removed the hold.")
+            messages.success(request, "The hold was removed: cleanups may touch the application again.")
+        return redirect(_next(self, request, held.application_key))
 
     @admin.display(description="application")
     def who(self, hold: Hold) -> Any:
-        return application(hold, hold.application_key)
+        return self.application(hold, hold.application_key)
 
     @admin.display(description="reason")
     def why(self, hold: Hold) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.admin.utils import quote
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 
 from cleanup.admin import access, wording
 from cleanup.admin.access import Pages, page
@@ -30,8 +30,8 @@ class DecisionPages(Pages):
     def urls(self) -> list[URLPattern]:
         """Return the addresses."""
         return [
-            page(self.site, "decisions/", self.decisions, "decisions"),
-            page(self.site, "decisions.csv", self.as_csv, "decisions_csv"),
+            page(self.admin_site, "decisions/", self.decisions, "decisions"),
+            page(self.admin_site, "decisions.csv", self.as_csv, "decisions_csv"),
         ]
 
     @access.permission_required(Permission.VIEW)
@@ -48,10 +48,10 @@ class DecisionPages(Pages):
             title="Needs your decision",
             waiting=waiting,
             waiting_text=f"Open ({waiting.paginator.count:,})",
-            rows=[_decision(row, labels.get(row.application_id, "")) for row in waiting],
+            rows=[self._decision(row, labels.get(row.application_id, "")) for row in waiting],
             held=held,
             held_text=f"On hold ({held.paginator.count:,})",
-            holds=[_hold(hold, labels.get(hold.application_key, "")) for hold in held],
+            holds=[self._hold(hold, labels.get(hold.application_key, "")) for hold in held],
         )
 
     @access.permission_required(Permission.VIEW)
@@ -73,50 +73,47 @@ class DecisionPages(Pages):
         waiting, holds = pending_decisions.every_open(using=using), pending_decisions.every_hold(using=using)
         while some := list(islice(waiting, pending_decisions.PAGE)):
             labels = applications.labels(using=using, application_ids=[row.application_id for row in some])
-            yield from (_decision(row, labels.get(row.application_id, "")) for row in some)
+            yield from (self._decision(row, labels.get(row.application_id, "")) for row in some)
         while held := list(islice(holds, pending_decisions.PAGE)):
             labels = applications.labels(using=using, application_ids=[hold.application_key for hold in held])
-            yield from (_hold(hold, labels.get(hold.application_key, "")) for hold in held)
+            yield from (self._hold(hold, labels.get(hold.application_key, "")) for hold in held)
 
+    def _decision(self, row: pending_decisions.PendingDecision, label: str) -> dict[str, Any]:
+        advice = wording.advice(row.code)
+        point = row.result.point if row.can_undo and row.result else None
+        return {
+            **self._application(row.application_id, label),
+            "what": f"{'Undo: ' if row.undo else ''}{advice.what}",
+            "next_step": advice.next_step,
+            "state": "open",
+            "by": "",
+            "since": wording.moment_text(row.result.ended_at, otherwise="") if row.result else "",
+            "result": self.url("result_change", row.result.pk) if row.result else "",
+            "undo": self.url("undo_record", point.pk) if point else "",
+            "cleanup": not row.undo,
+        }
 
-def _decision(row: pending_decisions.PendingDecision, label: str) -> dict[str, Any]:
-    advice = wording.advice(row.code)
-    point = row.result.point if row.can_undo and row.result else None
-    return {
-        **_application(row.application_id, label),
-        "what": f"{'Undo: ' if row.undo else ''}{advice.what}",
-        "next_step": advice.next_step,
-        "state": "open",
-        "by": "",
-        "since": wording.moment_text(row.result.ended_at, otherwise="") if row.result else "",
-        "result": reverse("admin:cleanup_result_change", args=[row.result.pk]) if row.result else "",
-        "undo": reverse("admin:cleanup_undo_record", args=[point.pk]) if point else "",
-        "cleanup": not row.undo,
-    }
+    def _hold(self, hold: Hold, label: str) -> dict[str, Any]:
+        advice = wording.advice("held")
+        reason = safe(hold.reason)
+        return {
+            **self._application(hold.application_key, label),
+            "what": f"{advice.what}{f' Reason: {reason}.' if reason else ''}",
+            "next_step": advice.next_step,
+            "state": "on hold",
+            "reason": reason,
+            "by": safe(hold.created_by),
+            "since": wording.moment_text(hold.created_at),
+            "hold": hold.pk,
+        }
 
-
-def _hold(hold: Hold, label: str) -> dict[str, Any]:
-    advice = wording.advice("held")
-    reason = safe(hold.reason)
-    return {
-        **_application(hold.application_key, label),
-        "what": f"{advice.what}{f' Reason: {reason}.' if reason else ''}",
-        "next_step": advice.next_step,
-        "state": "on hold",
-        "reason": reason,
-        "by": safe(hold.created_by),
-        "since": wording.moment_text(hold.created_at),
-        "hold": hold.pk,
-    }
-
-
-def _application(key: str, label: str) -> dict[str, str]:
-    return {
-        "key": key,
-        "id": safe(key),
-        "label": safe(label),
-        "address": reverse("admin:cleanup_preview", args=[quote(key)]),
-    }
+    def _application(self, key: str, label: str) -> dict[str, str]:
+        return {
+            "key": key,
+            "id": safe(key),
+            "label": safe(label),
+            "address": self.url("preview", quote(key)),
+        }
 
 
 def cell(text: str) -> str:

@@ -5,9 +5,10 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy
 
 from cleanup.admin import badges, wording
-from cleanup.admin.base import ReadOnlyAdmin, application, link, list_link
+from cleanup.admin.base import ReadOnlyAdmin, for_it
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.text_safety import safe
 
@@ -27,11 +28,15 @@ class RollbackPointAdmin(ReadOnlyAdmin):
     sortable_by = ()
     application_field = "application_key"
     search_help_text = "Application: its name or its id"
-    fields = ["who", "state", "what", "why", "of_run", "rows", "when", "expires", "ended", "conflicts", "uuid"]
+    empty = gettext_lazy("No undo records yet. Each cleanup writes one for each application.")
+    fieldsets = [
+        (None, {"fields": ["who", "state", "what", "why", "of_run", "when", "expires", "ended", "conflicts"]}),
+        for_it("rows", "uuid"),
+    ]
 
     @admin.display(description="application")
     def who(self, point: RollbackPoint) -> str:
-        return application(point, point.application_key)
+        return self.application(point, point.application_key)
 
     @admin.display(description="state")
     def state(self, point: RollbackPoint) -> Any:
@@ -47,13 +52,13 @@ class RollbackPointAdmin(ReadOnlyAdmin):
 
     @admin.display(description="run")
     def of_run(self, point: RollbackPoint) -> str:
-        return link(point.run, "the run") if point.run else "—"
+        return self.link(point.run)
 
     @admin.display(description="entries")
     def rows(self, point: RollbackPoint) -> str:
-        return list_link(SnapshotRow, "entries of this undo record", point__id__exact=point.pk)
+        return self.list_link(SnapshotRow, "entries of this undo record", point__id__exact=point.pk)
 
-    @admin.display(description="written")
+    @admin.display(description="created")
     def when(self, point: RollbackPoint) -> str:
         return self.time(point.created_at)
 
@@ -66,7 +71,7 @@ class RollbackPointAdmin(ReadOnlyAdmin):
         by = f", by {safe(point.ended_by)}" if point.ended_by else ""
         return f"{self.time(point.ended_at)}{by}"
 
-    @admin.display(description="kept as people have changed it")
+    @admin.display(description="left as it is now (changed by people)")
     def conflicts(self, point: RollbackPoint) -> str:
         return " ".join(wording.conflict(found) for found in point.outcome.get("conflicts", ())) or "—"
 
@@ -103,7 +108,7 @@ class SnapshotRowAdmin(ReadOnlyAdmin):
 
     @admin.display(description="undo record")
     def record(self, row: SnapshotRow) -> Any:
-        return link(row.point, safe(row.point.application_key))
+        return self.link(row.point, safe(row.point.application_key))
 
     @admin.display(description="content")
     def content(self, row: SnapshotRow) -> Any:

@@ -6,10 +6,10 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 
 from cleanup import conf
-from cleanup.admin import access, wording
+from cleanup.admin import access, obstacles, wording
 from cleanup.admin.access import Pages, page
 from cleanup.exceptions import CleanupError, TooLargeToPreview
 from cleanup.models import Result, RollbackPoint, Run
@@ -30,7 +30,7 @@ class UndoPages(Pages):
 
     def urls(self) -> list[URLPattern]:
         """Return the addresses."""
-        site = self.site
+        site = self.admin_site
         return [
             page(site, "undo/run/<uuid:run_id>/", self.run, "undo_run"),
             page(site, "undo/result/<int:result_id>/", self.result, "undo_result"),
@@ -41,7 +41,7 @@ class UndoPages(Pages):
     def run(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """Undo all that a run has done."""
         run = get_object_or_404(Run.objects.using(access.database()), pk=run_id, kind=Run.Kind.CLEANUP)
-        back = reverse("admin:cleanup_run_change", args=[run.pk])
+        back = self.url("run_change", run.pk)
         if request.method == "POST":
             return self._start(request, run, run.pk, back)
         undo = previews.of_run(using=access.database(), run=run, listed=MOST_LOOKED_INTO)
@@ -65,13 +65,13 @@ class UndoPages(Pages):
         )
         if result.point is None:
             raise Http404
-        return self._record(request, result.point, reverse("admin:cleanup_result_change", args=[result.pk]))
+        return self._record(request, result.point, self.url("result_change", result.pk))
 
     @access.permission_required(Permission.ROLL_BACK)
     def record(self, request: HttpRequest, point_id: int) -> HttpResponse:
         """Undo what an undo record holds."""
         point = get_object_or_404(RollbackPoint.objects.using(access.database()), pk=point_id)
-        return self._record(request, point, reverse("admin:cleanup_rollbackpoint_change", args=[point.pk]))
+        return self._record(request, point, self.url("rollbackpoint_change", point.pk))
 
     def _record(self, request: HttpRequest, point: RollbackPoint, back: str) -> HttpResponse:
         if request.method == "POST":
@@ -131,6 +131,7 @@ class UndoPages(Pages):
             guarded=guarded,
             back=back,
             reason=request.GET.get("reason", ""),
+            in_the_way=obstacles.to_undos(request),
         )
 
     def _start(self, request: HttpRequest, target: Any, rollback_id: UUID, back: str) -> HttpResponse:
@@ -150,4 +151,4 @@ class UndoPages(Pages):
         how = " keeping what people have changed since" if skip else ""
         access.log(request, target, f"Started the undo{how}{' as copies' if copies else ''}.")
         messages.success(request, "The undo has started. This page follows it.")
-        return redirect("admin:cleanup_run_change", run.pk)
+        return redirect(self.url("run_change", run.pk))

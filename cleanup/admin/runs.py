@@ -1,18 +1,19 @@
 """Registers of runs and of their results, the live page of a run, and what can be done to it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from cleanup.admin import access, badges, copy_notice, wording
-from cleanup.admin.base import ReadOnlyAdmin, application, link, list_link
+from cleanup.admin.base import ReadOnlyAdmin, for_it, list_link
 from cleanup.admin.headline import no_progress
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.permissions import CONTROLLING, Permission, to_control
@@ -20,8 +21,8 @@ from cleanup.services.runs.signs_of_life import silent_for
 from cleanup.text_safety import safe
 
 
-def _address(_request: HttpRequest, run_id: Any) -> str:
-    return reverse("admin:cleanup_run_change", args=[run_id])
+def _address(site: access.OnSite, _request: HttpRequest, run_id: Any) -> str:
+    return site.url("run_change", run_id)
 
 
 @admin.register(Run)
@@ -32,20 +33,26 @@ class RunAdmin(ReadOnlyAdmin):
     list_filter = ["kind", "status", "started_how"]
     search_fields = ["id__iexact", "started_by__istartswith", "reason__icontains", "correlation_id__iexact"]
     search_help_text = "Id, who started it, or words of the reason"
-    fields = [
-        "what",
-        "exactness",
-        "when",
-        "ended",
-        "who",
-        "why",
-        "undoes",
-        "undone_by",
-        "applications",
-        "undo_records",
-        "id",
-        "correlation_id",
-        "code_version",
+    empty = gettext_lazy("No runs yet. Each cleanup and each undo is one.")
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "what",
+                    "exactness",
+                    "when",
+                    "ended",
+                    "who",
+                    "why",
+                    "undoes",
+                    "undone_by",
+                    "applications",
+                    "undo_records",
+                ]
+            },
+        ),
+        for_it("id", "correlation_id", "code_version"),
     ]
 
     def get_urls(self) -> list[URLPattern]:
@@ -66,7 +73,7 @@ class RunAdmin(ReadOnlyAdmin):
         run = self.get_object(request, object_id)
         extra: dict[str, Any] = {}
         if run is not None:
-            shown = live(run, silence=silent_for(using=access.database(), run=run))
+            shown = live(run, site=self.admin_site.name, silence=silent_for(using=access.database(), run=run))
             extra = {"run": run, **shown, "may_control": may_control(request, run), **copy_notice.notice(request)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
@@ -74,7 +81,7 @@ class RunAdmin(ReadOnlyAdmin):
     def progress_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """Return the part of a page that shows how far a run has come; the page polls it."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        shown = live(run, silence=silent_for(using=access.database(), run=run))
+        shown = live(run, site=self.admin_site.name, silence=silent_for(using=access.database(), run=run))
         return render(request, "admin/cleanup/followed.html", {"run": run, **shown})
 
     @access.action(*CONTROLLING, back=_address)
@@ -85,7 +92,7 @@ class RunAdmin(ReadOnlyAdmin):
         if access.attempt(request, lambda: access.service().pause(run.pk, by=request.user.get_username())) is not None:
             access.log(request, run, "Paused the run.")
             messages.success(request, "It will pause as soon as the work it has begun is finished.")
-        return _back(run)
+        return redirect(self.url("run_change", run.pk))
 
     @access.action(*CONTROLLING, back=_address)
     def resume_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
@@ -100,7 +107,7 @@ class RunAdmin(ReadOnlyAdmin):
         ):
             access.log(request, run, "Resumed the run.")
             messages.success(request, "The run was resumed.")
-        return _back(run)
+        return redirect(self.url("run_change", run.pk))
 
     @access.action(*CONTROLLING, back=_address)
     def cancel_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
@@ -109,9 +116,9 @@ class RunAdmin(ReadOnlyAdmin):
         access.require_permission(request, to_control(run))
         if access.attempt(request, lambda: access.service().cancel(run.pk, by=request.user.get_username())) is not None:
             access.log(request, run, "Cancelled the run.")
-            undo = ", and can be undone" if can_undo(self.get_queryset(request).get(pk=run.pk)) else ""
+            undo = ", and can be undone" if undoable_until(self.get_queryset(request).get(pk=run.pk)) else ""
             messages.success(request, f"The run was cancelled. What it has done stays done{undo}.")
-        return _back(run)
+        return redirect(self.url("run_change", run.pk))
 
     @admin.display(description="started", ordering="created_at")
     def when(self, run: Run) -> str:
@@ -134,7 +141,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="progress")
     def progress(self, run: Run) -> Any:
-        return format_html("{}<br>{}", wording.run_progress(run), numbers(run))
+        return format_html("{}<br>{}", wording.run_progress(run), numbers(run, site=self.admin_site.name))
 
     @admin.display(description="what it changed")
     def outcome(self, run: Run) -> str:
@@ -159,19 +166,19 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="undoes")
     def undoes(self, run: Run) -> str:
-        return link(run.source_run, "the cleanup that it undoes")
+        return self.link(run.source_run, "the cleanup that it undoes")
 
     @admin.display(description="undone by")
     def undone_by(self, run: Run) -> str:
-        return list_link(Run, "runs that undo this one", source_run__id__exact=run.pk)
+        return self.list_link(Run, "runs that undo this one", source_run__id__exact=run.pk)
 
     @admin.display(description="applications")
     def applications(self, run: Run) -> str:
-        return list_link(Result, wording.counted(run.total_applications, "result"), run__id__exact=run.pk)
+        return self.list_link(Result, wording.counted(run.total_applications, "result"), run__id__exact=run.pk)
 
     @admin.display(description="undo records")
     def undo_records(self, run: Run) -> str:
-        return list_link(RollbackPoint, "undo records of this run", run__id__exact=run.pk)
+        return self.list_link(RollbackPoint, "undo records of this run", run__id__exact=run.pk)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""
@@ -208,11 +215,16 @@ class ResultAdmin(ReadOnlyAdmin):
     sortable_by = ()
     application_field = "application_key"
     search_help_text = "Application: its name or its id"
-    fields = ["who", "state", "outcome", "why", "next_step", "conflicts", "of_run", "undo_record", "when"]
+    empty = gettext_lazy("No results yet. Each cleanup and each undo has one for each application.")
+    fieldsets = [
+        (None, {"fields": ["who", "state", "outcome", "why", "next_step", "of_run", "undo_record", "when"]}),
+        (gettext_lazy("Left as it is now (changed by people)"), {"fields": ["conflicts"]}),
+        for_it("message", "error_code"),
+    ]
 
     @admin.display(description="application")
     def who(self, result: Result) -> str:
-        return application(result, result.application_key)
+        return self.application(result, result.application_key)
 
     @admin.display(description="state")
     def state(self, result: Result) -> Any:
@@ -230,17 +242,21 @@ class ResultAdmin(ReadOnlyAdmin):
     def next_step(self, result: Result) -> str:
         return wording.advice(result.error_code).next_step if result.error_code else "—"
 
-    @admin.display(description="kept as people have changed it")
+    @admin.display(description="left as it is now (changed by people)")
     def conflicts(self, result: Result) -> str:
         return " ".join(wording.conflict(found) for found in result.details.get("conflicts", ())) or "—"
 
+    @admin.display(description="message")
+    def message(self, result: Result) -> str:
+        return safe(result.error_message) or "—"
+
     @admin.display(description="run")
     def of_run(self, result: Result) -> str:
-        return link(result.run, "the run")
+        return self.link(result.run)
 
     @admin.display(description="undo record")
     def undo_record(self, result: Result) -> str:
-        return link(result.point, wording.point_status(result.point)) if result.point else "—"
+        return self.link(result.point, wording.point_status(result.point)) if result.point else "—"
 
     @admin.display(description="ended")
     def when(self, result: Result) -> str:
@@ -251,45 +267,44 @@ class ResultAdmin(ReadOnlyAdmin):
         return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
 
 
-def live(run: Run, *, silence: timedelta | None = None) -> dict[str, Any]:
+def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, Any]:
     """Return what the live part of a page shows about a run, which may have given no sign of life for a while."""
+    undo_until = undoable_until(run)
     return {
         "run_state": wording.run_status(run.status).capitalize(),
         "run_reason": safe(run.status_reason),
         "run_waiting_for": safe(run.waiting_for),
         "run_progress": wording.run_progress(run, silent=silence is not None),
-        "run_numbers": numbers(run),
+        "run_numbers": numbers(run, site=site),
         "run_silence": no_progress(silence) if silence else "",
         "run_outcome": wording.run_outcome(run),
         "run_active": run.is_in_progress,
         "run_can_pause": run.can_pause,
         "run_can_resume": run.can_resume,
         "run_can_cancel": run.can_cancel,
-        "run_can_undo": can_undo(run),
+        "run_can_undo": undo_until is not None,
+        "run_ended": "" if run.is_in_progress else wording.run_ended(run, undo_until=undo_until),
     }
 
 
-def numbers(run: Run) -> SafeString:
+def numbers(run: Run, *, site: str) -> SafeString:
     """Show the run's applications by outcome, each number as a link to its results."""
     links = (
-        (list_link(Result, f"{found.number:,} {found.words}", run__id__exact=run.pk, status=found.status),)
+        (list_link(site, Result, f"{found.number:,} {found.words}", run__id__exact=run.pk, status=found.status),)
         for found in wording.run_numbers(run)
     )
     return format_html_join(" · ", "{}", links)
 
 
-def can_undo(run: Run) -> bool:
-    """Return whether an undo record of the cleanup is still live."""
+def undoable_until(run: Run) -> datetime | None:
+    """Return until when all that can still be undone of a cleanup can be; None if nothing can."""
     if run.kind != Run.Kind.CLEANUP or run.is_active:
-        return False
-    points = RollbackPoint.objects.using(access.database())
-    return points.filter(run=run, status=RollbackPoint.Status.LIVE).exists()
+        return None
+    points = RollbackPoint.objects.using(access.database()).filter(run=run, status=RollbackPoint.Status.LIVE)
+    first: datetime | None = points.aggregate(first=Min("expires_at"))["first"]
+    return first
 
 
 def may_control(request: HttpRequest, run: Run) -> bool:
     """Return whether the person may pause, resume and cancel the run."""
     return any(access.may(request, permission) for permission in to_control(run))
-
-
-def _back(run: Run) -> HttpResponse:
-    return redirect("admin:cleanup_run_change", run.pk)

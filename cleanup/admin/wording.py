@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from cleanup import conf
 from cleanup.admin.linked_records import without_folders
-from cleanup.backends.finding_kinds import BY_CODE
+from cleanup.backends.finding_kinds import BY_CODE, ERRORS
 from cleanup.models import Result, RollbackPoint, Run, Schedule
 from cleanup.services.results import Fate, Reason
 from cleanup.text_safety import safe
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cleanup.exceptions import CleanupError
-    from cleanup.models import ConsistencyCheck, Hold, Verification
+    from cleanup.models import ConsistencyCheck, FreezeSwitch, Hold, Verification
     from cleanup.queries import SetAside
     from cleanup.services.folders.history import FolderEvent
     from cleanup.services.results import FolderPreview, GroupPreview, Preview
@@ -63,6 +64,13 @@ def moment_text(moment: datetime | None, *, otherwise: str = "never") -> str:
     return f"{there.day} {there:%B %Y, %H:%M} {zone_name(there)}"
 
 
+def short_moment(moment: datetime, *, now: datetime | None = None) -> str:
+    """Format a time in the person's zone shortly, as in ``21 Feb, 14:05``; with the year if it is another one."""
+    there, here = timezone.localtime(moment), timezone.localtime(now or timezone.now())
+    year = "" if there.year == here.year else f" {there.year}"
+    return f"{there.day} {there:%b}{year}, {there:%H:%M}"
+
+
 def zone_name(moment: datetime) -> str:
     """Return the short name of the zone, or its offset if the name is only digits."""
     name, offset = moment.tzname() or "", f"{moment:%z}"
@@ -91,9 +99,10 @@ def undo_for(days: int, *, now: datetime) -> str:
 
 
 _SCHEDULES = {
-    "consistency_check": "consistency check",
+    "consistency_check": "check for duplicates",
     "full_cleanup": "full cleanup",
-    "integrity_verification": "integrity verification",
+    "integrity_verification": "database verification",
+    "retention": "remove expired undo records",
 }
 
 
@@ -102,11 +111,52 @@ def schedule_name(name: str) -> str:
     return _SCHEDULES.get(name, name.replace("_", " "))
 
 
+def capitalized(text: str) -> str:
+    """Return text with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def changed(moment: datetime | None, by: str) -> str:
+    """Describe when something was last changed, and by whom."""
+    if moment is None:
+        return _("never")
+    return f"{moment_text(moment)}, {safe(by)}" if by else moment_text(moment)
+
+
+def stopped_since(switch: FreezeSwitch) -> str:
+    """Describe since when everything is stopped, and who has stopped it."""
+    by = f" by {safe(switch.changed_by)}" if switch.changed_by else ""
+    return f"{by}, {moment_text(switch.changed_at)}.".lstrip() if by else f"since {moment_text(switch.changed_at)}."
+
+
+def unfrozen(*, paused: int) -> str:
+    """Say that cleanups are possible again, and what stays paused."""
+    text = _("Cleanups are allowed again.")
+    if not paused:
+        return text
+    stays = (
+        _("%s that was paused stays paused until someone resumes it.")
+        if paused == 1
+        else _("%s that were paused stay paused until someone resumes them.")
+    )
+    return f"{text} {stays % counted(paused, 'run')}"
+
+
+def missing_permission(names: Sequence[str]) -> str:
+    """Explain which permission someone lacks."""
+    if not names:
+        return _("Your account lacks the permission for this page. Ask the person who manages accounts.")
+    choice = " ” or “".join(names)
+    return _(
+        "This needs the permission “%s”, which your account does not have. Ask the person who manages accounts."
+    ) % (choice.replace(" ” or", "” or"))
+
+
 # Runs and results.
 
 _HOW = {
     "shell": "at the command line",
-    "service": "by a program",
+    "service": "by script",
     "api": "through the API",
     "admin": "in the admin",
     "schedule": "by its schedule",
@@ -117,7 +167,7 @@ _HOW = {
 def started(by: str, how: str) -> str:
     """Describe who started something, and how."""
     place = _HOW.get(how, safe(how))
-    return f"by {safe(by)}, {place}" if by else place
+    return f"{safe(by)}, {place}" if by else place
 
 
 _RUN_STATUS = {
@@ -178,6 +228,18 @@ def run_outcome(run: Run) -> str:
     return f"{counted(run.folders_removed, 'duplicate folder')} merged{moved}. {nothing_deleted()}"
 
 
+def run_ended(run: Run, *, undo_until: datetime | None) -> str:
+    """Describe how long a run took, and whether it can be undone; of a paused one, that it stays so."""
+    if run.can_resume:
+        return "It stays paused until someone resumes it." if run.status == Run.Status.PAUSED else "It has stopped."
+    begun = run.started_at or run.created_at
+    took = f"Took {duration((run.ended_at - begun).total_seconds())}." if run.ended_at else ""
+    if run.kind == Run.Kind.ROLLBACK:
+        return took
+    undo = f"Can be undone until {day(undo_until)}." if undo_until else "There is nothing to undo."
+    return f"{took} {undo}".strip()
+
+
 _RESULT_STATUS = {
     Result.Status.PENDING: "waiting its turn",
     Result.Status.IN_PROGRESS: "being worked on",
@@ -209,19 +271,19 @@ def result_outcome(result: Result) -> str:
 
 
 def merged(folders: int, files: int, rows: Mapping[str, int]) -> str:
-    """Summarize what a merge does; ``rows`` move, by table, and are named if no files are mapped."""
-    moved = f"{counted(files, 'file')} {'moves' if files == 1 else 'move'}" if files else "No files move"
-    if not conf.has_files():
-        moved = _rows_move(rows)
-    return f"{counted(folders, 'duplicate folder')} {'is' if folders == 1 else 'are'} merged. {moved}."
+    """Summarize what a merge has done; ``rows`` moved, by table, and are named if no files are mapped."""
+    return f"{counted(folders, 'duplicate folder')} merged, {_moved(files, rows)} moved."
 
 
-def _rows_move(rows: Mapping[str, int]) -> str:
-    found = list(without_folders(rows))
-    if not found:
-        return "Nothing else moves"
-    one = len(found) == 1 and found[0][0] == 1
-    return f"{listed(counted(*row) for row in found)} {'moves' if one else 'move'}"
+def to_merge(folders: int, files: int, rows: Mapping[str, int]) -> str:
+    """Summarize what a merge will do."""
+    return f"{counted(folders, 'duplicate folder')} will be merged and {_moved(files, rows)} moved."
+
+
+def _moved(files: int, rows: Mapping[str, int]) -> str:
+    if conf.has_files():
+        return counted(files, "file") if files else "no files"
+    return listed(counted(*row) for row in without_folders(rows)) or "nothing else"
 
 
 def left_aside(number: int) -> str:
@@ -238,7 +300,8 @@ def restored_text(folders: int, files: int, references: int) -> str:
     if conf.has_files():
         where = "it was" if files == 1 else "they were"
         parts.append(f"{counted(files, 'file')} {'goes' if files == 1 else 'go'} back to where {where}.")
-    parts.append(f"{linked_records(references)} {'points' if references == 1 else 'point'} back.")
+    places = "goes back to its old place" if references == 1 else "go back to their old places"
+    parts.append(f"{linked_records(references)} {places}.")
     return " ".join(parts)
 
 
@@ -324,12 +387,9 @@ class Advice(NamedTuple):
 
 _ADVICE = {
     "busy": Advice("Another cleanup is running.", "Wait for it, or pause or cancel it."),
-    "frozen": Advice("Everything is stopped.", "First press “Allow cleanups again” on the cleanup page."),
-    "held": Advice("The application is marked “do not touch”.", "Release it if it may be cleaned up."),
-    "no_cluster": Advice(
-        "Nothing was started, because no worker is alive to do it.",
-        "Ask your IT team to start one: python manage.py qcluster",
-    ),
+    "frozen": Advice("Everything is stopped.", "First press “Resume everything” on the overview."),
+    "held": Advice("The application is on hold.", "Remove the hold if it may be cleaned up."),
+    "no_cluster": Advice("Nothing was started, because the background service is not running.", "Please tell IT."),
     "stale_plan": Advice(
         "The folders have changed since you looked, so nothing was done.", "Look at the new plan, then confirm it."
     ),
@@ -342,7 +402,7 @@ _ADVICE = {
     ),
     "schema_changed": Advice(
         "Database tables were changed in the meantime, so nothing was done.",
-        "Try again; if that does not help, ask your IT team.",
+        "Try again; if that does not help, ask IT.",
     ),
     "would_detach": Advice(
         "Folders have been moved since, and would be left without a top folder.", "Move them back first."
@@ -352,28 +412,28 @@ _ADVICE = {
         "Assign them back first.",
     ),
     "guarded": Advice(
-        "A guard forbids the duplicates that would return, so nothing was undone.",
-        "Undo it as copies, or ask your IT team to lift the guard.",
+        "The database no longer allows duplicates, so these folders can only come back renamed.",
+        "Undo it as copies, or ask IT to allow duplicates for the time being.",
     ),
     "not_resumable": Advice("This run has ended.", "Start a new one."),
     "not_active": Advice("This run has ended.", "There is nothing to pause or cancel."),
     "foreign_database": Advice(
         "This run was started on another database, of which this one is a copy.",
-        "To continue the work here, adopt the copy on the cleanup page.",
+        "To continue the work here, adopt the copy on the overview.",
     ),
     "restored_copy": Advice(
         "This database is a copy that was not adopted, so nothing is done here in the background.",
-        "To continue the work here, adopt the copy on the cleanup page.",
+        "To continue the work here, adopt the copy on the overview.",
     ),
     "preflight": Advice(
-        "It was stopped before it started: not every linked record could be moved safely.",
-        "Ask your IT team to run: python manage.py database_cleanup --preflight",
+        "Not started: some tables may refer to folders in a way the cleanup does not know.",
+        "IT has to decide.",
     ),
     "too_large_to_preview": Advice(
         "It is too large to preview on a page.",
-        "Ask your IT team for its plan; it can be cleaned up without one, at a quiet time.",
+        "Ask IT for its plan; it can be cleaned up without one, outside office hours.",
     ),
-    "too_large": Advice("The application is very large.", "Clean it up by itself, at a quiet time."),
+    "too_large": Advice("The application is very large.", "Clean it up separately, outside office hours."),
     "different_roots": Advice(
         "Its top folders have different names.", "Give them the same name, or leave it as it is."
     ),
@@ -381,14 +441,14 @@ _ADVICE = {
         "Its duplicates differ in more than their location.", "Compare them, then make them the same."
     ),
     "collision": Advice(
-        "Linked records would collide, so it was left untouched.",
-        "Remove one of the records that collide, or ask for a rule for them.",
+        "Some linked records would become identical, so it was left untouched.",
+        "Ask IT: one of the records has to be removed, or a rule made for them.",
     ),
     "unkeyed_rows": Advice(
         "Some linked records have no key to identify them by.", "Ask for a primary key on that table."
     ),
     "lease_lost": Advice("Its worker disappeared.", "Try again."),
-    "not_found": Advice("It no longer exists.", "Go back to the list and look again."),
+    "not_found": Advice("This no longer exists.", "Go back to the list and look again."),
 }
 
 
@@ -406,9 +466,14 @@ TOO_LARGE_TO_LOOK_INTO = (
 def refusal(error: CleanupError) -> str:
     """Turn a refusal into what the screen says."""
     found = advice(error.code)
-    run = error.data.get("run_id")
-    detail = f" (run {run})" if run else ""
-    return f"{found.what}{detail} {found.next_step}"
+    return f"{found.what} {found.next_step}"
+
+
+#: What IT needs to act on a refusal; shown folded.
+COMMANDS = {
+    "no_cluster": "python manage.py qcluster",
+    "preflight": "python manage.py database_cleanup --preflight",
+}
 
 
 _CONFLICTS = {
@@ -445,8 +510,8 @@ def folder_name(name: str) -> str:
 _REASONS = {
     Reason.OLDEST: "it is the oldest",
     Reason.LOWEST_KEY: "it has the lowest key",
-    Reason.ALREADY_THERE: "it is the first that already lies in the folder that stays",
-    Reason.ANOTHER_ROOT: "an application has one top folder",
+    Reason.ALREADY_THERE: "it is the first one already in the right place",
+    Reason.ANOTHER_ROOT: "an application may have only one top folder",
     Reason.SAME_NAME: "they have the same name",
     Reason.PARENT_MERGED: "the folder that it lies in is merged",
     Reason.NESTED: "it is a top folder with another name",
@@ -482,7 +547,7 @@ def totals(found: Preview, *, days: int) -> str:
     """Summarize what merging an application would do."""
     if found.empty:
         return "There is nothing to do: this application has no duplicates."
-    parts = [merged(found.folders_removed, found.files_moved, found.references_moved)]
+    parts = [to_merge(found.folders_removed, found.files_moved, found.references_moved)]
     if found.folders_moved:
         parts.append(f"{counted(found.folders_moved, 'folder')} {'moves' if found.folders_moved == 1 else 'move'}.")
     if found.rows_removed:
@@ -607,10 +672,15 @@ def last_verification(verification: Verification | None) -> str:
     """Describe what the last verification found, and when."""
     if verification is None:
         return "Not verified yet."
-    number = sum(verification.counts.values())
-    outcome = "No errors" if verification.passed else "Errors were found"
-    problems = f" ({counted(number, 'problem')} in all)" if number else ""
-    return f"{outcome}{problems}. Verified {moment_text(verification.ended_at)}."
+    return f"{problems(verification)}. Verified {moment_text(verification.ended_at)}."
+
+
+def problems(verification: Verification) -> str:
+    """Count what a verification has found: ``No errors, 15 warnings``."""
+    errors = sum(number for code, number in verification.counts.items() if code in ERRORS)
+    warnings = sum(verification.counts.values()) - errors
+    first = counted(errors, "error") if errors else "No errors" if verification.passed else "Errors were found"
+    return f"{first}, {counted(warnings, 'warning')}" if warnings else first
 
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -59,11 +59,11 @@ _MERGE = "manage.py database_cleanup --cleanup --application {application}"
 #: In the order in which they are listed: errors, then warnings.
 KINDS = (
     FindingKind("several_roots", _ERROR, "An application has duplicate top folders", command=_MERGE),
-    FindingKind("same_named_siblings", _ERROR, "Folders with the same name lie side by side", command=_MERGE),
+    FindingKind("same_named_siblings", _ERROR, "Same-named folders next to each other", command=_MERGE),
     FindingKind(
         "missing_parent",
         _ERROR,
-        "A folder lies in a folder that does not exist",
+        "The folder that a folder lies in is missing",
         of_folder=MISSING_TARGET,
         about_a_folder=True,
         listing="""
@@ -74,7 +74,7 @@ KINDS = (
     FindingKind(
         "cycle",
         _ERROR,
-        "Folders lie inside each other",
+        "Folders contain each other",
         listing="""
         WITH RECURSIVE climb(start, at) AS (
         SELECT f.{folder_key}, f.{parent} FROM {folders} AS f WHERE f.{parent} IS NOT NULL
@@ -98,7 +98,7 @@ KINDS = (
     FindingKind(
         "folder_of_missing_application",
         _ERROR,
-        "A folder belongs to an application that does not exist",
+        "The application of a folder is missing",
         of_folder=MISSING_APPLICATION,
         listing="""
         SELECT f.* FROM {folders} AS f
@@ -109,7 +109,7 @@ KINDS = (
     FindingKind(
         "file_of_missing_application",
         _ERROR,
-        "A file belongs to an application that does not exist",
+        "The application of a file is missing",
         of_file=MISSING_APPLICATION,
         listing="""
         SELECT f.* FROM {files} AS f
@@ -120,7 +120,7 @@ KINDS = (
     FindingKind(
         "file_of_missing_folder",
         _ERROR,
-        "A file lies in a folder that does not exist",
+        "The folder of a file is missing",
         of_file=MISSING_TARGET,
         about_a_folder=True,
         listing="""
@@ -141,9 +141,7 @@ KINDS = (
                         WHERE p.{folder_key} = {folder_of_file} AND p.{owner} <> f.{file_owner});
         """,
     ),
-    FindingKind(
-        "dangling_reference", _ERROR, "A linked record points at a folder that does not exist", about_a_folder=True
-    ),
+    FindingKind("dangling_reference", _ERROR, "The folder of a linked record is missing", about_a_folder=True),
     FindingKind("path_out_of_date", _ERROR, "A folder's place is recorded wrongly"),
     FindingKind("no_live_folder", _ERROR, "According to the settings, every folder is in the trash"),
     FindingKind("no_root_folder", _ERROR, "No folder is a top folder"),
@@ -174,7 +172,7 @@ KINDS = (
         SELECT f.* FROM {files} AS f WHERE f.{file_folder} IS NULL AND f.{file_owner} IS NOT NULL;
         """,
     ),
-    FindingKind("names_alike", _WARNING, "Names differ only in case, form or spaces"),
+    FindingKind("names_alike", _WARNING, "Names differ only in capitals, accents or spaces"),
     FindingKind(
         "blank_name",
         _WARNING,
@@ -182,7 +180,7 @@ KINDS = (
         of_folder="blank = 1",
         listing="SELECT f.* FROM {folders} AS f WHERE {bare_name} = '';",
     ),
-    FindingKind("guards_missing", _WARNING, "The guards against new duplicates are not as the settings ask"),
+    FindingKind("guards_missing", _WARNING, "The database does not prevent new duplicates as the settings ask"),
     FindingKind("not_checked", _WARNING, "Something could not be checked"),
 )
 

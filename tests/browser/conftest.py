@@ -213,7 +213,7 @@ def person(browser, site) -> Iterator[Callable[..., Person]]:
         session = {"name": settings.SESSION_COOKIE_NAME, "value": known.session.session_key, "url": site}
         context.add_cookies([session])
         person = Person(context.new_page(), site)
-        person.go(reverse("admin:cleanup_freezeswitch_changelist"))
+        person.go(reverse("admin:app_list", args=["cleanup"]))
         return person
 
     yield sign_in

@@ -58,6 +58,8 @@ QUESTIONS = {
 
 
 def address(name: str, *args) -> str:
+    if name == "overview":
+        return reverse("admin:app_list", args=["cleanup"])
     return reverse(f"admin:cleanup_{name}", args=args)
 
 
@@ -74,7 +76,7 @@ def pages(site, django_db_blocker) -> list[str]:
     point = RollbackPoint.objects.using(ALIAS).get(application_key=cleaned)
     result = Run.objects.using(ALIAS).get(pk=run).results.get()
     return [
-        *(address(name) for name in ("freezeswitch_changelist", "applications", "decisions", "folder", "dry_run")),
+        *(address(name) for name in ("overview", "applications", "decisions", "folder", "dry_run")),
         *(address(f"{name}_changelist") for name in LISTS),
         address("preview", messy),
         address("preview", held),

@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.mapped_models("one look in a browser is enough"), pyte
 
 
 def address(name: str, *args, **query) -> str:
+    if name == "overview":
+        return reverse("admin:app_list", args=["cleanup"])
     return reverse(f"admin:cleanup_{name}", args=args, query=query or None)
 
 
@@ -40,7 +42,7 @@ class TestNumbersOfARun:
         places = {
             "run": address("run_change", run.pk),
             "runs": address("run_changelist"),
-            "overview": address("freezeswitch_changelist"),
+            "overview": address("overview"),
         }
         ann = person()
         shown = {}
@@ -65,7 +67,7 @@ class TestNumbersOfARun:
         assert ann.page.get_by_role("link", name="Undo all of it …").count() == 1
         service.rollback_cleanup(run.pk)
         ann.page.reload()
-        ann.sees("It has ended. There is nothing to undo.")
+        ann.sees("There is nothing to undo.")
         assert ann.page.get_by_role("link", name="Undo all of it …").count() == 0
 
     def test_offer_no_undo_where_all_was_left_alone(self, person, service):
@@ -77,7 +79,7 @@ class TestNumbersOfARun:
         for page in (address("run_change", run), address("result_change", result.pk)):
             ann.go(page)
             assert "Undo all" not in ann.reads()
-            assert "can be undone" not in ann.reads()
+            assert "an be undone" not in ann.reads()
 
 
 class TestTheChoice:
@@ -107,14 +109,14 @@ class TestTheChoice:
     def test_of_nothing_is_an_error(self, person, service):
         tree(ALIAS, "A, A")
         ann = person()
-        ann.follow("Applications with duplicates")
+        ann.go(address("applications"))
         ann.press("Clean up selected …")
         ann.sees("Select at least one application.")
         assert ann.page.url.endswith(address("applications"))
 
     def test_outlives_the_session_on_the_list(self, boss, service):
         key = tree(ALIAS, "A, A").application
-        boss.follow("Applications with duplicates")
+        boss.go(address("applications"))
         boss.page.get_by_label(f"Select {key}").check()
         self.sign_out(boss)
         boss.press("Clean up selected …")
@@ -168,11 +170,11 @@ class TestTheChoice:
         worst = [tree(ALIAS, f"A*{number}").application for number in (30, 29, 28)]
         service.hold(worst[0])
         ann = person()
-        ann.follow("Clean up the first ten …")
+        ann.follow("Clean up the worst ten …")
         ann.sees("applications with the most duplicates that can be cleaned up now.")
         assert self.chosen(ann)[:2] == worst[1:]
-        ann.go(address("freezeswitch_changelist"))
-        ann.follow("Dry run")
+        ann.go(address("overview"))
+        ann.follow("Preview a cleanup")
         ann.follow("Continue to clean up these …")
         assert self.chosen(ann)[:2] == worst[1:]
 
@@ -195,7 +197,7 @@ class TestDecisions:
         expected, released, page = Hold.objects.using(ALIAS).count(), 0, 1
         assert self.number(ann, "held") == expected >= 120
         while True:
-            released += ann.page.get_by_role("button", name="Release").count()
+            released += ann.page.get_by_role("button", name="Remove hold").count()
             following = ann.page.get_by_role("link", name="Next page: on hold")
             if not following.count():
                 break
@@ -208,14 +210,14 @@ class TestDecisions:
         before = Hold.objects.using(ALIAS).count()
         ann = person()
         ann.go(address("decisions", held=2))
-        ann.page.get_by_role("button", name="Release").first.click()
-        ann.sees("The application was released")
+        ann.page.get_by_role("button", name="Remove hold").first.click()
+        ann.sees("The hold was removed")
         assert (self.number(ann, "held"), "Page 2 of" in ann.reads()) == (before - 1, True)
         key = Hold.objects.using(ALIAS).latest("pk").application_key
         ann.go(address("preview", key))
         ann.sees("by ann. Reason: A court has asked for it.")
-        ann.press("Release")
-        ann.sees("The application was released")
+        ann.press("Remove hold")
+        ann.sees("The hold was removed")
         ann.page.get_by_role("button", name="Clean up as shown").wait_for()
         assert not Hold.objects.using(ALIAS).filter(application_key=key).exists()
 
@@ -224,8 +226,8 @@ class TestDecisions:
         key = tree(ALIAS, "A*7").application
         service.cleanup_all_duplicate_folders(applications=[key])
         ann = person()
-        ann.follow("Needs your decision")
+        ann.go(address("decisions"))
         waiting, held = self.number(ann, "open"), self.number(ann, "held")
         ann.press(f"Put on hold: {key}")
-        ann.sees("No cleanup touches this application until you release it.")
+        ann.sees("The application is on hold: no cleanup touches it until you remove the hold.")
         assert (self.number(ann, "open"), self.number(ann, "held")) == (waiting - 1, held + 1)

@@ -76,7 +76,7 @@ class TestFreshKnowledgeThatNothingRenews:
         [
             ({"cluster_alive": False}, "the background service is not running"),
             ({"schedules_on": False}, "the schedules are off"),
-            ({"checks_on": False}, "the consistency check is switched off"),
+            ({"checks_on": False}, "the check for duplicates is switched off"),
         ],
     )
     def test_wants_attention(self, found, why):

@@ -132,8 +132,8 @@ class TestRefusals:
         known = wording.advice(kind.code) != wording.advice("no such code")
         assert known or kind.code in self.AT_THE_SHELL | self.IN_THE_API | self.INTERNAL
 
-    def test_name_the_run_in_the_way(self):
-        assert wording.refusal(exceptions.Busy(run_id="r-1")).startswith("Another cleanup is running. (run r-1)")
+    def test_say_what_to_do(self):
+        assert wording.refusal(exceptions.Busy(run_id="r-1")).startswith("Another cleanup is running. Wait for it")
 
 
 class TestProblems:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from cleanup.models import ConsistencyCheck, RollbackPoint, Run, Schedule, Verification
@@ -66,13 +66,25 @@ def period(schedules: Any, *, started: bool) -> timedelta | None:
 
 def latest(*, using: str, every: timedelta | None) -> Knowledge | None:
     """Return what the latest completed check found, given how often it is renewed; in one query."""
-    checks = ConsistencyCheck.objects.using(using).filter(ended_at__isnull=False, duplicate_applications__isnull=False)
-    changed = Exists(runs_after(OuterRef("started_at"))) | Exists(undone_after(OuterRef("started_at")))
-    check = checks.defer("summary").annotate(now=Now(), outdated=changed).order_by("-id").first()
+    check = _answered(using).defer("summary").annotate(now=Now(), outdated=_outdated()).order_by("-id").first()
     if check is None or check.ended_at is None:
         return None
     age = check.now - check.ended_at
     return Knowledge(check, age, old=age > (OLD if every is None else PERIODS * every), outdated=check.outdated)
+
+
+def current_checks(*, using: str) -> QuerySet[ConsistencyCheck]:
+    """Return the latest completed check unless a run has changed folders since."""
+    latest = _answered(using).order_by("-id").values("pk")[:1]
+    return _answered(using).filter(~_outdated(), pk=Subquery(latest)).order_by()
+
+
+def _answered(using: str) -> QuerySet[ConsistencyCheck]:
+    return ConsistencyCheck.objects.using(using).filter(ended_at__isnull=False, duplicate_applications__isnull=False)
+
+
+def _outdated() -> Q:
+    return Q(Exists(runs_after(OuterRef("started_at")))) | Q(Exists(undone_after(OuterRef("started_at"))))
 
 
 def runs_after(moment: Any) -> QuerySet[Run]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, Max, Q, QuerySet, Subquery
+from django.db.models import Exists, Max, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
@@ -27,6 +27,17 @@ MOST_ACTIVE = 100
 MOST_ALERTS = 100
 
 
+class Numbers(NamedTuple):
+    """What every page shows: the counts in the navigation, and what keeps everything from being started."""
+
+    duplicates: int | None
+    """Applications with duplicates at the latest check; None if there was none since folders were changed."""
+    decisions: int
+    frozen: bool
+    busy: bool
+    """A cleanup has the slot, beside which no other starts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Overview:
     """The state of everything that the page shows."""
@@ -44,6 +55,8 @@ class Overview:
     verifying: Verification | None
     active: Run | None
     """The active run, or else a paused one; of any kind, the one that has the slot first."""
+    cleanup: Run | None
+    """The active cleanup that has the slot, beside which no other starts."""
     silence: timedelta | None
     """How long it has given no sign of life although it should have."""
     recent: tuple[Run, ...]
@@ -119,6 +132,7 @@ def overview(*, using: str) -> Overview:
         verification=next((found for found in verifications if found.ended_at), None),
         verifying=next((found for found in verifications[:1] if found.ended_at is None), None),
         active=active,
+        cleanup=next((run for run in runs if run.is_active and run.exclusive and run.kind == Run.Kind.CLEANUP), None),
         silence=silent_since(using=using, run=active, now=active.now) if active else None,
         recent=runs[:LISTED],
         schedules=all_schedules,
@@ -133,6 +147,33 @@ def overview(*, using: str) -> Overview:
         copied=copied,
         decisions=pending_decisions.counts(using=using),
     )
+
+
+def numbers(*, using: str) -> Numbers:
+    """Read them, in one query."""
+    first, *others = (
+        freshness.current_checks(using=using).values_list(Value("duplicates"), "duplicate_applications"),
+        pending_decisions.number_query("frozen", FreezeSwitch.objects.using(using).frozen()),
+        pending_decisions.number_query("busy", Run.objects.using(using).exclusive_cleanup()),
+        *pending_decisions.number_queries(using=using),
+    )
+    found = dict(first.union(*others, all=True))
+    return Numbers(
+        duplicates=found.get("duplicates"),
+        decisions=pending_decisions.counts_of(found).open,
+        frozen=bool(found.get("frozen")),
+        busy=bool(found.get("busy")),
+    )
+
+
+def exclusive_cleanup(*, using: str) -> Run | None:
+    """Return the active cleanup that has the slot, beside which no other starts."""
+    return Run.objects.using(using).exclusive_cleanup().first()
+
+
+def paused_runs(*, using: str) -> int:
+    """Count the runs that stay paused until someone resumes them."""
+    return Run.objects.using(using).filter(status__in=[Run.Status.PAUSING, Run.Status.PAUSED]).count()
 
 
 def _runs(*, using: str) -> tuple[Any, ...]:

@@ -5,9 +5,9 @@ held are those on hold. An application is in one of the two lists, once. Both ar
 and counted by the database.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Value
 
@@ -76,12 +76,25 @@ class OpenDecisions(Sequence[PendingDecision]):
 
 def counts(*, using: str) -> Counts:
     """Count both lists, in one query."""
+    first, *others = number_queries(using=using)
+    return counts_of(dict(first.union(*others, all=True)))
+
+
+def number_queries(*, using: str) -> list[QuerySet[Any, tuple[str, int]]]:
+    """Return the queries of the numbers that ``counts_of`` takes, to be united with others."""
     parts = {"results": _unsettled(using), "queued": _queued(using), "held": Hold.objects.using(using).all()}
-    first, *others = (
-        rows.order_by().values(part=Value(name)).annotate(number=Count("pk")).values_list("part", "number")
-        for name, rows in parts.items()
-    )
-    numbers = dict(first.union(*others, all=True))
+    return [number_query(name, rows) for name, rows in parts.items()]
+
+
+def number_query(name: str, rows: QuerySet[Any]) -> QuerySet[Any, tuple[str, int]]:
+    """Return the query of a name and how many rows there are; it may have no row if there are none."""
+    numbers: QuerySet[Any, tuple[str, int]]
+    numbers = rows.order_by().values(part=Value(name)).annotate(number=Count("pk")).values_list("part", "number")
+    return numbers
+
+
+def counts_of(numbers: Mapping[str, int]) -> Counts:
+    """Return the counts."""
     return Counts(numbers.get("results", 0) + numbers.get("queued", 0), numbers.get("held", 0))
 
 

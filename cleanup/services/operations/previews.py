@@ -37,7 +37,8 @@ def of_application(*, using: str, application_id: str) -> ApplicationPreview:
     except TooLargeToPreview as error:
         too_large = error
     label = applications.labels(using=using, application_ids=[application_id]).get(application_id, "")
-    hold = Hold.objects.using(using).filter(application_key=application_id).first()
+    may_be_held = found is None or any(obstacle.code == "held" for obstacle in found.obstacles)
+    hold = Hold.objects.using(using).filter(application_key=application_id).first() if may_be_held else None
     return ApplicationPreview(application_id, label, hold, found, too_large)
 
 

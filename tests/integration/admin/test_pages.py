@@ -42,7 +42,7 @@ HOSTILE = "<script>alert(1)</script>\"'\u202e\x07=cmd"
 
 #: Pages that show something without being told what, by the permission that they need beside looking.
 PAGES = {
-    "freezeswitch_changelist": Permission.VIEW,
+    "overview": Permission.VIEW,
     "applications": Permission.VIEW,
     "dry_run": Permission.CHECK,
     "clean_up": Permission.CLEAN,
@@ -106,6 +106,8 @@ def cluster(using) -> None:
 
 
 def address(name: str, *args, **query) -> str:
+    if name == "overview":
+        return reverse("admin:app_list", args=["cleanup"])
     return reverse(f"admin:cleanup_{name}", args=args, query=query or None)
 
 
@@ -179,7 +181,7 @@ class TestDoors:
         assert client.post(address("freeze")).status_code == 403
 
     def test_show_no_button_that_would_refuse(self):
-        page = person(Permission.VIEW).get(address("freezeswitch_changelist")).content.decode()
+        page = person(Permission.VIEW).get(address("overview")).content.decode()
         assert re.findall(r'action="(/admin/cleanup/[^"]*)"', page) == []
 
     def test_add_change_and_delete_no_history(self, boss, cleaned):
@@ -193,17 +195,17 @@ class TestDoors:
 
 class TestCleanupPage:
     def test_says_that_nothing_is_known_yet(self, boss):
-        assert "Nothing has been checked yet." in text(boss.get(address("freezeswitch_changelist")))
+        assert "Nothing has been checked yet." in text(boss.get(address("overview")))
 
     def test_says_that_all_is_well(self, boss, using, cluster):
         AutomatedCleanupService(using=using).start_automated_service()
         ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=0)
-        assert "All is well: no application has duplicates." in text(boss.get(address("freezeswitch_changelist")))
+        assert "All is well: no application has duplicates." in text(boss.get(address("overview")))
 
     def test_says_what_is_not_well(self, boss):
         ConsistencyCheck.objects.create(ended_at=timezone.now(), duplicate_applications=3)
         Alert.objects.create(fingerprint="x", code="x", message="Much is wrong.")
-        page = text(boss.get(address("freezeswitch_changelist")))
+        page = text(boss.get(address("overview")))
         assert "3 applications have duplicates and 1 alert is open." in page
         assert "Much is wrong." in page
 
@@ -211,17 +213,17 @@ class TestCleanupPage:
         for days in (0, 1, 2):
             at = timezone.now() - timedelta(days=days)
             ConsistencyCheck.objects.create(started_at=at, ended_at=at, duplicate_applications=days)
-        assert boss.get(address("freezeswitch_changelist")).content.count(b"<circle") == 3
+        assert boss.get(address("overview")).content.count(b"<circle") == 3
 
     def test_says_what_to_start_while_no_cluster_is_alive(self, boss):
-        assert "python manage.py qcluster" in text(boss.get(address("freezeswitch_changelist")))
+        assert "python manage.py qcluster" in text(boss.get(address("overview")))
 
     def test_does_not_say_so_while_one_is(self, boss, cluster):
-        assert "qcluster" not in text(boss.get(address("freezeswitch_changelist")))
+        assert "qcluster" not in text(boss.get(address("overview")))
 
     def test_shows_the_active_run(self, boss, cleaned):
         Run.objects.filter(pk=cleaned.pk).update(status="running")
-        page = boss.get(address("freezeswitch_changelist")).content.decode()
+        page = boss.get(address("overview")).content.decode()
         assert f'data-cleanup-refresh="{address("now")}"' in page
         page = boss.get(address("run_change", cleaned.pk)).content.decode()
         assert f'data-cleanup-refresh="{address("run_progress", cleaned.pk)}"' in page
@@ -230,35 +232,32 @@ class TestCleanupPage:
         AutomatedCleanupService(using=using).start_automated_service()
         then = timezone.now() - timedelta(hours=2, minutes=5)
         ConsistencyCheck.objects.create(started_at=then, ended_at=then, duplicate_applications=0)
-        page = text(boss.get(address("freezeswitch_changelist")))
+        page = text(boss.get(address("overview")))
         assert "No duplicates at the last check" in page
         assert "All is well" not in page
 
     def test_says_nothing_of_what_a_run_has_changed_since(self, boss, cleaned):
         then = cleaned.created_at - timedelta(seconds=1)
         ConsistencyCheck.objects.create(started_at=then, ended_at=then, duplicate_applications=883)
-        page = text(boss.get(address("freezeswitch_changelist")))
+        page = text(boss.get(address("overview")))
         assert "Folders have changed since the last check." in page
         assert "883 applications have duplicates and" not in page
 
     def test_shows_an_undo_that_runs(self, boss, cleaned):
         Run.objects.filter(pk=cleaned.pk).update(status="running", kind="rollback", exclusive=False)
-        assert "An undo is running: 1 of 1 done." in text(boss.get(address("freezeswitch_changelist")))
+        assert "An undo is running: 1 of 1 done." in text(boss.get(address("overview")))
 
     def test_tells_times_in_the_persons_zone(self, boss, cleaned):
         Run.objects.filter(pk=cleaned.pk).update(started_at="2026-01-20T23:30:00Z")
         boss.cookies["cleanup_time_zone"] = "Europe/Berlin"
-        assert "21 January 2026, 00:30 CET" in text(boss.get(address("freezeswitch_changelist")))
+        page = boss.get(address("overview")).content.decode()
+        assert 'title="21 January 2026, 00:30 CET">21 Jan, 00:30</time>' in page
 
     @pytest.mark.only("sqlite")
     @pytest.mark.parametrize("zone", ["", "../../etc/passwd", "America", "Mars/Olympus", "x" * 5000, "\x00"])
     def test_takes_no_nonsense_for_a_zone(self, boss, zone):
         boss.cookies["cleanup_time_zone"] = zone
-        assert boss.get(address("freezeswitch_changelist")).status_code == 200
-
-    def test_stands_first_in_the_index_of_the_app(self, boss):
-        page = boss.get(reverse("admin:app_list", args=["cleanup"])).content.decode()
-        assert page.index(address("freezeswitch_changelist")) < page.index(address("alert_changelist"))
+        assert boss.get(address("overview")).status_code == 200
 
 
 class TestDeeds:
@@ -271,7 +270,7 @@ class TestDeeds:
         assert ConsistencyCheck.objects.get().started_how == "admin"
 
     def test_check_says_what_to_start_without_a_cluster(self, boss):
-        assert "no worker is alive" in self.post(boss, "check")
+        assert "the background service is not running" in self.post(boss, "check")
         assert not ConsistencyCheck.objects.exists()
 
     def test_verification_is_handed_to_the_cluster(self, boss, cluster):
@@ -298,15 +297,17 @@ class TestDeeds:
 
     def test_hold_an_application(self, boss, using):
         key = application_with_duplicates(using)
-        assert "No cleanup touches this application" in self.post(boss, "hold", application=key, reason="in court")
+        assert "The application is on hold: no cleanup touches it" in self.post(
+            boss, "hold", application=key, reason="in court"
+        )
         assert Hold.objects.get().reason == "in court"
 
     def test_hold_no_application_that_is_not_there(self, boss):
-        assert "It no longer exists." in self.post(boss, "hold", application=missing_key(Application))
+        assert "This no longer exists." in self.post(boss, "hold", application=missing_key(Application))
 
     def test_release_an_application(self, boss, using):
         held = Hold.objects.create(application_key=application_with_duplicates(using))
-        assert "The application was released" in self.post(boss, "release", held.pk)
+        assert "The hold was removed" in self.post(boss, "release", held.pk)
         assert not Hold.objects.exists()
 
     def test_acknowledge_an_alert(self, boss):
@@ -375,7 +376,8 @@ class TestPreview:
     def test_tells_in_sentences_what_would_happen(self, boss, using):
         page = text(boss.get(address("preview", application_with_duplicates(using))))
         assert (
-            "2 duplicate folders are merged. 1 file moves. No file is deleted or changed. Undo possible until" in page
+            "2 duplicate folders will be merged and 1 file moved. No file is deleted or changed. Undo possible until"
+            in page
         )
         assert "2 top folders become 1: “Loan” stays, because it is the oldest." in page
         assert "2 folders named Docs become 1: the oldest stays. 1 file moves." in page
@@ -400,7 +402,7 @@ class TestPreview:
     def test_of_a_held_application_says_so(self, boss, using):
         key = application_with_duplicates(using)
         Hold.objects.create(application_key=key)
-        assert "marked “do not touch”" in text(boss.get(address("preview", key)))
+        assert "on hold" in text(boss.get(address("preview", key)))
 
     def test_of_a_very_large_application_says_so_and_lets_it_be_cleaned_up(self, boss, using, cluster, settings):
         settings.CLEANUP_LARGE_APPLICATION = 1
@@ -479,7 +481,7 @@ class TestCleaningUp:
     def test_shows_what_happens_before_it_does(self, boss, using, cluster):
         key = application_with_duplicates(using)
         page = text(boss.get(address("clean_up", application=key)))
-        assert "1 application will be cleaned up. 2 duplicate folders are merged. 1 file moves." in page
+        assert "1 application will be cleaned up. 2 duplicate folders will be merged and 1 file moved." in page
         assert not Run.objects.exists()
 
     def test_starts_with_the_confirmed_applications(self, boss, using, cluster):
@@ -542,7 +544,7 @@ class TestCleaningUp:
         answer = boss.post(address("clean_up"), data)
         assert answer.status_code == 409
         assert "The folders have changed since you looked, so nothing was done." in text(answer)
-        assert "4 duplicate folders are merged." in text(answer)
+        assert "4 duplicate folders will be merged and" in text(answer)
         assert not Run.objects.exists()
 
     def test_without_a_hash_is_stale(self, boss, using, cluster):
@@ -553,13 +555,13 @@ class TestCleaningUp:
         key = application_with_duplicates(using)
         Hold.objects.create(application_key=key)
         page = boss.get(address("clean_up", application=key))
-        assert "Left out. The application is marked “do not touch”." in text(page)
+        assert "Left out. The application is on hold." in text(page)
         assert b'name="plan_hash"' not in page.content
 
     def test_says_what_to_start_without_a_cluster(self, boss, using):
         key = application_with_duplicates(using)
         page = boss.post(address("clean_up"), self.confirmed(boss, key), follow=True)
-        assert "no worker is alive" in text(page)
+        assert "the background service is not running" in text(page)
 
     def test_is_refused_while_everything_is_stopped(self, boss, using, cluster):
         key = application_with_duplicates(using)
@@ -570,7 +572,7 @@ class TestCleaningUp:
     def test_dry_run_changes_nothing(self, boss, using):
         application_with_duplicates(using)
         page = text(boss.get(address("dry_run")))
-        assert "This was a dry run: nothing was changed." in page
+        assert "This is a preview: nothing was changed." in page
         assert not Run.objects.exists()
 
     def test_of_everything_says_where_there_is_nothing(self, boss):
@@ -704,7 +706,7 @@ class TestNeedsYourDecision:
     def test_has_a_button_for_each_hold(self, boss, using):
         self.many(using, held=120, refused=0, queued=0)
         pages = [boss.get(address("decisions", held=number)).content.decode() for number in (1, 2, 3)]
-        assert sum(len(re.findall(r'aria-label="Release held', page)) for page in pages) == 120
+        assert sum(len(re.findall(r'aria-label="Remove hold: held', page)) for page in pages) == 120
 
     def test_has_all_in_its_table(self, boss, using):
         self.many(using, held=1100, refused=600, queued=30)
@@ -713,7 +715,7 @@ class TestNeedsYourDecision:
 
     def test_counts_alike_on_every_page(self, boss, using):
         self.many(using, held=120, refused=110, queued=30)
-        overview, page = text(boss.get(address("freezeswitch_changelist"))), text(boss.get(address("decisions")))
+        overview, page = text(boss.get(address("overview"))), text(boss.get(address("decisions")))
         assert ("140 open · 120 on hold" in overview, "Open (140)" in page, "On hold (120)" in page) == (True,) * 3
 
     def test_lists_an_application_once(self, boss, using):
@@ -894,7 +896,7 @@ class TestHostileData:
 @pytest.mark.only("sqlite")
 class TestContentSecurityPolicy:
     def test_allows_nothing_inline_and_nothing_from_elsewhere(self, boss):
-        policy = boss.get(address("freezeswitch_changelist")).headers["Content-Security-Policy"]
+        policy = boss.get(address("overview")).headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert "http" not in policy

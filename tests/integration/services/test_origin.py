@@ -273,7 +273,7 @@ class TestTheDoors:
         return client
 
     def test_the_overview_says_so_and_adopts(self, served, browser):
-        home = reverse("admin:cleanup_freezeswitch_changelist")
+        home = reverse("admin:app_list", args=["cleanup"])
         page = browser.get(home).content.decode()
         assert "This database is a copy of another one" in page
         assert "manage.py database_cleanup --adopt" in page

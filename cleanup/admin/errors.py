@@ -1,0 +1,94 @@
+"""Pages for what is forbidden or not there, in the frame of the admin, naming the permission that is missing.
+
+``permission_denied`` and ``page_not_found`` are for ``handler403`` and ``handler404`` of a project: below the admin's
+address they answer in its frame, elsewhere as Django does.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
+from django.views import defaults
+
+from cleanup.admin import wording
+from cleanup.permissions import DESCRIPTIONS, Permission
+
+View = Callable[..., HttpResponse]
+
+
+def answered(site: admin.AdminSite) -> Callable[[View], View]:
+    """Have a view of the site answer with these pages when it raises."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def answering(*args: Any, **kwargs: Any) -> HttpResponse:
+            request = next(one for one in args if isinstance(one, HttpRequest))
+            try:
+                return view(*args, **kwargs)
+            except PermissionDenied as error:
+                return _forbidden(site, request, error)
+            except Http404:
+                return _missing(site, request)
+
+        return answering
+
+    return decorate
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 403."""
+    if not _is_of_admin(request):
+        return defaults.permission_denied(request, exception)
+    return _forbidden(admin.site, request, exception).render()
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404; 403 for the overview, which the admin hides from people who may not see it."""
+    if not _is_of_admin(request):
+        return defaults.page_not_found(request, exception)
+    if request.path == reverse("admin:app_list", args=["cleanup"]):
+        return _forbidden(admin.site, request, PermissionDenied((Permission.VIEW,))).render()
+    return _missing(admin.site, request).render()
+
+
+def _is_of_admin(request: HttpRequest) -> bool:
+    try:
+        return hasattr(request, "user") and request.path.startswith(reverse("admin:index"))
+    except NoReverseMatch:
+        return False
+
+
+def _forbidden(site: admin.AdminSite, request: HttpRequest, error: Exception) -> TemplateResponse:
+    (missing,) = error.args or ((),)
+    missing = missing if isinstance(missing, tuple) else ()
+    names = [DESCRIPTIONS[Permission(permission)] for permission in missing]
+    return _page(
+        site,
+        request,
+        HTTPStatus.FORBIDDEN,
+        title=_("You may not do this"),
+        what=wording.missing_permission(names),
+        codes=[str(permission) for permission in missing],
+    )
+
+
+def _missing(site: admin.AdminSite, request: HttpRequest) -> TemplateResponse:
+    return _page(
+        site,
+        request,
+        HTTPStatus.NOT_FOUND,
+        title=_("Page not found"),
+        what=_("There is no such page. What it showed may no longer exist, or the address is incomplete."),
+    )
+
+
+def _page(site: admin.AdminSite, request: HttpRequest, status: HTTPStatus, **context: Any) -> TemplateResponse:
+    context = {**site.each_context(request), "may_view": request.user.has_perm(Permission.VIEW), **context}
+    return TemplateResponse(request, "admin/cleanup/error.html", context, status=status)

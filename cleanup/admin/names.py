@@ -1,0 +1,87 @@
+"""What people call the things that a page or an entry of the admin's history is about."""
+
+from datetime import datetime
+from functools import singledispatch
+
+from django.db import models
+from django.utils.translation import gettext as _
+
+from cleanup.admin import wording
+from cleanup.models import (
+    Alert,
+    ConsistencyCheck,
+    Finding,
+    FreezeSwitch,
+    Hold,
+    Result,
+    RollbackPoint,
+    Run,
+    Schedule,
+    Verification,
+)
+from cleanup.text_safety import safe
+
+
+@singledispatch
+def name_of(thing: models.Model, *, label: str = "") -> str:  # noqa: ARG001  # of those that are about an application
+    """Return the name; ``label`` is that of the application, if it is known."""
+    return wording.capitalized(str(thing._meta.verbose_name))
+
+
+@name_of.register
+def _run(run: Run, *, label: str = "") -> str:  # noqa: ARG001
+    what = _("Cleanup of %s") if run.kind == Run.Kind.CLEANUP else _("Undo of %s")
+    return what % wording.short_moment(run.started_at or run.created_at)
+
+
+@name_of.register
+def _result(result: Result, *, label: str = "") -> str:
+    return _work(label or result.application_key, result.run, result.run.started_at or result.run.created_at)
+
+
+@name_of.register
+def _point(point: RollbackPoint, *, label: str = "") -> str:
+    return _work(label or point.application_key, point.run, point.created_at)
+
+
+def _work(name: str, run: Run | None, moment: datetime) -> str:
+    """Name what was done to one application."""
+    what = (
+        _("%(name)s: undo of %(day)s") if run and run.kind == Run.Kind.ROLLBACK else _("%(name)s: cleanup of %(day)s")
+    )
+    return what % {"name": safe(name), "day": wording.day(moment)}
+
+
+@name_of.register
+def _hold(hold: Hold, *, label: str = "") -> str:
+    return safe(label or hold.application_key)
+
+
+@name_of.register
+def _check(check: ConsistencyCheck, *, label: str = "") -> str:  # noqa: ARG001
+    return _("Check of %s") % wording.short_moment(check.started_at)
+
+
+@name_of.register
+def _verification(verification: Verification, *, label: str = "") -> str:  # noqa: ARG001
+    return _("Verification of %s") % wording.short_moment(verification.started_at)
+
+
+@name_of.register
+def _schedule(schedule: Schedule, *, label: str = "") -> str:  # noqa: ARG001
+    return wording.capitalized(wording.schedule_name(schedule.name))
+
+
+@name_of.register
+def _alert(alert: Alert, *, label: str = "") -> str:  # noqa: ARG001
+    return safe(alert.message)
+
+
+@name_of.register
+def _finding(finding: Finding, *, label: str = "") -> str:  # noqa: ARG001
+    return wording.finding(finding.code)
+
+
+@name_of.register
+def _everything(switch: FreezeSwitch, *, label: str = "") -> str:  # noqa: ARG001
+    return _("Folder cleanup")

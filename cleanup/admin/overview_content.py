@@ -1,0 +1,147 @@
+"""What the overview shows: the first sentence, what is known, what runs, what is planned."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from cleanup.admin import access, badges, copy_notice, names, obstacles, timestamps, wording
+from cleanup.admin.chart import chart
+from cleanup.admin.headline import Health, Standing, copied_health, health
+from cleanup.admin.runs import live, may_control, numbers
+from cleanup.models import Alert, Run, Schedule
+from cleanup.permissions import Permission
+from cleanup.services.monitoring import dashboard
+from cleanup.text_safety import safe
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """Return all that the overview shows."""
+    found = dashboard.overview(using=access.database())
+    return {
+        "may": access.permissions_of(request),
+        **shown(found, site=access.site_of(request)),
+        **copy_notice.notice_of(request, found.copied),
+        "may_control": found.active is not None and may_control(request, found.active),
+    }
+
+
+def now(request: HttpRequest) -> dict[str, Any]:
+    """Return what changes on the overview while something runs."""
+    return shown(dashboard.overview(using=access.database()), site=access.site_of(request))
+
+
+def status_line(request: HttpRequest) -> dict[str, Any]:
+    """Return the first sentence, for the admin's own index."""
+    if not access.may(request, Permission.VIEW):
+        return {}
+    found = dashboard.overview(using=access.database())
+    return {"health": _health(found), "address": access.address(access.site_of(request), access.OVERVIEW)}
+
+
+def shown(found: dashboard.Overview, *, site: str) -> dict[str, Any]:
+    """Return what the overview shows to everybody."""
+    verification, known = found.verification, found.knowledge
+    return {
+        "health": _health(found),
+        "numbers": dashboard.Numbers(
+            known.duplicates if known and not known.outdated else None,
+            found.decisions.open,
+            frozen=found.frozen,
+            busy=found.cleanup is not None,
+        ),
+        "follows": found.follows,
+        "page_state": found.state,
+        "frozen": found.frozen,
+        "frozen_reason": safe(found.freeze_switch.reason) if found.freeze_switch else "",
+        "frozen_since": wording.stopped_since(found.freeze_switch) if found.freeze_switch else "",
+        "in_the_way": obstacles.in_the_way(
+            site, frozen=found.frozen, run=found.cleanup, cluster_alive=found.cluster_alive
+        ),
+        "no_start": obstacles.in_the_way(site, frozen=found.frozen, run=None, cluster_alive=found.cluster_alive),
+        "cluster_alive": found.cluster_alive,
+        "service_started": found.started,
+        "check_text": wording.last_check(found.check, outdated=known is not None and known.outdated),
+        "checking": found.is_checking,
+        "verification_text": wording.last_verification(verification),
+        "verification": verification,
+        "verifying": found.verifying is not None and found.cluster_alive,
+        "decisions_open": f"{found.decisions.open:,} open",
+        "decisions_held": f"{found.decisions.held:,} on hold",
+        "duplicates": found.check.duplicate_applications if found.check else None,
+        "chart": chart(found.history),
+        "run": found.active,
+        "run_name": names.name_of(found.active) if found.active else "",
+        **(live(found.active, site=site, silence=found.silence) if found.active else {}),
+        "recent": [
+            _run(run, site=site, silent=run is found.active and found.silence is not None) for run in found.recent
+        ],
+        "schedules": [_schedule(schedule, found) for schedule in found.schedules],
+        "alerts": [_alert(alert) for alert in found.alerts],
+        "more_alerts": max(0, found.open_alerts - len(found.alerts)),
+    }
+
+
+def _health(found: dashboard.Overview) -> Health:
+    return copied_health() if found.copied else health(_standing(found))
+
+
+def _standing(found: dashboard.Overview) -> Standing:
+    latest = next((run for run in found.recent if run.kind == Run.Kind.CLEANUP), None)
+    known = found.knowledge
+    return Standing(
+        now=timezone.now(),
+        duplicates=known.duplicates if known else None,
+        checked_at=known.check.ended_at if known else None,
+        old=known is not None and known.old,
+        outdated=known is not None and known.outdated,
+        checking=found.is_checking,
+        cluster_alive=found.cluster_alive,
+        schedules_on=found.started,
+        checks_on=found.checks_on,
+        run=found.active,
+        silence=found.silence,
+        frozen=found.frozen,
+        stopped=latest is not None and latest.status == Run.Status.STOPPED,
+        verification_passed=found.verification.passed if found.verification else None,
+        alerts=found.open_alerts,
+        overdue=found.overdue,
+    )
+
+
+def _run(run: Run, *, site: str, silent: bool) -> dict[str, Any]:
+    return {
+        "pk": run.pk,
+        "what": "Cleanup" if run.kind == Run.Kind.CLEANUP else "Undo",
+        "state": wording.run_status(run.status),
+        "level": badges.run_level(run.status, failed=run.failed_applications),
+        "progress": wording.run_progress(run, silent=silent),
+        "numbers": numbers(run, site=site),
+        "outcome": wording.run_outcome(run),
+        "when": timestamps.show(run.started_at or run.created_at),
+        "who": wording.started(run.started_by, run.started_how),
+    }
+
+
+def _schedule(schedule: Schedule, found: dashboard.Overview) -> dict[str, Any]:
+    overdue = schedule.name in found.overdue
+    return {
+        "pk": schedule.pk,
+        "name": names.name_of(schedule),
+        "cadence": wording.cadence(schedule),
+        "last": timestamps.show(schedule.last_run, otherwise=_("never")),
+        "next": timestamps.show(schedule.next_run),
+        "state": wording.schedule_state(enabled=schedule.enabled, started=found.started, overdue=overdue),
+        "level": badges.schedule_level(enabled=schedule.enabled, started=found.started, overdue=overdue),
+    }
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "pk": alert.pk,
+        "severity": alert.get_severity_display(),
+        "message": safe(alert.message),
+        "since": timestamps.show(alert.first_seen),
+        "acknowledged": alert.state == Alert.State.ACKNOWLEDGED,
+    }

@@ -1,0 +1,51 @@
+"""What the admin's templates ask for: the overview, the navigation, the status line, tables that become cards."""
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.template import Context
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString, mark_safe
+
+from cleanup.admin import navigation, overview_content, timestamps
+from cleanup.services.monitoring.dashboard import Numbers
+
+register = template.Library()
+
+
+@register.inclusion_tag("admin/cleanup/overview.html", takes_context=True)
+def cleanup_overview(context: Context) -> dict[str, Any]:
+    """Show the overview."""
+    request = context["request"]
+    return {"request": request, **overview_content.context(request)}
+
+
+@register.inclusion_tag("admin/cleanup/nav.html", takes_context=True)
+def cleanup_nav(context: Context, section: str = "", numbers: Numbers | None = None) -> dict[str, Any]:
+    """Show the one navigation, with its counts, the current entry lit."""
+    return navigation.context(context["request"], section=section, numbers=numbers)
+
+
+@register.inclusion_tag("admin/cleanup/status_line.html", takes_context=True)
+def cleanup_status(context: Context) -> dict[str, Any]:
+    """Show the first sentence of the overview to whoever may see it."""
+    return overview_content.status_line(context["request"])
+
+
+@register.simple_tag
+def cleanup_cells(result: Any, headers: list[dict[str, Any]]) -> SafeString:
+    """Return a row's cells, each with its heading, which stands beside it where rows become cards."""
+    cells = []
+    for cell, header in zip(result, headers, strict=False):
+        tag, rest = str(cell)[:3], str(cell)[3:]
+        label = str(header["text"]).strip()
+        label = label[:1].upper() + label[1:]
+        cells.append(f'{tag} data-label="{conditional_escape(label)}"{rest}')
+    return mark_safe("".join(cells))  # noqa: S308  # Django's own cells, and an escaped label
+
+
+@register.filter
+def cleanup_time(moment: datetime | None) -> SafeString | str:
+    """Show a time, short, in full where one points at it."""
+    return timestamps.show(moment)
