@@ -9,6 +9,7 @@ can afford; ``synchronous_commit``, except where less is enough; ``role``; the p
 """
 
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 
@@ -108,7 +109,8 @@ BATCH_PINS = (
 )
 
 
-def settings(*, version: int, batch: bool) -> dict[str, str]:
+@cache
+def settings(*, version: int, batch: bool) -> Mapping[str, str]:
     """Return names and values for a server's major version."""
     pins = (*PINS, *BATCH_PINS) if batch else PINS
     return {pin.name: pin.value for pin in pins if pin.since <= version <= pin.until}
@@ -125,8 +127,13 @@ def beginning(*, read_write: bool) -> str:
 
 def pinning(values: Mapping[str, str], *, version: int) -> list[str]:
     """Return the statements that set values until the transaction ends."""
-    calls = [f"pg_catalog.set_config({_literal(name)}, {_literal(value)}, true)" for name, value in values.items()]
-    if "session_replication_role" not in values:
+    return _pinning(tuple(values.items()), version)
+
+
+@lru_cache(maxsize=64)
+def _pinning(values: tuple[tuple[str, str], ...], version: int) -> list[str]:
+    calls = [f"pg_catalog.set_config({_literal(name)}, {_literal(value)}, true)" for name, value in values]
+    if "session_replication_role" not in dict(values):
         calls.append(_as_origin(version))
     # jit first and alone: a server that compiles everything it executes would also compile the other statement.
     return ["SET LOCAL jit = off", f"SELECT {', '.join(calls)}"]
