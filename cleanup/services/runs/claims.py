@@ -10,12 +10,12 @@ from dataclasses import fields, replace
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, QuerySet
 from django.db.models.functions import Now
 
 from cleanup import backends, conf
 from cleanup.exceptions import LeaseLost
-from cleanup.models import Result, Run
+from cleanup.models import FreezeSwitch, Result, Run
 from cleanup.services.concurrency.pipeline import BatchAbandoned
 from cleanup.services.concurrency.retry import back_off, reconnect, retry_connected
 from cleanup.services.runs import totals
@@ -108,11 +108,14 @@ class Claims:
     def lock(self, rows: Sequence[Claimed]) -> None:
         """Lock what is to be processed: until the commit no one can claim it, even if the lease runs out.
 
-        Raises LeaseLost if one is no longer ours.
+        Raises LeaseLost if one is no longer ours, and BatchAbandoned if the run was told to stop in the meantime.
         """
-        held = self._own(rows).select_for_update(of=("self",)).order_by("pk").values_list("pk")
+        frozen = Exists(FreezeSwitch.objects.frozen())
+        held = self._own(rows).select_for_update(of=("self",)).order_by("pk").values_list("pk", "run__status", frozen)
         if len(held) != len(rows):
             raise LeaseLost
+        if any(is_frozen or status not in Run.CLAIMABLE for _, status, is_frozen in held):
+            raise BatchAbandoned
 
     def record(self, rows: Sequence[Claimed], outcomes: Sequence[Outcome]) -> None:
         """Write the outcomes to the results, in the order of the rows, and add them to the totals."""

@@ -1,6 +1,6 @@
 """Signs of life of a run: how long it has had none, and how work without pauses gives them.
 
-Workers give a sign at each claim and each batch. In between, if a batch takes long, a separate thread does; it opens a
+Workers give a sign with each batch. In between, if a batch takes long, a separate thread does; it opens a
 connection only then. On SQLite, where it would have to wait for the one writer, the worker's process is looked up.
 """
 
@@ -61,9 +61,13 @@ class SignsOfLife:
         self._last = time.monotonic()
         self._over = threading.Event()
 
+    def note(self) -> None:
+        """Record that a worker has just given one along with its results."""
+        self._last = time.monotonic()
+
     def give(self) -> None:
         """Give a sign for a worker."""
-        self._last = time.monotonic()
+        self.note()
         Run.objects.using(self.using).filter(pk=self.run.pk).update(heartbeat_at=Now())
 
     def are_due(self) -> bool:

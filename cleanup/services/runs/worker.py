@@ -107,8 +107,10 @@ class Worker:
         with transaction.atomic(using=self.using):
             # A claim that a crash of the server undoes was of work that it undoes as well.
             self.backend.commit_asynchronously()
-            # Given first: on SQLite a transaction that writes must not begin by reading.
-            self.signs.give()
+            # First: on SQLite a transaction that writes must not begin by reading. Elsewhere a batch's end is a sign,
+            # and the run's row would be locked until the claim's end.
+            if self.backend.one_writer or self.signs.are_due():
+                self.signs.give()
             origin.require_own(self.run, using=self.using)
             if (reason := self.stop_requests.reason_to_stop()) is None:
                 return self.claims.claim(self.pacing.batch_size())
@@ -155,7 +157,7 @@ class Worker:
             self._began = time.monotonic()
             return self._process_in_slot(rows, ALONE)
         with self.pipeline.slot() as slot:
-            if self.stop_requests.are_to_stop():  # told so while the slot was waited for
+            if self.stop_requests.stopped_by:  # told so while the slot was waited for
                 raise BatchAbandoned
             self._began = time.monotonic()
             return self._process_in_slot(rows, slot)
@@ -228,6 +230,7 @@ class Worker:
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         self._waits_for_tables = None
         self.references.note_batch()
+        self.signs.note()
         self.progress.count(outcomes)
         if reason := self.progress.too_many_failures():
             self._move_run(Run.Status.STOPPED, status_reason=reason, paused_by_error=False, ended_at=Now())
