@@ -27,6 +27,8 @@ class Reference:
     on_delete: Action | None = None
     proven: bool = False
     """The database itself refuses to delete a folder that is still referenced here."""
+    enforced: bool = False
+    """A foreign key checks it in every row, whatever it does on delete: who would refer to a locked folder waits."""
     condition: Condition | None = None
     """Which rows are about folders, where further columns say it (content types, kinds); None: all."""
     spelled: bool = False

@@ -131,6 +131,12 @@ class DescribedSites:
         return any(refusing) and not any(acting)
 
 
+def is_enforced(site: ReferenceSite, found: Found, table: Table) -> bool:
+    """Return whether a foreign key checks these columns in every row, whatever happens on delete."""
+    keys = [key for key in found.keys if key.enforced and _refuses_nulls(key, set(site.columns), table)]
+    return bool(keys) and site.condition is None
+
+
 def _identified_by(key: str, folders: Table) -> Table:
     """Let the mapped key identify folders in the journal, even if the primary key is another column.
 

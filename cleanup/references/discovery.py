@@ -14,7 +14,7 @@ from cleanup.backends.references import Reference
 from cleanup.policies import HistoryPolicy
 from cleanup.references import graph, installed_models, list_sites, problems, tree_hooks
 from cleanup.references.collision_policies import Policy
-from cleanup.references.described_sites import DescribedSites
+from cleanup.references.described_sites import DescribedSites, is_enforced
 from cleanup.references.description import ReferenceMap, Untold
 from cleanup.references.direct_sites import DirectSites
 from cleanup.references.graph import ReferenceSite
@@ -148,6 +148,7 @@ class _Discovery:
                     constraint=worst.name if worst else following,
                     on_delete=worst.on_delete if worst else None,
                     proven=found is not None and self.described.is_proven(site, found, described[site.table]),
+                    enforced=found is not None and is_enforced(site, found, described[site.table]),
                     condition=site.condition,
                     spelled=site in spelled,
                 )

@@ -6,6 +6,7 @@ from typing import Any
 from cleanup.exceptions import ApplicationError
 from cleanup.models import Result
 from cleanup.planning import FolderRow, Plan, plan_merge
+from cleanup.references import Reference
 from cleanup.services.merging.collisions import GivingWay
 from cleanup.services.merging.free_values import Renumbered
 
@@ -47,6 +48,8 @@ class MergeDecision:
     """The root folders that would take in others, the oldest first, if folders were compared."""
     folders: dict[str, FolderRow] = field(default_factory=dict)
     """Every folder, if asked for or if more than the key is copied; may be a hundred thousand."""
+    unused: frozenset[Reference] = frozenset()
+    """References of other tables that no row makes to its folders, and that none can make while these are locked."""
     giving_way: list[GivingWay] = field(default_factory=list)
     """Rows that give way to a twin or a survivor's row."""
     renumbered: list[Renumbered] = field(default_factory=list)

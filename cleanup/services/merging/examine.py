@@ -21,7 +21,7 @@ from cleanup.folder_tables import Ownership
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
 from cleanup.planning import FolderRow, plan_merge
-from cleanup.policies import DifferencePolicy
+from cleanup.policies import DifferencePolicy, TriggerPolicy
 from cleanup.references.key_types import kind_of
 from cleanup.services.merging.collision_messages import CollisionMessages
 from cleanup.services.merging.collisions import Collisions
@@ -63,6 +63,10 @@ class Examiner:
         self.backend = targets.backend
         self.collisions = Collisions(references=references, backend=targets.backend, tables=tables)
         self._messages = CollisionMessages(references=references, backend=targets.backend, tables=tables)
+        others_write = conf.triggers() == TriggerPolicy.FIRE and references.has_triggers
+        held = {table.name for table in references.holding}
+        #: Of rows that most batches do not have, and that only others could add.
+        self._sparse = [r for r in references.references if r.enforced and r.table not in held and not others_write]
         self._unkeyed = [r for r in references.references if not journal.row_key(references.tables[r.table])]
         #: Not the columns of the tree and what hooks compute from it, nor numbers and UUIDs that no two folders share.
         known = {*tables.folder_columns, *references.kept_columns}
@@ -78,6 +82,8 @@ class Examiner:
     def examine(self, applications: Sequence[str], *, include: Inclusion, lock: bool) -> list[MergeDecision]:
         """Decide about each application, in the order given."""
         planned = self.plan(applications, include=include, lock=lock)
+        if lock:
+            self._note_unused(planned)
         self.judge(planned)
         return planned.decisions
 
@@ -237,6 +243,14 @@ class Examiner:
                 decision.refuse(DifferingColumns(columns=", ".join(columns)))
 
     # In the rows that would change.
+
+    def _note_unused(self, planned: Planned) -> None:
+        """Look once for the references of all tables but the mapped ones: most batches have few of them, or none."""
+        counted = self.backend.reading.count_rows(self.targets.of_all(self._sparse, planned.batch))
+        used = {rows.table for rows in counted}
+        planned.batch.unused = frozenset(reference for reference in self._sparse if reference.table not in used)
+        for decision in planned.decisions:
+            decision.unused = planned.batch.unused
 
     def _refuse_held_rows(self, decisions: Sequence[MergeDecision], batch: Batch) -> None:
         """Refuse applications whose merge would write, by reference, to an application on hold."""

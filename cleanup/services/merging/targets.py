@@ -38,6 +38,8 @@ class Batch:
     pairs: dict[tuple[tuple[str, ...], bool], ValueChanges] = field(default_factory=dict)
     """Created once for all references, by the folder columns that these copy, and whether they may be spelled in
     several ways."""
+    unused: frozenset[Reference] = frozenset()
+    """References that have nothing to change."""
 
     def add(self, point: int, decision: MergeDecision) -> None:
         """Add the folders that a decision removes."""
@@ -63,6 +65,7 @@ class Batch:
                 self.olds[part],
                 self.news[part],
                 self.folders,
+                unused=self.unused,
             )
 
     def removals(self) -> Iterator[tuple[int, str, str, int]]:
@@ -90,6 +93,8 @@ class Targets:
         for place, decision in enumerate(decisions):
             if decision.goes_ahead:
                 batch.add(place if point_ids is None else point_ids[place], decision)
+        if unused := [decision.unused for decision in decisions if decision.goes_ahead]:
+            batch.unused = frozenset.intersection(*unused)
         batch.olds, batch.news = self.key_cells(batch.removed), self.key_cells(batch.survivors)
         return batch
 
@@ -111,7 +116,8 @@ class Targets:
 
     def of_all(self, references: Sequence[Reference], batch: Batch) -> list[Target]:
         """Return the targets of the references that have something to change."""
-        return [target for reference in references if (target := self.of(reference, batch)).pairs]
+        used = (reference for reference in references if reference not in batch.unused)
+        return [target for reference in used if (target := self.of(reference, batch)).pairs]
 
     def of_lists(self, batch: Batch) -> list[tuple[ListReference, Target]]:
         """Return the arrays that may have something to change, with their targets."""
