@@ -148,15 +148,18 @@ class Merging(Room, ABC):
 
     def _chunks(self, rows: str | Query, *, change: str, keys: Sequence[str], images: Sequence[str]) -> Query:
         """Return a relation with a line for each change of a chunk: the lists of its rows' keys, and their images."""
-        lists = [f"{self.json_list}({name}) AS {name}" for name in keys]
+        lists = [f"{self._texts(name)} AS {name}" for name in keys]
         if images:
             lists.append(f"{self.json_list}({self._array(map(self._nested, images))}) AS images")
         return block(
             """
             (SELECT point, chunk, {change}, count(*) AS row_count,
                     {lists}
-               FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY {change}) - 1) / {most} AS chunk
-                       FROM {rows}) AS numbered
+               FROM (
+                     -- As they come, which is mostly by point; to number them in order would be to sort them.
+                     SELECT *, (row_number() OVER () - 1) / {most} AS chunk
+                       FROM {rows}
+                    ) AS numbered
               GROUP BY point, chunk, {change})
             """,
             change=change,
@@ -171,7 +174,7 @@ class Merging(Room, ABC):
             """
             INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
             SELECT point, '{kind}', %(step)s, %(table)s, count(*), {list}({image}){text}
-              FROM (SELECT point, image, (row_number() OVER (PARTITION BY point) - 1) / {most} AS chunk
+              FROM (SELECT point, image, (row_number() OVER () - 1) / {most} AS chunk
                       FROM {rows}) AS numbered
              GROUP BY point, chunk
             RETURNING point_id, row_count
@@ -192,6 +195,10 @@ class Merging(Room, ABC):
         return json
 
     # What differs between databases.
+
+    @abstractmethod
+    def _texts(self, name: str) -> str:
+        """Return the aggregate of texts to a JSON array."""
 
     json_array: ClassVar[str]
     json_object: ClassVar[str]

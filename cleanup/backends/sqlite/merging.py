@@ -33,6 +33,9 @@ class Merging(merging.Merging):
     def _nested(self, json: str) -> str:
         return f"json({json})"
 
+    def _texts(self, name: str) -> str:
+        return f"json_group_array({name})"
+
     # Moves.
 
     def move(self, targets: Sequence[Target], *, step: int) -> list[RowCount]:

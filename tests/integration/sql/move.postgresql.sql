@@ -28,9 +28,12 @@ WITH changes0 AS MATERIALIZED (
                'keys', json_build_array(key_id)))::text,
            NULL
       FROM (SELECT point, chunk, change, count(*) AS row_count,
-              json_agg(key_id) AS key_id
-         FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / 1000 AS chunk
-                 FROM moved0) AS numbered
+              to_json(array_agg(key_id)) AS key_id
+         FROM (
+               -- As they come, which is mostly by point; to number them in order would be to sort them.
+               SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
+                 FROM moved0
+              ) AS numbered
         GROUP BY point, chunk, change) AS g
       JOIN changes0 AS c USING (change)
      GROUP BY g.point, g.chunk

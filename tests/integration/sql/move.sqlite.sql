@@ -10,7 +10,9 @@ SELECT g.point, 'moved', %(step)s, %(table)s, sum(g.row_count),
        NULL
   FROM (SELECT point, chunk, old_folder_id, new_folder_id, count(*) AS row_count,
           json_group_array(key_id) AS key_id
-     FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY old_folder_id, new_folder_id) - 1) / 1000 AS chunk
+     FROM (
+           -- As they come, which is mostly by point; to number them in order would be to sort them.
+           SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
              FROM (
                SELECT given.point AS point,
                       cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) AS old_folder_id,
@@ -28,7 +30,8 @@ SELECT g.point, 'moved', %(step)s, %(table)s, sum(g.row_count),
                  ) AS given
                  CROSS JOIN "main"."files" AS t
                  ON t."folder_id" = given.held_folder_id COLLATE BINARY
-             ) AS moved) AS numbered
+             ) AS moved
+          ) AS numbered
     GROUP BY point, chunk, old_folder_id, new_folder_id) AS g
  GROUP BY g.point, g.chunk
 RETURNING point_id, row_count;

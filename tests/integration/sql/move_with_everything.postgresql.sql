@@ -41,11 +41,14 @@ WITH before0 AS MATERIALIZED (
                'keys', json_build_array(key_folder, key_name)))::text,
            json_agg(images)::text
       FROM (SELECT point, chunk, change, count(*) AS row_count,
-              json_agg(key_folder) AS key_folder,
-              json_agg(key_name) AS key_name,
+              to_json(array_agg(key_folder)) AS key_folder,
+              to_json(array_agg(key_name)) AS key_name,
               json_agg(json_build_array(before, after)) AS images
-         FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY change) - 1) / 1000 AS chunk
-                 FROM moved0 JOIN before0 USING (key_folder, key_name)) AS numbered
+         FROM (
+               -- As they come, which is mostly by point; to number them in order would be to sort them.
+               SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
+                 FROM moved0 JOIN before0 USING (key_folder, key_name)
+              ) AS numbered
         GROUP BY point, chunk, change) AS g
       JOIN changes0 AS c USING (change)
      GROUP BY g.point, g.chunk

@@ -12,7 +12,9 @@ SELECT g.point, 'moved', %(step)s, %(table)s, sum(g.row_count),
           json_group_array(key_folder) AS key_folder,
           json_group_array(key_name) AS key_name,
           json_group_array(json_array(json(before), json(NULL))) AS images
-     FROM (SELECT *, (row_number() OVER (PARTITION BY point ORDER BY old_folder, new_folder) - 1) / 1000 AS chunk
+     FROM (
+           -- As they come, which is mostly by point; to number them in order would be to sort them.
+           SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
              FROM (
                SELECT given.point AS point,
                       cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) AS old_folder,
@@ -32,7 +34,8 @@ SELECT g.point, 'moved', %(step)s, %(table)s, sum(g.row_count),
                  ) AS given
                  CROSS JOIN "main"."labels" AS t
                  ON t."folder" = given.held_folder COLLATE BINARY
-             ) AS moved) AS numbered
+             ) AS moved
+          ) AS numbered
     GROUP BY point, chunk, old_folder, new_folder) AS g
  GROUP BY g.point, g.chunk
 RETURNING point_id, row_count;
