@@ -656,6 +656,22 @@ class TestTableUnknownToDjango:
         cleaned(scratch_database)
         assert _keys(scratch_database, "SELECT subject FROM audit") == [made["stays"].replace("-", "")] * 10
 
+    def test_that_only_one_application_of_a_batch_uses_moves_for_it(self, scratch_database):
+        execute(
+            scratch_database,
+            "CREATE TABLE audit (id integer PRIMARY KEY,"
+            f" subject {key_type(scratch_database)} UNIQUE REFERENCES :folders ON DELETE CASCADE)",
+        )
+        made = tree(scratch_database, "stays:A, gone:A")
+        tree(scratch_database, "A, A")
+        execute(scratch_database, "INSERT INTO audit VALUES (1, %s)", raw(scratch_database, made["gone"]))
+        before = dump(scratch_database)
+        service = DatabaseCleanupService(using=scratch_database)
+        report = service.cleanup_all_duplicate_folders()
+        assert _keys(scratch_database, "SELECT subject FROM audit") == [made["stays"].replace("-", "")]
+        service.rollback_cleanup(report.run_id)
+        assert dump(scratch_database) == before
+
     def test_whose_key_contains_the_folder_moves_with_what_references_it(self, scratch_database):
         uuid = key_type(scratch_database)
         execute(

@@ -148,6 +148,7 @@ class TestReferencesOfTheCatalogue:
         )
         reference = find_one(scratch_database, "shelf.place")
         assert (reference.on_delete, reference.proven, reference.source) == ("cascade", False, "catalogue")
+        assert reference.enforced
 
     @pytest.mark.parametrize("action", ["NO ACTION", "RESTRICT"])
     def test_are_proven_where_the_database_refuses(self, scratch_database, action):
@@ -175,7 +176,8 @@ class TestReferencesOfTheCatalogue:
             run_sql(scratch_database, "PRAGMA foreign_keys = OFF")
         else:
             run_sql(scratch_database, "ALTER TABLE files DISABLE TRIGGER ALL")
-        assert not find_one(scratch_database, "files.folder_id").proven
+        reference = find_one(scratch_database, "files.folder_id")
+        assert (reference.proven, reference.enforced) == (False, False)
 
     def test_include_other_unique_keys_of_folders(self, scratch_database):
         run_sql(

@@ -773,6 +773,13 @@ class TestLeases:
         assert (dirty_database.picture(database), list(Result.objects.using(database).order_by("pk").values())) == done
         assert RollbackPoint.objects.using(database).count() == 3
 
+    def test_what_was_claimed_before_a_freeze_is_given_back(self, database, run):
+        worker = self.worker(database, run)
+        claimed = worker.claim()
+        service_of(database).freeze(reason="audit")
+        worker.process_batch(claimed)
+        assert set(Result.objects.using(database).values_list("status", "attempts")) == {("pending", 0)}
+
     def test_whoever_lost_one_lease_of_a_batch_does_the_others(self, database, run):
         late = self.worker(database, run)
         claimed = late.claim()
