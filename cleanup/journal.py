@@ -21,6 +21,7 @@ row belongs to a step and a table:
   ``hook``, is what a tree hook made of columns that repeat a folder's place (since format 3, after all others).
   With ``array`` (since format 3) elements of an array moved, and the keys have one more member, the position.
 - removed: ``images`` [[cell of each of the snapshot schema's columns], ...].
+- inserted: the same, of rows that a tree hook inserted.
 - structure: as removed, but nothing was removed: the folders when a point was taken by hand.
 
 Undo goes through the steps in reverse: folders come back first, then moves are undone, then rows that had to give way
@@ -41,7 +42,7 @@ from cleanup.backends.changes import (
 )
 from cleanup.backends.references import ListReference
 from cleanup.backends.retyping import alterations
-from cleanup.backends.tree_columns import ClosureTable, FolderColumns
+from cleanup.backends.tree_columns import ClosureTable, TreeColumns
 from cleanup.exceptions import UnreadableJournal
 from cleanup.folder_tables import FolderTables
 from cleanup.models import SnapshotRow, SnapshotSchema
@@ -57,14 +58,14 @@ class Step:
     """One step of a merge, in order."""
 
     number: int
-    kind: Literal["moved", "removed"]
+    kind: Literal["moved", "removed", "inserted"]
     references: tuple[Reference, ...] = ()
     """Moved: references that change in one statement. Removed: those whose colliding rows give way."""
     replaced: tuple[tuple[TableName, str], ...] = ()
     """Columns that take another name or number if rows would collide."""
     array: ListReference | None = None
     """An array of folders' keys, which changes element by element."""
-    kept: FolderColumns | None = None
+    kept: TreeColumns | None = None
     """What a ready tree hook computes from the tree."""
     watched: str = ""
     """A column that a tree hook of the host's may write."""
@@ -102,8 +103,10 @@ def steps_of(references: ReferenceMap) -> list[Step]:
     steps.append(Step(len(steps) + 1, "moved"))
     steps.append(Step(len(steps) + 1, "removed"))
     for kept in references.tree_columns:
-        if not isinstance(kept, ClosureTable):
-            steps.append(Step(len(steps) + 1, "moved", kept=kept))
+        kinds: tuple[Literal["removed", "moved", "inserted"], ...] = ("moved",)
+        if isinstance(kept, ClosureTable):
+            kinds = ("removed", "moved", "inserted") if kept.depth else ("removed", "inserted")
+        steps += [Step(len(steps) + number, kind, kept=kept) for number, kind in enumerate(kinds, 1)]
     for column in references.watched:
         steps.append(Step(len(steps) + 1, "moved", watched=column))
     return steps
@@ -154,8 +157,7 @@ def _document(backend: Database, references: ReferenceMap, mapped: FolderTables)
         elif step.array is not None:
             targets = [[str(step.array.table), [step.array.column], [mapped.folder_key.column]]]
         elif step.by_hook:
-            columns = [step.watched] if step.kept is None else list(step.kept.columns)
-            targets = [[folders, columns, []]]
+            targets = [_written_by_hook(step, folders)]
         elif not step.references:
             targets = [[folders, [mapped.folder_parent], [mapped.folder_key.column]]]
         steps[str(step.number)] = {"kind": step.kind, "targets": targets}
@@ -168,6 +170,13 @@ def _document(backend: Database, references: ReferenceMap, mapped: FolderTables)
         sort_keys=True,
         ensure_ascii=False,
     )
+
+
+def _written_by_hook(step: Step, folders: str) -> list[Any]:
+    if isinstance(step.kept, ClosureTable):
+        depth = [step.kept.depth] if step.kind == "moved" else list(step.kept.columns)
+        return [str(step.kept.table), depth, []]
+    return [folders, [step.watched] if step.kept is None else list(step.kept.columns), []]
 
 
 class JournaledRow(NamedTuple):
@@ -247,6 +256,10 @@ class JournaledSchema:
     def of_arrays(self, step: int) -> bool:
         """Return whether elements of arrays moved in a step."""
         return any(one.number == step and one.array for one in self.steps)
+
+    def by_hook(self, step: int) -> bool:
+        """Return whether a tree hook wrote in a step."""
+        return any(one.number == step and one.hook for one in self.steps)
 
     def points_at_folders(self, step: int) -> bool:
         """Return whether rows moved in a step, other than by a tree hook."""

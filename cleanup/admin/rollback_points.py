@@ -99,6 +99,7 @@ class SnapshotRowAdmin(ReadOnlyAdmin):
         return {
             SnapshotRow.Kind.MOVED: "moved",
             SnapshotRow.Kind.REMOVED: "removed",
+            SnapshotRow.Kind.INSERTED: "added",
             SnapshotRow.Kind.STRUCTURE: "as it was",
         }[SnapshotRow.Kind(row.kind)]
 

@@ -202,6 +202,8 @@ class Images:
     """How many there are in all according to the journal, if known."""
     part: Part | None = None
     """Only these."""
+    inserted: bool = False
+    """Images of rows that were not removed, but inserted."""
 
     @property
     def uniques(self) -> list[UniqueKey]:

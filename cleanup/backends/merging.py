@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import ROWS_PER_SNAPSHOT_ROW, Forwarding, Keys, Replaced, RowCount, StructureTable, Target
+from cleanup.backends.changes import (
+    ROWS_PER_SNAPSHOT_ROW,
+    Cell,
+    Forwarding,
+    Keys,
+    Replaced,
+    RowCount,
+    StructureTable,
+    Target,
+)
 from cleanup.backends.query import Query, block, label
 from cleanup.backends.session import Room
 from cleanup.exceptions import CountMismatch
@@ -54,6 +63,24 @@ class Merging(Room, ABC):
         self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
     ) -> list[RowCount]:
         """Journal what another program has made of columns of rows, from the old to the new cells."""
+
+    @abstractmethod
+    def insert_rows(
+        self,
+        table: Table,
+        columns: tuple[str, ...],
+        rows: Sequence[tuple[int, tuple[Cell, ...]]],
+        *,
+        step: int | None,
+    ) -> None:
+        """Insert rows, given as point and cells of columns, and journal their images; the first two identify a row.
+
+        Without a step nothing is journaled. Raises CountMismatch.
+        """
+
+    @abstractmethod
+    def drop_rows(self, table: Table, key: tuple[str, ...], rows: Keys) -> None:
+        """Delete rows, and journal nothing. Raises CountMismatch."""
 
     @abstractmethod
     def remove(

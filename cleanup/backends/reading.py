@@ -13,6 +13,7 @@ from cleanup.backends.folders import FolderSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Room
+from cleanup.backends.tree_columns import ClosureTable
 from cleanup.folder_tables import FolderTables, KeyColumn
 from cleanup.planning import FolderRow
 
@@ -221,6 +222,30 @@ class Reading(Room, ABC):
             parent_key=self._key(f"f.{sql.parent}"),
             cells=", ".join(self._cell(f"f.{quote(column)}") for column in columns),
         )
+
+    def read_closure(
+        self, table: Table, columns: ClosureTable, key: tuple[str, ...], tables: FolderTables, folders: Sequence[str]
+    ) -> Iterator[tuple[tuple[str, ...], str, str, Cell]]:
+        """Yield (key cells, ancestor, descendant, cell of the depth) of a closure table's rows about folders."""
+        ancestor, descendant = f"t.{quote(columns.ancestor)}", f"t.{quote(columns.descendant)}"
+        of_folder = tables.folder_key
+        rows = self.fetch_in_pieces(
+            block(
+                """
+                SELECT {above}, {below}, {depth}, {cells}
+                  FROM {table} AS t
+                 WHERE {among}
+                """,
+                above=self._key(ancestor),
+                below=self._key(descendant),
+                depth="NULL" if columns.depth is None else self._cell(f"t.{quote(columns.depth)}"),
+                cells=", ".join(self._cell(f"t.{quote(column)}") for column in key),
+                table=self.relation(table.name),
+                among=self._among(of_folder, descendant, folders),
+            )
+        )
+        for above, below, depth, *cells in rows:
+            yield tuple(cells), self._spelling(of_folder, above), self._spelling(of_folder, below), depth
 
     def greatest(self, table: Table, column: str) -> int:
         """Return the greatest number in a column, or 0."""

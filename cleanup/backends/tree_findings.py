@@ -9,9 +9,24 @@ from collections.abc import Iterator
 from cleanup.backends.findings import FindingSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block, joined, quote
-from cleanup.backends.tree_columns import FolderColumns, LabelPath, NestedNumbers, SteppedPath, WrittenPath
+from cleanup.backends.tree_columns import (
+    ClosureTable,
+    FolderColumns,
+    LabelPath,
+    NestedNumbers,
+    SteppedPath,
+    TreeColumns,
+    WrittenPath,
+)
 
 CODE = "path_out_of_date"
+
+
+def of_tree(sql: FindingSql, columns: TreeColumns, scope: Scope) -> list[Query]:
+    """Find folders of a scope that are not as a ready hook would leave them."""
+    if isinstance(columns, ClosureTable):
+        return of_closure(sql, columns, scope)
+    return of_folders(sql, columns, scope)
 
 
 def of_folders(sql: FindingSql, columns: FolderColumns, scope: Scope) -> list[Query]:
@@ -37,6 +52,52 @@ def of_folders(sql: FindingSql, columns: FolderColumns, scope: Scope) -> list[Qu
             owned=sql.owned(scope),
             within=sql.within(scope, f"f.{sql.owner}"),
             wrong=joined("\n    OR ", _faults(sql, columns)),
+        )
+    ]
+
+
+def of_closure(sql: FindingSql, columns: ClosureTable, scope: Scope) -> list[Query]:
+    """Find folders of a scope whose rows in a closure table are not those of their parent, and one more."""
+    depths = dict.fromkeys(("own", "above", "next"), "")
+    if columns.depth is not None:
+        depth = quote(columns.depth)
+        depths = {"own": f"AND c.{depth} = 0", "above": f"AND c.{depth} = 1", "next": f"AND c.{depth} = a.{depth} + 1"}
+    nearest = "f.{folder_key} {own}" if columns.own else "f.{parent} {above}"
+    return [
+        sql.block(
+            """
+            flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
+                SELECT '{code}', {folder}, {application}, NULL, NULL, NULL, CAST(NULL AS bigint)
+                  FROM {owned} AS f
+                 WHERE {within}
+                   AND ((SELECT count(*) FROM {lines} AS c WHERE c.{descendant} = f.{folder_key})
+                        <> CASE WHEN f.{parent} IS NULL THEN {alone}
+                                ELSE 1 + (SELECT count(*) FROM {lines} AS c WHERE c.{descendant} = f.{parent}) END
+                        OR EXISTS (SELECT 1
+                                     FROM {lines} AS a
+                                    WHERE a.{descendant} = f.{parent}
+                                      AND NOT EXISTS (SELECT 1
+                                                        FROM {lines} AS c
+                                                       WHERE c.{descendant} = f.{folder_key}
+                                                         AND c.{ancestor} = a.{ancestor} {next}))
+                        OR ({asked} AND NOT EXISTS (SELECT 1
+                                                      FROM {lines} AS c
+                                                     WHERE c.{descendant} = f.{folder_key}
+                                                       AND c.{ancestor} = {nearest})))
+            )
+            """,
+            code=CODE,
+            folder=sql.text(sql.tables.folder_key, f"f.{sql.folder_key}"),
+            application=sql.text(sql.tables.application_key, f"f.{sql.owner}"),
+            owned=sql.owned(scope),
+            within=sql.within(scope, f"f.{sql.owner}"),
+            lines=sql.session.relation(columns.table),
+            descendant=quote(columns.descendant),
+            ancestor=quote(columns.ancestor),
+            alone=int(columns.own),
+            next=depths["next"],
+            asked="1 = 1" if columns.own else f"f.{sql.parent} IS NOT NULL",
+            nearest=nearest.format(folder_key=sql.folder_key, parent=sql.parent, **depths),
         )
     ]
 

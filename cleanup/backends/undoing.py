@@ -75,6 +75,60 @@ class Undoing(Room, ABC):
         a foreign key's target missing. Raises CountMismatch.
         """
 
+    def remove_images(self, images: Images) -> list[RowConflict]:
+        """Delete inserted rows again, but those that are gone; return those that were changed since, and stay.
+
+        Raises CountMismatch.
+        """
+        slots: dict[str, str | Query] = {
+            "images": self._images(images),
+            "table": self.relation(images.table.name),
+            "same_key": same_columns(images.key),
+            "differs": self._differs(images),
+        }
+        rows = self.fetch(
+            block(
+                """
+                WITH {images}, compared AS (
+                    SELECT i.__point AS point, i.__key AS row_key, ({differs}) AS differs
+                      FROM images AS i
+                      JOIN {table} AS t ON {same_key}
+                )
+                SELECT 'changed', point, row_key, 1 FROM compared WHERE differs
+                 UNION ALL
+                SELECT 'same', NULL, NULL, count(*) FROM compared WHERE NOT differs
+                 UNION ALL
+                SELECT 'journaled', NULL, NULL, count(*) FROM images
+                """,
+                **slots,
+            )
+        )
+        counts = {what: count for what, point, _, count in rows if point is None}
+        require_all(images.table, counts["journaled"], images.rows)
+        deleted = self.execute(
+            block(
+                """
+                DELETE FROM {table}
+                 WHERE ({key}) IN (
+                       WITH {images}
+                       SELECT {own}
+                         FROM images AS i
+                         JOIN {table} AS t ON {same_key}
+                        WHERE NOT ({differs}))
+                """,
+                key=", ".join(map(quote, images.key)),
+                own=", ".join(f"t.{quote(column)}" for column in images.key),
+                **slots,
+            )
+        )
+        if deleted != counts["same"]:
+            raise CountMismatch(table=str(images.table.name), moved=deleted, journaled=counts["same"])
+        return [
+            RowConflict(point, images.table.name, "changed", self.cells.selected(key))
+            for what, point, key, _ in rows
+            if what == "changed"
+        ]
+
     def _found(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
         """Return the CTEs ``images``, ``compared`` and ``problems``: what is in the way of images coming back."""
         problems = [
@@ -255,7 +309,7 @@ class Undoing(Room, ABC):
         return joined("\n  AND ", [of_table, self._of_points(points), *of_step])
 
     def _image_snapshots(self, images: Images, *, name: str) -> Query:
-        kind = "structure" if images.step is None else "removed"
+        kind = "structure" if images.step is None else "inserted" if images.inserted else "removed"
         return self._snapshots(kind, images.table.journaled_as, points=images.points, step=images.step, name=name)
 
     # What differs between databases.

@@ -21,12 +21,14 @@ from django.db import transaction
 
 from cleanup import backends, conf
 from cleanup.backends import Database
-from cleanup.backends.catalogue import Table
+from cleanup.backends.catalogue import Table, TableName
 from cleanup.backends.changes import Cell, Replaced
 from cleanup.backends.tree_columns import ClosureTable, FolderColumns, NestedNumbers, TreeColumns, counts_through
 from cleanup.exceptions import DatabaseUnusable
 from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.hooks import closure
 from cleanup.hooks import options as options_of
+from cleanup.hooks.closure import Differences
 from cleanup.hooks.computing import Forest, Node, Value, differing
 from cleanup.hooks.options import Place
 
@@ -57,6 +59,7 @@ class Trees:
         self.database = database
         self.tables = tables
         self.folders = folders
+        self._described: dict[TableName, Table] = {}
 
     def changes(self, columns: FolderColumns, applications: Sequence[str]) -> list[Change]:
         """Return the folders of applications whose columns are not in agreement with the tree."""
@@ -75,8 +78,30 @@ class Trees:
 
     def rewrite(self, columns: TreeColumns, applications: Sequence[str]) -> None:
         """Bring the columns of applications into agreement with their trees, without a journal."""
-        if not isinstance(columns, ClosureTable):
+        if isinstance(columns, ClosureTable):
+            self.write_closure(columns, self.closure_differences(columns, applications))
+        else:
             self.write(columns, self.changes(columns, applications))
+
+    def closure_differences(self, columns: ClosureTable, applications: Sequence[str]) -> Differences:
+        """Return what is wrong with a closure table."""
+        return closure.differences(
+            columns,
+            database=self.database,
+            tables=self.tables,
+            table=self.described(columns),
+            applications=applications,
+        )
+
+    def write_closure(self, columns: ClosureTable, found: Differences) -> None:
+        """Write what differs without a journal. Raises CountMismatch."""
+        closure.write(columns, found, database=self.database, table=self.described(columns))
+
+    def described(self, columns: ClosureTable) -> Table:
+        """Return the closure table as it is."""
+        if columns.table not in self._described:
+            self._described |= self.database.catalogue.describe([columns.table])
+        return self._described[columns.table]
 
     def write(self, columns: FolderColumns, changes: Sequence[Change]) -> None:
         """Write changes without a journal. Raises CountMismatch."""

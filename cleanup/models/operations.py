@@ -437,6 +437,7 @@ class SnapshotRow(models.Model):
     class Kind(models.TextChoices):
         MOVED = "moved", "moved"
         REMOVED = "removed", "removed"
+        INSERTED = "inserted", "inserted"
         STRUCTURE = "structure", "structure"
 
     id = models.BigAutoField(primary_key=True)

@@ -143,6 +143,8 @@ class ReferenceMap:
         """Return whether a run removes rows of the table, so that its undo inserts them."""
         if table == self.folders.name:
             return True
+        if any(isinstance(kept, ClosureTable) and kept.table == table for kept in self.tree_columns):
+            return True
         if table == self.file_table or not self.ruled(table):
             return False
         return self.links(table) or self.policies.get(table, Policy()).keep_survivor

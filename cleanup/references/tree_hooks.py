@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cleanup import backends
-from cleanup.backends.catalogue import Column
+from cleanup.backends.catalogue import Column, Table, TableName
 from cleanup.backends.tree_columns import ClosureTable, TreeColumns
 from cleanup.exceptions import MisconfiguredSetting
 from cleanup.hooks import ready
+from cleanup.hooks.options import wrong
 from cleanup.references import path_columns
 from cleanup.references.problem import Problem
 from cleanup.references.survey import Survey
+
+_NONE = Table(TableName("", ""), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,13 @@ def read(survey: Survey) -> TreeHooks:
     place = ready.place_of(backends.database(using=survey.using), survey.tables, survey.found.folders)
     for hook, options in ready.configured():
         try:
-            columns.append(hook.resolve(options, place))
+            kept = hook.resolve(options, place)
+            if isinstance(kept, ClosureTable) and not survey.found.tables.get(kept.table, _NONE).row_key:
+                raise wrong(
+                    f"{kept.table} must have a primary key and refer to folders, by foreign keys or by entries of "
+                    f"CLEANUP_EXTRA_REFERENCES for {kept.ancestor} and {kept.descendant}."
+                )
+            columns.append(kept)
         except MisconfiguredSetting as error:
             problems.append(Problem("misconfigured", str(survey.found.folders.name), "", str(error)))
     watched = tuple(column.name for column in _watched(survey)) if ready.hosts() else ()

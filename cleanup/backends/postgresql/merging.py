@@ -1,10 +1,11 @@
 """PostgreSQL: one statement changes rows and journals them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from cleanup.backends import merging
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import Forwarding, Keys, Replaced, RowCount, Target
+from cleanup.backends.changes import Cell, Forwarding, Keys, Replaced, RowCount, Target
 from cleanup.backends.merging import counted
 from cleanup.backends.postgresql.cells import (
     array,
@@ -212,7 +213,79 @@ class Merging(merging.Merging):
             ),
         )
 
+    # Insertions.
+
+    def insert_rows(
+        self,
+        table: Table,
+        columns: tuple[str, ...],
+        rows: Sequence[tuple[int, tuple[Cell, ...]]],
+        *,
+        step: int | None,
+    ) -> None:
+        self.limit_lock_wait()
+        inserted = self._inserted(table, columns, rows)
+        if step is None:
+            made = self.execute(inserted)
+            if made != len(rows):
+                raise CountMismatch(table=str(table.name), moved=made, journaled=len(rows))
+            return
+        with_points = block(
+            """
+            (SELECT g.point, i.image
+               FROM inserted AS i
+               JOIN {rows} ON {same}) AS made
+            """,
+            rows=replace(self._given(columns, rows), text=self._given(columns, rows).text.replace("AS given", "AS g")),
+            same=" AND ".join(f"g.{label('new', column)} = i.{label('new', column)}" for column in columns[:2]),
+        )
+        insertion = block(
+            """
+            WITH inserted AS (
+                {inserted}
+            )
+            {insertion}
+            """,
+            inserted=inserted,
+            insertion=self._journaled_images("inserted", with_points, table=table, step=step),
+        )
+        counted(table, self._journal(insertion), expected=len(rows))
+
+    def _given(self, columns: tuple[str, ...], rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> Query:
+        values = [numbers([point for point, _ in rows])]
+        values += [array([cells[place] for _, cells in rows]) for place in range(len(columns))]
+        return relation_of({"point": "bigint"} | {label("new", column): "text" for column in columns}, values)
+
+    def _inserted(self, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> Query:
+        return block(
+            """
+            INSERT INTO {table} AS t ({columns})
+            SELECT {values}
+              FROM {rows}
+            RETURNING {image} AS image, {cells}
+            """,
+            table=self.relation(table.name),
+            columns=", ".join(map(quote, columns)),
+            values=", ".join(f"given.{label('new', column)}::{typed(table.column(column))}" for column in columns),
+            rows=self._given(columns, rows),
+            image=self.cells.image(table),
+            cells=", ".join(f"{shown(table.column(column))}::text AS {label('new', column)}" for column in columns),
+        )
+
     # Removals.
+
+    def drop_rows(self, table: Table, key: tuple[str, ...], rows: Keys) -> None:
+        self.limit_lock_wait()
+        dropped = self.execute(
+            block(
+                "DELETE FROM {table} AS t USING {rows} WHERE {same_key}",
+                table=self.relation(table.name),
+                rows=relation_of(key_columns(key), map(array, rows.columns)),
+                same_key=key_condition(table, key),
+            )
+        )
+        if dropped != len(rows):
+            raise CountMismatch(table=str(table.name), moved=dropped, journaled=len(rows))
 
     def remove(
         self,

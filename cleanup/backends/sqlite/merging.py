@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cleanup.backends import merging
 from cleanup.backends.catalogue import Table
-from cleanup.backends.changes import Forwarding, Keys, Replaced, RowCount, Target
+from cleanup.backends.changes import Cell, Forwarding, Keys, Replaced, RowCount, Target
 from cleanup.backends.merging import counted
 from cleanup.backends.query import Query, block, label, quote
 from cleanup.backends.sqlite.cells import as_json, decoded, encoded, member
@@ -197,7 +197,60 @@ class Merging(merging.Merging):
             condition=_unchanged(key, columns),
         )
 
+    # Insertions.
+
+    def insert_rows(
+        self,
+        table: Table,
+        columns: tuple[str, ...],
+        rows: Sequence[tuple[int, tuple[Cell, ...]]],
+        *,
+        step: int | None,
+    ) -> None:
+        given = as_json([[point, *cells] for point, cells in rows])
+        values = {column: decoded(member(place)) for place, column in enumerate(columns, 1)}
+        made = self.execute(
+            block(
+                "INSERT INTO {table} ({columns}) SELECT {values} FROM json_each(%(rows)s)",
+                table=self.relation(table.name),
+                columns=", ".join(map(quote, columns)),
+                values=", ".join(values.values()),
+            ).bind(rows=given)
+        )
+        if made != len(rows):
+            raise CountMismatch(table=str(table.name), moved=made, journaled=len(rows))
+        if step is None:
+            return
+        images = block(
+            """
+            (
+              SELECT given.point AS point, {image} AS image
+                FROM (SELECT {point} AS point, {values} FROM json_each(%(rows)s)) AS given
+               CROSS JOIN {table} AS t ON {same}
+            ) AS inserted
+            """,
+            image=self.cells.image(table),
+            point=member(0),
+            values=", ".join(f"{values[column]} AS {label('raw', column)}" for column in columns[:2]),
+            table=self.relation(table.name),
+            same=same_key(columns[:2], "t", "given"),
+        ).bind(rows=given)
+        counted(table, self._journal(self._journaled_images("inserted", images, table=table, step=step)), expected=made)
+
     # Removals.
+
+    def drop_rows(self, table: Table, key: tuple[str, ...], rows: Keys) -> None:
+        dropped = self.execute(
+            block(
+                "DELETE FROM {table} WHERE ({key}) IN (SELECT {values} FROM ({rows}))",
+                table=self.relation(table.name),
+                key=", ".join(map(quote, key)),
+                values=", ".join(label("raw", column) for column in key),
+                rows=key_rows(key, rows),
+            )
+        )
+        if dropped != len(rows):
+            raise CountMismatch(table=str(table.name), moved=dropped, journaled=len(rows))
 
     def remove(
         self,

@@ -192,9 +192,9 @@ class _Verifier:
                 _Pass(str(references.file_table), "files", tables.file.folder, hints),
             )
         for columns in references.tree_columns:
-            if not isinstance(columns, ClosureTable):
-                of = _Pass(self.folders, column="+".join(columns.columns))
-                inconsistent |= self._ask(tree_findings.of_folders(sql, columns, scope), of)
+            table = str(columns.table) if isinstance(columns, ClosureTable) else self.folders
+            of = _Pass(table, column="+".join(columns.columns))
+            inconsistent |= self._ask(tree_findings.of_tree(sql, columns, scope), of)
         return inconsistent
 
     def _ask(self, parts: Sequence[Query], of: _Pass) -> set[str]:

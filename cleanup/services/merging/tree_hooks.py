@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from cleanup import journal
-from cleanup.backends.changes import Cell, Replaced
-from cleanup.backends.tree_columns import FolderColumns
+from cleanup.backends.changes import Cell, Keys, Replaced
+from cleanup.backends.tree_columns import ClosureTable, FolderColumns
 from cleanup.hooks import ready
 from cleanup.hooks.ready import Trees
 from cleanup.services.merging.targets import Targets
@@ -36,7 +36,10 @@ class JournaledHooks:
     def call(self, points: Mapping[str, int]) -> None:
         """Leave the columns in agreement with the trees of applications, given with the ids of their points."""
         for step in self.steps:
-            if step.kept is not None:
+            if isinstance(step.kept, ClosureTable):
+                if step.kind == "removed":  # the first of its steps
+                    self._keep_closure(step.kept, points)
+            elif step.kept is not None:
                 self._keep(step.number, step.kept, points)
         if not self.hosts:
             return
@@ -53,6 +56,21 @@ class JournaledHooks:
         rows = [change.at(points[change.application]) for change in self._trees.changes(columns, list(points))]
         if rows:
             self.backend.merging.replace_cells(self.folders, self._key, columns.columns, rows, step=step)
+
+    def _keep_closure(self, columns: ClosureTable, points: Mapping[str, int]) -> None:
+        found = self._trees.closure_differences(columns, list(points))
+        numbers = {step.kind: step.number for step in self.steps if step.kept == columns}
+        table = self.targets.references.tables[columns.table]
+        key = journal.row_key(table)
+        if found.extra:
+            extra = Keys.of([(points[one.application], one.key) for one in found.extra])
+            self.backend.merging.remove(table, key, extra, step=numbers["removed"])
+        if found.wrong and columns.depth is not None:
+            wrong = [one.at(points[one.application]) for one in found.wrong]
+            self.backend.merging.replace_cells(table, key, (columns.depth,), wrong, step=numbers["moved"])
+        if found.missing:
+            missing = [(points[one.application], one.cells) for one in found.missing]
+            self.backend.merging.insert_rows(table, columns.columns, missing, step=numbers["inserted"])
 
     def _cells(self, columns: Sequence[str], points: Mapping[str, int]) -> _Cells:
         found: _Cells = defaultdict(dict)

@@ -80,7 +80,10 @@ class Reverter:
             if step.number == self.schema.nesting:
                 before_moves()
             present = [target for target in step.targets if (step.number, target.label) in self.written]
-            if step.kind == "removed":
+            if step.kind == "inserted":
+                for label in dict.fromkeys(target.label for target in present):
+                    self._remove_rows(step.number, label)
+            elif step.kind == "removed":
                 for label in dict.fromkeys(target.label for target in present):
                     self._return_rows(step.number, label)
             elif present:
@@ -88,6 +91,13 @@ class Reverter:
         return self.done
 
     # Removed rows.
+
+    def _remove_rows(self, step: int, label: str) -> None:
+        columns = self.schema.columns(label)
+        table, rows = self.schema.present(label, columns, self.tables.described), self.written[step, label]
+        key = self.schema.key(label)
+        images = Images(table, columns, key, points=self.points, step=step, rows=sum(rows.values()), inserted=True)
+        self.done.conflicts += self.backend.undoing.remove_images(images)
 
     def _return_rows(self, step: int, label: str) -> None:
         columns = self.schema.columns(label)
@@ -126,7 +136,8 @@ class Reverter:
             below = list(missing(needs.dependents(away, away=left_out), table.name))
             self.done.conflicts += (*outcome.conflicts, *below)
             left_out |= away | {conflict.key for conflict in below}
-        self.done.returned += outcome.restored
+        if not self.schema.by_hook(step):
+            self.done.returned += outcome.restored
         self.done.conflicts += outcome.conflicts
 
     def _needs(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Needs:

@@ -35,7 +35,9 @@ class HooksAfterUndo:
         """
         changed: set[str] = set()
         for columns in self.columns:
-            if not isinstance(columns, ClosureTable):
+            if isinstance(columns, ClosureTable):
+                self._trees.rewrite(columns, applications)
+            else:
                 changed |= self._keep(columns, groups, outcomes, applications)
         if self.hosts:
             self.tables.backend.limit_lock_wait()
