@@ -137,7 +137,7 @@ def _write_consolidation(
 
 def _only_result(run: Run, *, using: str) -> FolderCleanupResult:
     """Return the result of a run of one application. Raises Held and the ApplicationErrors."""
-    (result,) = reports.cleanup_report(run, using=using).results
+    result = reports.only_result(run, using=using)
     if result.status == Result.Status.HELD:
         raise Held(result.error_message, application_id=result.application_id)
     if result.status not in (Result.Status.COMPLETED, Result.Status.ROLLED_BACK):

@@ -49,6 +49,8 @@ class Claims:
             # Continue after the last key: the index entries of finished rows are skipped, not read again at each claim.
             ahead = pending.filter(**{f"application_key__{beyond}": self._last_key}, isolated=False)
             rows = _listed(ahead[:size])
+            if not rows and not results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
+                return []
         rows = rows or _listed(pending.filter(isolated=False)[:size]) or _listed(pending[:1]) or self._expired(results)
         if not rows:
             return []

@@ -68,7 +68,8 @@ class LateArrivals:
         after = attempt = 0
         if (self.steps or self.arrays) and run is not None:
             self._update_statistics(run)
-        while (self.steps or self.arrays) and (page := self._page(run, after)):
+        is_last = False
+        while (self.steps or self.arrays) and not is_last and (page := self._page(run, after)):
             try:
                 self._move_page(page, moved)
             except SchemaChanged:
@@ -77,7 +78,7 @@ class LateArrivals:
                     break  # the next check looks again
                 self._take(schema_changes.read(using=self.using))
                 continue
-            after, attempt = page[-1].pk, 0
+            after, attempt, is_last = page[-1].pk, 0, len(page) < PAGE
         return moved
 
     def _update_statistics(self, run: Run) -> None:
@@ -120,12 +121,16 @@ class LateArrivals:
 
     def _move(self, page: Sequence[RemovedFolder]) -> list[RowCount]:
         settled = self._settled(page)
+        steps = {
+            number: [target for target in (self._target(r, settled) for r in references) if target.pairs and target.key]
+            for number, references in self.steps
+        }
         moved: list[RowCount] = []
-        for number, references in self.steps:
-            targets = [self._target(reference, settled) for reference in references]
-            targets = [target for target in targets if target.pairs and target.key]
-            if targets:
-                moved += self.backend.merging.move(targets, step=number)
+        # One statement for all tables: hardly ever has a row arrived.
+        if self.backend.reading.count_rows([target for targets in steps.values() for target in targets]):
+            for number, targets in steps.items():
+                if targets:
+                    moved += self.backend.merging.move(targets, step=number)
         for number, one in self.arrays:
             reference = Reference(one.table, (one.column,), (), number, "setting", None, spelled=one.spelled)
             target = replace(self._target(reference, settled), condition=one.condition)

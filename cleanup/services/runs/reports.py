@@ -71,6 +71,11 @@ def cleanup_report(run: Run, *, using: str, all_results: bool = False) -> Cleanu
     )
 
 
+def only_result(run: Run, *, using: str) -> FolderCleanupResult:
+    """Return the result of a run of one application."""
+    return _as_result(results_of(using=using, run=run).select_related("point").get())
+
+
 def _rows_moved(results: QuerySet[Result]) -> dict[str, int]:
     """Return the rows that were re-pointed, by table."""
     rows: Counter[str] = Counter()

@@ -12,8 +12,8 @@ from contextlib import suppress
 from contextvars import copy_context
 
 from django.db import DatabaseError, InterfaceError, connections
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models import Exists, F
+from django.db.models.functions import Coalesce, Now
 
 from cleanup import conf, correlation
 from cleanup.backends.pinning import pinning
@@ -130,12 +130,15 @@ class Team:
         return Run.objects.using(self.using).filter(pk=self.run.pk)
 
     def _begin(self) -> None:
-        began = self._runs().move_to(Run.Status.RUNNING)
-        self._runs().filter(started_at=None).update(started_at=Now())
+        began = self._runs().move_to(
+            Run.Status.RUNNING,
+            started_at=Coalesce("started_at", Now()),
+            resumed_at=Now(),
+            heartbeat_at=Now(),
+            done_when_resumed=F("done_applications"),
+        )
         self.progress.start_from(totals.sums(using=self.using, run=self.run))
-        if began:
-            self._runs().update(resumed_at=Now(), heartbeat_at=Now(), done_when_resumed=F("done_applications"))
-        elif self.time_box is not None:
+        if not began and self.time_box is not None:
             self.progress.recall_failures()
         logger.info(
             "processing a %s of %d applications",
@@ -146,9 +149,11 @@ class Team:
 
     def _complete(self) -> None:
         """Complete the run, if nothing is left to claim and no one has paused or ended it."""
-        if results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN).exists():
+        is_left = Exists(results_of(using=self.using, run=self.run).filter(status__in=Result.OPEN))
+        run = self._runs().filter(~is_left).only("status").first()
+        if run is None:
             return
-        if self.run.kind == Run.Kind.CLEANUP and self._runs().claimable().exists():
+        if run.is_claimable and self.run.kind == Run.Kind.CLEANUP:
             LateArrivals(using=self.using, references=self.references.map).sweep(run=self.run)
         self.progress.start_from(totals.recount(using=self.using, run=self.run))
         self._runs().move_to(Run.Status.COMPLETED, status_reason="", ended_at=Now())
