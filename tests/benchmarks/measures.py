@@ -1,5 +1,6 @@
 """What is measured. A measure yields the figures of one round: ours, what it is compared with, and a limit."""
 
+import ast
 import json
 import sys
 import time
@@ -12,7 +13,13 @@ from tests.benchmarks.clusters import clusters, seconds_in_background
 from tests.benchmarks.server import Child, Stage
 from tests.benchmarks.writer import Filing, filing, watching
 
-_DJANGO_ALONE = [sys.executable, "-c", "import django; django.setup()"]
+#: Starts Django on the project's other apps: what the product adds to that is its own.
+_DJANGO_ALONE = """
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS={apps}, Q_CLUSTER={{"orm": "default", "timeout": 300, "retry": 660}}, USE_TZ=True)
+django.setup()
+"""
 _CHILD = [sys.executable, "-m", "tests.benchmarks.child"]
 
 #: Share of the time that a gentle cleanup works, and how many applications it cleans: a minute or so.
@@ -167,11 +174,15 @@ class Measures:
         return Figure(name=name, ours=_figures(_run(self.stage, database, verb))[0], base=base, limit=limit)
 
     def start(self, _number: int) -> Iterator[Figure]:
-        """Compare a command that only looks with starting Django on the same project, by turns."""
+        """Compare a command that only looks with starting Django on the same project without the product, by turns."""
         look = [sys.executable, "manage.py", "database_cleanup", "--status"]
+        list_apps = [sys.executable, "-c", "from project.settings import *; print(INSTALLED_APPS)"]
         with self.stage.copy("start") as database:
+            apps = ast.literal_eval(self.stage.child(list_apps, database=database).output)
+            others = [app for app in apps if not app.startswith("cleanup")]
+            alone = [sys.executable, "-c", _DJANGO_ALONE.format(apps=others)]
             pairs = [
-                [self.stage.child(command, database=database).seconds for command in (look, _DJANGO_ALONE)]
+                [self.stage.child(command, database=database).seconds for command in (look, alone)]
                 for _ in range(_STARTS)
             ]
         ours, base = (median(seconds) for seconds in zip(*pairs, strict=True))

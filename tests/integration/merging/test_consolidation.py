@@ -1051,3 +1051,39 @@ class TestABatch:
         statuses = {result.application_id: result.status for result in report.results}
         assert statuses[first.application] == "completed"
         assert statuses[second.application] != "completed"
+
+
+#: Of merging one small application, by database, without those that begin, pin and end transactions.
+MOST_STATEMENTS = {"postgresql": 72, "sqlite": 93}
+
+
+def recording(statements: list[str]):
+    """Return a wrapper of the connection's execution that records the statements."""
+
+    def record(execute, sql, *rest):
+        statements.append(sql)
+        return execute(sql, *rest)
+
+    return record
+
+
+class TestItsStatements:
+    @pytest.mark.mapped_models("the statements depend on what refers to folders")
+    def test_are_few(self, database):
+        """Each is a round trip, for people behind a network and in the test suite."""
+        service = DatabaseCleanupService(using=database)
+        service.consolidate_duplicate_folders(tree(database, "A(1), A(1)").application)  # reads the catalogue
+        made = tree(database, "A(1), A/B(1), A/B(1)")
+        statements = []
+        with connections[database].execute_wrapper(recording(statements)):
+            service.consolidate_duplicate_folders(made.application)
+        assert len(statements) <= MOST_STATEMENTS[connections[database].vendor]
+
+    def test_look_for_late_arrivals_in_all_tables_at_once(self, database):
+        made = tree(database, "A(1), A(1)")
+        statements = []
+        with connections[database].execute_wrapper(recording(statements)):
+            consolidated(database, made)
+        is_page = ('FROM "cleanup_removedfolder"', "LIMIT")
+        (page,) = (n for n, sql in enumerate(statements) if all(part in sql for part in is_page))
+        assert not any("cleanup_snapshotrow" in sql for sql in statements[page:])
