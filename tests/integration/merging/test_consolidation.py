@@ -455,7 +455,7 @@ def _without(document: dict, keys: set[str]) -> dict:
 def _foretold(result) -> dict:
     document = result.as_json()
     document["details"] = _without(document["details"], {"differing_columns"})
-    return _without(document, {"rollback_id", "root_folder"})
+    return _without(document, {"rollback_id", "root_folder", "root_folders"})
 
 
 class Impatience:
