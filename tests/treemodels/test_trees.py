@@ -10,7 +10,7 @@ from cleanup.services import DatabaseCleanupService
 from cleanup.services.merging.preview import preview
 from tests.integration.admin.test_pages import PAGES, OneDatabase, address, person, text
 from tests.integration.management.test_command import run_command
-from tests.support.trees import Tree, assert_tree, dump, label, tree
+from tests.support.trees import Tree, assert_tree, dump, execute, fetch, label, tree
 from tests.treemodels.models import Appearance, Item, Mention, Placement, Topic
 
 LINKS = {"automatic": Item.topics.through, "composite": Placement, "unique": Appearance, "any": Mention}
@@ -93,6 +93,42 @@ class TestLinks:
         assert [str(topic) for topic in linked] == [made["stays"]] * 2
 
 
+class TestATableThatDjangoDoesNotKnow:
+    """``folder_files``, as another program makes it."""
+
+    @pytest.fixture
+    def filed(self, scratch_database) -> Tree:
+        made = tree(scratch_database, "stays:A/kept:B, gone:A/lost:B")
+        execute(
+            scratch_database,
+            "CREATE TABLE folder_files (folder_id bigint NOT NULL REFERENCES library_topics, file_id bigint NOT NULL,"
+            " filed_by text, PRIMARY KEY (folder_id, file_id))",
+        )
+        self.file(scratch_database, made["lost"], 7)
+        return made
+
+    def file(self, database: str, topic: str, number: int, by: str = "Ann") -> None:
+        execute(database, "INSERT INTO folder_files VALUES (%s, %s, %s)", int(topic), number, by)
+
+    def test_follows_its_folder(self, scratch_database, filed):
+        self.file(scratch_database, filed["kept"], 7)
+        was = dump(scratch_database)
+        service = DatabaseCleanupService(using=scratch_database)
+        (forecast,) = service.cleanup_all_duplicate_folders(dry_run=True).results
+        result = service.consolidate_duplicate_folders(filed.application)
+        assert (forecast.details, sum(result.details["removed"].values())) == (result.details, 1)
+        assert fetch(scratch_database, "SELECT * FROM folder_files") == [(int(filed["kept"]), 7, "Ann")]
+        assert service.verify_cleanup_integrity()["verification_passed"]
+        service.rollback_cleanup(result.rollback_id)
+        assert dump(scratch_database) == was
+
+    def test_is_refused_where_rows_that_meet_differ(self, scratch_database, filed):
+        self.file(scratch_database, filed["kept"], 7, by="Bob")
+        was = dump(scratch_database)
+        (result,) = DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders().results
+        assert (result.status, dump(scratch_database)) == (Result.Status.FAILED, was)
+
+
 class TestFoldersWithoutTimes:
     def test_stay_by_the_lowest_key(self, database):
         made = tree(database, "first:A/B, A/later:B, A/B")
@@ -165,7 +201,7 @@ class TestWords:
         link(database, "any", made["gone"], made["lost"])
         link(database, "composite", made["gone"])
         shown = text(boss.get(address("preview", made.application)))
-        assert "2 duplicate folders are merged. 2 mentions and 1 placement move." in shown
+        assert "2 duplicate folders will be merged and 2 mentions and 1 placement moved." in shown
         assert "Only duplicate folders are removed; everything in them is kept." in shown
         assert "it has the lowest key" in shown
         assert not FILES.search(shown)
@@ -175,7 +211,7 @@ class TestWords:
         run = DatabaseCleanupService(using=database).cleanup_all_duplicate_folders().run_id
         assert not FILES.search(text(boss.get(address("run_change", run))))
         shown = text(boss.get(address("result_changelist")))
-        assert "2 duplicate folders are merged. 1 mention moves." in shown
+        assert "2 duplicate folders merged, 1 mention moved." in shown
         assert not FILES.search(shown)
 
     @pytest.mark.parametrize("page", PAGES)
