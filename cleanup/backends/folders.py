@@ -338,7 +338,7 @@ class FolderSql(ForestSql):
             roots=self.roots(scope),
             # All groups of the table cost one pass; those of a few applications, a walk down from their roots.
             walk="" if scope.whole else joined("", (self.walk(scope), ",")),
-            walked="" if scope.whole else f"AND f.{self.parent} IN (SELECT w.folder FROM forest AS w)",
+            walked="" if scope.whole else f"AND {self.walked(f'f.{self.parent}')}",
             exact_name=self.bytewise(f"f.{self.name}"),
             live=self.live("f."),
         )

@@ -67,6 +67,14 @@ class ForestSql:
         """Order folders from the oldest to the youngest, without a time by key; ``prefix`` is an alias and a dot."""
         raise NotImplementedError
 
+    def children(self, folder: str) -> str:
+        """Join the children ``f`` of a folder such that they are looked up by the index on the parent."""
+        raise NotImplementedError
+
+    def walked(self, expression: str) -> str:
+        """Test whether a folder's key is in the CTE ``forest``, such that an index on the column serves."""
+        raise NotImplementedError
+
     def live(self, prefix: str) -> Query:
         """Test whether a folder is live; ``prefix`` is an alias and a dot, or empty."""
         raise NotImplementedError
@@ -87,51 +95,67 @@ class ForestSql:
         return block(
             """
             (
-              {forest}
-              SELECT f.*, w.application AS {owner}
-                FROM forest AS w
-                JOIN {folders} AS f ON f.{folder_key} = w.folder
+              {folders}
             )
             """,
-            forest=self.forest(scope),
-            owner=self.owner,
-            folders=self.folders,
-            folder_key=self.folder_key,
+            folders=self._walked_folders(scope),
         )
 
     def owned_and_locked(self, keys: Sequence[str], *, lock: str, nearby: Query = NOTHING) -> Query:
         """Select the folders ``f`` of applications, with the column ``owner``, and lock them in key order."""
         scope = Scope(keys=tuple(keys))
-        by_walk = block(
-            """
-            JOIN (
-              {forest}
-              SELECT * FROM forest
-            ) AS w ON w.folder = f.{folder_key}
-            """,
-            forest=self.forest(scope),
-            folder_key=self.folder_key,
-        )
+        if self.derived:
+            return self._walked_folders(scope, nearby=nearby, lock=lock)
+        return self._locked(self.within(scope, f"f.{self.owner}"), nearby=nearby, lock=lock)
+
+    def _walked_folders(self, scope: Scope, *, nearby: Query = NOTHING, lock: str = "") -> Query:
+        if scope.whole:
+            folders = Query(self.folders)
+        else:
+            chosen = self._locked(Query(self.walked(f"f.{self.folder_key}")), nearby=nearby, lock=lock)
+            folders = block("(\n{folders}\n)", folders=chosen)
         return block(
             """
-            SELECT f.*{owner}
+            {forest}
+            SELECT f.*, w.application AS {owner}
               FROM {folders} AS f
-              {walk}
+              JOIN forest AS w ON w.folder = f.{folder_key}
+            """,
+            forest=self.forest(scope),
+            owner=self.owner,
+            folders=folders,
+            folder_key=self.folder_key,
+        )
+
+    def _locked(self, within: Query, *, nearby: Query, lock: str) -> Query:
+        return block(
+            """
+            SELECT f.*
+              FROM {folders} AS f
              WHERE {within}
                {nearby}
             {lock}
             """,
-            owner=f", w.application AS {self.owner}" if self.derived else "",
             folders=self.folders,
-            walk=by_walk if self.derived else "",
-            within="1 = 1" if self.derived else self.within(scope, f"f.{self.owner}"),
+            within=within,
             nearby=nearby,
-            lock=lock and f" ORDER BY f.{self.folder_key} {lock} OF f",
+            lock=lock and f" ORDER BY f.{self.folder_key} {lock}",
         )
 
     def is_tree(self, prefix: str) -> str:
         """Continue a condition on what stands for an application: a folder that does is a root folder."""
         return f"AND {prefix}{self.parent} IS NULL" if self.tables.ownership == Ownership.TREE else ""
+
+    def members(self, scope: Scope) -> Query:
+        """Return what stands in FROM for the columns ``folder`` and ``application`` of a scope's folders."""
+        if self.derived:
+            return block("({forest} SELECT * FROM forest)", forest=self.forest(scope))
+        return block(
+            "(SELECT m.{folder_key} AS folder, m.{owner} AS application FROM {folders} AS m)",
+            folder_key=self.folder_key,
+            owner=self.owner,
+            folders=self.folders,
+        )
 
     def owned_roots(self, scope: Scope) -> Query:
         """Return the same for the root folders alone."""
@@ -170,13 +194,15 @@ class ForestSql:
                  UNION ALL
                 SELECT f.{folder_key}, w.application
                   FROM forest AS w
-                  JOIN {folders} AS f ON f.{parent} = w.folder
+                  {children}
             )
             """,
             roots=self.roots(scope),
             folder_key=self.folder_key,
-            folders=self.folders,
-            parent=self.parent,
+            # All children of the table cost one pass; of how few there are otherwise, planners have no idea.
+            children=f"JOIN {self.folders} AS f ON f.{self.parent} = w.folder"
+            if scope.whole
+            else self.children("w.folder"),
         )
 
     def roots(self, scope: Scope) -> Query:

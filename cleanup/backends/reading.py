@@ -46,16 +46,15 @@ class Reading(Room, ABC):
         counted = self.fetch(
             sql.block(
                 """
-                -- Of nothing but the column that joins them, which an index may tell alone.
-                SELECT {application}, count(f.{owner})
+                SELECT {application}, count(f.folder)
                   FROM {applications} AS a
-                  LEFT JOIN {owned} AS f ON f.{owner} = a.{application_key}
+                  LEFT JOIN {members} AS f ON f.application = a.{application_key}
                  WHERE {within}
                    {root}
                  GROUP BY a.{application_key}
                 """,
                 application=self._key(f"a.{sql.application_key}"),
-                owned=sql.owned(scope),
+                members=sql.members(scope),
                 within=sql.within(scope, f"a.{sql.application_key}"),
                 root=sql.is_tree("a."),
             )

@@ -60,5 +60,11 @@ class FolderSql(folders.FolderSql):
         created = f"{prefix}{quote(self.tables.folder_created)}"
         return f"{created} IS NULL, {created} COLLATE BINARY, {key}"
 
+    def children(self, folder: str) -> str:
+        return f"CROSS JOIN {self.folders} AS f ON f.{self.parent} = {folder}"
+
+    def walked(self, expression: str) -> str:
+        return f"{expression} IN (SELECT w.folder FROM forest AS w)"
+
     def bytewise(self, expression: str) -> str:
         return f"{expression} COLLATE BINARY"
