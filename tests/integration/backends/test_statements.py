@@ -29,6 +29,8 @@ from cleanup.backends.changes import (
 )
 from cleanup.backends.collisions import Change, CheckedTable
 from cleanup.backends.conditions import Condition
+from cleanup.backends.forest import Scope
+from cleanup.backends.query import Query
 from cleanup.exceptions import CountMismatch, UnkeyedRows
 from cleanup.folder_tables import folder_tables
 from cleanup.models import RemovedFolder, RollbackPoint, SnapshotRow, SnapshotSchema
@@ -1393,6 +1395,11 @@ class TestFolders:
         assert bench.backend.cells.cell_text(bench.backend.cells.key_cell(key, given)) == raw(bench.alias, given)
 
 
+def belonging(bench: Workbench, application: str) -> Query:
+    """Return the condition of an application's folder."""
+    return bench.backend.folders(folder_tables()).folder_belongs("t", application)
+
+
 class TestStructure:
     """What a point taken by hand has seen."""
 
@@ -1400,13 +1407,11 @@ class TestStructure:
     def taken(self, bench):
         made = tree(bench.alias, "a:A/{b:B, c:C}")
         tree(bench.alias, "Other")
-        structure = StructureTable(bench.table("folders"), "application_id")
+        structure = StructureTable(bench.table("folders"), belonging(bench, made.application))
         point = bench.point()
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
-            count = bench.backend.merging.take_structure(
-                structure, point=point, application=made.application, key=folder_tables().application_key, step=0
-            )
+            count = bench.backend.merging.take_structure(structure, point=point, step=0)
         assert count == 3
         return made, structure, point
 
@@ -1417,8 +1422,6 @@ class TestStructure:
             rows = bench.backend.undoing.structure_differences(
                 structure,
                 Images(structure.table, bench.stored_columns(structure.table), ("id",), points=[point], step=None),
-                application=made.application,
-                key=folder_tables().application_key,
                 limit=limit,
             )
         labels = {raw(bench.alias, key): label for label, key in made.keys.items()}
@@ -1439,22 +1442,21 @@ class TestStructure:
         bench.make(
             "CREATE TABLE sheets (title text, slot integer, side integer, owner $uuid, PRIMARY KEY (slot, side))"
         )
-        owner, key = str(new_key()), folder_tables().application_key
+        owner = str(new_key())
         for side in (1, 2):
             row = (side, raw(bench.alias, owner))
             execute(bench.alias, "INSERT INTO sheets (title, slot, side, owner) VALUES ('a', 1, %s, %s)", *row)
-        structure, point = StructureTable(bench.table("sheets"), "owner"), bench.point()
+        belongs = bench.backend.folders(folder_tables()).within(Scope(keys=(owner,)), 't."owner"')
+        structure, point = StructureTable(bench.table("sheets"), belongs), bench.point()
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
-            bench.backend.merging.take_structure(structure, point=point, application=owner, key=key, step=0)
+            bench.backend.merging.take_structure(structure, point=point, step=0)
             execute(bench.alias, "UPDATE sheets SET title = 'b' WHERE side = 2")
             rows = bench.backend.undoing.structure_differences(
                 structure,
                 Images(
                     structure.table, ["title", "slot", "side", "owner"], ("slot", "side"), points=[point], step=None
                 ),
-                application=owner,
-                key=key,
                 limit=10,
             )
         assert [(row.code, row.key) for row in rows] == [("changed", (bench.number(1), bench.number(2)))]
@@ -1464,10 +1466,8 @@ class TestStructure:
         assert len(self.differences(bench, taken, limit=2)) == 2
 
     def test_an_application_without_rows_stores_nothing(self, bench):
-        structure = StructureTable(bench.table("folders"), "application_id")
-        taken = bench.backend.merging.take_structure(
-            structure, point=bench.point(), application=str(new_key()), key=folder_tables().application_key, step=0
-        )
+        structure = StructureTable(bench.table("folders"), belonging(bench, str(new_key())))
+        taken = bench.backend.merging.take_structure(structure, point=bench.point(), step=0)
         assert (taken, SnapshotRow.objects.using(bench.alias).count()) == (0, 0)
 
 
