@@ -170,8 +170,11 @@ class Session(ABC):
         In the tables ``alone`` no other session writes until then. Comes before all other locks.
         """
 
-    def lock_writers_out(self, table: Table) -> None:  # noqa: B027  # nothing to do if there is one writer
-        """Let no other session write to a table until the transaction ends."""
+    def serialize_numbering(self, table: Table) -> None:  # noqa: B027  # nothing to do if there is one writer
+        """Let one transaction of ours after the other take numbers that no row of a table has.
+
+        Others that write to the table are not waited for: they may wait for us.
+        """
 
     @abstractmethod
     def limit_lock_wait(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cleanup.backends.tree_columns import FolderColumns, LabelPath, NestedNumbers, SteppedPath, WrittenPath
+from cleanup.exceptions import ProofFailed
 
 Value = str | int | None
 
@@ -29,8 +30,8 @@ class Node:
         return int(text) if text is not None and re.fullmatch(r"-?\d+", text) else None
 
 
-class StepsExhausted(ValueError):
-    """A folder has more children than steps of this length and alphabet can number."""
+class StepsExhausted(ProofFailed):
+    """Folder {folder_id} has more children than steps of this length and alphabet can number; nothing was changed."""
 
 
 @dataclass(slots=True)
@@ -242,7 +243,10 @@ def _steps(columns: SteppedPath, parent: Node, children: Iterable[Node]) -> Iter
     yield from ((child, step) for step, child in taken.items())
     last = max((_number_of(step, columns.alphabet) for step in taken), default=0)
     for number, child in enumerate(coming, last + 1):
-        yield child, _step_of(number, columns)
+        step = _step_of(number, columns)
+        if len(step) > columns.step:
+            raise StepsExhausted(folder_id=parent.key)
+        yield child, step
 
 
 def _number_of(step: str, alphabet: str) -> int:
@@ -257,10 +261,7 @@ def _step_of(number: int, columns: SteppedPath) -> str:
     while number:
         number, digit = divmod(number, len(columns.alphabet))
         letters.append(columns.alphabet[digit])
-    step = "".join(reversed(letters)).rjust(columns.step, columns.alphabet[0])
-    if len(step) > columns.step:
-        raise StepsExhausted(StepsExhausted.__doc__)
-    return step
+    return "".join(reversed(letters)).rjust(columns.step, columns.alphabet[0])
 
 
 def _labelled(columns: LabelPath, forest: Forest) -> dict[str, tuple[Value, ...]]:

@@ -8,7 +8,8 @@ Note [What a hook reads and locks]. A hook reads the trees of the applications w
 roots down, and no others; those folders are locked already. A nested set that counts through the whole table is no
 exception: a tree that has become larger moves to the end of the count, and the numbers that it leaves stay free, so
 that no other tree changes, and an undo finds its numbers free. Only the end of the count is shared. So where there is
-one count, each of our transactions locks the folder table against other writers, first of all.
+one count, each of our merges and undos locks the folder table against other writers, first of all. A program that
+calls a hook has written already, and may hold what another writer waits for: such calls only wait for each other.
 """
 
 from collections import defaultdict
@@ -192,8 +193,7 @@ def _rewrite(
     every = [hook.resolve(options, place) for hook, options in hooks]
     with transaction.atomic(using=using):
         if any(map(counts_through, every)):
-            database.lock_writers_out(place.folders)
-        database.reading.lock_applications(tables, applications)
+            database.serialize_numbering(place.folders)
         for columns in every:
             trees.rewrite(columns, applications)
 

@@ -162,8 +162,11 @@ class ReferenceMap:
 
         A row that refers to two folders may belong to two applications: both merges change it, one may remove it. And
         what refers to a row that refers to folders needs that row: a folder may come back only after it, and not while
-        it moves; a row that gave way comes back only after the one that gave way before it.
+        it moves; a row that gave way comes back only after the one that gave way before it. An array may name folders
+        of many applications; and where one nested set counts through the table, there is one writer at a time.
         """
+        if self.lists or self.counts_through:
+            return False
         referring = Counter(reference.table for reference in self.references)
         giving_way = {table for table in referring if self.ruled(table)}
         return max(referring.values(), default=0) <= 1 and not any(

@@ -13,6 +13,7 @@ from cleanup import backends, conf
 from cleanup.backends.catalogue import Column
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.samples import LONGEST, SampleSql
+from cleanup.backends.tree_columns import counts_through
 from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.hooks import ready
 from cleanup.references import fitting_hooks, path_columns, soft_deletion
@@ -70,6 +71,7 @@ class _Look:
         yield from self._paths()
 
     def warnings(self) -> Iterator[Problem]:
+        yield from self._one_count()
         yield from self._states()
         if not self._is_misconfigured() and not any(self.shape.problems()):
             yield from self.shape.warnings()
@@ -112,6 +114,21 @@ class _Look:
         if key.is_uuid:
             return "uuid"
         return "integer" if isinstance(key.field, IntegerField) else "text"
+
+    def _one_count(self) -> Iterator[Problem]:
+        """Warn of what a nested set costs that counts through the whole table."""
+        folders = self.references.folders
+        for kept in self.references.tree_columns:
+            if counts_through(kept):
+                yield Problem(
+                    "one_count",
+                    str(folders.name),
+                    ", ".join(kept.columns),
+                    f"{' and '.join(kept.columns)} count through all of {folders.name} (about "
+                    f"{folders.estimated_rows:,} rows). There is one worker, and while a batch is merged or undone, "
+                    f"others who write to the table wait, for about {conf.target_transaction_ms():,} ms at a time "
+                    f"(CLEANUP_TARGET_TRANSACTION_MS). A column with the tree's number beside them avoids that.",
+                )
 
     # States and switches that say that a folder is deleted.
 

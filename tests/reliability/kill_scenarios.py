@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.db.models import Count
 from django.db.models.functions import Now
 
+from cleanup import hooks
 from cleanup.guard_names import Guard
 from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
 from cleanup.models import Finding, RemovedFolder, RollbackPoint, Run, SnapshotRow, Verification
@@ -17,7 +18,7 @@ from tests.support import databases, dirty_database
 from tests.support.forked_processes import Child, Fault, ForkedProcesses
 from tests.support.invariants import assert_whole, go_on, let_sessions_end
 from tests.support.model_roles import File
-from tests.support.trees import dump
+from tests.support.trees import dump, execute
 
 APPLICATIONS = 3
 #: Two batches.
@@ -30,6 +31,7 @@ class Scenario:
     #: Moments that CI samples on each database.
     moments = 3
     constants: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -248,6 +250,39 @@ class GuardsLifted(Guards):
         assert databases.schema(self.using) == self.bare
 
 
+HOOKS = {
+    "CLEANUP_TREE_HOOK": ["cleanup.hooks.nested_set", {"hook": "cleanup.hooks.materialized_path", "path": "full_path"}]
+}
+
+
+class Hooked:
+    """With columns that tree hooks keep; on a database of its own."""
+
+    settings = HOOKS
+    using: str
+
+    def add_columns(self) -> None:
+        for column in ("lft integer", "rgt integer", "full_path text"):
+            execute(self.using, f"ALTER TABLE :folders ADD COLUMN {column}")
+
+
+class HookedCleanup(Hooked, Cleanup):
+    def prepare(self) -> None:
+        self.add_columns()
+        Scenario.prepare(self)
+        hooks.recompute(using=self.using)
+        self.before = dirty_database.picture(self.using)
+
+
+class HookedRollback(Hooked, RollbackOfARun):
+    def prepare(self) -> None:
+        self.add_columns()
+        Scenario.prepare(self)
+        hooks.recompute(using=self.using)
+        self.before = dirty_database.picture(self.using)
+        self.clean()
+
+
 SCENARIOS = (Cleanup, RollbackOfARun, RollbackOfAPoint, IntegrityVerification, Purge)
 
 
@@ -273,7 +308,9 @@ class Scene:
 
     def start(self, fault: Fault | None = None) -> Child:
         """Have a process do the scenario."""
-        return self.processes.start(*self.scenario.order, fault=fault, constants=self.scenario.constants, **SETTINGS)
+        return self.processes.start(
+            *self.scenario.order, fault=fault, constants=self.scenario.constants, **SETTINGS, **self.scenario.settings
+        )
 
     def count_statements(self) -> int:
         """Have the scenario done undisturbed."""

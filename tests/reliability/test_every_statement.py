@@ -17,11 +17,14 @@ from django.db import connections
 
 from tests import pgserver
 from tests.reliability.kill_scenarios import (
+    HOOKS,
     SCENARIOS,
     SETTINGS,
     Cleanup,
     GuardsLifted,
     GuardsPut,
+    HookedCleanup,
+    HookedRollback,
     Purge,
     RollbackOfARun,
     Scenario,
@@ -115,6 +118,13 @@ def halt(every, tell, subtests) -> Callable[[Scenario, ForkedProcesses, Callable
 @pytest.mark.parametrize("kind", SCENARIOS, ids=lambda kind: kind.__name__)
 def test_killed_at_a_statement_it_tears_nothing_and_can_go_on(database, kill, kind):
     kill(kind(database))
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("kind", [HookedCleanup, HookedRollback], ids=lambda kind: kind.__name__)
+def test_killed_while_tree_hooks_write_it_tears_nothing_and_can_go_on(scratch_database, settings, kill, kind):
+    settings.CLEANUP_TREE_HOOK = HOOKS["CLEANUP_TREE_HOOK"]
+    kill(kind(scratch_database))
 
 
 @pytest.mark.timeout(0)

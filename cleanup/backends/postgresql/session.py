@@ -171,9 +171,11 @@ class Session(session.Session):
         _FIRST_LOCKS.setdefault(self.connection, time.monotonic())
         return held
 
-    def lock_writers_out(self, table: Table) -> None:
+    def serialize_numbering(self, table: Table) -> None:
         self.limit_lock_wait()
-        self.execute(digest.locking_out([table.name]).replace("%", "%%"))
+        self.fetch(
+            "SELECT pg_advisory_xact_lock(hashtextextended('cleanup.hooks ' || %(table)s, 0))", table=table.name.quoted
+        )
 
     def commit_asynchronously(self) -> None:
         self.execute("SET LOCAL synchronous_commit = off")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cleanup import conf, exceptions, hooks
+from cleanup.hooks.ready import Trees
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.integrity import verification
@@ -276,6 +277,22 @@ def noting(*, using: str, application_ids: list[str], **options: str) -> None:
     NOTED.update(options)
 
 
+class TestTreesWithoutApplications:
+    @pytest.mark.parametrize("name", ["mptt", "nested sets", "parent_path", "names", "treebeard"])
+    def test_are_kept_and_undone(self, scratch_database, settings, name):
+        kind = KINDS[name]
+        tree(scratch_database, FOREST)
+        install(scratch_database, settings, kind)
+        settings.CLEANUP_APPLICATION_MODEL = None
+        service = DatabaseCleanupService(using=scratch_database)
+        before = dump(scratch_database)
+        run = service.cleanup_all_duplicate_folders()
+        assert (run.successful_cleanups, run.failed_cleanups) == (1, 0)
+        assert kind.disagreeing(scratch_database) == []
+        assert service.rollback_cleanup(run.run_id).exact
+        assert dump(scratch_database) == before
+
+
 class TestSetting:
     @pytest.mark.parametrize(
         ("setting", "message"),
@@ -358,6 +375,30 @@ class TestVerification:
         hint = self.found(service)[0].hint
         exec(shlex.split(hint)[-1])  # it is what a shell is given
         assert (self.found(service), kind.disagreeing(scratch_database)) == ([], [])
+
+
+class TestOneCount:
+    def test_is_a_warning_with_what_it_costs(self, scratch_database, settings, service):
+        tree(scratch_database, FOREST)
+        install(scratch_database, settings, KINDS["nested sets"])
+        (warning,) = [one for one in service.preflight()["warnings"] if one["code"] == "one_count"]
+        assert "250 ms" in warning["message"]
+        assert discover(using=scratch_database).applications_are_independent is False
+
+    @pytest.mark.only("postgresql")
+    def test_is_taken_by_one_writer_at_a_time(self, scratch_database, settings, service, monkeypatch):
+        made = tree(scratch_database, FOREST)
+        install(scratch_database, settings, KINDS["nested sets"])
+        locks: list[tuple] = []
+        changes = Trees.changes
+
+        def looking(*args: Any) -> Any:
+            locks.extend(fetch(scratch_database, "SELECT mode FROM pg_locks WHERE mode = 'ShareRowExclusiveLock'"))
+            return changes(*args)
+
+        monkeypatch.setattr(Trees, "changes", looking)
+        service.consolidate_duplicate_folders(made.application)
+        assert len(locks) == 1
 
 
 class TestRemedy:
