@@ -187,6 +187,14 @@ def folder_live() -> Mapping[str, Any] | None:
     return cast("Mapping[str, Any] | None", value)
 
 
+def root_parent() -> Any:
+    """What the parent column of a root folder holds if it is not null: ``"self"`` for its own key, or a value.
+
+    ``folder_tables`` reads the value as a key. None: it is always null.
+    """
+    return _get("CLEANUP_ROOT_PARENT", None)
+
+
 def application_label() -> tuple[str, ...]:
     """Fields of the application model that make its readable label, and that people search by; none by default."""
     value = _get("CLEANUP_APPLICATION_LABEL", ())
@@ -681,6 +689,7 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_FOLDER_FIELDS": folder_fields,
     "CLEANUP_FILE_FIELDS": file_fields,
     "CLEANUP_FOLDER_LIVE": folder_live,
+    "CLEANUP_ROOT_PARENT": root_parent,
     "CLEANUP_APPLICATION_LABEL": application_label,
     "CLEANUP_DIFFERENT_ROOTS": different_roots,
     "CLEANUP_DIFFERING_COLUMNS": differing_columns,

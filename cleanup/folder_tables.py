@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -94,6 +94,10 @@ class Ownership(Enum):
     """Nowhere: the root folders of one name, with all that is below them, are a tree of their own."""
 
 
+#: CLEANUP_ROOT_PARENT: a root folder holds its own key.
+SELF = "self"
+
+
 @dataclass(frozen=True, slots=True)
 class FileTable:
     """The file model and its mapped columns."""
@@ -137,6 +141,16 @@ class FolderTables:
     """None: rows that refer to folders are references like any other."""
     live: Mapping[str, Any] | None
     """Column values of a live folder; None: all are live."""
+    root_parent: str | None = None
+    """What a root's parent column may hold beside null: ``SELF`` for its own key, or a key that is no folder's."""
+
+    def parent_of(self, folder: str, held: str | None) -> str | None:
+        """Return the parent of a folder whose parent column holds a key: None for a root folder."""
+        return None if held == (folder if self.root_parent == SELF else self.root_parent) else held
+
+    def held_by_root(self, folder: str) -> str | None:
+        """Return what the parent column of a root folder holds."""
+        return folder if self.root_parent == SELF else self.root_parent
 
     @property
     def models(self) -> tuple[type[models.Model], ...]:
@@ -214,7 +228,25 @@ def folder_tables() -> FolderTables:
         folder_created=_column_or_none(folder, "CLEANUP_FOLDER_FIELDS", of_folder["created"]),
         file=_file_table(),
         live=conf.folder_live(),
+        root_parent=_root_parent(folder),
     )
+
+
+def _root_parent(folder: type[models.Model]) -> str | None:
+    value = conf.root_parent()
+    if value is None or value == SELF:
+        return cast("str | None", value)
+    key = KeyColumn(_primary_key(folder, "CLEANUP_FOLDER_MODEL"), "a folder")
+    kind = "a UUID" if key.is_uuid else "a whole number" if isinstance(key.field, models.IntegerField) else "a text"
+    wrong = MisconfiguredSetting(
+        setting="CLEANUP_ROOT_PARENT", problem=f'{value!r} is neither "self" nor {kind}, as keys of folders are.'
+    )
+    if isinstance(value, bool | float):
+        raise wrong
+    try:
+        return key.text(value)
+    except InvalidKey:
+        raise wrong from None
 
 
 def _file_table() -> FileTable | None:
@@ -263,6 +295,8 @@ def misconfigurations() -> Iterator[MisconfiguredSetting]:
             partial(_primary_key, model, setting),
             *(partial(_column, model, *field) for field in fields),
         ]
+        if setting == "CLEANUP_FOLDER_MODEL":
+            checks.append(partial(_root_parent, model))
         for check in checks:
             try:
                 check()

@@ -136,6 +136,8 @@ class ForeignKey:
     match_full: bool = False
     validated: bool = True
     """It also holds for the rows that existed before it."""
+    exempt: str = ""
+    """The SQL literal of a value that names no row."""
 
 
 @dataclass(frozen=True, slots=True)

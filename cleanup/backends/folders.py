@@ -63,7 +63,7 @@ def live_condition(tables: FolderTables, *, prefix: str) -> Query:
 #: The mapped tables and columns, as slots of ``FolderSql.block``.
 _MAPPED = (
     *("applications", "application_key"),
-    *("folders", "folder_key", "parent", "owner", "name"),
+    *("folders", "folder_key", "parent", "held_parent", "owner", "name"),
     *("files", "file_key", "file_folder", "file_owner"),
 )
 
@@ -222,12 +222,13 @@ class FolderSql(ForestSql):
                 -- Applications should have one each, or one of each name.
                 SELECT f.{owner} AS application, count(*) AS folders, count(*) - {groups} AS surplus
                   FROM {roots} AS f
-                 WHERE f.{parent} IS NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
+                 WHERE {above} IS NULL AND f.{owner} IS NOT NULL AND {live} AND {within}
                  GROUP BY f.{owner}
             )
             """,
             groups=self._groups_of_roots(),
             roots=self.owned_roots(scope),
+            above=self.above("f."),
             live=self.live("f."),
             within=self.within(scope, f"f.{self.owner}"),
         )
@@ -338,7 +339,7 @@ class FolderSql(ForestSql):
             roots=self.roots(scope),
             # All groups of the table cost one pass; those of a few applications, a walk down from their roots.
             walk="" if scope.whole else joined("", (self.walk(scope), ",")),
-            walked="" if scope.whole else f"AND {self.walked(f'f.{self.parent}')}",
+            walked="" if scope.whole else f"AND {self.walked(f'f.{self.held_parent}')}",
             exact_name=self.bytewise(f"f.{self.name}"),
             live=self.live("f."),
         )

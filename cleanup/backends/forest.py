@@ -7,14 +7,23 @@ an index on the name serves.
 
 Note [Derived owners]. If only root folders tell, by a column of theirs or by being named alike, the owner of the others
 is found by walking down: from the roots of the given keys, or, for the whole table, from all of them.
+
+Note [Marked roots]. If ``CLEANUP_ROOT_PARENT`` says that a root's parent column holds something else than null, every
+statement reads folders with one more column, which is null for a root; planners see through it. ``held_parent`` is what
+the column holds: a walk down joins by it, since an index serves it, and leaves out roots, which may hold their own key.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import IntegerField
+
 from cleanup.backends.query import Query, block, quote
 from cleanup.backends.session import Session
-from cleanup.folder_tables import FolderTables, KeyColumn, Ownership
+from cleanup.folder_tables import SELF, FolderTables, KeyColumn, Ownership
+
+#: The parent of a folder, null for a root folder, if roots are marked in another way.
+PARENT = quote("cleanup_parent")
 
 #: The column that a walk adds to folders.
 DERIVED_OWNER = quote("cleanup_application")
@@ -49,7 +58,10 @@ class ForestSql:
         self.derived = tables.ownership != Ownership.FOLDER
         self.folders = session.model_table(tables.folder_table)
         self.folder_key = quote(tables.folder_key.column)
-        self.parent = quote(tables.folder_parent)
+        self.parent = self.held_parent = quote(tables.folder_parent)
+        if tables.root_parent is not None:  # see Note [Marked roots]
+            self.folders = f"(SELECT *, {self.above('')} AS {PARENT} FROM {self.folders} AS marked)"
+            self.parent = PARENT
         self.name = quote(tables.folder_name)
         self.owner = DERIVED_OWNER if self.derived else quote(tables.folder_application or "")
 
@@ -82,6 +94,36 @@ class ForestSql:
     def within(self, scope: Scope, expression: str) -> Query:
         """Test whether a column that holds an application's key lies within the scope."""
         raise NotImplementedError
+
+    def above(self, prefix: str) -> str:
+        """Return the parent of a folder of the table itself, null for a root; ``prefix``: an alias and a dot, or empty.
+
+        Without parameters.
+        """
+        held = f"{prefix}{self.held_parent}"
+        if self.tables.root_parent is None:
+            return held
+        return f"NULLIF({held}, {self.root_mark or f'{prefix}{self.folder_key}'})"
+
+    def is_child(self, alias: str, folder: str) -> str:
+        """Test whether the folder ``alias`` lies in another one, such that an index on the parent serves."""
+        child = f"{alias}.{self.held_parent} = {folder}"
+        return child if self.tables.root_parent is None else f"{child} AND {self.above(f'{alias}.')} IS NOT NULL"
+
+    @property
+    def root_mark(self) -> str:
+        """The SQL literal of the key, of no folder, that marks a root; empty if none does."""
+        mark = self.tables.root_parent
+        return "" if mark is None or mark == SELF else self.key_literal(mark)
+
+    def key_literal(self, mark: str) -> str:
+        """Spell a folder's key as an SQL literal, without parameters."""
+        key = self.tables.folder_key
+        raw = key.raw(mark, connection=self.session.connection)
+        if isinstance(key.field, IntegerField) and not (raw.startswith("-") and self.session.vendor == "postgresql"):
+            return raw
+        escaped = raw.replace("'", "''").replace("%", "%%")
+        return f"'{escaped}'"
 
     # Folders with their owners.
 
@@ -144,7 +186,7 @@ class ForestSql:
 
     def is_tree(self, prefix: str) -> str:
         """Continue a condition on what stands for an application: a folder that does is a root folder."""
-        return f"AND {prefix}{self.parent} IS NULL" if self.tables.ownership == Ownership.TREE else ""
+        return f"AND {self.above(prefix)} IS NULL" if self.tables.ownership == Ownership.TREE else ""
 
     def members(self, scope: Scope) -> Query:
         """Return what stands in FROM for the columns ``folder`` and ``application`` of a scope's folders."""
@@ -200,7 +242,7 @@ class ForestSql:
             roots=self.roots(scope),
             folder_key=self.folder_key,
             # All children of the table cost one pass; of how few there are otherwise, planners have no idea.
-            children=f"JOIN {self.folders} AS f ON f.{self.parent} = w.folder"
+            children=f"JOIN {self.folders} AS f ON {self.is_child('f', 'w.folder')}"
             if scope.whole
             else self.children("w.folder"),
         )
@@ -213,12 +255,12 @@ class ForestSql:
                 """
                 SELECT f.{folder_key} AS folder, {owner} AS application
                   FROM {folders} AS f
-                 WHERE f.{parent} IS NULL AND {owner} IS NOT NULL AND {within}
+                 WHERE {above} IS NULL AND {owner} IS NOT NULL AND {within}
                 """,
                 folder_key=self.folder_key,
                 owner=owner,
                 folders=self.folders,
-                parent=self.parent,
+                above=self.above("f."),
                 within=self.within(scope, owner),
             )
         return block(
@@ -229,7 +271,7 @@ class ForestSql:
                     SELECT f.{folder_key} AS folder,
                            first_value(f.{folder_key}) OVER (PARTITION BY {exact_name} ORDER BY {ages}) AS application
                       FROM {folders} AS f
-                     WHERE f.{parent} IS NULL AND {live}
+                     WHERE {above} IS NULL AND {live}
                        {named}
                    ) AS n
              WHERE {within}
@@ -238,7 +280,7 @@ class ForestSql:
             exact_name=self.bytewise(f"f.{self.name}"),
             ages=self.ages("f."),
             folders=self.folders,
-            parent=self.parent,
+            above=self.above("f."),
             live=self.live("f."),
             named=self._named_alike(scope),
             within=self.within(scope, "n.application"),
@@ -249,9 +291,9 @@ class ForestSql:
         if scope.keys is None:
             return NOTHING
         return block(
-            "AND f.{name} IN (SELECT k.{name} FROM {folders} AS k WHERE k.{parent} IS NULL AND {given})",
+            "AND f.{name} IN (SELECT k.{name} FROM {folders} AS k WHERE {above} IS NULL AND {given})",
             name=self.name,
             folders=self.folders,
-            parent=self.parent,
+            above=self.above("k."),
             given=self.within(scope, f"k.{self.folder_key}"),
         )

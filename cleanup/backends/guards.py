@@ -22,7 +22,7 @@ from cleanup.backends.forest import Scope
 from cleanup.backends.predicates import column_of, conditions_of
 from cleanup.backends.query import Query, block, quote
 from cleanup.backends.session import Session
-from cleanup.folder_tables import FolderTables
+from cleanup.folder_tables import SELF, FolderTables
 from cleanup.guard_names import (
     FILES_BY_FOLDER,
     FOLDERS_BY_APPLICATION,
@@ -77,6 +77,7 @@ class GuardSql(FolderSql):
         loose_files: Looseness = "",
     ) -> None:
         super().__init__(session, tables, loose_files=loose_files)
+        self.parent = self.held_parent
         self.folder_table, self.file_table = folders, files
         self.folders, self.files = self.relation(folders), self.relation(files) if files else ""
 
@@ -92,6 +93,11 @@ class GuardSql(FolderSql):
         left_out = set() if self.file_owner else {Guard.FILE_APPLICATION}
         if self.derived:  # a folder, and what lies in it, is of its parent's application
             left_out |= {Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION}
+        mark = self.tables.root_parent
+        if mark == SELF:
+            left_out.add(Guard.OWN_PARENT)
+        elif mark is not None and not self.triggers:  # a foreign key would require a folder with that key
+            left_out.add(Guard.PARENT_APPLICATION)
         return tuple(guard for guard in Guard if guard not in left_out)
 
     @property
@@ -138,7 +144,7 @@ class GuardSql(FolderSql):
     def _broken(self, guard: Guard) -> Query:
         """Test whether folder ``f`` breaks a guard by itself, or with its parent."""
         if guard == Guard.PARENT_APPLICATION:
-            return Query(self._astray(f"f.{self.parent}", f"f.{self.owner}"))
+            return Query(self._astray(self.above("f."), f"f.{self.owner}"))
         own_parent = f"f.{self.parent} = f.{self.folder_key}"
         rule = own_parent if guard == Guard.OWN_PARENT else f"{self.trimmed(f'f.{self.name}')} = ''"
         return block("{rule} AND {live}", rule=rule, live=self.live("f."))
@@ -160,7 +166,7 @@ class GuardSql(FolderSql):
                     HAVING count(*) > 1) AS g
             """,
             application=self.text(self.tables.application_key, "g.application"),
-            place=f"f.{self.parent} IS {'NOT ' if same_parent else ''}NULL",
+            place=f"{self.above('f.')} IS {'NOT ' if same_parent else ''}NULL",
             live=self.live("f."),
             group=", ".join([f"f.{self.owner}", *group]),
         )
@@ -179,11 +185,12 @@ class GuardSql(FolderSql):
             SELECT DISTINCT {parent_key} AS offender
               FROM (SELECT f.{parent} AS parent
                       FROM {folders} AS f
-                     WHERE f.{parent} IS NOT NULL AND {live}
+                     WHERE {above} IS NOT NULL AND {live}
                      GROUP BY f.{parent}, {exact_name}
                     HAVING count(*) > 1) AS g
             """,
             parent_key=self.text(self.tables.folder_key, "g.parent"),
+            above=self.above("f."),
             live=self.live("f."),
             exact_name=self.bytewise(f"f.{self.name}"),
         )
@@ -206,9 +213,9 @@ class GuardSql(FolderSql):
         conditions = list(self.live_conditions(""))
         if guard == Guard.ONE_ROOT:
             of_roots = [*map(quote, self.tables.owner_columns), *([self.indexed_name()] if self.roots_by_name else [])]
-            return ", ".join(of_roots), " AND ".join([f"{self.parent} IS NULL", *conditions])
+            return ", ".join(of_roots), " AND ".join([f"{self.above('')} IS NULL", *conditions])
         owner = [] if self.derived else [self.owner]
-        owned = [f"{column} IS NOT NULL" for column in (self.parent, *owner)]
+        owned = [f"{column} IS NOT NULL" for column in (self.above(""), *owner)]
         return ", ".join((self.parent, *owner, self.indexed_name())), " AND ".join([*owned, *conditions])
 
     def indexed_name(self) -> str:

@@ -45,8 +45,8 @@ class Hints:
     def roots(self, mark: str) -> str:
         """List the folders that are roots by the convention of another program, and how to make them roots here."""
         return (
-            f"{self.shape.list_roots(mark)} -- A root folder has a null parent here. If these are root folders: "
-            f"{self.shape.make_roots(mark)}"
+            f"{self.shape.list_roots(mark)} -- A root folder has a null parent here. If these are root folders, set "
+            f"CLEANUP_ROOT_PARENT, or: {self.shape.make_roots(mark)}"
         )
 
     def dangling(self, reference: Reference, *, late: bool) -> str:

@@ -36,13 +36,13 @@ class Merging(Room, ABC):
         """
 
     def nest(
-        self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, str]], *, step: int
+        self, table: Table, key: str, column: str, rows: Sequence[tuple[int, str, Cell, str]], *, step: int
     ) -> list[RowCount]:
-        """Move root folders, given as (point, key cell, parent cell), under a parent, journaled.
+        """Move root folders, given as (point, key cell, cell of the parent column, parent cell), under a parent,
 
-        Raises CountMismatch.
+        journaled. Raises CountMismatch.
         """
-        replaced = [Replaced(point, (folder,), (None,), (parent,)) for point, folder, parent in rows]
+        replaced = [Replaced(point, (folder,), (held,), (parent,)) for point, folder, held, parent in rows]
         return self.replace_cells(table, (key,), (column,), replaced, step=step)
 
     @abstractmethod

@@ -104,6 +104,21 @@ class Reading(Room, ABC):
         )
         return {self._spelling(tables.folder_key, key): tuple(cells) for key, *cells in rows}
 
+    def held_by_roots(self, tables: FolderTables, folders: Sequence[Cell]) -> dict[Cell, Cell]:
+        """Return what the parent columns of root folders hold that is not null, as cells by the cells of their keys."""
+        if tables.root_parent is None:
+            return {}
+        keys = [tables.folder_key.text(self.cells.cell_text(folder)) for folder in folders]
+        sql = self.sql(tables)
+        held = self.fetch(
+            sql.block(
+                "SELECT {cells} FROM {folders} AS f WHERE f.{held_parent} IS NOT NULL AND {among}",
+                cells=", ".join(self._cell(f"f.{column}") for column in (sql.folder_key, sql.held_parent)),
+                among=self._among(tables.folder_key, f"f.{sql.folder_key}", keys),
+            )
+        )
+        return dict(held)
+
     def _applications(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> Query:
         sql = self.sql(tables)
         return sql.block(

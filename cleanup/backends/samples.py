@@ -24,6 +24,8 @@ class SampleSql(ABC):
     def __init__(self, sql: FolderSql, folders: Table) -> None:
         self.sql = sql
         self.folders = sql.session.relation(folders.name)
+        #: The table itself, in the slots of a block.
+        self._table = {"folders": self.folders, "parent": sql.held_parent}
         self.name = folders.name
 
     def values(self, column: str, *, rows: int, most: int) -> dict[str | None, int]:
@@ -97,10 +99,7 @@ class SampleSql(ABC):
         ends = (("lowest", "ASC"), ("highest", "DESC"))
         return joined(
             "\nUNION\n",
-            [
-                self.sql.block(text, folders=self.folders, end=end, direction=direction, **slots)
-                for end, direction in ends
-            ],
+            [self.sql.block(text, **self._table, end=end, direction=direction, **slots) for end, direction in ends],
         )
 
     def enum_labels(self) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from cleanup.backends.catalogue import Table
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block, joined, pasteable, quote
-from cleanup.folder_tables import KeyColumn
+from cleanup.folder_tables import SELF, KeyColumn
 
 _NIL = "00000000-0000-0000-0000-000000000000"
 
@@ -29,11 +29,14 @@ class ShapeSql:
 
     def __init__(self, sql: FolderSql, folders: Table | None = None) -> None:
         self.sql = sql
-        self.folders = sql.folders if folders is None else sql.session.relation(folders.name)
-        self.block = partial(sql.block, folders=self.folders)
+        # The table itself: it is searched for marks of roots, and changed by the statements that are shown.
+        self.folders = sql.session.model_table(sql.tables.folder_table)
+        if folders is not None:
+            self.folders = sql.session.relation(folders.name)
+        self.block = partial(sql.block, folders=self.folders, parent=sql.held_parent)
 
     def standing(self) -> tuple[bool, bool, bool]:
-        """Return whether there is any folder, any live one, and any with a null parent.
+        """Return whether there is any folder, any live one, and any root folder.
 
         Each is answered by the first such row; if there is none, by the whole table.
         """
@@ -43,8 +46,9 @@ class ShapeSql:
                 """
                 SELECT EXISTS (SELECT 1 FROM {folders}),
                        EXISTS (SELECT 1 FROM {folders} AS f WHERE {live}),
-                       EXISTS (SELECT 1 FROM {folders} AS f WHERE f.{parent} IS NULL)
+                       EXISTS (SELECT 1 FROM {folders} AS f WHERE {above} IS NULL)
                 """,
+                above=sql.above("f."),
                 live=sql.live("f."),
             )
         )
@@ -55,13 +59,13 @@ class ShapeSql:
         sql, key = self.sql, self.sql.tables.folder_key
         marks = root_marks(key)
         counts = [
-            Query(f"count(*) FILTER (WHERE f.{sql.parent} IS NULL)"),
-            Query(f"count(*) FILTER (WHERE f.{sql.parent} = f.{sql.folder_key})"),
+            Query(f"count(*) FILTER (WHERE f.{sql.held_parent} IS NULL)"),
+            Query(f"count(*) FILTER (WHERE f.{sql.held_parent} = f.{sql.folder_key})"),
             *(
                 self.block(
                     "count(*) FILTER (WHERE {named} = %(mark_{number})s"
                     " AND NOT EXISTS (SELECT 1 FROM {folders} AS p WHERE p.{folder_key} = {value}))",
-                    named=sql.text(key, f"f.{sql.parent}"),
+                    named=sql.text(key, f"f.{sql.held_parent}"),
                     number=number,
                     value=sql.value(key, f"%(mark_{number})s"),
                 ).bind(**{f"mark_{number}": mark})
@@ -71,19 +75,18 @@ class ShapeSql:
         (found,) = sql.fetch(
             block("SELECT {counts} FROM {folders} AS f", counts=joined(", ", counts), folders=self.folders)
         )
-        return {name: number for name, number in zip(("null", "self", *marks), found, strict=True) if number}
+        return {name: number for name, number in zip(("null", SELF, *marks), found, strict=True) if number}
 
     def is_root_by(self, mark: str) -> str:
         """Return the condition, without parameters, of a folder that a mark says is a root."""
         sql = self.sql
-        if mark == "self":
-            return f"{sql.parent} = {sql.folder_key}"
-        raw = sql.tables.folder_key.raw(mark, connection=sql.session.connection).replace("'", "''")
-        return f"{sql.parent} = '{raw}'"
+        if mark == SELF:
+            return f"{sql.held_parent} = {sql.folder_key}"
+        return f"{sql.held_parent} = {sql.key_literal(mark)}"
 
     def make_roots(self, mark: str) -> str:
         """Return the statement that gives such folders the null parent of a root."""
-        return pasteable(f"UPDATE {self.folders} SET {self.sql.parent} = NULL WHERE {self.is_root_by(mark)};")
+        return pasteable(f"UPDATE {self.folders} SET {self.sql.held_parent} = NULL WHERE {self.is_root_by(mark)};")
 
     def list_roots(self, mark: str) -> str:
         """Return the query that lists such folders."""
@@ -91,7 +94,7 @@ class ShapeSql:
 
     def list_parents(self) -> str:
         """Return the query that lists the most frequent values of the parent column."""
-        parent = self.sql.parent
+        parent = self.sql.held_parent
         counted = f"SELECT {parent}, count(*) FROM {self.folders} GROUP BY {parent} ORDER BY count(*) DESC LIMIT 20;"
         return pasteable(counted)
 
@@ -159,7 +162,7 @@ class ShapeSql:
                 SELECT {application}, d.applications
                   FROM (SELECT f.{owner} AS application, count(*) OVER () AS applications
                           FROM {roots} AS f
-                         WHERE f.{parent} IS NULL AND f.{owner} IS NOT NULL AND {live}
+                         WHERE {above} IS NULL AND f.{owner} IS NOT NULL AND {live}
                          GROUP BY f.{owner}
                         HAVING min({exact_name}) <> max({exact_name}) OR count(f.{name}) NOT IN (0, count(*))
                          ORDER BY f.{owner}
@@ -167,6 +170,7 @@ class ShapeSql:
                 """,
                 application=sql.text(sql.tables.application_key, "d.application"),
                 roots=sql.owned_roots(Scope()),
+                above=sql.above("f."),
                 live=sql.live("f."),
                 exact_name=sql.bytewise(f"f.{sql.name}"),
                 examples=examples,
@@ -186,7 +190,7 @@ class ShapeSql:
                                row_number() OVER (PARTITION BY f.{owner} ORDER BY {sorted_name}) AS place
                           FROM (SELECT DISTINCT f.{owner}, f.{name}
                                   FROM {roots} AS f
-                                 WHERE f.{parent} IS NULL AND {live} AND {among}) AS f) AS n
+                                 WHERE {above} IS NULL AND {live} AND {among}) AS f) AS n
                  WHERE n.place <= {most}
                  ORDER BY n.application, n.place
                 """,
@@ -194,6 +198,7 @@ class ShapeSql:
                 roots=sql.owned_roots(Scope(keys=tuple(applications))),
                 longest=longest,
                 sorted_name=sql.bytewise(f"f.{sql.name}"),
+                above=sql.above("f."),
                 live=sql.live("f."),
                 among=sql.among(key, f"f.{sql.owner}", applications),
                 most=most,

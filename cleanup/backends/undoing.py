@@ -200,11 +200,16 @@ class Undoing(Room, ABC):
                {among}
             """,
             names=_named(foreign_key),
-            given=" AND ".join(f"i.{quote(own)} IS NOT NULL" for own, _ in pairs),
+            given=" AND ".join(f"{self._not_exempt(own, foreign_key)} IS NOT NULL" for own, _ in pairs),
             target=self.relation(foreign_key.target),
             there=" AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs),
             among=among,
         )
+
+    def _not_exempt(self, column: str, foreign_key: ForeignKey) -> str:
+        """Return what a column of image ``i`` holds; null for what names no row."""
+        held = f"i.{quote(column)}"
+        return f"NULLIF({held}, {foreign_key.exempt})" if foreign_key.exempt else held
 
     def _restoration_of(self, images: Images, answers: Sequence[tuple[Any, ...]]) -> Restoration:
         """Return what is in the way or, if nothing is, the rows to insert. Raises CountMismatch."""
@@ -228,11 +233,14 @@ class Undoing(Room, ABC):
                 SELECT i.__point, i.__key, f.__key
                   FROM images AS i
                   JOIN images AS f ON {needs}
+                   -- A root folder may name itself.
+                   AND NOT ({itself})
                  WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same_key})
                    AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {there})
                 """,
                 images=self._images(images, wanted={*images.key, *foreign_key.columns, *foreign_key.target_columns}),
                 needs=" AND ".join(f"f.{quote(other)} = i.{quote(own)}" for own, other in pairs),
+                itself=" AND ".join(f"f.{quote(column)} = i.{quote(column)}" for column in images.key),
                 table=self.relation(images.table.name),
                 same_key=same_columns(images.key),
                 there=" AND ".join(f"t.{quote(other)} = i.{quote(own)}" for own, other in pairs),

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import DataError, ProgrammingError
+from django.db.models import IntegerField
 
 from cleanup import backends, conf
 from cleanup.backends.query import quoted
 from cleanup.backends.server import contained
 from cleanup.backends.shapes import ShapeSql
-from cleanup.folder_tables import Ownership, folder_tables
+from cleanup.folder_tables import SELF, Ownership, folder_tables
 from cleanup.references.problem import Problem
 from cleanup.text_safety import safe
 
@@ -120,16 +121,23 @@ class TreeShape:
     def _without_roots(self) -> str:
         column = f"{self._name}.{self.tables.folder_parent}"
         marks = {mark: number for mark, number in self.sql.roots().items() if mark != "null"}
+        none = f"No folder of {self._name} has a null {self.tables.folder_parent}"
+        if self.tables.root_parent is not None:
+            none += f" or what CLEANUP_ROOT_PARENT = {self._setting(self.tables.root_parent)} says"
         if not marks:
             return (
-                f"No folder of {self._name} has a null {self.tables.folder_parent}, by which a root folder is known, "
-                f"and the values do not show another sign of roots. See them with: {self.sql.list_parents()}"
+                f"{none}, by which a root folder is known, and the values do not show another sign of roots. "
+                f"See them with: {self.sql.list_parents()}"
             )
         return (
-            f"No folder of {self._name} has a null {self.tables.folder_parent}, by which a root folder is known; "
-            f"{self._told(marks)}. If these are the roots and your program takes null as well, "
-            f"{self._remedy(column, marks)}"
+            f"{none}, by which a root folder is known; {self._told(marks)}. If these are the roots, set "
+            f"CLEANUP_ROOT_PARENT = {self._setting(max(marks, key=marks.__getitem__))}; or, if your program takes null "
+            f"as well, {self._remedy(column, marks)}"
         )
+
+    def _setting(self, mark: str) -> str:
+        """Spell a mark as the setting's value."""
+        return mark if isinstance(self.tables.folder_key.field, IntegerField) and mark != SELF else f'"{mark}"'
 
     def _told(self, marks: dict[str, int]) -> str:
         return " and ".join(
@@ -163,18 +171,23 @@ class TreeShape:
             yield from self._differently_named()
 
     def _mixed_roots(self) -> Iterator[Problem]:
-        roots = self.sql.roots()
-        nulls = roots.pop("null", 0)
-        if not nulls or not roots:
+        marks = self.sql.roots()
+        mark = self.tables.root_parent
+        roots, marked = marks.pop("null", 0), mark is not None
+        if mark is not None:
+            roots += marks.pop(mark, 0)
+        if not roots or not marks:
             return
         yield Problem(
             "mixed_roots",
             self._name,
             self.tables.folder_parent,
-            f"{nulls:,} {'folder' if nulls == 1 else 'folders'} of {self._name} with a null "
-            f"{self.tables.folder_parent} {'is a root folder' if nulls == 1 else 'are root folders'}; "
-            f"{self._told(roots)}, and are left alone with all that is below them. If they are roots, "
-            f"{self._remedy(f'{self._name}.{self.tables.folder_parent}', roots)}",
+            f"{roots:,} {'folder' if roots == 1 else 'folders'} of {self._name} "
+            f"{'as CLEANUP_ROOT_PARENT says, or ' if marked else ''}with a null "
+            f"{self.tables.folder_parent} {'is a root folder' if roots == 1 else 'are root folders'}; "
+            f"{self._told(marks)}, and are left alone with all that is below them. If they are roots, "
+            f"{'' if marked else f'set CLEANUP_ROOT_PARENT = {self._setting(max(marks, key=marks.__getitem__))}, or '}"
+            f"{self._remedy(f'{self._name}.{self.tables.folder_parent}', marks)}",
         )
 
     def _heirs(self) -> Iterator[Problem]:

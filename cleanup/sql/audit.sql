@@ -40,6 +40,7 @@
 \if :{?file_application} \else \set file_application application_id \endif
 \if :{?file_size} \else \set file_size file_size \endif
 \if :{?live} \else \set live true \endif
+\if :{?root} \else \set root false \endif
 \if :{?unkeyed} \else \set unkeyed '' \endif
 
 -- One form of every value, whatever the role's settings; and an error, not a smaller sum, where a policy hides rows.
@@ -95,10 +96,10 @@ WITH RECURSIVE tree AS (
     SELECT f.:"folder_key" AS key,
            hashtextextended(coalesce(f.:"folder_application"::text, '') COLLATE "C", 0) AS place
       FROM :folders AS f
-     WHERE f.:"folder_parent" IS NULL
+     WHERE f.:"folder_parent" IS NULL OR (:root)
     UNION ALL
     SELECT f.:"folder_key", hashtextextended(f.:"folder_name"::text COLLATE "C", t.place)
-      FROM tree AS t JOIN :folders AS f ON f.:"folder_parent" = t.key
+      FROM tree AS t JOIN (SELECT * FROM :folders WHERE NOT (:root)) AS f ON f.:"folder_parent" = t.key
 )
 INSERT INTO audit_place
 SELECT key::text, place FROM tree
@@ -158,7 +159,7 @@ SELECT 'never more', 'files of a missing folder', count(*), NULL
 
 SELECT 'never more', 'folders of a missing parent', count(*), NULL
   FROM :folders AS f
- WHERE f.:"folder_parent" IS NOT NULL
+ WHERE f.:"folder_parent" IS NOT NULL AND NOT (:root)
    AND NOT EXISTS (SELECT FROM :folders AS d WHERE d.:"folder_key" = f.:"folder_parent");
 
 SELECT 'may differ', 'folders', count(*), coalesce(sum(hashtextextended(f::text COLLATE "C", 0)::numeric), 0)
@@ -168,7 +169,7 @@ SELECT 'may differ', 'root folders beyond the first of their application',
        coalesce(sum(roots - 1), 0), NULL
   FROM (
         SELECT count(*) AS roots FROM :folders AS f
-         WHERE f.:"folder_parent" IS NULL AND f.:"folder_application" IS NOT NULL AND (:live)
+         WHERE (f.:"folder_parent" IS NULL OR (:root)) AND f.:"folder_application" IS NOT NULL AND (:live)
          GROUP BY f.:"folder_application"
        ) AS a;
 
@@ -176,7 +177,7 @@ SELECT 'may differ', 'same-named folders beyond the first of their parent',
        coalesce(sum(siblings - 1), 0), NULL
   FROM (
         SELECT count(*) AS siblings FROM :folders AS f
-         WHERE f.:"folder_parent" IS NOT NULL AND f.:"folder_application" IS NOT NULL AND (:live)
+         WHERE f.:"folder_parent" IS NOT NULL AND NOT (:root) AND f.:"folder_application" IS NOT NULL AND (:live)
          GROUP BY f.:"folder_application", f.:"folder_parent", f.:"folder_name" COLLATE "C"
        ) AS a;
 

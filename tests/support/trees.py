@@ -251,7 +251,8 @@ def _read(database: str, application: str, labels: dict[str, str]) -> list[Node]
         nodes[folder].files += (name,)
         nodes[folder].file_count += 1
     roots = []
-    for key, parent, _ in rows:
+    for key, held, _ in rows:
+        parent = None if folder_tables().parent_of(str(key), held and str(held)) is None else held
         if parent is None:
             roots.append(nodes[key])
         elif parent in nodes:

@@ -53,7 +53,7 @@ class FolderSql(folders.FolderSql):
         # OFFSET 0 has them looked up for each folder: a recursion is expected to find hundreds of times what it does.
         return (
             f"CROSS JOIN LATERAL (SELECT c.{self.folder_key} FROM {self.folders} AS c"
-            f" WHERE c.{self.parent} = {folder} OFFSET 0) AS f"
+            f" WHERE {self.is_child('c', folder)} OFFSET 0) AS f"
         )
 
     def walked(self, expression: str) -> str:

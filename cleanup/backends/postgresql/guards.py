@@ -65,7 +65,7 @@ class GuardSql(FolderSql, guards.GuardSql):
                AND octet_length(f.{name}::text) > {longest}
             """,
             key=self.text(self.tables.folder_key, f"f.{self.folder_key}"),
-            place=f"f.{self.parent} IS {'NOT ' if guard == Guard.ONE_NAME else ''}NULL",
+            place=f"{self.above('f.')} IS {'NOT ' if guard == Guard.ONE_NAME else ''}NULL",
             owned="" if self.derived else f"AND f.{self.owner} IS NOT NULL",
             longest=LONGEST_NAME_BYTES,
             live=self.live("f."),

@@ -61,7 +61,7 @@ class FolderSql(folders.FolderSql):
         return f"{created} IS NULL, {created} COLLATE BINARY, {key}"
 
     def children(self, folder: str) -> str:
-        return f"CROSS JOIN {self.folders} AS f ON f.{self.parent} = {folder}"
+        return f"CROSS JOIN {self.folders} AS f ON {self.is_child('f', folder)}"
 
     def walked(self, expression: str) -> str:
         return f"{expression} IN (SELECT w.folder FROM forest AS w)"

@@ -38,7 +38,7 @@ from cleanup.exceptions import (
     TooLarge,
     UnknownObject,
 )
-from cleanup.folder_tables import FolderTables, Ownership, fields_to_provide, folder_tables
+from cleanup.folder_tables import SELF, FolderTables, Ownership, fields_to_provide, folder_tables
 from cleanup.models import Folder, FreezeSwitch, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.planning import FolderRow, plan_merge
 from cleanup.policies import DifferentRootsPolicy
@@ -451,8 +451,30 @@ class _Maker:
             setattr(folder, created.attname, timezone.now())
         if isinstance(folder, Folder):
             folder.updated_at = folder.updated_at or folder.created_at
+        if parent is None:
+            self._mark_root(folder)
         folder.save(using=self.using, force_insert=True)
+        if parent is None:
+            self._mark_saved_root(folder)
         return self.tables.folder_key.text(folder.pk)
+
+    def _mark_root(self, folder: models.Model) -> None:
+        """Have a root folder hold what CLEANUP_ROOT_PARENT says. Raises MisconfiguredSetting."""
+        field, mark = self.fields["parent"], self.tables.root_parent
+        held = folder.pk if mark == SELF else _python(self.tables.folder_key.field, mark)
+        if held is None and not field.null:
+            raise MisconfiguredSetting(
+                setting="CLEANUP_FOLDER_DEFAULTS",
+                problem=f"a root folder of {self.tables.folder._meta.label} holds its own key, which is not known "
+                f"before it is saved. Provide {self.tables.folder_key.field.name} here.",
+            )
+        setattr(folder, field.attname, held)
+
+    def _mark_saved_root(self, folder: models.Model) -> None:
+        """Have a root folder hold its own key where the database has just given it one."""
+        parent = self.fields["parent"].attname
+        if self.tables.root_parent == SELF and getattr(folder, parent) is None:
+            self.tables.folder._base_manager.using(self.using).filter(pk=folder.pk).update(**{parent: folder.pk})
 
     def _named(self, name: str, parent: str | None, given: dict[str, Any]) -> str:
         """Return a folder's name, and take another one for a root folder out of what is given for it."""

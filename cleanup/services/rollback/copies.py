@@ -87,7 +87,7 @@ class Copies:
             moved, removed = reader.before(points=[point.id], label=label, column=tables.folder_parent)
             forest = self._forest(folders.get(point.application_key, ()), moved)
             places = list(forest.places(self._returning(removed), self._survivors(forest, point)))
-            cells |= {self._cell(folder.key): self._cells(place) for folder, place in places}
+            cells |= {self._cell(folder.key): self._cells(folder.key, place) for folder, place in places}
             staying = forest.staying()
             if staying is not None:
                 nested.add(point.id)
@@ -95,7 +95,7 @@ class Copies:
         return Copying(ReplacementCells((tables.folder_parent, tables.folder_name), cells), frozenset(nested), copies)
 
     def _forest(self, present: Sequence[FolderRow], moved: Mapping[Cell, Cell]) -> "Forest":
-        moving = {self._key(cell): self._key_or_none(old) for cell, old in moved.items()}
+        moving = {key: self._parent(key, old) for key, old in ((self._key(cell), old) for cell, old in moved.items())}
         return Forest(
             sorted(present, key=attrgetter("age")),
             moving=moving,
@@ -120,9 +120,9 @@ class Copies:
         for key, parent in staying.items():
             yield Copy(point.application_key, key, renamed=False, parent_id=parent)
 
-    def _cells(self, place: Place) -> tuple[Cell, ...]:
-        parent = None if place.parent is None else self._cell(place.parent)
-        return parent, self.backend.cells.text_cell(place.name)
+    def _cells(self, folder: str, place: Place) -> tuple[Cell, ...]:
+        held = self.tables.held_by_root(folder) if place.parent is None else place.parent
+        return None if held is None else self._cell(held), self.backend.cells.text_cell(place.name)
 
     def _cell(self, key: str) -> Cell:
         return self.backend.cells.key_cell(self.tables.folder_key, key)
@@ -137,8 +137,8 @@ class Copies:
 
         return [
             Returning(
-                self._key(image[tables.folder_key.column]),
-                self._key_or_none(image[tables.folder_parent]),
+                key := self._key(image[tables.folder_key.column]),
+                self._parent(key, image[tables.folder_parent]),
                 self.backend.cells.cell_text(image[tables.folder_name]),
             )
             for image in sorted(images, key=age)
@@ -154,8 +154,8 @@ class Copies:
     def _key(self, cell: Cell) -> str:
         return self.tables.folder_key.text(self.backend.cells.cell_text(cell))
 
-    def _key_or_none(self, cell: Cell) -> str | None:
-        return None if cell is None else self._key(cell)
+    def _parent(self, folder: str, cell: Cell) -> str | None:
+        return self.tables.parent_of(folder, None if cell is None else self._key(cell))
 
     def _longest_name(self) -> int | None:
         """Return how many characters the column and the model's field allow."""

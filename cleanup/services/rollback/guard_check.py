@@ -97,9 +97,15 @@ class GuardsInForce:
         for folder in now:
             if folder.live:
                 cell = back.get(folder.key)
-                parent = folder.parent if cell is None else self._key(moved[cell])
+                parent = folder.parent if cell is None else self._parent(folder.key, moved[cell])
                 places.append(_Place(parent, self.backend.cells.text_cell(folder.name)))
-        return places + [_Place(self._key(image[tables.folder_parent]), image[tables.folder_name]) for image in removed]
+        for image in removed:
+            parent = self._parent(self._key(image[tables.folder_key.column]), image[tables.folder_parent])
+            places.append(_Place(parent, image[tables.folder_name]))
+        return places
 
-    def _key(self, cell: Cell) -> str | None:
-        return None if cell is None else self.tables.folder_key.text(self.backend.cells.cell_text(cell))
+    def _parent(self, folder: str, cell: Cell) -> str | None:
+        return self.tables.parent_of(folder, None if cell is None else self._key(cell))
+
+    def _key(self, cell: Cell) -> str:
+        return self.tables.folder_key.text(self.backend.cells.cell_text(cell))

@@ -154,7 +154,7 @@ class Reverter:
     def _undo_moves(self, step: int, present: Sequence[journal.JournaledTarget]) -> None:
         nesting = step == self.schema.nesting
         points = [point for point in self.points if point not in self.nested] if nesting else self.points
-        targets = [self._target(step, target, points) for target in present]
+        targets = [self._target(step, target, points, must_exist=not nesting) for target in present]
         if self.schema.of_arrays(step):
             outcome = self.backend.lists.restore(targets[0], points=points, step=step)
         elif self.piecemeal:
@@ -165,7 +165,10 @@ class Reverter:
             self.done.moved += outcome.restored
         self.done.conflicts += outcome.conflicts
 
-    def _target(self, step: int, target: journal.JournaledTarget, points: Sequence[int]) -> UndoTarget:
+    def _target(
+        self, step: int, target: journal.JournaledTarget, points: Sequence[int], *, must_exist: bool
+    ) -> UndoTarget:
+        """Return what is undone; what a nested root held before names no folder that would have to exist."""
         label, key = target.label, self.schema.key(target.label)
         folders, mapped = self.schema.as_journaled(self.folders), self.tables.mapped
         identity = (mapped.folder_key.column, *mapped.owner_columns)
@@ -173,7 +176,11 @@ class Reverter:
             self.schema.present(label, [*target.columns, *key], self.tables.described),
             target.columns,
             key,
-            must_exist=(folders, target.folder_columns) if self.done.conflicts and target.folder_columns else None,
+            must_exist=(
+                (folders, target.folder_columns)
+                if must_exist and self.done.conflicts and target.folder_columns
+                else None
+            ),
             returned=Returned(self.schema.removal, self.schema.columns(folders.journaled_as), identity),
             form=self.schema.format,
             rows=sum(self.written[step, label].get(point, 0) for point in points),

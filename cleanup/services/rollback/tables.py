@@ -51,8 +51,12 @@ class CurrentTables:
             own = [(self.mapped.folder_parent, folders, self.mapped.folder_key.column)]
             own += [(column, applications, self.mapped.application_key.column) for column in self.mapped.owner_columns]
             present = {(key.table, key.columns) for key in keys}
+            exempt = self.backend.folders(self.mapped).root_mark
             keys += [
-                ForeignKey("", folders, (column,), target, (other,), "no action", "no action")
+                ForeignKey(
+                    *("", folders, (column,), target, (other,), "no action", "no action"),
+                    exempt=exempt if column == self.mapped.folder_parent else "",
+                )
                 for column, target, other in own
                 if (folders, (column,)) not in present
             ]
