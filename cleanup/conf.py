@@ -25,6 +25,7 @@ from cleanup.policies import (
     DifferentRootsPolicy,
     HistoryPolicy,
     NewValuePolicy,
+    SurvivorPolicy,
     TriggerPolicy,
 )
 from cleanup.text_safety import fault_of_name
@@ -217,6 +218,40 @@ def folder_live_is_set() -> bool:
 def different_roots() -> DifferentRootsPolicy:
     """What becomes of an application's root folders of different names."""
     return _choice("CLEANUP_DIFFERENT_ROOTS", DifferentRootsPolicy.MERGE)
+
+
+def survivor() -> str:
+    """Which folder of a group stays: a ``SurvivorPolicy``, a column of applications, or the dotted path of a function.
+
+    Raises MisconfiguredSetting.
+    """
+    value = _get("CLEANUP_SURVIVOR", SurvivorPolicy.OLDEST)
+    choices = ", ".join(SurvivorPolicy)
+    if not isinstance(value, str) or not value.strip():
+        problem = f"{value!r} is none of {choices}, a column of applications, or the dotted path of a function."
+        raise MisconfiguredSetting(setting="CLEANUP_SURVIVOR", problem=problem)
+    if "." in value:
+        _function("CLEANUP_SURVIVOR", value)
+    elif value not in list(SurvivorPolicy) and application_model() is None:
+        problem = f"{value!r} is none of {choices}, and without applications there is no column that names their root."
+        raise MisconfiguredSetting(setting="CLEANUP_SURVIVOR", problem=problem)
+    return value
+
+
+def survivor_column() -> str | None:
+    """The column of applications that names the root folder which stays; None if another rule holds."""
+    value = survivor()
+    return None if value in list(SurvivorPolicy) or "." in value else value
+
+
+def survivor_function() -> Callable[..., Any] | None:
+    """The function that puts folders in order of preference; None if another rule holds.
+
+    It is called once for each batch of applications, as ``hook(using=alias, folder_ids=[...])`` with ids as text, and
+    returns these ids, those that should rather stay before others; the ones it leaves out come last, the oldest first.
+    """
+    value = survivor()
+    return _function("CLEANUP_SURVIVOR", value) if "." in value else None
 
 
 def differing_columns() -> DifferencePolicy:
@@ -692,6 +727,7 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_ROOT_PARENT": root_parent,
     "CLEANUP_APPLICATION_LABEL": application_label,
     "CLEANUP_DIFFERENT_ROOTS": different_roots,
+    "CLEANUP_SURVIVOR": survivor,
     "CLEANUP_DIFFERING_COLUMNS": differing_columns,
     "CLEANUP_TRIGGERS": triggers,
     "CLEANUP_COLLISIONS": collisions,

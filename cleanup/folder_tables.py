@@ -141,6 +141,8 @@ class FolderTables:
     """None: rows that refer to folders are references like any other."""
     live: Mapping[str, Any] | None
     """Column values of a live folder; None: all are live."""
+    survivor_column: str | None = None
+    """The column of applications that names the root folder which stays, if one does."""
     root_parent: str | None = None
     """What a root's parent column may hold beside null: ``SELF`` for its own key, or a key that is no folder's."""
 
@@ -228,8 +230,16 @@ def folder_tables() -> FolderTables:
         folder_created=_column_or_none(folder, "CLEANUP_FOLDER_FIELDS", of_folder["created"]),
         file=_file_table(),
         live=conf.folder_live(),
+        survivor_column=_survivor_column(application),
         root_parent=_root_parent(folder),
     )
+
+
+def _survivor_column(application: type[models.Model]) -> str | None:
+    """Return the column of CLEANUP_SURVIVOR, which may be a field; a host's table has columns that no model knows."""
+    name = conf.survivor_column()
+    fields = {field.name: field.column for field in application._meta.concrete_fields}
+    return None if name is None else fields.get(name, name)
 
 
 def _root_parent(folder: type[models.Model]) -> str | None:

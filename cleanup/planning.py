@@ -27,7 +27,8 @@ _by_age = attrgetter("age", "key")
 class FolderRow(NamedTuple):
     """Describe one folder, as far as the merge depends on it.
 
-    `age` is the rank in (created, key) order, nulls last, unique within the application. A folder that is not `live`
+    `age` is the rank in survivor order, unique within the application: by default in (created, key) order, nulls last,
+    hence the name. A folder that is not `live`
     (soft-deleted) is never in a group, never survives and is never removed; the folders below it are merged among
     themselves. `cells` are further columns, which the merge ignores.
     """

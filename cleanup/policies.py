@@ -19,6 +19,14 @@ class DifferentRootsPolicy(StrEnum):
     KEEP = "keep"
 
 
+class SurvivorPolicy(StrEnum):
+    """CLEANUP_SURVIVOR: which folder of a group stays, if the setting names neither a column nor a function."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+    FULLEST = "fullest"
+
+
 class DifferencePolicy(StrEnum):
     """CLEANUP_DIFFERING_COLUMNS: whether a removed folder may differ from its survivor in columns not mapped."""
 

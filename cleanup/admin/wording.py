@@ -510,6 +510,10 @@ def folder_name(name: str) -> str:
 _REASONS = {
     Reason.OLDEST: "it is the oldest",
     Reason.LOWEST_KEY: "it has the lowest key",
+    Reason.NEWEST: "it is the newest",
+    Reason.FULLEST: "no other holds more",
+    Reason.NAMED: "the application names it as its top folder",
+    Reason.CHOSEN: "the settings prefer it",
     Reason.ALREADY_THERE: "it is the first one already in the right place",
     Reason.ANOTHER_ROOT: "an application may have only one top folder",
     Reason.SAME_NAME: "they have the same name",
@@ -538,9 +542,17 @@ def group(found: GroupPreview) -> str:
 
 
 def _stays(reason: Reason) -> str:
-    if reason == Reason.ALREADY_THERE:
-        return "the one that is already in the right place stays"
-    return "the oldest stays" if reason == Reason.OLDEST else "the one with the lowest key stays"
+    return f"{_STAYING[reason]} stays"
+
+
+_STAYING = {
+    Reason.OLDEST: "the oldest",
+    Reason.LOWEST_KEY: "the one with the lowest key",
+    Reason.NEWEST: "the newest",
+    Reason.FULLEST: "the one that holds most",
+    Reason.CHOSEN: "the one that the settings prefer",
+    Reason.ALREADY_THERE: "the one that is already in the right place",
+}
 
 
 def totals(found: Preview, *, days: int) -> str:

@@ -19,7 +19,7 @@ from cleanup.backends.forest import ForestSql, Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Session
 from cleanup.folder_tables import FolderTables, KeyColumn, Ownership
-from cleanup.policies import DifferentRootsPolicy
+from cleanup.policies import DifferentRootsPolicy, SurvivorPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,20 @@ class FolderSql(ForestSql):
     def live(self, prefix: str) -> Query:
         """Test whether a folder is live; ``prefix`` is an alias and a dot, or empty."""
         return live_condition(self.tables, prefix=prefix)
+
+    def preference(self, alias: str) -> str:
+        """Order the folders ``alias`` by which of them should rather stay, as far as the database can tell."""
+        ages = self.ages(f"{alias}.", newest_first=conf.survivor() == SurvivorPolicy.NEWEST)
+        column = self.tables.survivor_column
+        if column is None:
+            return ages
+        of_folders = self.tables.folder_key
+        named = (
+            f"SELECT {self.text(of_folders, f'a.{quote(column)}')} FROM {self.applications} AS a"
+            f" WHERE a.{self.application_key} = {alias}.{self.owner}"
+        )
+        # The root that the application names goes first; as text, since the column need not have the key's type.
+        return f"CASE WHEN {self.text(of_folders, f'{alias}.{self.folder_key}')} = ({named}) THEN 0 ELSE 1 END, {ages}"
 
     def folder_belongs(self, alias: str, application: str) -> Query:
         """Test whether a folder belongs to an application."""

@@ -75,8 +75,11 @@ class ForestSql:
         """Compare, group and sort a text by code point, whatever the column's collation."""
         raise NotImplementedError
 
-    def ages(self, prefix: str) -> str:
-        """Order folders from the oldest to the youngest, without a time by key; ``prefix`` is an alias and a dot."""
+    def ages(self, prefix: str, *, newest_first: bool = False) -> str:
+        """Order folders from the oldest to the youngest, or the other way, those without a time last.
+
+        ``prefix`` is an alias and a dot.
+        """
         raise NotImplementedError
 
     def children(self, folder: str) -> str:

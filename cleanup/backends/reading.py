@@ -157,15 +157,15 @@ class Reading(Room, ABC):
         near: Sequence[str] | None,
         lock: str = "",
     ) -> Query:
-        """Return the query of application, folder, parent, name, age, live and further columns, by application.
+        """Return the query of application, folder, parent, name, rank, live and further columns, by application.
 
-        The database ranks ages: "infinity" and dates before Christ are no Python datetimes.
+        The database ranks folders: "infinity" and dates before Christ are no Python datetimes.
         """
         sql = self.sql(tables)
         return block(
             """
             SELECT {keys}, {name},
-                   row_number() OVER (PARTITION BY {grouped} ORDER BY {ages}), {cells}
+                   row_number() OVER (PARTITION BY {grouped} ORDER BY {preference}), {cells}
               FROM (
                     -- The lock is taken in a subquery: a window function may not stand beside it.
                     {owned}
@@ -175,7 +175,7 @@ class Reading(Room, ABC):
             keys=", ".join(map(self._key, (sql.owner, sql.folder_key, sql.parent))),
             name=self._cell(sql.name),
             grouped=self._grouped(tables.application_key, f"locked.{sql.owner}"),
-            ages=sql.ages(""),
+            preference=sql.preference("locked"),
             cells=joined(", ", [sql.live(""), *(self._cell(quote(name)) for name in columns)]),
             owned=sql.owned_and_locked(keys, lock=lock, nearby=self._nearby(sql, near, keys)),
         )

@@ -7,7 +7,7 @@ from cleanup.backends.catalogue import (
     TableName,
 )
 from cleanup.backends.lists import element_of, is_array
-from cleanup.policies import CollisionPolicy
+from cleanup.policies import CollisionPolicy, SurvivorPolicy
 from cleanup.references.collision_policies import faults
 from cleanup.references.configured_columns import NamedColumn
 from cleanup.references.key_types import can_hold
@@ -42,6 +42,14 @@ class SettingChecks:
                 )
             else:
                 yield from self._wrong_policy(name, conf.collisions()[name])
+        column = self.survey.tables.survivor_column
+        applications = self.survey.found.applications.name
+        if column is not None and self.survey.spelling(applications, column) is None:
+            yield self._misconfigured(
+                str(applications),
+                column,
+                f"CLEANUP_SURVIVOR = {column!r} is neither {', '.join(SurvivorPolicy)} nor a column of {applications}.",
+            )
         for column in conf.folder_live() or {}:
             if self.survey.spelling(self.survey.found.folders.name, column) is None:
                 yield self._misconfigured(

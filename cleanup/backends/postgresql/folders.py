@@ -42,12 +42,13 @@ class FolderSql(folders.FolderSql):
             return f"rtrim({expression}::text, ' ')"
         return f"coalesce(({keys.uuid_in_text(expression)})::text, {expression}::text)"
 
-    def ages(self, prefix: str) -> str:
+    def ages(self, prefix: str, *, newest_first: bool = False) -> str:
+        turned = " DESC" if newest_first else ""
         collation = ' COLLATE "C"' if is_text(self.tables.folder_key) else ""
-        key = f"{prefix}{self.folder_key}{collation}"
+        key = f"{prefix}{self.folder_key}{collation}{turned}"
         if self.tables.folder_created is None:
             return key
-        return f"{prefix}{quote(self.tables.folder_created)} NULLS LAST, {key}"
+        return f"{prefix}{quote(self.tables.folder_created)}{turned} NULLS LAST, {key}"
 
     def children(self, folder: str) -> str:
         # OFFSET 0 has them looked up for each folder: a recursion is expected to find hundreds of times what it does.

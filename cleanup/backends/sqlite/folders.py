@@ -53,12 +53,13 @@ class FolderSql(folders.FolderSql):
             return self.text(self.tables.folder_key, expression)
         return self.text(self.tables.folder_key, digits_in_text(expression))
 
-    def ages(self, prefix: str) -> str:
-        key = f"{prefix}{self.folder_key} COLLATE BINARY"
+    def ages(self, prefix: str, *, newest_first: bool = False) -> str:
+        turned = " DESC" if newest_first else ""
+        key = f"{prefix}{self.folder_key} COLLATE BINARY{turned}"
         if self.tables.folder_created is None:
             return key
         created = f"{prefix}{quote(self.tables.folder_created)}"
-        return f"{created} IS NULL, {created} COLLATE BINARY, {key}"
+        return f"{created} IS NULL, {created} COLLATE BINARY{turned}, {key}"
 
     def children(self, folder: str) -> str:
         return f"CROSS JOIN {self.folders} AS f ON {self.is_child('f', folder)}"

@@ -35,6 +35,7 @@ from cleanup.exceptions import (
     InvalidName,
     MisconfiguredSetting,
     NoStructures,
+    PreflightFailed,
     TooLarge,
     UnknownObject,
 )
@@ -42,10 +43,12 @@ from cleanup.folder_tables import SELF, FolderTables, Ownership, fields_to_provi
 from cleanup.models import Folder, FreezeSwitch, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.planning import FolderRow, plan_merge
 from cleanup.policies import DifferentRootsPolicy
-from cleanup.references import ReferenceMap, schema_changes
+from cleanup.references import ReferenceMap, cache, schema_changes
 from cleanup.retry_limits import FOLDER_RETRIES, TRANSIENT_RETRIES
 from cleanup.services.concurrency.retry import back_off
 from cleanup.services.errors import classify
+from cleanup.services.merging.preference import ranked, ranks_folders
+from cleanup.services.merging.targets import Targets
 from cleanup.services.runs import lifecycle
 from cleanup.services.runs.tasks import Claimed, CleanupTask
 from cleanup.text_safety import fault_of_name
@@ -302,7 +305,26 @@ class _Request:
         if size > conf.large_application():
             near = [] if self.parent is None else [self.parent]
         folders = dict(self.backend.reading.read_folders(self.tables, [self.application], lock=False, near=near))
-        return _Forest(folders.get(self.application, []), size=size, root_name=self._root_name)
+        rows = self._ranked(folders.get(self.application, []), near=near)
+        return _Forest(rows, size=size, root_name=self._root_name)
+
+    def _ranked(self, rows: list[FolderRow], *, near: Sequence[str] | None) -> list[FolderRow]:
+        """Rank duplicates as a cleanup would, if the database's order does not tell; if that is possible now."""
+        if not ranks_folders() or plan_merge(rows).empty:
+            return rows
+
+        def rank(references: ReferenceMap) -> list[FolderRow]:
+            targets = Targets(using=self.using, references=references)
+            columns = targets.copied_columns
+            read = self.backend.reading.read_folders(
+                self.tables, [self.application], lock=False, columns=columns, near=near
+            )
+            return dict(ranked(read, targets)).get(self.application, [])
+
+        try:
+            return cache.with_references(rank, using=self.using)
+        except PreflightFailed:
+            return rows
 
     @cached_property
     def _root_name(self) -> str | None:

@@ -26,6 +26,7 @@ from cleanup.references.key_types import kind_of
 from cleanup.services.merging.collision_messages import CollisionMessages
 from cleanup.services.merging.collisions import Collisions
 from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision
+from cleanup.services.merging.preference import ranked
 from cleanup.services.merging.suggested_policies import reported
 from cleanup.services.merging.targets import Batch, Targets
 
@@ -185,7 +186,7 @@ class Examiner:
         if whole and self.tables.folder_created:
             columns += (self.tables.folder_created,)
         read = self.backend.reading.read_folders(self.tables, list(wanted), lock=lock, columns=columns, many=many)
-        for application, rows in read:
+        for application, rows in ranked(read, self.targets):
             if application in wanted:
                 self._plan_one(wanted[application], rows, lock=lock, keep=whole)
                 if compare:

@@ -208,13 +208,7 @@ class Forecaster:
 
         Folders inside folders are left out.
         """
-        keys = list(decision.folders)
-        cells = self.targets.key_cells(keys)
-        batch = Batch(list(range(len(keys))), keys, keys, [1] * len(keys), cells, cells, folders=decision.folders)
-        tree = (self.targets.references.folders.name, (self.targets.tables.folder_parent,))
-        others = [r for r in self.targets.references.references if (r.table, r.columns) != tree]
-        targets = [replace(target, spare=()) for target in self.targets.of_all(others, batch)]
-        rows: dict[str, Counter[str]] = {}
-        for counted in self.targets.backend.reading.count_rows(targets):
-            rows.setdefault(keys[counted.point], Counter())[str(counted.table)] += counted.rows
-        return rows
+        references, tables = self.targets.references, self.targets.tables
+        tree = (references.folders.name, (tables.folder_parent,))
+        others = [r for r in references.references if (r.table, r.columns) != tree]
+        return self.targets.rows_by_folder(decision.folders, others)

@@ -20,7 +20,7 @@ from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
 from cleanup.planning import Group
-from cleanup.policies import DifferentRootsPolicy
+from cleanup.policies import DifferentRootsPolicy, SurvivorPolicy
 from cleanup.references import ReferenceMap, cache
 from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision
 from cleanup.services.merging.forecast import Forecaster
@@ -123,7 +123,7 @@ class _Drawing:
         return self.moves[key].new_parent if key in self.moves else self.folders[key].parent
 
     def _lines(self, parents: Mapping[str, str | None]) -> tuple[Line, ...]:
-        """Draw the tree: roots by age, children by name and age; then what no root leads to."""
+        """Draw the tree: roots by rank, children by name and rank; then what no root leads to."""
         children: dict[str | None, list[str]] = {}
         for key, parent in parents.items():
             children.setdefault(parent, []).append(key)
@@ -131,19 +131,19 @@ class _Drawing:
         hanging = [key for key, parent in parents.items() if parent is not None and parent not in parents]
         drawn: dict[str, Line] = {}
         for start in (tops, hanging, list(parents)):  # the last one for cycles
-            stack = [(key, 0) for key in sorted(start, key=self._age, reverse=True)]
+            stack = [(key, 0) for key in sorted(start, key=self._rank, reverse=True)]
             while stack:
                 key, depth = stack.pop()
                 if key not in drawn:
                     drawn[key] = Line(key, depth)
-                    below = sorted(children.get(key, ()), key=self._name_and_age, reverse=True)
+                    below = sorted(children.get(key, ()), key=self._name_and_rank, reverse=True)
                     stack += [(child, depth + 1) for child in below]
         return tuple(drawn.values())
 
-    def _age(self, key: str) -> int:
+    def _rank(self, key: str) -> int:
         return self.folders[key].age
 
-    def _name_and_age(self, key: str) -> tuple[str, int]:
+    def _name_and_rank(self, key: str) -> tuple[str, int]:
         row = self.folders[key]
         return row.name, row.age
 
@@ -185,10 +185,26 @@ class _Drawing:
         return Fate.KEPT, [] if self.folders[key].live else [Reason.NOT_LIVE]
 
     def _why(self, group: Group) -> Reason:
-        older = any(self._age(removed) < self._age(group.survivor) for removed in group.removed)
-        if older:
+        if any(self._rank(removed) < self._rank(group.survivor) for removed in group.removed):
             return Reason.ALREADY_THERE
+        policy = conf.survivor()
+        if policy == SurvivorPolicy.NEWEST:
+            return Reason.NEWEST if self.has_times else Reason.CHOSEN
+        if policy == SurvivorPolicy.FULLEST:
+            return Reason.FULLEST
+        if conf.survivor_function() is not None:
+            return Reason.CHOSEN
+        if conf.survivor_column() is not None and group.roots and self._has_older(group):
+            return Reason.NAMED
         return Reason.OLDEST if self.has_times else Reason.LOWEST_KEY
+
+    def _has_older(self, group: Group) -> bool:
+        """Return whether a folder is older than the survivor, or, without times, has a lower key."""
+        return min((group.survivor, *group.removed), key=self._age) != group.survivor
+
+    def _age(self, key: str) -> tuple[bool, datetime, str]:
+        created = self._created(key)
+        return created is None, created or datetime.max.replace(tzinfo=UTC), key
 
     def _group(self, group: Group) -> GroupPreview:
         every = sum((self.rows.get(key, Counter()) for key in group.removed), Counter[str]())

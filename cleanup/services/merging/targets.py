@@ -3,8 +3,9 @@
 Nothing here writes or locks a row.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 
 from cleanup import backends, conf, journal
@@ -145,6 +146,19 @@ class Targets:
             if len(present) > 1:
                 groups.append(present)
         return self.backend.reading.count_repeated(groups) if groups else []
+
+    def rows_by_folder(
+        self, folders: Mapping[str, FolderRow], references: Sequence[Reference]
+    ) -> dict[str, Counter[str]]:
+        """Count the rows that point at each folder by some references, by folder and table."""
+        keys = list(folders)
+        cells = self.key_cells(keys)
+        batch = Batch(list(range(len(keys))), keys, keys, [1] * len(keys), cells, cells, folders=dict(folders))
+        targets = [replace(target, spare=()) for target in self.of_all(references, batch)]
+        rows: dict[str, Counter[str]] = {}
+        for counted in self.backend.reading.count_rows(targets):
+            rows.setdefault(keys[counted.point], Counter())[str(counted.table)] += counted.rows
+        return rows
 
     def nested(self, decisions: Sequence[MergeDecision]) -> Iterator[tuple[int, str, str]]:
         """Yield position of the decision, folder and parent of root folders that are moved under another."""

@@ -138,6 +138,7 @@ def _create(
         options=asdict(options),
         settings={
             "different_roots": conf.different_roots(),
+            "survivor": conf.survivor(),
             "differing_columns": conf.differing_columns(),
             "triggers": conf.triggers(),
             "collisions": dict(conf.collisions()),
