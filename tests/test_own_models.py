@@ -21,6 +21,8 @@ MORE = (
     "tests/integration/test_hostile_schemas.py",
     "tests/integration/management/test_command.py",
     "tests/integration/merging/test_consolidation.py",
+    "tests/integration/merging/test_marked_roots.py",
+    "tests/integration/merging/test_preference.py",
     "tests/integration/rollback/test_copies.py",
     "tests/integration/merging/test_forests.py",
     "tests/integration/integrity/test_verification.py",
@@ -40,7 +42,11 @@ OPTIONS = ("-n", "0", "-q", "-p", "no:cacheprovider")
 SHORT = ("--one-database-each", "--hypothesis-profile=few")
 
 #: Tests that are about the mapped tables themselves, by file. Whoever adds one says so here.
-MAPPED_ONLY = {"tests/integration/preflight/test_report.py": 1}
+MAPPED_ONLY = {
+    "tests/integration/preflight/test_report.py": 1,
+    "tests/integration/merging/test_marked_roots.py": 3,
+    "tests/integration/merging/test_preference.py": 1,
+}
 
 
 @pytest.mark.slow
