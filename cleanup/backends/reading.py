@@ -104,8 +104,11 @@ class Reading(Room, ABC):
         )
         return {self._spelling(tables.folder_key, key): tuple(cells) for key, *cells in rows}
 
-    def held_by_roots(self, tables: FolderTables, folders: Sequence[Cell]) -> dict[Cell, Cell]:
-        """Return what the parent columns of root folders hold that is not null, as cells by the cells of their keys."""
+    def held_parents(self, tables: FolderTables, folders: Sequence[Cell]) -> dict[Cell, Cell]:
+        """Return what the parent columns of folders hold that is not null, as cells by the cells of their keys.
+
+        Nothing if a root's is always null.
+        """
         if tables.root_parent is None:
             return {}
         keys = [tables.folder_key.text(self.cells.cell_text(folder)) for folder in folders]

@@ -227,7 +227,7 @@ class Merger:
     def _nest(self, step: journal.Step, merge: _Merge) -> list[RowCount]:
         if not merge.nested:
             return []
-        held = self.backend.reading.held_by_roots(self.tables, [folder for _, folder, _ in merge.nested])
+        held = self.backend.reading.held_parents(self.tables, [folder for _, folder, _ in merge.nested])
         return self.backend.merging.nest(
             self.references.folders,
             self.targets.key_column,

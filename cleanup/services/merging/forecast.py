@@ -15,6 +15,7 @@ from cleanup import backends
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.changes import Target
 from cleanup.backends.pinning import batch as pinned_batch
+from cleanup.folder_tables import SELF
 from cleanup.references import ReferenceMap
 from cleanup.services.concurrency.second_thread import second_thread
 from cleanup.services.merging.decisions import USUAL, Inclusion, MergeDecision
@@ -160,12 +161,20 @@ class Forecaster:
         for part in batch.parts(MOST_REMOVED):
             for counted in reading.count_rows(self._counted(part)):
                 counts[counted.point][counted.table] += counted.rows
+            for point in self._own_parents(part):
+                counts[point][self.targets.references.folders.name] -= 1
         for counted in self.targets.count_in_lists(batch):  # not by parts: an array may name folders of several
             counts[counted.point][counted.table] += counted.rows
         if batch.removed:
             for counted in self.targets.count_repeated(batch):
                 counts[counted.point][counted.table] -= counted.rows
         return counts
+
+    def _own_parents(self, batch: Batch) -> Iterator[int]:
+        """Yield the point of each removed root folder that is counted, as it holds its own key, and does not move."""
+        if self._tree is not None and self.targets.tables.root_parent == SELF:
+            held = self.targets.backend.reading.held_parents(self.targets.tables, batch.olds)
+            yield from (point for point, old in zip(batch.points, batch.olds, strict=True) if held.get(old) == old)
 
     def _moved(self, decision: MergeDecision, counts: Counter[TableName]) -> Counter[str]:
         """Return how many rows would be re-pointed, by table."""

@@ -94,7 +94,9 @@ class TestAMerge:
         tree(marked, "Loan(b.txt)", application=loan.application)
         before = dump(marked)
         service = DatabaseCleanupService(using=marked)
+        (announced,) = service.cleanup_all_duplicate_folders(dry_run=True).results
         run = service.cleanup_all_duplicate_folders()
+        assert announced.references_moved == run.results[0].references_moved == 1
         assert_tree(marked, loan, "old:Loan(a.txt, b.txt)")
         assert service.rollback_cleanup(run.run_id).exact
         assert dump(marked) == before
