@@ -352,8 +352,14 @@ def history_tables() -> Mapping[str, HistoryPolicy]:
 class TreeHook:
     """What recomputes the columns that repeat a folder's place in the tree, and with which options."""
 
+    path: str
     function: Callable[..., None]
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def entry(self) -> Any:
+        """The hook as the setting names it."""
+        return {"hook": self.path, **self.options} if self.options else self.path
 
     def __call__(self, *, using: str, application_ids: Sequence[str]) -> None:
         """Leave the columns in agreement with the current trees of the applications."""
@@ -376,10 +382,11 @@ def _tree_hook(entry: Any) -> TreeHook:
     options = dict(entry) if isinstance(entry, Mapping) else {"hook": entry}
     if not all(isinstance(name, str) for name in options):
         raise MisconfiguredSetting(setting="CLEANUP_TREE_HOOK", problem="the names of options must be texts.")
-    function = _function("CLEANUP_TREE_HOOK", options.pop("hook", None))
+    path = options.pop("hook", None)
+    function = _function("CLEANUP_TREE_HOOK", path)
     if (check := getattr(function, "check", None)) is not None:
         check(options)
-    return TreeHook(function, options)
+    return TreeHook(path, function, options)
 
 
 # Folders that are created.

@@ -215,8 +215,7 @@ def configured() -> list[tuple[ReadyHook, Mapping[str, Any]]]:
 
 def entries() -> list[Any]:
     """Return the ready hooks of the setting as entries of it. Raises MisconfiguredSetting."""
-    named = [(f"cleanup.hooks.{hook.name}", options) for hook, options in configured()]
-    return [{"hook": name, **options} if options else name for name, options in named]
+    return [hook.entry for hook in conf.tree_hooks() if isinstance(hook.function, ReadyHook)]
 
 
 def hosts() -> list[conf.TreeHook]:

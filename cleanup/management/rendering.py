@@ -171,7 +171,7 @@ def show_rollback(to: Console, result: RollbackResult) -> None:
 
 _NOT_COMPARED = {
     "triggers": "Your own triggers fired on these tables: what they wrote is neither undone nor compared.",
-    "hook": "The tree hook ran: what it wrote is not compared with what was there before.",
+    "hook": "A tree hook ran: what it wrote elsewhere is not compared with what was there before.",
 }
 
 

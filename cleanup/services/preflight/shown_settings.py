@@ -4,11 +4,12 @@ Invariants: of a URL, no more than scheme and host; of a token, that there is on
 that the host fills in, their names. Whatever is read only from the environment is a secret.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from cleanup import conf
+from cleanup.conf import TreeHook
 from cleanup.services.alerting.channels import labels
 from cleanup.services.results import plain
 
@@ -29,6 +30,11 @@ CONFIDENTIAL: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+def _as_set(hooks: Sequence[TreeHook]) -> Any:
+    entries = [hook.entry for hook in hooks]
+    return entries[0] if len(entries) == 1 else entries or None
+
+
 def shown_settings() -> dict[str, Any]:
     """Return every setting by name, in JSON form, without secrets. Raises MisconfiguredSetting."""
     return {name: shown(name, read()) for name, read in conf.SETTINGS.items()}
@@ -38,6 +44,8 @@ def shown(name: str, value: Any) -> Any:
     """Return what may be shown of a setting's value; a duration in the unit that the setting is named after."""
     if name in CONFIDENTIAL:
         value = CONFIDENTIAL[name](value)
+    if name == "CLEANUP_TREE_HOOK":
+        value = _as_set(value)
     if isinstance(value, timedelta):
         return value / (timedelta(hours=1) if name.endswith("_HOURS") else timedelta(seconds=1))
     return plain(value)

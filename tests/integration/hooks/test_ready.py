@@ -14,6 +14,7 @@ from cleanup.hooks.ready import Trees
 from cleanup.references import discover
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.integrity import verification
+from cleanup.services.preflight.shown_settings import shown_settings
 from tests.hostapp import paths
 from tests.support.trees import dump, execute, fetch, label, raw, tree
 
@@ -329,6 +330,14 @@ class TestSetting:
         execute(scratch_database, "ALTER TABLE :folders ADD COLUMN ancestors text")
         (problem,) = discover(using=scratch_database).problems
         assert (problem.code, problem.column) == ("path_column", "ancestors")
+
+    @pytest.mark.parametrize(
+        "setting",
+        [None, "cleanup.hooks.mptt", {"hook": "cleanup.hooks.ltree", "path": "spot"}, ["cleanup.hooks.mptt"] * 2],
+    )
+    def test_is_shown_as_it_was_set(self, settings, setting):
+        settings.CLEANUP_TREE_HOOK = setting
+        assert shown_settings()["CLEANUP_TREE_HOOK"] == setting
 
     def test_may_be_a_list(self, scratch_database, settings):
         settings.CLEANUP_TREE_HOOK = [
