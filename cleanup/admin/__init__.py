@@ -1,5 +1,15 @@
 """The admin: see it, decide, undo. Django's own, extended; its pages hang below the register of ``FreezeSwitch``."""
 
+from django.apps import apps
+from django.contrib import admin
+
 from cleanup.admin import automation, findings, holds, overview, rollback_points, runs
 
-__all__ = ["automation", "findings", "holds", "overview", "rollback_points", "runs"]
+__all__ = ["automation", "findings", "holds", "overview", "register", "rollback_points", "runs"]
+
+
+def register(site: admin.AdminSite) -> None:
+    """Register all of this in another admin site as well; its links stay there."""
+    for model in apps.get_app_config("cleanup").get_models():
+        if admin.site.is_registered(model):
+            site.register(model, type(admin.site.get_model_admin(model)))

@@ -1,4 +1,4 @@
-"""The first sentence of the cleanup page: what runs, what is wrong, and how far that can be trusted.
+"""The first sentence of the overview: what runs, what is wrong, and how far that can be trusted.
 
 Pure, as ``wording``. It is never good when the check is old, folders have changed since, or nothing will check again.
 """
@@ -15,7 +15,7 @@ Level = Literal["good", "attention", "unknown", "running"]
 
 
 class Health(NamedTuple):
-    """What the cleanup page says first."""
+    """What the overview says first."""
 
     level: Level
     """Shown as a word and a colour."""

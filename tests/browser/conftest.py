@@ -42,8 +42,11 @@ ALIAS = "default"
 
 
 @pytest.fixture(scope="module")
-def site(django_db_blocker, tmp_path_factory) -> Iterator[str]:
-    """Yield the address of a server that works on a database of its own, with a cluster beside it."""
+def site(request, django_db_blocker, tmp_path_factory) -> Iterator[str]:
+    """Yield the address of a server that works on a database of its own, with a cluster beside it.
+
+    A module may name other settings for it.
+    """
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     name = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
@@ -58,7 +61,7 @@ def site(django_db_blocker, tmp_path_factory) -> Iterator[str]:
         environment = {
             **os.environ,
             "DATABASE_URL": databases.url_of(ALIAS),
-            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DJANGO_SETTINGS_MODULE": getattr(request.module, "SETTINGS", "project.settings"),
             "DJANGO_DATA_DIR": str(tmp_path_factory.mktemp("data")),
             "DJANGO_SECRET_KEY": settings.SECRET_KEY,
             "DJANGO_Q_WORKERS": "1",
@@ -211,7 +214,8 @@ def person(browser, site) -> Iterator[Callable[..., Person]]:
         known = Client()
         known.force_login(user)
         session = {"name": settings.SESSION_COOKIE_NAME, "value": known.session.session_key, "url": site}
-        context.add_cookies([session])
+        zone = {"name": "cleanup_time_zone", "value": "Europe/Berlin", "url": site}  # as after an earlier visit
+        context.add_cookies([session, zone])
         person = Person(context.new_page(), site)
         person.go(reverse("admin:app_list", args=["cleanup"]))
         return person

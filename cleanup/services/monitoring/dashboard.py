@@ -1,4 +1,4 @@
-"""The data of the cleanup page, from stored rows alone: a few small reads, whatever the size of the database."""
+"""The data of the overview, from stored rows alone: a few small reads, whatever the size of the database."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -10,9 +10,17 @@
 
     const tellTimeZone = function() {
         const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-        if (zone) {
-            document.cookie = "cleanup_time_zone=" + zone + "; path=/; max-age=31536000; samesite=lax"
-                + (location.protocol === "https:" ? "; secure" : "");
+        if (!zone) {
+            return;
+        }
+        const cookie = "cleanup_time_zone=" + zone;
+        const isKnown = () => document.cookie.split("; ").includes(cookie);
+        const wasKnown = isKnown();
+        document.cookie = cookie + "; path=/; max-age=31536000; samesite=lax"
+            + (location.protocol === "https:" ? "; secure" : "");
+        // The first page was made before the zone was known. A message is shown once, and worth more than that.
+        if (!wasKnown && isKnown() && document.querySelector("time") && !document.querySelector(".messagelist")) {
+            location.reload();
         }
     };
 
