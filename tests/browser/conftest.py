@@ -163,6 +163,7 @@ class Person:
     def __init__(self, page: Page, site: str) -> None:
         self.page = page
         self.site = site
+        self.name = ""
         self.complaints: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -217,6 +218,7 @@ def person(browser, site) -> Iterator[Callable[..., Person]]:
         zone = {"name": "cleanup_time_zone", "value": "Europe/Berlin", "url": site}  # as after an earlier visit
         context.add_cookies([session, zone])
         person = Person(context.new_page(), site)
+        person.name = user.username
         person.go(reverse("admin:app_list", args=["cleanup"]))
         return person
 

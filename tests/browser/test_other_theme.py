@@ -15,7 +15,7 @@ SETTINGS = "tests.browser.unfold_theme"
 #: Texts of ours with less contrast to their ground than large text needs.
 UNREADABLE = """
     [...document.querySelectorAll(
-        ".cleanup-nav a, .cleanup-actions button, .cleanup-actions a, .cleanup-form button, .cleanup-page #content p, h2"
+        ".cleanup-nav a, .cleanup-actions :is(a, button), .cleanup-form button, .cleanup-page #content :is(p, h1, h2)"
     )]
         .filter(one => one.offsetWidth && one.innerText && !one.closest("[disabled]"))
         .filter(one => {

@@ -927,3 +927,112 @@ class TestFollowingARun:
 
 def test_an_undo_gives_back_what_was_shown(boss, cleaned, using):
     assert_tree(using, cleaned.results.get().application_key, "Loan/Docs(3)")
+
+
+class TestTheLog:
+    """What people have done is kept in words: in the admin's own list, and behind an entry."""
+
+    def test_names_things_as_people_do(self, boss, cleaned, using, cluster):
+        DatabaseCleanupService(using=using).hold(cleaned.results.get().application_key)
+        boss.post(address("freeze"))
+        boss.post(address("unfreeze"))
+        boss.post(address("check"))
+        boss.post(address("undo_run", cleaned.pk))
+        boss.post(address("release", Hold.objects.get().pk))
+        names = " / ".join(LogEntry.objects.values_list("object_repr", flat=True).order_by("pk"))
+        key = cleaned.results.get().application_key
+        assert re.fullmatch(
+            rf"Folder cleanup / Folder cleanup / Check of {WHEN} / Cleanup of {WHEN} / {re.escape(key)}", names
+        )
+
+    def test_names_a_schedule_in_words(self, boss, using):
+        AutomatedCleanupService(using=using).start_automated_service()
+        form = {"schedule_type": "daily", "weekday": 6, "hour": 3, "minute": 0, "alert_threshold": 5}
+        boss.post(address("schedule_change", "integrity_verification"), form)
+        entry = LogEntry.objects.get()
+        assert (entry.object_repr, entry.get_change_message()) == (
+            "Database verification",
+            "Changed Enabled and How often.",
+        )
+
+    def test_stands_behind_an_entry(self, boss, cleaned, cluster):
+        boss.post(address("undo_run", cleaned.pk))
+        link = address("run_history", cleaned.pk)
+        assert link in boss.get(address("run_change", cleaned.pk)).content.decode()
+        assert "Started the undo." in text(boss.get(link))
+
+    def test_leads_to_the_freeze_switch_in_words(self, boss):
+        boss.post(address("freeze"), {"reason": "fire drill"})
+        page = text(boss.get(LogEntry.objects.get().get_admin_url()))
+        assert "Everything is stopped." in page
+        assert "fire drill" in page
+
+
+WHEN = r"\d+ \w+, \d\d:\d\d"
+
+
+class TestWhatIsForIT:
+    """Commands and columns are folded, wherever they stand."""
+
+    def unfolded(self, page: str) -> str:
+        return re.sub(r"<details.*?</details>", "", page, flags=re.DOTALL)
+
+    def test_is_folded_on_every_page(self, boss, cleaned, using):
+        DatabaseCleanupService(using=using).verify_cleanup_integrity()
+        application_with_duplicates(using)
+        verification = Verification.objects.get()
+        found = Finding.objects.create(
+            verification=verification,
+            code="cycle",
+            severity="error",
+            table="folders",
+            object_key="1",
+            hint="SELECT f.*",
+        )
+        alert = Alert.objects.create(fingerprint="x", code="duplicates", message="Much.", hint="manage.py see")
+        pages = [
+            *(address(page) for page in PAGES),
+            address("finding_change", found.pk),
+            address("run_change", cleaned.pk),
+        ]
+        pages += [address("alert_change", alert.pk), address("result_change", cleaned.results.get().pk)]
+        for page in pages:
+            answer = boss.get(page)
+            if answer.status_code == 200 and "html" in answer["Content-Type"]:
+                shown = self.unfolded(answer.content.decode())
+                assert [word for word in ("manage.py", "SELECT ", "correlation") if word in shown] == [], page
+
+    def test_is_there_all_the_same(self, boss):
+        alert = Alert.objects.create(fingerprint="x", code="duplicates", message="Much.", hint="manage.py see")
+        page = boss.get(address("alert_change", alert.pk)).content.decode()
+        assert "manage.py see" in page
+        assert "See these applications" in page
+
+    def test_is_folded_in_a_refusal(self, boss):
+        page = boss.post(address("check"), follow=True).content.decode()
+        assert "manage.py qcluster" in page
+        assert "manage.py" not in self.unfolded(page)
+
+
+class TestTheRunInTheWay:
+    def test_is_named_with_a_link_where_a_cleanup_would_start(self, boss, cleaned, using, cluster):
+        key = application_with_duplicates(using)
+        Run.objects.filter(pk=cleaned.pk).update(status=Run.Status.RUNNING)
+        for page in (address("preview", key), address("overview"), address("clean_up", application=[key])):
+            shown = boss.get(page)
+            assert "Not possible while another cleanup is not finished: Cleanup of" in text(shown)
+            assert address("run_change", cleaned.pk) in shown.content.decode()
+
+    def test_is_linked_in_a_refusal(self, boss, cleaned, using, cluster):
+        key = application_with_duplicates(using)
+        Run.objects.filter(pk=cleaned.pk).update(status=Run.Status.RUNNING)
+        boss.get(address("clean_up_everything"))
+        answer = boss.post(address("clean_up_everything"), {"total": "1"}, follow=True).content.decode()
+        assert f'<a href="{address("run_change", cleaned.pk)}">Show it</a>' in answer
+        assert key
+
+    def test_that_is_paused_is_said_after_everything_was_resumed(self, boss, cleaned):
+        Run.objects.filter(pk=cleaned.pk).update(status=Run.Status.PAUSED)
+        boss.post(address("freeze"))
+        answer = text(boss.post(address("unfreeze"), follow=True))
+        assert "1 run that was paused stays paused until someone resumes it." in answer
