@@ -178,7 +178,10 @@ class Session(session.Session):
         )
 
     def commit_asynchronously(self) -> None:
-        self.execute("SET LOCAL synchronous_commit = off")
+        if self.between_transactions():  # in the round trip that a first statement takes anyway
+            self._pin({**self._limits(), "synchronous_commit": "off"})
+        else:
+            self.execute("SET LOCAL synchronous_commit = off")
 
     def check_deferred_constraints(self) -> None:
         self.limit_lock_wait()
