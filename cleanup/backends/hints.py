@@ -46,7 +46,7 @@ class Hints:
         """List the folders that are roots by the convention of another program, and how to make them roots here."""
         return (
             f"{self.shape.list_roots(mark)} -- A root folder has a null parent here. If these are root folders, set "
-            f"CLEANUP_ROOT_PARENT, or: {self.shape.make_roots(mark)}"
+            f"{self.shape.setting(mark)}, or: {self.shape.make_roots(mark)}"
         )
 
     def dangling(self, reference: Reference, *, late: bool) -> str:

@@ -84,6 +84,12 @@ class ShapeSql:
             return f"{sql.held_parent} = {sql.folder_key}"
         return f"{sql.held_parent} = {sql.key_literal(mark)}"
 
+    def setting(self, mark: str) -> str:
+        """Return the setting that says that such folders are roots."""
+        is_number = isinstance(self.sql.tables.folder_key.field, IntegerField) and mark != SELF
+        value = mark if is_number else f'"{mark}"'
+        return f"CLEANUP_ROOT_PARENT = {value}"
+
     def make_roots(self, mark: str) -> str:
         """Return the statement that gives such folders the null parent of a root."""
         return pasteable(f"UPDATE {self.folders} SET {self.sql.held_parent} = NULL WHERE {self.is_root_by(mark)};")

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import DataError, ProgrammingError
-from django.db.models import IntegerField
 
 from cleanup import backends, conf
 from cleanup.backends.query import quoted
 from cleanup.backends.server import contained
 from cleanup.backends.shapes import ShapeSql
-from cleanup.folder_tables import SELF, Ownership, folder_tables
+from cleanup.folder_tables import Ownership, folder_tables
 from cleanup.references.problem import Problem
 from cleanup.text_safety import safe
 
@@ -123,7 +122,7 @@ class TreeShape:
         marks = {mark: number for mark, number in self.sql.roots().items() if mark != "null"}
         none = f"No folder of {self._name} has a null {self.tables.folder_parent}"
         if self.tables.root_parent is not None:
-            none += f" or what CLEANUP_ROOT_PARENT = {self._setting(self.tables.root_parent)} says"
+            none += f" or what {self.sql.setting(self.tables.root_parent)} says"
         if not marks:
             return (
                 f"{none}, by which a root folder is known, and the values do not show another sign of roots. "
@@ -131,13 +130,9 @@ class TreeShape:
             )
         return (
             f"{none}, by which a root folder is known; {self._told(marks)}. If these are the roots, set "
-            f"CLEANUP_ROOT_PARENT = {self._setting(max(marks, key=marks.__getitem__))}; or, if your program takes null "
+            f"{self.sql.setting(max(marks, key=marks.__getitem__))}; or, if your program takes null "
             f"as well, {self._remedy(column, marks)}"
         )
-
-    def _setting(self, mark: str) -> str:
-        """Spell a mark as the setting's value."""
-        return mark if isinstance(self.tables.folder_key.field, IntegerField) and mark != SELF else f'"{mark}"'
 
     def _told(self, marks: dict[str, int]) -> str:
         return " and ".join(
@@ -186,7 +181,7 @@ class TreeShape:
             f"{'as CLEANUP_ROOT_PARENT says, or ' if marked else ''}with a null "
             f"{self.tables.folder_parent} {'is a root folder' if roots == 1 else 'are root folders'}; "
             f"{self._told(marks)}, and are left alone with all that is below them. If they are roots, "
-            f"{'' if marked else f'set CLEANUP_ROOT_PARENT = {self._setting(max(marks, key=marks.__getitem__))}, or '}"
+            f"{'' if marked else f'set {self.sql.setting(max(marks, key=marks.__getitem__))}, or '}"
             f"{self._remedy(f'{self._name}.{self.tables.folder_parent}', marks)}",
         )
 

@@ -140,13 +140,17 @@ class TestRoots:
             execute(database, "DELETE FROM :folders")
             yield mark
 
-    def test_that_are_none_stop_a_run_and_are_made_by_the_statement_given(self, scratch_database):
+    def test_that_are_none_stop_a_run_and_are_made_by_what_is_told(self, scratch_database, settings):
         for mark in self.each_mark(scratch_database):
             made = tree(scratch_database, FOREST)
             mark_roots(scratch_database, mark)
             text = problems(scratch_database)["no_root_folder"]
             with pytest.raises(PreflightFailed, match="No folder of"):
                 DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
+            settings.CLEANUP_ROOT_PARENT = mark
+            assert problems(scratch_database) == {}
+            settings.CLEANUP_ROOT_PARENT = None
+            assert f'set CLEANUP_ROOT_PARENT = "{mark}"' in text
             run_statements(scratch_database, text)
             assert problems(scratch_database) == {}
             DatabaseCleanupService(using=scratch_database).cleanup_all_duplicate_folders()
