@@ -226,7 +226,7 @@ class Reading(Room, ABC):
                  UNION ALL
                 SELECT b.application, f.{folder_key}
                   FROM below AS b
-                  JOIN {folders} AS f ON f.{parent} = b.folder
+                  JOIN {folders} AS f ON {is_child}
             )
             SELECT {application}, {key}, {parent_key}, {cells}
               FROM below AS b
@@ -234,6 +234,7 @@ class Reading(Room, ABC):
             """,
             roots=sql.owned_roots(scope),
             within=sql.within(scope, f"r.{sql.owner}"),
+            is_child=sql.is_child("f", "b.folder"),
             application=self._key("b.application"),
             key=self._key(f"f.{sql.folder_key}"),
             parent_key=self._key(f"f.{sql.parent}"),

@@ -133,7 +133,8 @@ def _of_numbers(sql: FindingSql, columns: NestedNumbers) -> Iterator[str | Query
     yield f"f.cleanup_before >= f.{left}"
     yield sql.block(
         "f.{right} - f.{left} - 1 <> (SELECT coalesce(sum(c.{right} - c.{left} + 1), 0)"
-        " FROM {folders} AS c WHERE c.{parent} = f.{folder_key})",
+        " FROM {folders} AS c WHERE {is_child})",
+        is_child=sql.is_child("c", f"f.{sql.folder_key}"),
         left=left,
         right=right,
     )
@@ -185,7 +186,8 @@ def _of_counts(sql: FindingSql, columns: WrittenPath | SteppedPath, depth: str) 
         yield depth.format(quote(columns.depth))
     if columns.children:
         yield sql.block(
-            "f.{children} <> (SELECT count(*) FROM {folders} AS c WHERE c.{parent} = f.{folder_key})",
+            "f.{children} <> (SELECT count(*) FROM {folders} AS c WHERE {is_child})",
+            is_child=sql.is_child("c", f"f.{sql.folder_key}"),
             children=quote(columns.children),
         )
 

@@ -294,6 +294,22 @@ class TestTreesWithoutApplications:
         assert dump(scratch_database) == before
 
 
+class TestMarkedRoots:
+    @pytest.mark.parametrize("name", ["mptt", "nested sets", "parent_path", "treebeard"])
+    def test_are_kept_verified_and_undone(self, scratch_database, settings, service, name):
+        made = tree(scratch_database, FOREST)
+        install(scratch_database, settings, KINDS[name])
+        settings.CLEANUP_ROOT_PARENT = "self"
+        itself = "UPDATE :folders SET :folders.parent = :folders.key WHERE :folders.parent IS NULL"
+        execute(scratch_database, itself)
+        before = dump(scratch_database)
+        point = service.consolidate_duplicate_folders(made.application).rollback_id
+        report = verification.verify(using=scratch_database)
+        assert (report.verification_passed, dump(scratch_database) == before) == (True, False)
+        assert service.rollback_cleanup(point).exact
+        assert dump(scratch_database) == before
+
+
 class TestSetting:
     @pytest.mark.parametrize(
         ("setting", "message"),
