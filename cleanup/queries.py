@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cleanup import backends
+from cleanup.backends import application_names
 from cleanup.backends.folders import EVERY_ONE, Cleanable, FolderSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block
@@ -142,6 +143,18 @@ def applications_of(*, using: str, folders: Sequence[str]) -> dict[str, str]:
         return {}
     sql = _folder_sql(using)
     return dict(sql.fetch(sql.owners_of(folders)))
+
+
+def root_names(*, using: str, keys: Sequence[str]) -> dict[str, str]:
+    """Return the name of the root folder that stays of each of the applications that has one, by key."""
+    sql = _folder_sql(using)
+    return {key: str(name) for key, name in sql.fetch(application_names.names(sql, keys)) if name is not None}
+
+
+def applications_named(*, using: str, text: str, limit: int) -> list[str]:
+    """Return the keys of applications with a root folder whose name contains a text, the closest names first."""
+    sql = _folder_sql(using)
+    return [key for (key,) in sql.fetch(application_names.named(sql, text, limit))]
 
 
 def largest_applications(*, using: str, limit: int) -> list[tuple[str, int]]:

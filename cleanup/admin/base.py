@@ -4,6 +4,7 @@ Invariant: no register counts or sorts a table of millions of rows. Lists are or
 count stops at a cap; further entries are found with a filter or the search.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -109,14 +110,25 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
         access.require_permission(request, (Permission.VIEW,))
         response = super().changelist_view(request, context)
         changelist = getattr(response, "context_data", {}).get("cl")
-        if changelist is not None and self.application_field:
-            rows = changelist.result_list
-            labels = applications.labels(
-                using=access.database(), application_ids={getattr(row, self.application_field) for row in rows}
-            )
-            for row in rows:
-                row.application_label = labels.get(getattr(row, self.application_field), "")
+        if changelist is not None:
+            self._name(changelist.result_list)
         return response
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return an entry with the name of the application that it is about."""
+        entry = super().get_object(request, object_id, from_field)
+        self._name([] if entry is None else [entry])
+        return entry
+
+    def application_of(self, row: Any) -> str:
+        """Return the key of the application that an entry is about; empty if it is about none."""
+        return getattr(row, self.application_field) if self.application_field else ""
+
+    def _name(self, rows: Iterable[Any]) -> None:
+        keys = {row: self.application_of(row) for row in rows}
+        labels = applications.labels(using=access.database(), application_ids=filter(None, keys.values()))
+        for row, key in keys.items():
+            row.application_label = labels.get(key, "")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -145,7 +157,7 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
         entry = self.get_object(request, admin.utils.unquote(object_id))
         if entry is None:
             raise Http404
-        return names.name_of(entry)
+        return names.name_of(entry, label=entry.application_label)
 
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what every page of ours shows."""

@@ -109,7 +109,15 @@ class SnapshotRowAdmin(ReadOnlyAdmin):
 
     @admin.display(description="undo record")
     def record(self, row: SnapshotRow) -> Any:
-        return self.link(row.point, safe(row.point.application_key))
+        return format_html(
+            '{}<br><small class="quiet">{}</small>',
+            self.link(row.point, safe(getattr(row, "application_label", "") or row.point.application_key)),
+            safe(row.point.application_key),
+        )
+
+    def application_of(self, row: SnapshotRow) -> str:
+        """Return the application of the undo record."""
+        return row.point.application_key
 
     @admin.display(description="content")
     def content(self, row: SnapshotRow) -> Any:

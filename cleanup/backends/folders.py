@@ -9,6 +9,7 @@ walked down again from the roots among them. Both walks are linear in the ancest
 a whole is never walked.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,12 @@ BLANKS = (
 
 #: How to read the text by which files name their folders; empty if that column has the key's own type.
 Looseness = Literal["", "uuid", "integer", "padded"]
+
+
+def containing(text: str) -> str:
+    """Return the pattern for LIKE of what contains a text; a backslash escapes."""
+    escaped = re.sub(r"([%_\\])", r"\\\1", text)
+    return f"%{escaped}%"
 
 
 def live_condition(tables: FolderTables, *, prefix: str) -> Query:
@@ -153,6 +160,10 @@ class FolderSql(ForestSql):
 
     def bytewise(self, expression: str) -> str:
         """Compare, group and sort a text by code point, whatever the column's collation."""
+        raise NotImplementedError
+
+    def contains(self, expression: str, text: str) -> Query:
+        """Test whether a text contains another one, capitals or not."""
         raise NotImplementedError
 
     @contextmanager

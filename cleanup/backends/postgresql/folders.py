@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from django.db import transaction
 
 from cleanup.backends import folders, keys
+from cleanup.backends.folders import containing
 from cleanup.backends.postgresql.cells import is_text
 from cleanup.backends.query import Query, quote
 from cleanup.folder_tables import KeyColumn
@@ -63,6 +64,10 @@ class FolderSql(folders.FolderSql):
     def bytewise(self, expression: str) -> str:
         # As text, because citext ignores the collation.
         return f'{expression}::text COLLATE "C"'
+
+    def contains(self, expression: str, text: str) -> Query:
+        # A column may have a collation under which ILIKE fails; a trigram index serves all the same.
+        return Query(f'{expression}::text COLLATE "default" ILIKE %(contained)s', {"contained": containing(text)})
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from django.db.models import IntegerField
 
 from cleanup.backends import folders
-from cleanup.backends.folders import BLANKS
+from cleanup.backends.folders import BLANKS, containing
 from cleanup.backends.keys import digits_in_text, hyphenated
-from cleanup.backends.query import Query, quote
+from cleanup.backends.query import Query, block, joined, quote
 from cleanup.folder_tables import KeyColumn
 
 
@@ -69,3 +69,14 @@ class FolderSql(folders.FolderSql):
 
     def bytewise(self, expression: str) -> str:
         return f"{expression} COLLATE BINARY"
+
+    def contains(self, expression: str, text: str) -> Query:
+        # LIKE ignores the case of ASCII letters alone.
+        spellings = dict.fromkeys((text, text.lower(), text.upper(), text.title()))
+        parts = [
+            Query(
+                f"{expression} LIKE %(contained_{number})s ESCAPE '\\'", {f"contained_{number}": containing(spelling)}
+            )
+            for number, spelling in enumerate(spellings)
+        ]
+        return block("({any_of})", any_of=joined(" OR ", parts))

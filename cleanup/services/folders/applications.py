@@ -7,6 +7,8 @@ import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Q
@@ -14,9 +16,12 @@ from django.db.models import Q
 from cleanup import conf, queries
 from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import FolderTables, Ownership, folder_tables
+from cleanup.text_safety import is_storable
 
 #: Maximum matches of a search.
 MOST_FOUND = 100
+#: Characters of a text that are searched for.
+LONGEST_TEXT = 255
 #: Applications examined in the first step; steps grow while little is found.
 FIRST_STEP = 500
 #: Longest step.
@@ -26,14 +31,17 @@ LAST_STEP = 20_000
 def labels(*, using: str, application_ids: Iterable[str]) -> dict[str, str]:
     """Return the readable label of each application that has one, by its id.
 
-    It is made of CLEANUP_APPLICATION_LABEL; a tree without an application is called as its root folder is.
+    It is made of CLEANUP_APPLICATION_LABEL, or is the name of the root folder that stays in a merge.
     """
     tables = folder_tables()
     fields = _label_fields(tables)
-    wanted = list(dict.fromkeys(application_ids))
-    if not fields or not wanted:
+    wanted = _valid(list(dict.fromkeys(application_ids)))
+    if not wanted:
         return {}
-    rows = tables.application._base_manager.using(using).filter(pk__in=_valid(wanted)).values_list("pk", *fields)
+    if not fields:
+        names = queries.root_names(using=using, keys=wanted)
+        return {key: name for key, name in names.items() if name.strip()}
+    rows = tables.application._base_manager.using(using).filter(pk__in=wanted).values_list("pk", *fields)
     return {
         tables.application_key.text(key): " ".join(str(value) for value in values if value not in (None, ""))
         for key, *values in rows
@@ -46,25 +54,28 @@ def _label_fields(tables: FolderTables) -> tuple[str, ...]:
 
 
 def find(*, using: str, text: str, limit: int = MOST_FOUND) -> list[str]:
-    """Return keys of applications whose label begins with or contains the text, or whose id it is."""
+    """Return keys of applications whose label contains the text, capitals or not, or whose id it is."""
     tables = folder_tables()
-    text = text.strip()
+    text = text.strip()[:LONGEST_TEXT]
     keys: dict[str, None] = {}
     with contextlib.suppress(InvalidKey):
         keys[tables.application_key.text(text)] = None  # also of a deleted application: its history still exists
-    fields = _label_fields(tables)
-    if fields and text and "\x00" not in text:
-        condition = Q()
-        for field in fields:
-            condition |= Q(**{f"{field}__icontains": text})
-        rows = tables.application._base_manager.using(using).filter(condition).order_by("pk")
-        if tables.ownership == Ownership.TREE:
-            rows = rows.filter(**{conf.folder_fields()["parent"]: None})
-        found = [tables.application_key.text(key) for key in rows.values_list("pk", flat=True)[:limit]]
-        if tables.ownership == Ownership.TREE:  # any root of its name leads to a tree
-            found = list(queries.applications_of(using=using, folders=found).values())
-        keys |= dict.fromkeys(found)
+    if text and is_storable(text):
+        search = _labelled if conf.application_label() else queries.applications_named
+        keys |= dict.fromkeys(search(using=using, text=text, limit=limit))
     return list(keys)[:limit]
+
+
+def _labelled(*, using: str, text: str, limit: int) -> list[str]:
+    tables = folder_tables()
+    condition = reduce(or_, (Q(**{f"{field}__icontains": text}) for field in conf.application_label()))
+    rows = tables.application._base_manager.using(using).filter(condition).order_by("pk")
+    if tables.ownership == Ownership.TREE:
+        rows = rows.filter(**{conf.folder_fields()["parent"]: None})
+    found = [tables.application_key.text(key) for key in rows.values_list("pk", flat=True)[:limit]]
+    if tables.ownership == Ownership.TREE:  # any root of its name leads to a tree
+        found = list(queries.applications_of(using=using, folders=found).values())
+    return found
 
 
 def _valid(application_ids: Sequence[str]) -> list[Any]:
