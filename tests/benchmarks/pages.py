@@ -68,7 +68,7 @@ _HISTORY = (
 )
 
 PAGES = (
-    "freezeswitch_changelist",
+    "overview",
     "applications",
     "clean_up",
     "decisions",
@@ -87,6 +87,14 @@ PAGES = (
 )
 
 
+def _address(name: str, application: str) -> str:
+    from django.urls import reverse
+
+    if name == "overview":
+        return reverse("admin:app_list", args=["cleanup"])
+    return reverse(f"admin:cleanup_{name}", args=[application] if name == "preview" else [])
+
+
 def measure() -> list[dict[str, object]]:
     """Measure in this process, on the database of the settings."""
     import django
@@ -96,7 +104,6 @@ def measure() -> list[dict[str, object]]:
     from django.contrib.auth.models import User
     from django.db import connection
     from django.test import Client
-    from django.urls import reverse
 
     from cleanup.services.folders.applications import affected_page
 
@@ -107,7 +114,7 @@ def measure() -> list[dict[str, object]]:
     found = []
     for page in PAGES:
         name, _, query = page.partition("?")
-        address = f"{reverse(f'admin:cleanup_{name}', args=[application] if name == 'preview' else [])}?{query}"
+        address = f"{_address(name, application)}?{query}"
         count = itertools.count()
 
         def counted(execute, *arguments, count=count):
