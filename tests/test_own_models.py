@@ -33,6 +33,9 @@ MORE = (
     "tests/integration/runs/test_lifecycle.py",
     "tests/integration/references/test_tree_shape.py",
     "tests/reliability/test_kill.py",
+    "tests/integration/hooks/test_ready.py",
+    "tests/integration/hooks/test_closure.py",
+    "tests/integration/references/test_arrays.py",
 )
 #: What the models without files run, too; the tests of what only they have are among them.
 WITHOUT_FILES = ("tests/integration/rollback/test_undo.py", "tests/treemodels/test_trees.py")

@@ -278,6 +278,7 @@ def noting(*, using: str, application_ids: list[str], **options: str) -> None:
     NOTED.update(options)
 
 
+@pytest.mark.mapped_models("files of the other models refer to what owns the folders")
 class TestTreesWithoutApplications:
     @pytest.mark.parametrize("name", ["mptt", "nested sets", "parent_path", "names", "treebeard"])
     def test_are_kept_and_undone(self, scratch_database, settings, name):
