@@ -274,12 +274,13 @@ class ForestSql:
                     SELECT f.{folder_key} AS folder,
                            first_value(f.{folder_key}) OVER (PARTITION BY {exact_name} ORDER BY {ages}) AS application
                       FROM {folders} AS f
-                     WHERE {above} IS NULL AND {live}
+                     WHERE {above} IS NULL AND f.{name} IS NOT NULL AND {live}
                        {named}
                    ) AS n
              WHERE {within}
             """,
             folder_key=self.folder_key,
+            name=self.name,
             exact_name=self.bytewise(f"f.{self.name}"),
             ages=self.ages("f."),
             folders=self.folders,
