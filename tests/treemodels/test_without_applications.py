@@ -1,13 +1,17 @@
 """Trees that nothing owns: the root folders of one name, with all that is below them, are a unit of their own."""
 
+import html
 import random
+import re
 from collections import Counter
 from contextlib import nullcontext
 from io import StringIO
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError
+from django.urls import reverse
 
 from cleanup.exceptions import Guarded, NoStructures, RollbackConflict, Superseded, UnknownObject, WouldDetach
 from cleanup.models import Hold, Result
@@ -16,6 +20,7 @@ from cleanup.services import DatabaseCleanupService
 from cleanup.services.folders import get_or_create_folder_structure
 from cleanup.services.folders.applications import find, labels
 from cleanup.services.folders.history import folder_history
+from cleanup.services.merging.preview import preview
 from tests.support.trees import dump, unchecked
 from tests.treemodels.models import Entry, Item, Placement, Topic
 
@@ -270,3 +275,48 @@ def _places(database: str) -> Counter:
     entries = Entry.objects.using(database).values_list("title", "topic_id")
     items = Placement.objects.using(database).values_list("item_id", "topic_id")
     return Counter((row, paths[str(topic)]) for row, topic in [*entries, *items])
+
+
+class TestPages:
+    @pytest.fixture
+    def signed_in(self, client, database, settings):
+        settings.CLEANUP_DATABASE = database
+        settings.DATABASE_ROUTERS = ["tests.integration.api.routing.Everything"]
+        client.force_login(User.objects.create_superuser("root"))
+        return client
+
+    @pytest.fixture
+    def cleaned(self, database):
+        topics(database, MESS)
+        report = service(database).cleanup_all_duplicate_folders()
+        service(database).rollback_cleanup(report.results[1].rollback_id)
+        topics(database, "30 A")
+        service(database).check()
+        return report
+
+    def test_of_the_admin_all_answer(self, signed_in, cleaned):
+        seen, waiting = set(), [reverse("admin:app_list", args=["cleanup"])]
+        while waiting:
+            page = waiting.pop()
+            if page in seen or len(seen) > 120:
+                continue
+            seen.add(page)
+            answer = signed_in.get(page, follow=True)
+            assert answer.status_code == 200, page
+            if answer["Content-Type"].startswith("text/html"):
+                found = re.findall(r'href="(/admin/cleanup/[^"#]*)"', answer.content.decode())
+                waiting += [html.unescape(link) for link in found]
+        assert len(seen) > 20
+
+    def test_of_the_api_speak_of_trees(self, signed_in, database, cleaned):
+        checked = signed_in.post("/api/cleanup/check", content_type="application/json").json()
+        assert [found["application_id"] for found in checked["duplicate_applications"]] == ["1", "3"]
+        done = signed_in.post("/api/cleanup/cleanup?dry_run=true", content_type="application/json").json()
+        assert [result["application_id"] for result in done["results"]] == ["1", "3"]
+        for path in ("status", "runs", "results", "rollback-points", "holds", "findings"):
+            assert signed_in.get(f"/api/cleanup/{path}").status_code == 200, path
+
+    def test_of_a_tree_show_its_plan(self, signed_in, database):
+        topics(database, MESS)
+        found = preview(using=database, application_id="1")
+        assert {folder.folder_id for folder in found.folders} == {"1", "2", "4", "5", "6", "7"}
