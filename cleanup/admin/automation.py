@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from cleanup.admin import access, badges, names, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
+from cleanup.admin.filters import worded
 from cleanup.exceptions import CleanupError
 from cleanup.models import Alert, ConsistencyCheck, Schedule
 from cleanup.permissions import Permission, to_change_schedule
@@ -123,13 +124,22 @@ _PLACES = {
     "schedule_failed": ("schedule_changelist", gettext_lazy("See the schedules")),
 }
 
+STATES: dict[str, Any] = {
+    Alert.State.OPEN: gettext_lazy("open"),
+    Alert.State.ACKNOWLEDGED: gettext_lazy("acknowledged"),
+    Alert.State.RESOLVED: gettext_lazy("resolved"),
+}
+
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
     """Alerts: what is wrong, or was."""
 
     list_display = ["what", "how_bad", "state_text", "since", "last"]
-    list_filter = ["state", "severity"]
+    list_filter = [
+        worded("state", gettext_lazy("state"), STATES),
+        worded("severity", gettext_lazy("severity"), dict(Alert.Severity.choices)),
+    ]
     ordering = ["-id"]
     sortable_by = ()
     empty = gettext_lazy("No alerts. When something needs attention, it is listed here.")
@@ -170,8 +180,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description="state")
     def state_text(self, alert: Alert) -> Any:
-        words = {"open": "open", "acknowledged": "acknowledged", "resolved": "resolved"}[alert.state]
-        return badges.badge(badges.ALERTS.get(alert.state, "unknown"), words)
+        return badges.badge(badges.ALERTS.get(alert.state, "unknown"), str(STATES[Alert.State(alert.state)]))
 
     @admin.display(description="next step")
     def next_step(self, alert: Alert) -> Any:

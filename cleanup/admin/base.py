@@ -111,20 +111,24 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
         response = super().changelist_view(request, context)
         changelist = getattr(response, "context_data", {}).get("cl")
         if changelist is not None:
-            self._name(changelist.result_list)
+            self.name_applications(changelist.result_list)
         return response
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Return an entry with the name of the application that it is about."""
-        entry = super().get_object(request, object_id, from_field)
-        self._name([] if entry is None else [entry])
-        return entry
+        """Return an entry with the name of the application that it is about, read once to be shown."""
+        known: dict[str, Any] = request.__dict__.setdefault("_cleanup_entries", {})
+        if request.method != "GET" or object_id not in known:
+            entry = super().get_object(request, object_id, from_field)
+            self.name_applications([] if entry is None else [entry])
+            known[object_id] = entry
+        return known[object_id]
 
     def application_of(self, row: Any) -> str:
         """Return the key of the application that an entry is about; empty if it is about none."""
         return getattr(row, self.application_field) if self.application_field else ""
 
-    def _name(self, rows: Iterable[Any]) -> None:
+    def name_applications(self, rows: Iterable[Any]) -> None:
+        """Find the names of the applications that entries are about, in one query."""
         keys = {row: self.application_of(row) for row in rows}
         labels = applications.labels(using=access.database(), application_ids=filter(None, keys.values()))
         for row, key in keys.items():
@@ -157,7 +161,7 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
         entry = self.get_object(request, admin.utils.unquote(object_id))
         if entry is None:
             raise Http404
-        return names.name_of(entry, label=entry.application_label)
+        return names.name_of(entry, label=getattr(entry, "application_label", ""))
 
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what every page of ours shows."""

@@ -9,11 +9,17 @@ from django.utils.translation import gettext_lazy
 
 from cleanup.admin import badges, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
+from cleanup.admin.filters import worded
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.text_safety import safe
 
 #: Characters of a snapshot row's text that a page shows.
 MOST_SHOWN = 20_000
+
+KINDS: dict[str, Any] = {
+    RollbackPoint.Kind.CLEANUP: gettext_lazy("A cleanup"),
+    RollbackPoint.Kind.MANUAL: gettext_lazy("Taken by hand"),
+}
 
 
 @admin.register(RollbackPoint)
@@ -22,7 +28,10 @@ class RollbackPointAdmin(ReadOnlyAdmin):
 
     list_display = ["who", "state", "what", "of_run", "when"]
     list_display_links = ["state"]
-    list_filter = ["status", "kind"]
+    list_filter = [
+        worded("status", gettext_lazy("state"), wording.POINT_STATUS),
+        worded("kind", gettext_lazy("what"), KINDS),
+    ]
     list_select_related = ["run"]
     ordering = ["-id"]
     sortable_by = ()
@@ -44,7 +53,7 @@ class RollbackPointAdmin(ReadOnlyAdmin):
 
     @admin.display(description="what")
     def what(self, point: RollbackPoint) -> str:
-        return "A cleanup" if point.kind == RollbackPoint.Kind.CLEANUP else "Taken by hand"
+        return str(KINDS.get(point.kind, KINDS[RollbackPoint.Kind.MANUAL]))
 
     @admin.display(description="reason")
     def why(self, point: RollbackPoint) -> str:

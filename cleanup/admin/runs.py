@@ -1,5 +1,6 @@
 """Registers of runs and of their results, the live page of a run, and what can be done to it."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,11 +15,15 @@ from django.utils.translation import gettext_lazy
 
 from cleanup.admin import access, badges, copy_notice, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it, list_link
+from cleanup.admin.filters import StartedFilter, worded
 from cleanup.admin.headline import no_progress
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.permissions import CONTROLLING, Permission, to_control
+from cleanup.services.folders import applications
 from cleanup.services.runs.signs_of_life import silent_for
 from cleanup.text_safety import safe
+
+KINDS: dict[str, Any] = {Run.Kind.CLEANUP: gettext_lazy("Cleanup"), Run.Kind.ROLLBACK: gettext_lazy("Undo")}
 
 
 def _address(site: access.OnSite, _request: HttpRequest, run_id: Any) -> str:
@@ -29,10 +34,16 @@ def _address(site: access.OnSite, _request: HttpRequest, run_id: Any) -> str:
 class RunAdmin(ReadOnlyAdmin):
     """Runs: what was done, or is being done, over many applications."""
 
-    list_display = ["when", "what", "state", "progress", "outcome", "who"]
-    list_filter = ["kind", "status", "started_how"]
+    list_display = ["when", "what", "about", "why", "state", "took", "progress", "outcome", "who"]
+    list_filter = [
+        worded("kind", gettext_lazy("what"), KINDS),
+        worded("status", gettext_lazy("state"), wording.RUN_STATUS),
+        ("created_at", StartedFilter),
+        worded("started_how", gettext_lazy("started by"), wording.HOW),
+    ]
+    date_hierarchy = "created_at"
     search_fields = ["id__iexact", "started_by__istartswith", "reason__icontains", "correlation_id__iexact"]
-    search_help_text = "Id, who started it, or words of the reason"
+    search_help_text = gettext_lazy("Application (its name or its id), who started it, words of the reason, or the id")
     empty = gettext_lazy("No runs yet. Each cleanup and each undo is one.")
     fieldsets = [
         (
@@ -40,9 +51,11 @@ class RunAdmin(ReadOnlyAdmin):
             {
                 "fields": [
                     "what",
+                    "about",
                     "exactness",
                     "when",
                     "ended",
+                    "took",
                     "who",
                     "why",
                     "undoes",
@@ -130,7 +143,41 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="what", ordering="kind")
     def what(self, run: Run) -> str:
-        return "Cleanup" if run.kind == Run.Kind.CLEANUP else "Undo"
+        return str(KINDS[Run.Kind(run.kind)])
+
+    @admin.display(description=gettext_lazy("application"))
+    def about(self, run: Run) -> Any:
+        """Name the application if it is one alone; otherwise count them."""
+        if key := self.application_of(run):
+            return self.application(run, key)
+        return self.list_link(Result, wording.counted(run.total_applications, "application"), run__id__exact=run.pk)
+
+    @admin.display(description=gettext_lazy("duration"))
+    def took(self, run: Run) -> str:
+        return wording.run_duration(run) or "—"
+
+    def application_of(self, run: Run) -> str:
+        """Return the run's application if it is one alone."""
+        return getattr(run, "only_application", "")
+
+    def name_applications(self, rows: Iterable[Run]) -> None:
+        """Find the applications of those runs that have one each."""
+        alone = {run.pk: run for run in rows if run.total_applications == 1}
+        found = Result.objects.using(access.database()).filter(run__in=alone).values_list("run_id", "application_key")
+        for run_id, key in found:
+            alone[run_id].only_application = key  # type: ignore[attr-defined]
+        super().name_applications(alone.values())
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
+    ) -> tuple[QuerySet[Run], bool]:
+        """Search by applications, too."""
+        found, distinct = super().get_search_results(request, queryset, search_term)
+        if not search_term:
+            return found, distinct
+        keys = applications.find(using=access.database(), text=search_term)
+        results = Result.objects.using(access.database()).filter(application_key__in=keys)
+        return found | queryset.filter(pk__in=results.values("run_id")), distinct
 
     @admin.display(description="state", ordering="status")
     def state(self, run: Run) -> Any:

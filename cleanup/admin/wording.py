@@ -154,7 +154,7 @@ def missing_permission(names: Sequence[str]) -> str:
 
 # Runs and results.
 
-_HOW = {
+HOW = {
     "shell": "at the command line",
     "service": "by script",
     "api": "through the API",
@@ -166,11 +166,11 @@ _HOW = {
 
 def started(by: str, how: str) -> str:
     """Describe who started something, and how."""
-    place = _HOW.get(how, safe(how))
+    place = HOW.get(how, safe(how))
     return f"{safe(by)}, {place}" if by else place
 
 
-_RUN_STATUS = {
+RUN_STATUS = {
     Run.Status.PENDING: "waiting to start",
     Run.Status.RUNNING: "running",
     Run.Status.PAUSING: "about to pause",
@@ -183,7 +183,7 @@ _RUN_STATUS = {
 
 def run_status(status: str) -> str:
     """Describe the status of a run."""
-    return _RUN_STATUS[Run.Status(status)]
+    return RUN_STATUS[Run.Status(status)]
 
 
 def run_progress(run: Run, *, silent: bool = False) -> str:
@@ -228,12 +228,16 @@ def run_outcome(run: Run) -> str:
     return f"{counted(run.folders_removed, 'duplicate folder')} merged{moved}. {nothing_deleted()}"
 
 
+def run_duration(run: Run) -> str:
+    """Describe how long a run took; empty if it has not ended."""
+    return duration((run.ended_at - (run.started_at or run.created_at)).total_seconds()) if run.ended_at else ""
+
+
 def run_ended(run: Run, *, undo_until: datetime | None) -> str:
     """Describe how long a run took, and whether it can be undone; of a paused one, that it stays so."""
     if run.can_resume:
         return "It stays paused until someone resumes it." if run.status == Run.Status.PAUSED else "It has stopped."
-    begun = run.started_at or run.created_at
-    took = f"Took {duration((run.ended_at - begun).total_seconds())}." if run.ended_at else ""
+    took = f"Took {run_duration(run)}." if run.ended_at else ""
     if run.kind == Run.Kind.ROLLBACK:
         return took
     undo = f"Can be undone until {day(undo_until)}." if undo_until else "There is nothing to undo."
@@ -354,7 +358,7 @@ def exactness(inexact: Sequence[str]) -> str:
     return f"Not everything is as it was before: {reasons}."
 
 
-_POINT_STATUS = {
+POINT_STATUS = {
     RollbackPoint.Status.LIVE: "can be undone",
     RollbackPoint.Status.ROLLED_BACK: "undone",
     RollbackPoint.Status.PURGED: "expired",
@@ -366,7 +370,7 @@ def point_status(point: RollbackPoint, *, now: datetime | None = None) -> str:
     if point.status == RollbackPoint.Status.LIVE:
         return undo_until(point.expires_at, now=now)
     inexact = " (not exactly as before)" if point.exact is False else ""
-    return f"{_POINT_STATUS[RollbackPoint.Status(point.status)]}{inexact}".capitalize() + "."
+    return f"{POINT_STATUS[RollbackPoint.Status(point.status)]}{inexact}".capitalize() + "."
 
 
 def not_done(*, signed_out: bool) -> str:

@@ -930,6 +930,40 @@ class TestLabels:
         assert [page for page, words in shown.items() if f"Loan {result.application_key}" not in words] == []
 
 
+class TestTheListOfRuns:
+    def test_names_application_reason_and_duration(self, boss, using):
+        key = application_with_duplicates(using)
+        DatabaseCleanupService(using=using).cleanup_all_duplicate_folders(applications=[key], reason="Audit")
+        words = text(boss.get(address("run_changelist")))
+        assert f"Cleanup Loan {key} Audit finished 1 second" in words
+
+    def test_counts_several_applications(self, boss, using):
+        for _ in range(2):
+            application_with_duplicates(using)
+        DatabaseCleanupService(using=using).cleanup_all_duplicate_folders()
+        assert "Cleanup 2 applications" in text(boss.get(address("run_changelist")))
+
+    @pytest.mark.parametrize(("words", "found"), [("loa", True), ("nobody", False)])
+    def test_is_searched_by_application(self, boss, cleaned, words, found):
+        page = text(boss.get(address("run_changelist", q=words)))
+        assert ("1 of 1 application done" in page, "Nothing matches." in page) == (found, not found)
+
+    @pytest.mark.parametrize(
+        ("filters", "found"),
+        [
+            ({"status__exact": "completed"}, True),
+            ({"status__exact": "stopped"}, False),
+            ({"kind__exact": "rollback"}, False),
+            ({"created_at__gte": "2020-01-01 00:00:00+00:00"}, True),
+            ({"created_at__lt": "2020-01-01 00:00:00+00:00"}, False),
+            ({"created_at__year": timezone.now().year}, True),
+        ],
+    )
+    def test_is_filtered_in_the_words_of_its_rows(self, boss, cleaned, filters, found):
+        page = text(boss.get(address("run_changelist", **filters)))
+        assert ("1 of 1 application done" in page, "stopped before it finished" in page) == (found, True)
+
+
 class TestFollowingARun:
     def test_is_a_part_of_a_page(self, boss, cleaned):
         page = boss.get(address("run_progress", cleaned.pk)).content.decode()
