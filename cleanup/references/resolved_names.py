@@ -75,8 +75,12 @@ class ResolvedNames:
 
     @cached_property
     def histories(self) -> histories.Histories:
-        """The history tables."""
-        return histories.Histories.among(self.candidates)
+        """The history tables; a setting may name one that no name of a column tells."""
+        return histories.Histories.among(
+            placed
+            for placed in (self.catalogue.all_columns() if conf.history_tables() else self.candidates)
+            if placed.table.name not in self.own
+        )
 
     def _expand_patterns(self) -> list[NamedColumn]:
         """Replace patterns by the columns that they match; return those that match none."""

@@ -127,3 +127,12 @@ class TestAnotherTableWithContentTypes:
         log(scratch_database, "my_audit", "1")
         found = looked(scratch_database)
         assert (codes(found.problems), codes(found.warnings)) == ([], ["history"])
+
+
+class TestATableThatNoColumnTells:
+    def test_may_be_called_a_history(self, scratch_database, settings):
+        settings.CLEANUP_HISTORY_TABLES = {"revisions": "leave"}
+        execute(scratch_database, "CREATE TABLE revisions (id integer PRIMARY KEY, item varchar(255))")
+        made = tree(scratch_database, "gone:A")
+        execute(scratch_database, "INSERT INTO revisions VALUES (1, %s)", raw(scratch_database, made["gone"]))
+        assert looked(scratch_database).problems == []
