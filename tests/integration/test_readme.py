@@ -409,7 +409,7 @@ for reference in ("2023-0001", "2023-0002"):
 
     @pytest.fixture
     def host(self, environment, tmp_path) -> Path:
-        models, settings = blocks("python", section("Your own models"))
+        models, settings, *_ = blocks("python", section("Your own models"))
         files = {"archive/models.py": models, "mysite/settings.py": self.SETTINGS, "fill.py": self.FILL}
         files["manage.py"] = (ROOT / "manage.py").read_text(encoding="utf-8")
         for name, text in {**files, "archive/__init__.py": "", "mysite/__init__.py": ""}.items():
