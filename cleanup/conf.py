@@ -170,6 +170,11 @@ def _fields(name: str, default: dict[str, str], *, optional: Collection[str]) ->
     if not isinstance(value, Mapping) or not set(value) <= set(default):
         raise MisconfiguredSetting(setting=name, problem=f"it must map some of {', '.join(default)} to field names.")
     for part, named in value.items():
+        if named is None and part not in optional:
+            may_be = " and ".join(sorted(optional))
+            raise MisconfiguredSetting(
+                setting=name, problem=f"{part} is needed and must name a field; only {may_be} may be None."
+            )
         if not isinstance(named, str) and not (named is None and part in optional):
             raise MisconfiguredSetting(setting=name, problem=f"{named!r} of {part} is not the name of a field.")
     return {**default, **value}

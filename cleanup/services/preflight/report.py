@@ -325,8 +325,8 @@ class _Preflight:
     # How much it would do.
 
     def _hides_rows(self, problem: Problem, found: ReferenceMap) -> bool:
-        """Return whether folders cannot be counted: because a privilege, our tables or a valid setting is missing."""
-        of_folders = problem.code == "misconfigured" and problem.table == str(found.folders.name)
+        """Return whether folders cannot be counted: a privilege, our tables, a valid setting or a key is missing."""
+        of_folders = problem.code in {"misconfigured", "unkeyed"} and problem.table == str(found.folders.name)
         return problem.code in {*_LACKS, "migrations", mapped_types.CODE} or of_folders
 
     def _estimate(self, found: ReferenceMap) -> Estimate | Unknown:
