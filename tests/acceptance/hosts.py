@@ -9,7 +9,7 @@ from textwrap import dedent
 
 from tests.test_project import ROOT
 
-SETTINGS = """
+PROJECT = """
 import os
 import dj_database_url
 SECRET_KEY = "a secret of the host's project, long enough for every check there is"
@@ -17,12 +17,18 @@ DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "host", "cleanup", "cleanup.guards"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
+"""
+
+SETTINGS = (
+    PROJECT
+    + """
 CLEANUP_APPLICATION_MODEL = "host.Case"
 CLEANUP_FOLDER_MODEL = "host.Folder"
 CLEANUP_FILE_MODEL = "host.Document"
 CLEANUP_FOLDER_FIELDS = {"parent": "parent", "application": "case", "name": "name", "created": "created"}
 CLEANUP_FILE_FIELDS = {"folder": "folder", "application": "case", "name": "name"}
 """
+)
 
 MODELS = """
 from django.db import models
@@ -92,11 +98,11 @@ class Host:
         return process.stdout
 
 
-def make(directory: Path, *, url: str, settings: str = "", models: str = MODELS) -> Host:
+def make(directory: Path, *, url: str, settings: str = "", models: str = MODELS, base: str = SETTINGS) -> Host:
     """Write the project. An app without a package for migrations is made by --run-syncdb."""
     app = directory / "host"
     app.mkdir()
     (app / "__init__.py").touch()
     (app / "models.py").write_text(dedent(models), encoding="utf-8")
-    (directory / "settings.py").write_text(SETTINGS + dedent(settings), encoding="utf-8")
+    (directory / "settings.py").write_text(base + dedent(settings), encoding="utf-8")
     return Host(directory, url)
