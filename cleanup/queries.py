@@ -31,6 +31,9 @@ APPLICATIONS_PER_RANGE = 20_000
 #: Applications examined for a page.
 APPLICATIONS_PER_PAGE = 5_000
 
+#: Names in a path; what lies deeper is named by its innermost ones.
+LEVELS_OF_A_PATH = 50
+
 
 @dataclass(frozen=True, slots=True)
 class AffectedApplication:
@@ -155,6 +158,17 @@ def applications_named(*, using: str, text: str, limit: int) -> list[str]:
     """Return the keys of applications with a root folder whose name contains a text, the closest names first."""
     sql = _folder_sql(using)
     return [key for (key,) in sql.fetch(application_names.named(sql, text, limit))]
+
+
+def paths_of(*, using: str, folders: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the names from the outermost folder down to each of the folders that exist, by the folder's key."""
+    if not folders:
+        return {}
+    sql = _folder_sql(using)
+    paths: dict[str, tuple[str, ...]] = {}
+    for key, name in sql.fetch(sql.paths_of(folders, levels=LEVELS_OF_A_PATH)):
+        paths[key] = (*paths.get(key, ()), "" if name is None else str(name))
+    return paths
 
 
 def largest_applications(*, using: str, limit: int) -> list[tuple[str, int]]:

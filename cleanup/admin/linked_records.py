@@ -23,10 +23,10 @@ def without_folders(rows: Mapping[str, int]) -> Iterator[tuple[int, str, str]]:
 
     A table of no model is named by itself.
     """
-    folders = _bare(folder_tables().folder_table)
+    folders = bare(folder_tables().folder_table)
     for table, number in sorted(rows.items(), key=lambda item: (-item[1], item[0])):
-        if number and _bare(table) != folders:
-            model = _models().get(_bare(table))
+        if number and bare(table) != folders:
+            model = _models().get(bare(table))
             yield (
                 (number, str(model._meta.verbose_name), str(model._meta.verbose_name_plural))
                 if model
@@ -36,9 +36,15 @@ def without_folders(rows: Mapping[str, int]) -> Iterator[tuple[int, str, str]]:
 
 @cache
 def _models() -> dict[str, type[models.Model]]:
-    return {_bare(model._meta.db_table): model for model in apps.get_models(include_auto_created=True)}
+    return {bare(model._meta.db_table): model for model in apps.get_models(include_auto_created=True)}
 
 
-def _bare(table: str) -> str:
+def noun(table: str) -> str:
+    """Return what the host calls a row of the table."""
+    model = _models().get(bare(table))
+    return str(model._meta.verbose_name) if model else f"row of {table}"
+
+
+def bare(table: str) -> str:
     """Return a table's name without its schema and quotes."""
     return table.rpartition(".")[2].strip('"')

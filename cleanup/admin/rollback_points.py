@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
 
-from cleanup.admin import badges, wording
+from cleanup.admin import badges, conflicts, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
 from cleanup.admin.filters import worded
 from cleanup.models import RollbackPoint, SnapshotRow
@@ -39,7 +39,7 @@ class RollbackPointAdmin(ReadOnlyAdmin):
     search_help_text = "Application: its name or its id"
     empty = gettext_lazy("No undo records yet. Each cleanup writes one for each application.")
     fieldsets = [
-        (None, {"fields": ["who", "state", "what", "why", "of_run", "when", "expires", "ended", "conflicts"]}),
+        (None, {"fields": ["who", "state", "what", "why", "of_run", "when", "expires", "ended", "kept", "copies"]}),
         for_it("rows", "uuid"),
     ]
 
@@ -81,8 +81,12 @@ class RollbackPointAdmin(ReadOnlyAdmin):
         return f"{self.time(point.ended_at)}{by}"
 
     @admin.display(description="left as it is now (changed by people)")
-    def conflicts(self, point: RollbackPoint) -> str:
-        return " ".join(wording.conflict(found) for found in point.outcome.get("conflicts", ())) or "—"
+    def kept(self, point: RollbackPoint) -> str:
+        return conflicts.shown(point.outcome.get("conflicts", ()))
+
+    @admin.display(description="came back as copies")
+    def copies(self, point: RollbackPoint) -> str:
+        return conflicts.copies(point.outcome.get("copies", ()))
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""

@@ -11,6 +11,7 @@ from django.urls import URLPattern
 from cleanup import conf
 from cleanup.admin import access, obstacles, wording
 from cleanup.admin.access import Pages, page
+from cleanup.admin.conflicts import described
 from cleanup.exceptions import CleanupError, TooLargeToPreview
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.permissions import Permission
@@ -99,7 +100,9 @@ class UndoPages(Pages):
                 guarded=guarded,
                 not_restored=not_restored,
             )
-        effects = wording.restored_text(found.folders_restored, found.files_restored, found.references_restored)
+        effects = wording.restored_text(
+            found.folders_restored, found.files_restored, found.references_restored, found.folders_moved_back
+        )
         return self._page(request, what, effects, found, back, not_restored=not_restored)
 
     def _page(
@@ -115,13 +118,14 @@ class UndoPages(Pages):
         not_restored: str = "",
     ) -> HttpResponse:
         # A preview is false: it has not rolled anything back.
-        conflicts = [wording.conflict(conflict.as_json()) for conflict in found.conflicts] if found is not None else []
+        conflicts = described([conflict.as_json() for conflict in found.conflicts]) if found is not None else []
         return self.render(
             request,
             "undo",
             title="Undo?",
             what=what,
             effects=effects,
+            left_as_it_is=wording.left_as_it_is(len(conflicts) + found.conflicts_left_out) if found is not None else "",
             not_restored=not_restored,
             not_compared=wording.not_compared(found.inexact) if found is not None else "",
             conflicts=conflicts,

@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from cleanup.admin import access, badges, copy_notice, wording
+from cleanup.admin import access, badges, conflicts, copy_notice, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it, list_link
 from cleanup.admin.filters import StartedFilter, worded
 from cleanup.admin.headline import no_progress
@@ -265,7 +265,7 @@ class ResultAdmin(ReadOnlyAdmin):
     empty = gettext_lazy("No results yet. Each cleanup and each undo has one for each application.")
     fieldsets = [
         (None, {"fields": ["who", "state", "outcome", "why", "next_step", "of_run", "undo_record", "when"]}),
-        (gettext_lazy("Left as it is now (changed by people)"), {"fields": ["conflicts"]}),
+        (gettext_lazy("Left as it is now (changed by people)"), {"fields": ["kept", "copies"]}),
         for_it("message", "error_code"),
     ]
 
@@ -290,8 +290,12 @@ class ResultAdmin(ReadOnlyAdmin):
         return wording.advice(result.error_code).next_step if result.error_code else "—"
 
     @admin.display(description="left as it is now (changed by people)")
-    def conflicts(self, result: Result) -> str:
-        return " ".join(wording.conflict(found) for found in result.details.get("conflicts", ())) or "—"
+    def kept(self, result: Result) -> str:
+        return conflicts.shown(result.details.get("conflicts", ()))
+
+    @admin.display(description="came back as copies")
+    def copies(self, result: Result) -> str:
+        return conflicts.copies(result.details.get("copies", ()))
 
     @admin.display(description="message")
     def message(self, result: Result) -> str:

@@ -7,7 +7,7 @@ contains markup; names in them are data, with control and direction characters e
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -267,7 +267,10 @@ def result_outcome(result: Result) -> str:
         if "folders_restored" not in restored:
             return ""
         text = restored_text(
-            restored["folders_restored"], restored.get("files_restored", 0), restored.get("references_restored", 0)
+            restored["folders_restored"],
+            restored.get("files_restored", 0),
+            restored.get("references_restored", 0),
+            restored.get("folders_moved_back", 0),
         )
         return f"{text} {exactness(inexact)}" if (inexact := restored.get("inexact")) else text
     rows = result.details.get("moved", {})
@@ -298,15 +301,33 @@ def left_aside(number: int) -> str:
     return f"{subject} will be left alone: on hold, or very large."
 
 
-def restored_text(folders: int, files: int, references: int) -> str:
-    """Summarize what an undo does."""
+def restored_text(folders: int, files: int, references: int, moved_back: int) -> str:
+    """Summarize what an undo does; ``references`` count the folders that move back, which are told apart."""
     parts = [f"{counted(folders, 'folder')} {'comes' if folders == 1 else 'come'} back."]
+    if moved_back:
+        parts.append(f"{counted(moved_back, 'folder')} {_back_to_place(moved_back)}.")
     if conf.has_files():
         where = "it was" if files == 1 else "they were"
         parts.append(f"{counted(files, 'file')} {'goes' if files == 1 else 'go'} back to where {where}.")
-    places = "goes back to its old place" if references == 1 else "go back to their old places"
-    parts.append(f"{linked_records(references)} {places}.")
+    others = references - moved_back
+    if others or not conf.has_files():
+        parts.append(f"{linked_records(others)} {_back_to_place(others)}.")
     return " ".join(parts)
+
+
+def left_as_it_is(number: int) -> str:
+    """Count what undoing the rest does not bring back."""
+    if not number:
+        return ""
+    return (
+        _("%(things)s stay as they are now, as listed.") % {"things": counted(number, "thing")}
+        if number > 1
+        else _("One thing stays as it is now, as listed.")
+    )
+
+
+def _back_to_place(number: int) -> str:
+    return "goes back to its old place" if number == 1 else "go back to their old places"
 
 
 def linked_records(number: int) -> str:
@@ -478,24 +499,6 @@ COMMANDS = {
     "no_cluster": "python manage.py qcluster",
     "preflight": "python manage.py database_cleanup --preflight",
 }
-
-
-_CONFLICTS = {
-    "changed": "has been changed since; the newer value is kept",
-    "row_missing": "no longer exists and is not restored",
-    "row_exists": "already exists",
-    "missing_target": "would point at something that does not exist",
-    "unique_taken": "has a value that something else has taken since",
-    "refused": "is refused by a rule of the database that is newer, or that later changes would now break",
-    "extra": "differs from what it was",
-}
-
-
-def conflict(found: Mapping[str, Any]) -> str:
-    """Describe one conflict, given in its JSON form."""
-    column = f", {safe(found['column'])}," if found.get("column") else ""
-    reason = _CONFLICTS.get(found["code"], "stands in the way")
-    return f"{safe(found['table'])} {safe(found['key'])}{column} {reason}."
 
 
 def finding(code: str) -> str:

@@ -515,6 +515,32 @@ class FolderSql(ForestSql):
             roots=self.roots(Scope()),
         )
 
+    def paths_of(self, folders: Sequence[str], *, levels: int) -> Query:
+        """Select key and name of the folders and of those that they lie in, outermost first.
+
+        At most so many levels: parents may go round in a circle.
+        """
+        key = self.tables.folder_key
+        return self.block(
+            """
+            WITH RECURSIVE climbed(folder, level, at, parent, name) AS (
+                SELECT f.{folder_key}, 1, f.{folder_key}, f.{parent}, f.{name}
+                  FROM {folders} AS f
+                 WHERE {among}
+                 UNION ALL
+                SELECT c.folder, c.level + 1, f.{folder_key}, f.{parent}, f.{name}
+                  FROM climbed AS c
+                  JOIN {folders} AS f ON f.{folder_key} = c.parent
+                 WHERE c.level < %(levels)s AND f.{folder_key} <> c.at
+            )
+            SELECT {key}, c.name
+              FROM climbed AS c
+             ORDER BY c.folder, c.level DESC
+            """,
+            among=self.among(key, f"f.{self.folder_key}", folders),
+            key=self.text(key, "c.folder"),
+        ).bind(levels=levels)
+
     def restored_without_root(self, points: Sequence[int]) -> Query:
         """Select point, folder and number of the folders that are back and to which no root folder leads: one row."""
         key = self.tables.folder_key

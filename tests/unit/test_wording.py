@@ -142,12 +142,6 @@ class TestProblems:
         assert "_" not in wording.finding(code)
 
 
-class TestConflicts:
-    def test_say_that_the_newer_value_stays(self):
-        found = {"code": "changed", "table": "files", "key": "7", "column": "folder_id"}
-        assert wording.conflict(found) == "files 7, folder_id, has been changed since; the newer value is kept."
-
-
 class TestSchedules:
     @pytest.mark.parametrize(
         ("values", "text"),

@@ -58,6 +58,8 @@ class RollbackResult(Document):
     files_restored: int = 0
     references_restored: int = 0
     """Rows of tables other than files."""
+    folders_moved_back: int = 0
+    """Those of them that are folders, which were moved and go back into the folder they lay in."""
     conflicts: tuple[Conflict, ...] = ()
     conflicts_left_out: int = 0
     copies: tuple[Copy, ...] = ()

@@ -182,6 +182,7 @@ class Groups:
                     + returned[point.id].total()
                     - returned[point.id][folders]
                 ),
+                folders_moved_back=moved[point.id][folders],
                 conflicts=tuple(conflicts.get(point.id, ())),
                 copies=tuple(copy for copy in copying.of(point) if copy.folder_id not in missing),
                 unproven=self._unproven(group.reader.schema, fired=point.id in group.with_triggers),

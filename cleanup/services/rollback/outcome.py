@@ -21,6 +21,7 @@ class PointOutcome:
     folders_restored: int
     files_restored: int
     references_restored: int
+    folders_moved_back: int
     conflicts: tuple[Conflict, ...]
     differences: tuple[Conflict, ...] = ()
     """For a point taken by hand: how the structure still differs from it."""
@@ -49,6 +50,7 @@ class PointOutcome:
             "folders_restored": self.folders_restored,
             "files_restored": self.files_restored,
             "references_restored": self.references_restored,
+            "folders_moved_back": self.folders_moved_back,
             "conflicts": [conflict.as_json() for conflict in (*self.conflicts, *self.differences)[:limit]],
             "conflicts_left_out": max(0, len(self.conflicts) + len(self.differences) - limit),
             "copies": [copy.as_json() for copy in self.copies[:limit]],

@@ -164,6 +164,7 @@ def result_of(
         folders_restored=sum(outcome.folders_restored for outcome in outcomes),
         files_restored=sum(outcome.files_restored for outcome in outcomes),
         references_restored=sum(outcome.references_restored for outcome in outcomes),
+        folders_moved_back=sum(outcome.folders_moved_back for outcome in outcomes),
         conflicts=tuple(conflicts[:limit]),
         conflicts_left_out=max(0, len(conflicts) - limit),
         copies=tuple(copies[:limit]),

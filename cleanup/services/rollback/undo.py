@@ -154,7 +154,7 @@ class Undo:
         by: str,
     ) -> PointOutcome:
         manual_points.refuse_altered(point, self.tables)
-        folders = files = references = 0
+        folders = files = references = moved_back = 0
         conflicts: list[Conflict] = []
         copies: dict[str, Copy] = {}
         unproven: dict[str, None] = {}
@@ -163,6 +163,7 @@ class Undo:
             folders += outcome.folders_restored
             files += outcome.files_restored
             references += outcome.references_restored
+            moved_back += outcome.folders_moved_back
             conflicts += outcome.conflicts
             copies |= {copy.folder_id: copy for copy in outcome.copies}
             unproven |= dict.fromkeys(outcome.unproven)
@@ -179,6 +180,7 @@ class Undo:
             folders,
             files,
             references,
+            moved_back,
             tuple(conflicts),
             tuple(differences),
             tuple(copies.values()),

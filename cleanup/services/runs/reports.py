@@ -120,6 +120,7 @@ def rollback_report(run: Run, *, using: str) -> RollbackResult:
         folders_restored=restored.folders,
         files_restored=restored.files,
         references_restored=restored.references,
+        folders_moved_back=restored.moved_back,
         conflicts=tuple(Conflict(**conflict) for conflict in restored.conflicts),
         conflicts_left_out=restored.conflicting - len(restored.conflicts),
         copies=tuple(Copy(**copy) for copy in restored.copies),
@@ -141,7 +142,7 @@ class _Restored:
 
     def __init__(self) -> None:
         self.limit = conf.list_limit()
-        self.folders = self.files = self.references = 0
+        self.folders = self.files = self.references = self.moved_back = 0
         self.conflicts: list[JSON] = []
         self.conflicting = 0
         self.copies: list[JSON] = []
@@ -153,6 +154,7 @@ class _Restored:
         self.folders += details.get("folders_restored", 0)
         self.files += details.get("files_restored", 0)
         self.references += details.get("references_restored", 0)
+        self.moved_back += details.get("folders_moved_back", 0)  # older versions did not write it
         conflicts, copies = details.get("conflicts", []), details.get("copies", [])
         self.conflicting += len(conflicts)
         self.conflicts += conflicts[: max(0, self.limit - len(self.conflicts))]

@@ -629,7 +629,7 @@ class TestUndo:
     def test_lists_what_people_have_changed_since(self, boss, cleaned, cluster, using):
         File.objects.using(using).update(folder_id=None)
         page = boss.get(address("undo_record", self.point(cleaned).pk))
-        assert "has been changed since; the newer value is kept." in text(page)
+        assert "taken out of its folder by somebody. It stays out." in text(page)
         assert "required> Undo the rest, and keep what people have changed" in page.content.decode()
 
     def test_refuses_to_overwrite_what_people_have_changed(self, boss, cleaned, cluster, using):

@@ -1,0 +1,151 @@
+"""What an undo leaves as it is, in sentences with the names of files and folders and where they are now.
+
+Set-based: a query for each table, whatever the number of conflicts. Table, key and column are for IT.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+
+from cleanup.admin import access, linked_records, wording
+from cleanup.folder_tables import folder_tables
+from cleanup.services.folders import places as whereabouts
+from cleanup.text_safety import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from django.utils.safestring import SafeString
+
+    from cleanup.services.folders.places import Place, Places
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One conflict."""
+
+    sentence: str
+    for_it: str
+
+
+def described(conflicts: Sequence[Mapping[str, Any]]) -> list[Described]:
+    """Describe conflicts, given in their JSON form."""
+    by_kind: dict[str, list[str]] = {"folder": [], "file": [], "": []}
+    for found in conflicts:
+        by_kind[_kind(found)].append(found["key"])
+    if not conflicts:
+        return []
+    known = whereabouts.places(using=access.database(), folders=by_kind["folder"], files=by_kind["file"])
+    return [Described(_sentence(found, known), _for_it(found)) for found in conflicts]
+
+
+def shown(conflicts: Sequence[Mapping[str, Any]]) -> SafeString | str:
+    """Show conflicts as a list, with what is for IT folded beneath."""
+    several = described(conflicts)
+    if not several:
+        return "—"
+    return format_html(
+        '<ul class="cleanup-list">{}</ul><details><summary>{}</summary><ul class="cleanup-list">{}</ul></details>',
+        format_html_join("", "<li>{}</li>", ((one.sentence,) for one in several)),
+        _("For IT"),
+        format_html_join("", "<li><code>{}</code></li>", ((one.for_it,) for one in several)),
+    )
+
+
+def copies(found: Sequence[Mapping[str, Any]]) -> SafeString | str:
+    """Show the folders that came back as copies, by the names and places that they have now."""
+    keys = [copy["folder_id"] for copy in found]
+    known = whereabouts.places(using=access.database(), folders=keys, files=()) if keys else None
+    if known is None:
+        return "—"
+    lines = ((_copy(known.folders.get(key)),) for key in keys)
+    return format_html('<ul class="cleanup-list">{}</ul>', format_html_join("", "<li>{}</li>", lines))
+
+
+def _copy(place: Place | None) -> str:
+    if place is None:
+        return _("A folder that no longer exists.")
+    name = wording.folder_name(place.name)
+    return _("“%(name)s” in %(place)s.") % {"name": name, "place": path(place.inside)} if place.inside else f"“{name}”."
+
+
+def path(names: Sequence[str]) -> str:
+    """Write a path as people read it, outermost folder first."""
+    return " / ".join(wording.folder_name(name) for name in names)
+
+
+def _kind(found: Mapping[str, Any]) -> str:
+    """Return whether a conflict is about a folder, a file or another record."""
+    tables = folder_tables()
+    table = linked_records.bare(found["table"])
+    if table == linked_records.bare(tables.folder_table):
+        return "folder"
+    return "file" if tables.file and table == linked_records.bare(tables.file.table) else ""
+
+
+def _for_it(found: Mapping[str, Any]) -> str:
+    parts = (found["table"], found["key"], found.get("column"), found["code"], found.get("constraint"))
+    return ", ".join(safe(part) for part in parts if part)
+
+
+def _sentence(found: Mapping[str, Any], known: Places) -> str:
+    """Say what has become of a record, and what the undo does about it."""
+    kind = _kind(found)
+    if kind == "":
+        noun = linked_records.noun(found["table"]) if found["table"] else _("This application")
+        return f"{wording.capitalized(noun)}: {_OTHERS.get(found['code'], _stands_in_the_way)()}"
+    place = (known.folders if kind == "folder" else known.files).get(found["key"])
+    name = _name(found, kind, place, known)
+    return f"{name}: {_fate(found, place, _moving_columns(kind))}"
+
+
+def _name(found: Mapping[str, Any], kind: str, place: Place | None, known: Places) -> str:
+    if place is not None and (place.name or kind == "folder"):
+        return f"“{wording.folder_name(place.name)}”"
+    if found["key"] in known.merged:
+        return f"“{wording.folder_name(known.merged[found['key']])}”"
+    return _("A folder") if kind == "folder" else _("A file")
+
+
+def _moving_columns(kind: str) -> tuple[str, ...]:
+    tables = folder_tables()
+    if kind == "folder":
+        return (tables.folder_parent,)
+    return (tables.file.folder,) if tables.file else ()
+
+
+def _fate(found: Mapping[str, Any], place: Place | None, moving: Sequence[str]) -> str:
+    """Say what has become of a file or folder."""
+    code = found["code"]
+    if code == "row_missing" or (code in {"changed", "missing_target"} and place is None):
+        return _("deleted since. It does not come back.") if code != "missing_target" else _missing_target()
+    if code == "changed" and place is not None and found.get("column") in moving:
+        if not place.inside:
+            return _("taken out of its folder by somebody. It stays out.")
+        return _("moved by somebody to %s. It stays there.") % path(place.inside)
+    if code == "missing_target" and place is not None and place.inside:
+        return _("the place it was in no longer exists. It stays in %s.") % path(place.inside)
+    return _OTHERS.get(code, _stands_in_the_way)()
+
+
+def _stands_in_the_way() -> str:
+    return _("stands in the way. It stays as it is now.")
+
+
+def _missing_target() -> str:
+    return _("what it belongs to no longer exists. It does not come back.")
+
+
+_OTHERS: dict[str, Callable[[], str]] = {
+    "changed": lambda: _("changed by somebody since. It stays as it is now."),
+    "row_missing": lambda: _("deleted since. It does not come back."),
+    "row_exists": lambda: _("there is already one in its place. It does not come back."),
+    "missing_target": _missing_target,
+    "unique_taken": lambda: _("something else has taken its place since. It stays as it is now."),
+    "refused": lambda: _("the database no longer allows it as it was. It stays as it is now."),
+    "extra": lambda: _("differs from what it was. It stays as it is now."),
+}

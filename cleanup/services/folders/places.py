@@ -1,0 +1,72 @@
+"""What files and folders are called and where they are now, for people.
+
+A query for each table, whatever the number of keys.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from cleanup import queries
+from cleanup.exceptions import InvalidKey
+from cleanup.folder_tables import FileTable, KeyColumn, folder_tables
+from cleanup.models import RemovedFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One file or folder that exists."""
+
+    name: str
+    """Empty if it has none."""
+    inside: tuple[str, ...]
+    """The folders that it lies in, outermost first; none if it lies in no folder that exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Files and folders by their keys; those that are missing do not exist."""
+
+    folders: Mapping[str, Place]
+    files: Mapping[str, Place]
+    merged: Mapping[str, str]
+    """Names of folders that do not exist, as they were when a cleanup merged them."""
+
+
+def places(*, using: str, folders: Collection[str], files: Collection[str]) -> Places:
+    """Return where the files and folders are now; keys that cannot be are left out."""
+    tables = folder_tables()
+    wanted = _valid(tables.folder_key, folders)
+    filed = _filed(tables.file, files, using=using) if tables.file else {}
+    paths = queries.paths_of(
+        using=using, folders=list({*wanted, *(folder for _, folder in filed.values() if folder is not None)})
+    )
+    gone = [key for key in wanted if key not in paths]
+    removed = RemovedFolder.objects.using(using).filter(folder_key__in=gone).order_by("id") if gone else None
+    return Places(
+        folders={key: Place(paths[key][-1], paths[key][:-1]) for key in wanted if key in paths},
+        files={key: Place(name, paths.get(folder or "", ())) for key, (name, folder) in filed.items()},
+        merged=dict(removed.values_list("folder_key", "name")) if removed is not None else {},
+    )
+
+
+def _filed(files: FileTable, keys: Iterable[str], *, using: str) -> dict[str, tuple[str, str | None]]:
+    """Return name and folder of the files that exist."""
+    fields = {field.column: field.attname for field in files.model._meta.concrete_fields}
+    name = fields[files.name] if files.name else "pk"
+    rows = files.model._base_manager.using(using).filter(pk__in=_valid(files.key, keys))
+    folder_key = folder_tables().folder_key
+    return {
+        files.key.text(key): (str(called or "") if files.name else "", _text(folder_key, folder))
+        for key, called, folder in rows.values_list("pk", name, fields[files.folder])
+    }
+
+
+def _valid(column: KeyColumn, keys: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(text for key in keys if (text := _text(column, key)) is not None))
+
+
+def _text(column: KeyColumn, key: object) -> str | None:
+    with suppress(InvalidKey):
+        return None if key is None else column.text(key)
+    return None
