@@ -58,7 +58,7 @@ class SampleSql(ABC):
         )
         return {self._read(value): count for value, count in found}
 
-    def families(self, columns: Sequence[str], *, rows: int) -> list[tuple[str | None, ...]]:
+    def families(self, columns: Sequence[str], *, rows: int, only_live: bool = False) -> list[tuple[str | None, ...]]:
         """Return folders with a parent: key, parent, name, parent's name, then each column's value and the parent's.
 
         Everything is text; keys are as the product spells them.
@@ -69,9 +69,10 @@ class SampleSql(ABC):
             SELECT *
               FROM (SELECT f.{folder_key} AS folder, f.{parent} AS parent, {values}
                       FROM (SELECT * FROM {folders} AS t ORDER BY t.{folder_key} {direction} LIMIT {breadth}) AS f
-                     WHERE f.{parent} IS NOT NULL AND f.{parent} <> f.{folder_key}
+                     WHERE f.{parent} IS NOT NULL AND f.{parent} <> f.{folder_key} AND {live}
                      LIMIT {half}) AS {end}
             """,
+            live=self.sql.live("f.") if only_live else "true",
             values=", ".join(f"{self._text(f'f.{name}')} AS c{place}" for place, name in enumerate(names)),
             breadth=rows * _BREADTH,
             half=rows // 2,
@@ -94,7 +95,7 @@ class SampleSql(ABC):
         )
         return [(*keys, *map(self._read, values)) for *keys, values in ((*row[:2], row[2:]) for row in found)]
 
-    def _both_ends(self, text: str, **slots: str | int) -> Query:
+    def _both_ends(self, text: str, **slots: str | int | Query) -> Query:
         """Take rows from both ends of the folder key."""
         ends = (("lowest", "ASC"), ("highest", "DESC"))
         return joined(

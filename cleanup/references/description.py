@@ -50,6 +50,8 @@ class ReferenceMap:
     """In the order of their steps; within a step, a copy comes before what it copies."""
     tables: dict[TableName, Table] = field(default_factory=dict)
     """Every table that a run may write, described (folders, files and applications too)."""
+    ignored_columns: frozenset[str] = frozenset()
+    """Columns of the folder table that settings ignore."""
     further_columns: frozenset[str] = frozenset()
     """The columns of the folder table that are not mapped, refer to nothing and are not ignored."""
     problems: tuple[Problem, ...] = ()

@@ -67,6 +67,7 @@ class _Discovery:
         survey = self._survey(found, described, keys)
         return replace(
             found,
+            ignored_columns=frozenset(column for table, column in survey.ignored() if table == self.names.folders),
             further_columns=survey.further_columns(),
             known=survey.known,
             linked=frozenset(survey.linked),

@@ -66,9 +66,11 @@ class _Look:
         return cls(references, tables, sql, database.samples(sql, references.folders), shape)
 
     def problems(self) -> Iterator[Problem]:
-        if not self._is_misconfigured():
-            yield from self.shape.problems()
+        of_shape = [] if self._is_misconfigured() else list(self.shape.problems())
+        yield from of_shape
         yield from self._paths()
+        if not (of_shape or self._is_misconfigured()):
+            yield from self._path_of_key()
 
     def warnings(self) -> Iterator[Problem]:
         yield from self._one_count()
@@ -98,6 +100,15 @@ class _Look:
         for sign in path_columns.telling(asked, families, keys=self._key_kind, longest=LONGEST):
             setting = self._kept_by(sign, asked, families)
             yield path_columns.problem(folders.name, sign.columns, why=sign.why, setting=setting)
+
+    def _path_of_key(self) -> Iterator[Problem]:
+        """Report keys that are paths: a folder that moves would need another key."""
+        folders, key = self.references.folders, self.references.folder_key
+        if self._key_kind != "text" or key.name in self.references.ignored_columns:
+            return
+        families = list(map(Family.of, self.sample.families([key.name], rows=_FAMILIES, only_live=True)))
+        for sign in path_columns.telling([key], families, keys="text", longest=LONGEST):
+            yield path_columns.problem_of_key(folders.name, key.name, why=sign.why)
 
     def _kept_by(self, sign: Sign, asked: Sequence[Column], families: Sequence[Family]) -> str:
         """Return the setting of a ready hook that keeps the columns; empty if none does."""

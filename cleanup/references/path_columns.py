@@ -143,6 +143,18 @@ def problem(table: TableName, columns: Sequence[str], *, why: str = "", setting:
     )
 
 
+def problem_of_key(table: TableName, key: str, *, why: str) -> Problem:
+    """Report a folder key that repeats the place in the tree."""
+    return Problem(
+        "path_column",
+        str(table),
+        key,
+        f"{table}.{key}, the key of folders, looks like a path in the tree ({why}). A folder that is moved would need "
+        f'another key, which a cleanup gives to none. Add "{table}.{key}" to CLEANUP_IGNORED_COLUMNS if nothing '
+        f"reads the place in the tree from keys.",
+    )
+
+
 # By values.
 
 _NO_TEXT = re.compile(
