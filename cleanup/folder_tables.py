@@ -401,4 +401,11 @@ def _column(model: type[models.Model], setting: str, name: str) -> str:
         if setting == "CLEANUP_FILE_FIELDS":
             problem += " If a link table files them, set CLEANUP_FILE_MODEL = None: its rows are moved all the same."
         raise UnknownField(setting=setting, problem=problem, value=name, model=model)
+    if isinstance(field, models.ForeignKey) and not field.target_field.primary_key:
+        other, target = field.target_field.model._meta.label, field.target_field.name
+        problem = (
+            f"{model._meta.label}.{name} refers to {target}, which is not the primary key of {other}. If the table of "
+            f"{other} keeps {target} unique, let the model say primary_key=True there; the table stays as it is."
+        )
+        raise MisconfiguredSetting(setting=setting, problem=problem)
     return str(field.column)

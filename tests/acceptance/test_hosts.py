@@ -59,6 +59,12 @@ class TestModels:
             assert "cleanup.E003" in told
             assert "host.Scan inherits from host.Document" in told
 
+    def test_with_a_parent_known_by_another_column_are_refused(self, tmp_path, url):
+        models = hosts.MODELS.replace('("self", models.CASCADE,', '("self", models.CASCADE, to_field="code",')
+        models = models.replace("    created", "    code = models.CharField(max_length=9, unique=True)\n    created")
+        told = hosts.make(tmp_path, url=url, models=models).refused("check")
+        assert "host.Folder.parent refers to code, which is not the primary key of host.Folder" in told
+
     def test_with_a_many_to_many_field_in_a_part_are_refused(self, tmp_path, url):
         models = hosts.MODELS.replace("    created", '    above = models.ManyToManyField("self")\n    created')
         settings = 'CLEANUP_FOLDER_FIELDS["parent"] = "above"'
