@@ -22,9 +22,6 @@ from cleanup.folder_tables import folder_tables
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cleanup.backends.folders import Cleanable, FolderSql
-    from cleanup.backends.query import Query
-
 #: Applications in one statement. If there are no more than these, it reads the tables once from end to end.
 APPLICATIONS_PER_RANGE = 20_000
 
@@ -69,6 +66,13 @@ def worst_applications(*, using: str, limit: int, cleanable: Cleanable = EVERY_O
     """Return the keys of the applications that are queued, or have most duplicates, worst first."""
     sql = _folder_sql(using)
     return [key for key, _, _ in sql.fetch(sql.worst(limit, cleanable))]
+
+
+def worst_rows(*, using: str, limit: int) -> list[AffectedApplication]:
+    """Return the affected applications with most duplicates, worst first, whether a cleanup would touch them or not."""
+    sql = _folder_sql(using)
+    every_one = Cleanable(held=True, queued_first=False)
+    return [AffectedApplication(*row) for row in sql.fetch(sql.worst(limit, every_one))]
 
 
 @dataclass(frozen=True, slots=True)

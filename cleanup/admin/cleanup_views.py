@@ -17,12 +17,11 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from cleanup import conf
-from cleanup.admin import access, obstacles, wording
+from cleanup.admin import access, duplicates_list, obstacles, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.tree import Drawing, Side
 from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, UnknownObject
 from cleanup.permissions import FEW, Permission, to_clean_up, to_plan
-from cleanup.services.folders import applications
 from cleanup.services.merging import confirmation
 from cleanup.services.merging.preview import preview as preview_of
 from cleanup.services.operations import cleanups, previews
@@ -53,32 +52,11 @@ class CleaningPages(Pages):
 
     @access.permission_required(Permission.VIEW)
     def applications(self, request: HttpRequest) -> HttpResponse:
-        """List the applications with duplicates, page by page, or those that a search finds."""
-        using, text, after = access.database(), request.GET.get("q", ""), request.GET.get("after") or None
+        """List the applications with duplicates, page by page, the worst first if asked; or what a search finds."""
         try:
-            listed = applications.listed(using=using, text=text, after=after)
+            return duplicates_list.response(self, request)
         except InvalidKey:
             return redirect(self.url("applications"))
-        rows = [
-            {
-                "key": row.application_id,
-                "id": safe(row.application_id),
-                "label": safe(listed.labels.get(row.application_id, "")),
-                "address": self.url("preview", quote(row.application_id)),
-                "roots": wording.counted(row.roots, "top folder"),
-                "duplicates": wording.counted(row.duplicates, "duplicate"),
-            }
-            for row in listed.rows
-        ]
-        return self.render(
-            request,
-            "applications",
-            title="Applications with duplicates",
-            rows=rows,
-            text=text,
-            after=after,
-            following=listed.after,
-        )
 
     @access.permission_required(Permission.VIEW)
     def preview(self, request: HttpRequest, key: str) -> HttpResponse:
@@ -324,7 +302,7 @@ class CleaningPages(Pages):
         if 1 <= len(keys) <= confirmation.MOST:
             return None
         messages.error(request, wording.wrong_number(len(keys), most=confirmation.MOST))
-        place = {name: request.GET[name] for name in ("q", "after") if request.GET.get(name)}
+        place = {name: request.GET[name] for name in ("q", "after", "order", "page") if request.GET.get(name)}
         return redirect(self.url("applications", **place))
 
 

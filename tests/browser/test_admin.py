@@ -55,7 +55,7 @@ class TestCleaningUp:
     def test_goes_from_the_list_over_the_preview_to_the_end_of_the_run(self, person, messy):
         ann = person()
         ann.go(address("applications"))
-        ann.page.get_by_label(f"Select {messy.application}").check()
+        ann.page.get_by_label("Select Loan").check()
         ann.press("Clean up selected …")
         ann.sees("1 application will be cleaned up. 2 duplicate folders will be merged and 1 file moved.")
         ann.press("Clean up")
@@ -63,6 +63,16 @@ class TestCleaningUp:
         ann.sees("Can be undone until")
         assert_tree(ALIAS, messy, "old:Loan/{docs:Docs(2), Photos(1)}")
         assert ann.complaints == []
+
+    def test_selects_a_whole_page(self, person, messy):
+        further = tree(ALIAS, "Loan*2")
+        ann = person()
+        ann.go(address("applications"))
+        ann.page.get_by_label("Select all on this page").check()
+        ann.press("Clean up selected …")
+        ann.sees("applications will be cleaned up.")
+        ann.sees(messy.application)
+        ann.sees(further.application)
 
     def test_shows_a_new_plan_where_the_old_one_no_longer_holds(self, person, messy):
         ann = person()

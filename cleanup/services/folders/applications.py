@@ -16,10 +16,13 @@ from django.db.models import Q
 from cleanup import conf, queries
 from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import FolderTables, Ownership, folder_tables
+from cleanup.models import Hold
 from cleanup.text_safety import is_storable
 
 #: Maximum matches of a search.
 MOST_FOUND = 100
+#: Pages of the list that begins with the worst.
+MOST_PAGES = 100
 #: Characters of a text that are searched for.
 LONGEST_TEXT = 255
 #: Applications examined in the first step; steps grow while little is found.
@@ -98,6 +101,8 @@ class AffectedPage:
     """Continue after this key; None at the end."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """By id, of those that have one."""
+    held: frozenset[str] = frozenset()
+    """Those on hold."""
 
 
 def listed(*, using: str, text: str = "", after: str | None = None) -> AffectedPage:
@@ -109,7 +114,25 @@ def listed(*, using: str, text: str = "", after: str | None = None) -> AffectedP
         page = AffectedPage(affected_among(using=using, application_ids=find(using=using, text=text)), None)
     else:
         page = affected_page(using=using, after=after)
-    return replace(page, labels=labels(using=using, application_ids=[row.application_id for row in page.rows]))
+    return _described(page, using=using)
+
+
+def worst(*, using: str, number: int = 1, size: int = 50) -> AffectedPage:
+    """Return a page of affected applications, with labels, those with most duplicates first; pages count from 1.
+
+    Every application is looked at, so there is a last page: ``after`` is the number of the next one.
+    """
+    number = max(1, min(number, MOST_PAGES))
+    rows = queries.worst_rows(using=using, limit=number * size + 1)
+    more = len(rows) > number * size and number < MOST_PAGES
+    page = AffectedPage(tuple(rows[(number - 1) * size : number * size]), str(number + 1) if more else None)
+    return _described(page, using=using)
+
+
+def _described(page: AffectedPage, *, using: str) -> AffectedPage:
+    keys = [row.application_id for row in page.rows]
+    held = Hold.objects.using(using).filter(application_key__in=keys).values_list("application_key", flat=True)
+    return replace(page, labels=labels(using=using, application_ids=keys), held=frozenset(held))
 
 
 def affected_page(*, using: str, after: str | None = None, size: int = 50, seconds: float = 0.15) -> AffectedPage:

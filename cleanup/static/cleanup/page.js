@@ -107,7 +107,14 @@
         }
     };
 
+    const selectAll = function(box) {
+        const boxes = document.querySelectorAll(`input[type="checkbox"][name="${box.dataset.cleanupSelectAll}"]`);
+        box.hidden = false;
+        box.addEventListener("change", () => boxes.forEach((one) => { one.checked = box.checked; }));
+    };
+
     tellTimeZone();
+    document.querySelectorAll("[data-cleanup-select-all]").forEach(selectAll);
     document.querySelectorAll("[data-cleanup-refresh]").forEach(follow);
     document.addEventListener("click", function(event) {
         const link = event.target.closest("a.cleanup-part");

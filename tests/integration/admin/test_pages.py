@@ -448,8 +448,38 @@ class TestPreview:
 
 class TestApplications:
     def test_are_listed_with_their_duplicates(self, boss, using):
+        key = application_with_duplicates(using)
+        assert f"Loan {key} 2 1 Preview" in text(boss.get(address("applications")))
+
+    def test_are_found_by_the_name_of_their_top_folder(self, boss, using):
+        key = application_with_duplicates(using)
+        assert key in text(boss.get(address("applications", q="lOA")))
+
+    def test_are_marked_if_on_hold(self, boss, using):
+        key = application_with_duplicates(using)
+        DatabaseCleanupService(using=using).hold(key)
+        assert f"{key} on hold 2 1" in text(boss.get(address("applications")))
+
+    def test_are_listed_with_the_worst_first(self, boss, using):
+        few, many = application_with_duplicates(using), tree(using, "Loan*4").application
+        page = text(boss.get(address("applications", order="most")))
+        assert page.index(many) < page.index(few)
+        assert "No applications have duplicates." in text(boss.get(address("applications", order="most", page=9)))
+
+    def test_are_counted_as_of_the_last_check(self, boss, using):
         application_with_duplicates(using)
-        assert "2 top folders 1 duplicate" in text(boss.get(address("applications")))
+        AutomatedCleanupService(using=using).run_consistency_check()
+        assert "1 application had duplicates at the last check." in text(boss.get(address("applications")))
+
+    def test_lead_forth_and_back(self, boss, using):
+        keys = [application_with_duplicates(using) for _ in range(52)]
+        for first in (address("applications"), address("applications", order="most")):
+            page = boss.get(first).content.decode()
+            following = unescape(re.search(r'href="([^"]*)">Next page', page)[1])
+            page = boss.get(following).content.decode()
+            assert [f'href="{address("preview", key)}"' in page for key in keys] == [False] * 50 + [True] * 2
+            previous = unescape(re.search(r'href="([^"]*)">Previous page', page)[1])
+            assert keys[0] in boss.get(previous).content.decode()
 
     def test_without_duplicates_are_not_listed(self, boss, using):
         tree(using, "Loan")
@@ -464,8 +494,8 @@ class TestApplications:
         for _ in range(60):
             application_with_duplicates(using)
         first = boss.get(address("applications")).content.decode()
-        following = unescape(re.search(r'href="(\?after=[^"]+)"', first)[1])
-        second = boss.get(address("applications") + following).content.decode()
+        following = unescape(re.search(r'href="([^"]+\?after=[^"]+)"', first)[1])
+        second = boss.get(following).content.decode()
         assert (first.count('name="application"'), second.count('name="application"')) == (50, 10)
 
     def test_take_no_nonsense_for_a_place(self, boss):
