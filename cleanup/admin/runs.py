@@ -11,9 +11,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cleanup.admin import access, badges, conflicts, copy_notice, wording
+from cleanup.admin import access, badges, conflicts, copy_notice, run_results, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it, list_link
 from cleanup.admin.filters import StartedFilter, worded
 from cleanup.admin.headline import no_progress
@@ -87,6 +88,10 @@ class RunAdmin(ReadOnlyAdmin):
         extra: dict[str, Any] = {}
         if run is not None:
             shown = live(run, site=self.admin_site.name, silence=silent_for(using=access.database(), run=run))
+            shown |= {
+                "run_results": run_results.first(run, site=self.admin_site.name),
+                "run_results_all": self.applications(run),
+            }
             extra = {"run": run, **shown, "may_control": may_control(request, run), **copy_notice.notice(request)}
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
 
@@ -213,15 +218,21 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="undoes")
     def undoes(self, run: Run) -> str:
-        return self.link(run.source_run, "the cleanup that it undoes")
+        if run.source_run is None and run.kind == Run.Kind.ROLLBACK:
+            first = run.results.select_related("point__run").first()
+            return self.link(first.point if first else None)
+        return self.link(run.source_run)
 
     @admin.display(description="undone by")
     def undone_by(self, run: Run) -> str:
-        return self.list_link(Run, "runs that undo this one", source_run__id__exact=run.pk)
+        number = run.rollbacks.count()
+        text = wording.counted(number, "undo", "undos")
+        return self.list_link(Run, text, source_run__id__exact=run.pk) if number else "—"
 
     @admin.display(description="applications")
     def applications(self, run: Run) -> str:
-        return self.list_link(Result, wording.counted(run.total_applications, "result"), run__id__exact=run.pk)
+        text = _("All results of this run (%s)") % f"{run.total_applications:,}"
+        return self.list_link(Result, text, run__id__exact=run.pk)
 
     @admin.display(description="undo records")
     def undo_records(self, run: Run) -> str:
