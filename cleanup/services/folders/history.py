@@ -8,9 +8,13 @@ from cleanup.exceptions import InvalidKey
 from cleanup.folder_tables import folder_tables
 from cleanup.models import RemovedFolder, RollbackPoint
 from cleanup.models.operations import NAME_LENGTH
+from cleanup.services.folders import applications
+from cleanup.text_safety import is_storable
 
-#: Events of a search.
+#: Events on a page.
 MOST_FOUND = 50
+#: Events counted.
+MOST_COUNTED = 1_000
 #: Merges that are followed from one survivor to the next.
 MOST_GENERATIONS = 5
 
@@ -51,22 +55,33 @@ class FolderHistory:
     """The folder with that id, if it exists."""
     events: tuple[FolderEvent, ...]
     """Newest first."""
+    number: int = 0
+    """Events in all, counted up to ``MOST_COUNTED``."""
 
 
-def folder_history(*, using: str, text: str) -> FolderHistory:
-    """Return what is known about a folder's old id, or about folders that had that name."""
+def folder_history(*, using: str, text: str, application: str = "", page: int = 1) -> FolderHistory:
+    """Return a page of what is known about a folder's old id, or about folders whose names contained a text.
+
+    ``application``: only those in applications that a search for it finds.
+    """
     text = text.strip()
     removed = RemovedFolder.objects.using(using).select_related("point", "point__run").order_by("-id")
     try:
         key = folder_tables().folder_key.text(text)
     except InvalidKey:
         key = ""
-    by_id = list(removed.filter(folder_key=key)[:MOST_FOUND]) if key else []
-    found = by_id or list(removed.filter(name=text[:NAME_LENGTH])[:MOST_FOUND]) if "\x00" not in text else []
+    if application.strip():
+        removed = removed.filter(point__application_key__in=applications.find(using=using, text=application))
+    hits = removed.filter(folder_key=key) if key else removed.none()
+    if is_storable(text) and not hits.exists():
+        hits = removed.filter(name__icontains=text[:NAME_LENGTH])
+    number = hits.order_by()[:MOST_COUNTED].count()
+    start = (max(1, page) - 1) * MOST_FOUND
+    found = list(hits[start : start + MOST_FOUND]) if start < number else []
     names = _names(using=using, keys={row.survivor_key for row in found} | ({key} if key else set()))
     present = LiveFolder(key, *names[key]) if key in names else None
     places = _places(using=using, keys={row.survivor_key for row in found})
-    return FolderHistory(present, tuple(_event(row, names, places) for row in found))
+    return FolderHistory(present, tuple(_event(row, names, places) for row in found), number)
 
 
 def _places(*, using: str, keys: set[str]) -> dict[str, str]:

@@ -814,6 +814,11 @@ class TestWhatHappenedToThisFolder:
     def test_is_answered_for_a_name(self, boss, merged):
         assert "Old id: " + merged["twin"] in text(boss.get(address("folder", q="Docs")))
 
+    @pytest.mark.parametrize(("within", "found"), [("", True), ("lOAN", True), ("elsewhere", False)])
+    def test_is_found_by_a_part_of_the_name_within_an_application(self, boss, merged, within, found):
+        page = text(boss.get(address("folder", q="oC", application=within)))
+        assert ("Old id: " + merged["twin"] in page, "Undo this cleanup …" in page) == (found, found)
+
     def test_says_that_it_came_back(self, boss, merged, using):
         service = DatabaseCleanupService(using=using)
         service.rollback_cleanup(RollbackPoint.objects.get().uuid)
