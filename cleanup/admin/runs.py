@@ -61,7 +61,6 @@ class RunAdmin(ReadOnlyAdmin):
                     "why",
                     "undoes",
                     "undone_by",
-                    "applications",
                     "undo_records",
                 ]
             },
