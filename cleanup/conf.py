@@ -25,6 +25,7 @@ from cleanup.policies import (
     DifferentRootsPolicy,
     HistoryPolicy,
     NewValuePolicy,
+    SharedFoldersPolicy,
     SurvivorPolicy,
     TriggerPolicy,
 )
@@ -125,6 +126,11 @@ def application_model() -> str | None:
 def application_from() -> ApplicationSource:
     """Whether every folder tells its application, or root folders alone."""
     return _choice("CLEANUP_APPLICATION_FROM", ApplicationSource.FOLDER)
+
+
+def shared_folders() -> SharedFoldersPolicy:
+    """What becomes of folders without an application, if others have one."""
+    return _choice("CLEANUP_SHARED_FOLDERS", SharedFoldersPolicy.LEAVE)
 
 
 def folder_model() -> str:
@@ -731,6 +737,7 @@ def metrics_token() -> str:
 SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_APPLICATION_MODEL": application_model,
     "CLEANUP_APPLICATION_FROM": application_from,
+    "CLEANUP_SHARED_FOLDERS": shared_folders,
     "CLEANUP_FOLDER_MODEL": folder_model,
     "CLEANUP_FILE_MODEL": file_model,
     "CLEANUP_FOLDER_FIELDS": folder_fields,

@@ -25,7 +25,7 @@ from cleanup.exceptions import (
     UnknownModel,
     UnsupportedKey,
 )
-from cleanup.policies import ApplicationSource
+from cleanup.policies import ApplicationSource, SharedFoldersPolicy
 from cleanup.text_safety import is_storable
 
 
@@ -90,6 +90,8 @@ class Ownership(Enum):
     """In each folder."""
     ROOT = auto()
     """In root folders; others belong to that of their root."""
+    SHARED = auto()
+    """In each folder; root folders without one, with all below them that has none either, are trees, as in TREE."""
     TREE = auto()
     """Nowhere: the root folders of one name, with all that is below them, are a tree of their own."""
 
@@ -165,6 +167,11 @@ class FolderTables:
         return tuple(model._meta.db_table for model in self.models)
 
     @property
+    def inherits(self) -> bool:
+        """Return whether folders belong where their root folder does, whatever they hold themselves."""
+        return self.ownership in (Ownership.ROOT, Ownership.TREE)
+
+    @property
     def owner_columns(self) -> tuple[str, ...]:
         """The column of folders that names their application, if there is one."""
         return () if self.folder_application is None else (self.folder_application,)
@@ -214,8 +221,11 @@ def folder_tables() -> FolderTables:
     folder = _model("CLEANUP_FOLDER_MODEL", conf.folder_model())
     application = folder if owner is None else _model("CLEANUP_APPLICATION_MODEL", owner)
     of_folder = conf.folder_fields()
+    ownership = _ownership()
+    if ownership == Ownership.SHARED:
+        _refuse_ambiguous_keys(application, folder)
     return FolderTables(
-        ownership=_ownership(),
+        ownership=ownership,
         application=application,
         folder=folder,
         application_key=KeyColumn(
@@ -276,7 +286,17 @@ def _file_table() -> FileTable | None:
 def _ownership() -> Ownership:
     if conf.application_model() is None:
         return Ownership.TREE
+    if conf.shared_folders() == SharedFoldersPolicy.MERGE:
+        return Ownership.SHARED
     return Ownership.ROOT if conf.application_from() == ApplicationSource.ROOT else Ownership.FOLDER
+
+
+def _refuse_ambiguous_keys(application: type[models.Model], folder: type[models.Model]) -> None:
+    """Refuse trees beside applications if a tree's key might be an application's, or they cannot be compared."""
+    keys = (application._meta.pk, folder._meta.pk)
+    if not all(isinstance(key, models.UUIDField) for key in keys) or conf.application_from() == ApplicationSource.ROOT:
+        problem = '"merge" needs applications and folders with UUIDs as keys, and each folder to tell its application.'
+        raise MisconfiguredSetting(setting="CLEANUP_SHARED_FOLDERS", problem=problem)
 
 
 def misconfigurations() -> Iterator[MisconfiguredSetting]:

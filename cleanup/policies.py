@@ -10,6 +10,13 @@ class ApplicationSource(StrEnum):
     ROOT = "root"
 
 
+class SharedFoldersPolicy(StrEnum):
+    """CLEANUP_SHARED_FOLDERS: what becomes of folders without an application, if others have one."""
+
+    LEAVE = "leave"
+    MERGE = "merge"
+
+
 class DifferentRootsPolicy(StrEnum):
     """CLEANUP_DIFFERENT_ROOTS: what becomes of an application's root folders of different names."""
 

@@ -103,13 +103,13 @@ class FindingSql(FolderSql):
                 flagged(code, object, application, target, survivor, name, folders) AS MATERIALIZED (
                     SELECT 'several_roots', {application}, {application}, NULL, NULL, NULL, r.folders
                       FROM live_roots AS r
-                      JOIN {applications} AS a ON a.{application_key} = r.application
+                      JOIN {units} AS a ON a.{application_key} = r.application
                      WHERE r.surplus > 0
                      UNION ALL
                     SELECT 'same_named_siblings', {parent_key}, {application}, NULL, NULL, g.name,
                            g.folders
                       FROM siblings AS g
-                      JOIN {applications} AS a ON a.{application_key} = g.application
+                      JOIN {units} AS a ON a.{application_key} = g.application
                 )
                 """,
                 application=self.text(self.tables.application_key, f"a.{self.application_key}"),

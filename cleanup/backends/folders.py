@@ -69,7 +69,7 @@ def live_condition(tables: FolderTables, *, prefix: str) -> Query:
 
 #: The mapped tables and columns, as slots of ``FolderSql.block``.
 _MAPPED = (
-    *("applications", "application_key"),
+    *("applications", "units", "application_key"),
     *("folders", "folder_key", "parent", "held_parent", "owner", "name"),
     *("files", "file_key", "file_folder", "file_owner"),
 )
@@ -108,12 +108,18 @@ class FolderSql(ForestSql):
         super().__init__(session, tables)
         self.loose_files = loose_files
         self.applications = session.model_table(tables.application_table)
+        self.application_key = quote(tables.application_key.column)
+        #: What may be affected: applications, and what stands in their place.
+        self.units = self._units() if tables.ownership == Ownership.SHARED else self.applications
         # Empty if no files are mapped: no statement may have them then.
         self.files = session.model_table(tables.file.table) if tables.file else ""
-        self.application_key = quote(tables.application_key.column)
         self.file_key = quote(tables.file.key.column) if tables.file else ""
         self.file_folder = quote(tables.file.folder) if tables.file else ""
         self.file_owner = quote(tables.file.application) if tables.file and tables.file.application else ""
+
+    def _units(self) -> str:
+        roots = f"SELECT f.{self.folder_key} FROM {self.folders} AS f WHERE {self.above('f.')} IS NULL"
+        return f"(SELECT {self.application_key} FROM {self.applications} UNION ALL {roots} {self._shared('f')})"
 
     # What differs between databases.
 
@@ -326,48 +332,58 @@ class FolderSql(ForestSql):
         return self.block(
             """
             roots AS MATERIALIZED (
-                {roots}
+                SELECT q.folder, q.application, {told_by_root} AS told
+                  FROM (
+                    {roots}
+                  ) AS q
             ), {walk}
             sibling_groups AS MATERIALIZED (
-                SELECT f.{parent} AS parent, {exact_name} AS name, count(*) AS folders
+                -- ``told`` is what folders themselves tell of their application, where that counts.
+                SELECT f.{parent} AS parent, {exact_name} AS name, {told} AS told, count(*) AS folders
                   FROM {folders} AS f
                  WHERE f.{parent} IS NOT NULL AND {live}
                    {walked}
-                 GROUP BY f.{parent}, {exact_name}
+                 GROUP BY f.{parent}, {exact_name}, {told}
                 HAVING count(*) > 1
-            ), climbed(folder, parent) AS (
+            ), climbed(folder, parent, told) AS (
                 -- The groups' parents and all above them; UNION ends cycles.
-                SELECT f.{folder_key}, f.{parent}
+                SELECT f.{folder_key}, f.{parent}, {told}
                   FROM (SELECT DISTINCT parent FROM sibling_groups) AS g
                   JOIN {folders} AS f ON f.{folder_key} = g.parent
                  UNION
-                SELECT f.{folder_key}, f.{parent}
+                SELECT f.{folder_key}, f.{parent}, {told}
                   FROM climbed AS c
                   JOIN {folders} AS f ON f.{folder_key} = c.parent
             ), ancestors AS MATERIALIZED (
                 SELECT * FROM climbed
-            ), rooted(application, folder) AS (
+            ), rooted(application, folder, told) AS (
                 -- Those of them that a root of the scope is above: down again, so that cycles are left out.
-                SELECT r.application, a.folder
+                SELECT r.application, a.folder, r.told
                   FROM ancestors AS a
                   JOIN roots AS r ON r.folder = a.folder
                  UNION ALL
-                SELECT r.application, a.folder
+                SELECT r.application, a.folder, r.told
                   FROM rooted AS r
-                  JOIN ancestors AS a ON a.parent = r.folder
+                  JOIN ancestors AS a ON a.parent = r.folder AND a.told = r.told
             ), siblings AS (
                 SELECT r.application, g.parent, g.name, g.folders
                   FROM sibling_groups AS g
-                  JOIN rooted AS r ON r.folder = g.parent
+                  JOIN rooted AS r ON r.folder = g.parent AND r.told = g.told
             )
             """,
             roots=self.roots(scope),
+            told=self._told(f"f.{self.own}"),
+            told_by_root=self._told("q.own"),
             # All groups of the table cost one pass; those of a few applications, a walk down from their roots.
             walk="" if scope.whole else joined("", (self.walk(scope), ",")),
             walked="" if scope.whole else f"AND {self.walked(f'f.{self.held_parent}')}",
             exact_name=self.bytewise(f"f.{self.name}"),
             live=self.live("f."),
         )
+
+    def _told(self, own: str) -> str:
+        """Return a comparable form of what a folder itself tells; a constant if only its root counts."""
+        return "CAST('' AS text)" if self.tables.inherits else f"coalesce(CAST({own} AS text), '')"
 
     # Statements.
 
@@ -382,7 +398,7 @@ class FolderSql(ForestSql):
             )
             SELECT {application} AS application_key, coalesce(r.folders, 0) AS roots,
                    coalesce(r.surplus, 0) + coalesce(s.folders, 0) AS duplicates
-              FROM {applications} AS a
+              FROM {units} AS a
               LEFT JOIN live_roots AS r ON r.application = a.{application_key}
               LEFT JOIN surplus AS s ON s.application = a.{application_key}
              WHERE r.surplus > 0 OR s.folders > 0
@@ -579,12 +595,16 @@ class FolderSql(ForestSql):
     def existing(self, key: str) -> Query:
         """Select the key of an application if it exists; a tree is only known by its oldest root."""
         scope = Scope(keys=(key,))
-        if self.tables.ownership == Ownership.TREE:
-            return self.block("SELECT DISTINCT r.application FROM ({roots}) AS r", roots=self.roots(scope))
-        return self.block(
+        of_application = self.block(
             "SELECT a.{application_key} FROM {applications} AS a WHERE {within}",
             within=self.within(scope, f"a.{self.application_key}"),
         )
+        if self.tables.ownership not in (Ownership.SHARED, Ownership.TREE):
+            return of_application
+        of_tree = block("SELECT DISTINCT r.application FROM ({roots}) AS r", roots=self.roots(scope))
+        if self.tables.ownership == Ownership.TREE:
+            return of_tree
+        return joined("\nUNION\n", (of_application, of_tree))
 
     def several_roots(self, scope: Scope) -> Query:
         """Select key and number of live roots of the applications with duplicates among them, in key order."""
@@ -593,7 +613,7 @@ class FolderSql(ForestSql):
             WITH {live_roots}
             SELECT {application}, r.folders
               FROM live_roots AS r
-              JOIN {applications} AS a ON a.{application_key} = r.application
+              JOIN {units} AS a ON a.{application_key} = r.application
              WHERE r.surplus > 0
              ORDER BY a.{application_key}
             """,
@@ -606,7 +626,7 @@ class FolderSql(ForestSql):
         return self.block(
             """
             SELECT {application}
-              FROM {applications} AS a
+              FROM {units} AS a
              WHERE {within}
                {root}
              ORDER BY a.{application_key}

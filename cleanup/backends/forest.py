@@ -63,7 +63,9 @@ class ForestSql:
             self.folders = f"(SELECT *, {self.above('')} AS {PARENT} FROM {self.folders} AS marked)"
             self.parent = PARENT
         self.name = quote(tables.folder_name)
-        self.owner = DERIVED_OWNER if self.derived else quote(tables.folder_application or "")
+        self.own = quote(tables.folder_application or "")
+        """The column of each folder's own, if there is one."""
+        self.owner = DERIVED_OWNER if self.derived else self.own
 
     # What differs between databases.
 
@@ -82,8 +84,8 @@ class ForestSql:
         """
         raise NotImplementedError
 
-    def children(self, folder: str) -> str:
-        """Join the children ``f`` of a folder such that they are looked up by the index on the parent."""
+    def children(self, condition: str) -> str:
+        """Join the folders ``f`` of a condition, such that they are looked up by an index."""
         raise NotImplementedError
 
     def walked(self, expression: str) -> str:
@@ -230,42 +232,81 @@ class ForestSql:
         """Return that CTE without WITH."""
         return block(
             """
-            forest(folder, application) AS (
+            forest(folder, application{own}) AS (
                 -- Down from the roots, so that cycles are left out.
-                SELECT r.folder, r.application
+                SELECT r.folder, r.application{own_of_root}
                   FROM (
                     {roots}
                   ) AS r
                  UNION ALL
-                SELECT f.{folder_key}, w.application
+                SELECT f.{folder_key}, w.application{own_of_parent}
                   FROM forest AS w
                   {children}
             )
             """,
             roots=self.roots(scope),
             folder_key=self.folder_key,
+            **self._own_slots(),
             # All children of the table cost one pass; of how few there are otherwise, planners have no idea.
-            children=f"JOIN {self.folders} AS f ON {self.is_child('f', 'w.folder')}"
+            children=f"JOIN {self.folders} AS f ON {self._lies_in_walked}"
             if scope.whole
-            else self.children("w.folder"),
+            else self.children(self._lies_in_walked),
         )
 
+    def _own_slots(self) -> dict[str, str]:
+        """Return what the walk carries along beside applications that each folder tells: none below another's."""
+        if self.tables.ownership != Ownership.SHARED:
+            return {"own": "", "own_of_root": "", "own_of_parent": ""}
+        return {"own": ", own", "own_of_root": ", r.own", "own_of_parent": ", w.own"}
+
+    @property
+    def _lies_in_walked(self) -> str:
+        child = self.is_child("f", "w.folder")
+        if self.tables.ownership != Ownership.SHARED:
+            return child
+        return f"{child} AND (f.{self.own} = w.own OR (f.{self.own} IS NULL AND w.own IS NULL))"
+
     def roots(self, scope: Scope) -> Query:
-        """Select ``folder`` and ``application`` of the root folders that tell an application of the scope."""
+        """Select ``folder`` and ``application`` of the root folders that tell an application of the scope.
+
+        Beside applications that each folder tells also ``own``, what the folder itself tells.
+        """
         if self.tables.ownership == Ownership.ROOT:
-            owner = f"f.{quote(self.tables.folder_application or '')}"
-            return block(
-                """
-                SELECT f.{folder_key} AS folder, {owner} AS application
-                  FROM {folders} AS f
-                 WHERE {above} IS NULL AND {owner} IS NOT NULL AND {within}
-                """,
-                folder_key=self.folder_key,
-                owner=owner,
-                folders=self.folders,
-                above=self.above("f."),
-                within=self.within(scope, owner),
-            )
+            return self._roots_of_applications(scope)
+        if self.tables.ownership == Ownership.TREE:
+            return self._roots_of_trees(scope)
+        return block(
+            """
+            SELECT a.folder, a.application, a.application AS own
+              FROM (
+                {of_applications}
+              ) AS a
+             UNION ALL
+            SELECT t.folder, t.application, NULL
+              FROM (
+                {of_trees}
+              ) AS t
+            """,
+            of_applications=self._roots_of_applications(scope),
+            of_trees=self._roots_of_trees(scope),
+        )
+
+    def _roots_of_applications(self, scope: Scope) -> Query:
+        owner = f"f.{self.own}"
+        return block(
+            """
+            SELECT f.{folder_key} AS folder, {owner} AS application
+              FROM {folders} AS f
+             WHERE {above} IS NULL AND {owner} IS NOT NULL AND {within}
+            """,
+            folder_key=self.folder_key,
+            owner=owner,
+            folders=self.folders,
+            above=self.above("f."),
+            within=self.within(scope, owner),
+        )
+
+    def _roots_of_trees(self, scope: Scope) -> Query:
         return block(
             """
             SELECT n.folder, n.application
@@ -275,6 +316,7 @@ class ForestSql:
                            first_value(f.{folder_key}) OVER (PARTITION BY {exact_name} ORDER BY {ages}) AS application
                       FROM {folders} AS f
                      WHERE {above} IS NULL AND f.{name} IS NOT NULL AND {live}
+                       {shared}
                        {named}
                    ) AS n
              WHERE {within}
@@ -286,16 +328,22 @@ class ForestSql:
             folders=self.folders,
             above=self.above("f."),
             live=self.live("f."),
+            shared=self._shared("f"),
             named=self._named_alike(scope),
             within=self.within(scope, "n.application"),
         )
+
+    def _shared(self, alias: str) -> str:
+        """Continue a condition on the root folders of trees: beside applications, those that have none."""
+        return f"AND {alias}.{self.own} IS NULL" if self.tables.ownership == Ownership.SHARED else ""
 
     def _named_alike(self, scope: Scope) -> Query:
         """Narrow root folders down to those named as the given ones are, so that an index on the name serves."""
         if scope.keys is None:
             return NOTHING
         return block(
-            "AND f.{name} IN (SELECT k.{name} FROM {folders} AS k WHERE {above} IS NULL AND {given})",
+            "AND f.{name} IN (SELECT k.{name} FROM {folders} AS k WHERE {above} IS NULL AND {given} {shared})",
+            shared=self._shared("k"),
             name=self.name,
             folders=self.folders,
             above=self.above("k."),

@@ -77,6 +77,8 @@ class GuardSql(FolderSql):
         loose_files: Looseness = "",
     ) -> None:
         super().__init__(session, tables, loose_files=loose_files)
+        if not tables.inherits:  # what has no application is not guarded
+            self.derived, self.owner = False, self.own
         self.parent = self.held_parent
         self.folder_table, self.file_table = folders, files
         self.folders, self.files = self.relation(folders), self.relation(files) if files else ""
@@ -91,7 +93,7 @@ class GuardSql(FolderSql):
     def possible_guards(self) -> tuple[Guard, ...]:
         """The guards that the mapped tables can have."""
         left_out = set() if self.file_owner else {Guard.FILE_APPLICATION}
-        if self.derived:  # a folder, and what lies in it, is of its parent's application
+        if self.tables.inherits:  # a folder, and what lies in it, is of its parent's application
             left_out |= {Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION}
         mark = self.tables.root_parent
         if mark == SELF:

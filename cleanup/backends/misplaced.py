@@ -27,7 +27,7 @@ class MisplacedSql:
             table=sql.folders,
             key=sql.text(tables.folder_key, f"x.{sql.folder_key}"),
             in_folder=f"x.{sql.parent} = b.folder",
-            row_owner=sql.owner,
+            row_owner=sql.own,
         )
         misplaced = [folders]
         if tables.file and tables.file.application:
@@ -42,13 +42,14 @@ class MisplacedSql:
         return sql.block(
             """
             WITH back AS MATERIALIZED (
-                SELECT r.point_id AS point, f.{folder_key} AS folder, f.{owner} AS application, {survivor} AS survivor
+                SELECT r.point_id AS point, f.{folder_key} AS folder, f.{own} AS application, {survivor} AS survivor
                   FROM cleanup_removedfolder AS r
                   JOIN {folders} AS f ON f.{folder_key} = {removed}
                  WHERE {of_points}
             )
             {misplaced}
             """,
+            own=sql.own,
             survivor=sql.value(tables.folder_key, "r.survivor_key"),
             removed=sql.value(tables.folder_key, "r.folder_key"),
             of_points=sql.numbered("r.point_id", points),
@@ -63,9 +64,10 @@ class MisplacedSql:
               FROM back AS b
               JOIN {table} AS x ON {in_folder}
               LEFT JOIN {folders} AS s ON s.{folder_key} = b.survivor
-             WHERE x.{row_owner} <> b.application AND (s.{owner} IS NULL OR x.{row_owner} = s.{owner})
+             WHERE x.{row_owner} <> b.application AND (s.{own} IS NULL OR x.{row_owner} = s.{own})
             """,
             kind=kind,
+            own=self.sql.own,
             **parts,
         )
 
@@ -75,6 +77,6 @@ class MisplacedSql:
         return sql.block(
             "SELECT {key}, {application} FROM {folders} AS f WHERE f.{parent} IS NULL AND {among}",
             key=sql.text(tables.folder_key, f"f.{sql.folder_key}"),
-            application=sql.text(tables.application_key, f"f.{sql.owner}"),
+            application=sql.text(tables.application_key, f"f.{sql.own}"),
             among=sql.among(tables.folder_key, f"f.{sql.folder_key}", keys),
         )

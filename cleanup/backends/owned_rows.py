@@ -69,6 +69,8 @@ def _lacks_application(sql: FindingSql) -> str:
     missing = f"a.{sql.application_key} IS NULL"
     if sql.tables.ownership == Ownership.TREE:
         return "1 = 0"
+    if sql.tables.ownership == Ownership.SHARED:
+        return f"({missing} AND f.{sql.own} IS NOT NULL)"
     if sql.tables.ownership == Ownership.ROOT:
         (owner,) = map(quote, sql.tables.owner_columns)
         return f"({missing} AND (f.{owner} IS NOT NULL OR f.{sql.parent} IS NULL))"

@@ -14,7 +14,7 @@ from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Room
 from cleanup.backends.tree_columns import ClosureTable
-from cleanup.folder_tables import FolderTables, KeyColumn
+from cleanup.folder_tables import FolderTables, KeyColumn, Ownership
 from cleanup.planning import FolderRow
 
 
@@ -47,7 +47,7 @@ class Reading(Room, ABC):
             sql.block(
                 """
                 SELECT {application}, count(f.folder)
-                  FROM {applications} AS a
+                  FROM {units} AS a
                   LEFT JOIN {members} AS f ON f.application = a.{application_key}
                  WHERE {within}
                    {root}
@@ -121,6 +121,30 @@ class Reading(Room, ABC):
             )
         )
         return dict(held)
+
+    def _shared_roots(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> Query:
+        """Return the query of the oldest roots of trees beside applications."""
+        sql = self.sql(tables)
+        return sql.block(
+            """
+            SELECT {key}
+              FROM {folders} AS f
+             WHERE {within} AND {above} IS NULL AND f.{own} IS NULL
+            {lock}
+            """,
+            key=self._key(f"f.{sql.folder_key}"),
+            within=sql.within(Scope(keys=tuple(keys)), f"f.{sql.folder_key}"),
+            above=sql.above("f."),
+            own=sql.own,
+            lock=lock and f" ORDER BY f.{sql.folder_key} {lock}",
+        )
+
+    def _lock_each(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> set[str]:
+        """Lock applications, and trees beside them, and return those that exist."""
+        found = self.fetch(self._applications(tables, keys, lock=lock))
+        if tables.ownership == Ownership.SHARED:
+            found += self.fetch(self._shared_roots(tables, keys, lock=lock))
+        return {self._spelling(tables.application_key, key) for (key,) in found}
 
     def _applications(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> Query:
         sql = self.sql(tables)

@@ -5,7 +5,7 @@ from functools import cached_property
 from cleanup import backends, conf
 from cleanup.backends.catalogue import PlacedColumn, TableName
 from cleanup.exceptions import DatabaseUnusable
-from cleanup.folder_tables import FolderTables, Ownership, folder_tables
+from cleanup.folder_tables import FolderTables, folder_tables
 from cleanup.references import histories, installed_models, problems
 from cleanup.references.configured_columns import NamedColumn, NamedColumns
 from cleanup.references.graph import ReferenceSite
@@ -33,7 +33,7 @@ class ResolvedNames:
         self.key = self._mapped_column(self.folders, self.tables.folder_key.column)
         self.parent = self._mapped_column(self.folders, self.tables.folder_parent)
         owner_columns = {self._mapped_column(self.folders, column) for column in self.tables.owner_columns}
-        self.unchanging = owner_columns if self.tables.ownership == Ownership.FOLDER else set()
+        self.unchanging = owner_columns if not self.tables.inherits else set()
         """The columns of folders that are the same for a removed folder and its survivor."""
         self.file_folder = self._file_folder()
 

@@ -160,7 +160,7 @@ class TreeShape:
     def warnings(self) -> Iterator[Problem]:
         """Yield properties of the tree as a whole that may be surprising."""
         yield from self._mixed_roots()
-        if self.tables.ownership == Ownership.FOLDER:
+        if not self.tables.inherits:
             yield from self._heirs()
         if self.tables.ownership != Ownership.TREE:
             yield from self._differently_named()

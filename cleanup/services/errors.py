@@ -13,7 +13,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 
 from cleanup.backends.session import STATEMENT_TABLES
 from cleanup.exceptions import ApplicationError, CleanupError, CountMismatch, LeaseLost, ProofFailed, SchemaChanged
-from cleanup.folder_tables import Ownership, folder_tables
+from cleanup.folder_tables import folder_tables
 from cleanup.guard_names import Guard
 
 ErrorClass = Literal["transient", "data", "system"]
@@ -112,7 +112,7 @@ def broken_guard(error: DatabaseError) -> Guard | None:
     # Of a unique index, SQLite names the columns instead.
     tables = folder_tables()
     table = tables.folder_table.strip('"')
-    of_siblings = tables.owner_columns if tables.ownership == Ownership.FOLDER else ()
+    of_siblings = () if tables.inherits else tables.owner_columns
     unique = {
         tables.owner_columns: Guard.ONE_ROOT,
         (*tables.owner_columns, tables.folder_name): Guard.ONE_ROOT,

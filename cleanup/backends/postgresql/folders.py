@@ -51,12 +51,10 @@ class FolderSql(folders.FolderSql):
             return key
         return f"{prefix}{quote(self.tables.folder_created)}{turned} NULLS LAST, {key}"
 
-    def children(self, folder: str) -> str:
+    def children(self, condition: str) -> str:
         # OFFSET 0 has them looked up for each folder: a recursion is expected to find hundreds of times what it does.
-        return (
-            f"CROSS JOIN LATERAL (SELECT c.{self.folder_key} FROM {self.folders} AS c"
-            f" WHERE {self.is_child('c', folder)} OFFSET 0) AS f"
-        )
+        children = f"SELECT f.{self.folder_key} FROM {self.folders} AS f WHERE {condition} OFFSET 0"
+        return f"CROSS JOIN LATERAL ({children}) AS f"
 
     def walked(self, expression: str) -> str:
         return f"{expression} = ANY (ARRAY(SELECT w.folder FROM forest AS w))"

@@ -95,7 +95,7 @@ class GuardSql(FolderSql, guards.GuardSql):
         tables = self.tables
         # What the composite foreign keys refer to.
         key = (self.folder_table, (tables.folder_key.column, *tables.owner_columns), True)
-        return super().supporting() if self.derived else {FOLDER_KEY: key, **super().supporting()}
+        return super().supporting() if tables.inherits else {FOLDER_KEY: key, **super().supporting()}
 
     def make_rule(self, guard: Guard) -> list[str]:
         name = quote(guard)

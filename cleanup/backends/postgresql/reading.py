@@ -55,9 +55,9 @@ class Reading(reading.Reading):
         if len(keys) > 1 or self.session.holds_lock():  # while waiting for a single first lock, nothing else is held
             self.limit_lock_wait()
         # FOR UPDATE, not FOR NO KEY UPDATE: an insert of a folder or file waits at its foreign key until we are done.
-        rows = self.fetch(self._applications(tables, keys, lock="FOR UPDATE"))
+        found = self._lock_each(tables, keys, lock="FOR UPDATE")
         self.session.note_lock()
-        return {row[0] for row in rows}
+        return found
 
     def read_parents(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool

@@ -61,8 +61,8 @@ class FolderSql(folders.FolderSql):
         created = f"{prefix}{quote(self.tables.folder_created)}"
         return f"{created} IS NULL, {created} COLLATE BINARY{turned}, {key}"
 
-    def children(self, folder: str) -> str:
-        return f"CROSS JOIN {self.folders} AS f ON {self.is_child('f', folder)}"
+    def children(self, condition: str) -> str:
+        return f"CROSS JOIN {self.folders} AS f ON {condition}"
 
     def walked(self, expression: str) -> str:
         return f"{expression} IN (SELECT w.folder FROM forest AS w)"

@@ -29,8 +29,7 @@ class Reading(reading.Reading):
         )
 
     def lock_applications(self, tables: FolderTables, keys: Sequence[str]) -> set[str]:
-        found = self.fetch(self._applications(tables, keys))
-        return {self._spelling(tables.application_key, value) for (value,) in found}
+        return self._lock_each(tables, keys)
 
     def read_parents(
         self, tables: FolderTables, keys: Sequence[str], *, lock: bool

@@ -39,7 +39,7 @@ from cleanup.exceptions import (
     TooLarge,
     UnknownObject,
 )
-from cleanup.folder_tables import SELF, FolderTables, Ownership, fields_to_provide, folder_tables
+from cleanup.folder_tables import SELF, FolderTables, fields_to_provide, folder_tables
 from cleanup.models import Folder, FreezeSwitch, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.planning import FolderRow, plan_merge
 from cleanup.policies import DifferentRootsPolicy
@@ -214,7 +214,7 @@ class _Request:
         self.connection = connections[using]
         self.backend = backends.database(using=using)
         self.tables: FolderTables = folder_tables()
-        if self.tables.ownership != Ownership.FOLDER:
+        if self.tables.inherits:
             raise NoStructures
         self.application = self.tables.application_key.text(application_id)
         self.parent = None if parent_id is None else self.tables.folder_key.text(parent_id)

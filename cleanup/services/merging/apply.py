@@ -160,13 +160,13 @@ class Merger:
             {self._name_now(decision): merge.point_ids[place] for place, decision in merge.going_ahead.items()}
         )
         slot.end()
-        self._check_merged({decision.application: decision for decision in merge.going_ahead.values()})
+        self._check_merged({self._name_now(decision): decision for decision in merge.going_ahead.values()})
         self.backend.check_deferred_constraints()
         return moved
 
     def _name_now(self, decision: MergeDecision) -> str:
         """Return the application's key after the merge; a tree is named by a root folder that may have been removed."""
-        if self.tables.ownership != Ownership.TREE:
+        if self.tables.ownership not in (Ownership.SHARED, Ownership.TREE):
             return decision.application
         return decision.plan.removed.get(decision.application, decision.application)
 
@@ -269,8 +269,6 @@ class Merger:
 
         If anything else was changed, plan again: nothing may be left to do, or newly out of reach of a root.
         """
-        if self.tables.ownership == Ownership.TREE:  # a tree has the key of the root folder that stays
-            merged = {next(iter(decision.plan.roots), key): decision for key, decision in merged.items()}
         others_write = conf.triggers() == TriggerPolicy.FIRE and self.references.has_triggers
         if not others_write and not self.hooks.hosts:
             changed = self._differing(merged)

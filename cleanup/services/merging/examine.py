@@ -17,7 +17,6 @@ from cleanup.backends.catalogue import TableName
 from cleanup.backends.changes import Cell, Target, ValueChange, ValueChanges
 from cleanup.backends.collisions import Change
 from cleanup.exceptions import DifferentRoots, DifferingColumns, TooLarge, UnkeyedRows
-from cleanup.folder_tables import Ownership
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
 from cleanup.planning import FolderRow, plan_merge
@@ -259,7 +258,7 @@ class Examiner:
         owner_columns: dict[tuple[TableName, tuple[str, ...]], str] = {}
         if file and file.application:
             owner_columns[self.references.file_table, (file.folder,)] = file.application
-        if tables.ownership == Ownership.FOLDER and tables.folder_application:
+        if tables.folder_application and not tables.inherits:
             owner_columns[self.references.folders.name, (tables.folder_parent,)] = tables.folder_application
         targets = [
             (self.targets.of(reference, batch), column)

@@ -27,7 +27,7 @@ class Misplaced:
 
         ``applications`` are those of the points that were undone; ``nested`` those of the folders that were nested.
         """
-        if self.sql.sql.derived:  # what lies in a folder is of that folder's application
+        if self.sql.sql.tables.inherits:  # what lies in a folder is of that folder's application
             return
         found: defaultdict[str, list[str]] = defaultdict(list)
         query = self.sql.misplaced(sorted(applications))
