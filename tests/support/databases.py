@@ -202,6 +202,13 @@ def _create_postgresql_database(using: str, *, template: str) -> str:
     return name
 
 
+def _forget_content_types() -> None:
+    """Have Django read them again: those that it has kept may have had other ids in the database that has gone."""
+    from django.contrib.contenttypes.models import ContentType  # the apps are not loaded yet where this module is
+
+    ContentType.objects.clear_cache()
+
+
 @contextlib.contextmanager
 def swapped_in(using: str, *, name: str) -> Iterator[None]:
     """Put the database of that name behind the alias, and remove it in the end."""
@@ -216,6 +223,7 @@ def swapped_in(using: str, *, name: str) -> Iterator[None]:
     finally:
         connection.close()
         parameters["NAME"] = usual
+        _forget_content_types()
         if connection.vendor == "sqlite":
             for suffix in ("", "-wal", "-shm", "-journal"):
                 Path(f"{name}{suffix}").unlink(missing_ok=True)
