@@ -75,7 +75,7 @@ class TestOneDatabase:
 
     def test_is_what_the_admin_shows(self, visitor):
         (run,) = Run.objects.using("postgresql").all()
-        pages = ("control/", "run/", f"run/{run.pk}/change/", "alert/")
+        pages = ("", "run/", f"run/{run.pk}/change/", "alert/")
         answers = [visitor.get(f"/admin/cleanup/{page}") for page in pages]
         assert [answer.status_code for answer in answers] == [200] * len(pages)
         assert f"/admin/cleanup/run/{run.pk}/change/" in answers[1].content.decode()
