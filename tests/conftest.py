@@ -17,8 +17,11 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+from django.apps import apps
 from django.core.management import call_command
+from django.core.signals import setting_changed
 from django.db import connections
+from django.dispatch import receiver
 from django.test import TransactionTestCase
 
 from tests.support import databases
@@ -97,6 +100,13 @@ def _return_to_start(test_case: TransactionTestCase) -> None:
 
 
 TransactionTestCase._fixture_teardown = _return_to_start
+
+
+@receiver(setting_changed)
+def _forget_swapped_models(*, setting: str, enter: bool, **_: object) -> None:
+    """Have Django list models again: it keeps a list, which lacks those that a setting had swapped out meanwhile."""
+    if setting.startswith("CLEANUP_") and setting.endswith("_MODEL") and not enter:
+        apps.clear_cache()
 
 
 @pytest.fixture

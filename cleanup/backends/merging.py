@@ -183,8 +183,8 @@ class Merging(Room, ABC):
             (SELECT point, chunk, {change}, count(*) AS row_count,
                     {lists}
                FROM (
-                     -- As they come, which is mostly by point; to number them in order would be to sort them.
-                     SELECT *, (row_number() OVER () - 1) / {most} AS chunk
+                     -- By point, so that rows of many points that come by turns make no more chunks than need be.
+                     SELECT *, (row_number() OVER (PARTITION BY point) - 1) / {most} AS chunk
                        FROM {rows}
                     ) AS numbered
               GROUP BY point, chunk, {change})
@@ -201,7 +201,7 @@ class Merging(Room, ABC):
             """
             INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
             SELECT point, '{kind}', %(step)s, %(table)s, count(*), {list}({image}){text}
-              FROM (SELECT point, image, (row_number() OVER () - 1) / {most} AS chunk
+              FROM (SELECT point, image, (row_number() OVER (PARTITION BY point) - 1) / {most} AS chunk
                       FROM {rows}) AS numbered
              GROUP BY point, chunk
             RETURNING point_id, row_count

@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
             ],
             options={
+                "default_permissions": (),
                 "db_table": "customer_applications",
                 "swappable": "CLEANUP_APPLICATION_MODEL",
             },
@@ -58,6 +59,7 @@ class Migration(migrations.Migration):
                 ("updated_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
+                "default_permissions": (),
                 "db_table": "folders",
                 "swappable": "CLEANUP_FOLDER_MODEL",
             },
@@ -96,6 +98,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
+                "default_permissions": (),
                 "db_table": "files",
                 "swappable": "CLEANUP_FILE_MODEL",
             },

@@ -35,10 +35,6 @@ class Migration(migrations.Migration):
             options={"default_permissions": (), "ordering": ["-id"], "verbose_name": "alert"},
         ),
         migrations.AlterModelOptions(
-            name="application",
-            options={"default_permissions": ()},
-        ),
-        migrations.AlterModelOptions(
             name="automationstate",
             options={"default_permissions": (), "verbose_name": "automation state"},
         ),
@@ -52,20 +48,12 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.AlterModelOptions(
-            name="file",
-            options={"default_permissions": ()},
-        ),
-        migrations.AlterModelOptions(
             name="finding",
             options={
                 "default_permissions": (),
                 "verbose_name": "problem found",
                 "verbose_name_plural": "problems found",
             },
-        ),
-        migrations.AlterModelOptions(
-            name="folder",
-            options={"default_permissions": ()},
         ),
         migrations.AlterModelOptions(
             name="heartbeat",

@@ -107,6 +107,7 @@ def content_types(folder: type[models.Model], *, using: str) -> tuple[int, ...]:
 
 
 def _family(folder: type[models.Model]) -> Iterable[type[models.Model]]:
-    concrete = folder._meta.concrete_model
+    concrete = folder._meta.concrete_model or folder
     kin = {concrete, *folder._meta.get_parent_list()}
-    return [model for model in all_models() if model._meta.concrete_model in kin or concrete in model.__mro__]
+    # Django's list of models lacks the folder's own for as long as another one was in its place when it was made.
+    return kin | {model for model in all_models() if model._meta.concrete_model in kin or concrete in model.__mro__}

@@ -1369,7 +1369,8 @@ class TestFolders:
 
     def nested(self, bench, point: int, *folders: tuple[str, str]) -> list[RowCount]:
         key, table = folder_tables().folder_key, bench.table("folders")
-        rows = [(point, bench.backend.cells.key_cell(key, f), bench.backend.cells.key_cell(key, p)) for f, p in folders]
+        cell = bench.backend.cells.key_cell
+        rows = [(point, cell(key, folder), None, cell(key, parent)) for folder, parent in folders]
         with transaction.atomic(using=bench.alias):
             bench.backend.pin()
             return bench.backend.merging.nest(table, "id", "parent_id", rows, step=STEP)

@@ -30,8 +30,8 @@ WITH changes0 AS MATERIALIZED (
       FROM (SELECT point, chunk, change, count(*) AS row_count,
               to_json(array_agg(key_id)) AS key_id
          FROM (
-               -- As they come, which is mostly by point; to number them in order would be to sort them.
-               SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
+               -- By point, so that rows of many points that come by turns make no more chunks than need be.
+               SELECT *, (row_number() OVER (PARTITION BY point) - 1) / 1000 AS chunk
                  FROM moved0
               ) AS numbered
         GROUP BY point, chunk, change) AS g

@@ -11,8 +11,8 @@ SELECT g.point, 'moved', %(step)s, %(table)s, sum(g.row_count),
   FROM (SELECT point, chunk, old_folder_id, new_folder_id, count(*) AS row_count,
           json_group_array(key_id) AS key_id
      FROM (
-           -- As they come, which is mostly by point; to number them in order would be to sort them.
-           SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
+           -- By point, so that rows of many points that come by turns make no more chunks than need be.
+           SELECT *, (row_number() OVER (PARTITION BY point) - 1) / 1000 AS chunk
              FROM (
                SELECT given.point AS point,
                       cleanup_encode(typeof(t."folder_id"), CASE typeof(t."folder_id") WHEN 'text' THEN CAST(t."folder_id" AS BLOB) ELSE t."folder_id" END) AS old_folder_id,

@@ -45,8 +45,8 @@ WITH before0 AS MATERIALIZED (
               to_json(array_agg(key_name)) AS key_name,
               json_agg(json_build_array(before, after)) AS images
          FROM (
-               -- As they come, which is mostly by point; to number them in order would be to sort them.
-               SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
+               -- By point, so that rows of many points that come by turns make no more chunks than need be.
+               SELECT *, (row_number() OVER (PARTITION BY point) - 1) / 1000 AS chunk
                  FROM moved0 JOIN before0 USING (key_folder, key_name)
               ) AS numbered
         GROUP BY point, chunk, change) AS g

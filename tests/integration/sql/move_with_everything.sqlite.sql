@@ -13,8 +13,8 @@ SELECT g.point, 'moved', %(step)s, %(table)s, sum(g.row_count),
           json_group_array(key_name) AS key_name,
           json_group_array(json_array(json(before), json(NULL))) AS images
      FROM (
-           -- As they come, which is mostly by point; to number them in order would be to sort them.
-           SELECT *, (row_number() OVER () - 1) / 1000 AS chunk
+           -- By point, so that rows of many points that come by turns make no more chunks than need be.
+           SELECT *, (row_number() OVER (PARTITION BY point) - 1) / 1000 AS chunk
              FROM (
                SELECT given.point AS point,
                       cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) AS old_folder,

@@ -2,7 +2,7 @@
 
 INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
 SELECT point, 'removed', %(step)s, %(table)s, count(*), json_group_array(json(image))
-  FROM (SELECT point, image, (row_number() OVER () - 1) / 1000 AS chunk
+  FROM (SELECT point, image, (row_number() OVER (PARTITION BY point) - 1) / 1000 AS chunk
           FROM (
             WITH given AS MATERIALIZED (
               SELECT json_extract(value, '$[0]') AS point,

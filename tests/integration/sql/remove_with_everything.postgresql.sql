@@ -15,7 +15,7 @@ WITH deleted AS (
 )
 INSERT INTO cleanup_snapshotrow (point_id, kind, step, "table", row_count, images)
 SELECT point, 'removed', %(step)s, %(table)s, count(*), json_agg(image)::text
-  FROM (SELECT point, image, (row_number() OVER () - 1) / 1000 AS chunk
+  FROM (SELECT point, image, (row_number() OVER (PARTITION BY point) - 1) / 1000 AS chunk
           FROM deleted) AS numbered
  GROUP BY point, chunk
 RETURNING point_id, row_count;
