@@ -117,7 +117,7 @@ class TestTheChoice:
     def test_outlives_the_session_on_the_list(self, boss, service):
         key = tree(ALIAS, "A, A").application
         boss.go(address("applications"))
-        boss.page.get_by_label(f"Select {key}").check()
+        boss.page.locator(f"input[type=checkbox][value='{key}']").check()
         self.sign_out(boss)
         boss.press("Clean up selected …")
         self.sign_in(boss)
