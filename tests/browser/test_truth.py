@@ -223,11 +223,11 @@ class TestDecisions:
 
     def test_that_are_open_stand_apart_and_can_be_put_on_hold(self, person, service, settings):
         settings.CLEANUP_LARGE_APPLICATION = 6
-        key = tree(ALIAS, "A*7").application
+        key = tree(ALIAS, "Large*7").application
         service.cleanup_all_duplicate_folders(applications=[key])
         ann = person()
         ann.go(address("decisions"))
         waiting, held = self.number(ann, "open"), self.number(ann, "held")
-        ann.press(f"Put on hold: {key}")
+        ann.press("Put on hold: Large")
         ann.sees("The application is on hold: no cleanup touches it until you remove the hold.")
         assert (self.number(ann, "open"), self.number(ann, "held")) == (waiting - 1, held + 1)
