@@ -9,8 +9,28 @@ if TYPE_CHECKING:
     from cleanup.backends.catalogue import TableName
 
 
+def _present(*columns: str | None) -> tuple[str, ...]:
+    return tuple(column for column in columns if column is not None)
+
+
+class _InFolders:
+    """What stands in columns of the folder table itself."""
+
+    __slots__ = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the folder table that are written."""
+        raise NotImplementedError
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The columns that are only read."""
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
-class NestedNumbers:
+class NestedNumbers(_InFolders):
     """Two numbers between which lie those of all that is below, without a gap; counted in each tree or in all."""
 
     left: str
@@ -21,17 +41,11 @@ class NestedNumbers:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the folder table that are written."""
-        return tuple(column for column in (self.left, self.right, self.tree, self.level) if column is not None)
-
-    @property
-    def read(self) -> tuple[str, ...]:
-        """The columns that are only read."""
-        return ()
+        return _present(self.left, self.right, self.tree, self.level)
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenPath:
+class WrittenPath(_InFolders):
     """A text of what stands for the ancestors, and for the folder itself if ``own``."""
 
     path: str
@@ -48,17 +62,15 @@ class WrittenPath:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the folder table that are written."""
-        return tuple(column for column in (self.path, self.depth, self.children) if column is not None)
+        return _present(self.path, self.depth, self.children)
 
     @property
     def read(self) -> tuple[str, ...]:
-        """The columns that are only read."""
         return () if self.of in ("key", "hex") else (self.of,)
 
 
 @dataclass(frozen=True, slots=True)
-class SteppedPath:
+class SteppedPath(_InFolders):
     """A text of steps of one length, each a number among siblings, written in an alphabet (treebeard)."""
 
     path: str
@@ -69,30 +81,18 @@ class SteppedPath:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the folder table that are written."""
-        return tuple(column for column in (self.path, self.depth, self.children) if column is not None)
-
-    @property
-    def read(self) -> tuple[str, ...]:
-        """The columns that are only read."""
-        return ()
+        return _present(self.path, self.depth, self.children)
 
 
 @dataclass(frozen=True, slots=True)
-class LabelPath:
+class LabelPath(_InFolders):
     """PostgreSQL's ltree: the parent's path and a label that a folder keeps."""
 
     path: str
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the folder table that are written."""
         return (self.path,)
-
-    @property
-    def read(self) -> tuple[str, ...]:
-        """The columns that are only read."""
-        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class ClosureTable:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the closure table that are written."""
-        return tuple(column for column in (self.ancestor, self.descendant, self.depth) if column is not None)
+        return _present(self.ancestor, self.descendant, self.depth)
 
 
 #: What repeats the place in columns of the folder table itself.
