@@ -51,18 +51,31 @@ class Merging(Room, ABC):
     ) -> list[RowCount]:
         """Give columns of rows other values, journaled. Raises CountMismatch if they hold other values than given."""
 
-    @abstractmethod
     def set_cells(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> None:
         """Give columns of rows other values, and journal nothing: what an undo leaves to be computed anew.
 
         Raises CountMismatch if they hold other values than given.
         """
+        self.limit_lock_wait()
+        require(table, self.execute(self._replaced(table, key, columns, rows)), expected=len(rows))
 
-    @abstractmethod
     def journal_cells(
         self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
     ) -> list[RowCount]:
         """Journal what another program has made of columns of rows, from the old to the new cells."""
+        given = self._replacements(key, columns, rows)
+        counts = self._journal(self._journaled_moves(given, table=table, columns=columns, key=key, step=step))
+        return counted(table, counts, expected=len(rows))
+
+    @abstractmethod
+    def _replaced(
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]
+    ) -> Query:
+        """Return the UPDATE of rows that still hold what was read."""
+
+    @abstractmethod
+    def _replacements(self, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
+        """Return the relation ``given``: point, key cells, and the old and new cells of columns."""
 
     @abstractmethod
     def insert_rows(
@@ -233,6 +246,12 @@ class Merging(Room, ABC):
     """The aggregate of an array."""
     json_text: ClassVar[str]
     """The SQL that converts JSON to text."""
+
+
+def require(table: Table, changed: int, *, expected: int) -> None:
+    """Raise CountMismatch if a statement that journals nothing has changed another number of rows."""
+    if changed != expected:
+        raise CountMismatch(table=str(table.name), moved=changed, journaled=expected)
 
 
 def counted(table: Table, counts: Counter[int], *, expected: int, changed: int | None = None) -> list[RowCount]:

@@ -1,12 +1,11 @@
 """PostgreSQL: one statement changes rows and journals them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from cleanup.backends import merging
 from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import Cell, Forwarding, Keys, Replaced, RowCount, Target
-from cleanup.backends.merging import counted
+from cleanup.backends.merging import counted, require
 from cleanup.backends.postgresql.cells import (
     array,
     key_columns,
@@ -175,18 +174,16 @@ class Merging(merging.Merging):
         )
         return counted(table, self._journal(replacement), expected=len(rows))
 
-    def set_cells(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> None:
-        self.limit_lock_wait()
-        changed = len(self.fetch(self._replaced(table, key, columns, rows)))
-        if changed != len(rows):
-            raise CountMismatch(table=str(table.name), moved=changed, journaled=len(rows))
-
-    def journal_cells(
-        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
-    ) -> list[RowCount]:
-        given = _replacements(key, columns, rows)
-        counts = self._journal(self._journaled_moves(given, table=table, columns=columns, key=key, step=step))
-        return counted(table, counts, expected=len(rows))
+    def _replacements(self, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
+        names = {"point": "bigint"}
+        names |= {label(word, column): "text" for word in ("old", "new") for column in columns}
+        values = [
+            numbers([row.point for row in rows]),
+            *(array([row.olds[place] for row in rows]) for place in range(len(columns))),
+            *(array([row.news[place] for row in rows]) for place in range(len(columns))),
+            *(array([row.key[place] for row in rows]) for place in range(len(key))),
+        ]
+        return relation_of(names | key_columns(key), values)
 
     def _replaced(
         self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]
@@ -205,7 +202,7 @@ class Merging(merging.Merging):
             assignments=",\n".join(
                 f"{quote(column)} = given.{label('new', column)}::{typed(table.column(column))}" for column in columns
             ),
-            rows=_replacements(key, columns, rows),
+            rows=self._replacements(key, columns, rows),
             same_key=key_condition(table, key),
             unchanged="\nAND ".join(
                 f"{shown(table.column(column))}::text IS NOT DISTINCT FROM given.{label('old', column)}"
@@ -226,18 +223,16 @@ class Merging(merging.Merging):
         self.limit_lock_wait()
         inserted = self._inserted(table, columns, rows)
         if step is None:
-            made = self.execute(inserted)
-            if made != len(rows):
-                raise CountMismatch(table=str(table.name), moved=made, journaled=len(rows))
+            require(table, self.execute(inserted), expected=len(rows))
             return
         with_points = block(
             """
-            (SELECT g.point, i.image
+            (SELECT given.point, i.image
                FROM inserted AS i
                JOIN {rows} ON {same}) AS made
             """,
-            rows=replace(self._given(columns, rows), text=self._given(columns, rows).text.replace("AS given", "AS g")),
-            same=" AND ".join(f"g.{label('new', column)} = i.{label('new', column)}" for column in columns[:2]),
+            rows=self._given(columns, rows),
+            same=" AND ".join(f"given.{label('new', column)} = i.{label('new', column)}" for column in columns[:2]),
         )
         insertion = block(
             """
@@ -276,16 +271,13 @@ class Merging(merging.Merging):
 
     def drop_rows(self, table: Table, key: tuple[str, ...], rows: Keys) -> None:
         self.limit_lock_wait()
-        dropped = self.execute(
-            block(
-                "DELETE FROM {table} AS t USING {rows} WHERE {same_key}",
-                table=self.relation(table.name),
-                rows=relation_of(key_columns(key), map(array, rows.columns)),
-                same_key=key_condition(table, key),
-            )
+        dropping = block(
+            "DELETE FROM {table} AS t USING {rows} WHERE {same_key}",
+            table=self.relation(table.name),
+            rows=relation_of(key_columns(key), map(array, rows.columns)),
+            same_key=key_condition(table, key),
         )
-        if dropped != len(rows):
-            raise CountMismatch(table=str(table.name), moved=dropped, journaled=len(rows))
+        require(table, self.execute(dropping), expected=len(rows))
 
     def remove(
         self,
@@ -349,19 +341,6 @@ class Merging(merging.Merging):
             redirected=redirected,
             insertion=self._journaled_images("removed", "deleted", table=table, step=step),
         )
-
-
-def _replacements(key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
-    """Return the relation ``given``: point, key cells, and the old and new cells of columns."""
-    names = {"point": "bigint"}
-    names |= {label(word, column): "text" for word in ("old", "new") for column in columns}
-    values = [
-        numbers([row.point for row in rows]),
-        *(array([row.olds[place] for row in rows]) for place in range(len(columns))),
-        *(array([row.news[place] for row in rows]) for place in range(len(columns))),
-        *(array([row.key[place] for row in rows]) for place in range(len(key))),
-    ]
-    return relation_of(names | key_columns(key), values)
 
 
 def _key_cells(target: Target) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cleanup.backends import merging
 from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import Cell, Forwarding, Keys, Replaced, RowCount, Target
-from cleanup.backends.merging import counted
+from cleanup.backends.merging import counted, require
 from cleanup.backends.query import Query, block, label, quote
 from cleanup.backends.sqlite.cells import as_json, decoded, encoded, member
 from cleanup.backends.sqlite.session import Session, referencing_first
@@ -162,28 +162,39 @@ class Merging(merging.Merging):
             """,
             old_and_new=_old_and_new(columns),
             key_cells=cells_of(key),
-            source=_replacements(key, columns, rows),
+            source=self._replacements(key, columns, rows),
             table=self.relation(table.name),
             condition=_unchanged(key, columns),
         )
         counts = self._journal(self._journaled_moves(there, table=table, columns=columns, key=key, step=step))
         return counted(
-            table, counts, expected=len(rows), changed=self.execute(self._replace(table, key, columns, rows))
+            table, counts, expected=len(rows), changed=self.execute(self._replaced(table, key, columns, rows))
         )
 
-    def set_cells(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> None:
-        changed = self.execute(self._replace(table, key, columns, rows))
-        if changed != len(rows):
-            raise CountMismatch(table=str(table.name), moved=changed, journaled=len(rows))
+    def _replacements(self, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
+        # Beside the cells also the new ``value``s, and the key's raw values, as the database holds them.
+        changed = [label(word, column) for word in ("old", "new") for column in columns]
+        names = ["point", *changed, *(label("key", column) for column in key)]
+        values = [
+            *(f"{decoded('cells.' + label('new', column))} AS {label('value', column)}" for column in columns),
+            *(f"{decoded('cells.' + label('key', column))} AS {label('raw', column)}" for column in key),
+        ]
+        return block(
+            """
+            (
+              WITH cells AS MATERIALIZED (SELECT {cells} FROM json_each(%(rows)s))
+              SELECT cells.*,
+                     {values}
+                FROM cells
+            ) AS given
+            """,
+            cells=", ".join(f"{member(place)} AS {name}" for place, name in enumerate(names)),
+            values=",\n".join(values),
+        ).bind(rows=as_json([[row.point, *row.olds, *row.news, *row.key] for row in rows]))
 
-    def journal_cells(
-        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced], *, step: int
-    ) -> list[RowCount]:
-        given = _replacements(key, columns, rows)
-        counts = self._journal(self._journaled_moves(given, table=table, columns=columns, key=key, step=step))
-        return counted(table, counts, expected=len(rows))
-
-    def _replace(self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
+    def _replaced(
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]
+    ) -> Query:
         return block(
             """
             UPDATE {table} AS t
@@ -193,7 +204,7 @@ class Merging(merging.Merging):
             """,
             table=self.relation(table.name),
             assignments=",\n".join(f"{quote(column)} = given.{label('value', column)}" for column in columns),
-            source=_replacements(key, columns, rows),
+            source=self._replacements(key, columns, rows),
             condition=_unchanged(key, columns),
         )
 
@@ -209,16 +220,13 @@ class Merging(merging.Merging):
     ) -> None:
         given = as_json([[point, *cells] for point, cells in rows])
         values = {column: decoded(member(place)) for place, column in enumerate(columns, 1)}
-        made = self.execute(
-            block(
-                "INSERT INTO {table} ({columns}) SELECT {values} FROM json_each(%(rows)s)",
-                table=self.relation(table.name),
-                columns=", ".join(map(quote, columns)),
-                values=", ".join(values.values()),
-            ).bind(rows=given)
-        )
-        if made != len(rows):
-            raise CountMismatch(table=str(table.name), moved=made, journaled=len(rows))
+        insertion = block(
+            "INSERT INTO {table} ({columns}) SELECT {values} FROM json_each(%(rows)s)",
+            table=self.relation(table.name),
+            columns=", ".join(map(quote, columns)),
+            values=", ".join(values.values()),
+        ).bind(rows=given)
+        require(table, self.execute(insertion), expected=len(rows))
         if step is None:
             return
         images = block(
@@ -235,22 +243,21 @@ class Merging(merging.Merging):
             table=self.relation(table.name),
             same=same_key(columns[:2], "t", "given"),
         ).bind(rows=given)
-        counted(table, self._journal(self._journaled_images("inserted", images, table=table, step=step)), expected=made)
+        counted(
+            table, self._journal(self._journaled_images("inserted", images, table=table, step=step)), expected=len(rows)
+        )
 
     # Removals.
 
     def drop_rows(self, table: Table, key: tuple[str, ...], rows: Keys) -> None:
-        dropped = self.execute(
-            block(
-                "DELETE FROM {table} WHERE ({key}) IN (SELECT {values} FROM ({rows}))",
-                table=self.relation(table.name),
-                key=", ".join(map(quote, key)),
-                values=", ".join(label("raw", column) for column in key),
-                rows=key_rows(key, rows),
-            )
+        dropping = block(
+            "DELETE FROM {table} WHERE ({key}) IN (SELECT {values} FROM ({rows}))",
+            table=self.relation(table.name),
+            key=", ".join(map(quote, key)),
+            values=", ".join(label("raw", column) for column in key),
+            rows=key_rows(key, rows),
         )
-        if dropped != len(rows):
-            raise CountMismatch(table=str(table.name), moved=dropped, journaled=len(rows))
+        require(table, self.execute(dropping), expected=len(rows))
 
     def remove(
         self,
@@ -336,28 +343,3 @@ def _unchanged(key: tuple[str, ...], columns: tuple[str, ...]) -> str:
     """Return the condition that row ``t`` is the one that is given, and still holds what was read."""
     held = (f"{encoded(f't.{quote(column)}')} IS given.{label('old', column)}" for column in columns)
     return " AND ".join([same_key(key, "t", "given"), *held])
-
-
-def _replacements(key: tuple[str, ...], columns: tuple[str, ...], rows: Sequence[Replaced]) -> Query:
-    """Return the relation ``given``: point, old and new cells, the new ``value``s, and the key's cells and raw values.
-
-    The raw values are those of the key as the database holds it.
-    """
-    changed = [label(word, column) for word in ("old", "new") for column in columns]
-    names = ["point", *changed, *(label("key", column) for column in key)]
-    values = [
-        *(f"{decoded('cells.' + label('new', column))} AS {label('value', column)}" for column in columns),
-        *(f"{decoded('cells.' + label('key', column))} AS {label('raw', column)}" for column in key),
-    ]
-    return block(
-        """
-        (
-          WITH cells AS MATERIALIZED (SELECT {cells} FROM json_each(%(rows)s))
-          SELECT cells.*,
-                 {values}
-            FROM cells
-        ) AS given
-        """,
-        cells=", ".join(f"{member(place)} AS {name}" for place, name in enumerate(names)),
-        values=",\n".join(values),
-    ).bind(rows=as_json([[row.point, *row.olds, *row.news, *row.key] for row in rows]))
