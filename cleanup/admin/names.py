@@ -29,7 +29,7 @@ def name_of(thing: models.Model, *, label: str = "") -> str:  # noqa: ARG001  # 
 
 
 @name_of.register
-def _run(run: Run, *, label: str = "") -> str:  # noqa: ARG001
+def _run(run: Run, **_rest: str) -> str:
     what = _("Cleanup of %s") if run.kind == Run.Kind.CLEANUP else _("Undo of %s")
     return what % wording.short_moment(run.started_at or run.created_at)
 
@@ -58,30 +58,30 @@ def _hold(hold: Hold, *, label: str = "") -> str:
 
 
 @name_of.register
-def _check(check: ConsistencyCheck, *, label: str = "") -> str:  # noqa: ARG001
+def _check(check: ConsistencyCheck, **_rest: str) -> str:
     return _("Check of %s") % wording.short_moment(check.started_at)
 
 
 @name_of.register
-def _verification(verification: Verification, *, label: str = "") -> str:  # noqa: ARG001
+def _verification(verification: Verification, **_rest: str) -> str:
     return _("Verification of %s") % wording.short_moment(verification.started_at)
 
 
 @name_of.register
-def _schedule(schedule: Schedule, *, label: str = "") -> str:  # noqa: ARG001
+def _schedule(schedule: Schedule, **_rest: str) -> str:
     return wording.capitalized(wording.schedule_name(schedule.name))
 
 
 @name_of.register
-def _alert(alert: Alert, *, label: str = "") -> str:  # noqa: ARG001
+def _alert(alert: Alert, **_rest: str) -> str:
     return safe(alert.message)
 
 
 @name_of.register
-def _finding(finding: Finding, *, label: str = "") -> str:  # noqa: ARG001
+def _finding(finding: Finding, **_rest: str) -> str:
     return wording.finding(finding.code)
 
 
 @name_of.register
-def _everything(switch: FreezeSwitch, *, label: str = "") -> str:  # noqa: ARG001
+def _everything(_switch: FreezeSwitch, **_rest: str) -> str:
     return _("Folder cleanup")
