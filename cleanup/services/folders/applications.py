@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from cleanup import conf, queries
 from cleanup.exceptions import InvalidKey
-from cleanup.folder_tables import FolderTables, Ownership, folder_tables
+from cleanup.folder_tables import Ownership, folder_tables
 from cleanup.models import Hold
 from cleanup.text_safety import is_storable
 
@@ -37,7 +37,7 @@ def labels(*, using: str, application_ids: Iterable[str]) -> dict[str, str]:
     It is made of CLEANUP_APPLICATION_LABEL, or is the name of the root folder that stays in a merge.
     """
     tables = folder_tables()
-    fields = _label_fields(tables)
+    fields = conf.application_label()
     wanted = _valid(list(dict.fromkeys(application_ids)))
     if not wanted:
         return {}
@@ -49,11 +49,6 @@ def labels(*, using: str, application_ids: Iterable[str]) -> dict[str, str]:
         tables.application_key.text(key): " ".join(str(value) for value in values if value not in (None, ""))
         for key, *values in rows
     }
-
-
-def _label_fields(tables: FolderTables) -> tuple[str, ...]:
-    fields = conf.application_label()
-    return fields or ((conf.folder_fields()["name"],) if tables.ownership == Ownership.TREE else ())
 
 
 def find(*, using: str, text: str, limit: int = MOST_FOUND) -> list[str]:
