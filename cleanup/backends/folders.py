@@ -109,8 +109,8 @@ class FolderSql(ForestSql):
         self.loose_files = loose_files
         self.applications = session.model_table(tables.application_table)
         self.application_key = quote(tables.application_key.column)
-        #: What may be affected: applications, and what stands in their place.
-        self.units = self._units() if tables.ownership == Ownership.SHARED else self.applications
+        self.units = self._units()
+        """What may be affected: applications, and what stands in their place."""
         # Empty if no files are mapped: no statement may have them then.
         self.files = session.model_table(tables.file.table) if tables.file else ""
         self.file_key = quote(tables.file.key.column) if tables.file else ""
@@ -118,8 +118,12 @@ class FolderSql(ForestSql):
         self.file_owner = quote(tables.file.application) if tables.file and tables.file.application else ""
 
     def _units(self) -> str:
-        roots = f"SELECT f.{self.folder_key} FROM {self.folders} AS f WHERE {self.above('f.')} IS NULL"
-        return f"(SELECT {self.application_key} FROM {self.applications} UNION ALL {roots} {self._shared('f')})"
+        trees = f"SELECT f.{self.folder_key} FROM {self.folders} AS f WHERE {self.is_tree('f')}"
+        if self.tables.ownership == Ownership.TREE:
+            return f"({trees})"
+        if self.tables.ownership == Ownership.SHARED:
+            return f"(SELECT {self.application_key} FROM {self.applications} UNION ALL {trees})"
+        return self.applications
 
     # What differs between databases.
 
@@ -223,23 +227,25 @@ class FolderSql(ForestSql):
 
     def folder_belongs(self, alias: str, application: str) -> Query:
         """Test whether a folder belongs to an application."""
+        scope = Scope(keys=(application,))
         if self.derived:
-            return self._lies_in(f"{alias}.{self.folder_key}", application)
-        return self.within(Scope(keys=(application,)), f"{alias}.{self.owner}")
+            return self.lies_in(f"{alias}.{self.folder_key}", scope)
+        return self.within(scope, f"{alias}.{self.owner}")
 
     def file_belongs(self, alias: str, application: str) -> Query:
         """Test whether a file belongs to an application: by a column of its own, else by its folder."""
-        if self.derived or not self.file_owner:
-            return self._lies_in(self.folder_of_file(f"{alias}.{self.file_folder}"), application)
-        return self.within(Scope(keys=(application,)), f"{alias}.{self.file_owner}")
-
-    def _lies_in(self, folder: str, application: str) -> Query:
         scope = Scope(keys=(application,))
+        if self.derived or not self.file_owner:
+            return self.lies_in(self.folder_of_file(f"{alias}.{self.file_folder}"), scope)
+        return self.within(scope, f"{alias}.{self.file_owner}")
+
+    def lies_in(self, folder: str, scope: Scope) -> Query:
+        """Test whether a folder's key is that of a folder of the scope's applications."""
         return self.block(
-            "{folder} IN (SELECT f.{folder_key} FROM {owned} AS f WHERE {within})",
+            "{folder} IN (SELECT s.{folder_key} FROM {owned} AS s WHERE {within})",
             folder=folder,
             owned=self.owned(scope),
-            within=self.within(scope, f"f.{self.owner}"),
+            within=self.within(scope, f"s.{self.owner}"),
         )
 
     def live_roots(self, scope: Scope) -> Query:
@@ -332,10 +338,7 @@ class FolderSql(ForestSql):
         return self.block(
             """
             roots AS MATERIALIZED (
-                SELECT q.folder, q.application, {told_by_root} AS told
-                  FROM (
-                    {roots}
-                  ) AS q
+                {roots}
             ), {walk}
             sibling_groups AS MATERIALIZED (
                 -- ``told`` is what folders themselves tell of their application, where that counts.
@@ -372,18 +375,13 @@ class FolderSql(ForestSql):
             )
             """,
             roots=self.roots(scope),
-            told=self._told(f"f.{self.own}"),
-            told_by_root=self._told("q.own"),
+            told=self.told("f"),
             # All groups of the table cost one pass; those of a few applications, a walk down from their roots.
             walk="" if scope.whole else joined("", (self.walk(scope), ",")),
             walked="" if scope.whole else f"AND {self.walked(f'f.{self.held_parent}')}",
             exact_name=self.bytewise(f"f.{self.name}"),
             live=self.live("f."),
         )
-
-    def _told(self, own: str) -> str:
-        """Return a comparable form of what a folder itself tells; a constant if only its root counts."""
-        return "CAST('' AS text)" if self.tables.inherits else f"coalesce(CAST({own} AS text), '')"
 
     # Statements.
 
@@ -628,11 +626,9 @@ class FolderSql(ForestSql):
             SELECT {application}
               FROM {units} AS a
              WHERE {within}
-               {root}
              ORDER BY a.{application_key}
              LIMIT 2 OFFSET %(before)s
             """,
             application=self._application,
             within=self.within(Scope(after=after), f"a.{self.application_key}"),
-            root=self.is_tree("a."),
         ).bind(before=size - 1)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from django.db.models import IntegerField
 
-from cleanup.backends.query import Query, block, quote
+from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Session
 from cleanup.folder_tables import SELF, FolderTables, KeyColumn, Ownership
 
@@ -29,6 +29,8 @@ PARENT = quote("cleanup_parent")
 DERIVED_OWNER = quote("cleanup_application")
 
 NOTHING = Query("")
+
+_NOTHING_TOLD = "CAST('' AS text)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +191,6 @@ class ForestSql:
             lock=lock and f" ORDER BY f.{self.folder_key} {lock}",
         )
 
-    def is_tree(self, prefix: str) -> str:
-        """Continue a condition on what stands for an application: a folder that does is a root folder."""
-        return f"AND {self.above(prefix)} IS NULL" if self.tables.ownership == Ownership.TREE else ""
-
     def members(self, scope: Scope) -> Query:
         """Return what stands in FROM for the columns ``folder`` and ``application`` of a scope's folders."""
         if self.derived:
@@ -225,82 +223,65 @@ class ForestSql:
         )
 
     def forest(self, scope: Scope) -> Query:
-        """Return WITH and the CTE ``forest(folder, application)``: derived owners. See Note [Derived owners]."""
+        """Return WITH and the CTE ``forest(folder, application, told)``: derived owners. See Note [Derived owners]."""
         return block("WITH RECURSIVE {walk}", walk=self.walk(scope))
 
     def walk(self, scope: Scope) -> Query:
         """Return that CTE without WITH."""
         return block(
             """
-            forest(folder, application{own}) AS (
+            forest(folder, application, told) AS (
                 -- Down from the roots, so that cycles are left out.
-                SELECT r.folder, r.application{own_of_root}
+                SELECT r.folder, r.application, r.told
                   FROM (
                     {roots}
                   ) AS r
                  UNION ALL
-                SELECT f.{folder_key}, w.application{own_of_parent}
+                SELECT f.{folder_key}, w.application, w.told
                   FROM forest AS w
                   {children}
             )
             """,
             roots=self.roots(scope),
             folder_key=self.folder_key,
-            **self._own_slots(),
             # All children of the table cost one pass; of how few there are otherwise, planners have no idea.
             children=f"JOIN {self.folders} AS f ON {self._lies_in_walked}"
             if scope.whole
             else self.children(self._lies_in_walked),
         )
 
-    def _own_slots(self) -> dict[str, str]:
-        """Return what the walk carries along beside applications that each folder tells: none below another's."""
-        if self.tables.ownership != Ownership.SHARED:
-            return {"own": "", "own_of_root": "", "own_of_parent": ""}
-        return {"own": ", own", "own_of_root": ", r.own", "own_of_parent": ", w.own"}
-
     @property
     def _lies_in_walked(self) -> str:
         child = self.is_child("f", "w.folder")
-        if self.tables.ownership != Ownership.SHARED:
-            return child
-        return f"{child} AND (f.{self.own} = w.own OR (f.{self.own} IS NULL AND w.own IS NULL))"
+        return child if self.tables.inherits else f"{child} AND {self.told('f')} = w.told"
+
+    def told(self, alias: str) -> str:
+        """Return what a folder itself tells, as text: one that tells another application than its root is not reached.
+
+        A constant if only the root counts.
+        """
+        return _NOTHING_TOLD if self.tables.inherits else f"coalesce(CAST({alias}.{self.own} AS text), '')"
 
     def roots(self, scope: Scope) -> Query:
-        """Select ``folder`` and ``application`` of the root folders that tell an application of the scope.
-
-        Beside applications that each folder tells also ``own``, what the folder itself tells.
-        """
-        if self.tables.ownership == Ownership.ROOT:
-            return self._roots_of_applications(scope)
-        if self.tables.ownership == Ownership.TREE:
-            return self._roots_of_trees(scope)
-        return block(
-            """
-            SELECT a.folder, a.application, a.application AS own
-              FROM (
-                {of_applications}
-              ) AS a
-             UNION ALL
-            SELECT t.folder, t.application, NULL
-              FROM (
-                {of_trees}
-              ) AS t
-            """,
-            of_applications=self._roots_of_applications(scope),
-            of_trees=self._roots_of_trees(scope),
-        )
+        """Select ``folder``, ``application`` and what it has ``told`` of the roots of the scope's applications."""
+        of = {
+            Ownership.ROOT: (self._roots_of_applications,),
+            Ownership.TREE: (self._roots_of_trees,),
+            Ownership.SHARED: (self._roots_of_applications, self._roots_of_trees),
+        }
+        return joined("\nUNION ALL\n", (roots(scope) for roots in of[self.tables.ownership]))
 
     def _roots_of_applications(self, scope: Scope) -> Query:
         owner = f"f.{self.own}"
         return block(
             """
-            SELECT f.{folder_key} AS folder, {owner} AS application
+            SELECT f.{folder_key} AS folder, {owner} AS application, {told} AS told
               FROM {folders} AS f
              WHERE {above} IS NULL AND {owner} IS NOT NULL AND {within}
             """,
             folder_key=self.folder_key,
             owner=owner,
+            told=self.told("f"),
             folders=self.folders,
             above=self.above("f."),
             within=self.within(scope, owner),
@@ -309,43 +290,42 @@ class ForestSql:
     def _roots_of_trees(self, scope: Scope) -> Query:
         return block(
             """
-            SELECT n.folder, n.application
+            SELECT n.folder, n.application, {told} AS told
               FROM (
                     -- See Note [Trees].
                     SELECT f.{folder_key} AS folder,
                            first_value(f.{folder_key}) OVER (PARTITION BY {exact_name} ORDER BY {ages}) AS application
                       FROM {folders} AS f
-                     WHERE {above} IS NULL AND f.{name} IS NOT NULL AND {live}
-                       {shared}
+                     WHERE {is_tree} AND f.{name} IS NOT NULL AND {live}
                        {named}
                    ) AS n
              WHERE {within}
             """,
+            told=_NOTHING_TOLD,
             folder_key=self.folder_key,
-            name=self.name,
             exact_name=self.bytewise(f"f.{self.name}"),
             ages=self.ages("f."),
             folders=self.folders,
-            above=self.above("f."),
+            is_tree=self.is_tree("f"),
+            name=self.name,
             live=self.live("f."),
-            shared=self._shared("f"),
             named=self._named_alike(scope),
             within=self.within(scope, "n.application"),
         )
 
-    def _shared(self, alias: str) -> str:
-        """Continue a condition on the root folders of trees: beside applications, those that have none."""
-        return f"AND {alias}.{self.own} IS NULL" if self.tables.ownership == Ownership.SHARED else ""
+    def is_tree(self, alias: str) -> str:
+        """Test whether a folder is the root of a tree: beside applications, one that tells none."""
+        root = f"{self.above(f'{alias}.')} IS NULL"
+        return f"{root} AND {alias}.{self.own} IS NULL" if self.tables.ownership == Ownership.SHARED else root
 
     def _named_alike(self, scope: Scope) -> Query:
         """Narrow root folders down to those named as the given ones are, so that an index on the name serves."""
         if scope.keys is None:
             return NOTHING
         return block(
-            "AND f.{name} IN (SELECT k.{name} FROM {folders} AS k WHERE {above} IS NULL AND {given} {shared})",
-            shared=self._shared("k"),
+            "AND f.{name} IN (SELECT k.{name} FROM {folders} AS k WHERE {is_tree} AND {given})",
+            is_tree=self.is_tree("k"),
             name=self.name,
             folders=self.folders,
-            above=self.above("k."),
             given=self.within(scope, f"k.{self.folder_key}"),
         )

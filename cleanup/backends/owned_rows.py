@@ -72,8 +72,7 @@ def _lacks_application(sql: FindingSql) -> str:
     if sql.tables.ownership == Ownership.SHARED:
         return f"({missing} AND f.{sql.own} IS NOT NULL)"
     if sql.tables.ownership == Ownership.ROOT:
-        (owner,) = map(quote, sql.tables.owner_columns)
-        return f"({missing} AND (f.{owner} IS NOT NULL OR f.{sql.parent} IS NULL))"
+        return f"({missing} AND (f.{sql.own} IS NOT NULL OR f.{sql.parent} IS NULL))"
     return missing
 
 
@@ -113,12 +112,7 @@ def _lying_in(sql: FindingSql, scope: Scope) -> Query:
     """Test whether a file that tells no application lies in a folder of the scope; as a whole, in any or none."""
     if scope.whole:
         return Query("1 = 1")
-    return sql.block(
-        "{folder} IN (SELECT s.{folder_key} FROM {owned} AS s WHERE {within})",
-        folder=sql.folder_of_file(f"f.{sql.file_folder}"),
-        owned=sql.owned(scope),
-        within=sql.within(scope, f"s.{sql.owner}"),
-    )
+    return sql.lies_in(sql.folder_of_file(f"f.{sql.file_folder}"), scope)
 
 
 def _pass(sql: FindingSql, rows: _Rows, scope: Scope) -> list[Query]:

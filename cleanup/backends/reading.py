@@ -50,13 +50,11 @@ class Reading(Room, ABC):
                   FROM {units} AS a
                   LEFT JOIN {members} AS f ON f.application = a.{application_key}
                  WHERE {within}
-                   {root}
                  GROUP BY a.{application_key}
                 """,
                 application=self._key(f"a.{sql.application_key}"),
                 members=sql.members(scope),
                 within=sql.within(scope, f"a.{sql.application_key}"),
-                root=sql.is_tree("a."),
             )
         )
         return {self._spelling(tables.application_key, key): count for key, count in counted}
@@ -122,28 +120,11 @@ class Reading(Room, ABC):
         )
         return dict(held)
 
-    def _shared_roots(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> Query:
-        """Return the query of the oldest roots of trees beside applications."""
-        sql = self.sql(tables)
-        return sql.block(
-            """
-            SELECT {key}
-              FROM {folders} AS f
-             WHERE {within} AND {above} IS NULL AND f.{own} IS NULL
-            {lock}
-            """,
-            key=self._key(f"f.{sql.folder_key}"),
-            within=sql.within(Scope(keys=tuple(keys)), f"f.{sql.folder_key}"),
-            above=sql.above("f."),
-            own=sql.own,
-            lock=lock and f" ORDER BY f.{sql.folder_key} {lock}",
-        )
-
     def _lock_each(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> set[str]:
-        """Lock applications, and trees beside them, and return those that exist."""
-        found = self.fetch(self._applications(tables, keys, lock=lock))
-        if tables.ownership == Ownership.SHARED:
-            found += self.fetch(self._shared_roots(tables, keys, lock=lock))
+        """Lock applications, and what stands in their place, and return those that exist."""
+        found = [] if tables.ownership == Ownership.TREE else self.fetch(self._applications(tables, keys, lock=lock))
+        if tables.ownership in (Ownership.SHARED, Ownership.TREE):
+            found += self.fetch(self._tree_roots(tables, keys, lock=lock))
         return {self._spelling(tables.application_key, key) for (key,) in found}
 
     def _applications(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> Query:
@@ -153,13 +134,26 @@ class Reading(Room, ABC):
             SELECT {application}
               FROM {applications}
              WHERE {within}
-               {root}
             {lock}
             """,
             application=self._key(sql.application_key),
             within=sql.within(Scope(keys=tuple(keys)), sql.application_key),
-            root=sql.is_tree(""),
             lock=lock and f" ORDER BY {sql.application_key} {lock}",
+        )
+
+    def _tree_roots(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> Query:
+        sql = self.sql(tables)
+        return sql.block(
+            """
+            SELECT {key}
+              FROM {folders} AS f
+             WHERE {within} AND {is_tree}
+            {lock}
+            """,
+            key=self._key(f"f.{sql.folder_key}"),
+            within=sql.within(Scope(keys=tuple(keys)), f"f.{sql.folder_key}"),
+            is_tree=sql.is_tree("f"),
+            lock=lock and f" ORDER BY f.{sql.folder_key} {lock}",
         )
 
     def _parents(self, tables: FolderTables, keys: Sequence[str], *, lock: str = "") -> Query:
