@@ -6,6 +6,7 @@ them to what the database driver takes, and back, with one spelling per key.
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -58,6 +59,14 @@ class KeyColumn:
         if isinstance(python, int) and not -(2**63) <= python < 2**63:
             raise InvalidKey(value=value, what=self.what)
         return str(python)
+
+    def texts(self, values: Iterable[Any]) -> list[str]:
+        """Spell those values that can be keys, each once; others, as of a time when keys were others, are left out."""
+        found: dict[str, None] = {}
+        for value in values:
+            with suppress(InvalidKey):
+                found[self.text(value)] = None
+        return list(found)
 
     def raw(self, value: Any, *, connection: BaseDatabaseWrapper) -> str:
         """Spell a key as the text form of what the database holds (on SQLite a UUID has no hyphens)."""

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
-from typing import Any
 
 from django.db.models import Q
 
@@ -38,7 +37,7 @@ def labels(*, using: str, application_ids: Iterable[str]) -> dict[str, str]:
     """
     tables = folder_tables()
     fields = conf.application_label()
-    wanted = _valid(list(dict.fromkeys(application_ids)))
+    wanted = tables.application_key.texts(application_ids)
     if not wanted:
         return {}
     if not fields:
@@ -74,17 +73,6 @@ def _labelled(*, using: str, text: str, limit: int) -> list[str]:
     if tables.ownership == Ownership.TREE:  # any root of its name leads to a tree
         found = list(queries.applications_of(using=using, folders=found).values())
     return found
-
-
-def _valid(application_ids: Sequence[str]) -> list[Any]:
-    key = folder_tables().application_key
-    valid = []
-    for text in application_ids:
-        try:
-            valid.append(key.text(text))
-        except InvalidKey:  # kept from a time when applications had other keys
-            continue
-    return valid
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,5 +143,5 @@ def affected_page(*, using: str, after: str | None = None, size: int = 50, secon
 
 def affected_among(*, using: str, application_ids: Sequence[str]) -> tuple[queries.AffectedApplication, ...]:
     """Return those of the named applications that are affected, in key order."""
-    valid = _valid(application_ids)
+    valid = folder_tables().application_key.texts(application_ids)
     return tuple(queries.affected_named(using=using, keys=valid)) if valid else ()

@@ -117,16 +117,8 @@ def _names(*, using: str, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Return name and application of existing folders, by key."""
     tables = folder_tables()
     fields = {field.column: field.attname for field in tables.folder._meta.concrete_fields}
-    wanted = [key for key in keys if _is_key(key)]
+    wanted = tables.folder_key.texts(keys)
     rows = tables.folder._base_manager.using(using).filter(pk__in=wanted).values_list("pk", fields[tables.folder_name])
     owners = queries.applications_of(using=using, folders=wanted)
     text = tables.folder_key.text
     return {text(key): (str(name), owners.get(text(key), "")) for key, name in rows}
-
-
-def _is_key(text: str) -> bool:
-    try:
-        folder_tables().folder_key.text(text)
-    except InvalidKey:
-        return False
-    return True

@@ -4,12 +4,10 @@ A query for each table, whatever the number of keys.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from cleanup import queries
-from cleanup.exceptions import InvalidKey
-from cleanup.folder_tables import FileTable, KeyColumn, folder_tables
+from cleanup.folder_tables import FileTable, folder_tables
 from cleanup.models import RemovedFolder
 
 
@@ -36,7 +34,7 @@ class Places:
 def places(*, using: str, folders: Collection[str], files: Collection[str]) -> Places:
     """Return where the files and folders are now; keys that cannot be are left out."""
     tables = folder_tables()
-    wanted = _valid(tables.folder_key, folders)
+    wanted = tables.folder_key.texts(folders)
     filed = _filed(tables.file, files, using=using) if tables.file else {}
     paths = queries.paths_of(
         using=using, folders=list({*wanted, *(folder for _, folder in filed.values() if folder is not None)})
@@ -54,19 +52,9 @@ def _filed(files: FileTable, keys: Iterable[str], *, using: str) -> dict[str, tu
     """Return name and folder of the files that exist."""
     fields = {field.column: field.attname for field in files.model._meta.concrete_fields}
     name = fields[files.name] if files.name else "pk"
-    rows = files.model._base_manager.using(using).filter(pk__in=_valid(files.key, keys))
+    rows = files.model._base_manager.using(using).filter(pk__in=files.key.texts(keys))
     folder_key = folder_tables().folder_key
     return {
-        files.key.text(key): (str(called or "") if files.name else "", _text(folder_key, folder))
+        files.key.text(key): (str(called or "") if files.name else "", next(iter(folder_key.texts([folder])), None))
         for key, called, folder in rows.values_list("pk", name, fields[files.folder])
     }
-
-
-def _valid(column: KeyColumn, keys: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(text for key in keys if (text := _text(column, key)) is not None))
-
-
-def _text(column: KeyColumn, key: object) -> str | None:
-    with suppress(InvalidKey):
-        return None if key is None else column.text(key)
-    return None
