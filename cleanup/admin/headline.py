@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from cleanup.admin.wording import counted, day, duration, listed, schedule_name
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from cleanup.admin.wording import ago, counted, day, duration, listed, number_text, schedule_name
 from cleanup.models import Run
 
 Level = Literal["good", "attention", "unknown", "running"]
@@ -52,7 +55,7 @@ class Standing:
 
 def copied_health() -> Health:
     """Warn that this database is a copy."""
-    return Health("attention", "This database is a copy of another one. Nothing happens here by itself.")
+    return Health("attention", _("This database is a copy of another one. Nothing happens here by itself."))
 
 
 def health(found: Standing) -> Health:
@@ -70,94 +73,116 @@ def health(found: Standing) -> Health:
     if unsure:
         return Health("unknown", _joined(unsure, unattended))
     if unattended:
-        return Health("attention", _joined(f"No duplicates at the last check, {_when(found)}.", unattended))
-    return Health("good", f"All is well: no application has duplicates. Checked {_ago(found)}.")
+        return Health("attention", _joined(_none_at_last_check(found), unattended))
+    return Health("good", _("All is well: no application has duplicates. Checked %s.") % _ago(found))
 
 
 def _troubles(found: Standing) -> list[str]:
     """Return what is known to be wrong; nothing about duplicates that a run may have merged in the meantime."""
     troubles = []
     if found.frozen:
-        troubles.append("everything is stopped")
+        troubles.append(_("everything is stopped"))
     if found.stopped:
-        troubles.append("the last cleanup stopped before it finished")
+        troubles.append(_("the last cleanup stopped before it finished"))
     at_work = found.run is not None and found.run.is_in_progress
     if found.duplicates and not found.outdated and not at_work:
-        one = found.duplicates == 1
-        text = counted(found.duplicates, "application")
-        if found.old:
-            troubles.append(f"{text} had duplicates at the last check, {_when(found)}")
-        else:
-            troubles.append(f"{text} {'has' if one else 'have'} duplicates")
+        troubles.append(_duplicates(found, found.duplicates))
     if found.verification_passed is False:
-        troubles.append("the last verification found errors")
+        troubles.append(_("the last verification found errors"))
     if found.alerts:
-        troubles.append(f"{counted(found.alerts, 'alert')} {'is' if found.alerts == 1 else 'are'} open")
+        text = ngettext("%(alerts)s is open", "%(alerts)s are open", found.alerts)
+        troubles.append(text % {"alerts": counted(found.alerts, "alert")})
     late = list(found.overdue)
     if late:
-        troubles.append(f"{listed(map(schedule_name, late))} {'is' if len(late) == 1 else 'are'} overdue")
+        text = ngettext("%(schedules)s is overdue", "%(schedules)s are overdue", len(late))
+        troubles.append(text % {"schedules": listed(map(schedule_name, late))})
     return troubles
 
 
+def _duplicates(found: Standing, number: int) -> str:
+    if found.old:
+        text = ngettext(
+            "%(number)s application had duplicates at the last check, %(when)s",
+            "%(number)s applications had duplicates at the last check, %(when)s",
+            number,
+        )
+    else:
+        text = ngettext("%(number)s application has duplicates", "%(number)s applications have duplicates", number)
+    return text % {"number": number_text(number), "when": _when(found)}
+
+
 def _running(run: Run, silence: timedelta | None) -> str:
-    what = "A cleanup" if run.kind == Run.Kind.CLEANUP else "An undo"
-    state = {Run.Status.PENDING: "is about to start", Run.Status.PAUSING: "is about to pause"}.get(
-        Run.Status(run.status), "is running"
-    )
-    return f"{what} {state}: {_done(run, silence)}"
+    cleanup = run.kind == Run.Kind.CLEANUP
+    if run.status == Run.Status.PENDING:
+        state = _("A cleanup is about to start") if cleanup else _("An undo is about to start")
+    elif run.status == Run.Status.PAUSING:
+        state = _("A cleanup is about to pause") if cleanup else _("An undo is about to pause")
+    else:
+        state = _("A cleanup is running") if cleanup else _("An undo is running")
+    return f"{state}: {_done(run, silence)}"
 
 
 def _done(run: Run, silence: timedelta | None = None) -> str:
-    text = f"{run.done_applications:,} of {run.total_applications:,} done"
+    numbers = {"done": number_text(run.done_applications), "total": number_text(run.total_applications)}
     if silence:
-        return f"{text}. {no_progress(silence)}"
+        return f"{_('%(done)s of %(total)s done.') % numbers} {no_progress(silence)}"
     left = duration(run.seconds_left) if run.status == Run.Status.RUNNING and run.seconds_left else ""
-    return f"{text}, about {left} left." if left else f"{text}."
+    if left:
+        return _("%(done)s of %(total)s done, about %(left)s left.") % {**numbers, "left": left}
+    return _("%(done)s of %(total)s done.") % numbers
 
 
 def no_progress(silence: timedelta) -> str:
     """Warn that a run which ought to be working shows no sign of life."""
-    return f"No progress for {duration(silence.total_seconds())}. The background service may be down."
+    seconds = silence.total_seconds()
+    return _("No progress for %s. The background service may be down.") % duration(seconds)
 
 
 def _paused(run: Run) -> str:
-    what = "A cleanup" if run.kind == Run.Kind.CLEANUP else "An undo"
-    return f"{what} is paused: {_done(run)} It stays paused until someone resumes it."
+    state = _("A cleanup is paused") if run.kind == Run.Kind.CLEANUP else _("An undo is paused")
+    return f"{state}: {_done(run)} {_('It stays paused until someone resumes it.')}"
 
 
 def _unsure(found: Standing) -> str:
     """Return what is not known, or was known some time ago."""
     if found.duplicates is None:
         if found.checking:
-            return "Nothing is known yet: the first check is running."
-        return "Nothing has been checked yet. Press “Check now” to see how things are."
+            return _("Nothing is known yet: the first check is running.")
+        return _("Nothing has been checked yet. Press “Check now” to see how things are.")
     if found.outdated:
         if found.checking:
-            return "Folders have changed since the last check, and are being checked again."
-        return "Folders have changed since the last check. Press “Check now” to see how things are."
+            return _("Folders have changed since the last check, and are being checked again.")
+        return _("Folders have changed since the last check. Press “Check now” to see how things are.")
     if found.old and not found.duplicates:
-        return f"No duplicates at the last check, {_when(found)}."
+        return _none_at_last_check(found)
     return ""
+
+
+def _none_at_last_check(found: Standing) -> str:
+    return _("No duplicates at the last check, %s.") % _when(found)
 
 
 def _unattended(found: Standing) -> str:
     """Return why nothing is checked automatically."""
     if not found.cluster_alive:
-        return "Nothing is checking automatically: the background service is not running."
+        return _("Nothing is checking automatically: the background service is not running.")
     if not found.schedules_on:
-        return "Nothing is checking automatically: the schedules are off."
-    return "" if found.checks_on else "Nothing is checking automatically: the check for duplicates is switched off."
+        return _("Nothing is checking automatically: the schedules are off.")
+    if not found.checks_on:
+        return _("Nothing is checking automatically: the check for duplicates is switched off.")
+    return ""
 
 
 def _when(found: Standing) -> str:
-    return f"{day(found.checked_at, now=found.now)} ({_ago(found)})" if found.checked_at else "some time ago"
+    if found.checked_at is None:
+        return _("some time ago")
+    return _("%(day)s (%(ago)s)") % {"day": day(found.checked_at, now=found.now), "ago": _ago(found)}
 
 
 def _ago(found: Standing) -> str:
     if found.checked_at is None:
-        return "some time ago"
-    seconds = (found.now - found.checked_at).total_seconds()
-    return "just now" if seconds < 60 else f"{duration(seconds)} ago"
+        return _("some time ago")
+    return ago((found.now - found.checked_at).total_seconds())
 
 
 def _sentence(text: str) -> str:

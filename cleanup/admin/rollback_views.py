@@ -7,6 +7,8 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from cleanup import conf
 from cleanup.admin import access, obstacles, wording
@@ -47,13 +49,17 @@ class UndoPages(Pages):
             return self._start(request, run, run.pk, back)
         undo = previews.of_run(using=access.database(), run=run, listed=MOST_LOOKED_INTO)
         lost = wording.not_restored(undo.expired, [safe(name) for name in undo.expired_applications])
-        what = f"everything that this cleanup of {wording.counted(run.total_applications, 'application')} changed"
+        number = run.total_applications
+        what = ngettext(
+            "everything that this cleanup of %(number)s application changed",
+            "everything that this cleanup of %(number)s applications changed",
+            number,
+        ) % {"number": wording.number_text(number)}
         if undo.points > MOST_LOOKED_INTO:
-            files = f"{wording.counted(undo.files, 'file')} go back to where they were."
             known = [
-                f"{wording.counted(undo.folders, 'folder')} come back.",
-                *([files] if conf.has_files() else []),
-                "If people have changed something since, the application is left as it is, and listed.",
+                wording.folders_come_back(undo.folders),
+                *([wording.files_go_back(undo.files)] if conf.has_files() else []),
+                _("If people have changed something since, the application is left as it is, and listed."),
             ]
             return self._page(request, what, " ".join(known), None, back, not_restored=lost)
         return self._looked_into(request, what, run.pk, back, not_restored=lost)
@@ -79,7 +85,7 @@ class UndoPages(Pages):
             return self._start(request, point, point.uuid, back)
         labels = applications.labels(using=access.database(), application_ids=[point.application_key])
         name = safe(labels.get(point.application_key, "") or point.application_key)
-        return self._looked_into(request, f"the cleanup of {name}", point.uuid, back)
+        return self._looked_into(request, _("the cleanup of %s") % name, point.uuid, back)
 
     def _looked_into(
         self, request: HttpRequest, what: str, rollback_id: UUID, back: str, *, not_restored: str = ""
@@ -87,7 +93,7 @@ class UndoPages(Pages):
         try:
             found = requests.preview_rollback(using=access.database(), rollback_id=rollback_id)
         except TooLargeToPreview:
-            return self._page(request, what, wording.TOO_LARGE_TO_LOOK_INTO, None, back, not_restored=not_restored)
+            return self._page(request, what, str(wording.TOO_LARGE_TO_LOOK_INTO), None, back, not_restored=not_restored)
         except CleanupError as error:
             guarded = error.code == "guarded"
             return self._page(
@@ -122,7 +128,7 @@ class UndoPages(Pages):
         return self.render(
             request,
             "undo",
-            title="Undo?",
+            title=_("Undo?"),
             what=what,
             effects=effects,
             left_as_it_is=wording.left_as_it_is(len(conflicts) + found.conflicts_left_out) if found is not None else "",
@@ -154,5 +160,5 @@ class UndoPages(Pages):
             return redirect(back)
         how = " keeping what people have changed since" if skip else ""
         access.log(request, target, f"Started the undo{how}{' as copies' if copies else ''}.")
-        messages.success(request, "The undo has started. This page follows it.")
+        messages.success(request, _("The undo has started. This page follows it."))
         return redirect(self.url("run_change", run.pk))

@@ -1,16 +1,18 @@
 """The sentences of the administrator's screens, all in one place, so that they agree and can be tested.
 
-Pure but for the person's time zone, which the middleware has activated, and the models of the settings. No sentence
-contains markup; names in them are data, with control and direction characters escaped.
+Pure but for the person's time zone and language, which middleware has activated, and the models of the settings. No
+sentence contains markup; names in them are data, with control and direction characters escaped. Each is translated as a
+whole: what is put together from parts has the grammar of one language.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.utils import timezone
+from django.utils import dateformat, formats, timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from cleanup import conf
 from cleanup.admin.linked_records import without_folders
@@ -20,7 +22,7 @@ from cleanup.services.results import Fate, Reason
 from cleanup.text_safety import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cleanup.exceptions import CleanupError
     from cleanup.models import ConsistencyCheck, FreezeSwitch, Hold, Verification
@@ -29,46 +31,88 @@ if TYPE_CHECKING:
     from cleanup.services.results import FolderPreview, GroupPreview, Preview
 
 
+def number_text(number: int) -> str:
+    """Write a number as people do, as in ``1,200``."""
+    return formats.number_format(number, use_l10n=True, force_grouping=True)
+
+
+#: Nouns as they stand beside a number, in the nominative and accusative of languages that have cases.
+_NOUNS: dict[str, Callable[[int], str]] = {
+    "alert": lambda number: ngettext("%(number)s alert", "%(number)s alerts", number),
+    "application": lambda number: ngettext("%(number)s application", "%(number)s applications", number),
+    "day": lambda number: ngettext("%(number)s day", "%(number)s days", number),
+    "duplicate folder": lambda number: ngettext("%(number)s duplicate folder", "%(number)s duplicate folders", number),
+    "error": lambda number: ngettext("%(number)s error", "%(number)s errors", number),
+    "file": lambda number: ngettext("%(number)s file", "%(number)s files", number),
+    "folder": lambda number: ngettext("%(number)s folder", "%(number)s folders", number),
+    "hour": lambda number: ngettext("%(number)s hour", "%(number)s hours", number),
+    "linked record": lambda number: ngettext("%(number)s linked record", "%(number)s linked records", number),
+    "minute": lambda number: ngettext("%(number)s minute", "%(number)s minutes", number),
+    "other linked record": lambda number: ngettext(
+        "%(number)s other linked record", "%(number)s other linked records", number
+    ),
+    "record": lambda number: ngettext("%(number)s record", "%(number)s records", number),
+    "second": lambda number: ngettext("%(number)s second", "%(number)s seconds", number),
+    "thing": lambda number: ngettext("%(number)s thing", "%(number)s things", number),
+    "undo": lambda number: ngettext("%(number)s undo", "%(number)s undos", number),
+    "warning": lambda number: ngettext("%(number)s warning", "%(number)s warnings", number),
+}
+
+
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun in the right form, as in ``1 folder`` and ``1,200 folders``."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+    """Return a number with its noun in the right form, as in ``1 folder`` and ``1,200 folders``.
+
+    A noun that is not ours, such as a host's, is given with its plural and as it is to be shown.
+    """
+    if noun in _NOUNS:
+        return _NOUNS[noun](number) % {"number": number_text(number)}
+    return f"{number_text(number)} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def listed(parts: Iterable[str]) -> str:
     """Join parts as a person would: ``a, b and c``."""
     *most, last = list(parts) or [""]
-    return f"{', '.join(most)} and {last}" if most else last
+    return _("%(most)s and %(last)s") % {"most": ", ".join(most), "last": last} if most else last
+
+
+def quoted(text: str) -> str:
+    """Put text in quotation marks."""
+    return _("“%s”") % text
 
 
 def nothing_deleted() -> str:
     """State that a cleanup loses nothing."""
     if conf.has_files():
-        return "No file is deleted or changed."
-    return "Only duplicate folders are removed; everything in them is kept."
+        return _("No file is deleted or changed.")
+    return _("Only duplicate folders are removed; everything in them is kept.")
 
 
 # Times.
 
 
+# The formats of times are those of Django's filter ``date``: a translation has its own order of parts.
+
+
 def day(moment: datetime, *, now: datetime | None = None) -> str:
     """Name a day, as in ``21 February``; with the year unless it is the current one."""
     there, here = timezone.localtime(moment), timezone.localtime(now or timezone.now())
-    return f"{there.day} {there:%B}" if there.year == here.year else f"{there.day} {there:%B %Y}"
+    this_year = there.year == here.year
+    return dateformat.format(there, pgettext("date", "j F") if this_year else pgettext("date", "j F Y"))
 
 
-def moment_text(moment: datetime | None, *, otherwise: str = "never") -> str:
+def moment_text(moment: datetime | None, *, otherwise: str | None = None) -> str:
     """Format a time in the person's zone with the zone's name, as in ``21 February 2026, 14:05 CET``."""
     if moment is None:
-        return otherwise
+        return _("never") if otherwise is None else otherwise
     there = timezone.localtime(moment)
-    return f"{there.day} {there:%B %Y, %H:%M} {zone_name(there)}"
+    return f"{dateformat.format(there, pgettext('date', 'j F Y, H:i'))} {zone_name(there)}"
 
 
 def short_moment(moment: datetime, *, now: datetime | None = None) -> str:
     """Format a time in the person's zone shortly, as in ``21 Feb, 14:05``; with the year if it is another one."""
     there, here = timezone.localtime(moment), timezone.localtime(now or timezone.now())
-    year = "" if there.year == here.year else f" {there.year}"
-    return f"{there.day} {there:%b}{year}, {there:%H:%M}"
+    this_year = there.year == here.year
+    return dateformat.format(there, pgettext("date", "j M, H:i") if this_year else pgettext("date", "j M Y, H:i"))
 
 
 def zone_name(moment: datetime) -> str:
@@ -79,18 +123,37 @@ def zone_name(moment: datetime) -> str:
 
 def duration(seconds: float | None) -> str:
     """Describe a span of time roughly; empty if it is unknown."""
-    if seconds is None:
-        return ""
+    return "" if seconds is None else counted(*_span(seconds))
+
+
+_AGO: dict[str, Callable[[int], str]] = {
+    "second": lambda number: ngettext("%(number)s second ago", "%(number)s seconds ago", number),
+    "minute": lambda number: ngettext("%(number)s minute ago", "%(number)s minutes ago", number),
+    "hour": lambda number: ngettext("%(number)s hour ago", "%(number)s hours ago", number),
+    "day": lambda number: ngettext("%(number)s day ago", "%(number)s days ago", number),
+}
+
+
+def ago(seconds: float) -> str:
+    """Describe roughly how long ago something was."""
+    if seconds < 60:
+        return _("just now")
+    number, unit = _span(seconds)
+    return _AGO[unit](number) % {"number": number_text(number)}
+
+
+def _span(seconds: float) -> tuple[int, str]:
+    """Return a number of units, and the unit."""
     if seconds < 90:
-        return counted(max(1, round(seconds)), "second")
+        return max(1, round(seconds)), "second"
     if seconds < 5400:
-        return counted(round(seconds / 60), "minute")
-    return counted(round(seconds / 3600), "hour") if seconds < 172_800 else counted(round(seconds / 86_400), "day")
+        return round(seconds / 60), "minute"
+    return (round(seconds / 3600), "hour") if seconds < 172_800 else (round(seconds / 86_400), "day")
 
 
 def undo_until(expires_at: datetime, *, now: datetime | None = None) -> str:
     """Describe how long something can be undone."""
-    return f"Undo possible until {day(expires_at, now=now)}."
+    return _("Undo possible until %s.") % day(expires_at, now=now)
 
 
 def undo_for(days: int, *, now: datetime) -> str:
@@ -99,16 +162,16 @@ def undo_for(days: int, *, now: datetime) -> str:
 
 
 _SCHEDULES = {
-    "consistency_check": "check for duplicates",
-    "full_cleanup": "full cleanup",
-    "integrity_verification": "database verification",
-    "retention": "remove expired undo records",
+    "consistency_check": gettext_lazy("check for duplicates"),
+    "full_cleanup": gettext_lazy("full cleanup"),
+    "integrity_verification": gettext_lazy("database verification"),
+    "retention": gettext_lazy("remove expired undo records"),
 }
 
 
 def schedule_name(name: str) -> str:
     """Return what people call a schedule."""
-    return _SCHEDULES.get(name, name.replace("_", " "))
+    return str(_SCHEDULES.get(name, name.replace("_", " ")))
 
 
 def capitalized(text: str) -> str:
@@ -125,8 +188,10 @@ def changed(moment: datetime | None, by: str) -> str:
 
 def stopped_since(switch: FreezeSwitch) -> str:
     """Describe since when everything is stopped, and who has stopped it."""
-    by = f" by {safe(switch.changed_by)}" if switch.changed_by else ""
-    return f"{by}, {moment_text(switch.changed_at)}.".lstrip() if by else f"since {moment_text(switch.changed_at)}."
+    moment = moment_text(switch.changed_at)
+    if not switch.changed_by:
+        return _("since %(moment)s.") % {"moment": moment}
+    return _("by %(person)s, %(moment)s.") % {"person": safe(switch.changed_by), "moment": moment}
 
 
 def unfrozen(*, paused: int) -> str:
@@ -134,63 +199,82 @@ def unfrozen(*, paused: int) -> str:
     text = _("Cleanups are allowed again.")
     if not paused:
         return text
-    stays = (
-        _("%s that was paused stays paused until someone resumes it.")
-        if paused == 1
-        else _("%s that were paused stay paused until someone resumes them.")
+    stays = ngettext(
+        "%(number)s run that was paused stays paused until someone resumes it.",
+        "%(number)s runs that were paused stay paused until someone resumes them.",
+        paused,
     )
-    return f"{text} {stays % counted(paused, 'run')}"
+    return f"{text} {stays % {'number': number_text(paused)}}"
 
 
 def missing_permission(names: Sequence[str]) -> str:
     """Explain which permission someone lacks."""
     if not names:
         return _("Your account lacks the permission for this page. Ask the person who manages accounts.")
-    choice = " ” or “".join(names)
     return _(
         "This needs the permission “%s”, which your account does not have. Ask the person who manages accounts."
-    ) % (choice.replace(" ” or", "” or"))
+    ) % _("” or “").join(names)
 
 
 # Runs and results.
 
-HOW = {
-    "shell": "at the command line",
-    "service": "by script",
-    "api": "through the API",
-    "admin": "in the admin",
-    "schedule": "by its schedule",
-    "run": "after a run",
+HOW: dict[str, Any] = {
+    "shell": gettext_lazy("at the command line"),
+    "service": gettext_lazy("by script"),
+    "api": gettext_lazy("through the API"),
+    "admin": gettext_lazy("in the admin"),
+    "schedule": gettext_lazy("by its schedule"),
+    "run": gettext_lazy("after a run"),
 }
 
 
 def started(by: str, how: str) -> str:
     """Describe who started something, and how."""
-    place = HOW.get(how, safe(how))
+    place = str(HOW.get(how, safe(how)))
     return f"{safe(by)}, {place}" if by else place
 
 
-RUN_STATUS = {
-    Run.Status.PENDING: "waiting to start",
-    Run.Status.RUNNING: "running",
-    Run.Status.PAUSING: "about to pause",
-    Run.Status.PAUSED: "paused",
-    Run.Status.COMPLETED: "finished",
-    Run.Status.STOPPED: "stopped before it finished",
-    Run.Status.CANCELLED: "cancelled",
+RUN_STATUS: dict[Any, Any] = {
+    Run.Status.PENDING: gettext_lazy("waiting to start"),
+    Run.Status.RUNNING: gettext_lazy("running"),
+    Run.Status.PAUSING: gettext_lazy("about to pause"),
+    Run.Status.PAUSED: gettext_lazy("paused"),
+    Run.Status.COMPLETED: gettext_lazy("finished"),
+    Run.Status.STOPPED: gettext_lazy("stopped before it finished"),
+    Run.Status.CANCELLED: gettext_lazy("cancelled"),
 }
 
 
 def run_status(status: str) -> str:
     """Describe the status of a run."""
-    return RUN_STATUS[Run.Status(status)]
+    return str(RUN_STATUS[Run.Status(status)])
 
 
 def run_progress(run: Run, *, silent: bool = False) -> str:
     """Describe how far a run has come, and how long it will take unless it gives no sign of life."""
-    total = counted(run.total_applications, "application")
     left = duration(run.seconds_left) if run.status == Run.Status.RUNNING and run.seconds_left and not silent else ""
-    return f"{run.done_applications:,} of {total} done{f'; about {left} left' if left else ''}."
+    numbers = {
+        "done": number_text(run.done_applications),
+        "number": number_text(run.total_applications),
+        "left": left,
+    }
+    if not left:
+        return (
+            ngettext(
+                "%(done)s of %(number)s application done.",
+                "%(done)s of %(number)s applications done.",
+                run.total_applications,
+            )
+            % numbers
+        )
+    return (
+        ngettext(
+            "%(done)s of %(number)s application done; about %(left)s left.",
+            "%(done)s of %(number)s applications done; about %(left)s left.",
+            run.total_applications,
+        )
+        % numbers
+    )
 
 
 class RunNumber(NamedTuple):
@@ -210,13 +294,13 @@ def run_numbers(run: Run) -> tuple[RunNumber, ...]:
     """Count the run's applications by outcome; an undo leaves none alone."""
     cleanup = run.kind == Run.Kind.CLEANUP
     aside = (
-        RunNumber(Result.Status.HELD, run.held_applications, "on hold"),
-        RunNumber(Result.Status.SKIPPED, run.skipped_applications, "left alone"),
+        RunNumber(Result.Status.HELD, run.held_applications, _("on hold")),
+        RunNumber(Result.Status.SKIPPED, run.skipped_applications, _("left alone")),
     )
     return (
-        RunNumber(DONE, run.successful_applications, "cleaned up" if cleanup else "undone"),
+        RunNumber(DONE, run.successful_applications, _("cleaned up") if cleanup else _("undone")),
         *(number for number in aside if cleanup or number.number),
-        RunNumber(Result.Status.FAILED, run.failed_applications, "failed"),
+        RunNumber(Result.Status.FAILED, run.failed_applications, _("failed")),
     )
 
 
@@ -224,8 +308,18 @@ def run_outcome(run: Run) -> str:
     """Describe what a run has changed so far."""
     if run.kind == Run.Kind.ROLLBACK:
         return ""
-    moved = f", {counted(run.files_moved, 'file')} moved" if conf.has_files() else ""
-    return f"{counted(run.folders_removed, 'duplicate folder')} merged{moved}. {nothing_deleted()}"
+    numbers = {"number": number_text(run.folders_removed), "files": counted(run.files_moved, "file")}
+    if conf.has_files():
+        text = ngettext(
+            "%(number)s duplicate folder merged, %(files)s moved.",
+            "%(number)s duplicate folders merged, %(files)s moved.",
+            run.folders_removed,
+        )
+    else:
+        text = ngettext(
+            "%(number)s duplicate folder merged.", "%(number)s duplicate folders merged.", run.folders_removed
+        )
+    return f"{text % numbers} {nothing_deleted()}"
 
 
 def run_duration(run: Run) -> str:
@@ -236,28 +330,29 @@ def run_duration(run: Run) -> str:
 def run_ended(run: Run, *, undo_until: datetime | None) -> str:
     """Describe how long a run took, and whether it can be undone; of a paused one, that it stays so."""
     if run.can_resume:
-        return "It stays paused until someone resumes it." if run.status == Run.Status.PAUSED else "It has stopped."
-    took = f"Took {run_duration(run)}." if run.ended_at else ""
+        paused = run.status == Run.Status.PAUSED
+        return _("It stays paused until someone resumes it.") if paused else _("It has stopped.")
+    took = _("Took %s.") % run_duration(run) if run.ended_at else ""
     if run.kind == Run.Kind.ROLLBACK:
         return took
-    undo = f"Can be undone until {day(undo_until)}." if undo_until else "There is nothing to undo."
+    undo = _("Can be undone until %s.") % day(undo_until) if undo_until else _("There is nothing to undo.")
     return f"{took} {undo}".strip()
 
 
 _RESULT_STATUS = {
-    Result.Status.PENDING: "waiting its turn",
-    Result.Status.IN_PROGRESS: "being worked on",
-    Result.Status.COMPLETED: "done",
-    Result.Status.FAILED: "failed",
-    Result.Status.SKIPPED: "left alone",
-    Result.Status.HELD: "on hold",
-    Result.Status.ROLLED_BACK: "undone",
+    Result.Status.PENDING: gettext_lazy("waiting its turn"),
+    Result.Status.IN_PROGRESS: gettext_lazy("being worked on"),
+    Result.Status.COMPLETED: gettext_lazy("done"),
+    Result.Status.FAILED: gettext_lazy("failed"),
+    Result.Status.SKIPPED: gettext_lazy("left alone"),
+    Result.Status.HELD: gettext_lazy("on hold"),
+    Result.Status.ROLLED_BACK: gettext_lazy("undone"),
 }
 
 
 def result_status(status: str) -> str:
     """Describe the status of one application in a run."""
-    return _RESULT_STATUS[Result.Status(status)]
+    return str(_RESULT_STATUS[Result.Status(status)])
 
 
 def result_outcome(result: Result) -> str:
@@ -279,55 +374,79 @@ def result_outcome(result: Result) -> str:
 
 def merged(folders: int, files: int, rows: Mapping[str, int]) -> str:
     """Summarize what a merge has done; ``rows`` moved, by table, and are named if no files are mapped."""
-    return f"{counted(folders, 'duplicate folder')} merged, {_moved(files, rows)} moved."
+    return ngettext(
+        "%(number)s duplicate folder merged, %(files)s moved.",
+        "%(number)s duplicate folders merged, %(files)s moved.",
+        folders,
+    ) % {"number": number_text(folders), "files": _moved(files, rows)}
 
 
 def to_merge(folders: int, files: int, rows: Mapping[str, int]) -> str:
     """Summarize what a merge will do."""
-    return f"{counted(folders, 'duplicate folder')} will be merged and {_moved(files, rows)} moved."
+    return ngettext(
+        "%(number)s duplicate folder will be merged and %(files)s moved.",
+        "%(number)s duplicate folders will be merged and %(files)s moved.",
+        folders,
+    ) % {"number": number_text(folders), "files": _moved(files, rows)}
 
 
 def _moved(files: int, rows: Mapping[str, int]) -> str:
     if conf.has_files():
-        return counted(files, "file") if files else "no files"
-    return listed(counted(*row) for row in without_folders(rows)) or "nothing else"
+        return counted(files, "file") if files else _("no files")
+    return listed(counted(*row) for row in without_folders(rows)) or _("nothing else")
 
 
 def left_aside(number: int) -> str:
     """Describe how many applications with duplicates a cleanup of everything leaves alone."""
     if not number:
         return ""
-    subject = f"{counted(number, 'more application')} {'has' if number == 1 else 'have'} duplicates and"
-    return f"{subject} will be left alone: on hold, or very large."
+    return ngettext(
+        "%(number)s more application has duplicates and will be left alone: on hold, or very large.",
+        "%(number)s more applications have duplicates and will be left alone: on hold, or very large.",
+        number,
+    ) % {"number": number_text(number)}
 
 
 def restored_text(folders: int, files: int, references: int, moved_back: int) -> str:
     """Summarize what an undo does; ``references`` count the folders that move back, which are told apart."""
-    parts = [f"{counted(folders, 'folder')} {'comes' if folders == 1 else 'come'} back."]
+    parts = [folders_come_back(folders)]
     if moved_back:
-        parts.append(f"{counted(moved_back, 'folder')} {_back_to_place(moved_back)}.")
+        text = ngettext(
+            "%(number)s folder goes back to its old place.",
+            "%(number)s folders go back to their old places.",
+            moved_back,
+        )
+        parts.append(text % {"number": number_text(moved_back)})
     if conf.has_files():
-        where = "it was" if files == 1 else "they were"
-        parts.append(f"{counted(files, 'file')} {'goes' if files == 1 else 'go'} back to where {where}.")
+        parts.append(files_go_back(files))
     others = references - moved_back
     if others or not conf.has_files():
-        parts.append(f"{linked_records(others)} {_back_to_place(others)}.")
+        text = ngettext("%(records)s goes back to its old place.", "%(records)s go back to their old places.", others)
+        parts.append(text % {"records": linked_records(others)})
     return " ".join(parts)
+
+
+def folders_come_back(number: int) -> str:
+    """Count the folders that an undo brings back."""
+    text = ngettext("%(number)s folder comes back.", "%(number)s folders come back.", number)
+    return text % {"number": number_text(number)}
+
+
+def files_go_back(number: int) -> str:
+    """Count the files that an undo moves back."""
+    text = ngettext(
+        "%(number)s file goes back to where it was.", "%(number)s files go back to where they were.", number
+    )
+    return text % {"number": number_text(number)}
 
 
 def left_as_it_is(number: int) -> str:
     """Count what undoing the rest does not bring back."""
     if not number:
         return ""
-    return (
-        _("%(things)s stay as they are now, as listed.") % {"things": counted(number, "thing")}
-        if number > 1
-        else _("One thing stays as it is now, as listed.")
-    )
-
-
-def _back_to_place(number: int) -> str:
-    return "goes back to its old place" if number == 1 else "go back to their old places"
+    return ngettext(
+        "One thing stays as it is now, as listed.", "%(number)s things stay as they are now, as listed.", number
+    ) % {"number": number_text(number)}
 
 
 def linked_records(number: int) -> str:
@@ -340,49 +459,53 @@ def not_restored(expired: int, names: Sequence[str]) -> str:
     if not expired:
         return ""
     more = expired - len(names)
-    which = listed([*names, *([f"{more:,} more"] if more > 0 else [])]) if names else ""
-    return (
-        f"{counted(expired, 'application')} can no longer be restored, because the time to undo"
-        f" {'it' if expired == 1 else 'them'} has passed{f': {which}' if which else ''}."
-    )
+    further = [_("%s more") % number_text(more)] if more > 0 else []
+    which = f": {listed([*names, *further])}" if names else ""
+    return ngettext(
+        "%(number)s application can no longer be restored, because the time to undo it has passed%(which)s.",
+        "%(number)s applications can no longer be restored, because the time to undo them has passed%(which)s.",
+        expired,
+    ) % {"number": number_text(expired), "which": which}
 
 
 _NOT_COMPARED = {
-    "triggers": "programs inside the database write as well, and what they write is not compared",
-    "hook": "the program that keeps the order of folders writes as well, and what it writes is not compared",
+    "triggers": gettext_lazy("programs inside the database write as well, and what they write is not compared"),
+    "hook": gettext_lazy(
+        "the program that keeps the order of folders writes as well, and what it writes is not compared"
+    ),
 }
 
 
 def not_compared(inexact: Sequence[str]) -> str:
     """Describe what an undo, before it is done, cannot promise."""
-    reasons = [_NOT_COMPARED[name] for name in inexact if name in _NOT_COMPARED]
-    return f"There is no guarantee that everything is as it was before: {'; '.join(reasons)}." if reasons else ""
+    reasons = "; ".join(str(_NOT_COMPARED[name]) for name in inexact if name in _NOT_COMPARED)
+    return _("There is no guarantee that everything is as it was before: %s.") % reasons if reasons else ""
 
 
 _INEXACT = {
-    "conflicts": "what people have changed since was kept",
-    "copies": "some folders came back as copies",
-    "differences": "other things have changed since",
+    "conflicts": gettext_lazy("what people have changed since was kept"),
+    "copies": gettext_lazy("some folders came back as copies"),
+    "differences": gettext_lazy("other things have changed since"),
     **_NOT_COMPARED,
-    "expired": "the time to undo some applications has passed",
-    "already_rolled_back": "some applications had been undone before and have changed since",
-    "failed": "some applications could not be undone",
-    "unfinished": "not all applications have been undone yet",
+    "expired": gettext_lazy("the time to undo some applications has passed"),
+    "already_rolled_back": gettext_lazy("some applications had been undone before and have changed since"),
+    "failed": gettext_lazy("some applications could not be undone"),
+    "unfinished": gettext_lazy("not all applications have been undone yet"),
 }
 
 
 def exactness(inexact: Sequence[str]) -> str:
     """Describe how far an undo has brought everything back."""
     if not inexact:
-        return "Everything that the cleanup changed is as it was before."
-    reasons = "; ".join(_INEXACT.get(name, name) for name in inexact)
-    return f"Not everything is as it was before: {reasons}."
+        return _("Everything that the cleanup changed is as it was before.")
+    reasons = "; ".join(str(_INEXACT.get(name, name)) for name in inexact)
+    return _("Not everything is as it was before: %s.") % reasons
 
 
-POINT_STATUS = {
-    RollbackPoint.Status.LIVE: "can be undone",
-    RollbackPoint.Status.ROLLED_BACK: "undone",
-    RollbackPoint.Status.PURGED: "expired",
+POINT_STATUS: dict[Any, Any] = {
+    RollbackPoint.Status.LIVE: gettext_lazy("can be undone"),
+    RollbackPoint.Status.ROLLED_BACK: gettext_lazy("undone"),
+    RollbackPoint.Status.PURGED: gettext_lazy("expired"),
 }
 
 
@@ -390,14 +513,15 @@ def point_status(point: RollbackPoint, *, now: datetime | None = None) -> str:
     """Describe what can be done with an undo record."""
     if point.status == RollbackPoint.Status.LIVE:
         return undo_until(point.expires_at, now=now)
-    inexact = " (not exactly as before)" if point.exact is False else ""
-    return f"{POINT_STATUS[RollbackPoint.Status(point.status)]}{inexact}".capitalize() + "."
+    if point.exact is False and point.status == RollbackPoint.Status.ROLLED_BACK:
+        return _("Undone (not exactly as before).")
+    return f"{capitalized(str(POINT_STATUS[RollbackPoint.Status(point.status)]))}."
 
 
 def not_done(*, signed_out: bool) -> str:
     """Explain that pressing a button has done nothing."""
-    why = "You had been signed out, so nothing was done." if signed_out else "Nothing was done."
-    return f"{why} Press the button again if you still want it."
+    why = _("You had been signed out, so nothing was done.") if signed_out else _("Nothing was done.")
+    return f"{why} {_('Press the button again if you still want it.')}"
 
 
 # Refusals, conflicts, decisions.
@@ -410,79 +534,106 @@ class Advice(NamedTuple):
     next_step: str
 
 
-_ADVICE = {
-    "busy": Advice("Another cleanup is running.", "Wait for it, or pause or cancel it."),
-    "frozen": Advice("Everything is stopped.", "First press “Resume everything” on the overview."),
-    "held": Advice("The application is on hold.", "Remove the hold if it may be cleaned up."),
-    "no_cluster": Advice("Nothing was started, because the background service is not running.", "Please tell IT."),
-    "stale_plan": Advice(
-        "The folders have changed since you looked, so nothing was done.", "Look at the new plan, then confirm it."
+_ADVICE: dict[str, tuple[Any, Any]] = {
+    "busy": (gettext_lazy("Another cleanup is running."), gettext_lazy("Wait for it, or pause or cancel it.")),
+    "frozen": (
+        gettext_lazy("Everything is stopped."),
+        gettext_lazy("First press “Resume everything” on the overview."),
     ),
-    "already_rolled_back": Advice("This was undone before.", "There is nothing left to do."),
-    "expired": Advice("The undo record has expired.", "It can no longer be undone here; ask for a backup."),
-    "superseded": Advice("A later cleanup has changed the same things again.", "Undo the later cleanup first."),
-    "conflict": Advice(
-        "People have changed some of it since, so nothing was undone.",
-        "Look at the conflicts, then undo the rest and keep the newer values.",
+    "held": (gettext_lazy("The application is on hold."), gettext_lazy("Remove the hold if it may be cleaned up.")),
+    "no_cluster": (
+        gettext_lazy("Nothing was started, because the background service is not running."),
+        gettext_lazy("Please tell IT."),
     ),
-    "schema_changed": Advice(
-        "Database tables were changed in the meantime, so nothing was done.",
-        "Try again; if that does not help, ask IT.",
+    "stale_plan": (
+        gettext_lazy("The folders have changed since you looked, so nothing was done."),
+        gettext_lazy("Look at the new plan, then confirm it."),
     ),
-    "would_detach": Advice(
-        "Folders have been moved since, and would be left without a top folder.", "Move them back first."
+    "already_rolled_back": (gettext_lazy("This was undone before."), gettext_lazy("There is nothing left to do.")),
+    "expired": (
+        gettext_lazy("The undo record has expired."),
+        gettext_lazy("It can no longer be undone here; ask for a backup."),
     ),
-    "would_misplace": Advice(
-        "Something has been assigned to another application since, and would lie in a folder of the wrong one.",
-        "Assign them back first.",
+    "superseded": (
+        gettext_lazy("A later cleanup has changed the same things again."),
+        gettext_lazy("Undo the later cleanup first."),
     ),
-    "guarded": Advice(
-        "The database no longer allows duplicates, so these folders can only come back renamed.",
-        "Undo it as copies, or ask IT to allow duplicates for the time being.",
+    "conflict": (
+        gettext_lazy("People have changed some of it since, so nothing was undone."),
+        gettext_lazy("Look at the conflicts, then undo the rest and keep the newer values."),
     ),
-    "not_resumable": Advice("This run has ended.", "Start a new one."),
-    "not_active": Advice("This run has ended.", "There is nothing to pause or cancel."),
-    "foreign_database": Advice(
-        "This run was started on another database, of which this one is a copy.",
-        "To continue the work here, adopt the copy on the overview.",
+    "schema_changed": (
+        gettext_lazy("Database tables were changed in the meantime, so nothing was done."),
+        gettext_lazy("Try again; if that does not help, ask IT."),
     ),
-    "restored_copy": Advice(
-        "This database is a copy that was not adopted, so nothing is done here in the background.",
-        "To continue the work here, adopt the copy on the overview.",
+    "would_detach": (
+        gettext_lazy("Folders have been moved since, and would be left without a top folder."),
+        gettext_lazy("Move them back first."),
     ),
-    "preflight": Advice(
-        "Not started: some tables may refer to folders in a way the cleanup does not know.",
-        "IT has to decide.",
+    "would_misplace": (
+        gettext_lazy(
+            "Something has been assigned to another application since, and would lie in a folder of the wrong one."
+        ),
+        gettext_lazy("Assign them back first."),
     ),
-    "too_large_to_preview": Advice(
-        "It is too large to preview on a page.",
-        "Ask IT for its plan; it can be cleaned up without one, outside office hours.",
+    "guarded": (
+        gettext_lazy("The database no longer allows duplicates, so these folders can only come back renamed."),
+        gettext_lazy("Undo it as copies, or ask IT to allow duplicates for the time being."),
     ),
-    "too_large": Advice("The application is very large.", "Clean it up separately, outside office hours."),
-    "different_roots": Advice(
-        "Its top folders have different names.", "Give them the same name, or leave it as it is."
+    "not_resumable": (gettext_lazy("This run has ended."), gettext_lazy("Start a new one.")),
+    "not_active": (gettext_lazy("This run has ended."), gettext_lazy("There is nothing to pause or cancel.")),
+    "foreign_database": (
+        gettext_lazy("This run was started on another database, of which this one is a copy."),
+        gettext_lazy("To continue the work here, adopt the copy on the overview."),
     ),
-    "differing_columns": Advice(
-        "Its duplicates differ in more than their location.", "Compare them, then make them the same."
+    "restored_copy": (
+        gettext_lazy("This database is a copy that was not adopted, so nothing is done here in the background."),
+        gettext_lazy("To continue the work here, adopt the copy on the overview."),
     ),
-    "collision": Advice(
-        "Some linked records would become identical, so it was left untouched.",
-        "Ask IT: one of the records has to be removed, or a rule made for them.",
+    "preflight": (
+        gettext_lazy("Not started: some tables may refer to folders in a way the cleanup does not know."),
+        gettext_lazy("IT has to decide."),
     ),
-    "unkeyed_rows": Advice(
-        "Some linked records have no key to identify them by.", "Ask for a primary key on that table."
+    "too_large_to_preview": (
+        gettext_lazy("It is too large to preview on a page."),
+        gettext_lazy("Ask IT for its plan; it can be cleaned up without one, outside office hours."),
     ),
-    "lease_lost": Advice("Its worker disappeared.", "Try again."),
-    "not_found": Advice("This no longer exists.", "Go back to the list and look again."),
+    "too_large": (
+        gettext_lazy("The application is very large."),
+        gettext_lazy("Clean it up separately, outside office hours."),
+    ),
+    "different_roots": (
+        gettext_lazy("Its top folders have different names."),
+        gettext_lazy("Give them the same name, or leave it as it is."),
+    ),
+    "differing_columns": (
+        gettext_lazy("Its duplicates differ in more than their location."),
+        gettext_lazy("Compare them, then make them the same."),
+    ),
+    "collision": (
+        gettext_lazy("Some linked records would become identical, so it was left untouched."),
+        gettext_lazy("Ask IT: one of the records has to be removed, or a rule made for them."),
+    ),
+    "unkeyed_rows": (
+        gettext_lazy("Some linked records have no key to identify them by."),
+        gettext_lazy("Ask for a primary key on that table."),
+    ),
+    "lease_lost": (gettext_lazy("Its worker disappeared."), gettext_lazy("Try again.")),
+    "not_found": (gettext_lazy("This no longer exists."), gettext_lazy("Go back to the list and look again.")),
 }
 
 
 def advice(code: str) -> Advice:
     """Return what a code means to a person, and the next step."""
-    return _ADVICE.get(code, Advice("It could not be done.", "Try again; if the problem persists, ask for help."))
+    otherwise = (
+        gettext_lazy("It could not be done."),
+        gettext_lazy("Try again; if the problem persists, ask for help."),
+    )
+    what, next_step = _ADVICE.get(code, otherwise)
+    return Advice(str(what), str(next_step))
 
 
-TOO_LARGE_TO_LOOK_INTO = (
+TOO_LARGE_TO_LOOK_INTO = gettext_lazy(
     "It is too large to examine on a page. If people have changed something since, nothing is undone, and the "
     "page of the undo lists it."
 )
@@ -503,7 +654,7 @@ COMMANDS = {
 
 def finding(code: str) -> str:
     """Describe what a finding's code means; a stored one may be of another version."""
-    return BY_CODE[code].sentence if code in BY_CODE else safe(code).replace("_", " ").capitalize()
+    return _(BY_CODE[code].sentence) if code in BY_CODE else safe(code).replace("_", " ").capitalize()
 
 
 # What merging an application would do.
@@ -511,7 +662,7 @@ def finding(code: str) -> str:
 
 def folder_name(name: str) -> str:
     """Return a folder's name as it can be shown; a blank one as ``(no name)``."""
-    return safe(name) if name.strip() else "(no name)"
+    return safe(name) if name.strip() else _("(no name)")
 
 
 _REASONS = {
@@ -612,39 +763,60 @@ def fate_after(folder: FolderPreview) -> str:
 
 def wrong_number(number: int, *, most: int) -> str:
     """Explain that nothing was selected, or too many at once."""
-    return f"Select at most {most:,} applications at a time." if number else "Select at least one application."
+    if not number:
+        return _("Select at least one application.")
+    return ngettext(
+        "Select at most %(number)s application at a time.", "Select at most %(number)s applications at a time.", most
+    ) % {"number": number_text(most)}
 
 
 def worst(number: int) -> str:
     """Describe which applications are shown if no one has chosen any."""
-    if number == 1:
-        return "This is the only application that can be cleaned up now."
-    return f"These are the {number:,} applications with the most duplicates that can be cleaned up now."
+    return ngettext(
+        "This is the only application that can be cleaned up now.",
+        "These are the %(number)s applications with the most duplicates that can be cleaned up now.",
+        number,
+    ) % {"number": number_text(number)}
 
 
 def none_to_clean_up(aside: SetAside) -> str:
     """Describe why no application can be cleaned up."""
     if not aside.affected:
-        return "No application has duplicates. There is nothing to do."
-    others = aside.affected - aside.held - aside.large - aside.refused
+        return _("No application has duplicates. There is nothing to do.")
+    refused = aside.affected - aside.held - aside.large
     parts = [
-        f"{number:,} {'is' if number == 1 else 'are'} {words}"
+        words % {"number": number_text(number)}
         for number, words in (
-            (aside.held, "on hold"),
-            (aside.large, "very large"),
-            (aside.refused + others, "refused, because linked records or names stand in the way"),
+            (aside.held, ngettext("%(number)s is on hold", "%(number)s are on hold", aside.held)),
+            (aside.large, ngettext("%(number)s is very large", "%(number)s are very large", aside.large)),
+            (
+                refused,
+                ngettext(
+                    "%(number)s is refused, because linked records or names stand in the way",
+                    "%(number)s are refused, because linked records or names stand in the way",
+                    refused,
+                ),
+            ),
         )
         if number
     ]
-    have = f"{counted(aside.affected, 'application')} {'has' if aside.affected == 1 else 'have'} duplicates"
-    return f"{have}, but none can be cleaned up now: {listed(parts)}."
+    return ngettext(
+        "%(number)s application has duplicates, but none can be cleaned up now: %(why)s.",
+        "%(number)s applications have duplicates, but none can be cleaned up now: %(why)s.",
+        aside.affected,
+    ) % {"number": number_text(aside.affected), "why": listed(parts)}
 
 
 def hold(found: Hold) -> str:
     """Describe who has put an application on hold, when and why."""
-    by = f" by {safe(found.created_by)}" if found.created_by else ""
-    reason = f" Reason: {safe(found.reason)}." if found.reason else ""
-    return f"On hold since {moment_text(found.created_at)}{by}.{reason}"
+    facts = {"moment": moment_text(found.created_at), "person": safe(found.created_by)}
+    since = _("On hold since %(moment)s by %(person)s.") if found.created_by else _("On hold since %(moment)s.")
+    return f"{since % facts} {with_reason(found.reason)}".rstrip()
+
+
+def with_reason(reason: str) -> str:
+    """Give a reason, if there is one, as a sentence of its own."""
+    return _("Reason: %s.") % safe(reason) if reason else ""
 
 
 def obstacle(code: str) -> str:
@@ -658,17 +830,21 @@ def obstacle(code: str) -> str:
 
 def folder_event(event: FolderEvent) -> str:
     """Describe what became of a folder."""
-    name = folder_name(event.name) if event.name else safe(event.folder_id)
-    into = (
-        f"“{folder_name(event.survivor_name)}”" if event.survivor_name is not None else "a folder that no longer exists"
-    )
+    names = {"name": folder_name(event.name) if event.name else safe(event.folder_id)}
+    if event.survivor_name is not None:
+        names["into"] = quoted(folder_name(event.survivor_name))
+    else:
+        names["into"] = _("a folder that no longer exists")
     if event.undone:
-        return f"The folder “{name}” was merged into {into}; that was undone, and it came back."
+        return _("The folder “%(name)s” was merged into %(into)s; that was undone, and it came back.") % names
+    merged_into = _("The folder “%(name)s” was merged into %(into)s.") % names
+    followed = _("Its files moved with it.") if conf.has_files() else _("What was in it moved with it.")
     later = (
-        f" That folder was later merged too: everything is now in folder {event.now_in_id}." if event.now_in_id else ""
+        _("That folder was later merged too: everything is now in folder %s.") % event.now_in_id
+        if event.now_in_id
+        else ""
     )
-    followed = "Its files moved with it." if conf.has_files() else "What was in it moved with it."
-    return f"The folder “{name}” was merged into {into}. {followed}{later}"
+    return f"{merged_into} {followed} {later}".rstrip()
 
 
 # Checks and schedules.
@@ -677,48 +853,54 @@ def folder_event(event: FolderEvent) -> str:
 def last_check(check: ConsistencyCheck | None, *, outdated: bool = False) -> str:
     """Describe what the last check found, and when; ``outdated``: a run has changed folders since."""
     if check is None or check.duplicate_applications is None:
-        return "Not checked yet."
-    number = check.duplicate_applications
-    found = f"{counted(number, 'application')} {'has' if number == 1 else 'have'} duplicates"
-    found = found if number else "No duplicates"
-    waiting = check.waiting_applications or 0
-    aside = f"; {waiting:,} of them {'is' if waiting == 1 else 'are'} on hold, refused or too large" if waiting else ""
-    before = ", before folders were changed" if outdated else ""
-    return f"{found}{aside}. Checked {moment_text(check.ended_at)}{before}."
+        return _("Not checked yet.")
+    number, waiting = check.duplicate_applications, check.waiting_applications or 0
+    found = (
+        ngettext("%(number)s application has duplicates", "%(number)s applications have duplicates", number)
+        % {"number": number_text(number)}
+        if number
+        else _("No duplicates")
+    )
+    aside = ngettext(
+        "%(number)s of them is on hold, refused or too large",
+        "%(number)s of them are on hold, refused or too large",
+        waiting,
+    ) % {"number": number_text(waiting)}
+    checked = _("Checked %s, before folders were changed.") if outdated else _("Checked %s.")
+    return f"{found}{f'; {aside}' if waiting else ''}. {checked % moment_text(check.ended_at)}"
 
 
 def last_verification(verification: Verification | None) -> str:
     """Describe what the last verification found, and when."""
     if verification is None:
-        return "Not verified yet."
-    return f"{problems(verification)}. Verified {moment_text(verification.ended_at)}."
+        return _("Not verified yet.")
+    return f"{problems(verification)}. {_('Verified %s.') % moment_text(verification.ended_at)}"
 
 
 def problems(verification: Verification) -> str:
     """Count what a verification has found: ``No errors, 15 warnings``."""
     errors = sum(number for code, number in verification.counts.items() if code in ERRORS)
     warnings = sum(verification.counts.values()) - errors
-    first = counted(errors, "error") if errors else "No errors" if verification.passed else "Errors were found"
+    none = _("No errors") if verification.passed else _("Errors were found")
+    first = counted(errors, "error") if errors else none
     return f"{first}, {counted(warnings, 'warning')}" if warnings else first
-
-
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def cadence(schedule: Schedule) -> str:
     """Describe how often a schedule fires, in the zone that it is kept in."""
     if schedule.schedule_type == Schedule.Cadence.HOURLY:
-        return f"every hour, at minute {schedule.minute}"
-    at = f"at {schedule.hour:02}:{schedule.minute:02} UTC"
+        return _("every hour, at minute %s") % schedule.minute
+    time = f"{schedule.hour:02}:{schedule.minute:02}"
     if schedule.schedule_type == Schedule.Cadence.DAILY:
-        return f"every day {at}"
-    return f"every {_WEEKDAYS[schedule.weekday]} {at}"
+        return _("every day at %(time)s UTC") % {"time": time}
+    weekday = Schedule.Weekday(schedule.weekday).label
+    return _("every %(weekday)s at %(time)s UTC") % {"weekday": weekday, "time": time}
 
 
 def schedule_state(*, enabled: bool, started: bool, overdue: bool) -> str:
     """Return whether a schedule fires."""
     if not enabled:
-        return "switched off"
+        return _("switched off")
     if not started:
-        return "waits until the schedules are started"
-    return "overdue" if overdue else "on"
+        return _("waits until the schedules are started")
+    return _("overdue") if overdue else pgettext("schedule", "on")
