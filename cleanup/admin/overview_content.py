@@ -6,13 +6,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from cleanup.admin import access, badges, copy_notice, names, obstacles, timestamps, wording
-from cleanup.admin.chart import chart
+from cleanup.admin import access, badges, chart, copy_notice, names, obstacles, timestamps, wording
 from cleanup.admin.headline import Health, Standing, copied_health, health
 from cleanup.admin.runs import live, may_control, numbers
 from cleanup.models import Alert, Run, Schedule
 from cleanup.permissions import Permission
 from cleanup.services.monitoring import dashboard
+from cleanup.services.monitoring.trend import trend
 from cleanup.text_safety import safe
 
 
@@ -23,8 +23,14 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "may": access.permissions_of(request),
         **shown(found, site=access.site_of(request)),
         **copy_notice.notice_of(request, found.copied),
+        **_chart(request),
         "may_control": found.active is not None and may_control(request, found.active),
     }
+
+
+def _chart(request: HttpRequest) -> dict[str, Any]:
+    days = chart.days_of(request.GET.get("days", ""))
+    return {"chart": chart.chart(trend(using=access.database(), days=days)), "chart_choices": tuple(chart.CHOICES)}
 
 
 def now(request: HttpRequest) -> dict[str, Any]:
@@ -70,7 +76,6 @@ def shown(found: dashboard.Overview, *, site: str) -> dict[str, Any]:
         "decisions_open": f"{found.decisions.open:,} open",
         "decisions_held": f"{found.decisions.held:,} on hold",
         "duplicates": found.check.duplicate_applications if found.check else None,
-        "chart": chart(found.history),
         "run": found.active,
         "run_name": names.name_of(found.active) if found.active else "",
         **(live(found.active, site=site, silence=found.silence) if found.active else {}),

@@ -351,3 +351,22 @@ class TestAWorkerThatIsGone:
         assert asked == []
         ann.follow("Sign in")
         ann.page.get_by_label("Username").wait_for()
+
+
+class TestTheChart:
+    def test_tells_of_a_day_by_keyboard_and_by_touch(self, person, site):
+        for days in (3, 2, 1):
+            at = Now() - timedelta(days=days)
+            ConsistencyCheck.objects.using(ALIAS).create(started_at=at, ended_at=at, duplicate_applications=days * 100)
+        ann = person(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
+        ann.follow("30 days")
+        ann.page.get_by_role("radio", name=": 100 applications").focus()
+        ann.page.keyboard.press("Space")
+        ann.page.keyboard.press("ArrowUp")
+        told = ann.page.locator(".cleanup-days span:visible")
+        assert ": 200 applications with duplicates." in told.inner_text()
+        ann.page.get_by_role("radio", name=": 300 applications").tap()
+        assert ": 300 applications with duplicates." in told.last.inner_text()
+        ann.page.get_by_text("The same as a table").click()
+        assert ann.page.get_by_role("cell", name="300").is_visible()
+        assert (ann.barriers(), ann.overflow(), ann.complaints) == ([], 0, [])

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, Max, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Now, TruncDate
-from django.utils import timezone
+from django.db.models import Exists, Q, Value
+from django.db.models.functions import Now
 
 from cleanup.models import Alert, AutomationState, ConsistencyCheck, FreezeSwitch, Run, Schedule, Verification
 from cleanup.services import origin
@@ -17,8 +16,6 @@ from cleanup.services.monitoring import pending_decisions, status
 from cleanup.services.monitoring.pending_decisions import Counts
 from cleanup.services.runs.signs_of_life import silent_since
 
-#: Days in the chart.
-DAYS = 60
 #: Runs and alerts listed.
 LISTED = 5
 #: Active runs looked at.
@@ -49,8 +46,6 @@ class Overview:
     """How far the latest completed check can be relied on."""
     checking: ConsistencyCheck | None
     """The one in progress."""
-    history: tuple[ConsistencyCheck, ...]
-    """The last of each day, oldest first."""
     verification: Verification | None
     verifying: Verification | None
     active: Run | None
@@ -110,7 +105,7 @@ class Overview:
 
 def overview(*, using: str) -> Overview:
     """Read the state of everything that the page shows."""
-    checks = _recent_checks(using=using)
+    newest_check = ConsistencyCheck.objects.using(using).defer("summary").order_by("-id").first()
     verifications = tuple(Verification.objects.using(using).order_by("-id")[:2])
     all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
     runs = _runs(using=using)
@@ -127,8 +122,7 @@ def overview(*, using: str) -> Overview:
         freeze_switch=FreezeSwitch.objects.using(using).filter(pk=1).first(),
         service=service,
         knowledge=freshness.latest(using=using, every=freshness.period(all_schedules, started=started)),
-        checking=checks.unended,
-        history=checks.history,
+        checking=newest_check if newest_check and newest_check.ended_at is None else None,
         verification=next((found for found in verifications if found.ended_at), None),
         verifying=next((found for found in verifications[:1] if found.ended_at is None), None),
         active=active,
@@ -181,38 +175,3 @@ def _runs(*, using: str) -> tuple[Any, ...]:
     runs = Run.objects.using(using).order_by("-created_at")
     wanted = Q(status__in=Run.ACTIVE) | Q(pk__in=runs.values("pk")[:LISTED])
     return tuple(runs.filter(wanted).annotate(now=Now())[: LISTED + MOST_ACTIVE])
-
-
-def _checks(*, using: str) -> QuerySet[ConsistencyCheck]:
-    return ConsistencyCheck.objects.using(using).defer("summary")
-
-
-def _answered(*, using: str) -> QuerySet[ConsistencyCheck]:
-    return _checks(using=using).filter(ended_at__isnull=False, duplicate_applications__isnull=False)
-
-
-class _Checks(NamedTuple):
-    answered: ConsistencyCheck | None
-    """The latest completed one."""
-    unended: ConsistencyCheck | None
-    """The newest of all, if it has not ended."""
-    history: tuple[ConsistencyCheck, ...]
-    """Each day's last, oldest first; days are those of the current time zone."""
-
-
-def _recent_checks(*, using: str) -> _Checks:
-    """Read all that the page shows of checks, in one query."""
-    since = timezone.now() - timedelta(days=DAYS)
-    by_day = _answered(using=using).filter(started_at__gt=since).annotate(day=TruncDate("started_at")).order_by()
-    last = by_day.values("day").annotate(last=Max("id")).values("last")
-    newest, answered = (
-        Subquery(checks.order_by("-id").values("pk")[:1]) for checks in (_checks(using=using), _answered(using=using))
-    )
-    wanted = Q(pk__in=last) | Q(pk=newest) | Q(pk=answered)
-    found = list(_checks(using=using).filter(wanted).order_by("id"))
-    with_answer = [check for check in found if check.ended_at and check.duplicate_applications is not None]
-    return _Checks(
-        answered=with_answer[-1] if with_answer else None,
-        unended=found[-1] if found and found[-1].ended_at is None else None,
-        history=tuple(check for check in with_answer if check.started_at > since),
-    )
