@@ -9,6 +9,7 @@ from django.core.checks import Tags, register
 from django.db import connections, router
 from django.db.migrations.loader import MigrationLoader
 from django.db.models.signals import post_migrate, pre_migrate
+from django.utils.translation import gettext_lazy
 
 from cleanup import conf
 from cleanup.backends.sqlite import dangling_rows
@@ -18,7 +19,7 @@ class CleanupConfig(AppConfig):
     """Repairs folder trees, reversibly."""
 
     name = "cleanup"
-    verbose_name = "Folder cleanup"
+    verbose_name = gettext_lazy("Folder cleanup")
     default_auto_field = "django.db.models.BigAutoField"
 
     def __init__(self, app_name: str, app_module: ModuleType) -> None:

@@ -3,9 +3,11 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.db import connections, router, transaction
+from django.utils import translation
 
 from cleanup.permissions import GROUPS
 
@@ -14,6 +16,8 @@ INTRODUCED_BY = ("cleanup", "0032_own_permissions_alone")
 
 def create(sender: AppConfig, *, using: str, plan: Any = (), **_: Any) -> None:
     """Create the groups in the database of accounts; a group of that name, whatever it may, stays as people made it.
+
+    Their names are in the site's language, because people manage them with their own groups.
 
     A receiver of ``post_migrate``, whose ``plan`` holds what was applied.
     """
@@ -25,6 +29,8 @@ def create(sender: AppConfig, *, using: str, plan: Any = (), **_: Any) -> None:
     known = Permission.objects.using(accounts).filter(content_type__app_label="cleanup")
     with transaction.atomic(using=accounts):
         for name, permissions in GROUPS.items():
-            group, created = Group.objects.using(accounts).get_or_create(name=name)
+            with translation.override(settings.LANGUAGE_CODE):
+                own = translation.gettext(name)
+            group, created = Group.objects.using(accounts).get_or_create(name=own)
             if created:
                 group.permissions.set(known.filter(codename__in=[one.codename for one in permissions]))

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import ngettext
 
 from cleanup import conf, failed_attempts
 
@@ -40,7 +41,12 @@ class LimitedLogins:
         wait = max(failed_attempts.seconds_to_wait(rate=rates[kind], kind=kind, by=by) for kind, by in kinds.items())
         if wait:
             setattr(request, _WAIT, wait)
-            raise ValidationError(f"Too many wrong passwords. Try again in {wait} seconds.", code="throttled")
+            text = ngettext(
+                "Too many wrong passwords. Try again in %(number)s second.",
+                "Too many wrong passwords. Try again in %(number)s seconds.",
+                wait,
+            )
+            raise ValidationError(text % {"number": wait}, code="throttled")
 
     async def aauthenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
         """Do the same for asynchronous calls."""

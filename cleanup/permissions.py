@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
+from django.utils.translation import gettext_noop
+
 
 class Permission(StrEnum):
     """As ``User.has_perm`` takes it: app label and codename."""
@@ -27,21 +29,23 @@ class Permission(StrEnum):
         return self.value.partition(".")[2]
 
 
-#: What each allows, as shown on the screens where permissions are granted.
+#: What each allows, as shown on the screens where permissions are granted; stored there in English.
 DESCRIPTIONS = {
-    Permission.VIEW: "Can view everything about cleanups",
-    Permission.CHECK: "Can check and verify",
-    Permission.CLEAN: "Can clean up selected applications, and set and release holds",
-    Permission.CLEAN_EVERYTHING: "Can clean up everything",
-    Permission.ROLL_BACK: "Can roll back",
-    Permission.MANAGE_SCHEDULES: "Can change schedules, start and stop the service, and acknowledge alerts",
-    Permission.FREEZE: "Can stop everything and resume it",
+    Permission.VIEW: gettext_noop("Can view everything about cleanups"),
+    Permission.CHECK: gettext_noop("Can check and verify"),
+    Permission.CLEAN: gettext_noop("Can clean up selected applications, and set and release holds"),
+    Permission.CLEAN_EVERYTHING: gettext_noop("Can clean up everything"),
+    Permission.ROLL_BACK: gettext_noop("Can roll back"),
+    Permission.MANAGE_SCHEDULES: gettext_noop(
+        "Can change schedules, start and stop the service, and acknowledge alerts"
+    ),
+    Permission.FREEZE: gettext_noop("Can stop everything and resume it"),
 }
 
 #: The groups that come along: whoever looks after the folders of an office, and whoever only wants to know.
 GROUPS = {
-    "Cleanup viewers": (Permission.VIEW,),
-    "Cleanup operators": (
+    gettext_noop("Cleanup viewers"): (Permission.VIEW,),
+    gettext_noop("Cleanup operators"): (
         Permission.VIEW,
         Permission.CHECK,
         Permission.CLEAN,

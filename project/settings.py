@@ -89,6 +89,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    # The language that the person's browser asks for.
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -187,7 +189,9 @@ Q_CLUSTER = {
 
 USE_TZ = True
 TIME_ZONE = "UTC"
-LANGUAGE_CODE = "en"
+LANGUAGES = [("de", "Deutsch"), ("en", "English")]
+# Of people whose browser asks for neither, and of mails.
+LANGUAGE_CODE = environment.choice("DJANGO_LANGUAGE_CODE", default="EN", among=("EN", "DE")).lower()
 USE_I18N = True
 
 # Served by this process from where the apps keep them: nothing to collect, no second server.

@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from cleanup.admin import titles
+
 #: What Django itself refuses is answered by the API in its own form.
 handler400 = "cleanup.api.exception_handler.bad_request"
 handler500 = "cleanup.api.exception_handler.server_error"
@@ -11,9 +13,9 @@ handler500 = "cleanup.api.exception_handler.server_error"
 handler403 = "cleanup.admin.errors.permission_denied"
 handler404 = "cleanup.admin.errors.page_not_found"
 
-admin.site.site_header = "Folder cleanup"
-admin.site.site_title = "Folder cleanup"
-admin.site.index_title = "What would you like to do?"
+admin.site.site_header = titles.SITE
+admin.site.site_title = titles.SITE
+admin.site.index_title = titles.INDEX
 admin.site.site_url = None
 
 urlpatterns = [

@@ -68,7 +68,7 @@ def _is_of_admin(request: HttpRequest) -> bool:
 def _forbidden(site: admin.AdminSite, request: HttpRequest, error: Exception) -> TemplateResponse:
     (missing,) = error.args or ((),)
     missing = missing if isinstance(missing, tuple) else ()
-    names = [DESCRIPTIONS[Permission(permission)] for permission in missing]
+    names = [_(DESCRIPTIONS[Permission(permission)]) for permission in missing]
     return _page(
         site,
         request,

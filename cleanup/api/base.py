@@ -10,6 +10,9 @@ from enum import Enum, auto
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import translation
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -107,6 +110,13 @@ class Endpoint(APIView):
     def actor(self, body: Mapping[str, Any]) -> Actor:
         """Return who starts something, and why, for the history."""
         return Actor(self.account, "api", body.get("reason", ""))
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer in English, whatever language the client's browser asks for: programs read it, and logs keep it."""
+        with translation.override("en"):
+            response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        response.headers["Content-Language"] = "en"
+        return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse, before anything is done, what the method does not accept. Raises Invalid, and what DRF raises."""

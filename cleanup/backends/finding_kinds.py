@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.utils.translation import gettext_noop
+
 
 class Severity(StrEnum):
     """An error makes a verification fail."""
@@ -34,7 +36,7 @@ class FindingKind:
     code: str
     severity: Severity
     sentence: str
-    """The sentence for people."""
+    """The sentence for people, in English; screens translate it."""
     of_folder: str = ""
     """The condition on a folder, in the CTE ``traced``."""
     of_file: str = ""
@@ -58,12 +60,12 @@ _MERGE = "manage.py database_cleanup --cleanup --application {application}"
 
 #: In the order in which they are listed: errors, then warnings.
 KINDS = (
-    FindingKind("several_roots", _ERROR, "An application has duplicate top folders", command=_MERGE),
-    FindingKind("same_named_siblings", _ERROR, "Same-named folders next to each other", command=_MERGE),
+    FindingKind("several_roots", _ERROR, gettext_noop("An application has duplicate top folders"), command=_MERGE),
+    FindingKind("same_named_siblings", _ERROR, gettext_noop("Same-named folders next to each other"), command=_MERGE),
     FindingKind(
         "missing_parent",
         _ERROR,
-        "The folder that a folder lies in is missing",
+        gettext_noop("The folder that a folder lies in is missing"),
         of_folder=MISSING_TARGET,
         about_a_folder=True,
         listing="""
@@ -74,7 +76,7 @@ KINDS = (
     FindingKind(
         "cycle",
         _ERROR,
-        "Folders contain each other",
+        gettext_noop("Folders contain each other"),
         listing="""
         WITH RECURSIVE climb(start, at) AS (
         SELECT f.{folder_key}, f.{parent} FROM {folders} AS f WHERE f.{parent} IS NOT NULL
@@ -87,7 +89,7 @@ KINDS = (
     FindingKind(
         "foreign_parent",
         _ERROR,
-        "A folder lies in a folder of another application",
+        gettext_noop("A folder lies in a folder of another application"),
         of_folder=_OTHER_APPLICATION,
         about_a_folder=True,
         listing="""
@@ -98,7 +100,7 @@ KINDS = (
     FindingKind(
         "folder_of_missing_application",
         _ERROR,
-        "The application of a folder is missing",
+        gettext_noop("The application of a folder is missing"),
         of_folder=MISSING_APPLICATION,
         listing="""
         SELECT f.* FROM {folders} AS f
@@ -109,7 +111,7 @@ KINDS = (
     FindingKind(
         "file_of_missing_application",
         _ERROR,
-        "The application of a file is missing",
+        gettext_noop("The application of a file is missing"),
         of_file=MISSING_APPLICATION,
         listing="""
         SELECT f.* FROM {files} AS f
@@ -120,7 +122,7 @@ KINDS = (
     FindingKind(
         "file_of_missing_folder",
         _ERROR,
-        "The folder of a file is missing",
+        gettext_noop("The folder of a file is missing"),
         of_file=MISSING_TARGET,
         about_a_folder=True,
         listing="""
@@ -132,7 +134,7 @@ KINDS = (
     FindingKind(
         "file_in_other_application",
         _ERROR,
-        "A file lies in a folder of another application",
+        gettext_noop("A file lies in a folder of another application"),
         of_file=_OTHER_APPLICATION,
         about_a_folder=True,
         listing="""
@@ -141,14 +143,16 @@ KINDS = (
                         WHERE p.{folder_key} = {folder_of_file} AND p.{owner} <> f.{file_owner});
         """,
     ),
-    FindingKind("dangling_reference", _ERROR, "The folder of a linked record is missing", about_a_folder=True),
-    FindingKind("path_out_of_date", _ERROR, "A folder's place is recorded wrongly"),
-    FindingKind("no_live_folder", _ERROR, "According to the settings, every folder is in the trash"),
-    FindingKind("no_root_folder", _ERROR, "No folder is a top folder"),
+    FindingKind(
+        "dangling_reference", _ERROR, gettext_noop("The folder of a linked record is missing"), about_a_folder=True
+    ),
+    FindingKind("path_out_of_date", _ERROR, gettext_noop("A folder's place is recorded wrongly")),
+    FindingKind("no_live_folder", _ERROR, gettext_noop("According to the settings, every folder is in the trash")),
+    FindingKind("no_root_folder", _ERROR, gettext_noop("No folder is a top folder")),
     FindingKind(
         "late_arrival",
         _WARNING,
-        "Something was filed into a folder while it was being merged",
+        gettext_noop("Something was filed into a folder while it was being merged"),
         of_folder=_LATE,
         of_file=_LATE,
         about_a_folder=True,
@@ -156,7 +160,7 @@ KINDS = (
     FindingKind(
         "folder_without_application",
         _WARNING,
-        "A folder belongs to no application",
+        gettext_noop("A folder belongs to no application"),
         of_folder=NO_APPLICATION,
         listing="""
         SELECT f.* FROM {folders} AS f
@@ -166,22 +170,24 @@ KINDS = (
     FindingKind(
         "file_without_folder",
         _WARNING,
-        "A file lies in no folder",
+        gettext_noop("A file lies in no folder"),
         of_file="application IS NOT NULL AND target IS NULL",
         listing="""
         SELECT f.* FROM {files} AS f WHERE f.{file_folder} IS NULL AND f.{file_owner} IS NOT NULL;
         """,
     ),
-    FindingKind("names_alike", _WARNING, "Names differ only in capitals, accents or spaces"),
+    FindingKind("names_alike", _WARNING, gettext_noop("Names differ only in capitals, accents or spaces")),
     FindingKind(
         "blank_name",
         _WARNING,
-        "A folder has no name",
+        gettext_noop("A folder has no name"),
         of_folder="blank = 1",
         listing="SELECT f.* FROM {folders} AS f WHERE {bare_name} = '';",
     ),
-    FindingKind("guards_missing", _WARNING, "The database does not prevent new duplicates as the settings ask"),
-    FindingKind("not_checked", _WARNING, "Something could not be checked"),
+    FindingKind(
+        "guards_missing", _WARNING, gettext_noop("The database does not prevent new duplicates as the settings ask")
+    ),
+    FindingKind("not_checked", _WARNING, gettext_noop("Something could not be checked")),
 )
 
 BY_CODE = {kind.code: kind for kind in KINDS}

@@ -5,6 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core import checks
 from django.db.models.signals import post_migrate, pre_migrate
+from django.utils.translation import gettext_lazy
 
 
 class GuardsConfig(AppConfig):
@@ -12,7 +13,7 @@ class GuardsConfig(AppConfig):
 
     name = "cleanup.guards"
     label = "cleanup_guards"
-    verbose_name = "Folder cleanup: guards"
+    verbose_name = gettext_lazy("Folder cleanup: guards")
 
     def ready(self) -> None:
         """Examine the data in checks and before migrations, and restore what a rebuilt table has lost."""

@@ -17,6 +17,7 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseFailure
+from django.utils import translation
 from rich.text import Text
 
 from cleanup import conf, services
@@ -67,7 +68,11 @@ class ShellCommand(BaseCommand):
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the database to use")
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Keep log lines off a terminal unless they are asked for."""
+        """Speak English, whatever LANGUAGE_CODE is, and keep log lines off a terminal unless they are asked for."""
+        with translation.override(None):
+            return self._execute(*args, **options)
+
+    def _execute(self, *args: Any, **options: Any) -> str | None:
         if options["verbosity"] >= WITH_LOG or _log_belongs_on_the_terminal():
             return super().execute(*args, **options)
         with kept_off_terminals() as kept_back:

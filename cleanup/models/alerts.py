@@ -7,6 +7,7 @@ counts and ids, never the names of folders, files or people. ``cleanup.services.
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from cleanup.models.operations import Run
 
@@ -15,19 +16,19 @@ class Alert(models.Model):
     """One cause of concern, and the notifications about it."""
 
     class Severity(models.TextChoices):
-        WARNING = "warning", "warning"
-        CRITICAL = "critical", "critical"
+        WARNING = "warning", _("warning")
+        CRITICAL = "critical", _("critical")
 
     class State(models.TextChoices):
-        OPEN = "open", "open"
-        ACKNOWLEDGED = "acknowledged", "acknowledged"
-        RESOLVED = "resolved", "resolved"
+        OPEN = "open", _("open")
+        ACKNOWLEDGED = "acknowledged", _("acknowledged")
+        RESOLVED = "resolved", _("resolved")
 
     class Notice(models.TextChoices):
-        NEW = "new", "new"
-        REPEATED = "repeated", "repeated"
-        ESCALATED = "escalated", "escalated"
-        RESOLVED = "resolved", "resolved"
+        NEW = "new", _("new")
+        REPEATED = "repeated", _("repeated")
+        ESCALATED = "escalated", _("escalated")
+        RESOLVED = "resolved", _("resolved")
 
     UNRESOLVED = (State.OPEN, State.ACKNOWLEDGED)
 
@@ -73,7 +74,8 @@ class Alert(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "alert"
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(

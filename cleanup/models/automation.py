@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from cleanup.models.operations import Run, Verification
 
@@ -29,7 +30,7 @@ class AutomationState(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "automation state"
+        verbose_name = _("automation state")
         constraints = [models.CheckConstraint(condition=Q(id=1), name="cleanup_service_one_row")]
 
     def __str__(self) -> str:
@@ -47,7 +48,7 @@ class Heartbeat(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "heartbeat"
+        verbose_name = _("heartbeat")
 
     def __str__(self) -> str:
         return self.cluster
@@ -57,24 +58,24 @@ class Schedule(models.Model):
     """What runs automatically, how often, and within which limits; times of day are UTC."""
 
     class Name(models.TextChoices):
-        CONSISTENCY_CHECK = "consistency_check", "consistency check"
-        FULL_CLEANUP = "full_cleanup", "full cleanup"
-        INTEGRITY_VERIFICATION = "integrity_verification", "integrity verification"
-        RETENTION = "retention", "retention"
+        CONSISTENCY_CHECK = "consistency_check", _("consistency check")
+        FULL_CLEANUP = "full_cleanup", _("full cleanup")
+        INTEGRITY_VERIFICATION = "integrity_verification", _("integrity verification")
+        RETENTION = "retention", _("retention")
 
     class Cadence(models.TextChoices):
-        HOURLY = "hourly", "hourly"
-        DAILY = "daily", "daily"
-        WEEKLY = "weekly", "weekly"
+        HOURLY = "hourly", _("hourly")
+        DAILY = "daily", _("daily")
+        WEEKLY = "weekly", _("weekly")
 
     class Weekday(models.IntegerChoices):
-        MONDAY = 0
-        TUESDAY = 1
-        WEDNESDAY = 2
-        THURSDAY = 3
-        FRIDAY = 4
-        SATURDAY = 5
-        SUNDAY = 6
+        MONDAY = 0, _("Monday")
+        TUESDAY = 1, _("Tuesday")
+        WEDNESDAY = 2, _("Wednesday")
+        THURSDAY = 3, _("Thursday")
+        FRIDAY = 4, _("Friday")
+        SATURDAY = 5, _("Saturday")
+        SUNDAY = 6, _("Sunday")
 
     name = models.CharField(max_length=32, primary_key=True, choices=Name)
     enabled = models.BooleanField(default=True)
@@ -99,7 +100,8 @@ class Schedule(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "schedule"
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(
@@ -135,8 +137,8 @@ class ConsistencyCheck(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "check for duplicates"
-        verbose_name_plural = "checks for duplicates"
+        verbose_name = _("check for duplicates")
+        verbose_name_plural = _("checks for duplicates")
         ordering = ["-id"]
         indexes = [models.Index(fields=["-started_at"], name="cleanup_check_newest")]
 
@@ -148,11 +150,11 @@ class ScheduledRun(models.Model):
     """One time that a schedule was due, and its outcome."""
 
     class Status(models.TextChoices):
-        STARTED = "started", "started"
-        COMPLETED = "completed", "completed"
-        PLANNED = "planned", "planned"
-        SKIPPED = "skipped", "skipped"
-        FAILED = "failed", "failed"
+        STARTED = "started", _("started")
+        COMPLETED = "completed", _("completed")
+        PLANNED = "planned", _("planned")
+        SKIPPED = "skipped", _("skipped")
+        FAILED = "failed", _("failed")
 
     id = models.BigAutoField(primary_key=True)
     schedule = models.ForeignKey(Schedule, models.CASCADE, related_name="runs")
@@ -172,7 +174,7 @@ class ScheduledRun(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "scheduled run"
+        verbose_name = _("scheduled run")
         ordering = ["-id"]
         indexes = [models.Index(fields=["schedule", "-id"], name="cleanup_scheduledrun_newest")]
 
@@ -187,10 +189,10 @@ class JobLease(models.Model):
     """
 
     class Kind(models.TextChoices):
-        RUN = "run", "run"
-        CHECK = "check", "check"
-        VERIFICATION = "verification", "verification"
-        SCHEDULED = "scheduled", "scheduled run"
+        RUN = "run", _("run")
+        CHECK = "check", _("check")
+        VERIFICATION = "verification", _("verification")
+        SCHEDULED = "scheduled", _("scheduled run")
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=16, choices=Kind)
@@ -215,7 +217,7 @@ class JobLease(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "job lease"
+        verbose_name = _("job lease")
         constraints = [models.UniqueConstraint(fields=["kind", "target", "slot"], name="cleanup_tick_one_per_seat")]
         indexes = [
             models.Index(fields=["lease_expires_at"], condition=Q(ended_at=None), name="cleanup_tick_open"),

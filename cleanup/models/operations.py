@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from cleanup.permissions import DESCRIPTIONS
 
@@ -40,8 +41,8 @@ class FreezeSwitch(models.Model):
 
     class Meta:
         db_table = "cleanup_control"  # as in the statement above, which runbooks hold
-        verbose_name = "overview"
-        verbose_name_plural = "overview"
+        verbose_name = _("overview")
+        verbose_name_plural = _("overview")
         default_permissions = ()
         permissions = [(permission.codename, text) for permission, text in DESCRIPTIONS.items()]
         constraints = [models.CheckConstraint(condition=Q(id=1), name="cleanup_control_one_row")]
@@ -60,8 +61,8 @@ class Hold(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "application on hold"
-        verbose_name_plural = "applications on hold"
+        verbose_name = _("application on hold")
+        verbose_name_plural = _("applications on hold")
 
     def __str__(self) -> str:
         return self.application_key
@@ -80,7 +81,7 @@ class QueuedApplication(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "queued application"
+        verbose_name = _("queued application")
 
     def __str__(self) -> str:
         return f"{self.application_key}: {self.code}"
@@ -94,7 +95,7 @@ class StructureLock(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "structure lock"
+        verbose_name = _("structure lock")
 
     def __str__(self) -> str:
         return self.application_key
@@ -127,17 +128,17 @@ class Run(models.Model):
     """A durable worklist over many applications."""
 
     class Kind(models.TextChoices):
-        CLEANUP = "cleanup", "cleanup"
-        ROLLBACK = "rollback", "rollback"
+        CLEANUP = "cleanup", _("cleanup")
+        ROLLBACK = "rollback", _("rollback")
 
     class Status(models.TextChoices):
-        PENDING = "pending", "pending"
-        RUNNING = "running", "running"
-        PAUSING = "pausing", "pausing"
-        PAUSED = "paused", "paused"
-        COMPLETED = "completed", "completed"
-        STOPPED = "stopped", "stopped"
-        CANCELLED = "cancelled", "cancelled"
+        PENDING = "pending", _("pending")
+        RUNNING = "running", _("running")
+        PAUSING = "pausing", _("pausing")
+        PAUSED = "paused", _("paused")
+        COMPLETED = "completed", _("completed")
+        STOPPED = "stopped", _("stopped")
+        CANCELLED = "cancelled", _("cancelled")
 
     #: What may follow each state. A run may be resumed in any state but the last: its workers may have been killed.
     TRANSITIONS: ClassVar[Mapping[str, tuple[Status, ...]]] = {
@@ -226,7 +227,8 @@ class Run(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "run"
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
@@ -306,13 +308,13 @@ class Result(models.Model):
     """One application of a run: the worklist row, and its outcome."""
 
     class Status(models.TextChoices):
-        PENDING = "pending", "pending"
-        IN_PROGRESS = "in_progress", "in progress"
-        COMPLETED = "completed", "completed"
-        FAILED = "failed", "failed"
-        SKIPPED = "skipped", "skipped"
-        HELD = "held", "held"
-        ROLLED_BACK = "rolled_back", "rolled back"
+        PENDING = "pending", _("pending")
+        IN_PROGRESS = "in_progress", _("in progress")
+        COMPLETED = "completed", _("completed")
+        FAILED = "failed", _("failed")
+        SKIPPED = "skipped", _("skipped")
+        HELD = "held", _("held")
+        ROLLED_BACK = "rolled_back", _("rolled back")
 
     OPEN = (Status.PENDING, Status.IN_PROGRESS)
     UNUSUAL = (Status.FAILED, Status.SKIPPED, Status.HELD)
@@ -347,7 +349,8 @@ class Result(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "result"
+        verbose_name = _("result")
+        verbose_name_plural = _("results")
         constraints = [models.UniqueConstraint(fields=["run", "application_key"], name="cleanup_result_once_per_run")]
         indexes = [
             models.Index(fields=["run", "application_key"], condition=Q(status="pending"), name="cleanup_result_open"),
@@ -377,7 +380,7 @@ class SnapshotSchema(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "snapshot schema"
+        verbose_name = _("snapshot schema")
 
     def __str__(self) -> str:
         return self.digest[:12]
@@ -387,13 +390,13 @@ class RollbackPoint(models.Model):
     """The header that owns the snapshot rows of one application; ``id`` orders the points of an application."""
 
     class Kind(models.TextChoices):
-        CLEANUP = "cleanup", "cleanup"
-        MANUAL = "manual", "taken by hand"
+        CLEANUP = "cleanup", _("cleanup")
+        MANUAL = "manual", _("taken by hand")
 
     class Status(models.TextChoices):
-        LIVE = "live", "live"
-        ROLLED_BACK = "rolled_back", "rolled back"
-        PURGED = "purged", "purged"
+        LIVE = "live", _("live")
+        ROLLED_BACK = "rolled_back", _("rolled back")
+        PURGED = "purged", _("purged")
 
     id = models.BigAutoField(primary_key=True)
     uuid = models.UUIDField("id", unique=True, default=uuid.uuid4, editable=False)
@@ -418,8 +421,8 @@ class RollbackPoint(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "undo record"
-        verbose_name_plural = "undo records"
+        verbose_name = _("undo record")
+        verbose_name_plural = _("undo records")
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["application_key", "-id"], name="cleanup_point_application"),
@@ -435,10 +438,10 @@ class SnapshotRow(models.Model):
     """What was there before: rows that moved with one change, or images of rows that were removed."""
 
     class Kind(models.TextChoices):
-        MOVED = "moved", "moved"
-        REMOVED = "removed", "removed"
-        INSERTED = "inserted", "inserted"
-        STRUCTURE = "structure", "structure"
+        MOVED = "moved", _("moved")
+        REMOVED = "removed", _("removed")
+        INSERTED = "inserted", _("inserted")
+        STRUCTURE = "structure", _("structure")
 
     id = models.BigAutoField(primary_key=True)
     # No constraint: written in one transaction with the point, which is never deleted; checking costs a tenth of a run.
@@ -458,8 +461,8 @@ class SnapshotRow(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "entry of an undo record"
-        verbose_name_plural = "entries of undo records"
+        verbose_name = _("entry of an undo record")
+        verbose_name_plural = _("entries of undo records")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.table}: {self.row_count}"
@@ -477,7 +480,7 @@ class RemovedFolder(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "removed folder"
+        verbose_name = _("removed folder")
         indexes = [
             models.Index(fields=["folder_key"], name="cleanup_removedfolder_key"),
             models.Index(fields=["name", "-id"], name="cleanup_removedfolder_name"),
@@ -503,7 +506,8 @@ class Verification(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "database verification"
+        verbose_name = _("database verification")
+        verbose_name_plural = _("database verifications")
         ordering = ["-id"]
 
     def __str__(self) -> str:
@@ -514,8 +518,8 @@ class Finding(models.Model):
     """One thing that a verification found."""
 
     class Severity(models.TextChoices):
-        ERROR = "error", "error"
-        WARNING = "warning", "warning"
+        ERROR = "error", _("error")
+        WARNING = "warning", _("warning")
 
     id = models.BigAutoField(primary_key=True)
     verification = models.ForeignKey(Verification, models.CASCADE, related_name="findings")
@@ -529,8 +533,8 @@ class Finding(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "problem found"
-        verbose_name_plural = "problems found"
+        verbose_name = _("problem found")
+        verbose_name_plural = _("problems found")
         indexes = [models.Index(fields=["verification", "code"], name="cleanup_finding_code")]
 
     def __str__(self) -> str:

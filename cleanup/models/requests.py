@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from cleanup.models.operations import Run
 
@@ -23,7 +24,7 @@ class IdempotencyKey(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name = "idempotency key"
+        verbose_name = _("idempotency key")
         constraints = [models.UniqueConstraint(fields=["account", "key"], name="cleanup_requestkey_once")]
 
     def __str__(self) -> str:

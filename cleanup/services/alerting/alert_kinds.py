@@ -202,7 +202,7 @@ def _about(
 ) -> Cause:
     return Cause(
         code,
-        f"{run.get_kind_display().capitalize()} run {run.pk} {what.rstrip('.')}.",
+        f"{run.kind.capitalize()} run {run.pk} {what.rstrip('.')}.",
         f"manage.py database_cleanup --resume {run.pk}{' --retry-failed' if again else ''}",
         subject=str(run.pk),
         critical=critical,

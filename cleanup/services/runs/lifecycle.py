@@ -198,7 +198,7 @@ def reopen(*, using: str, run: Run, retry_failed: bool, adopt: bool = False) -> 
         release_dead(results)
         if not _move_to_pending(runs, database_identity=run.database_identity):
             run.refresh_from_db(using=using, fields=["status"])
-            raise NotResumable(run_id=run.pk, status=run.get_status_display())
+            raise NotResumable(run_id=run.pk, status=run.status)
         totals.recount(using=using, run=run)
     run.refresh_from_db(using=using)
 
