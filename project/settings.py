@@ -1,7 +1,7 @@
 """Settings of the ready-to-run project, all from environment variables, safe when nothing is set.
 
 Unset, that is: debug off, answering on this machine only, a secret of its own, an SQLite file beside manage.py.
-README documents every variable.
+The manual's chapter on adopting documents every variable.
 """
 
 import sys

@@ -19,7 +19,7 @@ from tests import ROOT
 
 SCRIPTS = Path(sys.executable).parent
 
-# As README documents them for production.
+# As the manual documents them for production.
 PRODUCTION = {
     "DJANGO_ALLOWED_HOSTS": "cleanup.example.com",
     "DJANGO_CSRF_TRUSTED_ORIGINS": "https://cleanup.example.com",

@@ -33,7 +33,10 @@ from cleanup.text_safety import safe
 DONE, FOUND, REFUSED = 0, 1, 3
 #: The verbosity that has log lines on a terminal, too.
 WITH_LOG = 2
-ERRORS_KEPT_BACK = "Errors were logged. To see log lines on the terminal, add --verbosity 2; see README for a log file."
+ERRORS_KEPT_BACK = (
+    "Errors were logged. To see log lines on the terminal, add --verbosity 2; "
+    "for a log file, see the manual (cleanup/docs/operations.md)."
+)
 
 INTERRUPTED, PIPE_CLOSED = 128 + signal.SIGINT, 128 + signal.SIGPIPE
 

@@ -1,4 +1,4 @@
-"""Measure, and print a table to paste into README: ``python -m tests.benchmarks``.
+"""Measure, and print a table to paste into the manual: ``python -m tests.benchmarks``.
 
 Everything is a ratio within one run on one machine, the median of the rounds. The seconds beside it are the medians of
 this machine on this day.

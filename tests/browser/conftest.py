@@ -1,7 +1,7 @@
 """One database, one server, one cluster and one browser for all tests here; a test makes its own people and folders.
 
-The server and the cluster are processes of their own, started as README says. The browser is the system's Chromium: CI
-installs it, a developer's machine may lack it.
+The server and the cluster are processes of their own, started as the manual says. The browser is the system's Chromium:
+CI installs it, a developer's machine may lack it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""README is the manual: nothing that exists is missing from it, and what it shows happens."""
+"""README and its chapters: nothing that exists is missing from them, and what they show happens."""
 
 import contextlib
 import os
@@ -23,22 +23,8 @@ from cleanup.backends.finding_kinds import CODES
 from cleanup.services import DatabaseCleanupService, results
 from tests import ROOT
 from tests.support import databases, psql
+from tests.support.manual import CHAPTERS, MANUAL, README, anchors, blocks, missing, section
 from tests.support.trees import Tree, execute, fetch, is_postgresql, new_key, raw, tree
-
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str, text: str = README) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def section(title: str) -> str:
-    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
-
-
-def missing(names, text: str) -> list[str]:
-    """Return the names that do not stand in the text as words of code."""
-    return sorted(name for name in set(names) if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text))
 
 
 def sources(*patterns: str) -> str:
@@ -48,7 +34,7 @@ def sources(*patterns: str) -> str:
 class TestFirstBlocks:
     def test_are_the_two_commands(self):
         install = "python3 -m venv .venv && .venv/bin/pip install -c project/constraints.txt"
-        assert blocks("shell") == [
+        assert blocks("shell", README) == [
             f"{install} '.[project]' && .venv/bin/python manage.py cleanup_demo\n",
             f"{install} '.[test]' && .venv/bin/pytest\n",
         ]
@@ -66,7 +52,7 @@ class TestEverythingStandsInIt:
             {option for action in made.create_parser("manage.py", command)._actions for option in action.option_strings}
             for made in (load_command_class("cleanup", command), BaseCommand())
         )
-        assert missing({option for option in own - of_django if option.startswith("--")}, README) == []
+        assert missing({option for option in own - of_django if option.startswith("--")}, MANUAL) == []
 
     def test_every_setting(self):
         settings = re.findall(r'"(CLEANUP_[A-Z_]+)"', Path(conf.__file__).read_text(encoding="utf-8"))
@@ -77,7 +63,7 @@ class TestEverythingStandsInIt:
         defaults = re.findall(r'"(CLEANUP_[A-Z_]+)", ([\d_]+)\)', Path(conf.__file__).read_text(encoding="utf-8"))
         assert len(defaults) > 10
         for setting, default in defaults:
-            assert f"| `{setting}` | {default.replace('_', '')} |" in README
+            assert f"| `{setting}` | {default.replace('_', '')} |" in section("Settings")
 
     def test_every_environment_variable(self):
         names = re.findall(r'"((?:DJANGO|DATABASE)_[A-Z_]+)"', sources("project/*.py"))
@@ -103,11 +89,11 @@ class TestEverythingStandsInIt:
     def test_every_error_code(self):
         kinds = [kind for kind in vars(exceptions).values() if isinstance(kind, type)]
         codes = {kind.code for kind in kinds if issubclass(kind, exceptions.CleanupError)}
-        assert missing(codes - {"error", "refused", "application"}, section("Python")) == []
+        assert missing(codes - {"error", "refused", "application"}, section("The service")) == []
 
     def test_every_method_of_the_service(self):
         methods = [name for name in dir(DatabaseCleanupService) if not name.startswith("_")]
-        assert missing(methods, section("Python")) == []
+        assert missing(methods, section("The service")) == []
 
     def test_every_table_of_its_own(self):
         tables = {
@@ -118,10 +104,25 @@ class TestEverythingStandsInIt:
         assert missing(tables, section("Installation")) == []
         assert missing(tables, section("Roles and grants")) == []
 
-    def test_every_link_leads_somewhere(self):
-        titles = re.findall(r"^##+ (.*)$", README, re.MULTILINE)
-        anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
-        assert set(re.findall(r"\]\(#([\w-]+)\)", README)) - anchors == set()
+
+class TestChapters:
+    def test_leave_readme_short(self):
+        assert len(README.encode()) <= 15_000
+
+    def test_are_all_linked_from_readme(self):
+        assert set(re.findall(r"\]\(cleanup/docs/(\w+\.md)\)", README)) >= set(CHAPTERS)
+
+    @pytest.mark.parametrize("page", ["README.md", *(f"cleanup/docs/{name}" for name in CHAPTERS)])
+    def test_link_to_what_exists(self, page):
+        for link in re.findall(r"\]\((?!https:)([^)\s]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+            file, _, anchor = link.partition("#")
+            target = (ROOT / page).parent / file if file else ROOT / page
+            assert target.is_file(), link
+            assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
+
+    def test_have_no_title_twice(self):
+        titles = [title for text in CHAPTERS.values() for title in re.findall(r"^## (.*)$", text, re.MULTILINE)]
+        assert sorted(titles) == sorted(set(titles))
 
 
 #: The documents of the table under JSON, as its rows name them.
@@ -236,7 +237,7 @@ def assert_happen(shown: list[Example], environment: dict[str, str], cwd: Path =
         assert re.fullmatch(as_pattern(example.output), done.stdout), f"$ {command}\n{done.stdout}"
 
 
-STORY = ("Python", "Making folders", "Signals")  # their examples in Python are one program
+STORY = ("The service", "Making folders", "Signals")  # their examples in Python are one program
 
 
 class TestExamples:
@@ -276,14 +277,14 @@ class TestExamples:
             "Audit",
             "Monitoring",
         )
-        assert sum(len(blocks("console", section(title))) for title in shown) == len(blocks("console"))
+        assert sum(len(blocks("console", section(title))) for title in shown) == len(blocks("console")) - 1  # README's
         written = ("Your own models", "The REST API", "Monitoring", "References and refusals", *STORY)
         assert sum(len(blocks("python", section(title))) for title in written) == len(blocks("python"))
 
     def test_of_settings_are_understood(self, settings):
         written: dict[str, object] = {}
         for block in blocks("python", section("References and refusals")):
-            exec(block, written)  # it is what README says
+            exec(block, written)  # it is what the manual says
         settings.CLEANUP_EXTRA_REFERENCES = written["CLEANUP_EXTRA_REFERENCES"]
         settings.CLEANUP_TREE_HOOK = written["CLEANUP_TREE_HOOK"]
         assert len(conf.extra_references()) == 4
@@ -332,6 +333,13 @@ class TestAdoption:
         assert_happen(shown, environment_of(databases.url_of(dirty)))
         assert fetch(dirty, "SELECT count(*) FROM folders") == [(8,)]
 
+    @pytest.mark.slow
+    def test_takes_the_five_commands_of_readme(self, dirty):
+        (block,) = blocks("console", README)
+        done = [shell(line, environment_of(databases.url_of(dirty))) for line in re.findall(r"^\$ (.*)$", block, re.M)]
+        assert [command.returncode for command in done] == [0] * 5, [command.stderr for command in done]
+        assert fetch(dirty, "SELECT count(*) FROM folders") == [(7,)]
+
 
 class TestOwnCodeUnderTheGuards:
     @pytest.fixture
@@ -378,11 +386,11 @@ class TestOwnCodeUnderTheGuards:
 
     def test_with_sqlalchemy_can_be_read(self):
         code = next(block for block in blocks("text", section("Making folders")) if "sqlalchemy" in block)
-        compile(code, "README.md", "exec")
+        compile(code, "python.md", "exec")
 
 
 class TestYourOwnModels:
-    """A project made of what README shows: its models, filled, and then its settings."""
+    """A project made of what the manual shows: its models, filled, and then its settings."""
 
     SETTINGS = """
 import dj_database_url, os
@@ -436,7 +444,7 @@ class TestGrants:
 
     @pytest.fixture
     def granted(self, blank_database):
-        """The database of another program, adopted with the roles of README."""
+        """The database of another program, adopted with the roles of the manual."""
         statements, _ = blocks("sql", section("Roles and grants"))
         before, after = re.split(r"^-- now, as cleanup_migrate: .*\n", statements, flags=re.MULTILINE)
         execute(blank_database, HOST_TABLES)

@@ -1,4 +1,4 @@
-"""Compare, and print the tables of README: ``python -m tests.peers``. Needs the extra `peers`."""
+"""Compare, and print the tables of the manual: ``python -m tests.peers``. Needs the extra `peers`."""
 
 import argparse
 import json

@@ -192,7 +192,7 @@ class Command(ShellCommand):
         ):
             say(self.out, f"  # {what}", style="dim")
             say(self.out, f"  {prefix} {arguments}{alias}")
-        say(self.out, "", f"README.md explains the rest. {self._how_to_start_again()}")
+        say(self.out, "", f"The manual, in cleanup/docs, explains the rest. {self._how_to_start_again()}")
 
     def _how_to_start_again(self) -> str:
         connection = connections[self.using]

@@ -70,7 +70,10 @@ def flag(name: str) -> str:
 class Command(ShellCommand):
     """Find, merge, undo and verify."""
 
-    help = "Find, merge, undo and verify duplicate folders. Give exactly one action; README.md explains each."
+    help = (
+        "Find, merge, undo and verify duplicate folders. "
+        "Give exactly one action; the manual explains each (cleanup/docs/command.md)."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare verbs and options."""

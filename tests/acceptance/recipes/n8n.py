@@ -10,7 +10,7 @@ RECIPE = Recipe(
         CLEANUP_FOLDER_MODEL = "host.Folder"
         CLEANUP_FOLDER_FIELDS = {"parent": "parentfolderid", "application": "projectid", "name": "name", "created": "createdat"}
         CLEANUP_FILE_MODEL = None
-    """,  # noqa: E501 - one a line, as in README
+    """,  # noqa: E501 - one a line, as in the manual
     tables=("project", "folder"),
     sql="""
         CREATE TABLE project (

@@ -14,7 +14,7 @@ RECIPE = Recipe(
         CLEANUP_EXTRA_REFERENCES = [{"mail_message.res_id": {"model": "dms.directory"}}, {"mail_followers.res_id": {"res_model": "dms.directory"}}]
         CLEANUP_COLLISIONS = {"mail_followers": "keep_survivor"}
         CLEANUP_TREE_HOOK = ["cleanup.hooks.materialized_path", {"hook": "cleanup.hooks.materialized_path", "path": "complete_name", "of": "name", "separator": " / "}]
-    """,  # noqa: E501 - one a line, as in README
+    """,  # noqa: E501 - one a line, as in the manual
     tables=("dms_storage", "dms_directory", "dms_file", "res_users"),
     sql="""
         CREATE TABLE res_users (id serial PRIMARY KEY, login varchar NOT NULL UNIQUE);

@@ -1,4 +1,4 @@
-"""What a recipe is: a program's own tables, or its package, with the settings that README gives for it."""
+"""What a recipe is: a program's own tables, or its package, with the settings that the manual gives for it."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ class Recipe:
     """One program, some rows with duplicates, and what is to become of them."""
 
     program: str
-    #: As they stand in README, one a line.
+    #: as they stand in the manual, one a line.
     settings: str
     #: The database that the program uses.
     vendor: str = "postgresql"

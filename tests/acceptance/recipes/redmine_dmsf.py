@@ -13,7 +13,7 @@ RECIPE = Recipe(
         CLEANUP_FILE_MODEL = "host.DmsfFiles"
         CLEANUP_FILE_FIELDS = {"folder": "dmsf_folder", "application": "project", "name": "name"}
         CLEANUP_EXTRA_REFERENCES = ["dmsf_links.dmsf_folder_id", "dmsf_folder_permissions.dmsf_folder_id", {"dmsf_links.target_id": {"target_type": "DmsfFolder"}}, {"dmsf_locks.entity_id": {"entity_type": 1}}]
-    """,  # noqa: E501 - one a line, as in README
+    """,  # noqa: E501 - one a line, as in the manual
     foreign_keys={
         "DmsfFolders.project_id": "Projects",
         "DmsfFolders.dmsf_folder_id": "self",

@@ -1,4 +1,4 @@
-"""Programs that many people use: the settings that README gives for each clean their tables up, and back."""
+"""Programs that many people use: the settings that the manual gives for each clean their tables up, and back."""
 
 import io
 import json
@@ -16,10 +16,10 @@ from django.core.management import call_command
 from tests.acceptance import hosts
 from tests.acceptance.recipes.recipe import Recipe
 from tests.support import databases
+from tests.support.manual import section
 from tests.support.trees import execute
 from tests.test_project import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 FILES = sorted(Path(__file__).parent.glob("[a-z]*.py"))
 RECIPES = [
     import_module(f"tests.acceptance.recipes.{file.stem}").RECIPE
@@ -33,7 +33,7 @@ def recipes(those: list[Recipe]):
 
 
 def make(directory: Path, recipe: Recipe, database: str, *, changed: bool = True) -> hosts.Host:
-    """Fill the database, and write the project that README describes."""
+    """Fill the database, and write the project that the manual describes."""
     for statement in filter(str.strip, dedent(recipe.sql + (recipe.change if changed else "")).split(";\n")):
         execute(database, statement.replace("%", "%%"))
     models = recipe.models
@@ -117,10 +117,12 @@ def test_clean_up_on_postgresql(tmp_path, blank_database, recipe):
     assert_works(recipe, tried(make(tmp_path, recipe, blank_database)))
 
 
-class TestReadme:
+class TestManual:
     def rows(self) -> dict[str, tuple[str, str]]:
-        section = README.split("\n### Recipes\n")[1].split("\n## ")[0]
-        return {row[0]: row[1:] for row in re.findall(r"^\| (.+?) \| (`.*?) \| ?(.*?) ?\|$", section, re.MULTILINE)}
+        return {
+            row[0]: row[1:]
+            for row in re.findall(r"^\| (.+?) \| (`.*?) \| ?(.*?) ?\|$", section("Recipes"), re.MULTILINE)
+        }
 
     def test_has_the_settings_that_are_tried(self):
         known = {recipe.program: spans([recipe.change, *recipe.settings.splitlines()]) for recipe in RECIPES}

@@ -1,4 +1,4 @@
-"""What README says of the API is there, and its examples happen against a server."""
+"""What the manual says of the API is there, and its examples happen against a server."""
 
 import re
 import socket
@@ -15,17 +15,9 @@ from cleanup.api.urls import ROUTES
 from cleanup.exceptions import ApplicationError, Refused
 from cleanup.models import Heartbeat
 from cleanup.permissions import Permission
-from tests.integration.test_readme import (
-    ROOT,
-    as_pattern,
-    blocks,
-    environment_of,
-    examples,
-    missing,
-    section,
-    shell,
-)
+from tests.integration.test_readme import ROOT, as_pattern, environment_of, examples, shell
 from tests.support import databases
+from tests.support.manual import blocks, missing, section
 from tests.support.trees import tree
 
 SECTION = section("The REST API")

@@ -21,7 +21,7 @@ from cleanup.models import Alert, AutomationState, ConsistencyCheck, Heartbeat, 
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.automation.service import AutomatedCleanupService
 from cleanup.services.monitoring.health import health
-from tests.integration.test_readme import blocks, section
+from tests.support.manual import blocks, section
 from tests.support.trees import tree
 
 TOKEN = "a token of sixteen or more"

@@ -16,6 +16,7 @@ from cleanup.services.preflight.shown_settings import CONFIDENTIAL, shown, shown
 from project.settings import DEFAULT_EXCEPTION_REPORTER_FILTER
 from tests import ROOT
 from tests.support import databases
+from tests.support.manual import MANUAL
 from tests.support.model_roles import SETTINGS_MODULE
 from tests.support.trees import is_postgresql
 
@@ -151,9 +152,8 @@ class TestSecrets:
 
     def test_stand_in_no_command_of_the_manual(self):
         """What stands in a command line, all users of the machine read in the list of processes."""
-        manual = (ROOT / "README.md").read_text(encoding="utf-8")
         assert not re.findall(
-            r"^\$? ?(?:psql|pg_dump|pg_restore|createdb) .*\$\{?DATABASE_URL.*$", manual, re.MULTILINE
+            r"^\$? ?(?:psql|pg_dump|pg_restore|createdb) .*\$\{?DATABASE_URL.*$", MANUAL, re.MULTILINE
         )
 
 
