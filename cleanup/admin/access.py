@@ -6,7 +6,7 @@ Every link stays in the admin site that the page belongs to: there may be severa
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypedDict, cast
 
@@ -130,19 +130,27 @@ def refused(request: HttpRequest, error: CleanupError) -> None:
 
 def log(request: HttpRequest, what: models.Model, message: Any) -> None:
     """Leave an entry in the admin's log, under the name that people know the object by."""
-    LogEntry.objects.create(
-        user_id=cast("int", request.user.pk),
-        content_type_id=ContentType.objects.get_for_model(what, for_concrete_model=False).pk,
-        object_id=str(what.pk),
-        object_repr=names.name_of(what, label=_label(what))[:200],
-        action_flag=CHANGE,
-        change_message=message if isinstance(message, str) else json.dumps(message),
+    log_each(request, [what], message)
+
+
+def log_each(request: HttpRequest, things: Sequence[models.Model], message: Any) -> None:
+    """Leave an entry for each of several objects of a kind."""
+    if not things:
+        return
+    keys = {thing.pk: getattr(thing, "application_key", "") for thing in things}
+    labels = applications.labels(using=database(), application_ids=filter(None, keys.values()))
+    kind = ContentType.objects.get_for_model(things[0], for_concrete_model=False)
+    LogEntry.objects.bulk_create(
+        LogEntry(
+            user_id=cast("int", request.user.pk),
+            content_type_id=kind.pk,
+            object_id=str(thing.pk),
+            object_repr=names.name_of(thing, label=labels.get(keys[thing.pk], ""))[:200],
+            action_flag=CHANGE,
+            change_message=message if isinstance(message, str) else json.dumps(message),
+        )
+        for thing in things
     )
-
-
-def _label(what: models.Model) -> str:
-    key = getattr(what, "application_key", "")
-    return applications.labels(using=database(), application_ids=[key]).get(key, "") if key else ""
 
 
 def actor(request: HttpRequest) -> Actor:

@@ -1,19 +1,24 @@
 """Schedules, which can be changed; alerts, which can be acknowledged; checks, which are history."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 from django.utils.html import format_html
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from cleanup.admin import access, badges, names, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
 from cleanup.admin.filters import worded
+from cleanup.admin.selection import Line, Question, SelectableAdmin
 from cleanup.exceptions import CleanupError
 from cleanup.models import Alert, ConsistencyCheck, Schedule
 from cleanup.permissions import Permission, to_change_schedule
@@ -132,7 +137,7 @@ STATES: dict[str, Any] = {
 
 
 @admin.register(Alert)
-class AlertAdmin(ReadOnlyAdmin):
+class AlertAdmin(SelectableAdmin):
     """Alerts: what is wrong, or was."""
 
     list_display = ["what", "how_bad", "state_text", "since", "last"]
@@ -143,13 +148,15 @@ class AlertAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     sortable_by = ()
     empty = gettext_lazy("No alerts. When something needs attention, it is listed here.")
+    selection_button = gettext_lazy("Acknowledge …")
+    selection_permissions = (Permission.MANAGE_SCHEDULES,)
     fieldsets = [
         (None, {"fields": ["what", "how_bad", "state_text", "next_step", "since", "last", "known", "gone"]}),
         for_it("code", "command"),
     ]
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address of the one action."""
+        """Add the address of the action for one alert."""
         return [
             access.page(self.admin_site, "<int:alert_id>/acknowledge/", self.acknowledge_view, "acknowledge"),
             *super().get_urls(),
@@ -159,16 +166,43 @@ class AlertAdmin(ReadOnlyAdmin):
     def acknowledge_view(self, request: HttpRequest, alert_id: int) -> HttpResponse:
         """Acknowledge the alert."""
         alert = get_object_or_404(self.get_queryset(request), pk=alert_id)
-        by = request.user.get_username()
-
-        def acknowledge() -> bool:
-            alerts.acknowledge(using=access.database(), alert_id=alert.pk, by=by)
-            return True
-
-        if access.attempt(request, acknowledge):
-            access.log(request, alert, "Acknowledged the alert.")
-            messages.success(request, "Acknowledged. The alert closes automatically when the cause is fixed.")
+        self.carry_out(request, [alert])
         return redirect(self.url("alert_change", alert.pk))
+
+    def selectable(self, rows: QuerySet[Alert]) -> QuerySet[Alert]:
+        """Return the open ones."""
+        return rows.filter(state=Alert.State.OPEN)
+
+    def is_selectable(self, row: Alert) -> bool:
+        """Return whether it is open."""
+        return row.state == Alert.State.OPEN
+
+    def question(self, request: HttpRequest, rows: Sequence[Alert], *, number: int) -> Question:
+        """Name the alerts."""
+        title = ngettext("Acknowledge this alert?", "Acknowledge %(number)s alerts?", number)
+        return Question(
+            title=title % {"number": f"{number:,}"},
+            sentence=_("Whoever looks here will see that you know. An alert closes when its cause is fixed."),
+            button=_("Acknowledge"),
+            lines=[Line(safe(alert.message)) for alert in rows],
+        )
+
+    def carry_out(self, request: HttpRequest, rows: Sequence[Alert]) -> str:
+        """Acknowledge the alerts."""
+        by = request.user.get_username()
+        acknowledge = partial(alerts.acknowledge, using=access.database(), by=by)
+        known = [
+            alert for alert in rows if access.attempt(request, partial(acknowledge, alert_id=alert.pk)) is not None
+        ]
+        access.log_each(request, known, "Acknowledged the alert.")
+        if known:
+            words = ngettext(
+                "Acknowledged. The alert closes automatically when the cause is fixed.",
+                "%(number)s alerts acknowledged. Each closes automatically when its cause is fixed.",
+                len(known),
+            )
+            messages.success(request, words % {"number": f"{len(known):,}"})
+        return self.back_to(request.POST)
 
     @admin.display(description="alert")
     def what(self, alert: Alert) -> str:

@@ -50,6 +50,7 @@ def _row(pages: Pages, key: str, roots: int, duplicates: int, listed: applicatio
         "key": key,
         "id": safe(key),
         "label": safe(listed.labels.get(key, "")),
+        "name": safe(listed.labels.get(key, "") or key),
         "address": pages.url("preview", quote(key)),
         "roots": roots,
         "duplicates": duplicates,

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.translation import gettext
 
 
 class WordedFilter(admin.SimpleListFilter):
@@ -30,9 +29,16 @@ def worded(field: str, title: Any, words: Mapping[Any, Any]) -> type[WordedFilte
     return type(f"{field.title()}Filter", (WordedFilter,), own)
 
 
-class StartedFilter(admin.DateFieldListFilter):
-    """Entries by when they were started."""
+class DatedFilter(admin.DateFieldListFilter):
+    """Entries by a date, under a title of ours."""
+
+    words: ClassVar[Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.title = gettext("started")
+        self.title = self.words
+
+
+def dated(title: Any) -> type[DatedFilter]:
+    """Return a filter by a date: today, the last seven days, this month, this year."""
+    return type("OneDatedFilter", (DatedFilter,), {"words": title})

@@ -3,12 +3,13 @@
 import csv
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.admin.utils import quote
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
+from django.utils.translation import gettext as _
 
 from cleanup.admin import access, wording
 from cleanup.admin.access import Pages, page
@@ -18,6 +19,11 @@ from cleanup.services.folders import applications
 from cleanup.services.monitoring import pending_decisions
 from cleanup.text_safety import safe
 
+if TYPE_CHECKING:
+    from cleanup.admin.holds import HoldAdmin
+
+#: What the table has of each decision.
+COLUMNS = ("label", "id", "what", "next_step", "state", "by", "since", "reason")
 #: Applications in a page of either list.
 PER_PAGE = 50
 
@@ -42,15 +48,18 @@ class DecisionPages(Pages):
         held = Paginator(pending_decisions.held(using=using), PER_PAGE).get_page(request.GET.get("held"))
         keys = [row.application_id for row in waiting] + [hold.application_key for hold in held]
         labels = applications.labels(using=using, application_ids=keys)
+        register = cast("HoldAdmin", self.admin_site.get_model_admin(Hold))
+        offer = register.offer(held.paginator.count, next="decisions", page=str(held.number))
         return self.render(
             request,
             "decisions",
-            title="Needs your decision",
+            title=_("Needs your decision"),
+            selection=offer if register.may_select(request) else None,
             waiting=waiting,
-            waiting_text=f"Open ({waiting.paginator.count:,})",
+            waiting_text=_("Open (%s)") % f"{waiting.paginator.count:,}",
             rows=[self._decision(row, labels.get(row.application_id, "")) for row in waiting],
             held=held,
-            held_text=f"On hold ({held.paginator.count:,})",
+            held_text=_("On hold (%s)") % f"{held.paginator.count:,}",
             holds=[self._hold(hold, labels.get(hold.application_key, "")) for hold in held],
         )
 
@@ -63,9 +72,20 @@ class DecisionPages(Pages):
         )
         response.write("\ufeff")  # spreadsheets recognize UTF-8 only by this
         writer = csv.writer(response, quoting=csv.QUOTE_ALL)
-        writer.writerow(["Application", "Id", "What happened", "Next step", "Decision", "By", "Since"])
+        writer.writerow(
+            [
+                _("Application"),
+                _("Id"),
+                _("What happened"),
+                _("Next step"),
+                _("Decision"),
+                _("By"),
+                _("Since"),
+                _("Reason"),
+            ]
+        )
         for row in self._all_rows():
-            writer.writerow([cell(row[name]) for name in ("label", "id", "what", "next_step", "state", "by", "since")])
+            writer.writerow([cell(row[name]) for name in COLUMNS])
         return response
 
     def _all_rows(self) -> Iterator[dict[str, Any]]:
@@ -83,10 +103,11 @@ class DecisionPages(Pages):
         point = row.result.point if row.can_undo and row.result else None
         return {
             **self._application(row.application_id, label),
-            "what": f"{'Undo: ' if row.undo else ''}{advice.what}",
+            "what": f"{_('Undo:') + ' ' if row.undo else ''}{advice.what}",
             "next_step": advice.next_step,
-            "state": "open",
+            "state": _("open"),
             "by": "",
+            "reason": "",
             "since": wording.moment_text(row.result.ended_at, otherwise="") if row.result else "",
             "result": self.url("result_change", row.result.pk) if row.result else "",
             "undo": self.url("undo_record", point.pk) if point else "",
@@ -95,13 +116,12 @@ class DecisionPages(Pages):
 
     def _hold(self, hold: Hold, label: str) -> dict[str, Any]:
         advice = wording.advice("held")
-        reason = safe(hold.reason)
         return {
             **self._application(hold.application_key, label),
-            "what": f"{advice.what}{f' Reason: {reason}.' if reason else ''}",
+            "what": advice.what,
             "next_step": advice.next_step,
-            "state": "on hold",
-            "reason": reason,
+            "state": _("on hold"),
+            "reason": safe(hold.reason),
             "by": safe(hold.created_by),
             "since": wording.moment_text(hold.created_at),
             "hold": hold.pk,
@@ -112,7 +132,9 @@ class DecisionPages(Pages):
             "key": key,
             "id": safe(key),
             "label": safe(label),
+            "name": safe(label or key),
             "address": self.url("preview", quote(key)),
+            "put_on_hold": self.url("hold", application=key, next="open"),
         }
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from cleanup.admin import badges, conflicts, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
 from cleanup.admin.filters import worded
+from cleanup.admin.undo_several import UndoableAdmin
 from cleanup.models import RollbackPoint, SnapshotRow
 from cleanup.text_safety import safe
 
@@ -23,7 +25,7 @@ KINDS: dict[str, Any] = {
 
 
 @admin.register(RollbackPoint)
-class RollbackPointAdmin(ReadOnlyAdmin):
+class RollbackPointAdmin(UndoableAdmin):
     """Undo records: what one cleanup of one application changed."""
 
     list_display = ["who", "state", "what", "of_run", "when"]
@@ -42,6 +44,14 @@ class RollbackPointAdmin(ReadOnlyAdmin):
         (None, {"fields": ["who", "state", "what", "why", "of_run", "when", "expires", "ended", "kept", "copies"]}),
         for_it("rows", "uuid"),
     ]
+
+    def selectable(self, rows: QuerySet[RollbackPoint]) -> QuerySet[RollbackPoint]:
+        """Return those that can be undone."""
+        return rows.filter(status=RollbackPoint.Status.LIVE)
+
+    def point_of(self, row: RollbackPoint) -> RollbackPoint:
+        """Return the record itself."""
+        return row
 
     @admin.display(description="application")
     def who(self, point: RollbackPoint) -> str:

@@ -14,10 +14,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cleanup.admin import access, badges, conflicts, copy_notice, run_results, wording
+from cleanup.admin import access, badges, conflicts, copy_notice, names, run_results, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it, list_link
-from cleanup.admin.filters import StartedFilter, worded
+from cleanup.admin.filters import dated, worded
 from cleanup.admin.headline import no_progress
+from cleanup.admin.selection import Question, ask
+from cleanup.admin.undo_several import UndoableAdmin
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.permissions import CONTROLLING, Permission, to_control
 from cleanup.services.folders import applications
@@ -39,7 +41,7 @@ class RunAdmin(ReadOnlyAdmin):
     list_filter = [
         worded("kind", gettext_lazy("what"), KINDS),
         worded("status", gettext_lazy("state"), wording.RUN_STATUS),
-        ("created_at", StartedFilter),
+        ("created_at", dated(gettext_lazy("started"))),
         worded("started_how", gettext_lazy("started by"), wording.HOW),
     ]
     date_hierarchy = "created_at"
@@ -126,16 +128,43 @@ class RunAdmin(ReadOnlyAdmin):
             messages.success(request, "The run was resumed.")
         return redirect(self.url("run_change", run.pk))
 
-    @access.action(*CONTROLLING, back=_address)
+    @access.permission_required(*CONTROLLING)
     def cancel_view(self, request: HttpRequest, run_id: Any) -> HttpResponse:
-        """End the run for good; what it has done stays done."""
+        """End the run for good, when confirmed; what it has done stays done."""
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
         access.require_permission(request, to_control(run))
+        if request.method != "POST":
+            return self._ask_to_cancel(request, run)
         if access.attempt(request, lambda: access.service().cancel(run.pk, by=request.user.get_username())) is not None:
             access.log(request, run, "Cancelled the run.")
-            undo = ", and can be undone" if undoable_until(self.get_queryset(request).get(pk=run.pk)) else ""
-            messages.success(request, f"The run was cancelled. What it has done stays done{undo}.")
+            undoable = undoable_until(self.get_queryset(request).get(pk=run.pk))
+            messages.success(
+                request,
+                _("The run was cancelled. What it has done stays done, and can be undone.")
+                if undoable
+                else _("The run was cancelled. What it has done stays done."),
+            )
         return redirect(self.url("run_change", run.pk))
+
+    def _ask_to_cancel(self, request: HttpRequest, run: Run) -> HttpResponse:
+        stays = (
+            _("What it has cleaned up stays so, and can be undone.")
+            if run.kind == Run.Kind.CLEANUP
+            else _("What it has undone stays undone.")
+        )
+        question = Question(
+            title=_("Cancel this run for good?"),
+            sentence=" ".join(
+                [
+                    f"{names.name_of(run)}: {wording.run_progress(run, silent=True)}",
+                    stays,
+                    _("A cancelled run cannot be resumed. To stop it for a while, pause it instead."),
+                ]
+            ),
+            button=_("Cancel this run"),
+            danger=True,
+        )
+        return ask(self, request, question, back=self.url("run_change", run.pk), section="run")
 
     @admin.display(description="started", ordering="created_at")
     def when(self, run: Run) -> str:
@@ -261,12 +290,12 @@ class ResultState(admin.SimpleListFilter):
 
 
 @admin.register(Result)
-class ResultAdmin(ReadOnlyAdmin):
+class ResultAdmin(UndoableAdmin):
     """Results: the outcome for one application in one run."""
 
     list_display = ["who", "state", "outcome", "why", "of_run", "undo_record", "when"]
     list_display_links = ["state"]
-    list_filter = [ResultState]
+    list_filter = [ResultState, ("run__created_at", dated(gettext_lazy("run started")))]
     list_select_related = ["run", "point"]
     ordering = ["-id"]
     sortable_by = ()
@@ -278,6 +307,14 @@ class ResultAdmin(ReadOnlyAdmin):
         (gettext_lazy("Left as it is now (changed by people)"), {"fields": ["kept", "copies"]}),
         for_it("message", "error_code"),
     ]
+
+    def selectable(self, rows: QuerySet[Result]) -> QuerySet[Result]:
+        """Return those of cleanups that can be undone."""
+        return rows.filter(run__kind=Run.Kind.CLEANUP, point__status=RollbackPoint.Status.LIVE)
+
+    def point_of(self, row: Result) -> RollbackPoint | None:
+        """Return the undo record of a cleanup's result."""
+        return row.point if row.run.kind == Run.Kind.CLEANUP else None
 
     @admin.display(description="application")
     def who(self, result: Result) -> str:

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
 #: The fields of a form that are kept.
-KEPT = ("application", "reason", "from")
+KEPT = ("application", "reason", "from", "selected", "every", "filters", "next", "page")
 #: Characters of a URL that every server accepts, less what the sign-in page adds by quoting it.
 LONGEST = 2000
 

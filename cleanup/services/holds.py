@@ -1,6 +1,9 @@
 """Holds: applications that every cleanup leaves alone."""
 
+from collections.abc import Collection
 from typing import Any
+
+from django.db import transaction
 
 from cleanup import queries
 from cleanup.exceptions import UnknownObject
@@ -23,3 +26,11 @@ def release(*, using: str, application_id: Any) -> None:
     deleted, _ = Hold.objects.using(using).filter(application_key=application_key).delete()
     if not deleted:
         raise UnknownObject(what="hold of application", key=application_key)
+
+
+def release_several(*, using: str, hold_ids: Collection[int]) -> list[Hold]:
+    """End these holds and return them, without those that were ended already."""
+    with transaction.atomic(using=using):
+        held = list(Hold.objects.using(using).select_for_update().filter(pk__in=hold_ids).order_by("pk"))
+        Hold.objects.using(using).filter(pk__in=[hold.pk for hold in held]).delete()
+    return held

@@ -110,6 +110,7 @@
     const selectAll = function(box) {
         const boxes = document.querySelectorAll(`input[type="checkbox"][name="${box.dataset.cleanupSelectAll}"]`);
         box.hidden = false;
+        box.closest("label")?.removeAttribute("hidden");
         box.addEventListener("change", () => boxes.forEach((one) => { one.checked = box.checked; }));
     };
 
