@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypedDict, cast
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -19,6 +20,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import translation
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
@@ -134,18 +136,23 @@ def log(request: HttpRequest, what: models.Model, message: Any) -> None:
 
 
 def log_each(request: HttpRequest, things: Sequence[models.Model], message: Any) -> None:
-    """Leave an entry for each of several objects of a kind."""
+    """Leave an entry for each of several objects of a kind.
+
+    Their names are in the site's language; the message is in English, whoever acts, see ``log_messages``.
+    """
     if not things:
         return
     keys = {thing.pk: getattr(thing, "application_key", "") for thing in things}
     labels = applications.labels(using=database(), application_ids=filter(None, keys.values()))
     kind = ContentType.objects.get_for_model(things[0], for_concrete_model=False)
+    with translation.override(settings.LANGUAGE_CODE):
+        shown = {thing.pk: names.name_of(thing, label=labels.get(keys[thing.pk], "")) for thing in things}
     LogEntry.objects.bulk_create(
         LogEntry(
             user_id=cast("int", request.user.pk),
             content_type_id=kind.pk,
             object_id=str(thing.pk),
-            object_repr=names.name_of(thing, label=labels.get(keys[thing.pk], ""))[:200],
+            object_repr=shown[thing.pk][:200],
             action_flag=CHANGE,
             change_message=message if isinstance(message, str) else json.dumps(message),
         )

@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cleanup.admin import access, errors, names, timestamps
+from cleanup.admin import access, errors, names, timestamps, wording
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications
 from cleanup.text_safety import safe
@@ -105,7 +105,7 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list, with our pages one click away."""
-        title = str(self.opts.verbose_name_plural).capitalize()
+        title = wording.capitalized(str(self.opts.verbose_name_plural))
         context = {**self.context(request), "title": title, **(extra_context or {})}
         access.require_permission(request, (Permission.VIEW,))
         response = super().changelist_view(request, context)

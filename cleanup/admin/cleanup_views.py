@@ -15,9 +15,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from cleanup import conf
-from cleanup.admin import access, duplicates_list, obstacles, wording
+from cleanup.admin import access, duplicates_list, log_messages, obstacles, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.tree import Drawing, Side
 from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, UnknownObject
@@ -218,13 +220,13 @@ class CleaningPages(Pages):
         moved = sum((Counter(row.rows_moved) for row in ahead), Counter[str]())
         totals = [
             *([wording.worst(len(found.forecasts))] if worst else []),
-            f"{wording.counted(len(ahead), 'application')} will be cleaned up.",
+            _will_be_cleaned_up(len(ahead)),
             wording.to_merge(folders, files, moved),
             wording.nothing_deleted(),
             wording.undo_for(conf.rollback_days(), now=timezone.now()),
         ]
         if not ahead:
-            totals = ["None of these applications can be cleaned up now."]
+            totals = [_("None of these applications can be cleaned up now.")]
         return self.render(
             request,
             "clean_up",
@@ -258,8 +260,8 @@ class CleaningPages(Pages):
         except CleanupError as error:
             access.refused(request, error)
             return redirect(self.url(access.OVERVIEW))
-        access.log(request, run, f"Started a cleanup of {wording.counted(len(keys), 'application')}.")
-        messages.success(request, "The cleanup has started. This page follows it.")
+        access.log(request, run, log_messages.in_english(log_messages.cleanup_started, len(keys)))
+        messages.success(request, _("The cleanup has started. This page follows it."))
         return redirect(self.url("run_change", run.pk))
 
     @access.permission_required(*to_clean_up(named=False, most=None))
@@ -269,16 +271,18 @@ class CleaningPages(Pages):
         total = aside.affected - aside.held - aside.large  # a run tries again what was refused
         wrong = False
         if request.method == "POST":
-            typed = request.POST.get("total", "").strip().replace(",", "").replace(" ", "")
+            typed = "".join(
+                character for character in request.POST.get("total", "") if character not in ",. \u202f\xa0"
+            )
             wrong = typed != str(total)
             if not wrong:
                 return self._start_everything(request, total)
         return self.render(
             request,
             "clean_up_everything",
-            title="Clean up everything?",
+            title=_("Clean up everything?"),
             total=total,
-            total_text=wording.counted(total, "application"),
+            total_text=_to_be_cleaned_up(total),
             aside=wording.left_aside(aside.held + aside.large),
             undo=wording.undo_for(conf.rollback_days(), now=timezone.now()),
             nothing_deleted=wording.nothing_deleted(),
@@ -293,8 +297,8 @@ class CleaningPages(Pages):
         run = access.attempt(request, lambda: access.service().start_cleanup(reason=reason, **access.actor(request)))
         if run is None:
             return redirect(self.url(access.OVERVIEW))
-        access.log(request, run, f"Started a cleanup of everything ({wording.counted(total, 'application')}).")
-        messages.success(request, "The cleanup has started. This page follows it.")
+        access.log(request, run, log_messages.in_english(log_messages.everything_started, total))
+        messages.success(request, _("The cleanup has started. This page follows it."))
         return redirect(self.url("run_change", run.pk))
 
     def _wrong_number(self, request: HttpRequest, keys: Sequence[str]) -> HttpResponse | None:
@@ -312,16 +316,30 @@ def _hold(shown: ApplicationPreview) -> dict[str, Any]:
 
 
 def _title_of(shown: ApplicationPreview) -> str:
-    return f"Folders of {safe(shown.label) or 'an application'}"
+    return _("Folders of %s") % (safe(shown.label) or _("an application"))
 
 
 def _title(*, dry_run: bool) -> str:
-    return "What a cleanup would do" if dry_run else "Clean up these applications?"
+    return _("What a cleanup would do") if dry_run else _("Clean up these applications?")
+
+
+def _will_be_cleaned_up(number: int) -> str:
+    text = ngettext("%(number)s application will be cleaned up.", "%(number)s applications will be cleaned up.", number)
+    return text % {"number": wording.number_text(number)}
+
+
+def _to_be_cleaned_up(number: int) -> str:
+    text = ngettext(
+        "%(number)s application with duplicates will be cleaned up, counted just now.",
+        "%(number)s applications with duplicates will be cleaned up, counted just now.",
+        number,
+    )
+    return text % {"number": wording.number_text(number)}
 
 
 def _forecast(row: confirmation.MergeForecast) -> str:
     if row.obstacle:
         return wording.obstacle(row.obstacle)
     if not row.folders_removed:
-        return "There is nothing to do."
+        return _("There is nothing to do.")
     return wording.to_merge(row.folders_removed, row.files_moved, row.rows_moved)

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from cleanup.admin import access, overview_content, wording
 from cleanup.admin.access import Pages, page
@@ -41,8 +42,8 @@ class DashboardPages(Pages):
         """Have a cluster count the duplicates."""
         check = access.attempt(request, lambda: access.service().start_check(**access.actor(request)))
         if check is not None:
-            access.log(request, check, "Started a check.")
-            messages.success(request, "The check has started. Its result will appear on this page.")
+            access.log(request, check, gettext_noop("Started a check."))
+            messages.success(request, _("The check has started. Its result will appear on this page."))
         return redirect(self.url(access.OVERVIEW))
 
     @access.action(Permission.CHECK)
@@ -51,16 +52,16 @@ class DashboardPages(Pages):
         by = request.user.get_username()
         verification = access.attempt(request, lambda: access.service().start_verification(started_by=by))
         if verification is not None:
-            access.log(request, verification, "Started a verification.")
-            messages.success(request, "The verification has started. Its result will appear on this page.")
+            access.log(request, verification, gettext_noop("Started a verification."))
+            messages.success(request, _("The verification has started. Its result will appear on this page."))
         return redirect(self.url(access.OVERVIEW))
 
     @access.action(Permission.FREEZE)
     def freeze_view(self, request: HttpRequest) -> HttpResponse:
         """Stop everything."""
-        reason = request.POST.get("reason", "").strip() or "stopped in the admin"
+        reason = request.POST.get("reason", "").strip() or gettext_noop("stopped in the admin")
         access.service().freeze(reason=reason, changed_by=request.user.get_username())
-        access.log(request, FreezeSwitch(pk=1, frozen=True), "Stopped everything.")
+        access.log(request, FreezeSwitch(pk=1, frozen=True), gettext_noop("Stopped everything."))
         messages.warning(request, _("Everything is stopped. Work in progress will be finished; nothing new starts."))
         return redirect(self.url(access.OVERVIEW))
 
@@ -68,7 +69,7 @@ class DashboardPages(Pages):
     def unfreeze_view(self, request: HttpRequest) -> HttpResponse:
         """Allow cleanups again."""
         access.service().unfreeze(changed_by=request.user.get_username())
-        access.log(request, FreezeSwitch(pk=1), "Allowed cleanups again.")
+        access.log(request, FreezeSwitch(pk=1), gettext_noop("Allowed cleanups again."))
         messages.success(request, wording.unfrozen(paused=dashboard.paused_runs(using=access.database())))
         return redirect(self.url(access.OVERVIEW))
 
@@ -78,16 +79,16 @@ class DashboardPages(Pages):
         by = request.user.get_username()
         service = AutomatedCleanupService(using=access.database())
         if access.attempt(request, lambda: service.start_automated_service(started_by=by)) is not None:
-            access.log(request, FreezeSwitch(pk=1), "Started the schedules.")
-            messages.success(request, "The schedules are on.")
+            access.log(request, FreezeSwitch(pk=1), gettext_noop("Started the schedules."))
+            messages.success(request, _("The schedules are on."))
         return redirect(self.url(access.OVERVIEW))
 
     @access.action(Permission.MANAGE_SCHEDULES)
     def stop_view(self, request: HttpRequest) -> HttpResponse:
         """Let no schedule fire."""
         AutomatedCleanupService(using=access.database()).stop_automated_service(stopped_by=request.user.get_username())
-        access.log(request, FreezeSwitch(pk=1), "Stopped the schedules.")
-        messages.success(request, "The schedules are off. Work that has begun will be finished.")
+        access.log(request, FreezeSwitch(pk=1), gettext_noop("Stopped the schedules."))
+        messages.success(request, _("The schedules are off. Work that has begun will be finished."))
         return redirect(self.url(access.OVERVIEW))
 
     @access.action(Permission.MANAGE_SCHEDULES)
@@ -97,6 +98,6 @@ class DashboardPages(Pages):
             access.require_permission(request, permissions)
         by = request.user.get_username()
         AutomatedCleanupService(using=access.database()).adopt_database(adopted_by=by)
-        access.log(request, FreezeSwitch(pk=1), "Adopted this copy of the database.")
-        messages.success(request, "The copy was adopted. Schedules and interrupted runs work here from now on.")
+        access.log(request, FreezeSwitch(pk=1), gettext_noop("Adopted this copy of the database."))
+        messages.success(request, _("The copy was adopted. Schedules and interrupted runs work here from now on."))
         return redirect(self.url(access.OVERVIEW))

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cleanup.admin import access, obstacles
+from cleanup.admin import access, obstacles, wording
 from cleanup.admin.access import Pages
 from cleanup.services.folders import applications
 from cleanup.text_safety import safe
@@ -68,7 +68,7 @@ def _total(request: HttpRequest) -> str:
         "%(number)s applications had duplicates at the last check.",
         number,
     )
-    return words % {"number": f"{number:,}"}
+    return words % {"number": wording.number_text(number)}
 
 
 def _neighbours(

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from cleanup import conf
 from cleanup.admin import access, badges, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
+from cleanup.admin.filters import worded
 from cleanup.backends.finding_kinds import CODES, KINDS
 from cleanup.models import Finding, Verification
 from cleanup.text_safety import safe
@@ -27,31 +28,31 @@ class VerificationAdmin(ReadOnlyAdmin):
     sortable_by = ()
     fields = ["when", "ended", "outcome", "found", "who"]
 
-    @admin.display(description="started")
+    @admin.display(description=gettext_lazy("started"))
     def when(self, verification: Verification) -> str:
         return self.time(verification.started_at)
 
-    @admin.display(description="ended")
+    @admin.display(description=gettext_lazy("ended"))
     def ended(self, verification: Verification) -> str:
         return self.time(verification.ended_at)
 
-    @admin.display(description="outcome")
+    @admin.display(description=gettext_lazy("outcome"))
     def outcome(self, verification: Verification) -> Any:
         if verification.ended_at is None:
-            return badges.badge("unknown", "not finished")
+            return badges.badge("unknown", _("not finished"))
         return (
-            badges.badge("good", "passed: no errors")
+            badges.badge("good", _("passed: no errors"))
             if verification.passed
-            else badges.badge("attention", "errors were found")
+            else badges.badge("attention", _("errors were found"))
         )
 
-    @admin.display(description="problems found")
+    @admin.display(description=gettext_lazy("problems found"))
     def found(self, verification: Verification) -> Any:
         if not any(verification.counts.values()):
             return _("none")
         return self.list_link(Finding, wording.problems(verification), verification__id__exact=verification.pk)
 
-    @admin.display(description="started by")
+    @admin.display(description=gettext_lazy("started by"))
     def who(self, verification: Verification) -> str:
         return safe(verification.started_by) or "—"
 
@@ -63,7 +64,7 @@ MERGEABLE = ("several_roots", "same_named_siblings")
 class ProblemKind(admin.SimpleListFilter):
     """Problems by kind, in the words of the screens."""
 
-    title = "problem"
+    title = gettext_lazy("problem")
     parameter_name = "code"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -80,11 +81,11 @@ class FindingAdmin(ReadOnlyAdmin):
     """Problems found: of the latest verification, unless another one is chosen."""
 
     list_display = ["problem", "how_bad", "who", "action"]
-    list_filter = [ProblemKind, "severity"]
+    list_filter = [ProblemKind, worded("severity", gettext_lazy("severity"), dict(Finding.Severity.choices))]
     ordering = ["id"]
     sortable_by = ()
     application_field = "application_key"
-    search_help_text = "Application: its name or its id"
+    search_help_text = gettext_lazy("Application: its name or its id")
     empty = gettext_lazy("The latest verification has found no problems.")
     fieldsets = [
         (None, {"fields": ["problem", "how_bad", "who", "action", "of_verification"]}),
@@ -100,23 +101,23 @@ class FindingAdmin(ReadOnlyAdmin):
         latest = Verification.objects.using(access.database()).filter(ended_at__isnull=False).order_by("-id")
         return findings.filter(verification__in=latest.values("pk")[:1])
 
-    @admin.display(description="problem")
+    @admin.display(description=gettext_lazy("problem"))
     def problem(self, found: Finding) -> str:
         return wording.finding(found.code)
 
-    @admin.display(description="severity")
+    @admin.display(description=gettext_lazy("severity"))
     def how_bad(self, found: Finding) -> str:
-        return "error" if found.severity == Finding.Severity.ERROR else "warning"
+        return found.get_severity_display()
 
-    @admin.display(description="application")
+    @admin.display(description=gettext_lazy("application"))
     def who(self, found: Finding) -> str:
         return self.application(found, found.application_key)
 
-    @admin.display(description="where")
+    @admin.display(description=gettext_lazy("where"))
     def where(self, found: Finding) -> str:
         return f"{safe(found.table)} {safe(found.object_key)}"
 
-    @admin.display(description="action")
+    @admin.display(description=gettext_lazy("action"))
     def action(self, found: Finding) -> Any:
         """Offer what can be done here."""
         if found.code not in MERGEABLE or not found.application_key:
@@ -124,11 +125,11 @@ class FindingAdmin(ReadOnlyAdmin):
         address = self.url("preview", admin.utils.quote(found.application_key))
         return format_html('<a href="{}">{}</a>', address, _("Preview and clean up"))
 
-    @admin.display(description="hint")
+    @admin.display(description=gettext_lazy("hint"))
     def hint_text(self, found: Finding) -> str:
         return safe(found.hint)
 
-    @admin.display(description="verification")
+    @admin.display(description=gettext_lazy("verification"))
     def of_verification(self, found: Finding) -> Any:
         return self.link(found.verification)
 

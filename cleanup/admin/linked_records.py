@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from django.apps import apps
+from django.utils.translation import gettext as _
 
 from cleanup.folder_tables import folder_tables
 
@@ -30,7 +31,7 @@ def without_folders(rows: Mapping[str, int]) -> Iterator[tuple[int, str, str]]:
             yield (
                 (number, str(model._meta.verbose_name), str(model._meta.verbose_name_plural))
                 if model
-                else (number, f"row of {table}", f"rows of {table}")
+                else (number, _("row of %s") % table, _("rows of %s") % table)
             )
 
 
@@ -42,7 +43,7 @@ def _models() -> dict[str, type[models.Model]]:
 def noun(table: str) -> str:
     """Return what the host calls a row of the table."""
     model = _models().get(bare(table))
-    return str(model._meta.verbose_name) if model else f"row of {table}"
+    return str(model._meta.verbose_name) if model else _("row of %s") % table
 
 
 def bare(table: str) -> str:

@@ -7,12 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 
 from cleanup.admin import access, wording
 from cleanup.admin.base import ReadOnlyAdmin
 from cleanup.models import FreezeSwitch
-from cleanup.text_safety import safe
 
 
 @admin.register(FreezeSwitch)
@@ -39,14 +38,14 @@ class OverviewAdmin(ReadOnlyAdmin):
         """Lead to the overview, which is the app's index."""
         return redirect(self.url(access.OVERVIEW))
 
-    @admin.display(description=_lazy("state"))
+    @admin.display(description=gettext_lazy("state"))
     def state(self, switch: FreezeSwitch) -> str:
         return _("Everything is stopped.") if switch.frozen else _("Cleanups are allowed.")
 
-    @admin.display(description=_lazy("reason"))
+    @admin.display(description=gettext_lazy("reason"))
     def why(self, switch: FreezeSwitch) -> str:
-        return safe(switch.reason) or "—"
+        return wording.reason_text(switch.reason) or "—"
 
-    @admin.display(description=_lazy("last changed"))
+    @admin.display(description=gettext_lazy("last changed"))
     def since(self, switch: FreezeSwitch) -> str:
         return wording.changed(switch.changed_at, switch.changed_by)

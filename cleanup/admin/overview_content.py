@@ -60,7 +60,7 @@ def shown(found: dashboard.Overview, *, site: str) -> dict[str, Any]:
         "follows": found.follows,
         "page_state": found.state,
         "frozen": found.frozen,
-        "frozen_reason": safe(found.freeze_switch.reason) if found.freeze_switch else "",
+        "frozen_reason": wording.reason_text(found.freeze_switch.reason) if found.freeze_switch else "",
         "frozen_since": wording.stopped_since(found.freeze_switch) if found.freeze_switch else "",
         "in_the_way": obstacles.in_the_way(
             site, frozen=found.frozen, run=found.cleanup, cluster_alive=found.cluster_alive
@@ -73,8 +73,8 @@ def shown(found: dashboard.Overview, *, site: str) -> dict[str, Any]:
         "verification_text": wording.last_verification(verification),
         "verification": verification,
         "verifying": found.verifying is not None and found.cluster_alive,
-        "decisions_open": f"{found.decisions.open:,} open",
-        "decisions_held": f"{found.decisions.held:,} on hold",
+        "decisions_open": _("%s open") % wording.number_text(found.decisions.open),
+        "decisions_held": _("%s on hold") % wording.number_text(found.decisions.held),
         "duplicates": found.check.duplicate_applications if found.check else None,
         "run": found.active,
         "run_name": names.name_of(found.active) if found.active else "",
@@ -118,7 +118,7 @@ def _standing(found: dashboard.Overview) -> Standing:
 def _run(run: Run, *, site: str, silent: bool) -> dict[str, Any]:
     return {
         "pk": run.pk,
-        "what": "Cleanup" if run.kind == Run.Kind.CLEANUP else "Undo",
+        "what": _("Cleanup") if run.kind == Run.Kind.CLEANUP else _("Undo"),
         "state": wording.run_status(run.status),
         "level": badges.run_level(run.status, failed=run.failed_applications),
         "progress": wording.run_progress(run, silent=silent),

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from cleanup import conf
 from cleanup.admin import access, obstacles, wording
@@ -24,6 +24,14 @@ from cleanup.text_safety import safe
 
 #: Undo records of a run that a confirmation examines one by one; if there are more, it shows the totals.
 MOST_LOOKED_INTO = 20
+
+#: What the admin's log says, by whether what people have changed since is kept, and whether copies are made.
+_LOGGED = {
+    (False, False): gettext_noop("Started the undo."),
+    (False, True): gettext_noop("Started the undo as copies."),
+    (True, False): gettext_noop("Started the undo keeping what people have changed since."),
+    (True, True): gettext_noop("Started the undo keeping what people have changed since as copies."),
+}
 
 
 class UndoPages(Pages):
@@ -158,7 +166,6 @@ class UndoPages(Pages):
         )
         if run is None:
             return redirect(back)
-        how = " keeping what people have changed since" if skip else ""
-        access.log(request, target, f"Started the undo{how}{' as copies' if copies else ''}.")
+        access.log(request, target, _LOGGED[skip, copies])
         messages.success(request, _("The undo has started. This page follows it."))
         return redirect(self.url("run_change", run.pk))

@@ -814,6 +814,15 @@ def hold(found: Hold) -> str:
     return f"{since % facts} {with_reason(found.reason)}".rstrip()
 
 
+#: Reasons that are stored in English if a person gives none.
+_STORED_REASONS = {"stopped in the admin": gettext_lazy("stopped in the admin")}
+
+
+def reason_text(stored: str) -> str:
+    """Return a stored reason as it is shown."""
+    return str(_STORED_REASONS.get(stored) or safe(stored))
+
+
 def with_reason(reason: str) -> str:
     """Give a reason, if there is one, as a sentence of its own."""
     return _("Reason: %s.") % safe(reason) if reason else ""

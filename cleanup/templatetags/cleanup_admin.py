@@ -8,7 +8,7 @@ from django.template import Context
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
-from cleanup.admin import navigation, overview_content, timestamps
+from cleanup.admin import log_messages, navigation, overview_content, timestamps, wording
 from cleanup.services.monitoring.dashboard import Numbers
 
 register = template.Library()
@@ -49,3 +49,15 @@ def cleanup_cells(result: Any, headers: list[dict[str, Any]]) -> SafeString:
 def cleanup_time(moment: datetime | None) -> SafeString | str:
     """Show a time, short, in full where one points at it."""
     return timestamps.show(moment)
+
+
+@register.filter
+def cleanup_number(number: int) -> str:
+    """Write a number as people do."""
+    return wording.number_text(number)
+
+
+@register.filter
+def cleanup_logged(message: str) -> str:
+    """Show a message of the admin's log."""
+    return log_messages.translated(message)
