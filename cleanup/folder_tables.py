@@ -167,8 +167,8 @@ class FolderTables:
 
     @property
     def models(self) -> tuple[type[models.Model], ...]:
-        """The mapped models."""
-        return (self.application, self.folder, *((self.file.model,) if self.file else ()))
+        """The mapped models, each once."""
+        return tuple(dict.fromkeys((self.application, self.folder, *((self.file.model,) if self.file else ()))))
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -100,8 +100,8 @@ class ReferenceMap:
 
     @property
     def mapped(self) -> tuple[Table, ...]:
-        """The tables of the mapped models."""
-        return (self.applications, *self.holding)
+        """The tables of the mapped models, each once: without applications there are only the others."""
+        return tuple({table.name: table for table in (self.applications, *self.holding)}.values())
 
     @property
     def file_table(self) -> TableName:

@@ -24,15 +24,20 @@ class KeyChecks:
 
     def mapped_kind(self) -> Iterator[Problem]:
         """Report mapped names that are not tables of rows of their own."""
-        settings = ("CLEANUP_APPLICATION_MODEL", "CLEANUP_FOLDER_MODEL", "CLEANUP_FILE_MODEL")
-        for table, model in zip(self.survey.found.mapped, settings, strict=False):
+        found = self.survey.found
+        settings = {
+            found.applications.name: "CLEANUP_APPLICATION_MODEL",
+            found.file_table: "CLEANUP_FILE_MODEL",
+            found.folders.name: "CLEANUP_FOLDER_MODEL",
+        }
+        for table in found.mapped:
             if table.kind not in ORDINARY:
                 yield Problem(
                     "view" if "view" in table.kind else table.kind,
                     str(table.name),
                     "",
                     f"{table.name} is a {described_kind(table)}, whose rows cannot be moved and journaled here. Name "
-                    f"a model of the table behind it in {model}.",
+                    f"a model of the table behind it in {settings[table.name]}.",
                 )
 
     def mapped_types(self) -> Iterator[Problem]:
@@ -107,10 +112,11 @@ class KeyChecks:
         """Report UUID keys that SQLite stores differently from how Django searches for them."""
         if not backends.database(using=self.survey.using).storage_classes:
             return
-        for table, key in (
-            (self.survey.found.applications, self.survey.tables.application_key),
-            (self.survey.found.folders, self.survey.tables.folder_key),
-        ):
+        keys = {
+            self.survey.found.applications.name: (self.survey.found.applications, self.survey.tables.application_key),
+            self.survey.found.folders.name: (self.survey.found.folders, self.survey.tables.folder_key),
+        }
+        for table, key in keys.values():
             odd = rows_to_move.odd_uuids(table, self.survey.spelling(table.name, key.column) or key.column)
             if key.is_uuid and self._any(f"{odd} LIMIT 1"):
                 yield Problem(

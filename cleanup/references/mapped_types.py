@@ -76,10 +76,9 @@ class MappedTypes:
     def problems(self) -> Iterator[Problem]:
         """Yield a problem for each mapped column of an unsuitable type."""
         tables, found = self.tables, self.found
-        keys = [
-            (found.applications, tables.application_key, tables.application, "CLEANUP_APPLICATION_MODEL"),
-            (found.folders, tables.folder_key, tables.folder, "CLEANUP_FOLDER_MODEL"),
-        ]
+        keys = [(found.folders, tables.folder_key, tables.folder, "CLEANUP_FOLDER_MODEL")]
+        if found.applications.name != found.folders.name:
+            keys.insert(0, (found.applications, tables.application_key, tables.application, "CLEANUP_APPLICATION_MODEL"))
         if found.files and tables.file:
             keys.append((found.files, tables.file.key, tables.file.model, "CLEANUP_FILE_MODEL"))
         for table, key, model, setting in keys:

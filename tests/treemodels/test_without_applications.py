@@ -21,7 +21,7 @@ from cleanup.services.folders import get_or_create_folder_structure
 from cleanup.services.folders.applications import find, labels
 from cleanup.services.folders.history import folder_history
 from cleanup.services.merging.preview import preview
-from tests.support.trees import dump, unchecked
+from tests.support.trees import dump, execute, unchecked
 from tests.treemodels.models import Entry, Item, Placement, Topic
 
 
@@ -275,6 +275,20 @@ def _places(database: str) -> Counter:
     entries = Entry.objects.using(database).values_list("title", "topic_id")
     items = Placement.objects.using(database).values_list("item_id", "topic_id")
     return Counter((row, paths[str(topic)]) for row, topic in [*entries, *items])
+
+
+class TestPreflight:
+    @pytest.mark.only("postgresql")  # where columns of a view have keys
+    def test_names_a_problem_of_the_folder_table_once(self, scratch_database):
+        for statement in (
+            "ALTER TABLE library_topics RENAME TO kept_topics",
+            "CREATE VIEW library_topics AS SELECT * FROM kept_topics",
+        ):
+            execute(scratch_database, statement)
+        problems = service(scratch_database).preflight()["problems"]
+        of_kind = [problem["message"] for problem in problems if problem["code"] == "view"]
+        assert len(of_kind) == 1
+        assert "CLEANUP_FOLDER_MODEL" in of_kind[0]
 
 
 class TestPages:
