@@ -322,6 +322,7 @@ def misconfigurations() -> Iterator[MisconfiguredSetting]:
         ("CLEANUP_FOLDER_MODEL", conf.folder_model, folder_fields + defaults),
         ("CLEANUP_FILE_MODEL", conf.file_model, file_fields),
     )
+    fits = True
     for setting, label, fields in parts:
         try:
             if (named := label()) is None:
@@ -329,6 +330,7 @@ def misconfigurations() -> Iterator[MisconfiguredSetting]:
             model = _model(setting, named)
         except MisconfiguredSetting as error:
             yield error
+            fits = False
             continue
         checks: list[Callable[[], object]] = [
             partial(_primary_key, model, setting),
@@ -341,6 +343,12 @@ def misconfigurations() -> Iterator[MisconfiguredSetting]:
                 check()
             except MisconfiguredSetting as error:
                 yield error
+                fits = False
+    if fits:
+        try:
+            folder_tables()  # what settings ask of each other
+        except MisconfiguredSetting as error:
+            yield error
 
 
 def _mapped_fields(fields: Mapping[str, str | None]) -> Iterator[str | None]:

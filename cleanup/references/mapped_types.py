@@ -78,7 +78,8 @@ class MappedTypes:
         tables, found = self.tables, self.found
         keys = [(found.folders, tables.folder_key, tables.folder, "CLEANUP_FOLDER_MODEL")]
         if found.applications.name != found.folders.name:
-            keys.insert(0, (found.applications, tables.application_key, tables.application, "CLEANUP_APPLICATION_MODEL"))
+            owner = (found.applications, tables.application_key, tables.application, "CLEANUP_APPLICATION_MODEL")
+            keys.insert(0, owner)
         if found.files and tables.file:
             keys.append((found.files, tables.file.key, tables.file.model, "CLEANUP_FILE_MODEL"))
         for table, key, model, setting in keys:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cleanup.checks import check_models
 from cleanup.exceptions import MisconfiguredSetting
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold
@@ -92,5 +93,6 @@ class TestVerification:
 class TestSetting:
     def test_needs_folders_that_tell(self, settings):
         settings.CLEANUP_APPLICATION_FROM = "root"
-        with pytest.raises(MisconfiguredSetting, match="CLEANUP_SHARED_FOLDERS"):
+        with pytest.raises(MisconfiguredSetting, match="CLEANUP_SHARED_FOLDERS") as refused:
             folder_tables()
+        assert [message.msg for message in check_models()] == [str(refused.value)]
