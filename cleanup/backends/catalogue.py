@@ -169,6 +169,8 @@ class Table:
     """Columns that lead some valid index that equality on them can use."""
     indexes: tuple[tuple[str, ...], ...] = ()
     """The key columns of those indexes, as far as they are plain."""
+    element_indexed_columns: frozenset[str] = frozenset()
+    """Columns of arrays that some valid index can search for elements."""
     privileges: frozenset[str] = frozenset({"select", "insert", "update", "delete"})
     """What the current role may do; ``update``: with one column at least."""
     row_security: bool = False

@@ -2,9 +2,8 @@
 
 Note [Elements]. An array stays as it is but for its elements that name a removed folder: none is dropped or moved, even
 if the survivor is named twice then. What is journaled is the element, not the array: a row of the journal names a row
-of the table and a position in its array, counted from 1. So merges of two applications may change one array and be
-undone apart, and what people add to it since is no conflict. Arrays of more than one dimension are left alone, and so
-the proof that nothing points at a removed folder fails for an application that one of them names.
+of the table and a position in its array, counted from 1 through all its dimensions. So merges of two applications may
+change one array and be undone apart, and what people add to it since is no conflict.
 
 Only PostgreSQL has arrays.
 """

@@ -1,6 +1,6 @@
 """Checks of the tables that a run writes: privileges, row security, inheritance, triggers, indexes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cleanup import backends, conf
 from cleanup.backends.catalogue import Table, TableName, Trigger
@@ -125,17 +125,24 @@ class TableChecks:
         for reference in self.survey.found.references:
             table = self.survey.found.tables[reference.table]
             if table.estimated_rows > conf.large_table() and not _is_indexed(table, reference):
-                columns = ", ".join(quoted(column) for column in reference.columns)
-                index = self.survey.index_name(table.name, "_".join(reference.columns))
-                # A partitioned table cannot be indexed concurrently; on SQLite nothing can.
-                is_plain = table.kind == "table" and backends.database(using=self.survey.using).builds_concurrently
-                yield Problem(
-                    "unindexed",
-                    str(table.name),
-                    ", ".join(reference.columns),
-                    f"{reference} has no index, and the table has about {table.estimated_rows} rows. "
-                    f"CREATE INDEX {'CONCURRENTLY ' if is_plain else ''}{index}ON {table.name.quoted} ({columns});",
-                )
+                yield self._without_index(table, str(reference), reference.columns)
+        for one in self.survey.found.lists:
+            table = self.survey.found.tables[one.table]
+            if table.estimated_rows > conf.large_table() and one.column not in table.element_indexed_columns:
+                yield self._without_index(table, str(one), (one.column,), method="USING gin ")
+
+    def _without_index(self, table: Table, reference: str, columns: Sequence[str], *, method: str = "") -> Problem:
+        listed = ", ".join(quoted(column) for column in columns)
+        index = self.survey.index_name(table.name, "_".join(columns))
+        # A partitioned table cannot be indexed concurrently; on SQLite nothing can.
+        is_plain = table.kind == "table" and backends.database(using=self.survey.using).builds_concurrently
+        return Problem(
+            "unindexed",
+            str(table.name),
+            ", ".join(columns),
+            f"{reference} has no index, and the table has about {table.estimated_rows} rows. CREATE INDEX "
+            f"{'CONCURRENTLY ' if is_plain else ''}{index}ON {table.name.quoted} {method}({listed});",
+        )
 
 
 def _is_indexed(table: Table, reference: Reference) -> bool:

@@ -420,6 +420,7 @@ class Catalogue(catalogue.Catalogue):
         for oid, *row in check_rows:
             checks[oid].append(_check(numbered[oid], *row))
         indexes: dict[int, list[tuple[str, ...]]] = {oid: [] for oid in oids}
+        by_element: dict[int, set[str]] = {oid: set() for oid in oids}
         for oid, *row in index_rows:
             index = _Index(numbered[oid], *row)
             if index.exclusion:
@@ -428,6 +429,8 @@ class Catalogue(catalogue.Catalogue):
                 uniques[oid].append(index.as_unique_key())
             if index.serves_equality:
                 indexes[oid].append(index.leading_columns)
+            elif index.serves_elements:
+                by_element[oid] |= {index.names[number] for number in index.numbers if number in index.names}
         triggers = _triggers(oids, trigger_rows)
         described = {}
         for oid, schema, name, kind, row_security, estimated_rows, usage, *granted in rows:
@@ -442,6 +445,7 @@ class Catalogue(catalogue.Catalogue):
                 triggers=tuple(triggers[oid]),
                 indexed_columns=frozenset(index[0] for index in indexes[oid]),
                 indexes=tuple(indexes[oid]),
+                element_indexed_columns=frozenset(by_element[oid]),
                 privileges=frozenset(privilege for privilege, yes in privileges if yes and usage),
                 row_security=row_security,
                 inheritance_children=self._inheritance.children.get(table_name, ()),
@@ -518,6 +522,11 @@ class _Index:
                 break
             leading.append(self.names[number])
         return tuple(leading)
+
+    @property
+    def serves_elements(self) -> bool:
+        """Return whether a search for elements of its columns, each by itself, can use this index."""
+        return self.within is None and self.valid and self.method == "gin" and self.predicate is None
 
     @property
     def serves_equality(self) -> bool:

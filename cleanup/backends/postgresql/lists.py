@@ -67,7 +67,6 @@ class Lists(lists.Lists):
                 SELECT given.*, {row} AS row, t.{column} AS held, e.place::text AS {place},
                        {keys}
                   FROM {elements}
-                   AND array_ndims(t.{column}) = 1
             ), arrays AS (
                 -- Each array with its elements as they will be, in their order.
                 SELECT h.*, ARRAY(SELECT coalesce(c.new_value, e.value)
@@ -76,7 +75,7 @@ class Lists(lists.Lists):
                                    ORDER BY e.place) AS elements
                   FROM (SELECT DISTINCT ON ({raw}) {raw}, held FROM hits) AS h
             ), moved AS (
-                -- If it is still what was read. A slice keeps the bounds of the array.
+                -- If it is still what was read. A slice keeps the bounds of the array, and its further dimensions.
                 UPDATE {table} AS t
                    SET {column}[array_lower(t.{column}, 1):array_upper(t.{column}, 1)] = a.elements
                   FROM arrays AS a
@@ -189,7 +188,8 @@ class Lists(lists.Lists):
                   FROM journaled0 AS j
                   LEFT JOIN LATERAL (
                        SELECT true AS there, t.{column} AS held,
-                              t.{column}[array_lower(t.{column}, 1) + {place} - 1]::text AS now
+                              (SELECT e.value::text FROM unnest(t.{column}) WITH ORDINALITY AS e(value, place)
+                                WHERE e.place = {place}) AS now
                          FROM {table} AS t
                         WHERE {same_row}) AS t ON true
             ), arrays AS (

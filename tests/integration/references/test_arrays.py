@@ -108,11 +108,15 @@ class TestArrays:
         service.consolidate_duplicate_folders(made.application)
         assert self.watched(scratch_database) == {1: [made["top"]], 2: [made["second"]]}
 
-    def test_of_two_dimensions_refuse_their_application(self, scratch_database, kind, made, service):
-        self.add(scratch_database, kind, 1, [made["second"]], form="ARRAY[{}]")
+    def test_of_two_dimensions_keep_them(self, scratch_database, kind, made, service):
+        second, mail = made["second"], made["mail"]
+        rows = f"[2:3][5:6]={{{{{second},NULL}},{{{mail},{second}}}}}"
+        execute(scratch_database, f"INSERT INTO prefs VALUES (1, '{rows}'::{kind}[])")
         before = dump(scratch_database)
-        with pytest.raises(exceptions.ProofFailed):
-            service.consolidate_duplicate_folders(made.application)
+        result = service.consolidate_duplicate_folders(made.application)
+        after = [row.replace(second, made["top"]) for row in before["prefs"]]
+        assert dump(scratch_database)["prefs"] == after != before["prefs"]
+        service.rollback_cleanup(result.rollback_id)
         assert dump(scratch_database) == before
 
     def test_that_name_no_folder_are_found(self, scratch_database, kind, made, service):
@@ -152,6 +156,18 @@ class TestSetting:
         execute(scratch_database, "CREATE TABLE prefs (id integer PRIMARY KEY, days date[])")
         (problem,) = discover(using=scratch_database).problems
         assert problem.code == "misconfigured"
+
+    def test_with_an_array_in_a_large_table_needs_an_index(self, scratch_database, settings):
+        settings.CLEANUP_EXTRA_REFERENCES = ["prefs.watched"]
+        settings.CLEANUP_LARGE_TABLE = 100
+        kind = key_type(scratch_database)
+        execute(scratch_database, f"CREATE TABLE prefs (id integer PRIMARY KEY, watched {kind}[])")
+        execute(scratch_database, "INSERT INTO prefs SELECT n FROM generate_series(1, 300) n")
+        execute(scratch_database, "ANALYZE prefs")
+        (problem,) = discover(using=scratch_database).problems
+        assert problem.code == "unindexed"
+        execute(scratch_database, problem.message.partition("rows. ")[2].replace("CONCURRENTLY ", ""))
+        assert discover(using=scratch_database).problems == ()
 
     def test_with_an_array_in_a_rule_is_refused(self, scratch_database, settings):
         settings.CLEANUP_EXTRA_REFERENCES = ["prefs.watched"]
