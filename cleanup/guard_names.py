@@ -43,6 +43,14 @@ def lifting(guard: Guard, *, using: str) -> str:
     return f"manage.py migrate {APP_LABEL} {before:04}{on(using)}"
 
 
+def mending(guard: Guard, *, using: str) -> str:
+    """Return the command that makes a guard as the settings ask; others that are so stay in place all the while.
+
+    A migration leaves alone what is there already, so it is enough to forget that they were applied.
+    """
+    return f"{lifting(guard, using=using)} --fake && {putting(using=using)}"
+
+
 def putting(*, using: str) -> str:
     """Return the command that puts all guards in place."""
     return f"manage.py migrate {APP_LABEL}{on(using)}"

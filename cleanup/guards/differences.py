@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cleanup.backends.guards import InstalledGuard
-from cleanup.guard_names import MADE_BY, VALIDATED_BY, Guard, lifting, putting
+from cleanup.guard_names import MADE_BY, VALIDATED_BY, Guard, mending, putting
 from cleanup.guards.guard_ddl import applied_migrations, guard_sql_of, standings
 
 
@@ -56,8 +56,8 @@ def guard_differences(*, using: str) -> list[GuardDifference]:
         kind = _kind(there.get(guard), wanted=guard in sql.guards)
         if kind is not None:
             migration = (VALIDATED_BY if kind == DifferenceKind.NOT_VALIDATED else MADE_BY).get(guard, MADE_BY[guard])
-            again = f"{lifting(guard, using=using)} && " if migration in applied else ""
-            found.append(GuardDifference(guard, kind, migration in applied, f"{again}{putting(using=using)}"))
+            command = mending(guard, using=using) if migration in applied else putting(using=using)
+            found.append(GuardDifference(guard, kind, migration in applied, command))
     return found
 
 

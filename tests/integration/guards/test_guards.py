@@ -19,6 +19,7 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError, connections, transaction
 from django.db.models.signals import pre_migrate
 
+from cleanup import conf
 from cleanup.backends.postgresql.lock_waits import ONE_AT_A_TIME, Sessions
 from cleanup.exceptions import Guarded
 from cleanup.guard_names import FOLDER_KEY, MADE_BY, Guard, on
@@ -617,7 +618,9 @@ def set_right(database: str, command: str) -> None:
     for part in command.split("&&"):
         words = shlex.split(part.replace(on(database), ""))
         assert words[:2] == ["manage.py", "migrate"]
+        was = set(guard_sql_of(using=database).standing())
         migrate(database, *words[2:])
+        assert was - set(guard_sql_of(using=database).standing()) <= set(Guard) - set(conf.guards())
 
 
 def differences(database: str) -> dict[str, str]:
