@@ -138,7 +138,7 @@ def log(request: HttpRequest, what: models.Model, message: Any) -> None:
 def log_each(request: HttpRequest, things: Sequence[models.Model], message: Any) -> None:
     """Leave an entry for each of several objects of a kind.
 
-    Their names are in the site's language; the message is in English, whoever acts, see ``log_messages``.
+    Their names are in the site's language; the message is in English, whoever acts, see ``stored_texts``.
     """
     if not things:
         return

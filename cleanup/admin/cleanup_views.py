@@ -18,8 +18,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cleanup import conf
-from cleanup.admin import access, duplicates_list, log_messages, obstacles, wording
+from cleanup import conf, stored_texts
+from cleanup.admin import access, duplicates_list, obstacles, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.tree import Drawing, Side
 from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, UnknownObject
@@ -260,7 +260,7 @@ class CleaningPages(Pages):
         except CleanupError as error:
             access.refused(request, error)
             return redirect(self.url(access.OVERVIEW))
-        access.log(request, run, log_messages.in_english(log_messages.cleanup_started, len(keys)))
+        access.log(request, run, stored_texts.in_english(stored_texts.cleanup_started, len(keys)))
         messages.success(request, _("The cleanup has started. This page follows it."))
         return redirect(self.url("run_change", run.pk))
 
@@ -297,7 +297,7 @@ class CleaningPages(Pages):
         run = access.attempt(request, lambda: access.service().start_cleanup(reason=reason, **access.actor(request)))
         if run is None:
             return redirect(self.url(access.OVERVIEW))
-        access.log(request, run, log_messages.in_english(log_messages.everything_started, total))
+        access.log(request, run, stored_texts.in_english(stored_texts.everything_started, total))
         messages.success(request, _("The cleanup has started. This page follows it."))
         return redirect(self.url("run_change", run.pk))
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from cleanup import stored_texts
 from cleanup.admin import access
 from cleanup.permissions import to_adopt
 from cleanup.services import origin
@@ -20,7 +21,7 @@ def notice_of(request: HttpRequest, found: origin.Copied | None) -> dict[str, An
         return {}
     runs = origin.interrupted(using=access.database())
     return {
-        "copied": found.difference,
+        "copied": stored_texts.shown(found.difference),
         "adopt_command": origin.ADOPT,
         "interrupted_runs": len(runs),
         "may_adopt": all(any(access.may(request, one) for one in permissions) for permissions in to_adopt(runs)),

@@ -6,6 +6,7 @@ from functools import singledispatch
 from django.db import models
 from django.utils.translation import gettext as _
 
+from cleanup import stored_texts
 from cleanup.admin import wording
 from cleanup.models import (
     Alert,
@@ -74,7 +75,7 @@ def _schedule(schedule: Schedule, **_rest: str) -> str:
 
 @name_of.register
 def _alert(alert: Alert, **_rest: str) -> str:
-    return safe(alert.message)
+    return stored_texts.shown(alert.message)
 
 
 @name_of.register

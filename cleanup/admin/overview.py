@@ -9,6 +9,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cleanup import stored_texts
 from cleanup.admin import access, wording
 from cleanup.admin.base import ReadOnlyAdmin
 from cleanup.models import FreezeSwitch
@@ -44,7 +45,7 @@ class OverviewAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("reason"))
     def why(self, switch: FreezeSwitch) -> str:
-        return wording.reason_text(switch.reason) or "—"
+        return stored_texts.shown(switch.reason) or "—"
 
     @admin.display(description=gettext_lazy("last changed"))
     def since(self, switch: FreezeSwitch) -> str:

@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from cleanup import stored_texts
 from cleanup.admin import access, badges, chart, copy_notice, names, obstacles, timestamps, wording
 from cleanup.admin.headline import Health, Standing, copied_health, health
 from cleanup.admin.runs import live, may_control, numbers
@@ -13,7 +14,6 @@ from cleanup.models import Alert, Run, Schedule
 from cleanup.permissions import Permission
 from cleanup.services.monitoring import dashboard
 from cleanup.services.monitoring.trend import trend
-from cleanup.text_safety import safe
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def shown(found: dashboard.Overview, *, site: str) -> dict[str, Any]:
         "follows": found.follows,
         "page_state": found.state,
         "frozen": found.frozen,
-        "frozen_reason": wording.reason_text(found.freeze_switch.reason) if found.freeze_switch else "",
+        "frozen_reason": stored_texts.shown(found.freeze_switch.reason) if found.freeze_switch else "",
         "frozen_since": wording.stopped_since(found.freeze_switch) if found.freeze_switch else "",
         "in_the_way": obstacles.in_the_way(
             site, frozen=found.frozen, run=found.cleanup, cluster_alive=found.cluster_alive
@@ -146,7 +146,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
     return {
         "pk": alert.pk,
         "severity": alert.get_severity_display(),
-        "message": safe(alert.message),
+        "message": stored_texts.shown(alert.message),
         "since": timestamps.show(alert.first_seen),
         "acknowledged": alert.state == Alert.State.ACKNOWLEDGED,
     }

@@ -6,7 +6,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from cleanup.admin import badges, conflicts, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
@@ -38,7 +39,7 @@ class RollbackPointAdmin(UndoableAdmin):
     ordering = ["-id"]
     sortable_by = ()
     application_field = "application_key"
-    search_help_text = "Application: its name or its id"
+    search_help_text = gettext_lazy("Application: its name or its id")
     empty = gettext_lazy("No undo records yet. Each cleanup writes one for each application.")
     fieldsets = [
         (None, {"fields": ["who", "state", "what", "why", "of_run", "when", "expires", "ended", "kept", "copies"]}),
@@ -53,48 +54,48 @@ class RollbackPointAdmin(UndoableAdmin):
         """Return the record itself."""
         return row
 
-    @admin.display(description="application")
+    @admin.display(description=gettext_lazy("application"))
     def who(self, point: RollbackPoint) -> str:
         return self.application(point, point.application_key)
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, point: RollbackPoint) -> Any:
         return badges.badge(badges.POINTS.get(point.status, "unknown"), wording.point_status(point))
 
-    @admin.display(description="what")
+    @admin.display(description=gettext_lazy("what"))
     def what(self, point: RollbackPoint) -> str:
         return str(KINDS.get(point.kind, KINDS[RollbackPoint.Kind.MANUAL]))
 
-    @admin.display(description="reason")
+    @admin.display(description=gettext_lazy("reason"))
     def why(self, point: RollbackPoint) -> str:
         return " / ".join(filter(None, [safe(point.reason), safe(point.ended_reason)])) or "—"
 
-    @admin.display(description="run")
+    @admin.display(description=gettext_lazy("run"))
     def of_run(self, point: RollbackPoint) -> str:
         return self.link(point.run)
 
-    @admin.display(description="entries")
+    @admin.display(description=gettext_lazy("entries"))
     def rows(self, point: RollbackPoint) -> str:
-        return self.list_link(SnapshotRow, "entries of this undo record", point__id__exact=point.pk)
+        return self.list_link(SnapshotRow, _("entries of this undo record"), point__id__exact=point.pk)
 
-    @admin.display(description="created")
+    @admin.display(description=gettext_lazy("created"))
     def when(self, point: RollbackPoint) -> str:
         return self.time(point.created_at)
 
-    @admin.display(description="expires")
+    @admin.display(description=gettext_lazy("expires"))
     def expires(self, point: RollbackPoint) -> str:
         return self.time(point.expires_at)
 
-    @admin.display(description="undone")
+    @admin.display(description=gettext_lazy("undone"))
     def ended(self, point: RollbackPoint) -> str:
-        by = f", by {safe(point.ended_by)}" if point.ended_by else ""
-        return f"{self.time(point.ended_at)}{by}"
+        time = self.time(point.ended_at)
+        return _("%(time)s, by %(person)s") % {"time": time, "person": safe(point.ended_by)} if point.ended_by else time
 
-    @admin.display(description="left as it is now (changed by people)")
+    @admin.display(description=gettext_lazy("left as it is now (changed by people)"))
     def kept(self, point: RollbackPoint) -> str:
         return conflicts.shown(point.outcome.get("conflicts", ()))
 
-    @admin.display(description="came back as copies")
+    @admin.display(description=gettext_lazy("came back as copies"))
     def copies(self, point: RollbackPoint) -> str:
         return conflicts.copies(point.outcome.get("copies", ()))
 
@@ -113,24 +114,24 @@ class SnapshotRowAdmin(ReadOnlyAdmin):
     sortable_by = ()
     fields = ["what", "table_name", "row_count", "record", "content"]
 
-    @admin.display(description="entry")
+    @admin.display(description=gettext_lazy("entry"))
     def number(self, row: SnapshotRow) -> str:
         return f"{row.pk}"
 
-    @admin.display(description="what")
+    @admin.display(description=gettext_lazy("what"))
     def what(self, row: SnapshotRow) -> str:
         return {
-            SnapshotRow.Kind.MOVED: "moved",
-            SnapshotRow.Kind.REMOVED: "removed",
-            SnapshotRow.Kind.INSERTED: "added",
-            SnapshotRow.Kind.STRUCTURE: "as it was",
+            SnapshotRow.Kind.MOVED: _("moved"),
+            SnapshotRow.Kind.REMOVED: _("removed"),
+            SnapshotRow.Kind.INSERTED: _("added"),
+            SnapshotRow.Kind.STRUCTURE: _("as it was"),
         }[SnapshotRow.Kind(row.kind)]
 
-    @admin.display(description="table")
+    @admin.display(description=gettext_lazy("table"))
     def table_name(self, row: SnapshotRow) -> str:
         return safe(row.table)
 
-    @admin.display(description="undo record")
+    @admin.display(description=gettext_lazy("undo record"))
     def record(self, row: SnapshotRow) -> Any:
         return format_html(
             '{}<br><small class="quiet">{}</small>',
@@ -142,11 +143,12 @@ class SnapshotRowAdmin(ReadOnlyAdmin):
         """Return the application of the undo record."""
         return row.point.application_key
 
-    @admin.display(description="content")
+    @admin.display(description=gettext_lazy("content"))
     def content(self, row: SnapshotRow) -> Any:
         text = "\n".join(filter(None, [row.changes, row.keys, row.images]))
         left_out = len(text) - MOST_SHOWN
-        more = f"\n… and {left_out:,} more characters" if left_out > 0 else ""
+        words = ngettext("… and %(number)s more character", "… and %(number)s more characters", left_out)
+        more = f"\n{words % {'number': wording.number_text(left_out)}}" if left_out > 0 else ""
         return format_html("<pre>{}{}</pre>", safe(text[:MOST_SHOWN]), more)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:

@@ -12,8 +12,9 @@ from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
+from cleanup import stored_texts
 from cleanup.admin import access, badges, conflicts, copy_notice, names, run_results, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it, list_link
 from cleanup.admin.filters import dated, worded
@@ -109,8 +110,8 @@ class RunAdmin(ReadOnlyAdmin):
         run = get_object_or_404(self.get_queryset(request), pk=run_id)
         access.require_permission(request, to_control(run))
         if access.attempt(request, lambda: access.service().pause(run.pk, by=request.user.get_username())) is not None:
-            access.log(request, run, "Paused the run.")
-            messages.success(request, "It will pause as soon as the work it has begun is finished.")
+            access.log(request, run, gettext_noop("Paused the run."))
+            messages.success(request, _("It will pause as soon as the work it has begun is finished."))
         return redirect(self.url("run_change", run.pk))
 
     @access.action(*CONTROLLING, back=_address)
@@ -124,8 +125,8 @@ class RunAdmin(ReadOnlyAdmin):
             access.attempt(request, lambda: access.service().start_resume(run.pk, retry_failed=retry, started_by=by))
             is not None
         ):
-            access.log(request, run, "Resumed the run.")
-            messages.success(request, "The run was resumed.")
+            access.log(request, run, gettext_noop("Resumed the run."))
+            messages.success(request, _("The run was resumed."))
         return redirect(self.url("run_change", run.pk))
 
     @access.permission_required(*CONTROLLING)
@@ -136,7 +137,7 @@ class RunAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return self._ask_to_cancel(request, run)
         if access.attempt(request, lambda: access.service().cancel(run.pk, by=request.user.get_username())) is not None:
-            access.log(request, run, "Cancelled the run.")
+            access.log(request, run, gettext_noop("Cancelled the run."))
             undoable = undoable_until(self.get_queryset(request).get(pk=run.pk))
             messages.success(
                 request,
@@ -166,15 +167,15 @@ class RunAdmin(ReadOnlyAdmin):
         )
         return ask(self, request, question, back=self.url("run_change", run.pk), section="run")
 
-    @admin.display(description="started", ordering="created_at")
+    @admin.display(description=gettext_lazy("started"), ordering="created_at")
     def when(self, run: Run) -> str:
         return self.time(run.started_at or run.created_at)
 
-    @admin.display(description="ended")
+    @admin.display(description=gettext_lazy("ended"))
     def ended(self, run: Run) -> str:
         return self.time(run.ended_at)
 
-    @admin.display(description="what", ordering="kind")
+    @admin.display(description=gettext_lazy("what"), ordering="kind")
     def what(self, run: Run) -> str:
         return str(KINDS[Run.Kind(run.kind)])
 
@@ -212,22 +213,22 @@ class RunAdmin(ReadOnlyAdmin):
         results = Result.objects.using(access.database()).filter(application_key__in=keys)
         return found | queryset.filter(pk__in=results.values("run_id")), distinct
 
-    @admin.display(description="state", ordering="status")
+    @admin.display(description=gettext_lazy("state"), ordering="status")
     def state(self, run: Run) -> Any:
-        reason = f" ({safe(run.status_reason)})" if run.status_reason else ""
-        waiting = f"; waiting: {safe(run.waiting_for)}" if run.waiting_for else ""
+        reason = f" ({stored_texts.shown(run.status_reason)})" if run.status_reason else ""
+        waiting = "; " + _("waiting: %s") % stored_texts.shown(run.waiting_for) if run.waiting_for else ""
         level = badges.run_level(run.status, failed=run.failed_applications)
         return badges.badge(level, f"{wording.run_status(run.status)}{reason}{waiting}")
 
-    @admin.display(description="progress")
+    @admin.display(description=gettext_lazy("progress"))
     def progress(self, run: Run) -> Any:
         return format_html("{}<br>{}", wording.run_progress(run), numbers(run, site=self.admin_site.name))
 
-    @admin.display(description="what it changed")
+    @admin.display(description=gettext_lazy("what it changed"))
     def outcome(self, run: Run) -> str:
         return wording.run_outcome(run) or "—"
 
-    @admin.display(description="as it was before")
+    @admin.display(description=gettext_lazy("as it was before"))
     def exactness(self, run: Run) -> str:
         if run.kind != Run.Kind.ROLLBACK:
             return "—"
@@ -236,35 +237,35 @@ class RunAdmin(ReadOnlyAdmin):
         lost = wording.not_restored(result.expired, list(dict.fromkeys(keys))[:20])
         return f"{wording.exactness(result.inexact)} {lost}".strip()
 
-    @admin.display(description="started by")
+    @admin.display(description=gettext_lazy("started by"))
     def who(self, run: Run) -> str:
         return wording.started(run.started_by, run.started_how)
 
-    @admin.display(description="reason")
+    @admin.display(description=gettext_lazy("reason"))
     def why(self, run: Run) -> str:
         return safe(run.reason) or "—"
 
-    @admin.display(description="undoes")
+    @admin.display(description=gettext_lazy("undoes"))
     def undoes(self, run: Run) -> str:
         if run.source_run is None and run.kind == Run.Kind.ROLLBACK:
             first = run.results.select_related("point__run").first()
             return self.link(first.point if first else None)
         return self.link(run.source_run)
 
-    @admin.display(description="undone by")
+    @admin.display(description=gettext_lazy("undone by"))
     def undone_by(self, run: Run) -> str:
         number = run.rollbacks.count()
-        text = wording.counted(number, "undo", "undos")
+        text = wording.counted(number, "undo")
         return self.list_link(Run, text, source_run__id__exact=run.pk) if number else "—"
 
-    @admin.display(description="applications")
+    @admin.display(description=gettext_lazy("applications"))
     def applications(self, run: Run) -> str:
-        text = _("All results of this run (%s)") % f"{run.total_applications:,}"
+        text = _("All results of this run (%s)") % wording.number_text(run.total_applications)
         return self.list_link(Result, text, run__id__exact=run.pk)
 
-    @admin.display(description="undo records")
+    @admin.display(description=gettext_lazy("undo records"))
     def undo_records(self, run: Run) -> str:
-        return self.list_link(RollbackPoint, "undo records of this run", run__id__exact=run.pk)
+        return self.list_link(RollbackPoint, _("undo records of this run"), run__id__exact=run.pk)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the links between registers."""
@@ -274,13 +275,13 @@ class RunAdmin(ReadOnlyAdmin):
 class ResultState(admin.SimpleListFilter):
     """Results by state; those that need a person have an index of their own."""
 
-    title = "state"
+    title = gettext_lazy("state")
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the states in the words of the screens."""
         states = [(status.value, wording.result_status(status)) for status in Result.Status]
-        return [(wording.DONE, "done, even if undone since"), *states]
+        return [(wording.DONE, _("done, even if undone since")), *states]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Result]) -> QuerySet[Result]:
         """Return the results in the chosen state."""
@@ -300,7 +301,7 @@ class ResultAdmin(UndoableAdmin):
     ordering = ["-id"]
     sortable_by = ()
     application_field = "application_key"
-    search_help_text = "Application: its name or its id"
+    search_help_text = gettext_lazy("Application: its name or its id")
     empty = gettext_lazy("No results yet. Each cleanup and each undo has one for each application.")
     fieldsets = [
         (None, {"fields": ["who", "state", "outcome", "why", "next_step", "of_run", "undo_record", "when"]}),
@@ -316,47 +317,47 @@ class ResultAdmin(UndoableAdmin):
         """Return the undo record of a cleanup's result."""
         return row.point if row.run.kind == Run.Kind.CLEANUP else None
 
-    @admin.display(description="application")
+    @admin.display(description=gettext_lazy("application"))
     def who(self, result: Result) -> str:
         return self.application(result, result.application_key)
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, result: Result) -> Any:
         return badges.badge(badges.RESULTS.get(result.status, "unknown"), wording.result_status(result.status))
 
-    @admin.display(description="what it changed")
+    @admin.display(description=gettext_lazy("what it changed"))
     def outcome(self, result: Result) -> str:
         return wording.result_outcome(result) or "—"
 
-    @admin.display(description="why")
+    @admin.display(description=gettext_lazy("why"))
     def why(self, result: Result) -> str:
         return wording.advice(result.error_code).what if result.error_code else "—"
 
-    @admin.display(description="next step")
+    @admin.display(description=gettext_lazy("next step"))
     def next_step(self, result: Result) -> str:
         return wording.advice(result.error_code).next_step if result.error_code else "—"
 
-    @admin.display(description="left as it is now (changed by people)")
+    @admin.display(description=gettext_lazy("left as it is now (changed by people)"))
     def kept(self, result: Result) -> str:
         return conflicts.shown(result.details.get("conflicts", ()))
 
-    @admin.display(description="came back as copies")
+    @admin.display(description=gettext_lazy("came back as copies"))
     def copies(self, result: Result) -> str:
         return conflicts.copies(result.details.get("copies", ()))
 
-    @admin.display(description="message")
+    @admin.display(description=gettext_lazy("message"))
     def message(self, result: Result) -> str:
         return safe(result.error_message) or "—"
 
-    @admin.display(description="run")
+    @admin.display(description=gettext_lazy("run"))
     def of_run(self, result: Result) -> str:
         return self.link(result.run)
 
-    @admin.display(description="undo record")
+    @admin.display(description=gettext_lazy("undo record"))
     def undo_record(self, result: Result) -> str:
         return self.link(result.point, wording.point_status(result.point)) if result.point else "—"
 
-    @admin.display(description="ended")
+    @admin.display(description=gettext_lazy("ended"))
     def when(self, result: Result) -> str:
         return self.time(result.ended_at)
 
@@ -369,9 +370,9 @@ def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, 
     """Return what the live part of a page shows about a run, which may have given no sign of life for a while."""
     undo_until = undoable_until(run)
     return {
-        "run_state": wording.run_status(run.status).capitalize(),
-        "run_reason": safe(run.status_reason),
-        "run_waiting_for": safe(run.waiting_for),
+        "run_state": wording.capitalized(wording.run_status(run.status)),
+        "run_reason": stored_texts.shown(run.status_reason),
+        "run_waiting_for": stored_texts.shown(run.waiting_for),
         "run_progress": wording.run_progress(run, silent=silence is not None),
         "run_numbers": numbers(run, site=site),
         "run_silence": no_progress(silence) if silence else "",
@@ -388,7 +389,15 @@ def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, 
 def numbers(run: Run, *, site: str) -> SafeString:
     """Show the run's applications by outcome, each number as a link to its results."""
     links = (
-        (list_link(site, Result, f"{found.number:,} {found.words}", run__id__exact=run.pk, status=found.status),)
+        (
+            list_link(
+                site,
+                Result,
+                f"{wording.number_text(found.number)} {found.words}",
+                run__id__exact=run.pk,
+                status=found.status,
+            ),
+        )
         for found in wording.run_numbers(run)
     )
     return format_html_join(" · ", "{}", links)

@@ -19,6 +19,7 @@ from cleanup.admin.linked_records import without_folders
 from cleanup.backends.finding_kinds import BY_CODE, ERRORS
 from cleanup.models import Result, RollbackPoint, Run, Schedule
 from cleanup.services.results import Fate, Reason
+from cleanup.stored_texts import SCHEDULES
 from cleanup.text_safety import safe
 
 if TYPE_CHECKING:
@@ -161,17 +162,9 @@ def undo_for(days: int, *, now: datetime) -> str:
     return undo_until(now + timedelta(days=days), now=now)
 
 
-_SCHEDULES = {
-    "consistency_check": gettext_lazy("check for duplicates"),
-    "full_cleanup": gettext_lazy("full cleanup"),
-    "integrity_verification": gettext_lazy("database verification"),
-    "retention": gettext_lazy("remove expired undo records"),
-}
-
-
 def schedule_name(name: str) -> str:
     """Return what people call a schedule."""
-    return str(_SCHEDULES.get(name, name.replace("_", " ")))
+    return str(SCHEDULES.get(name, name.replace("_", " ")))
 
 
 def capitalized(text: str) -> str:
@@ -812,15 +805,6 @@ def hold(found: Hold) -> str:
     facts = {"moment": moment_text(found.created_at), "person": safe(found.created_by)}
     since = _("On hold since %(moment)s by %(person)s.") if found.created_by else _("On hold since %(moment)s.")
     return f"{since % facts} {with_reason(found.reason)}".rstrip()
-
-
-#: Reasons that are stored in English if a person gives none.
-_STORED_REASONS = {"stopped in the admin": gettext_lazy("stopped in the admin")}
-
-
-def reason_text(stored: str) -> str:
-    """Return a stored reason as it is shown."""
-    return str(_STORED_REASONS.get(stored) or safe(stored))
 
 
 def with_reason(reason: str) -> str:

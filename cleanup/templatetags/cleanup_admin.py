@@ -8,7 +8,8 @@ from django.template import Context
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
-from cleanup.admin import log_messages, navigation, overview_content, timestamps, wording
+from cleanup import stored_texts
+from cleanup.admin import navigation, overview_content, timestamps, wording
 from cleanup.services.monitoring.dashboard import Numbers
 
 register = template.Library()
@@ -60,4 +61,4 @@ def cleanup_number(number: int) -> str:
 @register.filter
 def cleanup_logged(message: str) -> str:
     """Show a message of the admin's log."""
-    return log_messages.translated(message)
+    return stored_texts.logged(message)

@@ -14,11 +14,14 @@ from datetime import timedelta
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db import IntegrityError, connections, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import translation
+from django.utils.translation import gettext as _
 
-from cleanup import conf
+from cleanup import conf, stored_texts
 from cleanup.exceptions import ChannelFailed, UnknownObject
 from cleanup.models import Alert
 from cleanup.services import origin
@@ -215,10 +218,12 @@ def _owe_to_new(ways: Collection[Channel], *, using: str) -> None:
 def try_channels(*, using: str) -> Mapping[str, str]:
     """Send a test by every channel, and return what is wrong with each, by its label; empty: it works."""
     outcome: dict[str, str] = {}
-    body = f"This is a test, of {_database(using)}. Nothing is wrong.\n"
+    with translation.override(settings.LANGUAGE_CODE):
+        subject = f"[cleanup] {_('test')}"
+        body = f"{_('This is a test, of %s. Nothing is wrong.') % _database(using)}\n"
     for way in channels():
         try:
-            way.send(subject="[cleanup] test", body=body, critical=False)
+            way.send(subject=subject, body=body, critical=False)
         except ChannelFailed as error:
             outcome[way.label] = error.problem
         else:
@@ -248,10 +253,10 @@ def _send(alert: Alert, ways: Collection[Channel], down: set[str], *, using: str
 
 def _tell(way: Channel, alert: Alert, *, using: str) -> bool:
     """Send one alert through one channel; record whether the channel works."""
+    with translation.override(settings.LANGUAGE_CODE):
+        subject, body = _subject(alert), _body(alert, using=using)
     try:
-        way.send(
-            subject=_subject(alert), body=_body(alert, using=using), critical=alert.severity == Alert.Severity.CRITICAL
-        )
+        way.send(subject=subject, body=body, critical=alert.severity == Alert.Severity.CRITICAL)
     except ChannelFailed as error:
         _log(logging.WARNING, "channel_failed", alert.code, str(error), channel=way.label)
         _channel_failed(way, error, using=using)
@@ -286,22 +291,23 @@ def _database(using: str) -> str:
 
 
 def _subject(alert: Alert) -> str:
-    what = Alert.Notice.RESOLVED if alert.notice == Alert.Notice.RESOLVED else alert.severity
-    return " ".join(f"[cleanup] {what}: {alert.message}".split())
+    resolved = alert.notice == Alert.Notice.RESOLVED
+    what = alert.get_notice_display() if resolved else alert.get_severity_display()
+    return " ".join(f"[cleanup] {what}: {stored_texts.shown(alert.message)}".split())
 
 
 def _body(alert: Alert, *, using: str) -> str:
-    lines = [alert.message, ""]
+    lines = [stored_texts.shown(alert.message), ""]
     if alert.notice == Alert.Notice.RESOLVED:
-        lines += ["This is no longer the case.", ""]
+        lines += [_("This is no longer the case."), ""]
     elif alert.hint:
-        lines += ["What to do:", f"  {alert.hint}", ""]
+        lines += [_("What to do:"), f"  {alert.hint}", ""]
     facts = {
-        "Alert": f"{alert.pk} ({alert.code}, {alert.severity}, {alert.notice})",
-        "Database": _database(using),
-        "First seen": alert.first_seen.isoformat(timespec="seconds"),
-        "Last seen": alert.last_seen.isoformat(timespec="seconds"),
-        "Run": str(alert.run_id or ""),
-        "Correlation id": alert.correlation_id,
+        _("Alert"): f"{alert.pk} ({alert.code}, {alert.get_severity_display()}, {alert.get_notice_display()})",
+        _("Database"): _database(using),
+        _("First seen"): alert.first_seen.isoformat(timespec="seconds"),
+        _("Last seen"): alert.last_seen.isoformat(timespec="seconds"),
+        _("Run"): str(alert.run_id or ""),
+        _("Correlation id"): alert.correlation_id,
     }
     return "\n".join([*lines, *(f"{name}: {value}" for name, value in facts.items() if value), ""])
