@@ -1,3 +1,3 @@
 """Find, merge and prevent duplicate folders in a database, and undo every merge exactly."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

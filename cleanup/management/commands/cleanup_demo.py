@@ -1,12 +1,15 @@
 """The demonstration: an empty database, a mess, and the whole story of cleaning it up and undoing it."""
 
 import os
+import secrets
 import sys
 from pathlib import Path
 
+from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandParser
-from django.db import connections
+from django.db import connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from cleanup import conf
@@ -21,6 +24,9 @@ from cleanup.management.tree_output import content, folder_tree
 from cleanup.models import Application, File, Folder, RollbackPoint, Run
 from cleanup.services import CleanupReport
 from cleanup.text_safety import safe
+
+#: Who signs in to the admin of a demonstration.
+ACCOUNT = "demo"
 
 
 class Command(ShellCommand):
@@ -176,6 +182,7 @@ class Command(ShellCommand):
 
     def _what_next(self, application: str, report: CleanupReport) -> None:
         self._heading("What to try next")
+        self._invite_to_the_admin()
         prefix = f"{_runnable()} database_cleanup"
         alias = "" if self.using == "default" else f" --database {self.using}"
         for what, arguments in (
@@ -193,6 +200,25 @@ class Command(ShellCommand):
             say(self.out, f"  # {what}", style="dim")
             say(self.out, f"  {prefix} {arguments}{alias}")
         say(self.out, "", f"The manual, in cleanup/docs, explains the rest. {self._how_to_start_again()}")
+
+    def _invite_to_the_admin(self) -> None:
+        """Make an account for the admin, unless there are people already, and say where to click."""
+        if not apps.is_installed("django.contrib.admin") or settings.AUTH_USER_MODEL != "auth.User":
+            return
+        user = apps.get_model("auth", "User")
+        people = user.objects.db_manager(self.using)
+        if router.db_for_write(user) != self.using or people.exists():
+            return
+        password = secrets.token_urlsafe(9)
+        people.create_superuser(ACCOUNT, password=password)
+        say(
+            self.out,
+            "  # look at it in a browser, as the people in the office would",
+            f"  {_runnable()} runserver",
+            f"  # open http://127.0.0.1:8000/admin/ and sign in as {ACCOUNT} with the password {password}",
+            "  # click Cleanup, then Duplicates: one application waits, since its cleanup was undone",
+            "",
+        )
 
     def _how_to_start_again(self) -> str:
         connection = connections[self.using]

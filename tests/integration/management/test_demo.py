@@ -1,12 +1,14 @@
 import io
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connections
@@ -41,6 +43,17 @@ class TestStory:
         assert [step for step, heading in zip(self.STEPS, headings, strict=True) if step not in heading] == []
         assert "The verification passed: no errors." in out
         assert "every value is as it was" in out
+
+    @pytest.mark.only("sqlite")  # where accounts are read from: the database "default"
+    def test_makes_an_account_to_look_at_it_with(self, database):
+        (account, password), *_ = re.findall(r"sign in as (\w+) with the password (\S+)", demo(database))
+        user = User.objects.using(database).get(username=account)
+        assert user.is_superuser
+        assert user.check_password(password)
+
+    def test_makes_no_account_beside_those_of_people(self, database):
+        User.objects.db_manager(database).create_user("root")
+        assert "sign in as" not in demo(database, "--applications", "5")
 
     def test_leaves_a_run_to_look_at_and_one_application_on_hold(self, database):
         demo(database, "--applications", "20")
