@@ -5,10 +5,11 @@ progress, failures) goes to standard error.
 """
 
 import json
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandParser, DjangoHelpFormatter
 from django.utils.module_loading import import_string
 
 from cleanup.exceptions import Declined, UsageError
@@ -61,6 +62,21 @@ WORKS_WITH = {
 
 FLAGS = {"applications": "--application"}
 
+EXAMPLES = """\
+examples:
+  manage.py database_cleanup --preflight                                   can a cleanup run, and how long?
+  manage.py database_cleanup --dry-run --max-applications 5                what would happen to the worst five?
+  manage.py database_cleanup --cleanup --application ID --reason "ticket"  clean up one application
+  manage.py database_cleanup --cleanup --workers 2 --no-input              clean up everything, without asking
+  manage.py database_cleanup --rollback RUN --preview                      what would undoing a run restore?
+
+exit status: 0 done, nothing wrong; 1 something was found or failed; 2 wrong usage, or no database; 3 busy or refused
+"""
+
+
+class _ExamplesFormatter(RawDescriptionHelpFormatter, DjangoHelpFormatter):
+    """Leave the lines of the examples as they are, and put this command's own options first."""
+
 
 def flag(name: str) -> str:
     """Spell an option as it is typed."""
@@ -71,9 +87,15 @@ class Command(ShellCommand):
     """Find, merge, undo and verify."""
 
     help = (
-        "Find, merge, undo and verify duplicate folders. "
+        "Find, merge, undo and verify duplicate folders.\n"
         "Give exactly one action; the manual explains each (cleanup/docs/command.md)."
     )
+
+    def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        """Show examples, one a line, at the end of the help."""
+        return super().create_parser(
+            prog_name, subcommand, epilog=EXAMPLES, formatter_class=_ExamplesFormatter, **options
+        )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare verbs and options."""
