@@ -11,6 +11,7 @@ from itertools import pairwise
 from statistics import median
 
 from cleanup.admin import chart_wording
+from cleanup.admin.wording import number_text
 from cleanup.services.monitoring.trend import Trend
 
 #: The choices of days, by the days of a column: one for each day, unless they were too narrow.
@@ -108,9 +109,9 @@ def chart(found: Trend) -> Chart:
         segments=segments,
         dots=tuple(dot for dot in dots if single or dot.day not in joined or dot is last),
         last=last,
-        last_text=chart_wording.number(last.value) if last else "",
+        last_text=number_text(last.value) if last else "",
         marks=tuple(x(day) for day in found.cleanups),
-        levels=tuple(Tick(y(value), chart_wording.number(value)) for value in (0, top // 2, top)),
+        levels=tuple(Tick(y(value), number_text(value)) for value in (0, top // 2, top)),
         dates=tuple(
             Tick(x(day), text, minor=not single and bool(number % 2))
             for number, (day, text) in enumerate(_dates(found.first, found.last))

@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from datetime import date
 
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-
-def number(value: int) -> str:
-    """Format a number as the person's language does."""
-    return number_format(value, force_grouping=True)
+from cleanup.admin.wording import number_text
 
 
 def day(of: date) -> str:
@@ -31,23 +28,23 @@ def month(of: date) -> str:
 def summary(duplicates: Mapping[date, int], *, days: int) -> str:
     """Describe the picture: what it began and ended with, and what lay between."""
     if not duplicates:
-        return _("Nothing was measured in the last %(days)s days.") % {"days": number(days)}
+        return _("Nothing was measured in the last %(days)s days.") % {"days": number_text(days)}
     first, last = min(duplicates), max(duplicates)
     if first == last:
         return _("Applications with duplicates: %(number)s on %(day)s.") % {
-            "number": number(duplicates[last]),
+            "number": number_text(duplicates[last]),
             "day": day(last),
         }
     return _(
         "Applications with duplicates: %(first)s on %(first_day)s, %(last)s on %(last_day)s; in between, "
         "from %(least)s to %(most)s."
     ) % {
-        "first": number(duplicates[first]),
+        "first": number_text(duplicates[first]),
         "first_day": day(first),
-        "last": number(duplicates[last]),
+        "last": number_text(duplicates[last]),
         "last_day": day(last),
-        "least": number(min(duplicates.values())),
-        "most": number(max(duplicates.values())),
+        "least": number_text(min(duplicates.values())),
+        "most": number_text(max(duplicates.values())),
     }
 
 
@@ -62,12 +59,14 @@ def readout(of: date, value: int | None, *, runs: int, folders: int) -> str:
             "%(day)s: %(number)s applications with duplicates.",
             value,
         )
-        found = words % {"day": day(of), "number": number(value)}
+        found = words % {"day": day(of), "number": number_text(value)}
     return f"{found} {ran}".rstrip()
 
 
 def cleanups(runs: int, folders: int) -> str:
     """Count the cleanups of some days, and what they merged."""
-    ran = ngettext("%(number)s cleanup", "%(number)s cleanups", runs) % {"number": number(runs)}
-    merged = ngettext("%(number)s folder merged", "%(number)s folders merged", folders) % {"number": number(folders)}
+    ran = ngettext("%(number)s cleanup", "%(number)s cleanups", runs) % {"number": number_text(runs)}
+    merged = ngettext("%(number)s folder merged", "%(number)s folders merged", folders) % {
+        "number": number_text(folders)
+    }
     return _("%(cleanups)s, %(folders)s.") % {"cleanups": ran, "folders": merged}

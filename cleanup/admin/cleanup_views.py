@@ -1,4 +1,4 @@
-"""From the list of applications with duplicates, through the preview, to the confirmation that starts a cleanup.
+"""The list of applications with duplicates, and the confirmations that start a cleanup.
 
 Invariant: nothing starts that was not shown. A confirmation carries the hash of each plan; if one has changed, the new
 plans are shown and nothing is done. An application that is too large to be shown is confirmed on its own.
@@ -7,11 +7,10 @@ plans are shown and nothing is done. An application that is too large to be show
 from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any, cast
 
 from django.contrib import messages
-from django.contrib.admin.utils import quote, unquote
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib.admin.utils import quote
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils import timezone
@@ -21,20 +20,18 @@ from django.utils.translation import ngettext
 from cleanup import conf, stored_texts
 from cleanup.admin import access, duplicates_list, obstacles, wording
 from cleanup.admin.access import Pages, page
-from cleanup.admin.tree import Drawing, Side
-from cleanup.exceptions import CleanupError, InvalidKey, StalePlan, UnknownObject
+from cleanup.admin.preview_views import PreviewPages
+from cleanup.exceptions import CleanupError, InvalidKey, StalePlan
 from cleanup.permissions import FEW, Permission, to_clean_up, to_plan
 from cleanup.services.merging import confirmation
-from cleanup.services.merging.preview import preview as preview_of
 from cleanup.services.operations import cleanups, previews
-from cleanup.services.operations.previews import ApplicationPreview, Confirmation
-from cleanup.services.results import Preview
+from cleanup.services.operations.previews import Confirmation
 from cleanup.services.runs.lifecycle import Actor
 from cleanup.text_safety import safe
 
 
 class CleaningPages(Pages):
-    """Applications with duplicates, their previews, and the two confirmations."""
+    """Applications with duplicates, and the two confirmations."""
 
     section = "applications"
 
@@ -43,8 +40,6 @@ class CleaningPages(Pages):
         site = self.admin_site
         return [
             page(site, "applications/", self.applications, "applications"),
-            page(site, "applications/<str:key>/part/", self.part, "preview_part"),
-            page(site, "applications/<str:key>/", self.preview, "preview"),
             page(site, "clean-up/", self.clean_up, "clean_up"),
             page(site, "dry-run/", self.dry_run, "dry_run"),
             page(site, "clean-up-everything/", self.clean_up_everything, "clean_up_everything"),
@@ -59,98 +54,6 @@ class CleaningPages(Pages):
             return duplicates_list.response(self, request)
         except InvalidKey:
             return redirect(self.url("applications"))
-
-    @access.permission_required(Permission.VIEW)
-    def preview(self, request: HttpRequest, key: str) -> HttpResponse:
-        """Show one application's folders before and after, and what merges into what and why."""
-        return self._preview(request, unquote(key))
-
-    def _preview(self, request: HttpRequest, key: str, *, status: int = 200) -> HttpResponse:
-        try:
-            shown = previews.of_application(using=access.database(), application_id=key)
-        except (InvalidKey, UnknownObject):
-            raise Http404 from None
-        except CleanupError as error:
-            access.refused(request, error)
-            return redirect(self.url("applications"))
-        found = shown.preview
-        if found is None:
-            return self._too_large(request, shown)
-        codes = [obstacle.code for obstacle in found.obstacles]
-        return self.render(
-            request,
-            "preview",
-            title=_title_of(shown),
-            status=status,
-            key=found.application_id,
-            shown_key=safe(found.application_id),
-            label=safe(shown.label),
-            preview=found,
-            totals=wording.totals(found, days=conf.rollback_days()),
-            groups=[wording.group(group) for group in found.groups[:100]],
-            groups_left_out=max(0, len(found.groups) - 100),
-            linked=[
-                f"{safe(table)}: {wording.counted(rows, 'record')}"
-                for table, rows in sorted(found.references_moved.items())
-            ],
-            obstacles=[wording.obstacle(code) for code in codes],
-            held="held" in codes,
-            **(_hold(shown) if "held" in codes else {}),
-            blocked=[code for code in codes if code != "held"],
-            before=self._drawing(found, "before").part(),
-            after=self._drawing(found, "after").part(),
-            before_count=wording.counted(len(found.before), "folder"),
-            after_count=wording.counted(len(found.after), "folder"),
-            reason=request.POST.get("reason", request.GET.get("reason", "")),
-            history=self.url("rollbackpoint_changelist", q=found.application_id),
-            in_the_way=obstacles.to_cleanups(request),
-        )
-
-    def _too_large(self, request: HttpRequest, shown: ApplicationPreview) -> HttpResponse:
-        """Explain that the plan cannot be shown here, and offer the cleanup all the same."""
-        return self.render(
-            request,
-            "too_large",
-            title=_title_of(shown),
-            key=shown.application_id,
-            shown_key=safe(shown.application_id),
-            limit=wording.counted(shown.too_large.limit, "folder") if shown.too_large else "",
-            command=safe(shown.too_large.command) if shown.too_large else "",
-            undo=wording.undo_for(conf.rollback_days(), now=timezone.now()),
-            reason=request.POST.get("reason", request.GET.get("reason", "")),
-            in_the_way=obstacles.to_cleanups(request),
-            **_hold(shown),
-        )
-
-    @access.permission_required(Permission.VIEW)
-    def part(self, request: HttpRequest, key: str) -> HttpResponse:
-        """Show a part of a tree: a fragment if a script asks for it, otherwise a page of its own."""
-        side, folder = request.GET.get("side"), request.GET.get("folder", "")
-        start = request.GET.get("start", "0")
-        if side not in ("before", "after") or not start.isdecimal() or len(start) > 9:
-            raise Http404
-        try:
-            found = preview_of(using=access.database(), application_id=unquote(key))
-        except CleanupError:
-            raise Http404 from None
-        drawn = self._drawing(found, cast("Side", side)).part(folder=folder, start=int(start))
-        if request.headers.get("x-requested-with") == "XMLHttpRequest":
-            return HttpResponse(drawn)
-        parent = found.by_id.get(folder)
-        name = "Top folders" if parent is None else wording.folder_name(parent.name)
-        return self.render(
-            request,
-            "part",
-            title=f"{name}, {side} the cleanup",
-            drawn=drawn,
-            back=self.url("preview", key),
-        )
-
-    def _drawing(self, found: Preview, side: Side) -> Drawing:
-        def part(**parameters: Any) -> str:
-            return self.url("preview_part", quote(found.application_id), **parameters)
-
-        return Drawing(found, side, part)
 
     # Confirming.
 
@@ -256,7 +159,9 @@ class CleaningPages(Pages):
             )
         except StalePlan as error:
             access.refused(request, error)
-            return self._preview(request, keys[0], status=409) if one else self._chosen(request, keys, status=409)
+            if one:
+                return PreviewPages(self.admin_site).response(request, keys[0], status=409)
+            return self._chosen(request, keys, status=409)
         except CleanupError as error:
             access.refused(request, error)
             return redirect(self.url(access.OVERVIEW))
@@ -308,15 +213,6 @@ class CleaningPages(Pages):
         messages.error(request, wording.wrong_number(len(keys), most=confirmation.MOST))
         place = {name: request.GET[name] for name in ("q", "after", "order", "page") if request.GET.get(name)}
         return redirect(self.url("applications", **place))
-
-
-def _hold(shown: ApplicationPreview) -> dict[str, Any]:
-    """Return the application's hold, and its description."""
-    return {"hold": shown.hold, "held_since": wording.hold(shown.hold)} if shown.hold else {}
-
-
-def _title_of(shown: ApplicationPreview) -> str:
-    return _("Folders of %s") % (safe(shown.label) or _("an application"))
 
 
 def _title(*, dry_run: bool) -> str:

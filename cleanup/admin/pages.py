@@ -7,10 +7,11 @@ from cleanup.admin.cleanup_views import CleaningPages
 from cleanup.admin.dashboard import DashboardPages
 from cleanup.admin.folder_search import FolderPages
 from cleanup.admin.pending_decisions import DecisionPages
+from cleanup.admin.preview_views import PreviewPages
 from cleanup.admin.rollback_views import UndoPages
 
 
 def urls(site: admin.AdminSite) -> list[URLPattern]:
     """Return their addresses."""
-    pages = (DashboardPages(site), CleaningPages(site), UndoPages(site), DecisionPages(site), FolderPages(site))
-    return [url for group in pages for url in group.urls()]
+    groups = (DashboardPages, CleaningPages, PreviewPages, UndoPages, DecisionPages, FolderPages)
+    return [url for group in groups for url in group(site).urls()]

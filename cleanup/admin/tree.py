@@ -1,26 +1,27 @@
-"""Draw a preview's trees as nested lists, a part at a time.
+"""Draw a preview's trees, before and after side by side, as nested lists, a part at a time.
 
 Invariant: a part holds a bounded number of folders and levels, however large or deep the tree. What is left out is
-folded, with the address of the part that shows it.
+folded, with the address of the part that shows it. Branches in which something happens are open, others folded.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
-from cleanup.admin import wording
+from cleanup.admin import preview_wording, wording
+from cleanup.admin.aligned import aligned
 from cleanup.services.results import Fate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from cleanup.services.results import FolderPreview, Line, Preview
-
-Side = Literal["before", "after"]
+    from cleanup.admin.aligned import Node
+    from cleanup.services.results import FolderPreview, Preview
 
 #: Folders in one part.
 MOST_FOLDERS = 300
@@ -28,6 +29,14 @@ MOST_FOLDERS = 300
 MOST_LEVELS = 12
 #: Folders of one parent that are listed at once.
 MOST_SIBLINGS = 100
+#: Folders that merge into one that are listed at once.
+MOST_MERGING = 10
+#: Neighbours in which nothing happens that become one line.
+MANY_KEPT = 6
+#: Folders of an unchanged branch that are sent along with it, folded.
+MOST_FOLDED = 20
+#: Levels that are indented.
+MOST_INDENTED = 20
 
 #: A mark beside the words, so that a glance is enough; the words alone say everything.
 MARKS = {
@@ -39,100 +48,166 @@ MARKS = {
 }
 
 
-@dataclass(slots=True)
-class _Node:
-    line: Line
-    children: list[_Node]
-    below: int = 0
-    """Folders below it, at any depth."""
-
-
 class Drawing:
-    """One side of a preview."""
+    """The trees of a preview."""
 
-    def __init__(self, preview: Preview, side: Side, address: Callable[..., str]) -> None:
-        self.preview = preview
+    def __init__(self, preview: Preview, address: Callable[..., str]) -> None:
         self.folders = preview.by_id
-        self.side: Side = side
+        self.rule = preview_wording.rule_of(preview)
         self.address = address
+        self._trees = aligned(preview)
         self._budget = MOST_FOLDERS
+        self._folds = True
 
-    def part(self, *, folder: str = "", start: int = 0) -> SafeString:
-        """Draw the folders in a folder, or the top folders, from the ``start``-th on."""
-        tops, nodes = _forest(self.preview.before if self.side == "before" else self.preview.after)
-        siblings = nodes[folder].children if folder in nodes else ([] if folder else tops)
-        return self._siblings(siblings, folder=folder, start=start, level=0)
+    def whole(self) -> SafeString:
+        """Draw the trees, unchanged branches folded."""
+        return self._list(self._trees.tops, "", level=0)
 
-    def _siblings(self, nodes: Sequence[_Node], *, folder: str, start: int, level: int) -> SafeString:
-        shown = nodes[start : start + MOST_SIBLINGS]
-        left = len(nodes) - start - len(shown)
-        self._budget -= len(shown)
-        items = format_html_join("", "{}", ((self._item(node, level),) for node in shown))
-        more = self._more(folder, start + len(shown), left) if left > 0 else ""
-        return format_html("<ul>{}{}</ul>", items, more)
+    def part(self, *, folder: str, start: int = 0, until: int | None = None) -> SafeString:
+        """Draw the folders in a folder, or the top folders, from the ``start``-th on, ``until`` a later one."""
+        self._folds = False
+        parent = self._trees.nodes.get(folder)
+        siblings = parent.children if parent else [] if folder else self._trees.tops
+        return format_html("<ul>{}</ul>", self._some(siblings, folder, start=start, until=until, level=0))
 
-    def _more(self, folder: str, start: int, left: int) -> SafeString:
+    def merging(self, *, folder: str, start: int = 0) -> SafeString:
+        """Draw the folders that merge into a folder, from the ``start``-th on."""
+        node = self._trees.nodes.get(folder)
+        return format_html("<ul>{}</ul>", self._merging(node, start=start) if node else "")
+
+    def _list(self, nodes: Sequence[Node], folder: str, *, level: int) -> SafeString:
+        """Draw siblings: many neighbours in which nothing happens as one line, the others each."""
+        runs = []
+        for changed, group in groupby(enumerate(nodes), key=lambda numbered: numbered[1].changed):
+            places = [place for place, _node in group]
+            start, until = places[0], places[-1] + 1
+            if not changed and self._folds and level and until - start >= MANY_KEPT:
+                runs.append(self._folded(nodes[start].depth, folder, start=start, until=until))
+            else:
+                runs.append(self._some(nodes, folder, start=start, until=until, level=level))
+        return format_html("<ul>{}</ul>", _joined(runs))
+
+    def _some(self, nodes: Sequence[Node], folder: str, *, start: int, until: int | None, level: int) -> SafeString:
+        until = len(nodes) if until is None else min(until, len(nodes))
+        shown = nodes[start : min(until, start + MOST_SIBLINGS)]
+        self._budget -= sum(node.lines for node in shown)
+        items = _joined(self._item(node, level) for node in shown)
+        left = until - start - len(shown)
+        if left <= 0:
+            return items
+        address = self.address(folder=folder, start=start + len(shown), until=until)
+        return format_html("{}{}", items, _more(address, left))
+
+    def _folded(self, depth: int, folder: str, *, start: int, until: int) -> SafeString:
         return format_html(
-            '<li><a class="cleanup-part" href="{}">{}</a></li>',
-            self.address(side=self.side, folder=folder, start=start),
-            f"Show {wording.counted(left, 'more folder')}",
+            '<li><details class="cleanup-folded"><summary><span class="cleanup-row {}">'
+            '<span class="cleanup-cell quiet">{}{}</span></span></summary>'
+            '<a class="cleanup-part" href="{}">{}</a></details></li>',
+            _depth(depth),
+            _FOLD,
+            preview_wording.unchanged(until - start),
+            self.address(folder=folder, start=start, until=until),
+            _("Show them"),
         )
 
-    def _item(self, node: _Node, level: int) -> SafeString:
-        folder = self.folders[node.line.folder_id]
-        label = self._label(folder)
+    def _item(self, node: Node, level: int) -> SafeString:
+        rows = format_html("{}{}", self._row(node), self._merging(node))
         if not node.children:
-            return format_html("<li>{}</li>", label)
-        if level + 1 < MOST_LEVELS and len(node.children) <= max(self._budget, 0):
-            inside = self._siblings(node.children, folder=folder.folder_id, start=0, level=level + 1)
-            return format_html("<li><details open><summary>{}</summary>{}</details></li>", label, inside)
+            return format_html("<li>{}</li>", rows)
+        folder = node.folder.folder_id
+        is_open = node.changed or level == 0 or not self._folds
+        fits = level + 1 < MOST_LEVELS and len(node.children) <= max(self._budget, 0)
+        if fits and (is_open or node.below <= MOST_FOLDED):
+            inside = self._list(node.children, folder, level=level + 1)
+            opened = SafeString(" open" if is_open else "")
+            return format_html("<li><details{}><summary>{}</summary>{}</details></li>", opened, rows, inside)
         return format_html(
             '<li><details class="cleanup-folded"><summary>{}</summary>'
             '<a class="cleanup-part" href="{}">{}</a></details></li>',
-            label,
-            self.address(side=self.side, folder=folder.folder_id, start=0),
-            f"Show the {wording.counted(node.below, 'folder')} in it",
+            rows,
+            self.address(folder=folder, start=0),
+            preview_wording.show_inside(node.below),
         )
 
-    def _label(self, folder: FolderPreview) -> SafeString:
-        count = wording.content(folder, after=self.side == "after")
-        name = wording.folder_name(folder.name)
-        if self.side == "after":
-            changed = folder.fate in (Fate.SURVIVOR, Fate.MOVED)
-            note = wording.fate_after(folder) if changed else ""
-        else:
-            note = wording.fate_before(folder, self.folders)
-        kind = folder.fate.value.replace("_", "-")
+    def _row(self, node: Node) -> SafeString:
+        """Draw what a folder is before, and what it is after."""
+        changed = node.folder.fate in (Fate.SURVIVOR, Fate.MOVED)
         return format_html(
-            '<span class="cleanup-folder cleanup-{}"><span class="cleanup-mark" aria-hidden="true">{}</span>'
-            '<bdi class="cleanup-name">{}</bdi> <span class="cleanup-count">{}</span>{}</span>',
-            kind if self.side == "before" or changed else "kept",
-            MARKS[folder.fate] if self.side == "before" or changed else "",
-            name,
-            count,
-            format_html(' <span class="cleanup-note">{}</span>', note) if note else mark_safe(""),
+            '<span class="cleanup-row {}"><span class="cleanup-cell">{}{}</span>'
+            '<span class="cleanup-cell cleanup-after"{}>{}</span></span>',
+            _depth(node.depth),
+            _FOLD if node.children else "",
+            self._before(node, node.folder),
+            "" if changed else SafeString(' aria-hidden="true"'),
+            self._after(node, changed=changed),
+        )
+
+    def _merging(self, node: Node, start: int = 0) -> SafeString:
+        """Draw the folders that merge into one."""
+        shown = node.merging[start : start + (MOST_SIBLINGS if start else MOST_MERGING)]
+        rows = format_html_join(
+            "",
+            '<span class="cleanup-row {}"><span class="cleanup-cell">{}</span></span>',
+            ((_depth(node.depth), self._before(node, folder)) for folder in shown),
+        )
+        left = len(node.merging) - start - len(shown)
+        if left <= 0:
+            return rows
+        address = self.address(folder=node.folder.folder_id, start=start + len(shown), merging=1)
+        return format_html("{}{}", rows, _more(address, left))
+
+    def _before(self, node: Node, folder: FolderPreview) -> SafeString:
+        note = preview_wording.fate_before(folder, self.folders, rule=self.rule)
+        word = "" if note else preview_wording.fate_word(folder.fate)
+        return format_html(
+            '<span class="cleanup-folder cleanup-{}">{}{} {}<span class="cleanup-count">{}</span>{}{}</span>',
+            folder.fate.value.replace("_", "-"),
+            _mark(folder.fate),
+            _name(folder.name),
+            _chips(preview_wording.numbers(node, folder), kind="number"),
+            preview_wording.content(folder, after=False),
+            format_html(' <span class="cleanup-note">{}</span>', note) if note else "",
+            format_html(' <span class="visually-hidden">{}</span>', word) if word else "",
+        )
+
+    def _after(self, node: Node, *, changed: bool) -> SafeString:
+        folder = node.folder
+        moved = changed and folder.parent_after != folder.parent_id
+        return format_html(
+            '{}<span class="cleanup-folder cleanup-{}">{}{} <span class="cleanup-count">{}</span> {}{}</span>',
+            format_html('<span class="visually-hidden">{} </span>', _("After:")) if changed else "",
+            folder.fate.value.replace("_", "-"),
+            _mark(folder.fate),
+            _name(folder.name),
+            preview_wording.content(folder, after=True),
+            _chips(preview_wording.gained(folder, merging=len(node.merging)), kind="gain"),
+            format_html('<span class="cleanup-note">{}</span>', _("moved here")) if moved else "",
         )
 
 
-def _forest(lines: Sequence[Line]) -> tuple[list[_Node], dict[str, _Node]]:
-    """Return the top folders and all folders by id; without recursion, because trees can be deep."""
-    tops: list[_Node] = []
-    nodes: dict[str, _Node] = {}
-    path: list[_Node] = []
-    for line in lines:
-        node = _Node(line, [])
-        nodes[line.folder_id] = node
-        for left in _leave(path, line.depth):
-            if path:
-                path[-1].below += left.below + 1
-        (path[-1].children if path else tops).append(node)
-        path.append(node)
-    for left in _leave(path, 0):
-        if path:
-            path[-1].below += left.below + 1
-    return tops, nodes
+def _joined(pieces: Iterable[SafeString]) -> SafeString:
+    return format_html_join("", "{}", ((piece,) for piece in pieces))
 
 
-def _leave(path: list[_Node], depth: int) -> Iterator[_Node]:
-    while len(path) > depth:
-        yield path.pop()
+def _more(address: str, left: int) -> SafeString:
+    more = preview_wording.show_more(left)
+    return format_html('<li><a class="cleanup-part" href="{}">{}</a></li>', address, more)
+
+
+def _chips(texts: Iterable[str], *, kind: str) -> SafeString:
+    return format_html_join("", '<span class="cleanup-chip cleanup-{}">{}</span> ', ((kind, text) for text in texts))
+
+
+def _mark(fate: Fate) -> SafeString:
+    return format_html('<span class="cleanup-mark" aria-hidden="true">{}</span>', MARKS[fate])
+
+
+_FOLD = SafeString('<span class="cleanup-fold" aria-hidden="true"></span>')
+
+
+def _name(name: str) -> SafeString:
+    return format_html('<bdi class="cleanup-name">{}</bdi>', wording.folder_name(name))
+
+
+def _depth(depth: int) -> str:
+    return f"cleanup-depth-{min(depth, MOST_INDENTED)}"

@@ -18,7 +18,6 @@ from cleanup import conf
 from cleanup.admin.linked_records import without_folders
 from cleanup.backends.finding_kinds import BY_CODE, ERRORS
 from cleanup.models import Result, RollbackPoint, Run, Schedule
-from cleanup.services.results import Fate, Reason
 from cleanup.stored_texts import SCHEDULES
 from cleanup.text_safety import safe
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from cleanup.models import ConsistencyCheck, FreezeSwitch, Hold, Verification
     from cleanup.queries import SetAside
     from cleanup.services.folders.history import FolderEvent
-    from cleanup.services.results import FolderPreview, GroupPreview, Preview
 
 
 def number_text(number: int) -> str:
@@ -656,102 +654,6 @@ def finding(code: str) -> str:
 def folder_name(name: str) -> str:
     """Return a folder's name as it can be shown; a blank one as ``(no name)``."""
     return safe(name) if name.strip() else _("(no name)")
-
-
-_REASONS = {
-    Reason.OLDEST: "it is the oldest",
-    Reason.LOWEST_KEY: "it has the lowest key",
-    Reason.NEWEST: "it is the newest",
-    Reason.FULLEST: "no other holds more",
-    Reason.NAMED: "the application names it as its top folder",
-    Reason.CHOSEN: "the settings prefer it",
-    Reason.ALREADY_THERE: "it is the first one already in the right place",
-    Reason.ANOTHER_ROOT: "an application may have only one top folder",
-    Reason.SAME_NAME: "they have the same name",
-    Reason.PARENT_MERGED: "the folder that it lies in is merged",
-    Reason.NESTED: "it is a top folder with another name",
-    Reason.UNREACHABLE: "no top folder leads to it",
-    Reason.NOT_LIVE: "it is in the trash",
-}
-
-
-def group(found: GroupPreview) -> str:
-    """Describe what becomes of folders that become one: ``3 folders named Documents become 1. 14 files move.``"""
-    number = len(found.removed) + 1
-    name = folder_name(found.name)
-    if found.roots:
-        first = f"{counted(number, 'top folder')} become 1: “{name}” stays, because {_REASONS[found.reason]}."
-    else:
-        first = f"{counted(number, 'folder')} named {name} become 1: {_stays(found.reason)}."
-    parts = [first]
-    if found.files_moved:
-        parts.append(f"{counted(found.files_moved, 'file')} {'moves' if found.files_moved == 1 else 'move'}.")
-    if found.linked_records_moved:
-        follow = "follows" if found.linked_records_moved == 1 else "follow"
-        parts.append(f"{linked_records(found.linked_records_moved)} {follow}.")
-    return " ".join(parts)
-
-
-def _stays(reason: Reason) -> str:
-    return f"{_STAYING[reason]} stays"
-
-
-_STAYING = {
-    Reason.OLDEST: "the oldest",
-    Reason.LOWEST_KEY: "the one with the lowest key",
-    Reason.NEWEST: "the newest",
-    Reason.FULLEST: "the one that holds most",
-    Reason.CHOSEN: "the one that the settings prefer",
-    Reason.ALREADY_THERE: "the one that is already in the right place",
-}
-
-
-def totals(found: Preview, *, days: int) -> str:
-    """Summarize what merging an application would do."""
-    if found.empty:
-        return "There is nothing to do: this application has no duplicates."
-    parts = [to_merge(found.folders_removed, found.files_moved, found.references_moved)]
-    if found.folders_moved:
-        parts.append(f"{counted(found.folders_moved, 'folder')} {'moves' if found.folders_moved == 1 else 'move'}.")
-    if found.rows_removed:
-        rows = sum(found.rows_removed.values())
-        parts.append(
-            f"{counted(rows, 'linked record')} that would be duplicates"
-            f" {'is' if rows == 1 else 'are'} kept in the undo record."
-        )
-    return " ".join([*parts, nothing_deleted(), undo_for(days, now=found.made_at)])
-
-
-def fate_before(folder: FolderPreview, folders: Mapping[str, FolderPreview]) -> str:
-    """Describe what becomes of one of the folders, and why."""
-    why = f", because {_REASONS[folder.reasons[0]]}" if folder.reasons else ""
-    if folder.fate == Fate.SURVIVOR:
-        return f"stays{why}"
-    if folder.fate == Fate.MERGED:
-        into = folders.get(folder.into or "")
-        where = f" into “{folder_name(into.name)}”" if into else ""
-        differs = f"; differs in {listed(map(safe, folder.differing_columns))}" if folder.differing_columns else ""
-        return f"merges{where}{why}{differs}"
-    if folder.fate == Fate.MOVED:
-        return f"moves{why}"
-    if folder.fate == Fate.LEFT_ALONE:
-        return f"is not touched{why}"
-    return f"is not touched{why}" if folder.reasons else ""
-
-
-def content(folder: FolderPreview, *, after: bool) -> str:
-    """Count what lies in a folder; without files only before the merge, in which linked records may become one."""
-    if conf.has_files():
-        return counted(folder.files_after if after else folder.files, "file")
-    return "" if after else counted(sum(folder.linked_records.values()), "linked record")
-
-
-def fate_after(folder: FolderPreview) -> str:
-    """Describe what has become of a folder."""
-    if folder.fate == Fate.MOVED:
-        return "moved here"
-    gained = folder.files_after - folder.files
-    return f"merged, {counted(gained, 'file')} more" if gained else "merged"
 
 
 def wrong_number(number: int, *, most: int) -> str:

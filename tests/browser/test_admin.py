@@ -80,7 +80,7 @@ class TestCleaningUp:
         tree(ALIAS, "Loan/Docs", application=messy.application)
         ann.press("Clean up as shown")
         ann.sees("The folders have changed since you looked, so nothing was done.")
-        ann.sees("3 top folders become 1")
+        ann.sees("7 folders become 3.")
         ann.press("Clean up as shown")
         ann.sees("Can be undone until")
         assert_tree(ALIAS, messy, "old:Loan/{docs:Docs(2), Photos(1)}")
@@ -173,14 +173,15 @@ class TestKeyboard:
         assert top.get_attribute("open") is None
 
     def test_loads_a_part_of_a_large_tree_and_stays_there(self, person, site):
-        large = tree(ALIAS, "Loan/{" + ", ".join(f"n{number}" for number in range(130)) + "}, Loan")
+        large = tree(ALIAS, "Loan/{" + ", ".join(f"n{number}(1)" for number in range(130)) + "}, Loan")
         ann = person()
         ann.go(address("preview", large.application))
-        more = ann.page.locator(".cleanup-trees section").first.get_by_role("link", name="Show 30 more folders")
+        ann.page.get_by_text("130 unchanged folders").click()
+        more = ann.page.locator(".cleanup-tree").get_by_role("link", name="Show 30 more folders")
         more.focus()
         ann.page.keyboard.press("Enter")
         more.wait_for(state="detached")
-        assert ann.page.locator(".cleanup-trees section").first.locator("li").count() == 132
+        assert ann.page.locator(".cleanup-tree li").count() == 132
         assert ann.complaints == []
 
 
@@ -370,3 +371,35 @@ class TestTheChart:
         ann.page.get_by_text("The same as a table").click()
         assert ann.page.get_by_role("cell", name="300").is_visible()
         assert (ann.barriers(), ann.overflow(), ann.complaints) == ([], 0, [])
+
+
+class TestThePreview:
+    SUB = "{{Income/{{Payslips(3), Tax(1), Bank(2)}}, Identity/{{Passport(1), Licence(1)}}, Mail/{{In(3), Out}}, {}}}"
+
+    @pytest.fixture
+    def three_copies(self, site) -> Tree:
+        first = self.SUB.format("Notes(1), Plans, Contracts(2), Photos, Letters, Tax, Valuation, Closing")
+        second = self.SUB.format("Notes(2), Notes, Plans, Contracts, Photos(4), Letters, Tax(1), Valuation")
+        third = self.SUB.format("Notes, Archive/{2019, 2020, 2021, 2022, Old}, Contracts, Insurance/{Life, House, Car}")
+        return tree(ALIAS, f"old:Loan/{first}, Loan/{second}, Loan/{third}")
+
+    def test_fits_sixty_folders_on_two_screens_with_the_button_in_reach(self, person, three_copies):
+        assert three_copies.folders == 61
+        ann = person()
+        ann.go(address("preview", three_copies.application))
+        button = ann.page.get_by_role("button", name="Clean up as shown")
+        for y in (0, 700, 1400):
+            ann.page.mouse.wheel(0, y)
+            box = button.bounding_box()
+            assert 0 <= box["y"] <= 900 - box["height"]
+        ann.page.evaluate("scrollTo(0, 0)")
+        trees = ann.page.locator(".cleanup-trees").bounding_box()
+        assert trees["y"] + trees["height"] <= 1800
+        assert (ann.barriers(), ann.complaints) == ([], [])
+
+    def test_shows_one_tree_on_a_telephone(self, person, three_copies):
+        ann = person(viewport={"width": 390, "height": 844})
+        ann.go(address("preview", three_copies.application))
+        assert ann.page.get_by_text("Archive").count() == 2
+        assert [place.is_visible() for place in ann.page.get_by_text("Archive").all()] == [True, False]
+        assert ann.overflow() == 0

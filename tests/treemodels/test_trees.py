@@ -203,7 +203,7 @@ class TestWords:
         shown = text(boss.get(address("preview", made.application)))
         assert "2 duplicate folders will be merged and 2 mentions and 1 placement moved." in shown
         assert "Only duplicate folders are removed; everything in them is kept." in shown
-        assert "it has the lowest key" in shown
+        assert "the one with the lowest key stays" in shown
         assert not FILES.search(shown)
 
     def test_of_a_run(self, database, boss, made):

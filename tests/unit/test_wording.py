@@ -10,7 +10,6 @@ from cleanup import exceptions
 from cleanup.admin import wording
 from cleanup.backends.finding_kinds import CODES
 from cleanup.models import Result, RollbackPoint, Run, Schedule
-from cleanup.services.results import GroupPreview, Reason
 
 NOW = datetime(2026, 1, 20, 23, 30, tzinfo=UTC)
 
@@ -39,37 +38,6 @@ class TestTimes:
     )
     def test_spans_are_told_roughly(self, seconds, text):
         assert wording.duration(seconds) == text
-
-
-class TestGroups:
-    def told(self, **values) -> str:
-        defaults = {
-            "survivor_id": "1",
-            "name": "Documents",
-            "roots": False,
-            "parent_id": "0",
-            "removed": ("2", "3"),
-            "files_moved": 14,
-            "linked_records_moved": 0,
-            "reason": Reason.OLDEST,
-        }
-        return wording.group(GroupPreview(**{**defaults, **values}))
-
-    def test_of_one_name_become_one(self):
-        assert self.told() == "3 folders named Documents become 1: the oldest stays. 14 files move."
-
-    def test_of_top_folders_name_the_one_that_stays_and_why(self):
-        told = self.told(roots=True, name="Loan", removed=("2",), files_moved=0)
-        assert told == "2 top folders become 1: “Loan” stays, because it is the oldest."
-
-    def test_count_one_file_as_one(self):
-        assert self.told(files_moved=1).endswith("1 file moves.")
-
-    def test_show_what_cannot_be_seen(self):
-        assert "named a\\u202eb become" in self.told(name="a\u202eb")
-
-    def test_without_a_name_are_said_to_have_none(self):
-        assert "named (no name) become" in self.told(name="  ")
 
 
 class TestRuns:

@@ -376,18 +376,26 @@ class TestPreview:
     def test_tells_in_sentences_what_would_happen(self, boss, using):
         page = text(boss.get(address("preview", application_with_duplicates(using))))
         assert (
-            "2 duplicate folders will be merged and 1 file moved. No file is deleted or changed. Undo possible until"
-            in page
-        )
-        assert "2 top folders become 1: “Loan” stays, because it is the oldest." in page
-        assert "2 folders named Docs become 1: the oldest stays. 1 file moves." in page
+            "4 folders become 2. 2 duplicate folders will be merged and 1 file moved. No file is deleted or changed."
+            " Undo possible until"
+        ) in page
+        assert "Where folders become one, the oldest stays." in page
+        assert "What merges, and where: 2 places" in page
+        assert "Loan : 2 top folders become 1." in page
+        assert "Loan / Docs : 2 folders become 1. 1 file moves." in page
 
-    def test_shows_the_tree_before_and_after(self, boss, using):
-        page = text(boss.get(address("preview", application_with_duplicates(using))))
-        before, after = page.split("After: 2 folders")
-        assert "Before: 4 folders" in before
-        assert before.count("merges into “Docs”, because they have the same name") == 1
-        assert "Docs 3 files merged, 1 file more" in after
+    def test_shows_each_folder_in_one_line_before_and_after(self, boss, using):
+        page = boss.get(address("preview", application_with_duplicates(using)))
+        assert "Before: 4 folders After: 2 folders" in text(page)
+        lines = re.findall(
+            r'<span class="cleanup-row.*?(?=<span class="cleanup-row|</summary>|</li>)', page.content.decode()
+        )
+        assert [" ".join(unescape(re.sub(r"<[^>]+>", " ", line)).split()) for line in lines] == [
+            "● Loan stays After: ● Loan 2 → 1",
+            "→ Loan #2 merges",
+            "● Docs 2 files stays After: ● Docs 3 files 2 → 1 +1 file",
+            "→ Docs in #2 1 file merges",
+        ]
 
     def test_says_that_there_is_nothing_to_do(self, boss, using):
         page = text(boss.get(address("preview", tree(using, "Loan/Docs").application)))
@@ -422,18 +430,37 @@ class TestPreview:
     def test_folds_what_is_deep(self, boss, using):
         key = tree(using, "Loan/" + "/".join("abcdefghijklmnopqrstuvwxyz")).application
         page = boss.get(address("preview", key)).content.decode()
-        assert "Show the 15 folders in it" in page
+        assert "Show the 25 folders in it" in page
 
     def test_loads_a_folded_part(self, boss, using):
         key = tree(using, "Loan/" + "/".join("abcdefghijklmnopqrstuvwxyz")).application
         part = re.search(r'class="cleanup-part" href="([^"]+)"', boss.get(address("preview", key)).content.decode())[1]
-        assert "m 0 files" in text(boss.get(unescape(part), headers={"x-requested-with": "XMLHttpRequest"}))
+        loaded = text(boss.get(unescape(part), headers={"x-requested-with": "XMLHttpRequest"}))
+        assert "l l m m Show the 13 folders in it" in loaded
 
-    def test_lists_many_folders_of_one_parent_in_parts(self, boss, using):
-        key = tree(using, "Loan/{" + ", ".join(f"n{number}" for number in range(130)) + "}").application
+    def test_opens_where_something_happens_and_folds_the_rest(self, boss, using):
+        kept = ", ".join(f"n{number:03}" for number in range(130))
+        key = tree(using, f"Loan/{{{kept}, x/y, z(1), z(2)}}").application
         page = boss.get(address("preview", key)).content.decode()
-        part = re.search(r'href="([^"]+)">Show 30 more folders', page)[1]
-        assert text(boss.get(unescape(part))).count(" 0 files") == 30
+        assert page.count("<details open>") == 1
+        assert "131 unchanged folders" in page
+        part = re.search(r'href="([^"]+)">Show them', page)[1]
+        shown = boss.get(unescape(part)).content.decode()
+        assert (text(boss.get(unescape(part))).count(" n0"), "Show 31 more folders" in shown) == (200, True)
+        rest = re.search(r'href="([^"]+)">Show 31 more folders', shown)[1]
+        assert "x x" in text(boss.get(unescape(rest)))
+        assert "z z" not in text(boss.get(unescape(rest)))
+
+    def test_lists_many_folders_that_merge_in_parts(self, boss, using):
+        key = tree(using, "Loan*40").application
+        page = boss.get(address("preview", key)).content.decode()
+        part = re.search(r'href="([^"]+)">Show 29 more folders', page)[1]
+        assert text(boss.get(unescape(part))).count("→ Loan merges") == 29
+
+    @pytest.mark.parametrize("query", [{}, {"start": "-1"}, {"start": "9" * 20}, {"start": "x"}])
+    def test_has_no_part_of_nonsense(self, boss, using, query):
+        key = application_with_duplicates(using)
+        assert boss.get(address("preview_part", key, **query)).status_code == 404
 
     def test_costs_no_more_queries_however_large_the_tree_is(self, boss, using):
         small, large = (tree(using, f"Loan/Docs*{n}, Loan/Docs(3)*{n}").application for n in (1, 30))
