@@ -143,7 +143,7 @@ class ReadOnlyAdmin(access.OnSite, ReadOnlyAdminBase):
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         """Show what people have done to one entry."""
-        title = f"{_('History')}: {self.title(request, object_id)}"
+        title = _("History: %s") % self.title(request, object_id)
         return super().history_view(
             request, object_id, {**self.context(request), "title": title, **(extra_context or {})}
         )

@@ -125,7 +125,7 @@ def _running(run: Run, silence: timedelta | None) -> str:
 def _done(run: Run, silence: timedelta | None = None) -> str:
     numbers = {"done": number_text(run.done_applications), "total": number_text(run.total_applications)}
     if silence:
-        return f"{_('%(done)s of %(total)s done.') % numbers} {no_progress(silence)}"
+        return _joined(_("%(done)s of %(total)s done.") % numbers, no_progress(silence))
     left = duration(run.seconds_left) if run.status == Run.Status.RUNNING and run.seconds_left else ""
     if left:
         return _("%(done)s of %(total)s done, about %(left)s left.") % {**numbers, "left": left}
@@ -140,7 +140,7 @@ def no_progress(silence: timedelta) -> str:
 
 def _paused(run: Run) -> str:
     state = _("A cleanup is paused") if run.kind == Run.Kind.CLEANUP else _("An undo is paused")
-    return f"{state}: {_done(run)} {_('It stays paused until someone resumes it.')}"
+    return _joined(f"{state}: {_done(run)}", _("It stays paused until someone resumes it."))
 
 
 def _unsure(found: Standing) -> str:

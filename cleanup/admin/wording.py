@@ -512,7 +512,7 @@ def point_status(point: RollbackPoint, *, now: datetime | None = None) -> str:
 def not_done(*, signed_out: bool) -> str:
     """Explain that pressing a button has done nothing."""
     why = _("You had been signed out, so nothing was done.") if signed_out else _("Nothing was done.")
-    return f"{why} {_('Press the button again if you still want it.')}"
+    return " ".join([why, _("Press the button again if you still want it.")])
 
 
 # Refusals, conflicts, decisions.
@@ -769,7 +769,8 @@ def last_verification(verification: Verification | None) -> str:
     """Describe what the last verification found, and when."""
     if verification is None:
         return _("Not verified yet.")
-    return f"{problems(verification)}. {_('Verified %s.') % moment_text(verification.ended_at)}"
+    verified = _("Verified %s.") % moment_text(verification.ended_at)
+    return f"{problems(verification)}. {verified}"
 
 
 def problems(verification: Verification) -> str:

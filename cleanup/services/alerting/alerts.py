@@ -219,8 +219,8 @@ def try_channels(*, using: str) -> Mapping[str, str]:
     """Send a test by every channel, and return what is wrong with each, by its label; empty: it works."""
     outcome: dict[str, str] = {}
     with translation.override(settings.LANGUAGE_CODE):
-        subject = f"[cleanup] {_('test')}"
-        body = f"{_('This is a test, of %s. Nothing is wrong.') % _database(using)}\n"
+        subject = "[cleanup] " + _("test")
+        body = _("This is a test, of %s. Nothing is wrong.") % _database(using) + "\n"
     for way in channels():
         try:
             way.send(subject=subject, body=body, critical=False)
