@@ -405,9 +405,23 @@ def _tree_hook(entry: Any) -> TreeHook:
 
 def root_folder() -> str:
     """Name of a root folder that is created."""
-    value = _get("CLEANUP_ROOT_FOLDER", "Application")
+    return _folder_name("CLEANUP_ROOT_FOLDER", "Application")
+
+
+def recovered_folder() -> str:
+    """Name of the folder, in an application's root folder, that takes in what a repair finds no other place for."""
+    return _folder_name("CLEANUP_RECOVERED_FOLDER", "Recovered")
+
+
+def unnamed_folder() -> str:
+    """Name that a repair gives to a folder without one."""
+    return _folder_name("CLEANUP_UNNAMED_FOLDER", "Unnamed")
+
+
+def _folder_name(setting: str, default: str) -> str:
+    value = _get(setting, default)
     if fault := fault_of_name(value):
-        raise MisconfiguredSetting(setting="CLEANUP_ROOT_FOLDER", problem=f"{fault}.")
+        raise MisconfiguredSetting(setting=setting, problem=f"{fault}.")
     return cast(str, value)
 
 
@@ -755,6 +769,8 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_HISTORY_TABLES": history_tables,
     "CLEANUP_TREE_HOOK": tree_hooks,
     "CLEANUP_ROOT_FOLDER": root_folder,
+    "CLEANUP_RECOVERED_FOLDER": recovered_folder,
+    "CLEANUP_UNNAMED_FOLDER": unnamed_folder,
     "CLEANUP_STANDARD_FOLDERS": standard_folders,
     "CLEANUP_FOLDER_DEFAULTS": folder_defaults,
     "CLEANUP_TARGET_TRANSACTION_MS": target_transaction_ms,

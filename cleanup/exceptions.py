@@ -101,6 +101,12 @@ class NoStructures(UsageError):
     code = "no_structures"
 
 
+class NotRepairable(UsageError):
+    """{code_of_finding} cannot be repaired. {remedy}"""
+
+    code = "not_repairable"
+
+
 class MissingPackage(UsageError, ImproperlyConfigured):
     """{what} cannot be used without {packages}. Run: {command}"""
 

@@ -21,8 +21,14 @@ row belongs to a step and a table:
   ``hook``, is what a tree hook made of columns that repeat a folder's place (since format 3, after all others).
   With ``array`` (since format 3) elements of an array moved, and the keys have one more member, the position.
 - removed: ``images`` [[cell of each of the snapshot schema's columns], ...].
-- inserted: the same, of rows that a tree hook inserted.
+- inserted: the same, of rows that a tree hook or a repair inserted.
 - structure: as removed, but nothing was removed: the folders when a point was taken by hand.
+
+Format 4 is that of repairs; a cleanup still writes format 3. Its steps begin with those marked ``repair``: two that
+inserted folders (a root folder, then one in a root folder), then for each mapped column that a repair may change one
+that moved rows of folders or files. The target's folder columns are those of the folders' key, as where rows moved with
+a removed folder, but the old value need not name a folder that exists. What a repair inserted stays when it is undone
+if anything has come to refer to it.
 
 Undo goes through the steps in reverse: folders come back first, then moves are undone, then rows that had to give way
 to a twin return.
@@ -48,7 +54,9 @@ from cleanup.folder_tables import FolderTables
 from cleanup.models import SnapshotRow, SnapshotSchema
 from cleanup.references import Reference, ReferenceMap
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+#: Of journals without repairs, so that earlier versions can undo them.
+FORMAT_OF_MERGES = 3
 
 STRUCTURE_STEP = 0
 
@@ -69,6 +77,15 @@ class Step:
     """What a ready tree hook computes from the tree."""
     watched: str = ""
     """A column that a tree hook of the host's may write."""
+    repaired: tuple[TableName, str] | None = None
+    """The column, of folders or files, that a repair changes."""
+    makes: str = ""
+    """The folder that a repair makes: ``root`` or ``recovered``."""
+
+    @property
+    def by_repair(self) -> bool:
+        """Return whether only a repair takes this step."""
+        return self.repaired is not None or bool(self.makes)
 
     @property
     def by_hook(self) -> bool:
@@ -76,8 +93,19 @@ class Step:
         return self.kept is not None or bool(self.watched)
 
 
-def steps_of(references: ReferenceMap) -> list[Step]:
-    """Return the steps of a merge.
+def repair_steps(references: ReferenceMap, mapped: FolderTables) -> list[Step]:
+    """Return the steps that a repair takes before those of a merge; see Note [Form of the journal]."""
+    folders = [mapped.folder_parent, *mapped.owner_columns, mapped.folder_name]
+    columns = [(references.folders.name, column) for column in folders]
+    if mapped.file is not None:
+        files = (mapped.file.folder, mapped.file.application)
+        columns += [(references.file_table, column) for column in files if column is not None]
+    made = [Step(number, "inserted", makes=which) for number, which in enumerate(("root", "recovered"), 1)]
+    return made + [Step(number, "moved", repaired=column) for number, column in enumerate(columns, len(made) + 1)]
+
+
+def steps_of(references: ReferenceMap, repairs: Sequence[Step] = ()) -> list[Step]:
+    """Return the steps of a merge, after those of a repair if they are given.
 
     First, if policies ask for it, other names and numbers, one column of a table per step, because a snapshot row's
     step and table identify the column; for each step of references the rows that give way, then the moves; then the
@@ -85,7 +113,7 @@ def steps_of(references: ReferenceMap) -> list[Step]:
     root folders that are nested; then the removed folders; last what tree hooks write, one step for what one of them
     keeps, or for a column. The first and these last have no references.
     """
-    steps: list[Step] = []
+    steps = list(repairs)
     replaced = [
         [(table, column) for _, column in policy.changes] for table, policy in sorted(references.policies.items())
     ]
@@ -117,11 +145,18 @@ def row_key(table: Table) -> tuple[str, ...]:
     return table.row_key or ()
 
 
-def write_schema(*, using: str, backend: Database, references: ReferenceMap, mapped: FolderTables) -> SnapshotSchema:
+def write_schema(
+    *,
+    using: str,
+    backend: Database,
+    references: ReferenceMap,
+    mapped: FolderTables,
+    repairs: Sequence[Step] = (),
+) -> SnapshotSchema:
     """Return the stored snapshot schema of the tables as they are now, writing it if it is new."""
-    document = _document(backend, references, mapped)
+    document = _document(backend, references, mapped, repairs)
     schema, _ = SnapshotSchema.objects.using(using).get_or_create(
-        digest=_digest(document), defaults={"format_version": FORMAT_VERSION, "document": document}
+        digest=_digest(document), defaults={"format_version": _format(repairs), "document": document}
     )
     return schema
 
@@ -131,11 +166,15 @@ def schema_digest(*, backend: Database, references: ReferenceMap, mapped: Folder
     return _digest(_document(backend, references, mapped))
 
 
+def _format(repairs: Sequence[Step]) -> int:
+    return FORMAT_VERSION if repairs else FORMAT_OF_MERGES
+
+
 def _digest(document: str) -> str:
     return hashlib.sha256(document.encode()).hexdigest()
 
 
-def _document(backend: Database, references: ReferenceMap, mapped: FolderTables) -> str:
+def _document(backend: Database, references: ReferenceMap, mapped: FolderTables, repairs: Sequence[Step] = ()) -> str:
     tables = {}
     for name, table in sorted(references.tables.items()):
         stored = [column for column in table.columns if not column.generated]
@@ -148,28 +187,39 @@ def _document(backend: Database, references: ReferenceMap, mapped: FolderTables)
             "oid": table.oid,
             "definitions": {column.name: column.definition for column in stored if column.definition},
         }
-    folders = str(references.folders.name)
-    steps: dict[str, Any] = {}
-    for step in steps_of(references):
-        targets = [[str(r.table), list(r.columns), list(r.folder_columns)] for r in step.references]
-        if step.replaced:
-            targets = [[str(table), [column], []] for table, column in step.replaced]
-        elif step.array is not None:
-            targets = [[str(step.array.table), [step.array.column], [mapped.folder_key.column]]]
-        elif step.by_hook:
-            targets = [_written_by_hook(step, folders)]
-        elif not step.references:
-            targets = [[folders, [mapped.folder_parent], [mapped.folder_key.column]]]
-        steps[str(step.number)] = {"kind": step.kind, "targets": targets}
-        if step.array is not None:
-            steps[str(step.number)]["array"] = True
-        if step.by_hook:
-            steps[str(step.number)]["hook"] = "host" if step.kept is None else "ready"
+    steps = {str(step.number): _described(step, references, mapped) for step in steps_of(references, repairs)}
     return json.dumps(
-        {"format": FORMAT_VERSION, "encoding": backend.cells.encoding, "tables": tables, "steps": steps},
+        {"format": _format(repairs), "encoding": backend.cells.encoding, "tables": tables, "steps": steps},
         sort_keys=True,
         ensure_ascii=False,
     )
+
+
+def _described(step: Step, references: ReferenceMap, mapped: FolderTables) -> dict[str, Any]:
+    """Return the snapshot schema's entry of a step."""
+    described: dict[str, Any] = {"kind": step.kind, "targets": _targets(step, references, mapped)}
+    if step.array is not None:
+        described["array"] = True
+    if step.by_repair:
+        described["repair"] = True
+    if step.by_hook:
+        described["hook"] = "host" if step.kept is None else "ready"
+    return described
+
+
+def _targets(step: Step, references: ReferenceMap, mapped: FolderTables) -> list[Any]:
+    folders, key = str(references.folders.name), mapped.folder_key.column
+    if step.replaced:
+        return [[str(table), [column], []] for table, column in step.replaced]
+    if step.array is not None:
+        return [[str(step.array.table), [step.array.column], [key]]]
+    if step.by_hook:
+        return [_written_by_hook(step, folders)]
+    if step.repaired is not None:
+        return [[str(step.repaired[0]), [step.repaired[1]], [key]]]
+    if not step.references:
+        return [[folders, [mapped.folder_parent], [key]]]
+    return [[str(r.table), list(r.columns), list(r.folder_columns)] for r in step.references]
 
 
 def _written_by_hook(step: Step, folders: str) -> list[Any]:
@@ -205,6 +255,8 @@ class JournaledStep(NamedTuple):
     """Elements of arrays moved: a row's key is followed by the position."""
     hook: str = ""
     """Whose tree hook wrote: ``ready`` or ``host``; empty: none."""
+    repair: bool = False
+    """A repair took it."""
 
 
 class JournaledSchema:
@@ -232,6 +284,7 @@ class JournaledSchema:
                 [JournaledTarget(label, tuple(own), tuple(folder)) for label, own, folder in step["targets"]],
                 step.get("array", False),
                 step.get("hook", ""),
+                step.get("repair", False),
             )
             for number, step in document["steps"].items()
         )
@@ -256,6 +309,10 @@ class JournaledSchema:
     def of_arrays(self, step: int) -> bool:
         """Return whether elements of arrays moved in a step."""
         return any(one.number == step and one.array for one in self.steps)
+
+    def by_repair(self, step: int) -> bool:
+        """Return whether a repair took a step."""
+        return any(one.number == step and one.repair for one in self.steps)
 
     def by_hook(self, step: int) -> bool:
         """Return whether a tree hook wrote in a step."""

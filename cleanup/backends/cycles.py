@@ -5,6 +5,7 @@ Folders without children are in no cycle; nor are those below a parent that no s
 
 from collections.abc import Sequence
 
+from cleanup.analysis import Edge, in_cycles
 from cleanup.backends.folders import FolderSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block
@@ -124,6 +125,39 @@ def ancestors(sql: FolderSql, keys: Sequence[str]) -> Query:
         among=sql.among(sql.tables.folder_key, f"f.{sql.folder_key}", keys),
         edge=_edge(sql, "c.folder", "c.parent", "c.application"),
     )
+
+
+def whole(sql: FolderSql) -> list[Edge]:
+    """Return the folders in cycles, in key order."""
+    ((number,),) = sql.fetch(count_unreached(sql))
+    return in_cycles([Edge(*row) for row in sql.fetch(unreached(sql))]) if number else []
+
+
+def within(sql: FolderSql, scope: Scope) -> list[Edge]:
+    """Return the folders of the scope that are in cycles, in key order; a cycle may lead through other folders."""
+    if sql.derived:  # what is in a cycle has no root that would tell its application
+        return []
+    return [edge for edge in around(sql, scope) if edge.application in (scope.keys or ())]
+
+
+def around(sql: FolderSql, scope: Scope) -> list[Edge]:
+    """Return the folders in cycles that lead through a folder of the scope, all their folders, in key order."""
+    ((doubtful,),) = sql.fetch(count_doubtful(sql, scope))
+    if not doubtful:
+        return []
+    own = {row[0]: Edge(*row) for row in sql.fetch(parents(sql, scope))}
+    leading_out = sorted({edge.parent for edge in own.values()} - own.keys())
+    others = [Edge(*row) for row in sql.fetch(ancestors(sql, leading_out))]
+    members = in_cycles([*own.values(), *others])
+    circles = {edge.folder for edge in members if edge.folder in own}
+    by_folder = {edge.folder: edge for edge in members}
+    reached = sorted(circles)
+    for folder in reached:  # which grows
+        parent = by_folder[folder].parent
+        if parent not in circles:
+            circles.add(parent)
+            reached.append(parent)
+    return [edge for edge in members if edge.folder in circles]
 
 
 def _told(sql: FolderSql) -> str:

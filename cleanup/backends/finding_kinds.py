@@ -1,11 +1,10 @@
-"""Every kind of finding in one entry: its code, severity, condition, hint, sentence and repair.
+"""Every kind of finding in one entry: its code, severity, condition, hint, sentence and remedy.
 
 A kind that concerns a single folder or file needs only its entry: the passes over folders and files check the
 conditions given here (``owned_rows``). The others have a statement of their own: ``findings``, ``cycles``, ``shapes``,
 and the guards' catalogue.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -47,8 +46,8 @@ class FindingKind:
     """The query that lists the rows, if the mapped tables alone explain it; the slots are those of ``hints``."""
     command: str = ""
     """The command that fixes it, for the application in question."""
-    repair: Callable[[], None] | None = None
-    """What would fix it as a run that can be undone."""
+    remedy: str = ""
+    """What helps instead, if no repair takes it away."""
 
     @property
     def only_of_files(self) -> bool:
@@ -56,12 +55,28 @@ class FindingKind:
         return bool(self.of_file) and not self.of_folder
 
 
+_MERGED = gettext_noop("A cleanup merges duplicates: manage.py database_cleanup --cleanup.")
+_BY_SETTINGS = gettext_noop(
+    "The settings decide which folders are top folders and live: manage.py check explains them."
+)
 _MERGE = "manage.py database_cleanup --cleanup --application {application}"
 
 #: In the order in which they are listed: errors, then warnings.
 KINDS = (
-    FindingKind("several_roots", _ERROR, gettext_noop("An application has duplicate top folders"), command=_MERGE),
-    FindingKind("same_named_siblings", _ERROR, gettext_noop("Same-named folders next to each other"), command=_MERGE),
+    FindingKind(
+        "several_roots",
+        _ERROR,
+        gettext_noop("An application has duplicate top folders"),
+        command=_MERGE,
+        remedy=_MERGED,
+    ),
+    FindingKind(
+        "same_named_siblings",
+        _ERROR,
+        gettext_noop("Same-named folders next to each other"),
+        command=_MERGE,
+        remedy=_MERGED,
+    ),
     FindingKind(
         "missing_parent",
         _ERROR,
@@ -144,11 +159,27 @@ KINDS = (
         """,
     ),
     FindingKind(
-        "dangling_reference", _ERROR, gettext_noop("The folder of a linked record is missing"), about_a_folder=True
+        "dangling_reference",
+        _ERROR,
+        gettext_noop("The folder of a linked record is missing"),
+        about_a_folder=True,
+        remedy=gettext_noop(
+            "Only the program that owns the records knows where they belong. The finding's hint lists them."
+        ),
     ),
-    FindingKind("path_out_of_date", _ERROR, gettext_noop("A folder's place is recorded wrongly")),
-    FindingKind("no_live_folder", _ERROR, gettext_noop("According to the settings, every folder is in the trash")),
-    FindingKind("no_root_folder", _ERROR, gettext_noop("No folder is a top folder")),
+    FindingKind(
+        "path_out_of_date",
+        _ERROR,
+        gettext_noop("A folder's place is recorded wrongly"),
+        remedy=gettext_noop("It is computed again by the command in the finding's hint."),
+    ),
+    FindingKind(
+        "no_live_folder",
+        _ERROR,
+        gettext_noop("According to the settings, every folder is in the trash"),
+        remedy=_BY_SETTINGS,
+    ),
+    FindingKind("no_root_folder", _ERROR, gettext_noop("No folder is a top folder"), remedy=_BY_SETTINGS),
     FindingKind(
         "late_arrival",
         _WARNING,
@@ -162,6 +193,7 @@ KINDS = (
         _WARNING,
         gettext_noop("A folder belongs to no application"),
         of_folder=NO_APPLICATION,
+        remedy=gettext_noop("It may be meant to be shared. The finding's hint says how to give it to an application."),
         listing="""
         SELECT f.* FROM {folders} AS f
          WHERE f.{owner} IS NULL; -- Those below a folder with an application are given it by: {give_applications}
@@ -172,6 +204,7 @@ KINDS = (
         _WARNING,
         gettext_noop("A file lies in no folder"),
         of_file="application IS NOT NULL AND target IS NULL",
+        remedy=gettext_noop("A file may lie in no folder on purpose. File it where it belongs."),
         listing="""
         SELECT f.* FROM {files} AS f WHERE f.{file_folder} IS NULL AND f.{file_owner} IS NOT NULL;
         """,
@@ -185,9 +218,17 @@ KINDS = (
         listing="SELECT f.* FROM {folders} AS f WHERE {bare_name} = '';",
     ),
     FindingKind(
-        "guards_missing", _WARNING, gettext_noop("The database does not prevent new duplicates as the settings ask")
+        "guards_missing",
+        _WARNING,
+        gettext_noop("The database does not prevent new duplicates as the settings ask"),
+        remedy=gettext_noop("Migrations put the guards: manage.py migrate cleanup_guards."),
     ),
-    FindingKind("not_checked", _WARNING, gettext_noop("Something could not be checked")),
+    FindingKind(
+        "not_checked",
+        _WARNING,
+        gettext_noop("Something could not be checked"),
+        remedy=gettext_noop("The role needs a privilege; the finding's hint grants it."),
+    ),
 )
 
 BY_CODE = {kind.code: kind for kind in KINDS}

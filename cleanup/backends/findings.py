@@ -93,6 +93,13 @@ class FindingSql(FolderSql):
             twice=ORPHAN_TWICE,
         ).bind(examples=examples)
 
+    def listed(self, parts: Sequence[Query], code: str) -> Query:
+        """Select object, application and target of all findings of a pass that have one code."""
+        return block(
+            "WITH RECURSIVE {parts}\nSELECT object, application, target FROM flagged WHERE code = %(code)s",
+            parts=joined(", ", parts),
+        ).bind(code=code)
+
     def duplicates(self, scope: Scope) -> list[Query]:
         """Find ``several_roots`` and ``same_named_siblings``."""
         return [

@@ -529,6 +529,25 @@ class FolderSql(ForestSql):
             roots=self.roots(Scope()),
         )
 
+    def owners_of_files(self, folders: Sequence[str]) -> Query:
+        """Select the folders that have files which tell an application, each with every such application."""
+        key = self.tables.folder_key
+        folder = self.folder_of_file(f"f.{self.file_folder}")
+        return self.block(
+            "SELECT DISTINCT {key}, {application} FROM {files} AS f WHERE f.{file_owner} IS NOT NULL AND {among}",
+            key=self.text(key, folder),
+            application=self.text(self.tables.application_key, f"f.{self.file_owner}"),
+            among=self.among(key, folder, folders),
+        )
+
+    def existing_among(self, keys: Sequence[str]) -> Query:
+        """Select those of the applications that exist."""
+        return self.block(
+            "SELECT {application} FROM {units} AS a WHERE {within}",
+            application=self._application,
+            within=self.within(Scope(keys=tuple(keys)), f"a.{self.application_key}"),
+        )
+
     def paths_of(self, folders: Sequence[str], *, levels: int) -> Query:
         """Select key and name of the folders and of those that they lie in, outermost first.
 

@@ -91,6 +91,15 @@ class Merging(Room, ABC):
         Without a step nothing is journaled. Raises CountMismatch.
         """
 
+    def journal_inserted(self, table: Table, key: tuple[str, ...], rows: Keys, *, step: int) -> None:
+        """Journal the images of rows that were just inserted. Raises CountMismatch."""
+        insertion = self._journaled_images("inserted", self._images_of(table, key, rows), table=table, step=step)
+        counted(table, self._journal(insertion), expected=len(rows))
+
+    @abstractmethod
+    def _images_of(self, table: Table, key: tuple[str, ...], rows: Keys) -> Query:
+        """Return a relation of the rows that are there: their points and images."""
+
     @abstractmethod
     def drop_rows(self, table: Table, key: tuple[str, ...], rows: Keys) -> None:
         """Delete rows, and journal nothing. Raises CountMismatch."""

@@ -14,7 +14,7 @@ from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block, joined, quote
 from cleanup.backends.session import Room
 from cleanup.backends.tree_columns import ClosureTable
-from cleanup.folder_tables import FolderTables, KeyColumn, Ownership
+from cleanup.folder_tables import FileTable, FolderTables, KeyColumn, Ownership
 from cleanup.planning import FolderRow
 
 
@@ -86,21 +86,31 @@ class Reading(Room, ABC):
         self, tables: FolderTables, keys: Sequence[str], columns: Sequence[str]
     ) -> dict[str, tuple[Cell, ...]]:
         """Return the cells of folders, by their keys."""
-        folder = quote(tables.folder_key.column)
+        return self._cells_of(tables.folder_table, tables.folder_key, keys, columns)
+
+    def read_file_cells(
+        self, file: FileTable, keys: Sequence[str], columns: Sequence[str]
+    ) -> dict[str, tuple[Cell, ...]]:
+        """Return the cells of files, by their keys."""
+        return self._cells_of(file.table, file.key, keys, columns)
+
+    def _cells_of(
+        self, table: str, key: KeyColumn, keys: Sequence[str], columns: Sequence[str]
+    ) -> dict[str, tuple[Cell, ...]]:
         rows = self.fetch(
             block(
                 """
                 SELECT {keys}, {cells}
-                  FROM {folders}
+                  FROM {table}
                  WHERE {among}
                 """,
-                keys=self._key(folder),
+                keys=self._key(quote(key.column)),
                 cells=", ".join(self._cell(quote(name)) for name in columns),
-                folders=self.model_table(tables.folder_table),
-                among=self._among(tables.folder_key, folder, keys),
+                table=self.model_table(table),
+                among=self._among(key, quote(key.column), keys),
             )
         )
-        return {self._spelling(tables.folder_key, key): tuple(cells) for key, *cells in rows}
+        return {self._spelling(key, value): tuple(cells) for value, *cells in rows}
 
     def held_parents(self, tables: FolderTables, folders: Sequence[Cell]) -> dict[Cell, Cell]:
         """Return what the parent columns of folders hold that is not null, as cells by the cells of their keys.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         NotRestored,
         PreflightReport,
         PurgeReport,
+        RepairReport,
         StatusReport,
         VerificationReport,
     )
@@ -63,6 +64,29 @@ def show_cleanup(to: Console, report: CleanupReport, *, verbose: bool = False) -
     if report.dry_run:
         say(to, "Nothing was changed. Clean up with: manage.py database_cleanup --cleanup")
     elif report.run_id is not None and report.rollback_points:
+        say(to, f"Undo all of it with: manage.py database_cleanup --rollback {report.run_id}")
+
+
+def show_repair(to: Console, report: RepairReport) -> None:
+    """Show what a repair did, or would do, and what it leaves as it is."""
+    would = report.dry_run
+    amount = counted(report.findings_repaired, "finding")
+    applications = counted(report.successful_cleanups, "application")
+    say(to, f"{amount} of {report.repair} {'would be ' if would else ''}repaired, in {applications}.")
+    for change in report.changes:
+        say(to, f"{safe(change.application_id)}: {safe(change.sentence)}")
+    _left_out(to, report.changes_left_out, "--all-results lists all.")
+    if not would:
+        _show_results(to, report, roots=False)
+    for result in report.results if would else ():
+        if result.error_message:
+            say(to, f"{safe(result.application_id)}: {safe(result.error_message)}", style=WARN)
+    for one in report.not_repaired:
+        say(to, f"{one.row} {safe(one.row_id)} is left as it is: {safe(one.sentence)}", style=WARN)
+    _left_out(to, report.not_repaired_left_out)
+    if would:
+        say(to, f"Nothing was changed. Repair with: manage.py database_cleanup --repair {report.repair}")
+    elif report.rollback_points:
         say(to, f"Undo all of it with: manage.py database_cleanup --rollback {report.run_id}")
 
 

@@ -130,6 +130,10 @@ class Run(models.Model):
     class Kind(models.TextChoices):
         CLEANUP = "cleanup", _("cleanup")
         ROLLBACK = "rollback", _("rollback")
+        REPAIR = "repair", _("repair")
+
+    #: Kinds that write rollback points, so that they can be rolled back.
+    UNDOABLE = (Kind.CLEANUP, Kind.REPAIR)
 
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")
@@ -392,6 +396,10 @@ class RollbackPoint(models.Model):
     class Kind(models.TextChoices):
         CLEANUP = "cleanup", _("cleanup")
         MANUAL = "manual", _("taken by hand")
+        REPAIR = "repair", _("repair")
+
+    #: Kinds whose points were written with changes, which a rollback undoes.
+    OF_CHANGES = (Kind.CLEANUP, Kind.REPAIR)
 
     class Status(models.TextChoices):
         LIVE = "live", _("live")

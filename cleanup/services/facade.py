@@ -16,9 +16,17 @@ from cleanup.services.background import clusters
 from cleanup.services.folders import structure
 from cleanup.services.folders.structure import FolderPlace, FolderStructure
 from cleanup.services.monitoring import status
-from cleanup.services.operations import checks, cleanups, control, rollbacks, stored_checks
+from cleanup.services.operations import checks, cleanups, control, repairs, rollbacks, stored_checks
 from cleanup.services.preflight import report as preflight_service
-from cleanup.services.results import JSON, CleanupReport, FolderCleanupResult, Progress, RollbackData, RollbackResult
+from cleanup.services.results import (
+    JSON,
+    CleanupReport,
+    FolderCleanupResult,
+    Progress,
+    RepairReport,
+    RollbackData,
+    RollbackResult,
+)
 from cleanup.services.retention import purge
 from cleanup.services.rollback import preview
 from cleanup.services.rollback import roll_back as one_point
@@ -246,6 +254,58 @@ class DatabaseCleanupService(CleanupReads):
         """
         return control.cancel(using=self.using, run_id=run_id, reason=reason, cancelled_by=by).as_json()
 
+    # Repairing.
+
+    def repair(
+        self,
+        code: str,
+        *,
+        dry_run: bool = False,
+        applications: Sequence[Any] | None = None,
+        batch_size: int | None = None,
+        include_held: bool = False,
+        include_large: bool = False,
+        reason: str = "",
+        started_by: str = "",
+        started_how: str = "service",
+        all_results: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> RepairReport:
+        """Take away what a verification finds by one code, everywhere or in the named applications, reversibly.
+
+        A dry run writes nothing and says in sentences what would change. Raises NotRepairable, PreflightFailed, Frozen,
+        UnknownObject, InvalidKey and UsageError.
+        """
+        options = _scope(applications, None, batch_size, held=include_held, large=include_large, repair=code)
+        if dry_run:
+            return repairs.dry_run(using=self.using, options=options, all_results=all_results)
+        actor = Actor(started_by, started_how, reason)
+        return repairs.repair(
+            using=self.using, options=options, actor=actor, all_results=all_results, progress=progress
+        )
+
+    def start_repair(
+        self,
+        code: str,
+        *,
+        applications: Sequence[Any] | None = None,
+        batch_size: int | None = None,
+        include_held: bool = False,
+        include_large: bool = False,
+        reason: str = "",
+        started_by: str = "",
+        started_how: str = "service",
+        in_background: bool = True,
+    ) -> Run:
+        """Write a repair run as ``repair`` does, and have the clusters process it.
+
+        If not ``in_background``, it waits for ``resume``, and no cluster is needed. Raises NoCluster, and as
+        ``repair``.
+        """
+        options = _scope(applications, None, batch_size, held=include_held, large=include_large, repair=code)
+        actor = Actor(started_by, started_how, reason)
+        return repairs.start(using=self.using, options=options, actor=actor, in_background=in_background)
+
     # In the background.
 
     def start_cleanup(
@@ -371,10 +431,16 @@ class DatabaseCleanupService(CleanupReads):
 
 
 def _scope(
-    applications: Sequence[Any] | None, max_applications: int | None, batch_size: int | None, *, held: bool, large: bool
+    applications: Sequence[Any] | None,
+    max_applications: int | None,
+    batch_size: int | None,
+    *,
+    held: bool,
+    large: bool,
+    repair: str = "",
 ) -> Options:
     named = None if applications is None else tuple(applications)
-    return Options(named, max_applications, batch_size, include_held=held, include_large=large)
+    return Options(named, max_applications, batch_size, include_held=held, include_large=large, repair=repair)
 
 
 #: The service of the default database; ``DatabaseCleanupService(using=alias)`` serves another.

@@ -7,14 +7,14 @@ tests, to be committed, and never written again.
 import pytest
 
 from cleanup.exceptions import RollbackConflict, UnreadableJournal
-from cleanup.journal import FORMAT_VERSION
+from cleanup.journal import FORMAT_OF_MERGES
 from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from tests.reliability import journals
 from tests.support.model_roles import File, Folder
 from tests.support.trees import dump, execute
 
-FORMATS = range(1, FORMAT_VERSION + 1)
+FORMATS = range(1, FORMAT_OF_MERGES + 1)
 
 pytestmark = pytest.mark.mapped_models("the journals are of the mapped tables")
 
@@ -24,7 +24,7 @@ class TestJournalOfFormat:
     def test_is_kept_as_it_was_written(self, database, version):
         path = journals.path(version, database)
         if not path.exists():
-            assert version == FORMAT_VERSION, "only the version that writes a format can write its journal down"
+            assert version == FORMAT_OF_MERGES, "only the version that writes a format can write its journal down"
             journals.write(version, database)
             pytest.fail(f"{path.name} was written: commit it, and never change it")
         assert journals.load(version, database)["schema"]["format_version"] == version

@@ -383,3 +383,21 @@ def key_type(database: str, part: Part = Folder) -> str:
 def label(database: str, table: str) -> str:
     """Return a table's name as reports spell it."""
     return f"public.{named(table)}" if is_postgresql(database) else named(table)
+
+
+def drop_foreign_keys(database: str) -> None:
+    """Make the mapped tables as another program might have: with no foreign key."""
+    if is_postgresql(database):
+        for table in (":files", ":folders"):
+            keys = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = %s::regclass"
+            for (name,) in fetch(database, keys, sql(database, table)):
+                execute(database, f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
+        return
+    with connections[database].constraint_checks_disabled():
+        for table in (":files", ":folders"):
+            made = fetch(database, "SELECT sql FROM sqlite_master WHERE tbl_name = %s AND sql <> ''", named(table))
+            execute(database, f"DROP TABLE {table}")
+            for (statement,) in made:
+                execute(
+                    database, re.sub(r' REFERENCES "[^"]+" \("[^"]+"\) DEFERRABLE INITIALLY DEFERRED', "", statement)
+                )

@@ -246,6 +246,21 @@ class Merging(merging.Merging):
         )
         counted(table, self._journal(insertion), expected=len(rows))
 
+    def _images_of(self, table: Table, key: tuple[str, ...], rows: Keys) -> Query:
+        return block(
+            """
+            (SELECT given.point, {image} AS image
+               FROM {rows}
+               JOIN {table} AS t ON {same_key}) AS made
+            """,
+            image=self.cells.image(table),
+            rows=relation_of(
+                {"point": "bigint", **key_columns(key)}, [numbers(rows.points), *map(array, rows.columns)]
+            ),
+            table=self.relation(table.name),
+            same_key=key_condition(table, key),
+        )
+
     def _given(self, columns: tuple[str, ...], rows: Sequence[tuple[int, tuple[Cell, ...]]]) -> Query:
         values = [numbers([point for point, _ in rows])]
         values += [array([cells[place] for _, cells in rows]) for place in range(len(columns))]

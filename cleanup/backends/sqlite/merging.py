@@ -290,7 +290,10 @@ class Merging(merging.Merging):
         return counted(table, counts, expected=len(rows), changed=removed)
 
     def _removed(self, table: Table, key: tuple[str, ...], rows: Keys, step: int) -> Query:
-        images = block(
+        return self._journaled_images("removed", self._images_of(table, key, rows), table=table, step=step)
+
+    def _images_of(self, table: Table, key: tuple[str, ...], rows: Keys) -> Query:
+        return block(
             """
             (
               WITH given AS MATERIALIZED (
@@ -307,7 +310,6 @@ class Merging(merging.Merging):
             table=self.relation(table.name),
             same_key=same_key(key, "t", "given"),
         )
-        return self._journaled_images("removed", images, table=table, step=step)
 
     def _forwarded(self, table: Table, key: tuple[str, ...], rows: Keys, forwarding: Forwarding) -> Query:
         addresses = zip(rows.points, *rows.columns, forwarding.removed, forwarding.survivors, strict=True)

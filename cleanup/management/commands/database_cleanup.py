@@ -30,6 +30,7 @@ VERBS = {
     "cleanup": "cleaning",
     "verify": "checking",
     "status": "status",
+    "repair": "repairing",
     "rollback": "cleaning",
     "resume": "cleaning",
     "pause": "switching",
@@ -44,19 +45,19 @@ VERBS = {
 
 #: Which verbs an option can be used with; an option that is not here can be used with all.
 WORKS_WITH = {
-    "applications": ("dry_run", "cleanup", "verify"),
+    "applications": ("dry_run", "cleanup", "verify", "repair"),
     "max_applications": ("dry_run", "cleanup"),
-    "batch_size": ("dry_run", "cleanup", "resume"),
+    "batch_size": ("dry_run", "cleanup", "repair", "resume"),
     "workers": ("dry_run", "cleanup", "rollback", "resume"),
-    "include_held": ("dry_run", "cleanup"),
-    "include_large": ("dry_run", "cleanup"),
-    "reason": ("dry_run", "cleanup", "rollback", "pause", "cancel", "freeze"),
-    "all_results": ("dry_run", "cleanup", "resume"),
+    "include_held": ("dry_run", "cleanup", "repair"),
+    "include_large": ("dry_run", "cleanup", "repair"),
+    "reason": ("dry_run", "cleanup", "repair", "rollback", "pause", "cancel", "freeze"),
+    "all_results": ("dry_run", "cleanup", "repair", "resume"),
     "retry_failed": ("resume",),
     "adopt": ("adopt", "resume"),
     "skip_conflicts": ("rollback",),
     "as_copies": ("rollback",),
-    "background": ("cleanup", "rollback", "resume", "verify", "check"),
+    "background": ("cleanup", "repair", "rollback", "resume", "verify", "check"),
     "preview": ("rollback", "purge"),
 }
 
@@ -142,6 +143,9 @@ class Command(ShellCommand):
         verbs.add_argument("--dry-run", action="store_true", help="show what a cleanup would do; changes nothing")
         verbs.add_argument("--cleanup", action="store_true", help="merge duplicates")
         verbs.add_argument("--verify", action="store_true", help="verify integrity")
+        verbs.add_argument(
+            "--repair", metavar="CODE", help="take away what --verify finds by this code; with --dry-run, only look"
+        )
         verbs.add_argument("--status", action="store_true", help="show what is running and what was done")
         verbs.add_argument("--rollback", metavar="ID", help="undo a rollback point, or a whole run")
         verbs.add_argument("--resume", metavar="RUN", help="resume an interrupted run")
@@ -204,8 +208,8 @@ class Command(ShellCommand):
 def chosen_verb(options: Mapping[str, Any]) -> str:
     """Return the one verb that was given. Raises UsageError."""
     verbs = [verb for verb in VERBS if options[verb] is not None and options[verb] is not False]
-    if verbs == ["resume", "adopt"]:
-        return "resume"
+    if verbs in (["resume", "adopt"], ["dry_run", "repair"]):
+        return "resume" if "resume" in verbs else "repair"
     if len(verbs) == 1:
         return verbs[0]
     if not verbs:
@@ -225,6 +229,8 @@ def refuse_contradictions(verb: str, options: Mapping[str, Any]) -> None:
             raise UsageError(f"{flag(name)} must be at least 1, not {options[name]}.")
     if options["applications"] and options["max_applications"]:
         raise UsageError("--application and --max-applications cannot be used together; give one of them.")
+    if verb == "repair" and options["dry_run"] and options["background"]:
+        raise UsageError("--background cannot be used with --dry-run.")
     if options["background"]:
         refuse_beside_background(verb, options)
     if verb == "verify" and len(options["applications"] or ()) > 1:

@@ -11,9 +11,11 @@ from cleanup.management.outcome import Outcome, actor, enqueued_run
 from cleanup.management.terminal import counted
 from cleanup.models import Run
 from cleanup.phrases import with_reason
-from cleanup.services.results import CleanupReport, RollbackResult
+from cleanup.services.results import CleanupReport, RepairReport, RollbackResult
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cleanup.management.commands.database_cleanup import Command
 
 
@@ -21,7 +23,7 @@ def dry_run(command: Command) -> Outcome:
     """Show what a cleanup would do."""
     with command.reporting("Dry run") as progress:
         report = command.service.cleanup_all_duplicate_folders(dry_run=True, **_scope(command), progress=progress)
-    return _run_outcome(command, report)
+    return run_outcome(command, report)
 
 
 def cleanup(command: Command) -> Outcome:
@@ -38,7 +40,7 @@ def cleanup(command: Command) -> Outcome:
         report = command.service.cleanup_all_duplicate_folders(
             **_scope(command), **actor(), reason=command.options["reason"], progress=progress
         )
-    return _run_outcome(command, report)
+    return run_outcome(command, report)
 
 
 def _applications_to_clean(command: Command) -> int:
@@ -101,7 +103,7 @@ def resume(command: Command) -> Outcome:
             all_results=command.options["all_results"],
             progress=progress,
         )
-    return _run_outcome(command, report) if isinstance(report, CleanupReport) else _rollback_outcome(command, report)
+    return run_outcome(command, report) if isinstance(report, CleanupReport) else _rollback_outcome(command, report)
 
 
 def _scope(command: Command) -> dict[str, Any]:
@@ -109,16 +111,24 @@ def _scope(command: Command) -> dict[str, Any]:
     return {name: command.options[name] for name in names} | {"workers": command.options["workers"] or 1}
 
 
-def _run_outcome(command: Command, report: CleanupReport) -> Outcome:
+def run_outcome(command: Command, report: CleanupReport) -> Outcome:
+    """Return the outcome of a run, or of a dry run."""
     # An application that was asked for by name and set aside was refused; of many, it waits for a person.
     refused = report.failed_cleanups or (command.options["applications"] and report.set_aside)
     status, word = _end_of(command, report.run_id, report.status, report.status_reason)
     return Outcome(
         report,
-        lambda to: rendering.show_cleanup(to, report, verbose=command.options["verbosity"] > 1),
+        lambda to: _show(to, report, verbose=command.options["verbosity"] > 1),
         status or (FOUND if refused else DONE),
         word,
     )
+
+
+def _show(to: Console, report: CleanupReport, *, verbose: bool) -> None:
+    if isinstance(report, RepairReport):
+        rendering.show_repair(to, report)
+    else:
+        rendering.show_cleanup(to, report, verbose=verbose)
 
 
 def _rollback_outcome(command: Command, result: RollbackResult) -> Outcome:

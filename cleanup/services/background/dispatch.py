@@ -16,6 +16,7 @@ from cleanup.retry_limits import MAX_LOST_WORKERS
 from cleanup.services.background import leases
 from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify
+from cleanup.services.repair.decisions import Worklist
 from cleanup.services.runs import lifecycle
 from cleanup.services.runs.team import Team
 
@@ -36,6 +37,14 @@ def start_rollback(
     """Write a run that undoes a point, or a whole run, and have the clusters process it."""
     with transaction.atomic(using=using):
         run = lifecycle.create_rollback(using=using, source=source, point=point, options=options, actor=actor)
+        issue(run, using=using)
+    return run
+
+
+def start_repair(*, using: str, options: lifecycle.Options, actor: lifecycle.Actor, worklist: Worklist) -> Run:
+    """Write a repair run and have the clusters process it."""
+    with transaction.atomic(using=using):
+        run = lifecycle.create_repair(using=using, options=options, actor=actor, worklist=worklist)
         issue(run, using=using)
     return run
 

@@ -18,13 +18,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, models, transaction
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections, transaction
 from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from cleanup import backends, conf
 from cleanup.backends.pinning import batch, pinning
@@ -32,26 +31,24 @@ from cleanup.exceptions import (
     CleanupError,
     FolderNotCreated,
     ForeignParent,
-    InvalidName,
-    MisconfiguredSetting,
     NoStructures,
     PreflightFailed,
     TooLarge,
     UnknownObject,
 )
-from cleanup.folder_tables import SELF, FolderTables, fields_to_provide, folder_tables
-from cleanup.models import Folder, FreezeSwitch, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
+from cleanup.folder_tables import FolderTables, folder_tables
+from cleanup.models import FreezeSwitch, Hold, QueuedApplication, RemovedFolder, Result, RollbackPoint, Run
 from cleanup.planning import FolderRow, plan_merge
 from cleanup.policies import DifferentRootsPolicy
 from cleanup.references import ReferenceMap, cache, schema_changes
 from cleanup.retry_limits import FOLDER_RETRIES, TRANSIENT_RETRIES
 from cleanup.services.concurrency.retry import back_off
 from cleanup.services.errors import classify
+from cleanup.services.merging.new_folders import FolderMaker
 from cleanup.services.merging.preference import ranked, ranks_folders
 from cleanup.services.merging.targets import Targets
 from cleanup.services.runs import lifecycle
 from cleanup.services.runs.tasks import Claimed, CleanupTask
-from cleanup.text_safety import fault_of_name
 
 logger = logging.getLogger(__name__)
 
@@ -219,7 +216,7 @@ class _Request:
         self.application = self.tables.application_key.text(application_id)
         self.parent = None if parent_id is None else self.tables.folder_key.text(parent_id)
         self.names = tuple(names)
-        self.maker = _Maker(using=using, tables=self.tables, application=self.application)
+        self.maker = FolderMaker(using=using, tables=self.tables, application=self.application)
         for name in names:
             self.maker.refuse_name(name)
 
@@ -425,109 +422,6 @@ class _Request:
         write = partial(_enqueue, using=self.using, application=self.application, obstacle=obstacle)
         with transaction.atomic(using=self.using, savepoint=False):  # also for callers who commit by hand
             transaction.on_commit(write, using=self.using, robust=True)
-
-
-class _Maker:
-    """Creates folders of one application through the host's model: its ``save()`` and signals run."""
-
-    def __init__(self, *, using: str, tables: FolderTables, application: str) -> None:
-        self.using = using
-        self.tables = tables
-        self.application = application
-        self.fields: dict[str, models.Field[Any, Any]] = {
-            role: cast(
-                "models.Field[Any, Any]", tables.folder._meta.get_field(name)
-            )  # a column, or it would have been refused earlier
-            for role, name in conf.folder_fields().items()
-            if name is not None
-        }
-
-    def refuse_name(self, name: Any) -> None:
-        """Raise InvalidName for an invalid name, or one that is longer than the column."""
-        longest = getattr(self.fields["name"], "max_length", None)
-        fault = fault_of_name(name)
-        if fault is None and longest is not None and len(name) > longest:
-            fault = f"it is longer than {longest} characters"
-        if fault is not None:
-            raise InvalidName(problem=fault)
-
-    def root_name(self) -> str:
-        """Return the name that a root folder would get. Raises MisconfiguredSetting and InvalidName."""
-        name = conf.root_folder()
-        return self._named(name, None, self._given(name, None))
-
-    def make(self, name: str, parent: str | None) -> str:
-        """Insert one folder and return its key. Raises MisconfiguredSetting and database errors."""
-        given = self._given(name, parent)
-        lacking = [field for field in fields_to_provide() if field not in given and f"{field}_id" not in given]
-        if lacking:
-            raise MisconfiguredSetting(
-                setting="CLEANUP_FOLDER_DEFAULTS",
-                problem=f"{self.tables.folder._meta.label} requires {', '.join(lacking)}, which has no default. "
-                f"Provide it here.",
-            )
-        name = self._named(name, parent, given)
-        folder = self.tables.folder(**{**self._live(), **given, **self._mapped(name, parent)})
-        created = self.fields.get("created")
-        if created and getattr(folder, created.attname) is None:
-            setattr(folder, created.attname, timezone.now())
-        if isinstance(folder, Folder):
-            folder.updated_at = folder.updated_at or folder.created_at
-        if parent is None:
-            self._mark_root(folder)
-        folder.save(using=self.using, force_insert=True)
-        if parent is None:
-            self._mark_saved_root(folder)
-        return self.tables.folder_key.text(folder.pk)
-
-    def _mark_root(self, folder: models.Model) -> None:
-        """Have a root folder hold what CLEANUP_ROOT_PARENT says. Raises MisconfiguredSetting."""
-        field, mark = self.fields["parent"], self.tables.root_parent
-        held = folder.pk if mark == SELF else _python(self.tables.folder_key.field, mark)
-        if held is None and not field.null:
-            raise MisconfiguredSetting(
-                setting="CLEANUP_FOLDER_DEFAULTS",
-                problem=f"a root folder of {self.tables.folder._meta.label} holds its own key, which is not known "
-                f"before it is saved. Provide {self.tables.folder_key.field.name} here.",
-            )
-        setattr(folder, field.attname, held)
-
-    def _mark_saved_root(self, folder: models.Model) -> None:
-        """Have a root folder hold its own key where the database has just given it one."""
-        parent = self.fields["parent"].attname
-        if self.tables.root_parent == SELF and getattr(folder, parent) is None:
-            self.tables.folder._base_manager.using(self.using).filter(pk=folder.pk).update(**{parent: folder.pk})
-
-    def _named(self, name: str, parent: str | None, given: dict[str, Any]) -> str:
-        """Return a folder's name, and take another one for a root folder out of what is given for it."""
-        if parent is None and "name" in given:
-            name = given.pop("name")
-            self.refuse_name(name)
-        return name
-
-    def _given(self, name: str, parent: str | None) -> dict[str, Any]:
-        defaults: Any = conf.folder_defaults()
-        if callable(defaults):
-            defaults = defaults(using=self.using, application_id=self.application, name=name, parent_id=parent)
-        if not isinstance(defaults, Mapping):
-            problem = f"the function returned {type(defaults).__name__} and not a mapping of fields to values."
-            raise MisconfiguredSetting(setting="CLEANUP_FOLDER_DEFAULTS", problem=problem)
-        return dict(defaults)
-
-    def _live(self) -> dict[str, Any]:
-        columns = {field.column: field.attname for field in self.tables.folder._meta.concrete_fields}
-        return {columns[column]: value for column, value in (self.tables.live or {}).items() if column in columns}
-
-    def _mapped(self, name: str, parent: str | None) -> dict[str, Any]:
-        return {
-            self.fields["name"].attname: name,
-            self.fields["parent"].attname: _python(self.tables.folder_key.field, parent),
-            self.fields["application"].attname: _python(self.tables.application_key.field, self.application),
-        }
-
-
-def _python(field: "models.Field[Any, Any]", key: str | None) -> Any:
-    return None if key is None else field.to_python(key)
 
 
 def _enqueue(*, using: str, application: str, obstacle: _Obstacle) -> None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models.functions import Now
 
 from cleanup import backends, references
+from cleanup.analysis import Edge, normalized, similar_groups
 from cleanup.backends import cycles, owned_rows, tree_findings
 from cleanup.backends.finding_kinds import BY_CODE, ERRORS
 from cleanup.backends.findings import ORPHAN_TWICE
@@ -35,7 +36,6 @@ from cleanup.guards.differences import DifferenceKind, guard_differences
 from cleanup.models import Verification
 from cleanup.queries import application_ranges, existing_application
 from cleanup.references.mapped_types import refuse_unlike_types
-from cleanup.services.integrity.analysis import Edge, in_cycles, normalized, similar_groups
 from cleanup.services.integrity.findings import Found, Tally
 from cleanup.services.results import VerificationReport
 
@@ -140,7 +140,7 @@ class _Verifier:
 
     def verify_everything(self) -> None:
         self._verify_shape()
-        cyclic = self._verify_cycles(_cycles(self.sql))
+        cyclic = self._verify_cycles(cycles.whole(self.sql))
         scopes = list(self._scopes())
         steps = len(scopes) + len(self.references.references)
         for scope in scopes:
@@ -154,7 +154,7 @@ class _Verifier:
 
     def verify_application(self, key: str) -> None:
         scope = Scope(keys=(key,))
-        cyclic = self._verify_cycles(_cycles_within(self.sql, scope))
+        cyclic = self._verify_cycles(cycles.within(self.sql, scope))
         self.tally.add_inconsistent(self._verify_rows(scope) | cyclic)
         self._verify_references(application=key, steps=len(self.references.references))
 
@@ -317,22 +317,3 @@ class _Verifier:
     def _add_one(self, code: str, table: str, object_key: str, detail: JSON, hint: str) -> None:
         self.tally.counts[code] += 1
         self.tally.add([Found(code, table, object_key, None, detail, hint)])
-
-
-def _cycles(sql: FindingSql) -> list[Edge]:
-    """Return the folders in cycles, in key order."""
-    ((unreached,),) = sql.fetch(cycles.count_unreached(sql))
-    return in_cycles([Edge(*row) for row in sql.fetch(cycles.unreached(sql))]) if unreached else []
-
-
-def _cycles_within(sql: FindingSql, scope: Scope) -> list[Edge]:
-    """Return the folders of the scope that are in cycles, in key order; a cycle may lead through other folders."""
-    if sql.derived:  # what is in a cycle has no root that would tell its application
-        return []
-    ((doubtful,),) = sql.fetch(cycles.count_doubtful(sql, scope))
-    if not doubtful:
-        return []
-    own = {row[0]: Edge(*row) for row in sql.fetch(cycles.parents(sql, scope))}
-    leading_out = sorted({edge.parent for edge in own.values()} - own.keys())
-    around = [Edge(*row) for row in sql.fetch(cycles.ancestors(sql, leading_out))]
-    return [edge for edge in in_cycles([*own.values(), *around]) if edge.folder in own]

@@ -46,7 +46,7 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Merge:
+class Merge:
     """A batch as it is carried out; places are the decisions' positions."""
 
     going_ahead: Mapping[int, MergeDecision]
@@ -60,12 +60,15 @@ class _Merge:
 class Merger:
     """Merges batches on one database; created once per run."""
 
+    kind = RollbackPoint.Kind.CLEANUP
+    """Of the points."""
+
     def __init__(self, targets: Targets) -> None:
         self.targets = targets
         self.references = targets.references
         self.tables = targets.tables
         self.backend = targets.backend
-        self.steps = journal.steps_of(targets.references)
+        self.steps = journal.steps_of(targets.references, self.repairs())
         self.hooks = JournaledHooks(targets, [step for step in self.steps if step.by_hook])
         #: The step in which rows of a table give way: before any of its rows moves.
         self._leaving = {
@@ -74,6 +77,10 @@ class Merger:
             if step.kind == "removed"
             for reference in step.references
         }
+
+    def repairs(self) -> Sequence[journal.Step]:
+        """Return the steps that come before those of a merge."""
+        return ()
 
     def apply(
         self,
@@ -92,7 +99,7 @@ class Merger:
         """
         points = self._write_points(decisions, schema=schema, run=run, created_by=created_by, now=now)
         point_ids = {place: point.id for place, point in points.items()}
-        merge = _Merge(
+        merge = Merge(
             going_ahead={place: decisions[place] for place in sorted(points)},
             point_ids=point_ids,
             batch=self.targets.batch(decisions, point_ids),
@@ -134,7 +141,7 @@ class Merger:
             ),
             ("application_key", "uuid"),
             {
-                "kind": RollbackPoint.Kind.CLEANUP,
+                "kind": self.kind,
                 "run": run.pk if run else None,
                 "schema": schema.pk,
                 "created_at": now,
@@ -146,7 +153,7 @@ class Merger:
         )
         return {places[application]: Point(uuids[application], point_id) for application, point_id in written}
 
-    def _carry_out(self, merge: _Merge, slot: PipelineSlot) -> dict[int, Counter[str]]:
+    def _carry_out(self, merge: Merge, slot: PipelineSlot) -> dict[int, Counter[str]]:
         """Merge, and return the rows that were moved, by id of the point and table."""
         moved: dict[int, Counter[str]] = {point_id: Counter() for point_id in merge.point_ids.values()}
         if merge.batch.removed:
@@ -156,13 +163,15 @@ class Merger:
             if not step.by_hook:
                 for counted in self._take(step, merge, slot):
                     moved[counted.point][str(counted.table)] += counted.rows
-        self.hooks.call(
-            {self._name_now(decision): merge.point_ids[place] for place, decision in merge.going_ahead.items()}
-        )
+        self.hooks.call(self._points(merge))
         slot.end()
         self._check_merged({self._name_now(decision): decision for decision in merge.going_ahead.values()})
         self.backend.check_deferred_constraints()
         return moved
+
+    def _points(self, merge: Merge) -> dict[str, int]:
+        """Return the applications whose trees have changed, each with the id of the point that journals it."""
+        return {self._name_now(decision): merge.point_ids[place] for place, decision in merge.going_ahead.items()}
 
     def _name_now(self, decision: MergeDecision) -> str:
         """Return the application's key after the merge; a tree is named by a root folder that may have been removed."""
@@ -172,7 +181,7 @@ class Merger:
 
     # Steps.
 
-    def _take(self, step: journal.Step, merge: _Merge, slot: PipelineSlot) -> list[RowCount]:
+    def _take(self, step: journal.Step, merge: Merge, slot: PipelineSlot) -> list[RowCount]:
         """Take one step, and return the rows that it moved."""
         if step.array is not None:
             return self._move_elements(step, merge.batch)
@@ -191,7 +200,7 @@ class Merger:
             self._remove_folders(step, merge.batch)
         return []
 
-    def _replace_cells(self, step: journal.Step, merge: _Merge) -> None:
+    def _replace_cells(self, step: journal.Step, merge: Merge) -> None:
         for name, column in step.replaced:
             rows = [
                 one.row._replace(point=merge.point_ids[place])
@@ -203,7 +212,7 @@ class Merger:
                 table = self.references.tables[name]
                 self.backend.merging.replace_cells(table, journal.row_key(table), (column,), rows, step=step.number)
 
-    def _remove_yielding(self, step: journal.Step, merge: _Merge) -> None:
+    def _remove_yielding(self, step: journal.Step, merge: Merge) -> None:
         for name in (name for name, number in self._leaving.items() if number == step.number):
             rows = [
                 (merge.point_ids[place], row.key)
@@ -224,7 +233,7 @@ class Merger:
         targets = [target for one, target in self.targets.of_lists(batch) if one == step.array]
         return self.backend.lists.move(targets, step=step.number) if targets else []
 
-    def _nest(self, step: journal.Step, merge: _Merge) -> list[RowCount]:
+    def _nest(self, step: journal.Step, merge: Merge) -> list[RowCount]:
         if not merge.nested:
             return []
         held = self.backend.reading.held_parents(self.tables, [folder for _, folder, _ in merge.nested])

@@ -60,6 +60,11 @@ class MergeDecision:
         """Return whether there is something to do."""
         return not self.status and not self.plan.empty
 
+    @property
+    def plan_hash(self) -> str:
+        """Return the hash by which a person confirms what is done."""
+        return self.plan.digest
+
     def refuse(self, error: ApplicationError) -> None:
         """Leave the application untouched, with the reason."""
         self.set_aside(Result.Status.FAILED, error.code, str(error))

@@ -33,7 +33,7 @@ def work_through(
         vars(error)[RUN_AT_WORK] = run
         raise
     finally:
-        if run.exclusive or run.kind == Run.Kind.ROLLBACK:  # no one waits for news of a single application
+        if run.exclusive or run.kind != Run.Kind.CLEANUP:  # no one waits for news of a single application
             with suppress(DatabaseError, InterfaceError):  # it must not hide the error that ended the work
                 if clusters.alive(using=using) and not origin.is_at_rest(using=using):
                     rechecks.renew(using=using)

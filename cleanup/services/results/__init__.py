@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from cleanup.services.results.preview import FolderPreview, GroupPreview, Line, Obstacle, Preview
     from cleanup.services.results.purge import PurgedHistory, PurgeReport
+    from cleanup.services.results.repair import NotRepaired, RepairChange, RepairReport
     from cleanup.services.results.requests import Enqueued, FolderSurvivor, FreezeSwitch
     from cleanup.services.results.rollback import Conflict, Copy, NotRestored, RollbackData, RollbackResult
     from cleanup.services.results.status import (
@@ -58,6 +59,7 @@ else:
         cleanup=("CleanupReport", "FolderCleanupResult", "Progress", "RootFolder"),
         document=("ApplicationId", "Document", "FolderId", "JSON", "OPTIONAL", "UNKNOWN", "Unknown", "plain"),
         fates=("Fate", "Reason"),
+        repair=("NotRepaired", "RepairChange", "RepairReport"),
         health=("HealthReport", "HealthVerdict", "LivenessReport"),
         preflight=(
             "Estimate",
@@ -113,6 +115,7 @@ __all__ = [
     "LastCheck",
     "Line",
     "LivenessReport",
+    "NotRepaired",
     "NotRestored",
     "Obstacle",
     "PreflightReport",
@@ -122,6 +125,8 @@ __all__ = [
     "PurgedHistory",
     "Reason",
     "ReferenceFacts",
+    "RepairChange",
+    "RepairReport",
     "RestoredCopy",
     "RollbackData",
     "RollbackResult",

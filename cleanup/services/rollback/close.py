@@ -34,7 +34,7 @@ def close(
         point.outcome = outcome.as_json()
     points = [outcome.point for outcome in outcomes]
     _store(points, tables.backend)
-    Result.objects.using(using).filter(point__in=[point.id for point in points], run__kind=Run.Kind.CLEANUP).update(
+    Result.objects.using(using).filter(point__in=[point.id for point in points], run__kind__in=Run.UNDOABLE).update(
         status=Result.Status.ROLLED_BACK
     )
     send_after_commit(
@@ -45,6 +45,8 @@ def close(
             [
                 Hold(application_key=point.application_key, reason=reason or HOLD_REASON, created_by=by)
                 for point in points
+                # No schedule repairs anything, so what a repair did does not come back by itself.
+                if point.kind != RollbackPoint.Kind.REPAIR
             ],
             ignore_conflicts=True,
         )
@@ -75,5 +77,6 @@ def _undone(points: Sequence[RollbackPoint], *, using: str) -> Iterator[Event]:
     for point_id, folder, survivor in rows.values_list("point_id", "folder_key", "survivor_key"):
         removed[point_id][folder] = survivor
     for point in points:
-        if point.kind == RollbackPoint.Kind.CLEANUP:  # a point taken by hand has removed nothing
+        # A point taken by hand has removed nothing, and a repair rarely does.
+        if point.kind == RollbackPoint.Kind.CLEANUP or removed[point.id]:
             yield Event(point.application_key, point.uuid, removed[point.id])

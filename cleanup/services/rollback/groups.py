@@ -122,6 +122,20 @@ class Groups:
                     owners[key] = applications[point_id]
         return owners
 
+    def put_back(self, groups: Sequence[Group]) -> dict[str, set[str]]:
+        """Return the folders that undoing repairs moved, by application: they go back to where they were wrong."""
+        folders: defaultdict[str, set[str]] = defaultdict(set)
+        key = self.tables.mapped.folder_key
+        for group in groups:
+            label = group.reader.schema.label(self.references.folders.name)
+            applications = group.applications
+            repaired = [(step, name) for step, name in group.written if group.reader.schema.by_repair(step)]
+            for step, name in repaired:
+                if name == label:
+                    for row in group.reader.rows(label, points=group.point_ids, step=step):
+                        folders[applications[row.point]].add(key.text(self.tables.backend.cells.cell_text(row.key[0])))
+        return folders
+
     # Undoing.
 
     def undo(
@@ -141,7 +155,8 @@ class Groups:
             slot.change()
         outcomes: list[PointOutcome] = []
         for group in groups:
-            copying = self._copies.plan(group.points, reader=group.reader) if as_copies else Copying()
+            merged = [point for point in group.points if point.kind != RollbackPoint.Kind.REPAIR]
+            copying = self._copies.plan(merged, reader=group.reader) if as_copies and merged else Copying()
             done = self._revert(group, copying, piecemeal=piecemeal, before_moves=before_moves)
             self._later_changes.refuse(
                 done.conflicts,
@@ -169,6 +184,7 @@ class Groups:
         moved = _by_point(done.moved)
         self._count_once(moved, group, done.conflicts)
         conflicts = conflicts_by_point(done.conflicts, group.applications, self.tables)
+        kept = conflicts_by_point(done.kept, group.applications, self.tables)
         folders, files = self.references.folders.name, self.references.file_table
         missing = {c.key for several in conflicts.values() for c in several if c.table == str(folders)}
         return [
@@ -184,6 +200,7 @@ class Groups:
                 ),
                 folders_moved_back=moved[point.id][folders],
                 conflicts=tuple(conflicts.get(point.id, ())),
+                differences=tuple(kept.get(point.id, ())),
                 copies=tuple(copy for copy in copying.of(point) if copy.folder_id not in missing),
                 unproven=self._unproven(group.reader.schema, fired=point.id in group.with_triggers),
             )

@@ -27,7 +27,7 @@ def left_behind(*, using: str, source: Run, by: Run | None = None) -> LeftBehind
         points = points.exclude(pk__in=Result.objects.using(using).filter(run=by).exclude(point=None).values("point"))
     cleaned_again = RollbackPoint.objects.using(using).filter(
         application_key=OuterRef("application_key"),
-        kind=RollbackPoint.Kind.CLEANUP,
+        kind__in=RollbackPoint.OF_CHANGES,
         status=RollbackPoint.Status.LIVE,
         id__gt=OuterRef("id"),
     )

@@ -24,7 +24,8 @@ class PointOutcome:
     folders_moved_back: int
     conflicts: tuple[Conflict, ...]
     differences: tuple[Conflict, ...] = ()
-    """For a point taken by hand: how the structure still differs from it."""
+    """For a point taken by hand: how the structure still differs from it. For a repair: the folders that it made and
+    that stay, because they are in use or were changed."""
     copies: tuple[Copy, ...] = ()
     """Folders that did not come back as they were, but as copies."""
     unproven: tuple[str, ...] = ()

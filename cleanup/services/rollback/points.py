@@ -41,13 +41,13 @@ class Points:
                 raise AlreadyRolledBack(rollback_id=point.uuid, at=point.ended_at or "an unknown time")
             if point.status == RollbackPoint.Status.PURGED:
                 raise PointExpired(rollback_id=point.uuid, at=point.ended_at or "an unknown time")
-        newest = _newest([point for point in points if point.kind == RollbackPoint.Kind.CLEANUP])
+        newest = _newest([point for point in points if point.kind in RollbackPoint.OF_CHANGES])
         later = (
             RollbackPoint.objects.using(self.using)
             .filter(
                 application_key__in=list(newest),
                 status=RollbackPoint.Status.LIVE,
-                kind=RollbackPoint.Kind.CLEANUP,
+                kind__in=RollbackPoint.OF_CHANGES,
                 id__gt=min(newest.values(), default=0),
             )
             .order_by("-id")
@@ -57,14 +57,14 @@ class Points:
                 raise Superseded(application_id=other.application_key, later_id=other.uuid)
 
     def later_cleanups(self, point: RollbackPoint) -> list[RollbackPoint]:
-        """Return the live cleanup points of the application written after a point, newest first, locked."""
+        """Return the live points of later changes of the application, newest first, locked."""
         return self._with_schemas(
             RollbackPoint.objects.using(self.using)
             .select_for_update()
             .filter(
                 application_key=point.application_key,
                 status=RollbackPoint.Status.LIVE,
-                kind=RollbackPoint.Kind.CLEANUP,
+                kind__in=RollbackPoint.OF_CHANGES,
                 id__gt=point.id,
             )
             .order_by("-id")

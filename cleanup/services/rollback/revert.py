@@ -22,6 +22,7 @@ from cleanup.backends.changes import (
     UndoTarget,
 )
 from cleanup.backends.refusals import Refusal, attempted
+from cleanup.services.rollback.made_folders import in_use
 from cleanup.services.rollback.piecemeal import Needs, missing, restore_piecemeal
 from cleanup.services.rollback.tables import CurrentTables
 
@@ -35,6 +36,8 @@ class Reverted:
     moved: list[RowCount] = field(default_factory=list)
     """Rows whose old values were restored."""
     conflicts: list[RowConflict] = field(default_factory=list)
+    kept: list[RowConflict] = field(default_factory=list)
+    """Folders that a repair made and that stay, because they are in use or were changed."""
 
 
 class Reverter:
@@ -97,7 +100,17 @@ class Reverter:
         table, rows = self.schema.present(label, columns, self.tables.described), self.written[step, label]
         key = self.schema.key(label)
         images = Images(table, columns, key, points=self.points, step=step, rows=sum(rows.values()), inserted=True)
-        self.done.conflicts += self.backend.undoing.remove_images(images)
+        if self.schema.by_repair(step):  # what people have filed there, or made of it, stays
+            self.done.kept += self.backend.undoing.remove_images(self._without_used(images, label))
+        else:
+            self.done.conflicts += self.backend.undoing.remove_images(images)
+
+    def _without_used(self, images: Images, label: str) -> Images:
+        """Leave out the folders that are in use by now."""
+        made = {str(row.key[0]): row for row in self.reader.rows(label, points=self.points, step=images.step or 0)}
+        used = [made[cell] for cell in sorted(in_use(list(made), self.tables))]
+        self.done.kept += [RowConflict(row.point, self.folders.name, "in_use", row.key) for row in used]
+        return replace(images, left_out=[row.key for row in used], rows=(images.rows or 0) - len(used))
 
     def _return_rows(self, step: int, label: str) -> None:
         columns = self.schema.columns(label)
@@ -153,8 +166,9 @@ class Reverter:
 
     def _undo_moves(self, step: int, present: Sequence[journal.JournaledTarget]) -> None:
         nesting = step == self.schema.nesting
+        may_be_missing = nesting or self.schema.by_repair(step)
         points = [point for point in self.points if point not in self.nested] if nesting else self.points
-        targets = [self._target(step, target, points, must_exist=not nesting) for target in present]
+        targets = [self._target(step, target, points, must_exist=not may_be_missing) for target in present]
         if self.schema.of_arrays(step):
             outcome = self.backend.lists.restore(targets[0], points=points, step=step)
         elif self.piecemeal:
@@ -168,7 +182,7 @@ class Reverter:
     def _target(
         self, step: int, target: journal.JournaledTarget, points: Sequence[int], *, must_exist: bool
     ) -> UndoTarget:
-        """Return what is undone; what a nested root held before names no folder that would have to exist."""
+        """Return what is undone; what a nested root, or what was repaired, held before may name no folder."""
         label, key = target.label, self.schema.key(target.label)
         folders, mapped = self.schema.as_journaled(self.folders), self.tables.mapped
         identity = (mapped.folder_key.column, *mapped.owner_columns)

@@ -58,7 +58,7 @@ def find(*, using: str, rollback_id: Any) -> Target:
     point = find_point(using=using, rollback_id=key)
     if point is not None:
         return Target(key, every.filter(pk=point.pk), point=point)
-    run = Run.objects.using(using).filter(pk=key, kind=Run.Kind.CLEANUP).first()
+    run = Run.objects.using(using).filter(pk=key, kind__in=Run.UNDOABLE).first()
     if run is None:
         raise UnknownObject(what="rollback point or cleanup run", key=key)
     points = every.filter(run=run)

@@ -87,8 +87,10 @@ class Undo:
         together = len(points) > 1 and not latest_first  # if refused, they are undone one by one
         outcomes = restore() if together else self._restore_all_or_piecemeal(points[0], restore, as_copies=as_copies)
         applications = {point.id: point.application_key for point in points}
-        self._detached.refuse(hanging, applications)
-        self._misplaced.refuse(applications, nested=self._groups.nested(groups))
+        self._detached.refuse(hanging, applications, put_back=self._groups.put_back(groups))
+        merges = {point.id: point.application_key for point in points if point.kind != RollbackPoint.Kind.REPAIR}
+        if merges:
+            self._misplaced.refuse(merges, nested=self._groups.nested(groups))
         return outcomes
 
     def _restore_all_or_piecemeal(

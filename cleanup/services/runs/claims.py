@@ -39,7 +39,7 @@ class Claims:
     def claim(self, size: int) -> list[Claimed]:
         """Claim at most so many results, and count the attempt; within the caller's transaction."""
         # In key order, for locality; undone in reverse, because an image may name a folder that was removed after it.
-        order, beyond = ("", "gt") if self.run.kind == Run.Kind.CLEANUP else ("-", "lt")
+        order, beyond = ("-", "lt") if self.run.kind == Run.Kind.ROLLBACK else ("", "gt")
         results = results_of(using=self.using, run=self.run).order_by(f"{order}application_key")
         if connections[self.using].features.has_select_for_update_skip_locked:
             results = results.select_for_update(skip_locked=True, of=("self",))

@@ -47,7 +47,7 @@ class CurrentReferences:
             try:
                 # An undo need not know the rows of changed tables.
                 references, problems = schema_changes.examine(
-                    using=self.using, probe="now" if self.run.kind == Run.Kind.CLEANUP else "not"
+                    using=self.using, probe="not" if self.run.kind == Run.Kind.ROLLBACK else "now"
                 )
             except CleanupError as error:
                 raise SchemaChanged(f"tables were changed in the meantime: {error}") from error
@@ -62,8 +62,8 @@ class CurrentReferences:
         """Return whether no batch needs what another one, which may not be committed, does or undoes."""
         if not self.map.applications_are_independent:
             return False
-        if self.run.kind == Run.Kind.CLEANUP:
-            return True
+        if self.run.kind != Run.Kind.ROLLBACK:
+            return self.run.kind == Run.Kind.CLEANUP  # a repair may write to several applications
         backend, mapped = backends.database(using=self.using), folder_tables()
         now = journal.schema_digest(backend=backend, references=self.map, mapped=mapped)
         return not SnapshotSchema.objects.using(self.using).exclude(digest=now).exists()  # of the current references

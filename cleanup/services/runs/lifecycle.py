@@ -24,13 +24,15 @@ from cleanup.exceptions import Busy, NotPausable, NotResumable
 from cleanup.models import QueuedApplication, Result, RollbackPoint, Run
 from cleanup.services import origin
 from cleanup.services.arguments import refuse_impossible_numbers
+from cleanup.services.repair.preview import described_left
 from cleanup.services.runs import totals
 from cleanup.text_safety import storable, stored_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from cleanup.models.operations import RunQuerySet
+    from cleanup.services.repair.decisions import Worklist
 
 #: Results of a worklist that is searched as few ones would not be: with the index that fits.
 MANY_RESULTS = 1000
@@ -47,6 +49,11 @@ class Options:
     include_large: bool = False
     skip_conflicts: bool = False
     as_copies: bool = False
+    repair: str = ""
+    """The code of the findings that a repair takes away."""
+    not_repaired: Sequence[Mapping[str, Any]] = ()
+    """What a repair leaves as it is, as far as lists go."""
+    not_repaired_left_out: int = 0
     plan_hashes: Mapping[str, str] = field(default_factory=dict)
     """By application, the plan that a person has confirmed; a different one is not carried out."""
 
@@ -88,7 +95,7 @@ def refuse_if_busy(*, using: str) -> None:
 
 def probing(run: Run) -> Literal["lately", "not"]:
     """Return whether resuming a run probes the rows, see ``references.readiness``."""
-    return "lately" if run.kind == Run.Kind.CLEANUP else "not"
+    return "not" if run.kind == Run.Kind.ROLLBACK else "lately"
 
 
 def create_cleanup(*, using: str, options: Options, actor: Actor, exclusive: bool = True) -> Run:
@@ -121,6 +128,21 @@ def create_rollback(
         listed = points.values("application_key", point_id=F("id")).query.get_compiler(using).as_sql()
         count = insert_each(Result, compiled(*listed), ("application_key", "point_id"), {"run": run.pk}, using=using)
         _count_worklist(run, count, using=using)
+    return run
+
+
+def create_repair(*, using: str, options: Options, actor: Actor, worklist: Worklist) -> Run:
+    """Write a repair run and its worklist."""
+    left = tuple(asdict(one) for one in described_left(worklist.left))
+    options = replace(options, not_repaired=left, not_repaired_left_out=worklist.left_out)
+    with transaction.atomic(using=using):
+        run = _create(using=using, kind=Run.Kind.REPAIR, options=options, actor=actor, exclusive=False)
+        results = (
+            Result(run=run, application_key=key, details={} if sources == {key} else {"sources": sorted(sources)})
+            for key, sources in sorted(worklist.sources.items())
+        )
+        Result.objects.using(using).bulk_create(results, batch_size=1000)
+        _count_worklist(run, len(worklist.sources), using=using)
     return run
 
 

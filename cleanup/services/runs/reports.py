@@ -10,7 +10,16 @@ from cleanup.exceptions import UnknownObject
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.services.arguments import uuid_of
 from cleanup.services.merging.suggested_policies import add_policies, with_those_in_force
-from cleanup.services.results import JSON, CleanupReport, Conflict, Copy, FolderCleanupResult, RollbackResult
+from cleanup.services.results import (
+    JSON,
+    CleanupReport,
+    Conflict,
+    Copy,
+    FolderCleanupResult,
+    NotRepaired,
+    RepairReport,
+    RollbackResult,
+)
 from cleanup.services.rollback.not_restored import LeftBehind, inexact_of, left_behind
 from cleanup.services.runs.lifecycle import results_of
 
@@ -28,11 +37,34 @@ def report_of(run: Run, *, using: str, all_results: bool = False) -> CleanupRepo
     """Return the report of a run of either kind."""
     if run.kind == Run.Kind.ROLLBACK:
         return rollback_report(run, using=using)
+    if run.kind == Run.Kind.REPAIR:
+        return repair_report(run, using=using, all_results=all_results)
     return cleanup_report(run, using=using, all_results=all_results)
 
 
 def cleanup_report(run: Run, *, using: str, all_results: bool = False) -> CleanupReport:
     """Return the report of a cleanup run, with ``all_results`` beyond the usual limit of lists."""
+    return CleanupReport(**_totals(run, using=using, all_results=all_results))
+
+
+def repair_report(run: Run, *, using: str, all_results: bool = False) -> RepairReport:
+    """Return the report of a repair run, with ``all_results`` beyond the usual limit of lists."""
+    mended = made = 0
+    for details in results_of(using=using, run=run).order_by().values_list("details", flat=True).iterator(1000):
+        mended += details.get("mended", 0)
+        made += details.get("made", 0)
+    return RepairReport(
+        **_totals(run, using=using, all_results=all_results),
+        repair=run.options["repair"],
+        findings_repaired=mended,
+        folders_made=made,
+        not_repaired=tuple(NotRepaired(**one) for one in run.options["not_repaired"]),
+        not_repaired_left_out=run.options["not_repaired_left_out"],
+    )
+
+
+def _totals(run: Run, *, using: str, all_results: bool) -> dict[str, Any]:
+    """Return the fields that the reports of cleanups and repairs share."""
     results = results_of(using=using, run=run)
     totals = results.aggregate(
         successful=Count("pk", filter=Q(status__in=[Result.Status.COMPLETED, Result.Status.ROLLED_BACK])),
@@ -48,27 +80,27 @@ def cleanup_report(run: Run, *, using: str, all_results: bool = False) -> Cleanu
     policies: dict[str, Any] = {}
     for result in shown:
         add_policies(policies, result.details)
-    return CleanupReport(
-        run_id=run.pk,
-        dry_run=False,
-        status=run.status,
-        status_reason=run.status_reason,
-        total_applications=run.total_applications,
-        successful_cleanups=totals["successful"],
-        failed_cleanups=totals["failed"],
-        held_applications=totals["held"],
-        skipped_applications=totals["skipped"],
-        total_folders_removed=totals["folders"] or 0,
-        total_files_moved=totals["files"] or 0,
-        total_child_folders_merged=totals["children"] or 0,
-        total_rows_moved=_rows_moved(results),
-        start_time=run.started_at or run.created_at,
-        end_time=run.ended_at,
-        results=shown,
-        results_left_out=max(0, run.total_applications - len(shown)),
-        collision_policies=with_those_in_force(policies),
-        rollback_points=RollbackPoint.objects.using(using).filter(run=run, status=RollbackPoint.Status.LIVE).count(),
-    )
+    return {
+        "run_id": run.pk,
+        "dry_run": False,
+        "status": run.status,
+        "status_reason": run.status_reason,
+        "total_applications": run.total_applications,
+        "successful_cleanups": totals["successful"],
+        "failed_cleanups": totals["failed"],
+        "held_applications": totals["held"],
+        "skipped_applications": totals["skipped"],
+        "total_folders_removed": totals["folders"] or 0,
+        "total_files_moved": totals["files"] or 0,
+        "total_child_folders_merged": totals["children"] or 0,
+        "total_rows_moved": _rows_moved(results),
+        "start_time": run.started_at or run.created_at,
+        "end_time": run.ended_at,
+        "results": shown,
+        "results_left_out": max(0, run.total_applications - len(shown)),
+        "collision_policies": with_those_in_force(policies),
+        "rollback_points": RollbackPoint.objects.using(using).filter(run=run, status=RollbackPoint.Status.LIVE).count(),
+    }
 
 
 def only_result(run: Run, *, using: str) -> FolderCleanupResult:

@@ -21,6 +21,9 @@ from cleanup.services.merging.apply import Merger
 from cleanup.services.merging.decisions import Inclusion, MergeDecision
 from cleanup.services.merging.examine import Examiner
 from cleanup.services.merging.targets import Targets
+from cleanup.services.repair.apply import Repairer
+from cleanup.services.repair.decisions import Decider
+from cleanup.services.repair.preview import details_of
 from cleanup.services.results import FolderCleanupResult
 from cleanup.services.rollback.outcome import PointOutcome
 from cleanup.services.rollback.undo import Undo
@@ -86,6 +89,22 @@ class Outcome:
         return {**values, "details": json.loads(self.details)}
 
 
+def included(run: Run) -> Inclusion:
+    """Return which applications that are otherwise set aside a run includes."""
+    return Inclusion(held=bool(run.options.get("include_held")), large=bool(run.options.get("include_large")))
+
+
+def refuse_stale(run: Run, decisions: Sequence[MergeDecision]) -> None:
+    """Compare the plans, made on locked rows, with those that a person has confirmed."""
+    confirmed = run.options.get("plan_hashes", {})
+    of_the_only_one = run.options.get("plan_hash")  # as older versions wrote it
+    for decision in decisions:
+        plan_hash = confirmed.get(decision.application, of_the_only_one)
+        if plan_hash and not decision.status and decision.plan_hash != plan_hash:
+            stale = StalePlan(application_id=decision.application)
+            decision.set_aside(Result.Status.FAILED, stale.code, str(stale))
+
+
 class Task(Protocol):
     """One kind of work on claimed results."""
 
@@ -101,9 +120,7 @@ class CleanupTask:
         self.targets = Targets(using=using, references=references)
         self.examiner = Examiner(self.targets)
         self.merger = Merger(self.targets)
-        self.include = Inclusion(
-            held=bool(run.options.get("include_held")), large=bool(run.options.get("include_large"))
-        )
+        self.include = included(run)
         self.schema: SnapshotSchema = journal.write_schema(
             using=using,
             backend=self.targets.backend,
@@ -115,7 +132,7 @@ class CleanupTask:
         """Merge the applications of the rows. Raises SchemaChanged."""
         schema_changes.hold(self.targets.backend, self.targets.references)
         decisions = self.examiner.examine([row.application_key for row in rows], include=self.include, lock=True)
-        self._refuse_stale(decisions)
+        refuse_stale(self.run, decisions)
         results, points = self.merger.apply(
             decisions,
             schema=self.schema,
@@ -139,15 +156,51 @@ class CleanupTask:
         point_ids = {application: point.id for application, point in points.items()}
         return [Outcome.of_merge(result, point=point_ids.get(result.application_id)) for result in results]
 
-    def _refuse_stale(self, decisions: Sequence[MergeDecision]) -> None:
-        """Compare the plans, made on locked rows, with those that a person has confirmed."""
-        confirmed = self.run.options.get("plan_hashes", {})
-        of_the_only_one = self.run.options.get("plan_hash")  # as older versions wrote it
+
+class RepairTask:
+    """Repairs what was found in applications."""
+
+    def __init__(self, *, using: str, run: Run, references: ReferenceMap) -> None:
+        self.run = run
+        self.targets = Targets(using=using, references=references)
+        code = run.options["repair"]
+        self.decider = Decider(using=using, references=references, code=code)
+        self.repairer = Repairer(self.targets, self.decider.findings, code)
+        self.include = included(run)
+        self.schema: SnapshotSchema = journal.write_schema(
+            using=using,
+            backend=self.targets.backend,
+            references=references,
+            mapped=self.targets.tables,
+            repairs=self.repairer.repairs(),
+        )
+
+    def perform(self, rows: Sequence[Claimed], slot: PipelineSlot = ALONE) -> list[Outcome]:
+        """Repair the applications of the rows. Raises SchemaChanged and ProofFailed."""
+        schema_changes.hold(self.targets.backend, self.targets.references)
+        decisions = self.decider.examine(self._worklist(rows), include=self.include, lock=True)
+        refuse_stale(self.run, decisions)
         for decision in decisions:
-            plan_hash = confirmed.get(decision.application, of_the_only_one)
-            if plan_hash and not decision.status and decision.plan.digest != plan_hash:
-                stale = StalePlan(application_id=decision.application)
-                decision.set_aside(Result.Status.FAILED, stale.code, str(stale))
+            if decision.goes_ahead:
+                decision.details |= details_of(decision)
+            if decision.sources != (decision.application,):
+                decision.details["sources"] = list(decision.sources)
+        results, points = self.repairer.apply(
+            decisions,
+            schema=self.schema,
+            run=self.run,
+            created_by=self.run.started_by,
+            now=timezone.now(),
+            slot=slot,
+        )
+        point_ids = {application: point.id for application, point in points.items()}
+        return [Outcome.of_merge(result, point=point_ids.get(result.application_id)) for result in results]
+
+    def _worklist(self, rows: Sequence[Claimed]) -> dict[str, list[str]]:
+        """Return the applications of the rows, each with those of the findings that it takes in."""
+        stored = Result.objects.using(self.targets.using).filter(pk__in=[row.pk for row in rows])
+        details = dict(stored.values_list("pk", "details"))
+        return {row.application_key: details[row.pk].get("sources", [row.application_key]) for row in rows}
 
 
 class RollbackTask:

@@ -56,7 +56,8 @@ class Team:
         self.time_box = time_box
         # Points are undone in the order of their numbers, and that is the order of the changes of a row that two
         # applications share only if one worker makes them.
-        self.workers = workers if references.applications_are_independent else 1
+        independent = references.applications_are_independent and run.kind != Run.Kind.REPAIR
+        self.workers = workers if independent else 1
         self.batch_size = batch_size
         self.references = CurrentReferences(using=using, run=run, references=references)
         self.throttle = Throttle(using=using, run_id=run.pk)

@@ -37,11 +37,18 @@ from cleanup.services.runs.pacing import Pacing
 from cleanup.services.runs.progress import RunProgress
 from cleanup.services.runs.signs_of_life import SignsOfLife
 from cleanup.services.runs.stop_requests import StopRequests
-from cleanup.services.runs.tasks import Claimed, CleanupTask, Outcome, RollbackTask, Task
+from cleanup.services.runs.tasks import Claimed, CleanupTask, Outcome, RepairTask, RollbackTask, Task
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: By the kind of a run.
+TASKS: dict[str, Callable[..., Task]] = {
+    Run.Kind.CLEANUP: CleanupTask,
+    Run.Kind.REPAIR: RepairTask,
+    Run.Kind.ROLLBACK: RollbackTask,
+}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -72,9 +79,8 @@ class Worker:
         self._use_current_references()
 
     def _use_current_references(self) -> None:
-        task = CleanupTask if self.run.kind == Run.Kind.CLEANUP else RollbackTask
         self._map = self.references.map
-        self._task = task(using=self.using, run=self.run, references=self._map)
+        self._task = TASKS[self.run.kind](using=self.using, run=self.run, references=self._map)
 
     def process(self) -> None:
         """Process batches until nothing is left or the run is told to stop; wait for what others still hold."""

@@ -1,7 +1,6 @@
 """Corrupt one thing with a raw write, expect exactly that finding."""
 
 import json
-import re
 import uuid
 from collections import Counter
 from datetime import UTC, datetime
@@ -13,18 +12,18 @@ from django.core.management import call_command
 from django.db import connections
 
 from cleanup import queries
+from cleanup.analysis import Edge, in_cycles, similar_groups
 from cleanup.exceptions import InvalidKey, UnknownObject
 from cleanup.guard_names import Guard
 from cleanup.models import Finding, RemovedFolder, RollbackPoint, SnapshotSchema, Verification
 from cleanup.services.integrity import verification
-from cleanup.services.integrity.analysis import Edge, in_cycles, similar_groups
 from tests.hostapp.models import Bookmark, Note, Scan, Watch
 from tests.support.model_roles import Application, File, Folder
 from tests.support.trees import (
     Tree,
+    drop_foreign_keys,
     dump,
     execute,
-    fetch,
     is_postgresql,
     key_type,
     missing_key,
@@ -32,7 +31,6 @@ from tests.support.trees import (
     new_key,
     raw,
     spellings,
-    sql,
     tree,
     unchecked,
 )
@@ -54,24 +52,6 @@ def found(report: dict) -> list[tuple[str, str, str | None]]:
         for finding in report.findings
         if finding.code not in GUARDS
     )
-
-
-def drop_foreign_keys(database: str) -> None:
-    """Make the mapped tables as another program might have: with no foreign key."""
-    if is_postgresql(database):
-        for table in (":files", ":folders"):
-            keys = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = %s::regclass"
-            for (name,) in fetch(database, keys, sql(database, table)):
-                execute(database, f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
-        return
-    with connections[database].constraint_checks_disabled():
-        for table in (":files", ":folders"):
-            made = fetch(database, "SELECT sql FROM sqlite_master WHERE tbl_name = %s AND sql <> ''", named(table))
-            execute(database, f"DROP TABLE {table}")
-            for (statement,) in made:
-                execute(
-                    database, re.sub(r' REFERENCES "[^"]+" \("[^"]+"\) DEFERRABLE INITIALLY DEFERRED', "", statement)
-                )
 
 
 def merge_away(database: str, loan: Tree, *, removed: str, survivor: str, status: str = "live") -> None:

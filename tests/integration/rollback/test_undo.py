@@ -11,7 +11,7 @@ from django.db import OperationalError, connections, transaction
 from django.utils import timezone
 
 from cleanup import exceptions
-from cleanup.journal import FORMAT_VERSION
+from cleanup.journal import FORMAT_OF_MERGES
 from cleanup.models import Hold, Result, RollbackPoint, Run
 from cleanup.references import schema_changes
 from cleanup.services import DatabaseCleanupService
@@ -893,7 +893,7 @@ class TestChangedSchema:
     def test_a_newer_format_is_refused(self, database):
         point = clean(database, tree(database, "A, A"))
         schema = RollbackPoint.objects.using(database).get(uuid=point).schema
-        schema.document = schema.document.replace(f'"format": {FORMAT_VERSION}', '"format": 99')
+        schema.document = schema.document.replace(f'"format": {FORMAT_OF_MERGES}', '"format": 99')
         schema.save(using=database)
         with pytest.raises(exceptions.UnreadableJournal, match="99"):
             undo(database, point)

@@ -1,0 +1,77 @@
+"""Repairs, in this process or by the clusters, and what they would do."""
+
+from collections.abc import Callable
+
+from cleanup.backends.pinning import pinned
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Run
+from cleanup.references import schema_changes
+from cleanup.references.readiness import ready_references
+from cleanup.services import freeze
+from cleanup.services.background import clusters, dispatch
+from cleanup.services.merging.decisions import Inclusion
+from cleanup.services.operations.foreground import work_through
+from cleanup.services.repair import preview
+from cleanup.services.repair.decisions import Worklist
+from cleanup.services.repair.kinds import refuse_unless_repairable
+from cleanup.services.results import Progress, RepairReport
+from cleanup.services.runs import lifecycle, reports
+from cleanup.services.runs.lifecycle import Actor, Options
+
+
+def dry_run(*, using: str, options: Options, all_results: bool = False) -> RepairReport:
+    """Return the report that a repair would have.
+
+    Raises NotRepairable, PreflightFailed, UnknownObject, InvalidKey and UsageError.
+    """
+    refuse_unless_repairable(options.repair, folder_tables())
+    options = lifecycle.validated(options, using=using)
+    return preview.report(
+        using=using,
+        references=ready_references(using=using, probe="now"),
+        code=options.repair,
+        applications=options.applications,
+        include=Inclusion(held=options.include_held, large=options.include_large),
+        all_results=all_results,
+    )
+
+
+def repair(
+    *,
+    using: str,
+    options: Options,
+    actor: Actor,
+    all_results: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> RepairReport:
+    """Repair in this process. Raises Frozen, and as ``dry_run``."""
+    options, worklist = _surveyed(using=using, options=options)
+    references = schema_changes.ready(using=using, probe="lately")
+    run = lifecycle.create_repair(using=using, options=options, actor=actor, worklist=worklist)
+    work_through(run, references, using=using, batch_size=options.batch_size, progress=progress)
+    return reports.repair_report(run, using=using, all_results=all_results)
+
+
+@pinned
+def start(*, using: str, options: Options, actor: Actor, in_background: bool = True) -> Run:
+    """Write a repair run, and have the clusters process it; otherwise it waits for ``control.resume``.
+
+    Raises NoCluster, and as ``repair``.
+    """
+    if in_background:
+        freeze.refuse_if_frozen(using=using)
+        clusters.require_alive(using=using)
+    options, worklist = _surveyed(using=using, options=options)
+    begin = dispatch.start_repair if in_background else lifecycle.create_repair
+    return begin(using=using, options=options, actor=actor, worklist=worklist)
+
+
+def _surveyed(*, using: str, options: Options) -> tuple[Options, Worklist]:
+    refuse_unless_repairable(options.repair, folder_tables())
+    options = lifecycle.validated(options, using=using)
+    freeze.refuse_if_frozen(using=using)
+    references = ready_references(using=using, probe="now")
+    worklist = preview.survey(
+        using=using, references=references, code=options.repair, applications=options.applications
+    )
+    return options, worklist

@@ -1,0 +1,1 @@
+"""Repairs: findings become right by runs that can be undone, like cleanups."""

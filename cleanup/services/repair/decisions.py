@@ -1,0 +1,224 @@
+"""Decide what a repair does to an application, or why it is left alone; a preview does no more than this.
+
+Runs inside the caller's transaction and opens none; reads only, and locks if asked.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cleanup import backends, conf
+from cleanup.backends.forest import Scope
+from cleanup.exceptions import TooLarge
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Hold, Result
+from cleanup.phrases import with_reason
+from cleanup.planning import FolderRow
+from cleanup.references import ReferenceMap
+from cleanup.repairing import Found, Left, Names, RepairPlan, Repairs, Surroundings
+from cleanup.services.merging.decisions import Inclusion, MergeDecision
+from cleanup.services.repair.findings import Findings
+from cleanup.services.repair.kinds import BETWEEN_APPLICATIONS
+
+#: Applications whose findings are read together.
+PAGE = 200
+
+NOTHING = RepairPlan()
+
+
+@dataclass(slots=True)
+class RepairDecision(MergeDecision):
+    """What to do with one application, or why it is left alone."""
+
+    repair: RepairPlan = NOTHING
+    sources: tuple[str, ...] = ()
+    """The applications whose findings it is about: its own, or others, which need not exist."""
+
+    @property
+    def goes_ahead(self) -> bool:
+        """Return whether there is something to do."""
+        return not self.status and not (self.plan.empty and self.repair.empty)
+
+    @property
+    def plan_hash(self) -> str:
+        """Return the hash by which a person confirms what is done."""
+        return self.repair.digest
+
+    @property
+    def concerned(self) -> set[str]:
+        """Return the applications that it reads or writes."""
+        return {self.application, *self.sources}
+
+
+@dataclass(slots=True)
+class Worklist:
+    """The applications that a repair concerns, each with those of the rows; and what it leaves as it is."""
+
+    sources: dict[str, set[str]] = field(default_factory=dict)
+    left: list[Left] = field(default_factory=list)
+    left_out: int = 0
+    """Rows beyond the listed ones."""
+
+    def add(self, repairs: Repairs) -> None:
+        """Add what was decided about some applications."""
+        for application in repairs.plans():
+            self.sources.setdefault(application, set()).update(repairs.sources[application])
+        room = max(0, conf.list_limit() - len(self.left))
+        self.left += repairs.left[:room]
+        self.left_out += len(repairs.left[room:])
+
+    def restrict(self, applications: Sequence[str]) -> None:
+        """Keep what concerns one of these applications."""
+        wanted = set(applications)
+        self.sources = {key: own for key, own in self.sources.items() if key in wanted or own & wanted}
+        self.left = [one for one in self.left if one.application in wanted]
+
+
+class Decider:
+    """Decides on one database about one kind of finding; created once per run."""
+
+    def __init__(self, *, using: str, references: ReferenceMap, code: str) -> None:
+        self.using = using
+        self.code = code
+        self.tables = folder_tables()
+        self.backend = backends.database(using=using)
+        self.findings = Findings(using=using, references=references)
+        name = self.tables.folder._meta.get_field(conf.folder_fields()["name"])
+        self.names = Names(
+            recovered=conf.recovered_folder(),
+            root=conf.root_folder(),
+            unnamed=conf.unnamed_folder(),
+            longest=getattr(name, "max_length", None),
+        )
+
+    # Which applications.
+
+    def worklist(self, scopes: Iterable[Scope]) -> Worklist:
+        """Return the applications of scopes, and what is left as it is."""
+        worklist = Worklist()
+        if self.code == "cycle":
+            worklist.add(self._repairs_of_cycles())
+            return worklist
+        for scope in scopes:
+            for several in _pages(self.findings.found(self.code, scope)):
+                worklist.add(self._repairs(several, lock=False))
+        return worklist
+
+    def _repairs_of_cycles(self) -> Repairs:
+        edges = self.findings.cycles()
+        owners = {edge.application for edge in edges if edge.application is not None}
+        existing = self.findings.existing(owners)
+        repairs = Repairs(Surroundings(self._folders(existing, lock=False), existing, {}), self.names)
+        repairs.cycles(edges)
+        return repairs
+
+    # What to do with them.
+
+    def examine(self, worklist: Mapping[str, Iterable[str]], *, include: Inclusion, lock: bool) -> list[RepairDecision]:
+        """Decide about each application, given with those of the rows, in the order given."""
+        decisions = [RepairDecision(key, sources=tuple(sorted(sources))) for key, sources in worklist.items()]
+        concerned = sorted(set().union(*(decision.concerned for decision in decisions)))
+        self._set_aside_held(decisions, concerned, include)
+        self._set_aside_large(decisions, concerned, include)
+        waiting = {decision.application: decision for decision in decisions if not decision.status}
+        if not waiting:
+            return decisions
+        applications = set().union(*(decision.concerned for decision in waiting.values()))
+        if lock:
+            self.backend.reading.lock_applications(self.tables, sorted(applications))
+        repairs = self._repairs_within(applications, lock=lock)
+        for application, plan in repairs.plans().items():
+            if application in waiting:  # what concerns others has a decision of its own, or was set aside
+                waiting[application].repair = plan
+                waiting[application].sources = tuple(sorted(repairs.sources[application]))
+        return decisions
+
+    def _repairs_within(self, applications: set[str], *, lock: bool) -> Repairs:
+        scope = Scope(keys=tuple(sorted(applications)))
+        if self.code != "cycle":
+            return self._repairs(self.findings.found(self.code, scope), within=applications, lock=lock)
+        existing = self.findings.existing(applications)
+        repairs = Repairs(Surroundings(self._folders(applications, lock=lock), existing, {}), self.names)
+        repairs.cycles(self.findings.cycles(scope))
+        return repairs
+
+    def _repairs(self, several: Sequence[Found], *, lock: bool, within: set[str] | None = None) -> Repairs:
+        """Plan the repair of findings; if ``within`` some applications, what concerns others is not carried out."""
+        sources = {found.application for found in several if found.application is not None}
+        folders = self._folders(sources if within is None else within, lock=lock)
+        owners = {} if self.code not in BETWEEN_APPLICATIONS else self.findings.owners(several)
+        file_owners = {}
+        if self.code in ("foreign_parent", "folder_of_missing_application"):
+            file_owners = self.findings.file_owners(several, folders)
+        told = {owner for several_owners in file_owners.values() for owner in several_owners}
+        mentioned = {*sources, *owners.values(), *told}
+        existing = self.findings.existing(mentioned)
+        if within is None:
+            folders |= self._folders((existing & mentioned) - set(folders), lock=False)
+        around = Surroundings(
+            folders,
+            existing,
+            owners,
+            file_owners,
+            self.findings.paths(several) if self.code == "file_in_other_application" else {},
+        )
+        repairs = Repairs(around, self.names)
+        {
+            "missing_parent": repairs.missing_parents,
+            "blank_name": repairs.blank_names,
+            "foreign_parent": repairs.foreign_parents,
+            "folder_of_missing_application": repairs.missing_applications,
+            "file_of_missing_folder": repairs.files_without_folder,
+            "file_in_other_application": repairs.foreign_files,
+            "file_of_missing_application": repairs.files_of_missing_applications,
+        }[self.code](several)
+        return repairs
+
+    def _folders(self, applications: Iterable[str], *, lock: bool) -> dict[str, Sequence[FolderRow]]:
+        keys = sorted(applications)
+        if not keys:
+            return {}
+        read = self.backend.reading.read_folders(self.tables, keys, lock=lock)
+        found = {application: tuple(rows) for application, rows in read}
+        return {key: found.get(key, ()) for key in keys}
+
+    # Why not.
+
+    def _set_aside_held(
+        self, decisions: Sequence[RepairDecision], concerned: Sequence[str], include: Inclusion
+    ) -> None:
+        if include.held:
+            return
+        holds = Hold.objects.using(self.using).filter(application_key__in=concerned)
+        reasons = dict(holds.values_list("application_key", "reason"))
+        for decision in decisions:
+            for key in sorted(decision.concerned & reasons.keys()):
+                decision.set_aside(
+                    Result.Status.HELD, "held", with_reason(f"Application {key} is on hold", reasons[key])
+                )
+
+    def _set_aside_large(
+        self, decisions: Sequence[RepairDecision], concerned: Sequence[str], include: Inclusion
+    ) -> None:
+        if include.large:
+            return
+        sizes, limit = self.backend.reading.count_folders(self.tables, concerned), conf.large_application()
+        for decision in decisions:
+            folders = max((sizes.get(key, 0) for key in decision.concerned), default=0)
+            if not decision.status and folders > limit:
+                error = TooLarge(folders=folders, limit=limit)
+                decision.set_aside(Result.Status.SKIPPED, error.code, str(error))
+
+
+def _pages(several: Sequence[Found]) -> Iterable[list[Found]]:
+    """Divide findings so that those of one application stay together."""
+    by_application: dict[str | None, list[Found]] = {}
+    for found in several:
+        by_application.setdefault(found.application, []).append(found)
+    page: list[Found] = []
+    for number, own in enumerate(by_application.values(), 1):
+        page += own
+        if number % PAGE == 0:
+            yield page
+            page = []
+    if page:
+        yield page

@@ -1,0 +1,31 @@
+"""What can be repaired, by the code of its finding, and what cannot, and why."""
+
+from cleanup.backends.finding_kinds import BY_CODE
+from cleanup.exceptions import NotRepairable, UsageError
+from cleanup.folder_tables import FolderTables, Ownership
+
+#: Codes whose findings are of folders and files of one application, which takes in what has no other place.
+IN_ITS_APPLICATION = (
+    "missing_parent",
+    "cycle",
+    "file_of_missing_folder",
+    "file_in_other_application",
+    "blank_name",
+)
+#: Codes whose repair gives rows to another application.
+BETWEEN_APPLICATIONS = ("foreign_parent", "folder_of_missing_application", "file_of_missing_application")
+
+REPAIRABLE = (*IN_ITS_APPLICATION, *BETWEEN_APPLICATIONS)
+
+
+def refuse_unless_repairable(code: str, tables: FolderTables) -> None:
+    """Raise NotRepairable, with what helps instead, and UsageError for what is no code."""
+    if code not in BY_CODE:
+        raise UsageError(f"There is no finding {code!r}. Those that can be repaired are {', '.join(REPAIRABLE)}.")
+    if code not in REPAIRABLE:
+        raise NotRepairable(code_of_finding=code, remedy=BY_CODE[code].remedy)
+    if tables.ownership != Ownership.FOLDER:
+        raise NotRepairable(
+            code_of_finding=code,
+            remedy="It takes settings under which every folder names its application (CLEANUP_APPLICATION_FROM).",
+        )

@@ -1,0 +1,46 @@
+"""Sentences about what a repair changes, and why it leaves something as it is."""
+
+from collections.abc import Mapping
+
+from django.utils.translation import gettext as _
+
+from cleanup import conf
+from cleanup.repairing import NEW_RECOVERED, Change, Left, Reason
+from cleanup.text_safety import safe
+
+
+def change(one: Change, *, name: str, folders: Mapping[str, str]) -> str:
+    """Describe one change; ``name`` is that of the row, ``folders`` are the names of folders by key."""
+    told = {"name": safe(name), "new": safe(one.new)}
+    if one.column == "name":
+        return _("The folder “%(name)s” is named “%(new)s”.") % told
+    if one.column == "application":
+        if one.row == "folder":
+            return _("The folder “%(name)s” is given to the application %(new)s.") % told
+        return _("The file “%(name)s” is given to the application %(new)s.") % told
+    place = conf.recovered_folder() if one.new == NEW_RECOVERED else folders.get(one.new, one.new)
+    told["place"] = safe(place)
+    if one.row == "folder":
+        return _("The folder “%(name)s” goes into the folder “%(place)s”.") % told
+    return _("The file “%(name)s” goes into the folder “%(place)s”.") % told
+
+
+def left(one: Left) -> str:
+    """Describe why a row is left as it is, and what would help."""
+    folder = one.row == "folder"
+    if one.reason == Reason.NO_APPLICATION:
+        if folder:
+            return _("The folder belongs to no application, so nothing says where it should go.")
+        return _("The file belongs to no application, so nothing says where it should go.")
+    if one.reason == Reason.MISSING_APPLICATION:
+        if folder:
+            return _(
+                "The application of the folder is missing. "
+                "Repair that first, so that it is known where the folder should go."
+            )
+        return _(
+            "The application of the file is missing. Repair that first, so that it is known where the file should go."
+        )
+    if folder:
+        return _("Its files, and the folder it lies in, do not say which application the folder belongs to.")
+    return _("The folder it lies in does not say which application the file belongs to.")

@@ -1,0 +1,209 @@
+"""For each code: corrupt one thing by a raw write, repair it, find nothing, undo it, and everything is as it was."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cleanup.exceptions import NotRepairable
+from cleanup.models import RollbackPoint
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.results import RepairReport
+from tests.support.model_roles import Application, File, Folder
+from tests.support.trees import Tree, assert_tree, drop_foreign_keys, dump, missing_key, tree, unchecked
+
+NOWHERE, NOBODY = missing_key(Folder), missing_key(Application)
+
+
+@pytest.fixture
+def database(scratch_database) -> str:
+    """Return a database whose tables another program made, without foreign keys: with them, no undo brings back
+    what they forbid.
+    """
+    drop_foreign_keys(scratch_database)
+    return scratch_database
+
+
+@pytest.fixture
+def service(database) -> DatabaseCleanupService:
+    return DatabaseCleanupService(using=database)
+
+
+@pytest.fixture
+def loan(database) -> Tree:
+    return tree(database, "top:Loan/{docs:Docs(a.txt), photos:Photos(b.txt)/old:Old(c.txt)}")
+
+
+@pytest.fixture
+def other(database) -> Tree:
+    return tree(database, "top:Case/docs:Docs(d.txt)")
+
+
+def change(database: str, model, key: str, **values) -> None:
+    with unchecked(database):
+        model.objects.using(database).filter(pk=key).update(**values)
+
+
+def codes(service: DatabaseCleanupService) -> set[str]:
+    return set(service.verify_cleanup_integrity()["counts"]) - {"guards_missing"}
+
+
+@pytest.fixture
+def repairing(database, service):
+    """Return a context in which a code is repaired, found no more, and which is undone in the end."""
+
+    @contextmanager
+    def repairing(
+        code: str, *, along_with: Collection[str] = (), stays: Collection[str] = ()
+    ) -> Iterator[RepairReport]:
+        before = dump(database)
+        assert codes(service) == {code, *along_with}
+        announced = service.repair(code, dry_run=True)
+        assert dump(database) == before
+        report = service.repair(code)
+        assert codes(service) == set(stays)
+        for total in ("findings_repaired", "total_rows_moved", "folders_made", "not_repaired"):
+            assert getattr(report, total) == getattr(announced, total)
+        yield report
+        undone = service.rollback_cleanup(report.run_id)
+        assert (undone.exact, undone.conflicts) == (True, ())
+        assert dump(database) == before
+
+    return repairing
+
+
+class TestRepair:
+    def test_puts_a_folder_under_a_missing_parent_among_the_recovered(self, database, loan, repairing):
+        change(database, Folder, loan["photos"], parent=NOWHERE)
+        with repairing("missing_parent"):
+            assert_tree(database, loan, "top:Loan/{docs:Docs(a.txt), Recovered/photos:Photos(b.txt)/old:Old(c.txt)}")
+
+    def test_breaks_a_cycle_once(self, database, loan, repairing):
+        change(database, Folder, loan["photos"], parent=loan["old"])
+        with repairing("cycle") as report:
+            assert report.findings_repaired == 2
+            assert_tree(database, loan, "top:Loan/{docs:Docs(a.txt), Recovered/photos:Photos(b.txt)/old:Old(c.txt)}")
+
+    def test_leaves_a_folder_in_another_application_there_if_its_files_are_of_that(
+        self, database, loan, other, repairing
+    ):
+        change(database, Folder, loan["photos"], parent=other["docs"])
+        for name in ("b.txt", "c.txt"):
+            change(database, File, loan[name], application=other.application)
+        with repairing("foreign_parent", along_with={"file_in_other_application"}):
+            assert_tree(database, loan, "Loan/Docs(a.txt)")
+            assert_tree(database, other, "Case/Docs(d.txt)/Photos(b.txt)/Old(c.txt)")
+
+    def test_brings_a_folder_in_another_application_home_if_its_files_are_there(self, database, loan, other, repairing):
+        change(database, Folder, loan["photos"], parent=other["docs"])
+        with repairing("foreign_parent"):
+            assert_tree(database, loan, "top:Loan/{docs:Docs(a.txt), Recovered/photos:Photos(b.txt)/old:Old(c.txt)}")
+            assert_tree(database, other, "Case/Docs(d.txt)")
+
+    def test_gives_folders_of_a_missing_application_to_the_one_of_their_files(self, database, loan, other, repairing):
+        for label in ("photos", "old"):
+            change(database, Folder, loan[label], application=NOBODY)
+        change(database, Folder, loan["photos"], parent=None)
+        for name in ("b.txt", "c.txt"):
+            change(database, File, loan[name], application=other.application)
+        with repairing("folder_of_missing_application", along_with={"file_in_other_application"}) as report:
+            assert report.findings_repaired == 2
+            assert_tree(database, other, "Case/{Docs(d.txt), Recovered/Photos(b.txt)/Old(c.txt)}")
+
+    def test_gives_folders_of_a_missing_application_to_the_one_they_lie_in(self, database, loan, repairing):
+        change(database, Folder, loan["old"], application=NOBODY)
+        change(database, File, loan["c.txt"], application=None)
+        with repairing("folder_of_missing_application"):
+            assert_tree(database, loan, "top:Loan/{docs:Docs(a.txt), photos:Photos(b.txt)/old:Old(c.txt)}")
+
+    def test_files_what_lies_in_a_missing_folder_among_the_recovered(self, database, loan, repairing):
+        change(database, File, loan["b.txt"], folder=NOWHERE)
+        with repairing("file_of_missing_folder"):
+            assert_tree(database, loan, "top:Loan/{docs:Docs(a.txt), photos:Photos/old:Old(c.txt), Recovered(b.txt)}")
+
+    def test_files_what_lies_in_another_application_at_the_same_path(self, database, loan, other, repairing):
+        change(database, File, loan["a.txt"], folder=other["docs"])
+        change(database, File, loan["b.txt"], folder=other["docs"])
+        change(database, Folder, other["docs"], name="Photos")
+        with repairing("file_in_other_application") as report:
+            assert (report.total_files_moved, report.folders_made) == (2, 0)
+            assert_tree(database, loan, "top:Loan/{docs:Docs, photos:Photos(a.txt, b.txt)/old:Old(c.txt)}")
+
+    def test_files_what_lies_in_another_application_among_the_recovered(self, database, loan, other, repairing):
+        tree(database, "Odd(d.txt)", application=other.application)
+        change(database, File, loan["a.txt"], folder=other["docs"])
+        change(database, Folder, other["docs"], name="Elsewhere")
+        with repairing("file_in_other_application", along_with={"several_roots"}, stays={"several_roots"}):
+            assert_tree(database, loan, "Loan/{Docs, Recovered(a.txt), Photos(b.txt)/Old(c.txt)}")
+
+    def test_gives_files_of_a_missing_application_to_the_one_of_their_folder(self, database, loan, repairing):
+        change(database, File, loan["a.txt"], application=NOBODY)
+        with repairing("file_of_missing_application"):
+            assert str(File.objects.using(database).get(pk=loan["a.txt"]).application_id) == loan.application
+
+    def test_names_what_has_no_name(self, database, loan, repairing):
+        tree(database, "Unnamed", application=loan.application)
+        change(database, Folder, Folder.objects.using(database).get(name="Unnamed").pk, parent=loan["top"])
+        for label, name in (("docs", " "), ("photos", "")):
+            change(database, Folder, loan[label], name=name)
+        with repairing("blank_name", along_with={"names_alike"}):
+            assert_tree(
+                database,
+                loan,
+                'Loan/{Unnamed, "Unnamed (2)"(a.txt), "Unnamed (3)"(b.txt)/Old(c.txt)}',
+            )
+
+
+class TestPlace:
+    def test_is_made_with_a_root_folder_if_there_is_none(self, database, service, repairing, settings):
+        settings.CLEANUP_RECOVERED_FOLDER, settings.CLEANUP_ROOT_FOLDER = "Lost and found", "Case"
+        loan = tree(database, "a:Docs(a.txt), b:docs(b.txt)")
+        for label in ("a", "b"):
+            change(database, Folder, loan[label], parent=NOWHERE)
+        with repairing("missing_parent", along_with={"names_alike", "no_root_folder"}) as report:
+            assert report.folders_made == 2
+            assert_tree(database, loan, 'Case/"Lost and found"/{a:Docs(a.txt), b:"docs (2)"(b.txt)}')
+
+    def test_is_kept_by_an_undo_if_people_use_it(self, database, service, loan):
+        change(database, Folder, loan["photos"], parent=NOWHERE)
+        report = service.repair("missing_parent")
+        (recovered,) = Folder.objects.using(database).filter(name="Recovered")
+        change(database, File, loan["a.txt"], folder=recovered.pk)
+        undone = service.rollback_cleanup(report.run_id)
+        assert undone
+        assert_tree(database, loan, "top:Loan/{docs:Docs, Recovered(a.txt)}")
+        (point,) = RollbackPoint.objects.using(database).all()
+        assert [conflict["code"] for conflict in point.outcome["conflicts"]] == ["in_use"]
+        assert not point.exact
+
+
+class TestLeavingAlone:
+    def test_what_no_one_can_decide_says_why(self, database, service, loan):
+        change(database, Folder, loan["old"], application=None, parent=NOWHERE)
+        report = service.repair("missing_parent")
+        assert (report.total_applications, report.findings_repaired) == (0, 0)
+        (left,) = report.not_repaired
+        assert (left.row_id, left.reason) == (loan["old"], "no_application")
+
+    @pytest.mark.parametrize("code", ["several_roots", "dangling_reference", "guards_missing"])
+    def test_what_cannot_be_repaired_says_what_helps(self, service, code):
+        with pytest.raises(NotRepairable) as refusal:
+            service.repair(code)
+        assert len(refusal.value.remedy) > 20
+
+    def test_an_application_on_hold_even_if_only_what_lies_there_is_of_it(self, database, service, loan, other):
+        change(database, Folder, loan["photos"], parent=other["docs"])
+        for name in ("b.txt", "c.txt"):
+            change(database, File, loan[name], application=other.application)
+        service.hold(loan.application, reason="audit")
+        before = dump(database)
+        report = service.repair("foreign_parent")
+        assert (report.held_applications, report.findings_repaired) == (1, 0)
+        assert dump(database) == before
+
+    def test_other_applications_than_the_named_ones(self, database, service, loan, other):
+        for label, made in (("photos", loan), ("docs", other)):
+            change(database, Folder, made[label], parent=NOWHERE)
+        report = service.repair("missing_parent", applications=[other.application])
+        assert [result.application_id for result in report.results] == [other.application]
+        assert service.verify_cleanup_integrity()["counts"]["missing_parent"] == 1
