@@ -155,12 +155,12 @@ class TestRepair:
 
 
 class TestPlace:
-    def test_is_made_with_a_root_folder_if_there_is_none(self, database, service, repairing, settings):
+    def test_is_made_with_a_root_folder_if_there_is_none(self, database, other, repairing, settings):
         settings.CLEANUP_RECOVERED_FOLDER, settings.CLEANUP_ROOT_FOLDER = "Lost and found", "Case"
         loan = tree(database, "a:Docs(a.txt), b:docs(b.txt)")
         for label in ("a", "b"):
             change(database, Folder, loan[label], parent=NOWHERE)
-        with repairing("missing_parent", along_with={"names_alike", "no_root_folder"}) as report:
+        with repairing("missing_parent", along_with={"names_alike"}) as report:
             assert report.folders_made == 2
             assert_tree(database, loan, 'Case/"Lost and found"/{a:Docs(a.txt), b:"docs (2)"(b.txt)}')
 
