@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, Query
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from cleanup.admin import access, names, wording
 from cleanup.admin.filters import dated
@@ -69,7 +69,7 @@ class HoldAdmin(SelectableAdmin):
             key for key in keys if access.attempt(request, partial(self._hold, key, reason=reason, by=by)) is not None
         ]
         held = list(self.get_queryset(request).filter(application_key__in=put))
-        access.log_each(request, held, "Put the application on hold.")
+        access.log_each(request, held, gettext_noop("Put the application on hold."))
         if held:
             messages.success(request, _now_on_hold(len(held)))
         return redirect(self.back_to(sent))
@@ -134,7 +134,7 @@ class HoldAdmin(SelectableAdmin):
     def carry_out(self, request: HttpRequest, rows: Sequence[Hold]) -> str:
         """Remove the holds."""
         removed = holds.release_several(using=access.database(), hold_ids=[held.pk for held in rows])
-        access.log_each(request, removed, "Removed the hold.")
+        access.log_each(request, removed, gettext_noop("Removed the hold."))
         if removed:
             messages.success(request, _no_longer_on_hold(len(removed)))
         else:

@@ -103,7 +103,7 @@ class DecisionPages(Pages):
         point = row.result.point if row.can_undo and row.result else None
         return {
             **self._application(row.application_id, label),
-            "what": f"{_('Undo:') + ' ' if row.undo else ''}{advice.what}",
+            "what": _("Undo: %s") % advice.what if row.undo else advice.what,
             "next_step": advice.next_step,
             "state": _("open"),
             "by": "",

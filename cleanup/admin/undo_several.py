@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from cleanup.admin import access, names, obstacles, wording
 from cleanup.admin.selection import Line, Question, SelectableAdmin
@@ -91,7 +91,7 @@ class UndoableAdmin(SelectableAdmin):
         points = [point for row in rows if (point := self.point_of(row)) is not None]
         start = partial(service.start_rollback, reason=reason, **access.actor(request))
         started = [point for point in points if access.attempt(request, partial(start, point.uuid)) is not None]
-        access.log_each(request, started, "Started the undo.")
+        access.log_each(request, started, gettext_noop("Started the undo."))
         if not started:
             return self.back_to(request.POST)
         words = ngettext(

@@ -48,7 +48,7 @@ class FreezeSwitch(models.Model):
         constraints = [models.CheckConstraint(condition=Q(id=1), name="cleanup_control_one_row")]
 
     def __str__(self) -> str:
-        return "everything is stopped" if self.frozen else "cleanups are allowed"
+        return str(_("everything is stopped") if self.frozen else _("cleanups are allowed"))
 
 
 class Hold(models.Model):
