@@ -6,6 +6,7 @@ from django.test.utils import isolate_apps
 
 from cleanup import exceptions, folder_tables
 from cleanup.models import Run
+from cleanup.references.discovery import discover
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.runs import late_arrivals, pacing
 from tests.support.trees import dump, execute, fetch, is_postgresql, key_type, raw, tree
@@ -262,6 +263,15 @@ def test_a_reason_may_be_anything(database, reason):
 
 
 class TestLateArrival:
+    def test_is_not_looked_for_where_a_foreign_key_forbids_it(self, scratch_database):
+        """Whatever the key does on delete."""
+        column = f"folder {key_type(scratch_database)} REFERENCES :folders"
+        execute(scratch_database, f"CREATE TABLE memo (id integer PRIMARY KEY, {column} ON DELETE CASCADE)")
+        references = discover(using=scratch_database)
+        sweep = late_arrivals.LateArrivals(using=scratch_database, references=references)
+        looked_for = {str(reference.table) for _, found in sweep.steps for reference in found}
+        assert not any("memo" in table for table in looked_for)
+
     def test_that_collides_does_not_keep_the_run_from_ending(self, scratch_database, settings, monkeypatch):
         settings.CLEANUP_EXTRA_REFERENCES = ["memo.folder"]
         unique = f"folder {key_type(scratch_database)} UNIQUE"

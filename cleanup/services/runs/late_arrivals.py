@@ -8,9 +8,8 @@ it, so that undoing the point takes them back with the rest.
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DataError, IntegrityError
 from django.db.models import F
@@ -19,6 +18,7 @@ from cleanup import backends, journal
 from cleanup.backends.catalogue import Table
 from cleanup.backends.changes import RowCount, Target, ValueChange, ValueChanges
 from cleanup.backends.pinning import batch
+from cleanup.backends.references import ListReference
 from cleanup.exceptions import CountMismatch, SchemaChanged
 from cleanup.folder_tables import folder_tables
 from cleanup.models import Hold, RemovedFolder, Result, RollbackPoint, Run
@@ -33,6 +33,16 @@ PAGE = 2000
 
 #: Errors that are caused by a row's own values.
 DATA_ERRORS = (DataError, IntegrityError, CountMismatch)
+
+
+class Removed(NamedTuple):
+    """A removed folder."""
+
+    pk: int
+    folder: str
+    survivor: str
+    point: int
+    application: str
 
 
 class LateArrivals:
@@ -50,9 +60,10 @@ class LateArrivals:
         # The current one. Points of others are left alone: their steps have other numbers, late rows are findings.
         self._schema = journal.schema_digest(backend=self.backend, references=references, mapped=self.tables)
         key = (self.tables.folder_key.column,)
-        # With an enforced foreign key, no row can arrive late; composite references always have one.
+        # With an enforced foreign key no row can arrive late, whatever it does on delete: who refers to a folder waits
+        # for the merge, and fails. Composite references always have one.
         self.steps = [
-            (step.number, [r for r in step.references if not r.proven and r.folder_columns == key])
+            (step.number, [r for r in step.references if not r.enforced and r.folder_columns == key])
             for step in journal.steps_of(references)
             if step.kind == "moved"
         ]
@@ -86,7 +97,7 @@ class LateArrivals:
         if Run.objects.using(self.using).filter(pk=run.pk, folders_removed__gt=PAGE).exists():
             self.backend.update_statistics(RemovedFolder._meta.db_table, RollbackPoint._meta.db_table)
 
-    def _move_page(self, page: Sequence[RemovedFolder], moved: Counter[str]) -> None:
+    def _move_page(self, page: Sequence[Removed], moved: Counter[str]) -> None:
         try:
             moved += retry_lock_conflicts(partial(self._move_together, page), using=self.using)
         except DATA_ERRORS:
@@ -95,7 +106,7 @@ class LateArrivals:
                 with suppress(*DATA_ERRORS):
                     moved += self._move_together([row])
 
-    def _move_together(self, page: Sequence[RemovedFolder]) -> Counter[str]:
+    def _move_together(self, page: Sequence[Removed]) -> Counter[str]:
         moved: Counter[str] = Counter()
         with batch(self.backend, session_name="cleanup late arrivals"):
             schema_changes.hold(self.backend, self.references, written=self._written())
@@ -108,7 +119,7 @@ class LateArrivals:
         names |= {one.table for _, one in self.arrays}
         return [self.references.tables[name] for name in sorted(names)]
 
-    def _page(self, run: Run | None, after: int) -> list[RemovedFolder]:
+    def _page(self, run: Run | None, after: int) -> list[Removed]:
         removed = RemovedFolder.objects.using(self.using).filter(
             pk__gt=after,
             point__status=RollbackPoint.Status.LIVE,
@@ -117,25 +128,21 @@ class LateArrivals:
         )
         if run is not None:
             removed = removed.filter(point__run=run)
-        return list(removed.select_related("point").order_by("pk")[:PAGE])
+        columns = ("pk", "folder_key", "survivor_key", "point_id", "point__application_key")
+        return list(map(Removed._make, removed.order_by("pk").values_list(*columns)[:PAGE]))
 
-    def _move(self, page: Sequence[RemovedFolder]) -> list[RowCount]:
-        settled = self._settled(page)
-        steps = {
-            number: [target for target in (self._target(r, settled) for r in references) if target.pairs and target.key]
-            for number, references in self.steps
-        }
-        moved: list[RowCount] = []
+    def _move(self, page: Sequence[Removed]) -> list[RowCount]:
         # One statement for all tables: hardly ever has a row arrived.
-        if self.backend.reading.count_rows([target for targets in steps.values() for target in targets]):
-            for number, targets in steps.items():
-                if targets:
-                    moved += self.backend.merging.move(targets, step=number)
+        if not self._have_arrived(page):
+            return []
+        settled = self._settled(page)
+        moved: list[RowCount] = []
+        for number, references in self.steps:
+            if targets := self._targets(references, settled):
+                moved += self.backend.merging.move(targets, step=number)
         for number, one in self.arrays:
-            reference = Reference(one.table, (one.column,), (), number, "setting", None, spelled=one.spelled)
-            target = replace(self._target(reference, settled), condition=one.condition)
-            if target.pairs:
-                moved += self.backend.lists.move([target], step=number)
+            if targets := self._array_targets(one, settled):
+                moved += self.backend.lists.move(targets, step=number)
         for counted in moved:
             files = counted.rows if counted.table == self.references.file_table else 0
             Result.objects.using(self.using).filter(point=counted.point, run__kind=Run.Kind.CLEANUP).update(
@@ -146,20 +153,27 @@ class LateArrivals:
             totals.recount(using=self.using, run=run)
         return moved
 
-    def _settled(self, page: Sequence[RemovedFolder]) -> list[tuple[int, str, str]]:
+    def _have_arrived(self, page: Sequence[Removed]) -> bool:
+        """Return whether a row points at one of the folders, wherever that went."""
+        pairs = [(row.point, row.folder, row.survivor) for row in page]
+        targets = self._targets([reference for _, references in self.steps for reference in references], pairs)
+        lists = [target for _, one in self.arrays for target in self._array_targets(one, pairs)]
+        return bool(self.backend.reading.count_rows(targets) or (lists and self.backend.lists.count_rows(lists)))
+
+    def _settled(self, page: Sequence[Removed]) -> list[tuple[int, str, str]]:
         """Return (point, removed, final survivor) for folders that are still gone, without those on hold."""
         held = set(
             Hold.objects.using(self.using)
-            .filter(application_key__in={row.point.application_key for row in page})
+            .filter(application_key__in={row.application for row in page})
             .values_list("application_key", flat=True)
         )
-        candidates = [row for row in page if row.point.application_key not in held]
-        ends = self._ends({row.survivor_key for row in candidates})
-        there = self._existing({row.folder_key for row in candidates} | set(ends.values()))
+        candidates = [row for row in page if row.application not in held]
+        ends = self._ends({row.survivor for row in candidates})
+        there = self._existing({row.folder for row in candidates} | set(ends.values()))
         return [
-            (row.point.id, row.folder_key, ends[row.survivor_key])
+            (row.point, row.folder, ends[row.survivor])
             for row in candidates
-            if row.folder_key not in there and ends[row.survivor_key] in there
+            if row.folder not in there and ends[row.survivor] in there
         ]
 
     def _ends(self, keys: set[str]) -> dict[str, str]:
@@ -181,19 +195,33 @@ class LateArrivals:
         found = folders.filter(pk__in=keys).values_list("pk", flat=True)
         return {key.text(value.rstrip(" ") if padded else value) for value in found}
 
-    def _target(self, reference: Reference, settled: Sequence[tuple[int, str, str]]) -> Target:
-        table = self.references.tables[reference.table]
-        pairs = []
-        for point, removed, survivor in settled:
-            for old, new in self._spelled(reference, removed, survivor):
-                pairs.append(ValueChange(point, (old,), (new,)))
-        return Target(
-            table, reference.columns, journal.row_key(table), ValueChanges.of(pairs, width=1), reference.condition
-        )
+    def _targets(self, references: Sequence[Reference], settled: Sequence[tuple[int, str, str]]) -> list[Target]:
+        changes = {
+            spelled: self._changes(settled, spelled=spelled) for spelled in {reference.spelled for reference in references}
+        }
+        targets = [
+            Target(table, r.columns, journal.row_key(table), changes[r.spelled], r.condition)
+            for r in references
+            if (table := self.references.tables[r.table])
+        ]
+        return [target for target in targets if target.pairs and target.key]
 
-    def _spelled(self, reference: Reference, removed: str, survivor: str) -> list[tuple[str, str]]:
+    def _array_targets(self, one: ListReference, settled: Sequence[tuple[int, str, str]]) -> list[Target]:
+        table = self.references.tables[one.table]
+        changes = self._changes(settled, spelled=one.spelled)
+        return [Target(table, (one.column,), journal.row_key(table), changes, one.condition)] if changes else []
+
+    def _changes(self, settled: Sequence[tuple[int, str, str]], *, spelled: bool) -> ValueChanges:
+        pairs = (
+            ValueChange(point, (old,), (new,))
+            for point, removed, survivor in settled
+            for old, new in self._spelled(removed, survivor, spelled=spelled)
+        )
+        return ValueChanges.of(list(pairs), width=1)
+
+    def _spelled(self, removed: str, survivor: str, *, spelled: bool) -> list[tuple[str, str]]:
         key = self.tables.folder_key
-        if not reference.spelled:
+        if not spelled:
             return [(self.backend.cells.key_cell(key, removed), self.backend.cells.key_cell(key, survivor))]
         ways = respelled(key, self.references.folder_key, removed, survivor)
         return [(self.backend.cells.text_cell(old), self.backend.cells.text_cell(new)) for old, new in ways]
