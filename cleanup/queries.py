@@ -21,6 +21,7 @@ from cleanup.folder_tables import folder_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
 #: Applications in one statement. If there are no more than these, it reads the tables once from end to end.
 APPLICATIONS_PER_RANGE = 20_000
@@ -91,6 +92,11 @@ def count_set_aside(*, using: str, most_folders: int) -> SetAside:
     sql = _folder_sql(using)
     (counts,) = sql.fetch(sql.set_aside(most_folders))
     return SetAside(*counts)
+
+
+def reading(*, using: str) -> AbstractContextManager[None]:
+    """Return the context of a few short reads that share a transaction, where each would otherwise have its own."""
+    return _folder_sql(using).reading()
 
 
 def affected_applications(*, using: str, per_range: int = APPLICATIONS_PER_RANGE) -> Iterator[AffectedApplication]:

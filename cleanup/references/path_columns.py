@@ -15,6 +15,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -238,9 +239,10 @@ def _sign_of_text(place: int, families: Sequence[Family], *, keys: KeyKind, long
     return None
 
 
+@lru_cache(maxsize=1024)  # defaults and frequent names occur in most rows
 def _spelled(text: str) -> str:
     """Return only the letters and digits, because a slug is a name in another spelling."""
-    return "".join(letter for letter in text.casefold() if letter.isalnum())
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 @dataclass(slots=True)
@@ -303,8 +305,9 @@ _UUID = re.compile(r"[0-9a-f]{8}[-_]?(?:[0-9a-f]{4}[-_]?){3}[0-9a-f]{12}")
 _DIGITS = re.compile(r"\d{1,19}")
 
 
-def _uuids(value: str) -> set[str]:
-    return {found.replace("-", "").replace("_", "") for found in _UUID.findall(value.lower())}
+@lru_cache(maxsize=1024)
+def _uuids(value: str) -> frozenset[str]:
+    return frozenset(found.replace("-", "").replace("_", "") for found in _UUID.findall(value.lower()))
 
 
 def _numbers(value: str) -> list[str]:

@@ -31,13 +31,14 @@ FEW = 2000
 
 def examine(*, using: str, now: datetime, verification: VerificationReport, at_most: int | None = None) -> CheckReport:
     """Check, and list ``at_most`` so many applications, with the result of a verification."""
-    schedule = Schedule.objects.using(using).filter(pk=Schedule.Name.CONSISTENCY_CHECK).first()
+    with queries.reading(using=using):
+        schedule = Schedule.objects.using(using).filter(pk=Schedule.Name.CONSISTENCY_CHECK).first()
+        waiting_among = _waiting(using)
     threshold = conf.alert_threshold() if schedule is None else schedule.alert_threshold
     limit = min(conf.list_limit(), at_most or conf.list_limit())
     found = waiting = 0
     listed: list[CheckedApplication] = []
     affected = queries.affected_applications(using=using)
-    waiting_among = _waiting(using)
     while page := list(islice(affected, PAGE)):
         left = waiting_among({application.application_id for application in page})
         found += len(page)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from types import FunctionType
 from typing import Annotated, Any, Literal
 
@@ -21,8 +22,14 @@ UNKNOWN: Unknown = "unknown"
 OPTIONAL = {"optional": True}
 
 
+#: Most values of a long document are of these types, and of no other that is sent in another form.
+_AS_THEY_ARE = frozenset({bool, int, float, str, type(None)})
+
+
 def plain(value: Any) -> Any:
     """Return a value in JSON form: a dataclass by its fields, a time in ISO 8601, a function by its dotted path."""
+    if type(value) in _AS_THEY_ARE:
+        return value
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, Mapping):
@@ -34,13 +41,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, FunctionType):
         return f"{value.__module__}.{value.__qualname__}"
     if is_dataclass(value):
-        values = {declared: getattr(value, declared.name) for declared in fields(value)}
-        return {
-            declared.name: plain(held)
-            for declared, held in values.items()
-            if held is not None or not declared.metadata.get("optional")
-        }
+        values = ((name, getattr(value, name), optional) for name, optional in _fields(type(value)))
+        return {name: plain(held) for name, held, optional in values if held is not None or not optional}
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, bool], ...]:
+    """Return the names of a dataclass's fields, and whether each is left out if it is None."""
+    return tuple((declared.name, bool(declared.metadata.get("optional"))) for declared in fields(kind))
 
 
 class Document:
