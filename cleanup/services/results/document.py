@@ -28,8 +28,10 @@ _AS_THEY_ARE = frozenset({bool, int, float, str, type(None)})
 
 def plain(value: Any) -> Any:
     """Return a value in JSON form: a dataclass by its fields, a time in ISO 8601, a function by its dotted path."""
-    if type(value) in _AS_THEY_ARE:
-        return value
+    return value if type(value) in _AS_THEY_ARE else _converted(value)
+
+
+def _converted(value: Any) -> Any:
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, Mapping):
@@ -41,13 +43,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, FunctionType):
         return f"{value.__module__}.{value.__qualname__}"
     if is_dataclass(value):
-        values = ((name, getattr(value, name), optional) for name, optional in _fields(type(value)))
+        kind: Any = type(value)
+        values = ((name, getattr(value, name), optional) for name, optional in _fields(kind))
         return {name: plain(held) for name, held, optional in values if held is not None or not optional}
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 @cache
-def _fields(kind: Any) -> tuple[tuple[str, bool], ...]:
+def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
     """Return the names of a dataclass's fields, and whether each is left out if it is None."""
     return tuple((declared.name, bool(declared.metadata.get("optional"))) for declared in fields(kind))
 

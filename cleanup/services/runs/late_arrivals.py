@@ -196,9 +196,8 @@ class LateArrivals:
         return {key.text(value.rstrip(" ") if padded else value) for value in found}
 
     def _targets(self, references: Sequence[Reference], settled: Sequence[tuple[int, str, str]]) -> list[Target]:
-        changes = {
-            spelled: self._changes(settled, spelled=spelled) for spelled in {reference.spelled for reference in references}
-        }
+        ways = {reference.spelled for reference in references}
+        changes = {spelled: self._changes(settled, spelled=spelled) for spelled in ways}
         targets = [
             Target(table, r.columns, journal.row_key(table), changes[r.spelled], r.condition)
             for r in references
