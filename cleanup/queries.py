@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cleanup import backends
-from cleanup.backends import application_names
+from cleanup.backends import application_names, folder_names
 from cleanup.backends.folders import EVERY_ONE, Cleanable, FolderSql
 from cleanup.backends.forest import Scope
 from cleanup.backends.query import Query, block
@@ -179,6 +179,27 @@ def paths_of(*, using: str, folders: Sequence[str]) -> dict[str, tuple[str, ...]
     for key, name in sql.fetch(sql.paths_of(folders, levels=LEVELS_OF_A_PATH)):
         paths[key] = (*paths.get(key, ()), "" if name is None else str(name))
     return paths
+
+
+def folders_named_within(
+    *, using: str, text: str, applications: Sequence[str], after: str | None, limit: int
+) -> list[str]:
+    """Return the keys of live folders of some applications whose name contains a text, in key order."""
+    sql = _folder_sql(using)
+    return [key for (key,) in sql.fetch(folder_names.within(sql, text, applications, after=after, limit=limit))]
+
+
+def folders_named_among_next(
+    *, using: str, text: str, after: str | None, size: int, limit: int
+) -> tuple[list[str], str | None]:
+    """Return the keys of those of the next folders whose name contains a text, and of the last one looked at.
+
+    It is None at the end of the table.
+    """
+    sql = _folder_sql(using)
+    *found, last = sql.fetch(folder_names.among_next(sql, text, after=after, size=size, limit=limit)) or [(None, 0)]
+    end, looked_at = last
+    return [key for key, _ in found], end if looked_at == size else None
 
 
 def largest_applications(*, using: str, limit: int) -> list[tuple[str, int]]:

@@ -70,12 +70,11 @@ def _copy(place: Place | None) -> str:
     if place is None:
         return _("A folder that no longer exists.")
     name = wording.folder_name(place.name)
-    return _("“%(name)s” in %(place)s.") % {"name": name, "place": path(place.inside)} if place.inside else f"“{name}”."
-
-
-def path(names: Sequence[str]) -> str:
-    """Write a path as people read it, outermost folder first."""
-    return " / ".join(wording.folder_name(name) for name in names)
+    return (
+        _("“%(name)s” in %(place)s.") % {"name": name, "place": wording.place(place.inside)}
+        if place.inside
+        else f"“{name}”."
+    )
 
 
 def _kind(found: Mapping[str, Any]) -> str:
@@ -126,9 +125,9 @@ def _fate(found: Mapping[str, Any], place: Place | None, moving: Sequence[str]) 
     if code == "changed" and place is not None and found.get("column") in moving:
         if not place.inside:
             return _("taken out of its folder by somebody. It stays out.")
-        return _("moved by somebody to %s. It stays there.") % path(place.inside)
+        return _("moved by somebody to %s. It stays there.") % wording.place(place.inside)
     if code == "missing_target" and place is not None and place.inside:
-        return _("the place it was in no longer exists. It stays in %s.") % path(place.inside)
+        return _("the place it was in no longer exists. It stays in %s.") % wording.place(place.inside)
     return _OTHERS.get(code, _stands_in_the_way)()
 
 

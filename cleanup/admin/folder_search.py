@@ -1,4 +1,4 @@
-"""The page "What happened to this folder?", which searches by an old id or by a name."""
+"""The page "Find a folder": by a part of its name, now or when it was merged, or by its id."""
 
 from typing import Any
 
@@ -6,17 +6,21 @@ from django.contrib.admin.utils import quote
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from cleanup.admin import access, wording
+from cleanup.admin import access, timestamps, wording
 from cleanup.admin.access import Pages, page
 from cleanup.permissions import Permission
 from cleanup.services.folders import applications, history
 from cleanup.text_safety import safe
 
+#: Applications that are suggested.
+MOST_SUGGESTED = 5
+#: Digits of the number of a merge.
+MOST_DIGITS = 18
+
 
 class FolderPages(Pages):
-    """Where a folder went."""
+    """Where a folder is, and how it came there."""
 
     section = "folder"
 
@@ -26,53 +30,81 @@ class FolderPages(Pages):
 
     @access.permission_required(Permission.VIEW)
     def folder(self, request: HttpRequest) -> HttpResponse:
-        """Search by an old id or by a name."""
-        text = request.GET.get("q", "").strip()
-        within, number = request.GET.get("application", "").strip(), request.GET.get("page", "1")
-        page = int(number) if number.isdecimal() and len(number) <= 3 else 1
-        found = (
-            history.folder_history(using=access.database(), text=text, application=within, page=page) if text else None
-        )
-        keys = {event.point.application_key for event in found.events} if found else set()
-        if found and found.present:
-            keys.add(found.present.application_id)
-        labels = applications.labels(using=access.database(), application_ids=keys)
+        """Search by a part of a name, or by an id."""
+        asked = {name: request.GET.get(name, "").strip() for name in ("q", "application", "after", "before")}
+        asked = {name: value for name, value in asked.items() if value}
+        before = asked.get("before", "")
+        found = None
+        if text := asked.get("q", ""):
+            found = history.folder_history(
+                using=access.database(),
+                text=text,
+                application=asked.get("application", ""),
+                after=asked.get("after", ""),
+                before=int(before) if before.isdecimal() and len(before) <= MOST_DIGITS else None,
+            )
+        suggested = self._suggested(asked) if found and len(found.present) < history.MOST_FOUND else []
+        labels = self._labels(found, suggested)
         return self.render(
             request,
             "folder",
-            title="What happened to this folder?",
+            title=_("Find a folder"),
             text=text,
-            within=within,
-            **self._pages(text, within, page, found.number if found else 0),
+            within=asked.get("application", ""),
             searched=found is not None,
-            present=self._present(found.present, labels) if found and found.present else None,
-            events=[self._event(event, labels) for event in found.events] if found else [],
+            suggested=[self._application(key, labels[key]) for key in suggested if key in labels],
+            **(self._found(found, labels, asked) if found else {}),
         )
 
-    def _pages(self, text: str, within: str, page: int, number: int) -> dict[str, Any]:
-        def address(to: int) -> str:
-            return self.url("folder", q=text, **({"application": within} if within else {}), page=to)
+    def _suggested(self, asked: dict[str, str]) -> list[str]:
+        """Return the applications that have such a name; unless the search is within one, or goes on."""
+        if len(asked) > 1:
+            return []
+        return applications.find(using=access.database(), text=asked["q"], limit=MOST_SUGGESTED)
 
-        most = "" if number < history.MOST_COUNTED else _("at least") + " "
+    def _labels(self, found: history.FolderHistory | None, suggested: list[str]) -> dict[str, str]:
+        keys = dict.fromkeys(suggested)
+        if found:
+            keys |= dict.fromkeys(event.point.application_key for event in found.events)
+            keys |= dict.fromkeys(folder.application_id for folder in found.present if folder.application_id)
+        return applications.labels(using=access.database(), application_ids=keys)
+
+    def _found(self, found: history.FolderHistory, labels: dict[str, str], asked: dict[str, str]) -> dict[str, Any]:
+        further = {"after": found.present_after, "before": found.events_before}
         return {
-            "number": most + ngettext("%(number)s merge", "%(number)s merges", number) % {"number": f"{number:,}"},
-            "previous": address(page - 1) if page > 1 else "",
-            "following": address(page + 1) if page * history.MOST_FOUND < number else "",
+            "present": [self._present(folder, labels) for folder in found.present],
+            "events": [self._event(event, labels) for event in found.events],
+            **{
+                f"further_{name}": self.url("folder", **{**asked, name: str(place)}) if place else ""
+                for name, place in further.items()
+            },
+        }
+
+    def _application(self, key: str, label: str) -> dict[str, str]:
+        return {
+            "name": safe(label),
+            "address": self.url("preview", quote(key)),
+            "history": self.url("rollbackpoint_changelist", q=key),
         }
 
     def _present(self, folder: history.LiveFolder, labels: dict[str, str]) -> dict[str, Any]:
+        key = folder.application_id
         return {
             "name": wording.folder_name(folder.name),
-            "application": safe(labels.get(folder.application_id, "") or folder.application_id),
-            "address": self.url("preview", quote(folder.application_id)) if folder.application_id else "",
+            "place": wording.place((*folder.inside, folder.name)),
+            "application": safe(labels.get(key, "") or key),
+            "address": self.url("preview", quote(key)) if key else "",
         }
 
     def _event(self, event: history.FolderEvent, labels: dict[str, str]) -> dict[str, Any]:
-        key = event.point.application_key
+        key, run = event.point.application_key, event.point.run
         return {
             "sentence": wording.folder_event(event),
-            "when": wording.moment_text(event.point.created_at),
-            "by": wording.started(event.point.run.started_by, event.point.run.started_how) if event.point.run else "",
+            "where_now": wording.where_now(event),
+            "place": wording.place((*event.now.inside, event.now.name)) if event.now else "",
+            "folder": self.url("folder", q=event.now.folder_id) if event.now else "",
+            "when": timestamps.show(event.point.created_at),
+            "by": wording.started(run.started_by, run.started_how) if run else "",
             "id": safe(event.folder_id),
             "application": safe(labels.get(key, "") or key),
             "address": self.url("preview", quote(key)),

@@ -725,21 +725,25 @@ def obstacle(code: str) -> str:
 
 def folder_event(event: FolderEvent) -> str:
     """Describe what became of a folder."""
-    names = {"name": folder_name(event.name) if event.name else safe(event.folder_id)}
-    if event.survivor_name is not None:
-        names["into"] = quoted(folder_name(event.survivor_name))
-    else:
-        names["into"] = _("a folder that no longer exists")
+    name = folder_name(event.name) if event.name else safe(event.folder_id)
     if event.undone:
-        return _("The folder “%(name)s” was merged into %(into)s; that was undone, and it came back.") % names
-    merged_into = _("The folder “%(name)s” was merged into %(into)s.") % names
+        return _("“%s” was merged; that was undone, and it came back.") % name
+    merged = _("“%s” was merged into another folder.") % name
     followed = _("Its files moved with it.") if conf.has_files() else _("What was in it moved with it.")
-    later = (
-        _("That folder was later merged too: everything is now in folder %s.") % event.now_in_id
-        if event.now_in_id
-        else ""
-    )
-    return f"{merged_into} {followed} {later}".rstrip()
+    again = _("That folder was merged again later.") if event.merged_again else ""
+    return f"{merged} {followed} {again}".rstrip()
+
+
+def where_now(event: FolderEvent) -> str:
+    """Introduce, or deny, the place of the folder that something is in now."""
+    if event.now is None:
+        return _("The folder no longer exists.")
+    return _("It is back:") if event.undone else _("Everything is now in:")
+
+
+def place(names: Sequence[str]) -> str:
+    """Write a path as people read it, outermost folder first."""
+    return " / ".join(folder_name(name) for name in names)
 
 
 # Checks and schedules.

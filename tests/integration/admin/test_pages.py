@@ -827,38 +827,6 @@ class TestNeedsYourDecision:
         assert '"\'=HYPERLINK(1)"' in lines[1]
 
 
-class TestWhatHappenedToThisFolder:
-    @pytest.fixture
-    def merged(self, using):
-        made = tree(using, "old:Loan/Docs(1), young:Loan/twin:Docs(1)")
-        DatabaseCleanupService(using=using).cleanup_all_duplicate_folders()
-        return made
-
-    def test_is_answered_for_an_old_id(self, boss, merged):
-        page = text(boss.get(address("folder", q=merged["twin"])))
-        assert "The folder “Docs” was merged into “Docs”. Its files moved with it." in page
-
-    def test_is_answered_for_a_name(self, boss, merged):
-        assert "Old id: " + merged["twin"] in text(boss.get(address("folder", q="Docs")))
-
-    @pytest.mark.parametrize(("within", "found"), [("", True), ("lOAN", True), ("elsewhere", False)])
-    def test_is_found_by_a_part_of_the_name_within_an_application(self, boss, merged, within, found):
-        page = text(boss.get(address("folder", q="oC", application=within)))
-        assert ("Old id: " + merged["twin"] in page, "Undo this cleanup …" in page) == (found, found)
-
-    def test_says_that_it_came_back(self, boss, merged, using):
-        service = DatabaseCleanupService(using=using)
-        service.rollback_cleanup(RollbackPoint.objects.get().uuid)
-        assert "that was undone, and it came back" in text(boss.get(address("folder", q=merged["twin"])))
-
-    def test_says_that_it_is_there(self, boss, merged):
-        assert "The folder “ Loan ” exists, in application" in text(boss.get(address("folder", q=merged["old"])))
-
-    @pytest.mark.parametrize("nonsense", ["nothing like it", "\x00", "'; DROP TABLE folders; --", "%"])
-    def test_says_that_nothing_is_known(self, boss, merged, nonsense):
-        assert "No folder of this id or name was merged" in text(boss.get(address("folder", q=nonsense)))
-
-
 class TestRegisters:
     @pytest.fixture
     def full(self, cleaned, using) -> Run:

@@ -1,0 +1,80 @@
+"""Find a folder: by a part of its name, now or when it was merged, or by its id, and where it is now."""
+
+import pytest
+
+from cleanup.models import RollbackPoint
+from cleanup.services import DatabaseCleanupService
+from cleanup.services.folders import history
+from tests.integration.admin.test_pages import address, boss, text, using
+from tests.support.trees import tree
+
+__all__ = ["boss", "using"]
+
+
+@pytest.fixture
+def merged(using):
+    made = tree(using, "old:Loan/stays:Income/Payslips(1), young:Loan/twin:Income/Slips(1)")
+    DatabaseCleanupService(using=using).cleanup_all_duplicate_folders(started_by="Ann", started_how="admin")
+    return made
+
+
+def test_is_answered_for_an_old_id(boss, merged):
+    page = text(boss.get(address("folder", q=merged["twin"])))
+    assert "“Income” was merged into another folder. Its files moved with it." in page
+    assert "Everything is now in: Loan / Income" in page
+
+
+@pytest.mark.parametrize(("within", "found"), [("", True), ("lOAN", True), ("elsewhere", False)])
+def test_is_found_by_a_part_of_a_name_within_an_application(boss, merged, within, found):
+    page = boss.get(address("folder", q="nCo", application=within))
+    assert (
+        "Old id: " + merged["twin"] in text(page),
+        "Ann, in the admin" in text(page),
+        "Undo this cleanup …" in text(page),
+        address("folder", q=merged["stays"]) in page.content.decode(),
+    ) == (found,) * 4
+
+
+def test_is_found_by_the_name_it_has_now(boss, merged):
+    assert "Loan / Income / Slips · Application: Loan" in text(
+        boss.get(address("folder", q="slip", application="Loan"))
+    )
+
+
+def test_suggests_the_application_of_that_name(boss, merged):
+    page = boss.get(address("folder", q="loan"))
+    assert "Applications of this name Loan · What was cleaned up in it" in text(page)
+    assert address("preview", merged.application) in page.content.decode()
+
+
+def test_says_that_it_came_back(boss, merged, using):
+    DatabaseCleanupService(using=using).rollback_cleanup(RollbackPoint.objects.get().uuid)
+    page = text(boss.get(address("folder", q=merged["twin"])))
+    assert "“Income” was merged; that was undone, and it came back. It is back: Loan / Income" in page
+
+
+@pytest.mark.parametrize("nonsense", ["nothing like it", "\x00", "'; DROP TABLE folders; --", "%"])
+def test_says_that_nothing_is_known(boss, merged, nonsense):
+    page = text(boss.get(address("folder", q=nonsense, after="x", before="x")))
+    assert "There is no folder of this name or id" in page
+
+
+def test_finds_all_though_each_page_looks_no_further_than_it_may(using, merged, monkeypatch):
+    for number in range(9):
+        tree(using, f"Loan {number}/Payslips {number}")
+    monkeypatch.setattr(history, "FIRST_STEP", 4)
+    monkeypatch.setattr(history, "SECONDS", 0)
+    monkeypatch.setattr(history, "MOST_FOUND", 2)
+    found, after, before, events = [], "", None, []
+    while True:
+        page = history.folder_history(using=using, text="payslips", after=after, before=before)
+        found += [folder.name for folder in page.present]
+        if (after := page.present_after or "") == "":
+            break
+    while True:
+        page = history.folder_history(using=using, text="o", before=before)
+        events += [event.folder_id for event in page.events]
+        if (before := page.events_before) is None:
+            break
+    assert sorted(found) == sorted(["Payslips", *(f"Payslips {number}" for number in range(9))])
+    assert sorted(events) == sorted([merged["young"], merged["twin"]])
