@@ -66,11 +66,24 @@ def period(schedules: Any, *, started: bool) -> timedelta | None:
 
 def latest(*, using: str, every: timedelta | None) -> Knowledge | None:
     """Return what the latest completed check found, given how often it is renewed; in one query."""
-    check = _answered(using).defer("summary").annotate(now=Now(), outdated=_outdated()).order_by("-id").first()
+    return latest_and_unended(using=using, every=every)[0]
+
+
+def latest_and_unended(*, using: str, every: timedelta | None) -> tuple[Knowledge | None, ConsistencyCheck | None]:
+    """Return the same, and the newest check if it has not ended; in one query."""
+    newest, answered = (
+        Subquery(checks.order_by("-id").values("pk")[:1])
+        for checks in (ConsistencyCheck.objects.using(using), _answered(using))
+    )
+    checks = ConsistencyCheck.objects.using(using).filter(Q(pk=newest) | Q(pk=answered)).defer("summary")
+    found = list(checks.annotate(now=Now(), outdated=_outdated()).order_by("-id"))
+    unended = found[0] if found and found[0].ended_at is None else None
+    check = next((check for check in found if check.ended_at and check.duplicate_applications is not None), None)
     if check is None or check.ended_at is None:
-        return None
+        return None, unended
     age = check.now - check.ended_at
-    return Knowledge(check, age, old=age > (OLD if every is None else PERIODS * every), outdated=check.outdated)
+    old = age > (OLD if every is None else PERIODS * every)
+    return Knowledge(check, age, old=old, outdated=check.outdated), unended
 
 
 def current_checks(*, using: str) -> QuerySet[ConsistencyCheck]:

@@ -105,7 +105,6 @@ class Overview:
 
 def overview(*, using: str) -> Overview:
     """Read the state of everything that the page shows."""
-    newest_check = ConsistencyCheck.objects.using(using).defer("summary").order_by("-id").first()
     verifications = tuple(Verification.objects.using(using).order_by("-id")[:2])
     all_schedules = tuple(Schedule.objects.using(using).annotate(now=Now()))
     runs = _runs(using=using)
@@ -113,6 +112,8 @@ def overview(*, using: str) -> Overview:
     service = AutomationState.objects.using(using).filter(pk=1).annotate(served=Exists(clusters.fresh())).first()
     copied = origin.compared(service.database_identity, using=using) if service is not None else None
     started = service is not None and service.started
+    every = freshness.period(all_schedules, started=started)
+    knowledge, checking = freshness.latest_and_unended(using=using, every=every)
     active = min(
         (run for run in runs if run.is_active),
         key=lambda run: (not run.is_in_progress, not run.exclusive),
@@ -121,8 +122,8 @@ def overview(*, using: str) -> Overview:
     return Overview(
         freeze_switch=FreezeSwitch.objects.using(using).filter(pk=1).first(),
         service=service,
-        knowledge=freshness.latest(using=using, every=freshness.period(all_schedules, started=started)),
-        checking=newest_check if newest_check and newest_check.ended_at is None else None,
+        knowledge=knowledge,
+        checking=checking,
         verification=next((found for found in verifications if found.ended_at), None),
         verifying=next((found for found in verifications[:1] if found.ended_at is None), None),
         active=active,

@@ -1,9 +1,10 @@
-"""Duplicates over time, day by day, with the cleanups that ran: from stored rows alone, in two queries."""
+"""Duplicates over time, day by day, with the cleanups that ran: from stored rows alone, in one query."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
-from django.db.models import Count, Max, Sum
+from django.db.models import Count, Max, QuerySet, Sum, Value
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
@@ -36,21 +37,30 @@ def trend(*, using: str, days: int) -> Trend:
     today = timezone.localdate()
     first = today - timedelta(days=days - 1)
     since = timezone.make_aware(datetime.combine(first, time()))
-    return Trend(first, today, _duplicates(since, using=using), _cleanups(since, using=using))
+    duplicates: dict[date, int] = {}
+    cleanups: dict[date, Cleanups] = {}
+    for what, day, number, folders in _duplicates(since, using=using).union(_cleanups(since, using=using), all=True):
+        if what == "check":
+            duplicates[day] = number or 0
+        else:
+            cleanups[day] = Cleanups(number, folders)
+    return Trend(first, today, dict(sorted(duplicates.items())), dict(sorted(cleanups.items())))
 
 
-def _duplicates(since: datetime, *, using: str) -> dict[date, int]:
+def _duplicates(since: datetime, *, using: str) -> QuerySet[ConsistencyCheck, Any]:
+    """Return the query of each day's last answer."""
     answered = ConsistencyCheck.objects.using(using).filter(
         started_at__gte=since, ended_at__isnull=False, duplicate_applications__isnull=False
     )
-    by_day = answered.annotate(day=TruncDate("started_at")).order_by()
+    by_day = answered.annotate(what=Value("check"), day=TruncDate("started_at"), folders=Value(0)).order_by()
     last = by_day.values("day").annotate(last=Max("id")).values("last")
-    rows = by_day.filter(pk__in=last).order_by("day").values_list("day", "duplicate_applications")
-    return {day: number or 0 for day, number in rows}
+    return by_day.filter(pk__in=last).values_list("what", "day", "duplicate_applications", "folders")
 
 
-def _cleanups(since: datetime, *, using: str) -> dict[date, Cleanups]:
+def _cleanups(since: datetime, *, using: str) -> QuerySet[Run, Any]:
+    """Return the query of each day's cleanups."""
     ran = Run.objects.using(using).filter(kind=Run.Kind.CLEANUP, created_at__gte=since, folders_removed__gt=0)
-    by_day = ran.annotate(day=TruncDate("created_at")).order_by().values("day")
-    rows = by_day.annotate(runs=Count("pk"), folders=Sum("folders_removed")).order_by("day")
-    return {row["day"]: Cleanups(row["runs"], row["folders"]) for row in rows}
+    by_day = ran.order_by().values(what=Value("cleanup"), day=TruncDate("created_at"))
+    return by_day.annotate(runs=Count("pk"), folders=Sum("folders_removed")).values_list(
+        "what", "day", "runs", "folders"
+    )
