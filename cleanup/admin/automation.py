@@ -181,7 +181,7 @@ class AlertAdmin(SelectableAdmin):
         """Name the alerts."""
         title = ngettext("Acknowledge this alert?", "Acknowledge %(number)s alerts?", number)
         return Question(
-            title=title % {"number": f"{number:,}"},
+            title=title % {"number": wording.number_text(number)},
             sentence=_("Whoever looks here will see that you know. An alert closes when its cause is fixed."),
             button=_("Acknowledge"),
             lines=[Line(safe(alert.message)) for alert in rows],
@@ -201,7 +201,7 @@ class AlertAdmin(SelectableAdmin):
                 "%(number)s alerts acknowledged. Each closes automatically when its cause is fixed.",
                 len(known),
             )
-            messages.success(request, words % {"number": f"{len(known):,}"})
+            messages.success(request, words % {"number": wording.number_text(len(known))})
         return self.back_to(request.POST)
 
     @admin.display(description="alert")
@@ -267,7 +267,7 @@ class ConsistencyCheckAdmin(ReadOnlyAdmin):
 
     @admin.display(description="late files moved to the right folder")
     def late(self, check: ConsistencyCheck) -> str:
-        return f"{check.late_arrivals:,}"
+        return wording.number_text(check.late_arrivals)
 
     @admin.display(description="started by")
     def who(self, check: ConsistencyCheck) -> str:

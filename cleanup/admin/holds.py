@@ -96,7 +96,7 @@ class HoldAdmin(SelectableAdmin):
         )
         question = Question(
             title=ngettext("Put this application on hold?", "Put these applications on hold?", len(keys)),
-            sentence=words % {"number": f"{len(keys):,}"},
+            sentence=words % {"number": wording.number_text(len(keys))},
             button=_("Put on hold"),
             lines=[Line(safe(labels.get(key, "") or key)) for key in keys],
             asks_reason=True,
@@ -125,9 +125,9 @@ class HoldAdmin(SelectableAdmin):
         )
         title = ngettext("Remove this hold?", "Remove %(number)s holds?", number)
         return Question(
-            title=title % {"number": f"{number:,}"},
-            sentence=words % {"number": f"{number:,}"},
-            button=ngettext("Remove hold", "Remove %(number)s holds", number) % {"number": f"{number:,}"},
+            title=title % {"number": wording.number_text(number)},
+            sentence=words % {"number": wording.number_text(number)},
+            button=ngettext("Remove hold", "Remove %(number)s holds", number) % {"number": wording.number_text(number)},
             lines=[Line(names.name_of(held, label=held.application_label), wording.hold(held)) for held in rows],
         )
 
@@ -179,7 +179,7 @@ def _now_on_hold(number: int) -> str:
         "The application is on hold: no cleanup touches it until you remove the hold.",
         "%(number)s applications are on hold: no cleanup touches them until you remove the holds.",
         number,
-    ) % {"number": f"{number:,}"}
+    ) % {"number": wording.number_text(number)}
 
 
 def _no_longer_on_hold(number: int) -> str:
@@ -187,4 +187,4 @@ def _no_longer_on_hold(number: int) -> str:
         "The hold was removed: cleanups may touch the application again.",
         "%(number)s holds were removed: cleanups may touch the applications again.",
         number,
-    ) % {"number": f"{number:,}"}
+    ) % {"number": wording.number_text(number)}

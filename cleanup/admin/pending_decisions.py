@@ -56,10 +56,10 @@ class DecisionPages(Pages):
             title=_("Needs your decision"),
             selection=offer if register.may_select(request) else None,
             waiting=waiting,
-            waiting_text=_("Open (%s)") % f"{waiting.paginator.count:,}",
+            waiting_text=_("Open (%s)") % wording.number_text(waiting.paginator.count),
             rows=[self._decision(row, labels.get(row.application_id, "")) for row in waiting],
             held=held,
-            held_text=_("On hold (%s)") % f"{held.paginator.count:,}",
+            held_text=_("On hold (%s)") % wording.number_text(held.paginator.count),
             holds=[self._hold(hold, labels.get(hold.application_key, "")) for hold in held],
         )
 

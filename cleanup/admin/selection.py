@@ -177,7 +177,7 @@ class SelectableAdmin(ReadOnlyAdmin):
             messages.error(request, _("Nothing was selected, or it is no longer there. Select at least one entry."))
             return redirect(back)
         if len(rows) > self.most_selected:
-            messages.error(request, _("Select at most %s entries at a time.") % f"{self.most_selected:,}")
+            messages.error(request, _("Select at most %s entries at a time.") % wording.number_text(self.most_selected))
             return redirect(back)
         if request.method == "POST":
             if not every or sent.get("number") == str(len(rows)):
@@ -201,7 +201,7 @@ class SelectableAdmin(ReadOnlyAdmin):
         question = replace(
             question,
             hidden=[*question.hidden, *hidden],
-            more=ngettext("And %s more.", "And %s more.", more) % f"{more:,}" if more > 0 else "",
+            more=_and_more(more) if more > 0 else "",
         )
         return ask(self, request, question, back=back, section=str(self.opts.model_name))
 
@@ -233,5 +233,12 @@ class SelectableAdmin(ReadOnlyAdmin):
 
 def _all_of_them(number: int) -> str:
     if number > MOST:
-        return _("The newest %s in the list") % f"{MOST:,}"
-    return ngettext("The one in the list", "All %(number)s in the list", number) % {"number": f"{number:,}"}
+        return _("The newest %s in the list") % wording.number_text(MOST)
+    return ngettext("The one in the list", "All %(number)s in the list", number) % {
+        "number": wording.number_text(number)
+    }
+
+
+def _and_more(number: int) -> str:
+    text = ngettext("And %(number)s more.", "And %(number)s more.", number)
+    return text % {"number": wording.number_text(number)}

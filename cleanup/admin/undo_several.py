@@ -56,8 +56,10 @@ class UndoableAdmin(SelectableAdmin):
         )
         return Question(
             title=ngettext("Undo this cleanup?", "Undo these cleanups?", len(lines)),
-            sentence=words % {"number": f"{ahead:,}"} if ahead else _("None of these can be undone from here."),
-            button=ngettext("Undo", "Undo all %(number)s", ahead) % {"number": f"{ahead:,}"},
+            sentence=words % {"number": wording.number_text(ahead)}
+            if ahead
+            else _("None of these can be undone from here."),
+            button=ngettext("Undo", "Undo all %(number)s", ahead) % {"number": wording.number_text(ahead)},
             lines=[*(line for line in lines.values() if not line.left_out), *(lines[pk] for pk in left_out)],
             left_out=left_out,
             asks_reason=True,
@@ -76,8 +78,11 @@ class UndoableAdmin(SelectableAdmin):
             return Line(name, wording.refusal(error), left_out=True, address=alone)
         changed = len(found.conflicts) + found.conflicts_left_out
         if changed:
-            words = ngettext("People have changed one thing since.", "People have changed %s things since.", changed)
-            return Line(name, words % f"{changed:,}" if changed > 1 else words, left_out=True, address=alone)
+            words = ngettext(
+                "People have changed one thing since.", "People have changed %(number)s things since.", changed
+            )
+            note = words % {"number": wording.number_text(changed)}
+            return Line(name, note, left_out=True, address=alone)
         return Line(
             name,
             wording.restored_text(
@@ -99,5 +104,5 @@ class UndoableAdmin(SelectableAdmin):
             "%(number)s undos have started. They are the first in this list.",
             len(started),
         )
-        messages.success(request, words % {"number": f"{len(started):,}"})
+        messages.success(request, words % {"number": wording.number_text(len(started))})
         return self.url("run_changelist", kind__exact="rollback")

@@ -96,7 +96,7 @@ def day(moment: datetime, *, now: datetime | None = None) -> str:
     """Name a day, as in ``21 February``; with the year unless it is the current one."""
     there, here = timezone.localtime(moment), timezone.localtime(now or timezone.now())
     this_year = there.year == here.year
-    return dateformat.format(there, pgettext("date", "j F") if this_year else pgettext("date", "j F Y"))
+    return dateformat.format(there, pgettext("date format", "j F") if this_year else pgettext("date format", "j F Y"))
 
 
 def moment_text(moment: datetime | None, *, otherwise: str | None = None) -> str:
@@ -104,14 +104,16 @@ def moment_text(moment: datetime | None, *, otherwise: str | None = None) -> str
     if moment is None:
         return _("never") if otherwise is None else otherwise
     there = timezone.localtime(moment)
-    return f"{dateformat.format(there, pgettext('date', 'j F Y, H:i'))} {zone_name(there)}"
+    return " ".join([dateformat.format(there, pgettext("date format", "j F Y, H:i")), zone_name(there)])
 
 
 def short_moment(moment: datetime, *, now: datetime | None = None) -> str:
     """Format a time in the person's zone shortly, as in ``21 Feb, 14:05``; with the year if it is another one."""
     there, here = timezone.localtime(moment), timezone.localtime(now or timezone.now())
     this_year = there.year == here.year
-    return dateformat.format(there, pgettext("date", "j M, H:i") if this_year else pgettext("date", "j M Y, H:i"))
+    return dateformat.format(
+        there, pgettext("date format", "j M, H:i") if this_year else pgettext("date format", "j M Y, H:i")
+    )
 
 
 def zone_name(moment: datetime) -> str:
