@@ -182,6 +182,8 @@ class Table:
     estimated_rows: int = 0
     kind: str = "table"
     """``table``, ``partitioned``, ``view``, ``foreign`` ..."""
+    identified_by: str = ""
+    """The column that identifies its rows in place of a key: that of folders, by which everything refers to them."""
     label: str = field(default="", compare=False)
     """Its label in the current journal, if not its name."""
     oid: int = field(default=0, compare=False)
@@ -195,6 +197,8 @@ class Table:
     @property
     def row_key(self) -> tuple[str, ...] | None:
         """The columns that identify a row: the primary key, else a unique key over columns that are never null."""
+        if self.identified_by:
+            return (self.identified_by,)
         required = {column.name for column in self.columns if column.not_null}
         for unique in sorted(self.uniques, key=lambda unique: (not unique.primary, len(unique.columns), unique.name)):
             if unique.primary or (unique.simple and not unique.deferrable and required.issuperset(unique.columns)):

@@ -19,6 +19,12 @@ def odd_uuids(table: Table, column: str) -> str:
     )
 
 
+def repeated_keys(table: Table, column: str) -> str:
+    """Select the values that a column holds in several rows; takes no parameters."""
+    key = quoted(column)
+    return f"SELECT {key} FROM {table.name.quoted} GROUP BY {key} HAVING count(*) > 1"
+
+
 def row_that_would_move(
     sql: FolderSql,
     table: Table,

@@ -140,13 +140,13 @@ def is_enforced(site: ReferenceSite, found: Found, table: Table) -> bool:
 def _identified_by(key: str, folders: Table) -> Table:
     """Let the mapped key identify folders in the journal, even if the primary key is another column.
 
-    Everything that refers to a folder names the mapped key, and so does everything stored about a folder.
+    Everything that refers to a folder names the mapped key, and so does everything stored about a folder. One that is
+    unique together with another column alone will do: see Note [Shared keys] in ``key_checks``.
     """
-    is_key = any(unique.columns == (key,) and unique.simple for unique in folders.uniques)
-    if folders.row_key == (key,) or not is_key or not folders.column(key).not_null:  # a null identifies no row
+    is_key = any(key in unique.columns and (unique.simple or unique.primary) for unique in folders.uniques)
+    if not is_key or not folders.column(key).not_null:  # a null identifies no row
         return folders
-    uniques = (replace(unique, primary=unique.columns == (key,) and unique.simple) for unique in folders.uniques)
-    return replace(folders, uniques=tuple(uniques))
+    return replace(folders, identified_by=key)
 
 
 def _refuses_nulls(key: ForeignKey, columns: set[str], table: Table) -> bool:

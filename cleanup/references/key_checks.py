@@ -1,4 +1,9 @@
-"""Checks of mapped tables and their keys: kind, type, uniqueness, and the form in which keys are stored."""
+"""Checks of mapped tables and their keys: kind, type, uniqueness, and the form in which keys are stored.
+
+Note [Shared keys]. Some programs keep a folder's key unique only together with its owner, and draw it at random. That
+will do while no two folders have one key, which is checked before a run starts. If a program makes such a folder
+later, a batch that removes the other one finds that it would remove two, and changes nothing.
+"""
 
 from collections.abc import Iterator
 
@@ -52,16 +57,29 @@ class KeyChecks:
         yield from MappedTypes(self.survey.tables, self.survey.found, spelled, by_class=by_class).problems()
 
     def folder_key(self) -> Iterator[Problem]:
-        """Report a folder table whose key is not unique, or is not compared byte by byte."""
+        """Report a folder table whose key is not unique, or is not compared byte by byte. See Note [Shared keys]."""
         folders, key = self.survey.found.folders, self.survey.folder_column(self.survey.tables.folder_key.column)
         if folders.kind not in ORDINARY:  # a view can have no key; it is already a problem
             return
-        if not any(unique.columns == (key.name,) and (unique.simple or unique.primary) for unique in folders.uniques):
+        plain = [unique.columns for unique in folders.uniques if unique.simple or unique.primary]
+        with_others = [columns for columns in plain if key.name in columns]
+        repeated = rows_to_move.repeated_keys(folders, key.name)
+        if not with_others:
             yield Problem(
                 "unkeyed",
                 str(folders.name),
                 key.name,
                 f"Nothing keeps {folders.name}.{key.name} unique{self._making_unique(folders, key)}",
+            )
+        elif (key.name,) not in plain and "select" in folders.privileges and self._any(f"{repeated} LIMIT 1"):
+            others = ", ".join(column for column in with_others[0] if column != key.name)
+            yield Problem(
+                "unkeyed",
+                str(folders.name),
+                key.name,
+                f"{folders.name}.{key.name} is unique together with {others} alone, and several folders have one "
+                f"key: what refers to one of them cannot be told from what refers to another. "
+                f"See the keys with: {repeated};",
             )
         elif folders.row_key not in (None, (key.name,)) and not key.not_null:
             yield Problem(

@@ -59,6 +59,4 @@ RECIPE = Recipe(
     """,
     left=("Home", "Work", "Work", "Work/Ideas"),
     moved={"chat": 1, "folder": 1},
-    refusal='Nothing keeps public.folder.id unique. Add a key: CREATE UNIQUE INDEX ON "public"."folder" ("id");',
-    change='CREATE UNIQUE INDEX ON "public"."folder" ("id");',
 )

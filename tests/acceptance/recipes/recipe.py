@@ -34,9 +34,8 @@ class Recipe:
     merged_links: Mapping[str, int] = field(default_factory=dict)
     #: What verification still finds, under the guards.
     findings: tuple[str, ...] = ()
-    #: Why it cannot be cleaned up by settings alone, as the product says it, and the change after which it can.
+    #: Why it cannot be cleaned up by settings, as the product says it.
     refusal: str = ""
-    change: str = ""
 
     def models_from(self, inspected: str) -> str:
         """Write foreign keys into what `inspectdb` wrote."""

@@ -32,9 +32,9 @@ def recipes(those: list[Recipe]):
     return pytest.mark.parametrize("recipe", those, ids=lambda recipe: recipe.program)
 
 
-def make(directory: Path, recipe: Recipe, database: str, *, changed: bool = True) -> hosts.Host:
+def make(directory: Path, recipe: Recipe, database: str) -> hosts.Host:
     """Fill the database, and write the project that the manual describes."""
-    for statement in filter(str.strip, dedent(recipe.sql + (recipe.change if changed else "")).split(";\n")):
+    for statement in filter(str.strip, dedent(recipe.sql).split(";\n")):
         execute(database, statement.replace("%", "%%"))
     models = recipe.models
     if recipe.tables:
@@ -106,7 +106,7 @@ def test_clean_up_on_sqlite(tmp_path, blank_database, recipe):
 @pytest.mark.only("postgresql")
 @recipes([recipe for recipe in RECIPES if recipe.refusal])
 def test_are_refused_in_a_sentence(tmp_path, blank_database, recipe):
-    happened = tried(make(tmp_path, recipe, blank_database, changed=False))
+    happened = tried(make(tmp_path, recipe, blank_database))
     assert recipe.refusal in happened["refusal"]
     assert "Traceback" not in happened["refusal"]
 
@@ -125,7 +125,7 @@ class TestManual:
         }
 
     def test_has_the_settings_that_are_tried(self):
-        known = {recipe.program: spans([recipe.change, *recipe.settings.splitlines()]) for recipe in RECIPES}
+        known = {recipe.program: spans(recipe.settings.splitlines()) for recipe in RECIPES}
         assert {program: settings for program, (settings, _) in self.rows().items()} == known
 
     def test_has_the_foreign_keys_to_write_or_the_refusal(self):

@@ -11,8 +11,8 @@ from tests.support.trees import assert_tree, dump, execute, is_postgresql, tree
 MESS = "Loan/Docs(a.txt), Loan/{Docs(b.txt), Photos(c.jpg)}, Archive/Docs(d.txt)"
 
 
-@pytest.fixture
-def beside(blank_database) -> str:
+@pytest.fixture(params=["alone", "with the application"])
+def beside(request, blank_database) -> str:
     create(blank_database, "customer_applications", "files")
     number, key, time = (
         ("bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "uuid", "timestamptz")
@@ -21,12 +21,18 @@ def beside(blank_database) -> str:
     )
     execute(
         blank_database,
-        f"CREATE TABLE folders (num {number}, id {key} NOT NULL UNIQUE, name varchar(255) NOT NULL,"
-        f" parent_id {key} REFERENCES folders (id), application_id {key} NOT NULL, created_at {time},"
-        f" updated_at {time}, UNIQUE (name, parent_id, application_id))",
+        f"CREATE TABLE folders (num {number}, id {key} NOT NULL, name varchar(255) NOT NULL,"
+        f" parent_id {key}, application_id {key} NOT NULL, created_at {time}, updated_at {time},"
+        f" UNIQUE (name, parent_id, application_id), {_UNIQUE[request.param]})",
     )
     call_command("migrate", "cleanup", database=blank_database, fake_initial=True, verbosity=0)
     return blank_database
+
+
+_UNIQUE = {
+    "alone": "UNIQUE (id), FOREIGN KEY (parent_id) REFERENCES folders (id)",
+    "with the application": "UNIQUE (id, application_id)",
+}
 
 
 @pytest.mark.mapped_models("makes their tables itself")
@@ -62,3 +68,14 @@ class TestKeyBesideThePrimaryKey:
         with pytest.raises(RollbackConflict):
             service.rollback_cleanup(point)
         assert service.rollback_cleanup(point, skip_conflicts=True).folders_restored == 2
+
+    @pytest.mark.parametrize("beside", ["with the application"], indirect=True)
+    def test_that_two_folders_have_is_refused(self, beside):
+        loan, other = tree(beside, "Loan/Docs, Loan/Docs"), tree(beside, "Case")
+        service = DatabaseCleanupService(using=beside)
+        copied = "INSERT INTO folders (id, name, application_id) SELECT f.id, f.name, a.application_id"
+        twice = "FROM folders AS f CROSS JOIN (SELECT application_id FROM folders WHERE name = 'Case') AS a"
+        execute(beside, f"{copied} {twice} WHERE f.name = 'Docs' AND f.num = (SELECT max(num) FROM folders) - 1")
+        (problem,) = service.preflight()["problems"]
+        assert (problem["code"], problem["column"]) == ("unkeyed", "id")
+        assert (loan.application, other.application) != (None, None)
