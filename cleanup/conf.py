@@ -149,12 +149,12 @@ def has_files() -> bool:
 
 
 #: Parts that no field need play.
-OPTIONAL_FOLDER_FIELDS = frozenset({"created"})
+OPTIONAL_FOLDER_FIELDS = frozenset({"parent", "created"})
 OPTIONAL_FILE_FIELDS = frozenset({"application", "name"})
 
 
 def folder_fields() -> Mapping[str, Any]:
-    """Names of the folder model's fields for parent, application, name and created; created may be None."""
+    """Names of the folder model's fields for parent, application, name and created; the first and last may be None."""
     return _fields(
         "CLEANUP_FOLDER_FIELDS",
         {"parent": "parent", "application": "application", "name": "name", "created": "created_at"},

@@ -96,7 +96,7 @@ class ForeignParent(UsageError):
 
 
 class NoStructures(UsageError):
-    """Folders are made only if each of them names its application (CLEANUP_APPLICATION_MODEL and _FROM)."""
+    """Folders are made only if each names its application, and its parent (CLEANUP_APPLICATION_MODEL, _FROM)."""
 
     code = "no_structures"
 

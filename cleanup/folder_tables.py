@@ -26,7 +26,7 @@ from cleanup.exceptions import (
     UnknownModel,
     UnsupportedKey,
 )
-from cleanup.policies import ApplicationSource, SharedFoldersPolicy
+from cleanup.policies import ApplicationSource, DifferentRootsPolicy, SharedFoldersPolicy
 from cleanup.text_safety import is_storable
 
 
@@ -144,6 +144,7 @@ class FolderTables:
     application_key: KeyColumn
     folder_key: KeyColumn
     folder_parent: str
+    """If folders lie in no others, their key: each is a root folder that holds its own."""
     folder_application: str | None
     folder_name: str
     folder_created: str | None
@@ -156,6 +157,11 @@ class FolderTables:
     """The column of applications that names the root folder which stays, if one does."""
     root_parent: str | None = None
     """What a root's parent column may hold beside null: ``SELF`` for its own key, or a key that is no folder's."""
+
+    @property
+    def flat(self) -> bool:
+        """Return whether no folder lies in another one."""
+        return self.folder_parent == self.folder_key.column
 
     def parent_of(self, folder: str, held: str | None) -> str | None:
         """Return the parent of a folder whose parent column holds a key: None for a root folder."""
@@ -233,6 +239,9 @@ def folder_tables() -> FolderTables:
     ownership = _ownership()
     if ownership == Ownership.SHARED:
         _refuse_ambiguous_keys(application, folder)
+    folder_key = KeyColumn(_primary_key(folder, "CLEANUP_FOLDER_MODEL"), "a folder")
+    if flat := of_folder["parent"] is None:
+        _refuse_other_than_flat(ownership)
     return FolderTables(
         ownership=ownership,
         application=application,
@@ -240,8 +249,8 @@ def folder_tables() -> FolderTables:
         application_key=KeyColumn(
             _primary_key(application, "CLEANUP_APPLICATION_MODEL"), "a tree" if owner is None else "an application"
         ),
-        folder_key=KeyColumn(_primary_key(folder, "CLEANUP_FOLDER_MODEL"), "a folder"),
-        folder_parent=_column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["parent"]),
+        folder_key=folder_key,
+        folder_parent=folder_key.column if flat else _column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["parent"]),
         folder_application=(
             None if owner is None else _column(folder, "CLEANUP_FOLDER_FIELDS", of_folder["application"])
         ),
@@ -250,7 +259,7 @@ def folder_tables() -> FolderTables:
         file=_file_table(),
         live=conf.folder_live(),
         survivor_column=_survivor_column(application),
-        root_parent=_root_parent(folder),
+        root_parent=SELF if flat else _root_parent(folder),
     )
 
 
@@ -298,6 +307,18 @@ def _ownership() -> Ownership:
     if conf.shared_folders() == SharedFoldersPolicy.MERGE:
         return Ownership.SHARED
     return Ownership.ROOT if conf.application_from() == ApplicationSource.ROOT else Ownership.FOLDER
+
+
+def _refuse_other_than_flat(ownership: Ownership) -> None:
+    """Refuse settings that speak of a tree where folders lie in no others, or that would merge all that one has."""
+    keep = DifferentRootsPolicy.KEEP
+    if ownership != Ownership.TREE and conf.different_roots() != keep:
+        problem = f'it must be "{keep}" where folders have no parent: all folders of an application are root folders.'
+        raise MisconfiguredSetting(setting="CLEANUP_DIFFERENT_ROOTS", problem=problem)
+    for setting, value in (("CLEANUP_ROOT_PARENT", conf.root_parent()), ("CLEANUP_TREE_HOOK", conf.tree_hooks())):
+        if value:
+            problem = "it is of no use where CLEANUP_FOLDER_FIELDS says that folders have no parent."
+            raise MisconfiguredSetting(setting=setting, problem=problem)
 
 
 def _refuse_ambiguous_keys(application: type[models.Model], folder: type[models.Model]) -> None:

@@ -96,6 +96,8 @@ class GuardSql(FolderSql):
         if self.tables.inherits:  # a folder, and what lies in it, is of its parent's application
             left_out |= {Guard.PARENT_APPLICATION, Guard.FILE_APPLICATION}
         mark = self.tables.root_parent
+        if self.tables.flat:
+            left_out |= {Guard.ONE_NAME, Guard.PARENT_APPLICATION}
         if mark == SELF:
             left_out.add(Guard.OWN_PARENT)
         elif mark is not None and not self.triggers:  # a foreign key would require a folder with that key

@@ -50,6 +50,9 @@ class ColumnChecks:
         named = [column for column in own if column.name in names and not column.generated]
         if not named:
             return
+        if self.survey.tables.flat:
+            yield path_columns.problem_of_flat(folders.name, [column.name for column in named])
+            return
         kept_by = fitting_hooks.fitting(named, self._families_of(named))
         setting = fitting_hooks.setting([*ready.entries(), *kept_by.values()]) if kept_by else ""
         for column in named:

@@ -88,7 +88,7 @@ class DirectSites:
             if key.table == self.names.folders
             for own, other in zip(key.columns, key.target_columns, strict=True)
             if other not in self.names.unchanging
-        } | {self.names.parent}
+        } | ({self.names.parent} - {self.names.key})
         for key in self.to_folders:
             if moving & set(key.target_columns):
                 self.problems.append(problems.moving_key(key, sorted(moving & set(key.target_columns))))

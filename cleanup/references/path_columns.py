@@ -144,6 +144,20 @@ def problem(table: TableName, columns: Sequence[str], *, why: str = "", setting:
     )
 
 
+def problem_of_flat(table: TableName, columns: Sequence[str]) -> Problem:
+    """Report columns that tell where folders lie, although settings say that they lie in no others."""
+    places = " and ".join(f"{table}.{column}" for column in columns)
+    entries = ", ".join(f'"{table}.{column}"' for column in columns)
+    return Problem(
+        "path_column",
+        str(table),
+        ", ".join(columns),
+        f"A tree in which only a path tells the parent cannot be cleaned up: CLEANUP_FOLDER_FIELDS names no parent, "
+        f"and {places} {'looks' if len(columns) == 1 else 'look'} like a path. Name the field of the parent, or add "
+        f"{entries} to CLEANUP_IGNORED_COLUMNS if no folder lies in another one.",
+    )
+
+
 def problem_of_key(table: TableName, key: str, *, why: str) -> Problem:
     """Report a folder key that repeats the place in the tree."""
     return Problem(

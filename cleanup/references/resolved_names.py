@@ -53,8 +53,8 @@ class ResolvedNames:
     @cached_property
     def mapped_sites(self) -> tuple[ReferenceSite, ...]:
         """The mapped columns that name folders."""
-        parents = ReferenceSite(self.folders, (self.parent,), (self.key,))
-        return (parents, *((ReferenceSite(self.files, (self.file_folder,), (self.key,)),) if self.files else ()))
+        parents = () if self.tables.flat else (ReferenceSite(self.folders, (self.parent,), (self.key,)),)
+        return (*parents, *((ReferenceSite(self.files, (self.file_folder,), (self.key,)),) if self.files else ()))
 
     @cached_property
     def own(self) -> frozenset[str]:

@@ -42,6 +42,7 @@ class SettingChecks:
                 )
             else:
                 yield from self._wrong_policy(name, conf.collisions()[name])
+        yield from self._parents()
         column = self.survey.tables.survivor_column
         applications = self.survey.found.applications.name
         if column is not None and self.survey.spelling(applications, column) is None:
@@ -57,6 +58,17 @@ class SettingChecks:
                     column,
                     f"CLEANUP_FOLDER_LIVE names {column}, which is not a column of {self.survey.found.folders.name}.",
                 )
+
+    def _parents(self) -> Iterator[Problem]:
+        """Report columns by which folders lie in others, although the settings name no parent."""
+        folders = self.survey.found.folders.name
+        for reference in self.survey.references_of(folders) if self.survey.tables.flat else ():
+            yield self._misconfigured(
+                str(folders),
+                ", ".join(reference.columns),
+                f"CLEANUP_FOLDER_FIELDS says that folders have no parent, but {reference} refers to folders. "
+                f"Name its field as the parent.",
+            )
 
     def _is_held(self, table: TableName) -> bool:
         return any(table == held.name for held in self.survey.found.holding)

@@ -101,6 +101,7 @@ class Copies:
             moving=moving,
             longest=self._longest_name(),
             one_root=self._one_root,
+            flat=self.tables.flat,
         )
 
     @cached_property
@@ -169,12 +170,22 @@ class Forest:
     """The folders of one application, among which removed ones are placed."""
 
     def __init__(
-        self, present: Sequence[FolderRow], *, moving: Mapping[str, str | None], longest: int | None, one_root: bool
+        self,
+        present: Sequence[FolderRow],
+        *,
+        moving: Mapping[str, str | None],
+        longest: int | None,
+        one_root: bool,
+        flat: bool,
     ) -> None:
-        """Take the folders in order of age, and those that go back to where they were, with their old parents."""
+        """Take the folders in order of age, and those that go back to where they were, with their old parents.
+
+        ``flat``: no folder can lie in another one, so that a copy is only renamed.
+        """
         self.present = {row.key: row for row in present}
         self.roots = {row.key: row.name for row in present if row.live and row.parent is None}
         self.one_root = one_root
+        self.flat = flat
         self.moving = moving
         self.longest = longest
         self.taken: defaultdict[str | None, set[str]] = defaultdict(set)
@@ -219,7 +230,7 @@ class Forest:
 
     def _roots_in_the_way(self, name: str) -> list[str]:
         """Return the root folders beside which a root folder of the name would be a duplicate."""
-        return [key for key, other in self.roots.items() if self.one_root or other == name]
+        return [key for key, other in self.roots.items() if not self.flat and (self.one_root or other == name)]
 
     def _take(self, parent: str | None, name: str) -> None:
         self.taken[parent].add(name)

@@ -19,5 +19,11 @@ RECIPE = Recipe(
         class Folder(MP_Node):
             name = models.CharField(max_length=50)
     """,
-    refusal="parent is needed and must name a field; only created may be None.",
+    fill="""
+        from host.models import Folder
+
+        for _ in range(2):
+            Folder.add_root(name="Letters").add_child(name="2024")
+    """,
+    refusal="A tree in which only a path tells the parent cannot be cleaned up",
 )

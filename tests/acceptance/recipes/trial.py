@@ -8,6 +8,7 @@ from typing import Any
 import django
 from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.db.models import CharField, Value
 
 OWN = ("cleanup_", "django_", "auth_permission", "sqlite_")
 
@@ -95,7 +96,7 @@ def paths() -> list[str]:
 
     model = apps.get_model(conf.folder_model())
     above, called = (conf.folder_fields()[part] for part in ("parent", "name"))
-    folders = model._base_manager.values_list("pk", above, called)
+    folders = model._base_manager.values_list("pk", above or Value(None, output_field=CharField()), called)
     known = {key: (parent, name) for key, parent, name in folders}
 
     def path(key: object) -> str:
