@@ -316,7 +316,7 @@ def _refuse_other_than_flat(ownership: Ownership) -> None:
         problem = f'it must be "{keep}" where folders have no parent: all folders of an application are root folders.'
         raise MisconfiguredSetting(setting="CLEANUP_DIFFERENT_ROOTS", problem=problem)
     for setting, value in (("CLEANUP_ROOT_PARENT", conf.root_parent()), ("CLEANUP_TREE_HOOK", conf.tree_hooks())):
-        if value:
+        if value not in (None, ()):
             problem = "it is of no use where CLEANUP_FOLDER_FIELDS says that folders have no parent."
             raise MisconfiguredSetting(setting=setting, problem=problem)
 

@@ -62,7 +62,7 @@ class TestSettings:
             ("CLEANUP_IGNORED_COLUMNS", 7),
             ("CLEANUP_FOLDER_LIVE", "deleted_at"),
             ("CLEANUP_FOLDER_FIELDS", {"above": "parent"}),
-            ("CLEANUP_FOLDER_FIELDS", {"parent": None}),
+            ("CLEANUP_FOLDER_FIELDS", {"name": None}),
             ("CLEANUP_FILE_FIELDS", {"folder": None}),
             ("CLEANUP_BATCH_SIZE", 0),
             ("CLEANUP_BATCH_SIZE", 2.5),
