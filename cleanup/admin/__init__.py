@@ -3,9 +3,9 @@
 from django.apps import apps
 from django.contrib import admin
 
-from cleanup.admin import automation, findings, holds, overview, rollback_points, runs
+from cleanup.admin import automation, findings, holds, overview, rollback_points, runs, schedules
 
-__all__ = ["automation", "findings", "holds", "overview", "register", "rollback_points", "runs"]
+__all__ = ["automation", "findings", "holds", "overview", "register", "rollback_points", "runs", "schedules"]
 
 
 def register(site: admin.AdminSite) -> None:

@@ -1,133 +1,56 @@
-"""Schedules, which can be changed; alerts, which can be acknowledged; checks, which are history."""
+"""Alerts, which can be acknowledged, with what can be done about them; checks, which are history."""
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from cleanup.admin import access, badges, names, wording
+from cleanup.admin import access, badges, wording
 from cleanup.admin.base import ReadOnlyAdmin, for_it
 from cleanup.admin.filters import worded
 from cleanup.admin.selection import Line, Question, SelectableAdmin
-from cleanup.exceptions import CleanupError
-from cleanup.models import Alert, ConsistencyCheck, Schedule
-from cleanup.permissions import Permission, to_change_schedule
+from cleanup.models import Alert, ConsistencyCheck
+from cleanup.permissions import CLEANING, AnyOf, Permission
 from cleanup.services.alerting import alerts
-from cleanup.services.automation import schedules as schedule_service
 from cleanup.text_safety import safe
-
-_CHANGEABLE = schedule_service.CHANGEABLE
-
-
-if TYPE_CHECKING:
-    FormBase = forms.ModelForm[Schedule]
-else:
-    FormBase = forms.ModelForm
-
-
-class ScheduleForm(FormBase):
-    """What can be changed about a schedule, in the words of the screens."""
-
-    hour = forms.IntegerField(min_value=0, max_value=23, label="Hour (UTC)")
-    minute = forms.IntegerField(min_value=0, max_value=59)
-
-    class Meta:
-        model = Schedule
-        fields = list(_CHANGEABLE)
-        labels = {
-            "schedule_type": "How often",
-            "weekday": "Weekday (of a weekly schedule)",
-            "max_applications": "Applications per run",
-            "alert_threshold": "Alert when more applications than this have duplicates",
-            "dry_run_first": "First run is a rehearsal",
-        }
-        help_texts = {"max_applications": "Leave empty for no limit."}
-
-    def clean_max_applications(self) -> int | None:
-        """Refuse a limit that would let nothing through."""
-        limit = self.cleaned_data["max_applications"]
-        if limit == 0:
-            raise ValidationError("At least 1, or leave it empty for no limit.")
-        return None if limit is None else int(limit)
-
-
-@admin.register(Schedule)
-class ScheduleAdmin(ReadOnlyAdmin):
-    """Schedules: the one register that can be changed."""
-
-    form = ScheduleForm
-    list_display = ["what", "how_often", "state", "last", "next"]
-    ordering = ["name"]
-    sortable_by = ()
-    readonly_fields = ["what", "last", "next", "who"]
-    fields = ["what", *_CHANGEABLE, "last", "next", "who"]
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the person may change schedules."""
-        return access.may(request, Permission.VIEW) and access.may(request, Permission.MANAGE_SCHEDULES)
-
-    def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:  # noqa: FBT001  # Django's signature
-        """Change the schedule through its service, which computes when it is next due."""
-        changes = {name: form.cleaned_data[name] for name in form.changed_data if name in _CHANGEABLE}
-        limit = Schedule.objects.using(access.database()).get(pk=obj.pk).max_applications
-        for permissions in to_change_schedule(obj.pk, changes, most=limit):
-            access.require_permission(request, permissions)
-        try:
-            by = request.user.get_username()
-            schedule_service.update(using=access.database(), name=obj.pk, by=by, changes=changes)
-        except CleanupError as error:
-            messages.error(request, str(error))
-
-    def log_change(self, request: HttpRequest, obj: Schedule, message: Any) -> Any:
-        """Leave an entry in the admin's log, in words."""
-        access.log(request, obj, message)
-
-    @admin.display(description="schedule")
-    def what(self, schedule: Schedule) -> str:
-        return names.name_of(schedule)
-
-    @admin.display(description="how often")
-    def how_often(self, schedule: Schedule) -> str:
-        return wording.cadence(schedule)
-
-    @admin.display(description="state")
-    def state(self, schedule: Schedule) -> str:
-        return "on" if schedule.enabled else "switched off"
-
-    @admin.display(description="last")
-    def last(self, schedule: Schedule) -> str:
-        return self.time(schedule.last_run)
-
-    @admin.display(description="last changed by")
-    def who(self, schedule: Schedule) -> str:
-        return wording.changed(schedule.changed_at, schedule.changed_by)
-
-    @admin.display(description="next")
-    def next(self, schedule: Schedule) -> str:
-        return self.time(schedule.next_run)
 
 
 def _address(site: access.OnSite, _request: HttpRequest, alert_id: int) -> str:
     return site.url("alert_change", alert_id)
 
 
-#: Where something can be done about an alert, by its code.
-_PLACES = {
-    "duplicates": ("applications", gettext_lazy("See these applications")),
-    "verification_errors": ("finding_changelist", gettext_lazy("See the problems found")),
-    "schedule_overdue": ("schedule_changelist", gettext_lazy("See the schedules")),
-    "schedule_failed": ("schedule_changelist", gettext_lazy("See the schedules")),
+class Step(NamedTuple):
+    """Something that can be done about an alert."""
+
+    page: str
+    words: Any
+    permissions: AnyOf = (Permission.VIEW,)
+    post: bool = False
+
+
+_SEE_SCHEDULES = (Step("schedule_changelist", gettext_lazy("See the schedules")),)
+
+#: What can be done about an alert, by its code; about one of a run, its page offers it.
+STEPS: dict[str, tuple[Step, ...]] = {
+    "duplicates": (
+        Step("applications", gettext_lazy("See these applications")),
+        Step("clean_up", gettext_lazy("Preview and clean up the worst ten …"), CLEANING),
+    ),
+    "verification_errors": (
+        Step("finding_changelist", gettext_lazy("See the problems found")),
+        Step("verify", gettext_lazy("Verify again"), (Permission.CHECK,), post=True),
+    ),
+    "schedule_overdue": _SEE_SCHEDULES,
+    "schedule_failed": _SEE_SCHEDULES,
 }
+_OTHERWISE = (Step(access.OVERVIEW, gettext_lazy("Go to the overview")),)
 
 STATES: dict[str, Any] = {
     Alert.State.OPEN: gettext_lazy("open"),
@@ -151,7 +74,7 @@ class AlertAdmin(SelectableAdmin):
     selection_button = gettext_lazy("Acknowledge …")
     selection_permissions = (Permission.MANAGE_SCHEDULES,)
     fieldsets = [
-        (None, {"fields": ["what", "how_bad", "state_text", "next_step", "since", "last", "known", "gone"]}),
+        (None, {"fields": ["what", "how_bad", "state_text", "since", "last", "known", "gone"]}),
         for_it("code", "command"),
     ]
 
@@ -216,13 +139,27 @@ class AlertAdmin(SelectableAdmin):
     def state_text(self, alert: Alert) -> Any:
         return badges.badge(badges.ALERTS.get(alert.state, "unknown"), str(STATES[Alert.State(alert.state)]))
 
-    @admin.display(description="next step")
-    def next_step(self, alert: Alert) -> Any:
-        """Lead to where something can be done about it."""
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show an alert, with what can be done about it."""
+        alert = self.get_object(request, object_id)
+        steps = self._steps(request, alert) if alert is not None else []
+        return super().change_view(request, object_id, form_url, {"steps": steps, **(extra_context or {})})
+
+    def _steps(self, request: HttpRequest, alert: Alert) -> list[dict[str, Any]]:
+        """Return the buttons."""
         if alert.run is not None:
-            return self.link(alert.run)
-        name, words = _PLACES.get(alert.code, (access.OVERVIEW, gettext_lazy("Go to the overview")))
-        return format_html('<a class="button" href="{}">{}</a>', self.url(name), words)
+            return [{"address": self.url("run_change", alert.run.pk), "words": _("See the run and what can be done")}]
+        return [
+            {
+                "address": self.url(step.page, **({"first": 10} if step.page == "clean_up" else {})),
+                "words": step.words,
+                "post": step.post,
+            }
+            for step in STEPS.get(alert.code, _OTHERWISE)
+            if any(access.may(request, permission) for permission in step.permissions)
+        ]
 
     @admin.display(description="command")
     def command(self, alert: Alert) -> str:

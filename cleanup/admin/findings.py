@@ -120,10 +120,23 @@ class FindingAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("action"))
     def action(self, found: Finding) -> Any:
         """Offer what can be done here."""
+        if address := self._preview_of(found):
+            return format_html('<a href="{}">{}</a>', address, _("Preview and clean up"))
+        return _("Ask IT")
+
+    def _preview_of(self, found: Finding) -> str:
+        """Return the address of the preview of a cleanup that takes the problem away; empty if none does."""
         if found.code not in MERGEABLE or not found.application_key:
-            return _("Ask IT")
-        address = self.url("preview", admin.utils.quote(found.application_key))
-        return format_html('<a href="{}">{}</a>', address, _("Preview and clean up"))
+            return ""
+        return self.url("preview", admin.utils.quote(found.application_key))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show a problem, with what can be done about it."""
+        found = self.get_object(request, object_id)
+        address = self._preview_of(found) if found is not None else ""
+        return super().change_view(request, object_id, form_url, {"preview_address": address, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("hint"))
     def hint_text(self, found: Finding) -> str:

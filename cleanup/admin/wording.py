@@ -18,6 +18,7 @@ from cleanup import conf
 from cleanup.admin.linked_records import without_folders
 from cleanup.backends.finding_kinds import BY_CODE, ERRORS
 from cleanup.models import Result, RollbackPoint, Run, Schedule
+from cleanup.services.automation.schedules import next_time
 from cleanup.stored_texts import SCHEDULES
 from cleanup.text_safety import safe
 
@@ -789,14 +790,27 @@ def problems(verification: Verification) -> str:
 
 
 def cadence(schedule: Schedule) -> str:
-    """Describe how often a schedule fires, in the zone that it is kept in."""
+    """Describe how often a schedule fires, in the person's zone as it will be the next time."""
+    due = timezone.localtime(next_time(schedule, after=timezone.now()))
     if schedule.schedule_type == Schedule.Cadence.HOURLY:
-        return _("every hour, at minute %s") % schedule.minute
-    time = f"{schedule.hour:02}:{schedule.minute:02}"
+        return _("every hour, at minute %s") % due.minute
+    time = f"{due:%H:%M} {zone_name(due)}"
     if schedule.schedule_type == Schedule.Cadence.DAILY:
-        return _("every day at %(time)s UTC") % {"time": time}
-    weekday = Schedule.Weekday(schedule.weekday).label
-    return _("every %(weekday)s at %(time)s UTC") % {"weekday": weekday, "time": time}
+        return _("every day at %(time)s") % {"time": time}
+    return _("every %(weekday)s at %(time)s") % {"weekday": Schedule.Weekday(due.weekday()).label, "time": time}
+
+
+def upcoming(moment: datetime, *, now: datetime) -> str:
+    """Name a moment that is to come in the person's zone: ``tomorrow at 03:00 CET``."""
+    there, here = timezone.localtime(moment), timezone.localtime(now)
+    time = f"{there:%H:%M} {zone_name(there)}"
+    days = (there.date() - here.date()).days
+    if days == 0:
+        return _("today at %s") % time
+    if days == 1:
+        return _("tomorrow at %s") % time
+    named = Schedule.Weekday(there.weekday()).label
+    return _("%(weekday)s, %(day)s, at %(time)s") % {"weekday": named, "day": day(moment, now=now), "time": time}
 
 
 def schedule_state(*, enabled: bool, started: bool, overdue: bool) -> str:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
@@ -128,12 +129,13 @@ class TestSchedules:
         ann.press("Start the schedules")
         ann.sees("The schedules are on.")
         ann.follow("Full cleanup")
-        ann.page.get_by_label("Hour (UTC)").fill("5")
+        ann.page.get_by_label("Hour (if daily or weekly)").fill("6")
         ann.page.get_by_label("Enabled").uncheck()
         ann.press("Save")
         ann.sees("switched off")
         schedule = Schedule.objects.using(ALIAS).get(name="full_cleanup")
-        assert (schedule.hour, schedule.enabled) == (5, False)
+        in_berlin = datetime.now(ZoneInfo("Europe/Berlin")).replace(hour=6)
+        assert (schedule.hour, schedule.enabled) == (in_berlin.astimezone(UTC).hour, False)
         ann.go(address("overview"))
         ann.press("Stop the schedules")
         ann.sees("The schedules are off.")

@@ -121,3 +121,16 @@ class TestSchedules:
     )
     def test_tell_how_often(self, values, text):
         assert wording.cadence(Schedule(**values)) == text
+
+    @pytest.mark.parametrize(
+        ("hours", "text"),
+        [
+            (1, "today at 15:05 CET"),
+            (24, "tomorrow at 14:05 CET"),
+            (48, "Monday, 23 February, at 14:05 CET"),
+        ],
+    )
+    def test_tell_when_they_are_due_next(self, hours, text):
+        now = datetime(2026, 2, 21, 13, 5, tzinfo=UTC)
+        with timezone.override(ZoneInfo("Europe/Berlin")):
+            assert wording.upcoming(now + timedelta(hours=hours), now=now) == text

@@ -1,0 +1,92 @@
+"""Schedules as their pages explain them: what applies, when, in the person's time zone, and what came of it."""
+
+import pytest
+from django.utils import timezone
+
+from cleanup.models import Alert, Finding, Schedule, ScheduledRun, Verification
+from cleanup.permissions import Permission
+from tests.integration.admin.test_pages import address, boss, person, text, using
+
+__all__ = ["boss", "using"]
+
+
+@pytest.fixture
+def started(boss):
+    boss.post(address("start_service"))
+    boss.cookies["cleanup_time_zone"] = "Asia/Kolkata"
+    return boss
+
+
+def form(page) -> dict[str, object]:
+    fields = page.context["adminform"].form
+    return {name: value for name in fields.fields if (value := fields[name].value()) not in (None, False)}
+
+
+@pytest.mark.parametrize("name", Schedule.Name.values)
+def test_show_only_what_applies(started, name):
+    fields = set(form(started.get(address("schedule_change", name)))) - {"schedule_type", "weekday", "hour", "minute"}
+    applicable = {
+        "consistency_check": {"enabled", "alert_threshold"},
+        "full_cleanup": {"enabled", "max_applications", "dry_run_first"},
+    }
+    assert fields == applicable.get(name, {"enabled"})
+
+
+def test_stay_as_they_are_when_saved_as_shown(started):
+    for schedule in Schedule.objects.all():
+        page = started.get(address("schedule_change", schedule.pk))
+        started.post(address("schedule_change", schedule.pk), form(page))
+        saved = Schedule.objects.get(pk=schedule.pk)
+        for field in ("enabled", "schedule_type", "weekday", "hour", "minute", "max_applications", "dry_run_first"):
+            assert getattr(saved, field) == getattr(schedule, field), (schedule.pk, field)
+
+
+def test_take_times_of_the_persons_zone(started):
+    times = {"enabled": "on", "schedule_type": "weekly", "weekday": 0, "hour": 4, "minute": 30}
+    page = started.post(address("schedule_change", "integrity_verification"), times, follow=True)
+    schedule = Schedule.objects.get(pk="integrity_verification")
+    assert (schedule.weekday, schedule.hour, schedule.minute) == (6, 23, 0)
+    assert "every Monday at 04:30 IST" in text(page)
+
+
+def test_tell_what_came_of_the_last_times(started, using):
+    row = {"schedule_id": "full_cleanup", "due_at": timezone.now()}
+    plan = {"successful_cleanups": 20, "total_folders_removed": 61}
+    ScheduledRun.objects.create(status="planned", outcome=plan, **row)
+    ScheduledRun.objects.create(status="skipped", reason="Another cleanup is running.", **row)
+    page = text(started.get(address("schedule_change", "full_cleanup")))
+    assert "planned only It would clean up 20 applications and merge 61 duplicate folders." in page
+    assert "skipped Another cleanup is running." in page
+    assert "The next run only plans." in page
+
+
+def test_are_explained_to_people_who_may_only_look(started):
+    page = text(person(Permission.VIEW).get(address("schedule_change", "full_cleanup")))
+    assert "Merges the duplicate folders of the applications that have most of them." in page
+    assert "Applications per run" not in page
+
+
+@pytest.mark.parametrize(
+    ("code", "permissions", "button"),
+    [
+        ("verification_errors", (Permission.CHECK,), "Verify again"),
+        ("verification_errors", (), "See the problems found"),
+        ("duplicates", (Permission.CLEAN,), "Preview and clean up the worst ten …"),
+    ],
+)
+def test_alerts_offer_what_deals_with_them(using, code, permissions, button):
+    alert = Alert.objects.create(code=code, fingerprint=code, message="Much is wrong.", hint="manage.py x")
+    page = text(person(Permission.VIEW, *permissions).get(address("alert_change", alert.pk)))
+    assert (button in page, page.index("For IT") < page.index("manage.py x")) == (True, True)
+    if permissions:
+        assert button not in text(person(Permission.VIEW).get(address("alert_change", alert.pk)))
+
+
+def test_problems_offer_what_deals_with_them(boss, using):
+    verification = Verification.objects.create()
+    common = {"verification": verification, "severity": "error", "table": "folders", "object_key": "1"}
+    merged = Finding.objects.create(code="several_roots", application_key="1", **common)
+    other = Finding.objects.create(code="cycle", **common)
+    pages = [text(boss.get(address("finding_change", found.pk))) for found in (merged, other)]
+    assert ["Preview and clean up …" in page for page in pages] == [True, False]
+    assert ["Verify again" in page for page in pages] == [True, True]
