@@ -475,6 +475,16 @@ def lease() -> timedelta:
     return timedelta(seconds=_positive_number("CLEANUP_LEASE_SECONDS", 120))
 
 
+def approval_factor() -> int | float:
+    """Times the usual number of applications with duplicates beyond which a scheduled cleanup waits for approval."""
+    return _positive_number("CLEANUP_APPROVAL_FACTOR", 3)
+
+
+def approval_folders() -> int:
+    """Folders to remove beyond which a scheduled cleanup waits for approval."""
+    return _positive_integer("CLEANUP_APPROVAL_FOLDERS", 5_000)
+
+
 def large_application() -> int:
     """Folders beyond which an application is set aside, unless it is asked for by name."""
     return _positive_integer("CLEANUP_LARGE_APPLICATION", 20_000)
@@ -798,6 +808,8 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_BACKGROUND_WORKERS": background_workers,
     "CLEANUP_HEARTBEAT_SECONDS": heartbeat_patience,
     "CLEANUP_OVERDUE_SECONDS": overdue_after,
+    "CLEANUP_APPROVAL_FACTOR": approval_factor,
+    "CLEANUP_APPROVAL_FOLDERS": approval_folders,
     "CLEANUP_GUARDS": guards,
     "CLEANUP_GUARD_WAIT_SECONDS": guard_wait,
     "CLEANUP_ROLLBACK_DAYS": rollback_days,

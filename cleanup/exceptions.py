@@ -294,6 +294,12 @@ class NotResumable(Refused):
     code = "not_resumable"
 
 
+class NotWaiting(Refused):
+    """Scheduled run {scheduled_run_id} is {status}: there is nothing to approve or decline."""
+
+    code = "not_waiting"
+
+
 class NotPausable(Refused):
     """Run {run_id} is {status}: there is nothing to pause or cancel."""
 

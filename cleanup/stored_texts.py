@@ -67,6 +67,11 @@ _COUNTED: tuple[Words, ...] = (
         number,
     ),
     lambda number: ngettext(
+        "The schedule %(schedule)s waits for your approval to clean up %(number)s application.",
+        "The schedule %(schedule)s waits for your approval to clean up %(number)s applications.",
+        number,
+    ),
+    lambda number: ngettext(
         "%(number)s of the last %(most)s applications failed",
         "%(number)s of the last %(most)s applications failed",
         number,

@@ -264,6 +264,9 @@ class ScheduledRunResource(serializers.ModelSerializer[ScheduledRun]):
             "started_by",
             "status",
             "reason",
+            "decided_by",
+            "decided_at",
+            "outcome",
             "run_id",
         ]
 

@@ -92,6 +92,8 @@ class Schedule(models.Model):
     """The first run only plans."""
     planned_at = models.DateTimeField(null=True, blank=True)
     """When that first run was planned; None: it is still to come."""
+    circumstances = models.JSONField(default=dict, blank=True, editable=False)
+    """Of a cleanup: the settings and the schema of the last one that was started; empty: none yet."""
     last_run = models.DateTimeField(null=True, blank=True)
     next_run = models.DateTimeField(null=True, blank=True)
     """None while it is disabled or the service is stopped."""
@@ -155,6 +157,9 @@ class ScheduledRun(models.Model):
         PLANNED = "planned", _("planned")
         SKIPPED = "skipped", _("skipped")
         FAILED = "failed", _("failed")
+        WAITING = "waiting", _("waiting for approval")
+        DECLINED = "declined", _("declined")
+        EXPIRED = "expired", _("expired")
 
     id = models.BigAutoField(primary_key=True)
     schedule = models.ForeignKey(Schedule, models.CASCADE, related_name="runs")
@@ -163,14 +168,18 @@ class ScheduledRun(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=16, choices=Status, default=Status.STARTED)
     reason = models.TextField(blank=True)
-    """Why it was skipped or failed."""
+    """Why it was skipped, failed, waits, or was not approved."""
     started_by = models.CharField(max_length=255, blank=True)
     """Who ran it by hand; empty if it was due."""
+    decided_by = models.CharField(max_length=255, blank=True, default="", db_default="")
+    """Who approved or declined it."""
+    decided_at = models.DateTimeField(null=True, blank=True)
     run = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="scheduled")
     check_done = models.ForeignKey(ConsistencyCheck, models.SET_NULL, null=True, blank=True, related_name="scheduled")
     verification = models.ForeignKey(Verification, models.SET_NULL, null=True, blank=True, related_name="scheduled")
     outcome = models.JSONField(default=dict)
-    """Of a plan: the totals of the dry run. Of retention: what was purged."""
+    """Of a plan: the totals of the dry run. Of retention: what was purged. Of a cleanup: ``duplicate_applications``; if
+    it waits for approval, also its totals, and under ``reasons`` what is out of the ordinary."""
 
     class Meta:
         default_permissions = ()

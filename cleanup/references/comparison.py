@@ -6,6 +6,19 @@ from cleanup.backends.catalogue import Table
 from cleanup.references.description import ReferenceMap
 
 
+def facts(references: ReferenceMap) -> dict[str, str]:
+    """Return what a run depends on, described by what it is about: references, columns, keys and triggers."""
+    found = _references(references)
+    for table in references.tables.values():
+        found.update(_facts(table))
+    return found
+
+
+def changed_facts(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Name what is new, gone or different, in order."""
+    return _compare(before, after)
+
+
 def changes(before: ReferenceMap, after: ReferenceMap) -> list[str]:
     """Name the references, tables, columns, keys and triggers that are new, gone or different, in order."""
     found = _compare(_references(before), _references(after))

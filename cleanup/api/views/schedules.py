@@ -1,7 +1,9 @@
 """Schedules, and the service that fires them."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,10 +12,11 @@ from cleanup.api import input_serializers
 from cleanup.api.base import Endpoint
 from cleanup.api.model_serializers import ScheduledRunResource, ScheduleResource
 from cleanup.api.output_serializers import serializer_of
+from cleanup.api.pagination import Listing, Page, page_of
 from cleanup.api.permissions import require_permission
 from cleanup.api.schema import described, path_id
 from cleanup.exceptions import UnknownObject
-from cleanup.models import Schedule
+from cleanup.models import Schedule, ScheduledRun
 from cleanup.permissions import RUNNING_SCHEDULES, Permission, to_adopt, to_change_schedule, to_run_schedule
 from cleanup.services import origin
 from cleanup.services.results import StatusReport
@@ -96,6 +99,78 @@ class RunSchedule(OneSchedule):
         require_permission(request, *to_run_schedule(found.name, most=found.max_applications))
         done = self.automation.run_schedule(found.name, started_by=self.account)
         return Response(ScheduledRunResource(done).data, status=202)
+
+
+class ScheduledRunsQuery(Page):
+    """Which of them."""
+
+    status = serializers.ChoiceField(ScheduledRun.Status.choices, required=False)
+    ordering = serializers.ChoiceField(["-scheduled_run_id", "scheduled_run_id"], default="-scheduled_run_id")
+
+
+class ScheduledRuns(Listing):
+    """The times that schedules were due."""
+
+    required_permissions = {"GET": (Permission.VIEW,)}
+    filters = ScheduledRunsQuery
+    row = ScheduledRunResource
+    orders = {"-scheduled_run_id": ("-id",), "scheduled_run_id": ("id",)}
+
+    @described("List scheduled runs", {200: page_of(ScheduledRunResource, "ScheduledRun")}, query=ScheduledRunsQuery)
+    def get(self, request: Request) -> Response:
+        """List what schedules started, skipped, planned, or have waiting for approval, the newest first."""
+        return self.answer(request)
+
+    def rows(self, query: Mapping[str, Any], **path: Any) -> QuerySet[Any]:
+        """Return the requested ones."""
+        return ScheduledRun.objects.using(self.using).filter(**input_serializers.given(dict(query), "status"))
+
+
+class _Decision(Endpoint):
+    """A decision about a scheduled run that waits for approval."""
+
+    required_permissions = {"POST": RUNNING_SCHEDULES}
+
+    def decided(self, request: Request, decide: Callable[..., ScheduledRun], **by: str) -> Response:
+        """Take the reason from the body, and answer with the row."""
+        scheduled_run_id = self.kwargs["scheduled_run_id"]
+        found = ScheduledRun.objects.using(self.using).select_related("schedule").filter(pk=scheduled_run_id).first()
+        if found is None:
+            raise UnknownObject(what="scheduled run", key=scheduled_run_id)
+        body = self.body(input_serializers.ReasonBody)
+        require_permission(request, *to_run_schedule(found.schedule_id, most=found.schedule.max_applications))
+        return Response(ScheduledRunResource(decide(found.pk, **by, **body)).data)
+
+
+class ApproveScheduledRun(_Decision):
+    """The approval."""
+
+    limits = {"POST": "clean"}
+
+    @described(
+        "Approve a scheduled run",
+        {200: ScheduledRunResource},
+        body=input_serializers.ReasonBody,
+        codes=["not_found", "not_waiting", "busy", "frozen", "no_cluster", "preflight"],
+        limited=True,
+    )
+    def post(self, request: Request, scheduled_run_id: int) -> Response:
+        """Have a cluster begin the cleanup that waits. Requires the permission of what it starts."""
+        return self.decided(request, self.automation.approve_scheduled_run, approved_by=self.account)
+
+
+class DeclineScheduledRun(_Decision):
+    """The refusal."""
+
+    @described(
+        "Decline a scheduled run",
+        {200: ScheduledRunResource},
+        body=input_serializers.ReasonBody,
+        codes=["not_found", "not_waiting"],
+    )
+    def post(self, request: Request, scheduled_run_id: int) -> Response:
+        """End the cleanup that waits without beginning it. Requires the permission of what it would start."""
+        return self.decided(request, self.automation.decline_scheduled_run, declined_by=self.account)
 
 
 class Start(Endpoint):

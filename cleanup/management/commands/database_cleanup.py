@@ -41,6 +41,8 @@ VERBS = {
     "start": "switching",
     "stop": "switching",
     "adopt": "switching",
+    "approve": "switching",
+    "decline": "switching",
 }
 
 #: Which verbs an option can be used with; an option that is not here can be used with all.
@@ -51,7 +53,7 @@ WORKS_WITH = {
     "workers": ("dry_run", "cleanup", "rollback", "resume"),
     "include_held": ("dry_run", "cleanup", "repair"),
     "include_large": ("dry_run", "cleanup", "repair"),
-    "reason": ("dry_run", "cleanup", "repair", "rollback", "pause", "cancel", "freeze"),
+    "reason": ("dry_run", "cleanup", "repair", "rollback", "pause", "cancel", "freeze", "approve", "decline"),
     "all_results": ("dry_run", "cleanup", "repair", "resume"),
     "retry_failed": ("resume",),
     "adopt": ("adopt", "resume"),
@@ -156,6 +158,10 @@ class Command(ShellCommand):
         verbs.add_argument("--purge", action="store_true", help="remove expired rollback points and old history")
         verbs.add_argument("--start", action="store_true", help="start the automated service, so that schedules fire")
         verbs.add_argument("--stop", action="store_true", help="stop the automated service, so that no schedule fires")
+        verbs.add_argument(
+            "--approve", type=int, metavar="ID", help="begin a scheduled cleanup that waits for approval"
+        )
+        verbs.add_argument("--decline", type=int, metavar="ID", help="do not begin a scheduled cleanup that waits")
         verbs.add_argument(
             "--adopt",
             action="store_true",

@@ -10,7 +10,7 @@ from cleanup.management.outcome import Outcome
 from cleanup.management.terminal import counted, say
 from cleanup.management.verbs.status import service, status
 from cleanup.services import origin
-from cleanup.services.automation import switch
+from cleanup.services.automation import approvals, switch
 from cleanup.services.operations import control
 from cleanup.services.retention import purge as retention
 
@@ -88,3 +88,25 @@ def adopt(command: Command) -> Outcome:
             command.ask(f"Adopt it? Its schedules fire, if they are on, and {counted(number, 'run')} will be resumed.")
     switch.adopt(using=command.using, adopted_by=operator())
     return service(command)
+
+
+def approve(command: Command) -> Outcome:
+    """Begin a scheduled cleanup that waits for approval."""
+    approvals.approve(
+        using=command.using,
+        scheduled_run_id=command.options["approve"],
+        by=operator(),
+        reason=command.options["reason"],
+    )
+    return status(command)
+
+
+def decline(command: Command) -> Outcome:
+    """End a scheduled cleanup that waits for approval."""
+    approvals.decline(
+        using=command.using,
+        scheduled_run_id=command.options["decline"],
+        by=operator(),
+        reason=command.options["reason"],
+    )
+    return status(command)

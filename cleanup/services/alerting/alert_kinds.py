@@ -69,6 +69,7 @@ def causes(*, using: str) -> Iterator[Cause]:
     yield from _duplicates(using)
     yield from _verification_errors(using)
     yield from _schedules(using)
+    yield from _waiting(using)
     yield from _runs(using)
 
 
@@ -141,6 +142,26 @@ def _schedules(using: str) -> Iterator[Cause]:
                 subject=name,
                 detail={"schedule": name},
             )
+
+
+def _waiting(using: str) -> Iterator[Cause]:
+    """Find scheduled cleanups that wait until a person approves them."""
+    for row in ScheduledRun.objects.using(using).filter(status=ScheduledRun.Status.WAITING):
+        number = row.outcome.get("total_applications", 0)
+        yield Cause(
+            "approval_needed",
+            f"The schedule {row.schedule_id} waits for your approval to clean up {_number(number, 'application')}.",
+            f"manage.py database_cleanup --approve {row.pk}",
+            subject=str(row.pk),
+            size=number,
+            detail={
+                "schedule": row.schedule_id,
+                "scheduled_run": row.pk,
+                "applications": number,
+                "folders": row.outcome.get("total_folders_removed", 0),
+                "reasons": [reason["code"] for reason in row.outcome.get("reasons", [])],
+            },
+        )
 
 
 def _runs(using: str) -> Iterator[Cause]:

@@ -17,6 +17,7 @@ from cleanup.phrases import with_reason
 from cleanup.retry_limits import TASK_ATTEMPTS
 from cleanup.services import origin
 from cleanup.services.alerting import alerts
+from cleanup.services.automation import approvals
 from cleanup.services.background import clusters, dispatch, leases
 from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify, is_anticipated
@@ -92,18 +93,29 @@ def scheduled(lease: HeldLease) -> None:
         ended = {"status": ScheduledRun.Status.SKIPPED, "reason": str(refusal)}
     except Exception as error:  # noqa: BLE001  # the edge of a schedule: whatever it is, it is recorded
         ended = {"status": ScheduledRun.Status.FAILED, "reason": _told(error)}
-    rows.update(**ended, **({} if "run" in ended else {"ended_at": Now()}))
+    goes_on = "run" in ended or ended["status"] == ScheduledRun.Status.WAITING
+    rows.update(**ended, **({} if goes_on else {"ended_at": Now()}))
 
 
 def _clean(row: ScheduledRun, *, using: str) -> dict[str, Any]:
-    """Start a cleanup run, or only plan the first one; return what to store in the row."""
+    """Start a cleanup run, or plan it: the first one, and one that has to be approved. Return what to store."""
     schedule, options = row.schedule, Options(max_applications=row.schedule.max_applications)
-    if schedule.dry_run_first and schedule.planned_at is None:
-        plan = dry_run.report(using=using, options=options).as_json()
-        Schedule.objects.using(using).filter(pk=schedule.pk).update(planned_at=Now())
-        return {"status": ScheduledRun.Status.PLANNED, "outcome": {**plan, "results": []}}
-    actor = Actor(row.started_by, "schedule", "scheduled")
-    return {"run": cleanups.start(using=using, options=options, actor=actor)}
+    circumstances, duplicates = approvals.circumstances(using=using), approvals.count_duplicates(using=using)
+    outcome: dict[str, Any] = {"duplicate_applications": duplicates}
+    is_first = schedule.dry_run_first and schedule.planned_at is None
+    if is_first or not row.started_by:
+        plan = dry_run.report(using=using, options=options)
+        totals = {**plan.as_json(), "results": []}
+        if is_first:
+            Schedule.objects.using(using).filter(pk=schedule.pk).update(planned_at=Now())
+            approvals.remember(schedule, circumstances)
+            return {"status": ScheduledRun.Status.PLANNED, "outcome": totals}
+        reasons = approvals.reasons(schedule, plan=plan, duplicates=duplicates, now=circumstances)
+        if reasons:
+            return {"status": ScheduledRun.Status.WAITING, "outcome": {**totals, **outcome, "reasons": reasons}}
+    run = cleanups.start(using=using, options=options, actor=Actor(row.started_by, "schedule", "scheduled"))
+    approvals.remember(schedule, circumstances)
+    return {"run": run, "outcome": outcome}
 
 
 def _attempt(lease: HeldLease, action: Callable[[], object]) -> str:

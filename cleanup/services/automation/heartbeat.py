@@ -17,7 +17,7 @@ from cleanup.models import AutomationState, JobLease, Schedule, ScheduledRun
 from cleanup.phrases import as_time
 from cleanup.services import freeze, origin
 from cleanup.services.alerting import alerts
-from cleanup.services.automation import handlers
+from cleanup.services.automation import approvals, handlers
 from cleanup.services.automation.schedules import next_time
 from cleanup.services.background import clusters, dispatch, leases
 from cleanup.services.integrity import rechecks
@@ -81,6 +81,7 @@ def run_now(*, using: str, name: str, by: str = "") -> ScheduledRun:
 
 def _do(schedule: Schedule, *, using: str, due: datetime, by: str = "") -> ScheduledRun:
     handlers.close_finished(using=using)
+    approvals.expire(schedule, using=using)
     earlier = schedule.runs.filter(status=ScheduledRun.Status.STARTED).first()
     row = ScheduledRun.objects.using(using).create(schedule=schedule, due_at=due, started_by=by[:255])
     reason = _obstacle(schedule, earlier, using=using)

@@ -9,7 +9,7 @@ from typing import Any
 from cleanup.backends.pinning import pinned_verbs
 from cleanup.models import Schedule, ScheduledRun
 from cleanup.services.arguments import checked_arguments
-from cleanup.services.automation import handlers, heartbeat, schedules, switch
+from cleanup.services.automation import approvals, handlers, heartbeat, schedules, switch
 from cleanup.services.automation.schedules import Schedules
 from cleanup.services.monitoring import status
 from cleanup.services.operations import stored_checks
@@ -64,6 +64,17 @@ class AutomatedCleanupService:
     def run_schedule(self, name: str, *, started_by: str = "") -> ScheduledRun:
         """Have a cluster run a schedule now. Raises UnknownObject and NoCluster."""
         return heartbeat.run_now(using=self.using, name=name, by=started_by)
+
+    def approve_scheduled_run(self, scheduled_run_id: int, *, approved_by: str = "", reason: str = "") -> ScheduledRun:
+        """Have a cluster begin a cleanup that waits for approval.
+
+        Raises UnknownObject, NotWaiting, Busy, Frozen, NoCluster and PreflightFailed.
+        """
+        return approvals.approve(using=self.using, scheduled_run_id=scheduled_run_id, by=approved_by, reason=reason)
+
+    def decline_scheduled_run(self, scheduled_run_id: int, *, declined_by: str = "", reason: str = "") -> ScheduledRun:
+        """End a cleanup that waits for approval. Raises UnknownObject and NotWaiting."""
+        return approvals.decline(using=self.using, scheduled_run_id=scheduled_run_id, by=declined_by, reason=reason)
 
     def run_consistency_check(self, *, started_by: str = "", started_how: str = "service") -> JSON:
         """Check now, in this process; the check is stored. Returns the check's JSON."""

@@ -29,54 +29,20 @@ from cleanup.models import (
     Verification,
 )
 from cleanup.retry_limits import MAX_LOST_WORKERS
-from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from cleanup.services import DatabaseCleanupService
 from cleanup.services.alerting.alerts import evaluate
 from cleanup.services.automation import heartbeat, schedules, switch
 from cleanup.services.background import clusters, leases
 from cleanup.services.integrity import verification
 from cleanup.services.runs import lifecycle, signs_of_life
 from tests.integration.management.test_command import run_command
+from tests.support.deliveries import deliver, make_due
 from tests.support.trees import assert_tree, tree
-
-
-@pytest.fixture(autouse=True)
-def queue(monkeypatch):
-    """Keep deliveries instead of sending them to a broker that no cluster asks: [task, arguments]."""
-    kept = []
-    monkeypatch.setattr(clusters, "_hand_over", lambda task, arguments, options: kept.append((task, arguments)))
-    return kept
-
-
-@pytest.fixture
-def service(database) -> DatabaseCleanupService:
-    Heartbeat.objects.using(database).create(cluster="elsewhere:1", host="elsewhere")
-    return DatabaseCleanupService(using=database)
-
-
-@pytest.fixture
-def automated(database) -> AutomatedCleanupService:
-    return AutomatedCleanupService(using=database)
-
-
-def deliver(queue, *, times: int = 1) -> None:
-    """Do what is in the queue, and what comes of it, until it is empty."""
-    for _ in range(100):
-        if not queue:
-            return
-        task, arguments = queue.pop(0)
-        for _ in range(times):
-            import_string(task)(*arguments)
-    pytest.fail("the deliveries do not come to an end")
 
 
 def cluster_schedules(database):
     """Return the rows by which django-q2 wakes us; its table on SQLite has that of the other database, too."""
     return ClusterSchedule.objects.filter(name=f"cleanup heartbeat ({database})")
-
-
-def make_due(database, name, *, ago=timedelta(minutes=1)) -> None:
-    AutomationState.objects.using(database).filter(pk=1).update(started=True)
-    Schedule.objects.using(database).filter(pk=name).update(next_run=Now() - ago)
 
 
 class TestARunInTheBackground:
