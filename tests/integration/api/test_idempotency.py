@@ -3,14 +3,14 @@
 import json
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cleanup.models import Alert, Heartbeat, IdempotencyKey, RollbackPoint, Run
+from cleanup.models import Alert, Heartbeat, IdempotencyKey, RollbackPoint, Run, Schedule
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
 from cleanup.services.background import clusters
 from cleanup.services.operations import rollbacks
@@ -70,6 +70,11 @@ def hold(service: DatabaseCleanupService, loan: Tree) -> str:
     return loan.application
 
 
+def waiting_for_approval(service: DatabaseCleanupService, loan: Tree) -> int:
+    schedule = Schedule.objects.using(service.using).get(pk="full_cleanup")
+    return schedule.runs.create(due_at=datetime.now(UTC), status="waiting").pk
+
+
 def nothing(service: DatabaseCleanupService, loan: Tree) -> str:
     return loan.application
 
@@ -99,6 +104,8 @@ REQUESTS = {
     "POST service/adopt": ("service/adopt", None, nothing),
     "PATCH schedules/{name}": ("schedules/full_cleanup", {"max_applications": 7}, nothing),
     "POST schedules/{name}/run": ("schedules/consistency_check/run", None, nothing),
+    "POST scheduled-runs/{scheduled_run_id}/approve": ("scheduled-runs/{}/approve", {}, waiting_for_approval),
+    "POST scheduled-runs/{scheduled_run_id}/decline": ("scheduled-runs/{}/decline", {}, waiting_for_approval),
     "PUT holds/{application_id}": ("holds/{}", {"reason": "audit"}, nothing),
     "DELETE holds/{application_id}": ("holds/{}", None, hold),
     "POST tokens": ("tokens", {"hours": 1}, nothing),
