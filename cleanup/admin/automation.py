@@ -47,6 +47,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
         Step("finding_changelist", gettext_lazy("See the problems found")),
         Step("verify", gettext_lazy("Verify again"), (Permission.CHECK,), post=True),
     ),
+    "approval_needed": (Step("decisions", gettext_lazy("Approve or decline it")),),
     "schedule_overdue": _SEE_SCHEDULES,
     "schedule_failed": _SEE_SCHEDULES,
 }

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern
 
+from cleanup.admin.approvals import ApprovalPages
 from cleanup.admin.cleanup_views import CleaningPages
 from cleanup.admin.dashboard import DashboardPages
 from cleanup.admin.folder_search import FolderPages
@@ -13,5 +14,13 @@ from cleanup.admin.rollback_views import UndoPages
 
 def urls(site: admin.AdminSite) -> list[URLPattern]:
     """Return their addresses."""
-    groups = (DashboardPages, CleaningPages, PreviewPages, UndoPages, DecisionPages, FolderPages)
+    groups = (
+        DashboardPages,
+        CleaningPages,
+        PreviewPages,
+        UndoPages,
+        DecisionPages,
+        ApprovalPages,
+        FolderPages,
+    )
     return [url for group in groups for url in group(site).urls()]

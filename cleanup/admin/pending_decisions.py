@@ -11,10 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
-from cleanup.admin import access, wording
+from cleanup.admin import access, approvals, wording
 from cleanup.admin.access import Pages, page
 from cleanup.models import Hold
-from cleanup.permissions import Permission
+from cleanup.permissions import CLEANING, Permission
 from cleanup.services.folders import applications
 from cleanup.services.monitoring import pending_decisions
 from cleanup.text_safety import safe
@@ -55,6 +55,8 @@ class DecisionPages(Pages):
             "decisions",
             title=_("Needs your decision"),
             selection=offer if register.may_select(request) else None,
+            scheduled=approvals.waiting(self.admin_site.name),
+            may_approve=any(access.may(request, permission) for permission in CLEANING),
             waiting=waiting,
             waiting_text=_("Open (%s)") % wording.number_text(waiting.paginator.count),
             rows=[self._decision(row, labels.get(row.application_id, "")) for row in waiting],

@@ -576,6 +576,10 @@ _ADVICE: dict[str, tuple[Any, Any]] = {
     ),
     "not_resumable": (gettext_lazy("This run has ended."), gettext_lazy("Start a new one.")),
     "not_active": (gettext_lazy("This run has ended."), gettext_lazy("There is nothing to pause or cancel.")),
+    "not_waiting": (
+        gettext_lazy("This cleanup no longer waits for approval."),
+        gettext_lazy("There is nothing to approve or decline."),
+    ),
     "foreign_database": (
         gettext_lazy("This run was started on another database, of which this one is a copy."),
         gettext_lazy("To continue the work here, adopt the copy on the overview."),
