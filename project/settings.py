@@ -50,6 +50,8 @@ if environment.flag("DJANGO_BEHIND_PROXY"):
 # What Django's page for a failure shows while debugging, and a mail to administrators, hides more than by default.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "project.failures.SecretFilter"
 X_FRAME_OPTIONS = "DENY"
+# In the admin's frame, below its address, with what to do.
+CSRF_FAILURE_VIEW = "cleanup.admin.errors.csrf_failure"
 # Nothing inline, nothing from elsewhere: whatever a folder is called, it stays text.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

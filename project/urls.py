@@ -17,6 +17,7 @@ admin.site.site_header = titles.SITE
 admin.site.site_title = titles.SITE
 admin.site.index_title = titles.INDEX
 admin.site.site_url = None
+admin.site.logout_template = "admin/cleanup/signed_out.html"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

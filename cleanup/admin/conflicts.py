@@ -57,24 +57,24 @@ def shown(conflicts: Sequence[Mapping[str, Any]]) -> SafeString | str:
 
 
 def copies(found: Sequence[Mapping[str, Any]]) -> SafeString | str:
-    """Show the folders that came back as copies, by the names and places that they have now."""
+    """Show the folders that came back as copies, by the names that they had and those and the places they have now."""
     keys = [copy["folder_id"] for copy in found]
-    known = whereabouts.places(using=access.database(), folders=keys, files=()) if keys else None
-    if known is None:
+    if not keys:
         return "—"
-    lines = ((_copy(known.folders.get(key)),) for key in keys)
+    using = access.database()
+    known = whereabouts.places(using=using, folders=keys, files=())
+    before = whereabouts.merged_names(using=using, folders=keys)
+    lines = ((_copy(known.folders.get(key), before.get(key, "")),) for key in keys)
     return format_html('<ul class="cleanup-list">{}</ul>', format_html_join("", "<li>{}</li>", lines))
 
 
-def _copy(place: Place | None) -> str:
+def _copy(place: Place | None, before: str) -> str:
     if place is None:
-        return _("A folder that no longer exists.")
-    name = wording.folder_name(place.name)
-    return (
-        _("“%(name)s” in %(place)s.") % {"name": name, "place": wording.place(place.inside)}
-        if place.inside
-        else f"“{name}”."
-    )
+        return _("“%s”: no longer exists.") % wording.folder_name(before) if before else _("A folder, gone since.")
+    names = {"name": wording.folder_name(place.name), "before": wording.folder_name(before)}
+    came = _("“%(before)s” came back as “%(name)s”") if before not in ("", place.name) else _("“%(name)s” came back")
+    where = _("in %s") % wording.place(place.inside) if place.inside else ""
+    return f"{came % names} {where}".rstrip() + "."
 
 
 def _kind(found: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Pages for what is forbidden or not there, in the frame of the admin, naming the permission that is missing.
 
-``permission_denied`` and ``page_not_found`` are for ``handler403`` and ``handler404`` of a project: below the admin's
-address they answer in its frame, elsewhere as Django does.
+``permission_denied`` and ``page_not_found`` are for ``handler403`` and ``handler404`` of a project, ``csrf_failure`` is
+for its CSRF_FAILURE_VIEW: below the admin's address they answer in its frame, elsewhere as Django does.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views import defaults
+from django.views import csrf, defaults
 
 from cleanup.admin import wording
 from cleanup.permissions import DESCRIPTIONS, Permission
@@ -56,6 +57,26 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path == reverse("admin:app_list", args=["cleanup"]):
         return _forbidden(admin.site, request, PermissionDenied((Permission.VIEW,))).render()
     return _missing(admin.site, request).render()
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer 403 to a form that cannot be trusted, most often because it was open for too long."""
+    if not _is_of_admin(request):
+        return csrf.csrf_failure(request, reason=reason)
+    came_from = request.headers.get("referer", "")
+    known = url_has_allowed_host_and_scheme(came_from, {request.get_host()}, require_https=request.is_secure())
+    return _page(
+        admin.site,
+        request,
+        HTTPStatus.FORBIDDEN,
+        title=_("Nothing was done"),
+        what=_(
+            "The page that you sent was open for too long, or you have signed in again since. "
+            "Open it again, look at it once more, and press the button."
+        ),
+        back=came_from if known else "",
+        codes=[reason] if reason else [],
+    ).render()
 
 
 def _is_of_admin(request: HttpRequest) -> bool:

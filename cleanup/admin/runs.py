@@ -24,6 +24,7 @@ from cleanup.admin.undo_several import UndoableAdmin
 from cleanup.models import Result, RollbackPoint, Run
 from cleanup.permissions import CONTROLLING, Permission, to_control
 from cleanup.services.folders import applications
+from cleanup.services.runs import reports
 from cleanup.services.runs.signs_of_life import silent_for
 from cleanup.text_safety import safe
 
@@ -151,7 +152,7 @@ class RunAdmin(ReadOnlyAdmin):
         stays = (
             _("What it has cleaned up stays so, and can be undone.")
             if run.kind == Run.Kind.CLEANUP
-            else _("What it has undone stays undone.")
+            else _("What it has done stays done.")
         )
         question = Question(
             title=_("Cancel this run for good?"),
@@ -376,7 +377,7 @@ def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, 
         "run_progress": wording.run_progress(run, silent=silence is not None),
         "run_numbers": numbers(run, site=site),
         "run_silence": no_progress(silence) if silence else "",
-        "run_outcome": wording.run_outcome(run),
+        "run_outcome": _outcome(run),
         "run_active": run.is_in_progress,
         "run_can_pause": run.can_pause,
         "run_can_resume": run.can_resume,
@@ -384,6 +385,14 @@ def live(run: Run, *, site: str, silence: timedelta | None = None) -> dict[str, 
         "run_can_undo": undo_until is not None,
         "run_ended": "" if run.is_in_progress else wording.run_ended(run, undo_until=undo_until),
     }
+
+
+def _outcome(run: Run) -> str:
+    """Describe what a run has changed so far; an undo is added up from its results."""
+    if run.kind != Run.Kind.ROLLBACK:
+        return wording.run_outcome(run)
+    restored = reports.restored_totals(run, using=access.database()) if run.successful_applications else None
+    return wording.restored_text(*restored) if restored else ""
 
 
 def numbers(run: Run, *, site: str) -> SafeString:

@@ -428,6 +428,8 @@ def folders_come_back(number: int) -> str:
 
 def files_go_back(number: int) -> str:
     """Count the files that an undo moves back."""
+    if not number:
+        return _("No file has to move back.")
     text = ngettext(
         "%(number)s file goes back to where it was.", "%(number)s files go back to where they were.", number
     )

@@ -40,12 +40,17 @@ def places(*, using: str, folders: Collection[str], files: Collection[str]) -> P
         using=using, folders=list({*wanted, *(folder for _, folder in filed.values() if folder is not None)})
     )
     gone = [key for key in wanted if key not in paths]
-    removed = RemovedFolder.objects.using(using).filter(folder_key__in=gone).order_by("id") if gone else None
     return Places(
         folders={key: Place(paths[key][-1], paths[key][:-1]) for key in wanted if key in paths},
         files={key: Place(name, paths.get(folder or "", ())) for key, (name, folder) in filed.items()},
-        merged=dict(removed.values_list("folder_key", "name")) if removed is not None else {},
+        merged=merged_names(using=using, folders=gone) if gone else {},
     )
+
+
+def merged_names(*, using: str, folders: Collection[str]) -> dict[str, str]:
+    """Return the names that folders had when a cleanup last merged them, by key."""
+    removed = RemovedFolder.objects.using(using).filter(folder_key__in=folders).order_by("id")
+    return dict(removed.values_list("folder_key", "name"))
 
 
 def _filed(files: FileTable, keys: Iterable[str], *, using: str) -> dict[str, tuple[str, str | None]]:

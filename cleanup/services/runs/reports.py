@@ -1,9 +1,11 @@
 """The reports of runs, as far as they have come: their results, added up by the database."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, Count, Q, QuerySet, Sum
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 
 from cleanup import conf
 from cleanup.exceptions import UnknownObject
@@ -167,6 +169,29 @@ def rollback_report(run: Run, *, using: str) -> RollbackResult:
         successful=totals["successful"],
         failed=totals["failed"],
     )
+
+
+#: Results of a rollback run up to which its totals are added up while it is still running.
+MOST_ADDED_UP = 2_000
+
+
+class RestoredTotals(NamedTuple):
+    """What a rollback run has restored so far."""
+
+    folders: int
+    files: int
+    references: int
+    moved_back: int
+
+
+def restored_totals(run: Run, *, using: str) -> RestoredTotals | None:
+    """Add up what a rollback run has restored so far, in one query; None while a very large one is running."""
+    if run.is_active and run.total_applications > MOST_ADDED_UP:
+        return None
+    names = ("folders_restored", "files_restored", "references_restored", "folders_moved_back")
+    sums = {name: Sum(Cast(KeyTextTransform(name, "details"), BigIntegerField())) for name in names}
+    found = results_of(using=using, run=run).aggregate(**sums)
+    return RestoredTotals(*(found[name] or 0 for name in names))
 
 
 class _Restored:

@@ -5,8 +5,8 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from cleanup import queries
-from cleanup.admin import conflicts
-from cleanup.models import Run
+from cleanup.admin import conflicts, wording
+from cleanup.models import RemovedFolder, Run
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.folders.places import places
 from tests.integration.admin.test_pages import address, boss, person, text, using
@@ -114,3 +114,21 @@ class TestPages:
     def test_of_the_undo_record_says_so_too(self, boss, run, undone):
         page = text(boss.get(address("rollbackpoint_change", run.points.get().pk)))
         assert "“scan.pdf”: taken out of its folder by somebody. It stays out." in page
+
+
+class TestTotals:
+    def test_of_an_undo_stand_on_its_page(self, boss, using, run):
+        undo = DatabaseCleanupService(using=using).rollback_cleanup(run.pk)
+        page = text(boss.get(address("run_change", undo.run_id)))
+        assert "0 failed 1 folder comes back." in page
+
+    def test_say_nothing_odd_about_no_files(self, using):
+        assert wording.restored_text(1, 0, 0, 0) == "1 folder comes back. No file has to move back."
+
+
+def test_copies_are_named_as_they_were_and_as_they_are(using, run, made):
+    key = RemovedFolder.objects.using(using).get().folder_key
+    folder = Folder.objects.using(using).get(name="Docs")
+    File.objects.using(using).update(folder_id=None)
+    Folder.objects.using(using).create(pk=key, name="Docs (restored)", parent_id=folder.pk)
+    assert "“Docs” came back as “Docs (restored)” in Loan 14 / Docs." in conflicts.copies([{"folder_id": key}])

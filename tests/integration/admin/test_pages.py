@@ -178,7 +178,14 @@ class TestDoors:
     def test_refuse_a_forged_request(self, boss):
         client = Client(enforce_csrf_checks=True)
         client.force_login(User.objects.first())
-        assert client.post(address("freeze")).status_code == 403
+        page = client.post(address("freeze"), headers={"referer": f"http://testserver{address('overview')}"})
+        assert (page.status_code, "Open the page again" in text(page)) == (403, True)
+        assert "Nothing was done The page that you sent was open for too long" in text(page)
+        assert not FreezeSwitch.objects.filter(frozen=True).exists()
+
+    def test_say_that_one_has_signed_out(self, boss):
+        page = boss.post(reverse("admin:logout"))
+        assert "You are signed out What runs in the background continues. Sign in again" in text(page)
 
     def test_show_no_button_that_would_refuse(self):
         page = person(Permission.VIEW).get(address("overview")).content.decode()
