@@ -28,6 +28,7 @@ from cleanup.policies import (
     SharedFoldersPolicy,
     SurvivorPolicy,
     TriggerPolicy,
+    WideningPolicy,
 )
 from cleanup.text_safety import fault_of_name
 
@@ -273,6 +274,32 @@ def differing_columns() -> DifferencePolicy:
 def triggers() -> TriggerPolicy:
     """What becomes of the host's triggers on tables that a run writes."""
     return _choice("CLEANUP_TRIGGERS", TriggerPolicy.REFUSE)
+
+
+def widening() -> WideningPolicy:
+    """Whether a merge may let people see files that they could not see before."""
+    return _choice("CLEANUP_WIDENING", WideningPolicy.REPORT)
+
+
+def grants() -> Mapping[str, Sequence[str]]:
+    """Return the tables (``table`` or ``schema.table``) that grant access to folders, beside those recognised.
+
+    Each with the columns that say who is granted it; none: those that are named after people and groups.
+    """
+    value = _get("CLEANUP_GRANTS", {})
+    found = value if isinstance(value, Mapping) else None
+    if found is None and isinstance(value, Collection) and not isinstance(value, str):
+        found = dict.fromkeys(value, ())
+    if found is None or not all(
+        isinstance(table, str)
+        and isinstance(columns, Collection)
+        and not isinstance(columns, str)
+        and all(isinstance(column, str) for column in columns)
+        for table, columns in found.items()
+    ):
+        problem = 'it must be a list of tables, or map each to the columns that say who, as in {"shares": ["user_id"]}.'
+        raise MisconfiguredSetting(setting="CLEANUP_GRANTS", problem=problem)
+    return {table: tuple(columns) for table, columns in found.items()}
 
 
 def collisions() -> Mapping[str, str | Mapping[str, str]]:
@@ -772,6 +799,8 @@ SETTINGS: Mapping[str, Callable[[], Any]] = {
     "CLEANUP_DIFFERENT_ROOTS": different_roots,
     "CLEANUP_SURVIVOR": survivor,
     "CLEANUP_DIFFERING_COLUMNS": differing_columns,
+    "CLEANUP_WIDENING": widening,
+    "CLEANUP_GRANTS": grants,
     "CLEANUP_TRIGGERS": triggers,
     "CLEANUP_COLLISIONS": collisions,
     "CLEANUP_EXTRA_REFERENCES": extra_references,

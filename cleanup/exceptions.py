@@ -348,6 +348,12 @@ class DifferingColumns(ApplicationError):
     code = "differing_columns"
 
 
+class Widens(ApplicationError):
+    """There are people or groups who would newly see files ({count}, by {tables}); CLEANUP_WIDENING is "refuse"."""
+
+    code = "widens"
+
+
 class Collision(ApplicationError):
     """{count} rows of {table} would collide in {constraint}. Set CLEANUP_COLLISIONS for the table, or change them."""
 

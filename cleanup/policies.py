@@ -41,6 +41,13 @@ class DifferencePolicy(StrEnum):
     REFUSE = "refuse"
 
 
+class WideningPolicy(StrEnum):
+    """CLEANUP_WIDENING: whether a merge may let people see files that they could not see before."""
+
+    REPORT = "report"
+    REFUSE = "refuse"
+
+
 class TriggerPolicy(StrEnum):
     """CLEANUP_TRIGGERS: what becomes of the host's triggers on tables that a run writes."""
 

@@ -80,6 +80,7 @@ class PreviewPages(Pages):
         return {
             "preview": found,
             "totals": preview_wording.totals(found, days=conf.rollback_days()),
+            "widening": preview_wording.widening(found),
             "rule": preview_wording.rule(rule),
             "groups": sorted(groups),
             "groups_open": len(groups) <= FEW_GROUPS,

@@ -203,6 +203,17 @@ def part_title(folder: FolderPreview | None) -> str:
     return folder_name(folder.name) if folder else _("Top folders")
 
 
+def widening(found: Preview) -> str:
+    """Return in a sentence how many would newly see files; empty: none."""
+    number = sum(found.widening.values())
+    words = ngettext(
+        "%(number)s person or group would see files here that they cannot see now.",
+        "%(number)s people or groups would see files here that they cannot see now.",
+        number,
+    )
+    return words % {"number": number_text(number)} if number else ""
+
+
 def differing(found: Preview) -> list[str]:
     """List the columns in which folders differ from the one they merge into, with the number of such folders."""
     columns = Counter(column for folder in found.folders for column in folder.differing_columns)

@@ -610,6 +610,10 @@ _ADVICE: dict[str, tuple[Any, Any]] = {
         gettext_lazy("Its duplicates differ in more than their location."),
         gettext_lazy("Compare them, then make them the same."),
     ),
+    "widens": (
+        gettext_lazy("More people would see files than do now."),
+        gettext_lazy("Compare who may see its duplicates, then give the same people access to them."),
+    ),
     "collision": (
         gettext_lazy("Some linked records would become identical, so it was left untouched."),
         gettext_lazy("Ask IT: one of the records has to be removed, or a rule made for them."),

@@ -408,6 +408,21 @@ class Reading(Room, ABC):
         for number, point, value, rows in counted:
             yield Owner(targets[number][0].table.name, point, self._spelling(key, value), rows)
 
+    def principals(self, target: Target, who: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return the points of a target's rows, with cells of the columns that say to whom they grant something."""
+        return list(
+            self.fetch(
+                block(
+                    """
+                    SELECT DISTINCT given.point, {who}
+                      FROM {matches}
+                    """,
+                    who=", ".join(self._cell(f"t.{quote(column)}") for column in who),
+                    matches=self.matching(target, number=0),
+                )
+            )
+        )
+
     # What differs between databases.
 
     @abstractmethod

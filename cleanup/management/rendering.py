@@ -122,17 +122,21 @@ def _show_results(to: Console, report: CleanupReport, *, roots: bool) -> None:
     rows.show(to)
     _left_out(to, report.results_left_out, "--all-results lists all.")
     differing: Counter[str] = Counter()
+    widening: Counter[str] = Counter()
     for result in report.results:
         if roots and result.root_folders:
             staying = ", ".join(f"“{safe(root.name)}” ({safe(root.folder_id)})" for root in result.root_folders)
             say(to, f"{safe(result.application_id)}: of its duplicate root folders, {staying} would stay.")
         _show_changes(to, result, would="would take" if report.dry_run else "took")
         differing.update(result.details.get("differing_columns", {}))
+        widening.update(result.details.get("widening", {}))
         if result.error_message:
             say(to, f"{safe(result.application_id)}: {safe(result.error_message)}", style=WARN)
     if differing:
         columns = [f"{safe(column)} ({counted(number, 'folder')})" for column, number in sorted(differing.items())]
         say(to, f"Removed folders differ from those that stay in {', '.join(columns)}.")
+    for table, number in sorted(widening.items()):
+        say(to, f"People or groups who would newly see files, by {safe(table)}: {number:,}.", style=WARN)
 
 
 def _show_changes(to: Console, result: FolderCleanupResult, *, would: str) -> None:

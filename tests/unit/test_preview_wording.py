@@ -1,5 +1,9 @@
 """What a preview says."""
 
+from types import SimpleNamespace
+
+import pytest
+
 from cleanup.admin import preview_wording
 from cleanup.services.results import Fate, FolderPreview, GroupPreview, Reason
 
@@ -93,3 +97,16 @@ class TestFolders:
     def test_tell_what_they_gain(self):
         grown = folder("1", files=2, files_after=1207)
         assert preview_wording.gained(grown, merging=2) == ["3 → 1", "+1,205 files"]
+
+
+class TestWidening:
+    @pytest.mark.parametrize(
+        ("by_table", "says"),
+        [
+            ({}, ""),
+            ({"shares": 1}, "1 person or group would see files here that they cannot see now."),
+            ({"shares": 2, "permissions": 3}, "5 people or groups would see files here that they cannot see now."),
+        ],
+    )
+    def test_says_how_many_would_see_more(self, by_table, says):
+        assert preview_wording.widening(SimpleNamespace(widening=by_table)) == says

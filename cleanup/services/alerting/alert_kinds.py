@@ -23,6 +23,7 @@ DECISIONS = frozenset(
     for kind in (
         exceptions.DifferentRoots,
         exceptions.DifferingColumns,
+        exceptions.Widens,
         exceptions.Collision,
         exceptions.TooLarge,
         exceptions.UnkeyedRows,

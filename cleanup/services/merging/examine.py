@@ -16,11 +16,11 @@ from cleanup import conf, journal
 from cleanup.backends.catalogue import TableName
 from cleanup.backends.changes import Cell, Target, ValueChange, ValueChanges
 from cleanup.backends.collisions import Change
-from cleanup.exceptions import DifferentRoots, DifferingColumns, TooLarge, UnkeyedRows
+from cleanup.exceptions import DifferentRoots, DifferingColumns, TooLarge, UnkeyedRows, Widens
 from cleanup.models import Hold, Result
 from cleanup.phrases import with_reason
 from cleanup.planning import FolderRow, plan_merge
-from cleanup.policies import DifferencePolicy, TriggerPolicy
+from cleanup.policies import DifferencePolicy, TriggerPolicy, WideningPolicy
 from cleanup.references.key_types import kind_of
 from cleanup.services.merging.collision_messages import CollisionMessages
 from cleanup.services.merging.collisions import Collisions
@@ -28,6 +28,7 @@ from cleanup.services.merging.decisions import MISSING, Inclusion, MergeDecision
 from cleanup.services.merging.preference import ranked
 from cleanup.services.merging.suggested_policies import reported
 from cleanup.services.merging.targets import Batch, Targets
+from cleanup.services.merging.widening import Widening
 
 #: Holds that are read whether or not they matter here: mostly there are none.
 FEW_HOLDS = 100
@@ -50,6 +51,8 @@ class Planned:
     """Of what goes ahead as planned."""
     holds: bool
     """Some applications are on hold, and must be left alone."""
+    compare: bool = False
+    """People are shown what differs, and who would newly see files."""
 
 
 class Examiner:
@@ -62,6 +65,8 @@ class Examiner:
         self.tables = tables
         self.backend = targets.backend
         self.collisions = Collisions(references=references, backend=targets.backend, tables=tables)
+        self.widening = Widening(targets)
+        self._refuses_widening = conf.widening() == WideningPolicy.REFUSE
         self._messages = CollisionMessages(references=references, backend=targets.backend, tables=tables)
         others_write = conf.triggers() == TriggerPolicy.FIRE and references.has_triggers
         held = {table.name for table in references.holding}
@@ -111,10 +116,10 @@ class Examiner:
         if lock:
             open_keys = [decision.application for decision in decisions if not decision.status]
             self._set_aside_missing(decisions, self.backend.reading.lock_applications(self.tables, open_keys))
-        compare = compare or conf.differing_columns() == DifferencePolicy.REFUSE
+        differences = compare or conf.differing_columns() == DifferencePolicy.REFUSE
         folders = sum(sizes.get(decision.application, 0) for decision in decisions if not decision.status)
-        self._plan(decisions, lock=lock, compare=compare, whole=whole, folders=folders)
-        return Planned(decisions, self.targets.batch(decisions), holds)
+        self._plan(decisions, lock=lock, compare=differences, whole=whole, folders=folders)
+        return Planned(decisions, self.targets.batch(decisions), holds, compare)
 
     def judge(self, planned: Planned, *, tables: Container[TableName] | None = None) -> None:
         """Refuse what cannot be done to the rows that would change.
@@ -126,6 +131,8 @@ class Examiner:
             self._refuse_held_rows(decisions, batch)
         if batch.removed and self._unkeyed:
             self._refuse_unkeyed(decisions, batch)
+        if batch.removed and (planned.compare or self._refuses_widening):
+            self._note_widening(decisions)
         ruled = [table for table in self.collisions.ruled if tables is None or table in tables]
         if ruled:
             self._find_collisions(decisions, batch, ruled)
@@ -251,6 +258,13 @@ class Examiner:
         planned.batch.unused = frozenset(reference for reference in self._sparse if reference.table not in used)
         for decision in planned.decisions:
             decision.unused = planned.batch.unused
+
+    def _note_widening(self, decisions: Sequence[MergeDecision]) -> None:
+        for decision, widened in zip(decisions, self.widening.count(decisions), strict=True):
+            if widened:
+                decision.details["widening"] = widened
+                if self._refuses_widening:
+                    decision.refuse(Widens(count=sum(widened.values()), tables=", ".join(sorted(widened))))
 
     def _refuse_held_rows(self, decisions: Sequence[MergeDecision], batch: Batch) -> None:
         """Refuse applications whose merge would write, by reference, to an application on hold."""

@@ -117,6 +117,7 @@ class _Drawing:
             files_moved=moved.get(self.file_table, 0),
             references_moved=moved,
             rows_removed=removed,
+            widening=self.decision.details.get("widening", {}),
         )
 
     def _parent_after(self, key: str) -> str | None:

@@ -33,7 +33,8 @@ class FolderCleanupResult(Document):
     error_message: str = ""
     rollback_id: UUID | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
-    """``moved`` and ``removed``: rows by table; ``differing_columns``: columns by number of folders (dry run)."""
+    """``moved`` and ``removed``: rows by table; ``differing_columns``: columns by number of folders;
+    ``widening``: people and groups that would newly see files, by table (both of a dry run)."""
     root_folder: RootFolder | None = None
     """For a dry run, if there are several root folders: the one that would stay; the oldest of ``root_folders``."""
     root_folders: tuple[RootFolder, ...] = ()

@@ -84,6 +84,8 @@ class Preview(Document):
     """Rows that would be re-pointed, by table, including files and folders; empty if it cannot go ahead."""
     rows_removed: Mapping[str, int]
     """Rows that would give way to a twin, by table; an undo restores them."""
+    widening: Mapping[str, int]
+    """People and groups that would newly see files, by table of grants."""
     groups: tuple[GroupPreview, ...]
     """Parents before children."""
     groups_left_out: int = field(default=0, kw_only=True)
