@@ -288,6 +288,12 @@ class UnreadableJournal(Refused):
     code = "unreadable_journal"
 
 
+class Unscriptable(Refused):
+    """This undo cannot be written as a script: {problem} Roll it back with --rollback instead."""
+
+    code = "unscriptable"
+
+
 class NotResumable(Refused):
     """Run {run_id} is {status} and cannot be resumed."""
 

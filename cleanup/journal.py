@@ -372,6 +372,15 @@ class JournaledSchema:
 
         Images of rows need every column; changes need the changed columns and the key.
         """
+        for label, columns in self.needed(written).items():
+            table = self.present(label, (), described)
+            then = self.table(label)
+            ordered = [column for column in self.columns(label) if column in columns]
+            for clause in alterations(then, table, ordered):
+                raise self._unreadable(f"{clause}.")
+
+    def needed(self, written: Iterable[tuple[int, str]]) -> dict[str, set[str]]:
+        """Return, by label of the table, the columns that undoing what (step, table label) changed needs."""
         needed: dict[str, set[str]] = {}
         for step, label in sorted(written):
             columns = needed.setdefault(label, set())
@@ -380,12 +389,7 @@ class JournaledSchema:
                 columns.update(*moved, self.key(label))
             else:
                 columns.update(self.columns(label))
-        for label, columns in needed.items():
-            table = self.present(label, (), described)
-            then = self.table(label)
-            ordered = [column for column in self.columns(label) if column in columns]
-            for clause in alterations(then, table, ordered):
-                raise self._unreadable(f"{clause}.")
+        return needed
 
     def targets(self, step: int) -> list[JournaledTarget]:
         """Return what a step changed."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cleanup.backends.probes import KeyKind, ProbeSql
     from cleanup.backends.reading import Reading
     from cleanup.backends.samples import SampleSql
+    from cleanup.backends.scripting import Script
     from cleanup.backends.server import Server
     from cleanup.backends.undoing import Undoing
     from cleanup.folder_tables import FolderTables
@@ -88,6 +89,11 @@ class Database(Session):
         """Return the samples of the folder table's values."""
         samples: type[SampleSql] = self._in_package("samples.SampleSql")
         return samples(sql, table)
+
+    def script(self, write: Callable[[str], object]) -> Script:
+        """Return an undo as a script, which is written in pieces."""
+        script: type[Script] = self._in_package("scripting.Script")
+        return script(self, write)
 
     def pressure(self) -> Load:
         """Return how busy the database is."""

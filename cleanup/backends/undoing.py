@@ -80,12 +80,6 @@ class Undoing(Room, ABC):
 
         Raises CountMismatch.
         """
-        slots: dict[str, str | Query] = {
-            "images": self._images(images),
-            "table": self.relation(images.table.name),
-            "same_key": same_columns(images.key),
-            "differs": self._differs(images),
-        }
         rows = self.fetch(
             block(
                 """
@@ -100,27 +94,15 @@ class Undoing(Room, ABC):
                  UNION ALL
                 SELECT 'journaled', NULL, NULL, count(*) FROM images
                 """,
-                **slots,
+                images=self._images(images),
+                table=self.relation(images.table.name),
+                same_key=same_columns(images.key),
+                differs=self._differs(images),
             )
         )
         counts = {what: count for what, point, _, count in rows if point is None}
         require_all(images.table, counts["journaled"], images.rows)
-        deleted = self.execute(
-            block(
-                """
-                DELETE FROM {table}
-                 WHERE ({key}) IN (
-                       WITH {images}
-                       SELECT {own}
-                         FROM images AS i
-                         JOIN {table} AS t ON {same_key}
-                        WHERE NOT ({differs}))
-                """,
-                key=", ".join(map(quote, images.key)),
-                own=", ".join(f"t.{quote(column)}" for column in images.key),
-                **slots,
-            )
-        )
+        deleted = self.execute(self._deletion(images))
         if deleted != counts["same"]:
             raise CountMismatch(table=str(images.table.name), moved=deleted, journaled=counts["same"])
         return [
@@ -128,6 +110,26 @@ class Undoing(Room, ABC):
             for what, point, key, _ in rows
             if what == "changed"
         ]
+
+    def _deletion(self, images: Images) -> Query:
+        """Return the DELETE of inserted rows that are as they were inserted."""
+        return block(
+            """
+            DELETE FROM {table}
+             WHERE ({key}) IN (
+                   WITH {images}
+                   SELECT {own}
+                     FROM images AS i
+                     JOIN {table} AS t ON {same_key}
+                    WHERE NOT ({differs}))
+            """,
+            key=", ".join(map(quote, images.key)),
+            own=", ".join(f"t.{quote(column)}" for column in images.key),
+            table=self.relation(images.table.name),
+            images=self._images(images),
+            same_key=same_columns(images.key),
+            differs=self._differs(images),
+        )
 
     def _found(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
         """Return the CTEs ``images``, ``compared`` and ``problems``: what is in the way of images coming back."""

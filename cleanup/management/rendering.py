@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         PurgeReport,
         RepairReport,
         StatusReport,
+        UndoScript,
         VerificationReport,
     )
 
@@ -195,6 +196,22 @@ def show_rollback(to: Console, result: RollbackResult) -> None:
     if result:
         say(to, _restored(result), style=GOOD)
         say(to, "What was rolled back is now on hold: the next cleanup skips it, unless you add --include-held.")
+
+
+def show_undo_script(to: Console, script: UndoScript, *, file: str) -> None:
+    """Show what a script restores, how to run it, and what would keep it from running."""
+    rows = sum(script.rows.values())
+    where = f" written to {file}" if file else ""
+    say(to, f"Script{where}: restores {counted(rows, 'row')} of {counted(script.applications, 'application')}.")
+    if file:
+        shell = "psql -X service=NAME -f" if script.database == "postgresql" else "sqlite3 DATABASE <"
+        say(to, f"Run it with: {shell} {file}")
+    for guard in script.guards:
+        say(to, f"It will refuse to run while {guard} is in force; how to lift it is in its first lines.", style=WARN)
+    if script.expired:
+        say(to, f"{counted(script.expired, 'application')} can no longer be restored and is not in it.", style=BAD)
+    for name in script.inexact:
+        say(to, _NOT_COMPARED[name], style=WARN)
 
 
 _NOT_COMPARED = {

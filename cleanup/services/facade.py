@@ -26,9 +26,10 @@ from cleanup.services.results import (
     RepairReport,
     RollbackData,
     RollbackResult,
+    UndoScript,
 )
 from cleanup.services.retention import purge
-from cleanup.services.rollback import preview
+from cleanup.services.rollback import export, preview
 from cleanup.services.rollback import roll_back as one_point
 from cleanup.services.runs import dry_run as dry_runs
 from cleanup.services.runs import reports
@@ -406,6 +407,14 @@ class DatabaseCleanupService(CleanupReads):
             workers=workers,
             progress=progress,
         )
+
+    def export_undo(self, rollback_id: Any, *, write: Callable[[str], object]) -> UndoScript:
+        """Write a script that undoes a rollback point or a run without this program, in pieces of text.
+
+        For psql, or for SQLite's shell. Raises as ``rollback_cleanup`` does without options, but Guarded, and
+        Unscriptable.
+        """
+        return export.export(using=self.using, rollback_id=rollback_id, write=write)
 
     # Keeping.
 

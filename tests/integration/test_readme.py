@@ -132,6 +132,7 @@ DOCUMENTS = {
     "cleanup, dry run": results.CleanupReport,
     "each of `results`": results.FolderCleanupResult,
     "rollback": results.RollbackResult,
+    "undo script": results.UndoScript,
     "status": results.StatusReport,
     "purge": results.PurgeReport,
     "with `--background`": results.Enqueued,
@@ -256,7 +257,7 @@ class TestExamples:
         assert_happen(examples("Monitoring"), demonstrated)
 
     @pytest.mark.only("postgresql")
-    def test_of_the_audit_happen_as_shown(self, demonstrated, blank_database, tmp_path):
+    def test_of_audit_and_undo_by_script_happen_as_shown(self, demonstrated, blank_database, tmp_path):
         for name in ("manage.py", "cleanup"):  # it leaves files where it runs
             (tmp_path / name).symlink_to(ROOT / name)
         path = f"{demonstrated['PATH']}{os.pathsep}{psql.find().parent}"
@@ -266,7 +267,7 @@ class TestExamples:
             "PYTHONPATH": str(ROOT),
             "PGSERVICEFILE": str(service_file(tmp_path, blank_database)),
         }
-        assert_happen(examples("Audit"), known, tmp_path)
+        assert_happen([*examples("Audit"), *examples("Undo without this program")], known, tmp_path)
 
     def test_stand_in_a_section_that_is_executed(self):
         shown = (
@@ -275,6 +276,7 @@ class TestExamples:
             "The command",
             "The REST API",
             "Audit",
+            "Undo without this program",
             "Monitoring",
         )
         assert sum(len(blocks("console", section(title))) for title in shown) == len(blocks("console")) - 1  # README's

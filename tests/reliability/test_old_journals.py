@@ -11,6 +11,7 @@ from cleanup.journal import FORMAT_OF_MERGES
 from cleanup.models import RollbackPoint
 from cleanup.services import DatabaseCleanupService
 from tests.reliability import journals
+from tests.support import undo_scripts
 from tests.support.model_roles import File, Folder
 from tests.support.trees import dump, execute
 
@@ -34,6 +35,11 @@ class TestJournalOfFormat:
         assert journals.tables(database) == text["after"]
         result = DatabaseCleanupService(using=database).rollback_cleanup(text["point"]["uuid"])
         assert (result.exact, result.folders_restored) == (True, len(text["removed"]))
+        assert journals.tables(database) == text["before"]
+
+    def test_is_undone_exactly_by_a_script(self, database, version):
+        text = journals.load(version, database)
+        undo_scripts.run(database, undo_scripts.export(database, text["point"]["uuid"]))
         assert journals.tables(database) == text["before"]
 
     def test_comes_back_as_copies(self, database, version):

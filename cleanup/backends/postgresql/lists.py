@@ -10,7 +10,7 @@ from cleanup.backends.postgresql.cells import bare, key_columns, shown, text_arr
 from cleanup.backends.postgresql.merging import Merging
 from cleanup.backends.postgresql.session import Session
 from cleanup.backends.postgresql.targets import pairs_of
-from cleanup.backends.postgresql.undoing import Undoing
+from cleanup.backends.postgresql.undoing import Undoing, as_before
 from cleanup.backends.query import Query, block, joined, label, quote
 from cleanup.backends.undoing import require_all
 from cleanup.exceptions import CountMismatch
@@ -173,11 +173,35 @@ class Lists(lists.Lists):
 
     def _restore(self, target: UndoTarget, *, points: Sequence[int], step: int) -> Query:
         (column,) = target.columns
+        return block(
+            """
+            WITH {undone}
+            SELECT 'restored', j.point, count(DISTINCT ({row})), NULL::text[], NULL::text
+              FROM judged AS j
+             WHERE j.verdict = 'restore'
+             GROUP BY j.point
+            UNION ALL
+            SELECT j.verdict, j.point, 1, {row}, j.{new} FROM judged AS j WHERE j.verdict NOT IN ('restore', 'same')
+            UNION ALL
+            SELECT 'journaled', NULL, count(*), NULL, NULL FROM judged
+            UNION ALL
+            SELECT 'rows', NULL, count(*), NULL, NULL FROM arrays
+            UNION ALL
+            SELECT 'changed_rows', NULL, count(*), NULL, NULL FROM changed
+            """,
+            undone=self._undone(target, points=points, step=step),
+            row=text_array(f"j.{name}" for name in key_columns(target.key)),
+            new=label("new", column),
+        )
+
+    def _undone(self, target: UndoTarget, *, points: Sequence[int], step: int) -> Query:
+        """Return the CTEs ``judged``, an element a line, ``arrays`` to be changed, and ``changed``, those that were."""
+        (column,) = target.columns
         old, new, place = label("old", column), label("new", column), f"j.{label('key', PLACE)}::int"
         keys = ", ".join(f"j.{name}" for name in key_columns(target.key))
         return block(
             """
-            WITH {journaled}, judged AS MATERIALIZED (
+            {journaled}, judged AS MATERIALIZED (
                 -- What became of each element that was changed: it stands where it stood, or it is not ours any more.
                 SELECT j.*, t.held,
                        CASE WHEN t.there IS NULL THEN 'row_missing'
@@ -188,8 +212,7 @@ class Lists(lists.Lists):
                   FROM journaled0 AS j
                   LEFT JOIN LATERAL (
                        SELECT true AS there, t.{column} AS held,
-                              (SELECT e.value::text FROM unnest(t.{column}) WITH ORDINALITY AS e(value, place)
-                                WHERE e.place = {place}) AS now
+                              ({now}) AS now
                          FROM {table} AS t
                         WHERE {same_row}) AS t ON true
             ), arrays AS (
@@ -208,36 +231,24 @@ class Lists(lists.Lists):
                  WHERE {same_row} AND t.{column} IS NOT DISTINCT FROM j.held
                 RETURNING 1
             )
-            SELECT 'restored', j.point, count(DISTINCT ({row})), NULL::text[], NULL::text
-              FROM judged AS j
-             WHERE j.verdict = 'restore'
-             GROUP BY j.point
-            UNION ALL
-            SELECT j.verdict, j.point, 1, {row}, j.{new} FROM judged AS j WHERE j.verdict NOT IN ('restore', 'same')
-            UNION ALL
-            SELECT 'journaled', NULL, count(*), NULL, NULL FROM judged
-            UNION ALL
-            SELECT 'rows', NULL, count(*), NULL, NULL FROM arrays
-            UNION ALL
-            SELECT 'changed_rows', NULL, count(*), NULL, NULL FROM changed
             """,
-            journaled=Undoing(self.session)._journaled(  # the journal has one form
-                replace(target, key=(*target.key, PLACE)), 0, points, step
-            ),
+            journaled=self._journaled(target, points, step),
             old=old,
             new=new,
             column=quote(column),
             place=place,
+            now=element_at(column, place),
             missing_target=self._missing_target(target, old),
             table=self.relation(target.table.name),
-            same_row=" AND ".join(
-                f"t.{quote(name)} = j.{label('key', name)}::{typed(target.table.column(name))}" for name in target.key
-            ),
+            same_row=as_before(target),
             kind=typed(element_of(target.table.column(column))),
             keys=keys,
             keys_of_array=keys.replace("j.", "h."),
-            row=text_array(f"j.{name}" for name in key_columns(target.key)),
         )
+
+    def _journaled(self, target: UndoTarget, points: Sequence[int], step: int) -> Query:
+        # The journal has one form.
+        return Undoing(self.session)._journaled(replace(target, key=(*target.key, PLACE)), 0, points, step)
 
     def _missing_target(self, target: UndoTarget, old: str) -> str:
         if target.must_exist is None:
@@ -250,3 +261,9 @@ class Lists(lists.Lists):
 def _row(target: Target) -> str:
     """Return what identifies row ``t``."""
     return text_array(shown(target.table.column(name)) for name in target.key) if target.key else "t.ctid::text"
+
+
+def element_at(column: str, place: str) -> str:
+    """Return the query of the element of row ``t`` at a place, whatever the dimensions of the array."""
+    elements = f"unnest(t.{quote(column)}) WITH ORDINALITY AS e(value, place)"
+    return f"SELECT e.value::text FROM {elements} WHERE e.place = {place}"

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from cleanup.backends.postgresql.literals import literal
+
 
 class Pin(NamedTuple):
     """A setting, its value, and the versions that know it."""
@@ -25,8 +27,8 @@ class Pin(NamedTuple):
 
 _PLANS = "as the server comes"
 
-#: For every transaction.
-PINS = (
+#: What values depend on.
+VALUE_PINS = (
     # How values are written. Cells are compared with what another session wrote months ago.
     Pin("datestyle", "ISO, YMD", "text of dates; drivers read no other"),
     Pin("intervalstyle", "postgres", "text of intervals; drivers read no other"),
@@ -44,6 +46,11 @@ PINS = (
     # What is seen.
     Pin("row_security", "off", "policies would hide rows; off, they are an error that says so"),
     Pin("gin_fuzzy_search_limit", "0", "a limit returns some of the rows, at random"),
+)
+
+#: For every transaction.
+PINS = (
+    *VALUE_PINS,
     # How long. Work that holds locks pins its own limits over these.
     Pin("lock_timeout", "5s", "who waits is told so in the end, whatever the role says; a batch waits less"),
     Pin("statement_timeout", "0", "a verification takes as long as it must"),
@@ -132,7 +139,7 @@ def pinning(values: Mapping[str, str], *, version: int) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _pinning(values: tuple[tuple[str, str], ...], version: int) -> list[str]:
-    calls = [f"pg_catalog.set_config({_literal(name)}, {_literal(value)}, true)" for name, value in values]
+    calls = [f"pg_catalog.set_config({literal(name)}, {literal(value)}, true)" for name, value in values]
     if "session_replication_role" not in dict(values):
         calls.append(_as_origin(version))
     # jit first and alone: a server that compiles everything it executes would also compile the other statement.
@@ -150,9 +157,3 @@ def _as_origin(version: int) -> str:
         "CASE WHEN pg_catalog.current_setting('session_replication_role') = 'replica' THEN"
         f" CASE WHEN {allowed} THEN pg_catalog.set_config('session_replication_role', 'origin', true) END END"
     )
-
-
-def _literal(text: str) -> str:
-    # Whatever the current value of standard_conforming_strings.
-    quoted = text.replace("\\", "\\\\").replace("'", "''")
-    return f" E'{quoted}'" if "\\" in text else f"'{quoted}'"

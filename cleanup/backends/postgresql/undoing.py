@@ -108,7 +108,7 @@ class Undoing(undoing.Undoing):
         )
 
     def _restored(self, target: UndoTarget, number: int) -> Query:
-        cells = _Moved(target)
+        cells = Moved(target)
         there = self._target_there(target, number)
         return block(
             """
@@ -138,7 +138,7 @@ class Undoing(undoing.Undoing):
         )
 
     def _not_restored(self, target: UndoTarget, number: int) -> Query:
-        cells = _Moved(target)
+        cells = Moved(target)
         there = self._target_there(target, number)
         return block(
             """
@@ -146,7 +146,7 @@ class Undoing(undoing.Undoing):
                 -- Why each other row was not, by the statement's snapshot: what the UPDATE should have changed by it
                 -- was changed since by others. A key is NOT NULL, so a null one is not a row.
                 SELECT j.*,
-                       CASE WHEN t.{key} IS NULL THEN 'row_missing'
+                       CASE WHEN t.{key} IS NULL THEN {gone}
                             WHEN {done} THEN 'same'
                             {missing_target}
                             WHEN {expected} THEN 'lost_race'
@@ -158,6 +158,7 @@ class Undoing(undoing.Undoing):
             )
             """,
             number=number,
+            gone=self._gone(target),
             key=quote(target.key[0]),
             done=cells.done,
             missing_target=there
@@ -165,6 +166,22 @@ class Undoing(undoing.Undoing):
             expected=cells.expected,
             table=self.relation(target.table.name),
             same_row=cells.same_row,
+        )
+
+    def _gone(self, target: UndoTarget) -> Query:
+        """Return the verdict on a row that has not the key that the move gave it: it may have its old key already."""
+        if not set(target.columns) & set(target.key):
+            return Query("'row_missing'")
+        return block(
+            """
+            CASE WHEN EXISTS (SELECT
+                                FROM {table} AS t
+                               WHERE {same_row}
+                                 AND {done}) THEN 'same' ELSE 'row_missing' END
+            """,
+            table=self.relation(target.table.name),
+            same_row=as_before(target),
+            done=Moved(target).done,
         )
 
     def _target_there(self, target: UndoTarget, number: int) -> str:
@@ -198,7 +215,19 @@ class Undoing(undoing.Undoing):
         """
         return block(
             """
-            WITH {found}, inserted AS (
+            WITH {inserted}
+            {answers}
+            UNION ALL
+            SELECT 'inserted', NULL, NULL, NULL, NULL, count(*) FROM inserted
+            """,
+            inserted=self._inserted(images, foreign_keys),
+            answers=ANSWERS,
+        )
+
+    def _inserted(self, images: Images, foreign_keys: Sequence[ForeignKey]) -> Query:
+        return block(
+            """
+            {found}, inserted AS (
                 -- All of them, or none if there is any problem; an identity column takes the value that it had.
                 INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
                 SELECT {columns}
@@ -206,14 +235,10 @@ class Undoing(undoing.Undoing):
                  WHERE NOT __there AND NOT EXISTS (SELECT FROM problems)
                 RETURNING 1
             )
-            {answers}
-            UNION ALL
-            SELECT 'inserted', NULL, NULL, NULL, NULL, count(*) FROM inserted
             """,
             found=self._found(images, foreign_keys),
             table=self.relation(images.table.name),
             columns=", ".join(map(quote, images.columns)),
-            answers=ANSWERS,
         )
 
     # Fragments.
@@ -291,7 +316,14 @@ def _keys_of_change(key: Sequence[str]) -> str:
     return f"ROWS FROM ({arrays}) AS keys({', '.join(columns)})"
 
 
-class _Moved:
+def as_before(target: UndoTarget) -> str:
+    """Return the condition that row ``t`` has the key that entry ``j`` names, as it was before the move."""
+    return " AND ".join(
+        f"t.{quote(column)} = j.{label('key', column)}::{typed(target.table.column(column))}" for column in target.key
+    )
+
+
+class Moved:
     """The conditions on row ``t`` and its entry ``j`` in the journal."""
 
     def __init__(self, target: UndoTarget) -> None:

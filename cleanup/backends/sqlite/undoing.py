@@ -78,7 +78,7 @@ class Undoing(undoing.Undoing):
         Of columns they have the ``old`` and ``new`` cells and the ``value`` to give back; of the key, the ``key`` cells
         as journaled and the ``raw`` values of now.
         """
-        ctes = [self._changes(target, points, step), _journaled(target), self._verdicts(target)]
+        ctes = [self._changes(target, points, step), journaled(target), self._verdicts(target)]
         if target.must_exist is not None and target.returned is not None:
             ctes.insert(0, self._returned(*target.must_exist, target.returned, points))
         return joined(", ", ctes)
@@ -133,12 +133,13 @@ class Undoing(undoing.Undoing):
     def _verdicts(self, target: UndoTarget) -> Query:
         now = {column: encoded(f"t.{quote(column)}") for column in target.columns}
         mine = {column: [f"j.{label(word, column)}" for word in ("old", "new", "kept")] for column in target.columns}
+        done = "\n AND ".join(f"{cell} IS {mine[column][0]}" for column, cell in now.items())
         return block(
             """
             verdicts AS MATERIALIZED (
                 -- Keys that were journaled are not null: a null key is not a row.
                 SELECT j.*,
-                       CASE WHEN t.{key} IS NULL THEN 'row_missing'
+                       CASE WHEN t.{key} IS NULL THEN {gone}
                             WHEN {done} THEN 'same'
                             {missing_target}
                             WHEN {expected} THEN 'restore'
@@ -147,8 +148,9 @@ class Undoing(undoing.Undoing):
                   LEFT JOIN {table} AS t ON {same_row}
             )
             """,
+            gone=self._gone(target, done),
             key=quote(target.key[0]),
-            done="\n AND ".join(f"{cell} IS {mine[column][0]}" for column, cell in now.items()),
+            done=done,
             missing_target=self._missing_target(target),
             expected="\n AND ".join(
                 f"(coalesce({cell} IN ({', '.join(mine[column])}), 0)"
@@ -157,6 +159,22 @@ class Undoing(undoing.Undoing):
             ),
             table=self.relation(target.table.name),
             same_row=same_key(target.key, "t", "j"),
+        )
+
+    def _gone(self, target: UndoTarget, done: str) -> Query:
+        """Return the verdict on a row that has not the key that the move gave it: it may have its old key already."""
+        if not set(target.columns) & set(target.key):
+            return Query("'row_missing'")
+        return block(
+            """
+            CASE WHEN EXISTS (SELECT 1
+                                FROM {table} AS t
+                               WHERE {same_row}
+                                 AND {done}) THEN 'same' ELSE 'row_missing' END
+            """,
+            table=self.relation(target.table.name),
+            same_row=as_before(target),
+            done=done,
         )
 
     def _missing_target(self, target: UndoTarget) -> str:
@@ -174,7 +192,7 @@ class Undoing(undoing.Undoing):
             source = f"SELECT f.__point, {keys} FROM returned AS f"
             spellings = [["j.point", *spelling] for spelling in spellings]
         there = " OR ".join(f"({', '.join(spelling)}) IN ({source})" for spelling in spellings)
-        return f"WHEN j.{label('old', target.columns[0])} IS NOT NULL AND NOT ({there}) THEN 'missing_target'"
+        return f"WHEN j.{label('value', target.columns[0])} IS NOT NULL AND NOT ({there}) THEN 'missing_target'"
 
     # Removed rows.
 
@@ -270,6 +288,12 @@ class Undoing(undoing.Undoing):
         return f"({owns}) NOT IN (SELECT {', '.join(quote(other) for _, other in pairs)} FROM images)"
 
 
+def as_before(target: UndoTarget) -> str:
+    """Return the condition that row ``t`` has the key that entry ``j`` names, as it was before the move."""
+    held = {column: label("value" if column in target.columns else "raw", column) for column in target.key}
+    return " AND ".join(f"t.{quote(column)} = j.{name}" for column, name in held.items())
+
+
 def _counted(target: UndoTarget, verdicts: Query) -> Query:
     """Return the query of how many rows to restore, how many to leave, and each row that is in conflict."""
     return block(
@@ -290,7 +314,8 @@ def _counted(target: UndoTarget, verdicts: Query) -> Query:
     )
 
 
-def _journaled(target: UndoTarget) -> Query:
+def journaled(target: UndoTarget) -> Query:
+    """Return the CTE ``journaled``: a line for each row that moved."""
     first, *others = target.key
     keys = [f"e.value AS {label('key', first)}"]
     keys += [f"json_extract(c.{label('keys', name)}, '$[' || e.key || ']') AS {label('key', name)}" for name in others]

@@ -32,6 +32,7 @@ VERBS = {
     "status": "status",
     "repair": "repairing",
     "rollback": "cleaning",
+    "export_undo": "exporting",
     "resume": "cleaning",
     "pause": "switching",
     "cancel": "switching",
@@ -61,6 +62,7 @@ WORKS_WITH = {
     "as_copies": ("rollback",),
     "background": ("cleanup", "repair", "rollback", "resume", "verify", "check"),
     "preview": ("rollback", "purge"),
+    "output": ("export_undo",),
 }
 
 FLAGS = {"applications": "--application"}
@@ -126,6 +128,7 @@ class Command(ShellCommand):
         work.add_argument("--include-held", action="store_true", help="include applications on hold")
         work.add_argument("--include-large", action="store_true", help="include applications over the size limit")
         work.add_argument("--preview", action="store_true", help="with --rollback or --purge: only look")
+        work.add_argument("--output", metavar="FILE", help="with --export-undo: where to write it, not standard output")
         work.add_argument("--reason", default="", metavar="TEXT", help="a reason to record")
         work.add_argument(
             "--no-input",
@@ -150,6 +153,9 @@ class Command(ShellCommand):
         )
         verbs.add_argument("--status", action="store_true", help="show what is running and what was done")
         verbs.add_argument("--rollback", metavar="ID", help="undo a rollback point, or a whole run")
+        verbs.add_argument(
+            "--export-undo", metavar="ID", help="write an SQL script that undoes a rollback point or run by itself"
+        )
         verbs.add_argument("--resume", metavar="RUN", help="resume an interrupted run")
         verbs.add_argument("--pause", nargs="?", const=True, metavar="RUN", help="pause the active or given run")
         verbs.add_argument("--cancel", nargs="?", const=True, metavar="RUN", help="cancel the active or given run")
@@ -239,6 +245,8 @@ def refuse_contradictions(verb: str, options: Mapping[str, Any]) -> None:
         raise UsageError("--background cannot be used with --dry-run.")
     if options["background"]:
         refuse_beside_background(verb, options)
+    if verb == "export_undo" and options["json"] and not options["output"]:
+        raise UsageError("--export-undo --json needs --output, because standard output can hold only one of the two.")
     if verb == "verify" and len(options["applications"] or ()) > 1:
         raise UsageError("--verify takes one --application, or none to verify the whole database.")
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from cleanup.services.results.purge import PurgedHistory, PurgeReport
     from cleanup.services.results.repair import NotRepaired, RepairChange, RepairReport
     from cleanup.services.results.requests import Enqueued, FolderSurvivor, FreezeSwitch
-    from cleanup.services.results.rollback import Conflict, Copy, NotRestored, RollbackData, RollbackResult
+    from cleanup.services.results.rollback import Conflict, Copy, NotRestored, RollbackData, RollbackResult, UndoScript
     from cleanup.services.results.status import (
         ActiveRun,
         HandedOver,
@@ -77,7 +77,7 @@ else:
         preview=("FolderPreview", "GroupPreview", "Line", "Obstacle", "Preview"),
         purge=("PurgeReport", "PurgedHistory"),
         requests=("Enqueued", "FolderSurvivor", "FreezeSwitch"),
-        rollback=("Conflict", "Copy", "NotRestored", "RollbackData", "RollbackResult"),
+        rollback=("Conflict", "Copy", "NotRestored", "RollbackData", "RollbackResult", "UndoScript"),
         status=("ActiveRun", "HandedOver", "LastCheck", "RestoredCopy", "ScheduleStatus", "Statistics", "StatusReport"),
         verification=("FindingReport", "VerificationReport"),
     )
@@ -137,6 +137,7 @@ __all__ = [
     "SuspectedColumn",
     "Trigger",
     "TriggerFacts",
+    "UndoScript",
     "UniqueKeyFacts",
     "Unknown",
     "VerificationReport",

@@ -131,3 +131,22 @@ class RollbackData(Document):
             exact=point.exact,
             outcome=point.outcome,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class UndoScript(Document):
+    """A script that was written, which undoes a rollback point or a run by the database's own shell."""
+
+    rollback_id: UUID
+    """The requested rollback point or run."""
+    database: str
+    """``postgresql`` or ``sqlite``: what the script is for."""
+    applications: int
+    rows: Mapping[str, int]
+    """How many rows it restores, by table."""
+    guards: tuple[str, ...] = ()
+    """Guards in force that forbid what it restores: it refuses to run until they are lifted."""
+    inexact: tuple[str, ...] = ()
+    """What may have written more than it undoes: ``triggers`` of your own, a tree ``hook`` of your own."""
+    expired: int = 0
+    """Applications of a run that can no longer be restored."""

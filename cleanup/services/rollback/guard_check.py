@@ -11,7 +11,8 @@ from cleanup import journal
 from cleanup.backends import Database
 from cleanup.backends.changes import Cell
 from cleanup.backends.guards import InstalledGuard
-from cleanup.backends.query import quoted
+from cleanup.backends.query import pasteable, quoted
+from cleanup.backends.scripting import Forbidding
 from cleanup.exceptions import Guarded
 from cleanup.folder_tables import FolderTables
 from cleanup.guard_names import Guard, lifting
@@ -36,7 +37,8 @@ class GuardsInForce:
         self.tables = tables
         self.folders = folders
         """Label of the folder table in the journal."""
-        standing = guard_sql_of(using=using).standing()
+        self._sql = guard_sql_of(using=using)
+        standing = self._sql.standing()
         # The one against several roots may be in force in the form that other settings ask for.
         self._standing = {g: s for g, s in standing.items() if s.usable or s.by_name is not None}
 
@@ -45,15 +47,26 @@ class GuardsInForce:
 
         If no guard could, the points are not even read.
         """
-        if not self._standing.keys() & {Guard.ONE_ROOT, Guard.ONE_NAME, Guard.BLANK_NAME}:
-            return
-        for point in points:
-            if point.kind != RollbackPoint.Kind.CLEANUP:
-                continue
-            forbidden = set(self._forbidden(point))
+        for forbidden in self._forbidden_by_point(points):
             for guard in Guard:  # lifting a guard also lifts those after it
                 if guard in forbidden:
                     raise self.refusal(guard)
+
+    def forbidding(self, points: Iterable[RollbackPoint]) -> list[Forbidding]:
+        """Return the guards that forbid undoing the points, with the SQL that lifts each."""
+        found = set[Guard]().union(*self._forbidden_by_point(points))
+        return [self._as_sql(guard) for guard in Guard if guard in found]
+
+    def _as_sql(self, guard: Guard) -> Forbidding:
+        standing = self._standing[guard]
+        lift = "; ".join(f"{pasteable(statement)}" for statement in self._sql.drop(guard))
+        return Forbidding(standing.name, standing.table, f"{lift};" if standing.ours else self._drop(standing))
+
+    def _forbidden_by_point(self, points: Iterable[RollbackPoint]) -> Iterator[set[Guard]]:
+        if self._standing.keys() & {Guard.ONE_ROOT, Guard.ONE_NAME, Guard.BLANK_NAME}:
+            for point in points:
+                if point.kind == RollbackPoint.Kind.CLEANUP:
+                    yield set(self._forbidden(point))
 
     def refusal(self, guard: Guard) -> Guarded:
         """Return the refusal that names a guard and the command that lifts it."""

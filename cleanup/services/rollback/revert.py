@@ -6,6 +6,7 @@ and listed: a caller that wants all or nothing rolls back the transaction.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from cleanup import journal
 from cleanup.backends.catalogue import ForeignKey
@@ -25,6 +26,10 @@ from cleanup.backends.refusals import Refusal, attempted
 from cleanup.services.rollback.made_folders import in_use
 from cleanup.services.rollback.piecemeal import Needs, missing, restore_piecemeal
 from cleanup.services.rollback.tables import CurrentTables
+
+if TYPE_CHECKING:
+    from cleanup.backends import Database
+    from cleanup.backends.scripting import Script
 
 
 @dataclass(slots=True)
@@ -64,6 +69,7 @@ class Reverter:
         self.schema = reader.schema
         self.tables = tables
         self.backend = tables.backend
+        self.rooms: Database | Script = tables.backend
         self.using = tables.using
         self.folders = tables.references.folders
         self.points = points
@@ -101,9 +107,9 @@ class Reverter:
         key = self.schema.key(label)
         images = Images(table, columns, key, points=self.points, step=step, rows=sum(rows.values()), inserted=True)
         if self.schema.by_repair(step):  # what people have filed there, or made of it, stays
-            self.done.kept += self.backend.undoing.remove_images(self._without_used(images, label))
+            self.done.kept += self.rooms.undoing.remove_images(self._without_used(images, label))
         else:
-            self.done.conflicts += self.backend.undoing.remove_images(images)
+            self.done.conflicts += self.rooms.undoing.remove_images(images)
 
     def _without_used(self, images: Images, label: str) -> Images:
         """Leave out the folders that are in use by now."""
@@ -124,7 +130,7 @@ class Reverter:
             rows = sum(self.written[step, label].values())
             whole = replace(images, left_out=frozenset(left_out), rows=rows)
             wanted = replace(images, part=part) if part else whole
-            outcome = self.backend.undoing.restore_images(wanted, foreign_keys=own_keys)
+            outcome = self.rooms.undoing.restore_images(wanted, foreign_keys=own_keys)
             if self.piecemeal:
                 self.backend.check_now(table)
             return outcome
@@ -159,7 +165,7 @@ class Reverter:
             for foreign_key in foreign_keys
             if foreign_key.target == images.table.name
             and {*foreign_key.columns, *foreign_key.target_columns} <= set(images.columns)
-            for link in self.backend.undoing.image_links(images, foreign_key=foreign_key)
+            for link in self.rooms.undoing.image_links(images, foreign_key=foreign_key)
         )
 
     # Rows that moved.
@@ -170,11 +176,11 @@ class Reverter:
         points = [point for point in self.points if point not in self.nested] if nesting else self.points
         targets = [self._target(step, target, points, must_exist=not may_be_missing) for target in present]
         if self.schema.of_arrays(step):
-            outcome = self.backend.lists.restore(targets[0], points=points, step=step)
+            outcome = self.rooms.lists.restore(targets[0], points=points, step=step)
         elif self.piecemeal:
             outcome = self._restore_moved_piecemeal(targets, points=points, step=step)
         else:
-            outcome = self.backend.undoing.restore_moved(targets, points=points, step=step)
+            outcome = self.rooms.undoing.restore_moved(targets, points=points, step=step)
         if any(target.folder_columns for target in present):  # otherwise the same rows have already been counted
             self.done.moved += outcome.restored
         self.done.conflicts += outcome.conflicts
@@ -207,7 +213,7 @@ class Reverter:
         later = tables if len(tables) > 1 else ()  # tables that change by keys of each other only fit in the end
 
         def restore(several: Sequence[UndoTarget]) -> Restoration:
-            outcome = self.backend.undoing.restore_moved(several, points=points, step=step)
+            outcome = self.rooms.undoing.restore_moved(several, points=points, step=step)
             for target in several:
                 self.backend.check_now(target.table, apart_from=later)
             return outcome

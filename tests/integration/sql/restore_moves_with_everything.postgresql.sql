@@ -31,7 +31,10 @@ WITH journaled0 AS MATERIALIZED (
     -- Why each other row was not, by the statement's snapshot: what the UPDATE should have changed by it
     -- was changed since by others. A key is NOT NULL, so a null one is not a row.
     SELECT j.*,
-           CASE WHEN t."folder" IS NULL THEN 'row_missing'
+           CASE WHEN t."folder" IS NULL THEN CASE WHEN EXISTS (SELECT
+                               FROM "public"."labels" AS t
+                              WHERE t."folder" = j.key_folder::uuid AND t."name" = j.key_name::text
+                                AND (t."folder"::text) IS NOT DISTINCT FROM (j.old_folder)) THEN 'same' ELSE 'row_missing' END
                 WHEN (t."folder"::text) IS NOT DISTINCT FROM (j.old_folder) THEN 'same'
                 WHEN (t."folder"::text IS NOT DISTINCT FROM j.new_folder OR t."folder"::text IS NOT DISTINCT FROM j.old_folder) THEN 'lost_race'
                 ELSE 'changed' END AS verdict

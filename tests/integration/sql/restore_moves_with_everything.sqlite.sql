@@ -28,7 +28,10 @@ WITH changes AS MATERIALIZED (
 ), verdicts AS MATERIALIZED (
     -- Keys that were journaled are not null: a null key is not a row.
     SELECT j.*,
-           CASE WHEN t."folder" IS NULL THEN 'row_missing'
+           CASE WHEN t."folder" IS NULL THEN CASE WHEN EXISTS (SELECT 1
+                               FROM "main"."labels" AS t
+                              WHERE t."folder" = j.value_folder AND t."name" = j.raw_name
+                                AND cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS j.old_folder) THEN 'same' ELSE 'row_missing' END
                 WHEN cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS j.old_folder THEN 'same'
                 WHEN (coalesce(cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IN (j.old_folder, j.new_folder, j.kept_folder), 0) OR cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS NULL AND (j.old_folder IS NULL OR j.new_folder IS NULL)) THEN 'restore'
                 ELSE 'changed' END AS verdict
@@ -75,7 +78,10 @@ UPDATE "main"."labels" AS t
     ), verdicts AS MATERIALIZED (
         -- Keys that were journaled are not null: a null key is not a row.
         SELECT j.*,
-               CASE WHEN t."folder" IS NULL THEN 'row_missing'
+               CASE WHEN t."folder" IS NULL THEN CASE WHEN EXISTS (SELECT 1
+                                   FROM "main"."labels" AS t
+                                  WHERE t."folder" = j.value_folder AND t."name" = j.raw_name
+                                    AND cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS j.old_folder) THEN 'same' ELSE 'row_missing' END
                     WHEN cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS j.old_folder THEN 'same'
                     WHEN (coalesce(cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IN (j.old_folder, j.new_folder, j.kept_folder), 0) OR cleanup_encode(typeof(t."folder"), CASE typeof(t."folder") WHEN 'text' THEN CAST(t."folder" AS BLOB) ELSE t."folder" END) IS NULL AND (j.old_folder IS NULL OR j.new_folder IS NULL)) THEN 'restore'
                     ELSE 'changed' END AS verdict
