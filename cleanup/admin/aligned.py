@@ -31,6 +31,8 @@ class Node:
     """Folders below it, at any depth, those that merge included."""
     changed: bool = False
     """Something becomes of it, or of something in it."""
+    left_out: int = 0
+    """Further folders that merge into it."""
 
     @property
     def lines(self) -> int:
@@ -64,14 +66,16 @@ class Aligned:
 def aligned(preview: Preview) -> Aligned:
     """Lay the trees before and after over each other."""
     folders = preview.by_id
-    merging = {group.survivor_id: group.removed for group in preview.groups}
+    groups = {group.survivor_id: group for group in preview.groups}
     found = Aligned([], {})
     path: list[Node] = []
     for line in preview.after:
         del path[line.depth :]
         parent, folder = path[-1] if path else None, folders[line.folder_id]
-        gone = [folders[key] for key in merging.get(line.folder_id, ()) if key in folders]
+        group = groups.get(line.folder_id)
+        gone = [folders[key] for key in group.removed] if group else []
         node = Node(folder, gone, parent, len(path), changed=folder.fate != Fate.KEPT)
+        node.left_out = group.number_removed - len(gone) if group else 0
         (parent.children if parent else found.tops).append(node)
         found.nodes[line.folder_id] = node
         path.append(node)

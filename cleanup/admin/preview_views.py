@@ -9,7 +9,7 @@ from django.contrib.admin.utils import quote, unquote
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
-from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from cleanup import conf
@@ -17,9 +17,11 @@ from cleanup.admin import access, obstacles, preview_wording, wording
 from cleanup.admin.access import Pages, page
 from cleanup.admin.tree import Drawing
 from cleanup.exceptions import CleanupError, InvalidKey, UnknownObject
+from cleanup.models import PreparedPreview
 from cleanup.permissions import Permission
-from cleanup.services.merging.preview import preview as preview_of
-from cleanup.services.operations import previews
+from cleanup.services.background import clusters
+from cleanup.services.merging.preview import command
+from cleanup.services.operations import prepared_previews, previews
 from cleanup.services.operations.previews import ApplicationPreview
 from cleanup.services.results import Preview
 from cleanup.text_safety import safe
@@ -37,10 +39,17 @@ class PreviewPages(Pages):
 
     def urls(self) -> list[URLPattern]:
         """Return the addresses."""
+        site = self.admin_site
         return [
-            page(self.admin_site, "applications/<str:key>/part/", self.part, "preview_part"),
-            page(self.admin_site, "applications/<str:key>/", self.preview, "preview"),
+            page(site, "applications/<str:key>/part/", self.part, "preview_part"),
+            page(site, "applications/<str:key>/prepare/", self.prepare, "preview_prepare"),
+            page(site, "applications/<str:key>/state/", self.state, "preview_state"),
+            page(site, "applications/<str:key>/", self.preview, "preview"),
         ]
+
+    def back(self, request: HttpRequest, key: str) -> str:
+        """Return the address of the preview."""
+        return self.url("preview", key)
 
     @access.permission_required(Permission.VIEW)
     def preview(self, request: HttpRequest, key: str) -> HttpResponse:
@@ -56,22 +65,59 @@ class PreviewPages(Pages):
         except CleanupError as error:
             access.refused(request, error)
             return redirect(self.url("applications"))
-        common = {
-            "title": _title(shown),
-            "status": status,
-            "key": shown.application_id,
-            "shown_key": safe(shown.application_id),
-            "reason": request.POST.get("reason", request.GET.get("reason", "")),
-            "in_the_way": obstacles.to_cleanups(request),
-            "history": self.url("rollbackpoint_changelist", q=shown.application_id),
+        found = shown.preview
+        return self.render(
+            request,
+            "preview" if found else "preview_later",
+            title=_title(shown),
+            status=status,
+            key=shown.application_id,
+            shown_key=safe(shown.application_id),
+            reason=request.POST.get("reason", request.GET.get("reason", "")),
+            in_the_way=obstacles.to_cleanups(request),
+            history=self.url("rollbackpoint_changelist", q=shown.application_id),
+            large=preview_wording.left_alone() if shown.large else "",
             **_hold(shown),
-        }
-        if shown.preview is None:
-            return self.render(request, "too_large", **common, **_too_large(shown))
-        return self.render(request, "preview", **common, **self._context(shown.preview))
+            **(self._prepared(shown) if shown.in_background else {}),
+            **(self._context(found, held=shown.hold is not None) if found else {}),
+        )
 
-    def _context(self, found: Preview) -> dict[str, Any]:
-        codes = [obstacle.code for obstacle in found.obstacles]
+    def _prepared(self, shown: ApplicationPreview) -> dict[str, Any]:
+        """Return what is shown of a preview that a cluster works out, or will when it is asked to."""
+        row, key = shown.prepared, quote(shown.application_id)
+        return {
+            "prepare": self.url("preview_prepare", key),
+            "prepared": preview_wording.prepared(row) if row and shown.preview else "",
+            "why": preview_wording.large(shown.folders, skipped=shown.large),
+            "pending": row is not None and row.ended_at is None,
+            "error": safe(row.error) if row else "",
+            "state": _state(row),
+            "state_address": self.url("preview_state", key),
+            "cluster_alive": clusters.alive(using=access.database()),
+            "command": command(shown.application_id),
+        }
+
+    @access.action(Permission.VIEW, back=back)
+    def prepare(self, request: HttpRequest, key: str) -> HttpResponse:
+        """Have a cluster work the preview out. It changes nothing, so it stands in no log."""
+        text, using = unquote(key), access.database()
+        try:
+            known = previews.known_key(using=using, application_id=text)
+        except (InvalidKey, UnknownObject):
+            raise Http404 from None
+        by = request.user.get_username()
+        access.attempt(request, lambda: prepared_previews.prepare(using=using, application_id=known, by=by))
+        return redirect(self.url("preview", key))
+
+    @access.permission_required(Permission.VIEW)
+    def state(self, request: HttpRequest, key: str) -> HttpResponse:
+        """Return how far it is; the page polls it."""
+        row = PreparedPreview.objects.using(access.database()).filter(application_key=unquote(key)).first()
+        return HttpResponse(format_html('<div data-cleanup-state="{}"></div>', _state(row)))
+
+    def _context(self, found: Preview, *, held: bool) -> dict[str, Any]:
+        blocked = [obstacle.code for obstacle in found.obstacles if obstacle.code != "held"]
+        before = len(found.before) + found.folders_left_out
         rule, folders = preview_wording.rule_of(found), found.by_id
         groups = [
             (preview_wording.path(group, folders), preview_wording.group(group, rule=rule))
@@ -88,12 +134,13 @@ class PreviewPages(Pages):
             "groups_left_out": max(0, len(found.groups) + found.groups_left_out - MOST_GROUPS),
             "linked": preview_wording.moving_records(found),
             "differing": preview_wording.differing(found),
-            "obstacles": [wording.obstacle(code) for code in codes],
-            "held": "held" in codes,
-            "blocked": [code for code in codes if code != "held"],
+            "obstacles": [wording.obstacle(code) for code in (["held"] if held else []) + blocked],
+            "held": held,
+            "blocked": blocked,
             "trees": self._drawing(found).whole(),
-            "before_count": wording.counted(len(found.before), "folder"),
-            "after_count": wording.counted(len(found.after), "folder"),
+            "outlined": preview_wording.outlined(found),
+            "before_count": wording.counted(before, "folder"),
+            "after_count": wording.counted(before - found.folders_removed, "folder"),
         }
 
     @access.permission_required(Permission.VIEW)
@@ -103,9 +150,11 @@ class PreviewPages(Pages):
         if start is None:
             raise Http404
         try:
-            found = preview_of(using=access.database(), application_id=unquote(key))
+            found = previews.of_application(using=access.database(), application_id=unquote(key)).preview
         except CleanupError:
             raise Http404 from None
+        if found is None:
+            return redirect(self.url("preview", key))
         drawing = self._drawing(found)
         if "merging" in request.GET:
             drawn = drawing.merging(folder=folder, start=start)
@@ -128,12 +177,9 @@ def _place(request: HttpRequest, name: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= 9 else None
 
 
-def _too_large(shown: ApplicationPreview) -> dict[str, Any]:
-    return {
-        "limit": wording.counted(shown.too_large.limit, "folder") if shown.too_large else "",
-        "command": safe(shown.too_large.command) if shown.too_large else "",
-        "undo": wording.undo_for(conf.rollback_days(), now=timezone.now()),
-    }
+def _state(row: PreparedPreview | None) -> str:
+    """Return a name for what the page shows of it."""
+    return f"{row.requested_at.isoformat()} {row.ended_at is None}" if row else ""
 
 
 def _hold(shown: ApplicationPreview) -> dict[str, Any]:

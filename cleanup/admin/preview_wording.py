@@ -14,7 +14,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from cleanup import conf
-from cleanup.admin.wording import counted, folder_name, linked_records, nothing_deleted, number_text, to_merge, undo_for
+from cleanup.admin.wording import (
+    counted,
+    folder_name,
+    linked_records,
+    moment_text,
+    nothing_deleted,
+    number_text,
+    to_merge,
+    undo_for,
+)
 from cleanup.services.results import Fate, Reason
 from cleanup.text_safety import safe
 
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cleanup.admin.aligned import Node
+    from cleanup.models import PreparedPreview
     from cleanup.services.results import FolderPreview, GroupPreview, Preview
 
 #: Folders of a path that are named, the outermost and the innermost.
@@ -107,7 +117,7 @@ def _upwards(key: str | None, folders: Mapping[str, FolderPreview]) -> Iterator[
 
 def group(found: GroupPreview, *, rule: Reason | None) -> str:
     """Describe what becomes of folders that become one: ``3 folders become 1. 14 files move.``"""
-    number = len(found.removed) + 1
+    number = found.number_removed + 1
     many = _("%(number)s top folders become 1.") if found.roots else _("%(number)s folders become 1.")
     parts = [many % {"number": number_text(number)}]
     if found.reason != rule:
@@ -230,3 +240,45 @@ def groups(number: int) -> str:
     return ngettext("What merges, and where: %(number)s place", "What merges, and where: %(number)s places", number) % {
         "number": number_text(number)
     }
+
+
+def further(number: int) -> str:
+    """Count folders that merge and are not listed; empty if there are none."""
+    text = ngettext("and %(number)s more, not listed", "and %(number)s more, not listed", number)
+    return text % {"number": number_text(number)} if number else ""
+
+
+# Large applications.
+
+
+def prepared(row: PreparedPreview) -> str:
+    """Say when a preview was worked out in the background, and for whom."""
+    facts = {"moment": moment_text(row.ended_at), "person": safe(row.requested_by)}
+    if row.requested_by:
+        return _("Worked out in the background on %(moment)s, for %(person)s.") % facts
+    return _("Worked out in the background on %(moment)s.") % facts
+
+
+def outlined(found: Preview) -> str:
+    """Say what is not drawn; empty if everything is."""
+    text = ngettext(
+        "%(number)s folder is not drawn: nothing happens to it, or it is one of too many.",
+        "%(number)s folders are not drawn: nothing happens to them, or they are too many.",
+        found.folders_left_out,
+    )
+    return text % {"number": number_text(found.folders_left_out)} if found.folders_left_out else ""
+
+
+def large(folders: int, *, skipped: bool) -> str:
+    """Explain why a preview is worked out in the background."""
+    text = ngettext(
+        "This application has %(number)s folder, so its preview is worked out in the background.",
+        "This application has %(number)s folders, so its preview is worked out in the background.",
+        folders,
+    ) % {"number": number_text(folders)}
+    return f"{text} {left_alone()}" if skipped else text
+
+
+def left_alone() -> str:
+    """Say that the large are not cleaned up with the others."""
+    return _("It is very large: cleanups skip it unless someone asks for it.")

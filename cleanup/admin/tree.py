@@ -152,7 +152,7 @@ class Drawing:
         )
         left = len(node.merging) - start - len(shown)
         if left <= 0:
-            return rows
+            return format_html("{}{}", rows, _text(node.depth, preview_wording.further(node.left_out)))
         address = self.address(folder=node.folder.folder_id, start=start + len(shown), merging=1)
         return format_html("{}{}", rows, _more(address, left))
 
@@ -180,7 +180,7 @@ class Drawing:
             _mark(folder.fate),
             _name(folder.name),
             preview_wording.content(folder, after=True),
-            _chips(preview_wording.gained(folder, merging=len(node.merging)), kind="gain"),
+            _chips(preview_wording.gained(folder, merging=len(node.merging) + node.left_out), kind="gain"),
             format_html('<span class="cleanup-note">{}</span>', _("moved here")) if moved else "",
         )
 
@@ -192,6 +192,11 @@ def _joined(pieces: Iterable[SafeString]) -> SafeString:
 def _more(address: str, left: int) -> SafeString:
     more = preview_wording.show_more(left)
     return format_html('<li><a class="cleanup-part" href="{}">{}</a></li>', address, more)
+
+
+def _text(depth: int, text: str) -> SafeString:
+    row = '<span class="cleanup-row {}"><span class="cleanup-cell quiet">{}</span></span>'
+    return format_html(row, _depth(depth), text) if text else SafeString("")
 
 
 def _chips(texts: Iterable[str], *, kind: str) -> SafeString:

@@ -598,9 +598,13 @@ _ADVICE: dict[str, tuple[Any, Any]] = {
         gettext_lazy("It is too large to preview on a page."),
         gettext_lazy("Ask IT for its plan; it can be cleaned up without one, outside office hours."),
     ),
+    "too_many_together": (
+        gettext_lazy("It has too many folders to be confirmed together with others."),
+        gettext_lazy("Open its preview, and clean it up from there."),
+    ),
     "too_large": (
         gettext_lazy("The application is very large."),
-        gettext_lazy("Clean it up separately, outside office hours."),
+        gettext_lazy("Open its preview, and clean it up from there, outside office hours."),
     ),
     "different_roots": (
         gettext_lazy("Its top folders have different names."),

@@ -1,7 +1,15 @@
 """The mapped tables (``folders``) and the product's own tables (the other modules)."""
 
 from cleanup.models.alerts import Alert
-from cleanup.models.automation import AutomationState, ConsistencyCheck, Heartbeat, JobLease, Schedule, ScheduledRun
+from cleanup.models.automation import (
+    AutomationState,
+    ConsistencyCheck,
+    Heartbeat,
+    JobLease,
+    PreparedPreview,
+    Schedule,
+    ScheduledRun,
+)
 from cleanup.models.folders import Application, File, Folder
 from cleanup.models.operations import (
     Finding,
@@ -32,6 +40,7 @@ __all__ = [
     "Hold",
     "IdempotencyKey",
     "JobLease",
+    "PreparedPreview",
     "QueuedApplication",
     "RemovedFolder",
     "Result",

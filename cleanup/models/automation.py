@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from cleanup.models.operations import Run, Verification
+from cleanup.models.operations import KEY_LENGTH, Run, Verification
 
 
 class AutomationState(models.Model):
@@ -191,6 +191,30 @@ class ScheduledRun(models.Model):
         return f"{self.schedule_id}: {self.status}"
 
 
+class PreparedPreview(models.Model):
+    """What a cleanup of a very large application would do, worked out by a cluster for whoever asked to see it."""
+
+    id = models.BigAutoField(primary_key=True)
+    application_key = models.CharField(max_length=KEY_LENGTH, unique=True)
+    requested_at = models.DateTimeField(db_default=Now())
+    requested_by = models.CharField(max_length=255, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    folders = models.PositiveIntegerField(default=0)
+    """The application's, when it was worked out."""
+    document = models.JSONField(null=True)
+    """The preview's JSON, in outline: of a bounded size."""
+    error = models.TextField(blank=True)
+    """Why it ended without a preview."""
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("preview")
+        verbose_name_plural = _("previews")
+
+    def __str__(self) -> str:
+        return self.application_key
+
+
 class JobLease(models.Model):
     """A worker's slot of a background job: who may work on it now, until when, and which delivery is expected.
 
@@ -202,11 +226,12 @@ class JobLease(models.Model):
         CHECK = "check", _("check")
         VERIFICATION = "verification", _("verification")
         SCHEDULED = "scheduled", _("scheduled run")
+        PREVIEW = "preview", _("preview")
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=16, choices=Kind)
     target = models.CharField(max_length=64)
-    """Id of the run, check, verification or scheduled run."""
+    """Id of the run, check, verification, scheduled run or preview."""
     run = models.ForeignKey(Run, models.CASCADE, null=True, blank=True, related_name="leases")
     """Of a lease on a run."""
     slot = models.PositiveSmallIntegerField(default=0)

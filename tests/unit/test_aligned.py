@@ -21,6 +21,7 @@ def drawn(folders, after, groups=()) -> Aligned:
         files_moved=0,
         references_moved={},
         rows_removed={},
+        widening={},
         groups=tuple(merging(survivor_id=one, removed=tuple(others)) for one, others in groups),
         folders=tuple(folders),
         before=(),

@@ -1,4 +1,4 @@
-"""The work behind a job lease, by its kind: a run, a check, a verification, or what a schedule starts.
+"""The work behind a job lease, by its kind: a run, a check, a verification, a preview, or what a schedule starts.
 
 Runs are processed in pieces; the others are one piece, and begun again a few times if their worker was lost. What ends
 is recorded in the schedule's history.
@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from cleanup.exceptions import Busy, Frozen
-from cleanup.models import ConsistencyCheck, JobLease, Run, Schedule, ScheduledRun, Verification
+from cleanup.models import ConsistencyCheck, JobLease, PreparedPreview, Run, Schedule, ScheduledRun, Verification
 from cleanup.phrases import with_reason
 from cleanup.retry_limits import TASK_ATTEMPTS
 from cleanup.services import origin
@@ -22,7 +22,7 @@ from cleanup.services.background import clusters, dispatch, leases
 from cleanup.services.background.leases import HeldLease
 from cleanup.services.errors import classify, is_anticipated
 from cleanup.services.integrity import rechecks
-from cleanup.services.operations import checks, cleanups, stored_checks
+from cleanup.services.operations import checks, cleanups, prepared_previews, stored_checks
 from cleanup.services.retention import purge
 from cleanup.services.runs import dry_run
 from cleanup.services.runs.lifecycle import Actor, Options
@@ -71,6 +71,17 @@ def verification(lease: HeldLease) -> None:
         return
     row.findings.all().delete()  # from an attempt whose worker was lost
     error = _attempt(lease, lambda: checks.perform_verification(row, using=lease.using))
+    if error:
+        rows.update(ended_at=Now(), error=error)
+
+
+def preview(lease: HeldLease) -> None:
+    """Work out a preview that was asked for."""
+    rows = PreparedPreview.objects.using(lease.using).filter(pk=lease.target, ended_at=None)
+    row = rows.first()
+    if row is None:
+        return
+    error = _attempt(lease, lambda: prepared_previews.perform(row, using=lease.using))
     if error:
         rows.update(ended_at=Now(), error=error)
 
@@ -140,6 +151,7 @@ _HANDLERS = {
     JobLease.Kind.CHECK: check,
     JobLease.Kind.VERIFICATION: verification,
     JobLease.Kind.SCHEDULED: scheduled,
+    JobLease.Kind.PREVIEW: preview,
 }
 
 _DONE, _FAILED = ScheduledRun.Status.COMPLETED, ScheduledRun.Status.FAILED

@@ -1,12 +1,14 @@
 """What a person confirms: the applications of a cleanup that is about to start, each with its plan's hash.
 
 Invariants: nothing is written and no row is locked. Many applications cost the statements of a batch, not of each.
+Someone waits for it, so the folders examined are bounded: applications beyond that are set aside, to be confirmed by
+themselves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cleanup import conf, queries
+from cleanup import backends, conf, queries
 from cleanup.backends.folders import Cleanable
 from cleanup.exceptions import StalePlan
 from cleanup.folder_tables import folder_tables
@@ -16,6 +18,10 @@ from cleanup.services.merging.forecast import Forecast, Forecaster
 
 #: Applications confirmed together.
 MOST = 100
+#: Folders examined together.
+MOST_FOLDERS = 20_000
+#: Code of what is set aside beyond that.
+TOO_MANY = "too_many_together"
 #: Applications examined for the worst ones.
 CANDIDATES = 500
 
@@ -41,17 +47,19 @@ class MergeForecast:
 
 def forecasts(*, using: str, applications: Sequence[str], include: Inclusion = USUAL) -> tuple[MergeForecast, ...]:
     """Return the expected outcome for each application, in the order given. Raises InvalidKey and PreflightFailed."""
-    text = folder_tables().application_key.text
-    keys = list(dict.fromkeys(text(key) for key in applications))[:MOST]
+    tables = folder_tables()
+    keys = list(dict.fromkeys(tables.application_key.text(key) for key in applications))[:MOST]
     if not keys:
         return ()
+    sizes = backends.database(using=using).reading.count_folders(tables, keys)
+    examined = list(_bounded(keys, sizes))
 
     def forecast(references: ReferenceMap) -> list[Forecast]:
         forecaster = Forecaster(using=using, references=references, session_name="cleanup preview", include=include)
-        return [one for page in forecaster.pages(keys) for one in page]
+        return [one for page in forecaster.pages(examined) for one in page]
 
-    return tuple(
-        MergeForecast(
+    found = {
+        decision.application: MergeForecast(
             application_id=decision.application,
             plan_hash=decision.plan.digest,
             folders_removed=result.folders_removed,
@@ -60,7 +68,24 @@ def forecasts(*, using: str, applications: Sequence[str], include: Inclusion = U
             obstacle=decision.code,
         )
         for decision, result in cache.with_references(forecast, using=using)
-    )
+    }
+    return tuple(found.get(key) or MergeForecast(key, "", 0, 0, {}, TOO_MANY) for key in keys)
+
+
+def is_examined(folders: int) -> bool:
+    """Return whether an application with so many folders is examined while someone waits."""
+    return folders <= min(MOST_FOLDERS, conf.large_application())
+
+
+def _bounded(keys: Sequence[str], sizes: Mapping[str, int]) -> Iterator[str]:
+    """Yield applications with so many folders as are examined together; what is very large is not read at all."""
+    left = MOST_FOLDERS
+    for key in keys:
+        size = sizes.get(key, 0)
+        read = size if size <= conf.large_application() else 0
+        if read <= left:
+            left -= read
+            yield key
 
 
 def worst(*, using: str, number: int) -> tuple[MergeForecast, ...]:
@@ -74,7 +99,10 @@ def worst(*, using: str, number: int) -> tuple[MergeForecast, ...]:
     size = number
     while candidates and len(found) < number:
         some, candidates = candidates[:size], candidates[size:]
-        found += (forecast for forecast in forecasts(using=using, applications=some) if forecast.goes_ahead)
+        examined = forecasts(using=using, applications=some)
+        found += (forecast for forecast in examined if forecast.goes_ahead)
+        if any(forecast.obstacle == TOO_MANY for forecast in examined):
+            break
         size = min(2 * size, MOST)
     return tuple(found[:number])
 

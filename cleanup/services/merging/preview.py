@@ -33,18 +33,30 @@ def preview(*, using: str, application_id: Any) -> Preview:
     Raises UnknownObject, InvalidKey, TooLargeToPreview and PreflightFailed.
     """
     key = folder_tables().application_key.text(application_id)
-    if is_large(using=using, application_id=key):
-        command = f"manage.py database_cleanup --dry-run --application {shlex.quote(key)} --include-large"
-        raise TooLargeToPreview(limit=conf.large_application(), command=command)
+    if count_folders(using=using, application_id=key) > conf.large_application():
+        raise TooLargeToPreview(limit=conf.large_application(), command=command(key))
+    return whole_preview(using=using, application_id=key)
+
+
+def whole_preview(*, using: str, application_id: Any) -> Preview:
+    """Return the same however large the application is, for whoever can wait.
+
+    Raises UnknownObject, InvalidKey and PreflightFailed.
+    """
+    key = folder_tables().application_key.text(application_id)
     return cache.with_references(lambda references: _preview(key, using=using, references=references), using=using)
 
 
-def is_large(*, using: str, application_id: Any) -> bool:
-    """Return whether an application has more folders than are shown. Raises InvalidKey."""
+def command(key: str) -> str:
+    """Return the command that shows the plan of an application of any size."""
+    return f"manage.py database_cleanup --dry-run --application {shlex.quote(key)} --include-large"
+
+
+def count_folders(*, using: str, application_id: Any) -> int:
+    """Count the application's folders. Raises InvalidKey."""
     tables = folder_tables()
     key = tables.application_key.text(application_id)
-    counts = backends.database(using=using).reading.count_folders(tables, [key])
-    return counts.get(key, 0) > conf.large_application()
+    return backends.database(using=using).reading.count_folders(tables, [key]).get(key, 0)
 
 
 def _preview(key: str, *, using: str, references: ReferenceMap) -> Preview:

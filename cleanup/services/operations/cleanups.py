@@ -14,8 +14,8 @@ from cleanup.services import freeze
 from cleanup.services.background import clusters, dispatch
 from cleanup.services.merging import confirmation
 from cleanup.services.merging.decisions import Inclusion
-from cleanup.services.merging.preview import is_large
-from cleanup.services.operations import control
+from cleanup.services.merging.preview import count_folders
+from cleanup.services.operations import control, prepared_previews
 from cleanup.services.operations.foreground import work_through
 from cleanup.services.results import CleanupReport, FolderCleanupResult, Progress
 from cleanup.services.runs import lifecycle, reports
@@ -48,11 +48,11 @@ def clean_up(
 
 
 @pinned
-def start(*, using: str, options: Options, actor: Actor, in_background: bool = True) -> Run:
+def start(*, using: str, options: Options, actor: Actor, in_background: bool = True, compare: bool = True) -> Run:
     """Write a cleanup run, and have the clusters process it; if otherwise it waits for ``control.resume``.
 
-    Plans that were confirmed are compared at once, and again with the rows locked. Raises StalePlan, NoCluster, and as
-    ``clean_up``.
+    Plans that were confirmed are compared with the rows locked, and with ``compare`` at once, too. Raises StalePlan,
+    NoCluster, and as ``clean_up``.
     """
     options = lifecycle.validated(options, using=using)
     freeze.refuse_if_frozen(using=using)
@@ -60,7 +60,7 @@ def start(*, using: str, options: Options, actor: Actor, in_background: bool = T
     if in_background:
         clusters.require_alive(using=using)
     ready_references(using=using, probe="now")
-    if options.applications is not None and options.plan_hashes:
+    if compare and options.applications is not None and options.plan_hashes:
         confirmation.refuse_if_stale(
             using=using,
             applications=options.applications,
@@ -77,12 +77,15 @@ def start_confirmed(
 ) -> Run:
     """Have the clusters clean up applications whose plans a person has confirmed, by application.
 
-    With ``include_large`` a single application that is too large to be shown needs no plan. Raises as ``start``.
+    A single one may be too large to be examined at once: its plan must be that of the preview that was prepared, and
+    is compared with the rows locked. ``include_large`` is for such a one alone. Raises as ``start``.
     """
     options = Options(tuple(plan_hashes), include_held=include_held, plan_hashes=plan_hashes)
-    if include_large and all(is_large(using=using, application_id=only) for only in plan_hashes):
-        options = replace(options, include_large=True, plan_hashes={})
-    return start(using=using, options=options, actor=actor)
+    only, plan_hash = next(iter(plan_hashes.items()))
+    if len(plan_hashes) > 1 or confirmation.is_examined(count_folders(using=using, application_id=only)):
+        return start(using=using, options=options, actor=actor)
+    prepared_previews.refuse_if_not_shown(using=using, application_id=only, plan_hash=plan_hash)
+    return start(using=using, options=replace(options, include_large=include_large), actor=actor, compare=False)
 
 
 def consolidate(

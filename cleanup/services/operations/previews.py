@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from django.db.models import Sum
 
-from cleanup import queries
-from cleanup.exceptions import TooLargeToPreview
-from cleanup.models import Hold, RollbackPoint, Run
+from cleanup import conf, queries
+from cleanup.exceptions import UnknownObject
+from cleanup.folder_tables import folder_tables
+from cleanup.models import Hold, PreparedPreview, RollbackPoint, Run
 from cleanup.services.folders import applications
 from cleanup.services.merging import confirmation, preview
 from cleanup.services.merging.confirmation import MergeForecast
+from cleanup.services.operations import prepared_previews
 from cleanup.services.results import Preview
 from cleanup.services.rollback.not_restored import left_behind
 
@@ -23,23 +25,42 @@ class ApplicationPreview:
     label: str
     """The application's readable label; empty if it has none."""
     hold: Hold | None
+    folders: int
     preview: Preview | None
-    too_large: TooLargeToPreview | None
-    """Why there is no preview."""
+    """None while it is not ready."""
+    in_background: bool
+    """A cluster works it out, because it is large."""
+    prepared: PreparedPreview | None
+    """If one was asked for."""
+    large: bool
+    """Cleanups leave it alone unless it is asked for."""
 
 
 def of_application(*, using: str, application_id: str) -> ApplicationPreview:
     """Return what a cleanup of one application would do. Raises UnknownObject, InvalidKey and PreflightFailed."""
-    found = too_large = None
-    try:
-        found = preview.preview(using=using, application_id=application_id)
+    folders = preview.count_folders(using=using, application_id=application_id)
+    in_background, prepared = prepared_previews.is_prepared(folders), None
+    if in_background:
+        application_id = folder_tables().application_key.text(application_id)
+        prepared = prepared_previews.latest(using=using, application_id=application_id, folders=folders)
+        found = prepared_previews.preview_of(prepared)
+    else:
+        found = preview.whole_preview(using=using, application_id=application_id)
         application_id = found.application_id
-    except TooLargeToPreview as error:
-        too_large = error
     label = applications.labels(using=using, application_ids=[application_id]).get(application_id, "")
-    may_be_held = found is None or any(obstacle.code == "held" for obstacle in found.obstacles)
+    may_be_held = in_background or found is None or any(obstacle.code == "held" for obstacle in found.obstacles)
     hold = Hold.objects.using(using).filter(application_key=application_id).first() if may_be_held else None
-    return ApplicationPreview(application_id, label, hold, found, too_large)
+    return ApplicationPreview(
+        application_id, label, hold, folders, found, in_background, prepared, folders > conf.large_application()
+    )
+
+
+def known_key(*, using: str, application_id: str) -> str:
+    """Return the key of an application that has folders. Raises UnknownObject and InvalidKey."""
+    key = folder_tables().application_key.text(application_id)
+    if not preview.count_folders(using=using, application_id=key):
+        raise UnknownObject(what="application", key=key)
+    return key
 
 
 @dataclass(frozen=True, slots=True)

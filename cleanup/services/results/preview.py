@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
+from typing import Any
 
-from cleanup.services.results.document import Document
+from cleanup.services.results.document import JSON, OPTIONAL, Document
 from cleanup.services.results.fates import Fate, Reason
 
 
@@ -51,10 +53,16 @@ class GroupPreview(Document):
     parent_id: str | None
     """The surviving parent."""
     removed: tuple[str, ...]
+    removed_left_out: int | None = field(default=None, kw_only=True, metadata=OPTIONAL)
     files_moved: int
     linked_records_moved: int
     reason: Reason
     """Why the survivor survives."""
+
+    @property
+    def number_removed(self) -> int:
+        """Return how many folders merge into the survivor."""
+        return len(self.removed) + (self.removed_left_out or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +124,64 @@ class Preview(Document):
             before=self.before[:limit],
             after=self.after[:limit],
         )
+
+    def outlined(self, limit: int) -> "Preview":
+        """Return the preview with at most about ``limit`` folders: those that change, and what leads to them."""
+        removed = {group.survivor_id: group.removed for group in self.groups}
+        folders, kept, path = self.by_id, dict[str, None](), list[str]()
+        for line in self.after:
+            del path[line.depth :]
+            path.append(line.folder_id)
+            if folders[line.folder_id].fate == Fate.KEPT:
+                continue
+            kept |= dict.fromkeys([*path, *islice(removed.get(line.folder_id, ()), limit)])
+            if len(kept) >= limit:
+                break
+        groups = [
+            replace(
+                group,
+                removed=tuple(key for key in group.removed if key in kept),
+                removed_left_out=sum(key not in kept for key in group.removed) or None,
+            )
+            for group in self.groups
+            if group.survivor_id in kept
+        ]
+        return replace(
+            self,
+            groups=tuple(groups),
+            groups_left_out=len(self.groups) - len(groups),
+            folders=tuple(folder for folder in self.folders if folder.folder_id in kept),
+            folders_left_out=len(self.folders) - len(kept),
+            before=tuple(line for line in self.before if line.folder_id in kept),
+            after=tuple(line for line in self.after if line.folder_id in kept),
+        )
+
+
+def stored_preview(document: JSON) -> Preview:
+    """Return the preview whose JSON form was stored."""
+
+    def folder(values: dict[str, Any]) -> FolderPreview:
+        return FolderPreview(
+            **{
+                **values,
+                "created_at": values["created_at"] and datetime.fromisoformat(values["created_at"]),
+                "fate": Fate(values["fate"]),
+                "reasons": tuple(map(Reason, values["reasons"])),
+                "differing_columns": tuple(values["differing_columns"]),
+            }
+        )
+
+    def group(values: dict[str, Any]) -> GroupPreview:
+        return GroupPreview(**{**values, "removed": tuple(values["removed"]), "reason": Reason(values["reason"])})
+
+    return Preview(
+        **{
+            **document,
+            "made_at": datetime.fromisoformat(document["made_at"]),
+            "obstacles": tuple(Obstacle(**values) for values in document["obstacles"]),
+            "groups": tuple(map(group, document["groups"])),
+            "folders": tuple(map(folder, document["folders"])),
+            "before": tuple(Line(**values) for values in document["before"]),
+            "after": tuple(Line(**values) for values in document["after"]),
+        }
+    )

@@ -18,6 +18,7 @@ from cleanup.models import (
     Finding,
     IdempotencyKey,
     JobLease,
+    PreparedPreview,
     Result,
     RollbackPoint,
     Run,
@@ -31,6 +32,9 @@ PAGE = 1000
 
 #: How long a lease that has ended is kept; nothing reads it.
 LEASE_DAYS = 1
+
+#: How long a preview that was worked out in the background is kept.
+PREVIEW_DAYS = 7
 
 #: How long an idempotency key is kept at least: no client sends a request again after a week.
 KEY_DAYS = 7
@@ -52,6 +56,7 @@ def purge(*, using: str, preview: bool, now: datetime) -> PurgedHistory:
     _delete(Finding.objects.using(using).filter(verification__in=found["verifications"]))
     for rows in _old(using, before).values():
         _delete(rows)
+    _delete(PreparedPreview.objects.using(using).filter(requested_at__lte=now - timedelta(days=PREVIEW_DAYS)))
     _delete(JobLease.objects.using(using).filter(ended_at__lte=now - timedelta(days=LEASE_DAYS)))
     return purged
 

@@ -23,6 +23,8 @@ from cleanup.models import (
     FreezeSwitch,
     Heartbeat,
     Hold,
+    JobLease,
+    PreparedPreview,
     QueuedApplication,
     Result,
     RollbackPoint,
@@ -33,6 +35,9 @@ from cleanup.models import (
 )
 from cleanup.permissions import CLEANING, Permission, to_control
 from cleanup.services import AutomatedCleanupService, DatabaseCleanupService
+from cleanup.services.automation.handlers import handle
+from cleanup.services.merging import confirmation
+from cleanup.services.operations import control
 from tests.support.model_roles import Application, File, Folder
 from tests.support.trees import assert_tree, missing_key, tree
 
@@ -419,16 +424,6 @@ class TestPreview:
         Hold.objects.create(application_key=key)
         assert "on hold" in text(boss.get(address("preview", key)))
 
-    def test_of_a_very_large_application_says_so_and_lets_it_be_cleaned_up(self, boss, using, cluster, settings):
-        settings.CLEANUP_LARGE_APPLICATION = 1
-        key = application_with_duplicates(using)
-        page = text(boss.get(address("preview", key)))
-        assert "This application has more than 1 folder: too many to show its plan on a page." in page
-        assert f"python manage.py database_cleanup --dry-run --application {key} --include-large" in page
-        form = {"from": "preview", "application": key, "include_large": "1"}
-        assert "The cleanup has started." in text(boss.post(address("clean_up"), form, follow=True))
-        assert Run.objects.get().options["include_large"] is True
-
     def test_of_another_one_starts_nothing_that_was_not_shown(self, boss, using, cluster):
         form = {"from": "preview", "application": application_with_duplicates(using), "include_large": "1"}
         assert boss.post(address("clean_up"), form).status_code == 409
@@ -478,6 +473,105 @@ class TestPreview:
         with CaptureQueriesContext(connections[using]) as queries:
             client.get(address("preview", key))
         return len(queries)
+
+
+class TestThePreviewOfALargeApplication:
+    @pytest.fixture
+    def large(self, using, settings) -> str:
+        settings.CLEANUP_LARGE_APPLICATION = 3
+        return application_with_duplicates(using)
+
+    def work_out(self, using: str) -> None:
+        lease = JobLease.objects.get(kind="preview")
+        handle(using=using, lease_id=lease.pk, token=str(lease.token))
+
+    def prepared(self, boss: Client, using: str, key: str):
+        boss.post(address("preview_prepare", key))
+        self.work_out(using)
+        return boss.get(address("preview", key))
+
+    def confirmed(self, page, **data) -> dict[str, str]:
+        names = ("application", "plan_hash")
+        values = {name: re.search(rf'name="{name}" value="([^"]+)"', page.content.decode())[1] for name in names}
+        return {"from": "preview", "include_large": "1", **values, **data}
+
+    def test_is_not_worked_out_while_someone_waits(self, boss, using, cluster, large):
+        page = text(boss.get(address("preview", large)))
+        assert "This application has 4 folders, so its preview is worked out in the background." in page
+        assert "cleanups skip it unless someone asks for it" in page
+        assert f"python manage.py database_cleanup --dry-run --application {large} --include-large" in page
+
+    def test_is_asked_for_and_shown_when_it_is_ready(self, boss, using, cluster, large):
+        page = boss.post(address("preview_prepare", large), follow=True)
+        assert "The preview is being worked out." in text(page)
+        polled = re.search(r'data-cleanup-refresh="([^"]+)"', page.content.decode())[1]
+        state = boss.get(polled).content
+        assert state.decode().split('"')[1] == re.findall(r'data-cleanup-state="([^"]+)"', page.content.decode())[0]
+        self.work_out(using)
+        assert boss.get(polled).content != state
+        ready = text(boss.get(address("preview", large)))
+        assert "4 folders become 2. 2 duplicate folders will be merged and 1 file moved." in ready
+        assert "Worked out in the background on" in ready
+
+    def test_is_asked_for_once(self, boss, using, cluster, large):
+        boss.post(address("preview_prepare", large))
+        boss.post(address("preview_prepare", large))
+        assert (PreparedPreview.objects.count(), JobLease.objects.count()) == (1, 1)
+
+    @pytest.mark.parametrize("waiting", [False, True])
+    def test_says_where_no_worker_is_running(self, boss, using, large, waiting):
+        if waiting:
+            PreparedPreview.objects.create(application_key=large)
+        page = text(boss.get(address("preview", large)))
+        assert "The background service is not running, so" in page
+        assert ("the preview waits until it is" in page) is waiting
+
+    def test_starts_nothing_without_a_worker(self, boss, using, large):
+        page = boss.post(address("preview_prepare", large), follow=True)
+        assert "the background service is not running" in text(page)
+        assert not PreparedPreview.objects.exists()
+
+    def test_is_confirmed_as_it_was_shown(self, boss, using, cluster, large):
+        form = self.confirmed(self.prepared(boss, using, large))
+        assert "The cleanup has started." in text(boss.post(address("clean_up"), form, follow=True))
+        options = Run.objects.get().options
+        assert (options["include_large"], options["plan_hashes"]) == (True, {large: form["plan_hash"]})
+
+    @pytest.mark.parametrize("plan_hash", ["", "other"])
+    def test_starts_nothing_that_was_not_shown(self, boss, using, cluster, large, plan_hash):
+        form = self.confirmed(self.prepared(boss, using, large), plan_hash=plan_hash)
+        assert boss.post(address("clean_up"), form).status_code == 409
+        assert not Run.objects.exists()
+
+    def test_is_not_shown_any_more_when_folders_came(self, boss, using, cluster, large):
+        form = self.confirmed(self.prepared(boss, using, large))
+        tree(using, "Loan", application=large)
+        answer = boss.post(address("clean_up"), form)
+        assert (answer.status_code, "Prepare the preview" in text(answer)) == (409, True)
+
+    def test_fails_under_the_lock_where_the_plan_is_another_one(self, boss, using, cluster, large):
+        form = self.confirmed(self.prepared(boss, using, large))
+        Folder.objects.filter(name="Docs").update(name="Papers")
+        Folder.objects.filter(pk=Folder.objects.filter(name="Papers").first().pk).update(name="Docs")
+        boss.post(address("clean_up"), form)
+        control.resume(using=using, run_id=Run.objects.get().pk)
+        assert Run.objects.get().results.get().error_code == "stale_plan"
+        assert "Prepare the preview" in text(boss.get(address("preview", large)))
+
+    def test_says_that_it_failed(self, boss, using, cluster, large):
+        now = timezone.now()
+        PreparedPreview.objects.create(application_key=large, ended_at=now, error="The table is gone.")
+        page = text(boss.get(address("preview", large)))
+        assert "It could not be worked out. Ask IT." in page
+        assert "Prepare the preview" in page
+
+    def test_of_no_application_is_not_found(self, boss, cluster):
+        assert boss.post(address("preview_prepare", missing_key(Application))).status_code == 404
+
+    def test_is_asked_for_by_a_button_alone(self, boss, using, cluster, large):
+        page = boss.get(address("preview_prepare", large), follow=True)
+        assert "Nothing was done. Press the button again" in text(page)
+        assert not PreparedPreview.objects.exists()
 
 
 class TestApplications:
@@ -622,6 +716,13 @@ class TestCleaningUp:
         page = boss.get(address("clean_up", application=key))
         assert "Left out. The application is on hold." in text(page)
         assert b'name="plan_hash"' not in page.content
+
+    def test_leaves_out_what_is_too_much_to_examine_together(self, boss, using, cluster, monkeypatch):
+        monkeypatch.setattr(confirmation, "MOST_FOLDERS", 5)
+        first, second = application_with_duplicates(using), application_with_duplicates(using)
+        page = text(boss.get(address("clean_up", application=[first, second])))
+        assert "1 application will be cleaned up." in page
+        assert "Left out. It has too many folders to be confirmed together with others." in page
 
     def test_says_what_to_start_without_a_cluster(self, boss, using):
         key = application_with_duplicates(using)

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
@@ -7,6 +9,7 @@ from cleanup.references import cache
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.merging.preview import preview
 from cleanup.services.results import Fate, Reason
+from cleanup.services.results.preview import stored_preview
 from tests.support.model_roles import Application, Folder
 from tests.support.trees import dump, execute, key_type, missing_key, raw, tree
 
@@ -175,3 +178,26 @@ class TestTheCatalogue:
         execute(scratch_database, "DROP TABLE note")
         after = preview(using=scratch_database, application_id=made.application)
         assert [sum(found.references_moved.values()) for found in (before, after)] == [1, 0]
+
+
+class TestTheOutline:
+    """Of a large application's preview, which is stored."""
+
+    def test_is_stored_as_it_is(self, database):
+        made = tree(database, "Loan/{Docs(2), Docs(1), Kept/deep}, Loan/Docs")
+        found = preview(using=database, application_id=made.application)
+        assert stored_preview(json.loads(json.dumps(found.as_json()))) == found
+
+    def test_keeps_what_changes_and_what_leads_to_it(self, database):
+        made = tree(database, "top:Loan/{a:A/{one:x, two:x}, B/{C, D, E}, F}")
+        found = preview(using=database, application_id=made.application).outlined(100)
+        assert {line.folder_id for line in found.after} == {made["top"], made["a"], made["one"]}
+        assert {folder.folder_id for folder in found.folders} == {made[label] for label in ("top", "a", "one", "two")}
+        assert found.folders_left_out == 5
+
+    def test_is_bounded_where_very_many_merge(self, database):
+        made = tree(database, "Loan/{A*30, B*30, C/d}")
+        found = preview(using=database, application_id=made.application).outlined(10)
+        (group,) = found.groups
+        assert (len(group.removed), group.number_removed, found.groups_left_out) == (10, 29, 1)
+        assert (len(found.folders), found.folders_left_out, found.folders_removed) == (12, 51, 58)
