@@ -73,7 +73,13 @@ class Drawing:
     def merging(self, *, folder: str, start: int = 0) -> SafeString:
         """Draw the folders that merge into a folder, from the ``start``-th on."""
         node = self._trees.nodes.get(folder)
-        return format_html("<ul>{}</ul>", self._merging(node, start=start) if node else "")
+        if node is None:
+            return SafeString("<ul></ul>")
+        shown = node.merging[start : start + MOST_SIBLINGS]
+        rows = format_html_join("", "<li>{}</li>", ((self._gone(node, gone),) for gone in shown))
+        left = len(node.merging) - start - len(shown)
+        more = _more(self._others(node, start + len(shown)), left) if left > 0 else ""
+        return format_html("<ul>{}{}</ul>", rows, more)
 
     def _list(self, nodes: Sequence[Node], folder: str, *, level: int) -> SafeString:
         """Draw siblings: many neighbours in which nothing happens as one line, the others each."""
@@ -111,20 +117,23 @@ class Drawing:
         )
 
     def _item(self, node: Node, level: int) -> SafeString:
-        rows = format_html("{}{}", self._row(node), self._merging(node))
+        shown = node.merging[:MOST_MERGING]
+        rows = format_html("{}{}", self._row(node), _joined(self._gone(node, gone) for gone in shown))
+        others = self._other_links(node, len(shown))
         if not node.children:
-            return format_html("<li>{}</li>", rows)
+            return format_html("<li>{}{}</li>", rows, others)
         folder = node.folder.folder_id
         is_open = node.changed or level == 0 or not self._folds
         fits = level + 1 < MOST_LEVELS and len(node.children) <= max(self._budget, 0)
         if fits and (is_open or node.below <= MOST_FOLDED):
             inside = self._list(node.children, folder, level=level + 1)
             opened = SafeString(" open" if is_open else "")
-            return format_html("<li><details{}><summary>{}</summary>{}</details></li>", opened, rows, inside)
+            return format_html("<li><details{}><summary>{}</summary>{}{}</details></li>", opened, rows, others, inside)
         return format_html(
-            '<li><details class="cleanup-folded"><summary>{}</summary>'
+            '<li><details class="cleanup-folded"><summary>{}</summary>{}'
             '<a class="cleanup-part" href="{}">{}</a></details></li>',
             rows,
+            others,
             self.address(folder=folder, start=0),
             preview_wording.show_inside(node.below),
         )
@@ -142,19 +151,21 @@ class Drawing:
             self._after(node, changed=changed),
         )
 
-    def _merging(self, node: Node, start: int = 0) -> SafeString:
-        """Draw the folders that merge into one."""
-        shown = node.merging[start : start + (MOST_SIBLINGS if start else MOST_MERGING)]
-        rows = format_html_join(
-            "",
-            '<span class="cleanup-row {}"><span class="cleanup-cell">{}</span></span>',
-            ((_depth(node.depth), self._before(node, folder)) for folder in shown),
-        )
-        left = len(node.merging) - start - len(shown)
+    def _gone(self, node: Node, folder: FolderPreview) -> SafeString:
+        """Draw a folder that merges into another one."""
+        row = '<span class="cleanup-row {}"><span class="cleanup-cell">{}</span></span>'
+        return format_html(row, _depth(node.depth), self._before(node, folder))
+
+    def _others(self, node: Node, start: int) -> str:
+        return self.address(folder=node.folder.folder_id, start=start, merging=1)
+
+    def _other_links(self, node: Node, shown: int) -> SafeString:
+        """Offer the further folders that merge into one; outside of what is pressed to fold them."""
+        left = len(node.merging) - shown
         if left <= 0:
-            return format_html("{}{}", rows, _text(node.depth, preview_wording.further(node.left_out)))
-        address = self.address(folder=node.folder.folder_id, start=start + len(shown), merging=1)
-        return format_html("{}{}", rows, _more(address, left))
+            return _further(node)
+        link = '<div><a class="cleanup-part" href="{}">{}</a></div>'
+        return format_html(link, self._others(node, shown), preview_wording.show_more(left))
 
     def _before(self, node: Node, folder: FolderPreview) -> SafeString:
         note = preview_wording.fate_before(folder, self.folders, rule=self.rule)
@@ -194,9 +205,11 @@ def _more(address: str, left: int) -> SafeString:
     return format_html('<li><a class="cleanup-part" href="{}">{}</a></li>', address, more)
 
 
-def _text(depth: int, text: str) -> SafeString:
+def _further(node: Node) -> SafeString:
+    """Count the folders that merge into one and are not known here."""
     row = '<span class="cleanup-row {}"><span class="cleanup-cell quiet">{}</span></span>'
-    return format_html(row, _depth(depth), text) if text else SafeString("")
+    text = preview_wording.further(node.left_out)
+    return format_html(row, _depth(node.depth), text) if text else SafeString("")
 
 
 def _chips(texts: Iterable[str], *, kind: str) -> SafeString:

@@ -16,7 +16,7 @@ from cleanup.permissions import Permission
 from cleanup.services import DatabaseCleanupService
 from cleanup.services.runs import lifecycle
 from tests.browser.conftest import ALIAS, Person
-from tests.support.model_roles import File
+from tests.support.model_roles import File, Folder
 from tests.support.trees import Tree, assert_tree, tree
 
 pytestmark = [pytest.mark.mapped_models("one look in a browser is enough"), pytest.mark.slow]
@@ -405,3 +405,17 @@ class TestThePreview:
         assert ann.page.get_by_text("Archive").count() == 2
         assert [place.is_visible() for place in ann.page.get_by_text("Archive").all()] == [True, False]
         assert ann.overflow() == 0
+
+    def test_of_a_large_application_appears_when_it_is_ready_and_is_confirmed(self, person, site):
+        large = tree(ALIAS, "Loan*1000, Loan/{" + ", ".join(f"n{number}" for number in range(1010)) + "}")
+        ann = person(viewport={"width": 390, "height": 844}, color_scheme="dark")
+        ann.go(address("preview", large.application))
+        ann.sees("This application has 2,011 folders, so its preview is worked out in the background.")
+        assert ann.barriers() == []
+        ann.press("Prepare the preview")
+        ann.sees("2,011 folders become 1,011.")
+        ann.sees("Worked out in the background on")
+        assert (ann.barriers(), ann.overflow(), ann.complaints) == ([], 0, [])
+        ann.press("Clean up as shown")
+        ann.sees("Can be undone until")
+        assert Folder.objects.using(ALIAS).filter(application_id=large.application).count() == 1011
