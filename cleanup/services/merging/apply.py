@@ -106,6 +106,8 @@ class Merger:
             nested=[(point_ids[place], folder, parent) for place, folder, parent in self.targets.nested(decisions)],
         )
         slot.change()
+        if self._changes_soon(merge.batch):
+            slot.let_next_begin()
         moved = self._carry_out(merge, slot) if points else {}
         results = [
             result_of(
@@ -193,7 +195,7 @@ class Merger:
             self._remove_yielding(step, merge)
         elif merge.batch.removed:  # False if roots are nested and nothing merges
             self._prove(merge.batch)
-            if self._removes_soon(merge.batch):
+            if self._changes_soon(merge.batch):
                 # The last step, and these folders are in no other batch, which may now move its rows. If foreign
                 # keys are immediate, the DELETE checks them row by row, and so takes a third of the batch's time.
                 slot.end()
@@ -257,9 +259,12 @@ class Merger:
         for counted in self.targets.count_in_lists(batch):
             raise ProofFailed(count=counted.rows, table=str(counted.table))
 
-    def _removes_soon(self, batch: Batch) -> bool:
-        """Return whether removing the folders takes only a moment: few, and without calling the host's code."""
-        fires = self.targets.fires(self.references.folders)
+    def _changes_soon(self, batch: Batch) -> bool:
+        """Return whether it takes only a moment: few folders to remove, and no code of the host to call.
+
+        That code might change what the next batch has locked.
+        """
+        fires = any(map(self.targets.fires, self.references.written))
         return len(batch.removed) <= A_MOMENT and not fires and not self.hooks
 
     def _remove_folders(self, step: journal.Step, batch: Batch) -> None:
