@@ -10,10 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
+from cleanup import stored_texts
 from cleanup.admin import access, badges, wording
-from cleanup.admin.base import ReadOnlyAdmin, for_it
+from cleanup.admin.base import ReadOnlyAdmin, for_it, plain
 from cleanup.admin.filters import worded
 from cleanup.admin.selection import Line, Question, SelectableAdmin
 from cleanup.models import Alert, ConsistencyCheck
@@ -76,8 +77,9 @@ class AlertAdmin(SelectableAdmin):
     selection_permissions = (Permission.MANAGE_SCHEDULES,)
     fieldsets = [
         (None, {"fields": ["what", "how_bad", "state_text", "since", "last", "known", "gone"]}),
-        for_it("code", "command"),
+        for_it("own_code", "command"),
     ]
+    own_code = plain("code", gettext_lazy("code"))
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of the action for one alert."""
@@ -108,7 +110,7 @@ class AlertAdmin(SelectableAdmin):
             title=title % {"number": wording.number_text(number)},
             sentence=_("Whoever looks here will see that you know. An alert closes when its cause is fixed."),
             button=_("Acknowledge"),
-            lines=[Line(safe(alert.message)) for alert in rows],
+            lines=[Line(stored_texts.shown(alert.message)) for alert in rows],
         )
 
     def carry_out(self, request: HttpRequest, rows: Sequence[Alert]) -> str:
@@ -118,7 +120,7 @@ class AlertAdmin(SelectableAdmin):
         known = [
             alert for alert in rows if access.attempt(request, partial(acknowledge, alert_id=alert.pk)) is not None
         ]
-        access.log_each(request, known, "Acknowledged the alert.")
+        access.log_each(request, known, gettext_noop("Acknowledged the alert."))
         if known:
             words = ngettext(
                 "Acknowledged. The alert closes automatically when the cause is fixed.",
@@ -128,15 +130,15 @@ class AlertAdmin(SelectableAdmin):
             messages.success(request, words % {"number": wording.number_text(len(known))})
         return self.back_to(request.POST)
 
-    @admin.display(description="alert")
+    @admin.display(description=gettext_lazy("alert"))
     def what(self, alert: Alert) -> str:
-        return safe(alert.message)
+        return stored_texts.shown(alert.message)
 
-    @admin.display(description="severity")
+    @admin.display(description=gettext_lazy("severity"))
     def how_bad(self, alert: Alert) -> str:
         return alert.get_severity_display()
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state_text(self, alert: Alert) -> Any:
         return badges.badge(badges.ALERTS.get(alert.state, "unknown"), str(STATES[Alert.State(alert.state)]))
 
@@ -162,23 +164,23 @@ class AlertAdmin(SelectableAdmin):
             if any(access.may(request, permission) for permission in step.permissions)
         ]
 
-    @admin.display(description="command")
+    @admin.display(description=gettext_lazy("command"))
     def command(self, alert: Alert) -> str:
         return safe(alert.hint) or "—"
 
-    @admin.display(description="first seen")
+    @admin.display(description=gettext_lazy("first seen"))
     def since(self, alert: Alert) -> str:
         return self.time(alert.first_seen)
 
-    @admin.display(description="last seen")
+    @admin.display(description=gettext_lazy("last seen"))
     def last(self, alert: Alert) -> str:
         return self.time(alert.last_seen)
 
-    @admin.display(description="acknowledged by")
+    @admin.display(description=gettext_lazy("acknowledged by"))
     def known(self, alert: Alert) -> str:
         return wording.changed(alert.acknowledged_at, alert.acknowledged_by) if alert.acknowledged_at else "—"
 
-    @admin.display(description="resolved")
+    @admin.display(description=gettext_lazy("resolved"))
     def gone(self, alert: Alert) -> str:
         return self.time(alert.resolved_at)
 
@@ -193,20 +195,20 @@ class ConsistencyCheckAdmin(ReadOnlyAdmin):
     sortable_by = ()
     fields = ["when", "found", "late", "who"]
 
-    @admin.display(description="started")
+    @admin.display(description=gettext_lazy("started"))
     def when(self, check: ConsistencyCheck) -> str:
         return self.time(check.started_at)
 
-    @admin.display(description="outcome")
+    @admin.display(description=gettext_lazy("outcome"))
     def found(self, check: ConsistencyCheck) -> str:
         if check.ended_at is None:
-            return "not finished"
-        return "It failed." if check.duplicate_applications is None else wording.last_check(check)
+            return _("not finished")
+        return _("It failed.") if check.duplicate_applications is None else wording.last_check(check)
 
-    @admin.display(description="late files moved to the right folder")
+    @admin.display(description=gettext_lazy("late files moved to the right folder"))
     def late(self, check: ConsistencyCheck) -> str:
         return wording.number_text(check.late_arrivals)
 
-    @admin.display(description="started by")
+    @admin.display(description=gettext_lazy("started by"))
     def who(self, check: ConsistencyCheck) -> str:
         return wording.started(check.started_by, check.started_how)

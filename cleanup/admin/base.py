@@ -205,6 +205,15 @@ def for_it(*fields: str) -> tuple[Any, Any]:
     return gettext_lazy("For IT"), {"classes": ["collapse"], "fields": list(fields)}
 
 
+def plain(field: str, words: Any) -> Any:
+    """Return a method that shows a field as it is under words that are translated, as its own name is not."""
+
+    def show(_admin: ReadOnlyAdmin, row: models.Model) -> str:
+        return safe(getattr(row, field)) or "—"
+
+    return admin.display(description=words)(show)
+
+
 def list_link(site: str, model: type[models.Model], text: str, **filters: Any) -> SafeString:
     """Show a link to another register, filtered."""
     url = access.address(site, f"{model._meta.model_name}_changelist", **filters)

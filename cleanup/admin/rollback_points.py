@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from cleanup.admin import badges, conflicts, wording
-from cleanup.admin.base import ReadOnlyAdmin, for_it
+from cleanup.admin.base import ReadOnlyAdmin, for_it, plain
 from cleanup.admin.filters import worded
 from cleanup.admin.undo_several import UndoableAdmin
 from cleanup.models import RollbackPoint, SnapshotRow
@@ -43,8 +43,9 @@ class RollbackPointAdmin(UndoableAdmin):
     empty = gettext_lazy("No undo records yet. Each cleanup writes one for each application.")
     fieldsets = [
         (None, {"fields": ["who", "state", "what", "why", "of_run", "when", "expires", "ended", "kept", "copies"]}),
-        for_it("rows", "uuid"),
+        for_it("rows", "own_id"),
     ]
+    own_id = plain("uuid", gettext_lazy("id"))
 
     def selectable(self, rows: QuerySet[RollbackPoint]) -> QuerySet[RollbackPoint]:
         """Return those that can be undone."""

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 
 from cleanup import stored_texts
 from cleanup.admin import access, badges, conflicts, copy_notice, names, run_results, wording
-from cleanup.admin.base import ReadOnlyAdmin, for_it, list_link
+from cleanup.admin.base import ReadOnlyAdmin, for_it, list_link, plain
 from cleanup.admin.filters import dated, worded
 from cleanup.admin.headline import no_progress
 from cleanup.admin.selection import Question, ask
@@ -69,8 +69,12 @@ class RunAdmin(ReadOnlyAdmin):
                 ]
             },
         ),
-        for_it("id", "correlation_id", "code_version"),
+        for_it("own_id", "correlation", "version"),
     ]
+
+    own_id = plain("id", gettext_lazy("id"))
+    correlation = plain("correlation_id", gettext_lazy("correlation id"))
+    version = plain("code_version", gettext_lazy("code version"))
 
     def get_urls(self) -> list[URLPattern]:
         """Add the addresses of what can be done to a run."""
@@ -307,8 +311,9 @@ class ResultAdmin(UndoableAdmin):
     fieldsets = [
         (None, {"fields": ["who", "state", "outcome", "why", "next_step", "of_run", "undo_record", "when"]}),
         (gettext_lazy("Left as it is now (changed by people)"), {"fields": ["kept", "copies"]}),
-        for_it("message", "error_code"),
+        for_it("message", "code"),
     ]
+    code = plain("error_code", gettext_lazy("error code"))
 
     def selectable(self, rows: QuerySet[Result]) -> QuerySet[Result]:
         """Return those of cleanups that can be undone."""
