@@ -73,7 +73,7 @@ class Catalogue(catalogue.Catalogue):
     def _kinds(self) -> dict[TableName, str]:
         """Every table and view with its kind."""
         return {
-            TableName("", name): "virtual" if _words(sql or "")[1:2] == ["VIRTUAL"] else kind
+            TableName("", name): "virtual" if _words(sql or "")[1:2] == ("VIRTUAL",) else kind
             for kind, name, _, sql in self._schema
             if kind in {"table", "view"}
         }
@@ -295,6 +295,9 @@ class Catalogue(catalogue.Catalogue):
         return dict(zip(tables, counts, strict=True))
 
     def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
+        # One pattern for all the words: there are as many columns as in the whole database.
+        words = [""] if containing is None else sorted(word.lower() for word in containing)
+        contains = re.compile("|".join(map(re.escape, words)) or r"(?!)").search
         return [
             PlacedColumn(
                 table,
@@ -305,7 +308,7 @@ class Catalogue(catalogue.Catalogue):
             )
             for table, columns in self._columns.items()
             for column, place in columns
-            if containing is None or any(word.lower() in column.name.lower() for word in containing)
+            if contains(column.name.lower())
         ]
 
 
@@ -383,6 +386,7 @@ def _fold(name: str) -> str:
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
+@lru_cache(maxsize=1024)
 def affinity(declared: str) -> str:
     """Return how a column of that declared type stores values (Datatypes In SQLite, 3.1)."""
     kind = declared.upper()
@@ -405,9 +409,10 @@ def _tokens(sql: str) -> tuple[tuple[int, str], ...]:
     return tuple((match.start(), match.group()) for match in _TOKEN.finditer(sql) if match.lastgroup != "blank")
 
 
-def _words(sql: str, *, after_last: str = "") -> list[str]:
+@lru_cache(maxsize=1024)
+def _words(sql: str, *, after_last: str = "") -> tuple[str, ...]:
     """Return the tokens in upper case, or only those after the last one of a kind."""
-    words = [text.upper() for _, text in _tokens(sql)]
+    words = tuple(text.upper() for _, text in _tokens(sql))
     if after_last in words:
         return words[len(words) - words[::-1].index(after_last) :]
     return words
