@@ -11,6 +11,7 @@ DATABASE_URL), and a query on any alias but the one given fails. What exists on 
 --one-database-each runs a test on one of the two, and the next one on the other: half the time, for a quick look.
 """
 
+import gc
 import itertools
 import os
 from collections.abc import Iterator
@@ -79,6 +80,12 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that no worker ends alone."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage from looking again and again at what stays: modules, models, thousands of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

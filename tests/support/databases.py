@@ -195,10 +195,12 @@ def _sqlite_name() -> str:
 def _create_postgresql_database(using: str, *, template: str) -> str:
     connection = connections[using]
     name = f"{connection.settings_dict['NAME']}_{next(_numbers)}"
+    # Copying files takes half of what writing each page to the log takes; before PostgreSQL 15 there was no choice.
+    quickly = "STRATEGY file_copy" if connection.pg_version >= 150000 else ""
     connection.close()  # a template must have no visitors
     with connection._nodb_cursor() as cursor:
         cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {quickly}')
     return name
 
 
