@@ -2,7 +2,8 @@
 and `tests/treemodels`, which have no files, or neither files nor anything that owns their trees.
 
 They are a pytest of their own, since a process has one set of settings. By turns a test runs on one database or the
-other, and CI runs the file that goes through merge and undo; ``--every-file`` runs them all. On both databases it is
+other, and CI runs the file that goes through merge and undo, on the models without files its core; ``--every-file``
+runs them all. On both databases it is
 
     .venv/bin/pytest --ds=tests.settings_own_models -m "not mapped_models" tests/integration/rollback/test_undo.py
 """
@@ -39,6 +40,13 @@ MORE = (
 )
 #: What the models without files run, too; the tests of what only they have are among them.
 WITHOUT_FILES = ("tests/integration/rollback/test_undo.py", "tests/treemodels/test_trees.py")
+#: Of these, in CI.
+FEW_WITHOUT_FILES = (
+    "tests/integration/rollback/test_undo.py::TestUndo",
+    "tests/integration/rollback/test_undo.py::TestPointTakenByHand",
+    "tests/integration/rollback/test_undo.py::TestWholeRun",
+    "tests/treemodels/test_trees.py",
+)
 #: What the same models run where nothing owns the trees.
 WITHOUT_APPLICATIONS = ("tests/treemodels/test_without_applications.py",)
 OPTIONS = ("-n", "0", "-q", "-p", "no:cacheprovider")
@@ -63,8 +71,9 @@ def test_pass(request, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_pass_without_files(monkeypatch):
-    _pass(monkeypatch, WITHOUT_FILES, settings="tests.settings_tree_models", left_out="mapped_models or file_model")
+def test_pass_without_files(request, monkeypatch):
+    files = WITHOUT_FILES if request.config.getoption("every_file") else FEW_WITHOUT_FILES
+    _pass(monkeypatch, files, settings="tests.settings_tree_models", left_out="mapped_models or file_model")
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from tests.support import databases, dirty_database
 from tests.support.forked_processes import Fault, ForkedProcesses, forking
 from tests.support.invariants import assert_whole, go_on, let_sessions_end
 
-ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "30"))
+ROUNDS = int(os.environ.get("CLEANUP_TEST_KILLS", "10"))
 APPLICATIONS = 30
 #: Small batches, for many moments between them.
 SETTINGS = {"CLEANUP_BATCH_SIZE": 3}
