@@ -101,7 +101,7 @@ def paths() -> list[str]:
 
     def path(key: object) -> str:
         parent, name = known[key]
-        return name if parent is None else f"{path(parent)}/{name}"
+        return name if parent not in known else f"{path(parent)}/{name}"
 
     return sorted(map(path, known))
 
