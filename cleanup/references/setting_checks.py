@@ -113,7 +113,13 @@ class SettingChecks:
             kind = described.column(column).type
             held = described.column(column)
             if not can_hold(element_of(held) if is_array(held) else held, self.survey.tables.folder_key):
-                message = f"{where} its type {kind} cannot hold a folder's key. Remove the entry."
+                why = f"its type {kind} cannot hold a folder's key. Remove the entry."
+                if held.stored_type in {"json", "jsonb"}:
+                    why = (
+                        f"what stands within {kind} is not changed: it could not be told from other values. Make it an "
+                        f"array of keys, or move the entry to CLEANUP_IGNORED_COLUMNS if it may name removed folders."
+                    )
+                message = f"{where} {why}"
                 return self._misconfigured(entry.table, entry.column, message)
         return self._wrong_beside_a_key(entry, table, column, where=where)
 

@@ -12,6 +12,7 @@ from cleanup.backends.query import quoted
 from cleanup.backends.server import contained
 from cleanup.backends.shapes import ShapeSql
 from cleanup.folder_tables import Ownership, folder_tables
+from cleanup.policies import SurvivorPolicy
 from cleanup.references.problem import Problem
 from cleanup.text_safety import safe
 
@@ -159,14 +160,58 @@ class TreeShape:
 
     def warnings(self) -> Iterator[Problem]:
         """Yield properties of the tree as a whole that may be surprising."""
-        yield from self._mixed_roots()
+        marks = self.sql.roots()
+        yield from self._mixed_roots(dict(marks))
+        if self.tables.ownership in (Ownership.TREE, Ownership.SHARED):
+            yield from self._slow_trees(marks)
+            yield from self._renamed_trees()
+        if self.tables.ownership == Ownership.SHARED and conf.guards():
+            yield self._unguarded_trees()
         if not self.tables.inherits:
             yield from self._heirs()
         if self.tables.ownership != Ownership.TREE:
             yield from self._differently_named()
 
-    def _mixed_roots(self) -> Iterator[Problem]:
-        marks = self.sql.roots()
+    def _slow_trees(self, marks: dict[str, int]) -> Iterator[Problem]:
+        """Warn of many roots whose names no index finds: the roots of each tree are looked up by their name."""
+        number = sum(marks.get(mark, 0) for mark in {"null", self.tables.root_parent or "null"})
+        if self.folders is None or number <= conf.large_table():
+            return
+        if any(index[0] == self.tables.folder_name for index in self.folders.indexes):
+            return
+        name = quoted(self.tables.folder_name)
+        concurrent = backends.database(using=self.sql.sql.session.connection.alias).builds_concurrently
+        index = "CONCURRENTLY" if concurrent else quoted(f"{self.tables.folder_table}_name")
+        yield Problem(
+            "unindexed_names",
+            self._name,
+            self.tables.folder_name,
+            f"{self._name} has {number:,} root folders, and no index begins with {self.tables.folder_name}, by which "
+            f"the roots of a tree are found: every batch reads them all. "
+            f"CREATE INDEX {index} ON {self.folders.name.quoted} ({name});",
+        )
+
+    def _renamed_trees(self) -> Iterator[Problem]:
+        if conf.survivor() != SurvivorPolicy.OLDEST:
+            yield Problem(
+                "renamed_trees",
+                self._name,
+                self.tables.folder_key.column,
+                f"A tree is named by its oldest root folder, which CLEANUP_SURVIVOR = {conf.survivor()!r} may remove. "
+                f"After such a merge the tree has another key: results, points and holds from before have the old one, "
+                f"and an undo gives it back.",
+            )
+
+    def _unguarded_trees(self) -> Problem:
+        return Problem(
+            "unguarded_trees",
+            self._name,
+            self.tables.owner_columns[0],
+            'CLEANUP_SHARED_FOLDERS = "merge" merges root folders without an application, too, but no guard keeps new '
+            "duplicates out of them; the next cleanup merges those.",
+        )
+
+    def _mixed_roots(self, marks: dict[str, int]) -> Iterator[Problem]:
         mark = self.tables.root_parent
         roots, marked = marks.pop("null", 0), mark is not None
         if mark is not None:

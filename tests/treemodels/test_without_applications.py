@@ -184,6 +184,40 @@ class TestUndo:
             service(database).rollback_cleanup(first)
 
 
+class TestOtherSettings:
+    def test_of_the_survivor_are_consistent_although_a_tree_gets_another_key(self, database, settings):
+        settings.CLEANUP_SURVIVOR = "newest"
+        topics(database, MESS)
+        was = dump(database)
+        first = service(database).cleanup_all_duplicate_folders().results[0]
+        assert (first.application_id, first.folders_removed) == ("1", 2)
+        assert {"2 A", "4 A/x"} <= drawn(database) or {"2 A", "5 A/x"} <= drawn(database)
+        assert service(database).verify_cleanup_integrity()["verification_passed"]
+        topics(database, "30 A")
+        second = service(database).consolidate_duplicate_folders("2")
+        with pytest.raises(Superseded):
+            service(database).rollback_cleanup(first.rollback_id)
+        service(database).rollback_cleanup(second.rollback_id)
+        Topic.objects.using(database).filter(pk=30).delete()
+        service(database).rollback_cleanup(first.rollback_id)
+        assert [result.status for result in service(database).cleanup_all_duplicate_folders().results] == ["held"]
+        others = {table: rows for table, rows in dump(database).items() if table != "library_topics"}
+        assert others == {table: rows for table, rows in was.items() if table != "library_topics"}
+
+    def test_of_marked_roots_hold_for_trees(self, database, settings):
+        settings.CLEANUP_ROOT_PARENT = "self"
+        topics(database, MESS)
+        execute(database, "UPDATE library_topics SET above_id = id WHERE above_id IS NULL")
+        was = dump(database)
+        announced = service(database).cleanup_all_duplicate_folders(dry_run=True)
+        report = service(database).cleanup_all_duplicate_folders()
+        assert [r.details for r in announced.results] == [r.details for r in report.results]
+        assert {result.application_id: result.folders_removed for result in report.results} == {"1": 2, "3": 1}
+        assert service(database).verify_cleanup_integrity()["verification_passed"]
+        service(database).rollback_cleanup(report.run_id)
+        assert dump(database) == was
+
+
 class TestGuards:
     def put(self, database) -> None:
         call_command("migrate", "cleanup_guards", database=database, verbosity=0)
@@ -278,6 +312,18 @@ def _places(database: str) -> Counter:
 
 
 class TestPreflight:
+    def test_warns_of_what_trees_do_not_have(self, scratch_database, settings):
+        settings.CLEANUP_SURVIVOR = "fullest"
+        settings.CLEANUP_LARGE_TABLE = 2
+        topics(scratch_database, "1 A, 2 B, 3 C")
+        warnings = {
+            warning["code"]: warning["message"] for warning in service(scratch_database).preflight()["warnings"]
+        }
+        assert "renamed_trees" in warnings
+        text = warnings["unindexed_names"]
+        execute(scratch_database, text[text.index("CREATE INDEX") :])
+        assert "unindexed_names" not in {w["code"] for w in service(scratch_database).preflight()["warnings"]}
+
     @pytest.mark.only("postgresql")  # where columns of a view have keys
     def test_names_a_problem_of_the_folder_table_once(self, scratch_database):
         for statement in (

@@ -1,10 +1,18 @@
-"""The points to undo: find, lock and check them."""
+"""The points to undo: find, lock and check them.
+
+Note [Renamed trees]. A tree is named by its oldest root folder. If ``CLEANUP_SURVIVOR`` lets another stay, the merge
+gives the tree another name, and later points have that one: what a point's own application became is looked up among
+the folders that it removed.
+"""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from django.db.models import F
+
 from cleanup.exceptions import AlreadyRolledBack, PointExpired, Superseded
-from cleanup.models import RollbackPoint, SnapshotSchema
+from cleanup.folder_tables import Ownership, folder_tables
+from cleanup.models import RemovedFolder, RollbackPoint, SnapshotSchema
 
 
 def find_point(*, using: str, rollback_id: UUID) -> RollbackPoint | None:
@@ -41,7 +49,7 @@ class Points:
                 raise AlreadyRolledBack(rollback_id=point.uuid, at=point.ended_at or "an unknown time")
             if point.status == RollbackPoint.Status.PURGED:
                 raise PointExpired(rollback_id=point.uuid, at=point.ended_at or "an unknown time")
-        newest = _newest([point for point in points if point.kind in RollbackPoint.OF_CHANGES])
+        newest = self._newest([point for point in points if point.kind in RollbackPoint.OF_CHANGES])
         later = (
             RollbackPoint.objects.using(self.using)
             .filter(
@@ -58,21 +66,36 @@ class Points:
 
     def later_cleanups(self, point: RollbackPoint) -> list[RollbackPoint]:
         """Return the live points of later changes of the application, newest first, locked."""
-        return self._with_schemas(
-            RollbackPoint.objects.using(self.using)
-            .select_for_update()
-            .filter(
-                application_key=point.application_key,
-                status=RollbackPoint.Status.LIVE,
-                kind__in=RollbackPoint.OF_CHANGES,
-                id__gt=point.id,
+        found: dict[int, RollbackPoint] = {}
+        names = {point.application_key: point.id}
+        while names:
+            further = self._with_schemas(
+                RollbackPoint.objects.using(self.using)
+                .select_for_update()
+                .filter(
+                    application_key__in=list(names),
+                    status=RollbackPoint.Status.LIVE,
+                    kind__in=RollbackPoint.OF_CHANGES,
+                    id__gt=min(names.values()),
+                )
+                .exclude(id__in=list(found))
             )
-            .order_by("-id")
+            found |= {later.id: later for later in further}
+            names = self._renamed(further)
+        return [found[later] for later in sorted(found, reverse=True)]
+
+    def _newest(self, points: Sequence[RollbackPoint]) -> dict[str, int]:
+        """Return the id of the newest point of each application, under the name that it has after it, too."""
+        newest = self._renamed(points)
+        for point in points:
+            newest[point.application_key] = max(newest.get(point.application_key, 0), point.id)
+        return newest
+
+    def _renamed(self, points: Sequence[RollbackPoint]) -> dict[str, int]:
+        """Return the ids of points by the name that they have given to their tree. See Note [Renamed trees]."""
+        if not points or folder_tables().ownership not in (Ownership.TREE, Ownership.SHARED):
+            return {}
+        named = RemovedFolder.objects.using(self.using).filter(
+            point__in=[point.id for point in points], folder_key=F("point__application_key")
         )
-
-
-def _newest(points: Sequence[RollbackPoint]) -> dict[str, int]:
-    newest: dict[str, int] = {}
-    for point in points:
-        newest[point.application_key] = max(newest.get(point.application_key, 0), point.id)
-    return newest
+        return dict(named.order_by("point_id").values_list("survivor_key", "point_id"))

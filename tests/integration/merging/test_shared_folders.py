@@ -91,6 +91,9 @@ class TestVerification:
 
 
 class TestSetting:
+    def test_warns_that_no_guard_keeps_duplicates_out(self, database):
+        assert "unguarded_trees" in {warning["code"] for warning in service(database).preflight()["warnings"]}
+
     def test_needs_folders_that_tell(self, settings):
         settings.CLEANUP_APPLICATION_FROM = "root"
         with pytest.raises(MisconfiguredSetting, match="CLEANUP_SHARED_FOLDERS") as refused:

@@ -169,6 +169,13 @@ class TestSetting:
         execute(scratch_database, problem.message.partition("rows. ")[2].replace("CONCURRENTLY ", ""))
         assert discover(using=scratch_database).problems == ()
 
+    @pytest.mark.parametrize("kind", ["json", "jsonb"])
+    def test_with_json_is_refused_in_a_sentence(self, scratch_database, settings, kind):
+        settings.CLEANUP_EXTRA_REFERENCES = ["prefs.watched"]
+        execute(scratch_database, f"CREATE TABLE prefs (id integer PRIMARY KEY, watched {kind})")
+        (problem,) = discover(using=scratch_database).problems
+        assert f"what stands within {kind} is not changed" in problem.message
+
     def test_with_an_array_in_a_rule_is_refused(self, scratch_database, settings):
         settings.CLEANUP_EXTRA_REFERENCES = ["prefs.watched"]
         kind = key_type(scratch_database)
