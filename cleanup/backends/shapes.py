@@ -137,6 +137,7 @@ class ShapeSql:
             UPDATE {folders} SET {owner} = h.application FROM heirs AS h WHERE {folders}.{folder_key} = h.folder;
             """,
             heirs=self._heirs(),
+            owner=self.sql.own,
         )
         return pasteable(statement)
 
@@ -155,6 +156,7 @@ class ShapeSql:
                 JOIN {folders} AS c ON c.{parent} = h.folder
                WHERE c.{owner} IS NULL)
             """,
+            owner=self.sql.own,
         )
 
     # Roots of different names.
