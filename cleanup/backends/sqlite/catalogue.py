@@ -296,8 +296,8 @@ class Catalogue(catalogue.Catalogue):
 
     def all_columns(self, *, containing: Collection[str] | None = None) -> Sequence[PlacedColumn]:
         # One pattern for all the words: there are as many columns as in the whole database.
-        words = [""] if containing is None else sorted(word.lower() for word in containing)
-        contains = re.compile("|".join(map(re.escape, words)) or r"(?!)").search
+        words = () if containing is None else sorted(re.escape(word.lower()) for word in containing)
+        contains = re.compile("|".join(words)).search
         return [
             PlacedColumn(
                 table,
@@ -308,7 +308,7 @@ class Catalogue(catalogue.Catalogue):
             )
             for table, columns in self._columns.items()
             for column, place in columns
-            if contains(column.name.lower())
+            if containing is None or (words and contains(column.name.lower()))
         ]
 
 
